@@ -185,7 +185,7 @@ impl SyncJob<'_> {
             provisional: freshness::is_unsettled(&row.library.change, now_ms),
         };
         let deadline = self.bounds.deadline;
-        ItemRows(&sync.store).store_merged_delta(row, indexed.begun_sequence, &merged, now_ms, deadline)?;
+        ItemRows(&sync.store).store_merged_delta(row, Some(indexed.begun_sequence), &merged, now_ms, deadline)?;
         let added = indexed
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));

@@ -124,7 +124,7 @@ impl SyncJob<'_> {
             provisional: self.copied_ms.is_some() || !(is_whole && is_settled),
             partial: !is_whole,
             listed_ms: now_ms,
-            checked_ms: if self.copied_ms.is_some() { 0 } else { now_ms },
+            is_copied: self.copied_ms.is_some(),
         };
         if why != RefreshReason::Full && self.is_held_back(view_id, row, &listing, &after, draft.items(), now_ms)? {
             return Ok(());

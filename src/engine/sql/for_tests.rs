@@ -96,7 +96,7 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
         provisional: false,
         partial: false,
         listed_ms: NOW_MS,
-        checked_ms: NOW_MS,
+        is_copied: false,
     };
     segments
         .publish(view_id, &row, listing, &finished, new, Deadline::NONE)

@@ -349,14 +349,14 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Stores that a library's listing is current, because a delta merged all changes up to the last probe. `begun`: the
-    /// change sequence before the delta's first request.
+    /// change sequence before the delta's first request; `None` for another host's delta, which ends no hint.
     ///
     /// If the library's content changed, but no single item did since the last delta or listing, the change remains
     /// unexplained. While items are still changing (`provisional`), a later delta decides.
     pub fn store_merged_delta(
         &self,
         row: &LibraryRow,
-        begun: Sequence,
+        begun: Option<Sequence>,
         merged: &MergedChanges<'_>,
         now_ms: i64,
         deadline: Deadline,
@@ -371,7 +371,8 @@ impl<'s> ItemRows<'s> {
             } else {
                 &row.library.change.token
             };
-            mark_listing_current(tx, row.id, token, begun, now_ms, merged.provisional)?;
+            mark_listing_current(tx, row.id, token, begun.unwrap_or_default(), now_ms, merged.provisional)?;
+            let begun = begun.unwrap_or(tx.sequence);
             // An item that another call merged meanwhile may be newer than the source's reply.
             let is_alone = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
             tx.run(

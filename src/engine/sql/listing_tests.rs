@@ -127,7 +127,7 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
             provisional: false,
             partial: false,
             listed_ms: NOW_MS,
-            checked_ms: NOW_MS,
+            is_copied: false,
         };
         let rows = ListingRows(&store);
         late(

@@ -92,8 +92,8 @@ pub struct ListingResult {
     pub partial: bool,
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
-    /// Time when the listing was last known to be current, in Unix ms.
-    pub checked_ms: i64,
+    /// Whether another host made the listing, so that hints and invalidations of this host can be newer.
+    pub is_copied: bool,
 }
 
 pub struct ListingRows<'s>(pub &'s Store);

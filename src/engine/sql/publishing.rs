@@ -351,16 +351,21 @@ fn report(
     unpaired.into_iter().try_for_each(|version| add((None, Some(version))))
 }
 
-/// Stores the change token and the times of a finished listing. Ends invalidations from before the listing, and logs
-/// the change for other processes.
+/// Stores the change token and the times of a finished listing. A listing of this host also ends hints and invalidations
+/// from before the listing. Logs the change for other processes.
 fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
+    let (checked_ms, verified) = if finished.is_copied {
+        (0, Sequence::default())
+    } else {
+        (finished.listed_ms, listing.begun_sequence)
+    };
     // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
     // listing is held back.
     tx.run(
         "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?7, \
-         provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
-         WHERE id = ?1",
+         provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, \
+         hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
         params![
             id,
             listing.change.token,
@@ -368,13 +373,14 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
             i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
             listing.begun_sequence,
             listing.rows.saturating_sub(listing.keyed).cast_signed(),
-            finished.checked_ms,
+            checked_ms,
+            verified,
         ],
     )?;
     tx.run("DELETE FROM listings WHERE library = ?1", [id])?;
     tx.run(
         "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
-        params![id, listing.begun_sequence],
+        params![id, verified],
     )?;
     tx.libraries_changed(view_id)
 }

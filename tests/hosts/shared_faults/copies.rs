@@ -5,10 +5,10 @@ use std::sync::Arc;
 use plexindex::error::{Error, Status};
 use plexindex_sharing::{HostId, SharedLog as _};
 
-use crate::shared_faults::hosts::{Host, NEW, NONE, World};
+use crate::shared_faults::hosts::{Host, NEW, NONE, World, exchange};
 use crate::support::index::QueryOptions;
-use crate::support::offline;
 use crate::support::worker::database;
+use crate::support::{HOUR_MS, add, offline, path_of, requests};
 
 fn is_stale(host: &Host, path: &str) -> bool {
     let answer = host.index.match_path(&offline(&host.movies), path.as_bytes());
@@ -78,4 +78,55 @@ fn a_copy_without_its_items_is_stale_until_it_is_made_again() {
     two.refresh();
     assert!(two.known(NEW).is_some());
     assert!(!is_stale(&two, NEW));
+}
+
+/// Two hosts. The first one lists again, or merges what is new, after both have the listing; a second passes.
+fn checked_by_the_first(is_listed: bool) -> (World, Host, Host) {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    world.clock.advance_ms(2 * HOUR_MS);
+    add(&world.server, &["/data/movies/A/A.mkv"]);
+    one.index
+        .refresh(&QueryOptions::default(), is_listed)
+        .expect("refreshed");
+    world.clock.advance_ms(1_000);
+    (world, one, two)
+}
+
+/// What another host heard of the server before an event says nothing about the event.
+#[test]
+fn an_event_outlives_the_earlier_check_of_another_host() {
+    const EVENT: &str = r#"{"NotificationContainer":{"type":"timeline","size":1,"TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"1001","type":1,"state":5}]}}"#;
+    for is_listed in [false, true] {
+        let (world, _one, two) = checked_by_the_first(is_listed);
+        two.index.notify(EVENT).expect("understood");
+        two.exchange();
+        world.server.reset();
+        two.refresh();
+        assert!(requests(&world.server)[5] > 0, "{is_listed}");
+    }
+}
+
+/// The listing of another host was made before a host invalidated an item of it.
+#[test]
+fn an_invalid_item_outlives_the_copy_of_an_earlier_listing() {
+    let (world, _one, two) = checked_by_the_first(true);
+    let (path, key) = path_of(&world.server, 1, 3);
+    two.movies.invalidate_item(&key).expect("invalidated");
+    world.server.reset();
+    two.refresh();
+    assert!(two.known("/data/movies/A/A.mkv").is_some(), "it copied the listing");
+    two.movies.match_path(path.as_bytes()).expect("answered");
+    assert_eq!(requests(&world.server)[4], 1);
+}
+
+/// The same for a library, by a host whose invalidation the log refuses.
+#[test]
+fn an_invalid_library_outlives_the_copy_of_an_earlier_listing() {
+    let (_world, _one, two) = checked_by_the_first(true);
+    two.gate.refuse();
+    two.movies.invalidate().expect("invalidated");
+    two.refresh();
+    assert!(is_stale(&two, "/data/movies/A/A.mkv"));
 }

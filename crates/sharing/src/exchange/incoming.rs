@@ -10,8 +10,8 @@ use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode, entry_name};
 use crate::contract::{Entry, EntryKind, EntryName, EntryPage, NewEntry, Position, SharedLog};
 use crate::engine::{
-    ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, Totals,
-    UNDELIVERED, listing_age,
+    ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, UNDELIVERED,
+    listing_age,
 };
 use crate::entries::SharedEntries;
 use crate::error::Result;
@@ -367,10 +367,9 @@ impl Exchange {
         }
         let mut synced = row.clone();
         synced.library.change = head.change.clone();
-        let sequence = Totals::of(&self.store)?.sequence;
         ItemRows(&self.store).store_merged_delta(
             &synced,
-            sequence,
+            None,
             &MergedChanges {
                 items: head.items,
                 keys: &HashSet::new(),
