@@ -37,7 +37,7 @@ use super::plex::{self, item_types_with_files, make_uuids_unique};
 
 use self::database_file::{DatabaseFile, machine_identifier};
 use self::item_reader::ItemReader;
-use self::listing_reader::ReadAhead;
+use self::listing_reader::{ReadAhead, section_id};
 use self::read_lock::check_bounds;
 use self::read_transaction::check_schema;
 use self::watermark::Watermark;
@@ -110,7 +110,7 @@ impl PlexDatabase {
             let Some(kind) = item_types_with_files(library.kind).first() else {
                 continue;
             };
-            let section = listing_reader::section_id(&library)?;
+            let section = section_id(&library)?;
             let found = self.file.run_in_transaction(&bounds, &mut |transaction| {
                 let mut reader = ItemReader::new(&transaction.connection, section, std::slice::from_ref(kind));
                 transaction.query(|| Ok((reader.last_item()?, reader.count_items(i64::MAX)?)))
@@ -222,9 +222,11 @@ impl Source for PlexDatabase {
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         check_bounds(&bounds)?;
+        let section = section_id(library)?;
         accept(self.file.run_in_transaction(&bounds, &mut |transaction| {
             let spellings = wanted.candidate_paths;
-            transaction.query(|| plex_sql::find_items_by_path(&transaction.connection, library, spellings))
+            transaction
+                .query(|| plex_sql::find_items_by_path(&transaction.connection, section, library.kind, spellings))
         })?)
     }
 
@@ -238,10 +240,10 @@ impl Source for PlexDatabase {
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
         check_bounds(&bounds)?;
+        let (section, kind) = (section_id(library)?, library.kind);
         self.file.run_in_transaction(&bounds, &mut |transaction| {
-            let is_time_up = || transaction.is_time_up();
-            transaction
-                .query(|| plex_sql::find_items_below(&transaction.connection, library, folders, max_files, &is_time_up))
+            let (connection, is_time_up) = (&transaction.connection, || transaction.is_time_up());
+            transaction.query(|| plex_sql::find_items_below(connection, section, kind, folders, max_files, &is_time_up))
         })
     }
 

@@ -54,7 +54,12 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
 }
 
 /// Returns the items in a library that have a file at one of the paths `spellings`. Skips paths that are not UTF-8.
-pub fn find_items_by_path(connection: &Connection, library: &Library, spellings: &[Vec<u8>]) -> Sql<Vec<Item>> {
+pub fn find_items_by_path(
+    connection: &Connection,
+    section: i64,
+    kind: LibraryKind,
+    spellings: &[Vec<u8>],
+) -> Sql<Vec<Item>> {
     let mut ids = Vec::new();
     // The server maintains an index on `file`. `CROSS JOIN` makes SQLite start with this index.
     let mut select_ids = connection.prepare(
@@ -71,10 +76,7 @@ pub fn find_items_by_path(connection: &Connection, library: &Library, spellings:
         }
     }
     let mut items = Vec::new();
-    let Ok(section) = library.section.parse() else {
-        return Ok(items);
-    };
-    let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
+    let mut reader = ItemReader::new(connection, section, item_types_with_files(kind));
     for id in ids {
         items.extend(reader.read_item(id)?);
     }
@@ -82,11 +84,12 @@ pub fn find_items_by_path(connection: &Connection, library: &Library, spellings:
 }
 
 /// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
-/// Returns `None` if the folders contain more than `max_files` files of any library, if the time is over before all
-/// items are read, or if the section id is not a number. Skips folders that are not UTF-8.
+/// Returns `None` if the folders contain more than `max_files` files of any library, or if the time is over before all
+/// items are read. Skips folders that are not UTF-8.
 pub fn find_items_below(
     connection: &Connection,
-    library: &Library,
+    section: i64,
+    kind: LibraryKind,
     folders: &[Vec<u8>],
     max_files: usize,
     is_time_over: &dyn Fn() -> bool,
@@ -115,10 +118,7 @@ pub fn find_items_below(
             ids.extend(integer(row, 0)?);
         }
     }
-    let Ok(section) = library.section.parse() else {
-        return Ok(None);
-    };
-    let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
+    let mut reader = ItemReader::new(connection, section, item_types_with_files(kind));
     let mut items = Vec::new();
     for id in ids {
         if is_time_over() {

@@ -1,7 +1,10 @@
 //! Cells of other types than the server writes: they cost no other row.
 
 use crate::support::index::QueryOptions;
+use plexindex::error::Status;
 use plexindex::model::MatchKind;
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{Bounds, Source, WantedPath};
 
 use crate::database::alone::{films, path};
 use crate::database::{key_of, open, options};
@@ -110,4 +113,20 @@ fn a_row_with_another_odd_cell_costs_no_other_one() {
         let new = server.write(|database| written::add_film(database, section, "new", "/data/films/new.mkv"));
         assert_eq!(key_of(&index, "/data/films/new.mkv"), Some(new.to_string()), "{odd}");
     }
+}
+
+/// A library that is none of the server's has no items, which says nothing about its paths.
+#[test]
+fn a_library_without_a_number_is_no_library_of_the_server() {
+    let (_folder, server, _) = films(1);
+    let source = PlexDatabase::new(&server.folder);
+    let mut library = source.libraries(Bounds::NONE).expect("read").swap_remove(0);
+    library.section = "films".into();
+    let wanted = WantedPath {
+        candidate_paths: &[path(0).into_bytes()],
+        name: "Film 0.mkv",
+        title: None,
+    };
+    let found = source.find_path(&library, &wanted, Bounds::NONE, &mut |found| Ok(!found.is_empty()));
+    assert_eq!(found.expect_err("no library").status, Status::NotOnServer);
 }
