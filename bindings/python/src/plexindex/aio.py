@@ -22,7 +22,7 @@ from . import opening
 from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
-from ._core.convert import check_call
+from ._core.convert import ReadOnly, check_call
 from .changes import Changes, Watch
 from .compare import Comparison
 from .library import Library
@@ -171,36 +171,21 @@ def _made(
     return call
 
 
+def _same(name: str) -> ReadOnly[Any]:
+    return ReadOnly(lambda twin: getattr(twin._target, name), f"As :attr:`plexindex.Changes.{name}`.")
+
+
 class AsyncChanges(_Caller):
     """As :class:`plexindex.Changes`, for ``async for``."""
 
     __slots__ = ()
     _target: Changes
 
-    @property
-    def cursor(self) -> str | None:
-        """As :attr:`plexindex.Changes.cursor`."""
-        return self._target.cursor
-
-    @property
-    def stale(self) -> bool:
-        """As :attr:`plexindex.Changes.stale`."""
-        return self._target.stale
-
-    @property
-    def late(self) -> bool:
-        """As :attr:`plexindex.Changes.late`."""
-        return self._target.late
-
-    @property
-    def refused(self) -> bool:
-        """As :attr:`plexindex.Changes.refused`."""
-        return self._target.refused
-
-    @property
-    def age(self) -> float | None:
-        """As :attr:`plexindex.Changes.age`."""
-        return self._target.age
+    cursor: ReadOnly[str | None] = _same("cursor")
+    stale: ReadOnly[bool] = _same("stale")
+    late: ReadOnly[bool] = _same("late")
+    refused: ReadOnly[bool] = _same("refused")
+    age: ReadOnly[float | None] = _same("age")
 
     def __aiter__(self) -> AsyncChanges:
         return self

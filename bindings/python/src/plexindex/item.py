@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.convert import PLACES, text_of
+from ._core.convert import PLACES, ReadOnly, text_of
 from .errors import Error
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
         def _light_of(self, item: Item) -> LightItem | None: ...
         def _paths_of(self, item: Item) -> tuple[str, ...]: ...
         def _host_path_of(self, path: str) -> str | None: ...
+
+
+def _field(name: str, doc: str) -> ReadOnly[Any]:
+    return ReadOnly(lambda item: item._facts.get(name), doc)
 
 
 # The keys of `to_dict`.
@@ -38,15 +42,8 @@ class Item:
     def __init__(self, facts: dict[str, Any], source: ItemSource | None = None) -> None:
         self._facts, self._source = facts, source
 
-    @property
-    def key(self) -> str:
-        """Plex's address of the item, ``/library/metadata/<rating key>``."""
-        return self._facts.get("key")  # type: ignore[return-value]
-
-    @property
-    def rating_key(self) -> str:
-        """Plex's rating key: an opaque string."""
-        return self._facts.get("rating_key")  # type: ignore[return-value]
+    key: ReadOnly[str] = _field("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
+    rating_key: ReadOnly[str] = _field("rating_key", "Plex's rating key: an opaque string.")
 
     @property
     def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
@@ -54,10 +51,7 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    @property
-    def title(self) -> str | None:
-        """Title; for an episode, the episode title."""
-        return self._facts.get("title")
+    title: ReadOnly[str | None] = _field("title", "Title; for an episode, the episode title.")
 
     @property
     def kind(self) -> Kind:
@@ -67,30 +61,11 @@ class Item:
         kind: Kind | Literal["other"] = self._facts.get("kind") or "other"
         return "unknown" if kind == "other" else kind
 
-    @property
-    def year(self) -> int | None:
-        """Year."""
-        return self._facts.get("year")
-
-    @property
-    def guid(self) -> str | None:
-        """Scalar GUID, such as ``plex://movie/…``."""
-        return self._facts.get("guid")
-
-    @property
-    def show_title(self) -> str | None:
-        """Title of the show or, for a track or album, the artist."""
-        return self._facts.get("show_title")
-
-    @property
-    def show_rating_key(self) -> str | None:
-        """Rating key of the show or artist."""
-        return self._facts.get("show_rating_key")
-
-    @property
-    def show_guid(self) -> str | None:
-        """Scalar GUID of the show or artist."""
-        return self._facts.get("show_guid")
+    year: ReadOnly[int | None] = _field("year", "Year.")
+    guid: ReadOnly[str | None] = _field("guid", "Scalar GUID, such as ``plex://movie/…``.")
+    show_title: ReadOnly[str | None] = _field("show_title", "Title of the show or, for a track or album, the artist.")
+    show_rating_key: ReadOnly[str | None] = _field("show_rating_key", "Rating key of the show or artist.")
+    show_guid: ReadOnly[str | None] = _field("show_guid", "Scalar GUID of the show or artist.")
 
     @property
     def season(self) -> int | None:
@@ -99,20 +74,9 @@ class Item:
         """
         return self._facts.get("season")
 
-    @property
-    def episode(self) -> int | None:
-        """Number of the episode or track."""
-        return self._facts.get("episode")
-
-    @property
-    def library(self) -> str | None:
-        """Title of the item's library."""
-        return self._facts.get("library")
-
-    @property
-    def section(self) -> str | None:
-        """Section id of the item's library."""
-        return self._facts.get("section")
+    episode: ReadOnly[int | None] = _field("episode", "Number of the episode or track.")
+    library: ReadOnly[str | None] = _field("library", "Title of the item's library.")
+    section: ReadOnly[str | None] = _field("section", "Section id of the item's library.")
 
     @property
     def trashed(self) -> bool:

@@ -13,7 +13,7 @@ from _struct import Struct
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.convert import BlockFacts, one_number, text_at, two_numbers
+from ._core.convert import BlockFacts, ReadOnly, one_number, text_at, two_numbers
 from .errors import error_for
 from .item import Item
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 # A block's header, and an answer.
 _HEADER, _ANSWER = Struct("=5i").unpack_from, Struct("=i4B6iq").unpack_from
 _ITEM, _MESSAGE = c.ANSWER["item"], c.ANSWER["message"]
+
+
+def _of_item(name: str, doc: str) -> ReadOnly[Any]:
+    return ReadOnly(lambda match: match._item_field(name), doc)
 
 
 class Match:
@@ -131,10 +135,9 @@ class Match:
         """
         return [Item(facts, self._source) for facts in self._item_facts()]
 
-    @property
-    def candidates_total(self) -> int:
-        """Number of candidates. ``candidates`` can contain fewer."""
-        return self._fact("total", 0)  # type: ignore[no-any-return]
+    candidates_total: ReadOnly[int] = ReadOnly(
+        lambda match: match._fact("total", 0), "Number of candidates. ``candidates`` can contain fewer."
+    )
 
     @property
     def error(self) -> Error | None:
@@ -156,70 +159,29 @@ class Match:
         offset, length = two_numbers(block, place)
         return block[offset : offset + length].decode("utf-8", "surrogateescape")
 
-    @property
-    def rating_key(self) -> str | None:
-        """The item's rating key: an opaque string."""
-        return self._item_field("rating_key")  # type: ignore[no-any-return]
+    rating_key: ReadOnly[str | None] = _of_item("rating_key", "The item's rating key: an opaque string.")
 
     @property
     def ratingKey(self) -> int | str | None:  # noqa: N802 - plexapi's name
         """The item's rating key as in plexapi: an int if the key is a number."""
         return self._item_field("ratingKey")  # type: ignore[no-any-return]
 
-    @property
-    def title(self) -> str | None:
-        """The item's title; for an episode, the episode title."""
-        return self._item_field("title")  # type: ignore[no-any-return]
+    title: ReadOnly[str | None] = _of_item("title", "The item's title; for an episode, the episode title.")
 
     @property
     def kind(self) -> Kind | None:
         """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
         return self._item_field("kind")  # type: ignore[no-any-return]
 
-    @property
-    def year(self) -> int | None:
-        """The item's year."""
-        return self._item_field("year")  # type: ignore[no-any-return]
-
-    @property
-    def guid(self) -> str | None:
-        """The item's scalar GUID."""
-        return self._item_field("guid")  # type: ignore[no-any-return]
-
-    @property
-    def show_title(self) -> str | None:
-        """Title of the item's show or artist."""
-        return self._item_field("show_title")  # type: ignore[no-any-return]
-
-    @property
-    def show_rating_key(self) -> str | None:
-        """Rating key of the item's show or artist."""
-        return self._item_field("show_rating_key")  # type: ignore[no-any-return]
-
-    @property
-    def season(self) -> int | None:
-        """Number of the item's season or disc."""
-        return self._item_field("season")  # type: ignore[no-any-return]
-
-    @property
-    def episode(self) -> int | None:
-        """Number of the item's episode or track."""
-        return self._item_field("episode")  # type: ignore[no-any-return]
-
-    @property
-    def path(self) -> str | None:
-        """The listed path that matched, in the server's spelling."""
-        return self._item_field("path")  # type: ignore[no-any-return]
-
-    @property
-    def library(self) -> str | None:
-        """Title of the item's library."""
-        return self._item_field("library")  # type: ignore[no-any-return]
-
-    @property
-    def light(self) -> LightItem | None:
-        """The item with plexapi's attributes: :attr:`Item.light`."""
-        return self._item_field("light")  # type: ignore[no-any-return]
+    year: ReadOnly[int | None] = _of_item("year", "The item's year.")
+    guid: ReadOnly[str | None] = _of_item("guid", "The item's scalar GUID.")
+    show_title: ReadOnly[str | None] = _of_item("show_title", "Title of the item's show or artist.")
+    show_rating_key: ReadOnly[str | None] = _of_item("show_rating_key", "Rating key of the item's show or artist.")
+    season: ReadOnly[int | None] = _of_item("season", "Number of the item's season or disc.")
+    episode: ReadOnly[int | None] = _of_item("episode", "Number of the item's episode or track.")
+    path: ReadOnly[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
+    library: ReadOnly[str | None] = _of_item("library", "Title of the item's library.")
+    light: ReadOnly[LightItem | None] = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
 
     def __bool__(self) -> bool:
         return bool(self._fact("status") == "found" and self._fact("confidence") == "high")

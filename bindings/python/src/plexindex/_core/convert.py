@@ -11,10 +11,37 @@ from . import TYPE_CHECKING
 from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Generic, TypeVar, overload
 
     from .types import PathArg
+
+    T = TypeVar("T", covariant=True)
+
+    class ReadOnly(Generic[T]):
+        """An attribute of this type, which ``read`` gets from its object."""
+
+        def __init__(self, read: Callable[[Any], Any], doc: str) -> None: ...
+        @overload
+        def __get__(self, owner: None, kind: object) -> ReadOnly[T]: ...
+        @overload
+        def __get__(self, owner: object, kind: object) -> T: ...
+        def __get__(self, owner: object, kind: object) -> object: ...
+else:
+
+    class ReadOnly(property):
+        """A property. The reference shows this documentation, and the type in the annotation."""
+
+        def __init__(self, read: Callable[[Any], Any], doc: str) -> None:
+            read.__doc__ = doc
+            super().__init__(read)
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self.fget.__annotations__["return"] = owner.__annotations__[name]
+
+        def __class_getitem__(cls, kind: object) -> object:
+            return kind
+
 
 # A thousand years, which means 'never' where the ABI has no value for 'never'.
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
