@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="+")
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     sizes = arguments.sizes or ([10_000] if arguments.quick else [10_000, 100_000, 1_000_000])
     profile = "release" if arguments.quick else PROFILE
 
@@ -45,7 +46,7 @@ def main() -> int:
     library = installed(python)
     command = [str(python), "-m", "harness"]
     command += ["--standin", str(standin), "--library", str(library), "--native", str(compile_native())]
-    command += ["--profile", profile, "--absent", str(absent), "--sizes", *map(str, sizes)]
+    command += ["--profile", profile, "--load", str(load), "--absent", str(absent), "--sizes", *map(str, sizes)]
     command += ["--quick"] if arguments.quick else []
     command += ["--only", *arguments.only] if arguments.only else []
     if shutil.which(CARGO) and (not arguments.only or "requests" in arguments.only):

@@ -47,13 +47,12 @@ def main() -> int:
     parser.add_argument("--absent", type=Path, required=True, help="JSON: peers that could not be installed, and why")
     parser.add_argument("--day", default="", help="a command that counts the requests of a day of ten hosts")
     parser.add_argument("--profile", required=True, help="cargo's profile, for the page")
+    parser.add_argument("--load", type=float, required=True, help="how busy the machine was before the builds")
     arguments = parser.parse_args()
 
     begun = perf_counter()
     results = Results(machine.describe(arguments.profile), sorted(arguments.sizes), arguments.quick)
     results.absent = json.loads(arguments.absent.read_text()) if arguments.absent.is_file() else {}
-    # The load of the builds before would count as that of others.
-    before = machine.load() if arguments.quick else machine.settled_load()
     chosen = arguments.only or [*EACH_SIZE, *ONCE]
     failed = ""
     # Stash2Plex and the drop-in write their lines to standard error, as they do to Stash.
@@ -82,7 +81,7 @@ def main() -> int:
             failed = str(error)
     if failed:
         print(f"bench: FAILED: {failed}", file=sys.stderr)
-    results.load = (before, machine.load())
+    results.load = (arguments.load, machine.load())
     results.seconds = perf_counter() - begun
     results.rows = [row for row in results.rows if row.contenders]
     text = page.render(results)

@@ -42,15 +42,6 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
-def settled_load() -> float:
-    """Waits up to two minutes until the builds before are no part of the load, and returns it."""
-    for _ in range(24):
-        if load() < 0.5:
-            break
-        time.sleep(5)
-    return load()
-
-
 def _processor() -> str:
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)

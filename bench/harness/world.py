@@ -92,9 +92,8 @@ class Questions:
 
     def fresh(self, seed: int, limit: int | None = None) -> tuple[list[str], list[str | None]]:
         """New string objects in random order, the same for each contender of a round."""
-        order = list(range(len(self.paths)))
-        random.Random(seed).shuffle(order)  # noqa: S311
-        order = order[:limit]
+        count = len(self.paths)
+        order = random.Random(seed).sample(range(count), min(count, limit or count))  # noqa: S311
         return [self.paths[at].decode() for at in order], [self.answers[at] for at in order]
 
     def write(self, file: Path, limit: int | None = None) -> Path:

@@ -12,9 +12,10 @@ from ..results import OURS, Goal, at_most, below
 from ..run import Run
 from ..timing import Figure, in_turns
 from ..world import Questions, World
-from .recording import matches
 
 GROUP = "New processes"
+MOST_RECORDED = 100_000
+"""With more matches, which the drop-in records one by one, its row comes after those about recording."""
 LIMIT = "The modules that Python loads, some 75 µs each, and the pages of the library that are touched first."
 
 
@@ -22,29 +23,30 @@ def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
     path, key = world.questions["listed"].paths[0].decode(), world.questions["listed"].answers[0] or ""
     kinds = usable(PEERS, world.size, run.results.absent)
-    stores = {kind: world.folder / "first" / kind.name for kind in kinds}
+    stores = {kind: world.folder / "peers" / kind.name for kind in kinds}
     for kind, folder in stores.items():
-        peer = kind(str(folder))
-        peer.fill(list(dict(world.pairs).items()))
-        peer.close()
+        if not folder.is_dir():  # otherwise the lookups have filled it
+            peer = kind(str(folder))
+            peer.fill(list(dict(world.pairs).items()))
+            peer.close()
     goals = [at_most(3e-3), below("diskcache", 1 / 8), below("sqlite3")] if world.size == 100_000 else []
     for ours, what in ((Plexindex, "new process, Python"), (PlexindexMatch, "new process, Python, full answer")):
         python(run, world, what, {ours: world.store, **stores}, path, key, *goals)
     python(
         run, world, "new process, Python, files not in memory", {Plexindex: world.store, **stores}, path, key, cold=True
     )
-
-    recorded, (path, key) = world.folder / "first" / "drop-in", next(matches(world, 0, 1))
-    cache = DropIn(str(recorded))
-    cache.fill(list(matches(world, 0, world.size)))
-    cache.close()
-    for kind, folder in stores.items():
-        peer = kind(str(folder))
-        peer.put(path, key)
-        peer.close()
-    goals = [at_most(5e-3), below("diskcache", 1 / 4)] if world.size == 100_000 else []
-    python(run, world, "new process, drop-in", {DropIn: recorded, **stores}, path, key, *goals)
+    if world.size <= MOST_RECORDED:
+        recorded = DropIn(str(world.folder / "first"))
+        recorded.fill(list(dict(world.pairs).items()))
+        recorded.close()
+        drop_in(run, world, {DropIn: world.folder / "first", **stores}, path, key)
     native(run, world)
+
+
+def drop_in(run: Run, world: World, stores: dict[type[Contender], Path], path: str, key: str) -> None:
+    """The drop-in's row; all stores have this path."""
+    goals = [at_most(5e-3), below("diskcache", 1 / 4)] if world.size == 100_000 else []
+    python(run, world, "new process, drop-in", stores, path, key, *goals)
 
 
 def python(

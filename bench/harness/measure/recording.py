@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..peers import PEERS, Contender, DropIn, Plexindex, SQLite, Stash2Plex, usable
@@ -15,8 +17,12 @@ from ..results import OURS, at_most, below, longest, show
 from ..run import Run
 from ..timing import Figure, WrongAnswerError, each_call, in_turns, seconds_of
 from ..world import Questions, World
+from . import processes
 
 GROUP, DROP_IN = "Recording", "The drop-in"
+DROPIN = "drop-in"
+RECORDERS = {OURS: ("record_match", GROUP), DROPIN: ("drop-in `set_match`", DROP_IN)}
+"""Of our two contenders, the call and the group of its rows."""
 SINGLES, TURNS = 10_000, 10
 BATCHES, BATCH = 100, 500
 MORE = 100_000
@@ -28,62 +34,55 @@ OF_DISKCACHE = {10_000: 1 / 20, 100_000: 1 / 12, 1_000_000: 1 / 10}
 
 def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
-    kinds = usable(PEERS, world.size, run.results.absent)
-    for ours, name, group in ((Plexindex, "record_match", GROUP), (DropIn, "drop-in `set_match`", DROP_IN)):
-        stored = opened(run, world, ours, kinds)
-        try:
-            if ours is DropIn:
-                gets(run, world, stored, "hit, right after the load", 0)
-            singles(run, world, stored, f"{name}, right after a load", group, world.size)
-            if ours is DropIn:
-                child_writes(run, world)
-                gets(run, world, stored, "hit, after another process wrote", 0)
-            else:
-                batches(run, world, stored)
-                singles(run, world, stored, f"{name}, {SHUFFLED}", group, 0, of=shuffled)
-                batches(run, world, stored, shuffled, f", {SHUFFLED}")
-            begin = 2 * world.size + SINGLES
-            more = MORE // 100 if run.is_quick else MORE
-            for contender in stored.values():
-                for path, key in matches(world, begin, more):
-                    contender.put(path, key)
-            singles(run, world, stored, f"{name}, after {MORE:,} more", group, begin + more)
-        finally:
-            for contender in stored.values():
-                contender.close()
-        if ours is DropIn:
-            reopened = {
-                OURS: DropIn(place(world, OURS)),
-                **{kind.name: kind(place(world, kind.name)) for kind in kinds},
-            }
-            gets(run, world, reopened, "hit, after a rest", 0)
-            gets(run, world, reopened, "miss, after a rest", -1)
-            for contender in reopened.values():
-                contender.close()
-        if ours is Plexindex:
-            shutil.rmtree(world.folder / "recorded")
+    peers = usable(PEERS, world.size, run.results.absent)
+    kinds: dict[str, type[Contender]] = {OURS: Plexindex, DROPIN: DropIn, **{kind.name: kind for kind in peers}}
+    folder = world.copy(f"recorded/{OURS}").parent
+    with opened(kinds, folder) as stored:
+        load(world, stored)
+        run.say(f"{world.size:,}: matches are loaded")
+        gets(run, world, stored, "hit, right after the load", 0)
+        singles(run, world, stored, "right after a load", world.size)
+        child_writes(run, world, kinds, folder)
+        gets(run, world, stored, "hit, after another process wrote", 0)
+        begin = 2 * world.size + SINGLES
+        more = MORE // 100 if run.is_quick else MORE
+        for contender in stored.values():
+            for path, key in matches(world, begin, more):
+                contender.put(path, key)
+        singles(run, world, stored, f"after {MORE:,} more", begin + more)
+    with opened(kinds, folder) as stored:
+        gets(run, world, stored, "hit, after a rest", 0)
+        gets(run, world, stored, "miss, after a rest", -1)
+        del stored[DROPIN]
+        batches(run, world, stored)
+        singles(run, world, stored, SHUFFLED, 0, of=shuffled)
+        batches(run, world, stored, shuffled, f", {SHUFFLED}")
+    if world.size > processes.MOST_RECORDED:
+        stores = {kind: folder / name for name, kind in kinds.items() if kind is not Plexindex}
+        processes.drop_in(run, world, stores, *next(matches(world, 0, 1)))
+    shutil.rmtree(folder)
     if world.size <= 100_000:
-        invalidate(run, world, [kind for kind in kinds if kind in (SQLite, Stash2Plex)])
+        invalidate(run, world, [kind for kind in peers if kind in (SQLite, Stash2Plex)])
 
 
-def place(world: World, name: str) -> str:
-    """The folder of a contender."""
-    return str(world.folder / "recorded" / name)
+@contextmanager
+def opened(kinds: dict[str, type[Contender]], folder: Path) -> Iterator[dict[str, Contender]]:
+    """All contenders by name, each in a folder of its own."""
+    found = {name: kind(str(folder / name)) for name, kind in kinds.items()}
+    every = list(found.values())
+    try:
+        yield found
+    finally:
+        for contender in every:
+            contender.close()
 
 
-def opened(run: Run, world: World, ours: type[Contender], kinds: list[type[Contender]]) -> dict[str, Contender]:
-    """All contenders, each with as many matches as the library has items, loaded in batches of 50,000."""
-    if ours is Plexindex:
-        world.copy("recorded/plexindex")
-    found: dict[str, Contender] = {}
-    for kind in (ours, *kinds):
-        contender = kind(place(world, kind.name))
+def load(world: World, stored: dict[str, Contender]) -> None:
+    """Gives each contender as many matches as the library has items, in batches of 50,000."""
+    for contender in stored.values():
         pairs = matches(world, 0, world.size)
         while some := [pair for _, pair in zip(range(50_000), pairs)]:
             contender.fill(some)
-        found[kind.name] = contender
-    run.say(f"{world.size:,}: matches are loaded")
-    return found
 
 
 def matches(world: World, begin: int, count: int) -> Iterator[tuple[str, str]]:
@@ -105,24 +104,29 @@ def path_of(number: int) -> str:
     return f"/mnt/recorded/{name}/{name} - 1080p.mkv"
 
 
-def singles(
-    run: Run, world: World, stored: dict[str, Contender], what: str, group: str, begin: int, of: Matches = matches
-) -> None:
-    """One match a call; the contenders take turns every 1,000 calls."""
+def singles(run: Run, world: World, stored: dict[str, Contender], what: str, begin: int, of: Matches = matches) -> None:
+    """One match a call; the contenders take turns every 1,000 calls. The drop-in has a row of its own."""
     count = SINGLES // TURNS // (10 if run.is_quick else 1)
 
     def calls(contender: Contender) -> Callable[[int], list[float]]:
         return lambda turn: each_call(contender.put, of(world, begin + turn * count, count))
 
-    row = run.row(what, group, world.size, below("sqlite3", 1.2), longest(20e-3))
-    row.note = "" if of is shuffled else IN_ORDER
+    rows = {
+        name: run.row(f"{called}, {what}", group, world.size, below("sqlite3", 1.2), longest(20e-3))
+        for name, (called, group) in RECORDERS.items()
+        if name in stored
+    }
     times = in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()})
     for name, found in times.items():
-        row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
+        figure = Figure.of([seconds for turn in found for seconds in turn])
+        for ours, row in rows.items():
+            if name == ours or name not in rows:
+                row.add(OURS if name == ours else name, figure)
         if stored[name].get(*before(stored[name]), next(of(world, begin, 1))[0]) is None and name != OURS:
             raise WrongAnswerError(f"{name} did not keep a match")
-    if of is matches:
-        growth(run, what, world.size)
+    for row in rows.values() if of is matches else ():
+        row.note = IN_ORDER
+        growth(run, row.what, world.size)
 
 
 def before(contender: Contender) -> tuple[str, ...]:
@@ -176,15 +180,16 @@ def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin:
             goals.append(at_most(450e-9 if world.size == 100_000 else 600e-9))
     limit = "Reads of memory that wait for each other: the filter, the slot and the entry of a segment."
     row = run.row(f"drop-in `get_match`, {what}", DROP_IN, world.size, *goals, limit=limit)
-    run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in stored.items()})
+    asking = {contender.name: contender for name, contender in stored.items() if name != OURS}
+    run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in asking.items()})
 
 
-def child_writes(run: Run, world: World) -> None:
+def child_writes(run: Run, world: World, kinds: dict[str, type[Contender]], folder: Path) -> None:
     """Another process records 1,000 matches in each store."""
     run.say(f"{world.size:,}: another process records")
-    for folder in (world.folder / "recorded").iterdir():
-        kind = "DropIn" if folder.name == OURS else next(peer.__name__ for peer in PEERS if peer.name == folder.name)
-        run.python("write.py", kind, folder, 1_000)
+    for name, kind in kinds.items():
+        if kind is not Plexindex:
+            run.python("write.py", kind.__name__, folder / name, 1_000)
 
 
 def invalidate(run: Run, world: World, kinds: list[type[Contender]]) -> None:

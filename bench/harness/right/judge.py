@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -76,10 +76,6 @@ class Tally:
     def share(self) -> float:
         """Of the listed files those that were found, high."""
         return self.right / self.listed if self.listed else 1.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 # How a host sees the files: from the folder's number, the folder as the server has it, and the path below it.
@@ -248,25 +244,20 @@ class Judged:
     """A collection, seen in one way: what was asked, and how to ask it."""
 
     collection: Collection
-    view: View
     questions: list[Question]
     library: plexindex.Library
 
 
-def judged(store: Path, open_: Open, collections: list[Collection]) -> Iterator[Judged]:
-    """Every collection in every view, over a store that was fetched."""
-    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Collection]] = defaultdict(list)
-    for view in VIEWS:
-        for collection in collections:
-            groups[view.name, tuple(view.rules(collection))].append(collection)
-    for view in VIEWS:
-        for (name, mappings), some in groups.items():
-            if name != view.name:
-                continue
-            with open_(store, list(mappings)) as index:
-                for collection in some:
-                    if questions_ := asked(collection, view):
-                        yield Judged(collection, view, questions_, index.library(collection.title))
+def judged(store: Path, open_: Open, collections: list[Collection], view: View) -> Iterator[Judged]:
+    """Every collection in a view, over a store that was fetched."""
+    groups: dict[tuple[tuple[str, str], ...], list[Collection]] = defaultdict(list)
+    for collection in collections:
+        groups[tuple(view.rules(collection))].append(collection)
+    for mappings, some in groups.items():
+        with open_(store, list(mappings)) as index:
+            for collection in some:
+                if questions_ := asked(collection, view):
+                    yield Judged(collection, questions_, index.library(collection.title))
 
 
 def everywhere(collections: list[Collection], view: View) -> list[Question]:
