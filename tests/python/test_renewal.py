@@ -31,20 +31,6 @@ def used(server: Server, tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_a_token_is_replaced_in_an_open_index(server: Server, used: Path) -> None:
-    index = plexindex.open(used, server.url, "token-1", user="ann")
-    index.token = "token-2"
-    admit(server, "token-2")
-    assert index.library("Movies").match("/host/a.mkv").match_kind == "confirmed"
-    assert server.get("stats")["requests"]["listing"] == 0
-    with pytest.raises(AttributeError):
-        _ = index.token
-    index.set_token(None)
-    with pytest.raises(plexindex.UnauthorizedError):
-        index.refresh("Movies", full=True)
-    index.close()
-
-
 def test_an_error_of_the_callable_is_the_cause(server: Server, tmp_path: Path) -> None:
     admit(server, "another")
     tokens: list[Callable[[], str]] = [lambda: TOKEN]

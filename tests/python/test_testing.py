@@ -7,7 +7,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import REPOSITORY, until
+from conftest import REPOSITORY
 from plexapi.server import PlexServer
 from plexindex.testing import FakePlex, fake_plex  # noqa: F401
 from real_client import *  # noqa: F403
@@ -115,22 +114,6 @@ def test_a_moved_file_is_another_part() -> None:
         moved, kept = (media["Part"][0]["key"] for media in plex.item(101)["Media"])
         assert moved not in (first, second)
         assert kept == second
-
-
-def test_events(plex_with_movie: FakePlex, tmp_path: Path) -> None:
-    with open_index(plex_with_movie, tmp_path) as index:
-        index.refresh()
-        cursor = index.changes().cursor
-        index.watch().start()
-        found: list[Any] = []
-        reader = threading.Thread(
-            target=lambda: found.extend(next(filter(None, map(list, index.watch(cursor))))), daemon=True
-        )
-        reader.start()
-        until(lambda: plex_with_movie._listeners)
-        plex_with_movie.add("Movies", "/media/movies/Film (2001).mkv")
-        reader.join(30)
-        assert [one.change for one in found] == ["added"]
 
 
 def test_events_over_a_websocket(plex_with_movie: FakePlex) -> None:

@@ -184,8 +184,7 @@ class Library(Lookups):
     ) -> AnyMatch:
         """Returns the answer of a method."""
         convert.check_call(options, "offline", "check")
-        facts = self._request(method, **options, **request)
-        return kind._from_json(facts, self._index, question)  # type: ignore[no-any-return]
+        return kind(b"", 0, self._index, question, self._request(method, **options, **request))
 
     def items(self, *, trashed: bool = False, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""

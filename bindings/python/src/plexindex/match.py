@@ -59,11 +59,6 @@ class Match:
         self._block, self._offset, self._source, self._question = block, offset, source, question
         self._facts = facts
 
-    @classmethod
-    def _from_json(cls, facts: dict[str, Any], source: ItemSource, question: PathArg) -> Any:
-        """Creates the answer from a method's answer."""
-        return cls(b"", 0, source, question, facts)
-
     @property
     def status(self) -> Status:
         """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
