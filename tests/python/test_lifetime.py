@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import gc
 import logging
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import OpenIndex, Server, exit_of_child, until
+from plexindex import aio
 from plexindex._core import lookups as _lookups
 
 pytestmark = pytest.mark.both
@@ -321,7 +323,14 @@ def test_the_level_is_the_logger_s_at_the_time_of_the_message(
     logger.setLevel(logging.INFO)
     assert levels(lambda: index.refresh("TV Shows")) == {logging.INFO}
     assert levels(lambda: index.match(path, "Movies")) == set()
-    for lookup in (index.match, index.folder, lambda path: index.match_paths([path])):
+    own = aio.AsyncIndex(index)
+    lookups = (
+        index.match,
+        index.folder,
+        lambda path: index.match_paths([path]),
+        lambda path: asyncio.run(own.match(path)),
+    )
+    for lookup in lookups:
         logger.setLevel(logging.DEBUG)
         assert levels(lambda: lookup(path)) == {logging.DEBUG}  # noqa: B023
         logger.setLevel(logging.INFO)

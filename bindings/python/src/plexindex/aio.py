@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from . import index as sync
 from . import opening
 from ._core import abi as c
-from ._core import convert
+from ._core import convert, log
 from ._core.callbacks import Stoppable
 from ._core.convert import ReadOnly, check_call
 from .changes import Changes, Watch
@@ -267,6 +267,7 @@ class AsyncLibrary(_Caller):
         check_call(options, "offline", "check")
         library, session = self._target, self._target._session
         if not options.get("check"):
+            log.follow_level()
             block: bytes | bytearray | None = library._match_at_once(path)
             if block is None:
                 raw = convert.path_bytes(path, session.hides_paths)
