@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .item import ItemSource
     from .light import LightItem
 
+# The match kinds for a path that is itself listed, or recorded.
+LISTED = ("confirmed", "exact", "mapped")
+
 # A block's header, and an answer.
 _HEADER, _ANSWER = Struct("=5i").unpack_from, Struct("=i4B6iq").unpack_from
 _ITEM, _MESSAGE = c.ANSWER["item"], c.ANSWER["message"]

@@ -6,6 +6,7 @@ from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
 from ..errors import Error
 from ..mapping import as_mapping, to_server
+from ..match import LISTED
 from .host import host_log, not_found, reraise, server_away, warn_of_token
 from .section_index import note_failure
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ..match import Match
     from ..plexapi import SectionIndex
 
-# The match kinds for a path that is itself listed or recorded.
-_LISTED = ("confirmed", "exact", "mapped")
 # With these errors, plexapi could not ask the server either.
 _AWAY = ("connect", "timeout", "starting", "unauthorized", "server_error")
 
@@ -58,19 +57,19 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
     match = section.library.match(path)
     if match.status not in ("found", "ambiguous", "not_found"):
         raise CannotAnswerError(match.message)
-    if match.match_kind not in _LISTED:
+    if match.match_kind not in LISTED:
         recorded = _recorded(section, given, matches, is_sure=not match.stale)
         if recorded is not None:
             return [recorded]
-    by_name = match.match_kind not in _LISTED and match.confidence != "high"
+    by_name = match.match_kind not in LISTED and match.confidence != "high"
     elsewhere = by_name and _belongs_elsewhere(section, match, path)
     if elsewhere and not match.stale:
         match = section.library.match(path, check=True)  # the file may be new
-    if match.confidence == "high" or (match.match_kind in _LISTED and match.status == "ambiguous"):
+    if match.confidence == "high" or (match.match_kind in LISTED and match.status == "ambiguous"):
         return _items(section, match)
     if match.stale:
         section.index.server()  # raises the error of a server that is away
-    if match.match_kind in _LISTED:
+    if match.match_kind in LISTED:
         raise CannotAnswerError(match.message)  # the server has not confirmed the item
     # As in the original, which finds neither episodes nor tracks, only films match by their names.
     if elsewhere or section.plex.type != "movie" or not match.candidates:
@@ -122,7 +121,7 @@ def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
     mapped = to_server(map(as_mapping, index._recipe[3]["mappings"]), path)
     if any(lies_under(one, folders) for one in (path, *mapped)):
         return True
-    return index.match(path, offline=True).match_kind in _LISTED
+    return index.match(path, offline=True).match_kind in LISTED
 
 
 def _items(section: SectionIndex, match: Match) -> list[SyncItem]:

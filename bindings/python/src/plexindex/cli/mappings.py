@@ -12,14 +12,12 @@ from .._core.paths import lies_under
 from ..errors import Error
 from ..index import Index
 from ..mapping import Mapping, Proposal, to_server
-from ..match import Match
+from ..match import LISTED, Match
 from . import output
 from .settings import Settings
 
 # Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
 _LISTED_FILES, _STEP = 5_000, 25
-# Match kinds that need no different mapping: the user confirmed the match, or Plex lists the path.
-SURE = ("confirmed", "exact", "mapped")
 
 
 class Verdict(NamedTuple):
@@ -52,7 +50,7 @@ def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] |
 
 def is_sure(answer: Match) -> bool:
     """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
-    return answer.item is not None and answer.match_kind in SURE
+    return answer.item is not None and answer.match_kind in LISTED
 
 
 def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:

@@ -13,9 +13,9 @@ import click
 
 from ..item import Item
 from ..mapping import Mapping
-from ..match import FolderMatch, Match
+from ..match import LISTED, FolderMatch, Match
 from . import codes, output
-from .mappings import SURE, arrow, first_applying
+from .mappings import arrow, first_applying
 from .options import FILE, FOLDER, SECONDS, command, given, library, null
 from .output import count, say
 from .settings import Settings
@@ -299,7 +299,7 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
     ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
     includes the mapping.
     """
-    applied = None if reason or answer.match_kind in SURE else first_applying(mappings, path)
+    applied = None if reason or answer.match_kind in LISTED else first_applying(mappings, path)
     extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
     extra = [output.one_line(line) for line in extra]
     if answer.item is None:

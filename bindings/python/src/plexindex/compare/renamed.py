@@ -11,9 +11,9 @@ from itertools import chain
 from .._core import TYPE_CHECKING
 from .._core.convert import path_of
 from ..changes import REFRESH_ERRORS
+from ..match import LISTED
 from . import on_disk
 from .places import host_path, is_in
-from .walked import LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..match import Match
     from .places import Places
 
-# Match kinds for a listed path.
-LISTED = ("confirmed", "exact", "mapped")
 # Maximum number of names to read, and of folders to pass, in one call.
 _NAMES, _FOLDERS = 16_384, 4096
 # An unmounted folder can contain a few leftover names, which these rules ignore.
