@@ -22,8 +22,8 @@ use crate::platform::{ForkLock, lock_for_fork};
 use crate::stats::Counters;
 use crate::sync::{IndexReader, PeerComponents};
 
-/// Pause between two attempts to use a log that is unavailable or rejects writes, in ms.
-pub const RETRY_PAUSE_MS: i64 = 5_000;
+/// Pause between two attempts to use a log that is unavailable, in ms.
+const RETRY_PAUSE_MS: i64 = 5_000;
 /// Timeout for a request to the log on a thread that waits for a slow log ([`waits_for_slow_log`]).
 pub const SLOW_LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -77,38 +77,12 @@ pub struct LogView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// A failure of the log, and the pause before the next attempt.
-pub struct Pause {
+/// The time since which the log does not answer, and the time of the next attempt.
+pub struct Outage {
     /// Time of the first failure, Unix ms.
     since_ms: i64,
     /// Time of the next attempt, Unix ms.
     retry_ms: i64,
-    /// The last failure.
-    error: Error,
-}
-
-impl Pause {
-    /// Starts a new pause in `slot` at `now_ms`. Returns whether this is the first failure.
-    fn start(slot: &mut Option<Self>, error: Error, now_ms: i64) -> bool {
-        let since_ms = slot.as_ref().map_or(now_ms, |pause| pause.since_ms.min(now_ms));
-        let retry_ms = now_ms + RETRY_PAUSE_MS;
-        slot.replace(Self {
-            since_ms,
-            retry_ms,
-            error,
-        })
-        .is_none()
-    }
-
-    /// Returns whether the next attempt must wait. Setting the clock back ends the pause.
-    fn is_running(&self, now_ms: i64) -> bool {
-        (self.retry_ms - RETRY_PAUSE_MS..self.retry_ms).contains(&now_ms)
-    }
-
-    /// Returns the time since the first failure, in ms.
-    fn age_ms(&self, now_ms: i64) -> i64 {
-        now_ms.saturating_sub(self.since_ms).max(0)
-    }
 }
 
 /// Exchanges entries between one index and other hosts.
@@ -140,9 +114,9 @@ pub struct ExchangeState {
     /// View numbers, by the view's id in the store and the user in the log.
     pub views: HashMap<(ViewId, Vec<u8>), ViewNumber>,
     /// Set while the log does not answer.
-    pub outage: Option<Pause>,
-    /// Set while the log answers, but rejects this host's writes.
-    pub write_rejection: Option<Pause>,
+    pub outage: Option<Outage>,
+    /// The error with which the log rejected the last write.
+    pub write_error: Option<Error>,
     /// Number of threads that retry an unavailable log.
     pub retrying_threads: usize,
     /// Leases that this process holds.
@@ -242,63 +216,32 @@ impl Exchange {
     }
 
     /// Calls `ask` to send a write to the log by the deadline `until`, and returns its answer; `Unavailable` if the log
-    /// does not answer or rejects the write. For [`RETRY_PAUSE_MS`] after a rejected write, other writes fail at once,
-    /// except on a thread that waits for a slow log; reads continue.
+    /// does not answer or rejects the write. Reads continue after a rejection.
     pub fn send_write<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Unavailable> {
-        if self.is_rejecting_writes() && !waits_for_slow_log() {
-            return Err(Unavailable);
-        }
-        let mut rejection = None;
         let answer = self.send_request_by(until, |log, limit| match ask(log, limit) {
-            // Reading the key shows whether the log rejects only writes. A log that also rejects reads is unavailable.
-            Err(error) if is_rejection(&error) => log.secret(limit).map(|_| rejection = Some(error)).map(|()| None),
-            answer => answer.map(Some),
+            Err(error) if matches!(error.status, Status::ServerError | Status::Forbidden) => Ok(Err(error)),
+            answer => answer.map(Ok),
         })?;
-        if let Some(error) = rejection {
-            self.record_write_rejection(&error);
+        let write_error = answer.as_ref().err().cloned();
+        let last_error = std::mem::replace(&mut lock(&self.state).write_error, write_error);
+        match (&answer, last_error) {
+            (Err(error), None) => log::warn!(
+                "the shared log rejects this host's entries: {error}; the entries stay in the folder, and this host \
+                 receives no entries before they are delivered"
+            ),
+            (Ok(_), Some(_)) => log::info!("the shared log {} accepts writes again", self.log.name()),
+            _ => {}
         }
-        answer.ok_or(Unavailable)
-    }
-
-    /// Returns whether the log rejected a write within the last [`RETRY_PAUSE_MS`], so that writes must wait.
-    pub fn is_rejecting_writes(&self) -> bool {
-        let now_ms = self.clock.now_ms();
-        (lock(&self.state).write_rejection.as_ref()).is_some_and(|pause| pause.is_running(now_ms))
+        answer.map_err(|_| Unavailable)
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted it.
     pub fn write_error(&self) -> Option<Error> {
-        (lock(&self.state).write_rejection.as_ref()).map(|pause| pause.error.clone())
-    }
-
-    /// Records that the log rejected a write, and logs the first rejection.
-    fn record_write_rejection(&self, error: &Error) {
-        let now_ms = self.clock.now_ms();
-        if Pause::start(&mut lock(&self.state).write_rejection, error.clone(), now_ms) {
-            log::warn!(
-                "the shared log rejects this host's entries: {error}; the entries stay in the folder, and this host \
-                 still receives entries from other hosts"
-            );
-        }
-    }
-
-    /// Forgets the last rejected write if its pause has passed. For a caller without entries to deliver: no later write
-    /// would show that the log accepts writes again.
-    pub fn clear_expired_refusal(&self) {
-        if !self.is_rejecting_writes() {
-            lock(&self.state).write_rejection = None;
-        }
-    }
-
-    /// Records that the log accepted a write, which ends a pause after a rejected write.
-    pub fn note_write_accepted(&self) {
-        if lock(&self.state).write_rejection.take().is_some() {
-            log::info!("the shared log {} accepts writes again", self.log.name());
-        }
+        lock(&self.state).write_error.clone()
     }
 
     /// Runs `work`, which sends requests to the log, and returns its result. If the log was unavailable, first starts a
@@ -327,7 +270,9 @@ impl Exchange {
     /// thread that retries the log starts a new pause for the others.
     pub fn must_skip_log(&self) -> bool {
         let now_ms = self.clock.now_ms();
-        (lock(&self.state).outage.as_ref()).is_some_and(|pause| pause.is_running(now_ms))
+        // Setting the clock back ends the pause.
+        let is_running = |outage: &Outage| (outage.retry_ms - RETRY_PAUSE_MS..outage.retry_ms).contains(&now_ms);
+        lock(&self.state).outage.as_ref().is_some_and(is_running)
     }
 
     /// Ends the outage if there is one, because the log has answered in time.
@@ -345,7 +290,11 @@ impl Exchange {
             Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
-        if Pause::start(&mut lock(&self.state).outage, error.clone(), now_ms) {
+        let mut state = lock(&self.state);
+        let since_ms = (state.outage.as_ref()).map_or(now_ms, |outage| outage.since_ms.min(now_ms));
+        let retry_ms = now_ms + RETRY_PAUSE_MS;
+        state.write_error = None;
+        if state.outage.replace(Outage { since_ms, retry_ms }).is_none() {
             log::warn!("{problem}: {error}; this host answers from its folder, and keeps its entries there");
         } else {
             log::debug!("{problem}: {error}");
@@ -355,15 +304,7 @@ impl Exchange {
     /// Returns how long the log has been unavailable, in ms; `None` if the log's last answer came in time.
     pub fn unavailable_ms(&self) -> Option<i64> {
         let now_ms = self.clock.now_ms();
-        (lock(&self.state).outage.as_ref()).map(|pause| pause.age_ms(now_ms))
-    }
-
-    /// Returns how long the log has rejected writes, in ms; `None` if no pause after a rejected write is running.
-    pub fn rejecting_writes_ms(&self) -> Option<i64> {
-        let now_ms = self.clock.now_ms();
-        let state = lock(&self.state);
-        let pause = state.write_rejection.as_ref().filter(|pause| pause.is_running(now_ms));
-        pause.map(|pause| pause.age_ms(now_ms))
+        (lock(&self.state).outage.as_ref()).map(|outage| now_ms.saturating_sub(outage.since_ms).max(0))
     }
 
     /// Returns the view for the current token's user; `None` until the server has accepted the token and reported the
@@ -432,9 +373,4 @@ impl Exchange {
             state.listeners = Listeners::default();
         }
     }
-}
-
-/// Returns whether an error means that the log answered, but rejected the request.
-fn is_rejection(error: &Error) -> bool {
-    matches!(error.status, Status::ServerError | Status::Forbidden)
 }

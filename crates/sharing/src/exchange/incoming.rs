@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::applied::Applied;
 use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, Unavailable, waits_for_slow_log, without_entries};
-use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode, entry_name};
 use crate::contract::{Entry, EntryKind, EntryName, EntryPage, NewEntry, Position, SharedLog};
 use crate::engine::{
@@ -27,20 +26,6 @@ const ENTRIES_PER_REQUEST: usize = 1_000;
 /// Maximum number of names in one request. The log may return an entry of maximum size for each name.
 const NAMES_PER_REQUEST: usize = 100;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExchangeResult {
-    /// Whether the log has all of this host's entries.
-    pub has_delivered: bool,
-    /// Whether this host has applied all entries in the log. If not, the log did not answer in time.
-    pub has_received: bool,
-}
-
-impl ExchangeResult {
-    pub fn is_complete(self) -> bool {
-        self.has_delivered && self.has_received
-    }
-}
-
 impl Exchange {
     /// Returns how far this folder has read the shared log, and when it last read the log. `view_id`: the view ID.
     pub fn read_position(&self, view_id: ViewId) -> Result<SharedLogPosition> {
@@ -54,13 +39,14 @@ impl Exchange {
         })
     }
 
-    /// Exchanges entries under the folder's exchange lock, until the deadline. Without the lock, exchanges nothing.
-    pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
+    /// Exchanges entries under the folder's exchange lock, until the deadline. Returns as [`Self::exchange`] does;
+    /// `false` without the lock.
+    pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
     /// Exchanges entries under the folder's exchange lock. `lock_deadline` limits only the wait for the lock.
-    pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<ExchangeResult> {
+    pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<bool> {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
@@ -79,17 +65,19 @@ impl Exchange {
         }
     }
 
-    /// Delivers the outbox, then applies all new entries. Adds the duration to the statistics.
-    fn exchange(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
+    /// Delivers the outbox, then applies all new entries, and adds the duration to the statistics. Returns whether both
+    /// are complete.
+    fn exchange(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let begun = Instant::now();
         let result = self.exchange_untimed(view, until);
         self.counters.add_time(Activity::Exchange, begun.elapsed());
         result
     }
 
-    /// Delivers the outbox, then applies all new entries, even if the log rejects writes. Returns whether each of the
-    /// two is complete. If the deadline passes, the next exchange continues from the same position.
-    fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
+    /// Delivers the outbox, then applies all new entries: this host's entries must precede those that it has not read
+    /// yet, so that the later of two matches wins on every host. Returns whether both are complete. If the deadline
+    /// passes, the next exchange continues from the same position.
+    fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let mut view = *view;
         let start = self.read_position(view.view_id)?;
         // A folder with matches that joins a log delivers them after reading the whole log, and keeps `last_read_ms` 0.
@@ -100,26 +88,19 @@ impl Exchange {
             start.last_read_ms == 0
         };
         let read_time_ms = || if is_joining { 0 } else { self.clock.now_ms() };
-        // Deliver first, since this host's entries are older than the log entries that it has not read yet.
-        let mut done = ExchangeResult {
-            has_delivered: self.deliver(&view, until)?,
-            has_received: false,
-        };
         loop {
-            if until.has_passed() || lock(&self.state).is_stopping || !done.has_delivered && !self.is_rejecting_writes()
-            {
-                return Ok(done);
+            if !self.deliver(&view, until)? || until.has_passed() || lock(&self.state).is_stopping {
+                return Ok(false);
             }
             // Check before applying entries, since older state in a restored log must not replace newer writes.
             if self.has_log_lost_entries(&view, until)? {
                 self.resend_matches(&view)?;
                 view.host = Outbox(&self.store).host()?;
-                done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
             let log_position = self.read_position(view.view_id)?;
             let Ok(page) = self.read_page(&view, log_position.position, until) else {
-                return Ok(done);
+                return Ok(false);
             };
             if page.starts_over && log_position.position != Position::default() {
                 log::warn!(
@@ -135,7 +116,7 @@ impl Exchange {
                 lock(&self.state).last_checked_delivery = None;
                 self.forget_view();
                 let Some(reopened) = self.view()? else {
-                    return Ok(done);
+                    return Ok(false);
                 };
                 view = reopened;
                 continue;
@@ -144,7 +125,7 @@ impl Exchange {
                 position: page.position,
                 last_read_ms: read_time_ms(),
             };
-            self.apply_news(&view, &page.entries, done.has_delivered)?;
+            self.apply(&view, &page.entries)?;
             self.store_position(&view, &log_position)?; // last, so that a crash repeats the page instead of skipping it
             if !page.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
@@ -163,35 +144,9 @@ impl Exchange {
                     log_position.last_read_ms = self.clock.now_ms();
                     self.store_position(&view, &log_position)?;
                 }
-                if is_joining {
-                    done.has_delivered = self.deliver(&view, until)?;
-                }
-                if done.has_delivered {
-                    self.clear_expired_refusal();
-                }
-                done.has_received = true;
-                return Ok(done);
+                return Ok(!is_joining || self.deliver(&view, until)?);
             }
         }
-    }
-
-    /// Applies entries that no undelivered entry of this host overrides. If the entries may have removed undelivered
-    /// matches from the index, records these matches again. `has_delivered`: whether the outbox is empty.
-    fn apply_news(&self, view: &LogView, entries: &[Entry], has_delivered: bool) -> Result<()> {
-        if has_delivered || entries.is_empty() {
-            return self.apply(view, entries);
-        }
-        let undelivered = Undelivered::new(Outbox(&self.store).entries(view.view_id, usize::MAX)?);
-        let may_remove_matches = entries.iter().any(waiting::may_remove_matches);
-        let applicable: Vec<Entry> = (entries.iter())
-            .filter(|entry| !undelivered.overrides(entry))
-            .cloned()
-            .collect();
-        self.apply(view, &applicable)?;
-        if may_remove_matches {
-            self.apply(view, &undelivered.matches())?;
-        }
-        Ok(())
     }
 
     /// Reads the entries that follow a position, until the deadline.

@@ -98,10 +98,11 @@ impl Exchange {
         Ok(())
     }
 
-    /// Applies the log's entries, then copies another host's listing if this host needs it. Returns whether the library
-    /// is then current, according to the last probe.
+    /// Exchanges entries, then copies another host's listing if this host needs it. Returns whether the library is then
+    /// current, according to the last probe. Copies nothing while the log lacks an invalidation of this host, since the
+    /// listing can be older.
     fn copy_current_listing(&self, job: &SyncJob<'_>, view: &LogView, row: &LibraryRow) -> Result<bool> {
-        if !self.exchange_exclusively(view, job.bounds.deadline)?.has_received {
+        if !self.exchange_exclusively(view, job.bounds.deadline)? {
             return Ok(false);
         }
         let is_current = |stored: &LibraryRow| {
@@ -119,9 +120,6 @@ impl Exchange {
         };
         if is_current(&stored) {
             return Ok(true);
-        }
-        if stored.due && self.undelivered()? > 0 {
-            return Ok(false); // the log may lack the invalidation, so its listing can be older
         }
         let Ok(Some((entry, head))) = self.find_listing_head(view, &stored.library.uuid) else {
             return Ok(false);

@@ -49,12 +49,6 @@ impl Exchange {
         Ok(listing.filter(|(_, head)| invalidated <= head.included.number))
     }
 
-    /// Renews a lease before a write. Returns `false` if this host must not write, because another host has the lease
-    /// or the log is unavailable.
-    pub fn renew_lease(&self, lease: &Lease) -> bool {
-        self.send_write(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
-    }
-
     /// Returns the time since `since_ms` (Unix ms), in ms; 0 if the clock was set back.
     pub fn age_ms(&self, since_ms: i64) -> u64 {
         u64::try_from(self.clock.now_ms().saturating_sub(since_ms)).unwrap_or(0)
@@ -72,7 +66,9 @@ impl Exchange {
     /// Returns whether to postpone a library's refresh until the log is available, because the outage is still
     /// short and the library has a listing.
     pub fn should_await_log(&self, row: &LibraryRow) -> bool {
-        let outage_ms = self.unavailable_ms().or_else(|| self.rejecting_writes_ms());
-        row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
+        row.generation.is_fetched()
+            && self
+                .unavailable_ms()
+                .is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
     }
 }

@@ -14,6 +14,5 @@ mod leases;
 mod outgoing;
 mod publish;
 mod running;
-mod waiting;
 
 pub use core::{Exchange, SLOW_LOG_TIMEOUT, creates_no_entries, set_waits_for_slow_log};

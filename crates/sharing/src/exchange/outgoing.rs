@@ -44,7 +44,6 @@ impl Exchange {
             let Ok(last_in_log) = self.send_write(until, deliver) else {
                 return Ok(false);
             };
-            self.note_write_accepted();
             let last_sent = rows.last().map_or(0, |(number, _)| *number);
             // If the log's number is lower than the last delivered number, the log was restored. If this folder never
             // used the log's number, the folder was restored.

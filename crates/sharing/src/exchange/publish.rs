@@ -14,8 +14,6 @@ const MAX_CHANGED_ITEMS: u64 = 2_000;
 /// If more than a quarter of the items differ (1 in 4), and also more than [`MAX_CHANGED_ITEMS`], a host publishes the
 /// whole listing again.
 const MAX_CHANGED_PART: u64 = 4;
-/// Number of chunks to write before the lease is renewed.
-const CHUNKS_PER_RENEWAL: u32 = 50;
 
 impl Exchange {
     /// Publishes a probe. `asked_ms`: the time of the request, from which other hosts compute the probe's age.
@@ -77,9 +75,6 @@ impl Exchange {
             let are_small = entries.iter().all(NewEntry::is_within_limit)
                 && entries.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
             if changed_count <= MAX_CHANGED_ITEMS.max(head.listed / MAX_CHANGED_PART) && are_small {
-                if !self.renew_lease(lease) {
-                    return Ok(());
-                }
                 let head = ListingBody {
                     change: change_of(after),
                     items: after.items,
@@ -117,11 +112,10 @@ impl Exchange {
                 may_publish = false;
                 return false;
             };
-            may_publish = chunks % CHUNKS_PER_RENEWAL != 0 || self.renew_lease(lease);
             let is_written = self.send_write(Deadline::NONE, |log, limit| {
                 log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit)
             });
-            may_publish &= is_written == Ok(true);
+            may_publish = is_written == Ok(true);
             chunks += 1;
             may_publish
         };
@@ -134,7 +128,7 @@ impl Exchange {
             Ok(())
         })?;
         is_whole &= write_chunk(&mut chunk);
-        if !is_whole || !self.renew_lease(lease) {
+        if !is_whole {
             return Ok(()); // the log is unavailable, or another host has the lease
         }
         // The shows, which are no items, follow the last chunk of the listing.

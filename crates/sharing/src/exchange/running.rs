@@ -6,7 +6,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::core::{Exchange, Listeners, Unavailable, set_waits_for_slow_log};
-use super::incoming::ExchangeResult;
 use crate::error::Result;
 use crate::platform::Deadline;
 use crate::platform::FileLock;
@@ -115,12 +114,12 @@ impl Exchange {
                 if !self.wait_to_batch(last_exchange) {
                     continue; // closing waits for this thread
                 }
-                let result = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
+                let is_complete = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
                     log::debug!("cannot exchange entries with other hosts: {error}; retrying later");
-                    ExchangeResult::default()
+                    false
                 });
                 // Retry even if no call uses the index.
-                is_unfinished = !result.is_complete() && self.has_undelivered();
+                is_unfinished = !is_complete && self.has_undelivered();
                 last_exchange = Some(Instant::now());
             }
             if last_renewal.elapsed() >= RENEW_INTERVAL {
@@ -139,14 +138,14 @@ impl Exchange {
     }
 
     /// Performs one exchange on the exchange thread. Does nothing during the pause after a failure. After the pause,
-    /// first checks that the log answers, with a longer timeout than calls use. Returns an empty result if the log is
-    /// unavailable. `first`: whether this is the thread's first exchange.
-    fn exchange_once(&self, first: bool) -> Result<ExchangeResult> {
+    /// first checks that the log answers, with a longer timeout than calls use. Returns whether the exchange is complete.
+    /// `first`: whether this is the thread's first exchange.
+    fn exchange_once(&self, first: bool) -> Result<bool> {
         if self.unavailable_ms().is_none() {
             return self.exchange_with_reachable_log(first);
         }
         if self.must_skip_log() {
-            return Ok(ExchangeResult::default());
+            return Ok(false);
         }
         set_waits_for_slow_log(true);
         // Do not hold the exchange lock, for which calls wait, during this check.
@@ -154,30 +153,27 @@ impl Exchange {
             self.retry_log(
                 || match self.send_request(|log, limit| log.secret(limit.at_most(FIRST_ANSWER_TIMEOUT))) {
                     Ok(_) => self.exchange_with_reachable_log(first),
-                    Err(Unavailable) => Ok(ExchangeResult::default()),
+                    Err(Unavailable) => Ok(false),
                 },
             );
         set_waits_for_slow_log(false);
-        if matches!(result, Ok(result) if result.has_received) {
+        if matches!(result, Ok(true)) {
             self.note_answer();
         }
         result
     }
 
     /// Performs one exchange with a log that answers. If `first` is `true`, and another process with the same folder
-    /// has read the log within [`POLL_INTERVAL`], only delivers. Returns an empty result if the view is unknown.
-    fn exchange_with_reachable_log(&self, first: bool) -> Result<ExchangeResult> {
+    /// has read the log within [`POLL_INTERVAL`], only delivers. Returns whether the exchange is complete; `false` if the
+    /// view is unknown.
+    fn exchange_with_reachable_log(&self, first: bool) -> Result<bool> {
         let Some(view) = self.view()? else {
-            return Ok(ExchangeResult::default());
+            return Ok(false);
         };
         let last_read_ms = self.read_position(view.view_id)?.last_read_ms;
         let age_ms = self.clock.now_ms().saturating_sub(last_read_ms);
         if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&age_ms) {
-            let has_delivered = self.deliver(&view, Deadline::NONE)?;
-            return Ok(ExchangeResult {
-                has_delivered,
-                has_received: has_delivered, // by the other process
-            });
+            return self.deliver(&view, Deadline::NONE);
         }
         self.exchange_without_deadline(&view, Deadline::after(POLL_INTERVAL))
     }
