@@ -339,6 +339,8 @@ fn chunks_are_read_when_they_are_published(fixture: &Fixture) {
     assert_eq!(chunk(first.fence, 0), None);
     assert_eq!(chunk(second.fence, 0).as_deref(), Some(&b"second"[..]));
     assert_eq!(facts(&fixture.all()), [fact(2, "", "second")]);
+    let bytes = log.summary(NONE).expect("read")[0].bytes;
+    assert!(bytes < 1 << 20, "the first one's chunks are gone: {bytes}");
 }
 
 fn publishing_removes_what_it_includes(fixture: &Fixture) {

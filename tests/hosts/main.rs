@@ -6,7 +6,6 @@ mod cuts;
 mod day;
 mod fixture;
 mod host;
-mod killed;
 mod link;
 mod names;
 mod outages;

@@ -9,10 +9,9 @@ use plexindex::error::Status;
 use plexindex_sharing::postgres::{Postgres, parse};
 use plexindex_sharing::{SharedIndex, SharedLog};
 
-use crate::cluster::shared;
 use crate::host::{Host, SHORT};
 use crate::postgres::NONE;
-use crate::support::{HOUR_MS, clock, movies, path_of};
+use crate::support::{clock, movies, path_of};
 
 /// A resolver that waits until it is opened.
 #[derive(Default)]
@@ -51,41 +50,6 @@ fn timed<R>(what: &str, call: impl FnOnce() -> R) -> R {
     let result = call();
     assert!(begun.elapsed() < SHORT, "{what}: {:?}", begun.elapsed());
     result
-}
-
-#[test]
-fn a_name_that_is_not_resolved_costs_a_call_one_short_attempt() {
-    let Some(cluster) = shared("a_name_that_is_not_resolved_costs_a_call_one_short_attempt") else {
-        return;
-    };
-    let (server, clock, database, names) = (movies(60), clock(), cluster.database(), Arc::new(Names::default()));
-    let address = database.tcp_address("postgres", "engine.test", "sslmode=disable");
-    let host = timed("opening", || {
-        Host::with_log(&server, &clock, names.log(&address), false)
-    });
-    timed("the first listing", || host.refresh());
-    let (path, key) = path_of(&server, 1, 5);
-    timed("recording", || host.record("/mnt/odd.mkv", &key));
-    for _ in 0..3 {
-        clock.advance_ms(2 * HOUR_MS);
-        let answer = timed("a lookup that is due", || {
-            host.index.match_path(&host.movies.query(), path.as_bytes())
-        });
-        assert!(answer.expect("answered").item.is_some());
-        timed("an exchange", || assert!(!host.index.exchange()));
-    }
-    let status = timed("the status", || host.index.shared_status());
-    let why = status.expect("there").expect("shared").error.expect("away");
-    assert!(why.contains("was not resolved in time"), "{why}");
-    assert_eq!(names.begun.load(Ordering::SeqCst), 1, "all wait for the same answer");
-    names.open();
-    clock.advance_ms(6_000);
-    let begun = Instant::now();
-    while !host.index.exchange() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
-        clock.advance_ms(6_000);
-    }
-    assert_eq!(host.index.shared_progress().and_then(|progress| progress.2), Some(0));
 }
 
 /// A thread that the system does not end is left behind.

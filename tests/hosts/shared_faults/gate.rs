@@ -113,95 +113,42 @@ impl Gate {
     }
 }
 
+/// Makes methods that call the hook before and after that of the log.
+macro_rules! hooked {
+    ($($name:ident($($argument:ident: $of:ty),*) -> $answer:ty;)*) => {
+        $(fn $name(&self, $($argument: $of),*) -> Result<$answer> {
+            self.pass(stringify!($name), |log| log.$name($($argument),*))
+        })*
+    };
+}
+
+#[rustfmt::skip] // one line each
 impl SharedLog for Gate {
+    hooked! {
+        secret(by: Deadline) -> [u8; 32];
+        view(server: &str, viewer: &[u8], by: Deadline) -> ViewNumber;
+        read(view: ViewNumber, after: Position, limit: usize, by: Deadline) -> EntryPage;
+        find(view: ViewNumber, names: &[EntryName], by: Deadline) -> Vec<Entry>;
+        append(view: ViewNumber, host: HostId, entries: &[NewEntry], lease: Option<&Lease>, by: Deadline) -> bool;
+        deliver(view: ViewNumber, host: HostId, known: u64, entries: &[(u64, NewEntry)], by: Deadline) -> u64;
+        lease(view: ViewNumber, what: &str, by: Deadline) -> Option<Lease>;
+        renew(lease: &Lease, by: Deadline) -> bool;
+        release(lease: &Lease, by: Deadline) -> ();
+        put_chunk(lease: &Lease, library: &str, number: u32, body: &[u8], by: Deadline) -> bool;
+        publish_listing(lease: &Lease, host: HostId, head: &NewEntry, included: u64, by: Deadline) -> bool;
+        chunk(view: ViewNumber, library: &str, listing: i64, number: u32, by: Deadline) -> Option<Vec<u8>>;
+        expect_writable(by: Deadline) -> ();
+        count_others(view: ViewNumber, host: HostId, number: u64, by: Deadline) -> u64;
+        summary(by: Deadline) -> Vec<LogSummary>;
+        clear(by: Deadline) -> ();
+    }
+
     fn name(&self) -> &str {
         self.log.name()
     }
 
-    fn secret(&self, by: Deadline) -> Result<[u8; 32]> {
-        self.pass("secret", |log| log.secret(by))
-    }
-
-    fn view(&self, server: &str, viewer: &[u8], by: Deadline) -> Result<ViewNumber> {
-        self.pass("view", |log| log.view(server, viewer, by))
-    }
-
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, by: Deadline) -> Result<EntryPage> {
-        self.pass("read", |log| log.read(view, after, limit, by))
-    }
-
-    fn find(&self, view: ViewNumber, names: &[EntryName], by: Deadline) -> Result<Vec<Entry>> {
-        self.pass("find", |log| log.find(view, names, by))
-    }
-
-    fn append(
-        &self,
-        view: ViewNumber,
-        host: HostId,
-        entries: &[NewEntry],
-        lease: Option<&Lease>,
-        by: Deadline,
-    ) -> Result<bool> {
-        self.pass("append", |log| log.append(view, host, entries, lease, by))
-    }
-
-    fn deliver(
-        &self,
-        view: ViewNumber,
-        host: HostId,
-        known: u64,
-        entries: &[(u64, NewEntry)],
-        by: Deadline,
-    ) -> Result<u64> {
-        self.pass("deliver", |log| log.deliver(view, host, known, entries, by))
-    }
-
-    fn lease(&self, view: ViewNumber, what: &str, by: Deadline) -> Result<Option<Lease>> {
-        self.pass("lease", |log| log.lease(view, what, by))
-    }
-
-    fn renew(&self, lease: &Lease, by: Deadline) -> Result<bool> {
-        self.pass("renew", |log| log.renew(lease, by))
-    }
-
-    fn release(&self, lease: &Lease, by: Deadline) -> Result<()> {
-        self.pass("release", |log| log.release(lease, by))
-    }
-
-    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], by: Deadline) -> Result<bool> {
-        self.pass("put_chunk", |log| log.put_chunk(lease, library, number, body, by))
-    }
-
-    fn publish_listing(
-        &self,
-        lease: &Lease,
-        host: HostId,
-        head: &NewEntry,
-        included: u64,
-        by: Deadline,
-    ) -> Result<bool> {
-        self.pass("publish_listing", |log| {
-            log.publish_listing(lease, host, head, included, by)
-        })
-    }
-
-    fn chunk(
-        &self,
-        view: ViewNumber,
-        library: &str,
-        listing: i64,
-        number: u32,
-        by: Deadline,
-    ) -> Result<Option<Vec<u8>>> {
-        self.pass("chunk", |log| log.chunk(view, library, listing, number, by))
-    }
-
     fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
         self.log.wait(view, number, time)
-    }
-
-    fn expect_writable(&self, by: Deadline) -> Result<()> {
-        self.log.expect_writable(by)
     }
 
     fn shorten_timeouts(&self) {
@@ -210,18 +157,6 @@ impl SharedLog for Gate {
 
     fn interrupt(&self) {
         self.log.interrupt();
-    }
-
-    fn count_others(&self, view: ViewNumber, host: HostId, number: u64, by: Deadline) -> Result<u64> {
-        self.log.count_others(view, host, number, by)
-    }
-
-    fn summary(&self, by: Deadline) -> Result<Vec<LogSummary>> {
-        self.log.summary(by)
-    }
-
-    fn clear(&self, by: Deadline) -> Result<()> {
-        self.log.clear(by)
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {

@@ -13,7 +13,7 @@ use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 use crate::shared_faults::hosts::{Host, World, exchange};
 use crate::support::index::{Deadline, QueryOptions};
-use crate::support::{HOUR_MS, add, movie, path_of, requests};
+use crate::support::{movie, path_of};
 
 #[test]
 fn a_path_that_no_mapping_has_stays_on_its_host() {
@@ -198,32 +198,4 @@ fn paths_of_windows_and_bytes_that_are_no_text_are_shared() {
         .expect("invalidated");
     exchange(&[&two, &one]);
     assert_eq!(one.known_bytes(bytes), None);
-}
-
-/// A copy of a server has its machine identifier: nothing tells them apart. docs/several-hosts.md says what to do.
-#[test]
-fn a_cloned_server_is_its_original_for_the_log() {
-    let world = World::of(20);
-    let clone = crate::support::movies(20);
-    assert_eq!(clone.token(), world.server.token());
-    let one = world.host();
-    clone.reset();
-    let two = world.host_with(|options| options.server_url = Some(clone.url()));
-    exchange(&[&one, &two]);
-    assert_eq!(requests(&clone)[2], 0, "it takes the listing of the original");
-    let (path, key) = path_of(&clone, 1, 5);
-    assert_eq!(two.known(&path), Some((key, MatchKind::Exact)));
-    // What the clone has alone is told to hosts of the original.
-    add(&clone, &["/data/movies/Clone/Clone.mkv"]);
-    world.clock.advance_ms(2 * HOUR_MS);
-    two.refresh();
-    exchange(&[&two, &one]);
-    one.refresh();
-    assert!(two.known("/data/movies/Clone/Clone.mkv").is_some());
-    assert!(one.known("/data/movies/Clone/Clone.mkv").is_some());
-    // Each refresh follows the server that was asked last, and no host fails.
-    world.clock.advance_ms(26 * HOUR_MS);
-    one.refresh();
-    exchange(&[&one, &two]);
-    assert_eq!(one.known(&path), two.known(&path));
 }
