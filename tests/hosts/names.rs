@@ -64,6 +64,9 @@ fn a_name_that_is_not_resolved_holds_up_no_closing() {
         timed("recording", || host.record("/mnt/odd.mkv", &key));
         let delivered = timed("delivering", || host.index.shared_deliver());
         assert_eq!(delivered.expect_err("away").status, Status::Timeout);
+        clock.advance_ms(6_000);
+        timed("an exchange", || assert!(!host.index.exchange()));
+        assert_eq!(names.begun.load(Ordering::SeqCst), 1, "all wait for the same answer");
         timed("closing", || drop(host));
         assert_eq!(names.running.load(Ordering::SeqCst), 1, "it runs on");
         names.open();
