@@ -156,7 +156,7 @@ pub mod inside {
     pub use crate::platform::fork::{self, ForkAware, ForkLock};
     pub use crate::platform::mutex::{lock, try_lock};
     pub use crate::platform::thread::call_host;
-    pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
+    pub use crate::query::{Answer, ChangePage, FileFilter};
     pub use crate::sync::RefreshReason;
 }
 

@@ -342,7 +342,7 @@ impl Index {
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
         let inner = self.inner();
-        let pairs = inner.queries.samples().proposals(inner.reading.view_id());
+        let pairs = inner.queries.samples.proposals(inner.reading.view_id());
         pairs.into_iter().map(|pair| Proposal::of(pair, None)).collect()
     }
 

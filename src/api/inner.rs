@@ -293,7 +293,7 @@ impl Inner {
             size_limit: self.reading.limit.bytes(),
             over_limit: self.reading.limit.excess_bytes()?,
             evictions: totals.evictions,
-            last_failure: self.sync.back_off().last_error_message(),
+            last_failure: self.sync.last_error_message(),
             ..self.counters.read()
         })
     }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::matching::Scope;
 use crate::model;
 use crate::platform::files::bytes_of;
-use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
+use crate::query::{Answer, FileFilter, Folder, Item, Match};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Resolved;
 
@@ -351,7 +351,7 @@ impl Library {
         after: Option<&[u8]>,
         limit: usize,
         filter: FileFilter,
-        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
         queries.items_below(&self.selection, path, after, limit, filter, then)
@@ -432,7 +432,7 @@ impl Iterator for ItemsBelow {
             let mut last_path = None;
             let page = self
                 .library
-                .items_below_with(&self.folder, after, PAGE_ITEMS, FileFilter::All, |answer, _| {
+                .items_below_with(&self.folder, after, PAGE_ITEMS, FileFilter::All, |answer| {
                     last_path = answer.candidates().last().map(|found| found.path.to_vec());
                     Match::of(answer)
                 });

@@ -11,7 +11,7 @@ use super::opened::{Index, Library};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::bytes_of;
-use crate::query::{Answer, ChangePage, Folder, FolderFacts, Item, LibraryInfo, Match, non_empty};
+use crate::query::{Answer, ChangePage, Folder, Item, LibraryInfo, Match, non_empty};
 use crate::sync::{Call, Progress, RefreshReason};
 
 /// The host's progress callback.
@@ -52,7 +52,7 @@ pub struct Query<'q> {
     pub(super) library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
-    checks: bool,
+    always_asks: bool,
     pub(super) through: bool,
     progress: Option<RefCell<ProgressCallback<'q>>>,
 }
@@ -65,7 +65,7 @@ impl<'q> Query<'q> {
             library,
             deadline: index.inner().deadline,
             offline: false,
-            checks: false,
+            always_asks: false,
             through: false,
             progress: None,
         }
@@ -107,7 +107,7 @@ impl<'q> Query<'q> {
     /// Makes a query ask the server for changes first, even if the listings are fresh and plexindex asked about the same
     /// file a moment ago. An offline query still sends no request.
     pub fn always_ask(mut self) -> Self {
-        self.checks = true;
+        self.always_asks = true;
         self
     }
 
@@ -128,7 +128,7 @@ impl<'q> Query<'q> {
         Call {
             // Only an offline query trusts the store about an unlisted path. The call uses no token: number 0.
             offline: self.offline,
-            checks: self.checks && !self.offline,
+            always_asks: self.always_asks && !self.offline,
             ..Call::offline(self.library.map(Library::selection), 0)
         }
     }
@@ -139,7 +139,7 @@ impl<'q> Query<'q> {
         let inner = self.index.inner();
         let call = Call {
             deadline: self.deadline.map_or(Deadline::NONE, Deadline::after),
-            listed_wait: if self.checks {
+            listed_wait: if self.always_asks {
                 Duration::MAX
             } else {
                 inner.stale_answer_timeout
@@ -295,7 +295,7 @@ impl<'q> Query<'q> {
         let result = inner
             .queries
             .match_folder_at_once(&self.call_at_once(), bytes_of(&path), Folder::of);
-        result.unwrap_or_else(|_| Folder::of(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
+        result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
     /// Finds the items with a GUID, which is Plex's own GUID or an external id such as `imdb://tt1254207`, of at most
@@ -339,7 +339,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn check(&self) -> Result<Refreshed> {
-        self.refresh_as("check", RefreshReason::Now).map(Refreshed::of)
+        self.refresh_as("check", RefreshReason::Check).map(Refreshed::of)
     }
 
     /// Fetches full listings, even if the server reports no change. Returns whether the libraries are now up to date.
@@ -482,7 +482,7 @@ impl std::fmt::Debug for Query<'_> {
             .field("library", &self.library)
             .field("deadline", &self.deadline)
             .field("offline", &self.offline)
-            .field("checks", &self.checks)
+            .field("always_asks", &self.always_asks)
             .finish_non_exhaustive()
     }
 }

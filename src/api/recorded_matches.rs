@@ -8,7 +8,7 @@ use super::query_builder::Query;
 use crate::engine::RecordRows;
 use crate::error::{Result, Status};
 use crate::platform::files::{bytes_of, path_from_bytes};
-use crate::sync::Selector;
+use crate::sync::{Call, Selector};
 
 /// A match that a host recorded, with the library that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,11 +95,8 @@ impl Query<'_> {
     /// Records matches for the paths that have none in the library. Returns their number.
     fn import_into(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Result<usize> {
         let inner = self.index.inner();
-        let (_, row) = self.run(|call| {
-            inner.run_renewing(call, |call| {
-                inner.sync.find_library(library.selection(), "import matches", call)
-            })
-        })?;
+        let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "import matches", call);
+        let (_, row) = self.ask(find)?;
         let existing = RecordRows(&inner.store).confirmed_matches(row.id)?;
         let existing: HashSet<Vec<u8>> = existing.into_iter().map(|(path, _)| path).collect();
         let new: Vec<(&[u8], &str)> = pairs

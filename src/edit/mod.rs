@@ -179,7 +179,8 @@ impl Editing {
         let mut sent: Vec<(&[u8], &str)> = Vec::new();
         for (folder, library) in scans.iter().filter_map(|scan| scan.target.as_ref()) {
             if !sent.contains(&(folder, &library.section)) {
-                self.sync.scan(call, &library.section, folder)?;
+                self.sync
+                    .job(call, |job| job.source.scan(&library.section, folder, job.bounds))?;
                 sent.push((folder, &library.section));
             }
         }
@@ -209,7 +210,7 @@ impl Editing {
         report.requests += 1;
         // The edit itself causes events, which need no refresh.
         self.events.ignore_events_of(request.section, &ids);
-        let edited = self.sync.edit(call, &request);
+        let edited = self.sync.job(call, |job| job.source.edit(&request, job.bounds));
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
         report.set_states(&indexes, state);
         // Invalidates the items even after a failure, since the server may have edited them.

@@ -21,9 +21,10 @@ pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
     ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows,
-    ItemChange, ItemRows, LastProbe, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows,
-    LocalWrite, MergedChanges, NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition,
-    ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver,
+    ItemChange, ItemRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows,
+    LocalWrite, MergedChanges, NewListing, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, SearchRows,
+    SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
+    WriteObserver,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

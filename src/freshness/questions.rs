@@ -28,10 +28,13 @@ const REFILL_MS: i64 = 8_000;
 const MAX_COST: u64 = 5;
 
 /// What to do about an unlisted path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PathQuestion {
     /// Ask the server.
+    #[default]
     Ask,
+    /// Do not ask: a probe since the call started is the answer.
+    Probed,
     /// Do not ask: the answer to an earlier question is still valid.
     Answered,
     /// Do not ask now, because plexindex has sent too many fruitless requests, for this path or for all. The path may be

@@ -29,6 +29,8 @@ pub struct Answer<'a> {
     pub age_ms: Option<i64>,
     /// The kind of source, which determines the format of keys.
     pub kind: &'static SourceKind,
+    /// What the folder of the query contains.
+    pub folder: FolderFacts,
     /// The candidates, whose `library` fields are indexes into `rows`.
     found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
@@ -64,6 +66,11 @@ impl<'a> Answer<'a> {
             match_kind: outcome.match_kind,
             confidence: outcome.confidence,
             reason: outcome.reason,
+            folder: FolderFacts {
+                kind: outcome.kind,
+                items: outcome.items,
+                files: outcome.files,
+            },
             ..Self::of_items(kind, &outcome.found, outcome.total, rows)
         }
     }
@@ -91,6 +98,7 @@ impl<'a> Answer<'a> {
             stale: false,
             age_ms: None,
             kind,
+            folder: FolderFacts::default(),
             found,
             rows,
         }
@@ -195,4 +203,14 @@ pub struct FolderFacts {
     pub items: u64,
     /// Number of files below the folder.
     pub files: u64,
+}
+
+impl Default for FolderFacts {
+    fn default() -> Self {
+        Self {
+            kind: ItemType::Other,
+            items: 0,
+            files: 0,
+        }
+    }
 }

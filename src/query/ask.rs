@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::queries::Queries;
-use super::query_kind::{
-    Assessment, PathInquiry, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets,
-};
+use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
 use crate::engine::{SearchRows, Snapshot};
 use crate::error::{Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
-use crate::model::{LibraryId, Sequence};
+use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
-use crate::sync::{Batch, Call, EvictionPin, Updated, segments_lost_error};
+use crate::sync::{Batch, Call, EvictionPin, segments_lost_error};
 
 /// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
@@ -49,7 +47,7 @@ impl Queries {
         &self,
         pin: &mut EvictionPin<'_>,
         call: &Call<'_>,
-        question: &Q,
+        query: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
@@ -84,52 +82,53 @@ impl Queries {
                 since: state.since,
             };
             let mut found = Q::Found::default();
-            question.find(&context, &mut found)?;
-            let assessment = question.assess(&context, &found);
+            query.find(&context, &mut found)?;
+            let assessment = query.assess(&context, &found);
             let mut targets = StepTargets::default();
             let step = state.next_step(&context.step_conditions::<Q>(assessment), |step| {
-                context.is_due(question, &found, assessment, step, &mut targets)
+                context.is_due(query, &found, assessment, step, &mut targets)
             })?;
             if step != Step::Answer {
                 // Pinning prevents eviction of the libraries that the next step reads or fetches.
-                context.each_library(question, &found, &mut |index| pin.pin(snapshot.rows[index].id));
+                context.each_library(query, &found, &mut |index| pin.pin(snapshot.rows[index].id));
                 targets.libraries.iter().for_each(|row| pin.pin(row.id));
-            } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
+            } else if !(context.was_evicted(query, &found, &state) && state.restart()) {
                 if state.requests > 0 && !assessment.is_missing {
                     let view_id = snapshot.view_id.unwrap_or_default();
                     SearchRows(&self.store).refund(view_id, state.requests, self.clock.now_ms());
                 }
-                return question.answer(&context, &found, state, then);
+                return query.answer(&context, &found, state, then);
             }
             if step == Step::List {
                 let rows = snapshot.rows.iter();
                 targets.libraries = rows.filter(|row| state.unlisted.contains(&row.id)).cloned().collect();
             }
             // For a missing path, a search is faster than a listing.
-            targets.searches_first = step == Step::Refresh
-                && context.is_due(question, &found, assessment, Step::Probe, &mut StepTargets::default())?;
+            targets.searches_first = step == Step::Refresh && !context.libraries_to_ask(query, assessment).is_empty();
             // Take the step, and read a newer snapshot. After a restart, the step does nothing.
             let view_id = snapshot.view_id.unwrap_or_default();
             drop(found); // borrows from the snapshot
             drop(snapshot); // so that other threads can replace the snapshot during the step
-            self.execute(step, call, question.search_target(), view_id, &targets, &mut state)?;
+            self.execute(step, call, query.search_target(), view_id, &targets, &mut state)?;
             (snapshot, now_ms) = self.read_snapshot(call)?;
         }
     }
 
-    /// Answers a query from the given snapshot if no step is due: passes `then` and the answer to `call_then`, which
-    /// calls `then`. Otherwise returns `then` unused in `Err`, so that the caller can pass it to [`Queries::ask`],
-    /// which can wait. `question` must not read the store.
+    /// Answers a query from the given snapshot if no step is due, and passes the answer to `then`. Otherwise returns
+    /// `then` unused in `Err`, so that the caller can pass it to [`Queries::ask`], which can wait. `query` must not
+    /// read the store.
     pub fn answer_at_once<Q: QueryKind, R, F>(
         &self,
         call: &Call<'_>,
         snapshot: &Snapshot,
         scope: Scope,
-        question: &Q,
+        query: &Q,
         then: F,
-        call_then: impl FnOnce(F, &Answer<'_>) -> Result<R>,
-    ) -> std::result::Result<Result<R>, F> {
-        if call.checks {
+    ) -> std::result::Result<Result<R>, F>
+    where
+        F: FnOnce(&Answer<'_>) -> Result<R>,
+    {
+        if call.always_asks {
             return Err(then);
         }
         let (rows, only_index) = (&snapshot.rows, scope.only());
@@ -158,13 +157,13 @@ impl Queries {
             since: snapshot.sequence(),
         };
         let mut found = Q::Found::default();
-        if question.find(&context, &mut found).is_err() {
+        if query.find(&context, &mut found).is_err() {
             return Err(then);
         }
         if only_index.is_none() {
             // If the answer uses no library, the variable remains `None`: the list of libraries may be incomplete.
             let mut can_all_answer = None;
-            context.each_library(question, &found, &mut |index| {
+            context.each_library(query, &found, &mut |index| {
                 can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));
             });
             if can_all_answer != Some(true) {
@@ -175,13 +174,13 @@ impl Queries {
             at_once: true,
             ..QueryState::new(snapshot.sequence(), now_ms)
         };
-        let assessment = question.assess(&context, &found);
+        let assessment = query.assess(&context, &found);
         // Fast path: most queries are final on a fresh library, so the slower check of each step is unnecessary.
         state.known_fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
-        if !state.known_fresh && !context.can_answer_now(question, &found, assessment, &mut state) {
+        if !state.known_fresh && !context.can_answer_now(query, &found, assessment, &mut state) {
             return Err(then);
         }
-        Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
+        Ok(query.answer(&context, &found, state, then))
     }
 
     /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix milliseconds. Fails if the
@@ -200,13 +199,16 @@ impl QueryContext<'_> {
     #[inline(never)]
     fn can_answer_now<Q: QueryKind>(
         &self,
-        question: &Q,
+        query: &Q,
         found: &Q::Found<'_>,
         assessment: Assessment,
         state: &mut QueryState,
     ) -> bool {
         let mut targets = StepTargets::default();
-        let is_due = |step| self.is_due(question, found, assessment, step, &mut targets);
+        let is_due = |step| match step {
+            Step::Ask => Ok(!self.libraries_to_ask(query, assessment).is_empty()), // without a read
+            _ => self.is_due(query, found, assessment, step, &mut targets),
+        };
         assessment.is_final_without_store
             && matches!(
                 state.next_step(&self.step_conditions::<Q>(assessment), is_due),
@@ -283,12 +285,13 @@ impl QueryState {
                 return Ok(Step::Refresh);
             }
             if self.timeout_status.is_none() && may_search && !self.is_postponed {
-                if self.path_inquiry != PathInquiry::Searched && is_due(Step::Probe)? {
-                    let (inquiry, step) = match self.path_inquiry {
-                        PathInquiry::None => (PathInquiry::Probed, Step::Probe),
-                        _ => (PathInquiry::Searched, Step::Search),
-                    };
-                    self.path_inquiry = inquiry;
+                if !self.asked && is_due(Step::Ask)? {
+                    self.asked = true;
+                    return Ok(Step::Ask);
+                }
+                if let Some(step) = self.search.take().map(Step::Search)
+                    && is_due(step)?
+                {
                     return Ok(step);
                 }
                 if !self.listed && !self.unlisted.is_empty() && is_due(Step::List)? {
@@ -312,9 +315,9 @@ impl QueryState {
         if self.verified || !conditions.may_send_requests || !is_due(Step::Verify)? {
             return Ok(false);
         }
-        // The server's reply about the item is enough for this query, so no probe or search follows. The next query
+        // The server's reply about the item is enough for this query, so no question or search follows. The next query
         // checks whether the file now belongs to a different item.
-        (self.verified, self.path_inquiry) = (true, PathInquiry::Searched);
+        (self.verified, self.asked, self.search) = (true, true, None);
         Ok(true)
     }
 
@@ -336,13 +339,6 @@ impl QueryState {
         self.waited += time;
         if let Some(batch) = call.batch {
             batch.add_wait(time);
-        }
-    }
-
-    /// Removes libraries whose listing was fetched (`listed`) from those that need one.
-    pub(super) fn finish_listing(&mut self, updated: &Updated, listed: &[LibraryId]) {
-        if updated.status == Status::Ok {
-            self.unlisted.retain(|id| !listed.contains(id));
         }
     }
 

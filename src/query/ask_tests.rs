@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::*;
 use crate::error::Error;
 use crate::model::ViewId;
+use crate::sync::SearchCause;
 
 /// Facts that a test sets.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,7 @@ impl Stated {
                 Step::Verify => self.unverified,
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
-                Step::Probe | Step::Search | Step::List => self.missing,
+                Step::Ask | Step::Search(_) | Step::List => self.missing,
                 Step::Answer => self.settled,
             })
         })
@@ -60,6 +61,7 @@ fn steps(state: &mut QueryState, conditions: &Stated) -> Vec<Step> {
     let mut steps = Vec::new();
     while let Ok(step) = conditions.next_step(state) {
         steps.push(step);
+        state.search = (step == Step::Ask).then_some(SearchCause::Unlisted);
         assert!(steps.len() < 20, "it does not end: {steps:?}");
         if step == Step::Answer {
             break;
@@ -111,7 +113,7 @@ fn each_fact_leads_to_its_steps() {
                 missing: true,
                 ..calm()
             },
-            vec![Probe, Search, Answer],
+            vec![Ask, Search(SearchCause::Unlisted), Answer],
         ),
         (
             "not listed where no identity is known",
@@ -204,13 +206,25 @@ fn a_listing_that_was_skipped_follows_the_search() {
         unlisted: vec![crate::model::LibraryId(1)],
         ..QueryState::default()
     };
-    assert_eq!(steps(&mut skipped(), &missing), [Probe, Search, List, Answer]);
+    let expected = [Ask, Search(SearchCause::Unlisted), List, Answer];
+    assert_eq!(steps(&mut skipped(), &missing), expected);
     assert_eq!(steps(&mut skipped(), &calm()), [Answer], "the path was found");
     let mut postponed = QueryState {
         is_postponed: true,
         ..skipped()
     };
     assert_eq!(steps(&mut postponed, &missing), [Answer], "the limit is reached");
+}
+
+#[test]
+fn no_search_follows_a_question_that_needs_none() {
+    let missing = Stated {
+        missing: true,
+        ..calm()
+    };
+    let mut state = QueryState::default();
+    assert_eq!(missing.next_step(&mut state).unwrap(), Step::Ask);
+    assert_eq!(missing.next_step(&mut state).unwrap(), Step::Answer);
 }
 
 #[test]
@@ -332,14 +346,15 @@ fn every_random_walk_ends_without_repeated_steps() {
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");
-                    let search = matches!(step, Step::SearchUnfetched | Step::Probe | Step::Search | Step::List);
+                    let search = matches!(step, Step::SearchUnfetched | Step::Ask | Step::Search(_) | Step::List);
                     assert!(!(search && failed), "walk {walk}: {step:?} after a failure");
                 }
             }
             assert!(may_ask || step == Step::Rebuild, "walk {walk}: {step:?} without leave");
-            if step == Step::Search {
-                assert!(taken.contains(&Step::Probe), "walk {walk}: searched without a probe");
+            if matches!(step, Step::Search(_)) {
+                assert!(taken.contains(&Step::Ask), "walk {walk}: searched without a question");
             }
+            state.search = (step == Step::Ask && bit(35)).then_some(SearchCause::Changed);
             taken.push(step);
             match random() % 10 {
                 0 => state.failure = Some(Error::new(Status::Connect, "no")),

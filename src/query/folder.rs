@@ -1,8 +1,6 @@
 //! Answers folder queries: finds the show, season, artist, album or item for a folder.
 
-use std::cell::Cell;
-
-use super::answer::{Answer, FolderFacts};
+use super::answer::Answer;
 use super::explain::explain_folder;
 use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
@@ -12,14 +10,12 @@ use crate::matching::{
     FolderIndex, FolderPosition, FolderResolution, FolderResolver, MAX_CANDIDATES, NormalPath, Resolution, Resolver,
     folder_positions,
 };
-use crate::model::{Confidence, ItemType, MatchKind, Reason};
+use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, ItemToVerify, SearchTarget, Synchronizer};
 
 /// A query for the item that a folder belongs to.
 struct FolderQuery<'p> {
     path: &'p NormalPath<'p>,
-    /// Additional fields of the answer, which the caller reads after the query.
-    facts: Cell<FolderFacts>,
     /// Whether the query must not read the store, but only segments and memtables.
     at_once: bool,
 }
@@ -42,14 +38,12 @@ impl Queries {
         &self,
         call: &Call<'_>,
         path: &[u8],
-        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
         NormalPath::with(path, |path| {
-            let question = FolderQuery::new(path, false);
-            self.ask(&mut self.reading.eviction_pin(), call, &question, |answer| {
-                then(answer, question.facts.get())
-            })
+            let query = FolderQuery { path, at_once: false };
+            self.ask(&mut self.reading.eviction_pin(), call, &query, then)
         })
     }
 
@@ -57,7 +51,7 @@ impl Queries {
     /// if the files below the folder do not belong to a single item or show, or if the answer requires waiting.
     pub fn match_folder_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
-        F: FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+        F: FnOnce(&Answer<'_>) -> Result<R>,
     {
         let snapshot = self.reading.snapshot();
         let Some(scope) = call.scope(&snapshot).ok().flatten() else {
@@ -67,9 +61,8 @@ impl Queries {
             return Err(then);
         }
         NormalPath::with(path, |path| {
-            let question = FolderQuery::new(path, true);
-            let call_then = |then: F, answer: &Answer<'_>| then(answer, question.facts.get());
-            self.answer_at_once(call, &snapshot, scope, &question, then, call_then)
+            let query = FolderQuery { path, at_once: true };
+            self.answer_at_once(call, &snapshot, scope, &query, then)
         })
     }
 }
@@ -77,17 +70,6 @@ impl Queries {
 /// Returns whether the source can list everything below a folder, as Plex's database can, but Plex's API cannot.
 fn can_list_folders(sync: &Synchronizer) -> bool {
     sync.capabilities().is_some_and(|capabilities| capabilities.folders)
-}
-
-impl<'p> FolderQuery<'p> {
-    /// Creates the query. `at_once`: the query must not read the store, but only segments and memtables.
-    fn new(path: &'p NormalPath<'p>, at_once: bool) -> Self {
-        Self {
-            path,
-            facts: Cell::default(),
-            at_once,
-        }
-    }
 }
 
 impl FolderQuery<'_> {
@@ -256,11 +238,6 @@ impl QueryKind for FolderQuery<'_> {
             answer.message = &message;
         }
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
-        self.facts.set(FolderFacts {
-            kind: outcome.kind,
-            items: outcome.items,
-            files: outcome.files,
-        });
         log::debug!(
             "folder '{}': {}, match kind {}, {} items",
             queries.display.path(self.path.raw()),
@@ -271,15 +248,5 @@ impl QueryKind for FolderQuery<'_> {
         let result = then(&answer);
         queries.count_answer(state.at_once, &answer, &result);
         result
-    }
-}
-
-impl Default for FolderFacts {
-    fn default() -> Self {
-        Self {
-            kind: ItemType::Other,
-            items: 0,
-            files: 0,
-        }
     }
 }

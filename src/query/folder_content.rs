@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, FolderFacts};
+use super::answer::Answer;
 use super::queries::Queries;
 use crate::disk::{self, ListedStatus, Location, MediaTypes, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Snapshot, library_indexes};
@@ -42,7 +42,7 @@ pub enum FileFilter {
 
 impl Queries {
     /// Passes a page of the files listed below a folder to `then`, in the order of their normal forms. The page has
-    /// about `limit` files, and starts after the listed path `after`. Sends no request. [`FolderFacts::files`] counts
+    /// about `limit` files, and starts after the listed path `after`. Sends no request. [`Answer::folder`] counts
     /// the page's files before filtering.
     pub fn items_below<R>(
         &self,
@@ -51,7 +51,7 @@ impl Queries {
         after: Option<&[u8]>,
         limit: usize,
         filter: FileFilter,
-        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
         for attempt in 0.. {
@@ -74,20 +74,18 @@ impl Queries {
             if is_broken {
                 break;
             }
-            let facts = FolderFacts {
-                files: files.len() as u64,
-                ..FolderFacts::default()
-            };
+            let page_files = files.len() as u64;
             if filter == FileFilter::NotOnDisk {
                 retain_not_on_disk(&mut files, mappings);
             }
             let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();
             let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
+            answer.folder.files = page_files;
             if !found.is_empty() {
                 // A page of several files is not ambiguous.
                 answer.status = Status::Ok;
             }
-            return then(&answer, facts);
+            return then(&answer);
         }
         Err(segments_lost_error())
     }

@@ -11,13 +11,12 @@ mod libraries;
 mod owned_answers;
 mod path;
 mod path_display;
-mod proposals;
 mod queries;
 mod query_kind;
 mod samples;
 mod steps;
 
-pub use answer::{Answer, FolderFacts};
+pub use answer::Answer;
 pub use feed::{Change, ChangeKind, ChangePage};
 pub use folder_content::FileFilter;
 pub use libraries::LibraryInfo;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::answer::{Answer, FolderFacts};
+use super::answer::Answer;
 use crate::error::{Error, Result, Status};
 use crate::matching::{ItemRef, byte_string};
 use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
@@ -176,12 +176,12 @@ impl Folder {
     /// # Errors
     /// Returns the error in the answer, if the lookup failed.
     #[doc(hidden)]
-    pub fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
+    pub fn of(answer: &Answer<'_>) -> Result<Self> {
         Ok(Self {
             answer: Match::of(answer)?,
-            kind: Some(facts.kind).filter(|kind| *kind != ItemType::Other),
-            items: facts.items,
-            files: facts.files,
+            kind: Some(answer.folder.kind).filter(|kind| *kind != ItemType::Other),
+            items: answer.folder.items,
+            files: answer.folder.files,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::answer::Answer;
 use super::explain::{ExplanationContext, library_at_or_below};
 use super::queries::Queries;
-use super::query_kind::{Assessment, PathInquiry, QueryContext, QueryKind, QueryState};
+use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::matching::{
@@ -49,8 +49,8 @@ impl Queries {
             if self.display.check_path(path.raw()).is_err() {
                 return Err(then);
             }
-            let question = PathQuery { path, first_entry };
-            self.answer_at_once(call, &snapshot, scope, &question, then, |then, answer| then(answer))
+            let query = PathQuery { path, first_entry };
+            self.answer_at_once(call, &snapshot, scope, &query, then)
         })
     }
 
@@ -352,7 +352,7 @@ impl QueryKind for PathQuery<'_> {
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
         // The server has just listed a path that was missing before this query asked.
-        let is_just_found = state.path_inquiry != PathInquiry::None && outcome.match_kind.is_listed();
+        let is_just_found = state.asked && outcome.match_kind.is_listed();
         answer.stale = outcome.match_kind != MatchKind::Confirmed
             && (is_outdated || !is_just_found && context.is_answer_stale(&state));
         // The server no longer has the item, but may list the file for a different item.

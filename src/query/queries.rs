@@ -11,13 +11,20 @@ use crate::disk::WalkProgress;
 use crate::engine::Store;
 use crate::error::{Result, Status, invalid_argument_error};
 use crate::freshness::Policy;
-use crate::model::MatchKind;
+use crate::matching::mapping_proposals::{ProposedMapping, Samples};
+use crate::matching::{NormalPath, Resolution, Resolver, Scope};
+use crate::model::{Confidence, MatchKind, Reason};
 use crate::options::Options;
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::stats::Counters;
 use crate::sync::{IndexReader, Synchronizer};
+
+/// Maximum number of mappings to try, and to return, for a list of unlisted paths.
+const MAX_TRIED: usize = 12;
+const MAX_RETURNED: usize = 5;
 
 /// Answers the queries of one handle.
 pub struct Queries {
@@ -28,7 +35,8 @@ pub struct Queries {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub display: PathDisplay,
-    pub(super) samples: MappingSamples,
+    /// The recent suffix matches, which suggest missing mappings.
+    pub samples: MappingSamples,
     pub(super) walks: Walks,
     /// Time when a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
     pub(super) due_reported_ms: AtomicU64,
@@ -68,11 +76,6 @@ impl Queries {
         ]
     }
 
-    /// Returns the recent suffix matches, which suggest missing mappings.
-    pub fn samples(&self) -> &MappingSamples {
-        &self.samples
-    }
-
     /// Counts an answer, unless the host's function rejected the answer and `result` is an error. If
     /// `at_once` is true, also counts the call, because [`Counters::finish_call`] counts only calls that
     /// can wait.
@@ -88,6 +91,48 @@ impl Queries {
             (Err(_), true) => self.counters.count_call_at_once(),
             (Err(_), false) => {}
         }
+    }
+
+    /// Proposes mappings for the unlisted paths among `paths`. Returns each mapping with its gain: the number of paths
+    /// that match with this mapping but with none of the earlier mappings.
+    pub fn propose_mappings(&self, paths: &[&[u8]]) -> Result<Vec<(ProposedMapping, usize)>> {
+        paths.iter().try_for_each(|path| self.display.check_path(path))?;
+        self.reading.catch_up(Deadline::NONE)?;
+        self.reading.check_accepted()?;
+        let snapshot = self.reading.snapshot();
+        let resolver = Resolver::new(&snapshot.libraries, Scope::All, self.reading.mappings());
+        let is_single_listed =
+            |resolution: &Resolution<'_>| resolution.match_kind.is_listed() && resolution.single().is_some();
+        let (mut samples, mut unlisted) = (Samples::default(), Vec::new());
+        for path in paths {
+            let resolution = resolver.resolve(path);
+            if !is_single_listed(&resolution) {
+                unlisted.push(*path);
+                let is_suffix = matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName);
+                let is_sample = is_suffix && resolution.reason != Reason::NotListed;
+                if let Some(found) = resolution.single().filter(|_| is_sample) {
+                    let is_certain = resolution.confidence == Confidence::High;
+                    samples.add(path, found.path, snapshot.components_below_location(found), is_certain);
+                }
+            }
+        }
+        // Try each mapping on the paths for which no earlier mapping has found an item.
+        let mut useful = Vec::new();
+        for pair in samples.proposals().into_iter().take(MAX_TRIED) {
+            let rule = pair.rule();
+            let finds =
+                |path: &NormalPath<'_>| rule.rewrite(path, &mut |path| is_single_listed(&resolver.resolve(path)));
+            let still_unlisted: Vec<&[u8]> = (unlisted.iter().copied())
+                .filter(|path| NormalPath::with(path, finds) != Some(true))
+                .collect();
+            let gain = unlisted.len() - still_unlisted.len();
+            // With 20 paths or more, a mapping for one path, or for about 1 % of the paths, may be a coincidence.
+            if useful.len() < MAX_RETURNED && (gain > 1 + paths.len() / 100 || gain > 0 && paths.len() < 20) {
+                useful.push((pair, gain));
+                unlisted = still_unlisted;
+            }
+        }
+        Ok(useful)
     }
 }
 

@@ -6,10 +6,10 @@ use super::answer::Answer;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, NeededRequest, is_stale, needed_request};
+use crate::freshness::{self, NeededRequest, PathQuestion, is_stale, needed_request};
 use crate::matching::Scope;
 use crate::model::{Generation, LibraryId, Sequence, ViewId};
-use crate::sync::{Call, ItemToVerify, SearchTarget, never_fetched_error};
+use crate::sync::{Call, ItemToVerify, Question, SearchCause, SearchTarget, never_fetched_error};
 
 /// The snapshot that a query searches, and the call that made the query.
 pub struct QueryContext<'t> {
@@ -98,10 +98,10 @@ pub enum Step {
     SearchUnfetched,
     /// Refresh stale libraries.
     Refresh,
-    /// Probe libraries that should list the item but do not.
-    Probe,
-    /// Search the server for an item that libraries should list but do not.
-    Search,
+    /// Ask the server about an item that libraries should list but do not.
+    Ask,
+    /// Search the server for such an item.
+    Search(SearchCause),
     /// Fetch the full listings that the query has skipped, because a search is faster.
     List,
     Answer,
@@ -142,11 +142,14 @@ pub struct QueryState {
     pub rebuilt: u32,
     pub fetched_libraries: bool,
     pub searched_unfetched: bool,
-    pub path_inquiry: PathInquiry,
+    /// Whether the query has asked the server about a missing path, or need not ask.
+    pub asked: bool,
+    /// Why to search the server for the path; `None`: no search is necessary, or it is done.
+    pub search: Option<SearchCause>,
     /// Whether a full listing, which the query has skipped, was fetched after the search.
     pub listed: bool,
-    /// Whether the server has changed a library that may contain the path. `None`: no search is necessary.
-    pub has_changed: Option<bool>,
+    /// Whether a refresh has found a change in a library that may contain the path.
+    pub has_changed: bool,
     /// Whether a later query must ask the server about the path, because this query has not asked.
     pub is_postponed: bool,
     /// Libraries that need a full listing, which the query has skipped.
@@ -157,22 +160,13 @@ pub struct QueryState {
     pub waited: Duration,
 }
 
-/// How far a query has asked the server about a missing path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PathInquiry {
-    #[default]
-    None,
-    /// The libraries were probed. The next step is the search.
-    Probed,
-    /// The path was searched for, or needs no search.
-    Searched,
-}
-
 /// The libraries or items that a step refreshes, searches or verifies.
 #[derive(Default)]
 pub struct StepTargets {
     pub libraries: Vec<LibraryRow>,
     pub items: Vec<ItemToVerify>,
+    /// What to do about a missing path.
+    pub path_question: PathQuestion,
     /// Whether a search follows the refresh, so that the refresh fetches no full listing.
     pub searches_first: bool,
 }
@@ -208,7 +202,7 @@ impl<'t> QueryContext<'t> {
     /// returns whether the result is final even if the libraries are stale.
     pub fn is_due<Q: QueryKind>(
         &self,
-        question: &Q,
+        query: &Q,
         found: &Q::Found<'_>,
         assessment: Assessment,
         step: Step,
@@ -217,28 +211,36 @@ impl<'t> QueryContext<'t> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
             // `next_step` never asks for `Rebuild`.
-            Step::Rebuild | Step::Answer => return Ok(!self.call.checks && question.needs_no_refresh(self, found)?),
+            Step::Rebuild | Step::Answer => {
+                return Ok(!self.call.always_asks && query.needs_no_refresh(self, found)?);
+            }
             Step::Verify => {
-                targets.items = question.unverified_items(self, found)?;
+                targets.items = query.unverified_items(self, found)?;
                 return Ok(!targets.items.is_empty());
             }
-            Step::SearchUnfetched => question.unfetched_to_search(self, found),
-            Step::Refresh => self.stale_libraries(question, found),
-            // A local source needs no search, because a refresh reads all changes.
+            Step::SearchUnfetched => query.unfetched_to_search(self, found),
+            Step::Refresh => self.stale_libraries(query, found),
             Step::List => return Ok(assessment.is_missing),
-            Step::Probe | Step::Search if sync.is_local() || !assessment.is_missing => Vec::new(),
-            Step::Probe | Step::Search => {
-                let owned = self.libraries_where(question.owner_flags(self)).cloned();
-                owned.filter(|row| row.generation.is_fetched()).collect()
-            }
+            Step::Ask | Step::Search(_) => self.libraries_to_ask(query, assessment),
         };
+        if step == Step::Ask
+            && !targets.libraries.is_empty()
+            && let Some(target) = query.search_target()
+        {
+            let view_id = self.snapshot.view_id.unwrap_or_default();
+            let path_question = Question::new(self.call, view_id, &targets.libraries, target, self.since);
+            targets.path_question = sync.path_question(&path_question)?;
+            return Ok(targets.path_question != PathQuestion::Answered
+                || sync.recent_failure_for_path().is_some()
+                || sync.recent_question_error(view_id, &targets.libraries)?.is_some());
+        }
         // Until the pause after a failure is over, the query skips the search, and the refresh reports the failure.
         Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
     }
 
     /// Passes the indexes of the query's libraries to `each`: the only library in scope, or the libraries with items in
     /// the result, or, without items, the libraries that should list the item.
-    pub fn each_library<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
+    pub fn each_library<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
         if let Scope::One(index) = self.scope {
             return each(index);
         }
@@ -248,7 +250,7 @@ impl<'t> QueryContext<'t> {
             each(index);
         });
         if !is_found {
-            let flags = question.owner_flags(self);
+            let flags = query.owner_flags(self);
             (0..flags.len()).filter(|index| flags[*index]).for_each(each);
         }
     }
@@ -261,11 +263,21 @@ impl<'t> QueryContext<'t> {
             .map(|index| &rows[index])
     }
 
+    /// Returns the fetched libraries that should list a missing item; none for a local source, because a refresh reads
+    /// all changes.
+    pub fn libraries_to_ask<Q: QueryKind>(&self, query: &Q, assessment: Assessment) -> Vec<LibraryRow> {
+        if self.queries.sync.is_local() || !assessment.is_missing {
+            return Vec::new();
+        }
+        let owned = self.libraries_where(query.owner_flags(self)).cloned();
+        owned.filter(|row| row.generation.is_fetched()).collect()
+    }
+
     /// Returns the query's libraries that are due for a refresh.
-    fn stale_libraries<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
+    fn stale_libraries<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
         let is_fresh = |row: &LibraryRow| {
-            (!self.call.checks || row.probed_sequence > self.since)
+            (!self.call.always_asks || row.probed_sequence > self.since)
                 && needed_request(&queries.sync.age(row), &queries.policy, self.now_ms) == NeededRequest::Nothing
         };
         // Fast path: most queries need no refresh and no allocation.
@@ -277,8 +289,8 @@ impl<'t> QueryContext<'t> {
         }
         // The query refreshes fetched libraries, and fetches libraries that should list the item. It fetches the other
         // libraries only if any library may have the item.
-        let flags = question.owner_flags(self);
-        let may_be_anywhere = !flags.contains(&true) && question.may_be_anywhere(self, found);
+        let flags = query.owner_flags(self);
+        let may_be_anywhere = !flags.contains(&true) && query.may_be_anywhere(self, found);
         let targets = rows.iter().zip(flags).filter(|(row, should_list_item)| {
             *should_list_item || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
         });
@@ -290,11 +302,11 @@ impl<'t> QueryContext<'t> {
     }
 
     /// Returns whether one of the query's libraries was evicted after the refresh, so that the answer would lack items.
-    pub fn was_evicted<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
+    pub fn was_evicted<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
         let mut is_evicted = false;
         if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
             let rows = &self.snapshot.rows;
-            self.each_library(question, found, &mut |index| {
+            self.each_library(query, found, &mut |index| {
                 // Evicted libraries have a negative generation.
                 is_evicted |= rows[index].generation < Generation::default();
             });
@@ -304,9 +316,9 @@ impl<'t> QueryContext<'t> {
 
     /// Returns the title of a library that is out of scope but should list the item, for the answer's message; `None`
     /// if there is none, or if all libraries are in scope.
-    pub fn owner_out_of_scope<Q: QueryKind>(&self, question: &Q) -> Option<&'t str> {
+    pub fn owner_out_of_scope<Q: QueryKind>(&self, query: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
-        let index = question.owner_flags(self).iter().position(|owns| *owns)?;
+        let index = query.owner_flags(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 

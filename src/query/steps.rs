@@ -6,9 +6,10 @@ use super::queries::Queries;
 use super::query_kind::{QueryState, Step, StepTargets};
 use crate::engine::{LibraryRow, LibraryRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::model::{LibraryId, Sequence, ViewId};
+use crate::model::ViewId;
 use crate::sync::{
-    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget,
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, Question, RefreshReason, RequestCounts, SEARCH_TIMEOUT, SearchCause,
+    SearchTarget,
 };
 
 impl Queries {
@@ -61,21 +62,39 @@ impl Queries {
                     }
                 });
             }
-            Step::Probe | Step::Search => {
+            Step::Ask | Step::Search(_) => {
                 state.failure = sync.recent_failure_for_path();
-                if state.failure.is_some() {
+                let Some(target) = target.filter(|_| state.failure.is_none()) else {
                     return Ok(());
-                }
-                let step_failure = self.ask_about_path(step, limited_call, target, view_id, libraries, state)?;
-                if step_failure.is_none() {
+                };
+                let answer = if let Step::Search(cause) = step {
+                    sync.search(limited_call, view_id, libraries, target, cause)?
+                } else {
+                    let question = Question {
+                        has_changed: state.has_changed,
+                        ..Question::new(limited_call, view_id, libraries, target, state.since)
+                    };
+                    sync.ask_about_path(limited_call, &question, targets.path_question)?
+                };
+                state.search = answer.search;
+                state.is_postponed |= answer.is_postponed;
+                state.requests += answer.requests;
+                state.unlisted.extend(answer.unlisted);
+                if answer.failure.is_none() {
                     // After another call's recent failure, this call does not send another request.
-                    state.failure = sync.recent_probe_error(view_id, libraries)?;
+                    state.failure = sync.recent_question_error(view_id, libraries)?;
                 }
-                step_failure
+                answer.failure
             }
             Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
                 Ok(updated) => {
-                    state.finish_listing(&updated, &self.newly_listed(libraries, state.since));
+                    let is_listed = |row: LibraryRow| {
+                        row.begun_sequence > state.since || row.listed_token == row.library.change.token
+                    };
+                    if updated.status == Status::Ok {
+                        let rows = LibraryRows(&self.store);
+                        state.unlisted.retain(|id| !rows.library_row(*id).is_ok_and(is_listed));
+                    }
                     None
                 }
                 Err(error) => Some(error),
@@ -83,49 +102,6 @@ impl Queries {
         };
         state.add_wait(call, started_at.elapsed());
         failure.map_or(Ok(()), |error| self.handle_failure(call, state, error, requests))
-    }
-
-    /// Asks the server about a missing path: executes the step [`Step::Probe`] or [`Step::Search`]. Returns the error of
-    /// a failed request.
-    fn ask_about_path(
-        &self,
-        step: Step,
-        call: &Call<'_>,
-        target: Option<SearchTarget<'_>>,
-        view_id: ViewId,
-        libraries: &[LibraryRow],
-        state: &mut QueryState,
-    ) -> Result<Option<Error>> {
-        let answer = match (state.has_changed, target) {
-            _ if step == Step::Probe => {
-                let since = state.since;
-                let answer = self.sync.ask_about_path(call, view_id, libraries, target, since)?;
-                let has_changed = answer.has_changed;
-                state.has_changed = has_changed.map(|changed| changed || state.has_changed == Some(true));
-                answer
-            }
-            (Some(true), Some(target)) => self
-                .sync
-                .search(call, view_id, libraries, target, SearchCause::Changed)?,
-            (Some(false), Some(target)) => self
-                .sync
-                .search(call, view_id, libraries, target, SearchCause::Unlisted)?,
-            _ => return Ok(None), // without a question, there is nothing to search for
-        };
-        state.is_postponed |= answer.is_postponed;
-        state.requests += answer.requests;
-        state.unlisted.extend(answer.unlisted);
-        Ok(answer.failure)
-    }
-
-    /// Returns the ids of the libraries whose listing was fetched after the change sequence `since`.
-    fn newly_listed(&self, libraries: &[LibraryRow], since: Sequence) -> Vec<LibraryId> {
-        let rows = libraries
-            .iter()
-            .filter_map(|row| LibraryRows(&self.store).library_row(row.id).ok());
-        rows.filter(|row| row.begun_sequence > since || row.listed_token == row.library.change.token)
-            .map(|row| row.id)
-            .collect()
     }
 
     /// Refreshes libraries for a query, unless the server failed recently. Stores a failure in `state` if plexindex can
@@ -149,19 +125,19 @@ impl Queries {
             state.failure = Some(error);
             return Ok(());
         }
+        let reason = if call.always_asks {
+            RefreshReason::Check
+        } else {
+            RefreshReason::Due
+        };
         let mut refresh_call = *call;
-        if !has_unfetched && !call.checks {
+        if !has_unfetched && !call.always_asks {
             refresh_call.deadline = call.deadline.at_most(SEARCH_TIMEOUT);
         }
-        match self
-            .sync
-            .update(&refresh_call, libraries, state.since, call.refresh_reason())
-        {
+        match self.sync.update(&refresh_call, libraries, state.since, reason) {
             Ok(updated) => {
                 state.unlisted.extend(&updated.unlisted);
-                if updated.has_changed {
-                    state.has_changed = Some(true);
-                }
+                state.has_changed |= updated.has_changed;
                 if updated.status == Status::Ok {
                     return Ok(());
                 }
@@ -193,7 +169,7 @@ impl Queries {
     ) -> Result<()> {
         if self.sync.should_retry_with_new_token(call, &error) {
             if call.will_retry_with_new_token {
-                self.sync.back_off().record_failure(&error); // so that other calls do not wait for the new token
+                self.sync.record_failure(&error); // so that other calls do not wait for the new token
             }
             return Err(error);
         }
@@ -203,7 +179,7 @@ impl Queries {
         // The failure of an earlier attempt, or a timeout before the first request, says nothing new about the server,
         // so it starts no pause.
         if call.failure.is_none() && !self.sync.timed_out_before_request(&error, requests) {
-            self.sync.back_off().record_failure(&error);
+            self.sync.record_failure(&error);
         }
         state.failure = Some(error);
         Ok(())

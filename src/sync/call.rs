@@ -41,7 +41,7 @@ pub enum RefreshReason {
     /// A requested path is not in the listing, so the library may have changed.
     Missing,
     /// The host requested a check, even if the listing has not expired.
-    Now,
+    Check,
     /// Items were invalidated, and the source cannot fetch single items, so a full listing is necessary.
     Unverified,
     /// The host requested a full listing, and accepts a much smaller listing without a second listing as confirmation.
@@ -70,7 +70,7 @@ pub struct Call<'a> {
     /// Whether the call must not send requests.
     pub offline: bool,
     /// Whether the call must ask the server for changes even if the listings are fresh.
-    pub checks: bool,
+    pub always_asks: bool,
     /// The change sequence, and the time in Unix ms, at the start of the batch that the call belongs to, so that the
     /// batch's paths share the server's replies; `None` outside a batch.
     pub batch_start: Option<(Sequence, i64)>,
@@ -101,22 +101,13 @@ impl<'a> Call<'a> {
             allowed_view: AllowedView::Any,
             will_retry_with_new_token: false,
             offline: true,
-            checks: false,
+            always_asks: false,
             batch_start: None,
             batch: None,
             skips_listings: false,
             listed_wait: Duration::MAX,
             failure: None,
             progress: None,
-        }
-    }
-
-    /// Returns why a query refreshes libraries.
-    pub fn refresh_reason(&self) -> RefreshReason {
-        if self.checks {
-            RefreshReason::Now
-        } else {
-            RefreshReason::Due
         }
     }
 

@@ -1,13 +1,12 @@
 //! Sync jobs: a worker thread (`platform::thread`) sends requests, and the calling thread reports progress.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::back_off::BackOff;
 use super::call::{AllowedView, Call, RefreshReason, aborted_error};
 use super::flight::SingleFlight;
 use super::own_checks::OwnChecks;
@@ -28,7 +27,8 @@ use crate::source::{Abilities, Bounds, Session, Source};
 use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
-const NEVER_MS: i64 = i64::MIN / 2;
+pub(super) const NEVER_MS: i64 = i64::MIN / 2;
+
 /// Sends requests to the source in order to keep one handle's store up to date.
 pub struct Synchronizer {
     pub(super) store: Arc<Store>,
@@ -46,7 +46,14 @@ pub struct Synchronizer {
     pub peers: Arc<dyn Peers>,
     /// Time at which a request for invalidated items last failed, in Unix ms.
     pub(super) last_failure_ms: AtomicI64,
-    back_off: BackOff,
+    pub(super) failure: Mutex<Option<LastFailure>>,
+}
+
+/// The last failure. During the pause that follows it, plexindex returns stale answers and sends no requests.
+pub(super) struct LastFailure {
+    pub error: Error,
+    /// Time of the failure, in Unix ms.
+    pub failed_ms: i64,
 }
 
 /// One sync job, limited by the call's deadline.
@@ -158,7 +165,7 @@ impl Synchronizer {
         options: &Options,
     ) -> Self {
         Self {
-            back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters), reading.kind()),
+            failure: Mutex::new(None),
             store,
             source,
             segments,
@@ -179,7 +186,7 @@ impl Synchronizer {
     /// locks.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = self.peers.hold();
-        locks.push(Box::new(lock_for_fork(self, |sync| &sync.back_off.failure)));
+        locks.push(Box::new(lock_for_fork(self, |sync| &sync.failure)));
         locks.push(Box::new(lock_for_fork(self, |sync| &sync.flights.by_name)));
         locks.push(Box::new(lock_for_fork(self, |sync| &sync.own_checks.by_library)));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
@@ -210,12 +217,6 @@ impl Synchronizer {
         self.source.as_deref().map(Source::abilities)
     }
 
-    /// Forgets earlier failures, because the host has set a new token. The next call then sends a request.
-    pub fn forget_failures(&self) {
-        self.back_off.forget();
-        self.last_failure_ms.store(NEVER_MS, Ordering::Relaxed);
-    }
-
     /// Returns whether the caller should repeat the call, because the server rejected the token, and a new token is or
     /// may become available.
     pub fn should_retry_with_new_token(&self, call: &Call<'_>, error: &Error) -> bool {
@@ -223,23 +224,9 @@ impl Synchronizer {
             && (call.will_retry_with_new_token || self.reading.tokens.current().number() != call.session)
     }
 
-    /// Returns the state of the pause that follows a failure.
-    pub fn back_off(&self) -> &BackOff {
-        &self.back_off
-    }
-
     /// Returns whether the source is local (Plex's database), so that reading the source sends no requests.
     pub fn is_local(&self) -> bool {
         self.capabilities().is_some_and(|can| can.local)
-    }
-
-    /// Returns the last failure if more than `remaining_ms` of the pause after it remains; otherwise `None`. Always
-    /// returns `None` for a local source, which needs no pauses.
-    pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
-        if self.is_local() {
-            return None;
-        }
-        self.back_off.recent_failure(remaining_ms)
     }
 
     /// Returns the age of a library's listing, including whether a local source has changed since the listing.
@@ -300,6 +287,16 @@ impl Synchronizer {
     /// Runs `work` on a worker thread, and meanwhile reports progress on the calling thread. `work` can send requests
     /// within the call's limits. Returns the result of `work`, or fails if the host stops the call.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
+        self.job_with(call, &JobProgress::default(), work)
+    }
+
+    /// Runs `work` like [`Self::job`]. Afterwards, `report` says how far the job has come.
+    pub(super) fn job_with<T: Send>(
+        &self,
+        call: &Call<'_>,
+        report: &JobProgress,
+        work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send,
+    ) -> Result<T> {
         if let Some(failure) = call.failure {
             return Err(failure.clone());
         }
@@ -313,9 +310,8 @@ impl Synchronizer {
         let Some(session) = self.reading.tokens.current_if_same_view(call.session) else {
             return Err(token_replaced_error());
         };
-        let report = JobProgress::default();
         let is_aborted = || report.is_aborted();
-        let mut monitor = JobMonitor::new(source, call, &report);
+        let mut monitor = JobMonitor::new(source, call, report);
         let bounds = Bounds {
             deadline: call.deadline,
             max_silence: call.max_silence,
@@ -328,7 +324,7 @@ impl Synchronizer {
             source,
             session: &session,
             bounds,
-            report: &report,
+            report,
             skips_listings: call.skips_listings,
             copied_ms: None,
         };
@@ -361,7 +357,7 @@ impl Synchronizer {
             }
             // Success proves that the server answers again only if the job sent a request.
             if self.is_local() || sent_requests {
-                self.back_off.record_success();
+                self.record_success();
             }
         }
         // The last progress report may have stopped the call.

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::call::RefreshReason;
-use super::job::{SyncJob, library_cleared_error};
+use super::call::{Call, RefreshReason};
+use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use crate::engine::{
     ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows, ShowRows,
     StoredItems,
 };
 use crate::error::{Error, Result, Status};
 use crate::freshness;
-use crate::model::{Generation, Library, LibraryKind, ViewId};
-use crate::source::{Bounds, Delta, Resume};
+use crate::model::{Generation, Item, Library, LibraryKind, ViewId};
+use crate::source::{Bounds, Delta, PageRequest, Resume};
 use crate::stats::Activity;
 
 /// Maximum number of confirmed matches that one transaction copies from the views of other tokens.
@@ -275,5 +275,39 @@ impl SyncJob<'_> {
             );
         }
         Ok(())
+    }
+}
+
+impl Synchronizer {
+    /// Fetches a page of a library's trash; returns the items and the cursor of the next page. Stores nothing. A cursor
+    /// contains a position and a partition; 0 is the first page.
+    pub fn trash(
+        &self,
+        call: &Call<'_>,
+        library: &Library,
+        cursor: u64,
+        size: u32,
+    ) -> Result<(Vec<Item>, Option<u64>)> {
+        self.job(call, |job| {
+            let partitions = job.source.partitions(library).max(1);
+            let (position, partition) = (cursor / partitions as u64, cursor % partitions as u64);
+            let request = PageRequest {
+                library,
+                partition: usize::try_from(partition).unwrap_or(0),
+                position,
+                size,
+            };
+            let mut items = Vec::new();
+            let end = job.source.trash(&request, job.bounds, &mut items)?;
+            if end.has_shifted {
+                let message = "cannot read the trash: the server returned other rows than requested; retry";
+                return Err(Error::new(Status::BadAnswer, message));
+            }
+            items.retain(|item| item.trashed);
+            let next_partition = (partition + 1 < partitions as u64).then_some(partition + 1);
+            let next = end.next.filter(|next| *next > position);
+            let next = next.and_then(|next| next.checked_mul(partitions as u64)?.checked_add(partition));
+            Ok((items, next.or(next_partition)))
+        })
     }
 }

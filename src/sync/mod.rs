@@ -13,19 +13,18 @@ mod probe;
 mod reading;
 mod refresh;
 mod report;
-mod requests;
 mod search;
 mod verify;
 
-pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, failed_operation};
+pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, RequestCounts, failed_operation};
 pub use call::{AllowedView, Batch, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
 pub use job::{NoPeers, PeerComponents, Peers, SyncJob, Synchronizer, not_shared_error};
+pub use path_question::Question;
 pub use reading::{
     EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error,
     never_fetched_error, segments_lost_error,
 };
-pub use refresh::Updated;
 pub use report::TICK;
-pub use search::{RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget};
+pub use search::{SEARCH_TIMEOUT, SearchCause, SearchTarget};
 pub use verify::ItemToVerify;

@@ -1,13 +1,13 @@
 //! Refreshes libraries with a probe, a delta or a full listing.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::call::{Call, RefreshReason};
 use super::delta::MergedDelta;
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
+use super::report::JobProgress;
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
@@ -45,36 +45,20 @@ impl Synchronizer {
         since: Sequence,
         reason: RefreshReason,
     ) -> Result<Updated> {
-        let updated = Mutex::new(None);
-        let result = self.job(call, |job| {
-            let result = job.update(libraries, since, reason);
-            let report = job.report;
-            *lock(&updated) = Some(Updated {
-                status: if report.rows_arrived.load(Ordering::Relaxed) {
-                    Status::NotYet
-                } else {
-                    Status::NeedsWarm
-                },
-                has_answered: report.has_answered(),
-                has_changed: report.has_changed.load(Ordering::Relaxed),
-                unlisted: std::mem::take(&mut *lock(&report.unlisted)),
-            });
-            result
-        });
-        let updated = lock(&updated).take().unwrap_or(Updated {
-            status: Status::NeedsWarm,
-            has_answered: false,
-            has_changed: false,
-            unlisted: Vec::new(),
-        });
-        match result {
-            Ok(()) => Ok(Updated {
-                status: Status::Ok,
-                ..updated
-            }),
-            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => Ok(updated),
-            Err(error) => Err(error),
-        }
+        let report = JobProgress::default();
+        let status = match self.job_with(call, &report, |job| job.update(libraries, since, reason)) {
+            Ok(()) => Status::Ok,
+            Err(error) if error.status != Status::Timeout || !call.deadline.is_set() => return Err(error),
+            Err(_) if report.rows_arrived.load(Ordering::Relaxed) => Status::NotYet,
+            Err(_) => Status::NeedsWarm,
+        };
+        let unlisted = std::mem::take(&mut *lock(&report.unlisted));
+        Ok(Updated {
+            status,
+            has_answered: report.has_answered(),
+            has_changed: report.has_changed.load(Ordering::Relaxed),
+            unlisted,
+        })
     }
 
     /// Refreshes a call's libraries, and fetches their invalidated items. Returns `Ok`, or the status that says why the
@@ -316,15 +300,15 @@ impl SyncJob<'_> {
             RefreshReason::Unverified | RefreshReason::Full => NeededRequest::Listing,
             // Missing paths must not start a second listing while a disk may be unmounted.
             RefreshReason::Missing if age.held_back => NeededRequest::Nothing,
-            // `Due` needs nothing while the listing is fresh. `Now` needs a probe even then, unless a listing is held
+            // `Due` needs nothing while the listing is fresh. `Check` needs a probe even then, unless a listing is held
             // back.
-            RefreshReason::Due | RefreshReason::Now
+            RefreshReason::Due | RefreshReason::Check
                 if (reason == RefreshReason::Due || age.held_back)
                     && freshness::needed_request(&age, policy, now_ms) == NeededRequest::Nothing =>
             {
                 NeededRequest::Nothing
             }
-            RefreshReason::Due | RefreshReason::Missing | RefreshReason::Now => need_by_probe(),
+            RefreshReason::Due | RefreshReason::Missing | RefreshReason::Check => need_by_probe(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Searches the server for paths.
 //!
 //! Searches have two uses. If a library was never fetched and the caller has little time, a search can find the answer.
-//! If a path in a library's folder is not in the listing, the file may be new, and a search follows the probe
+//! If a path in a library's folder is not in the listing, the file may be new, and a search follows the question
 //! ([`super::path_question`]).
 //!
 //! A hit is an item with exactly the requested path. A search without a hit proves nothing. The store records searches,
@@ -11,32 +11,20 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::back_off::BACK_OFF_MS;
 use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LastProbe, LibraryRow, ProbeOutcome, SearchRows};
-use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
+use crate::engine::{ItemRows, LibraryRow, PathRequests, SearchRows};
+use crate::error::{Error, Result, Status};
+use crate::freshness::{self, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
 use crate::model::{ByteString, Item, LibraryId, ViewId};
-use crate::source::{RequestKind, WantedPath};
+use crate::source::WantedPath;
 
 /// Maximum time for a search if plexindex can answer without the search.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Number of requests by this process, by kind.
-pub type RequestCounts = [u64; RequestKind::COUNT];
 /// Maximum number of files in a folder search. For a larger folder, plexindex fetches a listing.
 const MAX_FOLDER_FILES: usize = 1_000;
-
-/// Returns the pause, in milliseconds, after a probe for an unlisted path had this outcome.
-pub fn pause_after(outcome: ProbeOutcome) -> i64 {
-    match outcome {
-        ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => DOWN_SERVER_INTERVAL_MS,
-        _ => PATH_REQUEST_INTERVAL_MS,
-    }
-}
 
 /// A file or folder that plexindex searches for.
 #[derive(Clone, Copy)]
@@ -68,14 +56,13 @@ pub enum SearchCause {
     Unlisted,
 }
 
-/// What a probe or a search said about an unlisted path.
+/// What a question or a search said about an unlisted path.
 #[derive(Debug, Default)]
 pub struct PathAnswer {
     /// The error of a failed request.
     pub failure: Option<Error>,
-    /// Whether a probe for this call has found a change in a library that may contain the path. `None`: an earlier
-    /// question is the answer.
-    pub has_changed: Option<bool>,
+    /// Why to search for the path next; `None`: no search is necessary or allowed.
+    pub search: Option<SearchCause>,
     /// Whether a later call must ask, because this call has not asked.
     pub is_postponed: bool,
     /// Libraries that need a full listing, which this call has not fetched yet.
@@ -91,6 +78,14 @@ impl PathAnswer {
             is_postponed: true,
             ..Self::default()
         }
+    }
+
+    /// Returns the answer of a job, which may have failed.
+    pub(super) fn of(result: Result<Self>) -> Self {
+        result.unwrap_or_else(|error| Self {
+            failure: Some(error),
+            ..Self::default()
+        })
     }
 }
 
@@ -114,55 +109,6 @@ impl Synchronizer {
         };
         let counts: Option<Vec<u64>> = libraries.map(count_in).collect();
         counts.is_some_and(|counts| counts.iter().sum::<u64>() < MAX_UNFETCHED_SEARCHES)
-    }
-
-    /// Returns the error of the last probe for an unlisted path by any process, if the probe failed and the pause after
-    /// it is not over. Returns `None` if later probes found all of `libraries` current.
-    pub fn recent_probe_error(
-        &self,
-        view_id: ViewId,
-        libraries: &[impl std::borrow::Borrow<LibraryRow>],
-    ) -> Result<Option<Error>> {
-        let now_ms = self.clock.now_ms();
-        let last_probe = SearchRows(&self.store).last_probe_for_path(view_id)?;
-        let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe.map(|probe| (probe.ended_ms, probe.outcome))
-        else {
-            return Ok(None);
-        };
-        let pause = pause_after(ProbeOutcome::Failed(status));
-        if freshness::is_pause_over(Some(probed_ms), pause, now_ms)
-            || libraries.iter().all(|row| row.borrow().checked_ms > probed_ms)
-        {
-            return Ok(None);
-        }
-        Ok(Some(Error::new(
-            status.unwrap_or(Status::Timeout),
-            format!(
-                "{} did not answer {} s ago; the next attempt is in {} s",
-                self.reading.kind().noun,
-                (now_ms - probed_ms) / 1_000,
-                (probed_ms + pause - now_ms + 999) / 1_000, // rounded up
-            ),
-        )))
-    }
-
-    /// Returns this handle's last failure; `None` once the pause before the next request for a path is over. After some
-    /// failures, this pause is shorter than the pause for other requests.
-    pub fn recent_failure_for_path(&self) -> Option<Error> {
-        let failure = self.recent_failure(0)?; // 0: recent until the pause is over
-        let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
-        self.recent_failure(BACK_OFF_MS - pause) // only during the first `pause` ms
-    }
-
-    /// Returns the number of requests that this process has sent, by kind.
-    pub fn request_counts(&self) -> RequestCounts {
-        self.counters.read().requests
-    }
-
-    /// Returns whether `error` is a timeout that occurred before the first request, so that the server is not its
-    /// cause. `requests_before`: the request counts before the operation.
-    pub fn timed_out_before_request(&self, error: &Error, requests_before: RequestCounts) -> bool {
-        error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
     /// Returns the paths that `path` may have on the server: `path` itself, and one from each mapping that applies; then
@@ -221,15 +167,15 @@ impl Synchronizer {
         if due.is_empty() {
             return Ok(PathAnswer::default());
         }
-        let checks = call.checks;
-        let may_search = || self.may_search_now(checks, view_id, &due, cause);
+        let always_asks = call.always_asks;
+        let may_search = || self.may_search_now(always_asks, view_id, &due, cause);
         // After a change the search is necessary, so a later call must search.
-        let is_necessary = cause == SearchCause::Changed;
+        let refused = || PathAnswer {
+            is_postponed: cause == SearchCause::Changed,
+            ..PathAnswer::default()
+        };
         if !may_search()? {
-            return Ok(PathAnswer {
-                is_postponed: is_necessary,
-                ..PathAnswer::default()
-            });
+            return Ok(refused());
         }
         // The search uses at most half of the remaining time, because a listing may need the rest.
         let call = Call {
@@ -240,66 +186,60 @@ impl Synchronizer {
         let result = self.job(&call, |job| {
             let search_all = || {
                 if !may_search()? {
-                    return Ok(false);
+                    return Ok(refused());
                 }
-                // Without the record, no limit would hold for the next search.
-                if cause == SearchCause::Unlisted
-                    && !SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms())
-                {
-                    return Ok(false);
-                }
-                for row in &due {
+                let (mut searches, mut asked_after) = (Vec::new(), requests_before);
+                let result = due.iter().try_for_each(|row| {
                     if !is_due(row)? {
-                        continue;
+                        return Ok(());
                     }
-                    let requests_before = self.request_counts();
+                    asked_after = self.request_counts();
                     let result = match target {
                         SearchTarget::Path(path) => job.search_path(row, path),
                         SearchTarget::Folder(path) => job.search_folder(row, path),
                     };
-                    if matches!(&result, Err(error) if error.status == Status::Unauthorized) {
-                        return result; // not recorded, so that a call with a new token can search again
+                    // Failed and slow searches are also recorded, so that no process repeats them soon; but a call with
+                    // a new token can search again.
+                    if !matches!(&result, Err(error) if error.status == Status::Unauthorized) {
+                        searches.push((row.id, hash, matches!(result, Ok(true))));
                     }
-                    // Failed and slow searches are also recorded, so that no process repeats them soon.
-                    let is_found = matches!(result, Ok(true));
-                    SearchRows(&self.store).note_path_search(view_id, row.id, hash, self.clock.now_ms(), is_found);
-                    if result.is_err() && cause != SearchCause::Unfetched {
-                        let outcome = self.probe_outcome(result.as_ref().err(), requests_before);
-                        self.note_probe_outcome(view_id, outcome);
-                    }
-                    result?;
+                    result.map(drop)
+                });
+                let mut record = PathRequests {
+                    searches: &searches,
+                    ..PathRequests::default()
+                };
+                if cause != SearchCause::Unfetched {
+                    record.requests = self.requests_since(requests_before);
+                    record.outcome = (result.as_ref().err())
+                        .filter(|error| error.status != Status::Unauthorized)
+                        .map(|error| self.question_outcome(error, asked_after));
                 }
-                Ok(true)
+                SearchRows(&self.store).note_path_requests(view_id, self.clock.now_ms(), &record);
+                result.map(|()| PathAnswer {
+                    requests: record.requests,
+                    ..PathAnswer::default()
+                })
             };
             job.single_flight(&self.server_lock_name("path_search"), search_all)?
                 .ok_or_else(|| job.deadline_error())
         });
-        let requests = match cause {
-            SearchCause::Unfetched => 0,
-            _ => self.requests_since(requests_before),
-        };
-        self.note_questions(view_id, &[], requests);
-        Ok(PathAnswer {
-            is_postponed: is_necessary && matches!(result, Ok(false)),
-            failure: result.err(),
-            requests,
-            ..PathAnswer::default()
-        })
+        Ok(PathAnswer::of(result))
     }
 
     /// Returns whether the source can search for the target.
-    fn can_search(&self, target: SearchTarget<'_>) -> bool {
+    pub(super) fn can_search(&self, target: SearchTarget<'_>) -> bool {
         self.capabilities().is_some_and(|abilities| match target {
             SearchTarget::Path(path) => abilities.find && file_name(path.raw()).is_some(),
             SearchTarget::Folder(_) => abilities.folders,
         })
     }
 
-    /// Returns whether the limit for searches for all targets allows another search. `checks`: the host wants the call
-    /// to ask the server.
+    /// Returns whether the limit for searches for all targets allows another search. `always_asks`: the host wants the
+    /// call to ask the server.
     fn may_search_now(
         &self,
-        checks: bool,
+        always_asks: bool,
         view_id: ViewId,
         libraries: &[&LibraryRow],
         cause: SearchCause,
@@ -308,49 +248,17 @@ impl Synchronizer {
             return Ok(true);
         }
         let now_ms = self.clock.now_ms();
-        let has_room = || -> Result<bool> { Ok(SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms)) };
         Ok(match cause {
             SearchCause::Unfetched => self.may_search(view_id, libraries.iter().copied()),
             // Other calls' searches may have failed while this call waited.
-            _ if self.recent_probe_error(view_id, libraries)?.is_some() => false,
-            SearchCause::Unlisted => {
-                let last_ms = SearchRows(&self.store).last_unchanged_search(view_id)?;
-                freshness::may_search_for_path(last_ms, now_ms) && has_room()?
-            }
-            SearchCause::Changed if checks => true,
-            SearchCause::Changed => has_room()?,
+            _ if self.recent_question_error(view_id, libraries)?.is_some() => false,
+            SearchCause::Unlisted => true, // the question before the search has recorded it
+            SearchCause::Changed => always_asks || SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms),
         })
     }
 }
 
 impl SyncJob<'_> {
-    /// Records for all processes that the server did not answer a request from this job, so that queries for other
-    /// paths can report the reason without a request. Does nothing if the job sent no request. `requests_before`: the
-    /// request counts before the job.
-    pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
-        let sync = self.sync;
-        // A timeout after a reply or while rows were arriving does not prove that the server has failed.
-        let has_answered = error.status == Status::Timeout && self.report.has_answered();
-        if sync.is_local()
-            || error.status.retry_advice() != RetryAdvice::NotNow
-            || has_answered
-            || sync.timed_out_before_request(error, requests_before)
-        {
-            return;
-        }
-        // Without a recent success to overwrite, the next query for a path sends its own request.
-        let is_recent_success = |probe: LastProbe| {
-            let is_recent = !freshness::may_search_for_path(Some(probe.ended_ms), sync.clock.now_ms());
-            probe.outcome == ProbeOutcome::Answered && is_recent
-        };
-        if let Ok(Some(view_id)) = self.view_id()
-            && let Ok(Some(last_probe)) = SearchRows(&sync.store).last_probe_for_path(view_id)
-            && is_recent_success(last_probe)
-        {
-            sync.note_probe_outcome(view_id, ProbeOutcome::Failed(Some(error.status)));
-        }
-    }
-
     /// Searches the server for a path, and adds the hits to the store. Returns whether there was a hit.
     fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
         let spellings = self.sync.possible_server_paths(path);

@@ -168,6 +168,14 @@ impl Synchronizer {
         replies.failure.map_or(Ok(()), Err)
     }
 
+    /// Fetches items by rating key from the source. The result leaves out items that the server does not have.
+    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
+        self.job(call, |job| match job.source.items(keys, job.bounds) {
+            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Ok(Vec::new()),
+            result => result,
+        })
+    }
+
     /// Adds fetched items to `replies`. If a batch fails, fetches each half separately, because a single item may be
     /// the cause.
     fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {

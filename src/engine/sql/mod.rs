@@ -73,4 +73,4 @@ pub use store::StoreInfo;
 pub use store::{LocalWrite, WriteObserver};
 pub use store_state::{StoreState, StoreStates};
 pub use views::ClaimedUserHash;
-pub use views::{LastProbe, ProbeOutcome, SearchRows};
+pub use views::{LastQuestion, PathRequests, QuestionOutcome, SearchRows};

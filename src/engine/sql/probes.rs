@@ -11,7 +11,7 @@ use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
 use super::schema::{CachedStatements, Tx, last_position_of};
 use super::store::Store;
-use super::views::{LastProbe, SearchRows, questions_about, read_budget, read_probe, read_search};
+use super::views::{LastQuestion, SearchRows, questions_about, read_budget, read_last_question, read_search};
 use crate::error::Result;
 use crate::freshness::RequestBudget;
 use crate::matching::RequestedGuid;
@@ -86,9 +86,9 @@ impl LibraryRows<'_> {
 
 /// What is known about an unlisted path before a question about it.
 pub struct EarlierQuestions {
-    /// The view's last probe for an unlisted path.
-    pub last_probe: Option<LastProbe>,
-    /// Whether an event has reported a change in one of the libraries since that probe began.
+    /// The view's last question about any unlisted path.
+    pub last: Option<LastQuestion>,
+    /// Whether an event has reported a change in one of the libraries since the last question began.
     pub has_event: bool,
     pub budget: RequestBudget,
     /// For each library, the earlier questions about the path.
@@ -105,19 +105,19 @@ impl SearchRows<'_> {
         now_ms: i64,
     ) -> Result<EarlierQuestions> {
         self.0.read(|connection| {
-            let last_probe = read_probe(connection, view_id)?;
+            let last = read_last_question(connection, view_id)?;
             let (mut has_event, mut questions) = (false, Vec::new());
             for library in libraries {
-                if let Some(probe) = last_probe {
+                if let Some(last) = last {
                     let text = "SELECT 1 FROM libraries WHERE id = ?1 AND hint_seq > ?2";
                     has_event |= connection
-                        .find(text, params![library, probe.begun], |_| Ok(()))?
+                        .find(text, params![library, last.begun], |_| Ok(()))?
                         .is_some();
                 }
                 questions.push(read_search(connection, view_id, questions_about(*library), hash)?);
             }
             Ok(EarlierQuestions {
-                last_probe,
+                last,
                 has_event,
                 budget: read_budget(connection, view_id, now_ms)?,
                 questions,

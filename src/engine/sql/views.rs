@@ -176,13 +176,13 @@ fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64>
 }
 
 // Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
-// Also records probes for unlisted paths, the budget for fruitless requests, and checks of sources' preconditions.
+// Also records the last question about any path, the budget for fruitless requests, and checks of sources' preconditions.
 
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
 
-/// Library id in the records of probes, budgets and preconditions. A view's last probe has the hash 0.
-const PROBE: LibraryId = LibraryId(0);
+/// Library id in the records of a view's last question, budgets and preconditions. The last question has the hash 0.
+const QUESTION: LibraryId = LibraryId(0);
 /// Hashes of a view's records of its request budget: one per clock, because processes' clocks can differ.
 const BUDGETS: std::ops::RangeInclusive<i64> = 1..=4;
 /// Hash of the record of a view's last search in libraries that had not changed.
@@ -190,29 +190,44 @@ const UNCHANGED_SEARCH: i64 = 5;
 /// Library id in the records of questions for a list of libraries.
 const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
 
-/// Value of `found` for a running probe. [`ANSWERED`] is the value for an answered probe; other values are the error
-/// status of a failed probe.
+/// Value of `found` for a question that has no outcome yet. [`ANSWERED`] is the value for an answered question; other
+/// values are the error status of a failed one.
 const UNDER_WAY: i64 = 0;
 const ANSWERED: i64 = 1;
 
-/// The outcome of a probe that plexindex sent because a path is unlisted.
+/// The outcome of a question about an unlisted path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeOutcome {
-    /// The probe is running, or has no outcome because its process was killed or the server rejected the token.
+pub enum QuestionOutcome {
+    /// The question has no outcome yet, or none because its process was killed or the server rejected the token.
     UnderWay,
     Answered,
-    /// The probe or the search after it failed with this status; `None` for a status from a newer version.
+    /// The question or the search after it failed with this status; `None` for a status from a newer version.
     Failed(Option<Status>),
 }
 
-/// The last probe that plexindex sent because a path is unlisted.
+/// The last question about any unlisted path.
 #[derive(Clone, Copy, Debug)]
-pub struct LastProbe {
-    /// The change sequence at which the probe began. The probe answers for every path that was missed before.
+pub struct LastQuestion {
+    /// The change sequence at which the question began. Its probe answers for every path that was missed before.
     pub begun: Sequence,
     /// Time of the outcome, in Unix ms.
     pub ended_ms: i64,
-    pub outcome: ProbeOutcome,
+    pub outcome: QuestionOutcome,
+}
+
+/// What requests about unlisted paths have shown, for [`SearchRows::note_path_requests`].
+#[derive(Clone, Copy, Default)]
+pub struct PathRequests<'r> {
+    /// The outcome of a question; `None`: the last outcome stays.
+    pub outcome: Option<QuestionOutcome>,
+    /// Libraries and hashes about which the server was asked.
+    pub questions: &'r [(LibraryId, u64)],
+    /// Libraries and hashes for which the server was searched, and whether it has the target.
+    pub searches: &'r [(LibraryId, u64, bool)],
+    /// Whether a search follows in libraries that have not changed.
+    pub begins_unchanged_search: bool,
+    /// Number of requests to take from the budget.
+    pub requests: u64,
 }
 
 /// Maximum time to wait for the store's lock before a record of requests.
@@ -253,63 +268,46 @@ impl SearchRows<'_> {
 
     /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
     pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
-        let last = self.path_search(view_id, PROBE, UNCHANGED_SEARCH.cast_unsigned())?;
+        let last = self.path_search(view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
         Ok(last.map(|search| search.last_ms))
     }
 
-    /// Records a search in libraries that had not changed. Returns whether the record is stored.
-    pub fn note_unchanged_search(&self, view_id: ViewId, now_ms: i64) -> bool {
-        self.note_path_search(view_id, PROBE, UNCHANGED_SEARCH.cast_unsigned(), now_ms, false)
+    /// Returns the last question about an unlisted path; `None` without a record.
+    pub fn last_question(&self, view_id: ViewId) -> Result<Option<LastQuestion>> {
+        self.0.read(|connection| read_last_question(connection, view_id))
     }
 
-    /// Returns the last probe for an unlisted path; `None` without a record.
-    pub fn last_probe_for_path(&self, view_id: ViewId) -> Result<Option<LastProbe>> {
-        self.0.read(|connection| read_probe(connection, view_id))
-    }
-
-    /// Records that a probe for an unlisted path begins. The probe answers for every path that was missed before this
-    /// transaction. Returns whether the record is stored.
-    pub fn begin_probe(&self, view_id: ViewId, now_ms: i64) -> bool {
+    /// Records that a question about an unlisted path begins. Its probe answers for every path that was missed before
+    /// this transaction. Returns whether the record is stored.
+    pub fn begin_question(&self, view_id: ViewId, now_ms: i64) -> bool {
         self.record(|tx| {
             tx.run(
                 "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
                  first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
-                params![view_id, PROBE, tx.sequence, now_ms, UNDER_WAY],
+                params![view_id, QUESTION, tx.sequence, now_ms, UNDER_WAY],
             )
         })
     }
 
-    /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe too soon.
-    pub fn note_probe_outcome(&self, view_id: ViewId, now_ms: i64, outcome: ProbeOutcome) {
-        let found = match outcome {
-            ProbeOutcome::UnderWay => UNDER_WAY,
-            ProbeOutcome::Answered => ANSWERED,
-            // Only an outcome that was read from the store can lack a status.
-            ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
-        };
+    /// Records what requests about unlisted paths have shown, in one transaction. Returns whether it is stored.
+    pub fn note_path_requests(&self, view_id: ViewId, now_ms: i64, record: &PathRequests<'_>) -> bool {
         self.record(|tx| {
-            tx.run(
-                "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-                 VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-                 last_ms = excluded.last_ms, found = excluded.found",
-                params![view_id, PROBE, now_ms, found],
-            )
-        });
-    }
-
-    /// Records, in one transaction, questions about targets: libraries and hashes. Spends `requests` of the budget.
-    pub fn note_questions(&self, view_id: ViewId, targets: &[(LibraryId, u64)], requests: u64, now_ms: i64) {
-        if targets.is_empty() && requests == 0 {
-            return;
-        }
-        self.record(|tx| {
-            for (library, hash) in targets {
+            if let Some(outcome) = record.outcome {
+                note_outcome(tx, view_id, now_ms, outcome)?;
+            }
+            for (library, hash) in record.questions {
                 note(tx, view_id, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
             }
+            for (library, hash, is_found) in record.searches {
+                note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
+            }
+            if record.begins_unchanged_search {
+                note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
+            }
             delete_old(tx, now_ms)?;
-            change_budget(tx, view_id, now_ms, |budget| budget.spend(requests, now_ms))
-        });
+            change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
+        })
     }
 
     /// Returns the budget for fruitless requests.
@@ -329,29 +327,29 @@ impl SearchRows<'_> {
 
     /// Records a request for the list of libraries by a call that selects a library with this hash.
     pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64) {
-        self.note_path_search(view_id, LIBRARY_LIST, hash, now_ms, false);
+        self.note_search(view_id, LIBRARY_LIST, hash, now_ms, false);
     }
 
     /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
     /// database belongs to the server. `hash`: the hash of the precondition's text.
     pub fn has_recent_precondition_check(&self, hash: u64, now_ms: i64) -> Result<bool> {
-        let last_check = self.path_search(ViewId::ALL, PROBE, hash)?;
+        let last_check = self.path_search(ViewId::ALL, QUESTION, hash)?;
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
     /// Records, for all users of the store, that a source's precondition is met, so that no process checks it again for
     /// a day. `hash`: the hash of the precondition's text.
     pub fn record_precondition_met(&self, hash: u64, now_ms: i64) {
-        self.note_path_search(ViewId::ALL, PROBE, hash, now_ms, true); // `true`: it is met
+        self.note_search(ViewId::ALL, QUESTION, hash, now_ms, true); // `true`: it is met
     }
 
     /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
-    /// `found`: whether the server has the target. Returns whether the record is stored.
-    pub fn note_path_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) -> bool {
+    /// `found`: whether the server has the target.
+    fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
         self.record(|tx| {
             note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
             delete_old(tx, now_ms)
-        })
+        });
     }
 }
 
@@ -388,18 +386,18 @@ pub(super) fn read_search(
     )
 }
 
-/// Reads a view's last probe for an unlisted path; `None` if there is none.
-pub(super) fn read_probe(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastProbe>> {
+/// Reads a view's last question about an unlisted path; `None` if there is none.
+pub(super) fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
     connection.find(
         "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
-        params![view_id, PROBE],
+        params![view_id, QUESTION],
         |row| {
             let outcome = match row.get::<_, i64>(2)? {
-                UNDER_WAY => ProbeOutcome::UnderWay,
-                ANSWERED => ProbeOutcome::Answered,
-                status => ProbeOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
+                UNDER_WAY => QuestionOutcome::UnderWay,
+                ANSWERED => QuestionOutcome::Answered,
+                status => QuestionOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
             };
-            Ok(LastProbe {
+            Ok(LastQuestion {
                 begun: row.get(0)?,
                 ended_ms: row.get(1)?,
                 outcome,
@@ -412,6 +410,22 @@ pub(super) fn read_probe(connection: &Connection, view_id: ViewId) -> rusqlite::
 pub(super) fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
     let stored = stored_budget(connection, view_id, now_ms)?;
     Ok(stored.map_or_else(RequestBudget::default, |(_, budget)| budget))
+}
+
+/// Records the outcome of the last question about an unlisted path, so that no process repeats a failed one too soon.
+fn note_outcome(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, outcome: QuestionOutcome) -> rusqlite::Result<()> {
+    let found = match outcome {
+        QuestionOutcome::UnderWay => UNDER_WAY,
+        QuestionOutcome::Answered => ANSWERED,
+        // Only an outcome that was read from the store can lack a status.
+        QuestionOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
+    };
+    tx.run(
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+         last_ms = excluded.last_ms, found = excluded.found",
+        params![view_id, QUESTION, now_ms, found],
+    )
 }
 
 /// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path, otherwise
@@ -428,12 +442,12 @@ fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64
     )
 }
 
-/// Deletes old records, except those of probes and budgets. Also deletes records in the future, which the clock will not
+/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock will not
 /// reach within a day.
 fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 AND (library <> ?3 OR hash NOT BETWEEN 0 AND ?4)",
-        params![now_ms - SEARCH_KEPT_MS, now_ms + SEARCH_KEPT_MS, PROBE, BUDGETS.end()],
+        params![now_ms - SEARCH_KEPT_MS, now_ms + SEARCH_KEPT_MS, QUESTION, BUDGETS.end()],
     )
 }
 
@@ -447,7 +461,7 @@ fn stored_budget(
     connection.find(
         "SELECT hash, first_ms, max(last_ms) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND \
          hash BETWEEN ?3 AND ?4 AND last_ms <= ?5 GROUP BY view_id",
-        params![view_id, PROBE, BUDGETS.start(), BUDGETS.end(), now_ms],
+        params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end(), now_ms],
         |row| Ok((row.get(0)?, RequestBudget { whole_ms: row.get(1)? })),
     )
 }
@@ -465,7 +479,7 @@ fn change_budget(
     } else {
         let count: i64 = tx.row(
             "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash BETWEEN ?3 AND ?4",
-            params![view_id, PROBE, BUDGETS.start(), BUDGETS.end()],
+            params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end()],
             |row| row.get(0),
         )?;
         ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
@@ -474,6 +488,6 @@ fn change_budget(
         "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
          VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
          first_ms = excluded.first_ms, last_ms = excluded.last_ms",
-        params![view_id, PROBE, hash, change(budget).whole_ms, now_ms],
+        params![view_id, QUESTION, hash, change(budget).whole_ms, now_ms],
     )
 }

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn plexindex_refresh(
         }
         match (checked.is_full(), checked.is_probe()) {
             (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
-            (false, true) => checked.query.refresh_as("check", RefreshReason::Now),
+            (false, true) => checked.query.refresh_as("check", RefreshReason::Check),
             (false, false) => checked.query.refresh_as("refresh", RefreshReason::Due),
         }
     })

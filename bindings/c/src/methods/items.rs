@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Caller, LibraryName, MethodResult, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
 use plexindex::error::{Result, Status, invalid_argument_error};
-use plexindex::inside::{Answer, ByteString, FileFilter, FolderFacts, OnDisk};
+use plexindex::inside::{Answer, ByteString, FileFilter, OnDisk};
 use plexindex::{Item, Match};
 
 /// Maximum number of rows in one request for the trash.
@@ -210,17 +210,12 @@ fn read_page<A>(
         return invalid_argument_error(INVALID_CURSOR);
     };
     let library = caller.library(request.library)?;
-    let answer = library.items_below_with(
-        &request.path.0,
-        after.as_deref(),
-        request.limit,
-        filter,
-        |answer, FolderFacts { files, .. }| {
-            // A page with fewer files than `limit` is the last page.
-            let is_full = usize::try_from(files).is_ok_and(|files| files >= request.limit);
-            let last = answer.candidates().last().filter(|_| is_full);
-            make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)
-        },
-    )?;
+    let answer = library.items_below_with(&request.path.0, after.as_deref(), request.limit, filter, |answer| {
+        let files = answer.folder.files;
+        // A page with fewer files than `limit` is the last page.
+        let is_full = usize::try_from(files).is_ok_and(|files| files >= request.limit);
+        let last = answer.candidates().last().filter(|_| is_full);
+        make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)
+    })?;
     ok_answer(answer)
 }

@@ -274,6 +274,22 @@ fn a_probe_for_a_missing_path_does_not_wait_for_a_listing() {
 }
 
 #[test]
+fn a_miss_writes_few_transactions() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let sequence = || index.stats().expect("statistics").sequence;
+    let writes_for = |number: u32| {
+        let before = sequence();
+        let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
+        assert_eq!(library.ask(path).reason, Reason::NotListed);
+        sequence() - before - 1 // the counters
+    };
+    assert_eq!(writes_for(1), 4, "the question begins, a probe, its answer, a search");
+    assert_eq!(writes_for(2), 3, "without a search");
+    assert_eq!(writes_for(1), 0, "it was asked a moment ago");
+}
+
+#[test]
 fn a_miss_needs_no_write() {
     let at = Scene::movies(300);
     let index = at.open();
