@@ -144,12 +144,14 @@ def calls_of(what: Callable[[], object]) -> int:
 
 
 @accelerated
-def test_a_full_answer_calls_few_functions_of_python(index: plexindex.Index, server: Server) -> None:
+def test_calls_of_hosts_call_few_functions_of_python(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
     path = paths_of(server, 1)[0]
     # This one, `match`, three for the log's level and the block, the answer's constructor, and `key`.
     assert calls_of(lambda: movies.match(path).key) <= 7
+    movies.record_match("/host/a.mkv", "7")
+    assert calls_of(lambda: movies.record_match("/host/b.mkv", "7")) <= 16
 
 
 @accelerated

@@ -234,7 +234,12 @@ class Library(Lookups):
 
     def record_match(self, path: PathArg, key: KeyArg, *, timeout: float | None = None, through: bool = False) -> None:
         """Records that a path belongs to an item: :meth:`Index.record_match` in this library."""
-        self.record_matches([(path, key)], timeout=timeout, through=through)
+        if convert.flag("through", through):
+            self.record_matches([(path, key)], timeout=timeout, through=through)
+            return
+        session, raw, text = self._session, convert.path_bytes(path, self._session.hides_paths), convert.key_bytes(key)
+        given = raw, len(raw), text, len(text), convert.timeout_ms(timeout)
+        session.ask(session.native.record_match, *given, target=self._handle)
 
     def record_matches(
         self,

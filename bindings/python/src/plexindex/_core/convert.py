@@ -61,8 +61,12 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
     Raises InvalidArgumentError if the path is empty or contains a NUL, and TypeError for other types. With ``hidden``,
     errors do not show the path.
     """
-    value = _fspath("a path", path)
-    raw = text_bytes("path", value, hidden)
+    value: Any = path
+    try:
+        raw: bytes = value.encode()  # most paths are such strings
+    except (AttributeError, UnicodeEncodeError):
+        value = _fspath("a path", path)
+        raw = text_bytes("path", value, hidden)
     if not raw:
         raise InvalidArgumentError(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:

@@ -49,7 +49,8 @@ def drain(native: Native) -> None:
     finally:
         callbacks.inside.pop(_found, None)
         _draining.release()
-    hand_on(lines)
+    if lines:
+        hand_on(lines)
     if error is not None:
         raise error
 

@@ -114,8 +114,9 @@ class Call:
     def release(self) -> None:
         """Resets this object and returns it to the thread's pool."""
         watch = self.watch
-        watch.session = watch.listener = watch.error = None
-        self._query.text_data = None
+        if watch.session is not None:
+            watch.session = watch.listener = watch.error = None
+            self._query.text_data = None
         if self.buffer.capacity > _KEPT_CAPACITY:
             self._drop_buffer()
         _pool.calls.append(self)
@@ -319,7 +320,9 @@ class Session:
         call = take()
         try:
             self._register(call)
-            status = self._check(call, call.run(function, self._pointer(target), *arguments))
+            status = call.run(function, self._handle if target is None else target.pointer, *arguments)
+            if status >= c.FIRST_ERROR:
+                self._fail(status, call.error_text())
         finally:
             self._end(call)
         log.drain(self.native)
@@ -333,7 +336,8 @@ class Session:
         try:
             self._register(call)
             call.reserve(reserve)
-            status = self._check(call, call.run(function, self._pointer(target), *arguments, call.buffer_ref))
+            pointer = self._handle if target is None else target.pointer
+            status = self._check(call, call.run(function, pointer, *arguments, call.buffer_ref))
             return status, call.detach()
         finally:
             self._end(call)
@@ -360,9 +364,6 @@ class Session:
         if self.is_open:
             return ClosedError("the Python interpreter is exiting: only its last thread can still use plexindex")
         return ClosedError(f"the index on {self.folder!r} is closed: open it again")
-
-    def _pointer(self, target: Handle | None) -> int | None:
-        return self._handle if target is None else target.pointer
 
     def _check(self, call: Call, status: int) -> int:
         if status >= c.FIRST_ERROR:
