@@ -288,7 +288,7 @@ impl Inner {
             libraries,
             store_requests: totals.requests,
             store_answers: totals.answers,
-            sequence: totals.sequence.0,
+            sequence: self.store.sequence()?.0,
             disk_bytes: self.store.folder().disk_bytes(),
             size_limit: self.reading.limit.bytes(),
             over_limit: self.reading.limit.excess_bytes()?,

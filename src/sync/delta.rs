@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LibraryRow, Listing, MergedChanges, StoredItems, Totals};
+use crate::engine::{ItemRows, LibraryRow, Listing, MergedChanges, StoredItems};
 use crate::error::{Result, RetryAdvice, Status};
 use crate::freshness;
 use crate::matching::{LibraryIndex, NormalPath};
@@ -149,7 +149,7 @@ impl SyncJob<'_> {
             listed_token: &row.listed_token,
             items,
             is_current: true,
-            begun_sequence: Totals::of(&sync.store)?.sequence,
+            begun_sequence: sync.store.sequence()?,
             added_keys: Mutex::default(),
             new_files: Mutex::default(),
             shows: Mutex::default(),
@@ -212,7 +212,7 @@ impl SyncJob<'_> {
             listed_token: &listing.change.token,
             items: stored,
             is_current: false,
-            begun_sequence: Totals::of(&self.sync.store)?.sequence,
+            begun_sequence: self.sync.store.sequence()?,
             added_keys: Mutex::default(),
             new_files: Mutex::default(),
             shows: Mutex::default(),
@@ -257,7 +257,7 @@ impl SyncJob<'_> {
                         rows.merge_items(row, std::slice::from_ref(&located.item), Some(begun), deadline)?;
                         files.extend_from_slice(&located.item.parts);
                     }
-                    _ => rows.remove_item(row, &key, deadline)?,
+                    _ => rows.remove_items(row, &[&key], deadline)?,
                 }
                 known.insert(key);
             }

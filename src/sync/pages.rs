@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::call::aborted_error;
 use super::job::SyncJob;
-use crate::engine::{LibraryRow, Listing, ListingDraft, ListingRows, Totals};
+use crate::engine::{LibraryRow, Listing, ListingDraft, ListingRows};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
@@ -239,7 +239,7 @@ impl SyncJob<'_> {
         send: &SyncSender<FetchedPage>,
     ) -> Result<bool> {
         loop {
-            let (request_start, requested_at) = (Instant::now(), Totals::of(&self.sync.store)?.sequence);
+            let (request_start, requested_at) = (Instant::now(), self.sync.store.sequence()?);
             let request = PageRequest {
                 library,
                 partition: cursor.partition,

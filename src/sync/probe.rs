@@ -8,7 +8,7 @@ use super::call::Call;
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
 use super::report::StoredReply;
-use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
+use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, listing_age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
@@ -218,7 +218,7 @@ impl SyncJob<'_> {
         // Request a new server's identity without the token, in case the server is not Plex.
         let server = view.is_none().then(|| self.source.server(self.bounds)).transpose()?;
         // Read the change sequence first, because the reply may not reflect later changes.
-        let begun_sequence = Totals::of(&sync.store)?.sequence;
+        let begun_sequence = sync.store.sequence()?;
         let libraries = self.source.libraries(self.bounds)?;
         self.report.probe_answered.store(true, Ordering::Relaxed);
         Ok(ProbeReply {

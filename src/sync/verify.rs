@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::call::{Call, RefreshReason};
 use super::job::Synchronizer;
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, Totals, library_indexes};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{FolderIndex, InvalidatedItem, Scope};
 use crate::model::ByteString;
@@ -128,7 +128,7 @@ impl Synchronizer {
             return Ok(());
         };
         // Read the change sequence before the request, because the reply may not reflect later invalidations.
-        let since = Totals::of(&self.store)?.sequence;
+        let since = self.store.sequence()?;
         let keys: Vec<&str> = unverified.iter().map(|item| item.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
@@ -158,7 +158,7 @@ impl Synchronizer {
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
-                ItemRows(&self.store).remove_item(row, rating_key, call.deadline)?;
+                ItemRows(&self.store).remove_items(row, &[rating_key], call.deadline)?;
                 let lost_from = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
             }

@@ -11,7 +11,7 @@ use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue};
 use crate::engine::sql::{
-    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper, last_row_id_of,
+    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper, last_position_of,
     new_segment_name,
 };
 use crate::error::Result;
@@ -158,7 +158,7 @@ impl Rebuild {
     /// row for each name, unless the row is a removal.
     fn read_rows(&mut self, log: &RecordLog<'_>) -> rusqlite::Result<()> {
         let mut rows = log.rows_after(self.last_row, ROWS_PER_STEP)?;
-        rows.retain(|row| row.id <= last_row_id_of(self.sequence));
+        rows.retain(|row| row.id <= last_position_of(self.sequence));
         let is_end = rows.len() < ROWS_PER_STEP;
         self.last_row = rows.last().map_or(self.last_row, |row| row.id);
         rows.retain(|row| self.counts.contains_key(&row.table));

@@ -11,7 +11,7 @@ use crate::engine::current::OpenSegments;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{
-    Endpoint, LibraryRow, LibraryRows, LocalWrite, RecordLog, RecordRows, Store, StoreStates, Sweeper, Totals,
+    Endpoint, LibraryRow, LibraryRows, LocalWrite, RecordLog, RecordRows, Store, StoreStates, Sweeper,
 };
 use crate::matching::NormalPath;
 use crate::model::{Library, LibraryId, LibraryKind, Sequence, Server, SourceState, TokenReliability, ViewId};
@@ -98,7 +98,7 @@ impl World {
                 scanned_ms: 0,
             },
         });
-        let now = Totals::of(&store).expect("totals").sequence;
+        let now = store.sequence().expect("read");
         LibraryRows(&store)
             .store_probe(view_id, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
             .expect("probed");

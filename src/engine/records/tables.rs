@@ -7,7 +7,7 @@ use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesContent};
 use super::tree::Records;
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
 use crate::engine::segment::SegmentsLost;
-use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row_id_of};
+use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_position_of};
 use crate::error::{Error, Result, Status};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
@@ -182,7 +182,7 @@ impl Tables {
         let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
         // The segments contain all rows up to the change sequence `merged`, so the memtable needs only later rows.
         for row in rows {
-            if row.id > last_row_id_of(merged) {
+            if row.id > last_position_of(merged) {
                 snapshot.apply(row);
             }
         }

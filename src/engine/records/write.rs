@@ -11,7 +11,7 @@ use super::table_snapshot::{MAX_INLINE, TableSnapshot, counts_of, to_record};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
-use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_row_id_of, write_of};
+use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_position_of, write_of};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -221,7 +221,7 @@ impl<'b, 't> WriteBatch<'b, 't> {
     /// Returns whether this write added the row with the id `row`. A row id contains the change sequence, so rows of
     /// this write come after the last possible row of the previous sequence.
     fn is_of_this_write(&self, row: i64) -> bool {
-        row > last_row_id_of(Sequence(self.tx.sequence().0 - 1))
+        row > last_position_of(Sequence(self.tx.sequence().0 - 1))
     }
 
     /// Deletes the row with the id `row` from the log. If the row is the newest record of an existing entry, also adds

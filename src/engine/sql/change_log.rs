@@ -8,9 +8,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::schema::{
-    CachedStatements, FromCells, LibraryState, RowCells, Tx, failure, last_position_of, position_of, sequence_of,
-};
+use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, failure, last_position_of, position_of};
 use super::store::Store;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::VersionPage;
@@ -374,7 +372,6 @@ pub struct Totals {
     pub requests: u64,
     pub answers: u64,
     pub evictions: u64,
-    pub sequence: Sequence,
 }
 
 impl Totals {
@@ -382,12 +379,10 @@ impl Totals {
     pub fn of(store: &Store) -> Result<Self> {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         store.read(|connection| {
-            let sequence = sequence_of(connection)?;
             connection.row("SELECT requests, answers, evictions FROM meta", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
                     answers: row.get::<_, i64>(1)?.cast_unsigned() + answers_on_page,
-                    sequence,
                     evictions: row.get::<_, i64>(2)?.cast_unsigned(),
                 })
             })

@@ -200,21 +200,6 @@ pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::
     Ok(matches)
 }
 
-/// Moves the confirmed matches, and copies the invalidations, from a removed library to the row that replaces it,
-/// because confirmed matches never expire. The caller logs that the view's libraries changed.
-pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
-    tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
-    // Mark the paths and items again, so that the invalidations also apply to the moved matches.
-    let view_id = tx.expect_library(to)?.view_id;
-    let select_unverified = "SELECT path, rating_key FROM unverified WHERE library = ?1";
-    let unverified: Vec<(Vec<u8>, String)> =
-        tx.rows(select_unverified, [from], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (path, rating_key) in unverified {
-        mark_unverified(tx, view_id, to, &path, &rating_key)?;
-    }
-    Ok(())
-}
-
 /// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])

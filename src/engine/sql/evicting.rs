@@ -106,15 +106,7 @@ impl LibraryRows<'_> {
             if is_being_listed {
                 return Ok(false);
             }
-            // A negative generation means 'evicted'. A higher `begun_seq` ends an invalidation of the library. A higher
-            // `segment_seq` hides single items, whose changes have the kinds 8 and 9.
-            c.execute(
-                "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
-                params![library, tx.sequence],
-            )?;
-            drop_listing(tx, library)?;
-            c.execute("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9)", [library])?;
-            c.execute("DELETE FROM listings WHERE library = ?1", [library])?;
+            remove_items(tx, library)?;
             c.execute("DELETE FROM path_searches WHERE library IN (?1, -?1)", [library])?;
             c.execute("UPDATE meta SET evictions = evictions + 1", [])?;
             tx.libraries_changed(library_state.view_id)?;
@@ -147,6 +139,20 @@ impl LibraryRows<'_> {
             Ok(changed_rows > 0)
         })
     }
+}
+
+/// Removes a library's items: its listing, its single items and an unfinished listing. Keeps its confirmed matches and
+/// invalidations.
+pub(super) fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    // A negative generation means that the listing was removed. A higher `begun_seq` ends an invalidation of the
+    // library. A higher `segment_seq` hides single items, whose changes have the kinds 8 and 9.
+    tx.run(
+        "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
+        params![library, tx.sequence],
+    )?;
+    drop_listing(tx, library)?;
+    tx.run("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9)", [library])?;
+    tx.run("DELETE FROM listings WHERE library = ?1", [library])
 }
 
 /// Resets a library's row to the state without a listing, except the generation, which the caller sets. `shrunk` is -1

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::change_log::Totals;
 use super::confirmed_matches::RecordedMatches;
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
@@ -73,7 +72,7 @@ pub fn movie(key: &str, path: &str) -> Item {
 /// The rows of an identity that a probe shows with these libraries.
 pub fn probed(store: &Store, view_id: ViewId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
-    let begun = Totals::of(store).expect("totals").sequence;
+    let begun = store.sequence().expect("read");
     LibraryRows(store)
         .store_probe(view_id, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
         .expect("probed")
@@ -175,7 +174,7 @@ pub fn paths(store: &Store, row: &LibraryRow) -> Vec<ByteString> {
 }
 
 pub fn sequence(store: &Store) -> Sequence {
-    Totals::of(store).expect("totals").sequence
+    store.sequence().expect("read")
 }
 
 /// Environment variable with the path of the statement file, which has one JSON string per line.

@@ -392,11 +392,6 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Removes an item as [`Self::remove_items`] does.
-    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
-        self.remove_items(row, &[rating_key], deadline)
-    }
-
     /// Removes items from a library's current generation, because the server no longer has them. Keeps the items'
     /// confirmed matches, which plexindex returns again if an item comes back, for example with its disk. One
     /// transaction removes up to [`REMOVALS_PER_WRITE`] items, because each transaction opens the segment.

@@ -58,7 +58,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
     ItemRows(&store)
-        .remove_item(&row, "2", Deadline::NONE)
+        .remove_items(&row, &["2"], Deadline::NONE)
         .expect("removed");
     let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
     ListingRows(&store)
@@ -81,7 +81,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
     ItemRows(&store)
-        .remove_item(&row, "2", Deadline::NONE)
+        .remove_items(&row, &["2"], Deadline::NONE)
         .expect("removed");
     ItemRows(&store)
         .merge_items(&row, &page, Some(asked), Deadline::NONE)
@@ -252,7 +252,7 @@ fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
         .expect("begun");
     for item in &items {
         ItemRows(&store)
-            .remove_item(&row, &item.rating_key, Deadline::NONE)
+            .remove_items(&row, &[&item.rating_key], Deadline::NONE)
             .expect("removed");
     }
     let asked = sequence(&store);

@@ -65,9 +65,9 @@ pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
 pub use probes::{EarlierQuestions, LibraryHint, ShowRows};
 pub use publishing::NewListing;
 pub use record_log::{
-    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow,
-    last_row_id_of, write_of,
+    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow, write_of,
 };
+pub use schema::last_position_of;
 pub use store::Store;
 pub use store::StoreInfo;
 pub use store::{LocalWrite, WriteObserver};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 
-use super::confirmed_matches::{mark_item_unverified, move_matches_and_invalidations};
+use super::confirmed_matches::mark_item_unverified;
+use super::evicting::remove_items;
 use super::feed_rows::FeedRows;
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
@@ -154,8 +155,8 @@ fn hold_back_empty_list(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::
     Ok(held > 0)
 }
 
-/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: they move to a new
-/// library id without a listing, until the server lists the library again.
+/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: a library with matches
+/// loses only its items, until the server lists the library again.
 fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     // Start the month now if it has not started, or if its start is in the future because the clock was set back.
@@ -182,14 +183,10 @@ fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Resul
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     for (id, has_matches) in vanished {
-        detach_libraries(tx, "id", id)?;
         if has_matches {
-            c.execute(
-                "INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position, present, gone_ms) \
-                 SELECT ?2, section, uuid, title, kind, locations, position, 0, gone_ms FROM libraries WHERE id = ?1",
-                params![id, view_id],
-            )?;
-            move_matches_and_invalidations(tx, id, LibraryId(c.last_insert_rowid()))?;
+            remove_items(tx, id)?;
+        } else {
+            detach_libraries(tx, "id", id)?;
         }
     }
     Ok(())

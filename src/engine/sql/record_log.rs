@@ -190,51 +190,11 @@ pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHER
 pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
-/// Returns the changes since a snapshot, or all records if `since` is `None` or the manifest has changed. `since`: the
-/// change sequences of the snapshot and of its manifest. `current`: the database's change sequence. Omits values longer
-/// than `max_value` bytes.
-fn read_state(
-    connection: &Connection,
-    since: Option<(Sequence, Sequence)>,
-    current: Sequence,
-    max_value: usize,
-) -> rusqlite::Result<RecordsState> {
-    if let Some((since, _)) = since
-        && since == current
-    {
-        return Ok(RecordsState {
-            sequence: current,
-            manifest: None,
-            rows: Vec::new(),
-        });
-    }
-    let manifest = manifest(connection)?;
-    // Read everything if the manifest changed, or if the database was restored to a state before the snapshot.
-    let since = since.filter(|(since, changed)| *since <= current && *changed == manifest.changed);
-    let rows_since = since.map_or(manifest.merged, |(since, _)| since);
-    let after_row = last_position_of(rows_since);
-    Ok(RecordsState {
-        sequence: current,
-        rows: rows(connection, HOST_RECORDS_AFTER, after_row, to_i64(max_value), usize::MAX)?,
-        manifest: match since {
-            Some(_) => None,
-            None => Some((manifest, tables(connection)?)),
-        },
-    })
-}
-
 /// Returns a row id without the row's number in its write, which is the same for all rows of one write, so that
 /// eviction can remove entries that were written together. `row`: the row id.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
     row & !NUMBER_MASK
-}
-
-/// Returns the highest row id that a write with this change sequence can assign. Row ids start with the change
-/// sequence, so rows of later writes have higher ids.
-#[must_use]
-pub fn last_row_id_of(sequence: Sequence) -> i64 {
-    last_position_of(sequence)
 }
 
 /// Access to a store's confirmed matches and tables.
@@ -250,8 +210,8 @@ impl RecordRows<'_> {
         max_value: usize,
         patient: bool,
     ) -> Result<RecordsState> {
-        let work = |connection: &Connection| read_state(connection, since, sequence_of(connection)?, max_value);
-        self.0.read_if(patient, work)
+        self.0
+            .read_if(patient, |connection| RecordLog::of(connection)?.state(since, max_value))
     }
 
     /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Also deletes some rows of
@@ -279,10 +239,7 @@ impl RecordRows<'_> {
 
     /// Passes the log to `work` in a read transaction. Runs `work` again if the database was replaced.
     pub fn read_record_log<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.0.read(|connection| {
-            let sequence = sequence_of(connection)?;
-            work(&RecordLog { connection, sequence })
-        })
+        self.0.read(|connection| work(&RecordLog::of(connection)?))
     }
 
     /// Passes a row's value to `use_value` if the value has at most `max_length` bytes. Returns the value's length;
@@ -310,11 +267,39 @@ fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE meta SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
 
-impl RecordLog<'_> {
-    /// Reads the changes since a snapshot, or all records if `since` is `None`. `since`: the change sequences of the
-    /// snapshot and of its manifest. Omits values longer than `max_value` bytes.
+impl<'c> RecordLog<'c> {
+    /// Wraps a running read transaction.
+    fn of(connection: &'c Connection) -> rusqlite::Result<Self> {
+        let sequence = sequence_of(connection)?;
+        Ok(Self { connection, sequence })
+    }
+
+    /// Returns the changes since a snapshot, or all records if `since` is `None` or the manifest has changed. `since`:
+    /// the change sequences of the snapshot and of its manifest. Omits values longer than `max_value` bytes.
     pub fn state(&self, since: Option<(Sequence, Sequence)>, max_value: usize) -> rusqlite::Result<RecordsState> {
-        read_state(self.connection, since, self.sequence, max_value)
+        let current = self.sequence;
+        if let Some((since, _)) = since
+            && since == current
+        {
+            return Ok(RecordsState {
+                sequence: current,
+                manifest: None,
+                rows: Vec::new(),
+            });
+        }
+        let manifest = self.manifest()?;
+        // Read everything if the manifest changed, or if the database was restored to a state before the snapshot.
+        let since = since.filter(|(since, changed)| *since <= current && *changed == manifest.changed);
+        let rows_since = since.map_or(manifest.merged, |(since, _)| since);
+        let (c, after_row) = (self.connection, last_position_of(rows_since));
+        Ok(RecordsState {
+            sequence: current,
+            rows: rows(c, HOST_RECORDS_AFTER, after_row, to_i64(max_value), usize::MAX)?,
+            manifest: match since {
+                Some(_) => None,
+                None => Some((manifest, tables(c)?)),
+            },
+        })
     }
 
     /// Reads the list of record segments.

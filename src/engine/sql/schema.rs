@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
+use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use crate::model::{Generation, LibraryId, SegmentName, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
@@ -114,24 +114,38 @@ pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_,
 
 /// Methods that run a cached statement in one call.
 pub trait CachedStatements {
+    /// Returns the cached statement for an SQL text.
+    fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>>;
+
     /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
-    fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<()>;
+    fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+        self.cached(sql)?.execute(params).map(|_| ())
+    }
+
     /// Runs a query. Returns whether the query has a result row.
-    fn has(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool>;
+    fn has(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {
+        self.cached(sql)?.exists(params)
+    }
+
     /// Runs a query. Returns what `read` returns for the first result row. Fails if there are no rows.
     fn row<T>(
         &self,
         sql: &str,
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T>;
+    ) -> rusqlite::Result<T> {
+        self.cached(sql)?.query_row(params, read)
+    }
+
     /// Runs a query. Returns what `read` returns for each result row, in order.
     fn rows<T>(
         &self,
         sql: &str,
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Vec<T>>;
+    ) -> rusqlite::Result<Vec<T>> {
+        self.cached(sql)?.query_map(params, read)?.collect()
+    }
 
     /// Runs a query. Returns what `read` returns for the first result row; `None` if there are no rows.
     fn find<T>(
@@ -160,34 +174,8 @@ pub trait CachedStatements {
 }
 
 impl CachedStatements for Connection {
-    /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
-    fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<()> {
-        self.prepare_cached(sql)?.execute(params).map(|_| ())
-    }
-
-    /// Returns whether the query has a result row.
-    fn has(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {
-        self.prepare_cached(sql)?.exists(params)
-    }
-
-    /// Returns what `read` returns for the first result row. Fails if there are no rows.
-    fn row<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        self.prepare_cached(sql)?.query_row(params, read)
-    }
-
-    /// Returns what `read` returns for each result row, in order.
-    fn rows<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Vec<T>> {
-        self.prepare_cached(sql)?.query_map(params, read)?.collect()
+    fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.prepare_cached(sql)
     }
 }
 

@@ -17,7 +17,7 @@ use super::record_log::RecordRows;
 use super::store_state::StoreStates;
 use super::{Endpoint, LocalWrite, Store};
 use crate::engine::memtable::MemtableChange;
-use crate::model::{Generation, Sequence};
+use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 
 const SINGLE_ITEMS: &str = "SELECT count(*) FROM changes WHERE item IS NOT NULL";
@@ -43,7 +43,7 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
     ItemRows(&store)
-        .remove_item(&row, "2", Deadline::NONE)
+        .remove_items(&row, &["2"], Deadline::NONE)
         .expect("removed");
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     let invalid: [(_, &[u8], _); 1] = [(row.id, b"/h/2.mkv", "")];
@@ -91,7 +91,7 @@ fn a_second_invalidation_outlives_the_first_verification() {
     let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     let invalidate = || {
         RecordRows(&store).invalidate_item(view_id, row.id, "1");
-        Totals::of(&store).expect("totals").sequence
+        store.sequence().expect("read")
     };
     let (before, since) = (invalidate(), invalidate());
     let left_after = |since| {
@@ -110,7 +110,7 @@ fn a_store_without_change_sequences_left_is_recreated() {
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
     let rows = probed(&store, view_id, &["films"], NOW_MS);
-    let first = Totals::of(&store).expect("totals").sequence;
+    let first = store.sequence().expect("read");
     rusqlite::Connection::open(store.folder().database())
         .and_then(|other| other.execute("UPDATE meta SET sequence = sequence | 0xFFFFFFFFE", []))
         .expect("written");
@@ -118,7 +118,7 @@ fn a_store_without_change_sequences_left_is_recreated() {
     assert_eq!(matches(&store, rows[0].id).len(), 1);
     let recorded = record_pairs(&store, &rows[0], &[(b"/h/2.mkv", "1")]);
     assert!(recorded.is_none(), "the library is not in the new one");
-    let now = Totals::of(&store).expect("totals").sequence;
+    let now = store.sequence().expect("read");
     assert_ne!(now.0 >> 36, first.0 >> 36);
     assert_ne!(now.0 >> 36, (first.0 >> 36) + 1);
 }
@@ -189,7 +189,7 @@ fn a_vanished_library_leaves_only_its_matches() {
     assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
     // The library comes back: it has no listing, but its matches are there for every new process.
     let row = probed(&store, view_id, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
-    assert_eq!(row.generation, Generation(0));
+    assert!(!row.generation.is_fetched());
     assert_eq!(matches(&store, row.id).len(), 1);
     let changes = StoreStates(&store).state(Some(view_id)).expect("state").changes;
     assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
@@ -206,7 +206,7 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
     ItemRows(&store)
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
-    let since = Totals::of(&store).expect("totals").sequence;
+    let since = store.sequence().expect("read");
     for number in 1..=9_000 {
         if number % 1_000 == 0 {
             // Wine keeps each file that was looked at open until nobody has a lock on it: two a write.
@@ -496,7 +496,7 @@ fn the_history_of_an_evicted_library_is_removed_once() {
         .merge_items(&row, &items[1..], None, Deadline::NONE)
         .expect("merged");
     ItemRows(&store)
-        .remove_item(&row, "2", Deadline::NONE)
+        .remove_items(&row, &["2"], Deadline::NONE)
         .expect("removed");
     FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten");
     assert!(!FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten"));

@@ -18,6 +18,7 @@ use super::schema::{BUSY, lock_by};
 use super::schema::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use super::store::Store;
 use crate::error::{Error, Result, Status};
+use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
@@ -33,6 +34,11 @@ impl Store {
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         // This wait is short, because no thread holds the reader for long.
         self.with(|| Some(lock(&self.connections.reader)), in_transaction(work))
+    }
+
+    /// Returns the change sequence of the last commit.
+    pub fn sequence(&self) -> Result<Sequence> {
+        self.read(sequence_of)
     }
 
     /// Runs `work` in a short read transaction on any open connection, so that a process that only does lookups opens

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, Sweeper, Totals,
+    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, Sweeper,
     new_listing_name, touch_segment,
 };
 use crate::error::{Error, Result, Status};
@@ -72,7 +72,7 @@ impl ListingSegments {
     /// missing or damaged.
     fn compact(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         // The segment can also contain changes after `sequence`, which readers apply again without effect.
-        let sequence = Totals::of(&self.store)?.sequence;
+        let sequence = self.store.sequence()?;
         let name = new_listing_name(row.id, row.generation, sequence);
         let items = ItemRows(&self.store).of(row)?;
         self.write_items(&name, row, |each| items.for_each(each))?;

@@ -357,7 +357,7 @@ impl Exchange {
             match body.item {
                 Some(item) if item.rating_key == key => merged.push(item),
                 Some(_) => {} // not the item that the entry's name says
-                None => ItemRows(&self.store).remove_item(row, &key, Deadline::NONE)?,
+                None => ItemRows(&self.store).remove_items(row, &[&key], Deadline::NONE)?,
             }
         }
         ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)
