@@ -86,6 +86,8 @@ pub struct LazyConnection {
     open: Option<OpenConnection>,
     /// Inode of the database file at the last attempt to open the connection.
     file: Option<Inode>,
+    /// Whether this file turned out to be damaged, so that the caller renames the file to `.broken`.
+    is_broken: Cell<bool>,
 }
 
 pub struct OpenConnection {
@@ -161,6 +163,7 @@ impl LazyConnection {
             role,
             open: None,
             file: None,
+            is_broken: Cell::new(false),
         }
     }
 
@@ -171,6 +174,17 @@ impl LazyConnection {
             super::for_tests::record_statements(&open.connection);
         }
         self.open = None;
+        self.is_broken.set(false);
+    }
+
+    /// Marks the database file as damaged, until the connection closes.
+    pub fn mark_broken(&self) {
+        self.is_broken.set(true);
+    }
+
+    /// Returns the damaged database file; `None` if the file is not known to be damaged.
+    pub fn broken_file(&self) -> Option<Inode> {
+        self.file.filter(|_| self.is_broken.get())
     }
 
     /// Returns whether the WAL is long enough for a checkpoint.
@@ -238,10 +252,15 @@ impl LazyConnection {
         self.role == ConnectionRole::Writer
     }
 
-    /// Returns the database file's inode at the last attempt to open the connection, so that callers can mark this file
-    /// as broken; `None` before the first attempt, or if there was no file.
+    /// Returns the database file's inode at the last attempt to open the connection; `None` before the first attempt, or
+    /// if there was no file.
     pub fn file(&self) -> Option<Inode> {
         self.file
+    }
+
+    /// Returns whether the caller must reopen the connection, because its database is damaged, or was removed or replaced.
+    pub fn is_stale(&self) -> bool {
+        self.broken_file().is_some() || self.is_moved()
     }
 
     /// Returns whether the open database file was removed, renamed or replaced; `false` if the connection is closed.
@@ -277,9 +296,8 @@ impl LazyConnection {
                 continue;
             }
             return result.map_err(|error| {
-                // Mark a broken database, so that the caller renames it to `.broken` and retries.
                 if is_broken(&error) {
-                    self.folder.mark_broken(self.file);
+                    self.mark_broken(); // the caller renames the database to `.broken` and retries
                 }
                 explain(&error, &self.folder)
             });
@@ -433,14 +451,13 @@ impl StoreFolder {
         Ok(database)
     }
 
-    /// Renames the broken database and the files beside it to `.broken`, so that plexindex can create a new database.
-    /// Keeps the broken files, also earlier ones, because they contain confirmed matches that no server has.
-    pub fn rename_broken(&self) -> Result<()> {
+    /// Renames the broken database (`broken`) and the files beside it to `.broken`, so that plexindex can create a new
+    /// database. Keeps the broken files, also earlier ones, because they contain confirmed matches that no server has.
+    pub fn rename_broken(&self, broken: Inode) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("rename the broken database in", &error);
         let _exclusive = self.lock_database()?;
-        let broken = self.broken();
         // Another process may have already renamed the database and created a new one.
-        if broken.is_some() && Inode::of(self.database()) == broken {
+        if Inode::of(self.database()) == Some(broken) {
             // Rename the database first: other processes then see that it is missing, and wait for this lock before
             // they create a new database.
             let name = self.unused_broken_name();
@@ -454,7 +471,6 @@ impl StoreFolder {
                 self.path().display()
             );
         }
-        self.mark_broken(None);
         Ok(())
     }
 

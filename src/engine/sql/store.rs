@@ -78,14 +78,14 @@ impl Store {
         }
         let opened = {
             let mut writer = lock(&store.connections.writer);
-            match store.inspect(&mut writer) {
+            let result = store.inspect(&mut writer);
+            if let Some(broken) = writer.broken_file() {
                 // The database is damaged, so create a new one.
-                Err(_) if store.folder.broken().is_some() => {
-                    writer.close();
-                    store.folder.rename_broken()?;
-                    store.inspect(&mut writer)?
-                }
-                other => other?,
+                writer.close();
+                store.folder.rename_broken(broken)?;
+                store.inspect(&mut writer)?
+            } else {
+                result?
             }
         };
         store.opened = opened;
@@ -175,16 +175,11 @@ impl Store {
         StoreKey(&self.opened.newest().secret)
     }
 
-    /// Returns whether the caller must reopen a connection, because its database is broken, or was removed or replaced.
-    pub(super) fn is_stale(&self, slot: &LazyConnection) -> bool {
-        self.folder.broken().is_some() || slot.is_moved()
-    }
-
     /// Converts a SQLite error to an error for users. If the error shows that the database is damaged, marks the
     /// database as broken, unless it was removed or replaced.
     pub(super) fn explain_error(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
-            self.folder.mark_broken(slot.file());
+            slot.mark_broken();
         }
         explain(error, &self.folder)
     }
@@ -198,20 +193,25 @@ impl Store {
         let newest = self.opened.newest();
         // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
         let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !newest.is_open_in(slot);
-        if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
+        let broken = writer.broken_file().or_else(|| reader.broken_file());
+        if broken.is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
             return Ok(()); // another thread has opened the new database
         }
         writer.close();
         reader.close();
-        if self.folder.broken().is_some() {
-            self.folder.rename_broken()?;
+        if let Some(broken) = broken {
+            self.folder.rename_broken(broken)?;
         } else {
             log::warn!(
                 "the database in {} was removed or replaced while it was open; reopening the database",
                 self.folder.path().display()
             );
         }
-        let mut reopened = self.inspect(&mut writer)?;
+        let reopened = self.inspect(&mut writer);
+        if writer.broken_file().is_some() {
+            return Ok(()); // the new database is damaged, too; the caller tries again
+        }
+        let mut reopened = reopened?;
         reopened.number = newest.number + 1;
         newest.append(reopened);
         Ok(())
@@ -302,7 +302,7 @@ impl Store {
             return;
         };
         // The page must belong to the database that the writer's connection has open.
-        if self.is_stale(&writer) || !opened.is_open_in(&writer) {
+        if writer.is_stale() || !opened.is_open_in(&writer) {
             return;
         }
         // Use the page only if it shows the database's change sequence.

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -12,10 +12,8 @@ use rusqlite::ErrorCode;
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, SegmentName, Sequence};
 use crate::platform::deadline::Deadline;
-use crate::platform::files::Inode;
 use crate::platform::local_path::canonical;
 use crate::platform::lock::FileLock;
-use crate::platform::mutex::lock;
 use crate::platform::{MAX_DATABASE_PATH, files, open_files};
 
 /// Prefix of all file names.
@@ -35,8 +33,6 @@ pub struct StoreFolder {
     /// Paths of the database, `-wal` and `-shm`.
     database_files: Arc<[PathBuf; 3]>,
     shares_memory: bool,
-    /// Inode of a damaged database, which the next call renames to `.broken`.
-    broken: Arc<Mutex<Option<Inode>>>,
 }
 
 impl StoreFolder {
@@ -56,7 +52,6 @@ impl StoreFolder {
             path: path.into(),
             database_files: Arc::default(),
             shares_memory: false,
-            broken: Arc::default(),
         };
         folder.expect_short_path()?;
         if metadata.is_err() {
@@ -71,7 +66,6 @@ impl StoreFolder {
                 .map(|suffix| path.join(format!("{NAME}.db{suffix}")))
                 .into(),
             path: path.into(),
-            ..folder
         })
     }
 
@@ -200,16 +194,6 @@ impl StoreFolder {
     /// Returns the path of the database file with a suffix such as `-journal`.
     pub fn companion(&self, suffix: &str) -> PathBuf {
         self.path.join(format!("{NAME}.db{suffix}"))
-    }
-
-    /// Marks a database file as broken, so that the next call renames it to `.broken`. `None` removes the mark.
-    pub fn mark_broken(&self, file: Option<Inode>) {
-        *lock(&self.broken) = file;
-    }
-
-    /// Returns the inode of the broken database, which the next call renames; `None` if no database is broken.
-    pub fn broken(&self) -> Option<Inode> {
-        *lock(&self.broken)
     }
 
     /// Returns the names of the damaged databases in the folder.

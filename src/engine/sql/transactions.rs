@@ -69,17 +69,15 @@ impl Store {
         }
         let slot = open_slot.or_else(|| self.short_wait.lock(&self.connections.reader));
         let mut slot = slot.ok_or_else(|| self.locked_error())?;
-        let (was_open, marked_before) = (is_open(&slot), self.folder.broken());
-        // Creating or repairing a database takes long, so this call does neither. If this call has marked a damaged
-        // database as broken, it removes the mark, which could otherwise apply to a later file with the same inode.
+        let was_open = is_open(&slot);
+        // Creating or repairing a database takes long, so this call does neither. Nor does it leave a mark that a
+        // damaged file must be renamed: another file could have the same inode later.
+        let may_close = !was_open && slot.broken_file().is_none();
         if was_open || self.opened.newest().has_database() {
             match self.run(&mut slot, patience, &mut work) {
                 Attempt::Returned(Ok(value)) => return Ok(value),
-                Attempt::Stale if !was_open => slot.close(),
+                Attempt::Stale if may_close => slot.close(),
                 _ => {}
-            }
-            if marked_before.is_none() {
-                self.folder.mark_broken(None);
             }
         }
         // For some seconds, such calls do not wait at all.
@@ -93,7 +91,7 @@ impl Store {
         // If the reader is locked, another thread is opening or using it. The write itself reports errors.
         if let Some(mut reader) = try_lock(&self.connections.reader)
             && reader.id().is_none()
-            && !self.is_stale(&reader)
+            && !reader.is_stale()
         {
             let _ = reader.connection();
         }
@@ -236,10 +234,7 @@ impl Store {
                 return result;
             }
             drop(slot);
-            match self.reopen_database() {
-                Err(_) if self.folder.broken().is_some() => {} // the new database is broken, too
-                result => result?,
-            }
+            self.reopen_database()?;
         }
         Err(self.replaced_error("the database was"))
     }
@@ -264,12 +259,12 @@ impl Store {
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
         // A write makes this check after `work`.
-        if self.folder.broken().is_some() || !slot.is_writer() && slot.is_moved() {
+        if slot.broken_file().is_some() || !slot.is_writer() && slot.is_moved() {
             return Attempt::Stale;
         }
         match slot.open_within(patience) {
             Ok(()) => {}
-            Err(_) if self.folder.broken().is_some() => return Attempt::Stale,
+            Err(_) if slot.broken_file().is_some() => return Attempt::Stale,
             Err(error) => return Attempt::Returned(Err(error)),
         }
         // A new connection must have opened the newest database that this store knows.
@@ -288,7 +283,7 @@ impl Store {
             slot.close(); // the next call opens the database again, or reports its format again
         }
         // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
-        if self.folder.broken().is_some() || (result.is_err() || slot.is_writer()) && slot.is_moved() {
+        if slot.broken_file().is_some() || (result.is_err() || slot.is_writer()) && slot.is_moved() {
             return Attempt::Stale;
         }
         Attempt::Returned(result)
