@@ -164,7 +164,7 @@ impl SyncJob<'_> {
         earlier: u64,
     ) -> Result<bool> {
         let from = (listing.partition, listing.position);
-        let (total, overlap_keys) = (listing.total, listing.tail.keys().to_vec());
+        let (total, overlap_keys) = (listing.total, listing.tail.clone());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
         // The segment's thread adds a stored page to the segment while this thread stores the next page.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
@@ -351,7 +351,7 @@ fn advance_listing(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
     listing.rows += page.rows;
     listing.keyed += page.items.len() as u64;
     listing.touched_ms = now_ms;
-    listing.tail.extend(page.row_keys.iter().map(String::as_str));
+    listing.extend_tail(&page.row_keys);
     if page.last {
         // The partition is complete, so a resumed listing need not fetch its last rows again.
         listing.tail.clear();

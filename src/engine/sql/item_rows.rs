@@ -6,12 +6,12 @@ use std::error::Error as _;
 use rusqlite::{Connection, params};
 
 use super::change_log::PackedItem;
-use super::library_rows::{LibraryRow, mark_listing_current};
+use super::library_rows::{LibraryRow, mark_listing_current, one_library};
 use super::schema::CachedStatements;
 use super::schema::Tx;
 use super::schema::last_position_of;
 use super::store::Store;
-use super::store_folder::{listing_name, listing_text};
+use super::store_folder::listing_text;
 use crate::engine::segment::ListingSegment;
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, LibraryId, ListingName, Sequence};
@@ -83,13 +83,12 @@ impl OpenListing {
     /// Opens a library's segment, and reads the change sequence up to which it includes changes to single items. If the
     /// segment cannot be opened, `segment` is `None`, so that only later changes to single items are found.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
-        let (name, since) = segment_and_sequence_of(c, library)?;
-        let has_segment = name.is_some();
-        let segment = name.and_then(|name| store.listing_segment(&name).ok());
+        let row = one_library(c, library)?;
+        let segment = row.segment.as_ref().and_then(|name| store.listing_segment(name).ok());
         Ok(Self {
-            is_lost: has_segment && segment.is_none(),
+            is_lost: row.segment.is_some() && segment.is_none(),
             segment,
-            included_sequence: since,
+            included_sequence: row.segment_sequence,
         })
     }
 
@@ -113,16 +112,6 @@ impl OpenListing {
         let segment = self.segment.as_ref()?;
         segment.whole_item(segment.find(rating_key)?)
     }
-}
-
-/// Returns the name of a library's segment (`None` without a segment), and the change sequence up to which the segment
-/// includes changes to single items.
-fn segment_and_sequence_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
-    c.row(
-        "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
-        [library],
-        |row| Ok((listing_name(&row.get::<_, String>(0)?), row.get(1)?)),
-    )
 }
 
 /// Returns the last change of a single item in the change log; `None` if the log has no change to the item.
@@ -284,12 +273,11 @@ impl<'s> ItemRows<'s> {
     /// Opens the items in a library's current listing or, if the library was never fetched, the items that searches
     /// found. Fails if the segment is missing or unusable.
     pub fn of(&self, row: &LibraryRow) -> Result<StoredItems<'s>> {
-        let (name, since) = self.0.read(|c| segment_and_sequence_of(c, row.id))?;
-        let segment = name.map(|name| self.0.listing_segment(&name)).transpose()?;
+        let row = self.0.read(|c| one_library(c, row.id))?;
         let base = OpenListing {
-            segment,
+            segment: row.segment.map(|name| self.0.listing_segment(&name)).transpose()?,
             is_lost: false,
-            included_sequence: since,
+            included_sequence: row.segment_sequence,
         };
         Ok(StoredItems {
             store: self.0,

@@ -210,16 +210,14 @@ impl LibraryRows<'_> {
 
     /// Returns the number of logged changes to single items that a library's segment does not include. If there are
     /// many, the caller builds a new segment.
-    pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
-        self.0.read(|connection| {
-            let upto: Sequence = connection.value("SELECT segment_seq FROM libraries WHERE id = ?1", [library])?;
-            connection
-                .value::<i64>(
-                    "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
-                    params![library, last_position_of(upto)],
-                )
-                .map(i64::cast_unsigned)
-        })
+    pub fn unmerged_items(&self, row: &LibraryRow) -> Result<u64> {
+        let count: i64 = self.0.read(|connection| {
+            connection.value(
+                "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+                params![row.id, last_position_of(row.segment_sequence)],
+            )
+        })?;
+        Ok(count.cast_unsigned())
     }
 
     /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer

@@ -45,7 +45,7 @@ pub struct Listing {
     /// Number of rows that the server reported for all partitions started so far; `None` if not reported.
     pub total: Option<u64>,
     /// The last rating keys from the current partition, oldest first.
-    pub tail: OverlapKeys,
+    pub tail: Vec<String>,
     /// The library's change token and scan state before the first page.
     pub change: SourceState,
     /// The change sequence when the listing started.
@@ -60,27 +60,13 @@ pub struct Listing {
     pub end: FileEnd,
 }
 
-/// The last rating keys from a listing, which a resumed listing compares with the rows that it fetches again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OverlapKeys(Vec<String>);
-
-impl OverlapKeys {
-    /// Returns the rating keys, oldest first.
-    pub fn keys(&self) -> &[String] {
-        &self.0
-    }
-
-    /// Appends the rating keys of a page's items, and keeps only the last [`OVERLAP`] keys: a resumed listing fetches
-    /// these items again, to check that no rows have moved.
-    pub fn extend<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
-        self.0.extend(keys.map(str::to_owned));
-        let surplus = self.0.len().saturating_sub(OVERLAP);
-        self.0.drain(..surplus);
-    }
-
-    /// Removes all keys, because a partition starts or is complete.
-    pub fn clear(&mut self) {
-        self.0.clear();
+impl Listing {
+    /// Appends the rating keys of a page's items to `tail`, and keeps only the last [`OVERLAP`] keys: a resumed listing
+    /// fetches these items again, to check that no rows have moved.
+    pub fn extend_tail(&mut self, keys: &[String]) {
+        self.tail.extend_from_slice(keys);
+        let surplus = self.tail.len().saturating_sub(OVERLAP);
+        self.tail.drain(..surplus);
     }
 }
 

@@ -54,8 +54,8 @@ impl NewListing {
 
 /// The differences between a library's current segment and a new segment.
 struct Comparison {
-    /// Name of the current segment; empty if there is no current segment.
-    segment: String,
+    /// Name of the current segment; `None` if there is no current segment.
+    segment: Option<ListingName>,
     old: Option<ListingSegment>,
     /// The differences; `None` if there are too many to report, or the current segment cannot be read.
     differences: Option<Vec<Difference>>,
@@ -109,11 +109,11 @@ impl ListingRows<'_> {
                     return Ok(Published::TakenOver);
                 }
                 if let (Some(new), Some(compared)) = (new, &compared) {
-                    let segment = "SELECT segment FROM libraries WHERE id = ?1";
-                    if tx.value::<String>(segment, [listing.library])? != compared.segment {
+                    let row = one_library(tx, listing.library)?;
+                    if row.segment != compared.segment {
                         return Ok(Published::SegmentReplaced);
                     }
-                    Publication::of(tx, listing, new)?.publish(tx, listing, new, compared)?;
+                    Publication::of(tx, listing, new, row.segment_sequence)?.publish(tx, listing, new, compared)?;
                 }
                 set_finished(tx, view_id, listing, finished)?;
                 let row = one_library(tx.connection, listing.library)?;
@@ -148,7 +148,7 @@ impl ListingRows<'_> {
             return Err(Error::new(Status::Store, why));
         }
         Ok(Comparison {
-            segment: row.segment.as_ref().map(listing_text).unwrap_or_default(),
+            segment: row.segment,
             old,
             differences,
         })
@@ -176,9 +176,9 @@ struct Publication {
 
 impl Publication {
     /// Reads the changes to single items that affect a listing's publication: those since the current segment or the
-    /// start of the listing. A page replaces a change if it has the item and was requested after the change.
-    fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing) -> rusqlite::Result<Self> {
-        let since: Sequence = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
+    /// start of the listing. A page replaces a change if it has the item and was requested after the change. `since`: the
+    /// change sequence up to which the current segment includes changes.
+    fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing, since: Sequence) -> rusqlite::Result<Self> {
         let begun = listing.begun_sequence;
         let changes = single_changes(tx, listing.library, since.min(begun))?;
         let hash = |key: &String| xxh3_64(key.as_bytes());

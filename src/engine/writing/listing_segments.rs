@@ -58,7 +58,7 @@ impl ListingSegments {
     /// segment with a million items and 50 changes per minute is rebuilt every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let threshold = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
-        Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= threshold)
+        Ok(LibraryRows(&self.store).unmerged_items(row)? >= threshold)
     }
 
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
