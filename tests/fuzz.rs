@@ -124,7 +124,6 @@ targets! {
     bodies,
     events,
     paths,
-    ladder,
     segments,
     pages,
     opening,

@@ -4,15 +4,23 @@
 #![allow(clippy::naive_bytecount)] // a crate for the sake of some bytes
 #![allow(clippy::too_many_lines)] // one arm for each operation
 
+#[allow(dead_code)] // what the library's own tests compare
+#[path = "../../src/engine/view/tests/against.rs"]
+mod against;
 mod bodies;
 mod events;
 mod input;
-mod ladder;
 mod logs;
+#[allow(dead_code)]
+#[path = "../../src/engine/view/tests/naive.rs"]
+mod naive;
 mod opening;
 mod pages;
 mod paths;
 mod segments;
+
+/// The name under which the library's own tests use the engine.
+use crate::engine as parts;
 
 /// A target.
 pub struct Target {
@@ -31,7 +39,6 @@ pub const TARGETS: &[Target] = &[
     target("bodies", 4_000, bodies::run),
     target("events", 4_000, events::run),
     target("paths", 1_000, paths::run),
-    target("ladder", 400, ladder::run),
     target("segments", 2_000, segments::run),
     target("pages", 2_000, pages::run),
     target("opening", 2_000, opening::run),

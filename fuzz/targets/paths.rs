@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::input::Input;
-use super::ladder::naive;
+use super::naive;
 
 /// What paths are made of where the bytes as they are would lead nowhere.
 const PIECES: [&str; 24] = [

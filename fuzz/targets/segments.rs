@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use plexindex::testing::xxh3_64;
 
+use super::against::{Recorded, host_rule, listing, matches_in, mixed_items, movie, write_matches};
 use super::input::{Input, folder, patched};
-use super::ladder::against::{Recorded, host_rule, listing, matches_in, mixed_items, movie, write_matches};
 use crate::engine::{
     LibraryProperties, LibrarySnapshot, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder,
     StoredValue, TableId, record_hash,

@@ -111,6 +111,14 @@ def test_a_process_ends_while_threads_are_inside_of_calls(slow: Server, tmp_path
         assert [one for one in ended if one[1] != (0, "")] == []
 
 
+def test_running_calls_end_before_the_host_s_own_exit_hooks(slow: Server, tmp_path: Path) -> None:
+    # Hooks that were registered before plexindex was imported run after its own.
+    count = "atexit.register(lambda: os.write(1, b'%d inside' % len(plexindex._core.callbacks.inside)))"
+    code = f"import atexit, os\n{count}\n{program(MODES['a fetch'])}"
+    done = run(sys.executable, "-c", code, slow.url, slow.token, tmp_path, stdin=subprocess.DEVNULL)
+    assert "0 inside" in done.stdout
+
+
 # Ways to leave while an index is open, a watch runs, and a thread may be inside of a call.
 ENDS = {
     "returns": "",

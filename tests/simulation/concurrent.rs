@@ -70,7 +70,12 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
             }
             6..9 => {
                 say(&format!("begins {own} {key}"));
-                films.record(&own, key);
+                // One time in eight so many at once that a segment is made of them.
+                let count = if dice.roll(8) == 0 { 1_100 } else { 0 };
+                let more: Vec<String> = (0..count).map(|number| format!("/more/{me}/{number}.mkv")).collect();
+                let paths = std::iter::once(&own).chain(&more);
+                let pairs: Vec<(&[u8], &str)> = paths.map(|path| (path.as_bytes(), key)).collect();
+                films.record_matches(&pairs).expect("recorded");
                 say(&format!("done {own} {key}"));
                 // No other host writes to this path.
                 let got = films.lookup_key(own.as_bytes(), str::to_owned);
@@ -95,7 +100,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
     }
 }
 
-/// A child reads what its parent reads, and ends.
+/// A child reads what its parent reads, records a match of its own, and ends.
 #[cfg(unix)]
 #[allow(clippy::cast_possible_wrap)]
 fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
@@ -108,7 +113,7 @@ fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
             Ok(found) => found.item.as_ref().is_none_or(|item| item.item.rating_key == key),
             // Before the first listing.
             Err(error) => error.status == Status::NotFetched,
-        };
+        } && records(index, key);
         if !right {
             // Without the lock on the output, which another thread may have held at the fork.
             let text = format!("{MARK}failed: a child's answer for {path}, not {key}: {found:?}\n");
@@ -123,6 +128,19 @@ fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
     // SAFETY: waits for the child that was just made.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(status, 0, "a child answered wrong, or died");
+}
+
+/// Whether a child's match is there at once.
+#[cfg(unix)]
+fn records(index: &crate::support::index::Index, key: &str) -> bool {
+    let Ok(films) = index.library("Movies") else {
+        return false;
+    };
+    let own = format!("/child/{}.mkv", std::process::id());
+    let is_recorded = films.record_matches(&[(own.as_bytes(), key)]).is_ok();
+    let found = index.match_path(&films.query().offline(), own.as_bytes());
+    // Another host's refresh may show an empty library meanwhile.
+    is_recorded && found.is_ok_and(|found| found.item.is_some_and(|item| item.item.rating_key == key))
 }
 
 /// Takes in what a host said.

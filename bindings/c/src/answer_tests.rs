@@ -68,3 +68,30 @@ fn a_text_ends_in_a_nul_and_nothing_is_written_behind_the_memory() {
     unsafe { crate::strings::write_fields(b"abcdefgh", &raw mut place, 3) };
     assert_eq!(place, *b"abcZZZZZ");
 }
+
+#[test]
+fn a_struct_of_any_version_is_read_as_far_as_it_is_known() {
+    // Its size, and two more fields; then those of a newer header.
+    type Known = [usize; 3];
+    let copied = |size: usize, newer: [usize; 3]| {
+        let given = [[size, 1, 2], newer];
+        // SAFETY: sizes beyond its own are refused.
+        unsafe { crate::strings::copy_struct::<Known>(given.as_ptr(), 2 * size_of::<usize>(), "options") }
+    };
+    let whole = size_of::<Known>();
+    let older = 2 * size_of::<usize>();
+    assert_eq!(copied(older, [0; 3]).map(|known| known[1..] == [1, 0]), Ok(true));
+    assert_eq!(copied(whole, [9; 3]).map(|known| known[1..] == [1, 2]), Ok(true));
+    assert_eq!(copied(2 * whole, [0; 3]).map(|known| known[1..] == [1, 2]), Ok(true));
+    for newer in [[1, 0, 0], [0, 0, 1]] {
+        let error = copied(2 * whole, newer).expect_err("a newer field is set");
+        assert_eq!(error.status, Status::Unsupported);
+        assert!(error.message.contains("options"), "{error}");
+    }
+    for size in [0, 1, older - 1, older + 1, 1 << 21, usize::MAX] {
+        let error = copied(size, [0; 3]).expect_err("not set");
+        assert_eq!(error.status, Status::InvalidArgument);
+        assert!(error.message.contains(&format!("options.size is {size};")), "{error}");
+        assert!(error.message.contains("sizeof"), "{error}");
+    }
+}

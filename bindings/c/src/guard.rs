@@ -62,6 +62,24 @@ pub fn guard_into<S: Into<Status>>(
     guard_output(error, place, || body(unsafe { output(place, name) }?))
 }
 
+/// Runs the body of an exported function that returns a status and writes a pointer to `place`, which error messages
+/// call `name`. Sets the pointer to `null` before all checks, so that it is never that of an earlier call. Writes error
+/// messages to `error`, which may be NULL.
+pub fn guard_slot<P, S: Into<Status>>(
+    error: *mut Buffer,
+    place: *mut P,
+    name: &str,
+    null: P,
+    body: impl FnOnce(&mut P) -> Result<S>,
+) -> i32 {
+    if !place.is_null() && place.is_aligned() {
+        // SAFETY: the caller passed a place for a pointer.
+        unsafe { *place = null };
+    }
+    // SAFETY: the caller passed NULL or a place for a pointer.
+    guard(error, || body(unsafe { output(place, name) }?))
+}
+
 /// Sets a buffer's length to 0. Does not change its memory, which may contain the call's inputs. Ignores invalid
 /// pointers, which later checks reject.
 fn clear_buffer(place: *mut Buffer) {

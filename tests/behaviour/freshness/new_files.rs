@@ -144,12 +144,12 @@ fn twelve_imports_in_one_call_are_found_with_three_requests() {
 }
 
 #[test]
-fn ten_thousand_absent_files_cost_a_hundred_requests() {
+fn a_thousand_absent_files_cost_a_hundred_requests() {
     let at = Scene::movies(300);
     let (index, library) = at.listed();
     // In one call, of an unchanged and of a changed library.
     for round in 0..2 {
-        let paths: Vec<String> = (0..10_000)
+        let paths: Vec<String> = (0..1_000)
             .map(|number| format!("/data/movies/Absent {round}/{number}.mkv"))
             .collect();
         at.server.reset();
@@ -163,21 +163,21 @@ fn ten_thousand_absent_files_cost_a_hundred_requests() {
     // In single calls, over 500 s.
     at.server.reset();
     let mut postponed = 0;
-    for number in 0..10_000 {
+    for number in 0..1_000 {
         let path = format!("/data/movies/Alone {number} (2020).mkv");
         let answer = library.ask(path);
         let not_asked = (Status::NotFound, Reason::NotAsked, true);
         let told = (answer.status, answer.reason, answer.stale);
         assert!(told == ABSENT || told == not_asked, "{told:?}");
         postponed += usize::from(told == not_asked);
-        at.clock.advance_ms(50);
+        at.clock.advance_ms(500);
     }
     assert!(requests(&at.server)[5] <= 100, "{:?}", requests(&at.server));
-    assert!(postponed > 9_000, "what was not asked is marked");
+    assert!(postponed > 800, "what was not asked is marked");
     // What was not asked is asked about later.
-    add(&at.server, &["/data/movies/Alone 9999 (2020).mkv"]);
+    add(&at.server, &["/data/movies/Alone 999 (2020).mkv"]);
     at.clock.advance_ms(8_000);
-    let answer = library.ask("/data/movies/Alone 9999 (2020).mkv");
+    let answer = library.ask("/data/movies/Alone 999 (2020).mkv");
     assert_eq!(answer.status, Status::Ok);
 }
 

@@ -1,6 +1,6 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-use crate::disk::{blocks, broken, every_write, full, growth, mutations, power};
+use crate::disk::{blocks, broken, every_write, growth, mutations, power};
 use crate::support::worker::deeply;
 
 #[test]
@@ -10,12 +10,6 @@ fn broken_stores_are_found_by_many_at_once() {
         10,
         broken::the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one,
     );
-}
-
-#[test]
-#[ignore = "deep: half a minute"]
-fn failing_writers_for_long() {
-    deeply(20, full::a_writer_that_fails_hides_no_commit_of_others);
 }
 
 #[test]

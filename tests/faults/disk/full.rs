@@ -7,13 +7,11 @@ use std::path::Path;
 
 use crate::support::Scene;
 use crate::support::index::Index;
-use crate::support::segments;
 use plexindex::error::{Error, Status};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::Standin;
 
 use super::broken::answer;
-use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told};
+use crate::support::worker::{Worker, assert_sound, options_at, place, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
 /// In a worker: mounts something there, for this process only. `false`, with a word on why, where that is not allowed.
@@ -157,87 +155,6 @@ pub fn fill(folder: &Path, but: usize) {
     file.set_len(taken.saturating_sub(but as u64)).expect("shortened");
 }
 
-/// In a worker: a small disk of its own that is full in different stages of a store's life.
-pub fn full(words: &[&str]) {
-    let options = options_at(words);
-    let folder = options.cache_dir.clone();
-    let (path, key) = (words[3], words[4]);
-    if !mount("tmpfs", &folder, 0, "size=6m,mode=700") {
-        return;
-    }
-    say("ready");
-    let free = "free some space";
-    // No room for a store at all.
-    fill(&folder, 0);
-    assert_refused(try_open(options.clone()).map(drop), Status::StoreFull, &folder, free);
-    // Room for a store, and not for the library.
-    fill(&folder, 500 << 10);
-    let index = try_open(options.clone()).expect("there is room for that");
-    let library = index.library("Movies").expect("a handle");
-    library
-        .record_matches(&[(b"/host/first.mkv", key)])
-        .expect("there is room for that");
-    assert_refused(answer(&library, path).map(drop), Status::StoreFull, &folder, free);
-    // It is as it was.
-    fill(&folder, 200 << 10);
-    assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
-    // There is room again: the fetch goes on to its end.
-    fs::remove_file(folder.join("ballast")).expect("removed");
-    assert_eq!(answer(&library, path).expect("fetched"), key);
-    assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
-    // Matches until it is full: all that were taken are there.
-    fill(&folder, 300 << 10);
-    let mut taken = 0;
-    let error = loop {
-        let path = format!("/host/{}/{taken}.mkv", "long ".repeat(100));
-        match library.record_matches(&[(path.as_bytes(), key)]) {
-            Ok(()) => taken += 1,
-            Err(error) => break error,
-        }
-    };
-    assert!(taken > 0);
-    assert_refused(Err(error), Status::StoreFull, &folder, free);
-    assert_eq!(
-        library.lookup_key(path.as_bytes(), |found| found == key),
-        Some(true),
-        "hits go on"
-    );
-    let all_there = |index: &Index| {
-        let library = index.library("Movies").expect("a handle");
-        for number in 0..taken {
-            let path = format!("/host/{}/{number}.mkv", "long ".repeat(100));
-            assert_eq!(answer(&library, &path).expect("an answer"), key);
-        }
-        assert_eq!(answer(&library, path).expect("an answer"), key);
-    };
-    all_there(&index);
-    fs::remove_file(folder.join("ballast")).expect("removed");
-    library
-        .record_matches(&[(b"/host/last.mkv", key)])
-        .expect("there is room again");
-    all_there(&index);
-    index.close().expect("closes");
-    let index = try_open(options.clone()).expect("opens");
-    all_there(&index);
-    index.close().expect("closes");
-    // Segments that are lost are made again once there is room.
-    for file in segments(&folder) {
-        fs::remove_file(file).expect("removed");
-    }
-    let index = try_open(options).expect("opens");
-    fill(&folder, 0);
-    for _ in 0..2 {
-        let library = index.library("Movies").expect("a handle");
-        assert_refused(answer(&library, path).map(drop), Status::StoreFull, &folder, free);
-    }
-    fs::remove_file(folder.join("ballast")).expect("removed");
-    all_there(&index);
-    index.close().expect("closes");
-    assert_sound(&folder);
-    say("done");
-    told();
-}
-
 /// Plays a role on a small disk of its own, with a server of so many films and one of the last.
 fn on_a_small_disk(role: &str, films: u32) {
     let at = Scene::movies(films);
@@ -247,11 +164,6 @@ fn on_a_small_disk(role: &str, films: u32) {
         assert_eq!(worker.hear(), "done");
         worker.end();
     }
-}
-
-#[test]
-fn a_full_disk_is_told_and_changes_nothing() {
-    on_a_small_disk("full disk", 4_000);
 }
 
 /// In a worker: a small disk of its own that gets full while the store is closed.
@@ -303,90 +215,4 @@ pub fn full_and_closed(words: &[&str]) {
 #[test]
 fn a_store_that_was_closed_is_opened_on_a_full_disk() {
     on_a_small_disk("full and closed", 2_000);
-}
-
-/// In a worker: no file may grow beyond so many bytes.
-pub fn limit_files(bytes: u64) {
-    // SAFETY: plain calls. The signal is ignored, so that writes fail instead.
-    unsafe {
-        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit), 0);
-        limit.rlim_cur = bytes;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
-    }
-}
-
-/// In a worker: records until it is told to stop, with files that may not grow now and then.
-pub fn limited(words: &[&str]) {
-    let options = options_at(words);
-    let folder = options.cache_dir.clone();
-    let key = words[3];
-    let index = try_open(options).expect("opens");
-    let library = index.library("Movies").expect("a handle");
-    library.record("/host/first.mkv", key);
-    say("ready");
-    limit_files(1);
-    let mut refused = 0;
-    while told().as_deref() == Some("on") {
-        for _ in 0..20 {
-            let result = library.record_matches(&[(b"/host/never.mkv", key)]);
-            assert_refused(result, Status::Store, &folder, "ulimit");
-            refused += 1;
-        }
-        say("refused");
-    }
-    assert!(refused > 0);
-    assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
-    limit_files(libc::RLIM_INFINITY);
-    library.record("/host/last.mkv", key);
-    assert_eq!(answer(&library, "/host/last.mkv").expect("an answer"), key);
-    say("done");
-    told();
-}
-
-/// The commits of others show, however many of one process fail in between.
-fn others_go_on(server: &Standin, folder: &Path) {
-    let place = place(folder, server);
-    let keys: Vec<String> = (0..20).map(|nth| path_of(server, 1, nth).1).collect();
-    let mut limited = Worker::start("limited files", [&place[0], &place[1], &place[2], &keys[0]]);
-    assert_eq!(limited.hear(), "ready");
-    let mut hosts: Vec<Worker> = (0..2)
-        .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
-        .collect();
-    for host in &mut hosts {
-        assert_eq!(host.hear(), "ready");
-        assert_eq!(host.ask("open"), "done");
-    }
-    for round in 0..usize::try_from(rounds("PLEXINDEX_FAILURES", 40)).expect("small") {
-        limited.tell("on");
-        for turn in 0..10 {
-            let key = &keys[(round * 10 + turn) % keys.len()];
-            assert_eq!(hosts[turn % 2].ask(&format!("record /host/a.mkv|{key}")), "done");
-            assert_eq!(
-                hosts[1 - turn % 2].ask("look /host/a.mkv"),
-                *key,
-                "round {round}, turn {turn}"
-            );
-        }
-        assert_eq!(limited.hear(), "refused");
-    }
-    assert_eq!(limited.ask("enough"), "done");
-    assert_eq!(hosts[0].ask("look /host/last.mkv"), keys[0]);
-    assert_eq!(hosts[0].ask("look /host/never.mkv"), "NoLocation");
-    limited.end();
-    for one in hosts {
-        one.end();
-    }
-}
-
-#[test]
-pub fn a_writer_that_fails_hides_no_commit_of_others() {
-    let at = Scene::movies(20);
-    let (index, library) = at.opened();
-    let (path, _) = path_of(&at.server, 1, 3);
-    library.match_path(path.as_bytes()).expect("fetched");
-    index.close().expect("closes");
-    others_go_on(&at.server, at.folder());
-    assert_sound(at.folder());
 }

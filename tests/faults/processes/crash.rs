@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::index::Index;
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
-use crate::support::worker::{Dice, Worker, assert_sound, database, open_at, options_at, place, rounds, say, until};
+use crate::support::worker::{Dice, Worker, assert_sound, database, options_at, place, rounds, say, until};
 use crate::support::{self, clock, movies, options, path_of, requests};
 
 /// An index of this process.
@@ -214,49 +214,4 @@ pub fn a_listing_goes_on_where_a_kill_stopped_it() {
 #[test]
 pub fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
     listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3));
-}
-
-/// Opens the store, and records one match.
-pub fn begin(words: &[&str]) {
-    say("begins");
-    let index = open_at(words);
-    let library = index.library("Movies").expect("a handle");
-    library.record("/host/a.mkv", "7");
-    say("recorded");
-    crate::support::worker::told();
-}
-
-#[test]
-pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
-    let server = movies(10);
-    let mut dice = Dice::new(5);
-    let mut early = 0;
-    for round in 0..rounds("PLEXINDEX_BEGINNINGS", 24) {
-        let folder = tempfile::tempdir().expect("a folder");
-        if round % 2 == 1 {
-            // Something to set aside first.
-            std::fs::write(folder.path().join("plexindex-1.db"), [7; 9_000]).expect("written");
-        }
-        let place = place(folder.path(), &server);
-        let mut worker = Worker::start("begin", [&place[0], &place[1], &place[2]]);
-        assert_eq!(worker.hear(), "begins");
-        std::thread::sleep(Duration::from_micros(dice.roll(9_000)));
-        let recorded = worker.kill() == ["recorded"];
-        early += u64::from(!recorded);
-        let index = open(&server, folder.path());
-        let library = index.library("Movies").expect("a handle");
-        if recorded {
-            assert_eq!(answer(&index, "/host/a.mkv"), "7", "acknowledged, then lost");
-        }
-        library.record("/host/b.mkv", "8");
-        assert_eq!(answer(&index, "/host/b.mkv"), "8");
-        index.close().expect("closes");
-        assert_sound(folder.path());
-        assert_tidy(folder.path());
-        let mode: i64 = database(folder.path())
-            .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))
-            .expect("a mode");
-        assert_eq!(mode, 2, "what was swept can be given back");
-    }
-    assert!(early > 3, "{early} were killed before they were done");
 }

@@ -1,8 +1,6 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-#[cfg(unix)]
-use crate::processes::fork;
-use crate::processes::{coherence, crash, kills, single_flight};
+use crate::processes::{coherence, crash, single_flight};
 use crate::support::worker::deeply;
 
 #[test]
@@ -23,17 +21,6 @@ fn kills_for_long() {
         15,
         crash::a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap,
     );
-    deeply(
-        10,
-        crash::a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one,
-    );
-}
-
-#[cfg(unix)]
-#[test]
-#[ignore = "deep: a minute"]
-fn forks_for_long() {
-    deeply(10, fork::parent_and_child_both_go_on_and_lose_nothing);
 }
 
 #[test]
@@ -41,11 +28,4 @@ fn forks_for_long() {
 fn single_flight_of_fifty_processes_with_eight_threads() {
     single_flight::one_fetch(50, 8);
     single_flight::one_continuation(50, 8);
-    deeply(8, single_flight::who_comes_while_it_is_fetched_waits_and_asks_nothing);
-}
-
-#[test]
-#[ignore = "deep: five minutes"]
-fn kills_at_any_moment_for_long() {
-    deeply(42, kills::a_kill_at_any_moment_loses_nothing_acknowledged);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::Scene;
 use crate::support::index::{Deadline, Index, QueryOptions};
-use plexindex::error::{Error, Status};
+use plexindex::error::Status;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Action, Fault, Kind};
@@ -70,35 +70,6 @@ fn key_of(index: &Index, path: &str, offline: bool) -> String {
     }
 }
 
-/// What a child does; the error says what went wrong.
-fn child(index: &Index, number: u64, path: &str, key: &str) -> Result<(), String> {
-    let same = |what: &str, found: String| {
-        if found == key {
-            Ok(())
-        } else {
-            Err(format!("{what}: {found}"))
-        }
-    };
-    let done = |what: &str, result: Result<(), Error>| result.map_err(|error| format!("{what}: {error}"));
-    let own = format!("/child/{number}.mkv");
-    let library = index.library("Movies").map_err(|error| error.message)?;
-    same("a listed path", key_of(index, path, true))?;
-    done("recording", library.record_matches(&[(own.as_bytes(), key)]))?;
-    same("its own match", key_of(index, &own, true))?;
-    if library.lookup_key(own.as_bytes(), |found| found == key) == Some(false) {
-        return Err("a lookup knew better".to_owned());
-    }
-    // It speaks to the server over connections of its own, and may fetch.
-    let in_time = library.query().within(Duration::from_secs(15));
-    if number.is_multiple_of(4) {
-        match index.refresh(&in_time, true) {
-            Ok(Status::Ok) => {}
-            other => return Err(format!("refreshing: {other:?}")),
-        }
-    }
-    done("statistics", index.stats().map(|_| ()))
-}
-
 /// Says what went wrong in a child, past the locks of the standard library: a thread that the child does not have may hold
 /// them. Gives the code to end with.
 fn told_past_locks(done: Result<(), String>) -> i32 {
@@ -107,106 +78,6 @@ fn told_past_locks(done: Result<(), String>) -> i32 {
     // SAFETY: writes bytes that are there.
     unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
     1
-}
-
-/// Forks again and again while other threads are at it.
-pub fn busy(words: &[&str]) {
-    let index = Arc::new(open_at(words));
-    let (path, key) = (words[3], words[4]);
-    assert_eq!(key_of(&index, path, false), key);
-    let stop = AtomicBool::new(false);
-    let recorded = AtomicU64::new(0);
-    let forks: u64 = words[5].parse().expect("a number");
-    let going = || !stop.load(Ordering::SeqCst);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let library = index.library("Movies").expect("a handle");
-            while going() {
-                let number = recorded.load(Ordering::SeqCst);
-                let path = format!("/parent/{number}.mkv");
-                library.record(path, key);
-                recorded.store(number + 1, Ordering::SeqCst);
-            }
-        });
-        scope.spawn(|| {
-            let library = index.library("Movies").expect("a handle");
-            while going() {
-                let lookup = library.lookup_key(path.as_bytes(), |found| found == key);
-                assert_ne!(lookup, Some(false));
-                assert_eq!(key_of(&index, path, true), key);
-            }
-        });
-        scope.spawn(|| {
-            while going() {
-                index.stats().expect("statistics");
-            }
-        });
-        scope.spawn(|| {
-            let library = index.library("Movies").expect("a handle");
-            while going() {
-                let status = index.refresh(&library.query(), true).expect("listed");
-                assert_eq!(status, Status::Ok);
-            }
-        });
-        // A host may fork from two threads at once.
-        scope.spawn(|| {
-            while going() {
-                let pid = fork(|| {
-                    let found = key_of(&index, path, true);
-                    told_past_locks(if found == key { Ok(()) } else { Err(found) })
-                });
-                if wait_for(pid) != 0 {
-                    say("a child of the other thread failed");
-                    std::process::exit(1);
-                }
-            }
-        });
-        for number in 0..forks {
-            let pid = fork(|| told_past_locks(child(&index, number, path, key)));
-            let code = wait_for(pid);
-            let own = format!("/child/{number}.mkv");
-            let seen = key_of(&index, &own, true);
-            if code != 0 || seen != key {
-                say(&format!(
-                    "child {number} ended with {code}, and its parent sees: {seen}"
-                ));
-                std::process::exit(1);
-            }
-            if number % 25 == 24 {
-                say("going on"); // a deep run on a busy machine takes more than a minute
-            }
-        }
-        stop.store(true, Ordering::SeqCst);
-    });
-    Arc::into_inner(index).expect("the last one").close().expect("closes");
-    say(&recorded.load(Ordering::SeqCst).to_string());
-    told();
-}
-
-#[test]
-pub fn parent_and_child_both_go_on_and_lose_nothing() {
-    let at = Scene::movies(120);
-    let place = place(at.folder(), &at.server);
-    let (path, key) = path_of(&at.server, 1, 3);
-    let forks = rounds("PLEXINDEX_FORKS", 25);
-    let words = [&place[0], &place[1], &place[2], &path, &key, &forks.to_string()];
-    let mut worker = Worker::start("fork", words.map(String::as_str));
-    let mut said = worker.hear();
-    while said == "going on" {
-        said = worker.hear();
-    }
-    let recorded: u64 = said.parse().unwrap_or_else(|_| panic!("{said}"));
-    assert!(recorded > 0);
-    let index = at.open();
-    for number in 0..forks {
-        assert_eq!(key_of(&index, &format!("/child/{number}.mkv"), true), *key);
-    }
-    for number in 0..recorded {
-        assert_eq!(key_of(&index, &format!("/parent/{number}.mkv"), true), *key);
-    }
-    index.close().expect("closes");
-    worker.end();
-    assert_sound(at.folder());
 }
 
 /// Forks while another thread fetches; the child does nothing, for long.

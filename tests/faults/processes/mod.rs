@@ -8,7 +8,6 @@ mod crash;
 mod deep;
 #[cfg(unix)]
 mod fork;
-mod kills;
 #[cfg(unix)]
 mod page;
 #[cfg(unix)]
@@ -21,10 +20,6 @@ mod waiting;
 pub const ROLES: &[Role] = &[
     ("coherence", coherence::answer),
     ("list", crash::list),
-    ("begin", crash::begin),
-    #[cfg(unix)]
-    ("fork", fork::busy),
-    ("act", kills::act),
     #[cfg(unix)]
     ("fork while fetching", fork::fetching),
     #[cfg(unix)]

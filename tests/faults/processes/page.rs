@@ -83,20 +83,9 @@ fn the_first_write_is_not_missed_because_the_page_was_removed() {
     assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("{key} {key}"));
 }
 
-/// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,
-/// are two histories with the same numbers.
-#[test]
-fn a_copy_that_was_put_back_is_what_all_answer_from() {
-    put_back(false);
-}
-
 /// One that has no connection open takes what has the name now for what it had open.
 #[test]
 fn a_copy_that_was_put_back_is_what_a_process_answers_from_that_forked() {
-    put_back(true);
-}
-
-fn put_back(forked: bool) {
     let server = movies(20);
     let root = tempfile::tempdir().expect("a folder");
     let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
@@ -110,9 +99,7 @@ fn put_back(forked: bool) {
     }
     assert_eq!(reader.ask(&format!("record /host/a.mkv|{before}")), "done");
     assert_sees(&mut reader, "/host/a.mkv", &before, "at first");
-    if forked {
-        assert_eq!(reader.ask("fork"), "done");
-    }
+    assert_eq!(reader.ask("fork"), "done");
     fs::rename(&folder, &aside).expect("renamed");
     fs::rename(&copy, &folder).expect("renamed");
     // As many commits as the reader saw, and one more.

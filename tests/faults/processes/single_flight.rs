@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
-use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told, until};
+use crate::support::worker::{Worker, assert_sound, options_at, place, say, told, until};
 use crate::support::{self, clock, movies, offline, options, path_of, requests};
 
 /// Waits for the word, opens, asks one path per thread, records a match for each, and says the answers. Says before when it is
@@ -159,32 +159,6 @@ fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
 #[test]
 fn many_processes_that_ask_for_an_unfetched_library_at_once_cost_one_fetch() {
     one_fetch(12, 3);
-}
-
-#[test]
-pub fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
-    let server = movies(2_500);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    server.fault(Fault::new(Action::Delay { ms: 150 }).on(Kind::Listing).times(0));
-    let mut crowd = Crowd {
-        workers: Vec::new(),
-        expected: Vec::new(),
-    };
-    for number in 0..rounds("PLEXINDEX_FLIGHT_LATE", 6) {
-        // One after the other: each finds more of it fetched than the one before, and none all of it.
-        until("the fetch is under way", || {
-            number == 0 || server.stats().of(Kind::Listing) > 0
-        });
-        let (path, key) = path_of(&server, 1, usize::try_from(number).expect("small"));
-        let words = [&place[0], &place[1], &place[2], "1000", &path].map(str::to_owned);
-        let mut worker = Worker::start_with("flight", &words);
-        assert_eq!(worker.ask("go"), "ready");
-        crowd.workers.push(worker);
-        crowd.expected.push(vec![format!("{path}|{key}")]);
-    }
-    crowd.assert_all_right(&server, folder.path());
-    assert_eq!(requests(&server), [1, 2, 3, 0, 0, 6]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::size_of;
 use std::path::Path;
-use std::ptr::{from_ref, null, null_mut};
+use std::ptr::{from_ref, null, null_mut, without_provenance, without_provenance_mut};
 
 use super::*;
 use crate::constants as c;
@@ -140,11 +140,12 @@ impl Scene {
         self.wrong::<T>(wrong).cast_const()
     }
 
-    /// Whether a buffer still has the answer of an earlier call.
+    /// Whether a buffer or a pointer still has the answer of an earlier call.
     fn has_old_answer(&self) -> bool {
+        let is = |word: u64, old: usize| usize::try_from(word) == Ok(old);
         let memory = self.memory.borrow();
-        let length = |words: &[u64]| usize::try_from(words[2]).ok();
-        memory.iter().any(|words| length(words) == Some(OLD_ANSWER))
+        let mut all = memory.iter();
+        all.any(|words| is(words[2], OLD_ANSWER) || is(words[0], OLD_POINTER))
     }
 
     fn close(self) {
@@ -155,6 +156,9 @@ impl Scene {
 
 /// The length of what an earlier call wrote to a buffer. No error has this length.
 const OLD_ANSWER: usize = 4095;
+
+/// The pointer that an earlier call wrote.
+const OLD_POINTER: usize = 0x5a5a_5a50;
 
 /// A type of argument, with its valid and invalid values.
 trait Argument: Sized {
@@ -216,15 +220,15 @@ arguments! {
     *mut Handle, |_| null_mut(), no_handle, true;
     *const LibraryHandle, |scene| scene.library, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
     *const TableHandle, |scene| scene.table, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
-    *mut *mut Handle, |scene| scene.put(null_mut()), |scene, wrong| Some(scene.wrong(wrong)), true;
-    *mut *const LibraryHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
-    *mut *const TableHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *mut Handle, |scene| scene.put(without_provenance_mut(OLD_POINTER)), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const LibraryHandle, |scene| scene.put(without_provenance(OLD_POINTER)), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const TableHandle, |scene| scene.put(without_provenance(OLD_POINTER)), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut *const c_char, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
     *const c_char, |scene| scene.put([b'1', 0]).cast(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const OptionsRecord, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const QueryRecord, |scene| scene.put(query(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const CallOptionsRecord, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
-    *mut *mut c_char, |scene| scene.put(null_mut()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *mut c_char, |scene| scene.put(without_provenance_mut(OLD_POINTER)), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut c_char, |_| null_mut(), |_, _| None, false;
     *mut StatsRecord, |scene| scene.put(stats()), |scene, wrong| Some(scene.wrong(wrong)), false;
     *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: OLD_ANSWER }), |scene, wrong| Some(scene.wrong(wrong)), true;
@@ -495,6 +499,32 @@ fn a_library_within_a_query_is_aligned() {
     let refused = unsafe { plexindex_refresh(scene.handle, from_ref(&query), null_mut()) };
     assert_eq!(refused, Status::InvalidArgument as i32);
     assert!(message().contains("aligned"), "{}", message());
+    scene.close();
+}
+
+/// A value needs its own length and a NUL.
+#[test]
+fn a_value_fits_into_a_buffer_that_is_one_byte_longer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let (table, name, value) = (scene.table, c"n".as_ptr(), c"value");
+    // SAFETY: all of it is there.
+    let put = unsafe { plexindex_table_put(table, name, 1, value.as_ptr(), 5, 0, u64::MAX, null_mut()) };
+    assert_eq!(put, Status::Ok as i32, "{}", message());
+    for (capacity, status, length) in [(6, Status::Ok, 5), (5, Status::BufferTooSmall, 6)] {
+        let data = scene.bytes(0xff, 0);
+        let mut buffer = Buffer {
+            data: data.cast(),
+            capacity,
+            length: 0,
+        };
+        // SAFETY: as above.
+        let got = unsafe { plexindex_table_get(table, name, 1, &raw mut buffer, null_mut()) };
+        assert_eq!(got, status as i32, "{capacity}");
+        assert_eq!(buffer.length, length, "{capacity}");
+        // SAFETY: memory of the scene.
+        assert_eq!(unsafe { *data.add(capacity) }, 0xff, "{capacity}");
+    }
     scene.close();
 }
 

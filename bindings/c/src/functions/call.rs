@@ -2,11 +2,11 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use crate::guard::{guard, guard_value};
+use crate::guard::{guard_slot, guard_value};
 use crate::handles::opened;
 use crate::methods::{self, Caller};
 use crate::query::Limits;
-use crate::strings::{bytes, null_error, output};
+use crate::strings::{bytes, null_error};
 use crate::types::{Buffer, CallOptionsRecord, Handle};
 
 /// Calls a method by name, with a request and an answer in JSON. docs/methods.md describes the methods, and
@@ -33,10 +33,7 @@ pub unsafe extern "C" fn plexindex_call(
     out_json: *mut *mut c_char,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
-        // SAFETY: guaranteed by the caller.
-        let slot = unsafe { output(out_json, "out_json") }?;
-        *slot = std::ptr::null_mut();
+    guard_slot(error, out_json, "out_json", std::ptr::null_mut(), |slot| {
         if method.is_null() {
             return Err(null_error("method"));
         }

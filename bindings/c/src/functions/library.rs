@@ -2,10 +2,9 @@
 
 use std::ffi::c_char;
 
-use crate::guard::guard;
+use crate::guard::guard_slot;
 use crate::handles::opened;
 use crate::query;
-use crate::strings::output;
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::error::Status;
 
@@ -29,10 +28,7 @@ pub unsafe extern "C" fn plexindex_get_library(
     out_library: *mut *const LibraryHandle,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
-        // SAFETY: guaranteed by the caller.
-        let slot = unsafe { output(out_library, "out_library") }?;
-        *slot = std::ptr::null();
+    guard_slot(error, out_library, "out_library", std::ptr::null(), |slot| {
         // SAFETY: guaranteed by the caller.
         let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, selector_length)?) };
         *slot = opened.library(selector)?;

@@ -22,6 +22,23 @@ fn a_key_with_a_nul_shifts_no_other_answer() {
     assert_eq!(&room[..length], b"/library/metadata/1\0\0/library/metadata/4\0");
 }
 
+#[test]
+fn a_block_without_its_last_nul_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = hostile(folder.path()).library("Movies").unwrap();
+    let mut keys = Buffer {
+        data: std::ptr::null_mut(),
+        capacity: 0,
+        length: 0,
+    };
+    // It has one NUL, as `count` says.
+    let block = b"/a\0/b";
+    let refused = lookup_keys(&library, block, 1, &mut keys).map_err(|error| error.status);
+    assert_eq!(refused, Err(Status::InvalidArgument));
+    let refused = crate::strings::split_strings(block, 1, "paths").map_err(|error| error.status);
+    assert_eq!(refused, Err(Status::InvalidArgument));
+}
+
 /// A length that no memory has: whatever reads it crashes.
 const ABSURD: usize = 1 << 48;
 

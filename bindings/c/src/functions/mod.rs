@@ -9,6 +9,8 @@ mod library;
 mod log;
 mod lookup;
 mod matching;
+#[cfg(test)]
+mod misuse_tests;
 mod open;
 mod record;
 mod refresh;

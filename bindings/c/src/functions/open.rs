@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 
 use crate::callbacks::is_in_callback;
 use crate::constants as c;
-use crate::guard::{guard, guard_value};
+use crate::guard::{guard, guard_slot, guard_value};
 use crate::handles::{Opened, opened};
 use crate::options;
-use crate::strings::{LONGEST_TOKEN, bytes, check_aligned, output};
+use crate::strings::{LONGEST_TOKEN, bytes, check_aligned};
 use crate::types::{Buffer, Handle, OptionsRecord};
 use plexindex::error::{Status, check_length, invalid_argument_error};
 use plexindex::model::Token;
@@ -53,10 +53,7 @@ pub unsafe extern "C" fn plexindex_open(
     out_handle: *mut *mut Handle,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
-        // SAFETY: guaranteed by the caller.
-        let slot = unsafe { output(out_handle, "out_handle") }?;
-        *slot = std::ptr::null_mut();
+    guard_slot(error, out_handle, "out_handle", std::ptr::null_mut(), |slot| {
         // SAFETY: guaranteed by the caller.
         let options = unsafe { options::options(options) }?;
         let opened = Arc::clone(&options.handle_after_open);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::answer::{set_needed_size, write_bytes};
 use crate::constants as c;
-use crate::guard::{guard, guard_into, guard_output, guard_value, store_thread_text};
+use crate::guard::{guard, guard_into, guard_output, guard_slot, guard_value, store_thread_text};
 use crate::handles::opened;
 use crate::options::ttl;
-use crate::strings::{bytes, check_aligned, check_reserved, null_error, output, unsupported};
+use crate::strings::{bytes, check_aligned, check_reserved, null_error, unsupported};
 use crate::table_handles::{HostTable, table_of_handle};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, invalid_argument_error, try_with_capacity};
@@ -33,10 +33,7 @@ pub unsafe extern "C" fn plexindex_get_table(
     out_table: *mut *const TableHandle,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
-        // SAFETY: guaranteed by the caller.
-        let slot = unsafe { output(out_table, "out_table") }?;
-        *slot = std::ptr::null();
+    guard_slot(error, out_table, "out_table", std::ptr::null(), |slot| {
         // SAFETY: guaranteed by the caller.
         let (opened, given) = unsafe { (opened(handle)?, bytes(name, name_length, "name")?) };
         if name.is_null() {

@@ -3,10 +3,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
-use crate::engine::view::Hit;
+use crate::engine::memtable::{Memtable, MemtableFull};
 use crate::engine::view::LibrarySnapshot;
-use crate::matching::{LibraryIndex, Mappings, Resolver, Scope};
+use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::Item;
 
 fn matched(n: usize, key: &str) -> MemtableChange {
@@ -56,21 +55,6 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
 }
 
 #[test]
-fn the_newest_counts_however_often_a_path_changes() {
-    let none = Mappings::default();
-    let films = library(&[], &[movie("1", &["/mnt/a.mkv"]), movie("2", &["/mnt/b.mkv"])], &none);
-    let views = [&films];
-    for n in 0..500 {
-        let key = if n % 2 == 0 { "1" } else { "2" };
-        films.memtable.push(matched(0, key), &none).expect("there is room");
-        let hit = Resolver::new(&views, Scope::One(0), &none)
-            .fast_lookup(b"/host/0.mkv")
-            .expect("is confirmed");
-        assert_eq!(hit.rating_key, key);
-    }
-}
-
-#[test]
 fn removal_finds_all_recorded_spellings() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
@@ -94,51 +78,6 @@ fn removal_finds_all_recorded_spellings() {
     };
     films.memtable.push(forgotten, &none).expect("there is room");
     assert_eq!(recorded(&films), [b"/host/a.mkv".to_vec()]);
-}
-
-/// Passes the listed paths of the item with this rating key to `each`.
-fn files_of(view: &LibrarySnapshot, rating_key: &str, mut each: impl FnMut(&[u8])) {
-    match (view.find_item(rating_key), &view.segment) {
-        (Some(Hit::Listed(number)), Some(segment)) => segment.files(number, each),
-        (
-            Some(Hit::Added(
-                MemtableEntry {
-                    change: MemtableChange::Added { item, .. },
-                    ..
-                },
-                _,
-            )),
-            _,
-        ) => {
-            item.parts.iter().for_each(|path| each(path.as_bytes()));
-        }
-        _ => {}
-    }
-}
-
-#[test]
-fn an_item_has_the_files_of_its_newest_change() {
-    let none = Mappings::default();
-    let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
-    let paths_of = |key: &str| {
-        let mut paths = Vec::new();
-        files_of(&films, key, |path| {
-            paths.push(String::from_utf8_lossy(path).into_owned());
-        });
-        paths
-    };
-    assert_eq!(paths_of("1"), ["/mnt/a.mkv", "/mnt/b.mkv"]);
-    let added = MemtableChange::Added {
-        item: Arc::new(movie("1", &["/mnt/c.mkv"])),
-        sequence: 1,
-    };
-    films.memtable.push(added, &none).expect("there is room");
-    assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
-    assert!(films.find_item("1").is_some());
-    let removed = MemtableChange::Removed { rating_key: "1".into() };
-    films.memtable.push(removed, &none).expect("there is room");
-    assert_eq!(paths_of("1"), Vec::<String>::new());
-    assert!(films.find_item("1").is_none());
 }
 
 /// A reader never sees half a change: a moving item is always at exactly one path, the old or the new one.
