@@ -1,6 +1,9 @@
-//! What the library answers, over a stand-in server: one program, as each one links SQLite and TLS.
+//! What the library answers, over a stand-in server; and in `tests/sources` the sources of items: Plex over HTTP, Plex's
+//! own database, and the contract that both keep. One program, as each one links SQLite and TLS.
 
 mod api;
+#[path = "../sources/database/mod.rs"]
+mod database;
 mod documented_gaps;
 mod edits;
 mod events;
@@ -9,6 +12,8 @@ mod fetching;
 mod folders;
 mod freshness;
 mod hostile;
+#[path = "../sources/http/mod.rs"]
+mod http;
 mod listed_spellings;
 mod locked_store;
 mod on_disk;
@@ -17,7 +22,11 @@ mod readme;
 mod recorded;
 mod regressions;
 mod size_limit;
+#[path = "../sources/source_contract/mod.rs"]
+mod source_contract;
 mod source_layers;
+#[path = "../sources/source_log.rs"]
+mod source_log;
 mod state_file;
 mod tables;
 mod token_renewal;
@@ -28,5 +37,5 @@ use plexindex_tests as support;
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    support::worker::play(&[hostile::ROLES]);
+    support::worker::play(&[database::ROLES, hostile::ROLES]);
 }

@@ -93,41 +93,6 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
 }
 
 #[test]
-fn a_path_that_is_new_is_found_before_the_listing_expires() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    index.refresh(&library.query(), true).expect("listed");
-    // A season arrives: the first path that is asked for brings the others with it.
-    add(
-        &at.server,
-        &["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"],
-    );
-    at.server.reset();
-    for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
-        let found = library.ask(path);
-        assert_eq!(found.status, Status::Ok, "{path}");
-        assert_eq!(found.match_kind, MatchKind::Exact, "{path}");
-    }
-    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
-    // A file renamed without a trace in any clock: one question finds it under its new name.
-    let (old, key) = path_of(&at.server, 1, 42);
-    let number: u64 = key.parse().expect("a number");
-    at.clock.advance_ms(31_000);
-    at.server
-        .alter(|state| state.rename_file(number, &old, "/data/movies/renamed.mkv"));
-    at.server.reset();
-    let found = library.ask("/data/movies/renamed.mkv");
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
-    assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2]);
-    let was = index.ask(&offline(&library), old);
-    assert_eq!(
-        was.reason,
-        Reason::NotListed,
-        "what the server says of an item is all of it"
-    );
-}
-
-#[test]
 fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
     let at = Scene::movies(3_000);
     at.clock.advance_ms(10 * HOUR_MS);

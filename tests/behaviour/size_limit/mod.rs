@@ -197,36 +197,6 @@ fn a_limit_may_be_lowered_and_raised() {
 }
 
 #[test]
-fn a_library_that_is_larger_than_the_limit_answers_while_it_is_the_only_one_asked_for() {
-    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(60_000));
-    let index = at.open();
-    ask(&index, &at.server, 1);
-    at.server.reset();
-    for _ in 0..3 {
-        ask(&index, &at.server, 1);
-    }
-    assert_eq!(requests(&at.server)[5], 0, "it is not fetched again");
-    let now = stats(&index);
-    assert!(now.over_limit > 0 && now.disk_bytes >= 60_000 + now.over_limit);
-    at.clock.advance_ms(1_000);
-    ask(&index, &at.server, 2);
-    assert_eq!(fetched(&index), ["Two"]);
-}
-
-#[test]
-fn a_question_about_all_libraries_ends_though_they_are_more_than_the_limit() {
-    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(60_000));
-    let index = at.open();
-    let all = QueryOptions::default();
-    let found = index.match_guid(&all, "imdb://tt9999999").expect("an answer");
-    assert_eq!(found.status, Status::NotFound);
-    // Each was listed once.
-    assert_eq!(requests(&at.server)[2], 3);
-    let found = index.search_title(&all, "no such title").expect("an answer");
-    assert_eq!(found.status, Status::NotFound);
-}
-
-#[test]
 fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1));
     let index = at.open();
@@ -324,36 +294,6 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
         assert_sound(at.folder());
     }
     assert!(went > 1, "{went} libraries went");
-}
-
-#[test]
-fn users_share_a_limit() {
-    let (at, limit) = limited();
-    let as_user = |user: &str| {
-        let mut options = at.options.clone();
-        options.user = Some(user.to_owned());
-        open(options, &at.clock)
-    };
-    let users = ["anna", "bert", "carla"].map(as_user);
-    let key = |number| path_of(&at.server, number, 7).1;
-    for (nth, index) in users.iter().enumerate() {
-        let own = format!("/{nth}.mkv");
-        ask(index, &at.server, 1);
-        let one = index.library("One").expect("a handle");
-        one.record(own, &key(1));
-        at.clock.advance_ms(1_000);
-        // On Windows a segment that is mapped goes later.
-        assert!(stats(index).disk_bytes <= limit || cfg!(windows));
-    }
-    // The one refreshed longest ago makes room.
-    assert_eq!(users.each_ref().map(|index| fetched(index).len()), [0, 1, 1]);
-    ask(&users[1], &at.server, 2);
-    at.clock.advance_ms(1_000);
-    assert_eq!(
-        users.each_ref().map(fetched),
-        [vec![], vec!["One".to_owned(), "Two".to_owned()], vec![]],
-        "the probe for Two refreshed One"
-    );
 }
 
 #[test]

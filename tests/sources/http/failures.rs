@@ -14,14 +14,24 @@ use super::support::{PAGE, TOKEN, answer, client, client_with, settled, standin}
 /// Each way to fail at once: the status, and what the text names: the reason, the input, the remedy.
 #[test]
 fn each_failure_costs_one_request() {
-    use Status::{Forbidden, NotOnServer, NotPlex, ServerError, Unauthorized};
+    use Status::{Forbidden, NotOnServer, NotPlex, Redirected, ServerError, Unauthorized};
+    let to = |status, location: &str| Action::Redirect {
+        status,
+        location: location.to_owned(),
+    };
     let xml = |text: &str| Action::body("text/xml", text);
     let html = |text: &str| Action::body("text/html", text);
     let json = |text: &str| Action::body("application/json", text);
-    let failures: [(Action, Status, &[&str]); 18] = [
+    let failures: [(Action, Status, &[&str]); 20] = [
         (Action::status(401), Unauthorized, &["401"]),
         (Action::status(403), Forbidden, &["403", "owner"]),
         (Action::status(404), NotOnServer, &["404"]),
+        (
+            to(302, "https://plex.example/library/sections"),
+            Redirected,
+            &["set server_url to https://plex.example"],
+        ),
+        (to(308, "//127.0.0.1:1{target}"), Redirected, &["127.0.0.1:1"]),
         (Action::status(400), ServerError, &["400"]),
         (Action::status(501), ServerError, &["501"]),
         (

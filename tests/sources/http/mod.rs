@@ -6,7 +6,6 @@
 mod confirming;
 mod failures;
 mod listing;
-mod redirects;
 mod refusing;
 mod retries;
 mod stopping;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::sync::Arc;
 
-use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Meter, Source};
 
@@ -46,14 +45,6 @@ impl Rig for Database {
 
     fn source(&self, _: Arc<dyn Meter>) -> Arc<dyn Source> {
         Arc::new(PlexDatabase::new(&self.server.folder))
-    }
-
-    fn options(&self, options: Options) -> Options {
-        Options {
-            server_url: None,
-            database: Some(self.server.folder.clone()),
-            ..options
-        }
     }
 
     fn paths(&self) -> Vec<(String, String)> {
@@ -100,7 +91,7 @@ impl Rig for Database {
                     .expect("renamed");
             }
             // A file answers at once, and whole or not at all.
-            Failure::CutOff | Failure::DownAfterTwoPages | Failure::Slow => return false,
+            Failure::CutOff | Failure::Slow => return false,
         }
         true
     }

@@ -102,20 +102,6 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
 }
 
 #[test]
-fn a_listing_made_during_a_scan_is_final_only_where_the_token_is_exact() {
-    for (token, is_final) in [(Token::Coarse, false), (Token::Exact, true)] {
-        let at = Place::new(with(token, |_| ()), 20, |_| ());
-        at.memory.scan(&at.section, true);
-        assert_eq!(at.ask(&path("Film 3")).status, Status::Ok);
-        at.memory.scan(&at.section, false);
-        at.requests();
-        at.clock.advance_ms(61_000);
-        assert!(!at.ask(&path("Film 3")).stale);
-        assert_eq!(at.requests().is_empty(), is_final, "{token:?}");
-    }
-}
-
-#[test]
 fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
     for resume in [Resume::ByRow, Resume::ByPosition] {
         let at = Place::new(with(Token::Lagging, |can| can.resume = resume), 600, |options| {

@@ -33,19 +33,13 @@ impl Rig for Plex {
     }
 
     fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source> {
-        let options = self.options(Options {
-            retry_for: Duration::ZERO,
-            ..Options::default()
-        });
-        Arc::new(PlexHttp::new(&options, "client-of-the-tests", meter).expect("a client"))
-    }
-
-    fn options(&self, options: Options) -> Options {
-        Options {
+        let options = Options {
             server_url: Some(self.0.url()),
             token: Token::new(&self.0.token()),
-            ..options
-        }
+            retry_for: Duration::ZERO,
+            ..Options::default()
+        };
+        Arc::new(PlexHttp::new(&options, "client-of-the-tests", meter).expect("a client"))
     }
 
     fn paths(&self) -> Vec<(String, String)> {
@@ -91,10 +85,6 @@ impl Rig for Plex {
             Failure::CutOff => self
                 .0
                 .fault(Fault::new(Action::Cut { after: None }).on(Kind::Listing).times(0)),
-            Failure::DownAfterTwoPages => {
-                self.0
-                    .fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(0));
-            }
             Failure::Slow => always(Action::Delay { ms: 60_000 }),
         }
         true

@@ -1,13 +1,10 @@
 //! What a source is put on for the suite: a server that can be changed, and broken.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Index, ManualClock};
 use plexindex::error::{Error, Result};
 use plexindex::model::{Item, Library};
-use plexindex::options::Options;
 use plexindex::source::{Bounds, Meter, PageRequest, RequestKind, Source};
 
 /// Long after every clock of any server.
@@ -31,8 +28,6 @@ pub enum Failure {
     Forbidden,
     /// Pages are cut off midway.
     CutOff,
-    /// Two pages are given, and nothing after that.
-    DownAfterTwoPages,
     /// An answer takes longer than a second.
     Slow,
 }
@@ -43,10 +38,6 @@ pub trait Rig {
     fn new(films: u32) -> Self;
     /// A source that never asked anything.
     fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source>;
-    /// Options that name this server: those of a source that is not named by options change nothing.
-    fn options(&self, options: Options) -> Options {
-        options
-    }
     /// Keys and paths, as they are now.
     fn paths(&self) -> Vec<(String, String)>;
     /// A film comes, and the server notices; gives its key.
@@ -63,74 +54,6 @@ pub trait Rig {
     fn section_that_is_not_there(&self) -> String;
     /// What a host receives when an item changed.
     fn notification(&self, section: &str, key: &str) -> String;
-}
-
-/// A folder, a clock and an index on a rig.
-pub struct Scene<R: Rig> {
-    pub rig: R,
-    pub clock: Arc<ManualClock>,
-    pub index: Index,
-    folder: tempfile::TempDir,
-}
-
-impl<R: Rig> Scene<R> {
-    /// An index that asked nothing yet.
-    pub fn new(films: u32, set: impl FnOnce(&mut Options)) -> Self {
-        let (rig, clock) = (R::new(films), Arc::new(ManualClock::new(NOW_MS)));
-        let folder = tempfile::tempdir().expect("a folder");
-        let index = open(&rig, &clock, folder.path(), set);
-        Self {
-            rig,
-            clock,
-            index,
-            folder,
-        }
-    }
-
-    /// The same, listed.
-    pub fn listed(films: u32) -> Self {
-        let scene = Self::new(films, |_| ());
-        scene.list();
-        scene
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn list(&self) {
-        let query = crate::support::index::QueryOptions::default();
-        self.index.refresh(&query, true).expect("listed");
-    }
-
-    /// All requests so far.
-    pub fn requests(&self) -> u64 {
-        self.index.stats().expect("statistics").requests.iter().sum()
-    }
-
-    /// Requests of a kind so far.
-    pub fn requests_of(&self, kind: RequestKind) -> u64 {
-        self.index.stats().expect("statistics").requests[kind as usize]
-    }
-
-    /// Requests that this takes.
-    pub fn costs<T>(&self, what: impl FnOnce() -> T) -> (T, u64) {
-        let before = self.requests();
-        let done = what();
-        (done, self.requests() - before)
-    }
-}
-
-/// An index on a rig.
-pub fn open<R: Rig>(rig: &R, clock: &Arc<ManualClock>, folder: &Path, set: impl FnOnce(&mut Options)) -> Index {
-    let mut options = rig.options(Options {
-        cache_dir: folder.to_owned(),
-        server_url: Some("http://127.0.0.1:9".to_owned()),
-        retry_for: Duration::ZERO,
-        ..Options::default()
-    });
-    set(&mut options);
-    Index::open_with(options, Arc::clone(clock) as _, |_, _, meter| Ok(rig.source(meter))).expect("opens")
 }
 
 /// Counts nothing.
