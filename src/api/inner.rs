@@ -152,7 +152,16 @@ impl Inner {
         library: Option<&'a Selector>,
         path_count: Option<usize>,
     ) -> CallTimer<'a> {
-        CallTimer::begin(&self.counters, self.slow_threshold, operation, library, path_count)
+        CallTimer {
+            counters: &self.counters,
+            slow_threshold: self.slow_threshold,
+            operation,
+            selector: library,
+            path_count,
+            before: self.counters.read(),
+            exchanged: self.counters.exchange_totals(),
+            start: self.counters.start_call(),
+        }
     }
 
     /// Replaces the token. If the host sets the token within its renewal callback, the new token belongs to the same

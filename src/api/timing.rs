@@ -9,37 +9,14 @@ use crate::sync::Selector;
 
 /// A running call, whose duration plexindex measures. Dropping this value counts the call.
 pub struct CallTimer<'a> {
-    counters: &'a Counters,
-    slow_threshold: Option<Duration>, // `None`: no call is slow
-    operation: &'static str,
-    selector: Option<&'a Selector>, // the call's library; `None` for all libraries
-    path_count: Option<usize>,
-    start: CallStart,
-    before: Stats,              // the counters before the call
-    exchanged: (u64, Duration), // the entries from other hosts and the time spent on the exchange, before the call
-}
-
-impl<'a> CallTimer<'a> {
-    /// Starts measuring a call. A call that takes at least `slow_threshold` gets a log line, with `operation`, the
-    /// call's name, `selector`, its library (`None`: all libraries), and `path_count`, the size of a batch.
-    pub fn begin(
-        counters: &'a Counters,
-        slow_threshold: Option<Duration>,
-        operation: &'static str,
-        selector: Option<&'a Selector>,
-        path_count: Option<usize>,
-    ) -> Self {
-        Self {
-            counters,
-            slow_threshold,
-            operation,
-            selector,
-            path_count,
-            before: counters.read(),
-            exchanged: counters.exchange_totals(),
-            start: counters.start_call(),
-        }
-    }
+    pub(super) counters: &'a Counters,
+    pub(super) slow_threshold: Option<Duration>, // `None`: no call is slow
+    pub(super) operation: &'static str,
+    pub(super) selector: Option<&'a Selector>, // the call's library; `None` for all libraries
+    pub(super) path_count: Option<usize>,
+    pub(super) start: CallStart,
+    pub(super) before: Stats,              // the counters before the call
+    pub(super) exchanged: (u64, Duration), // the entries from other hosts and the time spent on the exchange, before the call
 }
 
 impl Drop for CallTimer<'_> {

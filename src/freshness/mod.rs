@@ -8,7 +8,7 @@ mod questions;
 
 pub use questions::{
     DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
-    is_pause_over, may_search_again, may_search_for_path, path_question, was_found_recently,
+    is_pause_over, may_search_again, path_question, was_found_recently,
 };
 
 use crate::model::{Hint, SourceState, TokenReliability};

@@ -1,8 +1,8 @@
 //! When to ask the server about an unlisted path, which may be new.
 //!
 //! - plexindex asks about every path about which it has never asked.
-//! - A question is a probe. A probe answers for all paths that were missed before the probe began, so the paths of a
-//!   batch and simultaneous calls share one probe.
+//! - A question begins with a probe, which answers for all paths that were missed before the question began, so the
+//!   paths of a batch and simultaneous calls share one.
 //! - If the library has changed, plexindex fetches the changes, and then searches for the path. If the library has not
 //!   changed, one search every 30 s is enough, for files that Plex renamed without changing a token.
 //! - plexindex asks about the same path again after 30 s, and doubles this pause each time. An event ends the pause.
@@ -109,13 +109,6 @@ pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i6
     let pause_ms =
         (search.last_ms - search.first_ms).clamp(PATH_REQUEST_INTERVAL_MS, max_pause_ms.max(PATH_REQUEST_INTERVAL_MS));
     is_pause_over(Some(search.last_ms), pause_ms, now_ms)
-}
-
-/// Returns whether plexindex may search a library that has not changed for an unlisted path now, or must still pause
-/// after its last such search for any path. `last_ms`: the time of that search in Unix ms; `None` if there was no search.
-#[must_use]
-pub fn may_search_for_path(last_ms: Option<i64>, now_ms: i64) -> bool {
-    is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
 }
 
 /// Returns whether a pause of `pause_ms` that started at `start_ms` is over. Also returns `true` if no pause has

@@ -155,7 +155,7 @@ impl SyncJob<'_> {
         // Without a recent success to overwrite, the next query for a path sends its own request.
         let now_ms = sync.clock.now_ms();
         let is_recent_success = |last: LastQuestion| {
-            let is_recent = !freshness::may_search_for_path(Some(last.ended_ms), now_ms);
+            let is_recent = !freshness::is_pause_over(Some(last.ended_ms), PATH_REQUEST_INTERVAL_MS, now_ms);
             last.outcome == QuestionOutcome::Answered && is_recent
         };
         if let Ok(Some(view_id)) = self.view_id()

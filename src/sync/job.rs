@@ -202,14 +202,9 @@ impl Synchronizer {
         }
     }
 
-    /// Returns whether the index has a source, which an offline index lacks.
-    pub fn has_source(&self) -> bool {
-        self.source.is_some()
-    }
-
     /// Returns whether this call is allowed to send requests: the index has a source, and the call is not offline.
     pub fn may_send_requests(&self, call: &Call<'_>) -> bool {
-        self.has_source() && !call.offline
+        self.source.is_some() && !call.offline
     }
 
     /// Returns the capabilities of the source; `None` without a source.
@@ -311,7 +306,12 @@ impl Synchronizer {
             return Err(token_replaced_error());
         };
         let is_aborted = || report.is_aborted();
-        let mut monitor = JobMonitor::new(source, call, report);
+        let mut monitor = JobMonitor {
+            source,
+            call,
+            report,
+            started_at: Instant::now(),
+        };
         let bounds = Bounds {
             deadline: call.deadline,
             max_silence: call.max_silence,

@@ -12,7 +12,7 @@ use crate::engine::{
     EarlierQuestions, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows,
 };
 use crate::error::{Result, Status};
-use crate::freshness::{self, PathQuestion};
+use crate::freshness::{self, PATH_REQUEST_INTERVAL_MS, PathQuestion};
 use crate::model::{LibraryId, PathSearch, Sequence, TokenReliability, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::source::Bounds;
@@ -179,8 +179,9 @@ impl Synchronizer {
         let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let mut search = Some(SearchCause::Changed);
         if !(has_changed || question.has_changed) {
+            let last_ms = rows.last_unchanged_search(question.view_id)?;
             let is_allowed = self.can_search(question.target)
-                && freshness::may_search_for_path(rows.last_unchanged_search(question.view_id)?, now_ms)
+                && freshness::is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
                 && rows
                     .budget(question.view_id, now_ms)?
                     .spend(record.requests, now_ms)

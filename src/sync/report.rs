@@ -58,23 +58,13 @@ impl JobProgress {
 
 /// Monitors a running job on the calling thread.
 pub struct JobMonitor<'m> {
-    source: &'m dyn Source,
-    call: &'m Call<'m>,
-    report: &'m JobProgress,
+    pub source: &'m dyn Source,
+    pub call: &'m Call<'m>,
+    pub report: &'m JobProgress,
     pub started_at: Instant,
 }
 
-impl<'m> JobMonitor<'m> {
-    /// Creates a monitor for a job that starts now.
-    pub fn new(source: &'m dyn Source, call: &'m Call<'m>, report: &'m JobProgress) -> Self {
-        Self {
-            source,
-            call,
-            report,
-            started_at: Instant::now(),
-        }
-    }
-
+impl JobMonitor<'_> {
     /// Interrupts operations that exceed their bounds, and reports progress to the host. Stops the job if the host's
     /// callback returns `false`. `is_working`: whether the job is still running, and not only reporting its end.
     pub fn tick(&mut self, is_working: bool) {

@@ -11,8 +11,8 @@ use super::connection::{Connections, LazyConnection};
 use super::incarnation::{
     CachedEndpoint, CachedState, Incarnation, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
 };
-use super::schema::{CachedStatements, failure, sequence_of};
-use super::store_folder::{StoreFolder, StoreKey, explain, is_broken};
+use super::schema::{CachedStatements, sequence_of};
+use super::store_folder::{StoreFolder, StoreKey, UnusableDatabase, explain, is_broken};
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::entries::NewEntry;
 use crate::error::{Error, Result, Status};
@@ -269,7 +269,7 @@ impl Store {
         if !opened.is_page_valid() {
             // If another database has replaced the open one, the page file belongs to that database, so keep the file.
             if !opened.has_database() {
-                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries with the new database
+                return Err(UnusableDatabase::Replaced.into()); // the caller retries with the new database
             }
             // Before the first commit, no process can have an old page mapped, so `open` need not wait for processes.
             let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));

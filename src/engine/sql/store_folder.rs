@@ -230,8 +230,37 @@ impl StoreFolder {
     }
 }
 
-/// Returns whether the error means that the file is a damaged database, or is not a database.
+/// Why plexindex, not SQLite, ends a transaction. The caller then opens the database that is now at the store's path.
+#[derive(Debug)]
+pub enum UnusableDatabase {
+    /// The database has used all its change sequences, so a new one follows.
+    UsedUp,
+    /// Another database has replaced the open one.
+    Replaced,
+}
+
+impl std::fmt::Display for UnusableDatabase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::UsedUp => "the database has used all change sequences",
+            Self::Replaced => "another database has replaced the open one",
+        })
+    }
+}
+
+impl std::error::Error for UnusableDatabase {}
+
+impl From<UnusableDatabase> for rusqlite::Error {
+    fn from(cause: UnusableDatabase) -> Self {
+        Self::ToSqlConversionFailure(Box::new(cause)) // SQLite's only variant for any error
+    }
+}
+
+/// Returns whether the error means that the file is a damaged database, is not a database, or is used up.
 pub fn is_broken(error: &rusqlite::Error) -> bool {
+    if let rusqlite::Error::ToSqlConversionFailure(cause) = error {
+        return matches!(cause.downcast_ref(), Some(UnusableDatabase::UsedUp));
+    }
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)

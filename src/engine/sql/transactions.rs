@@ -13,10 +13,10 @@ use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
 use super::schema::CachedStatements;
 use super::schema::check_version;
-use super::schema::failure;
 use super::schema::{BUSY, lock_by};
 use super::schema::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use super::store::Store;
+use super::store_folder::UnusableDatabase;
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -170,8 +170,7 @@ impl Store {
             sequence_of(connection)?
         };
         if is_first_sequence(last_sequence.next()) {
-            // The store has used all change sequences. This error makes the caller create a new database.
-            return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
+            return Err(UnusableDatabase::UsedUp.into()); // the caller creates a new database
         }
         let mut tx = Tx::new(connection, last_sequence.next());
         tx.last_library = last_write.and_then(|last| last.library);
