@@ -55,6 +55,7 @@ class TableStore:
         self._limit = _whole(limit)
         self._opening = closing_lock()
         self._open: Index | None = None
+        self._tables: dict[bytes, Table] = {}
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         self._index()  # raise errors immediately
 
@@ -71,7 +72,7 @@ class TableStore:
     def close(self) -> None:
         """Closes the index. The next call reopens it."""
         with self._opening:
-            found, self._open = self._open, None
+            found, self._open, self._tables = self._open, None, {}
         if found is not None:
             found.close()
 
@@ -86,9 +87,16 @@ class TableStore:
 
     def at(self, name: bytes, work: Callable[[Table], T]) -> T:
         """Calls a function with a table, like :meth:`run`."""
-        # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
-        flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
-        return self.run(lambda index: work(Table(index._session, name, limit=self._limit, flags=flags)))
+        return self.run(lambda index: work(self._table(index, name)))
+
+    def _table(self, index: Index, name: bytes) -> Table:
+        tables = self._tables
+        found = tables.get(name)
+        if found is None or found._session is not index._session:
+            # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
+            flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
+            found = tables[name] = Table(index._session, name, limit=self._limit, flags=flags)
+        return found
 
 
 class Cache:
