@@ -13,6 +13,8 @@ use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, PageEnd, PageRequest, Resume};
 use crate::stats::Activity;
 
+/// Number of rows that a resumed listing fetches again, to check that no rows have moved.
+const OVERLAP: usize = 50;
 /// Maximum number of fetched pages that are not stored yet.
 const MAX_WAITING_PAGES: usize = 6;
 /// Minimum number of rows that a call with a deadline requests in a page.
@@ -29,8 +31,8 @@ struct FetchedPage {
     total: Option<u64>,
     /// The items, without those in the trash.
     items: Vec<Item>,
-    /// Rating keys of all rows, including those in the trash.
-    row_keys: Vec<String>,
+    /// Rating keys of the last [`OVERLAP`] rows, including those in the trash.
+    last_keys: Vec<String>,
     /// The change sequence at which the page was requested.
     requested_at: Sequence,
     /// Whether this is the first page of a partition.
@@ -136,7 +138,8 @@ impl<'t> PartitionCursor<'t> {
         let old_count = self.overlap.len().min(items.len());
         items.drain(..old_count);
         self.overlap = &self.overlap[old_count..];
-        let row_keys = items.iter().map(|item| item.rating_key.clone()).collect();
+        let last_rows = items.iter().skip(items.len().saturating_sub(OVERLAP));
+        let last_keys = last_rows.map(|item| item.rating_key.clone()).collect();
         items.retain(|item| !item.trashed);
         FetchedPage {
             partition: self.partition,
@@ -144,7 +147,7 @@ impl<'t> PartitionCursor<'t> {
             next,
             total: self.total,
             items,
-            row_keys,
+            last_keys,
             requested_at,
             first: std::mem::take(&mut self.first),
             last,
@@ -315,9 +318,9 @@ impl SyncJob<'_> {
         pages: &Receiver<FetchedPage>,
         earlier: u64,
     ) -> Result<()> {
-        for page in pages {
+        for mut page in pages {
             let store_start = Instant::now();
-            advance_listing(listing, &page, self.sync.clock.now_ms());
+            advance_listing(listing, &mut page, self.sync.clock.now_ms());
             ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
             self.sync.counters.add_time(Activity::Store, store_start.elapsed());
             let _ = to_segment.send(page); // the join reports a panic of the receiving thread
@@ -333,7 +336,7 @@ impl SyncJob<'_> {
 }
 
 /// Adds a page to a listing's counts, and advances the listing's position past the page.
-fn advance_listing(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
+fn advance_listing(listing: &mut Listing, page: &mut FetchedPage, now_ms: i64) {
     // A new partition starts, whose rows do not continue the last partition's rows.
     if page.first && page.partition != listing.partition {
         listing.partition = page.partition;
@@ -351,7 +354,9 @@ fn advance_listing(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
     listing.rows += page.rows;
     listing.keyed += page.items.len() as u64;
     listing.touched_ms = now_ms;
-    listing.extend_tail(&page.row_keys);
+    listing.tail.append(&mut page.last_keys);
+    let surplus = listing.tail.len().saturating_sub(OVERLAP);
+    listing.tail.drain(..surplus);
     if page.last {
         // The partition is complete, so a resumed listing need not fetch its last rows again.
         listing.tail.clear();

@@ -25,9 +25,6 @@ use crate::model::{Generation, Item, LibraryId, ListingName, SegmentName, Sequen
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// Number of rows that a resumed listing fetches again, to check that no rows have moved.
-pub const OVERLAP: usize = 50;
-
 /// The stored progress of a full listing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
@@ -44,7 +41,8 @@ pub struct Listing {
     pub keyed: u64,
     /// Number of rows that the server reported for all partitions started so far; `None` if not reported.
     pub total: Option<u64>,
-    /// The last rating keys from the current partition, oldest first.
+    /// The last rating keys from the current partition, oldest first. A resumed listing compares them with the rows that
+    /// it fetches again.
     pub tail: Vec<String>,
     /// The library's change token and scan state before the first page.
     pub change: SourceState,
@@ -58,16 +56,6 @@ pub struct Listing {
     /// Name of the file with the stored pages. The last page ends at `end`.
     pub file: String,
     pub end: FileEnd,
-}
-
-impl Listing {
-    /// Appends the rating keys of a page's items to `tail`, and keeps only the last [`OVERLAP`] keys: a resumed listing
-    /// fetches these items again, to check that no rows have moved.
-    pub fn extend_tail(&mut self, keys: &[String]) {
-        self.tail.extend_from_slice(keys);
-        let surplus = self.tail.len().saturating_sub(OVERLAP);
-        self.tail.drain(..surplus);
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
