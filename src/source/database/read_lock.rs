@@ -1,7 +1,7 @@
 //! Serializes read transactions: the lock, the pauses between transactions, and the back-off after failures.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::InterruptHandle;
@@ -38,12 +38,13 @@ pub struct ReadLock {
 }
 
 #[derive(Default)]
-struct ReadLockState {
+pub struct ReadLockState {
     is_locked: bool,
-    /// The transaction of the thread that holds the lock, once the transaction has started.
-    running: Option<RunningTransaction>,
-    pause_schedule: PauseSchedule,
-    failures: FileFailures,
+    /// The transaction of the thread that holds the lock, once the transaction has started. Other threads can interrupt
+    /// it.
+    pub running: Option<RunningTransaction>,
+    pub pause_schedule: PauseSchedule,
+    pub failures: FileFailures,
 }
 
 /// A running read transaction. Normally, a transaction ends by itself. But in a damaged file, a single SQLite
@@ -138,35 +139,10 @@ impl Drop for HeldReadLock {
 }
 
 impl ReadGuard<'_> {
-    /// Returns how long to pause before the next transaction, so that the server can restart its WAL.
-    pub fn next_pause(&self) -> Duration {
-        lock(&self.0.state).pause_schedule.next_pause()
-    }
-
-    /// Registers the running transaction, so that other threads can interrupt it.
-    pub fn set_running(&mut self, running: RunningTransaction) {
-        lock(&self.0.state).running = Some(running);
-    }
-
-    /// Records how long a transaction ran, to compute the next pause. Called only if the server was running.
-    pub fn add_read_time(&mut self, duration: Duration) {
-        lock(&self.0.state).pause_schedule.add(duration);
-    }
-
-    /// Records a failed transaction, because repeated failures suspend reads. `stamp` is a hash of the files' state.
-    pub fn add_failure(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
-        lock(&self.0.state).failures.add(error, duration, stamp, now_ms);
-    }
-
-    /// Forgets earlier failures after a successful transaction.
-    pub fn reset_failures(&mut self) {
-        lock(&self.0.state).failures = FileFailures::default();
-    }
-
-    /// Returns the failure that suspends reads now; `None` if reads may run. `stamp` returns a hash of the files'
-    /// state.
-    pub fn suspending_failure(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
-        lock(&self.0.state).failures.suspending_failure(stamp, now_ms)
+    /// Returns the state that belongs to the lock's holder. No other thread gets the lock, or learns that the holder has
+    /// exceeded its time limit, until the returned value is dropped.
+    pub fn state(&self) -> MutexGuard<'_, ReadLockState> {
+        lock(&self.0.state)
     }
 }
 
@@ -199,21 +175,21 @@ pub fn check_bounds(bounds: &Bounds<'_>) -> Result<()> {
 
 /// Reading time since the last pause, while the server is running.
 #[derive(Debug, Default)]
-struct PauseSchedule {
+pub struct PauseSchedule {
     read_time: Duration,
     last_read_end: Option<Instant>,
 }
 
 impl PauseSchedule {
     /// Adds a read transaction that has just ended, and how long it ran.
-    fn add(&mut self, duration: Duration) {
+    pub fn add(&mut self, duration: Duration) {
         self.read_time += duration;
         self.last_read_end = Some(Instant::now());
     }
 
     /// Returns how long to pause now: zero until the reading time exceeds [`MAX_READ_TIME`], and then [`PAUSE`], minus
     /// the time since the last transaction.
-    fn next_pause(&mut self) -> Duration {
+    pub fn next_pause(&mut self) -> Duration {
         let remaining = self
             .last_read_end
             .map_or(Duration::ZERO, |end| PAUSE.saturating_sub(end.elapsed()));
@@ -232,7 +208,7 @@ impl PauseSchedule {
 
 /// Failures since the last successful read transaction.
 #[derive(Debug, Default)]
-struct FileFailures {
+pub struct FileFailures {
     /// Total time of the failed transactions.
     total_time: Duration,
     /// The failure that suspends reads, the hash of the files' state at that time, and the time in Unix ms.
@@ -242,7 +218,7 @@ struct FileFailures {
 impl FileFailures {
     /// Adds a failed transaction. Suspends reads when the failures have taken [`MAX_FAILURE_TIME`] in total. `stamp` is
     /// a hash of the files' state.
-    fn add(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
+    pub fn add(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
         self.total_time += duration;
         if self.total_time >= MAX_FAILURE_TIME {
             self.suspension = Some((error.clone(), stamp, now_ms));
@@ -251,7 +227,7 @@ impl FileFailures {
 
     /// Returns the failure that suspends reads now; `None` if reads may run. A changed hash (`stamp`) shortens the
     /// suspension, because the server may have repaired the file.
-    fn suspending_failure(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+    pub fn suspending_failure(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let (error, failure_stamp, failed_ms) = self.suspension.as_ref()?;
         let limit_ms = if stamp() == *failure_stamp {
             SUSPENDED_MS

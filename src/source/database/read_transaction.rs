@@ -21,7 +21,7 @@ use crate::platform::foreign::StatementLimit;
 
 use super::super::contract::Bounds;
 use super::database_file::{DatabaseFile, FileState, companion_path};
-use super::read_lock::{ReadGuard, RunningTransaction, check_bounds};
+use super::read_lock::{FileFailures, ReadGuard, RunningTransaction, check_bounds};
 
 /// Target duration of a read transaction. It is short, because the server cannot restart its WAL during a read.
 const TARGET_DURATION: Duration = Duration::from_millis(40);
@@ -78,12 +78,14 @@ impl DatabaseFile {
         work: &mut dyn FnMut(&ReadTransaction<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut guard = self.read_lock.acquire(bounds)?;
-        if let Some(error) = guard.suspending_failure(|| self.stamp(), self.clock.now_ms()) {
+        let (stamp, now_ms) = (|| self.stamp(), self.clock.now_ms());
+        if let Some(error) = guard.state().failures.suspending_failure(stamp, now_ms) {
             return Err(error);
         }
         // A call without a deadline lets the server restart its WAL first.
         if !bounds.deadline.is_set() {
-            std::thread::sleep(guard.next_pause());
+            let pause = guard.state().pause_schedule.next_pause();
+            std::thread::sleep(pause);
         }
         let started_at = Instant::now();
         let end = bounds.deadline.earliest(Deadline::at(started_at + MAX_DURATION));
@@ -104,9 +106,9 @@ impl DatabaseFile {
                 end,
                 target_end,
             };
-            let error = match limit.run(|| self.run_attempt(work, &to_running, &mut guard)) {
+            let error = match limit.run(|| self.run_attempt(work, &to_running, &guard)) {
                 Ok(value) => {
-                    guard.reset_failures();
+                    guard.state().failures = FileFailures::default();
                     return Ok(value);
                 }
                 Err(error) => error,
@@ -131,7 +133,8 @@ impl DatabaseFile {
                 false => error,
             };
             if error.status.retry_advice() == RetryAdvice::Failed {
-                guard.add_failure(&error, started_at.elapsed(), self.stamp(), self.clock.now_ms());
+                let (duration, stamp) = (started_at.elapsed(), self.stamp());
+                guard.state().failures.add(&error, duration, stamp, self.clock.now_ms());
             }
             // The call's own deadline ended the work, so this call gets `Timeout`. Later calls get the recorded failure
             // while reads are suspended.
@@ -149,17 +152,17 @@ impl DatabaseFile {
         &self,
         work: &mut dyn FnMut(&ReadTransaction<'_>) -> Result<T>,
         to_running: &dyn Fn(&ReadTransaction<'_>) -> RunningTransaction,
-        guard: &mut ReadGuard<'_>,
+        guard: &ReadGuard<'_>,
     ) -> Result<T> {
         let started_at = Instant::now();
         let transaction = self.open_transaction()?;
-        guard.set_running(to_running(&transaction));
+        guard.state().running = Some(to_running(&transaction));
         let start_result = Self::start_reading(&transaction.connection).map_err(|error| self.sqlite_error(&error));
         let result = start_result.and_then(|()| work(&transaction));
         let state = transaction.state.clone();
         drop(transaction);
         if state.has_wal {
-            guard.add_read_time(started_at.elapsed());
+            guard.state().pause_schedule.add(started_at.elapsed());
         }
         // A read of a database without a WAL takes no lock. If the database changed during the read, the result is
         // invalid, whether it is a success or an error.
