@@ -184,41 +184,9 @@ impl Read for CountedBody<'_> {
 /// The body as transferred, with its first bytes, which show the compression.
 type PeekedBody<'a> = io::Chain<io::Cursor<Vec<u8>>, CountedBody<'a>>;
 
-/// The decompressed body.
-enum DecodedBody<'a> {
-    Plain(PeekedBody<'a>),
-    Gzip(Box<GzDecoder<PeekedBody<'a>>>),
-    Zlib(Box<ZlibDecoder<PeekedBody<'a>>>),
-    Deflate(Box<DeflateDecoder<PeekedBody<'a>>>),
-}
-
-impl DecodedBody<'_> {
-    /// Reads the rest of the body as transferred, so that `ureq` can reuse the connection. Usually nothing follows the
-    /// compressed data. If much data follows, this function stops early, and `ureq` closes the connection.
-    fn drain(&mut self) {
-        let body = match self {
-            Self::Plain(_) => return,
-            Self::Gzip(decoder) => decoder.get_mut(),
-            Self::Zlib(decoder) => decoder.get_mut(),
-            Self::Deflate(decoder) => decoder.get_mut(),
-        };
-        let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
-    }
-
-    /// Reads decompressed bytes.
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(body) => body.read(buf),
-            Self::Gzip(decoder) => decoder.read(buf),
-            Self::Zlib(decoder) => decoder.read(buf),
-            Self::Deflate(decoder) => decoder.read(buf),
-        }
-    }
-}
-
 /// A reader for a decompressed body. Reading fails beyond a size limit.
 struct LimitedBody<'a> {
-    inner: DecodedBody<'a>,
+    inner: Box<dyn Read + 'a>,
     /// Maximum number of bytes after decompression.
     limit: u64,
     progress: &'a BodyProgress<'a>,
@@ -287,9 +255,16 @@ pub(super) fn read_reply(
     buffers: &Buffers,
     content: &mut ReplyContent<'_>,
 ) -> Result<ReplyMetadata, BodyError> {
-    let mut reader = decode_body(body, encoding, limit, progress)?;
+    let mut body = peek(body, progress)?;
+    let reader = decode_body(&mut body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
-    let result = read_and_parse(&mut reader, &mut buffer, progress, content);
+    let read_result = read_with_progress(reader, &mut buffer, progress);
+    // If compressed data has ended, reads the rest of the body as transferred, so that `ureq` can reuse the connection.
+    // Usually nothing follows. If much follows, stops early, and `ureq` closes the connection.
+    if read_result.is_ok() {
+        let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
+    }
+    let result = parse(read_result, &mut buffer, progress, content);
     buffers.put_back(buffer);
     result
 }
@@ -303,10 +278,10 @@ const ROW_MARKS: [&[u8]; 2] = [b"\"ratingKey\"", b"\"uuid\""];
 
 /// Reads the whole body into `buffer`. Fails if no row arrives for [`BodyProgress::max_silence`], although bytes arrive.
 fn read_with_progress(
-    reader: &mut LimitedBody<'_>,
+    mut reader: LimitedBody<'_>,
     buffer: &mut Vec<u8>,
     progress: &BodyProgress<'_>,
-) -> io::Result<usize> {
+) -> io::Result<()> {
     let (mut last_row, mut last_look, mut looked_at) = (Instant::now(), Instant::now(), 0);
     let mut chunk = [0; READ_BYTES];
     loop {
@@ -315,7 +290,7 @@ fn read_with_progress(
             received => received?,
         };
         if received == 0 {
-            return Ok(buffer.len());
+            return Ok(());
         }
         buffer.extend_from_slice(chunk.get(..received).unwrap_or_default());
         // Fast replies need no look at the bytes.
@@ -337,15 +312,14 @@ fn read_with_progress(
     }
 }
 
-/// Reads the body into the empty `buffer`, and parses it into `content`. Separate from [`read_reply`], which reuses the
-/// buffer even after a failure.
-fn read_and_parse(
-    reader: &mut LimitedBody<'_>,
+/// Parses the body in `buffer` into `content`, or only its complete rows if reading it has failed. Separate from
+/// [`read_reply`], which reuses the buffer even after a failure.
+fn parse(
+    read_result: io::Result<()>,
     buffer: &mut Vec<u8>,
     progress: &BodyProgress<'_>,
     content: &mut ReplyContent<'_>,
 ) -> Result<ReplyMetadata, BodyError> {
-    let read_result = read_with_progress(reader, buffer, progress);
     if buffer.starts_with(BYTE_ORDER_MARK) {
         buffer.drain(..BYTE_ORDER_MARK.len());
     }
@@ -368,7 +342,6 @@ fn read_and_parse(
         }
         None => return Err(BodyError::Empty),
     }
-    reader.inner.drain();
     replies::parse_reply(buffer, content, &|| progress.count_row()).map_err(|error| {
         progress
             .take_failure()
@@ -380,51 +353,57 @@ fn read_and_parse(
 /// that cannot be read.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut beginning = Vec::new();
-    if let Ok(reader) = decode_body(body, encoding, MAX_EXAMINED as u64, progress) {
+    if let Ok(mut body) = peek(body, progress)
+        && let Ok(reader) = decode_body(&mut body, encoding, MAX_EXAMINED as u64, progress)
+    {
         let _ = reader.take(MAX_EXAMINED as u64).read_to_end(&mut beginning);
     }
     beginning
 }
 
-/// Returns a reader for the decompressed body. Fails if the compression is unknown, or if the body cannot be read.
-///
-/// The body's first bytes identify gzip, because some proxies compress a reply without saying so, and distinguish the
-/// two formats that servers send as `deflate`.
-fn decode_body<'a>(
-    body: Body,
-    encoding: Option<&str>,
-    limit: u64,
-    progress: &'a BodyProgress<'a>,
-) -> Result<LimitedBody<'a>, BodyError> {
+/// Returns a reader for the body as transferred. Fails if the body's first bytes cannot be read.
+fn peek<'a>(body: Body, progress: &'a BodyProgress<'a>) -> Result<PeekedBody<'a>, BodyError> {
     let mut counted = CountedBody {
         // Disables `ureq`'s limit, because `LimitedBody` has its own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };
-    let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
-    if !matches!(encoding.as_str(), "" | "identity" | "gzip" | "x-gzip" | "deflate") {
-        let shown: String = encoding.chars().take(40).collect();
-        return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
-    }
     let mut start = Vec::new();
     if let Err(error) = (&mut counted).take(2).read_to_end(&mut start) {
         let failure = progress.take_failure();
         return Err(failure.unwrap_or_else(|| BodyError::Compression(error.to_string())));
     }
-    let (is_gzip, is_zlib) = match *start {
+    Ok(io::Cursor::new(start).chain(counted))
+}
+
+/// Returns a reader for the decompressed body. Fails if the compression is unknown.
+///
+/// The body's first bytes identify gzip, because some proxies compress a reply without saying so, and distinguish the
+/// two formats that servers send as `deflate`.
+fn decode_body<'a>(
+    body: &'a mut PeekedBody<'_>,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &'a BodyProgress<'a>,
+) -> Result<LimitedBody<'a>, BodyError> {
+    let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
+    let (is_gzip, is_zlib) = match **body.get_ref().0.get_ref() {
         [first, second] => (
             [first, second] == [0x1f, 0x8b],
             first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31),
         ),
         _ => (false, false),
     };
-    let body = io::Cursor::new(start).chain(counted);
-    let inner = match encoding.as_str() {
-        "gzip" | "x-gzip" => DecodedBody::Gzip(Box::new(GzDecoder::new(body))),
-        _ if is_gzip => DecodedBody::Gzip(Box::new(GzDecoder::new(body))),
-        "deflate" if is_zlib => DecodedBody::Zlib(Box::new(ZlibDecoder::new(body))),
-        "deflate" => DecodedBody::Deflate(Box::new(DeflateDecoder::new(body))),
-        _ => DecodedBody::Plain(body),
+    let inner: Box<dyn Read + 'a> = match encoding.as_str() {
+        "gzip" | "x-gzip" => Box::new(GzDecoder::new(body)),
+        "" | "identity" | "deflate" if is_gzip => Box::new(GzDecoder::new(body)),
+        "" | "identity" => Box::new(body),
+        "deflate" if is_zlib => Box::new(ZlibDecoder::new(body)),
+        "deflate" => Box::new(DeflateDecoder::new(body)),
+        unknown => {
+            let shown: String = unknown.chars().take(40).collect();
+            return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
+        }
     };
     Ok(LimitedBody { inner, limit, progress })
 }
