@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::support::index::{Edit, EditReport, Index, ManualClock, Match, QueryOptions};
-use plexindex::ErrorKind;
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
@@ -80,44 +79,6 @@ fn at_once_an_answer_by_guid_or_title_is_not_stale() {
         index.match_guid(&offline, &film.guid).expect("an answer").stale,
         "nothing was asked"
     );
-}
-
-#[test]
-fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
-    for how in ["path", "item", "event"] {
-        let mut scene = Scene::new(Knobs::USUAL, 30);
-        scene.options.page_size = 3;
-        scene.memory.take_requests();
-        scene.memory.fail(Some(Fault::DownAfterPages(3)));
-        let index = scene.open();
-        index.refresh(&QueryOptions::default(), true).expect_err("cut off");
-        scene.memory.fail(None);
-        let films = index.library("Films").expect("a handle");
-        let items = scene.memory.items(&scene.section);
-        let read = |item: &&plexindex::model::Item| match films.item(&item.rating_key) {
-            Ok(found) => found.is_none(),
-            Err(error) => error.kind() == ErrorKind::NotFetched,
-        };
-        for item in items.iter().filter(read) {
-            scene
-                .memory
-                .rename(&scene.section, &item.rating_key, &format!("{}.new", item.parts[0]));
-            let told = format!(
-                "{{\"section\":\"{}\",\"deleted\":\"{}\"}}",
-                scene.section, item.rating_key
-            );
-            match how {
-                "path" => films.invalidate_path(item.parts[0].as_bytes()).expect("invalidated"),
-                "item" => films.invalidate_item(&item.rating_key).expect("invalidated"),
-                _ => drop(index.notify(told.as_bytes()).expect("noted")),
-            }
-        }
-        scene.clock.advance_ms(16_000);
-        for item in &items {
-            let found = films.ask(&item.parts[0]);
-            assert_ne!(found.status, Status::Ok, "by {how}: {found:?}");
-        }
-    }
 }
 
 #[test]

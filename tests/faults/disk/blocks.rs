@@ -111,178 +111,118 @@ fn folders(index: &plexindex::Index, world: &World, name: impl Fn(&Path) -> Path
     Ok(said)
 }
 
+const fn call(name: &'static str, whole: bool, run: fn(&plexindex::Index, &World) -> Said) -> Call {
+    Call { name, whole, run }
+}
+
 const CALLS: &[Call] = &[
-    Call {
-        name: "match_path",
-        whole: false,
-        run: |index, world| each_path(index, world, offline_match),
-    },
-    Call {
-        name: "match_path by suffix",
-        whole: false,
-        run: |index, world| {
-            each_path(index, world, |library, path| {
-                offline_match(library, &format!("/other{path}"))
-            })
-        },
-    },
-    Call {
-        name: "lookup_key",
-        whole: false,
-        run: |index, world| {
-            each_path(index, world, |library, path| {
-                Ok(library.lookup_key(path).unwrap_or_default())
-            })
-        },
-    },
-    Call {
-        name: "match_folder",
-        whole: false,
-        run: |index, world| folders(index, world, Path::to_owned),
-    },
-    Call {
-        name: "match_folder by suffix",
-        whole: false,
-        run: |index, world| {
-            folders(index, world, |folder| {
-                Path::new(&format!("/other{}", folder.display())).into()
-            })
-        },
-    },
-    Call {
-        name: "items_below",
-        whole: true,
-        run: |index, world| {
-            each_library(index, world, |library, folder| {
-                let items: Result<Vec<Item>, Error> = library.items_below(folder).collect();
-                Ok(items?.iter().map(|item| format!("{item:?}")).collect())
-            })
-        },
-    },
-    Call {
-        name: "items",
-        whole: true,
-        run: |index, world| {
-            each_library(index, world, |library, _| {
-                let items: Result<Vec<Item>, Error> = library.items().collect();
-                Ok(items?.iter().map(|item| format!("{item:?}")).collect())
-            })
-        },
-    },
-    Call {
-        name: "item",
-        whole: false,
-        run: |index, world| {
-            let mut said = Vec::new();
-            for (title, _, items) in &world.libraries {
-                let library = index.library(*title)?;
-                for (_, key) in items {
-                    said.push(library.item(key)?.map_or(MISS.to_owned(), |item| format!("{item:?}")));
-                }
+    call("match_path", false, |index, world| {
+        each_path(index, world, offline_match)
+    }),
+    call("match_path by suffix", false, |index, world| {
+        each_path(index, world, |library, path| {
+            offline_match(library, &format!("/other{path}"))
+        })
+    }),
+    call("lookup_key", false, |index, world| {
+        each_path(index, world, |library, path| {
+            Ok(library.lookup_key(path).unwrap_or_default())
+        })
+    }),
+    call("match_folder", false, |index, world| {
+        folders(index, world, Path::to_owned)
+    }),
+    call("match_folder by suffix", false, |index, world| {
+        folders(index, world, |folder| {
+            Path::new(&format!("/other{}", folder.display())).into()
+        })
+    }),
+    call("items_below", true, |index, world| {
+        each_library(index, world, |library, folder| {
+            let items: Result<Vec<Item>, Error> = library.items_below(folder).collect();
+            Ok(items?.iter().map(|item| format!("{item:?}")).collect())
+        })
+    }),
+    call("items", true, |index, world| {
+        each_library(index, world, |library, _| {
+            let items: Result<Vec<Item>, Error> = library.items().collect();
+            Ok(items?.iter().map(|item| format!("{item:?}")).collect())
+        })
+    }),
+    call("item", false, |index, world| {
+        let mut said = Vec::new();
+        for (title, _, items) in &world.libraries {
+            let library = index.library(*title)?;
+            for (_, key) in items {
+                said.push(library.item(key)?.map_or(MISS.to_owned(), |item| format!("{item:?}")));
             }
-            Ok(said)
-        },
-    },
-    Call {
-        name: "the feed from the beginning",
-        whole: true,
-        run: |index, world| {
-            each_library(index, world, |library, _| {
-                let changes: Result<Vec<_>, Error> = library.listing_and_changes()?.collect();
-                Ok(changes?.iter().map(|change| format!("{change:?}")).collect())
-            })
-        },
-    },
-    Call {
-        name: "match_guid",
-        whole: false,
-        run: |index, world| {
-            each_library(index, world, |library, _| {
-                let asked = |guid: &String| library.query().offline().match_guid(guid);
-                let asked = |guid: &String| asked(guid).map(|found| of_match(&found));
-                world.guids.iter().map(asked).collect()
-            })
-        },
-    },
-    Call {
-        name: "search_title",
-        whole: false,
-        run: |index, world| {
-            each_library(index, world, |library, _| {
-                let asked = |title: &String| library.query().offline().search_title(title);
-                let asked = |title: &String| asked(title).map(|found| of_match(&found));
-                world.titles.iter().map(asked).collect()
-            })
-        },
-    },
-    Call {
-        name: "walk",
-        whole: true,
-        run: |index, world| {
-            each_library(index, world, |library, folder| {
-                let files = world.paths().filter(|path| path.starts_with(folder));
-                let files = files.map(|path| (false, path.as_bytes())).collect();
-                let starts = WalkStarts {
-                    folders: Vec::new(),
-                    files,
-                };
-                let found = library.walk(None, &starts, (Rules::from_names::<&str>(&[]).expect("rules"), 1_000))?;
-                let found = found.found.iter().filter(|finding| finding.cause != "not_fetched");
-                Ok(vec![format!("{:?}", found.collect::<Vec<_>>())])
-            })
-        },
-    },
-    Call {
-        name: "confirmed matches",
-        whole: false,
-        run: |index, _| {
-            let library = index.library("Movies")?;
-            let asked = |n: u32| {
-                // Until the library is fetched again, an answer has only the item's key.
-                let found = library.query().offline().match_path(format!("/host/{n}.mkv"))?;
-                Ok(found.into_item().map(|item| item.key).unwrap_or_default())
+        }
+        Ok(said)
+    }),
+    call("the feed from the beginning", true, |index, world| {
+        each_library(index, world, |library, _| {
+            let changes: Result<Vec<_>, Error> = library.listing_and_changes()?.collect();
+            Ok(changes?.iter().map(|change| format!("{change:?}")).collect())
+        })
+    }),
+    call("match_guid", false, |index, world| {
+        each_library(index, world, |library, _| {
+            let asked = |guid: &String| library.query().offline().match_guid(guid);
+            let asked = |guid: &String| asked(guid).map(|found| of_match(&found));
+            world.guids.iter().map(asked).collect()
+        })
+    }),
+    call("search_title", false, |index, world| {
+        each_library(index, world, |library, _| {
+            let asked = |title: &String| library.query().offline().search_title(title);
+            let asked = |title: &String| asked(title).map(|found| of_match(&found));
+            world.titles.iter().map(asked).collect()
+        })
+    }),
+    call("walk", true, |index, world| {
+        each_library(index, world, |library, folder| {
+            let files = world.paths().filter(|path| path.starts_with(folder));
+            let files = files.map(|path| (false, path.as_bytes())).collect();
+            let starts = WalkStarts {
+                folders: Vec::new(),
+                files,
             };
-            (0..MATCHES).step_by(25).map(asked).collect()
-        },
-    },
-    Call {
-        name: "confirmed matches, fast",
-        whole: false,
-        run: |index, _| {
-            let library = index.library("Movies")?;
-            let asked = |n: u32| library.lookup_key(format!("/host/{n}.mkv")).unwrap_or_default();
-            Ok((0..MATCHES).step_by(25).map(asked).collect())
-        },
-    },
-    Call {
-        name: "values",
-        whole: true,
-        run: |index, _| {
-            let table = index.table("values")?;
-            let asked = |n: u32| Ok(format!("{:?}", table.get(format!("name {n}"))?));
-            (0..MATCHES).step_by(25).map(asked).collect()
-        },
-    },
-    Call {
-        name: "values, fast",
-        whole: false,
-        run: |index, _| {
-            let table = index.table("values")?;
-            let asked = |n: u32| table.lookup(format!("name {n}"), |value| format!("{value:?}"));
-            Ok((0..MATCHES).step_by(25).map(|n| asked(n).unwrap_or_default()).collect())
-        },
-    },
-    Call {
-        name: "names",
-        whole: true,
-        run: |index, _| {
-            index
-                .table("values")?
-                .names()
-                .map(|name| Ok(format!("{:?}", name?)))
-                .collect()
-        },
-    },
+            let found = library.walk(None, &starts, (Rules::from_names::<&str>(&[]).expect("rules"), 1_000))?;
+            let found = found.found.iter().filter(|finding| finding.cause != "not_fetched");
+            Ok(vec![format!("{:?}", found.collect::<Vec<_>>())])
+        })
+    }),
+    call("confirmed matches", false, |index, _| {
+        let library = index.library("Movies")?;
+        let asked = |n: u32| {
+            // Until the library is fetched again, an answer has only the item's key.
+            let found = library.query().offline().match_path(format!("/host/{n}.mkv"))?;
+            Ok(found.into_item().map(|item| item.key).unwrap_or_default())
+        };
+        (0..MATCHES).step_by(25).map(asked).collect()
+    }),
+    call("confirmed matches, fast", false, |index, _| {
+        let library = index.library("Movies")?;
+        let asked = |n: u32| library.lookup_key(format!("/host/{n}.mkv")).unwrap_or_default();
+        Ok((0..MATCHES).step_by(25).map(asked).collect())
+    }),
+    call("values", true, |index, _| {
+        let table = index.table("values")?;
+        let asked = |n: u32| Ok(format!("{:?}", table.get(format!("name {n}"))?));
+        (0..MATCHES).step_by(25).map(asked).collect()
+    }),
+    call("values, fast", false, |index, _| {
+        let table = index.table("values")?;
+        let asked = |n: u32| table.lookup(format!("name {n}"), |value| format!("{value:?}"));
+        Ok((0..MATCHES).step_by(25).map(|n| asked(n).unwrap_or_default()).collect())
+    }),
+    call("names", true, |index, _| {
+        index
+            .table("values")?
+            .names()
+            .map(|name| Ok(format!("{:?}", name?)))
+            .collect()
+    }),
 ];
 
 /// Films and shows, listed, with their GUIDs and titles indexed, recorded matches, and a table.
