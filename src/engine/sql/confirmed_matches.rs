@@ -1,7 +1,8 @@
 //! Confirmed matches. Each library has a table for its matches, and each match is a record with the path as its name
 //! and the rating key in its value.
 //!
-//! Also invalidates paths, items and libraries; plexindex verifies what is invalidated before it returns it again.
+//! Also invalidates paths, items and libraries; plexindex verifies what is invalidated before it returns it again. Hints
+//! from events invalidate deleted items.
 
 use std::collections::HashMap;
 
@@ -10,15 +11,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::change_log::{LoggedChange, UNVERIFIED_ITEM, UNVERIFIED_PATH, VERIFIED_ITEM, VERIFIED_PATH};
 use super::incarnation::Incarnation;
 use super::item_rows::OpenListing;
-use super::library_rows::{LibraryRow, LibraryRows, TOKEN_DIGEST_LENGTH};
+use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::record_log::{RecordRows, RecordTx};
 use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
 use super::store::LocalWrite;
+use super::views::TOKEN_DIGEST_LENGTH;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::model::{LibraryId, Sequence, TableId, ViewId};
+use crate::model::{Hint, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// The result of [`RecordRows::record_matches`].
@@ -409,4 +411,87 @@ pub fn mark_item_unverified(
         mark_unverified(tx, view_id, library, b"", rating_key)?;
     }
     Ok(is_listed)
+}
+
+/// Hints from events about one library or all libraries: whether to probe, and which items were deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LibraryHint {
+    /// The library's section id; `None` for all libraries.
+    pub section: Option<String>,
+    /// Whether to probe the library, and why.
+    pub hint: Hint,
+    /// Rating keys of items that events reported as deleted. plexindex must verify these items.
+    pub deleted: Vec<String>,
+}
+
+impl LibraryRows<'_> {
+    /// Stores hints from events (`hints`) in one transaction, so that the next refresh acts on them. Marks deleted
+    /// items as unverified. A hint about a library that the view lacks becomes a hint to probe all libraries.
+    pub fn store_hints(&self, view_id: ViewId, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            let rows = libraries(tx.connection, view_id)?;
+            // Open the listings only if deleted items must be found in them.
+            let mut listings = Vec::new();
+            if hints.iter().any(|event| !event.deleted.is_empty()) {
+                for row in &rows {
+                    listings.push((row.id, OpenListing::of(tx, self.0, row.id)?));
+                }
+            }
+            let mut is_any_stored = false;
+            for event in hints {
+                let is_hinted = |row: &&LibraryRow| event.section.as_ref().is_none_or(|id| row.library.section == *id);
+                let hinted_rows: Vec<&LibraryRow> = rows.iter().filter(is_hinted).collect();
+                let mut hint = event.hint;
+                for rating_key in &event.deleted {
+                    let mut is_marked = false;
+                    let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
+                    for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
+                        is_marked |= mark_item_unverified(tx, view_id, *library, base, rating_key)?;
+                    }
+                    // Otherwise, the key belongs to a show or an album, or only an unfinished listing has the item.
+                    if !is_marked {
+                        hint = hint.max(Hint::Probe);
+                    }
+                }
+                if hint == Hint::None {
+                    continue;
+                }
+                is_any_stored = true;
+                for row in &hinted_rows {
+                    store_hint(tx, row.id, hint)?;
+                }
+                // A probe also finds a library that is not stored yet.
+                for row in rows.iter().filter(|_| hinted_rows.is_empty()) {
+                    store_hint(tx, row.id, Hint::Probe)?;
+                }
+            }
+            if is_any_stored {
+                tx.libraries_changed(view_id)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Stores that events have announced changes in the libraries with these section ids (`None`: all libraries). This
+    /// ends the pauses of unlisted paths, but answers do not become stale before the hints follow.
+    pub fn store_news(&self, view_id: ViewId, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            for section in sections {
+                tx.run(
+                    "UPDATE libraries SET hint_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR section = ?2)",
+                    params![view_id, section, tx.sequence],
+                )?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Stores a hint about a library, or keeps a stronger one. Always updates `hint_seq`, so that only a probe that starts
+/// later clears the hint.
+fn store_hint(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
+    tx.run(
+        "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",
+        params![library, hint as i64, tx.sequence],
+    )
 }

@@ -1,5 +1,6 @@
-//! Eviction: measures the folder, and removes the least recently refreshed library's listing, or the oldest records. Also
-//! exports confirmed matches, from the store or from a database that was renamed to `.broken`.
+//! Eviction: measures the folder, and removes the least recently refreshed library's listing, or the oldest records.
+//! Removes a library a month after the server stopped listing it. Also exports confirmed matches, from the store or from
+//! a database that was renamed to `.broken`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change_log::Sweeper;
-use super::library_rows::{LibraryRow, LibraryRows};
-use super::probes::restart_history;
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries};
+use super::publishing::restart_history;
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordRows, RecordTx, rows};
 use super::schema::{CachedStatements, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
@@ -143,7 +144,7 @@ impl LibraryRows<'_> {
 
 /// Removes a library's items: its listing, its single items and an unfinished listing. Keeps its confirmed matches and
 /// invalidations.
-pub(super) fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     // A negative generation means that the listing was removed. A higher `begun_seq` ends an invalidation of the
     // library. A higher `segment_seq` hides single items, whose changes have the kinds 8 and 9.
     tx.run(
@@ -165,6 +166,46 @@ fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     )?;
     tx.run("DELETE FROM shows WHERE library = ?1", [library])?;
     restart_history(tx, library)
+}
+
+/// Retention time for a library that the server no longer lists: 30 days.
+const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
+
+/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: a library with matches
+/// loses only its items, until the server lists the library again.
+pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    // Start the month now if it has not started, or if its start is in the future because the clock was set back.
+    c.execute(
+        "UPDATE libraries SET gone_ms = ?2 WHERE view_id = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
+        params![view_id, now_ms],
+    )?;
+    let limit_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
+    let has_vanished = c.has(
+        "SELECT 1 FROM libraries WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2",
+        params![view_id, limit_ms],
+    )?;
+    if !has_vanished {
+        return Ok(());
+    }
+    // Skip libraries that have only matches, because an earlier call removed their listings. Changes of the kinds 8 and
+    // 9 add or remove single items.
+    let vanished: Vec<(LibraryId, bool)> = c.rows(
+        "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
+         FROM libraries) l WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2 \
+         AND (NOT matches OR generation > 0 \
+         OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9)))",
+        params![view_id, limit_ms],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    for (id, has_matches) in vanished {
+        if has_matches {
+            remove_items(tx, id)?;
+        } else {
+            detach_libraries(tx, "id", id)?;
+        }
+    }
+    Ok(())
 }
 
 /// Maximum number of rows that one write examines for eviction.

@@ -7,7 +7,7 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, endpoint, items_after, library, listed, movie, opened, probed, sequence, server};
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
-use super::{FeedCursor, FeedPage, FeedPosition, LibraryRow, Store, probes};
+use super::{FeedCursor, FeedPage, FeedPosition, LibraryRow, Store, publishing};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library, ViewId};
 use crate::platform::deadline::Deadline;
@@ -57,7 +57,7 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let page = page(&store, &begun, 2).expect("a page");
     assert_eq!((page.changes.len(), page.has_more), (2, true));
     store
-        .write(Deadline::NONE, |tx| probes::remove_history_upto(tx, listing))
+        .write(Deadline::NONE, |tx| publishing::remove_history_upto(tx, listing))
         .expect("forgotten");
     for limit in 1..4 {
         assert_eq!(changes_from(&store, page.next, limit), ["!"], "{limit}");

@@ -1,5 +1,7 @@
-//! Libraries: the result of the last probe, the newest complete listing, and the listing's segment. Endpoints map a URL
-//! and a user to a view, so that opening an index sends no request.
+//! Libraries: the result of the last probe, the newest complete listing, and the listing's segment. Also the GUIDs of
+//! shows.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
@@ -9,9 +11,10 @@ use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, las
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
 use crate::error::Result;
+use crate::matching::RequestedGuid;
 use crate::model::{
-    Generation, Hint, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
-    ViewId,
+    Generation, Hint, Item, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId,
+    TokenReliability, ViewId,
 };
 use crate::platform::deadline::Deadline;
 
@@ -301,119 +304,89 @@ pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlit
     )
 }
 
-/// A server URL and the user who connects to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The base URL from the host, without a trailing slash.
-    pub url: String,
-    /// Identifies the user: a keyed hash of the token, or of the user's name.
-    pub user_hash: Vec<u8>,
-    /// Expiry time of the token in Unix ms; 0 if the token never expires.
-    pub until_ms: i64,
-    /// Time when this index first used the token, in Unix ms. A token that had expired by then has no view until the
-    /// server accepts the token.
-    pub first_used_ms: i64,
-}
+/// The GUIDs of shows. A show is no item, but a query by a show's GUID finds the show's items.
+pub struct ShowRows<'s>(pub &'s Store);
 
-const DAY_MS: i64 = 86_400_000;
-
-/// Retention time for the endpoint of an accepted token that has expired by this machine's clock.
-const ACCEPTED_LATE_MS: i64 = DAY_MS;
-
-/// Retention time for the endpoint of an expired token, which an index opened before the expiry may still need.
-const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
-
-impl Endpoint {
-    /// Returns whether the token had expired when this index first used it. Such a token has no view until the server
-    /// accepts it, because a stranger may have found it.
-    pub(super) fn is_expired(&self) -> bool {
-        // Starts at 1, because 0 means that the token never expires.
-        (1..=self.first_used_ms).contains(&self.until_ms)
-    }
-}
-
-/// Length in bytes of [`Endpoint::user_hash`] for a token. For other kinds of users, the hash is longer.
-pub const TOKEN_DIGEST_LENGTH: i64 = 32;
-
-impl LibraryRows<'_> {
-    /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user yet.
-    pub fn view_id(&self, endpoint: &Endpoint) -> Result<Option<ViewId>> {
-        self.0.read(|connection| view_of(connection, Some(endpoint)))
-    }
-
-    /// Returns whether the server at the endpoint's URL has accepted any token whose view has libraries. If so, a token
-    /// that the server has not accepted yet may belong to the same user, and plexindex must not return data until then.
-    pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
-        self.0.read(|connection| {
-            connection.value(
-                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN views v ON v.id = e.view_id \
-                 JOIN libraries l ON l.view_id = v.id WHERE e.url = ?1 AND length(v.who) = ?2)",
-                params![endpoint.url, TOKEN_DIGEST_LENGTH],
-            )
+impl ShowRows<'_> {
+    /// Replaces the GUIDs of a library's shows; `None`: the source cannot tell them. Writes only the differences.
+    pub fn store_shows(&self, library: LibraryId, shows: Option<&[Item]>, deadline: Deadline) -> Result<()> {
+        let mut rows = BTreeSet::new();
+        if let Some(shows) = shows {
+            rows.insert((String::new(), String::new()));
+            for item in shows.iter().filter(|item| !item.guid.is_empty()) {
+                let show = RequestedGuid::canonical_of(&item.guid);
+                for guid in item.guids.iter().chain([&item.guid]).filter(|guid| !guid.is_empty()) {
+                    rows.insert((
+                        RequestedGuid::canonical_of(guid).into_owned(),
+                        show.clone().into_owned(),
+                    ));
+                }
+            }
+        }
+        self.0.write(deadline, |tx| {
+            tx.expect_library(library)?;
+            let stored = rows_of(tx, library)?;
+            for (guid, show) in stored.difference(&rows) {
+                tx.run(
+                    "DELETE FROM shows WHERE library = ?1 AND guid = ?2 AND show = ?3",
+                    params![library, guid, show],
+                )?;
+            }
+            for (guid, show) in rows.difference(&stored) {
+                tx.run(
+                    "INSERT INTO shows (library, guid, show) VALUES (?1, ?2, ?3)",
+                    params![library, guid, show],
+                )?;
+            }
+            Ok(())
         })
     }
-}
 
-/// Returns the view of `endpoint`; `None` if no server has accepted its user. If the host specified no server
-/// (`endpoint` is `None`), returns the newest view with libraries, or the newest view if no view has libraries.
-pub fn view_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<ViewId>> {
-    let Some(endpoint) = endpoint else {
-        // A view without libraries can remain from a rejected token.
-        return connection.value(
-            "SELECT coalesce((SELECT max(view_id) FROM libraries WHERE view_id > 0), \
-             (SELECT max(id) FROM views))",
-            [],
-        );
-    };
-    // An expired token has a view only if the server accepted it after the expiry, which extends `until_ms`.
-    connection.find_value(
-        "SELECT view_id FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
-        params![
-            endpoint.url,
-            endpoint.user_hash,
-            endpoint.is_expired(),
-            endpoint.first_used_ms
-        ],
-    )
-}
-
-/// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `view_id`:
-/// the view that plexindex uses.
-pub fn several_views_warning(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<String>> {
-    let views: i64 = connection.value("SELECT count(DISTINCT view_id) FROM libraries WHERE view_id > 0", [])?;
-    if views < 2 {
-        return Ok(None);
+    /// Returns the library's shows with their GUIDs in the canonical spelling, but without rating keys and titles;
+    /// `None` if the GUIDs of the library's shows are unknown.
+    pub fn shows(&self, library: LibraryId) -> Result<Option<Vec<Item>>> {
+        let rows = self.0.read(|connection| rows_of(connection, library))?;
+        let is_known = !rows.is_empty();
+        let mut shows: BTreeMap<String, Item> = BTreeMap::new();
+        for (guid, show) in rows.into_iter().filter(|(guid, _)| !guid.is_empty()) {
+            let item = shows.entry(show).or_insert_with_key(|show| Item {
+                guid: show.clone(),
+                ..Item::default()
+            });
+            item.guids.push(guid);
+        }
+        Ok(is_known.then(|| shows.into_values().collect()))
     }
-    let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE view_id = ?1", [view_id], |row| {
-        row.get(0)
-    })?;
-    let whose = url.map(|url| format!(" ({url})")).unwrap_or_default();
-    Ok(Some(format!(
-        "this store has views of {views} servers or users, but server_url is not set; using the newest view{whose}"
-    )))
+
+    /// Returns the own GUIDs of the library's shows that have a GUID, both in the canonical spelling; `None` if the
+    /// GUIDs of the library's shows are unknown.
+    pub fn shows_with(&self, library: LibraryId, guid: &str) -> Result<Option<Vec<String>>> {
+        let shows: Vec<String> = self.0.read(|connection| {
+            connection.values(
+                "SELECT show FROM shows WHERE library = ?1 AND guid IN ('', ?2) ORDER BY guid, show",
+                params![library, guid],
+            )
+        })?;
+        let mut shows = shows.into_iter();
+        Ok(shows.next().filter(String::is_empty).map(|_| shows.collect()))
+    }
+
+    /// Returns whether the GUIDs of the library's shows are known, among them all shows with these own GUIDs.
+    pub fn has_shows(&self, library: LibraryId, guids: &BTreeSet<String>) -> Result<bool> {
+        for guid in guids.iter().map(String::as_str).chain([""]) {
+            let shows = self.shows_with(library, &RequestedGuid::canonical_of(guid))?;
+            if shows.is_none_or(|shows| shows.is_empty() && !guid.is_empty()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
-/// Stores an endpoint's view until the token expires; for a day if the server accepted a token that has expired by this
-/// machine's clock. Also deletes endpoints with the same URL and view whose tokens expired more than 30 days ago.
-pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, view_id: ViewId) -> rusqlite::Result<()> {
-    let until_ms = if endpoint.is_expired() {
-        endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
-    } else {
-        endpoint.until_ms
-    };
-    tx.execute(
-        "INSERT OR REPLACE INTO endpoints (url, who, view_id, until_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![endpoint.url, endpoint.user_hash, view_id, until_ms],
-    )?;
-    tx.execute(
-        "DELETE FROM endpoints WHERE url = ?1 AND view_id = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
-        params![
-            endpoint.url,
-            view_id,
-            endpoint.user_hash,
-            endpoint.first_used_ms.saturating_sub(EXPIRED_KEPT_MS)
-        ],
-    )?;
-    // Processes that opened an index for this endpoint may have no view yet. A change in all views makes them read it.
-    tx.libraries_changed(ViewId::ALL)
+/// Returns all rows of a library, each with a GUID and the show's own GUID.
+fn rows_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<BTreeSet<(String, String)>> {
+    let rows = connection.rows("SELECT guid, show FROM shows WHERE library = ?1", [library], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(rows.into_iter().collect())
 }

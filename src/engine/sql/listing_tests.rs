@@ -8,8 +8,8 @@ use super::for_tests::{
 };
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
+use super::library_rows::ShowRows;
 use super::listings::ListingRows;
-use super::probes::ShowRows;
 use super::store_state::StoreStates;
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};

@@ -53,16 +53,15 @@ mod store_tests;
 pub use change_log::LoggedChange;
 pub use change_log::Sweeper;
 pub use change_log::Totals;
-pub use confirmed_matches::RecordedMatches;
+pub use confirmed_matches::{LibraryHint, RecordedMatches};
 pub use feed_rows::{FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, MergedChanges, StoredItems};
-pub use library_rows::Endpoint;
-pub use library_rows::{LibraryRow, LibraryRows};
+pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use listings::{new_listing_name, new_segment_name, touch_segment};
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
-pub use probes::{EarlierQuestions, LibraryHint, ShowRows};
+pub use probes::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_log::{
     Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow, write_of,
@@ -72,5 +71,4 @@ pub use store::Store;
 pub use store::StoreInfo;
 pub use store::{LocalWrite, WriteObserver};
 pub use store_state::{StoreState, StoreStates};
-pub use views::ClaimedUserHash;
-pub use views::{LastQuestion, PathRequests, QuestionOutcome, SearchRows};
+pub use views::{ClaimedUserHash, Endpoint};

@@ -1,26 +1,20 @@
-//! Stores what the server tells: the results of probes, which are a view's libraries and their change tokens, the GUIDs of
-//! shows, and hints from events. Removes a library a month after the server stopped listing it.
+//! Stores the results of probes, which are a view's libraries and their change tokens. Also stores what plexindex asked the
+//! server, so that no process repeats it too soon.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::confirmed_matches::mark_item_unverified;
-use super::evicting::remove_items;
-use super::feed_rows::FeedRows;
-use super::item_rows::OpenListing;
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
-use super::schema::{CachedStatements, Tx, last_position_of};
+use super::evicting::remove_vanished;
+use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, upsert};
+use super::publishing::{MAX_FEED_CHANGES, restart_history, trim_history};
+use super::schema::{CachedStatements, Tx};
 use super::store::Store;
-use super::views::{LastQuestion, SearchRows, questions_about, read_budget, read_last_question, read_search};
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::freshness::RequestBudget;
-use crate::matching::RequestedGuid;
-use crate::model::{Hint, Item, Library, LibraryId, PathSearch, Sequence, ViewId};
+use crate::model::{Library, LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
-
-/// Retention time for a library that the server no longer lists: 30 days.
-const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
 /// Time after an empty list of libraries before a second one can confirm it, in milliseconds.
 const CONFIRM_EMPTY_MS: i64 = 60_000;
@@ -155,270 +149,319 @@ fn hold_back_empty_list(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::
     Ok(held > 0)
 }
 
-/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: a library with matches
-/// loses only its items, until the server lists the library again.
-fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Result<()> {
-    let c = tx.connection;
-    // Start the month now if it has not started, or if its start is in the future because the clock was set back.
-    c.execute(
-        "UPDATE libraries SET gone_ms = ?2 WHERE view_id = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
-        params![view_id, now_ms],
-    )?;
-    let limit_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
-    let has_vanished = c.has(
-        "SELECT 1 FROM libraries WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2",
-        params![view_id, limit_ms],
-    )?;
-    if !has_vanished {
-        return Ok(());
-    }
-    // Skip libraries that have only matches, because an earlier call removed their listings. Changes of the kinds 8 and
-    // 9 add or remove single items.
-    let vanished: Vec<(LibraryId, bool)> = c.rows(
-        "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
-         FROM libraries) l WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2 \
-         AND (NOT matches OR generation > 0 \
-         OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9)))",
-        params![view_id, limit_ms],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    for (id, has_matches) in vanished {
-        if has_matches {
-            remove_items(tx, id)?;
-        } else {
-            detach_libraries(tx, "id", id)?;
+// Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
+// Also records the last question about any path, the budget for fruitless requests, and checks of sources' preconditions.
+
+/// Retention time for a record: a day, which is longer than any pause between two searches for a path.
+const SEARCH_KEPT_MS: i64 = 86_400_000;
+
+/// Library id in the records of a view's last question, budgets and preconditions. The last question has the hash 0.
+const QUESTION: LibraryId = LibraryId(0);
+/// Hashes of a view's records of its request budget: one per clock, because processes' clocks can differ.
+const BUDGETS: std::ops::RangeInclusive<i64> = 1..=4;
+/// Hash of the record of a view's last search in libraries that had not changed.
+const UNCHANGED_SEARCH: i64 = 5;
+/// Library id in the records of questions for a list of libraries.
+const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
+
+/// Value of `found` for a question that has no outcome yet. [`ANSWERED`] is the value for an answered question; other
+/// values are the error status of a failed one.
+const UNDER_WAY: i64 = 0;
+const ANSWERED: i64 = 1;
+
+/// The outcome of a question about an unlisted path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuestionOutcome {
+    /// The question has no outcome yet, or none because its process was killed or the server rejected the token.
+    UnderWay,
+    Answered,
+    /// The question or the search after it failed with this status; `None` for a status from a newer version.
+    Failed(Option<Status>),
+}
+
+/// The last question about any unlisted path.
+#[derive(Clone, Copy, Debug)]
+pub struct LastQuestion {
+    /// The change sequence at which the question began. Its probe answers for every path that was missed before.
+    pub begun: Sequence,
+    /// Time of the outcome, in Unix ms.
+    pub ended_ms: i64,
+    pub outcome: QuestionOutcome,
+}
+
+/// What requests about unlisted paths have shown, for [`SearchRows::note_path_requests`].
+#[derive(Clone, Copy, Default)]
+pub struct PathRequests<'r> {
+    /// The outcome of a question; `None`: the last outcome stays.
+    pub outcome: Option<QuestionOutcome>,
+    /// Libraries and hashes about which the server was asked.
+    pub questions: &'r [(LibraryId, u64)],
+    /// Libraries and hashes for which the server was searched, and whether it has the target.
+    pub searches: &'r [(LibraryId, u64, bool)],
+    /// Whether a search follows in libraries that have not changed.
+    pub begins_unchanged_search: bool,
+    /// Number of requests to take from the budget.
+    pub requests: u64,
+}
+
+/// Maximum time to wait for the store's lock before a record of requests.
+const NOTE_WAIT: Duration = Duration::from_millis(200);
+
+/// Access to a store's records of path searches.
+pub struct SearchRows<'s>(pub &'s Store);
+
+impl SearchRows<'_> {
+    /// Records requests, even if the call has no time left. Logs an error, and returns whether the record is stored.
+    fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) -> bool {
+        let result = self.0.write(Deadline::NONE.at_most(NOTE_WAIT), work);
+        if let Err(error) = &result {
+            log::debug!("cannot record a request to the server: {error}");
         }
-    }
-    Ok(())
-}
-
-// The history: the changes that the feed can report.
-//
-// A library's history starts at the change sequence `feed_from`. A reader at an earlier position gets a single change,
-// 'list again'. A sweep removes older rows.
-
-/// Maximum number of changes that the feed keeps for all libraries: 64 MiB of rows, at about 512 bytes each.
-pub const MAX_FEED_CHANGES: i64 = (64 << 20) / 512;
-
-/// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
-/// an earlier cursor must list the library again.
-pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.changes_feed.set(true);
-    tx.run(
-        "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",
-        params![library, tx.sequence],
-    )
-}
-
-/// If the feed has more than `max_changes` changes, removes the oldest changes of all libraries, so that the feed stays
-/// small. Readers with an earlier cursor must then list again.
-pub fn trim_history(tx: &Tx<'_>, max_changes: i64) -> rusqlite::Result<()> {
-    let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
-    if count <= max_changes {
-        return Ok(());
-    }
-    // Remove a tenth more than necessary, so that the next listing need not remove changes again.
-    let surplus = count - max_changes + max_changes / 10;
-    let last_removed = tx.find_value(
-        "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
-        [surplus.min(count) - 1],
-    )?;
-    last_removed.map_or(Ok(()), |last_removed| remove_history_upto(tx, last_removed))
-}
-
-/// Removes the history of all fetched libraries up to the change sequence `upto`. Readers with an earlier cursor must
-/// then list again.
-pub fn remove_history_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    tx.run(
-        "UPDATE libraries SET feed_from = ?1 WHERE feed_from < ?1 AND generation > 0",
-        [upto],
-    )?;
-    // `id` contains only the low bits of a change sequence, but is the primary key.
-    tx.run(
-        "DELETE FROM feed WHERE id <= ?2 AND sequence <= ?1",
-        params![upto, last_position_of(upto)],
-    )
-}
-
-impl FeedRows<'_> {
-    /// Removes the history of all fetched libraries to free space. Returns `false` if there was no history.
-    pub fn remove_all_history(&self, deadline: Deadline) -> Result<bool> {
-        let has_history = self
-            .0
-            .read(|connection| connection.value::<bool>("SELECT EXISTS (SELECT 1 FROM feed)", []))?;
-        if has_history {
-            self.0.write(deadline, |tx| remove_history_upto(tx, tx.sequence))?;
-        }
-        Ok(has_history)
-    }
-}
-
-/// The GUIDs of shows. A show is no item, but a query by a show's GUID finds the show's items.
-pub struct ShowRows<'s>(pub &'s Store);
-
-impl ShowRows<'_> {
-    /// Replaces the GUIDs of a library's shows; `None`: the source cannot tell them. Writes only the differences.
-    pub fn store_shows(&self, library: LibraryId, shows: Option<&[Item]>, deadline: Deadline) -> Result<()> {
-        let mut rows = BTreeSet::new();
-        if let Some(shows) = shows {
-            rows.insert((String::new(), String::new()));
-            for item in shows.iter().filter(|item| !item.guid.is_empty()) {
-                let show = RequestedGuid::canonical_of(&item.guid);
-                for guid in item.guids.iter().chain([&item.guid]).filter(|guid| !guid.is_empty()) {
-                    rows.insert((
-                        RequestedGuid::canonical_of(guid).into_owned(),
-                        show.clone().into_owned(),
-                    ));
-                }
-            }
-        }
-        self.0.write(deadline, |tx| {
-            tx.expect_library(library)?;
-            let stored = rows_of(tx, library)?;
-            for (guid, show) in stored.difference(&rows) {
-                tx.run(
-                    "DELETE FROM shows WHERE library = ?1 AND guid = ?2 AND show = ?3",
-                    params![library, guid, show],
-                )?;
-            }
-            for (guid, show) in rows.difference(&stored) {
-                tx.run(
-                    "INSERT INTO shows (library, guid, show) VALUES (?1, ?2, ?3)",
-                    params![library, guid, show],
-                )?;
-            }
-            Ok(())
-        })
+        result.is_ok()
     }
 
-    /// Returns the library's shows with their GUIDs in the canonical spelling, but without rating keys and titles;
-    /// `None` if the GUIDs of the library's shows are unknown.
-    pub fn shows(&self, library: LibraryId) -> Result<Option<Vec<Item>>> {
-        let rows = self.0.read(|connection| rows_of(connection, library))?;
-        let is_known = !rows.is_empty();
-        let mut shows: BTreeMap<String, Item> = BTreeMap::new();
-        for (guid, show) in rows.into_iter().filter(|(guid, _)| !guid.is_empty()) {
-            let item = shows.entry(show).or_insert_with_key(|show| Item {
-                guid: show.clone(),
-                ..Item::default()
-            });
-            item.guids.push(guid);
-        }
-        Ok(is_known.then(|| shows.into_values().collect()))
+    /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
+    /// record.
+    pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+        self.0
+            .read(|connection| read_search(connection, view_id, library, hash))
     }
 
-    /// Returns the own GUIDs of the library's shows that have a GUID, both in the canonical spelling; `None` if the
-    /// GUIDs of the library's shows are unknown.
-    pub fn shows_with(&self, library: LibraryId, guid: &str) -> Result<Option<Vec<String>>> {
-        let shows: Vec<String> = self.0.read(|connection| {
-            connection.values(
-                "SELECT show FROM shows WHERE library = ?1 AND guid IN ('', ?2) ORDER BY guid, show",
-                params![library, guid],
+    /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can limit
+    /// the rate. Ignores searches after `now_ms`, which were recorded before the clock was set back.
+    pub fn count_searches(&self, view_id: ViewId, library: LibraryId, since_ms: i64, now_ms: i64) -> Result<u64> {
+        self.0.read(|connection| {
+            connection.row(
+                "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND last_ms > ?3 AND \
+                 last_ms <= ?4",
+                params![view_id, library, since_ms, now_ms],
+                |row| row.get::<_, i64>(0).map(i64::cast_unsigned),
             )
-        })?;
-        let mut shows = shows.into_iter();
-        Ok(shows.next().filter(String::is_empty).map(|_| shows.collect()))
-    }
-
-    /// Returns whether the GUIDs of the library's shows are known, among them all shows with these own GUIDs.
-    pub fn has_shows(&self, library: LibraryId, guids: &BTreeSet<String>) -> Result<bool> {
-        for guid in guids.iter().map(String::as_str).chain([""]) {
-            let shows = self.shows_with(library, &RequestedGuid::canonical_of(guid))?;
-            if shows.is_none_or(|shows| shows.is_empty() && !guid.is_empty()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// Returns all rows of a library, each with a GUID and the show's own GUID.
-fn rows_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<BTreeSet<(String, String)>> {
-    let rows = connection.rows("SELECT guid, show FROM shows WHERE library = ?1", [library], |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Hints from events about one library or all libraries: whether to probe, and which items were deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LibraryHint {
-    /// The library's section id; `None` for all libraries.
-    pub section: Option<String>,
-    /// Whether to probe the library, and why.
-    pub hint: Hint,
-    /// Rating keys of items that events reported as deleted. plexindex must verify these items.
-    pub deleted: Vec<String>,
-}
-
-impl LibraryRows<'_> {
-    /// Stores hints from events (`hints`) in one transaction, so that the next refresh acts on them. Marks deleted
-    /// items as unverified. A hint about a library that the view lacks becomes a hint to probe all libraries.
-    pub fn store_hints(&self, view_id: ViewId, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            let rows = libraries(tx.connection, view_id)?;
-            // Open the listings only if deleted items must be found in them.
-            let mut listings = Vec::new();
-            if hints.iter().any(|event| !event.deleted.is_empty()) {
-                for row in &rows {
-                    listings.push((row.id, OpenListing::of(tx, self.0, row.id)?));
-                }
-            }
-            let mut is_any_stored = false;
-            for event in hints {
-                let is_hinted = |row: &&LibraryRow| event.section.as_ref().is_none_or(|id| row.library.section == *id);
-                let hinted_rows: Vec<&LibraryRow> = rows.iter().filter(is_hinted).collect();
-                let mut hint = event.hint;
-                for rating_key in &event.deleted {
-                    let mut is_marked = false;
-                    let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
-                    for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
-                        is_marked |= mark_item_unverified(tx, view_id, *library, base, rating_key)?;
-                    }
-                    // Otherwise, the key belongs to a show or an album, or only an unfinished listing has the item.
-                    if !is_marked {
-                        hint = hint.max(Hint::Probe);
-                    }
-                }
-                if hint == Hint::None {
-                    continue;
-                }
-                is_any_stored = true;
-                for row in &hinted_rows {
-                    store_hint(tx, row.id, hint)?;
-                }
-                // A probe also finds a library that is not stored yet.
-                for row in rows.iter().filter(|_| hinted_rows.is_empty()) {
-                    store_hint(tx, row.id, Hint::Probe)?;
-                }
-            }
-            if is_any_stored {
-                tx.libraries_changed(view_id)?;
-            }
-            Ok(())
         })
     }
 
-    /// Stores that events have announced changes in the libraries with these section ids (`None`: all libraries). This
-    /// ends the pauses of unlisted paths, but answers do not become stale before the hints follow.
-    pub fn store_news(&self, view_id: ViewId, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            for section in sections {
-                tx.run(
-                    "UPDATE libraries SET hint_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR section = ?2)",
-                    params![view_id, section, tx.sequence],
-                )?;
-            }
-            Ok(())
+    /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
+    pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
+        let last = self.path_search(view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
+        Ok(last.map(|search| search.last_ms))
+    }
+
+    /// Returns the last question about an unlisted path; `None` without a record.
+    pub fn last_question(&self, view_id: ViewId) -> Result<Option<LastQuestion>> {
+        self.0.read(|connection| read_last_question(connection, view_id))
+    }
+
+    /// Records that a question about an unlisted path begins. Its probe answers for every path that was missed before
+    /// this transaction. Returns whether the record is stored.
+    pub fn begin_question(&self, view_id: ViewId, now_ms: i64) -> bool {
+        self.record(|tx| {
+            tx.run(
+                "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+                 VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+                 first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
+                params![view_id, QUESTION, tx.sequence, now_ms, UNDER_WAY],
+            )
         })
+    }
+
+    /// Records what requests about unlisted paths have shown, in one transaction. Returns whether it is stored.
+    pub fn note_path_requests(&self, view_id: ViewId, now_ms: i64, record: &PathRequests<'_>) -> bool {
+        self.record(|tx| {
+            if let Some(outcome) = record.outcome {
+                note_outcome(tx, view_id, now_ms, outcome)?;
+            }
+            for (library, hash) in record.questions {
+                note(tx, view_id, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
+            }
+            for (library, hash, is_found) in record.searches {
+                note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
+            }
+            if record.begins_unchanged_search {
+                note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
+            }
+            delete_old(tx, now_ms)?;
+            change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
+        })
+    }
+
+    /// Returns the budget for fruitless requests.
+    pub fn budget(&self, view_id: ViewId, now_ms: i64) -> Result<RequestBudget> {
+        self.0.read(|connection| read_budget(connection, view_id, now_ms))
+    }
+
+    /// Returns requests to the budget, because they were fruitful.
+    pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64) {
+        self.record(|tx| change_budget(tx, view_id, now_ms, |budget| budget.refund(requests)));
+    }
+
+    /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
+    pub fn library_question(&self, view_id: ViewId, hash: u64) -> Result<Option<PathSearch>> {
+        self.path_search(view_id, LIBRARY_LIST, hash)
+    }
+
+    /// Records a request for the list of libraries by a call that selects a library with this hash.
+    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64) {
+        self.note_search(view_id, LIBRARY_LIST, hash, now_ms, false);
+    }
+
+    /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
+    /// database belongs to the server. `hash`: the hash of the precondition's text.
+    pub fn has_recent_precondition_check(&self, hash: u64, now_ms: i64) -> Result<bool> {
+        let last_check = self.path_search(ViewId::ALL, QUESTION, hash)?;
+        Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
+    }
+
+    /// Records, for all users of the store, that a source's precondition is met, so that no process checks it again for
+    /// a day. `hash`: the hash of the precondition's text.
+    pub fn record_precondition_met(&self, hash: u64, now_ms: i64) {
+        self.note_search(ViewId::ALL, QUESTION, hash, now_ms, true); // `true`: it is met
+    }
+
+    /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
+    /// `found`: whether the server has the target.
+    fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
+        self.record(|tx| {
+            note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
+            delete_old(tx, now_ms)
+        });
     }
 }
 
-/// Stores a hint about a library, or keeps a stronger one. Always updates `hint_seq`, so that only a probe that starts
-/// later clears the hint.
-fn store_hint(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
+/// Removes the records of a view's requests for the list of libraries, because the view no longer has the list.
+pub fn forget_library_questions(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
     tx.run(
-        "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",
-        params![library, hint as i64, tx.sequence],
+        "DELETE FROM path_searches WHERE view_id = ?1 AND library = ?2",
+        params![view_id, LIBRARY_LIST],
+    )
+}
+
+/// Returns the id under which the store records questions about paths in a library. Searches have the library's id.
+fn questions_about(library: LibraryId) -> LibraryId {
+    LibraryId(-library.0)
+}
+
+/// Reads the record of a search, question or precondition check; `None` if there is none.
+fn read_search(
+    connection: &Connection,
+    view_id: ViewId,
+    library: LibraryId,
+    hash: u64,
+) -> rusqlite::Result<Option<PathSearch>> {
+    connection.find(
+        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
+        params![view_id, library, hash.cast_signed()],
+        |row| {
+            Ok(PathSearch {
+                first_ms: row.get(0)?,
+                last_ms: row.get(1)?,
+                found: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// Reads a view's last question about an unlisted path; `None` if there is none.
+fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
+    connection.find(
+        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
+        params![view_id, QUESTION],
+        |row| {
+            let outcome = match row.get::<_, i64>(2)? {
+                UNDER_WAY => QuestionOutcome::UnderWay,
+                ANSWERED => QuestionOutcome::Answered,
+                status => QuestionOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
+            };
+            Ok(LastQuestion {
+                begun: row.get(0)?,
+                ended_ms: row.get(1)?,
+                outcome,
+            })
+        },
+    )
+}
+
+/// Reads a view's budget for fruitless requests.
+fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
+    let stored = stored_budget(connection, view_id, now_ms)?;
+    Ok(stored.map_or_else(RequestBudget::default, |(_, budget)| budget))
+}
+
+/// Records the outcome of the last question about an unlisted path, so that no process repeats a failed one too soon.
+fn note_outcome(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, outcome: QuestionOutcome) -> rusqlite::Result<()> {
+    let found = match outcome {
+        QuestionOutcome::UnderWay => UNDER_WAY,
+        QuestionOutcome::Answered => ANSWERED,
+        // Only an outcome that was read from the store can lack a status.
+        QuestionOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
+    };
+    tx.run(
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+         last_ms = excluded.last_ms, found = excluded.found",
+        params![view_id, QUESTION, now_ms, found],
+    )
+}
+
+/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path, otherwise
+/// 0. If the outcome is the same as before, keeps the time of the first search, from which callers derive the next
+/// pause.
+fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
+    tx.run(
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+         first_ms = CASE WHEN found <> excluded.found OR first_ms > excluded.last_ms THEN excluded.first_ms \
+         ELSE first_ms END, \
+         last_ms = excluded.last_ms, found = excluded.found",
+        params![view_id, library, hash, now_ms, found],
+    )
+}
+
+/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock will not
+/// reach within a day.
+fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
+    tx.run(
+        "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 AND (library <> ?3 OR hash NOT BETWEEN 0 AND ?4)",
+        params![now_ms - SEARCH_KEPT_MS, now_ms + SEARCH_KEPT_MS, QUESTION, BUDGETS.end()],
+    )
+}
+
+/// Returns a view's budget and the hash of its record. Processes whose clocks differ have different records: the budget
+/// is in the newest record that is not in the future.
+fn stored_budget(
+    connection: &Connection,
+    view_id: ViewId,
+    now_ms: i64,
+) -> rusqlite::Result<Option<(i64, RequestBudget)>> {
+    connection.find(
+        "SELECT hash, first_ms, max(last_ms) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND \
+         hash BETWEEN ?3 AND ?4 AND last_ms <= ?5 GROUP BY view_id",
+        params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end(), now_ms],
+        |row| Ok((row.get(0)?, RequestBudget { whole_ms: row.get(1)? })),
+    )
+}
+
+/// Changes a view's budget. If all records are in the future, because the clock was set back, uses another record.
+fn change_budget(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    now_ms: i64,
+    change: impl Fn(RequestBudget) -> RequestBudget,
+) -> rusqlite::Result<()> {
+    let stored = stored_budget(tx.connection, view_id, now_ms)?;
+    let (hash, budget) = if let Some(stored) = stored {
+        stored
+    } else {
+        let count: i64 = tx.row(
+            "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash BETWEEN ?3 AND ?4",
+            params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end()],
+            |row| row.get(0),
+        )?;
+        ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
+    };
+    tx.run(
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+         first_ms = excluded.first_ms, last_ms = excluded.last_ms",
+        params![view_id, QUESTION, hash, change(budget).whole_ms, now_ms],
     )
 }

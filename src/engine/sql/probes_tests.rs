@@ -6,7 +6,7 @@ use super::change_log::Sweeper;
 use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::library_rows::LibraryRows;
-use super::probes::trim_history;
+use super::publishing::trim_history;
 use super::{FeedCursor, FeedPage as Page, LibraryRow, Store};
 use crate::model::{Item, ViewId};
 use crate::platform::deadline::Deadline;

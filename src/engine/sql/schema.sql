@@ -110,7 +110,7 @@ CREATE TABLE unverified (    -- invalidated paths and items, which plexindex mus
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE changes (       -- the change log, for other processes
-    id         INTEGER PRIMARY KEY,        -- position in the log: row_positions::position_of(sequence, number)
+    id         INTEGER PRIMARY KEY,        -- position in the log: schema.rs, position_of(sequence, number)
     sequence   INTEGER NOT NULL,
     view_id    INTEGER NOT NULL,
     library    INTEGER NOT NULL,           -- 0: all libraries
@@ -122,7 +122,7 @@ CREATE TABLE changes (       -- the change log, for other processes
 CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9); -- items added or removed one by one
 
 CREATE TABLE feed (          -- changes of items, for readers of the feed
-    id       INTEGER PRIMARY KEY,          -- row_positions::position_of(sequence, number)
+    id       INTEGER PRIMARY KEY,          -- schema.rs, position_of(sequence, number)
     sequence INTEGER NOT NULL,
     library  INTEGER NOT NULL,
     was      BLOB,                         -- the item before and after the change, encoded; NULL: not listed
@@ -164,7 +164,7 @@ CREATE UNIQUE INDEX tables_library ON tables (library) WHERE library IS NOT NULL
 
 CREATE TABLE records (       -- the log of the tables. The last record of a name counts. A confirmed match has its path
                              -- as name; its value is a change sequence and a rating key
-    id         INTEGER PRIMARY KEY,        -- row_positions::position_of(sequence, number)
+    id         INTEGER PRIMARY KEY,        -- schema.rs, position_of(sequence, number)
     in_table   INTEGER NOT NULL REFERENCES tables (id),
     name       BLOB    NOT NULL,
     expires_ms INTEGER,                    -- NULL: never

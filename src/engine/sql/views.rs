@@ -1,16 +1,14 @@
-//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`.
-
-use std::time::Duration;
+//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`. Endpoints map
+//! a URL and a user to a view, so that opening an index sends no request.
 
 use rusqlite::{Connection, params};
 
 use super::change_log::Sweeper;
-use super::library_rows::{Endpoint, LibraryRows, detach_libraries, store_endpoint};
+use super::library_rows::{LibraryRows, detach_libraries};
+use super::probes::forget_library_questions;
 use super::schema::{CachedStatements, Tx};
-use super::store::Store;
-use crate::error::{Result, Status};
-use crate::freshness::RequestBudget;
-use crate::model::{LibraryId, PathSearch, Sequence, Server, ViewId};
+use crate::error::Result;
+use crate::model::{LibraryId, Server, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -175,319 +173,119 @@ fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64>
     )
 }
 
-// Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
-// Also records the last question about any path, the budget for fruitless requests, and checks of sources' preconditions.
-
-/// Retention time for a record: a day, which is longer than any pause between two searches for a path.
-const SEARCH_KEPT_MS: i64 = 86_400_000;
-
-/// Library id in the records of a view's last question, budgets and preconditions. The last question has the hash 0.
-const QUESTION: LibraryId = LibraryId(0);
-/// Hashes of a view's records of its request budget: one per clock, because processes' clocks can differ.
-const BUDGETS: std::ops::RangeInclusive<i64> = 1..=4;
-/// Hash of the record of a view's last search in libraries that had not changed.
-const UNCHANGED_SEARCH: i64 = 5;
-/// Library id in the records of questions for a list of libraries.
-const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
-
-/// Value of `found` for a question that has no outcome yet. [`ANSWERED`] is the value for an answered question; other
-/// values are the error status of a failed one.
-const UNDER_WAY: i64 = 0;
-const ANSWERED: i64 = 1;
-
-/// The outcome of a question about an unlisted path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuestionOutcome {
-    /// The question has no outcome yet, or none because its process was killed or the server rejected the token.
-    UnderWay,
-    Answered,
-    /// The question or the search after it failed with this status; `None` for a status from a newer version.
-    Failed(Option<Status>),
+/// A server URL and the user who connects to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The base URL from the host, without a trailing slash.
+    pub url: String,
+    /// Identifies the user: a keyed hash of the token, or of the user's name.
+    pub user_hash: Vec<u8>,
+    /// Expiry time of the token in Unix ms; 0 if the token never expires.
+    pub until_ms: i64,
+    /// Time when this index first used the token, in Unix ms. A token that had expired by then has no view until the
+    /// server accepts the token.
+    pub first_used_ms: i64,
 }
 
-/// The last question about any unlisted path.
-#[derive(Clone, Copy, Debug)]
-pub struct LastQuestion {
-    /// The change sequence at which the question began. Its probe answers for every path that was missed before.
-    pub begun: Sequence,
-    /// Time of the outcome, in Unix ms.
-    pub ended_ms: i64,
-    pub outcome: QuestionOutcome,
+const DAY_MS: i64 = 86_400_000;
+
+/// Retention time for the endpoint of an accepted token that has expired by this machine's clock.
+const ACCEPTED_LATE_MS: i64 = DAY_MS;
+
+/// Retention time for the endpoint of an expired token, which an index opened before the expiry may still need.
+const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
+
+impl Endpoint {
+    /// Returns whether the token had expired when this index first used it. Such a token has no view until the server
+    /// accepts it, because a stranger may have found it.
+    pub(super) fn is_expired(&self) -> bool {
+        // Starts at 1, because 0 means that the token never expires.
+        (1..=self.first_used_ms).contains(&self.until_ms)
+    }
 }
 
-/// What requests about unlisted paths have shown, for [`SearchRows::note_path_requests`].
-#[derive(Clone, Copy, Default)]
-pub struct PathRequests<'r> {
-    /// The outcome of a question; `None`: the last outcome stays.
-    pub outcome: Option<QuestionOutcome>,
-    /// Libraries and hashes about which the server was asked.
-    pub questions: &'r [(LibraryId, u64)],
-    /// Libraries and hashes for which the server was searched, and whether it has the target.
-    pub searches: &'r [(LibraryId, u64, bool)],
-    /// Whether a search follows in libraries that have not changed.
-    pub begins_unchanged_search: bool,
-    /// Number of requests to take from the budget.
-    pub requests: u64,
-}
+/// Length in bytes of [`Endpoint::user_hash`] for a token. For other kinds of users, the hash is longer.
+pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
-/// Maximum time to wait for the store's lock before a record of requests.
-const NOTE_WAIT: Duration = Duration::from_millis(200);
-
-/// Access to a store's records of path searches.
-pub struct SearchRows<'s>(pub &'s Store);
-
-impl SearchRows<'_> {
-    /// Records requests, even if the call has no time left. Logs an error, and returns whether the record is stored.
-    fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) -> bool {
-        let result = self.0.write(Deadline::NONE.at_most(NOTE_WAIT), work);
-        if let Err(error) = &result {
-            log::debug!("cannot record a request to the server: {error}");
-        }
-        result.is_ok()
+impl LibraryRows<'_> {
+    /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user yet.
+    pub fn view_id(&self, endpoint: &Endpoint) -> Result<Option<ViewId>> {
+        self.0.read(|connection| view_of(connection, Some(endpoint)))
     }
 
-    /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
-    /// record.
-    pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
-        self.0
-            .read(|connection| read_search(connection, view_id, library, hash))
-    }
-
-    /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can limit
-    /// the rate. Ignores searches after `now_ms`, which were recorded before the clock was set back.
-    pub fn count_searches(&self, view_id: ViewId, library: LibraryId, since_ms: i64, now_ms: i64) -> Result<u64> {
+    /// Returns whether the server at the endpoint's URL has accepted any token whose view has libraries. If so, a token
+    /// that the server has not accepted yet may belong to the same user, and plexindex must not return data until then.
+    pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
-            connection.row(
-                "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND last_ms > ?3 AND \
-                 last_ms <= ?4",
-                params![view_id, library, since_ms, now_ms],
-                |row| row.get::<_, i64>(0).map(i64::cast_unsigned),
+            connection.value(
+                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN views v ON v.id = e.view_id \
+                 JOIN libraries l ON l.view_id = v.id WHERE e.url = ?1 AND length(v.who) = ?2)",
+                params![endpoint.url, TOKEN_DIGEST_LENGTH],
             )
         })
     }
-
-    /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
-    pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
-        let last = self.path_search(view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
-        Ok(last.map(|search| search.last_ms))
-    }
-
-    /// Returns the last question about an unlisted path; `None` without a record.
-    pub fn last_question(&self, view_id: ViewId) -> Result<Option<LastQuestion>> {
-        self.0.read(|connection| read_last_question(connection, view_id))
-    }
-
-    /// Records that a question about an unlisted path begins. Its probe answers for every path that was missed before
-    /// this transaction. Returns whether the record is stored.
-    pub fn begin_question(&self, view_id: ViewId, now_ms: i64) -> bool {
-        self.record(|tx| {
-            tx.run(
-                "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-                 VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-                 first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
-                params![view_id, QUESTION, tx.sequence, now_ms, UNDER_WAY],
-            )
-        })
-    }
-
-    /// Records what requests about unlisted paths have shown, in one transaction. Returns whether it is stored.
-    pub fn note_path_requests(&self, view_id: ViewId, now_ms: i64, record: &PathRequests<'_>) -> bool {
-        self.record(|tx| {
-            if let Some(outcome) = record.outcome {
-                note_outcome(tx, view_id, now_ms, outcome)?;
-            }
-            for (library, hash) in record.questions {
-                note(tx, view_id, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
-            }
-            for (library, hash, is_found) in record.searches {
-                note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
-            }
-            if record.begins_unchanged_search {
-                note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
-            }
-            delete_old(tx, now_ms)?;
-            change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
-        })
-    }
-
-    /// Returns the budget for fruitless requests.
-    pub fn budget(&self, view_id: ViewId, now_ms: i64) -> Result<RequestBudget> {
-        self.0.read(|connection| read_budget(connection, view_id, now_ms))
-    }
-
-    /// Returns requests to the budget, because they were fruitful.
-    pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64) {
-        self.record(|tx| change_budget(tx, view_id, now_ms, |budget| budget.refund(requests)));
-    }
-
-    /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
-    pub fn library_question(&self, view_id: ViewId, hash: u64) -> Result<Option<PathSearch>> {
-        self.path_search(view_id, LIBRARY_LIST, hash)
-    }
-
-    /// Records a request for the list of libraries by a call that selects a library with this hash.
-    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64) {
-        self.note_search(view_id, LIBRARY_LIST, hash, now_ms, false);
-    }
-
-    /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
-    /// database belongs to the server. `hash`: the hash of the precondition's text.
-    pub fn has_recent_precondition_check(&self, hash: u64, now_ms: i64) -> Result<bool> {
-        let last_check = self.path_search(ViewId::ALL, QUESTION, hash)?;
-        Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
-    }
-
-    /// Records, for all users of the store, that a source's precondition is met, so that no process checks it again for
-    /// a day. `hash`: the hash of the precondition's text.
-    pub fn record_precondition_met(&self, hash: u64, now_ms: i64) {
-        self.note_search(ViewId::ALL, QUESTION, hash, now_ms, true); // `true`: it is met
-    }
-
-    /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
-    /// `found`: whether the server has the target.
-    fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
-        self.record(|tx| {
-            note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
-            delete_old(tx, now_ms)
-        });
-    }
 }
 
-/// Removes the records of a view's requests for the list of libraries, because the view no longer has the list.
-pub fn forget_library_questions(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
-    tx.run(
-        "DELETE FROM path_searches WHERE view_id = ?1 AND library = ?2",
-        params![view_id, LIBRARY_LIST],
-    )
-}
-
-/// Returns the id under which the store records questions about paths in a library. Searches have the library's id.
-pub(super) fn questions_about(library: LibraryId) -> LibraryId {
-    LibraryId(-library.0)
-}
-
-/// Reads the record of a search, question or precondition check; `None` if there is none.
-pub(super) fn read_search(
-    connection: &Connection,
-    view_id: ViewId,
-    library: LibraryId,
-    hash: u64,
-) -> rusqlite::Result<Option<PathSearch>> {
-    connection.find(
-        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
-        params![view_id, library, hash.cast_signed()],
-        |row| {
-            Ok(PathSearch {
-                first_ms: row.get(0)?,
-                last_ms: row.get(1)?,
-                found: row.get(2)?,
-            })
-        },
-    )
-}
-
-/// Reads a view's last question about an unlisted path; `None` if there is none.
-pub(super) fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
-    connection.find(
-        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
-        params![view_id, QUESTION],
-        |row| {
-            let outcome = match row.get::<_, i64>(2)? {
-                UNDER_WAY => QuestionOutcome::UnderWay,
-                ANSWERED => QuestionOutcome::Answered,
-                status => QuestionOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
-            };
-            Ok(LastQuestion {
-                begun: row.get(0)?,
-                ended_ms: row.get(1)?,
-                outcome,
-            })
-        },
-    )
-}
-
-/// Reads a view's budget for fruitless requests.
-pub(super) fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
-    let stored = stored_budget(connection, view_id, now_ms)?;
-    Ok(stored.map_or_else(RequestBudget::default, |(_, budget)| budget))
-}
-
-/// Records the outcome of the last question about an unlisted path, so that no process repeats a failed one too soon.
-fn note_outcome(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, outcome: QuestionOutcome) -> rusqlite::Result<()> {
-    let found = match outcome {
-        QuestionOutcome::UnderWay => UNDER_WAY,
-        QuestionOutcome::Answered => ANSWERED,
-        // Only an outcome that was read from the store can lack a status.
-        QuestionOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
+/// Returns the view of `endpoint`; `None` if no server has accepted its user. If the host specified no server
+/// (`endpoint` is `None`), returns the newest view with libraries, or the newest view if no view has libraries.
+pub fn view_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<ViewId>> {
+    let Some(endpoint) = endpoint else {
+        // A view without libraries can remain from a rejected token.
+        return connection.value(
+            "SELECT coalesce((SELECT max(view_id) FROM libraries WHERE view_id > 0), \
+             (SELECT max(id) FROM views))",
+            [],
+        );
     };
-    tx.run(
-        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-         VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-         last_ms = excluded.last_ms, found = excluded.found",
-        params![view_id, QUESTION, now_ms, found],
+    // An expired token has a view only if the server accepted it after the expiry, which extends `until_ms`.
+    connection.find_value(
+        "SELECT view_id FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
+        params![
+            endpoint.url,
+            endpoint.user_hash,
+            endpoint.is_expired(),
+            endpoint.first_used_ms
+        ],
     )
 }
 
-/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path, otherwise
-/// 0. If the outcome is the same as before, keeps the time of the first search, from which callers derive the next
-/// pause.
-fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
-    tx.run(
-        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-         first_ms = CASE WHEN found <> excluded.found OR first_ms > excluded.last_ms THEN excluded.first_ms \
-         ELSE first_ms END, \
-         last_ms = excluded.last_ms, found = excluded.found",
-        params![view_id, library, hash, now_ms, found],
-    )
+/// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `view_id`:
+/// the view that plexindex uses.
+pub fn several_views_warning(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<String>> {
+    let views: i64 = connection.value("SELECT count(DISTINCT view_id) FROM libraries WHERE view_id > 0", [])?;
+    if views < 2 {
+        return Ok(None);
+    }
+    let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE view_id = ?1", [view_id], |row| {
+        row.get(0)
+    })?;
+    let whose = url.map(|url| format!(" ({url})")).unwrap_or_default();
+    Ok(Some(format!(
+        "this store has views of {views} servers or users, but server_url is not set; using the newest view{whose}"
+    )))
 }
 
-/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock will not
-/// reach within a day.
-fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
-    tx.run(
-        "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 AND (library <> ?3 OR hash NOT BETWEEN 0 AND ?4)",
-        params![now_ms - SEARCH_KEPT_MS, now_ms + SEARCH_KEPT_MS, QUESTION, BUDGETS.end()],
-    )
-}
-
-/// Returns a view's budget and the hash of its record. Processes whose clocks differ have different records: the budget
-/// is in the newest record that is not in the future.
-fn stored_budget(
-    connection: &Connection,
-    view_id: ViewId,
-    now_ms: i64,
-) -> rusqlite::Result<Option<(i64, RequestBudget)>> {
-    connection.find(
-        "SELECT hash, first_ms, max(last_ms) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND \
-         hash BETWEEN ?3 AND ?4 AND last_ms <= ?5 GROUP BY view_id",
-        params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end(), now_ms],
-        |row| Ok((row.get(0)?, RequestBudget { whole_ms: row.get(1)? })),
-    )
-}
-
-/// Changes a view's budget. If all records are in the future, because the clock was set back, uses another record.
-fn change_budget(
-    tx: &Tx<'_>,
-    view_id: ViewId,
-    now_ms: i64,
-    change: impl Fn(RequestBudget) -> RequestBudget,
-) -> rusqlite::Result<()> {
-    let stored = stored_budget(tx.connection, view_id, now_ms)?;
-    let (hash, budget) = if let Some(stored) = stored {
-        stored
+/// Stores an endpoint's view until the token expires; for a day if the server accepted a token that has expired by this
+/// machine's clock. Also deletes endpoints with the same URL and view whose tokens expired more than 30 days ago.
+pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, view_id: ViewId) -> rusqlite::Result<()> {
+    let until_ms = if endpoint.is_expired() {
+        endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
     } else {
-        let count: i64 = tx.row(
-            "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash BETWEEN ?3 AND ?4",
-            params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end()],
-            |row| row.get(0),
-        )?;
-        ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
+        endpoint.until_ms
     };
-    tx.run(
-        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-         VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-         first_ms = excluded.first_ms, last_ms = excluded.last_ms",
-        params![view_id, QUESTION, hash, change(budget).whole_ms, now_ms],
-    )
+    tx.execute(
+        "INSERT OR REPLACE INTO endpoints (url, who, view_id, until_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![endpoint.url, endpoint.user_hash, view_id, until_ms],
+    )?;
+    tx.execute(
+        "DELETE FROM endpoints WHERE url = ?1 AND view_id = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
+        params![
+            endpoint.url,
+            view_id,
+            endpoint.user_hash,
+            endpoint.first_used_ms.saturating_sub(EXPIRED_KEPT_MS)
+        ],
+    )?;
+    // Processes that opened an index for this endpoint may have no view yet. A change in all views makes them read it.
+    tx.libraries_changed(ViewId::ALL)
 }
