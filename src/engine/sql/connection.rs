@@ -38,12 +38,6 @@ const LONG_LOG: u64 = CHECKPOINT as u64 * WAL_FRAME_BYTES;
 /// Maximum number of attempts to open a database that another program keeps replacing.
 const MAX_OPEN_ATTEMPTS: u32 = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionRole {
-    Reader,
-    Writer,
-}
-
 /// The two connections of a store. With its own connection, a reader never waits for a writer in the same process.
 pub struct Connections {
     pub reader: Mutex<LazyConnection>,
@@ -53,10 +47,10 @@ pub struct Connections {
 impl Connections {
     /// Creates both connections in the closed state, and registers them, so that plexindex closes them before a fork.
     pub fn new(folder: &StoreFolder) -> Arc<Self> {
-        let slot = |role| Mutex::new(LazyConnection::new(folder, role));
+        let slot = |is_writer| Mutex::new(LazyConnection::new(folder, is_writer));
         let connections = Arc::new(Self {
-            reader: slot(ConnectionRole::Reader),
-            writer: slot(ConnectionRole::Writer),
+            reader: slot(false),
+            writer: slot(true),
         });
         fork::register_component(&connections);
         connections
@@ -82,7 +76,7 @@ impl ForkAware for Connections {
 /// A connection that opens on first use, and opens again after the database file was replaced.
 pub struct LazyConnection {
     folder: StoreFolder,
-    role: ConnectionRole,
+    is_writer: bool,
     open: Option<OpenConnection>,
     /// Inode of the database file at the last attempt to open the connection.
     file: Option<Inode>,
@@ -157,10 +151,10 @@ impl Drop for LazyConnection {
 
 impl LazyConnection {
     /// Creates a connection that is still closed.
-    pub fn new(folder: &StoreFolder, role: ConnectionRole) -> Self {
+    pub fn new(folder: &StoreFolder, is_writer: bool) -> Self {
         Self {
             folder: folder.clone(),
-            role,
+            is_writer,
             open: None,
             file: None,
             is_broken: Cell::new(false),
@@ -235,7 +229,7 @@ impl LazyConnection {
             self.open = Some(self.open_now(patience)?);
             // A process that exits without closing the store can leave a long WAL, which each new process would read. A
             // call without patience skips the checkpoint, which waits for the disk.
-            if self.is_writer() && !patience.is_zero() && self.has_long_log() {
+            if self.is_writer && !patience.is_zero() && self.has_long_log() {
                 self.checkpoint();
             }
         }
@@ -249,7 +243,7 @@ impl LazyConnection {
 
     /// Returns whether this is the writer's connection.
     pub fn is_writer(&self) -> bool {
-        self.role == ConnectionRole::Writer
+        self.is_writer
     }
 
     /// Returns the database file's inode at the last attempt to open the connection; `None` before the first attempt, or

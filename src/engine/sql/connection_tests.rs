@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::change_log::Totals;
-use super::connection::{ConnectionRole, LazyConnection};
+use super::connection::LazyConnection;
 use super::store_folder::StoreFolder;
 use super::store_state::StoreStates;
 use crate::error::Status;
@@ -23,7 +23,7 @@ fn with_log(from: &Path, to: &Path) {
 }
 
 fn slot(folder: &StoreFolder) -> LazyConnection {
-    LazyConnection::new(folder, ConnectionRole::Writer)
+    LazyConnection::new(folder, true)
 }
 
 fn mode(slot: &mut LazyConnection) -> String {
