@@ -204,9 +204,8 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
         gone.sort_unstable();
         gone.dedup();
         remove(&at.server, &gone);
-        for number in 0..dice.roll(150) {
-            add(&at.server, &[&format!("/data/movies/r{round}-{number}.mkv")]);
-        }
+        let new = (0..dice.roll(150)).map(|number| format!("/data/movies/r{round}-{number}.mkv"));
+        add(&at.server, &new.collect::<Vec<String>>());
         let touched = known[usize::try_from(dice.roll(known.len() as u64)).expect("is small")].0;
         let _ = at.server.change(|state| state.touch(&[touched], None));
         at.clock.advance_ms(300_000);
@@ -436,15 +435,15 @@ fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does()
     let (known, key) = path_of(&at.server, 1, 17);
     let mut made = 0;
     let mut last = segments(at.folder());
-    for round in 0..50 {
-        let paths: Vec<String> = (0..100).map(|n| format!("/data/movies/new {round} {n}.mkv")).collect();
+    for round in 0..20 {
+        let paths: Vec<String> = (0..250).map(|n| format!("/data/movies/new {round} {n}.mkv")).collect();
         add(&at.server, &paths);
         at.clock.advance_ms(60_000);
         writer.check(&written.query()).expect("checked");
         let now = segments(at.folder());
         made += usize::from(now.last() != last.last());
         last = now;
-        for path in [&known, &paths[99]] {
+        for path in [&known, &paths[249]] {
             let found = reader.ask(&offline(&read), path);
             assert_eq!(found.status, Status::Ok, "{path}");
             assert!(

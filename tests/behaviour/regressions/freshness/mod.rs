@@ -33,13 +33,8 @@ fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
     let at = Scene::movies(6_000).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
     at.list(&index);
-    for nth in 0..300 {
-        let (_, key) = path_of(&at.server, 1, nth);
-        replace(
-            &at.server,
-            key.parse().expect("a number"),
-            &format!("/data/movies/better{nth}.mkv"),
-        );
+    for (nth, (key, _)) in at.server.paths(1).iter().take(300).enumerate() {
+        replace(&at.server, *key, &format!("/data/movies/better{nth}.mkv"));
     }
     at.clock.advance_ms(HOUR_MS);
     // Both first pages come, the next one does not.
