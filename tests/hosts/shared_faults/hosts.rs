@@ -1,4 +1,4 @@
-//! A server, a log, and hosts with a folder each. No thread exchanges news: the tests say when.
+//! A server, a log, and hosts with a folder each. No thread exchanges news, or the tests say that one does.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct World {
     /// The log's.
     pub clock: Arc<ManualClock>,
     pub log: Arc<MemoryLog>,
+    /// Whether a thread of each host exchanges news.
+    pub has_threads: bool,
 }
 
 pub struct Host {
@@ -44,12 +46,20 @@ impl World {
         Self::over(movies(items))
     }
 
+    pub fn with_threads(items: u32) -> Self {
+        Self {
+            has_threads: true,
+            ..Self::of(items)
+        }
+    }
+
     pub fn over(server: Standin) -> Self {
         let clock = clock();
         Self {
             server,
             log: Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(200)),
             clock,
+            has_threads: false,
         }
     }
 
@@ -78,7 +88,7 @@ impl World {
     pub fn open(&self, options: Options, clock: Arc<ManualClock>, folder: Option<TempDir>) -> Host {
         let gate = Gate::new(Arc::clone(&self.log) as Arc<dyn SharedLog>);
         let log = Arc::clone(&gate) as Arc<dyn SharedLog>;
-        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, (log, false)).expect("opened");
+        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, (log, self.has_threads)).expect("opened");
         Host {
             movies: index.library("Movies").expect("a handle"),
             index,

@@ -4,7 +4,7 @@ mod clocks;
 mod copies;
 mod echoes;
 pub mod gate;
-mod hosts;
+pub mod hosts;
 mod paths;
 mod refused;
 mod restored;

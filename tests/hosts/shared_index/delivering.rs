@@ -1,5 +1,6 @@
 //! What a host tells others: it may wait until the log has it, and a host may follow the log.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
@@ -10,7 +11,9 @@ use plexindex_sharing::{EntryKind, SharedIndex, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use super::support::{self, path_of, requests};
-use super::{Hosts, exchange, known, refresh};
+use crate::shared_faults::hosts::{World, exchange};
+use crate::support::index::QueryOptions;
+use crate::support::offline;
 
 /// Matches that the log has, by view.
 fn matches_in(log: &MemoryLog) -> u64 {
@@ -24,33 +27,35 @@ fn matches_in(log: &MemoryLog) -> u64 {
 
 #[test]
 fn a_match_may_wait_for_the_log() {
-    let mut hosts = Hosts::of(60);
-    let (one, movies_of_one) = hosts.listed();
-    let (two, movies_of_two) = hosts.listed();
+    let hosts = World::with_threads(60);
+    let one = hosts.host_with(|_| {});
+    let two = hosts.host_with(|_| {});
     let (path, key) = path_of(&hosts.server, 1, 5);
-    movies_of_one.record_through(path.as_bytes(), &key).expect("delivered");
+    one.movies.record_through(path.as_bytes(), &key).expect("delivered");
     assert_eq!(matches_in(&hosts.log), 1, "at return");
     // A file that Plex does not list, on a host with Plex's paths.
-    movies_of_one
+    one.movies
         .record_through(b"/data/movies/new.mkv", &key)
         .expect("delivered");
     assert_eq!(matches_in(&hosts.log), 2, "at return");
     // No other host can have this one, so nothing is recorded.
-    let refused = movies_of_one
+    let refused = one
+        .movies
         .record_through(b"/downloads/a.mkv", &key)
         .expect_err("it stays here");
     assert_eq!(refused.status, Status::InvalidArgument);
     assert!(refused.message.contains("'/downloads/a.mkv'"), "{refused}");
-    assert_eq!(known(&one, &movies_of_one, "/downloads/a.mkv"), None);
-    one.shared_deliver().expect("nothing waits");
+    assert_eq!(one.known("/downloads/a.mkv"), None);
+    one.index.shared_deliver().expect("nothing waits");
     exchange(&[&one, &two]);
     let confirmed = Some((key, MatchKind::Confirmed));
-    assert_eq!(known(&two, &movies_of_two, &path), confirmed);
+    assert_eq!(two.known(&path), confirmed);
 
     for trouble in [Trouble::Away, Trouble::Silent, Trouble::ReadOnly] {
         hosts.log.set_trouble(trouble);
         let (path, key) = path_of(&hosts.server, 1, 10 + trouble as usize);
-        let late = movies_of_one
+        let late = one
+            .movies
             .record_through(path.as_bytes(), &key)
             .expect_err("it is not delivered");
         assert_eq!(late.status, Status::Timeout);
@@ -61,19 +66,19 @@ fn a_match_may_wait_for_the_log() {
         };
         assert!(late.message.contains(when), "{late}");
         let confirmed = Some((key, MatchKind::Confirmed));
-        assert_eq!(known(&one, &movies_of_one, &path), confirmed, "it is recorded");
-        assert_eq!(one.shared_deliver().expect_err("too").status, Status::Timeout);
+        assert_eq!(one.known(&path), confirmed, "it is recorded");
+        assert_eq!(one.index.shared_deliver().expect_err("too").status, Status::Timeout);
         hosts.log.set_trouble(Trouble::None);
         hosts.clock.advance_ms(60_000);
-        one.shared_deliver().expect("delivered");
+        one.index.shared_deliver().expect("delivered");
         exchange(&[&one, &two]);
-        assert_eq!(known(&two, &movies_of_two, &path), confirmed);
+        assert_eq!(two.known(&path), confirmed);
     }
 }
 
 #[test]
 fn a_match_that_cannot_be_delivered_is_refused_before_it_is_written() {
-    let hosts = Hosts::of(60);
+    let hosts = World::with_threads(60);
     let folder = tempfile::tempdir().expect("a folder");
     for shared in [None, Some("memory".to_owned())] {
         let options = Options {
@@ -83,7 +88,7 @@ fn a_match_that_cannot_be_delivered_is_refused_before_it_is_written() {
         };
         // An online index lists first.
         let listed = support::open(support::options(&hosts.server, folder.path()), &hosts.clock);
-        refresh(&listed);
+        listed.refresh(&QueryOptions::default(), false).expect("refreshed");
         listed.close().expect("closed");
         let index = support::open(options, &hosts.clock);
         let library = index.library("Movies").expect("a handle");
@@ -93,7 +98,8 @@ fn a_match_that_cannot_be_delivered_is_refused_before_it_is_written() {
             .expect_err("nothing is shared");
         assert_eq!(refused.status, Status::InvalidArgument);
         assert!(refused.message.contains("'shared'"), "{refused}");
-        assert_eq!(known(&index, &library, "/odd.mkv"), None, "nothing is recorded");
+        let answer = index.match_path(&offline(&library), b"/odd.mkv").expect("answered");
+        assert!(answer.item.is_none(), "nothing is recorded");
         assert_eq!(index.shared_deliver().expect_err("too").status, Status::InvalidArgument);
     }
 }
@@ -109,12 +115,12 @@ fn wait_for_matches(log: &MemoryLog, count: u64, at_most: Duration) {
 
 #[test]
 fn a_host_that_follows_tells_at_once() {
-    let mut hosts = Hosts::of(60);
-    let (one, library) = hosts.listed();
-    let _follower = one.follow_shared().expect("it shares");
+    let hosts = World::with_threads(60);
+    let one = hosts.host_with(|_| {});
+    let _follower = one.index.follow_shared().expect("it shares");
     for nth in 0..3 {
         let (path, key) = path_of(&hosts.server, 1, nth);
-        library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+        one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
         // Its wait for news lasts five seconds, and ends for this.
         wait_for_matches(&hosts.log, nth as u64 + 1, Duration::from_secs(4));
     }
@@ -122,17 +128,15 @@ fn a_host_that_follows_tells_at_once() {
 
 #[test]
 fn a_host_that_follows_is_told_and_asks_plex_for_nothing() {
-    let mut hosts = Hosts::of(60);
-    let (_one, movies_of_one) = hosts.listed();
-    let (two, movies_of_two) = hosts.listed();
-    let _follower = two.follow_shared().expect("it shares");
+    let hosts = World::with_threads(60);
+    let one = hosts.host_with(|_| {});
+    let two = hosts.host_with(|_| {});
+    let _follower = two.index.follow_shared().expect("it shares");
     hosts.server.reset();
     let (path, key) = path_of(&hosts.server, 1, 5);
-    movies_of_one
-        .record_matches(&[(path.as_bytes(), &key)])
-        .expect("recorded");
+    one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
     let begun = Instant::now();
-    while known(&two, &movies_of_two, &path).is_none_or(|(_, kind)| kind != MatchKind::Confirmed) {
+    while two.known(&path).is_none_or(|(_, kind)| kind != MatchKind::Confirmed) {
         assert!(begun.elapsed() < Duration::from_secs(20), "no news");
         std::thread::yield_now();
     }
@@ -141,27 +145,26 @@ fn a_host_that_follows_is_told_and_asks_plex_for_nothing() {
 
 #[test]
 fn a_host_that_follows_delivers_what_others_of_its_folder_left() {
-    let mut hosts = Hosts::of(60);
-    let (one, _) = hosts.listed();
-    let follower = one.follow_shared().expect("it shares");
+    let mut hosts = World::with_threads(60);
+    let one = hosts.host_with(|_| {});
+    let follower = one.index.follow_shared().expect("it shares");
     // A process that ended before it could tell anybody: it has no thread.
     hosts.has_threads = false;
-    let options = support::options(&hosts.server, hosts.folders[0].path());
-    let (left, library) = hosts.open(options);
+    let left = hosts.open(one.options.clone(), Arc::clone(&hosts.clock), None);
     let (path, key) = path_of(&hosts.server, 1, 5);
-    library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
-    left.close().expect("closed");
+    left.record(&path, &key);
+    left.index.close().expect("closed");
     wait_for_matches(&hosts.log, 1, Duration::from_secs(20));
     drop(follower);
 }
 
 #[test]
 fn what_waits_for_a_log_that_is_away_is_delivered_without_a_question() {
-    let mut hosts = Hosts::of(60);
-    let (_one, library) = hosts.listed();
+    let hosts = World::with_threads(60);
+    let one = hosts.host_with(|_| {});
     let (path, key) = path_of(&hosts.server, 1, 5);
     hosts.log.set_trouble(Trouble::Away);
-    library.record_through(path.as_bytes(), &key).expect_err("away");
+    one.movies.record_through(path.as_bytes(), &key).expect_err("away");
     hosts.log.set_trouble(Trouble::None);
     hosts.clock.advance_ms(60_000);
     wait_for_matches(&hosts.log, 1, Duration::from_secs(20));
@@ -169,9 +172,10 @@ fn what_waits_for_a_log_that_is_away_is_delivered_without_a_question() {
 
 #[test]
 fn an_index_without_a_server_shares_nothing_and_has_the_log() {
-    let hosts = Hosts::of(1);
+    let hosts = World::with_threads(1);
     let folder = tempfile::tempdir().expect("a folder");
-    let (index, library) = hosts.open(Options::new(folder.path()));
+    let host = hosts.open(Options::new(folder.path()), Arc::clone(&hosts.clock), None);
+    let index = &host.index;
     index.shared_init().expect("prepared");
     let status = index.shared_status().expect("read").expect("it is named");
     assert_eq!((status.reachable, status.error, status.taken), (true, None, None));
@@ -179,7 +183,7 @@ fn an_index_without_a_server_shares_nothing_and_has_the_log() {
     for refused in [
         index.follow_shared().map(drop),
         index.shared_deliver(),
-        library.record_through(b"/a.mkv", "1"),
+        host.movies.record_through(b"/a.mkv", "1"),
     ] {
         assert_eq!(refused.expect_err("nothing is shared").status, Status::InvalidArgument);
     }
