@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::opened::Library;
 use super::query_builder::Query;
+use crate::engine::MemtableChange;
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::matching::remove_redundant_components;
 use crate::platform::deadline::Deadline;
@@ -142,7 +143,17 @@ impl Query<'_> {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
-                        reading.add_recorded_matches(view_id, row.id, &matches, written.at);
+                        let recorded = matches.iter().map(|(path, key)| {
+                            let (path, rating_key) = (path.to_vec(), (*key).to_owned());
+                            let sequence = written.at.1.0;
+                            let change = MemtableChange::Matched {
+                                path,
+                                rating_key,
+                                sequence,
+                            };
+                            (row.id, change)
+                        });
+                        reading.apply_committed(view_id, written.at, recorded.collect());
                     }
                     reading.catch_up(deadline)?;
                     // A large batch has no segment if writing it failed, or if another thread was building one.

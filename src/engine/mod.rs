@@ -17,6 +17,7 @@ mod version_page;
 mod view;
 mod writing;
 
+pub use memtable::MemtableChange;
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{

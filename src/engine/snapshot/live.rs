@@ -95,8 +95,8 @@ impl LiveSnapshot {
     }
 }
 
-/// Maximum number of recorded matches that are added to the snapshot directly. After a larger write, the next catch-up
-/// reads the matches from the database.
+/// Maximum number of changes from one of this process's writes that are added to the snapshot directly. After a larger
+/// write, the next catch-up reads the changes from the database.
 const MAX_APPLIED: usize = 1024;
 /// When a memtable is full and at least this many records are in no segment, plexindex rebuilds the record segments.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
@@ -110,28 +110,22 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds to the snapshot the matches (paths and rating keys) that this thread has just recorded in a library, without
+    /// Adds to the snapshot the changes that this thread has just committed (`own`), each with its library, without
     /// reading them from the database. `written_at`: the incarnation and the change sequence of the commit. Does nothing
     /// if the snapshot lacks any other commit; the next catch-up then reads all changes.
-    pub fn add_recorded_matches(
+    pub fn apply_committed(
         &self,
         view_id: ViewId,
-        library: LibraryId,
-        pairs: &[(&[u8], &str)],
         (incarnation, sequence): (Incarnation, Sequence),
+        own: Vec<(LibraryId, MemtableChange)>,
     ) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
         let is_next = snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
-        if !is_next || pairs.len() > MAX_APPLIED {
+        if !is_next || own.len() > MAX_APPLIED {
             return;
         }
-        for (path, rating_key) in pairs {
-            let change = MemtableChange::Matched {
-                path: path.to_vec(),
-                rating_key: (*rating_key).to_owned(),
-                sequence: sequence.0,
-            };
+        for (library, change) in own {
             if !self.apply(&snapshot, library, Some(change)) {
                 return; // the memtable is full; the next catch-up applies all changes (again, without effect)
             }

@@ -318,7 +318,8 @@ pub fn mark_unverified(
 }
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one transaction, so that they become invalid together.
+    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
+    /// and the change sequence of the write.
     ///
     /// Marks the paths and items in `unverified` as unverified; a path's entry has an empty rating key, and an item's
     /// entry has an empty path. Removes the confirmed matches for the paths in `confirmed`, and marks these paths
@@ -330,14 +331,17 @@ impl LibraryRows<'_> {
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
-    ) -> Result<()> {
+    ) -> Result<(Incarnation, Sequence)> {
+        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
+        // because its incarnation is outdated.
+        let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, request)?;
             remove_matches(tx, view_id, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, view_id, *library, path, rating_key)?;
             }
-            Ok(())
+            Ok((incarnation, tx.sequence))
         })
     }
 

@@ -3,7 +3,7 @@
 use super::lookup::segments_lost_error;
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, Snapshot, library_indexes};
+use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, MemtableChange, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Resolver, Scope};
 use crate::model::{LibraryId, MatchKind, ViewId};
@@ -117,8 +117,41 @@ impl IndexReader {
             return Ok(None);
         };
         let request = LocalWrite::Paths(&ids, &paths[..removed]);
-        LibraryRows(&self.store).invalidate(view_id, &request, &unverified, &confirmed, Deadline::NONE)?;
+        self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
         Ok(Some((view_id, ids)))
+    }
+
+    /// Stores that the `unverified` paths and items are invalidated, removes the `confirmed` matches, and applies the
+    /// changes to the snapshot. An empty path in `unverified` means the item with the rating key. `request`: the host's
+    /// request, which plexindex shares with other hosts.
+    fn write_invalidation(
+        &self,
+        view_id: ViewId,
+        request: &LocalWrite<'_>,
+        unverified: &[(LibraryId, &[u8], &str)],
+        confirmed: &[(LibraryId, Vec<u8>)],
+    ) -> Result<()> {
+        let written_at =
+            LibraryRows(&self.store).invalidate(view_id, request, unverified, confirmed, Deadline::NONE)?;
+        let unverified_path = |path: &[u8]| MemtableChange::UnverifiedPath { path: path.to_vec() };
+        let mut own = Vec::new();
+        for (id, path) in confirmed {
+            own.extend([
+                (*id, MemtableChange::Forgotten { path: path.clone() }),
+                (*id, unverified_path(path)),
+            ]);
+        }
+        own.extend(unverified.iter().map(|(id, path, key)| match path {
+            [] => (
+                *id,
+                MemtableChange::UnverifiedItem {
+                    rating_key: (*key).to_owned(),
+                },
+            ),
+            path => (*id, unverified_path(path)),
+        }));
+        self.apply_committed(view_id, written_at, own);
+        Ok(())
     }
 
     /// Returns the library and path of each confirmed match for this item in `libraries`.
@@ -150,7 +183,7 @@ impl IndexReader {
                 with_matches: true,
             };
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            LibraryRows(&self.store).invalidate(view_id, &request, &unverified, &confirmed, Deadline::NONE)?;
+            self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
             Ok(Some((view_id, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)
