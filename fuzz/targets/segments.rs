@@ -88,7 +88,7 @@ impl Original {
         let folder = folder();
         let place = folder.path().join("entries.segment");
         names.sort();
-        let mut builder = RecordSegmentBuilder::new(&place);
+        let mut builder = RecordSegmentBuilder::new(&place, 0);
         for (n, name) in names.iter().enumerate().take(42) {
             let value = match n % 7 {
                 0 => None,

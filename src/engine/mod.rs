@@ -9,6 +9,7 @@
 
 mod current;
 mod memtable;
+mod record_rows;
 mod records;
 mod segment;
 mod snapshot;

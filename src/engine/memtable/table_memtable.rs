@@ -33,6 +33,12 @@ pub struct OwnedValue {
 }
 
 impl OwnedRecord {
+    /// Returns the sort key: the table and the name.
+    #[must_use]
+    pub fn key(&self) -> (TableId, &[u8]) {
+        (self.table, &self.name)
+    }
+
     /// Returns a record that borrows this record's bytes, as segments return it.
     #[must_use]
     pub fn borrow(&self) -> Record<'_> {

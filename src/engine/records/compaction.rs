@@ -1,8 +1,6 @@
 //! Compacts records: flushes the log's rows that are in no segment into a new segment, and merges segments of similar
 //! size.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -12,7 +10,7 @@ use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 use super::merge::{
     FLUSH_RECORDS, MAX_WRITE_MERGE, MergeRules, MergeRun, SlicedMerge, count_to_absorb, next_merge_range,
 };
-use super::table_snapshot::{MAX_INLINE, counts_of, to_record};
+use super::table_snapshot::{counts_of, to_record};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
@@ -22,7 +20,7 @@ use crate::error::Result;
 use crate::model::{SegmentName, TableId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::mutex::try_lock;
 use crate::platform::open_files::text_of;
 
 /// Number of records to merge for each record written, so that a merge finishes before the next merge is due.
@@ -50,8 +48,8 @@ impl From<rusqlite::Error> for WriteError {
 
 /// The records that are in no segment yet, and that a flush writes to a segment.
 struct UnmergedRecords {
-    /// The newest record for each name.
-    newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
+    /// The newest record for each name, sorted by table and name.
+    newest: Vec<OwnedRecord>,
     /// Hosts' tables, and the tables of libraries' confirmed matches.
     tables: Vec<RecordTable>,
     /// Ids of the rows that the log no longer needs after the flush.
@@ -62,15 +60,34 @@ impl UnmergedRecords {
     /// Reads the records that are in no segment, and adds them to the counts of their tables.
     fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteError> {
         let mut unmerged = Self {
-            newest: BTreeMap::new(),
+            newest: Vec::new(),
             tables: tx.log.active_tables()?,
             dead_rows: Vec::new(),
         };
-        for row in tx.log.rows_since(open.manifest.merged, MAX_INLINE)? {
-            let Some(is_path) = unmerged.table_mut(row.table).map(|table| table.is_paths) else {
-                continue; // the table was cleared, and the row will be swept
-            };
-            unmerged.insert(open, to_record(row, is_path))?;
+        let mut records = Vec::new();
+        for row in tx.take_unmerged(open.manifest.merged)? {
+            // If the table was cleared, the row will be swept.
+            if let Some(table) = unmerged.table_mut(row.table) {
+                records.push(to_record(row, table.is_paths));
+            }
+        }
+        records.sort_by(|a, b| a.key().cmp(&b.key())); // keeps the order of equal keys, so the newest comes last
+        for record in records {
+            if record.state.is_none() {
+                // The log no longer needs the row, because the removal in the new segment hides older records.
+                unmerged.dead_rows.push(record.row);
+            }
+            let replaced = unmerged.newest.pop_if(|older| older.key() == record.key());
+            unmerged.dead_rows.extend(replaced.map(|older| older.row));
+            unmerged.newest.push(record);
+        }
+        for index in 0..unmerged.newest.len() {
+            let record = unmerged.newest[index].borrow();
+            let replaced = find_in_segments(open, &record)?;
+            let (table, new_counts) = (record.table, counts_of(Some(&record)));
+            let replaced_value = replaced.filter(|record| record.state.is_some());
+            unmerged.dead_rows.extend(replaced_value.map(|record| record.row));
+            unmerged.add_counts(table, new_counts, counts_of(replaced.as_ref()));
         }
         Ok(unmerged)
     }
@@ -80,43 +97,12 @@ impl UnmergedRecords {
         self.tables.iter_mut().find(|table| table.id == id)
     }
 
-    /// Inserts a record, replaces an earlier record with the same name, and updates the table's counts.
-    fn insert(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteError> {
-        let table_id = record.table;
-        if record.state.is_none() {
-            // The log no longer needs the row, because the removal in the new segment hides older records.
-            self.dead_rows.push(record.row);
-        }
-        let new_counts = counts_of(Some(&record.borrow()));
-        // The record replaces a record that this flush would also write, or a record in a segment.
-        let old_counts = match self.newest.entry((record.table, record.name.to_vec())) {
-            Entry::Occupied(mut newest) => {
-                let replaced = newest.insert(record);
-                if replaced.state.is_some() {
-                    self.dead_rows.push(replaced.row);
-                }
-                counts_of(Some(&replaced.borrow()))
-            }
-            Entry::Vacant(vacant) => {
-                let borrowed = record.borrow();
-                let hash = borrowed.hash();
-                let first = open.segments.first(hash);
-                let replaced = open.segments.find(borrowed.key(), hash, first)?;
-                let replaced_value = replaced.filter(|record| record.state.is_some());
-                self.dead_rows.extend(replaced_value.map(|record| record.row));
-                let old_counts = counts_of(replaced.as_ref());
-                vacant.insert(record);
-                old_counts
-            }
-        };
-        if let Some(table) = self.table_mut(table_id) {
+    /// Adds a record's counts to those of its table, and subtracts the counts of the record that it replaces.
+    fn add_counts(&mut self, table: TableId, new_counts: [i64; 2], old_counts: [i64; 2]) {
+        if let Some(table) = self.table_mut(table) {
             let counts = table.counts;
-            table.counts = [
-                counts[0] + new_counts[0] - old_counts[0],
-                counts[1] + new_counts[1] - old_counts[1],
-            ];
+            table.counts = [0, 1].map(|index| counts[index] + new_counts[index] - old_counts[index]);
         }
-        Ok(())
     }
 
     /// Evicts the oldest confirmed matches until the total size of all matches is at most `limit` bytes.
@@ -124,23 +110,36 @@ impl UnmergedRecords {
         if self.match_bytes() <= limit {
             return Ok(());
         }
+        let mut removals = Vec::new();
         tx.oldest_matches(|row| {
+            self.dead_rows.push(row.id);
+            let removal = OwnedRecord {
+                table: row.table,
+                is_path: true,
+                name: row.name.into(),
+                row: tx.next_row_id(),
+                state: None,
+            };
             // A row without a newer record in this flush contains the current match, because a flush deletes replaced
             // rows.
-            let unmerged = self.newest.get(&(row.table, row.name.clone()));
-            self.dead_rows.push(row.id);
-            if unmerged.is_none_or(|newest| newest.row == row.id) {
-                let removal = OwnedRecord {
-                    table: row.table,
-                    is_path: true,
-                    name: row.name.into(),
-                    row: tx.next_row_id(),
-                    state: None,
-                };
-                self.insert(open, removal)?;
+            match self.newest.binary_search_by(|newest| newest.key().cmp(&removal.key())) {
+                Ok(index) if self.newest[index].row == row.id => {
+                    let old_counts = counts_of(Some(&self.newest[index].borrow()));
+                    self.newest[index] = removal;
+                    self.add_counts(row.table, [0; 2], old_counts);
+                }
+                Ok(_) => {} // a newer record has replaced the match
+                Err(_) => {
+                    let old_counts = counts_of(find_in_segments(open, &removal.borrow())?.as_ref());
+                    removals.push(removal);
+                    self.add_counts(row.table, [0; 2], old_counts);
+                }
             }
             Ok::<_, WriteError>(self.match_bytes() > limit) // whether to continue
-        })
+        })?;
+        self.newest.append(&mut removals);
+        self.newest.sort_by(|a, b| a.key().cmp(&b.key()));
+        Ok(())
     }
 
     /// Stores the result of a flush: updates the manifest and the counts, and deletes dead rows.
@@ -162,6 +161,20 @@ impl UnmergedRecords {
     }
 }
 
+/// Returns the record in the segments that a new record replaces, if any.
+fn find_in_segments<'o>(
+    open: &'o OpenSegments,
+    record: &Record<'_>,
+) -> std::result::Result<Option<Record<'o>>, SegmentsLost> {
+    let hash = record.hash();
+    open.segments.find(record.key(), hash, open.segments.first(hash))
+}
+
+/// Returns whether a flush is due: more than [`FLUSH_RECORDS`] records of tables and matches are in no segment.
+pub(super) fn must_flush(tx: &RecordTx<'_>) -> rusqlite::Result<bool> {
+    Ok(tx.count_unmerged(FLUSH_RECORDS)? > FLUSH_RECORDS)
+}
+
 /// Returns the error for a segment that cannot be written. A write that returns this error rolls its transaction back.
 pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
     let code = if files::is_full(error) {
@@ -175,9 +188,9 @@ pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
 
 impl Records {
     /// If more than [`FLUSH_RECORDS`] of the log's records are in no segment, flushes them into a segment. Returns
-    /// whether it did. `written`: number of records that this transaction wrote.
-    pub fn flush_if_due(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        if !self.must_flush(tx, written)? {
+    /// whether it did.
+    pub fn flush_if_due(&self, tx: &RecordTx<'_>) -> rusqlite::Result<bool> {
+        if !must_flush(tx)? {
             return Ok(false);
         }
         match self.flush(tx) {
@@ -186,25 +199,6 @@ impl Records {
             Err(WriteError::SegmentsLost) => Ok(false),
             Err(WriteError::Failed(error)) => Err(error),
         }
-    }
-
-    /// Returns whether a flush is due: more than [`FLUSH_RECORDS`] records of tables and matches are in no segment.
-    /// `written`: number of records that this transaction wrote.
-    pub(super) fn must_flush(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        // Counting reads every row, so the count is cached, and stays valid while no other process commits.
-        let mut cached = lock(&self.unmerged);
-        let incarnation = self.store.incarnation();
-        let unmerged = match *cached {
-            Some((cached_incarnation, sequence, count))
-                if cached_incarnation == incarnation && sequence.next() == tx.sequence() =>
-            {
-                count + written
-            }
-            _ => tx.log.count_since(tx.log.manifest()?.merged, FLUSH_RECORDS + 1)?, // stops counting there
-        };
-        let must_flush = unmerged > FLUSH_RECORDS;
-        *cached = (!must_flush).then_some((incarnation, tx.sequence(), unmerged));
-        Ok(must_flush)
     }
 
     /// After a removal of matches, flushes the log if many of its rows are in no segment, because each new process
@@ -220,7 +214,7 @@ impl Records {
         let unmerged = RecordRows(&self.store)
             .read_record_log(|log| log.count_since(log.manifest()?.merged, FLUSH_RECORDS + 1))?;
         if unmerged > FLUSH_RECORDS {
-            let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_if_due(tx, 0))?;
+            let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_if_due(tx))?;
             self.advance_merges(unmerged, has_flushed, deadline);
         }
         Ok(())
@@ -244,13 +238,14 @@ impl Records {
             includes_oldest: absorbed_count == list.len(),
         };
         // Merge the new records, which are the newest run, with these segments.
-        let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
+        let sorted: Vec<Record<'_>> = unmerged.newest.iter().map(OwnedRecord::borrow).collect();
         let mut runs = vec![MergeRun::Sorted(&sorted)];
         let absorbed_segments = list[..absorbed_count].iter();
         runs.extend(absorbed_segments.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
-        let mut builder = RecordSegmentBuilder::new(&path);
+        let max_records = unmerged.newest.len() as u64 + sizes[..absorbed_count].iter().sum::<u64>();
+        let mut builder = RecordSegmentBuilder::new(&path, max_records);
         let result = rules.merge_slice(&mut runs, &mut builder, usize::MAX);
         if list.iter().any(|segment| segment.is_broken()) {
             // The merge found a checksum that differs.

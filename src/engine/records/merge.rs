@@ -9,15 +9,16 @@ use crate::engine::sql::Incarnation;
 use crate::model::{SegmentName, TableId};
 
 /// Maximum ratio of an older segment's record count to the record count of a merge that includes the segment. Segment
-/// sizes therefore grow by at least this factor with age.
-const RATIO: u64 = 5;
+/// sizes therefore grow by at least this factor with age. A larger ratio copies each record more often; a smaller ratio
+/// leaves more segments to search.
+const RATIO: u64 = 3;
 /// Number of records that are in no segment, above which a write flushes the log.
 pub const FLUSH_RECORDS: usize = 1_024;
 /// Maximum number of records that one write merges. Larger merges run in slices.
 pub const MAX_WRITE_MERGE: u64 = 8_192;
 /// If there are this many segments, a flush merges without a size limit, because segments would accumulate if every
 /// host exited before a merge in slices finished.
-const MAX_SEGMENTS: usize = 12;
+const MAX_SEGMENTS: usize = 16;
 
 /// Returns how many of the newest segments a flush merges with its `records` new records into one segment. `segments`:
 /// the record count of each segment, from newest to oldest.
@@ -154,13 +155,16 @@ impl SlicedMerge {
         Self {
             incarnation,
             names: inputs.iter().map(|(name, _)| *name).collect(),
+            builder: RecordSegmentBuilder::new(
+                path_in_folder,
+                inputs.iter().map(|(_, segment)| segment.records()).sum(),
+            ),
             inputs: inputs
                 .into_iter()
                 .map(|(_, segment)| (segment, RecordCursor::BEGIN))
                 .collect(),
             tables,
             includes_oldest,
-            builder: RecordSegmentBuilder::new(path_in_folder),
             has_records: true,
         }
     }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::compaction::segment_error;
-use super::table_snapshot::{MAX_INLINE, entry_bytes};
+use super::table_snapshot::entry_bytes;
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue};
 use crate::engine::sql::{
-    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper, last_position_of,
-    new_segment_name,
+    MAX_INLINE, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper,
+    last_position_of, new_segment_name,
 };
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
@@ -127,7 +127,7 @@ impl Rebuild {
             rows: Vec::new(),
             live_rows: None,
             dead_rows: Vec::new(),
-            builder: RecordSegmentBuilder::new(&path),
+            builder: RecordSegmentBuilder::new(&path, 0),
             path,
         })
     }

@@ -10,8 +10,6 @@ use crate::model::{Sequence, TableId};
 
 /// Overhead per entry in bytes. The size limit includes the overhead.
 const ENTRY_OVERHEAD: u64 = 64;
-/// Maximum length of a value in segments and memtables, in bytes. Longer values are only in the database.
-pub const MAX_INLINE: usize = 1000;
 
 /// The snapshot of the tables that lookups read. A catch-up adds new records to the snapshot; any other change replaces
 /// the snapshot. If the memtable is full, lookups in this snapshot fail.

@@ -3,7 +3,7 @@
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
-use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesContent};
+use super::table_snapshot::{TableSnapshot, TablesContent};
 use super::tree::Records;
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
 use crate::engine::segment::SegmentsLost;
@@ -143,7 +143,7 @@ impl Tables {
         let snapshot = self.snapshot.read();
         let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
         let since = is_usable.then(|| snapshot.since());
-        let state = RecordRows(&self.store).records_since(since, MAX_INLINE, may_wait)?;
+        let state = RecordRows(&self.store).records_since(since, may_wait)?;
         if state.manifest.is_some() {
             let new_snapshot = self.load(&snapshot, incarnation, state);
             drop(snapshot);

@@ -7,7 +7,6 @@ use super::merge::SlicedMerge;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
 use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
-use crate::model::Sequence;
 use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::SwapCell;
@@ -22,9 +21,6 @@ pub struct Records {
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
     /// Number of calls to [`Records::flush_removals`], of which only some count the log's rows.
     pub(super) flush_checks: AtomicU32,
-    /// Incarnation and change sequence of this process's last write, and the number of rows that were in no segment
-    /// after that write. Locked only while this thread holds the database's write lock, so never during a fork.
-    pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Locked while a thread rebuilds segments. Whether another process overtook the last rebuild, so that the next
     /// rebuild holds the write lock from the start.
     pub(super) rebuilding: Mutex<bool>,
@@ -40,7 +36,6 @@ impl Records {
             open: SwapCell::new(Arc::default()),
             merging: Mutex::default(),
             flush_checks: AtomicU32::new(0),
-            unmerged: Mutex::default(),
             rebuilding: Mutex::default(),
         });
         fork::register_component(&records);

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
-use super::compaction::WriteError;
+use super::compaction::{WriteError, must_flush};
 use super::table::{Op, Table};
-use super::table_snapshot::{MAX_INLINE, TableSnapshot, counts_of, to_record};
+use super::table_snapshot::{TableSnapshot, counts_of, to_record};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
-use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_position_of, write_of};
+use crate::engine::sql::{Incarnation, MAX_INLINE, RecordRows, RecordTx, Sweeper, last_position_of, write_of};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -307,7 +307,7 @@ impl Tables {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();
         let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
-        let mut state = tx.log.state(is_usable.then(|| snapshot.since()), MAX_INLINE)?;
+        let mut state = tx.log.state(is_usable.then(|| snapshot.since()))?;
         // A state with a manifest is complete and becomes a new snapshot. A state without a manifest contains only rows
         // to add to the snapshot.
         let newer_rows = if state.manifest.is_some() {
@@ -338,16 +338,16 @@ impl Tables {
         batch.remove_expired(now_ms)?;
         batch.evict(limits.limit.unwrap_or(u64::MAX))?;
         // Flush a long log, because each new reader has to read its rows.
-        let must_flush = self.records.must_flush(tx, batch.records.len() - batch.first_new)?;
-        if must_flush {
+        let is_due = must_flush(tx)?;
+        if is_due {
             self.records.flush(tx)?;
         }
         let has_table_changes = !batch.new_tables.is_empty() || !batch.cleared.is_empty();
         Ok(CommittedWrite {
             incarnation,
             sequence: tx.sequence(),
-            needs_reload: must_flush || batch.first_new > 0 || has_table_changes,
-            has_flushed: must_flush,
+            needs_reload: is_due || batch.first_new > 0 || has_table_changes,
+            has_flushed: is_due,
             records: batch.records.split_off(batch.first_new),
         })
     }

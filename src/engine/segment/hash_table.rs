@@ -38,24 +38,21 @@ impl HashTableBuilder {
     /// Writes an entry to its slot, after free slots for the gap before it. Hashes must come in ascending order.
     pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
         let slot_index = home_slot(hash, self.homes as u64).max(self.slots_written);
-        self.put_free(slot_index, body)?;
         let slot = u64::from(entry) << 32 | u64::from(upper(hash));
+        let free_bytes = (slot_index - self.slots_written) * 8;
+        let out = body.buffer_for(free_bytes + 8)?;
+        out.resize(out.len() + free_bytes, 0);
+        out.extend_from_slice(&slot.to_le_bytes());
         self.slots_written = slot_index + 1;
-        body.put(&slot.to_le_bytes())
+        body.flush_pieces()
     }
 
     /// Writes the free slots after the last entry, so that the table has all its home slots.
-    pub fn end(mut self, body: &mut SegmentWriter) -> io::Result<()> {
-        self.put_free(self.homes, body)
-    }
-
-    /// Writes free slots until the table has `end` slots.
-    fn put_free(&mut self, end: usize, body: &mut SegmentWriter) -> io::Result<()> {
-        while self.slots_written < end {
-            self.slots_written += 1;
-            body.put(&[0; 8])?;
-        }
-        Ok(())
+    pub fn end(self, body: &mut SegmentWriter) -> io::Result<()> {
+        let free_bytes = self.homes.saturating_sub(self.slots_written) * 8;
+        let out = body.buffer_for(free_bytes)?;
+        out.resize(out.len() + free_bytes, 0);
+        body.flush_pieces()
     }
 }
 

@@ -24,6 +24,8 @@ pub struct RecordSegmentBuilder {
     /// The unsorted slots of both hash tables, in buckets by the upper byte of the hash. The upper half of a slot is
     /// the upper half of a hash; the lower half is the number of a record.
     buckets: Vec<Vec<u64>>,
+    /// Number of slots for which a full bucket reserves memory.
+    bucket_room: usize,
     /// The number of every [`STEP`]th record.
     order: Vec<u8>,
     head: SegmentHeader,
@@ -36,13 +38,15 @@ impl RecordSegmentBuilder {
     /// Number of buckets in both hash tables. [`RecordSegmentBuilder::write_next_bucket`] writes one bucket per call.
     pub const ALL_BUCKETS: usize = 2 * BUCKETS;
 
-    /// Creates a builder with a temporary file beside `place`.
+    /// Creates a builder with a temporary file beside `place`, for about `records` records.
     #[must_use]
-    pub fn new(place: &Path) -> Self {
+    pub fn new(place: &Path, records: u64) -> Self {
         Self {
             body: SegmentWriter::new(place),
             records: 0,
             buckets: vec![Vec::new(); Self::ALL_BUCKETS],
+            // Hashes spread evenly, so most buckets need no more than a quarter above the average.
+            bucket_room: usize::try_from(records).unwrap_or(0) * 5 / (4 * BUCKETS) + 4,
             order: Vec::new(),
             head: SegmentHeader {
                 kind: FileKind::Records,
@@ -113,7 +117,9 @@ impl RecordSegmentBuilder {
     fn add_slot(&mut self, first_bucket: usize, hash: u64, number: u32) -> io::Result<()> {
         let upper_byte = hash.to_be_bytes()[0];
         let bucket = &mut self.buckets[first_bucket + usize::from(upper_byte)];
-        reserve(bucket, 1)?;
+        if bucket.len() == bucket.capacity() {
+            reserve(bucket, self.bucket_room)?;
+        }
         bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
         Ok(())
     }

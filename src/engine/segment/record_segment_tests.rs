@@ -27,7 +27,7 @@ fn record<'r>(table: TableId, name: &'r [u8], row: i64, state: impl Into<Option<
 fn written(records: &[Record<'_>]) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.segment");
-    let mut builder = RecordSegmentBuilder::new(&path);
+    let mut builder = RecordSegmentBuilder::new(&path, 0);
     for record in records {
         builder.push(record).unwrap();
     }

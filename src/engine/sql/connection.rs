@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 use super::schema;
 use super::schema::{BUSY, LastWrite, LibraryState, connect, journal, migrate, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
+use crate::engine::record_rows::UnmergedRows;
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
@@ -115,11 +116,13 @@ impl OpenConnection {
 
     /// Stores the change sequence of a committed write, so that the next write need not read it again. `library`: the
     /// library whose matches the write recorded; `None` for other writes, or if the library may have invalidations.
-    pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
+    /// `unmerged`: the rows of records that are in no segment.
+    pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>, unmerged: UnmergedRows) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
             sequence,
             library,
+            unmerged,
         });
         self.last_write.set(write.ok());
     }

@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::change_log::Sweeper;
 use super::library_rows::LibraryRow;
-use super::record_log::{NamedSegment, RecordTx, manifest};
+use super::record_log::{RecordTx, manifest};
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text, segment_name, segment_text};
+use crate::engine::record_rows::NamedSegment;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, Item, LibraryId, ListingName, SegmentName, Sequence, SourceState, ViewId};

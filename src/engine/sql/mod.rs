@@ -50,6 +50,7 @@ mod schema_tests;
 #[cfg(test)]
 mod store_tests;
 
+pub use super::record_rows::{MAX_INLINE, Manifest, NamedSegment, RecordRow, RecordTable, RecordsState, TableRow};
 pub use change_log::LoggedChange;
 pub use change_log::Sweeper;
 pub use change_log::Totals;
@@ -63,9 +64,7 @@ pub use listings::{new_listing_name, new_segment_name, touch_segment};
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
 pub use probes::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use publishing::NewListing;
-pub use record_log::{
-    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow, write_of,
-};
+pub use record_log::{RecordLog, RecordRows, RecordTx, write_of};
 pub use schema::last_position_of;
 pub use store::Store;
 pub use store::StoreInfo;

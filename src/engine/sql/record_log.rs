@@ -5,9 +5,9 @@
 //! cleared tables.
 
 use std::cell::Cell;
+use std::mem;
 
 use rusqlite::{CachedStatement, Connection, params};
-use serde::{Deserialize, Serialize};
 
 use super::change_log::sweep_cleared;
 use super::schema::{CachedStatements, FromCells, RowCells, list, read};
@@ -15,72 +15,12 @@ use super::schema::{NUMBER_MASK, last_position_of, position_of};
 use super::schema::{Tx, sequence_of};
 use super::store::Store;
 use super::store_folder::{segment_name, segment_text};
+use crate::engine::record_rows::{
+    MAX_INLINE, Manifest, NamedSegment, RecordRow, RecordTable, RecordsState, TableRow, UnmergedRows,
+};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;
-
-/// The list of record segments, which contain tables and confirmed matches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The change sequence of the last write that changed the list of segments, or created or cleared a table.
-    pub changed: Sequence,
-    /// The change sequence up to which the segments contain all records.
-    pub merged: Sequence,
-    /// The segments, newest first.
-    pub segments: Vec<NamedSegment>,
-}
-
-/// A segment in the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamedSegment {
-    pub name: SegmentName,
-    pub records: u64,
-}
-
-/// A host's table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableRow {
-    pub id: TableId,
-    pub name: Vec<u8>,
-    /// Number of the table's entries in segments, including expired entries.
-    pub entries: i64,
-    /// Total size, in bytes, of the table's entries in segments.
-    pub bytes: i64,
-}
-
-/// A host's table, or a library's match table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordTable {
-    pub id: TableId,
-    /// Whether the table contains confirmed matches, whose names are paths.
-    pub is_paths: bool,
-    /// Number of the table's entries in segments, including expired entries, and their total size in bytes.
-    pub counts: [i64; 2],
-}
-
-/// A row of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordRow {
-    /// The row ID: the change sequence and the row's number in its transaction, combined by [`position_of`].
-    pub id: i64,
-    pub table: TableId,
-    pub name: Vec<u8>,
-    /// The value and its length; `None` for a removal. A value that is too long or was not requested is `None`.
-    pub value: Option<(Option<Vec<u8>>, u64)>,
-    /// Expiry time in Unix ms; `None` if the value never expires.
-    pub expires_ms: Option<i64>,
-}
-
-/// The changes to records since a snapshot, or all records.
-#[derive(Clone, Debug)]
-pub struct RecordsState {
-    /// The change sequence of the database.
-    pub sequence: Sequence,
-    /// The manifest and the hosts' tables; `None` if they have not changed.
-    pub manifest: Option<(Manifest, Vec<TableRow>)>,
-    /// The records since the snapshot or, if `manifest` is set, the records that its segments do not contain.
-    pub rows: Vec<RecordRow>,
-}
 
 /// The log of records at one change sequence.
 pub struct RecordLog<'c> {
@@ -202,16 +142,11 @@ pub struct RecordRows<'s>(pub &'s Store);
 
 impl RecordRows<'_> {
     /// Returns the changes since a snapshot, or all records if `since` is `None`. `since`: the change sequences of the
-    /// snapshot and of its manifest. Omits values longer than `max_value` bytes. If `patient` is `false`, waits only a
+    /// snapshot and of its manifest. Omits values longer than [`MAX_INLINE`]. If `patient` is `false`, waits only a
     /// moment for locks, and then fails.
-    pub fn records_since(
-        &self,
-        since: Option<(Sequence, Sequence)>,
-        max_value: usize,
-        patient: bool,
-    ) -> Result<RecordsState> {
+    pub fn records_since(&self, since: Option<(Sequence, Sequence)>, patient: bool) -> Result<RecordsState> {
         self.0
-            .read_if(patient, |connection| RecordLog::of(connection)?.state(since, max_value))
+            .read_if(patient, |connection| RecordLog::of(connection)?.state(since))
     }
 
     /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Also deletes some rows of
@@ -275,8 +210,8 @@ impl<'c> RecordLog<'c> {
     }
 
     /// Returns the changes since a snapshot, or all records if `since` is `None` or the manifest has changed. `since`:
-    /// the change sequences of the snapshot and of its manifest. Omits values longer than `max_value` bytes.
-    pub fn state(&self, since: Option<(Sequence, Sequence)>, max_value: usize) -> rusqlite::Result<RecordsState> {
+    /// the change sequences of the snapshot and of its manifest. Omits values longer than [`MAX_INLINE`].
+    pub fn state(&self, since: Option<(Sequence, Sequence)>) -> rusqlite::Result<RecordsState> {
         let current = self.sequence;
         if let Some((since, _)) = since
             && since == current
@@ -294,7 +229,7 @@ impl<'c> RecordLog<'c> {
         let (c, after_row) = (self.connection, last_position_of(rows_since));
         Ok(RecordsState {
             sequence: current,
-            rows: rows(c, HOST_RECORDS_AFTER, after_row, to_i64(max_value), usize::MAX)?,
+            rows: rows(c, HOST_RECORDS_AFTER, after_row, to_i64(MAX_INLINE), usize::MAX)?,
             manifest: match since {
                 Some(_) => None,
                 None => Some((manifest, tables(c)?)),
@@ -333,17 +268,6 @@ impl<'c> RecordLog<'c> {
                 params![last_position_of(since), to_i64(max_count)],
             )
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
-    }
-
-    /// Returns the rows that writes after `since` have added. Omits values longer than `max_value` bytes.
-    pub fn rows_since(&self, since: Sequence, max_value: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        rows(
-            self.connection,
-            ROWS_AFTER,
-            last_position_of(since),
-            to_i64(max_value),
-            usize::MAX,
-        )
     }
 
     /// Returns at most `max_rows` rows after the row with the id `row`, in order and without values.
@@ -406,7 +330,44 @@ impl<'t> RecordTx<'t> {
         let mut insert = insert.map_or_else(|| self.tx.connection.prepare_cached(sql), Ok)?;
         insert.execute(params![id, table, name, expires_ms, value])?;
         self.insert.set(Some(insert));
+        self.tx.unmerged.borrow_mut().add(|| RecordRow {
+            id,
+            table,
+            name: name.to_vec(),
+            value: value.map(|value| {
+                let inline = (value.len() <= MAX_INLINE).then(|| value.to_vec());
+                (inline, value.len() as u64)
+            }),
+            expires_ms,
+        });
         Ok(id)
+    }
+
+    /// Returns the number of rows that are in no segment, or a number above `max_count` if there are more. Counting
+    /// reads the rows, so the result is cached as long as no other connection commits.
+    pub fn count_unmerged(&self, max_count: usize) -> rusqlite::Result<usize> {
+        let mut unmerged = self.tx.unmerged.borrow_mut();
+        if let Some(count) = unmerged.count() {
+            return Ok(count);
+        }
+        let count = self.log.count_since(self.log.manifest()?.merged, max_count + 1)?;
+        *unmerged = UnmergedRows::Counted(count);
+        Ok(count)
+    }
+
+    /// Returns the rows that are in no segment, without values longer than [`MAX_INLINE`], to write them to a segment.
+    /// `merged`: the change sequence up to which the segments contain all records.
+    pub fn take_unmerged(&self, merged: Sequence) -> rusqlite::Result<Vec<RecordRow>> {
+        match mem::take(&mut *self.tx.unmerged.borrow_mut()) {
+            UnmergedRows::Known(rows) => Ok(rows),
+            _ => rows(
+                self.tx.connection,
+                ROWS_AFTER,
+                last_position_of(merged),
+                to_i64(MAX_INLINE),
+                usize::MAX,
+            ),
+        }
     }
 
     /// Returns the id for the next row. Each call returns a new id.
@@ -450,6 +411,12 @@ impl<'t> RecordTx<'t> {
             "UPDATE meta SET segments = ?1, merged = ?2",
             params![encode_segments(segments), merged],
         )?;
+        // If the segments include this write, no rows remain outside them.
+        *self.tx.unmerged.borrow_mut() = if merged == self.tx.sequence {
+            UnmergedRows::Known(Vec::new())
+        } else {
+            UnmergedRows::Unknown
+        };
         manifest_changed(self.tx)
     }
 

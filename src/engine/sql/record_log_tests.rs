@@ -7,7 +7,7 @@ use crate::model::SegmentName;
 fn put(store: &Store, table: &[u8], name: &[u8]) -> Sequence {
     RecordRows(store)
         .write_records(Deadline::NONE, |tx| {
-            let (_, tables) = tx.log.state(None, 10)?.manifest.unwrap_or_default();
+            let (_, tables) = tx.log.state(None)?.manifest.unwrap_or_default();
             let known = tables.iter().find(|one| one.name == table).map(|one| one.id);
             let id = known.map_or_else(|| tx.make_table(table), Ok)?;
             tx.add(id, name, Some(b"value"), Some(9))?;
@@ -23,7 +23,7 @@ fn all_rows(store: &Store) -> Vec<RecordRow> {
 }
 
 fn state(store: &Store, since: Option<(Sequence, Sequence)>) -> RecordsState {
-    RecordRows(store).records_since(since, 10, true).expect("read")
+    RecordRows(store).records_since(since, true).expect("read")
 }
 
 #[test]
@@ -240,4 +240,36 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     RecordRows(&store).clear_tables(Deadline::NONE).expect("cleared");
     while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(matches_of(&store, row.id).len(), 2, "tables are cleared without them");
+}
+
+#[test]
+fn rows_in_no_segment_are_those_of_every_commit_and_of_no_other() {
+    let (folder, store) = opened();
+    let other = Store::open(folder.path(), true).expect("opens");
+    let merge = || {
+        let merge = |tx: &RecordTx<'_>| tx.set_segments(&[], tx.sequence()).map(|()| tx.sequence());
+        RecordRows(&store).write_records(Deadline::NONE, merge).expect("merged")
+    };
+    let unmerged = |merged: Sequence| -> (usize, Vec<Vec<u8>>) {
+        let take = |tx: &RecordTx<'_>| Ok((tx.count_unmerged(9)?, tx.take_unmerged(merged)?));
+        let (count, rows) = RecordRows(&store).write_records(Deadline::NONE, take).expect("read");
+        (count, rows.into_iter().map(|row| row.name).collect())
+    };
+    put(&store, b"a", b"in a segment");
+    let merged = merge();
+    put(&store, b"a", b"one");
+    put(&store, b"a", b"two");
+    assert_eq!(unmerged(merged), (2, vec![b"one".to_vec(), b"two".to_vec()]));
+    let merged = merge();
+    put(&store, b"a", b"three");
+    put(&other, b"a", b"four");
+    assert_eq!(unmerged(merged), (2, vec![b"three".to_vec(), b"four".to_vec()]));
+    let merged = merge();
+    let failed = RecordRows(&store).write_records(Deadline::NONE, |tx| {
+        tx.add(TableId(1), b"rolled back", Some(b"value"), None)?;
+        Err::<(), _>(rusqlite::Error::InvalidQuery)
+    });
+    assert!(failed.is_err());
+    put(&store, b"a", b"five");
+    assert_eq!(unmerged(merged), (1, vec![b"five".to_vec()]));
 }

@@ -1,7 +1,7 @@
 //! Creates databases, migrates them and connects to them. Also what all statements share: the transaction, the cache of
 //! statements, columns, positions of rows, and the limit of waits for the lock.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
+use crate::engine::record_rows::UnmergedRows;
 use crate::model::{Generation, LibraryId, SegmentName, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::local_path::for_sqlite;
@@ -196,6 +197,7 @@ pub struct LastWrite {
     pub sequence: Sequence,
     /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
     pub library: Option<LibraryState>,
+    pub unmerged: UnmergedRows,
 }
 
 // Derives the column list of a SELECT from the code that reads its rows, so that each column is declared only once.
@@ -293,6 +295,8 @@ pub struct Tx<'c> {
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
     pub next_library: Cell<Option<LibraryState>>,
+    /// The rows of records that are in no segment, from and for [`LastWrite::unmerged`].
+    pub unmerged: RefCell<UnmergedRows>,
     /// Name of a new record segment, whose file the transaction must remove if it fails.
     pub new_segments: Cell<Option<SegmentName>>,
     /// Number of entries that this transaction has added to the outbox.
@@ -319,6 +323,7 @@ impl<'c> Tx<'c> {
             changes_feed: Cell::new(false),
             last_library: None,
             next_library: Cell::default(),
+            unmerged: RefCell::default(),
             new_segments: Cell::default(),
             enqueued: Cell::default(),
         }

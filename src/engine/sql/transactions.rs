@@ -173,7 +173,10 @@ impl Store {
             return Err(UnusableDatabase::UsedUp.into()); // the caller creates a new database
         }
         let mut tx = Tx::new(connection, last_sequence.next());
-        tx.last_library = last_write.and_then(|last| last.library);
+        if let Some(last) = last_write {
+            tx.last_library = last.library;
+            tx.unmerged = last.unmerged.into();
+        }
         // From here until `page.commit`, readers query the database.
         let page = self.begin_on_page(last_sequence, tx.sequence)?;
         let result = begin_timeline_if_needed(self, &tx)
@@ -188,7 +191,7 @@ impl Store {
                     connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
                 }
                 connection.run("COMMIT", [])?;
-                connection.note_write(tx.sequence, tx.next_library.take());
+                connection.note_write(tx.sequence, tx.next_library.take(), tx.unmerged.take());
                 Ok(value)
             });
         // After a failure, remove the file of a segment that `work` has created, because no row refers to it.

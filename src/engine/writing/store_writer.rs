@@ -115,8 +115,7 @@ impl StoreWriter {
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let start = Instant::now();
-        let stored = RecordRows(&self.store)
-            .record_matches(row, pairs, deadline, |tx| self.records.flush_if_due(tx, pairs.len()));
+        let stored = RecordRows(&self.store).record_matches(row, pairs, deadline, |tx| self.records.flush_if_due(tx));
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
         let Some(RecordedMatches {

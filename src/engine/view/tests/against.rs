@@ -119,7 +119,7 @@ pub fn match_segment(recorded: &[Recorded<'_>], row: i64) -> RecordSegment {
 pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac: u64) {
     let mut recorded = recorded.to_vec();
     recorded.sort_unstable();
-    let mut builder = RecordSegmentBuilder::new(path);
+    let mut builder = RecordSegmentBuilder::new(path, 0);
     for (path, rating_key, sequence) in recorded {
         let value = rating_key.map(|rating_key| encode_match(rating_key, Sequence(sequence)));
         let state = value.as_ref().map(|value| StoredValue {
