@@ -22,8 +22,9 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::checked_bytes::{CheckedBytes, ReadResult};
+use super::fields::RecordReader;
 use super::hash_table::HashTable;
-use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, read_varint, u32_at, u64_at};
+use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, u32_at, u64_at};
 use super::read::unusable_segment;
 use crate::error::Result;
 use crate::matching::NormalPath;
@@ -273,70 +274,21 @@ impl RecordSegment {
     /// Returns the record with this number; `None` if the record has a different table or name.
     #[inline]
     fn record_if_named(&self, number: u32, (table, name): (TableId, &[u8])) -> ReadResult<Option<Record<'_>>> {
-        let offset = offset_of(number);
-        let bytes = self.file.up_to(offset, name.len() + MAX_NUMBERS_SIZE)?;
-        let (length, name_start) = read_varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
+        let mut reader = RecordReader::new(&self.file, offset_of(number));
         // Compare the name before decoding the other fields.
-        let name_range = name_start..name_start + name.len();
-        if length != name.len() as u64 || bytes.get(name_range.clone()) != Some(name) {
+        let record_name = reader.bytes()?;
+        if record_name != name {
             return Ok(None);
         }
-        let (record, _) = self.read_after_name(offset + name_range.end, &bytes[name_range])?;
+        let (record, _) = read_after_name(reader, record_name)?;
         Ok((record.table == table).then_some(record))
     }
 
     /// Returns the record at this offset, and the offset of the next record.
     fn record_at(&self, offset: usize) -> ReadResult<(Record<'_>, usize)> {
-        let bytes = self.file.up_to(offset, LONGEST_VARINT)?;
-        let (length, varint_length) = read_varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
-        let length = usize::try_from(length).map_err(|_| self.file.mark_damaged())?;
-        let name = self.file.slice(offset + varint_length, length)?;
-        self.read_after_name(offset + varint_length + length, name)
-    }
-
-    /// Reads the fields after a record's name, at the offset `begin`. Also returns the offset of the next record.
-    #[inline]
-    fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> ReadResult<(Record<'s>, usize)> {
-        let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
-        let damaged = || self.file.mark_damaged();
-        let (table, table_length) = read_varint(bytes).ok_or_else(damaged)?;
-        let row = u64_at(bytes.get(..table_length + 8).ok_or_else(damaged)?, table_length).cast_signed();
-        let mut used = table_length + 8;
-        let mut next_number = || {
-            let (number, length) = read_varint(bytes.get(used..)?)?;
-            used += length;
-            Some(number)
-        };
-        let stored_state = next_number().ok_or_else(damaged)?;
-        let mut state = None;
-        if stored_state != STATE_REMOVED {
-            let expires = next_number().ok_or_else(damaged)?;
-            let is_long = stored_state == STATE_LONG;
-            let length = if is_long {
-                next_number().ok_or_else(damaged)?
-            } else {
-                stored_state - STATE_EMPTY
-            };
-            // The segment does not contain a long value.
-            let stored_bytes = if is_long { 0 } else { length };
-            let stored_bytes = usize::try_from(stored_bytes).map_err(|_| damaged())?;
-            let value = self.file.slice(begin + used, stored_bytes)?;
-            used += value.len();
-            state = Some(StoredValue {
-                value: (!is_long).then_some(value),
-                length,
-                expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
-            });
-        }
-        let record = Record {
-            table: TableId((table >> 1).cast_signed()),
-            is_path: table & 1 == 1,
-            name,
-            row,
-            state,
-        };
-        let end = begin + used;
-        Ok((record, end.next_multiple_of(4)))
+        let mut reader = RecordReader::new(&self.file, offset);
+        let name = reader.bytes()?;
+        read_after_name(reader, name)
     }
 
     /// Returns the next record after a cursor, and the cursor after this record. `None` at the end of the segment.
@@ -385,6 +337,40 @@ impl RecordSegment {
         }
         Ok(cursor)
     }
+}
+
+/// Reads the fields after a record's name. Also returns the offset of the next record.
+#[inline]
+fn read_after_name<'s>(mut reader: RecordReader<'s>, name: &'s [u8]) -> ReadResult<(Record<'s>, usize)> {
+    let table = reader.varint()?;
+    let row = u64_at(reader.take(8)?, 0).cast_signed();
+    let stored_state = reader.varint()?;
+    let mut state = None;
+    if stored_state != STATE_REMOVED {
+        let expires = reader.varint()?;
+        let (value, length) = if stored_state == STATE_LONG {
+            (None, reader.varint()?) // the segment does not contain the value
+        } else {
+            let length = stored_state - STATE_EMPTY;
+            (
+                Some(reader.take(usize::try_from(length).unwrap_or(usize::MAX))?),
+                length,
+            )
+        };
+        state = Some(StoredValue {
+            value,
+            length,
+            expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+        });
+    }
+    let record = Record {
+        table: TableId((table >> 1).cast_signed()),
+        is_path: table & 1 == 1,
+        name,
+        row,
+        state,
+    };
+    Ok((record, reader.at.next_multiple_of(4)))
 }
 
 #[cfg(test)]
