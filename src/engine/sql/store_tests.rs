@@ -17,7 +17,9 @@ use super::record_log::RecordRows;
 use super::store_state::StoreStates;
 use super::{Endpoint, LocalWrite, Store};
 use crate::engine::memtable::MemtableChange;
+use crate::engine::version_page::PageState;
 use crate::model::Sequence;
+use crate::platform::clock::coarse_ms;
 use crate::platform::deadline::Deadline;
 
 const SINGLE_ITEMS: &str = "SELECT count(*) FROM changes WHERE item IS NOT NULL";
@@ -500,4 +502,17 @@ fn the_history_of_an_evicted_library_is_removed_once() {
         .expect("removed");
     FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten");
     assert!(!FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten"));
+}
+
+/// A process that dies between the commit and the page's update leaves a page that no reader trusts.
+#[test]
+#[cfg_attr(windows, ignore = "there is no page")]
+fn a_transaction_is_announced_before_its_commit() {
+    let (_folder, store) = opened();
+    let state = || store.opened.newest().state(coarse_ms());
+    let before = store.write(Deadline::NONE, |tx| Ok(tx.sequence)).expect("written");
+    assert_eq!(state(), PageState::Equal(before.0));
+    let amid = store.write(Deadline::NONE, |_| Ok(state())).expect("written");
+    assert_eq!(amid, PageState::Pending);
+    assert_eq!(state(), PageState::Equal(before.next().0));
 }
