@@ -135,3 +135,41 @@ fn matches_of_a_new_library_are_taken() {
         assert_eq!(answer.item.map(|item| item.item.rating_key), Some("5".to_owned()));
     }
 }
+
+/// The host invalidates after it has read the match, and before it applies the match: the log has the match first.
+#[test]
+fn an_invalidation_voids_a_match_that_is_being_applied() {
+    for what in ["path", "item", "library"] {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let (_, key) = path_of(&world.server, 1, 3);
+        exchange(&[&one, &two]);
+        one.record("/mnt/odd.mkv", &key);
+        one.exchange();
+        let (movies, of_item) = (two.index.library("Movies").expect("a handle"), key.clone());
+        let mut act = Some(move || {
+            match what {
+                "path" => movies.invalidate_path(b"/mnt/odd.mkv"),
+                "item" => movies.invalidate_item(&of_item),
+                _ => movies.invalidate(),
+            }
+            .expect("invalidated");
+        });
+        two.gate.set(move |called, is_made| {
+            if called == "read"
+                && is_made
+                && let Some(act) = act.take()
+            {
+                act();
+            }
+            Ok(())
+        });
+        two.exchange();
+        exchange(&[&two, &one]);
+        assert_eq!(
+            (one.confirmed("/mnt/odd.mkv"), two.confirmed("/mnt/odd.mkv")),
+            (None, None),
+            "{what}"
+        );
+    }
+}

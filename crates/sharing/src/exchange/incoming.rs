@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use super::applied::Applied;
 use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, Unavailable, waits_for_slow_log, without_entries};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode, entry_name};
 use crate::contract::{Entry, EntryKind, EntryName, EntryPage, NewEntry, Position, SharedLog};
@@ -251,18 +252,23 @@ impl Exchange {
                 EntryKind::Item => self.apply_items(&row, group)?,
                 EntryKind::Match => self.apply_matches(view, &row, group)?,
                 EntryKind::InvalidItem => self.apply_invalid_items(view, &row, group)?,
-                EntryKind::InvalidPath => self.apply_invalid_paths(&row, group)?,
+                EntryKind::InvalidPath => self.apply_invalid_paths(view, &row, group)?,
                 EntryKind::InvalidLibrary => {
+                    let mut applied_before = Vec::new();
                     for entry in group {
-                        if !self.is_applied(entry)? {
-                            LibraryRows(&self.store).invalidate_libraries(
-                                view.view_id,
-                                Some(row.id),
-                                Deadline::NONE,
-                            )?;
-                            self.note_applied(entry)?;
+                        match self.applied_before(entry)? {
+                            Applied::Never => {
+                                LibraryRows(&self.store).invalidate_libraries(
+                                    view.view_id,
+                                    Some(row.id),
+                                    Deadline::NONE,
+                                )?;
+                                self.note_applied(entry)?;
+                            }
+                            applied => applied_before.push((entry, applied)),
                         }
                     }
+                    self.remove_invalidated_matches(view, &row, &applied_before)?;
                 }
                 EntryKind::Probe => {} // applied above
             }
@@ -400,6 +406,7 @@ impl Exchange {
 
     /// Invalidates items that other hosts invalidated. An entry with a body also removes the item's matches.
     fn apply_invalid_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+        let mut applied_before = Vec::new();
         for entry in entries {
             let key = String::from_utf8_lossy(&entry.name.key);
             if entry.body.is_empty() {
@@ -408,33 +415,36 @@ impl Exchange {
                 }
                 continue;
             }
-            if self.is_applied(entry)? {
-                continue;
+            match self.applied_before(entry)? {
+                Applied::Never => {
+                    let confirmed_matches = self.reading.matches_of_item(&[row.id], &key)?;
+                    LibraryRows(&self.store).invalidate(
+                        view.view_id,
+                        &LocalWrite::NONE,
+                        &[(row.id, b"", &*key)], // the empty path stands for the whole item
+                        &confirmed_matches,
+                        Deadline::NONE,
+                    )?;
+                    self.note_applied(entry)?;
+                }
+                applied => applied_before.push((entry, applied)),
             }
-            let confirmed_matches = self.reading.matches_of_item(&[row.id], &key)?;
-            LibraryRows(&self.store).invalidate(
-                view.view_id,
-                &LocalWrite::NONE,
-                &[(row.id, b"", &*key)], // the empty path stands for the whole item
-                &confirmed_matches,
-                Deadline::NONE,
-            )?;
-            self.note_applied(entry)?;
         }
-        Ok(())
+        self.remove_invalidated_matches(view, row, &applied_before)
     }
 
-    /// Invalidates paths that other hosts invalidated.
-    fn apply_invalid_paths(&self, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    /// Invalidates paths that other hosts invalidated. Other hosts' invalidations can be repeated, since the log still
+    /// has every later match for the path.
+    fn apply_invalid_paths(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
+        let mut applied_before = Vec::new();
         for entry in entries {
-            let host_path = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key);
-            if let Some(host_path) = host_path
-                && !self.is_applied(entry)?
-            {
+            if self.applied_before(entry)? == Applied::Own {
+                applied_before.push((entry, Applied::Own));
+            } else if let Some(host_path) = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key) {
                 self.reading.invalidate_file(&library, &host_path, &entry.name.key)?;
             }
         }
-        Ok(())
+        self.remove_invalidated_matches(view, row, &applied_before)
     }
 }
