@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use crate::engine::{
-    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows, ShowRows,
-    StoredItems,
+    ItemRows, LibraryRow, LibraryRows, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows,
+    ShowRows, StoredItems,
 };
 use crate::error::{Error, Result, Status};
 use crate::freshness;
@@ -36,6 +36,17 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let now_ms = sync.clock.now_ms();
         let job_start = Instant::now();
+        let begin_listing = || {
+            let now_ms = sync.clock.now_ms();
+            let listing = ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)?;
+            // A copied listing includes only the invalidations that the caller has compared with it.
+            if self.copied_ms.is_some() && LibraryRows(&sync.store).library_row(row.id)?.due_sequence > row.due_sequence
+            {
+                let message = "the library was invalidated during the copy of a listing; retry";
+                return Err(Error::new(Status::Timeout, message));
+            }
+            Ok(listing)
+        };
         // Resume an interrupted listing if its stored pages are still usable; otherwise start a new listing.
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
             Some(listing)
@@ -51,13 +62,13 @@ impl SyncJob<'_> {
                 );
                 listing
             }
-            _ => ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)?,
+            _ => begin_listing()?,
         };
         // Fill the new segment with the stored pages. If they are damaged, start a new listing.
         let mut draft = if let Some(draft) = sync.segments.draft(row, &listing) {
             draft
         } else {
-            listing = ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)?;
+            listing = begin_listing()?;
             sync.segments.empty_draft(row, &listing)
         };
         // Fetch the remaining pages. If rows move in the meantime, start again, at most twice.
@@ -78,7 +89,7 @@ impl SyncJob<'_> {
                 ));
             }
             log::info!("'{}': rows moved during the listing; restarting it", row.library.title);
-            listing = ListingRows(&sync.store).begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
+            listing = begin_listing()?;
             draft = sync.segments.empty_draft(row, &listing);
         }
         self.check_and_publish(row, listing, draft, job_start, why)

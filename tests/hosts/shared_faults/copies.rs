@@ -131,3 +131,29 @@ fn an_invalid_library_outlives_the_copy_of_an_earlier_listing() {
     two.refresh();
     assert!(requests(&world.server)[2] > 0, "it lists by itself");
 }
+
+/// The library is invalidated while the host, which has delivered all it had, looks for a listing to copy.
+#[test]
+fn an_invalidation_during_a_copy_outlives_the_copy() {
+    for call in ["find", "read", "chunk"] {
+        let (world, _one, two) = checked_by_the_first(true);
+        world.server.reset();
+        let movies = two.index.library("Movies").expect("a handle");
+        let mut found = call != "read";
+        let mut act = Some(move || movies.invalidate().expect("invalidated"));
+        two.gate.set(move |called, is_made| {
+            found |= called == "find" && is_made;
+            if called == call
+                && !is_made
+                && found
+                && let Some(act) = act.take()
+            {
+                act();
+            }
+            Ok(())
+        });
+        two.refresh();
+        let is_listed = requests(&world.server)[2] > 0;
+        assert!(is_listed || is_stale(&two, "/data/movies/A/A.mkv"), "{call}");
+    }
+}

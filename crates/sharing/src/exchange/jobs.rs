@@ -121,6 +121,9 @@ impl Exchange {
         if is_current(&stored) {
             return Ok(true);
         }
+        if stored.due && self.undelivered()? > 0 {
+            return Ok(false); // invalidated after the exchange
+        }
         let Ok(Some((entry, head))) = self.find_listing_head(view, &stored.library.uuid) else {
             return Ok(false);
         };
