@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use plexindex::error::{Error, Status};
 use plexindex_sharing::{HostId, SharedLog as _};
+use plexindex_standin::MediaSpec;
 
 use crate::shared_faults::hosts::{Host, NEW, NONE, World, exchange};
 use crate::support::index::QueryOptions;
@@ -156,4 +157,33 @@ fn an_invalidation_during_a_copy_outlives_the_copy() {
         let is_listed = requests(&world.server)[2] > 0;
         assert!(is_listed || is_stale(&two, "/data/movies/A/A.mkv"), "{call}");
     }
+}
+
+/// What a host verified is newer than the listing that it copies.
+#[test]
+fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    world.clock.advance_ms(HOUR_MS / 2);
+    add(&world.server, &["/data/movies/A/A.mkv"]);
+    one.index.refresh(&QueryOptions::default(), true).expect("refreshed");
+    world.clock.advance_ms(1_000);
+    let (path, key) = path_of(&world.server, 1, 3);
+    let (number, moved) = (
+        key.parse().expect("a number"),
+        vec![MediaSpec::File("/data/movies/Moved.mkv".into())],
+    );
+    world.server.alter(|state| state.set_files(number, moved, false, false));
+    two.movies.invalidate_item(&key).expect("invalidated");
+    two.movies.match_path(path.as_bytes()).expect("answered");
+    assert!(two.known("/data/movies/Moved.mkv").is_some());
+    world.clock.advance_ms(HOUR_MS);
+    two.refresh();
+    assert!(two.known("/data/movies/A/A.mkv").is_some(), "it copied the listing");
+    let answer = two
+        .index
+        .match_path(&offline(&two.movies), path.as_bytes())
+        .expect("answered");
+    assert!(answer.item.is_none() || answer.stale, "{answer:?}");
 }

@@ -6,10 +6,10 @@ use super::chunks::LogSource;
 use super::core::{Exchange, LogView, Unavailable, without_entries};
 use crate::bodies::ListingBody;
 use crate::contract::{Entry, EntryKind, Position};
-use crate::engine::{LibraryRow, LibraryRows, Outbox};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, ListingRows, Outbox};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
-use crate::model::{Hint, SourceState};
+use crate::model::{Hint, Item, SourceState};
 use crate::sync::{MergedDelta, RefreshReason, SyncJob};
 
 /// Interval between checks for a result from the host that holds the lease.
@@ -199,6 +199,7 @@ impl Exchange {
             copied_ms: Some(observed_ms),
             ..*job
         };
+        let (since, single_items) = ListingRows(&self.store).mark_single_items(view.view_id, &row, deadline)?;
         without_entries(|| copy_job.list(&row, RefreshReason::Due))?;
         let find_row = || LibraryRows(&self.store).library_row(row.id);
         if !find_row()?.listed_token.is_empty() {
@@ -208,6 +209,15 @@ impl Exchange {
         // The time 0 means that this host did not fetch the listing from the server.
         outbox.store_shared_listing(row.id, 0, 0, deadline)?;
         self.apply(view, &entries)?;
+        if !single_items.is_empty() {
+            let stored = ItemRows(&self.store).of(&row)?;
+            let is_unchanged =
+                |(key, item): &(&String, &Option<Item>)| matches!(stored.item(key), Ok(now) if now == **item);
+            let unchanged: Vec<&str> = (single_items.iter().filter(is_unchanged))
+                .map(|(key, _)| key.as_str())
+                .collect();
+            LibraryRows(&self.store).end_invalidations(view.view_id, row.id, &[], &unchanged, since, deadline)?;
+        }
         self.mark_synced_to_head(&find_row()?, head, observed_ms)?;
         // Another exchange may have applied entries to the old listing.
         self.with_exchange_lock(deadline, || {
