@@ -190,7 +190,7 @@ impl SyncJob<'_> {
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&library.library.title);
-        // A probe for a missing path does not wait for a running listing, which can take minutes.
+        // A question about a missing path does not wait for a running listing, which can take minutes.
         let bounds = Bounds {
             deadline: if reason == RefreshReason::Missing {
                 Deadline::after(Duration::ZERO)

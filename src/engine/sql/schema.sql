@@ -138,16 +138,17 @@ CREATE TABLE timelines (     -- see change_log.rs
 ) STRICT;
 CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
 
--- In path_searches, library 0 has a view's special rows, by hash: 0 is the last probe for an unlisted path (first_ms: its
--- change sequence); 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries; of view 0, the
--- hash of a precondition. A negative library -n has the questions about paths in n, and -2^63 those for the libraries.
+-- In path_searches, library 0 has a view's special rows, by hash: 0 is the last question about an unlisted path
+-- (first_ms: its change sequence); 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries;
+-- of view 0, the hash of a precondition. A negative library -n has the questions about paths in n, and -2^63 those for
+-- the libraries.
 CREATE TABLE path_searches ( -- searches of the server for unlisted paths
-    library  INTEGER NOT NULL,             -- 0: a probe for an unlisted path, or a precondition
+    library  INTEGER NOT NULL,             -- 0: special rows; negative: questions
     hash     INTEGER NOT NULL,             -- of the path's normal form
     view_id  INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
-    found    INTEGER NOT NULL,             -- 0 or 1; for a probe: 0 running, 1 answered, other: error status
+    found    INTEGER NOT NULL,             -- 0 or 1; for a last question: 0 running, 1 answered, other: error status
     PRIMARY KEY (view_id, library, hash)
 ) STRICT, WITHOUT ROWID;
 

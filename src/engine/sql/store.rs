@@ -175,8 +175,8 @@ impl Store {
         StoreKey(&self.opened.newest().secret)
     }
 
-    /// Converts a SQLite error to an error for users. If the error shows that the database is damaged, marks the
-    /// database as broken, unless it was removed or replaced.
+    /// Converts a SQLite error to an error for users. If the error shows that the database is damaged, marks its
+    /// connection, unless the database was removed or replaced.
     pub(super) fn explain_error(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             slot.mark_broken();

@@ -222,7 +222,7 @@ impl Queries {
         FeedRows(&self.store).has(&FeedCursor { library, ..*reader })
     }
 
-    /// Wakes all calls that wait for changes, so that they report progress immediately, and the host can cancel them.
+    /// Makes all calls that wait for changes report progress within [`PAGE_INTERVAL`], so that the host can end them.
     pub fn wake_waiting(&self) {
         self.wakeups.fetch_add(1, Ordering::Relaxed);
     }

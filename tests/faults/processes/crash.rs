@@ -1,5 +1,4 @@
-//! Killed at any instruction: the store opens, holds every write whose call had returned, and a fetch goes on where it
-//! stopped.
+//! Killed: what it left behind goes once it is old, and a fetch goes on where it stopped.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
