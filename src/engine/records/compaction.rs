@@ -120,8 +120,6 @@ impl UnmergedRecords {
                 row: tx.next_row_id(),
                 state: None,
             };
-            // A row without a newer record in this flush contains the current match, because a flush deletes replaced
-            // rows.
             match self.newest.binary_search_by(|newest| newest.key().cmp(&removal.key())) {
                 Ok(index) if self.newest[index].row == row.id => {
                     let old_counts = counts_of(Some(&self.newest[index].borrow()));
@@ -129,10 +127,13 @@ impl UnmergedRecords {
                     self.add_counts(row.table, [0; 2], old_counts);
                 }
                 Ok(_) => {} // a newer record has replaced the match
+                // A rebuild that was killed can leave replaced rows, so the segments' match may be newer.
                 Err(_) => {
-                    let old_counts = counts_of(find_in_segments(open, &removal.borrow())?.as_ref());
-                    removals.push(removal);
-                    self.add_counts(row.table, [0; 2], old_counts);
+                    let found = find_in_segments(open, &removal.borrow())?;
+                    if let Some(current) = found.filter(|record| record.row == row.id) {
+                        removals.push(removal);
+                        self.add_counts(row.table, [0; 2], counts_of(Some(&current)));
+                    }
                 }
             }
             Ok::<_, WriteError>(self.match_bytes() > limit) // whether to continue
@@ -371,3 +372,7 @@ impl Records {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "compaction_tests.rs"]
+mod tests;

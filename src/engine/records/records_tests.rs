@@ -38,22 +38,22 @@ impl Dice {
     }
 }
 
-type Recorded = BTreeMap<Vec<u8>, String>;
+pub(super) type Recorded = BTreeMap<Vec<u8>, String>;
 
 /// One process's view of the matches: segments, and the changes since.
 #[derive(Default)]
-struct Reader {
+pub(super) struct Reader {
     open: Arc<OpenSegments>,
     since: Sequence,
     rows: Vec<LibraryRow>,
     told: Vec<(LibraryId, Vec<u8>, Option<String>)>,
 }
 
-struct World {
+pub(super) struct World {
     dice: Dice,
     _folder: tempfile::TempDir,
-    store: Arc<Store>,
-    records: Arc<Records>,
+    pub(super) store: Arc<Store>,
+    pub(super) records: Arc<Records>,
     tables: Arc<Tables>,
     endpoint: Endpoint,
     view_id: ViewId,
@@ -66,7 +66,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Arc::new(Store::open(folder.path(), true).expect("the store opens"));
         let clock = Arc::new(SystemClock);
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    fn row(&self, at: usize) -> LibraryRow {
+    pub(super) fn row(&self, at: usize) -> LibraryRow {
         let rows = LibraryRows(&self.store).libraries(self.view_id).expect("rows");
         rows.into_iter()
             .find(|row| row.library.uuid == LIBRARIES[at])
@@ -126,7 +126,7 @@ impl World {
     }
 
     /// Records matches as a host does; returns whether a segment was written.
-    fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
+    pub(super) fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
         let recorded = RecordRows(&self.store)
             .record_matches(&self.row(0), pairs, Deadline::NONE, |tx| self.records.flush_if_due(tx));
         let merged = recorded.expect("recorded").expect("a library").then_result;
@@ -210,7 +210,7 @@ impl World {
     }
 
     /// Brings a reader up to date, as a process does.
-    fn catch_up(&self, reader: &mut Reader) {
+    pub(super) fn catch_up(&self, reader: &mut Reader) {
         for _ in 0..4 {
             let changes = StoreStates(&self.store)
                 .changes(Some(self.view_id), reader.since, reader.open.incarnation, true)
@@ -246,7 +246,7 @@ impl World {
         panic!("segments are lost again and again");
     }
 
-    fn seen(reader: &Reader, at: usize, paths: &[Vec<u8>]) -> Recorded {
+    pub(super) fn seen(reader: &Reader, at: usize, paths: &[Vec<u8>]) -> Recorded {
         let row = reader.rows.iter().find(|row| row.library.uuid == LIBRARIES[at]);
         let mut seen = Recorded::new();
         let Some(row) = row else { return seen };
