@@ -201,7 +201,7 @@ impl Synchronizer {
         if (record.begins_unchanged_search || !questions.is_empty())
             && !rows.note_path_requests(question.view_id, now_ms, &record)
         {
-            // Without the record, no limit would hold for the next search.
+            // Without the record, no limit would hold for the next search. Another call may have begun one meanwhile.
             search = search.filter(|cause| *cause == SearchCause::Changed);
         }
         Ok(PathAnswer {

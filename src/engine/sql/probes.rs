@@ -1,6 +1,7 @@
 //! Stores the results of probes, which are a view's libraries and their change tokens. Also stores what plexindex asked the
 //! server, so that no process repeats it too soon.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::publishing::{MAX_FEED_CHANGES, restart_history, trim_history};
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use crate::error::{Result, Status};
-use crate::freshness::RequestBudget;
+use crate::freshness::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
 use crate::model::{Library, LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
@@ -264,9 +265,11 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Records what requests about unlisted paths have shown, in one transaction. Returns whether it is stored.
+    /// Records what requests about unlisted paths have shown, in one transaction. Returns whether it is stored, and whether
+    /// no other call began a search in unchanged libraries a moment ago, if one follows.
     pub fn note_path_requests(&self, view_id: ViewId, now_ms: i64, record: &PathRequests<'_>) -> bool {
-        self.record(|tx| {
+        let may_search = Cell::new(true);
+        let is_stored = self.record(|tx| {
             if let Some(outcome) = record.outcome {
                 note_outcome(tx, view_id, now_ms, outcome)?;
             }
@@ -277,11 +280,20 @@ impl SearchRows<'_> {
                 note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
             }
             if record.begins_unchanged_search {
-                note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
+                let last = read_search(tx, view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
+                may_search.set(is_pause_over(
+                    last.map(|last| last.last_ms),
+                    PATH_REQUEST_INTERVAL_MS,
+                    now_ms,
+                ));
+                if may_search.get() {
+                    note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
+                }
             }
             delete_old(tx, now_ms)?;
             change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
-        })
+        });
+        is_stored && may_search.get()
     }
 
     /// Returns the budget for fruitless requests.

@@ -1,4 +1,4 @@
-//! How long the feed keeps changes, and what a reader gets afterwards.
+//! How long the feed keeps changes, and what a reader gets afterwards. Also who may search next.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::library_rows::LibraryRows;
 use super::publishing::trim_history;
-use super::{FeedCursor, FeedPage as Page, LibraryRow, Store};
+use super::{FeedCursor, FeedPage as Page, LibraryRow, PathRequests, SearchRows, Store};
+use crate::freshness::PATH_REQUEST_INTERVAL_MS;
 use crate::model::{Item, ViewId};
 use crate::platform::deadline::Deadline;
 
@@ -92,4 +93,20 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
     // The rows of the removed history can be swept.
     while Sweeper(&store).sweep(1_000, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM feed"), 0);
+}
+
+/// Two calls that a refresh has told the same have both seen that a search is allowed.
+#[test]
+fn one_of_two_calls_begins_a_search_in_unchanged_libraries() {
+    let (_folder, store) = opened();
+    let view_id = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let record = PathRequests {
+        begins_unchanged_search: true,
+        ..PathRequests::default()
+    };
+    let begins = |at_ms| SearchRows(&store).note_path_requests(view_id, at_ms, &record);
+    let later_ms = NOW_MS + PATH_REQUEST_INTERVAL_MS;
+    assert_eq!([NOW_MS, NOW_MS, later_ms].map(begins), [true, false, true]);
 }
