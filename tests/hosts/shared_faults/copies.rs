@@ -187,3 +187,20 @@ fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
         .expect("answered");
     assert!(answer.item.is_none() || answer.stale, "{answer:?}");
 }
+
+/// The thread that renews the lease was late, and no other host took the lease.
+#[test]
+fn a_listing_that_outlasts_its_lease_is_shared() {
+    let world = World::of(20);
+    let (one, clock) = (world.new_host(|_| {}), Arc::clone(&world.clock));
+    one.gate.set(move |called, is_made| {
+        if called == "lease" && is_made {
+            clock.advance_ms(60_000);
+        }
+        Ok(())
+    });
+    one.refresh();
+    world.server.reset();
+    world.new_host(|_| {}).refresh();
+    assert_eq!(requests(&world.server)[2], 0, "it copies the listing");
+}

@@ -65,6 +65,10 @@ impl Exchange {
         if after.held_back || !after.generation.is_fetched() {
             return Ok(());
         }
+        // The thread that renews leases may be late, or missing in a forked child.
+        if self.send_write(Deadline::NONE, |log, limit| log.renew(lease, limit)) != Ok(true) {
+            return Ok(()); // the log is unavailable, or another host has the lease
+        }
         if let (Some(merged), Some((_, head))) = (merged, head)
             && Outbox(&self.store).shared_listing(after.id)? == Some(head.listing)
             && head.change.token == before.listed_token
