@@ -87,7 +87,7 @@ impl Synchronizer {
                 ..job.bounds
             };
             let ask = || job.ask_about_path(question, requests_before);
-            let answer = job.single_flight_within(bounds, &self.server_lock_name("path_probe"), ask)?;
+            let answer = job.single_flight_within(bounds, &self.server_lock_name("path_question"), ask)?;
             Ok(answer.unwrap_or_else(PathAnswer::postponed))
         });
         Ok(PathAnswer::of(result))

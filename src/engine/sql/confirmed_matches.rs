@@ -1,8 +1,7 @@
 //! Confirmed matches. Each library has a table for its matches, and each match is a record with the path as its name
 //! and the rating key in its value.
 //!
-//! Also invalidates paths, items and libraries; plexindex verifies what is invalidated before it returns it again. Hints
-//! from events invalidate deleted items.
+//! Also invalidates paths, libraries and items, such as those that events report as deleted.
 
 use std::collections::HashMap;
 

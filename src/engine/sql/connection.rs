@@ -11,8 +11,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
 
-use super::schema;
-use super::schema::{BUSY, LastWrite, LibraryState, connect, journal, migrate, warn_of_network};
+use super::schema::{self, BUSY, LastWrite, LibraryState, connect, journal, migrate, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::record_rows::UnmergedRows;
 use crate::engine::version_page::VersionPage;
@@ -97,7 +96,6 @@ pub struct OpenConnection {
 impl Deref for OpenConnection {
     type Target = Connection;
 
-    /// Returns SQLite's connection.
     fn deref(&self) -> &Connection {
         &self.connection
     }

@@ -290,11 +290,6 @@ impl Item {
         }
     }
 
-    /// The sort key of the default order.
-    pub fn sort_title(&self) -> &str {
-        self.title_sort.as_deref().unwrap_or(&self.title)
-    }
-
     /// The paths of all its parts, in order; empty ones left out.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.media

@@ -75,11 +75,6 @@ impl LibrarySpec {
         Self::new(LibraryKind::Photo, items)
     }
 
-    /// 'Other Videos'.
-    pub fn other_videos(items: u32) -> Self {
-        Self::new(LibraryKind::OtherVideos, items)
-    }
-
     /// With this title.
     pub fn title(mut self, title: &str) -> Self {
         self.title = title.to_owned();

@@ -240,7 +240,7 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
 }
 
 #[test]
-fn a_probe_for_a_missing_path_does_not_wait_for_a_listing() {
+fn a_question_about_a_missing_path_does_not_wait_for_a_listing() {
     let at = Scene::movies(300);
     let index = at.open();
     at.list(&index);
