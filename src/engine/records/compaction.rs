@@ -120,6 +120,8 @@ impl UnmergedRecords {
                 row: tx.next_row_id(),
                 state: None,
             };
+            // A row without a newer record in this flush contains the current match, because flushes and rebuilds delete
+            // replaced rows.
             match self.newest.binary_search_by(|newest| newest.key().cmp(&removal.key())) {
                 Ok(index) if self.newest[index].row == row.id => {
                     let old_counts = counts_of(Some(&self.newest[index].borrow()));
@@ -127,13 +129,10 @@ impl UnmergedRecords {
                     self.add_counts(row.table, [0; 2], old_counts);
                 }
                 Ok(_) => {} // a newer record has replaced the match
-                // A rebuild that was killed can leave replaced rows, so the segments' match may be newer.
                 Err(_) => {
-                    let found = find_in_segments(open, &removal.borrow())?;
-                    if let Some(current) = found.filter(|record| record.row == row.id) {
-                        removals.push(removal);
-                        self.add_counts(row.table, [0; 2], counts_of(Some(&current)));
-                    }
+                    let old_counts = counts_of(find_in_segments(open, &removal.borrow())?.as_ref());
+                    removals.push(removal);
+                    self.add_counts(row.table, [0; 2], old_counts);
                 }
             }
             Ok::<_, WriteError>(self.match_bytes() > limit) // whether to continue

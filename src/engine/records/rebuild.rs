@@ -55,7 +55,7 @@ impl Records {
         let holds_lock = mem::take(&mut *was_overtaken);
         while !holds_lock && records.read_record_log(|log| rebuild.step(log))? {}
         let mut finished = Some(rebuild);
-        let stored = records.write_records(deadline, |tx| {
+        let is_stored = records.write_records(deadline, |tx| {
             let mut rebuild = finished.take();
             if holds_lock {
                 rebuild = begin(&tx.log)?;
@@ -65,22 +65,20 @@ impl Records {
             }
             match rebuild {
                 Some(rebuild) if self.store.incarnation() == open.incarnation && rebuild.is_current(&tx.log)? => {
-                    self.store_rebuilt(tx, rebuild).map(Some)
+                    self.store_rebuilt(tx, rebuild).map(|()| true)
                 }
-                _ => Ok(None),
+                _ => Ok(false),
             }
         })?;
-        *was_overtaken = stored.is_none();
-        for rows in stored.unwrap_or_default().chunks(ROWS_PER_STEP) {
-            records.write_records(deadline, |tx| rows.iter().try_for_each(|row| tx.delete(*row)))?;
-        }
+        *was_overtaken = !is_stored;
         Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
-    /// Replaces all segments with the rebuilt segment. Returns the ids of the log's rows that are no longer needed:
-    /// replaced rows, and removals, because no older segment remains in which a removal must hide a record.
-    pub(super) fn store_rebuilt(&self, tx: &RecordTx<'_>, rebuild: Rebuild) -> rusqlite::Result<Vec<i64>> {
+    /// Replaces all segments with the rebuilt segment. In the same transaction, deletes the log's rows that are no longer
+    /// needed: replaced rows, which would be current again without the rows that replaced them, and removals, because no
+    /// older segment remains in which a removal must hide a record.
+    pub(super) fn store_rebuilt(&self, tx: &RecordTx<'_>, rebuild: Rebuild) -> rusqlite::Result<()> {
         let name = new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let records = rebuild.builder.records();
@@ -90,7 +88,7 @@ impl Records {
         for (id, counts) in rebuild.counts {
             tx.set_segment_counts(id, counts)?;
         }
-        Ok(rebuild.dead_rows)
+        rebuild.dead_rows.iter().try_for_each(|row| tx.delete(*row))
     }
 }
 
