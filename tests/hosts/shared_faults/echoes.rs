@@ -173,3 +173,36 @@ fn an_invalidation_voids_a_match_that_is_being_applied() {
         );
     }
 }
+
+/// The same for a match: until the log has the newer one, too.
+#[test]
+fn a_match_outlives_an_older_one_that_is_being_applied() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let [(_, old), (_, new)] = [3, 4].map(|nth| path_of(&world.server, 1, nth));
+    exchange(&[&one, &two]);
+    one.record("/mnt/odd.mkv", &old);
+    one.exchange();
+    let (movies, key) = (two.index.library("Movies").expect("a handle"), new.clone());
+    let mut act = Some(move || {
+        movies
+            .record_matches(&[(b"/mnt/odd.mkv".as_slice(), &key)])
+            .expect("recorded");
+    });
+    two.gate.set(move |called, is_made| {
+        if called == "read"
+            && is_made
+            && let Some(act) = act.take()
+        {
+            act();
+        }
+        Ok(())
+    });
+    two.exchange();
+    assert_eq!(two.confirmed("/mnt/odd.mkv").as_ref(), Some(&new));
+    exchange(&[&two, &one]);
+    assert_eq!(
+        (one.confirmed("/mnt/odd.mkv"), two.confirmed("/mnt/odd.mkv")),
+        (Some(new.clone()), Some(new))
+    );
+}

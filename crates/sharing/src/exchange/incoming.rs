@@ -1,7 +1,7 @@
 //! Reads other hosts' entries from the log, and applies them to the store in the log's order. Applying an entry twice
 //! has the same effect as applying it once, since a killed process or a restored log can repeat entries.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use super::applied::Applied;
@@ -367,9 +367,15 @@ impl Exchange {
     fn apply_matches(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         // Earlier entries may have removed matches that the snapshot still contains.
         self.reading.catch_up(Deadline::NONE)?;
+        // A match that this host has recorded since the delivery will be the later one in the log.
+        let mut own_numbers = HashMap::new();
+        if self.undelivered()? > 0 {
+            own_numbers = Outbox(&self.store).outbox_matches(view.view_id, &row.library.uuid)?;
+        }
+        let is_replaced = |entry: &&Entry| own_numbers.get(&entry.name.key) == Some(&UNDELIVERED);
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| !is_replaced(entry)) {
             let host_path = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key);
             let (Some(host_path), Ok(key)) = (host_path, std::str::from_utf8(&entry.body)) else {
                 continue;
