@@ -165,7 +165,7 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            ItemRows, LibraryRow, LibraryRows, ListingRows, LocalWrite, MergedChanges, Outbox, OutboxRow, RecordRows,
+            ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, OutboxRow, RecordRows,
             SharedLogPosition, ShowRows, Store, StoreWriter, Totals, UNDELIVERED, WriteObserver, listing_age,
         };
     }

@@ -286,6 +286,21 @@ impl<'s> ItemRows<'s> {
         })
     }
 
+    /// Returns the items that have changed as single items since the last delta or listing, by rating key; `None` for a
+    /// removed item. Leaves out items that are unverified.
+    pub fn single_changes(&self, row: &LibraryRow) -> Result<Vec<(String, Option<Item>)>> {
+        self.0.read(|c| {
+            let unverified = "SELECT 1 FROM unverified WHERE library = ?1 AND form = x'' AND rating_key = ?2";
+            let mut changes = Vec::new();
+            for (key, change) in single_changes(c, row.id, row.merged_sequence)? {
+                if !c.has(unverified, params![row.id, key])? {
+                    changes.push((key, change.item));
+                }
+            }
+            Ok(changes)
+        })
+    }
+
     /// Merges items from the server into a library's current generation. `requested_at`: the change sequence when the
     /// first item was requested. Skips items that were individually added or removed after that request; with `None`,
     /// skips no items.

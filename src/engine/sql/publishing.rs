@@ -1,12 +1,11 @@
 //! Publishes complete listings: replaces a library's segment, and reports the differences to the feed. Also limits the
 //! history, the changes that the feed can report.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::confirmed_matches::mark_unverified;
 use super::feed_rows::FeedRows;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library};
@@ -132,32 +131,6 @@ impl ListingRows<'_> {
         }
         let why = "cannot publish the listing: the library's segment was replaced during each attempt; try again";
         Err(Error::new(Status::Timeout, why))
-    }
-
-    /// Marks as unverified the items that have changed as single items since the last delta or listing, before a listing
-    /// of another host replaces these changes, which can be newer. Returns the items that it marked, by rating key (`None`
-    /// for a removed item), and the change sequence of the marks.
-    pub fn mark_single_items(
-        &self,
-        view_id: ViewId,
-        row: &LibraryRow,
-        deadline: Deadline,
-    ) -> Result<(Sequence, BTreeMap<String, Option<Item>>)> {
-        let read = |c: &Connection| single_changes(c, row.id, row.merged_sequence);
-        if self.0.read(read)?.is_empty() {
-            return Ok((row.merged_sequence, BTreeMap::new()));
-        }
-        self.0.write(deadline, |tx| {
-            let mut marked = BTreeMap::new();
-            for (key, change) in read(tx)? {
-                let unverified = "SELECT 1 FROM unverified WHERE library = ?1 AND form = x'' AND rating_key = ?2";
-                if !tx.has(unverified, params![row.id, key])? {
-                    mark_unverified(tx, view_id, row.id, b"", &key)?;
-                    marked.insert(key, change.item);
-                }
-            }
-            Ok((tx.sequence, marked))
-        })
     }
 
     /// Compares a library's current segment with the new segment. Fails if the new segment is damaged. Segments never

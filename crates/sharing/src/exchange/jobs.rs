@@ -6,10 +6,10 @@ use super::chunks::LogSource;
 use super::core::{Exchange, LogView, Unavailable, without_entries};
 use crate::bodies::ListingBody;
 use crate::contract::{Entry, EntryKind, Position};
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, ListingRows, Outbox};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, LocalWrite, Outbox};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
-use crate::model::{Hint, Item, SourceState};
+use crate::model::{Hint, Item, Sequence, SourceState};
 use crate::sync::{MergedDelta, RefreshReason, SyncJob};
 
 /// Interval between checks for a result from the host that holds the lease.
@@ -199,7 +199,13 @@ impl Exchange {
             copied_ms: Some(observed_ms),
             ..*job
         };
-        let (since, single_items) = ListingRows(&self.store).mark_single_items(view.view_id, &row, deadline)?;
+        // What this host has verified since its last delta can be newer than the listing.
+        let (items, mut marked_at) = (ItemRows(&self.store).single_changes(&row)?, Sequence::default());
+        if !items.is_empty() {
+            let marks: Vec<_> = items.iter().map(|(key, _)| (row.id, &b""[..], &**key)).collect();
+            let request = LocalWrite::NONE;
+            (_, marked_at) = LibraryRows(&self.store).invalidate(view.view_id, &request, &marks, &[], deadline)?;
+        }
         without_entries(|| copy_job.list(&row, RefreshReason::Due))?;
         let find_row = || LibraryRows(&self.store).library_row(row.id);
         if !find_row()?.listed_token.is_empty() {
@@ -209,14 +215,11 @@ impl Exchange {
         // The time 0 means that this host did not fetch the listing from the server.
         outbox.store_shared_listing(row.id, 0, 0, deadline)?;
         self.apply(view, &entries)?;
-        if !single_items.is_empty() {
+        if !items.is_empty() {
             let stored = ItemRows(&self.store).of(&row)?;
-            let is_unchanged =
-                |(key, item): &(&String, &Option<Item>)| matches!(stored.item(key), Ok(now) if now == **item);
-            let unchanged: Vec<&str> = (single_items.iter().filter(is_unchanged))
-                .map(|(key, _)| key.as_str())
-                .collect();
-            LibraryRows(&self.store).end_invalidations(view.view_id, row.id, &[], &unchanged, since, deadline)?;
+            let is_same = |(key, item): &&(String, Option<Item>)| matches!(stored.item(key), Ok(now) if now == *item);
+            let same: Vec<&str> = items.iter().filter(is_same).map(|(key, _)| key.as_str()).collect();
+            LibraryRows(&self.store).end_invalidations(view.view_id, row.id, &[], &same, marked_at, deadline)?;
         }
         self.mark_synced_to_head(&find_row()?, head, observed_ms)?;
         // Another exchange may have applied entries to the old listing.
