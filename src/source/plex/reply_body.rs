@@ -327,8 +327,8 @@ fn parse(
         let failure = progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
-        if !matches!(failure, BodyError::Aborted) {
-            // The complete rows before the failure are valid.
+        // The complete rows before the failure are valid, unless the body does not match its checksum.
+        if !matches!(failure, BodyError::Aborted | BodyError::Compression(_)) {
             let _ = replies::parse_reply(buffer, content, &|| true);
         }
         return Err(failure);

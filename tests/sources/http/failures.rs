@@ -239,6 +239,18 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
 }
 
 #[test]
+fn a_page_with_a_wrong_checksum_gives_no_rows() {
+    let mut reply = rows(9, |number| format!("{{\"ratingKey\":{}}}", number + 1));
+    let checksum = reply.len() - 8; // gzip ends with its checksum and its length, of four bytes each
+    reply[checksum] ^= 1;
+    let server = Standin::answering([reply]);
+    let mut items = Vec::new();
+    let plex = client(&server.url()).plex;
+    let error = plex.fetch_rows(&PAGE, Bounds::NONE, &mut items).unwrap_err();
+    assert_eq!((error.status, items), (Status::BadAnswer, Vec::new()), "{error}");
+}
+
+#[test]
 fn a_port_without_a_listener() {
     let (server, client) = standin(200);
     server.refuse();
