@@ -53,16 +53,21 @@ class Waiting(TypedDict, total=False):
     progress: ProgressArg
 
 
-class Listing(Waiting, total=False):
+class Listing(TypedDict, total=False):
     """The options of a call that may fetch, and sends no request if ``offline``."""
 
+    timeout: float | None
     offline: bool
+    progress: ProgressArg
 
 
-class Asking(Listing, total=False):
+class Asking(TypedDict, total=False):
     """The options of a call that may fetch, or with ``check`` also asks the server for changes first."""
 
+    timeout: float | None
+    offline: bool
     check: bool
+    progress: ProgressArg
 
 
 class Summary(TypedDict):
