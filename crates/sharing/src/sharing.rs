@@ -71,6 +71,15 @@ fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     Ok(Arc::new(postgres::Postgres::new(address)))
 }
 
+/// How far this folder has exchanged entries with the shared log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedProgress {
+    /// Number of the last entry received.
+    pub last_received: u64,
+    /// Number of this host's entries that await delivery.
+    pub undelivered: u64,
+}
+
 /// An index's shared log, and the exchange of entries through this log.
 pub struct Sharing {
     /// The log's address, without a password.
@@ -162,14 +171,17 @@ impl Sharing {
         on_worker(exchange_now, SLOW_LOG_TIMEOUT, || {})
     }
 
-    /// Returns the number of the last entry that this folder has received, and the number of entries that await delivery;
-    /// `None` before the first exchange, or if the store cannot be read.
-    pub fn progress(&self) -> Option<(u64, u64)> {
+    /// Returns how far this folder has exchanged entries with the log; `None` before the first exchange, or if the
+    /// store cannot be read.
+    pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
         let stored = exchange.read_position(self.reading.view_id()?).ok()?;
         let undelivered = exchange.undelivered().ok()?;
-        let taken = stored.position.number;
-        (taken > 0 || undelivered > 0).then_some((taken, undelivered))
+        let last_received = stored.position.number;
+        (last_received > 0 || undelivered > 0).then_some(SharedProgress {
+            last_received,
+            undelivered,
+        })
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted the write.

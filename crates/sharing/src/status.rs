@@ -148,25 +148,29 @@ pub trait SharedIndex {
         let Some(sharing) = Sharing::of(self.index()) else {
             return Ok(None);
         };
-        let (server, (taken, undelivered)) = (sharing.server()?, sharing.progress().unzip());
+        let (server, progress) = (sharing.server()?, sharing.progress());
         // Query the log: its views, this index's view, the entries that this host lacks, and whether it may write.
         let found = sharing.run(|log| {
             let deadline = sharing.deadline();
             log.secret(deadline.at_most(log.answer_timeout()))?; // fail early: counting entries can take long
             let views = log.summary(deadline)?;
             let own_view = sharing.view();
-            let behind = own_view.zip(taken);
-            let behind = behind.map(|((view, host), taken)| log.count_others(view, host, taken, deadline));
+            let behind = match (own_view, progress) {
+                (Some((view, host)), Some(progress)) => {
+                    Some(log.count_others(view, host, progress.last_received, deadline)?)
+                }
+                _ => None,
+            };
             Ok((
                 own_view.map(|(view, _)| view),
                 views,
-                behind.transpose()?,
+                behind,
                 log.expect_writable(deadline).err(),
             ))
         });
         let reachable = found.is_ok();
         let (own_view, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
-        if undelivered > Some(0) {
+        if progress.is_some_and(|progress| progress.undelivered > 0) {
             // Writes can fail even if the role is allowed to write, for example because the disk is full.
             error = error.or_else(|| sharing.refusal());
         }
@@ -175,8 +179,8 @@ pub trait SharedIndex {
             reachable,
             error_kind: error.as_ref().map(Error::kind),
             error: error.map(|error| error.to_string()),
-            taken,
-            undelivered,
+            taken: progress.map(|progress| progress.last_received),
+            undelivered: progress.map(|progress| progress.undelivered),
             behind,
             server,
             views: views.into_iter().map(|view| SharedView::new(view, own_view)).collect(),
@@ -239,7 +243,9 @@ pub trait SharedIndex {
     #[must_use]
     fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
         let sharing = Sharing::of(self.index())?;
-        let (taken, undelivered) = sharing.progress().unzip();
+        let progress = sharing.progress();
+        let taken = progress.map(|progress| progress.last_received);
+        let undelivered = progress.map(|progress| progress.undelivered);
         Some((&sharing.address, taken, undelivered))
     }
 

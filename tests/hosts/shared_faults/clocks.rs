@@ -127,13 +127,8 @@ fn what_a_sleeping_host_reads_is_as_old_as_it_is() {
     let (path, _) = path_of(&world.server, 1, 3);
     world.clock.advance_ms(2 * HOUR_MS);
     one.refresh();
-    let (clock, mut is_asleep) = (Arc::clone(&world.clock), false);
-    two.gate.set(move |call, is_made| {
-        if call == "read" && is_made && !std::mem::replace(&mut is_asleep, true) {
-            clock.advance_ms(5 * HOUR_MS);
-        }
-        Ok(())
-    });
+    let clock = Arc::clone(&world.clock);
+    two.gate.once_after("read", move || clock.advance_ms(5 * HOUR_MS));
     two.exchange();
     let answer = two.index.match_path(&offline(&two.movies), path.as_bytes());
     assert!(answer.expect("answered").stale);

@@ -147,22 +147,13 @@ fn an_invalidation_voids_a_match_that_is_being_applied() {
         one.record("/mnt/odd.mkv", &key);
         one.exchange();
         let (movies, of_item) = (two.index.library("Movies").expect("a handle"), key.clone());
-        let mut act = Some(move || {
+        two.gate.once_after("read", move || {
             match what {
                 "path" => movies.invalidate_path(b"/mnt/odd.mkv"),
                 "item" => movies.invalidate_item(&of_item),
                 _ => movies.invalidate(),
             }
             .expect("invalidated");
-        });
-        two.gate.set(move |called, is_made| {
-            if called == "read"
-                && is_made
-                && let Some(act) = act.take()
-            {
-                act();
-            }
-            Ok(())
         });
         two.exchange();
         exchange(&[&two, &one]);
@@ -184,19 +175,10 @@ fn a_match_outlives_an_older_one_that_is_being_applied() {
     one.record("/mnt/odd.mkv", &old);
     one.exchange();
     let (movies, key) = (two.index.library("Movies").expect("a handle"), new.clone());
-    let mut act = Some(move || {
+    two.gate.once_after("read", move || {
         movies
             .record_matches(&[(b"/mnt/odd.mkv".as_slice(), &key)])
             .expect("recorded");
-    });
-    two.gate.set(move |called, is_made| {
-        if called == "read"
-            && is_made
-            && let Some(act) = act.take()
-        {
-            act();
-        }
-        Ok(())
     });
     two.exchange();
     assert_eq!(two.confirmed("/mnt/odd.mkv").as_ref(), Some(&new));
