@@ -23,11 +23,12 @@ def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
     path, key = world.questions["listed"].paths[0].decode(), world.questions["listed"].answers[0] or ""
     kinds = usable(PEERS, world.size, run.results.absent)
+    pairs = list(dict(world.pairs).items())
     stores = {kind: world.folder / "peers" / kind.name for kind in kinds}
     for kind, folder in stores.items():
         if not folder.is_dir():  # otherwise the lookups have filled it
             peer = kind(str(folder))
-            peer.fill(list(dict(world.pairs).items()))
+            peer.fill(pairs)
             peer.close()
     goals = [at_most(3e-3), below("diskcache", 1 / 8), below("sqlite3")] if world.size == 100_000 else []
     for ours, what in ((Plexindex, "new process, Python"), (PlexindexMatch, "new process, Python, full answer")):
@@ -37,7 +38,7 @@ def measure(run: Run, world: World) -> None:
     )
     if world.size <= MOST_RECORDED:
         recorded = DropIn(str(world.folder / "first"))
-        recorded.fill(list(dict(world.pairs).items()))
+        recorded.fill(pairs)
         recorded.close()
         drop_in(run, world, {DropIn: world.folder / "first", **stores}, path, key)
     native(run, world)

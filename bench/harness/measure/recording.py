@@ -19,9 +19,9 @@ from ..timing import Figure, WrongAnswerError, each_call, in_turns, seconds_of
 from ..world import Questions, World
 from . import processes
 
-GROUP, DROP_IN = "Recording", "The drop-in"
+GROUP, DROP_IN_GROUP = "Recording", "The drop-in"
 DROPIN = "drop-in"
-RECORDERS = {OURS: ("record_match", GROUP), DROPIN: ("drop-in `set_match`", DROP_IN)}
+RECORDERS = {OURS: ("record_match", GROUP), DROPIN: ("drop-in `set_match`", DROP_IN_GROUP)}
 """Of our two contenders, the call and the group of its rows."""
 SINGLES, TURNS = 10_000, 10
 BATCHES, BATCH = 100, 500
@@ -53,10 +53,10 @@ def measure(run: Run, world: World) -> None:
     with opened(kinds, folder) as stored:
         gets(run, world, stored, "hit, after a rest", 0)
         gets(run, world, stored, "miss, after a rest", -1)
-        del stored[DROPIN]
-        batches(run, world, stored)
-        singles(run, world, stored, SHUFFLED, 0, of=shuffled)
-        batches(run, world, stored, shuffled, f", {SHUFFLED}")
+        others = {name: contender for name, contender in stored.items() if name != DROPIN}
+        batches(run, world, others)
+        singles(run, world, others, SHUFFLED, 0, of=shuffled)
+        batches(run, world, others, shuffled, f", {SHUFFLED}")
     if world.size > processes.MOST_RECORDED:
         stores = {kind: folder / name for name, kind in kinds.items() if kind is not Plexindex}
         processes.drop_in(run, world, stores, *next(matches(world, 0, 1)))
@@ -69,11 +69,10 @@ def measure(run: Run, world: World) -> None:
 def opened(kinds: dict[str, type[Contender]], folder: Path) -> Iterator[dict[str, Contender]]:
     """All contenders by name, each in a folder of its own."""
     found = {name: kind(str(folder / name)) for name, kind in kinds.items()}
-    every = list(found.values())
     try:
         yield found
     finally:
-        for contender in every:
+        for contender in found.values():
             contender.close()
 
 
@@ -179,7 +178,7 @@ def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin:
         if world.size > 10_000:
             goals.append(at_most(450e-9 if world.size == 100_000 else 600e-9))
     limit = "Reads of memory that wait for each other: the filter, the slot and the entry of a segment."
-    row = run.row(f"drop-in `get_match`, {what}", DROP_IN, world.size, *goals, limit=limit)
+    row = run.row(f"drop-in `get_match`, {what}", DROP_IN_GROUP, world.size, *goals, limit=limit)
     asking = {contender.name: contender for name, contender in stored.items() if name != OURS}
     run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in asking.items()})
 

@@ -72,9 +72,9 @@ pub fn guard_slot<P, S: Into<Status>>(
     null: P,
     body: impl FnOnce(&mut P) -> Result<S>,
 ) -> i32 {
-    if !place.is_null() && place.is_aligned() {
-        // SAFETY: the caller passed a place for a pointer.
-        unsafe { *place = null };
+    // SAFETY: the caller passed NULL or a place for a pointer.
+    if let Ok(slot) = unsafe { output(place, name) } {
+        *slot = null;
     }
     // SAFETY: the caller passed NULL or a place for a pointer.
     guard(error, || body(unsafe { output(place, name) }?))

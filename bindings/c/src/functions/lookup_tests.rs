@@ -38,33 +38,3 @@ fn a_block_without_its_last_nul_is_refused() {
     let refused = crate::strings::split_strings(block, 1, "paths").map_err(|error| error.status);
     assert_eq!(refused, Err(Status::InvalidArgument));
 }
-
-/// A length that no memory has: whatever reads it crashes.
-const ABSURD: usize = 1 << 48;
-
-#[test]
-fn a_block_of_an_absurd_length_is_refused_unread() {
-    use crate::functions::record::{plexindex_invalidate_item, plexindex_record_match, plexindex_record_matches};
-    let folder = tempfile::tempdir().unwrap();
-    let index = hostile(folder.path());
-    let library = index.library("Movies").unwrap();
-    let handle = std::ptr::from_ref(&library).cast::<LibraryHandle>();
-    let (text, none) = (c"/a".as_ptr(), std::ptr::null_mut());
-    let mut keys = Buffer {
-        data: std::ptr::null_mut(),
-        capacity: 0,
-        length: 0,
-    };
-    // SAFETY: the lengths are the test; nothing is read.
-    let statuses = unsafe {
-        [
-            plexindex_lookup_keys(handle, text, ABSURD, 1, &raw mut keys, none),
-            plexindex_record_match(handle, text, 2, text, ABSURD, 0, none),
-            plexindex_record_match(handle, text, ABSURD, text, 2, 0, none),
-            plexindex_record_matches(handle, text, ABSURD, text, 2, 1, 0, 0, none),
-            plexindex_record_matches(handle, text, 3, text, ABSURD, 1, 0, 0, none),
-            plexindex_invalidate_item(handle, text, ABSURD, none),
-        ]
-    };
-    assert_eq!(statuses, [Status::InvalidArgument as i32; 6]);
-}

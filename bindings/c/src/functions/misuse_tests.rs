@@ -329,6 +329,11 @@ fn wrong_fast_lookups_find_nothing() {
     assert_eq!(look(2, 2, Some(&mut memory)), (0, 2));
     assert_eq!(memory, *b"\0\0xx");
     refused! { look(2, 2, None).0 => NullPointer "keys"; }
+    let mut keys = buffer(null_mut(), 0);
+    // SAFETY: the length is the test; nothing is read.
+    let endless =
+        unsafe { plexindex_lookup_keys(at.library, ENDLESS.data, ENDLESS.length, 1, &raw mut keys, null_mut()) };
+    refused! { endless => InvalidArgument "paths"; }
 }
 
 #[test]

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
         def __get__(self, owner: object, kind: object) -> object: ...
 else:
 
-    class ReadOnly(property):
-        """A property. The reference shows this documentation, and the type in the annotation."""
+    class ReadOnly:
+        """Becomes a property. The reference shows this documentation, and the type in the annotation."""
 
         def __init__(self, read: Callable[[Any], Any], doc: str) -> None:
             read.__doc__ = doc
-            super().__init__(read)
+            self.read = read
 
         def __set_name__(self, owner: type, name: str) -> None:
-            self.fget.__annotations__["return"] = owner.__annotations__[name]
+            self.read.__annotations__["return"] = owner.__annotations__[name]
+            setattr(owner, name, property(self.read))  # newer Pythons read it faster than one of a subclass
 
         def __class_getitem__(cls, kind: object) -> object:
             return kind
