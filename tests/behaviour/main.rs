@@ -1,5 +1,5 @@
-//! What the library answers, over a stand-in server; and in `tests/sources` the sources of items: Plex over HTTP, Plex's
-//! own database, and the contract that both keep. One program, as each one links SQLite and TLS.
+//! What the library answers, over a stand-in server; and in `tests/sources` the sources of items: Plex over HTTP,
+//! Plex's own database, and the contract that both keep. One program, as each one links SQLite and TLS.
 
 mod api;
 #[path = "../sources/database/mod.rs"]

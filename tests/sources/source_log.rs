@@ -7,8 +7,10 @@ use log::{LevelFilter, Log, Metadata, Record};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Bounds, Meter, RequestKind, Source};
+use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, Standin};
+
+use crate::source_contract::rig::NoMeter;
 
 const TOKEN: &str = "s3cret-t0ken-of-the-tests";
 
@@ -26,12 +28,6 @@ impl Log for Everything {
     }
 
     fn flush(&self) {}
-}
-
-struct NoMeter;
-
-impl Meter for NoMeter {
-    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn rows_that_shift_while_paging_lose_nothing() {
     let (last, _) = path_of(&at.server, 1, 3_999);
     // Before the third page the first row goes: what was row 2,000 is now row 1,999.
     at.server
-        .alter(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()));
+        .alter(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")]));
     assert_eq!(library.ask(last).status, Status::Ok);
     let gone = library.ask(first);
     assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));

@@ -12,8 +12,7 @@ use crate::support::worker::database;
 use crate::support::{HOUR_MS, add, offline, path_of, requests};
 
 fn is_stale(host: &Host, path: &str) -> bool {
-    let answer = host.index.match_path(&offline(&host.movies), path.as_bytes());
-    answer.expect("answered").stale
+    host.index.ask(&offline(&host.movies), path).stale
 }
 
 /// Without them, the copy would be taken for current.
@@ -181,10 +180,7 @@ fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
     world.clock.advance_ms(HOUR_MS);
     two.refresh();
     assert!(two.known("/data/movies/A/A.mkv").is_some(), "it copied the listing");
-    let answer = two
-        .index
-        .match_path(&offline(&two.movies), path.as_bytes())
-        .expect("answered");
+    let answer = two.index.ask(&offline(&two.movies), &path);
     assert!(answer.item.is_none() || answer.stale, "{answer:?}");
 }
 
@@ -193,12 +189,7 @@ fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
 fn a_listing_that_outlasts_its_lease_is_shared() {
     let world = World::of(20);
     let (one, clock) = (world.new_host(|_| {}), Arc::clone(&world.clock));
-    one.gate.set(move |called, is_made| {
-        if called == "lease" && is_made {
-            clock.advance_ms(60_000);
-        }
-        Ok(())
-    });
+    one.gate.once_after("lease", move || clock.advance_ms(60_000));
     one.refresh();
     world.server.reset();
     world.new_host(|_| {}).refresh();

@@ -40,20 +40,6 @@ impl Gate {
         *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hook));
     }
 
-    /// Acts once, after the next call of this name.
-    pub fn once_after(&self, name: &'static str, act: impl FnOnce() + Send + 'static) {
-        let mut act = Some(act);
-        self.set(move |called, is_made| {
-            if called == name
-                && is_made
-                && let Some(act) = act.take()
-            {
-                act();
-            }
-            Ok(())
-        });
-    }
-
     /// From now on calls of this name fail.
     pub fn fail(&self, name: &'static str) {
         self.set(move |called, is_made| {
@@ -102,10 +88,19 @@ impl Gate {
 
     /// Calls this once, before a call of this name.
     pub fn once_before(&self, name: &'static str, act: impl FnOnce() + Send + 'static) {
+        self.once(name, false, act);
+    }
+
+    /// Calls this once, after a call of this name.
+    pub fn once_after(&self, name: &'static str, act: impl FnOnce() + Send + 'static) {
+        self.once(name, true, act);
+    }
+
+    fn once(&self, name: &'static str, after: bool, act: impl FnOnce() + Send + 'static) {
         let mut act = Some(act);
         self.set(move |called, is_made| {
             if called == name
-                && !is_made
+                && is_made == after
                 && let Some(act) = act.take()
             {
                 act();

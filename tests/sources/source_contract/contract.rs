@@ -13,6 +13,7 @@ use plexindex::source::{
 
 use crate::support::worker::until;
 
+use crate::source_contract::plex::notification;
 use crate::source_contract::rig::{FOLDER, Failure, Rig, library_of, list, list_from, sorted, source_of};
 
 pub fn keys_are_public<R: Rig>() {
@@ -63,11 +64,7 @@ pub fn a_listing_has_each_item_once<R: Rig>() {
     }
     assert_eq!(totals, 57);
     // What is listed by two at once is the same.
-    assert_eq!(
-        source.server(Bounds::NONE),
-        rig.source(std::sync::Arc::new(crate::source_contract::rig::NoMeter))
-            .server(Bounds::NONE)
-    );
+    assert_eq!(source.server(Bounds::NONE), rig.source().server(Bounds::NONE));
 }
 
 pub fn a_listing_goes_on_from_a_position<R: Rig>() {
@@ -315,7 +312,7 @@ pub fn a_library_that_is_gone_is_not_there<R: Rig>() {
     let rig = R::new(3);
     let (source, library) = source_of(&rig);
     let gone = Library {
-        section: rig.section_that_is_not_there(),
+        section: "77".to_owned(),
         ..library
     };
     let error = list(&*source, &gone, 10).expect_err("there is none");
@@ -369,7 +366,7 @@ pub fn events_that_hosts_receive_are_read<R: Rig>() {
     let (source, library) = source_of(&rig);
     let (key, _) = rig.paths().swap_remove(1);
     let read_events = source.kind().parse_notification;
-    let read = read_events(rig.notification(&library.section, &key).as_bytes()).expect("read");
+    let read = read_events(notification(&library.section, &key).as_bytes()).expect("read");
     let [
         Event::Changed {
             section, rating_key, ..

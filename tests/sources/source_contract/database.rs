@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
+use plexindex::source::Source;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Meter, Source};
 
 use crate::source_contract::rig::{FOLDER, Failure, Rig, TITLE};
 use crate::support::plex_database::{self as written, Server};
@@ -43,7 +43,7 @@ impl Rig for Database {
         }
     }
 
-    fn source(&self, _: Arc<dyn Meter>) -> Arc<dyn Source> {
+    fn source(&self) -> Arc<dyn Source> {
         Arc::new(PlexDatabase::new(&self.server.folder))
     }
 
@@ -108,14 +108,6 @@ impl Rig for Database {
         self.server.write(|database| {
             let _ = database.execute_batch("ALTER TABLE media_parts RENAME COLUMN path TO file");
         });
-    }
-
-    fn section_that_is_not_there(&self) -> String {
-        "77".to_owned()
-    }
-
-    fn notification(&self, section: &str, key: &str) -> String {
-        crate::source_contract::plex::notification(section, key)
     }
 }
 

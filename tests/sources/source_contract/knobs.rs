@@ -10,7 +10,8 @@ use plexindex::source::{Abilities, Delta, Resume};
 use tempfile::TempDir;
 
 use crate::source_contract::in_memory::StandInSegments;
-use crate::source_contract::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
+use crate::source_contract::rig::{FOLDER, NOW_MS, TITLE};
+use crate::support::HOUR_MS;
 use crate::support::memory::{Fault, Knobs, Memory, Token};
 
 struct Place {

@@ -13,7 +13,8 @@ use plexindex::source::{
 use tempfile::TempDir;
 
 use crate::source_contract::in_memory::StandInSegments;
-use crate::source_contract::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
+use crate::source_contract::rig::{FOLDER, NOW_MS, TITLE};
+use crate::support::HOUR_MS;
 use crate::support::memory::{Knobs, Memory};
 
 type Page = dyn Fn(u64, &PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync;

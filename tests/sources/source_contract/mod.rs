@@ -9,7 +9,7 @@ mod in_memory;
 mod knobs;
 mod liars;
 mod plex;
-mod rig;
+pub mod rig;
 
 /// The tests, each over each source.
 macro_rules! over {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use plexindex::model::Token;
 use plexindex::options::Options;
+use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Meter, Source};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
 
-use crate::source_contract::rig::{FOLDER, Failure, Rig};
+use crate::source_contract::rig::{FOLDER, Failure, NoMeter, Rig};
 
 pub struct Plex(Standin);
 
@@ -32,14 +32,14 @@ impl Rig for Plex {
         )
     }
 
-    fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source> {
+    fn source(&self) -> Arc<dyn Source> {
         let options = Options {
             server_url: Some(self.0.url()),
             token: Token::new(&self.0.token()),
             retry_for: Duration::ZERO,
             ..Options::default()
         };
-        Arc::new(PlexHttp::new(&options, "client-of-the-tests", meter).expect("a client"))
+        Arc::new(PlexHttp::new(&options, "client-of-the-tests", Arc::new(NoMeter)).expect("a client"))
     }
 
     fn paths(&self) -> Vec<(String, String)> {
@@ -93,14 +93,6 @@ impl Rig for Plex {
     fn heal(&self) {
         self.0.clear_faults();
         self.0.reopen();
-    }
-
-    fn section_that_is_not_there(&self) -> String {
-        "77".to_owned()
-    }
-
-    fn notification(&self, section: &str, key: &str) -> String {
-        notification(section, key)
     }
 }
 

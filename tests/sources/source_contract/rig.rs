@@ -9,8 +9,6 @@ use plexindex::source::{Bounds, Meter, PageRequest, RequestKind, Source};
 
 /// Long after every clock of any server.
 pub const NOW_MS: i64 = 4_000_000_000_000;
-/// An hour.
-pub const HOUR_MS: i64 = 3_600_000;
 /// The title of the rig's library, and its folder.
 pub const TITLE: &str = "Movies";
 pub const FOLDER: &str = "/data/movies";
@@ -37,7 +35,7 @@ pub trait Rig {
     /// So many films, each with one file.
     fn new(films: u32) -> Self;
     /// A source that never asked anything.
-    fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source>;
+    fn source(&self) -> Arc<dyn Source>;
     /// Keys and paths, as they are now.
     fn paths(&self) -> Vec<(String, String)>;
     /// A film comes, and the server notices; gives its key.
@@ -50,10 +48,6 @@ pub trait Rig {
     fn fail(&self, failure: Failure) -> bool;
     /// Nothing goes wrong any more.
     fn heal(&self);
-    /// The section id of a library that there is not.
-    fn section_that_is_not_there(&self) -> String;
-    /// What a host receives when an item changed.
-    fn notification(&self, section: &str, key: &str) -> String;
 }
 
 /// Counts nothing.
@@ -65,7 +59,7 @@ impl Meter for NoMeter {
 
 /// A source of the rig, and its library.
 pub fn source_of<R: Rig>(rig: &R) -> (Arc<dyn Source>, Library) {
-    let source = rig.source(Arc::new(NoMeter));
+    let source = rig.source();
     let library = library_of(&*source);
     (source, library)
 }

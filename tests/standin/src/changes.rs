@@ -205,15 +205,14 @@ impl State {
         Ok(())
     }
 
-    /// Before page `page` (1 is the next) of the coming listing of a library, rows go and come.
-    pub fn shift_before_page(&mut self, library: u32, page: u64, remove: Vec<u64>, add: Vec<ItemSpec>) -> Outcome<()> {
+    /// Before page `page` (1 is the next) of the coming listing of a library, rows go.
+    pub fn shift_before_page(&mut self, library: u32, page: u64, remove: Vec<u64>) -> Outcome<()> {
         self.library_mut(library)?;
         self.shifts.push(Shift {
             library,
             page,
             seen: 0,
             remove,
-            add,
         });
         Ok(())
     }
@@ -236,7 +235,6 @@ impl State {
             for key in shift.remove {
                 let _ = self.remove_items(&[key], false);
             }
-            let _ = self.add_items(library, shift.add, false);
         }
     }
 
@@ -282,14 +280,9 @@ fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, now: i64) -> Vec<
     let mut media: Vec<Media> = files
         .into_iter()
         .map(|spec| {
-            let (parts, analysed, optimized) = match spec {
-                MediaSpec::File(file) => (vec![file], true, None),
-                MediaSpec::Stacked(files) => (files, true, None),
-                MediaSpec::Full {
-                    parts,
-                    analysed,
-                    optimized,
-                } => (parts, analysed, optimized),
+            let parts = match spec {
+                MediaSpec::File(file) => vec![file],
+                MediaSpec::Stacked(files) => files,
             };
             let name = parts.first().map_or("", String::as_str);
             let container = name.rsplit_once('.').map_or("", |(_, e)| e).to_lowercase();
@@ -303,8 +296,8 @@ fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, now: i64) -> Vec<
                 id: 0,
                 container: container.into(),
                 resolution: resolution.into(),
-                analysed,
-                optimized,
+                analysed: true,
+                optimized: None,
                 parts: parts
                     .into_iter()
                     .map(|file| Part {

@@ -58,7 +58,8 @@ pub struct Library {
     pub scanned_at: i64,
     /// Whether a scan runs.
     pub refreshing: bool,
-    /// `contentChangedAt` (Plex API notes §2: a counter): rises by one for each row added, removed or given other files.
+    /// `contentChangedAt` (Plex API notes §2: a counter): rises by one for each row added, removed or given other
+    /// files.
     pub content: u64,
     /// `contentChangedAt` stays as it is.
     pub is_content_frozen: bool,

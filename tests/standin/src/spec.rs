@@ -106,7 +106,7 @@ impl LibrarySpec {
     }
 }
 
-/// One version of an item to add: a path, a list of stacked paths, or the whole story.
+/// One version of an item to add: a path, or a list of stacked paths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum MediaSpec {
@@ -114,21 +114,6 @@ pub enum MediaSpec {
     File(String),
     /// One version of several stacked files.
     Stacked(Vec<String>),
-    /// With details.
-    Full {
-        /// Its files; an empty string is a part without a file.
-        parts: Vec<String>,
-        /// Analysed by the server. Default true.
-        #[serde(default = "yes")]
-        analysed: bool,
-        /// The name of an optimized version, e.g. `Optimized for TV`.
-        #[serde(default)]
-        optimized: Option<String>,
-    },
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl From<&str> for MediaSpec {

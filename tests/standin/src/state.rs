@@ -17,14 +17,13 @@ pub const START_TIME: i64 = 1_790_000_000;
 /// The first new rating key.
 pub const FIRST_KEY: u64 = 1_001;
 
-/// Rows inserted or removed just before a page of a listing is answered.
+/// Rows removed just before a page of a listing is answered.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shift {
     pub library: u32,
     pub page: u64,
     pub seen: u64,
     pub remove: Vec<u64>,
-    pub add: Vec<ItemSpec>,
 }
 
 /// The state of a server.
