@@ -235,9 +235,8 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             // Another folder at the end of a location's path may be the one that is meant.
             let names = components(&folder);
             let is_other = |library: &Naive, other: &[u8]| {
-                let has_files = library.paths().any(|(_, listed, _)| under(listed, other));
-                // A component with a backslash is none on Windows.
-                has_files && form(other) == other && other != fits[0].2 && !under(&fits[0].2, other)
+                let has_files = library.paths().any(|(_, listed, _)| is_below(listed, other));
+                has_files && other != fits[0].2 && !is_below(&fits[0].2, other)
             };
             let ends = |location: &str| {
                 let location = form(location.trim_end_matches('/').as_bytes());

@@ -320,7 +320,12 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
     for n in group {
         for (item, listed, _) in libraries[*n].paths() {
             if let Some(host) = to_host(listed, rules).filter(|host| form(host) == form(path)) {
-                fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(host == path)));
+                fits.push((
+                    *n,
+                    item.rating_key.clone(),
+                    listed.to_vec(),
+                    usize::from(tidied(&host) == tidied(path)),
+                ));
             }
         }
     }
@@ -355,6 +360,10 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     /// The generic names in these tests.
     const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let form = form(listed);
+    // Below a location, no file is looked for whose name Windows allows only behind `\\?\`.
+    if self::form(&form) != form {
+        return false;
+    }
     let below = library
         .locations
         .iter()
