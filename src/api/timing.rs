@@ -15,8 +15,9 @@ pub struct CallTimer<'a> {
     pub(super) selector: Option<&'a Selector>, // the call's library; `None` for all libraries
     pub(super) path_count: Option<usize>,
     pub(super) start: CallStart,
-    pub(super) before: Stats,              // the counters before the call
-    pub(super) exchanged: (u64, Duration), // the entries from other hosts and the time spent on the exchange, before the call
+    pub(super) before: Stats, // the counters before the call
+    /// The entries from other hosts and the time spent on the exchange, before the call.
+    pub(super) exchanged: (u64, Duration),
 }
 
 impl Drop for CallTimer<'_> {

@@ -194,7 +194,7 @@ impl<'a> Answer<'a> {
 }
 
 /// Additional fields of the answer for a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FolderFacts {
     /// Show, season, artist or album if the folder belongs to one, or the type of the only item; otherwise
     /// [`ItemType::Other`].
@@ -203,14 +203,4 @@ pub struct FolderFacts {
     pub items: u64,
     /// Number of files below the folder.
     pub files: u64,
-}
-
-impl Default for FolderFacts {
-    fn default() -> Self {
-        Self {
-            kind: ItemType::Other,
-            items: 0,
-            files: 0,
-        }
-    }
 }

@@ -228,8 +228,8 @@ impl<'t> QueryContext<'t> {
             && let Some(target) = query.search_target()
         {
             let view_id = self.snapshot.view_id.unwrap_or_default();
-            let path_question = Question::new(self.call, view_id, &targets.libraries, target, self.since);
-            targets.path_question = sync.path_question(&path_question)?;
+            let question = Question::new(self.call, view_id, &targets.libraries, target, self.since);
+            targets.path_question = sync.path_question(&question)?;
             return Ok(targets.path_question != PathQuestion::Answered
                 || sync.recent_failure_for_path().is_some()
                 || sync.recent_question_error(view_id, &targets.libraries)?.is_some());

@@ -96,7 +96,7 @@ impl Synchronizer {
     /// Records the questions that the batch's probe has answered.
     pub fn finish_batch(&self, batch: &Batch) {
         let questions = std::mem::take(&mut batch.state().questions);
-        if let Some(view_id) = self.reading.view_id().filter(|_| !questions.is_empty()) {
+        if let Some(view_id) = self.reading.view_id() {
             let record = PathRequests {
                 questions: &questions,
                 ..PathRequests::default()
@@ -198,9 +198,7 @@ impl Synchronizer {
             begins_unchanged_search: search == Some(SearchCause::Unlisted),
             ..record
         };
-        if (record.begins_unchanged_search || !questions.is_empty())
-            && !rows.note_path_requests(question.view_id, now_ms, &record)
-        {
+        if !rows.note_path_requests(question.view_id, now_ms, &record) {
             // Without the record, no limit would hold for the next search. Another call may have begun one meanwhile.
             search = search.filter(|cause| *cause == SearchCause::Changed);
         }

@@ -199,6 +199,18 @@ fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, Ma
 }
 
 impl MemtableChange {
+    /// Returns the invalidation of a path, or of an item if the path is empty.
+    #[must_use]
+    pub fn unverified(path: &[u8], rating_key: &str) -> Self {
+        if path.is_empty() {
+            Self::UnverifiedItem {
+                rating_key: rating_key.to_owned(),
+            }
+        } else {
+            Self::UnverifiedPath { path: path.to_vec() }
+        }
+    }
+
     /// Returns the rating key of the item that the change names; `None` if the change names only a path.
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {

@@ -120,8 +120,8 @@ impl UnmergedRecords {
                 row: tx.next_row_id(),
                 state: None,
             };
-            // A row without a newer record in this flush contains the current match, because flushes and rebuilds delete
-            // replaced rows.
+            // A row without a newer record in this flush contains the current match, because flushes and rebuilds
+            // delete replaced rows.
             match self.newest.binary_search_by(|newest| newest.key().cmp(&removal.key())) {
                 Ok(index) if self.newest[index].row == row.id => {
                     let old_counts = counts_of(Some(&self.newest[index].borrow()));

@@ -75,9 +75,9 @@ impl Records {
         Ok(())
     }
 
-    /// Replaces all segments with the rebuilt segment. In the same transaction, deletes the log's rows that are no longer
-    /// needed: replaced rows, which would be current again without the rows that replaced them, and removals, because no
-    /// older segment remains in which a removal must hide a record.
+    /// Replaces all segments with the rebuilt segment. In the same transaction, deletes the log's rows that are no
+    /// longer needed: replaced rows, which would be current again without the rows that replaced them, and removals,
+    /// because no older segment remains in which a removal must hide a record.
     pub(super) fn store_rebuilt(&self, tx: &RecordTx<'_>, rebuild: Rebuild) -> rusqlite::Result<()> {
         let name = new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);

@@ -111,8 +111,8 @@ impl LiveSnapshot {
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`), each with its library, without
-    /// reading them from the database. `written_at`: the incarnation and the change sequence of the commit. Does nothing
-    /// if the snapshot lacks any other commit; the next catch-up then reads all changes.
+    /// reading them from the database. `written_at`: the incarnation and the change sequence of the commit. Does
+    /// nothing if the snapshot lacks any other commit; the next catch-up then reads all changes.
     pub fn apply_committed(
         &self,
         view_id: ViewId,
@@ -247,30 +247,25 @@ impl LiveSnapshot {
             is_incomplete,
         };
         let snapshot = SnapshotOf::after(&last_snapshot, sequence, segments, part);
-        let full_libraries = self.add_changes(&snapshot, &changes);
+        let full_libraries = self.add_changes(&snapshot, changes);
         Ok((snapshot, full_libraries))
     }
 
     /// Adds changes to a new snapshot. Returns the libraries whose changes the caller must write to segments, because
     /// the memtable is full, or because there are more changes than a memtable can contain.
-    fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange]) -> Vec<LibraryRow> {
-        let mut full_libraries: Vec<LibraryRow> = Vec::new();
+    fn add_changes(&self, snapshot: &Snapshot, changes: Vec<LoggedChange>) -> Vec<LibraryRow> {
+        // Write a library with more changes than a memtable can contain to a segment in any case.
+        let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
+        let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
+        let mut full_libraries: Vec<LibraryRow> = many.cloned().collect();
         for change in changes {
-            if !self.apply(snapshot, change.library, change.change.clone())
+            if !self.apply(snapshot, change.library, change.change)
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full_libraries.iter().all(|full| full.id != row.id)
             {
                 full_libraries.push(row.clone());
             }
         }
-        // Write a library with more changes than a memtable can contain to a segment in any case.
-        let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
-        let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
-        full_libraries.extend(
-            many.filter(|row| full_libraries.iter().all(|full| full.id != row.id))
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
         full_libraries
     }
 

@@ -20,7 +20,7 @@ use crate::platform::files::Inode;
 use crate::platform::stamp::boot_id;
 
 /// A change in a library, which processes apply to their earlier snapshots.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedChange {
     /// The library id; 0 for all libraries.
     pub library: LibraryId,
@@ -81,7 +81,8 @@ impl Tx<'_> {
     }
 
     /// Appends a row to the change log, so that other processes apply the change to their snapshots. `view_id`: the
-    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. `item`: the added item;
+    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. `item`: the added
+    /// item;
     /// `None` for other kinds of change.
     pub fn log(
         &self,

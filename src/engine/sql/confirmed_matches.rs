@@ -281,14 +281,9 @@ pub fn unverified_of(connection: &Connection, view_id: ViewId) -> rusqlite::Resu
         [view_id],
         |row| {
             let (path, rating_key): (Vec<u8>, String) = (row.get(1)?, row.get(2)?);
-            let change = if path.is_empty() {
-                MemtableChange::UnverifiedItem { rating_key }
-            } else {
-                MemtableChange::UnverifiedPath { path }
-            };
             Ok(LoggedChange {
                 library: row.get(0)?,
-                change: Some(change),
+                change: Some(MemtableChange::unverified(&path, &rating_key)),
             })
         },
     )
@@ -437,7 +432,7 @@ impl LibraryRows<'_> {
             let mut listings = Vec::new();
             if hints.iter().any(|event| !event.deleted.is_empty()) {
                 for row in &rows {
-                    listings.push((row.id, OpenListing::of(tx, self.0, row.id)?));
+                    listings.push((row.id, OpenListing::of_row(self.0, row)));
                 }
             }
             let mut is_any_stored = false;

@@ -76,7 +76,8 @@ impl ForkAware for Connections {
 /// A connection that opens on first use, and opens again after the database file was replaced.
 pub struct LazyConnection {
     folder: StoreFolder,
-    is_writer: bool,
+    /// Whether this is the writer's connection, not the reader's.
+    pub is_writer: bool,
     open: Option<OpenConnection>,
     /// Inode of the database file at the last attempt to open the connection.
     file: Option<Inode>,
@@ -242,18 +243,14 @@ impl LazyConnection {
         self.open.as_ref().map(|open| open.id)
     }
 
-    /// Returns whether this is the writer's connection.
-    pub fn is_writer(&self) -> bool {
-        self.is_writer
-    }
-
-    /// Returns the database file's inode at the last attempt to open the connection; `None` before the first attempt, or
-    /// if there was no file.
+    /// Returns the database file's inode at the last attempt to open the connection; `None` before the first attempt,
+    /// or if there was no file.
     pub fn file(&self) -> Option<Inode> {
         self.file
     }
 
-    /// Returns whether the caller must reopen the connection, because its database is damaged, or was removed or replaced.
+    /// Returns whether the caller must reopen the connection, because its database is damaged, or was removed or
+    /// replaced.
     pub fn is_stale(&self) -> bool {
         self.broken_file().is_some() || self.is_moved()
     }

@@ -1,6 +1,6 @@
 //! Eviction: measures the folder, and removes the least recently refreshed library's listing, or the oldest records.
-//! Removes a library a month after the server stopped listing it. Also exports confirmed matches, from the store or from
-//! a database that was renamed to `.broken`.
+//! Removes a library a month after the server stopped listing it. Also exports confirmed matches, from the store or
+//! from a database that was renamed to `.broken`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use super::change_log::Sweeper;
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries};
 use super::publishing::restart_history;
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
-use super::schema::{CachedStatements, Tx, connect, migrate};
+use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
 use crate::engine::record_rows::RecordRow;
 use crate::engine::segment::decode_match;
@@ -170,10 +170,10 @@ fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 }
 
 /// Retention time for a library that the server no longer lists: 30 days.
-const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
+const VANISHED_KEPT_MS: i64 = 30 * DAY_MS;
 
-/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: a library with matches
-/// loses only its items, until the server lists the library again.
+/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: a library with
+/// matches loses only its items, until the server lists the library again.
 pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     // Start the month now if it has not started, or if its start is in the future because the clock was set back.

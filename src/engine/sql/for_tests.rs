@@ -23,7 +23,8 @@ use crate::model::{
 use crate::platform::deadline::Deadline;
 use crate::platform::statements::prepared;
 
-pub const DAY_MS: i64 = 86_400_000;
+pub use super::schema::DAY_MS;
+
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
 
 pub fn opened() -> (tempfile::TempDir, Arc<Store>) {

@@ -80,16 +80,20 @@ pub struct OpenListing {
 }
 
 impl OpenListing {
-    /// Opens a library's segment, and reads the change sequence up to which it includes changes to single items. If the
-    /// segment cannot be opened, `segment` is `None`, so that only later changes to single items are found.
+    /// Reads a library's row, and opens its listing as [`Self::of_row`] does.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
-        let row = one_library(c, library)?;
+        Ok(Self::of_row(store, &one_library(c, library)?))
+    }
+
+    /// Opens a library's segment. If the segment cannot be opened, `segment` is `None`, so that only later changes to
+    /// single items are found. `row`: as the caller's transaction reads it.
+    pub fn of_row(store: &Store, row: &LibraryRow) -> Self {
         let segment = row.segment.as_ref().and_then(|name| store.listing_segment(name).ok());
-        Ok(Self {
+        Self {
             is_lost: row.segment.is_some() && segment.is_none(),
             segment,
             included_sequence: row.segment_sequence,
-        })
+        }
     }
 
     /// Returns the item with this rating key: from the change log if the item changed after the segment was built,

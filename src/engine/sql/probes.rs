@@ -1,7 +1,6 @@
-//! Stores the results of probes, which are a view's libraries and their change tokens. Also stores what plexindex asked the
-//! server, so that no process repeats it too soon.
+//! Stores the results of probes, which are a view's libraries and their change tokens. Also stores what plexindex asked
+//! the server, so that no process repeats it too soon.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::evicting::remove_vanished;
 use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, upsert};
 use super::publishing::{MAX_FEED_CHANGES, restart_history, trim_history};
-use super::schema::{CachedStatements, Tx};
+use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::store::Store;
 use crate::error::{Result, Status};
 use crate::freshness::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
@@ -151,10 +150,11 @@ fn hold_back_empty_list(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::
 }
 
 // Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
-// Also records the last question about any path, the budget for fruitless requests, and checks of sources' preconditions.
+// Also records the last question about any path, the budget for fruitless requests, and checks of sources'
+// preconditions.
 
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
-const SEARCH_KEPT_MS: i64 = 86_400_000;
+const SEARCH_KEPT_MS: i64 = DAY_MS;
 
 /// Library id in the records of a view's last question, budgets and preconditions. The last question has the hash 0.
 const QUESTION: LibraryId = LibraryId(0);
@@ -228,8 +228,8 @@ impl SearchRows<'_> {
             .read(|connection| read_search(connection, view_id, library, hash))
     }
 
-    /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can limit
-    /// the rate. Ignores searches after `now_ms`, which were recorded before the clock was set back.
+    /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can
+    /// limit the rate. Ignores searches after `now_ms`, which were recorded before the clock was set back.
     pub fn count_searches(&self, view_id: ViewId, library: LibraryId, since_ms: i64, now_ms: i64) -> Result<u64> {
         self.0.read(|connection| {
             connection.row(
@@ -243,8 +243,8 @@ impl SearchRows<'_> {
 
     /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
     pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
-        let last = self.path_search(view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
-        Ok(last.map(|search| search.last_ms))
+        self.0
+            .read(|connection| read_last_unchanged_search(connection, view_id))
     }
 
     /// Returns the last question about an unlisted path; `None` without a record.
@@ -265,10 +265,15 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Records what requests about unlisted paths have shown, in one transaction. Returns whether it is stored, and whether
-    /// no other call began a search in unchanged libraries a moment ago, if one follows.
+    /// Records what requests about unlisted paths have shown, in one transaction; nothing to record needs none. Returns
+    /// whether the record is stored and, with `begins_unchanged_search`, the search may begin, because no other call
+    /// began one a moment ago.
     pub fn note_path_requests(&self, view_id: ViewId, now_ms: i64, record: &PathRequests<'_>) -> bool {
-        let may_search = Cell::new(true);
+        let is_empty = record.outcome.is_none() && record.questions.is_empty() && record.searches.is_empty();
+        if is_empty && !record.begins_unchanged_search && record.requests == 0 {
+            return true;
+        }
+        let mut may_search = true;
         let is_stored = self.record(|tx| {
             if let Some(outcome) = record.outcome {
                 note_outcome(tx, view_id, now_ms, outcome)?;
@@ -280,20 +285,16 @@ impl SearchRows<'_> {
                 note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
             }
             if record.begins_unchanged_search {
-                let last = read_search(tx, view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
-                may_search.set(is_pause_over(
-                    last.map(|last| last.last_ms),
-                    PATH_REQUEST_INTERVAL_MS,
-                    now_ms,
-                ));
-                if may_search.get() {
+                let last_ms = read_last_unchanged_search(tx, view_id)?;
+                may_search = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
+                if may_search {
                     note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
                 }
             }
             delete_old(tx, now_ms)?;
             change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
         });
-        is_stored && may_search.get()
+        is_stored && may_search
     }
 
     /// Returns the budget for fruitless requests.
@@ -414,7 +415,14 @@ fn note_outcome(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, outcome: QuestionOutc
     )
 }
 
-/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path, otherwise
+/// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
+fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<i64>> {
+    let last = read_search(connection, view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
+    Ok(last.map(|search| search.last_ms))
+}
+
+/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path,
+/// otherwise
 /// 0. If the outcome is the same as before, keeps the time of the first search, from which callers derive the next
 /// pause.
 fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
@@ -428,8 +436,8 @@ fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64
     )
 }
 
-/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock will not
-/// reach within a day.
+/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock
+/// will not reach within a day.
 fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 AND (library <> ?3 OR hash NOT BETWEEN 0 AND ?4)",

@@ -142,8 +142,8 @@ impl ListingRows<'_> {
         let old = old.filter(|old| old.verify().is_ok());
         let limit = max_reported(new.segment.item_count());
         let differences = old.as_ref().and_then(|old| old.differences(&new.segment, limit).ok()?);
-        // Without a current segment, the publication reads nothing that lookups do not verify. Mapping every block of the
-        // new segment would then only cost memory.
+        // Without a current segment, the publication reads nothing that lookups do not verify. Mapping every block of
+        // the new segment would then only cost memory.
         if old.is_some() && new.segment.verify().is_err() {
             let why = "cannot publish the listing: its segment is damaged; try again";
             return Err(Error::new(Status::Store, why));
@@ -177,8 +177,8 @@ struct Publication {
 
 impl Publication {
     /// Reads the changes to single items that affect a listing's publication: those since the current segment or the
-    /// start of the listing. A page replaces a change if it has the item and was requested after the change. `since`: the
-    /// change sequence up to which the current segment includes changes.
+    /// start of the listing. A page replaces a change if it has the item and was requested after the change. `since`:
+    /// the change sequence up to which the current segment includes changes.
     fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing, since: Sequence) -> rusqlite::Result<Self> {
         let begun = listing.begun_sequence;
         let changes = single_changes(tx, listing.library, since.min(begun))?;
@@ -352,8 +352,8 @@ fn report(
     unpaired.into_iter().try_for_each(|version| add((None, Some(version))))
 }
 
-/// Stores the change token and the times of a finished listing. A listing of this host also ends hints and invalidations
-/// from before the listing. Logs the change for other processes.
+/// Stores the change token and the times of a finished listing. A listing of this host also ends hints and
+/// invalidations from before the listing. Logs the change for other processes.
 fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
     let (checked_ms, verified) = if finished.is_copied {

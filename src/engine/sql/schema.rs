@@ -101,6 +101,9 @@ pub fn schema() -> String {
         .collect()
 }
 
+/// A day, in ms.
+pub const DAY_MS: i64 = 86_400_000;
+
 /// Maximum time that a write waits for another process to finish a write.
 pub const BUSY: Duration = Duration::from_secs(10);
 

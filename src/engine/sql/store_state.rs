@@ -138,8 +138,13 @@ fn match_changes_since(
                 None => MemtableChange::Forgotten { path },
             };
             let library = row.get(1)?;
-            let change = Some(change);
-            Ok((row.get(0)?, LoggedChange { library, change }))
+            Ok((
+                row.get(0)?,
+                LoggedChange {
+                    library,
+                    change: Some(change),
+                },
+            ))
         },
     )
 }

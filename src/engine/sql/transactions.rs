@@ -261,7 +261,7 @@ impl Store {
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
         // A write makes this check after `work`.
-        if slot.broken_file().is_some() || !slot.is_writer() && slot.is_moved() {
+        if slot.broken_file().is_some() || !slot.is_writer && slot.is_moved() {
             return Attempt::Stale;
         }
         match slot.open_within(patience) {
@@ -285,7 +285,7 @@ impl Store {
             slot.close(); // the next call opens the database again, or reports its format again
         }
         // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
-        if slot.broken_file().is_some() || (result.is_err() || slot.is_writer()) && slot.is_moved() {
+        if slot.broken_file().is_some() || (result.is_err() || slot.is_writer) && slot.is_moved() {
             return Attempt::Stale;
         }
         Attempt::Returned(result)

@@ -1,12 +1,12 @@
-//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`. Endpoints map
-//! a URL and a user to a view, so that opening an index sends no request.
+//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`. Endpoints
+//! map a URL and a user to a view, so that opening an index sends no request.
 
 use rusqlite::{Connection, params};
 
 use super::change_log::Sweeper;
 use super::library_rows::{LibraryRows, detach_libraries};
 use super::probes::forget_library_questions;
-use super::schema::{CachedStatements, Tx};
+use super::schema::{CachedStatements, DAY_MS, Tx};
 use crate::error::Result;
 use crate::model::{LibraryId, Server, ViewId};
 use crate::platform::deadline::Deadline;
@@ -186,8 +186,6 @@ pub struct Endpoint {
     /// server accepts the token.
     pub first_used_ms: i64,
 }
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Retention time for the endpoint of an accepted token that has expired by this machine's clock.
 const ACCEPTED_LATE_MS: i64 = DAY_MS;

@@ -139,8 +139,8 @@ impl Drop for HeldReadLock {
 }
 
 impl ReadGuard<'_> {
-    /// Returns the state that belongs to the lock's holder. No other thread gets the lock, or learns that the holder has
-    /// exceeded its time limit, until the returned value is dropped.
+    /// Returns the state that belongs to the lock's holder. No other thread gets the lock, or learns that the holder
+    /// has exceeded its time limit, until the returned value is dropped.
     pub fn state(&self) -> MutexGuard<'_, ReadLockState> {
         lock(&self.0.state)
     }

@@ -4,9 +4,9 @@
 //! or `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent,
 //! and skips a list or object where a scalar is expected. The parser skips unknown fields without building values.
 //!
-//! Titles and file names come from disks and web sites, and may contain what JSON forbids: bytes that are not UTF-8, raw
-//! control characters, or half a surrogate pair. Tools truncate titles, and Python writes a byte that is not UTF-8 as
-//! such a half. So strings are bytes here, and the parser restores the bytes that Python wrote.
+//! Titles and file names come from disks and web sites, and may contain what JSON forbids: bytes that are not UTF-8,
+//! raw control characters, or half a surrogate pair. Tools truncate titles, and Python writes a byte that is not UTF-8
+//! as such a half. So strings are bytes here, and the parser restores the bytes that Python wrote.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -116,20 +116,16 @@ pub(super) struct Fields<'p, 'de> {
 impl<'de> Fields<'_, 'de> {
     /// Reads the next field's name.
     pub fn next(&mut self) -> Result<Option<Cow<'de, [u8]>>, Stop> {
-        self.has_ended = self.has_ended || self.json.eat(b'}');
+        self.has_ended = self.has_ended || !self.json.has_next(b'}', &mut self.has_begun)?;
         if self.has_ended {
             return Ok(None);
         }
-        if self.has_begun {
-            self.json.expect(b',')?;
-        }
-        self.has_begun = true;
         let name = self.json.string()?;
         self.json.expect(b':')?;
         Ok(Some(name))
     }
 
-    /// Skips the field's value, and builds nothing.
+    /// Skips the field's value.
     pub fn skip(&mut self) -> Result<(), Stop> {
         self.json.skip()
     }
@@ -151,11 +147,7 @@ impl<'de> Fields<'_, 'de> {
             return self.object(read);
         }
         let mut has_begun = false;
-        while !self.json.eat(b']') {
-            if has_begun {
-                self.json.expect(b',')?;
-            }
-            has_begun = true;
+        while self.json.has_next(b']', &mut has_begun)? {
             if !self.json.object(&mut read)? {
                 read(&mut Fields {
                     json: &mut *self.json,
@@ -227,6 +219,18 @@ impl<'de> Json<'de> {
         if self.eat(byte) { Ok(()) } else { self.malformed() }
     }
 
+    /// Parses the comma before the next element, if there is one; otherwise the list's or object's end `close`. Returns
+    /// whether there is one. `has_begun`: whether it had elements so far.
+    fn has_next(&mut self, close: u8, has_begun: &mut bool) -> Result<bool, Stop> {
+        if self.eat(close) {
+            return Ok(false);
+        }
+        if std::mem::replace(has_begun, true) {
+            self.expect(b',')?;
+        }
+        Ok(true)
+    }
+
     /// Passes an object to `read`. Skips another value, and returns `false`.
     fn object(&mut self, mut read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<bool, Stop> {
         let is_object = self.eat(b'{');
@@ -242,7 +246,7 @@ impl<'de> Json<'de> {
         Ok(is_object)
     }
 
-    /// Skips a value. Checks only its brackets and quotes.
+    /// Skips a value. Checks only its strings and brackets.
     fn skip(&mut self) -> Result<(), Stop> {
         let mut depth = 0_usize;
         loop {

@@ -133,24 +133,13 @@ impl IndexReader {
     ) -> Result<()> {
         let written_at =
             LibraryRows(&self.store).invalidate(view_id, request, unverified, confirmed, Deadline::NONE)?;
-        let unverified_path = |path: &[u8]| MemtableChange::UnverifiedPath { path: path.to_vec() };
-        let mut own = Vec::new();
-        for (id, path) in confirmed {
-            own.extend([
-                (*id, MemtableChange::Forgotten { path: path.clone() }),
-                (*id, unverified_path(path)),
-            ]);
-        }
-        own.extend(unverified.iter().map(|(id, path, key)| match path {
-            [] => (
-                *id,
-                MemtableChange::UnverifiedItem {
-                    rating_key: (*key).to_owned(),
-                },
-            ),
-            path => (*id, unverified_path(path)),
-        }));
-        self.apply_committed(view_id, written_at, own);
+        let removed = confirmed.iter().flat_map(|(id, path)| {
+            let forgotten = MemtableChange::Forgotten { path: path.clone() };
+            [(*id, forgotten), (*id, MemtableChange::unverified(path, ""))]
+        });
+        let unverified = unverified.iter();
+        let unverified = unverified.map(|(id, path, key)| (*id, MemtableChange::unverified(path, key)));
+        self.apply_committed(view_id, written_at, removed.chain(unverified).collect());
         Ok(())
     }
 

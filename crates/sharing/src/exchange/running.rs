@@ -138,7 +138,8 @@ impl Exchange {
     }
 
     /// Performs one exchange on the exchange thread. Does nothing during the pause after a failure. After the pause,
-    /// first checks that the log answers, with a longer timeout than calls use. Returns whether the exchange is complete.
+    /// first checks that the log answers, with a longer timeout than calls use. Returns whether the exchange is
+    /// complete.
     /// `first`: whether this is the thread's first exchange.
     fn exchange_once(&self, first: bool) -> Result<bool> {
         if self.unavailable_ms().is_none() {
@@ -164,8 +165,8 @@ impl Exchange {
     }
 
     /// Performs one exchange with a log that answers. If `first` is `true`, and another process with the same folder
-    /// has read the log within [`POLL_INTERVAL`], only delivers. Returns whether the exchange is complete; `false` if the
-    /// view is unknown.
+    /// has read the log within [`POLL_INTERVAL`], only delivers. Returns whether the exchange is complete; `false` if
+    /// the view is unknown.
     fn exchange_with_reachable_log(&self, first: bool) -> Result<bool> {
         let Some(view) = self.view()? else {
             return Ok(false);
