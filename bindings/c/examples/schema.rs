@@ -1,5 +1,5 @@
 //! Prints include/plexindex.schema.json: `make header`.
 
 fn main() {
-    println!("{:#}", plexindex_abi::methods::schema::schema());
+    print!("{}", plexindex_abi::methods::schema::text());
 }

@@ -51,3 +51,21 @@ pub fn schema() -> Value {
         "definitions": generator.take_definitions(true),
     })
 }
+
+/// Returns the text of the schema, with one line per method and type.
+#[must_use]
+pub fn text() -> String {
+    lines(&schema(), 0) + "\n"
+}
+
+fn lines(value: &Value, depth: usize) -> String {
+    match value {
+        Value::Object(fields) if depth < 2 => {
+            let indent = "  ".repeat(depth);
+            let field = |(name, value)| format!("{indent}  \"{name}\": {}", lines(value, depth + 1));
+            let fields: Vec<String> = fields.iter().map(field).collect();
+            format!("{{\n{}\n{indent}}}", fields.join(",\n"))
+        }
+        other => other.to_string(),
+    }
+}
