@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::confirmed_matches::RecordedMatches;
-use super::item_rows::ItemRows;
-use super::library_rows::LibraryRows;
-use super::listings::ListingRows;
-use super::record_log::RecordRows;
-use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
+use super::{
+    Endpoint, FeedCursor, FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite,
+    LoggedChange, RecordRows, RecordedMatches, Store, StoreStates, Sweeper,
+};
 use crate::engine::segment::listing_cursor;
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
@@ -26,6 +24,12 @@ use crate::platform::statements::prepared;
 pub use super::schema::DAY_MS;
 
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
+pub const FINISHED: ListingResult = ListingResult {
+    provisional: false,
+    partial: false,
+    listed_ms: NOW_MS,
+    is_copied: false,
+};
 
 pub fn opened() -> (tempfile::TempDir, Arc<Store>) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -70,7 +74,138 @@ pub fn movie(key: &str, path: &str) -> Item {
     }
 }
 
-/// The rows of an identity that a probe shows with these libraries.
+/// A film with its file.
+pub fn film(key: impl std::fmt::Display) -> Item {
+    movie(&key.to_string(), &format!("/data/{key}.mkv"))
+}
+
+pub fn reached(store: &Store, url: &str, name: &str) -> ViewId {
+    let view_id = LibraryRows(store).reached(&endpoint(url), &server(name));
+    view_id.expect("reached")
+}
+
+/// A store with one view, which has the library `films`.
+pub struct Films {
+    pub folder: tempfile::TempDir,
+    pub store: Arc<Store>,
+    pub view_id: ViewId,
+    pub id: LibraryId,
+}
+
+impl Films {
+    /// The library as a probe shows it.
+    pub fn new() -> Self {
+        let (folder, store) = opened();
+        let view_id = reached(&store, "http://a", "one");
+        let id = probed(&store, view_id, &["films"], NOW_MS)[0].id;
+        Self {
+            folder,
+            store,
+            view_id,
+            id,
+        }
+    }
+
+    /// The library with a listing of these items.
+    pub fn with(items: &[Item]) -> Self {
+        let films = Self::new();
+        films.list(items);
+        films
+    }
+
+    pub fn row(&self) -> LibraryRow {
+        LibraryRows(&self.store).library_row(self.id).expect("a row")
+    }
+
+    pub fn list(&self, items: &[Item]) -> LibraryRow {
+        listed(&self.store, self.view_id, &self.row(), items)
+    }
+
+    pub fn begin(&self) -> Listing {
+        let listing = ListingRows(&self.store).begin_listing(&self.row(), NOW_MS, Deadline::NONE);
+        listing.expect("begun")
+    }
+
+    pub fn store_page(&self, listing: &mut Listing, items: &[Item], requested_at: Sequence) -> Result<()> {
+        ListingRows(&self.store).store_page(listing, items, requested_at, Deadline::NONE)
+    }
+
+    pub fn page(&self, listing: &mut Listing, items: &[Item], requested_at: Sequence) {
+        self.store_page(listing, items, requested_at).expect("stored");
+    }
+
+    pub fn finish(&self, listing: &Listing) -> LibraryRow {
+        finish(&self.store, self.view_id, listing)
+    }
+
+    pub fn merge(&self, items: &[Item]) {
+        self.merge_requested_at(items, None);
+    }
+
+    pub fn merge_requested_at(&self, items: &[Item], requested_at: Option<Sequence>) {
+        let merged = ItemRows(&self.store).merge_items(&self.row(), items, requested_at, Deadline::NONE);
+        merged.expect("merged");
+    }
+
+    pub fn remove<K: AsRef<str>>(&self, keys: &[K]) {
+        let removed = ItemRows(&self.store).remove_items(&self.row(), keys, Deadline::NONE);
+        removed.expect("removed");
+    }
+
+    pub fn record(&self, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
+        record_pairs(&self.store, &self.row(), pairs)
+    }
+
+    pub fn invalidate(&self, path: &[u8], rating_key: &str) {
+        let invalid = [(self.id, path, rating_key)];
+        let rows = LibraryRows(&self.store);
+        let invalidated = rows.invalidate(self.view_id, &LocalWrite::NONE, &invalid, &[], Deadline::NONE);
+        invalidated.expect("invalidated");
+    }
+
+    pub fn evict(&self) -> bool {
+        let is_evicted = LibraryRows(&self.store).evict(self.id, NOW_MS + DAY_MS, Deadline::NONE);
+        is_evicted.expect("evicted")
+    }
+
+    pub fn sweep(&self, rows: usize) {
+        while Sweeper(&self.store).sweep(rows, Deadline::NONE).expect("swept") {}
+    }
+
+    pub fn count(&self, query: &str) -> i64 {
+        count(&self.store, query)
+    }
+
+    pub fn sequence(&self) -> Sequence {
+        self.store.sequence().expect("read")
+    }
+
+    /// The changes of the library's state, as a new process reads them.
+    pub fn changes(&self) -> Vec<LoggedChange> {
+        let state = StoreStates(&self.store).state(Some(self.view_id));
+        state.expect("read").changes
+    }
+
+    /// A cursor at the end of the feed; with `full`, at the start of a listing.
+    pub fn cursor(&self, full: bool) -> FeedCursor {
+        FeedRows(&self.store).start(self.view_id, None, full).expect("begun")
+    }
+
+    /// The paths of what the library lists.
+    pub fn paths(&self) -> Vec<ByteString> {
+        let mut found = Vec::new();
+        let items = ItemRows(&self.store).of(&self.row()).expect("read");
+        let read = items.for_each(&mut |item, _| {
+            found.extend(item.parts);
+            Ok(())
+        });
+        read.expect("read");
+        found.sort();
+        found
+    }
+}
+
+/// The rows of a view that a probe shows with these libraries.
 pub fn probed(store: &Store, view_id: ViewId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
     let begun = store.sequence().expect("read");
@@ -92,23 +227,9 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
     let draft = segments.without_duplicates(&row, listing, draft).expect("pages");
     let is_current = segments.has_same_content(&row, listing, &draft).expect("compared");
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
-    let finished = ListingResult {
-        provisional: false,
-        partial: false,
-        listed_ms: NOW_MS,
-        is_copied: false,
-    };
     segments
-        .publish(view_id, &row, listing, &finished, new, Deadline::NONE)
+        .publish(view_id, &row, listing, &FINISHED, new, Deadline::NONE)
         .expect("published")
-}
-
-/// Rebuilds the segment of a library with its single items.
-pub fn compact(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow) {
-    let row = LibraryRows(store).library_row(row.id).expect("a row");
-    segments(store)
-        .compact_listing(view_id, &row, Deadline::NONE)
-        .expect("compacted");
 }
 
 pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
@@ -156,26 +277,6 @@ pub fn count(store: &Store, query: &str) -> i64 {
     store
         .read(|connection| connection.query_row(query, [], |row| row.get(0)))
         .expect("counted")
-}
-
-/// The paths of what a library lists.
-pub fn paths(store: &Store, row: &LibraryRow) -> Vec<ByteString> {
-    let mut found = Vec::new();
-    ItemRows(store)
-        .of(row)
-        .and_then(|items| {
-            items.for_each(&mut |item, _| {
-                found.extend(item.parts);
-                Ok(())
-            })
-        })
-        .expect("read");
-    found.sort();
-    found
-}
-
-pub fn sequence(store: &Store) -> Sequence {
-    store.sequence().expect("read")
 }
 
 /// Environment variable with the path of the statement file, which has one JSON string per line.

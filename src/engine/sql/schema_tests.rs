@@ -2,23 +2,17 @@
 
 use std::path::Path;
 
-use super::item_rows::ItemRows;
-use super::library_rows::LibraryRows;
-use super::schema::{FromCells, names};
-use super::{Endpoint, LibraryRow, LoggedChange, Store};
+use super::for_tests::{Films, opened};
+use super::schema::{CachedStatements, FromCells, names};
+use super::{ItemRows, LibraryRow, LoggedChange, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
-use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
-use crate::platform::deadline::Deadline;
+use crate::model::{Item, ItemType};
 
 /// The columns of a table, except those in `own`, which only the store uses.
 fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
+    let named = "SELECT name FROM pragma_table_info(?1)";
     let mut all: Vec<String> = store
-        .read(|connection| {
-            connection
-                .prepare("SELECT name FROM pragma_table_info(?1)")?
-                .query_map([table], |row| row.get(0))?
-                .collect()
-        })
+        .read(|connection| connection.values(named, [table]))
         .expect("read");
     for name in own {
         let at = all.iter().position(|column| column == name);
@@ -40,12 +34,6 @@ fn read<T: FromCells>(prefix: &str) -> Vec<String> {
     read
 }
 
-fn opened() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), true).expect("the store opens");
-    (folder, store)
-}
-
 #[test]
 fn each_column_is_read_or_listed_as_internal() {
     let (_folder, store) = opened();
@@ -58,22 +46,13 @@ fn each_column_is_read_or_listed_as_internal() {
 #[test]
 fn each_column_refuses_values_of_other_types() {
     let (_folder, store) = opened();
-    let lax: Vec<String> = store
-        .read(|connection| {
-            connection
-                .prepare(
-                    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict \
-                     AND name NOT LIKE 'sqlite%'",
-                )?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        })
-        .expect("read");
+    let lax = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict \
+               AND name NOT LIKE 'sqlite%'";
+    let lax: Vec<String> = store.read(|connection| connection.values(lax, [])).expect("read");
     assert_eq!(lax, [""; 0]);
 }
 
 #[test]
-#[allow(clippy::too_many_lines)] // each field on its own
 fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     let text = |name: &str| format!("{name}\u{e4}");
     let whole = Item {
@@ -94,69 +73,47 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         parts: vec!["/1".into(), "/2\n".into()],
         trashed: false, // never stored
     };
-    // Each variant differs from the complete item in one field, and there is one variant for each field.
+    // Each variant differs from the complete item in one field; the pattern names all fields.
     let Item {
-        rating_key,
-        kind,
-        title,
-        year,
-        show_title,
-        show_rating_key,
-        show_guid,
-        season_title,
-        season_rating_key,
-        season_guid,
-        season,
-        episode,
-        guid,
-        guids,
-        parts,
+        rating_key: _,
+        kind: _,
+        title: _,
+        year: _,
+        show_title: _,
+        show_rating_key: _,
+        show_guid: _,
+        season_title: _,
+        season_rating_key: _,
+        season_guid: _,
+        season: _,
+        episode: _,
+        guid: _,
+        guids: _,
+        parts: _,
         trashed: _,
-    } = Item::default();
-    let others = [
-        Item {
-            rating_key,
-            ..whole.clone()
-        },
-        Item { kind, ..whole.clone() },
-        Item { title, ..whole.clone() },
-        Item { year, ..whole.clone() },
-        Item {
-            show_title,
-            ..whole.clone()
-        },
-        Item {
-            show_rating_key,
-            ..whole.clone()
-        },
-        Item {
-            show_guid,
-            ..whole.clone()
-        },
-        Item {
-            season_title,
-            ..whole.clone()
-        },
-        Item {
-            season_rating_key,
-            ..whole.clone()
-        },
-        Item {
-            season_guid,
-            ..whole.clone()
-        },
-        Item {
-            season,
-            ..whole.clone()
-        },
-        Item {
-            episode,
-            ..whole.clone()
-        },
-        Item { guid, ..whole.clone() },
-        Item { guids, ..whole.clone() },
-        Item { parts, ..whole.clone() },
+    } = &whole;
+    let changes: [fn(&mut Item); 15] = [
+        |item| item.rating_key.clear(),
+        |item| item.kind = ItemType::default(),
+        |item| item.title.clear(),
+        |item| item.year = 0,
+        |item| item.show_title.clear(),
+        |item| item.show_rating_key.clear(),
+        |item| item.show_guid.clear(),
+        |item| item.season_title.clear(),
+        |item| item.season_rating_key.clear(),
+        |item| item.season_guid.clear(),
+        |item| item.season = -1,
+        |item| item.episode = -1,
+        |item| item.guid.clear(),
+        |item| item.guids.clear(),
+        |item| item.parts.clear(),
     ];
+    let others = changes.map(|change| {
+        let mut other = whole.clone();
+        change(&mut other);
+        other
+    });
     let content = |item: &Item| {
         let mut builder = ListingBuilder::new(ListingMeta::default(), Path::new("unused"));
         builder.push(item);
@@ -165,32 +122,10 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     for other in &others {
         assert_ne!(content(other), content(&whole), "{other:?}");
     }
-    let (_folder, store) = opened();
-    let endpoint = Endpoint {
-        url: "http://a".to_owned(),
-        user_hash: Vec::new(),
-        until_ms: 0,
-        first_used_ms: 0,
-    };
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint, &Server::default())
-        .expect("reached");
-    let library = Library {
-        uuid: "shows".to_owned(),
-        kind: LibraryKind::Show,
-        ..Library::default()
-    };
-    let row = LibraryRows(&store)
-        .store_probe(view_id, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
-            false
-        })
-        .expect("probed")
-        .remove(0);
+    let films = Films::new();
     for item in others.iter().chain([&whole]) {
-        ItemRows(&store)
-            .merge_items(&row, std::slice::from_ref(item), None, Deadline::NONE)
-            .expect("merged");
-        let stored = ItemRows(&store).of(&row).expect("read").item(&item.rating_key);
-        assert_eq!(stored.expect("read").as_ref(), Some(item));
+        films.merge(std::slice::from_ref(item));
+        let stored = ItemRows(&films.store).of(&films.row()).expect("read");
+        assert_eq!(stored.item(&item.rating_key).expect("read").as_ref(), Some(item));
     }
 }

@@ -2,23 +2,14 @@
 
 use std::sync::Arc;
 
-use super::change_log::Sweeper;
-use super::change_log::Totals;
 use super::confirmed_matches::all_matches_of;
-use super::feed_rows::FeedRows;
 use super::for_tests::{
-    DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
+    DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs, server,
 };
-use super::item_rows::ItemRows;
-use super::library_rows::LibraryRows;
-use super::library_rows::ShowRows;
-use super::listings::ListingRows;
-use super::record_log::RecordRows;
-use super::store_state::StoreStates;
-use super::{Endpoint, LocalWrite, Store};
+use super::{Endpoint, FeedRows, LibraryRows, ShowRows, Store, StoreStates, Sweeper, Totals};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::PageState;
-use crate::model::Sequence;
+use crate::model::{Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::deadline::Deadline;
 
@@ -27,79 +18,55 @@ const SINGLE_ITEMS: &str = "SELECT count(*) FROM changes WHERE item IS NOT NULL"
 /// Rows of all kinds belong to it: they are swept, and other users' rows stay.
 #[test]
 fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
-    let (_folder, store) = opened();
-    let mine = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let other = LibraryRows(&store)
-        .reached(&endpoint("http://b"), &server("two"))
-        .expect("reached");
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let row = listed(
-        &store,
-        mine,
-        &row,
-        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
-    );
-    ItemRows(&store)
-        .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
-        .expect("merged");
-    ItemRows(&store)
-        .remove_items(&row, &["2"], Deadline::NONE)
-        .expect("removed");
-    record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
-    let invalid: [(_, &[u8], _); 1] = [(row.id, b"/h/2.mkv", "")];
-    LibraryRows(&store)
-        .invalidate(mine, &LocalWrite::NONE, &invalid, &[], Deadline::NONE)
-        .expect("invalidated");
-    let shows = ShowRows(&store);
-    shows.store_shows(row.id, Some(&[]), Deadline::NONE).expect("stored");
-    ListingRows(&store)
-        .begin_listing(&row, NOW_MS, Deadline::NONE)
-        .expect("begun");
+    let films = Films::with(&[film(1), film(2)]);
+    let store = &films.store;
+    let other = reached(store, "http://b", "two");
+    films.merge(&[movie("1", "/data/new.mkv")]);
+    films.remove(&["2"]);
+    films.record(&[(b"/h/1.mkv", "1")]);
+    films.invalidate(b"/h/2.mkv", "");
+    ShowRows(store)
+        .store_shows(films.id, Some(&[]), Deadline::NONE)
+        .expect("stored");
+    films.begin();
     let left = || {
         let tables = ["changes", "feed", "shows", "unverified", "listings", "tables"];
         tables.map(|table| {
-            let id = row.id.0;
+            let id = films.id.0;
             let kind = if table == "changes" { "kind IN (8, 9)" } else { "true" };
-            count(
-                &store,
-                &format!("SELECT count(*) FROM {table} WHERE library = {id} AND {kind}"),
-            )
+            films.count(&format!("SELECT count(*) FROM {table} WHERE library = {id} AND {kind}"))
         })
     };
     assert!(!left().contains(&0), "{:?}", left());
-    LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
-    for view_id in [other, mine] {
-        let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
-        listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
+    LibraryRows(store)
+        .clear(films.view_id, Deadline::NONE)
+        .expect("cleared");
+    for view_id in [other, films.view_id] {
+        let row = probed(store, view_id, &["films"], NOW_MS).remove(0);
+        listed(store, view_id, &row, &[film(1)]);
     }
-    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
+    films.sweep(1);
     assert_eq!(left(), [0; 6]);
-    assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
-    assert_eq!(count(&store, "SELECT count(*) FROM records"), 0);
-    assert_eq!(count(&store, SINGLE_ITEMS), 0);
-    assert_eq!(count(&store, "SELECT sum(listed_items) FROM libraries"), 2);
+    assert_eq!(films.count("SELECT count(*) FROM libraries"), 2);
+    assert_eq!(films.count("SELECT count(*) FROM records"), 0);
+    assert_eq!(films.count(SINGLE_ITEMS), 0);
+    assert_eq!(films.count("SELECT sum(listed_items) FROM libraries"), 2);
 }
 
 /// A recorded match ends the invalidation that the host knew of, but not a later one.
 #[test]
 fn a_second_invalidation_outlives_the_first_verification() {
-    let (_folder, store) = opened();
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
+    let films = Films::with(&[film(1)]);
     let invalidate = || {
-        RecordRows(&store).invalidate_item(view_id, row.id, "1");
-        store.sequence().expect("read")
+        films.invalidate(b"", "1");
+        films.sequence()
     };
     let (before, since) = (invalidate(), invalidate());
     let left_after = |since| {
-        let ended = LibraryRows(&store).end_invalidations(view_id, row.id, &[], &["1"], since, Deadline::NONE);
+        let rows = LibraryRows(&films.store);
+        let ended = rows.end_invalidations(films.view_id, films.id, &[], &["1"], since, Deadline::NONE);
         ended.expect("noted");
-        count(&store, "SELECT count(*) FROM unverified")
+        films.count("SELECT count(*) FROM unverified")
     };
     assert_eq!(left_after(before), 1);
     assert_eq!(left_after(since), 0);
@@ -107,144 +74,103 @@ fn a_second_invalidation_outlives_the_first_verification() {
 
 #[test]
 fn a_store_without_change_sequences_left_is_recreated() {
-    let (_folder, store) = opened();
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let rows = probed(&store, view_id, &["films"], NOW_MS);
-    let first = store.sequence().expect("read");
-    rusqlite::Connection::open(store.folder().database())
+    let films = Films::new();
+    let (row, first) = (films.row(), films.sequence());
+    rusqlite::Connection::open(films.store.folder().database())
         .and_then(|other| other.execute("UPDATE meta SET sequence = sequence | 0xFFFFFFFFE", []))
         .expect("written");
-    record_pairs(&store, &rows[0], &[(b"/h/1.mkv", "1")]);
-    assert_eq!(matches(&store, rows[0].id).len(), 1);
-    let recorded = record_pairs(&store, &rows[0], &[(b"/h/2.mkv", "1")]);
+    films.record(&[(b"/h/1.mkv", "1")]);
+    assert_eq!(matches(&films.store, films.id).len(), 1);
+    let recorded = record_pairs(&films.store, &row, &[(b"/h/2.mkv", "1")]);
     assert!(recorded.is_none(), "the library is not in the new one");
-    let now = store.sequence().expect("read");
+    let now = films.sequence();
     assert_ne!(now.0 >> 36, first.0 >> 36);
     assert_ne!(now.0 >> 36, (first.0 >> 36) + 1);
 }
 
 #[test]
 fn writes_between_two_matches_are_read() {
-    let (_folder, store) = opened();
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let rows = probed(&store, view_id, &["films", "shows"], NOW_MS);
+    let films = Films::new();
+    let row = films.row();
+    let shows = probed(&films.store, films.view_id, &["films", "shows"], NOW_MS).remove(1);
     let unverified_after = |path: &[u8]| {
-        record_pairs(&store, &rows[0], &[(path, "1")]).expect("recorded");
-        count(&store, "SELECT count(*) FROM unverified")
+        record_pairs(&films.store, &row, &[(path, "1")]).expect("recorded");
+        films.count("SELECT count(*) FROM unverified")
     };
     assert_eq!(unverified_after(b"/h/1.mkv"), 0);
     assert_eq!(unverified_after(b"/h/2.mkv"), 0, "as the first one left it");
-    record_pairs(&store, &rows[1], &[(b"/h/3.mkv", "1")]);
+    record_pairs(&films.store, &shows, &[(b"/h/3.mkv", "1")]);
     assert_eq!(unverified_after(b"/h/4.mkv"), 0);
-    let invalid = [
-        (rows[0].id, &b"/h/5.mkv"[..], ""),
-        (rows[0].id, b"", "1"),
-        (rows[0].id, b"", "2"),
-    ];
-    LibraryRows(&store)
-        .invalidate(view_id, &LocalWrite::NONE, &invalid, &[], Deadline::NONE)
-        .expect("invalidated");
+    films.invalidate(b"/h/5.mkv", "");
+    films.invalidate(b"", "1");
+    films.invalidate(b"", "2");
     assert_eq!(unverified_after(b"/h/6.mkv"), 2, "its item is confirmed");
     assert_eq!(unverified_after(b"/H/5.MKV"), 1, "and a path in another spelling");
-    LibraryRows(&store)
-        .invalidate_libraries(view_id, Some(rows[0].id), Deadline::NONE)
+    LibraryRows(&films.store)
+        .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
-    record_pairs(&store, &rows[0], &many);
-    assert_eq!(matches(&store, rows[0].id).len(), 100, "of the epoch that is now");
-    LibraryRows(&store).clear(view_id, Deadline::NONE).expect("cleared");
-    assert!(record_pairs(&store, &rows[0], &[(b"/h/8.mkv", "1")]).is_none());
+    record_pairs(&films.store, &row, &many);
+    assert_eq!(matches(&films.store, films.id).len(), 100, "of the epoch that is now");
+    LibraryRows(&films.store)
+        .clear(films.view_id, Deadline::NONE)
+        .expect("cleared");
+    assert!(record_pairs(&films.store, &row, &[(b"/h/8.mkv", "1")]).is_none());
 }
 
 #[test]
 fn a_vanished_library_leaves_only_its_matches() {
-    let (_folder, store) = opened();
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let rows = probed(&store, view_id, &["films", "shows", "empty"], NOW_MS);
-    listed(
-        &store,
-        view_id,
-        &rows[1],
-        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
-    );
-    record_pairs(&store, &rows[1], &[(b"/h/1.mkv", "1")]);
-    let sweep = || while Sweeper(&store).sweep(100, Deadline::NONE).expect("swept") {};
+    let films = Films::with(&[film(1), film(2)]);
+    let listed_items = || films.count("SELECT sum(listed_items) FROM libraries");
+    let probe = |uuids: &[&str], days| probed(&films.store, films.view_id, uuids, NOW_MS + days * DAY_MS);
+    probe(&["films", "shows", "empty"], 0);
+    films.record(&[(b"/h/1.mkv", "1")]);
     for days in 0..60 {
-        probed(&store, view_id, &["films"], NOW_MS + days * DAY_MS);
-        sweep();
+        probe(&["shows"], days);
+        films.sweep(100);
         if days == 29 {
-            assert_eq!(
-                count(&store, "SELECT sum(listed_items) FROM libraries"),
-                2,
-                "it may be a disk that is away"
-            );
+            assert_eq!(listed_items(), 2, "it may be a disk that is away");
         }
     }
-    assert_eq!(count(&store, "SELECT sum(listed_items) FROM libraries"), 0);
-    assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
+    assert_eq!(listed_items(), 0);
+    assert_eq!(films.count("SELECT count(*) FROM libraries"), 2);
     // The library comes back: it has no listing, but its matches are there for every new process.
-    let row = probed(&store, view_id, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
+    let row = probe(&["shows", "films"], 61).remove(1);
     assert!(!row.generation.is_fetched());
-    assert_eq!(matches(&store, row.id).len(), 1);
-    let changes = StoreStates(&store).state(Some(view_id)).expect("state").changes;
-    assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
+    assert_eq!(matches(&films.store, row.id).len(), 1);
+    let changed: Vec<_> = films.changes().iter().map(|one| one.library).collect();
+    assert_eq!(changed, [row.id]);
 }
 
 #[test]
 fn the_change_log_is_trimmed_without_recorded_matches() {
-    let (folder, mut store) = opened();
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
-    ItemRows(&store)
-        .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
-        .expect("merged");
-    let since = store.sequence().expect("read");
+    let mut films = Films::with(&[film(1)]);
+    films.merge(&[film(2)]);
+    let since = films.sequence();
     for number in 1..=9_000 {
         if number % 1_000 == 0 {
             // Wine keeps each file that was looked at open until nobody has a lock on it: two a write.
-            drop(store);
-            store = Arc::new(Store::open(folder.path(), true).expect("the store opens"));
+            films.store.close();
+            films.store = Arc::new(Store::open(films.folder.path(), true).expect("the store opens"));
         }
-        LibraryRows(&store)
-            .invalidate(
-                view_id,
-                &LocalWrite::NONE,
-                &[(row.id, b"/h/1.mkv", "")],
-                &[],
-                Deadline::NONE,
-            )
-            .expect("invalidated");
+        films.invalidate(b"/h/1.mkv", "");
     }
-    let kept = count(&store, "SELECT count(*) FROM changes");
+    let kept = films.count("SELECT count(*) FROM changes");
     assert!((1_000..6_000).contains(&kept), "{kept}");
     // Readers of an earlier state reload everything; changes that no segment has are kept.
     let changes = |since| {
-        StoreStates(&store)
-            .changes(Some(view_id), since, store.incarnation(), true)
-            .expect("read")
+        let states = StoreStates(&films.store);
+        let changes = states.changes(Some(films.view_id), since, films.store.incarnation(), true);
+        changes.expect("read")
     };
     let (now, of_earlier) = changes(since);
     assert!(of_earlier.is_none());
     assert_eq!(changes(Sequence(now.0 - 1)).1.map(|changes| changes.len()), Some(1));
-    let state = StoreStates(&store).state(Some(view_id)).expect("state");
-    let kept: Vec<_> = state.changes.into_iter().filter_map(|logged| logged.change).collect();
-    assert!(
-        matches!(
-            kept[..],
-            [MemtableChange::Added { .. }, MemtableChange::UnverifiedPath { .. }]
-        ),
-        "{kept:?}"
-    );
+    let kept: Vec<_> = films.changes().into_iter().filter_map(|logged| logged.change).collect();
+    let [MemtableChange::Added { .. }, MemtableChange::UnverifiedPath { .. }] = kept[..] else {
+        panic!("{kept:?}");
+    };
 }
 
 #[test]
@@ -258,32 +184,28 @@ fn a_segment_that_no_row_names_counts_for_no_limit() {
 
 #[test]
 fn a_match_has_the_sequence_of_its_write() {
-    let (_folder, store) = opened();
-    let view_id = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
-    let before = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
+    let path = b"/data/1.mkv".as_slice();
+    let of_path = |key| [movie(key, "/data/1.mkv")];
+    let films = Films::with(&of_path("1"));
+    let before = films.row();
     // The listing finishes between the caller's read and its write.
-    let now = listed(&store, view_id, &before, &[movie("2", "/data/1.mkv")]);
+    let now = films.list(&of_path("2"));
     assert!(now.generation > before.generation);
-    record_pairs(&store, &before, &[(b"/data/1.mkv", "3")]);
-    let all = store
-        .read(|connection| all_matches_of(connection, row.id))
-        .expect("read");
-    let (_, recorded) = all[b"/data/1.mkv".as_slice()];
-    let now = LibraryRows(&store).library_row(row.id).expect("a row");
-    assert!(recorded > now.listed_sequence, "the listing that is older overrules it");
-    let told = StoreStates(&store).state(Some(view_id)).expect("state").changes;
+    record_pairs(&films.store, &before, &[(path, "3")]);
+    let all = films.store.read(|connection| all_matches_of(connection, films.id));
+    let (_, recorded) = all.expect("read")[path];
     assert!(
-        matches!(&told[0].change, Some(MemtableChange::Matched { sequence, .. }) if *sequence == recorded.0),
-        "{told:?}"
+        recorded > films.row().listed_sequence,
+        "the listing that is older overrules it"
     );
+    let told = films.changes();
+    let Some(MemtableChange::Matched { sequence, .. }) = told[0].change else {
+        panic!("{told:?}");
+    };
+    assert_eq!(sequence, recorded.0);
     // A later listing with another item is newer than the match; one with the same item changes nothing.
-    let same = listed(&store, view_id, &now, &[movie("2", "/data/1.mkv")]);
-    assert!(same.listed_sequence < recorded);
-    let other = listed(&store, view_id, &same, &[movie("4", "/data/1.mkv")]);
-    assert!(other.listed_sequence > recorded);
+    assert!(films.list(&of_path("2")).listed_sequence < recorded);
+    assert!(films.list(&of_path("4")).listed_sequence > recorded);
 }
 
 #[cfg(unix)]
@@ -317,37 +239,42 @@ fn a_database_of_another_program_is_renamed() {
     assert!(folder.path().join("plexindex-1.db.broken").exists());
 }
 
-/// A token by number, which expires after `weeks` weeks and was given on `day`.
-fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
+/// The user whom the tokens below claim.
+const ANN: [u8; 32] = [1; 32];
+
+/// A token by number for a URL, which expires after `weeks` weeks and was given on `day`.
+fn token_at(url: &str, number: u8, weeks: i64, day: i64) -> Endpoint {
     Endpoint {
         user_hash: vec![number; 32],
         until_ms: NOW_MS + weeks * 7 * DAY_MS,
         first_used_ms: NOW_MS + day * DAY_MS,
-        ..endpoint("http://a")
+        ..endpoint(url)
     }
+}
+
+fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
+    token_at("http://a", number, weeks, day)
+}
+
+/// The view of a token that the server accepts. `is_named`: whether the token claims to be Ann's.
+fn accepted(store: &Store, token: &Endpoint, is_named: bool) -> ViewId {
+    let user = is_named.then_some(ANN);
+    let view_id = LibraryRows(store).store_accepted_token(token, &server("one"), user, Deadline::NONE);
+    view_id.expect("noted")
 }
 
 #[test]
 fn an_accepted_token_is_remembered_until_it_expires() {
     let (_folder, store) = opened();
-    let (first, user) = (server("one"), Some([1; 32]));
     let known = |endpoint: &Endpoint| LibraryRows(&store).view_id(endpoint).expect("read");
-    let ann = LibraryRows(&store)
-        .store_accepted_token(&token(1, 1, 0), &first, user, Deadline::NONE)
-        .expect("noted");
-    let claimed = LibraryRows(&store)
-        .find_claimed_view(&token(2, 2, 1), [1; 32])
-        .expect("read");
-    assert_eq!(claimed, Some(ann), "the same user");
+    let accepted = |token: &Endpoint, is_named| accepted(&store, token, is_named);
+    let ann = accepted(&token(1, 1, 0), true);
+    let claimed = LibraryRows(&store).find_claimed_view(&token(2, 2, 1), ANN);
+    assert_eq!(claimed.expect("read"), Some(ann), "the same user");
     LibraryRows(&store)
         .store_accepted_claim(&token(2, 2, 1), ann, Deadline::NONE)
         .expect("noted");
-    assert_eq!(
-        LibraryRows(&store)
-            .store_accepted_token(&token(3, 2, 1), &first, user, Deadline::NONE)
-            .expect("noted"),
-        ann
-    );
+    assert_eq!(accepted(&token(3, 2, 1), true), ann);
     for day in 0..7 {
         let both = [1, 2].map(|number| known(&token(number, number.into(), day)));
         assert_eq!(both, [Some(ann); 2], "both are good");
@@ -356,152 +283,86 @@ fn an_accepted_token_is_remembered_until_it_expires() {
     // The server's clock may differ: an expired token that it accepts is remembered for a day.
     for day in [8, 10] {
         assert_eq!(known(&token(1, 1, day)), None);
-        assert_eq!(
-            LibraryRows(&store)
-                .store_accepted_token(&token(1, 1, day), &first, user, Deadline::NONE)
-                .expect("noted"),
-            ann
-        );
+        assert_eq!(accepted(&token(1, 1, day), true), ann);
         assert_eq!(known(&token(1, 1, day)), Some(ann));
     }
     // It is known that a URL led to Ann's identity as long as that identity has libraries.
-    let rows = "SELECT count(*) FROM endpoints";
-    assert_eq!(count(&store, rows), 3);
-    assert_eq!(
-        LibraryRows(&store)
-            .store_accepted_token(&token(4, 9, 40), &first, user, Deadline::NONE)
-            .expect("noted"),
-        ann
-    );
-    assert_eq!(
-        count(&store, rows),
-        4,
-        "an index that is open goes on by an expired one"
-    );
-    assert_eq!(
-        LibraryRows(&store)
-            .store_accepted_token(&token(4, 9, 44), &first, user, Deadline::NONE)
-            .expect("noted"),
-        ann
-    );
-    assert_eq!(count(&store, rows), 1);
+    let rows = || count(&store, "SELECT count(*) FROM endpoints");
+    assert_eq!(rows(), 3);
+    assert_eq!(accepted(&token(4, 9, 40), true), ann);
+    assert_eq!(rows(), 4, "an index that is open goes on by an expired one");
+    assert_eq!(accepted(&token(4, 9, 44), true), ann);
+    assert_eq!(rows(), 1);
     // A user without a name is known by the token only.
-    let one = LibraryRows(&store)
-        .store_accepted_token(&token(5, 9, 30), &first, None, Deadline::NONE)
-        .expect("noted");
-    let two = LibraryRows(&store)
-        .store_accepted_token(&token(6, 9, 30), &first, None, Deadline::NONE)
-        .expect("noted");
+    let one = accepted(&token(5, 9, 30), false);
+    let two = accepted(&token(6, 9, 30), false);
     assert!(one != two && one != ann && two != ann);
 }
 
 #[test]
 fn another_url_opens_an_identity_by_the_same_token_only() {
     let (_folder, store) = opened();
-    let (first, user) = (server("one"), Some([1; 32]));
-    let elsewhere = |number, weeks, day| Endpoint {
-        url: "http://b".to_owned(),
-        ..token(number, weeks, day)
-    };
-    let accepted = |endpoint: &Endpoint, user| {
-        LibraryRows(&store)
-            .store_accepted_token(endpoint, &first, user, Deadline::NONE)
-            .expect("noted")
-    };
-    let ann = accepted(&token(1, 1, 0), user);
-    accepted(&token(2, 2, 7), user);
+    let elsewhere = |number, weeks, day| token_at("http://b", number, weeks, day);
+    let accepted = |token: &Endpoint, is_named| accepted(&store, token, is_named);
+    let ann = accepted(&token(1, 1, 0), true);
+    accepted(&token(2, 2, 7), true);
     // Another URL of the server: a token accepted at the first URL opens the identity, and later tokens of the user do
     // too.
-    assert_eq!(accepted(&elsewhere(2, 2, 8), user), ann);
-    assert_eq!(accepted(&elsewhere(3, 3, 15), user), ann);
-    assert_eq!(accepted(&token(3, 3, 15), user), ann);
+    assert_eq!(accepted(&elsewhere(2, 2, 8), true), ann);
+    assert_eq!(accepted(&elsewhere(3, 3, 15), true), ann);
+    assert_eq!(accepted(&token(3, 3, 15), true), ann);
     // At a third URL neither a token's claims nor an expired token open the identity.
-    let third = |number, weeks, day| Endpoint {
-        url: "http://c".to_owned(),
-        ..token(number, weeks, day)
-    };
-    assert_eq!(
-        LibraryRows(&store)
-            .find_claimed_view(&third(4, 3, 15), [1; 32])
-            .expect("read"),
-        None
-    );
-    let forged = accepted(&third(4, 3, 15), user);
+    let third = |number, weeks, day| token_at("http://c", number, weeks, day);
+    let claimed = LibraryRows(&store).find_claimed_view(&third(4, 3, 15), ANN);
+    assert_eq!(claimed.expect("read"), None);
+    let forged = accepted(&third(4, 3, 15), true);
     assert_ne!(forged, ann);
     for expired in [1, 2] {
-        let other = accepted(&third(expired, expired.into(), 15), None);
+        let other = accepted(&third(expired, expired.into(), 15), false);
         assert!(other != ann && other != forged, "{expired}");
     }
     // Neither does a request without a token.
     let nobody = |url: &str| Endpoint {
         user_hash: [url.as_bytes(), &[0; 3]].concat(),
-        until_ms: 0,
         ..endpoint(url)
     };
-    let here = accepted(&nobody("http://a"), None);
-    assert_ne!(accepted(&nobody("http://c"), None), here);
-    assert_eq!(accepted(&nobody("http://a"), None), here);
+    let here = accepted(&nobody("http://a"), false);
+    assert_ne!(accepted(&nobody("http://c"), false), here);
+    assert_eq!(accepted(&nobody("http://a"), false), here);
     // A token accepted at the third URL opens nothing at Ann's, where the same user continues.
     assert_eq!(LibraryRows(&store).view_id(&token(4, 3, 15)).expect("read"), None);
-    assert_eq!(accepted(&token(5, 4, 16), user), ann);
+    assert_eq!(accepted(&token(5, 4, 16), true), ann);
 }
 
 #[test]
 fn items_added_singly_between_two_evictions_are_swept() {
-    let (_folder, store) = opened();
-    let mine = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let mut row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    let films = Films::new();
     for round in 0..3 {
-        row = listed(
-            &store,
-            mine,
-            &row,
-            &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
-        );
-        assert_eq!(paths(&store, &row).len(), 2);
-        assert!(
-            LibraryRows(&store)
-                .evict(row.id, NOW_MS + DAY_MS, Deadline::NONE)
-                .expect("evicted"),
-            "{round}"
-        );
-        while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
-        assert_eq!(count(&store, SINGLE_ITEMS), 0, "{round}");
-        row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-        ItemRows(&store)
-            .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
-            .expect("merged");
-        while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
-        assert_eq!(count(&store, SINGLE_ITEMS), 1, "{round}");
+        films.list(&[film(1), film(2)]);
+        assert_eq!(films.paths().len(), 2);
+        assert!(films.evict(), "{round}");
+        films.sweep(1);
+        assert_eq!(films.count(SINGLE_ITEMS), 0, "{round}");
+        films.merge(&[film(2)]);
+        films.sweep(1);
+        assert_eq!(films.count(SINGLE_ITEMS), 1, "{round}");
     }
 }
 
 /// The folder's limit removes history until there is none; if it never ended, a call would never return.
 #[test]
 fn the_history_of_an_evicted_library_is_removed_once() {
-    let (_folder, store) = opened();
-    let mine = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let items = [movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")];
-    let row = listed(&store, mine, &row, &items);
-    assert!(
-        LibraryRows(&store)
-            .evict(row.id, NOW_MS + DAY_MS, Deadline::NONE)
-            .expect("evicted")
-    );
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    ItemRows(&store)
-        .merge_items(&row, &items[1..], None, Deadline::NONE)
-        .expect("merged");
-    ItemRows(&store)
-        .remove_items(&row, &["2"], Deadline::NONE)
-        .expect("removed");
-    FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten");
-    assert!(!FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten"));
+    let films = Films::with(&[film(1), film(2)]);
+    assert!(films.evict());
+    films.merge(&[film(2)]);
+    films.remove(&["2"]);
+    let remove = || {
+        FeedRows(&films.store)
+            .remove_all_history(Deadline::NONE)
+            .expect("forgotten")
+    };
+    remove();
+    assert!(!remove());
 }
 
 /// A process that dies between the commit and the page's update leaves a page that no reader trusts.
