@@ -50,7 +50,7 @@ pub fn only_root_differs(
     let mut words = Words::new();
     let is_specific = |(index, name): (usize, &str)| {
         !words.set_text(name)
-            || is_specific_title(&words, title)
+            || is_specific_title(item, &words, title)
             || index < below && !is_generic_folder(name.as_bytes(), &words)
     };
     let mut common_folders = rev_components_of(listed).enumerate().take(compared).skip(1);
@@ -60,7 +60,7 @@ pub fn only_root_differs(
     let Some(title) = title else {
         return true;
     };
-    if item.kind == ItemType::Movie && !is_unidentified(item.guid) {
+    if is_identified_film(item) {
         let mut has_title = false;
         let has_year = any_name_matches(rev_components_of(listed).take(compared), |words| {
             has_title |= title.is_contained_in(words);
@@ -124,17 +124,25 @@ pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], co
         let name = Form::from_folded(listed).rev_components().next();
         let name = name.map(|component| std::str::from_utf8(component.bytes()).unwrap_or_default());
         name.and_then(Words::of)
-            .is_some_and(|words| is_specific_title(&words, title.as_ref()))
+            .is_some_and(|words| is_specific_title(item, &words, title.as_ref()))
     };
     below > 0 && common >= below && (below > 1 || is_named_by_title()) && file_root_differs()
 }
 
 /// Returns whether a folder's name is the item's title, and the title identifies the item. A title of general words,
-/// such as `Various Artists`, does not identify an item.
-fn is_specific_title(words: &Words, title: Option<&Words>) -> bool {
-    let title = title.filter(|title| !title.iter().all(is_general_word));
-    let end = title.and_then(|title| words.title_at(0, title));
-    end.is_some_and(|end| ends_title(words, end))
+/// such as `Various Artists`, does not identify an item, unless the folder also has the year of an identified film, as
+/// `Old (2021)` has.
+fn is_specific_title(item: &ItemRef<'_>, words: &Words, title: Option<&Words>) -> bool {
+    let Some((title, end)) = title.and_then(|title| Some((title, words.title_at(0, title)?))) else {
+        return false;
+    };
+    let has_year = || is_identified_film(item) && item.year > 0 && has_year_of_film(words, title, item.year);
+    ends_title(words, end) && (!title.iter().all(is_general_word) || has_year())
+}
+
+/// Returns whether a film was identified by a metadata agent: its title and year are not from the file's name.
+fn is_identified_film(item: &ItemRef<'_>) -> bool {
+    item.kind == ItemType::Movie && !is_unidentified(item.guid)
 }
 
 /// Returns whether a name has the film's year, and no other year, outside the title. Both paths contain the name, so the

@@ -218,6 +218,30 @@ fn a_generic_folder_is_no_evidence() {
     }
 }
 
+#[test]
+fn a_title_of_general_words_is_evidence_with_the_year_of_an_identified_film() {
+    let old = film("Old", 2021);
+    let home_video = ItemRef {
+        guid: GuidRef::Text("local://7"),
+        ..old
+    };
+    for (film, below, wanted) in [
+        (&old, "Old (2021)/Old (2021).mkv", true),
+        (&old, "Old (2021)/movie.mkv", true),
+        (&old, "Old/Old (2021).mkv", false),
+        (&old, "Old (1998)/Old (1998).mkv", false),
+        (&old, "Photos (2021)/Old (2021).mkv", false),
+        (&film("Old", 0), "Old (2021)/Old (2021).mkv", false),
+        (&home_video, "Old (2021)/Old (2021).mkv", false),
+    ] {
+        assert_eq!(
+            root_only(film, &format!("/n/b/{below}"), "/films", below),
+            wanted,
+            "{below}"
+        );
+    }
+}
+
 /// Deleted files, snapshots and the like have the same names as listed files, below another root.
 #[test]
 fn a_hidden_or_system_root_is_a_copy() {
