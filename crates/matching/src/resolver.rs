@@ -262,19 +262,25 @@ where
     }
 
     /// Adds the items of all files that differ from the queried path only in the root: to `moved` for the libraries in
-    /// scope, and otherwise to `elsewhere`. The path of such a file is that of a location, followed by at most `rank` last
-    /// components of the queried path.
+    /// scope, and otherwise to `elsewhere`. The path of such a file is that of a location, followed by last components
+    /// of the queried path: at most `rank` in scope, where no file has more in common.
     fn add_moved_files(
         &self,
         rank: usize,
         moved: &mut Candidates<'v, L::Hit<'v>>,
         elsewhere: &mut Candidates<'v, L::Hit<'v>>,
     ) {
-        let names: LastNames = last_names(self.path.form(), rank);
+        let names: LastNames = last_names(self.path.form(), usize::MAX);
         let mut listed = PathBuffer::new();
         for (library, view) in self.resolver.libraries.iter().map(|view| &**view).enumerate() {
             let is_in_scope = self.resolver.scope.only().is_none_or(|only| only == library);
-            let depths = || 2..=names.len();
+            let depths = || {
+                2..=if is_in_scope {
+                    names.len().min(rank)
+                } else {
+                    names.len()
+                }
+            };
             let places = view
                 .locations()
                 .flat_map(|location| depths().map(move |below| (location, below)));

@@ -206,7 +206,7 @@ where
         let member = totals.members.first().filter(|_| is_one_folder && totals.total == 1);
         let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
             Reason::NotListed
-        } else if !member.is_some_and(only_root_differs) || self.has_other_root(matched_form, components) {
+        } else if !member.is_some_and(only_root_differs) || self.has_other_root(matched_form) {
             Reason::SameName
         } else if member.is_some_and(is_unfetched_elsewhere) {
             Reason::NotFetched
@@ -230,10 +230,10 @@ where
     }
 
     /// Returns whether files are listed below another folder that may differ from the requested folder only in the root:
-    /// its path is that of a location, followed by at most `components` last components of the requested folder.
-    /// Searches all fetched libraries, even those out of scope.
-    fn has_other_root(&self, matched_form: &[u8], components: usize) -> bool {
-        let names = last_names(self.folder, components);
+    /// its path is that of a location, followed by last components of the requested folder. Searches all fetched
+    /// libraries: one out of scope may have more components in common.
+    fn has_other_root(&self, matched_form: &[u8]) -> bool {
+        let names = last_names(self.folder, usize::MAX);
         let is_listed = |view: &L, location: &[u8], count: usize| {
             let mut folder = PathBuffer::new();
             write_path_below(location, &names[..count], &mut folder);

@@ -241,7 +241,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             let ends = |location: &str| {
                 let location = form(location.trim_end_matches('/').as_bytes());
                 let end = |count: usize| [&location, &b"/"[..], &names[names.len() - count..].join(&b'/')].concat();
-                (1..=rank).map(end).collect::<Vec<_>>()
+                (1..=names.len()).map(end).collect::<Vec<_>>()
             };
             let has_other = libraries.iter().filter(|library| library.fetched).any(|library| {
                 let mut others = library.locations.iter().flat_map(|location| ends(location));

@@ -3,7 +3,7 @@
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
-use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
+use crate::matching::{FolderResolver, MAX_CANDIDATES, Mappings, NormalPath, Resolver, Scope};
 use crate::model::{Confidence, Item, MatchKind, Reason};
 use crate::options::Mapping;
 
@@ -149,6 +149,21 @@ fn a_library_that_was_never_fetched_may_have_the_file() {
         let (_, confidence, reason, _) = ask(&[&films, &other], &none, "/mnt/Heat (1995)/Heat.mkv");
         assert_eq!((confidence, reason), wanted);
     }
+}
+
+#[test]
+fn a_library_out_of_scope_may_have_more_of_the_path() {
+    let none = Mappings::default();
+    let films = library(&["/nas"], &[movie("1", &["/nas/Heat (1995)/Heat.mkv"])], &none);
+    let other = library(&["/data"], &[movie("2", &["/data/4k/Heat (1995)/Heat.mkv"])], &none);
+    let views = [&films, &other];
+    let uncertain = (Confidence::Low, Reason::SameName);
+    let file = Resolver::new(&views, Scope::One(0), &none).resolve(b"/mnt/4k/Heat (1995)/Heat.mkv");
+    assert_eq!((file.confidence, file.reason), uncertain);
+    let folder = NormalPath::with(b"/mnt/4k/Heat (1995)", |path| {
+        FolderResolver::new(&views, Scope::One(0), &none, path).resolve()
+    });
+    assert_eq!((folder.confidence, folder.reason), uncertain);
 }
 
 #[test]
