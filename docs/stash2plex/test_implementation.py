@@ -30,7 +30,7 @@ def used(before=""):
 
 @pytest.mark.skipif(plexindex is None, reason="plexindex is not installed")
 def test_plexindex_is_used_where_it_is_installed():
-    assert used() == ["plexindex._compat.plex_cache", "plexindex.compat"]
+    assert used() == ["plexindex._compat.caches", "plexindex.compat"]
 
 
 @pytest.mark.parametrize(

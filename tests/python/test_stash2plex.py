@@ -101,7 +101,7 @@ WITHOUT = """
 import os
 sys.path = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "plexindex"))]
 """
-OURS = ["plexindex._compat.plex_cache", "plexindex._compat.match_cache", "plexindex.compat"]
+OURS = ["plexindex._compat.caches", "plexindex._compat.caches", "plexindex.compat"]
 OLD = "plex.without_plexindex"
 THEIRS = [f"{OLD}.cache", f"{OLD}.cache", f"{OLD}.matcher"]
 

@@ -45,14 +45,7 @@ _BETWEEN = 1.0
 _LOOK = 0.25
 _FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
-REFRESH_ERRORS = (
-    ServerUnavailableError,
-    UnauthorizedError,
-    NotPlexError,
-    NotOnServerError,
-    OfflineError,
-    StoreError,
-)
+REFRESH_ERRORS = (ServerUnavailableError, UnauthorizedError, NotPlexError, NotOnServerError, OfflineError, StoreError)
 
 
 class LateError(TimeoutError):

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ._compat.caches import MatchCache, PlexCache
+from ._compat.caches import extract as _extract_item_data
 from ._compat.host import NotFoundError
 from ._compat.host import chosen as _chosen
-from ._compat.match_cache import MatchCache
-from ._compat.plex_cache import PlexCache
-from ._compat.plex_cache import extract as _extract_item_data
 from ._core import TYPE_CHECKING
 from ._core.native import load as _load
 

@@ -6,14 +6,7 @@ from ._core import TYPE_CHECKING, convert, log
 from ._core import abi as c
 from ._core.convert import FIRST, two_numbers
 from ._core.lookups import lookups_class
-from .errors import (
-    Error,
-    InvalidArgumentError,
-    LibraryNotFoundError,
-    NotFetchedError,
-    OfflineError,
-    TimeoutError,
-)
+from .errors import Error, InvalidArgumentError, LibraryNotFoundError, NotFetchedError, OfflineError, TimeoutError
 from .item import Item
 from .match import FolderMatch, Match, Matches
 
@@ -242,11 +235,7 @@ class Library(Lookups):
         session.ask(session.native.record_match, *given, target=self._handle)
 
     def record_matches(
-        self,
-        pairs: Iterable[tuple[PathArg, KeyArg]],
-        *,
-        timeout: float | None = None,
-        through: bool = False,
+        self, pairs: Iterable[tuple[PathArg, KeyArg]], *, timeout: float | None = None, through: bool = False
     ) -> None:
         """Records many pairs of a path and a key: :meth:`Index.record_matches` in this library."""
         timeout_ms = convert.timeout_ms(timeout)
@@ -302,12 +291,7 @@ class Library(Lookups):
         return Watch(self, since, **options)
 
     def wait_for(
-        self,
-        path: PathArg,
-        *,
-        timeout: float | None,
-        every: float = 1.5,
-        progress: ProgressArg = None,
+        self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: ProgressArg = None
     ) -> Match:
         """Waits until Plex lists a file: :meth:`Index.wait_for` in this library."""
         from . import changes

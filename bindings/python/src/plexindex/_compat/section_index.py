@@ -9,9 +9,8 @@ from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING
 from .._core.lookups import closing_lock
 from ..errors import Error
+from .caches import MatchCache, PlexCache
 from .host import host_log
-from .match_cache import MatchCache
-from .plex_cache import PlexCache
 
 if TYPE_CHECKING:
     from typing import Any

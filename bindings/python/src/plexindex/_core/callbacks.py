@@ -64,19 +64,9 @@ def _end() -> None:
         pause.acquire(timeout=_STEP)
 
 
-def _only_this_thread() -> None:
-    # A forked child has no other threads, so it must not wait for them.
-    me = get_ident()
-    for key, thread in list(inside.items()):
-        if thread != me:
-            del inside[key]
-
-
 # Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
 # index.
 atexit.register(_end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_only_this_thread)
 
 
 # Seconds between two reads of the log.
@@ -85,8 +75,6 @@ _BETWEEN_DRAINS = 0.5
 
 class Stoppable:
     """A progress callback that can end its call after the task has been cancelled."""
-
-    __slots__ = ("listener", "stopped")
 
     def __init__(self, listener: ProgressArg) -> None:
         self.listener = listener
@@ -101,8 +89,6 @@ class Stoppable:
 
 class Watch:
     """State of one call's progress callback."""
-
-    __slots__ = ("drained", "error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
         self.session: Any = None
@@ -150,8 +136,6 @@ class Watch:
 
 class Renewal:
     """Passes tokens from the host's callable to the library, on the thread whose call needs a token."""
-
-    __slots__ = ("_raised", "_renew")
 
     def __init__(self, renew: Callable[[], str | None]) -> None:
         self._renew = renew
@@ -204,14 +188,18 @@ def _begin(call: Any) -> None:
     call.keywords["key"] = answers.send
 
 
-def _restart_in_child() -> None:
-    # A thread that was inside the host's callable does not exist in the child, so its generator would never end.
+def _only_this_thread() -> None:
+    # A forked child has no other threads, so it must not wait for them, and a generator that is inside the host's
+    # callable on one of them would never end.
+    for key, thread in list(inside.items()):
+        if thread != get_ident():
+            del inside[key]
     for call in list(_renewals):
         _begin(call)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_in_child)
+    os.register_at_fork(after_in_child=_only_this_thread)
 
 
 def progress_callback(watch: Watch) -> Any:
@@ -245,8 +233,6 @@ def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
 
 class LogLines:
     """The result of reading the library's log."""
-
-    __slots__ = ("error", "lines")
 
     def __init__(self) -> None:
         self.lines: list[tuple[int, str]] = []

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class TokenCommand:
     """A command that prints the token. plexindex runs the command at the start, and after a token is rejected."""
 
-    __slots__ = ("_command", "_first_token", "_source")
-
     def __init__(self, command: str, source: str) -> None:
         self._command, self._source = command, source
         self._first_token: str | None = None
@@ -119,9 +117,10 @@ def find(
     def in_file(name: str) -> Setting:
         return Setting(file.get(name), f"{name} in {path}")
 
+    sources = (lambda name: given.get(name, NOTHING), lambda name: variable(f"PLEXINDEX_{name.upper()}"), in_file)
+
     def first(name: str) -> Setting:
-        settings = (given.get(name, NOTHING), variable(f"PLEXINDEX_{name.upper()}"), in_file(name))
-        return next((setting for setting in settings if setting.value is not None), NOTHING)
+        return next((found for found in (source(name) for source in sources) if found.value is not None), NOTHING)
 
     def layer(one: Callable[[str], Setting]) -> Layer:
         return Layer(one("server_url"), token_of(*map(one, ("token", "token_file", "token_command"))), one("user"))
@@ -130,15 +129,8 @@ def find(
     if use_server:
         ini, auth = _read_plexapi_file()
         theirs = variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")
-        server = _choose_server(
-            [
-                layer(lambda name: given.get(name, NOTHING)),
-                layer(lambda name: variable(f"PLEXINDEX_{name.upper()}")),
-                layer(in_file),
-                Layer(*theirs, NOTHING),
-                Layer(Setting(auth.get("server_baseurl"), ini), Setting(auth.get("server_token"), ini), NOTHING),
-            ]
-        )
+        in_ini = Setting(auth.get("server_baseurl"), ini), Setting(auth.get("server_token"), ini)
+        server = _choose_server([*map(layer, sources), Layer(*theirs, NOTHING), Layer(*in_ini, NOTHING)])
     folder, database = first("cache_dir"), first("database")
     if not folder.value:
         folder = Setting(default_folder(), "the default")

@@ -105,10 +105,6 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}")
     try:
-        return value.encode()
-    except UnicodeEncodeError:
-        pass
-    try:
         return value.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError as error:
         raise _no_bytes(name, value, error, hidden) from None

@@ -20,6 +20,7 @@ from .walked import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from typing import Any
 
     from .._core.types import PathArg, Summary
     from ..library import Library
@@ -121,35 +122,31 @@ class Comparison:
     def summary(self) -> Summary:
         """The counts so far, by name, as JSON values."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
-        counts = {what: self.counts.get(what, 0) for what in kinds}
-        files = {what: self._media_files.get(what, 0) for what in kinds}
-        below_empty = sum(one.below_empty for one in self._listing.compared.values())
-        gone = below_empty + sum(one.gone for one in self._listing.compared.values())
-        unknown = sum(one.unknown for one in self._listing.compared.values())
-        return {
+        files = self._media_files
+        below_empty, gone, unknown = (
+            sum(getattr(one, name) for one in self._listing.compared.values())
+            for name in ("below_empty", "gone", "unknown")
+        )
+        gone += below_empty
+        summary: Any = {
             "what": "summary",
             "folders": [os.fsdecode(folder) for folder in self._folders],
             "files": self.files,
             "files_in_plex": self.files - sum(files.values()),
-            "files_not_in_plex": files["not_in_plex"],
-            "files_ambiguous": files["ambiguous"],
-            "files_left_out": files["left_out"],
+            **{f"files_{what}": files.get(what, 0) for what in ("not_in_plex", "ambiguous", "left_out")},
             "listed": self.listed,
             "listed_on_disk": self.listed - gone - unknown,
             "listed_not_on_disk": gone,
             "listed_location_empty": below_empty,
             "listed_unknown": unknown,
-            "not_in_plex": counts["not_in_plex"],
-            "not_on_disk": counts["not_on_disk"],
-            "ambiguous": counts["ambiguous"],
-            "left_out": counts["left_out"],
-            "several_paths": counts["several_paths"],
+            **{what: self.counts.get(what, 0) for what in kinds},
             "unasked": self.unasked,
             "unreadable": self.unreadable,
             "stale": self.stale,
             "age": None if self.age is None else round(self.age, 3),
             "seconds": round(self.seconds, 3),
         }
+        return summary  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()

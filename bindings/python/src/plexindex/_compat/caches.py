@@ -1,0 +1,381 @@
+"""The drop-in's caches: tables in a folder, fast lookups of confirmed matches, and expiring rows of listings."""
+
+from __future__ import annotations
+
+import os
+from ctypes import byref, c_char_p
+
+from .._core import TYPE_CHECKING, native
+from .._core import abi as c
+from .._core.lookups import closing_lock, fast, holds_the_lock
+from ..errors import ClosedError
+from ..opening import open as open_index
+from ..table import Table
+from .host import chosen, host_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar, Union
+
+    from ..index import Index
+    from ..mapping import MappingArg
+
+    PathLike = Union[str, "os.PathLike[str]"]
+    Row = dict[str, Any]
+    T = TypeVar("T")
+
+# Maximum number of retries if other threads close the index during a call.
+_MAX_RETRIES = 20
+_MAX_LIMIT = 2**63 - 1
+_LONGEST_NAME = 400_000
+
+
+def name_of(text: object) -> bytes:
+    """Returns a unique name for a string, or for another value as a string: its bytes or, if long, a digest."""
+    raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
+    if len(raw) <= _LONGEST_NAME:
+        return raw
+    from hashlib import blake2b
+
+    return b"\xff" + blake2b(raw).digest()  # a UTF-8 string never starts with this byte
+
+
+def _whole(limit: object) -> int:
+    """Converts a limit in bytes to the library's type."""
+    try:
+        return min(max(1, int(limit)), _MAX_LIMIT)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return _MAX_LIMIT
+
+
+class TableStore:
+    """The tables in a folder. A call after a close reopens the tables."""
+
+    def __init__(self, folder: str, limit: object) -> None:
+        """Opens the tables, and creates missing folders."""
+        # Use an absolute path, because the current folder can change before the tables are reopened.
+        self.folder = folder = os.path.abspath(folder)
+        self._limit = _whole(limit)
+        self._opening = closing_lock()
+        self._open: Index | None = None
+        self._tables: dict[bytes, Table] = {}
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        self._index()  # raise errors immediately
+
+    def _index(self) -> Index:
+        found = self._open
+        if found is not None and found.is_open:
+            return found
+        with self._opening:
+            found = self._open
+            if found is None or not found.is_open:
+                found = self._open = open_index(self.folder, slow=None)
+            return found
+
+    def close(self) -> None:
+        """Closes the index. The next call reopens it."""
+        with self._opening:
+            found, self._open, self._tables = self._open, None, {}
+        if found is not None:
+            found.close()
+
+    def run(self, work: Callable[[Index], T]) -> T:
+        """Calls a function with the index. Retries if another thread closes the index during the call."""
+        for _ in range(_MAX_RETRIES):
+            try:
+                return work(self._index())
+            except ClosedError:
+                continue
+        return work(self._index())
+
+    def at(self, name: bytes, work: Callable[[Table], T]) -> T:
+        """Calls a function with a table, like :meth:`run`."""
+        return self.run(lambda index: work(self._table(index, name)))
+
+    def _table(self, index: Index, name: bytes) -> Table:
+        tables = self._tables
+        found = tables.get(name)
+        if found is None or found._session is not index._session:
+            # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
+            flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
+            found = tables[name] = Table(index._session, name, limit=self._limit, flags=flags)
+        return found
+
+
+class Cache:
+    """A cache in a folder below the host's ``data_dir``, with statistics of this object's life.
+
+    Any number of objects, threads and processes can use the same folder. An object still works after :meth:`close`.
+    """
+
+    _name = ""
+    """The cache's name in the host's log."""
+
+    def __init__(self, data_dir: PathLike, folder: str, size_limit: int, ttl: str = "") -> None:
+        self._data_dir, self._size_limit = data_dir, size_limit
+        self._hits = self._misses = 0  # hosts' tests set these
+        self._store = TableStore(os.path.join(data_dir, folder), size_limit)
+        self._log = host_log("Cache")
+        kind = type(self).__name__
+        self._log.debug(f"{kind} initialized at {self._store.folder} ({ttl}limit: {size_limit} bytes)")
+
+    def clear(self) -> None:
+        """Removes everything and resets the counters."""
+        self._store.run(lambda index: index.call("tables.clear", {"all": True}))
+        self._hits = self._misses = 0
+        self._log.info(f"{self._name} cleared")
+
+    def close(self) -> None:
+        """Closes the files. Later calls open them again."""
+        self._store.close()
+        self._log.debug(f"{self._name} closed")
+
+    def get_stats(self) -> dict[str, Any]:
+        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, ``count``."""
+        total = self._hits + self._misses
+        return {
+            "hits": self._hits,
+            "misses": self._misses,
+            "hit_rate": self._hits / total * 100.0 if total else 0.0,
+            "size": self._store.run(lambda index: index.stats()["disk_bytes"]),
+            "count": self._store.run(lambda index: index.call("tables.count"))["count"],
+        }
+
+    def _shown(self, facts: str) -> str:
+        stats = self.get_stats()
+        facts = facts.format(stats["count"])
+        return f"{type(self).__name__}(data_dir='{self._data_dir}', {facts}, hit_rate={stats['hit_rate']:.1f}%)"
+
+
+# The store contains keys as UTF-8. The first prefix marks a key with lone surrogates or a NUL, the second an int.
+_NOT_UTF8, _INT = b"\0s", b"\0i"
+
+
+def _table_of(library: object) -> bytes:
+    # Because of the "=", the library converts A to Z in paths to lower case.
+    return b"=" + name_of(library)
+
+
+def _name_of_path(file_path: str) -> bytes:
+    return name_of(file_path.lower())
+
+
+def _encode_key(key: str | int) -> bytes:
+    if isinstance(key, int):
+        return _INT + str(int(key)).encode()
+    if not isinstance(key, str):
+        raise TypeError(f"plex_key must be str, not {type(key).__name__}")
+    try:
+        if "\0" not in key:
+            return key.encode()
+    except UnicodeEncodeError:
+        pass
+    return _NOT_UTF8 + key.encode("utf-8", "surrogatepass")
+
+
+def _decode_key(value: bytes | bytearray) -> Any:
+    if value[:2] == _INT:
+        return int(value[2:])
+    return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _NOT_UTF8 else value.decode()
+
+
+class Lookup:
+    """What the accelerator calls for everything unusual."""
+
+    store: TableStore
+
+    def __init__(self, handles: dict[str, Any]) -> None:
+        """``handles``: for each library, its table's handle, which closing the index clears."""
+        self._handles = handles
+
+    def _get_match(self, library_name: str, file_path: str) -> str | None:
+        """Looks up an unusual path or value. Gets the table's handle if it is missing or was cleared by a close."""
+        table = _table_of(library_name)
+        if type(library_name) is str:
+            found = self.store.at(table, lambda table: table._handle)
+            self._handles[library_name] = found.handle if _fast is None else found.cell
+        value = self.store.at(table, lambda table: table.get(_name_of_path(file_path)))
+        return None if value is None else _decode_key(value)
+
+
+_fast = fast()
+_lookup_class: Any = Lookup if _fast is None else type("FastLookup", (_fast.MatchLookup, Lookup), {})
+
+
+class MatchCache(Cache):
+    """The items for files, as recorded by the host in ``data_dir/match_cache``. Records never expire.
+
+    The cache compares paths after ``str.lower()``, and library names exactly.
+    """
+
+    _name = "Match cache"
+
+    DEFAULT_SIZE_LIMIT = 52_428_800
+    """Maximum size of all matches in bytes. The cache removes the oldest matches first."""
+
+    def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
+        """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
+        self._handles: dict[str, Any] = {}
+        self._lookup = _lookup_class(self._handles)
+        # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
+        self._table_lookup: Any = native.load().fast_table_lookup if holds_the_lock() else None
+        super().__init__(data_dir, "match_cache", size_limit)
+        self._lookup.store = self._store
+
+    def get_match(self, library_name: str, file_path: str) -> str | None:
+        """Returns the key that was recorded for a path, or None."""
+        if _fast is not None:
+            key: str | None = self._lookup.get_match(library_name, file_path)
+        else:
+            found, status = c_char_p(), None
+            try:
+                if "\0" not in file_path:
+                    path = file_path.encode() if file_path.isascii() else file_path.lower().encode()
+                    status = self._table_lookup(self._handles[library_name], path, byref(found))
+            except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
+                pass  # the lookup without waiting takes only ordinary arguments
+            raw = found.value
+            if raw is not None:
+                key = raw.decode()
+            elif status == c.NOT_FOUND and type(file_path) is str:
+                key = None
+            else:
+                key = self._lookup._get_match(library_name, file_path)
+        if key is None:
+            self._misses += 1
+        else:
+            self._hits += 1
+        if chosen["debug_logging"]:  # a line takes ten times as long as the lookup
+            answer = f"miss for '{file_path}'" if key is None else f"hit for '{file_path}' -> {key}"
+            self._log.debug(f"Match cache {answer}")
+        return key
+
+    def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
+        """Records the key for a path. After the call, every process sees the key."""
+        if plex_key is None:
+            self.invalidate(library_name, file_path)
+            return
+        path, key = _name_of_path(file_path), _encode_key(plex_key)
+        self._store.at(_table_of(library_name), lambda table: table.set(path, key))
+        self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
+
+    def invalidate(self, library_name: str, file_path: str) -> None:
+        """Removes the key for a path. An unknown path is not an error."""
+        name, path = _table_of(library_name), _name_of_path(file_path)
+        known = self._log.is_there and self._store.at(name, lambda table: path in table)
+        self._store.at(name, lambda table: table.delete(path))
+        if known:
+            self._log.debug(f"Invalidated match for '{file_path}'")
+
+    def invalidate_library(self, library_name: str) -> None:
+        """Removes all keys for a library, in constant time."""
+        name = _table_of(library_name)
+        count = self._store.at(name, len) if self._log.is_there else 0
+        self._store.at(name, Table.clear)
+        self._log.info(f"Invalidated {count} matches for library '{library_name}'")
+
+    def __repr__(self) -> str:
+        return self._shown("matches={}")
+
+
+_ROWS = b"rows"
+_LISTED, _SEARCHED = b"l", b"s"
+
+
+class PlexCache(Cache):
+    """Library items and title search results, as stored by the host in ``data_dir/cache``.
+
+    ``mappings`` are those of the index that answers :func:`plexindex.compat.find_plex_items_with_confidence`, as in
+    ``plexindex.open``.
+    """
+
+    _name = "Cache"
+    DEFAULT_LIBRARY_TTL = 3600
+    """Seconds until a stored value expires."""
+    DEFAULT_SIZE_LIMIT = 104_857_600
+    """Maximum size in bytes. The cache removes the oldest values first. Storing a value also removes expired values."""
+
+    def __init__(
+        self,
+        data_dir: PathLike,
+        library_ttl: float | None = DEFAULT_LIBRARY_TTL,
+        size_limit: int = DEFAULT_SIZE_LIMIT,
+        *,
+        mappings: Iterable[MappingArg] = (),
+    ) -> None:
+        """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
+        self._library_ttl = library_ttl
+        self._mappings = tuple(mappings)
+        super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
+
+    def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
+        """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""
+        count = self._put(_entry(_LISTED, library_name), items)
+        self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
+
+    def get_library_items(self, library_name: str) -> list[Row] | None:
+        """Returns a library's rows in order, or None if there are no rows or the rows have expired."""
+        return self._get(_entry(_LISTED, library_name), f"library '{library_name}'", "items")
+
+    def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
+        """Stores the results of a title search, like :meth:`set_library_items`."""
+        count = self._put(_entry(_SEARCHED, library_name, title), results)
+        self._log.debug(f"Cached {count} search results for '{library_name}:{title}'")
+
+    def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
+        """Returns the results that were stored for exactly this title, or None, like :meth:`get_library_items`."""
+        return self._get(_entry(_SEARCHED, library_name, title), f"search '{library_name}:{title}'", "results")
+
+    def __repr__(self) -> str:
+        return self._shown(f"ttl={self._library_ttl}, items={{}}")
+
+    def _put(self, entry: bytes, items: Iterable[Any]) -> int:
+        import json  # importing it takes longer than a lookup
+
+        rows = [list(row.values()) for row in map(extract, items) if row is not None]
+        ttl = None if self._library_ttl is None else max(0, self._library_ttl)
+        self._store.at(_ROWS, lambda table: table.set(entry, json.dumps(rows).encode(), expire=ttl))
+        return len(rows)
+
+    def _get(self, entry: bytes, what: str, rows_are: str) -> list[Row] | None:
+        import json
+
+        text = self._store.at(_ROWS, lambda table: table.get(entry))
+        if text is None:
+            self._misses += 1
+            self._log.debug(f"Cache miss for {what}")
+            return None
+        self._hits += 1
+        rows = [{"key": key, "title": title, "file_paths": files} for key, title, files in json.loads(text)]
+        self._log.debug(f"Cache hit for {what} ({len(rows)} {rows_are})")
+        return rows
+
+
+def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:
+    library = name_of(library_name)
+    return b"%s%d:%s%s" % (kind, len(library), library, name_of(rest))
+
+
+def extract(item: Any) -> Row | None:
+    """Returns an item's row: ``key``, ``title`` and ``file_paths``. None without a key, or if reading fails."""
+    # Otherwise plexapi would send a request for each empty attribute.
+    known = getattr(item, "__dict__", None)
+    reloads = known is not None and known.get("_autoReload") is True
+    try:
+        if reloads:
+            item._autoReload = False
+        key = getattr(item, "key", None) or getattr(item, "ratingKey", None)
+        if not key:
+            host_log("Cache").debug("Item missing key, skipping")
+            return None
+        title = getattr(item, "title", None)
+        media = getattr(item, "media", None) or ()
+        files = [getattr(part, "file", None) for one in media for part in getattr(one, "parts", None) or ()]
+        paths = [os.fsdecode(file) if isinstance(file, (bytes, os.PathLike)) else str(file) for file in files if file]
+        return {"key": str(key), "title": None if title is None else str(title), "file_paths": paths}
+    except Exception as error:
+        host_log("Cache").warn(f"Failed to extract item data: {error}")
+        return None
+    finally:
+        if reloads:
+            item._autoReload = True
