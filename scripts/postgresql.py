@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server on a Unix socket, for the demo of several hosts.
+"""A temporary PostgreSQL server on a Unix socket, for tests and the demo of several hosts.
 
 The server and its folder disappear when the program ends, even if it is killed.
 """
@@ -29,9 +29,9 @@ class MissingError(Exception):
 
 
 class Cluster:
-    """A running server with the database ``plexindex``. The role ``postgres`` needs no password."""
+    """A running server with the database ``plexindex``. Without a ``password``, the role ``postgres`` needs none."""
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, password: str = "") -> None:
         # Debian does not install these programs in PATH.
         debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
         found = debian[-1] if debian else shutil.which("initdb")
@@ -60,8 +60,14 @@ class Cluster:
         self.address = f"postgresql://postgres@/plexindex?host={self._own}"
         """The address for the option ``shared``."""
         self.log = self._own / "log"
+        self._password = password
+        secret = self.folder / "password"
+        secret.write_text(password)
+        secret.chmod(0o644)
+        rights = ["--auth=scram-sha-256", f"--pwfile={secret}"] if password else ["--auth=trust"]
         try:
-            self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+            self._run("initdb", "-U", "postgres", *rights, "--encoding=UTF8", "--locale=C", "--no-sync")
+            secret.unlink()
             self.start()
             self.sql("CREATE DATABASE plexindex", database="postgres")
         except BaseException:
@@ -79,7 +85,8 @@ class Cluster:
     def sql(self, statement: str, database: str = "plexindex") -> str:
         """Runs a statement and returns its output."""
         command = [str(self._programs / "psql"), "-XAtq", "-h", str(self._own), "-U", "postgres", "-d", database]
-        done = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PGPASSWORD": self._password}
+        done = subprocess.run([*command, "-c", statement], env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.strip()

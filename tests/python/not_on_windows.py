@@ -6,10 +6,7 @@ A name is a module, or `module::test`, with the values of a test's parameters or
 from __future__ import annotations
 
 LEFT_OUT: dict[str, tuple[str, ...]] = {
-    "it looks at files of the repository with the tools of its builders": (
-        "test_abi",
-        "test_wheel",
-    ),
+    "it looks at files of the repository with the tools of its builders": ("test_abi", "test_wheel"),
     "the completions are for shells that Windows lacks": (
         "test_cli_forms::test_a_completion_is_installed_where_the_shell_looks",
         "test_cli_forms::test_bash_completes",
@@ -22,7 +19,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "it forks": (
         "test_lifetime::test_a_closing_child_waits_for_no_thread_of_its_parent",
         "test_lifetime::test_an_index_works_on_both_sides_of_a_fork",
-        "test_renewal::test_a_fork_while_the_callable_runs",
+        "test_names::test_a_fork_while_the_callable_runs",
     ),
     "Stash2Plex imports fcntl and does not start there": ("test_stash2plex",),
     "it compiles a library of Unix": (

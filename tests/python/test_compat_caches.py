@@ -11,11 +11,17 @@ from typing import Any
 from unittest.mock import MagicMock, Mock
 
 import pytest
-from compat_world import KEY, answers, item
 from conftest import until
 from plexindex._compat import host
 from plexindex._core import abi, log
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data, configure, find_plex_items_with_confidence
+from test_compat_find import KEY, answers
+
+
+def item(key: object, title: object, *paths: object) -> Any:
+    """A mock of an item, one medium a path."""
+    media = [MagicMock(parts=[MagicMock(file=path)]) for path in paths]
+    return MagicMock(key=key, title=title, media=media)
 
 
 def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import pickle
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -14,13 +14,47 @@ from unittest.mock import MagicMock
 import plexindex
 import pytest
 import requests
-from compat_world import KEY, answers, caches, close_indexes, outcome, refuses
 from conftest import Server, ServerFactory
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import compat
 from plexindex._compat import host, section_index
 from plexindex.compat import MatchCache, NotFoundError, PlexCache, find_plex_items_with_confidence
+
+KEY = "/library/metadata/"
+
+
+def caches(folder: Path) -> dict[str, Any]:
+    """The drop-in's caches in a folder, as arguments of the function."""
+    return {"library_cache": PlexCache(folder), "match_cache": MatchCache(folder)}
+
+
+def outcome(section: Any, path: str, given: dict[str, Any]) -> tuple[Any, ...]:
+    """The confidence and the candidates' rating keys, or "none"."""
+    try:
+        confidence, item, found = find_plex_items_with_confidence(section, path, **given)
+    except NotFound:
+        return ("none",)
+    assert item is (found[0] if confidence.value == "high" else None)
+    return (confidence.value, *sorted(int(one.ratingKey) for one in found))
+
+
+def refuses(*_: Any) -> Any:
+    """Stands for the host's function where the index must answer."""
+    raise AssertionError("the host's own function was asked")
+
+
+def answers(asked: list[Any]) -> Callable[..., Any]:
+    """Stands for the host's function, which answers with an enum of its own."""
+
+    class Confidence:
+        value = "high"
+
+    def function(*given: Any) -> tuple[Any, Any, list[Any]]:
+        asked.append(given)
+        return Confidence, "theirs", ["theirs"]
+
+    return function
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +64,10 @@ def _only_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     compat.configure(matcher=refuses)
     yield
     compat.configure()
-    close_indexes()
+    for index in section_index._indexes.values():
+        index.close()
+    for found in (section_index._indexes, section_index._sections, section_index._warned):
+        found.clear()
 
 
 def film(key: int, *files: str, title: str = "") -> dict[str, Any]:

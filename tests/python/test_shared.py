@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,33 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from cluster import OWNER_PASSWORD, TOOL_PASSWORD, Cluster, start_cluster
-from conftest import TOKEN, OpenIndex, Server, until
+from conftest import REPOSITORY, TOKEN, OpenIndex, Server, until
 from plexindex import aio
 
 from disk import make
 
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+from postgresql import Cluster, MissingError
+
+OWNER_PASSWORD, TOOL_PASSWORD = "the owner's, never shown", "the tool's, never shown"
 ADDRESS = "postgresql://tool@127.0.0.1:1/plexindex?sslmode=disable"
 OTHER = ADDRESS.replace("tool", "other")
 
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[Cluster]:
-    cluster = start_cluster()
+    try:
+        cluster = Cluster("fsync=off", password=OWNER_PASSWORD)
+    except MissingError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    cluster.sql("CREATE ROLE tool LOGIN PASSWORD $$" + TOOL_PASSWORD + "$$")
     yield cluster
     cluster.remove()
+
+
+def address(cluster: Cluster, role: str = "postgres") -> str:
+    """The address of the log, for a machine that does much else: an answer may take a while."""
+    return f"{cluster.address.replace('postgres@', f'{role}@', 1)}&connect_timeout=30"
 
 
 @pytest.fixture
@@ -83,7 +97,7 @@ def test_an_unreachable_log(open_index: OpenIndex) -> None:
 
 
 def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
-    index = open_index(shared=cluster.address(), shared_retry=0)
+    index = open_index(shared=address(cluster), shared_retry=0)
     assert index.shared_init() == "made"
     assert index.shared_init() == "present"
     entries = "'{4,4,2}', '{lib,lib,lib}', '{a,b,c}', '{x,y,z}'"
@@ -99,7 +113,7 @@ def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     index.shared_clear()
     assert cluster.sql("SELECT count(*) FROM plexindex.entries") == "0"
     with index.follow_shared() as following:
-        assert following.progress()["address"] == cluster.address()
+        assert following.progress()["address"] == address(cluster)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +144,7 @@ def test_the_command_without_a_reachable_log(cli: Cli) -> None:
 def test_the_command(tmp_path: Path, cluster: Cluster, cli: Cli) -> None:
     # Neither a server nor a folder is needed.
     alone = Cli(tmp_path)
-    make(tmp_path / ".config/plexindex/config.toml", f"shared = '{cluster.address()}'\n".encode())
+    make(tmp_path / ".config/plexindex/config.toml", f"shared = '{address(cluster)}'\n".encode())
     assert "created the tables" in alone.good("shared", "init")
     assert alone.json("shared", "init")["tables"] == "present"
     assert f"no index yet in {alone.store}" in alone.good("shared", "status")
@@ -158,8 +172,8 @@ def test_the_command(tmp_path: Path, cluster: Cluster, cli: Cli) -> None:
 
 
 def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
-    owner: dict[str, Any] = {"PLEXINDEX_SHARED": cluster.address()}
-    tool: dict[str, Any] = {"PLEXINDEX_SHARED": cluster.address("tool"), "PGPASSWORD": TOOL_PASSWORD}
+    owner: dict[str, Any] = {"PLEXINDEX_SHARED": address(cluster)}
+    tool: dict[str, Any] = {"PLEXINDEX_SHARED": address(cluster, "tool"), "PGPASSWORD": TOOL_PASSWORD}
     every = ("shared status", "shared init", "shared clear --yes", "doctor")
 
     def expect_rejection(reason: str, variables: dict[str, Any], *commands: str) -> None:
@@ -185,9 +199,9 @@ def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
 
 
 def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server, cli: Cli, tmp_path: Path) -> None:
-    with cli.watching("shared", "follow", "-v", PLEXINDEX_SHARED=cluster.address()) as lines:
-        assert next(lines)["address"] == cluster.address()
-        index = open_index(tmp_path / "one", shared=cluster.address())
+    with cli.watching("shared", "follow", "-v", PLEXINDEX_SHARED=address(cluster)) as lines:
+        assert next(lines)["address"] == address(cluster)
+        index = open_index(tmp_path / "one", shared=address(cluster))
         index.refresh()
         file = server.paths(1)[0]
         index.record_match(file["path"], file["ratingKey"], "Movies", through=True)
