@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
+from collections import Counter
 from typing import Any
 
 import plexindex
@@ -110,7 +111,5 @@ class RealServer(Server):
 
 def unique(items: list[Item]) -> list[Item]:
     """Returns the items whose path belongs to no other item."""
-    seen: dict[str, int] = {}
-    for item in items:
-        seen[item.path] = seen.get(item.path, 0) + 1
+    seen = Counter(item.path for item in items)
     return [item for item in items if seen[item.path] == 1]

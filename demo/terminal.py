@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 import time
 
 import plexindex
@@ -48,21 +49,8 @@ def heading(text: str) -> None:
 def row(label: str, text: str, note: str = "") -> None:
     """Prints a label and a string, and a note on the following lines."""
     say(f"   {dim(f'{label:<13}')} {text}")
-    if note:
-        for line in wrapped(note, width() - 17):
-            say(f"   {'':<13} {dim(line)}")
-
-
-def wrapped(text: str, columns: int) -> list[str]:
-    """Splits a string at spaces into lines of at most ``width`` columns."""
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > columns:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return [*lines, line]
+    for line in textwrap.wrap(note, width() - 17, break_long_words=False, break_on_hyphens=False):
+        say(f"   {'':<13} {dim(line)}")
 
 
 def shortened(path: str, columns: int = 0) -> str:
@@ -81,13 +69,7 @@ def duration(seconds: float) -> str:
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         value = seconds * scale
         if value >= 1 or unit == "µs":
-            return (
-                f"{value:.0f} {unit}"
-                if value >= 100
-                else f"{value:.1f} {unit}"
-                if value >= 10
-                else f"{value:.2f} {unit}"
-            )
+            return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
     raise AssertionError
 
 

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import subprocess
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from .peers import LIBRARY, open_index
 from .peers import SERVER_FOLDER as SERVER
+from .right.words import fold
 
 PREFIX = "/library/metadata/"
 FOREIGN = "/mnt/other"
@@ -101,11 +101,6 @@ class Questions:
         pairs = zip(self.paths[:limit], self.answers[:limit])
         file.write_bytes(b"".join(path + b"\t" + (key or "").encode() + b"\n" for path, key in pairs))
         return file
-
-
-def fold(text: str) -> str:
-    """Close enough to the index's normal form to tell which questions have one right answer."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 class World:

@@ -80,10 +80,7 @@ class Collection:
 
 def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw: random.Random) -> Collection:
     """Distributes works over folders, and decides which of them the server has: about one half."""
-    base = f"/data/{number}"
-    usual = {"movie": "movies", "show": "tv", "artist": "music", "photo": "photos", "other_videos": "videos"}[
-        scheme.kind
-    ]
+    base, usual = f"/data/{number}", FOLDERS[scheme.kind]
     collection = Collection(scheme, size, f"{scheme.name}, {size}, {number}", [])
     folders: dict[str, int] = {}
     fates: dict[str, float] = {}
