@@ -6,8 +6,10 @@ use std::error::Error as _;
 use rusqlite::{Connection, params};
 
 use super::change_log::PackedItem;
+use super::confirmed_matches::mark_unverified;
 use super::library_rows::{LibraryRow, mark_listing_current, one_library};
 use super::schema::CachedStatements;
+use super::schema::LibraryState;
 use super::schema::Tx;
 use super::schema::last_position_of;
 use super::store::Store;
@@ -320,36 +322,49 @@ impl<'s> ItemRows<'s> {
         }
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            let base = OpenListing::of(tx, self.0, library.id)?;
-            let (mut added, mut has_changed) = (0_i64, false);
-            for item in items {
-                let key = &item.rating_key;
-                let last = last_change(tx, library.id, key)?;
-                if let (Some(requested_at), Some(last)) = (requested_at, &last)
-                    && last.sequence > requested_at
-                {
-                    // The logged change is newer than the server's reply.
-                    continue;
-                }
-                let old_item = base.item_with_change(last, key);
-                // An unchanged item needs no row in the logs.
-                if old_item.as_ref() != Some(item) {
-                    has_changed = true;
-                    added += i64::from(old_item.is_none());
-                    tx.log_item_change(&library, key, old_item.as_ref(), Some(item))?;
-                }
-            }
-            add_to_item_count(tx, library.id, added)?;
-            // A single item explains a change that the last delta did not show, but not an earlier one.
+            let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
+            // A logged change after the request is newer than the server's reply.
+            let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
+            let has_changed = change_items(
+                tx,
+                self.0,
+                &library,
+                items,
+                |_, _, last| Ok(!last.is_some_and(is_newer)),
+            )?;
             if requested_at.is_none() && has_changed {
-                let is_explained = tx.execute(
-                    "UPDATE libraries SET unexplained_seq = 0 \
-                     WHERE id = ?1 AND unexplained_seq = merged_seq AND unexplained_seq > 0",
-                    [library.id],
-                )?;
-                if is_explained > 0 {
-                    tx.libraries_changed(library.view_id)?;
+                explain_change(tx, &library)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Merges another host's items, and removes items that it found missing (`None`), by rating key. An item that has
+    /// changed here as a single item since the last delta or listing may be newer. If it differs, it becomes unverified,
+    /// so that the server decides, and is not removed.
+    pub fn merge_shared_items(
+        &self,
+        row: &LibraryRow,
+        items: &[(String, Option<Item>)],
+        deadline: Deadline,
+    ) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.0.write(deadline, |tx| {
+            let library = tx.expect_library(row.id)?;
+            let merged_sequence = one_library(tx, library.id)?.merged_sequence;
+            let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
+            let has_changed = change_items(tx, self.0, &library, items, |key, item, last| {
+                let is_disputed =
+                    last.is_some_and(|last| last.sequence > merged_sequence && last.item.as_ref() != item);
+                if is_disputed {
+                    mark_unverified(tx, library.view_id, library.id, b"", key)?;
                 }
+                Ok(!is_disputed || item.is_some())
+            })?;
+            if has_changed {
+                explain_change(tx, &library)?;
             }
             Ok(())
         })
@@ -406,17 +421,52 @@ impl<'s> ItemRows<'s> {
         rating_keys.chunks(REMOVALS_PER_WRITE).try_for_each(|keys| {
             self.0.write(deadline, |tx| {
                 let library = tx.expect_library(row.id)?;
-                let listing = OpenListing::of(tx, self.0, library.id)?;
-                let mut removed = 0;
-                for key in keys {
-                    let old_item = listing.item(tx, library.id, key.as_ref())?;
-                    removed += i64::from(old_item.is_some());
-                    tx.log_item_change(&library, key.as_ref(), old_item.as_ref(), None)?;
-                }
-                add_to_item_count(tx, library.id, -removed)
+                let items = keys.iter().map(|key| (key.as_ref(), None));
+                change_items(tx, self.0, &library, items, |_, _, _| Ok(true)).map(drop)
             })
         })
     }
+}
+
+/// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item changed.
+/// `accepts`: returns whether to make a change, given also the item's last logged change.
+fn change_items<'i>(
+    tx: &Tx<'_>,
+    store: &Store,
+    library: &LibraryState,
+    items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
+    accepts: impl Fn(&str, Option<&Item>, Option<&SingleChange>) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<bool> {
+    let base = OpenListing::of(tx, store, library.id)?;
+    let (mut added, mut has_changed) = (0_i64, false);
+    for (key, item) in items {
+        let last = last_change(tx, library.id, key)?;
+        if !accepts(key, item, last.as_ref())? {
+            continue;
+        }
+        let old_item = base.item_with_change(last, key);
+        // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
+        if item.is_none() || old_item.as_ref() != item {
+            has_changed = true;
+            added += i64::from(item.is_some()) - i64::from(old_item.is_some());
+            tx.log_item_change(library, key, old_item.as_ref(), item)?;
+        }
+    }
+    add_to_item_count(tx, library.id, added)?;
+    Ok(has_changed)
+}
+
+/// Records that a single item explains a change that the last delta did not show, but not an earlier one.
+fn explain_change(tx: &Tx<'_>, library: &LibraryState) -> rusqlite::Result<()> {
+    let is_explained = tx.execute(
+        "UPDATE libraries SET unexplained_seq = 0 \
+         WHERE id = ?1 AND unexplained_seq = merged_seq AND unexplained_seq > 0",
+        [library.id],
+    )?;
+    if is_explained > 0 {
+        tx.libraries_changed(library.view_id)?;
+    }
+    Ok(())
 }
 
 /// Adds `change` to a library's stored item count, which never falls below 0.

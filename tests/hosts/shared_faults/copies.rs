@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use plexindex::error::{Error, Status};
-use plexindex_sharing::{HostId, SharedLog as _};
+use plexindex::model::Item;
+use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
+use plexindex_sharing::{EntryKind, HostId, SharedLog as _};
 use plexindex_standin::MediaSpec;
 
 use crate::shared_faults::hosts::{Host, NEW, NONE, World, exchange};
@@ -182,6 +184,42 @@ fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
     assert!(two.known("/data/movies/A/A.mkv").is_some(), "it copied the listing");
     let answer = two.index.ask(&offline(&two.movies), &path);
     assert!(answer.item.is_none() || answer.stale, "{answer:?}");
+}
+
+/// The same for an item that another host merged or missed before.
+#[test]
+fn a_verified_item_outlives_an_earlier_entry_of_another_host() {
+    for is_gone in [false, true] {
+        let world = World::of(20);
+        let two = world.host();
+        two.exchange();
+        let (path, key) = path_of(&world.server, 1, 3);
+        world.clock.advance_ms(60_000);
+        let moved = Item {
+            rating_key: key.clone(),
+            parts: vec![NEW.into()],
+            ..Item::default()
+        };
+        let item = (!is_gone).then_some(moved);
+        world.plant(&[new_entry(
+            EntryKind::Item,
+            &world.library(),
+            key.as_bytes(),
+            encode(&ItemBody { item }),
+        )]);
+        world.clock.advance_ms(1_000);
+        let back = vec![MediaSpec::File("/data/movies/Back.mkv".into())];
+        world
+            .server
+            .alter(|state| state.set_files(key.parse().expect("a number"), back, false, false));
+        two.movies.invalidate_item(&key).expect("invalidated");
+        two.movies.match_path(path.as_bytes()).expect("answered");
+        two.exchange();
+        let wrong = two.index.ask(&offline(&two.movies), NEW);
+        assert!(wrong.item.is_none() || wrong.stale, "{wrong:?}");
+        let answer = two.movies.match_path(b"/data/movies/Back.mkv").expect("answered");
+        assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key));
+    }
 }
 
 /// The thread that renews the lease was late, and no other host took the lease.

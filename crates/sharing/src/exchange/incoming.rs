@@ -350,17 +350,14 @@ impl Exchange {
         let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
         let is_older = |entry: &&Entry| begun_ms <= now_ms && entry.latest_written_ms() < begun_ms;
         let newer = entries.iter().filter(|entry| !is_older(entry));
-        let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
-        let mut merged = Vec::new();
-        for (entry, body) in bodies {
+        let items = newer.filter_map(|entry| {
             let key = String::from_utf8_lossy(&entry.name.key).into_owned();
-            match body.item {
-                Some(item) if item.rating_key == key => merged.push(item),
-                Some(_) => {} // not the item that the entry's name says
-                None => ItemRows(&self.store).remove_items(row, &[&key], Deadline::NONE)?,
-            }
-        }
-        ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)
+            let item = decode::<ItemBody>(&entry.body)?.item;
+            // Skip an item that is not the one in the entry's name.
+            let is_named = item.as_ref().is_none_or(|item| item.rating_key == key);
+            is_named.then_some((key, item))
+        });
+        ItemRows(&self.store).merge_shared_items(row, &items.collect::<Vec<_>>(), Deadline::NONE)
     }
 
     /// Records other hosts' matches for paths that this host can have. An empty body removes this host's match.
