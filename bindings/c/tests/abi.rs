@@ -8,22 +8,17 @@ use std::path::Path;
 use std::process::Command;
 
 use plexindex::error::Status;
-use plexindex::model::MatchKind;
+use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_abi::types;
+use serde_json::Value;
 
 use crate::compile;
 
+#[path = "../../python/accelerator/src/structs.rs"]
+#[allow(dead_code)] // only their layout counts
 mod accelerator;
 
 const HEADER: &str = "plexindex.h";
-
-/// The header as committed, without the functions that a C compiler makes of it.
-fn header() -> String {
-    let header = committed(HEADER);
-    let (before, rest) = header.split_once(HELPERS).expect("the header has helpers");
-    let (_, after) = rest.split_once("#ifdef __cplusplus").expect("it ends");
-    format!("{before}#ifdef __cplusplus{after}")
-}
 
 const HELPERS: &str = "// Helpers.";
 
@@ -42,95 +37,36 @@ fn committed(name: &str) -> String {
     fs::read_to_string(compile::repository(&format!("include/{name}"))).expect("it is committed")
 }
 
-/// What the header declares.
-#[derive(Default)]
-struct Declared {
-    /// Names of functions.
-    functions: BTreeSet<String>,
-    /// Names of `#define`d constants.
-    constants: BTreeSet<String>,
-    /// Statuses with their numbers.
-    statuses: BTreeMap<String, i32>,
-    /// Structs with their fields, in order.
-    structs: BTreeMap<String, Vec<String>>,
-    /// Other types: opaque ones, callbacks, the enum.
-    types: BTreeSet<String>,
-    /// Lines that declare something and have no comment right above.
-    bare: Vec<String>,
+/// Part of what plexindex.json says of the header.
+fn described(part: &str) -> Value {
+    let mut description: Value = serde_json::from_str(&committed("plexindex.json")).expect("JSON");
+    description[part].take()
 }
 
-impl Declared {
-    /// Reads the shapes that cbindgen writes, one declaration a line, or from its first line on.
-    fn read(header: &str) -> Self {
-        let mut declared = Self::default();
-        let mut fields = Vec::new();
-        let mut above = "";
-        let mut open = false; // inside of an argument list that goes over several lines
-        for line in header.lines() {
-            let code = line.trim();
-            let names_something = !(code.is_empty()
-                || code.starts_with("//")
-                || code.starts_with("/*")
-                || code.starts_with('*')
-                || code.starts_with('}')
-                || code.starts_with("#if")
-                || code.starts_with("#endif")
-                || code.starts_with("#include")
-                || code.starts_with("extern")
-                || code == "#define PLEXINDEX_H"
-                || open);
-            if names_something && !above.starts_with("//") && !code.contains(" // ") {
-                declared.bare.push(code.to_owned());
-            }
-            // A short comment stands behind what it is about.
-            let line = line.split(" // ").next().unwrap_or_default();
-            let code = code.split(" // ").next().unwrap_or_default();
-            if let Some(name) = code.strip_prefix("} ") {
-                let name = name.trim_end_matches(';').to_owned();
-                if fields.is_empty() {
-                    declared.types.insert(name);
-                } else {
-                    declared.structs.insert(name, std::mem::take(&mut fields));
-                }
-            } else if names_something {
-                declared.item(line, &mut fields);
-                open = line.contains('(') && !line.ends_with(';') && !line.starts_with('#');
-            } else if open {
-                open = !line.ends_with(';');
-            }
-            above = code;
-        }
-        declared
+/// The names of a part's entries.
+fn names(part: &str) -> BTreeSet<String> {
+    match described(part) {
+        Value::Object(entries) => entries.into_iter().map(|(name, _)| name).collect(),
+        list => serde_json::from_value(list).expect("names"),
     }
+}
 
-    fn item(&mut self, line: &str, fields: &mut Vec<String>) {
-        let words: Vec<&str> = line
-            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .filter(|word| !word.is_empty())
-            .collect();
-        if line.starts_with("#define") {
-            self.constants.insert(words[1].to_owned());
-        } else if let Some(constant) = line.strip_prefix("    PLEXINDEX_") {
-            let (name, number) = constant.split_once(" = ").expect("a status has a number");
-            let number = number.trim_end_matches(',').parse().expect("a number");
-            self.statuses.insert(name.to_owned(), number);
-        } else if line.starts_with("    ") {
-            let name = line.trim().trim_end_matches(';').split('[').next();
-            let name = name.and_then(|name| name.split([' ', '*']).next_back());
-            fields.push(name.expect("a field has a name").to_owned());
-        } else if line.starts_with("typedef") {
-            let callback = line.split_once("(*").and_then(|(_, rest)| rest.split_once(')'));
-            if let Some((name, _)) = callback {
-                self.types.insert(name.to_owned());
-            } else if line.ends_with(';') {
-                self.types.extend(words.last().map(|name| (*name).to_owned()));
-            }
-        } else {
-            let name = line.split('(').next().expect("a function has arguments");
-            let name = name.split([' ', '*']).next_back().unwrap_or_default();
-            self.functions.insert(name.to_owned());
-        }
-    }
+/// The constants that begin with a prefix, without it, and the statuses; with their numbers.
+fn numbers(part: &str, prefix: &str) -> BTreeMap<String, i32> {
+    let all: BTreeMap<String, i32> = serde_json::from_value(described(part)).expect("numbers");
+    let own = all
+        .iter()
+        .filter_map(|(name, number)| Some((name.strip_prefix(prefix)?.to_owned(), *number)));
+    own.collect()
+}
+
+/// Structs with their fields.
+fn structs() -> BTreeMap<String, Vec<String>> {
+    let name_of = |field: &Value| field["name"].as_str().expect("a name").to_owned();
+    let fields_of = |one: &Value| one["fields"].as_array().expect("a list").iter().map(name_of).collect();
+    let described = described("structs");
+    let all = described.as_object().expect("structs").iter();
+    all.map(|(name, one)| (name.clone(), fields_of(one))).collect()
 }
 
 /// The header, and what bindings are made from.
@@ -153,31 +89,20 @@ fn no_line_of_the_header_is_longer_than_120_columns() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
-#[test]
-fn every_item_of_the_header_has_a_comment() {
-    let bare = Declared::read(&header()).bare;
-    assert!(bare.is_empty(), "no comment right above: {bare:#?}");
-}
-
 /// Comments name functions, constants, fields and types: all of them exist, and `sizeof` is taken of types.
 #[test]
 fn comments_name_what_exists() {
-    let header = header();
-    let declared = Declared::read(&header);
-    let helpers = helpers();
-    let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
-    let names: BTreeSet<String> = declared
-        .functions
-        .iter()
-        .chain(&declared.constants)
-        .chain(&declared.types)
-        .chain(declared.structs.keys())
-        .cloned()
-        .chain(statuses)
+    let (helpers, functions, structs) = (helpers(), names("functions"), structs());
+    let mut names: BTreeSet<String> = ["opaque", "callbacks", "structs", "functions", "constants", "statuses"]
+        .into_iter()
+        .flat_map(names)
         .chain(helpers.clone())
         .collect();
+    names.insert("plexindex_status".to_owned());
+    let header = committed(HEADER);
+    let declared = header.split_once(HELPERS).expect("the header has helpers").0;
     let mut wrong = Vec::new();
-    for line in header.lines() {
+    for line in declared.lines() {
         let Some((_, comment)) = line.split_once("//") else {
             continue;
         };
@@ -190,14 +115,13 @@ fn comments_name_what_exists() {
                 .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
                 .unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
-            let is_type = declared.types.contains(name) || declared.structs.contains_key(name);
             let right = if after.starts_with('*') {
                 names.iter().any(|known| known.starts_with(name))
             } else if comment[..at].ends_with("sizeof(") {
-                is_type
+                structs.contains_key(name)
             } else if after.starts_with("()") {
-                declared.functions.contains(name) || helpers.contains(name)
-            } else if let (Some(fields), Some(field)) = (declared.structs.get(name), after.strip_prefix('.')) {
+                functions.contains(name) || helpers.contains(name)
+            } else if let (Some(fields), Some(field)) = (structs.get(name), after.strip_prefix('.')) {
                 let field: String = field
                     .chars()
                     .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
@@ -309,7 +233,7 @@ fn c_and_rust_agree_on_every_layout() {
         }
     }
     let mut statements = String::new();
-    for (name, fields) in Declared::read(&header()).structs {
+    for (name, fields) in structs() {
         writeln!(statements, "    printf(\"{name} %zu\\n\", sizeof({name}));").expect("a string grows");
         for field in fields {
             writeln!(
@@ -324,10 +248,26 @@ fn c_and_rust_agree_on_every_layout() {
     assert_eq!(seen, expected);
 }
 
+/// The Python accelerator links nothing of this crate, and has structs of its own.
+#[test]
+fn the_accelerator_s_structs_are_those_of_the_header() {
+    macro_rules! assert_same {
+        ($own:ty, $header:ty: $($field:ident)*) => {
+            assert_eq!(size_of::<$own>(), size_of::<$header>());
+            $(assert_eq!(offset_of!($own, $field), offset_of!($header, $field), stringify!($field));)*
+        };
+    }
+    assert_same!(accelerator::Buffer, types::Buffer: data capacity length);
+    assert_same!(accelerator::Query, types::QueryRecord:
+        size library text timeout_ms flags reserved progress progress_user);
+    let length = offset_of!(accelerator::Query, length);
+    assert_eq!(length, offset_of!(types::QueryRecord, text.length));
+}
+
 /// The enum of the header, the table of the crate and `plexindex_get_status_name` are one list.
 #[test]
 fn every_status_has_its_name() {
-    let declared = Declared::read(&header()).statuses;
+    let declared = numbers("statuses", "PLEXINDEX_");
     let table: BTreeMap<String, i32> = Status::ALL
         .into_iter()
         .map(|status| (status.name().to_owned(), status as i32))
@@ -345,7 +285,6 @@ fn every_status_has_its_name() {
 /// The helpers that name numbers have a name for each constant, and for no other number.
 #[test]
 fn every_number_has_its_name() {
-    let header = header();
     for (function, prefix) in [
         ("match_kind", "PLEXINDEX_MATCH_"),
         ("confidence", "PLEXINDEX_CONFIDENCE_"),
@@ -353,14 +292,11 @@ fn every_number_has_its_name() {
         ("kind", "PLEXINDEX_KIND_"),
     ] {
         let mut names: BTreeMap<i32, String> = (-1..40).map(|number| (number, "UNKNOWN".to_owned())).collect();
-        for line in header.lines() {
-            if let Some((name, rest)) = line.strip_prefix("#define ").and_then(|line| line.split_once(' '))
-                && let Some(name) = name.strip_prefix(prefix)
-            {
-                let number = rest.split(' ').next().and_then(|number| number.parse().ok());
-                names.insert(number.expect("a number"), name.to_owned());
-            }
-        }
+        names.extend(
+            numbers("constants", prefix)
+                .into_iter()
+                .map(|(name, number)| (number, name)),
+        );
         let statements = format!("    for (int i = -1; i < 40; i++) puts(plexindex_get_{function}_name(i));\n");
         let printed = printed_by(&statements, false);
         assert!(names.values().any(|name| name != "UNKNOWN"), "{prefix}");
@@ -375,51 +311,26 @@ fn every_number_has_its_name() {
 /// An enum of the model whose numbers answers carry has a constant for each variant, and the header no other.
 #[test]
 fn every_number_of_an_answer_has_its_constant() {
-    let model = fs::read_to_string(compile::repository("crates/matching/src/model/mod.rs")).expect("readable");
-    let model = syn::parse_file(&model).expect("Rust");
-    let header = header();
-    for (name, prefix) in [
-        ("MatchKind", "PLEXINDEX_MATCH_"),
-        ("Confidence", "PLEXINDEX_CONFIDENCE_"),
-        ("Reason", "PLEXINDEX_REASON_"),
-    ] {
-        let found = model.items.iter().find_map(|item| match item {
-            syn::Item::Enum(one) if one.ident == name => Some(one),
-            _ => None,
-        });
-        let variants: BTreeMap<String, String> = found
-            .expect("the model has it")
-            .variants
+    let schema: Value = serde_json::from_str(&committed("plexindex.schema.json")).expect("JSON");
+    let check = |kind: &str, prefix: &str, number: &dyn Fn(&str) -> Option<i32>| {
+        let names: Vec<String> = serde_json::from_value(schema["definitions"][kind]["enum"].clone()).expect("names");
+        let variants: BTreeMap<String, i32> = names
             .iter()
-            .map(|variant| {
-                let words = variant.ident.to_string();
-                let words = words.chars().enumerate().flat_map(|(at, c)| {
-                    let apart = (at > 0 && c.is_uppercase()).then_some('_');
-                    apart.into_iter().chain([c.to_ascii_uppercase()])
-                });
-                let Some((_, syn::Expr::Lit(number))) = &variant.discriminant else {
-                    panic!("{name}::{} has no number", variant.ident);
-                };
-                let syn::Lit::Int(number) = &number.lit else {
-                    panic!("{name}::{} has no number", variant.ident);
-                };
-                (words.collect(), number.base10_digits().to_owned())
-            })
+            .map(|name| (name.to_uppercase(), number(name).unwrap_or_default()))
             .collect();
-        let constants: BTreeMap<String, String> = header
-            .lines()
-            .filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix)?.split_once(' '))
-            .filter_map(|(name, rest)| Some((name.to_owned(), rest.split(' ').next()?.to_owned())))
-            .collect();
-        assert_eq!(variants, constants, "{name}");
-        if name == "MatchKind" {
-            assert_eq!(
-                variants.len(),
-                MatchKind::ALL.len() + 1,
-                "MatchKind::ALL has each but 'none'"
-            );
-        }
-    }
+        assert_eq!(variants, numbers("constants", prefix), "{kind}");
+        variants.len()
+    };
+    let kinds = check("MatchKind", "PLEXINDEX_MATCH_", &|name| {
+        Some(name.parse::<MatchKind>().ok()? as i32)
+    });
+    assert_eq!(kinds, MatchKind::ALL.len() + 1, "MatchKind::ALL has each but 'none'");
+    check("Confidence", "PLEXINDEX_CONFIDENCE_", &|name| {
+        Some(name.parse::<Confidence>().ok()? as i32)
+    });
+    check("Reason", "PLEXINDEX_REASON_", &|name| {
+        Some(name.parse::<Reason>().ok()? as i32)
+    });
 }
 
 /// The C++ binding has a way to each function, status and constant.
@@ -429,13 +340,10 @@ fn the_cpp_binding_reaches_everything() {
     let words: BTreeSet<&str> = binding
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .collect();
-    let declared = Declared::read(&header());
-    let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
-    let names = declared.functions.iter().chain(&declared.constants).cloned();
+    let names = ["functions", "constants", "statuses"].into_iter().flat_map(names);
     // Statistics are C's struct, and its counts have C's names.
-    let own = |name: &String| !name.starts_with("PLEXINDEX_REQUEST_") && name != "PLEXINDEX_H";
+    let own = |name: &String| !name.starts_with("PLEXINDEX_REQUEST_");
     let missing: Vec<String> = names
-        .chain(statuses)
         .filter(own)
         .filter(|name| !words.contains(name.as_str()))
         .collect();
@@ -474,7 +382,7 @@ fn every_exported_function_is_guarded() {
             guarded.insert(name.to_owned());
         }
     }
-    assert_eq!(guarded, Declared::read(&header()).functions);
+    assert_eq!(guarded, names("functions"));
 }
 
 /// The dynamic symbols of the shared object: the header's functions, nothing more and nothing less.
@@ -498,7 +406,7 @@ fn the_shared_object_exports_the_header() {
         .map(|name| if cfg!(target_os = "macos") { &name[1..] } else { name })
         .map(str::to_owned)
         .collect();
-    let functions = Declared::read(&header()).functions;
+    let functions = names("functions");
     assert!(functions.iter().all(|name| name.starts_with("plexindex_")));
     assert_eq!(symbols, functions);
 }

@@ -18,6 +18,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString, PyTuple};
 
 mod lookups;
+mod structs;
+
+use structs::{Buffer, Query};
 
 /// The functions of the library, as in `plexindex.h`.
 #[repr(C)]
@@ -30,14 +33,6 @@ struct Functions {
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
-/// `plexindex_buffer`.
-#[repr(C)]
-struct Buffer {
-    data: *mut c_char,
-    capacity: usize,
-    length: usize,
-}
-
 impl Buffer {
     fn over(data: *mut c_char, capacity: usize) -> Self {
         Self {
@@ -46,20 +41,6 @@ impl Buffer {
             length: 0,
         }
     }
-}
-
-/// `plexindex_query`.
-#[repr(C)]
-struct Query {
-    size: usize,
-    library: *const c_void,
-    text: *const c_char,
-    length: usize,
-    timeout_ms: i64,
-    flags: u32,
-    reserved: u32,
-    progress: *const c_void,
-    progress_user: *mut c_void,
 }
 
 /// A handle in a `bytearray`, which is never resized. Closing the index overwrites the handle with NULL.
