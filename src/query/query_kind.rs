@@ -230,9 +230,7 @@ impl<'t> QueryContext<'t> {
             let view_id = self.snapshot.view_id.unwrap_or_default();
             let question = Question::new(self.call, view_id, &targets.libraries, target, self.since);
             targets.path_question = sync.path_question(&question)?;
-            return Ok(targets.path_question != PathQuestion::Answered
-                || sync.recent_failure_for_path().is_some()
-                || sync.recent_question_error(view_id, &targets.libraries)?.is_some());
+            return Ok(targets.path_question != PathQuestion::Answered || sync.recent_failure_for_path().is_some());
         }
         // Until the pause after a failure is over, the query skips the search, and the refresh reports the failure.
         Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))

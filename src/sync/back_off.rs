@@ -81,22 +81,27 @@ impl Synchronizer {
         view_id: ViewId,
         libraries: &[impl std::borrow::Borrow<LibraryRow>],
     ) -> Result<Option<Error>> {
-        let now_ms = self.clock.now_ms();
-        let Some(LastQuestion {
-            ended_ms,
-            outcome: QuestionOutcome::Failed(status),
-            ..
-        }) = SearchRows(&self.store).last_question(view_id)?
-        else {
-            return Ok(None);
+        let last = SearchRows(&self.store).last_question(view_id)?;
+        Ok(last.and_then(|last| self.question_error(last, libraries)))
+    }
+
+    /// Returns the error of the last question (`last`), like [`Self::recent_question_error`].
+    pub(super) fn question_error(
+        &self,
+        last: LastQuestion,
+        libraries: &[impl std::borrow::Borrow<LibraryRow>],
+    ) -> Option<Error> {
+        let (now_ms, ended_ms) = (self.clock.now_ms(), last.ended_ms);
+        let QuestionOutcome::Failed(status) = last.outcome else {
+            return None;
         };
         let pause = pause_after(status);
         if freshness::is_pause_over(Some(ended_ms), pause, now_ms)
             || libraries.iter().all(|row| row.borrow().checked_ms > ended_ms)
         {
-            return Ok(None);
+            return None;
         }
-        Ok(Some(Error::new(
+        Some(Error::new(
             status.unwrap_or(Status::Timeout),
             format!(
                 "{} did not answer {} s ago; the next attempt is in {} s",
@@ -104,7 +109,7 @@ impl Synchronizer {
                 (now_ms - ended_ms) / 1_000,
                 (ended_ms + pause - now_ms + 999) / 1_000, // rounded up
             ),
-        )))
+        ))
     }
 
     /// Returns the outcome of a question or a search that failed. `requests_before`: the request counts before it.

@@ -147,8 +147,14 @@ impl Synchronizer {
         let answer_in =
             |last: Option<PathSearch>| freshness::path_question(last.as_ref(), has_event, budget, &self.policy, now_ms);
         let mut answers = earlier.questions.into_iter().map(answer_in);
-        let open = answers.find(|answer| *answer != PathQuestion::Answered);
-        Ok(open.unwrap_or(PathQuestion::Answered))
+        if let Some(open) = answers.find(|answer| *answer != PathQuestion::Answered) {
+            return Ok(open);
+        }
+        // If a later question about any path failed, the answer says so.
+        let error = earlier
+            .last
+            .and_then(|last| self.question_error(last, question.libraries));
+        Ok(error.map_or(PathQuestion::Answered, |_| PathQuestion::Postponed))
     }
 
     /// Returns what a probe since the call started says about the path, and records it: compares the libraries with
@@ -177,18 +183,21 @@ impl Synchronizer {
             has_changed = state.has_changed;
         }
         let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
-        let mut search = Some(SearchCause::Changed);
-        if !(has_changed || question.has_changed) {
+        let mut search = self.can_search(question.target).then_some(SearchCause::Changed);
+        if search.is_some() && !(has_changed || question.has_changed) {
             let last_ms = rows.last_unchanged_search(question.view_id)?;
-            let is_allowed = self.can_search(question.target)
-                && freshness::is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
+            let is_allowed = freshness::is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
                 && rows
                     .budget(question.view_id, now_ms)?
                     .spend(record.requests, now_ms)
                     .has_room(now_ms);
             search = is_allowed.then_some(SearchCause::Unlisted);
         }
-        let mut questions: Vec<_> = question.libraries.iter().map(|row| (row.id, question.hash)).collect();
+        let mut questions = Vec::new();
+        // After a change, the path is answered only once the search has ended, which records it.
+        if search != Some(SearchCause::Changed) {
+            questions.extend(question.libraries.iter().map(|row| (row.id, question.hash)));
+        }
         // In a batch, once for all paths that need no request of their own.
         if let Some(batch) = question.batch.filter(|_| record.outcome.is_none()) {
             batch.state().questions.append(&mut questions);

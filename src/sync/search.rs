@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LibraryRow, PathRequests, SearchRows};
-use crate::error::{Error, Result, Status};
+use crate::engine::{ItemRows, LibraryRow, PathRequests, QuestionOutcome, SearchRows};
+use crate::error::{Error, Result};
 use crate::freshness::{self, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
@@ -143,10 +143,15 @@ impl Synchronizer {
             }
             _ => false,
         };
-        if !self.can_search(target) || is_repeated {
+        if !self.can_search(target) {
             return Ok(PathAnswer::default());
         }
         let hash = target.hash();
+        // After a change, the search answers the question that preceded it.
+        let mut questions = Vec::new();
+        if cause == SearchCause::Changed {
+            questions.extend(libraries.iter().map(|row| (row.id, hash)));
+        }
         let started_ms = self.clock.now_ms();
         let is_due = |row: &LibraryRow| -> Result<bool> {
             if self.is_local() {
@@ -164,7 +169,15 @@ impl Synchronizer {
                 due.push(row);
             }
         }
-        if due.is_empty() {
+        if is_repeated || due.is_empty() {
+            if let Some(batch) = call.batch {
+                batch.state().questions.append(&mut questions);
+            }
+            let record = PathRequests {
+                questions: &questions,
+                ..PathRequests::default()
+            };
+            SearchRows(&self.store).note_path_requests(view_id, started_ms, &record);
             return Ok(PathAnswer::default());
         }
         let always_asks = call.always_asks;
@@ -188,32 +201,36 @@ impl Synchronizer {
                 if !may_search()? {
                     return Ok(refused());
                 }
-                let (mut searches, mut asked_after) = (Vec::new(), requests_before);
+                let (mut searches, mut outcome) = (Vec::new(), None);
                 let result = due.iter().try_for_each(|row| {
                     if !is_due(row)? {
                         return Ok(());
                     }
-                    asked_after = self.request_counts();
+                    let asked_after = self.request_counts();
                     let result = match target {
                         SearchTarget::Path(path) => job.search_path(row, path),
                         SearchTarget::Folder(path) => job.search_folder(row, path),
                     };
-                    // Failed and slow searches are also recorded, so that no process repeats them soon; but a call with
-                    // a new token can search again.
-                    if !matches!(&result, Err(error) if error.status == Status::Unauthorized) {
+                    let failed = result
+                        .as_ref()
+                        .err()
+                        .map(|error| self.question_outcome(error, asked_after));
+                    // Failed and slow searches are also recorded, so that no process repeats them soon; but the next
+                    // call can repeat a search that the host stopped, or whose token was rejected.
+                    if failed != Some(QuestionOutcome::UnderWay) {
                         searches.push((row.id, hash, matches!(result, Ok(true))));
+                        outcome = failed;
                     }
                     result.map(drop)
                 });
                 let mut record = PathRequests {
                     searches: &searches,
+                    questions: if searches.is_empty() { &[] } else { &questions },
                     ..PathRequests::default()
                 };
                 if cause != SearchCause::Unfetched {
                     record.requests = self.requests_since(requests_before);
-                    record.outcome = (result.as_ref().err())
-                        .filter(|error| error.status != Status::Unauthorized)
-                        .map(|error| self.question_outcome(error, asked_after));
+                    record.outcome = outcome;
                 }
                 SearchRows(&self.store).note_path_requests(view_id, self.clock.now_ms(), &record);
                 result.map(|()| PathAnswer {

@@ -307,3 +307,51 @@ fn a_miss_needs_no_write() {
     assert_eq!(answer.reason, Reason::NotAsked);
     assert_eq!(requests(), before);
 }
+
+/// A changed library in which only a search finds the file: its item's times stay, and a new item explains the change.
+fn hide_in_change(at: &Scene, path: &str) {
+    let key = at.server.paths(1)[7].0;
+    let files = vec![MediaSpec::File(path.to_owned())];
+    at.server.alter(|state| state.set_files(key, files, false, true));
+    add(&at.server, &["/data/movies/another.mkv"]);
+}
+
+const HIDDEN: &str = "/data/movies/Hidden (2020)/Hidden (2020).mkv";
+
+#[test]
+fn a_question_whose_search_was_killed_is_asked_again() {
+    let at = Scene::movies(300);
+    let (_, library) = at.listed();
+    hide_in_change(&at, HIDDEN);
+    // The process dies within the search.
+    at.server
+        .fault(Fault::new(Action::Status { status: 404 }).on(Kind::Search).times(0));
+    let hook: hooked::Hook = Arc::new(|request, _| assert_ne!(request, "path"));
+    let killed = hooked::open(at.options.clone(), &at.clock, hook);
+    let killed_library = killed.library("Movies").expect("a handle");
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| killed_library.ask(HIDDEN)));
+    assert!(died.is_err());
+    at.server.clear_faults();
+    at.clock.advance_ms(1_000);
+    assert_eq!(library.ask(HIDDEN).status, Status::Ok);
+}
+
+#[test]
+fn a_question_whose_search_the_budget_refused_stays_open() {
+    let at = Scene::movies(300);
+    let (_, library) = at.listed();
+    for number in 0..17 {
+        library.ask(format!("/data/movies/absent{number}.mkv"));
+    }
+    hide_in_change(&at, HIDDEN);
+    for _ in 0..2 {
+        let answer = library.ask(HIDDEN);
+        assert_eq!(
+            (answer.reason, answer.stale),
+            (Reason::NotAsked, true),
+            "{}",
+            answer.message
+        );
+        at.clock.advance_ms(1_000);
+    }
+}
