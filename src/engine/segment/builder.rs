@@ -37,15 +37,6 @@ pub struct ListingMeta {
     pub mappings: Mappings,
 }
 
-/// Size of a finished segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListingSize {
-    pub bytes: u64,
-    pub items: u64,
-    /// Number of listed paths, excluding mapped paths.
-    pub parts: u64,
-}
-
 /// Builds a listing's segment from items.
 pub struct ListingBuilder {
     meta: ListingMeta,
@@ -152,7 +143,9 @@ impl ListingBuilder {
             .map(String::len)
             .chain(item.parts.iter().map(|part| part.len()))
             .sum();
-        self.run_step(|segment| segment.put_item(item, added_sequence, string_bytes));
+        if self.failed.is_none() {
+            self.failed = self.put_item(item, added_sequence, string_bytes).err();
+        }
     }
 
     #[must_use]
@@ -164,13 +157,6 @@ impl ListingBuilder {
     #[must_use]
     pub fn content(&self) -> u64 {
         self.content
-    }
-
-    /// Runs `work`, unless an earlier step has failed. `finish` later returns the first error.
-    fn run_step(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
-        if self.failed.is_none() {
-            self.failed = work(self).err();
-        }
     }
 
     /// Reserves memory for one more item, because a failed allocation would abort the host. `paths` is the item's
@@ -191,17 +177,17 @@ impl ListingBuilder {
         self.reserve(item.parts.len(), string_bytes)?;
         let parents = self.write_parents(item)?;
         let first_entry = self.align()?;
-        let path = IndexedPath::new(
-            first_entry,
+        let path = IndexedPath {
+            entry: first_entry,
             // The paths of an item with several files share this number, so that folder contents count the item once.
-            if item.parts.len() > 1 { first_entry } else { 0 },
-            parents.show_owner,
-            match parents.season_owner {
+            item: if item.parts.len() > 1 { first_entry } else { 0 },
+            show: parents.show_owner,
+            season: match parents.season_owner {
                 // A season without a rating key gets a number that no record can have, counted down from the maximum.
                 0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
                 season => season,
             },
-        );
+        };
         let title = self.put_first_entry(item, path)?;
         record::put_item(
             self.records.buffer_for(0)?, // already reserved
@@ -253,32 +239,25 @@ impl ListingBuilder {
     }
 
     /// Writes the segment to a temporary file and renames it to `path`. `name_mac` is the keyed hash of the segment's
-    /// name, by which readers detect a renamed file.
+    /// name, by which readers detect a renamed file. Returns the segment's size in bytes.
     ///
     /// The file is not synced: after a system crash, checksums reveal damage, and plexindex fetches the listing again.
     ///
     /// # Errors
     /// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full. An
     /// existing file at `path` is then unchanged.
-    pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingSize> {
-        let written = self.write(name_mac).and_then(|(out, info)| {
-            out.persist(path)?;
-            Ok(info)
-        });
-        cannot_write(written, path)
-    }
-
-    /// Writes the segment to a temporary file. If an allocation fails, the error suggests a remedy.
-    fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingSize)> {
+    pub fn finish(self, path: &Path, name_mac: u64) -> Result<u64> {
         let items = self.items;
-        self.write_all(name_mac).map_err(|error| match error.kind() {
+        let written = self.write_all(name_mac).map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory => no_memory(items),
             _ => error,
-        })
+        });
+        let persisted = written.and_then(|(out, bytes)| out.persist(path).map(|()| bytes));
+        cannot_write(persisted, path)
     }
 
     /// Writes all parts and the header. If there are many paths, another thread prepares the folder order in parallel.
-    fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, ListingSize)> {
+    fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, u64)> {
         self.align()?;
         if let Some(error) = self.failed {
             return Err(error);
@@ -317,12 +296,7 @@ impl ListingBuilder {
         // Flag the entries that share the upper half of a hash, so that lookups of other entries can stop at once.
         mark_shared_hashes(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
-        let info = ListingSize {
-            bytes: head.length,
-            items: self.items,
-            parts: self.parts,
-        };
-        Ok((out, info))
+        Ok((out, head.length))
     }
 
     /// Pads the records to a multiple of four bytes, and returns the number of the next entry.

@@ -1,6 +1,7 @@
 //! Compares two listings of a library.
 
 use super::checked_bytes::ReadResult;
+use super::layout::offset_of;
 use super::read::ListingSegment;
 use super::record::{self, EntryRef, TWIN};
 
@@ -33,7 +34,9 @@ impl ListingSegment {
             let expected = self.next_first(old_offset)?;
             let old_item = match expected {
                 Some((old, old_end)) if self.key_of(&old)? == key => Some((old, old_end)),
-                _ => self.find_first_entry(key)?,
+                _ => self
+                    .find(key)
+                    .map_or(Ok(None), |number| self.next_first(offset_of(number)))?,
             };
             let Some((old, old_end)) = old_item else {
                 found.push(Difference::Added(new_entry.number));
@@ -69,14 +72,6 @@ impl ListingSegment {
         Ok(Some(found))
     }
 
-    /// Returns the first entry of the item with this rating key, if any, and the offset after the item.
-    fn find_first_entry(&self, rating_key: &str) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
-        match self.find(rating_key) {
-            Some(number) => self.next_first(super::layout::offset_of(number)),
-            None => Ok(None),
-        }
-    }
-
     /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the two items.
     fn has_equal_item(
         &self,
@@ -93,8 +88,8 @@ impl ListingSegment {
             |extras: &record::ItemExtras| extras.parent_record == 0 && extras.more == 0 && extras.added_sequence == 0;
         if is_alone(&extras) && is_alone(&new_extras) && entry.flags & !TWIN == new_entry.flags & !TWIN {
             // Skip the flags byte, because `TWIN` depends on the other entries in the segment.
-            let begin = super::layout::offset_of(entry.number) + 1;
-            let new_begin = super::layout::offset_of(new_entry.number) + 1;
+            let begin = offset_of(entry.number) + 1;
+            let new_begin = offset_of(new_entry.number) + 1;
             let bytes = self.file.slice(begin, end.saturating_sub(begin))?;
             return Ok(bytes == new.file.slice(new_begin, new_end.saturating_sub(new_begin))?);
         }

@@ -3,10 +3,9 @@
 //! The first byte of a packed id encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`]
 //! …).
 
-use std::fmt::Write;
-
-use super::fields::put_bytes;
-use super::layout::{put_varint, read_varint};
+use super::checked_bytes::ReadResult;
+use super::fields::{RecordReader, put_bytes};
+use super::layout::put_varint;
 use crate::platform::bytes::from_hex;
 
 /// Prefixes of known ids. Their order is part of the file format, so new prefixes must come last.
@@ -36,9 +35,6 @@ const KINDS: usize = 4; // number of formats
 const DIGITS: usize = 19;
 /// Positions of the dashes in a UUID.
 const DASHES: [usize; 4] = [8, 13, 18, 23];
-
-/// Maximum length of a decoded string in bytes, which prevents a large allocation if a length is damaged.
-const MAX_TEXT: usize = 32 << 20;
 
 /// Appends an id in the shortest encoding that decodes to the same string.
 pub fn put_id(out: &mut Vec<u8>, id: &str) {
@@ -86,62 +82,24 @@ fn from_big_endian(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// Decodes packed strings and ids. Contains the bytes that remain to be decoded.
-pub struct PackedReader<'c>(pub &'c [u8]);
-
-impl<'c> PackedReader<'c> {
-    /// Reads a varint; `None` if the varint is incomplete.
-    pub fn varint(&mut self) -> Option<u64> {
-        let (value, used) = read_varint(self.0)?;
-        self.0 = &self.0[used..];
-        Some(value)
-    }
-
-    /// Reads the length of a string; `None` if the length is incomplete or exceeds [`MAX_TEXT`].
-    pub fn length(&mut self) -> Option<usize> {
-        usize::try_from(self.varint()?)
-            .ok()
-            .filter(|length| *length <= MAX_TEXT)
-    }
-
-    /// Returns the next `length` bytes; `None` if there are fewer.
-    pub fn take(&mut self, length: usize) -> Option<&'c [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// Reads a length and a string of this length; `None` if the string is incomplete or not UTF-8.
-    pub fn text(&mut self) -> Option<String> {
-        let length = self.length()?;
-        String::from_utf8(self.take(length)?.to_vec()).ok()
-    }
-
-    /// Reads an id that [`put_id`] wrote; `None` if the id is damaged.
-    pub fn id(&mut self) -> Option<String> {
-        let first_byte = usize::from(self.take(1)?[0]);
-        let mut id = (*PREFIXES.get(first_byte / KINDS)?).to_owned();
-        match first_byte % KINDS {
-            NUMBER => {
-                let digits = usize::from(self.take(1)?[0]);
-                let number = self.varint()?.to_string();
-                id.extend(std::iter::repeat_n('0', digits.checked_sub(number.len())?));
-                id.push_str(&number);
-            }
-            PLEX => write!(id, "{:024x}", from_big_endian(self.take(12)?)).ok()?,
-            UUID => {
-                let mut digits = format!("{:032x}", from_big_endian(self.take(16)?));
-                for at in DASHES {
-                    digits.insert(at, '-');
-                }
-                id += &digits;
-            }
-            _ => id.push_str(&self.text()?),
+/// Reads an id that [`put_id`] wrote.
+pub fn read_id(reader: &mut RecordReader<'_>) -> ReadResult<String> {
+    let file = reader.file;
+    let first_byte = usize::from(reader.byte()?);
+    let prefix = PREFIXES.get(first_byte / KINDS).ok_or_else(|| file.mark_damaged())?;
+    Ok(match first_byte % KINDS {
+        NUMBER => {
+            let digits = usize::from(reader.byte()?);
+            format!("{prefix}{:0digits$}", reader.varint()?)
         }
-        Some(id)
-    }
+        PLEX => format!("{prefix}{:024x}", from_big_endian(reader.take(12)?)),
+        UUID => {
+            let mut digits = format!("{:032x}", from_big_endian(reader.take(16)?));
+            for at in DASHES {
+                digits.insert(at, '-');
+            }
+            format!("{prefix}{digits}")
+        }
+        _ => format!("{prefix}{}", reader.text()?),
+    })
 }
-
-#[cfg(test)]
-#[path = "external_ids_tests.rs"]
-mod tests;

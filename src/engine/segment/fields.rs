@@ -100,10 +100,15 @@ impl<'i> RecordReader<'i> {
         Ok(value)
     }
 
+    #[inline]
+    pub fn length(&mut self) -> ReadResult<usize> {
+        usize::try_from(self.varint()?).map_err(|_| self.file.mark_damaged())
+    }
+
     /// Reads a length, and then this number of bytes.
     #[inline]
     pub fn bytes(&mut self) -> ReadResult<&'i [u8]> {
-        let length = usize::try_from(self.varint()?).map_err(|_| self.file.mark_damaged())?;
+        let length = self.length()?;
         self.take(length)
     }
 

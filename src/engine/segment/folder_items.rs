@@ -1,16 +1,13 @@
 //! Finds the items below a folder in a segment. A position is an index in the folder order, which contains all paths,
 //! sorted by normal form.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use super::checked_bytes::ReadResult;
 use super::parents::{self, SHOW};
 use super::read::ListingSegment;
 use super::record::{self, EntryRef, MAPPED};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
-
-/// The record numbers of the shows (or seasons whose show has no key) for which an answer has no room.
-pub type OmittedShows = Vec<u32>;
 
 impl ListingSegment {
     /// Returns the positions of all paths below a folder: of mapped paths if `mapped` is true, otherwise of listed
@@ -45,7 +42,7 @@ impl ListingSegment {
             }
             let (_, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
             // First come the further listed entries, whose number the item contains.
-            let (mut more, mut end) = (extras.more, extras.ids(&self.file)?.1);
+            let (mut more, mut end) = (extras.more, extras.ids(&self.file)?.end);
             loop {
                 let at = end.next_multiple_of(4);
                 // Then come the mapped entries, until a show, another item or the end.
@@ -96,14 +93,15 @@ impl ListingSegment {
 
     /// Adds the files and items at these positions to `contents`: their counts, one episode of each show, and the items
     /// without a show. Skips the sorted positions in `hidden`. `components` is the folder's number of components.
-    /// Returns the shows for which the answer has no room, so that the caller does not count them again.
+    /// Returns the record numbers of the shows (or seasons whose show has no key) for which the answer has no room, so
+    /// that the caller does not count them again.
     pub fn add_contents<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
         contents: &mut FolderContents<'i>,
-    ) -> OmittedShows {
+    ) -> Vec<u32> {
         let mut omitted = Vec::new();
         let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, contents, &mut omitted);
         // A show can have several runs.
@@ -121,16 +119,16 @@ impl ListingSegment {
         hidden: &[usize],
         components: usize,
         contents: &mut FolderContents<'i>,
-        omitted: &mut OmittedShows,
+        omitted: &mut Vec<u32>,
     ) -> ReadResult<()> {
         // A repeat is a further file of an item, so it counts as a file but not as an item.
-        let mut repeats = self.order.repeats(&self.file, within, within.start)?;
+        let mut repeats = self.order.repeats(&self.file, within)?;
         repeats.retain(|position| hidden.binary_search(position).is_err());
         let mut shows: Vec<(u32, usize)> = Vec::new();
         self.order.for_each_run(&self.file, within, |run, show| {
             let files = run.len() - count(hidden, &run);
             if files == 0 {
-                return Ok(ControlFlow::Continue(()));
+                return Ok(());
             }
             let items = files - count(&repeats, &run).min(files);
             contents.files += files as u64;
@@ -161,7 +159,7 @@ impl ListingSegment {
             } else {
                 omitted.push(show);
             }
-            Ok(ControlFlow::Continue(()))
+            Ok(())
         })
     }
 
@@ -172,11 +170,7 @@ impl ListingSegment {
         let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
         let season = parents::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE);
         // An answer contains the path as the server lists it.
-        let path = if entry.is_mapped() {
-            self.entry(entry.target)?.path
-        } else {
-            entry.path
-        };
+        let path = self.entry(entry.listed_number())?.path;
         let depth_below = entry.form().rev_components().count().saturating_sub(components);
         Ok(FolderMember::new(item, season, path, depth_below))
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::layout::SegmentHeader;
 use super::read::{ListingSegment, unusable_segment};
 use crate::error::Result;
 use crate::matching::ItemRef;
@@ -16,28 +17,9 @@ impl ListingSegment {
         Self::new(FileBytes::from(bytes)).map_err(|why| unusable_segment(Path::new("in memory"), why))
     }
 
-    /// The generation of the listing.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.head.generation
-    }
-
-    /// The change sequence up to which it has every change.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.head.sequence
-    }
-
-    /// Number of paths, without mapped ones.
-    #[must_use]
-    pub fn parts_count(&self) -> u64 {
-        self.head.listed_paths
-    }
-
-    /// Its size in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.head.length
+    pub fn head(&self) -> &SegmentHeader {
+        &self.head
     }
 
     /// Passes the paths of the item that begins with this entry to `each`, in the server's order.

@@ -4,16 +4,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Sequence;
 
-/// The kind of a segment file.
+/// The kind of a segment file. The numbers are part of the file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
     /// The items of a complete listing.
     #[default]
-    Listing,
+    Listing = 0,
     /// Records of hosts: confirmed matches and tables.
-    Records,
+    Records = 1,
     /// An index of a listing's items by GUID and title.
-    Index,
+    Index = 2,
 }
 
 /// Size in bytes of the header, and of each block that has its own checksum.
@@ -112,12 +112,7 @@ impl SegmentHeader {
         for (slot, word) in out[AT_WORDS..].chunks_exact_mut(8).zip(words.words()) {
             slot.copy_from_slice(&word.to_le_bytes());
         }
-        let kind = match self.kind {
-            FileKind::Listing => 0,
-            FileKind::Records => 1,
-            FileKind::Index => 2,
-        };
-        out[AT_KIND] = kind;
+        out[AT_KIND] = self.kind as u8;
         let uuid = self.uuid.as_bytes();
         let length = uuid.len().min(MAX_UUID);
         out[AT_UUID] = u8::try_from(length).unwrap_or(0);

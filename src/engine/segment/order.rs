@@ -13,7 +13,7 @@
 
 use std::cmp::Ordering;
 use std::io;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -44,22 +44,18 @@ pub struct IndexedPath {
 }
 
 impl IndexedPath {
-    pub fn new(entry: u32, item: u32, show: u32, season: u32) -> Self {
-        Self {
-            entry,
-            item,
-            show,
-            season,
-        }
-    }
-
     /// Returns the numbers for the sorter. The entry comes first and so orders paths with equal normal forms.
     pub fn to_numbers(self) -> SortedNumbers {
         [self.entry, self.item, self.show, self.season]
     }
 
     fn of([entry, item, show, season]: SortedNumbers) -> Self {
-        Self::new(entry, item, show, season)
+        Self {
+            entry,
+            item,
+            show,
+            season,
+        }
     }
 }
 
@@ -291,22 +287,17 @@ impl FolderOrder {
         Ok(EntryRef::read(file, self.entry(file, position)?)?.form())
     }
 
-    /// Returns the positions of all mapped paths if `mapped` is true, otherwise of all listed paths.
-    pub fn all(&self, file: &CheckedBytes, mapped: bool) -> ReadResult<Range<usize>> {
-        let Some(arrays) = self.locate_arrays(file)? else {
-            return Ok(0..0);
-        };
-        Ok(if mapped {
-            self.listed..arrays.order
-        } else {
-            0..self.listed
-        })
-    }
-
     /// Returns the positions below a folder, among the mapped paths if `mapped` is true, otherwise among the listed
     /// paths. `folder` is in normal form, without a trailing separator.
     pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> ReadResult<Range<usize>> {
-        let all = self.all(file, mapped)?;
+        let Some(arrays) = self.locate_arrays(file)? else {
+            return Ok(0..0);
+        };
+        let all = if mapped {
+            self.listed..arrays.order
+        } else {
+            0..self.listed
+        };
         let compare = |position: usize, equal: usize| Ok(self.form(file, position)?.compare_to_folder(folder, equal));
         // Comparisons skip the prefix that both ends of the range, and so all paths in it, share with the folder.
         let (mut from, mut behind) = (all.start, all.end);
@@ -355,12 +346,12 @@ impl FolderOrder {
         Ok((position < within.end && self.entry(file, position)? == entry).then_some(position))
     }
 
-    /// Passes each run in the non-empty range to `each`, until it breaks: the positions in `within`, and the show or 0.
+    /// Passes each run in the non-empty range to `each`: the positions in `within`, and the show or 0.
     pub fn for_each_run(
         &self,
         file: &CheckedBytes,
         within: &Range<usize>,
-        mut each: impl FnMut(Range<usize>, u32) -> ReadResult<ControlFlow<()>>,
+        mut each: impl FnMut(Range<usize>, u32) -> ReadResult<()>,
     ) -> ReadResult<()> {
         let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(());
@@ -381,15 +372,13 @@ impl FolderOrder {
             if run.is_empty() || end <= begin {
                 return Err(file.mark_damaged());
             }
-            if each(run, saturating_u32(show))?.is_break() {
-                break;
-            }
+            each(run, saturating_u32(show))?;
         }
         Ok(())
     }
 
-    /// Returns the positions in `within` of items that have an earlier file at the position `first` or later.
-    pub fn repeats(&self, file: &CheckedBytes, within: &Range<usize>, first: usize) -> ReadResult<Vec<usize>> {
+    /// Returns the positions in `within` of items that have an earlier file in `within`.
+    pub fn repeats(&self, file: &CheckedBytes, within: &Range<usize>) -> ReadResult<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(found);
@@ -402,7 +391,7 @@ impl FolderOrder {
             if position >= within.end {
                 break;
             }
-            if previous >= first {
+            if previous >= within.start {
                 found.push(position);
             }
         }
@@ -429,8 +418,7 @@ impl FolderOrder {
         let hash = |index: usize| Ok(saturating_u32(self.pair(file, arrays.folders, index)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |index| Ok(hash(index)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |index| Ok(hash(index)? == wanted))?;
-        let outermost = from..to;
-        let mut ranges = vec![outermost];
+        let mut ranges = vec![Range { start: from, end: to }];
         for component in folder.rev_components() {
             let outer = ranges[ranges.len() - 1].clone();
             let depth = ranges.len() - 1;

@@ -86,12 +86,11 @@ pub fn put_table(
 /// contains the hash of each file name, with the entry of its path.
 pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
-    let (begin, mut builder) = (body.position(), NameTableBuilder::new(names.len(), &place));
+    let mut builder = NameTableBuilder::new(names.len(), &place);
     let mut sorted = Spool::new(&place);
     // Among entries with equal hashes, the order depends on all components of the path (`usize::MAX`).
     let mut groups = SuffixGroups::new(&place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
-        record::form_at(body, entry, form)?;
-        Ok(usize::MAX)
+        record::form_at(body, entry, form).map(|()| usize::MAX)
     });
     let mut write = |[upper_hash, entry]: [u32; 2]| sorted.put(&builder.element(upper_hash, entry)?);
     names.for_each_sorted(|hash, entry| {
@@ -99,8 +98,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut Segment
         groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
     })?;
     groups.finish(&mut write)?;
-    sorted.for_each_chunk(|bytes| body.put(bytes))?;
-    head.names = body.end_part(begin, 8)?;
+    head.names = body.part(&sorted, 8)?;
     head.directory = body.part(&builder.end()?, 4)?;
     Ok(())
 }

@@ -119,30 +119,13 @@ impl ListingSegment {
         });
     }
 
-    /// Returns the rating key of the item whose first path has exactly these bytes. This fast lookup reads only one
-    /// entry: `first`, the first entry with the hash of the path's normal form. Returns `None` if this entry has other
-    /// bytes, is not its item's first, or shares its hash with another entry; the caller must then read all entries.
+    /// Returns the rating key of the item whose first path has exactly these bytes, and the path's normal form. This fast
+    /// lookup reads only one entry: `first`, the first entry with the hash of the path's normal form or, for a path that
+    /// is not ASCII, of the path in ASCII lower case. Returns `None` if this entry has other bytes, is not its item's
+    /// first, or shares its hash with another entry; the caller must then read all entries.
     #[inline]
-    pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
-        let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
-        Some(rating_key)
-    }
-
-    /// Finds a path that is not ASCII without computing its normal form. Returns the rating key of the item whose
-    /// first path has exactly these bytes, and the hash of the stored normal form. `first` is the first entry with the
-    /// hash of the path in ASCII lower case. Returns `None` if this entry differs or another entry shares its hash.
-    #[inline]
-    pub fn unique_hit_by_bytes<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
-        let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
-        Some((rating_key, xxh3_64(form)))
-    }
-
-    /// Returns the normal form that the segment stores for a path that is not ASCII, so that the caller need not
-    /// compute it. `first` is the first entry with the hash of the path in ASCII lower case. Returns `None` unless this
-    /// entry is an item's first, has exactly these bytes, and is the only one with the hash.
-    pub fn stored_form<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
-        let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
-        Some(form)
+    pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, &'i [u8])> {
+        record::unique_hit(&self.file, first.0?.get(), path).ok()?
     }
 
     /// Prefetches the hash table slot for this hash, so that the loads for several lookups overlap.
@@ -261,14 +244,10 @@ impl ListingSegment {
     /// there; the caller must then discard `found`, which may be incomplete.
     #[must_use]
     pub fn fill_found<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) -> bool {
-        let read = match record::fill_first_entry(&self.file, number, found) {
-            // This is not a first entry, so the item is elsewhere.
-            Ok(false) => self.entry(number).and_then(|entry| {
-                found.path = entry.path;
-                record::fill_item(&self.file, self.item_offset(&entry)?, &mut found.item).map(drop)
-            }),
-            result => result.map(drop),
-        };
+        let read = self.entry(number).and_then(|entry| {
+            found.path = entry.path;
+            record::fill_item(&self.file, self.item_offset(&entry)?, &mut found.item)
+        });
         read.is_ok()
     }
 

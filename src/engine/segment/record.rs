@@ -19,15 +19,16 @@
 //! episode refers to its season or, if it has none, to its show.
 
 use std::io;
+use std::ops::Range;
 
 use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::external_ids::put_id;
 use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
-use super::layout::{LONGEST_VARINT, offset_of, put_varint, read_varint, u32_at, unzigzag, zigzag};
+use super::layout::{offset_of, put_varint, read_varint, u32_at, unzigzag, zigzag};
 use super::parents::{SEASON, open_parent};
 use super::segment_writer::SegmentWriter;
 use super::spool::reserve;
-use crate::matching::{FoldRule, Form, FoundItem, ItemRef};
+use crate::matching::{FoldRule, Form, ItemRef};
 use crate::model::{Item, ItemType};
 
 /// Mask for the flag bits that say how an entry stores its normal form.
@@ -80,35 +81,28 @@ pub struct EntryRef<'i> {
 impl<'i> EntryRef<'i> {
     #[inline]
     pub fn read(file: &'i CheckedBytes, number: u32) -> ReadResult<Self> {
-        let at = offset_of(number);
-        // Flags, path length and target.
-        let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
-        let fail = || file.mark_damaged();
-        let flags = *head.first().ok_or_else(fail)?;
-        let (length, length_size) = read_varint(&head[1..]).ok_or_else(fail)?;
-        let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
-        let mut path_offset = 1 + length_size;
-        let mut target = number;
-        if flags & FIRST == 0 {
-            let bytes = head.get(path_offset..path_offset + 4).ok_or_else(fail)?;
-            target = u32_at(bytes, 0);
-            path_offset += 4;
-        }
-        let path = file.slice(at + path_offset, length)?;
-        let mut entry = Self {
+        let mut reader = RecordReader::new(file, offset_of(number));
+        let flags = reader.byte()?;
+        let length = reader.length()?;
+        let target = if flags & FIRST == 0 {
+            u32_at(reader.take(4)?, 0)
+        } else {
+            number
+        };
+        let path = reader.take(length)?;
+        let stored = if flags & FORM == FORM_STORED {
+            reader.bytes()?
+        } else {
+            b""
+        };
+        Ok(Self {
             number,
             flags,
             path,
-            stored: b"",
+            stored,
             target,
-            end: at + path_offset + length,
-        };
-        if flags & FORM == FORM_STORED {
-            let mut cursor = RecordReader::new(file, entry.end);
-            entry.stored = cursor.bytes()?;
-            entry.end = cursor.at;
-        }
-        Ok(entry)
+            end: reader.at,
+        })
     }
 
     /// Returns the normal form of the entry's path. Most entries do not store this form, because it follows from the
@@ -257,11 +251,9 @@ pub fn put_item(
 /// Returns the rating key of the item at the file offset `item`. The key follows the type and the flags, one byte each.
 #[inline]
 pub fn rating_key(file: &CheckedBytes, item: usize) -> ReadResult<&str> {
-    let head = file.up_to(item, 2 + LONGEST_VARINT)?;
-    let fail = || file.mark_damaged();
-    let (length, used) = read_varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
-    let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
-    checked_key(file, text(file, file.slice(item + 2 + used, length)?)?)
+    let mut reader = RecordReader::new(file, item);
+    reader.take(2)?;
+    checked_key(file, reader.text()?)
 }
 
 /// Returns a rating key. Fails for an empty key, which no item has.
@@ -339,11 +331,14 @@ pub struct ItemExtras {
 }
 
 impl ItemExtras {
-    /// Returns the item's external ids in packed form, and the offset after the item.
-    pub fn ids<'i>(&self, file: &'i CheckedBytes) -> ReadResult<(&'i [u8], usize)> {
+    /// Returns the range of the item's external ids in packed form, which ends after the item.
+    pub fn ids(&self, file: &CheckedBytes) -> ReadResult<Range<usize>> {
+        if !self.with_ids {
+            return Ok(self.end..self.end);
+        }
         let mut cursor = RecordReader::new(file, self.end);
-        let ids = if self.with_ids { cursor.bytes()? } else { b"" };
-        Ok((ids, cursor.at))
+        let length = cursor.bytes()?.len();
+        Ok(cursor.at - length..cursor.at)
     }
 }
 
@@ -363,30 +358,9 @@ pub fn added_sequence(file: &CheckedBytes, at: usize) -> ReadResult<u64> {
     fill_item(file, at, &mut ItemRef::key_only("")).map(|extras| extras.added_sequence)
 }
 
-/// Reads the item at `at` into `item`, faster than returning it. Returns the other fields, but not the external ids.
+/// Reads the item at the offset `at` into `item`, and its show from the show's record. Returns the other fields.
 pub fn fill_item<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
-    fill_from(RecordReader::new(file, at), item)
-}
-
-/// Reads the path and the item of a first entry into `found`, in a single pass. Returns `false` for any other entry.
-#[inline]
-pub fn fill_first_entry<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> ReadResult<bool> {
-    let mut cursor = RecordReader::new(file, offset_of(number));
-    let flags = cursor.byte()?;
-    if flags & FIRST == 0 {
-        return Ok(false);
-    }
-    found.path = cursor.bytes()?;
-    if flags & FORM == FORM_STORED {
-        cursor.bytes()?; // skip the normal form
-    }
-    fill_from(cursor, &mut found.item)?;
-    Ok(true)
-}
-
-/// Reads the item at a reader's position into `item`, and its show from the show's record. Returns the other fields.
-fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
-    let (file, at) = (cursor.file, cursor.at);
+    let mut cursor = RecordReader::new(file, at);
     let first = cursor.byte()?; // the type's byte
     let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS));
     let flags = cursor.byte()?;
@@ -395,8 +369,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     item.kind = kind;
     // The title is in the path before the item, or in the item.
     item.title = if first & TITLE_ABOVE != 0 {
-        let length = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
-        let distance = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
+        let (length, distance) = (cursor.length()?, cursor.length()?);
         let begin = at.checked_sub(distance).ok_or_else(|| file.mark_damaged())?;
         text(file, file.slice(begin, length)?)?
     } else {

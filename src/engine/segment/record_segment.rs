@@ -21,7 +21,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::checked_bytes::{CheckedBytes, ReadResult};
+use super::checked_bytes::{CheckedBytes, ReadResult, bisect};
 use super::fields::RecordReader;
 use super::hash_table::HashTable;
 use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, u32_at, u64_at};
@@ -315,19 +315,11 @@ impl RecordSegment {
             Ok(RecordCursor(offset_of(u32_at(bytes, 0))))
         };
         // Find the last record in the part `order` that is less than `key`, and scan from there.
-        let (mut low, mut high) = (0, usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX));
-        while low < high {
-            let middle = low.midpoint(high);
-            let (record, _) = self.record_at(cursor_in_order(middle)?.0)?;
-            if record.key() < key {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let mut cursor = match low {
+        let count = usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX);
+        let is_less = |index: usize| Ok(self.record_at(cursor_in_order(index)?.0)?.0.key() < key);
+        let mut cursor = match bisect(0..count, is_less)? {
             0 => RecordCursor::BEGIN,
-            low => cursor_in_order(low - 1)?,
+            first_greater => cursor_in_order(first_greater - 1)?,
         };
         while let Some((record, next)) = self.next(cursor)? {
             if record.key() >= key {

@@ -60,32 +60,11 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// A segment's temporary file beside `place`, created on the first write.
-struct SegmentOutput {
-    place: PathBuf,
-    temporary: Option<TemporaryFile>,
-}
-
-impl SegmentOutput {
-    /// Returns the file for writing, and creates it on the first call.
-    fn open(&mut self) -> io::Result<&mut File> {
-        let file = match self.temporary.take() {
-            Some(file) => file,
-            None => TemporaryFile::create_beside(&self.place)?,
-        };
-        Ok(&mut self.temporary.insert(file).file)
-    }
-
-    /// Returns the file for reading and rewriting. Fails if nothing has been written yet.
-    fn written(&self) -> io::Result<&File> {
-        let temporary = self.temporary.as_ref();
-        Ok(&temporary.ok_or(io::ErrorKind::UnexpectedEof)?.file)
-    }
-}
-
 /// Writes a segment: collects the bytes between the header and the checksums, and computes the checksums.
 pub struct SegmentWriter {
-    out: SegmentOutput,
+    /// A path beside which the segment's temporary file is created, on the first write.
+    place: PathBuf,
+    out: Option<TemporaryFile>,
     /// Number of bytes written to the file, in whole pieces.
     written: usize,
     /// The write buffer. The first piece begins with space for the header.
@@ -98,10 +77,8 @@ impl SegmentWriter {
     /// Creates a writer for a segment in the same folder as `place`.
     pub fn new(place: &Path) -> Self {
         Self {
-            out: SegmentOutput {
-                place: place.to_path_buf(),
-                temporary: None,
-            },
+            place: place.to_path_buf(),
+            out: None,
             written: 0,
             buffer: vec![0; BLOCK],
             sums: Vec::new(),
@@ -110,7 +87,19 @@ impl SegmentWriter {
 
     /// Returns a path in whose folder callers can create temporary files.
     pub fn place(&self) -> PathBuf {
-        self.out.place.clone()
+        self.place.clone()
+    }
+
+    /// Takes the file for writing, and creates it on the first call.
+    fn take_file(&mut self) -> io::Result<TemporaryFile> {
+        let out = self.out.take();
+        out.map_or_else(|| TemporaryFile::create_beside(&self.place), Ok)
+    }
+
+    /// Returns the file for reading and rewriting. Fails if nothing has been written yet.
+    fn written_file(&self) -> io::Result<&File> {
+        let out = self.out.as_ref();
+        Ok(&out.ok_or(io::ErrorKind::UnexpectedEof)?.file)
     }
 
     /// Returns the file offset of the next byte.
@@ -131,7 +120,9 @@ impl SegmentWriter {
             return Ok(());
         }
         let whole = self.buffer.len() - self.buffer.len() % PIECE;
-        self.out.open()?.write_all(&self.buffer[..whole])?;
+        let mut out = self.take_file()?;
+        out.file.write_all(&self.buffer[..whole])?;
+        self.out = Some(out);
         self.add_checksums(whole)?;
         self.buffer.drain(..whole);
         self.written += whole;
@@ -183,7 +174,7 @@ impl SegmentWriter {
         let written = self.written.saturating_sub(at).min(length);
         let (front, back) = to.split_at_mut(written);
         if !front.is_empty() {
-            files::read_at(self.out.written()?, front, at as u64)?;
+            files::read_at(self.written_file()?, front, at as u64)?;
         }
         let from = at.saturating_sub(self.written);
         back.copy_from_slice(&self.buffer[from..from + back.len()]);
@@ -202,11 +193,11 @@ impl SegmentWriter {
                 continue;
             }
             let mut bytes = [0; BLOCK];
-            files::read_at(self.out.written()?, &mut bytes, begin as u64)?;
+            files::read_at(self.written_file()?, &mut bytes, begin as u64)?;
             for at in block {
                 bytes[at - begin] |= bits;
             }
-            files::write_at(self.out.written()?, &bytes, begin as u64)?;
+            files::write_at(self.written_file()?, &bytes, begin as u64)?;
             // The header, which is block 0, has no checksum here.
             let sum = (begin / BLOCK - 1) * 8;
             self.sums[sum..sum + 8].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());
@@ -224,12 +215,12 @@ impl SegmentWriter {
         };
         head.checksum_table_hash = xxh3_64(&self.sums);
         head.length = (self.position() + self.sums.len()) as u64;
-        let file = self.out.open()?;
-        file.write_all(&self.buffer)?;
-        file.write_all(&self.sums)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(&head.encode())?;
-        self.out.temporary.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let mut out = self.take_file()?;
+        out.file.write_all(&self.buffer)?;
+        out.file.write_all(&self.sums)?;
+        out.file.seek(SeekFrom::Start(0))?;
+        out.file.write_all(&head.encode())?;
+        Ok(out)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Reads whole items, with all files and external ids: by entry, in pages, or by GUID or title.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::checked_bytes::ReadResult;
-use super::external_ids::PackedReader;
+use super::external_ids::read_id;
+use super::fields::RecordReader;
 use super::item_index::ItemIndex;
 use super::parents::{self, SHOW};
 use super::read::{ListingSegment, unusable_segment};
@@ -49,11 +51,11 @@ impl ListingSegment {
         let (item, extras) = record::item(file, self.item_offset(entry)?)?;
         let season = parents::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
         // The external ids follow the item's fields.
-        let (packed, mut end) = extras.ids(file)?;
-        let mut ids = PackedReader(packed);
+        let Range { start, mut end } = extras.ids(file)?;
+        let mut ids = RecordReader::new(file, start);
         let mut guids = Vec::new();
-        while !ids.0.is_empty() {
-            guids.push(ids.id().ok_or_else(|| file.mark_damaged())?);
+        while ids.at < end {
+            guids.push(read_id(&mut ids)?);
         }
         let mut parts = Vec::new();
         if entry.flags & BARE == 0 {
@@ -136,7 +138,7 @@ impl ListingSegment {
             }
             let entry = EntryRef::read(&self.file, self.number_at(at)?)?;
             if entry.is_first() {
-                let end = record::item(&self.file, entry.end)?.1.ids(&self.file)?.1;
+                let end = record::item(&self.file, entry.end)?.1.ids(&self.file)?.end;
                 return Ok(Some((entry, end.next_multiple_of(4))));
             }
             at = entry.end.next_multiple_of(4);

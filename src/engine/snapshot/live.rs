@@ -252,12 +252,9 @@ impl LiveSnapshot {
     }
 
     /// Adds changes to a new snapshot. Returns the libraries whose changes the caller must write to segments, because
-    /// the memtable is full, or because there are more changes than a memtable can contain.
+    /// the memtable is full.
     fn add_changes(&self, snapshot: &Snapshot, changes: Vec<LoggedChange>) -> Vec<LibraryRow> {
-        // Write a library with more changes than a memtable can contain to a segment in any case.
-        let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
-        let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
-        let mut full_libraries: Vec<LibraryRow> = many.cloned().collect();
+        let mut full_libraries: Vec<LibraryRow> = Vec::new();
         for change in changes {
             if !self.apply(snapshot, change.library, change.change)
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{Hit, LibraryProperties};
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, SegmentsLost, SingleMatch};
@@ -289,7 +291,7 @@ impl LibraryIndex for LibrarySnapshot {
             let outdated = has_changes && self.memtable.records_of_item(rating_key).next().is_some();
             return (!outdated && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed));
         }
-        let rating_key = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
+        let (rating_key, _) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
         if has_changes && self.memtable.records_of_item(rating_key).next().is_some() {
             return None;
         }
@@ -302,13 +304,14 @@ impl LibraryIndex for LibrarySnapshot {
         if !self.memtable.is_empty() || !self.properties.fetched {
             return None;
         }
-        let (rating_key, form_hash) = self.segment.as_ref()?.unique_hit_by_bytes(path.raw(), first)?;
-        self.unique_listed(path.raw(), form_hash, rating_key)
+        let (rating_key, form) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
+        self.unique_listed(path.raw(), xxh3_64(form), rating_key)
     }
 
     /// Returns the normal form that the segment stores for exactly this path, to save computing it; `None` if unlisted.
     fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, first: FirstEntry) -> Option<&'v [u8]> {
-        self.segment.as_ref()?.stored_form(path.raw(), first)
+        let (_, form) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
+        Some(form)
     }
 
     /// Prefetches the memory for a lookup of a path with this hash.

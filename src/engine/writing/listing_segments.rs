@@ -230,13 +230,12 @@ impl ListingSegments {
     /// Finishes a segment and writes it to the file with this name.
     fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let start = Instant::now();
-        let info = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
+        let items = builder.items();
+        let bytes = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
         self.counters.add_time(Activity::ListingSegment, start.elapsed());
         log::debug!(
-            "wrote the segment of '{}': {} items, {} bytes",
-            row.library.title,
-            info.items,
-            info.bytes
+            "wrote the segment of '{}': {items} items, {bytes} bytes",
+            row.library.title
         );
         Ok(())
     }

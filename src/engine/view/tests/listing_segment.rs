@@ -112,7 +112,7 @@ fn each_show_is_stored_once() {
     };
     let few: Vec<Item> = (100..200).map(episode).collect();
     let more: Vec<Item> = (100..300).map(episode).collect();
-    let growth = open(&more).bytes() - open(&few).bytes();
+    let growth = open(&more).head().length - open(&few).head().length;
     assert!(growth < 100 * 85, "{growth} bytes for 100 episodes");
 }
 
@@ -200,27 +200,28 @@ fn files_are_whole_and_private_and_never_replaced() {
         }
         builder.finish(&path, 7).expect("is written")
     };
-    let info = write(1, 1000);
-    assert_eq!((info.items, info.parts), (1000, 2000));
+    let length = write(1, 1000);
     for mode in [MapMode::Map, MapMode::Read] {
         let old = ListingSegment::open(&path, mode, 7).expect("opens");
-        assert_eq!(info.bytes, old.bytes());
+        let head = old.head();
+        assert_eq!((length, 1000, 2000), (head.length, head.items, head.listed_paths));
         assert!(ListingSegment::open(&path, mode, 8).is_err(), "made for another name");
         assert_eq!(
-            (old.library(), old.generation(), old.sequence(), old.mappings_digest()),
+            (old.library(), head.generation, head.sequence, head.mappings),
             ("0f4d", 1, 9, 0)
         );
         write(2, 10);
         let same = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!(
-            (same.generation(), same.item_count()),
+            (same.head().generation, same.item_count()),
             (1, 1000),
             "another may have it mapped"
         );
         std::fs::remove_file(&path).expect("removed");
         write(2, 10);
         let new = ListingSegment::open(&path, mode, 7).expect("opens");
-        assert_eq!((new.generation(), new.item_count(), new.parts_count()), (2, 10, 20));
+        let head = new.head();
+        assert_eq!((head.generation, head.items, head.listed_paths), (2, 10, 20));
         // A process that has the old file open can still read it.
         assert_eq!(old.items().count(), 1000);
         old.verify().expect("is whole");
@@ -348,12 +349,12 @@ fn a_path_in_its_listed_spelling_needs_no_normal_form() {
     let segment = open(&items);
     let spelled = |path: &str| {
         let hash = ExactBytes::hash_of(path.as_bytes()).expect("it is not ASCII");
-        segment.unique_hit_by_bytes(path.as_bytes(), segment.first(hash, 2 * path.len()))
+        segment.unique_hit(path.as_bytes(), segment.first(hash, 2 * path.len()))
     };
     for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
-        let mut form = 0;
-        NormalPath::with(path.as_bytes(), |path| form = path.hash());
-        assert_eq!(spelled(path), Some((key, form)), "{path}");
+        NormalPath::with(path.as_bytes(), |normal| {
+            assert_eq!(spelled(path), Some((key, normal.form())), "{path}");
+        });
     }
     // Two spellings of one path are distinguished by the full lookup only.
     assert_eq!(spelled(listed[1]), None);

@@ -201,7 +201,26 @@ fn an_item_is_stored_with_every_field() {
         ],
         ..episode(1)
     };
-    let many: Vec<String> = (0..400).map(|n| format!("tvdb://{n}")).collect();
+    // Ids of each kind, and such as only look like one.
+    let prefixes = "plex://movie/ plex://episode/ plex://track/ plex://show/ plex://artist/ plex://clip/ plex://season/ \
+                    imdb://tt imdb:// tmdb:// tvdb:// mbid:// local:// PLEX://movie/";
+    let (hex, uuid) = ("57cb3d0c48e28585464383f5", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9");
+    let mut rests = [
+        "",
+        "0",
+        "007",
+        "18446744073709551615",
+        "99999999999999999999",
+        "9999999999999999999",
+        "+1",
+        "1 ",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    rests.extend(["\u{e4}", "a\nb", "\0", hex, uuid, &hex[1..]].map(str::to_owned));
+    rests.extend([hex.to_uppercase(), uuid.to_uppercase(), uuid.replace('-', "0")]);
+    let ids_with = |prefix: &str| rests.iter().map(|rest| format!("{prefix}{rest}")).collect::<Vec<_>>();
+    let many = prefixes.split(' ').chain([""]).flat_map(ids_with).collect();
     let items = [
         // A hidden season has no key, a show may lack anything.
         Item {
