@@ -4,26 +4,20 @@
 //! compilers and standards.
 
 use std::cell::Cell;
-use std::env;
 use std::ffi::OsStr;
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::panic::{catch_unwind, resume_unwind};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
+use plexindex_standin::{Action, FIRST_KEY, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
 
-use crate::compile::{self, CPP, Tool, lacks};
-
-/// A program that takes longer hangs. Valgrind makes it some twenty times slower.
-const TIME_LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 120 } else { 60 });
+use crate::compile::{self, C, CPP, Tool, lacks};
 
 /// What `path N` and `key N` count: the generated movies.
 const MOVIES: u32 = 1200;
@@ -68,101 +62,80 @@ programs! {
     the_example_of_a_plug_in_runs
 }
 
-/// The server of one program.
-struct Server {
-    standin: Standin,
-    /// The rating key of the first generated movie.
-    first: u64,
+/// The server of one program, with these movies besides.
+fn serve(movies: Vec<ItemSpec>) -> Standin {
+    let movie = |title: &str, path: &str| ItemSpec::file(title, path);
+    let exact = ItemSpec {
+        guid: Some("plex://movie/000000000000000000000001".to_owned()),
+        guids: vec!["imdb://tt0000001".to_owned(), "tmdb://1".to_owned()],
+        ..movie("Exact", "/data/movies/Exact (2001)/Exact (2001).mkv")
+            .key(900_001)
+            .year(2001)
+            .version("/data/movies/Exact (2001)/Exact (2001) 4K.mkv")
+    };
+    let episode = |number: u32, title: &str| {
+        let path = format!("/data/tv/The Show/Season 02/The Show - S02E0{number}.mkv");
+        ItemSpec::episode("The Show", 2, number, title, &path)
+    };
+    let twin = |letter: char, key| {
+        let path = format!("/data/movies/Twins {letter}/twin.mkv");
+        movie(&format!("Twin {letter}"), &path).key(key)
+    };
+    Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(MOVIES).plain().title("Movies"))
+        .library(LibrarySpec::shows(40).plain().title("Shows"))
+        .library(LibrarySpec::movies(5).plain().title("Slow").locations(["/data/slow"]))
+        .items(1, [exact, twin('A', 900_002), twin('B', 900_003)])
+        .items(1, movies)
+        .items(
+            2,
+            [
+                episode(1, "First"),
+                episode(2, "Second"),
+                episode(3, "Third").key(900_013),
+            ],
+        )
+        .serve()
 }
 
-impl Server {
-    fn start() -> Self {
-        Self::with(Vec::new())
-    }
+/// The path of a generated movie.
+fn path_of(standin: &Standin, number: u32) -> String {
+    assert!(number < MOVIES);
+    let state = standin.read();
+    let library = state.library(1).expect("the movies are section 1");
+    let item = library
+        .get(FIRST_KEY + u64::from(number))
+        .expect("generated movies are numbered from the first key on");
+    item.files().next().expect("a plain movie has a file").to_owned()
+}
 
-    /// With these movies besides.
-    fn with(movies: Vec<ItemSpec>) -> Self {
-        let movie = |title: &str, path: &str| ItemSpec::file(title, path);
-        let exact = ItemSpec {
-            guid: Some("plex://movie/000000000000000000000001".to_owned()),
-            guids: vec!["imdb://tt0000001".to_owned(), "tmdb://1".to_owned()],
-            ..movie("Exact", "/data/movies/Exact (2001)/Exact (2001).mkv")
-                .key(900_001)
-                .year(2001)
-                .version("/data/movies/Exact (2001)/Exact (2001) 4K.mkv")
-        };
-        let episode = |number: u32, title: &str| {
-            let path = format!("/data/tv/The Show/Season 02/The Show - S02E0{number}.mkv");
-            ItemSpec::episode("The Show", 2, number, title, &path)
-        };
-        let standin = Standin::builder()
-            .token(TOKEN)
-            .library(LibrarySpec::movies(MOVIES).plain().title("Movies"))
-            .library(LibrarySpec::shows(40).plain().title("Shows"))
-            .library(LibrarySpec::movies(5).plain().title("Slow").locations(["/data/slow"]))
-            .items(
-                1,
-                [
-                    exact,
-                    movie("Twin A", "/data/movies/Twins A/twin.mkv").key(900_002),
-                    movie("Twin B", "/data/movies/Twins B/twin.mkv").key(900_003),
-                ],
-            )
-            .items(1, movies)
-            .items(
-                2,
-                [
-                    episode(1, "First"),
-                    episode(2, "Second"),
-                    episode(3, "Third").key(900_013),
-                ],
-            )
-            .serve();
-        Self {
-            standin,
-            first: plexindex_standin::FIRST_KEY,
+/// Does what a program asks for with a line that begins with `@`; see check.h.
+fn obey(standin: &Standin, command: &str) -> String {
+    let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+    let number = || -> u32 { rest.parse().expect("a number") };
+    match verb {
+        // How many requests the server has had.
+        "requests" => standin.stats().total.to_string(),
+        // Path and key of a generated movie.
+        "path" => path_of(standin, number()),
+        "key" => format!("/library/metadata/{}", FIRST_KEY + u64::from(number())),
+        // A fault, as the stand-in's control endpoint takes it; and no more faults.
+        "fault" => {
+            standin.fault(serde_json::from_str(rest).expect("a fault"));
+            "broken".to_owned()
         }
-    }
-
-    /// The path of a generated movie.
-    fn path(&self, number: u32) -> String {
-        assert!(number < MOVIES);
-        let state = self.standin.read();
-        let library = state.library(1).expect("the movies are section 1");
-        let item = library
-            .get(self.first + u64::from(number))
-            .expect("generated movies are numbered from the first key on");
-        item.files().next().expect("a plain movie has a file").to_owned()
-    }
-
-    /// Does what a program asks for with a line that begins with `@`; see check.h.
-    fn obey(&self, command: &str) -> String {
-        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
-        let number = || -> u32 { rest.parse().expect("a number") };
-        match verb {
-            // How many requests the server has had.
-            "requests" => self.standin.stats().total.to_string(),
-            // Path and key of a generated movie.
-            "path" => self.path(number()),
-            "key" => format!("/library/metadata/{}", self.first + u64::from(number())),
-            // A fault, as the stand-in's control endpoint takes it; and no more faults.
-            "fault" => {
-                let fault: Fault = serde_json::from_str(rest).expect("a fault");
-                self.standin.fault(fault);
-                "broken".to_owned()
-            }
-            "heal" => {
-                self.standin.clear_faults();
-                "healed".to_owned()
-            }
-            // How many listen to the server's events.
-            "listeners" => self.standin.listeners().to_string(),
-            // The shared object.
-            "library" => compile::library().display().to_string(),
-            // So many rounds, or as many as are bearable under valgrind.
-            "rounds" => (if valgrind() { number().div_ceil(4) } else { number() }).to_string(),
-            _ => panic!("the harness knows no {verb:?}"),
+        "heal" => {
+            standin.clear_faults();
+            "healed".to_owned()
         }
+        // How many listen to the server's events.
+        "listeners" => standin.listeners().to_string(),
+        // The shared object.
+        "library" => compile::library().display().to_string(),
+        // So many rounds, or as many as are bearable under valgrind.
+        "rounds" => (if valgrind() { number().div_ceil(4) } else { number() }).to_string(),
+        _ => panic!("the harness knows no {verb:?}"),
     }
 }
 
@@ -180,18 +153,15 @@ fn under_valgrind(test: fn()) {
         return;
     }
     VALGRIND.set(true);
-    let ended = catch_unwind(test);
+    test();
     // The next test may run in this thread.
     VALGRIND.set(false);
-    if let Err(panic) = ended {
-        resume_unwind(panic);
-    }
 }
 
 /// One program: compiled, with its server and its folder.
 struct Run {
     name: &'static str,
-    server: Server,
+    standin: Standin,
     folder: tempfile::TempDir,
 }
 
@@ -206,7 +176,7 @@ impl Run {
     fn new(name: &'static str) -> Self {
         Self {
             name,
-            server: Server::start(),
+            standin: serve(Vec::new()),
             // No hidden folder, in which each file would be a copy.
             folder: tempfile::Builder::new().prefix("capi").tempdir().expect("a folder"),
         }
@@ -214,16 +184,28 @@ impl Run {
 
     /// Compiles it strictly. `reload.c` and `copies.c` load the library at run time, all others are linked with it.
     fn compiled(&self) -> PathBuf {
-        let source = compile::repository("tests/c").join(format!("{}.c", self.name));
-        let program = self.folder.path().join(self.name);
-        let mut more = vec!["-pthread".to_owned()];
+        let source = format!("tests/c/{}.c", self.name);
         if ["reload", "copies"].contains(&self.name) {
-            more.push("-ldl".to_owned());
-        } else {
-            more.extend(compile::link_arguments());
+            return self.compiled_from(&source, C, "c11", &["-ldl"]);
         }
-        let more: Vec<&str> = more.iter().map(String::as_str).collect();
-        compile::compile("c11", &source, &program, &more);
+        self.linked(&source, C, "c11", &[])
+    }
+
+    /// Compiles a source of this repository with this compiler, and links it with the library.
+    fn linked(&self, source: &str, compiler: Tool, standard: &str, more: &[&str]) -> PathBuf {
+        let arguments = compile::link_arguments();
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect();
+        self.compiled_from(source, compiler, standard, &arguments)
+    }
+
+    fn compiled_from(&self, source: &str, compiler: Tool, standard: &str, more: &[&str]) -> PathBuf {
+        let program = self.folder.path().join(self.name);
+        let more = [more, &["-pthread"]].concat();
+        compile::compile_with(compiler, standard, &compile::repository(source), &program, &more);
         program
     }
 
@@ -236,55 +218,38 @@ impl Run {
     fn program_ends(&self, program: &Path, arguments: &[&str]) -> Ended {
         let store = self.folder.path().join("store");
         fs::create_dir_all(&store).expect("a folder");
-        let mut command = start(program);
-        command
-            .arg(self.server.standin.url())
+        let errors = self.folder.path().join("errors");
+        let mut child = start(program)
+            .arg(self.standin.url())
             .args([OsStr::new(TOKEN), there(&store).as_os_str()])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
-        let (mut input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let child = Arc::new(Mutex::new(child));
-        let done = limit(&child);
-        let errors = thread::spawn(move || {
-            let mut text = Vec::new();
-            if let Some(mut errors) = errors {
-                let _ = errors.read_to_end(&mut text);
-            }
-            // wine speaks of itself there.
-            let text = String::from_utf8_lossy(&text);
-            text.lines()
-                .filter(|line| !line.starts_with("wine: "))
-                .fold(String::new(), |all, line| all + line + "\n")
-                .trim_start()
-                .to_owned()
-        });
-        let mut text = String::new();
-        for line in BufReader::new(output.expect("piped")).split(b'\n') {
+            .stderr(File::create(&errors).expect("a file"))
+            .spawn()
+            .expect("the program starts");
+        let mut input = child.stdin.take().expect("piped");
+        let mut output = String::new();
+        for line in BufReader::new(child.stdout.take().expect("piped")).split(b'\n') {
             let line = String::from_utf8_lossy(&line.expect("a line")).into_owned();
             let line = line.trim_end_matches('\r');
-            if let (Some(command), Some(input)) = (line.strip_prefix('@'), input.as_mut()) {
+            if let Some(command) = line.strip_prefix('@') {
                 // A program that ended meanwhile needs no reply.
-                let _ = writeln!(input, "{}", self.server.obey(command));
+                let _ = writeln!(input, "{}", obey(&self.standin, command));
             } else {
-                text += line;
-                text.push('\n');
+                output += line;
+                output.push('\n');
             }
         }
-        // The lock is free between two looks: who hangs now can still be ended.
-        let status = loop {
-            if let Some(status) = child.lock().expect("not poisoned").try_wait().expect("a child") {
-                break status;
-            }
-            thread::sleep(Duration::from_millis(2));
-        };
-        drop(done);
+        let status = child.wait().expect("a child");
+        let errors = fs::read(errors).expect("the errors");
+        // wine speaks of itself there.
+        let errors = String::from_utf8_lossy(&errors);
+        let errors: Vec<&str> = errors.lines().filter(|line| !line.starts_with("wine: ")).collect();
         Ended {
             status,
-            output: text,
-            errors: head(&errors.join().expect("the reader ends")),
+            output,
+            errors: head((errors.join("\n") + "\n").trim_start()),
         }
     }
 
@@ -301,17 +266,6 @@ impl Run {
         }
         output
     }
-
-    /// Compiles a C++ program with this compiler.
-    fn compiled_cpp(&self, source: &str, compiler: Tool, standard: &str, more: &[&str]) -> PathBuf {
-        let program = self.folder.path().join(self.name);
-        let mut all = compile::link_arguments();
-        all.push("-pthread".to_owned());
-        all.extend(more.iter().map(|&one| one.to_owned()));
-        let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        compile::compile_with(compiler, standard, &compile::repository(source), &program, &all);
-        program
-    }
 }
 
 #[test]
@@ -325,7 +279,7 @@ fn calls(compiler: Tool, standard: &str, more: &[&str]) {
         return;
     }
     let run = Run::new("calls");
-    let program = run.compiled_cpp("tests/cpp/calls.cpp", compiler, standard, more);
+    let program = run.linked("tests/cpp/calls.cpp", compiler, standard, more);
     run.program_passes(&program, &[]);
 }
 
@@ -381,7 +335,7 @@ mod deep {
         for (compiler, standard) in [(GCC, "c++17"), (CLANG, "c++20")] {
             if !lacks(compiler) {
                 let more = ["-Wshadow", "-Wconversion"];
-                run.compiled_cpp("examples/cpp/match.cpp", compiler, standard, &more);
+                run.linked("examples/cpp/match.cpp", compiler, standard, &more);
             }
         }
     }
@@ -410,7 +364,7 @@ fn cpp_examples() {
     }
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    let program = run.compiled_cpp("examples/cpp/match.cpp", CPP, "c++17", &[]);
+    let program = run.linked("examples/cpp/match.cpp", CPP, "c++17", &[]);
     assert_eq!(
         run.program_passes(&program, &["Movies", known]),
         "/library/metadata/900001: Exact\n"
@@ -428,7 +382,7 @@ fn cpp_examples() {
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join("Exact (2001).mkv"), "").expect("a file");
     fs::write(folder.join("unknown.mkv"), "").expect("a file");
-    let program = run.compiled_cpp("examples/cpp/batch.cpp", CPP, "c++17", &[]);
+    let program = run.linked("examples/cpp/batch.cpp", CPP, "c++17", &[]);
     let files = there(folder.parent().expect("a folder"));
     let files = files.to_str().expect("text");
     let output = run.program_passes(&program, &["Movies", files]);
@@ -466,7 +420,7 @@ fn keeps_a_map(run: &Run, program: &Path) {
         map["files"]["/planted.mkv"] = json!({ "900000": true });
         fs::write(&kept, map.to_string()).expect("written");
     };
-    let standin = &run.server.standin;
+    let standin = &run.standin;
     let film = |title: &str, key| ItemSpec::file(title, &format!("/data/movies/{title}.mkv")).key(key);
     let with_guid = |title: &str, key| ItemSpec {
         guid: Some("plex://movie/00000000000000000000000a".to_owned()),
@@ -523,19 +477,13 @@ fn keeps_a_map(run: &Run, program: &Path) {
 
 /// Compiles an example in C that reads JSON.
 fn compiled_example(run: &Run) -> PathBuf {
-    let program = run.folder.path().join(run.name);
-    let mut more = compile::link_arguments();
-    more.extend(["-ljansson".to_owned(), "-pthread".to_owned()]);
-    let more: Vec<&str> = more.iter().map(String::as_str).collect();
-    let source = compile::repository("examples/c").join(format!("{}.c", run.name));
-    compile::compile("c99", &source, &program, &more);
-    program
+    run.linked(&format!("examples/c/{}.c", run.name), C, "c99", &["-ljansson"])
 }
 
 /// Runs `call` with a server that is no Plex server until a request has failed. The library does not try such a request
 /// again: the program has to.
 fn while_away<T>(run: &Run, call: impl FnOnce() -> T) -> T {
-    let standin = &run.server.standin;
+    let standin = &run.standin;
     standin.fault(
         Fault::new(Action::body("text/html", "<html>Sign in</html>"))
             .on(Kind::Sections)
@@ -562,16 +510,12 @@ fn while_away<T>(run: &Run, call: impl FnOnce() -> T) -> T {
 fn waits_for_the_server(run: &Run, program: &Path) {
     let kept = run.folder.path().join("kept");
     let kept = kept.to_str().expect("text");
-    run.server
-        .standin
-        .change(|state| state.tokens = vec![Token::owner("another")]);
+    run.standin.change(|state| state.tokens = vec![Token::owner("another")]);
     let ended = run.program_ends(program, &[kept, "0"]);
     assert!(!ended.status.success());
     let last = ended.errors.lines().last().unwrap_or_default();
     assert!(last.contains("rejected the token"), "{}", ended.errors);
-    run.server
-        .standin
-        .change(|state| state.tokens = vec![Token::owner(TOKEN)]);
+    run.standin.change(|state| state.tokens = vec![Token::owner(TOKEN)]);
     // Under valgrind each turn takes seconds.
     let time = if valgrind() { "30" } else { "3" };
     let ended = while_away(run, || run.program_ends(program, &[kept, time]));
@@ -596,10 +540,7 @@ fn the_example_in_cpp() {
 fn example_in_cpp(compiler: Tool, more: &[&str]) {
     if !lacks(compiler) && !compile::lacks_package("nlohmann_json") {
         let run = Run::new("feed");
-        example_feed(
-            &run,
-            &run.compiled_cpp("examples/cpp/feed.cpp", compiler, "c++17", more),
-        );
+        example_feed(&run, &run.linked("examples/cpp/feed.cpp", compiler, "c++17", more));
     }
 }
 
@@ -623,9 +564,7 @@ fn the_example_of_a_plug_in_runs() {
         fs::write(place("media/Exact (2001)") + "/" + name, "x").expect("a file");
     }
     fs::write(place("token"), "renewed\n").expect("a token");
-    run.server
-        .standin
-        .change(|state| state.tokens = vec![Token::owner("renewed")]);
+    run.standin.change(|state| state.tokens = vec![Token::owner("renewed")]);
     let arguments = ["Movies", &given("media"), &given("token"), "/imported.mkv", "900001"];
     let output = while_away(&run, || run.program_passes(&program, &arguments));
     let mut lines: Vec<&str> = output.lines().collect();
@@ -692,21 +631,6 @@ fn start(program: &Path) -> Command {
     command
 }
 
-/// Ends a program that hangs, unless the sender that this gives is dropped in time.
-fn limit(child: &Arc<Mutex<Child>>) -> Sender<()> {
-    let (done, over) = channel::<()>();
-    let child = Arc::clone(child);
-    let limit = TIME_LIMIT * if valgrind() { 5 } else { 1 };
-    thread::spawn(move || {
-        if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout)
-            && let Ok(mut child) = child.lock()
-        {
-            let _ = child.kill();
-        }
-    });
-    done
-}
-
 #[test]
 fn every_program_is_run() {
     let mut sources: Vec<String> = fs::read_dir(compile::repository("tests/c"))
@@ -746,7 +670,7 @@ fn an_answer_grows_its_memory() {
     let films = (1900..1920)
         .map(|year| ItemSpec::file(&format!("A Film, Part {year}"), &path(year)).key(910_000 + u64::from(year)));
     let run = Run {
-        server: Server::with(films.collect()),
+        standin: serve(films.collect()),
         ..Run::new("ask")
     };
     assert_eq!(

@@ -35,11 +35,12 @@ pub fn library() -> PathBuf {
 
 /// The variable that names a tool, and its usual name.
 pub type Tool = (&'static str, &'static str);
+pub const C: Tool = ("CC", "cc");
 pub const CPP: Tool = ("CXX", "c++");
 
 /// Compiles (and links, unless `more` says otherwise) strictly. `standard` begins with `c++` for C++.
 pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
-    let compiler = if standard.starts_with("c++") { CPP } else { ("CC", "cc") };
+    let compiler = if standard.starts_with("c++") { CPP } else { C };
     compile_with(compiler, standard, source, target, more);
 }
 
