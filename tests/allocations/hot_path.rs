@@ -28,7 +28,7 @@ fn warm() -> Warm {
     let server = movies(2_000);
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    let one = index.library("Movies").expect("a handle");
+    let one = index.movies();
     let all = index.select(Selector::All).expect("a handle");
     let paths: Vec<(String, String)> = server
         .paths(1)

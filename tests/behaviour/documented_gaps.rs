@@ -20,8 +20,7 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
     for round in 0..10 {
         assert_eq!(match_kind(), MatchKind::Confirmed, "round {round}: it was used in each");
         let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{round}/{n}.mkv")).collect();
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
-        library.record_matches(&pairs).expect("recorded");
+        library.record_all(&paths, &key);
     }
 }
 

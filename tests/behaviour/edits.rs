@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::index::{Edit, EditReport, Edited, Index, Match, QueryOptions};
+use crate::support::index::{Edit, EditReport, Edited, Index, QueryOptions};
 use crate::support::{Scene, movies, path_of, requests};
 use plexindex::error::Status;
 use plexindex::source::{FieldChange, Lock};
@@ -30,6 +30,11 @@ fn keys_of(server: &Standin, library: u32, count: usize) -> Vec<String> {
     rows.map(|(key, _)| key.to_string()).collect()
 }
 
+fn edit_of<'e>(keys: &'e [&'e str], changes: &'e [FieldChange]) -> Edit<'e> {
+    let lock = Lock::Lock;
+    Edit { keys, changes, lock }
+}
+
 /// Edits in the library of movies; gives the outcome and the report.
 fn edit(
     index: &Index,
@@ -39,14 +44,8 @@ fn edit(
 ) -> (Result<(), plexindex::error::Error>, EditReport) {
     let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let mut report = EditReport::default();
-    let done = index.library(library).expect("a handle").edit_items(
-        &Edit {
-            keys: &keys,
-            changes,
-            lock: Lock::Lock,
-        },
-        &mut report,
-    );
+    let done = index.library(library).expect("a handle");
+    let done = done.edit_items(&edit_of(&keys, changes), &mut report);
     (done, report)
 }
 
@@ -66,10 +65,6 @@ fn title_of(server: &Standin, key: &str) -> String {
     server.read().title_of(key).expect("an item")
 }
 
-fn key_of(found: &Match) -> Option<&str> {
-    found.item.as_ref().map(|found| found.item.rating_key.as_str())
-}
-
 #[test]
 fn many_items_are_edited_by_one_request_a_hundred() {
     let (at, index) = ready(300);
@@ -81,37 +76,24 @@ fn many_items_are_edited_by_one_request_a_hundred() {
     assert_eq!(requests(&at.server), [0, 0, 0, 0, 0, 3]);
     let sent = puts(&at.server);
     let ids = |target: &str| {
-        target
-            .split("id=")
-            .nth(1)
-            .and_then(|rest| rest.split('&').next())
-            .map(|ids| ids.split("%2C").count())
+        let rest = target.split("id=").nth(1).unwrap_or_default();
+        rest.split('&').next().unwrap_or_default().split("%2C").count()
     };
-    assert_eq!(
-        sent.iter().map(|target| ids(target)).collect::<Vec<_>>(),
-        [Some(100), Some(100), Some(50)]
-    );
-    assert!(
-        sent[0].starts_with("/library/sections/1/all?id=1001%2C1002%2C"),
-        "{}",
-        sent[0]
-    );
-    assert!(
-        sent[0].ends_with("&title.locked=1&title.value=One%20%26%20the%20same&type=1"),
-        "{}",
-        sent[0]
-    );
+    let counts: Vec<usize> = sent.iter().map(|target| ids(target)).collect();
+    assert_eq!(counts, [100, 100, 50]);
+    let first = &sent[0];
+    assert!(first.starts_with("/library/sections/1/all?id=1001%2C"), "{first}");
+    let end = "&title.locked=1&title.value=One%20%26%20the%20same&type=1";
+    assert!(first.ends_with(end), "{first}");
     assert!(keys.iter().all(|key| title_of(&at.server, key) == "One & the same"));
-    assert_ne!(
-        title_of(&at.server, &keys_of(&at.server, 1, 251)[250]),
-        "One & the same"
-    );
+    let next = keys_of(&at.server, 1, 251).remove(250);
+    assert_ne!(title_of(&at.server, &next), "One & the same");
 }
 
 #[test]
 fn edited_items_are_asked_for_once_before_they_are_answered_again() {
     let (at, index) = ready(30);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, key) = path_of(&at.server, 1, 4);
     let (other, _) = path_of(&at.server, 1, 5);
     library.record("/host/a.mkv", &key);
@@ -120,14 +102,11 @@ fn edited_items_are_asked_for_once_before_they_are_answered_again() {
     at.server.reset();
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none(), "not in a lookup");
     let found = library.ask(path);
-    assert_eq!(
-        found.item.as_ref().map(|item| item.item.title.as_str()),
-        Some("Renamed")
-    );
+    assert_eq!(found.item.expect("an item").item.title, "Renamed");
     assert_eq!(requests(&at.server), [0, 0, 0, 0, 1, 1]);
     // What the host recorded of it is true as before.
     let recorded = library.ask("/host/a.mkv");
-    assert_eq!(key_of(&recorded), Some(key.as_str()));
+    assert_eq!(recorded.key(), Some(key));
     assert_eq!(library.ask(other).status, Status::Ok);
     assert_eq!(requests(&at.server), [0, 0, 0, 0, 1, 1], "and nothing more");
 }
@@ -142,26 +121,18 @@ fn items_of_several_types_are_edited_type_by_type() {
     let (at, index) = of(photos.items(1, [clip]).serve());
     let library = index.library("Photos").expect("a handle");
     let clip = library.ask("/data/photos/clip.mp4");
-    let clip = key_of(&clip).expect("a clip").to_owned();
+    let clip = clip.key().expect("a clip");
     at.server.reset();
     let photos = keys_of(&at.server, 1, 2);
-    let (done, report) = edit(
-        &index,
-        "Photos",
-        &[&photos[0], &clip, &photos[1]],
-        &[set("summary", "s")],
-    );
+    let keys = [&photos[0], &clip, &photos[1]];
+    let (done, report) = edit(&index, "Photos", &keys, &[set("summary", "s")]);
     done.expect("edited");
     assert_eq!(report.requests, 2);
     let sent = puts(&at.server);
-    assert!(
-        sent[0].contains(&format!("id={}%2C{}&", photos[0], photos[1])) && sent[0].ends_with("&type=13"),
-        "{sent:?}"
-    );
-    assert!(
-        sent[1].contains(&format!("id={clip}&")) && sent[1].ends_with("&type=12"),
-        "{sent:?}"
-    );
+    let both = format!("id={}%2C{}&", photos[0], photos[1]);
+    assert!(sent[0].contains(&both) && sent[0].ends_with("&type=13"));
+    let one = format!("id={clip}&");
+    assert!(sent[1].contains(&one) && sent[1].ends_with("&type=12"));
 }
 
 #[test]
@@ -193,25 +164,14 @@ fn an_edit_of_nothing_is_never_sent() {
     }
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let one = [key.as_str()];
-    let request = Edit {
-        keys: &one,
-        changes: &title,
-        lock: Lock::Lock,
-    };
-    refused(
-        all.edit_items(&request, &mut EditReport::default()),
-        "all libraries at once",
-    );
-    refused(
-        index.edit_items(&QueryOptions::default(), &request, &mut EditReport::default()),
-        "one library",
-    );
-    let library = index.library("Movies").expect("a handle");
-    let offline = library.query().offline();
-    let error = index
-        .edit_items(&offline, &request, &mut EditReport::default())
-        .expect_err("offline");
-    assert_eq!(error.status, Status::Offline);
+    let request = edit_of(&one, &title);
+    let mut report = EditReport::default();
+    refused(all.edit_items(&request, &mut report), "all libraries");
+    let all = QueryOptions::default();
+    refused(index.edit_items(&all, &request, &mut report), "one library");
+    let (library, mut report) = (index.movies(), EditReport::default());
+    let done = index.edit_items(&library.query().offline(), &request, &mut report);
+    assert_eq!(done.expect_err("offline").status, Status::Offline);
     assert_eq!(at.server.stats().total, 0);
 }
 
@@ -312,21 +272,12 @@ fn edit_by(deadline: Duration) -> (Status, usize, usize) {
     let (at, index) = ready(150);
     let keys = keys_of(&at.server, 1, 150);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    at.server.fault(
-        Fault::new(Action::Delay { ms: 60_000 })
-            .on(Kind::Edit)
-            .after(1)
-            .times(0),
-    );
-    let library = index.library("Movies").expect("a handle");
+    at.server.fault(Fault::delay(60_000).on(Kind::Edit).after(1).times(0));
+    let library = index.movies();
     let question = library.query().within(deadline);
     let mut report = EditReport::default();
     let changes = [set("title", "x")];
-    let edit = Edit {
-        keys: &keys,
-        changes: &changes,
-        lock: Lock::Leave,
-    };
+    let edit = edit_of(&keys, &changes);
     let error = index.edit_items(&question, &edit, &mut report).expect_err("late");
     (error.status, report.count(Edited::Done), report.count(Edited::Failed))
 }

@@ -84,7 +84,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
             assert_eq!(found.confidence, confidence, "{path}: {}", found.message);
             assert_eq!(found.reason, reason, "{path}: {}", found.message);
             assert!(found.message.contains(text), "{path}: {}", found.message);
-            let key = all.lookup_key(path.as_bytes(), str::to_owned);
+            let key = all.fast(&path);
             let item = found.item.expect("an item");
             let sure = (confidence == Confidence::High).then_some(item.item.rating_key);
             assert_eq!(key, sure, "{path}");
@@ -175,12 +175,8 @@ fn episodes_of_one_file_are_found_under_another_root() {
             .map(|one| one.item.rating_key.as_str())
             .collect();
         assert_eq!((candidates.as_slice(), found.total), (&keys[..], 2), "{path}");
-        assert_eq!(
-            found.item.map(|one| one.item.rating_key).as_deref(),
-            Some(keys[0]),
-            "{path}"
-        );
-        let fast = shows.lookup_key(path.as_bytes(), str::to_owned);
+        assert_eq!(found.key().as_deref(), Some(keys[0]), "{path}");
+        let fast = shows.fast(&path);
         assert_eq!(fast, None, "{path}: a key could name one of them only");
     }
 }

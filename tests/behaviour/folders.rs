@@ -51,10 +51,8 @@ fn server() -> Standin {
 /// The rating key of the season or album of the item with this file, as the server has it.
 fn key_above(server: &Standin, path: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let found = |section: u32| {
-        let at = server
-            .paths(section)
-            .into_iter()
-            .find(|(_, file)| file.as_deref() == Some(path))?;
+        let mut paths = server.paths(section).into_iter();
+        let at = paths.find(|(_, file)| file.as_deref() == Some(path))?;
         let state = server.read();
         let parent = state.library(section)?.get(at.0)?.parent.clone()?;
         Some(parent.key.to_string())
@@ -75,12 +73,14 @@ impl Scene {
         }
     }
 
-    fn options(&self) -> Options {
-        support::options(&self.server, self.folder.path())
+    fn open(&self) -> Index {
+        self.open_with(|_| {})
     }
 
-    fn open(&self) -> Index {
-        Index::open(self.options()).expect("the index opens")
+    fn open_with(&self, change: impl FnOnce(&mut Options)) -> Index {
+        let mut options = support::options(&self.server, self.folder.path());
+        change(&mut options);
+        Index::open(options).expect("the index opens")
     }
 
     fn requests(&self) -> u64 {
@@ -166,17 +166,10 @@ fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
             "index":{number},"Media":[{{"Part":[{{"file":"/data/tv/Alpha/{number}.mkv"}}]}}]}}"#
         )
     };
-    at.server.fault(
-        Fault::new(Action::body(
-            "application/json",
-            format!(
-                r#"{{"MediaContainer":{{"totalSize":2,"Metadata":[{},{}]}}}}"#,
-                row(1),
-                row(2)
-            ),
-        ))
-        .on(Kind::Listing),
-    );
+    let (one, two) = (row(1), row(2));
+    let body = format!(r#"{{"MediaContainer":{{"totalSize":2,"Metadata":[{one},{two}]}}}}"#);
+    at.server
+        .fault(Fault::new(Action::body("application/json", body)).on(Kind::Listing));
     let shows = at.open().library("Shows")?;
     assert_eq!(shows.refresh()?, Refreshed::Done);
     let answer = shows.match_folder("/data/tv/Alpha")?.answer;
@@ -211,10 +204,7 @@ fn an_answer_has_a_reason_and_a_message() -> Anything {
 #[test]
 fn invalidated_items_are_verified_before_their_folder_is_answered() -> Anything {
     let at = Scene::new();
-    let index = Index::open(Options {
-        library_ttl: Ttl::Forever,
-        ..at.options()
-    })?;
+    let index = at.open_with(|options| options.library_ttl = Ttl::Forever);
     assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
     at.server
         .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
@@ -251,11 +241,10 @@ fn without_a_server_the_index_answers() -> Anything {
     assert_eq!(index.match_folder("/data/tv/Alpha")?.items, 5);
     at.server.refuse();
     assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);
-    let expired = Index::open(Options {
-        library_ttl: Ttl::Zero,
-        retry_for: Duration::ZERO,
-        ..at.options()
-    })?;
+    let expired = at.open_with(|options| {
+        options.library_ttl = Ttl::Zero;
+        options.retry_for = Duration::ZERO;
+    });
     let old = expired.match_folder("/data/tv/Alpha")?;
     assert_eq!(old.items, 5);
     assert_eq!(old.answer.status, MatchStatus::Found);
@@ -267,11 +256,9 @@ fn without_a_server_the_index_answers() -> Anything {
 #[test]
 fn a_cold_folder_is_answered_by_the_listing() -> Anything {
     let at = Scene::new();
-    let hurried = at.open();
-    let found = hurried
-        .query()
-        .timeout(Duration::from_secs(60))
-        .match_folder("/data/tv/Alpha")?;
+    let index = at.open();
+    let hurried = index.query().timeout(Duration::from_secs(60));
+    let found = hurried.match_folder("/data/tv/Alpha")?;
     assert_eq!((found.answer.status, found.items), (MatchStatus::Found, 5));
     Ok(())
 }
@@ -286,10 +273,8 @@ fn a_file_that_is_asked_as_a_folder_is_said_to_be_one() -> Anything {
     assert_eq!(at.requests(), before + 1);
     let before = at.requests();
     let found = index.match_folder("/data/films/Epsilon (2001)/Epsilon (2001).mkv")?;
-    assert_eq!(
-        told(&found),
-        (MatchStatus::NotFound, None, None, Some(Reason::NotListed))
-    );
+    let missed = (MatchStatus::NotFound, None, None, Some(Reason::NotListed));
+    assert_eq!(told(&found), missed);
     let message = found.answer.message.unwrap_or_default();
     assert!(message.contains("is a file, not a folder"), "{message}");
     assert_eq!(at.requests(), before);

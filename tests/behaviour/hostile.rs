@@ -217,7 +217,7 @@ fn ask(words: &[&str]) {
         ..Options::default()
     };
     let index = support::open(options, &support::clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let before = peak();
     let begun = Instant::now();
     let in_time = library
@@ -226,7 +226,7 @@ fn ask(words: &[&str]) {
     let mut said = String::new();
     match index.match_path(&in_time, GOOD.as_bytes()) {
         Ok(found) => {
-            let key = found.item.map(|item| item.item.rating_key);
+            let key = found.key();
             let _ = write!(said, "{:?} {key:?}", found.status);
         }
         Err(error) => {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::support::index::QueryOptions;
 use crate::support::{Scene, clock, open, options, requests};
 use plexindex::model::{Confidence, MatchKind};
 use plexindex::options::{Mapping, Options};
@@ -61,7 +60,7 @@ fn server() -> Standin {
 fn an_untidy_listed_path_is_found_by_each_spelling() {
     let (server, folder) = (server(), tempfile::tempdir().expect("a folder"));
     let index = open(options(&server, folder.path()), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let library = index.library("Films").expect("a handle");
     for (listed, tidy, season) in UNTIDY {
         let separator = if tidy.contains('\\') { "\\" } else { "/" };
@@ -79,8 +78,8 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
             assert_eq!(item, Some(listed.as_bytes()), "{path}: {}", answer.message);
             assert_eq!(answer.match_kind, MatchKind::Exact, "{path}");
             assert_eq!(answer.confidence, Confidence::High, "{path}");
-            let fast = library.lookup_key(path.as_bytes(), str::to_owned);
-            assert_eq!(fast, answer.item.map(|item| item.item.rating_key), "{path}");
+            let fast = library.fast(&path);
+            assert_eq!(fast, answer.key(), "{path}");
         }
         for spelling in [
             season,
@@ -98,14 +97,7 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
             assert_eq!(below, [Path::new(listed)], "{spelling}");
         }
     }
-    assert_eq!(
-        library
-            .match_path(br"S:\Silo")
-            .expect("an answer")
-            .item
-            .map(|item| item.path),
-        None
-    );
+    assert_eq!(library.ask(br"S:\Silo").item.map(|item| item.path), None);
 }
 
 #[test]
@@ -157,7 +149,7 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
         ..options(&server, folder.path())
     };
     let index = open(with, &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let library = index.library("Films").expect("a handle");
     for (asked, is) in [
         (
@@ -188,7 +180,7 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
             .map(|item| String::from_utf8_lossy(&item.path).into_owned());
         assert_eq!(item.as_deref(), is, "{asked}: {}", answer.message);
         assert_ne!(answer.confidence, Confidence::High, "{asked}");
-        assert_eq!(library.lookup_key(asked.as_bytes(), str::to_owned), None, "{asked}");
+        assert_eq!(library.fast(&asked), None, "{asked}");
         let tells = asked.is_ascii() && is.is_none() || answer.message.contains("SMB");
         assert!(tells, "{asked}: {}", answer.message);
     }
@@ -220,7 +212,7 @@ fn a_name_that_is_not_utf8_is_a_low_candidate() {
         ..options(&server, folder.path())
     };
     let index = open(with, &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let library = index.library("Films").expect("a handle");
     for (asked, is) in [
         (&b"/mnt/films/Caf\xe9 (2001)/Caf\xe9.mkv"[..], Some(listed[0])),
@@ -229,7 +221,7 @@ fn a_name_that_is_not_utf8_is_a_low_candidate() {
         (b"/data/movies/Oth\xe9r/Other.mkv", None),
         (b"/data/movies/Other/Other\xe9.mkv", None),
     ] {
-        let answer = library.match_path(asked).expect("an answer");
+        let answer = library.ask(asked);
         let item = answer
             .item
             .as_ref()

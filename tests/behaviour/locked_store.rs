@@ -33,13 +33,13 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     for _ in 0..5 {
         let old = library.ask(&path);
         assert_eq!((old.status, old.stale), (Status::Ok, true), "{}", old.message);
-        assert_eq!(old.item.map(|item| item.item.rating_key), Some(key.clone()));
+        assert_eq!(old.key(), Some(key.clone()));
     }
     assert_eq!(requests(&at.server)[5], 1, "it is tried once in a while");
     let missing = library.ask("/data/movies/none.mkv");
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("locked"), "{}", missing.message);
-    let stats = index.stats().expect("statistics, all the same");
+    let stats = index.counts();
     assert!(stats.last_failure.is_some_and(|failure| failure.contains("locked")));
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // And when it lets go, all is well again.
@@ -47,7 +47,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     at.clock.advance_ms(16_000);
     let fresh = library.ask(path);
     assert_eq!((fresh.status, fresh.stale), (Status::Ok, false), "{}", fresh.message);
-    assert_eq!(index.stats().expect("statistics").last_failure, None);
+    assert_eq!(index.counts().last_failure, None);
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
 fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
     let at = Scene::movies(300);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     index.watch_start().expect("watches");
     until("it listens", || at.server.listeners() == 1);
     let other = hold(at.folder());
     add(&at.server, &["/data/movies/new.mkv"]);
-    until("it heard", || index.stats().expect("statistics").events > 0);
+    until("it heard", || index.counts().events > 0);
     let begun = Instant::now();
     index.watch_stop();
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());

@@ -30,7 +30,7 @@ fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
 
     for nth in 0..500 {
         let (path, key) = path_of(&at.server, 1, nth);
-        let seen = library.lookup_key(path.as_bytes(), str::to_owned);
+        let seen = library.fast(&path);
         assert_eq!(seen.as_deref(), Some(key.as_str()));
     }
     let missing = library.ask("/elsewhere/No Such Film.mkv");
@@ -47,17 +47,17 @@ fn a_second_process_opens_warm() {
     let (path, key) = path_of(&server, 1, 1_100);
     {
         let index = open(options(&server, folder.path()), &clock);
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         assert_eq!(library.ask(&path).status, Status::Ok);
         index.close().expect("closes");
     }
     server.reset();
     let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let seen = library.lookup_key(path.as_bytes(), str::to_owned);
+    let library = index.movies();
+    let seen = library.fast(&path);
     assert_eq!(seen.as_deref(), Some(key.as_str()), "a fast lookup right after opening");
     assert_eq!(requests(&server)[5], 0);
-    assert_eq!(index.stats().expect("statistics").store_requests, 5);
+    assert_eq!(index.counts().store_requests, 5);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::support::{Scene, copy_of, store_of};
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
-use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{LibrarySpec, Standin};
 
 fn open(folder: &Path) -> Index {
     Index::open(Options::new(folder)).expect("the index opens")
@@ -25,11 +25,8 @@ fn damage(folder: &Path) -> Vec<u8> {
 fn a_damaged_database_never_replaces_an_earlier_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut expected = Vec::new();
-    for name in [
-        "plexindex-1.db.broken",
-        "plexindex-1.db.2.broken",
-        "plexindex-1.db.3.broken",
-    ] {
+    for end in ["", ".2", ".3"] {
+        let name = &*format!("plexindex-1.db{end}.broken");
         let mut content = damage(folder.path());
         content.extend(name.as_bytes());
         fs::write(folder.path().join("plexindex-1.db"), &content).expect("written");
@@ -57,10 +54,8 @@ fn with_broken_database(change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir
 }
 
 fn is_right(found: &RecordedMatch) -> bool {
-    let number = found
-        .path
-        .file_stem()
-        .and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let name = found.path.file_stem().and_then(|name| name.to_str());
+    let number = name.and_then(|name| name.parse::<u32>().ok());
     number.is_some_and(|number| found.key == format!("/library/metadata/{}", 1_001 + number % 10))
 }
 
@@ -71,19 +66,14 @@ fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
     let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
     assert_eq!(found.len(), 700);
     assert!(found.iter().all(is_right));
-    assert!(
-        found
-            .iter()
-            .all(|one| one.library_title == "Movies" && !one.server.is_empty())
-    );
+    assert!(found.iter().all(|one| one.library_title == "Movies"));
+    assert!(found.iter().all(|one| !one.server.is_empty()));
     assert_eq!(fs::read(&broken).expect("read"), before);
 
     // A page in the middle of the records.
     let (folder, broken) = with_broken_database(|content| {
-        let middle = content
-            .windows(12)
-            .position(|text| text == b"/mnt/352.mkv")
-            .expect("a match");
+        let middle = content.windows(12).position(|text| text == b"/mnt/352.mkv");
+        let middle = middle.expect("a match");
         content[middle / 4_096 * 4_096..][..8].fill(0xff);
     });
     let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
@@ -91,39 +81,35 @@ fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
     assert!(found.iter().all(is_right));
     let has = |number: u32| found.iter().any(|one| one.path.ends_with(format!("{number}.mkv")));
     assert!(has(0) && has(699), "before and after the damage");
-    let left = fs::read_dir(folder.path()).expect("the folder").flatten();
-    assert!(
-        !left
-            .into_iter()
-            .any(|file| file.file_name().to_string_lossy().contains(".new"))
-    );
+    let mut left = fs::read_dir(folder.path()).expect("the folder").flatten();
+    assert!(!left.any(|file| file.file_name().to_string_lossy().contains(".new")));
 }
 
 #[test]
 fn only_damaged_databases_are_exported_by_name() {
     let folder = store_of(3);
     let index = open(folder.path());
-    let error = index
-        .export_matches(Some(&folder.path().join("plexindex-1.db")))
-        .expect_err("refused");
+    let export = |path: &Path| index.export_matches(Some(path)).expect_err("refused");
+    let error = export(&folder.path().join("plexindex-1.db"));
     assert_eq!(error.kind(), plexindex::ErrorKind::InvalidArgument);
     for (name, content) in [("none.broken", None), ("text.broken", Some("no database"))] {
         let path = folder.path().join(name);
         if let Some(content) = content {
             fs::write(&path, content).expect("written");
         }
-        let error = index.export_matches(Some(&path)).expect_err("refused");
+        let error = export(&path);
         assert!(error.message.contains(name), "{error}");
     }
 }
 
+fn two_libraries(items: u32) -> Scene {
+    let server = Standin::builder().library(LibrarySpec::movies(items));
+    Scene::of(server.library(LibrarySpec::shows(items)).serve())
+}
+
 #[test]
 fn exported_matches_are_imported_elsewhere() {
-    let server = Standin::builder()
-        .library(LibrarySpec::new(LibraryKind::Movie, 20))
-        .library(LibrarySpec::new(LibraryKind::Show, 20))
-        .serve();
-    let (from, to) = (Scene::of(server), tempfile::tempdir().expect("a folder"));
+    let (from, to) = (two_libraries(20), tempfile::tempdir().expect("a folder"));
     let (index, library) = from.listed();
     let pairs: [(&[u8], &str); 2] = [(b"/mnt/1.mkv", "1001"), (b"/mnt/2.mkv", "1002")];
     library.record_matches(&pairs).expect("recorded");
@@ -131,45 +117,31 @@ fn exported_matches_are_imported_elsewhere() {
     let keys: Vec<&str> = exported.iter().map(|one| &*one.key).collect();
     assert_eq!(keys, ["/library/metadata/1001", "/library/metadata/1002"]);
 
-    let options = Options {
-        cache_dir: to.path().to_owned(),
-        ..from.options.clone()
-    };
-    let other = crate::support::open(options, &from.clock);
-    let movies = other.library("Movies").expect("a handle");
+    let other = from.open_with(|options| options.cache_dir = to.path().to_owned());
+    let movies = other.movies();
     movies.record("/mnt/2.mkv", "1003");
-    let elsewhere = RecordedMatch {
-        library_uuid: "a-library-of-another-server".to_owned(),
-        ..exported[0].clone()
-    };
+    let mut elsewhere = exported[0].clone();
+    elsewhere.library_uuid = "a-library-of-another-server".to_owned();
     let all = [exported, vec![elsewhere]].concat();
     let counts = |imported: ImportedMatches| [imported.recorded, imported.kept, imported.skipped];
     assert_eq!(counts(other.query().import_matches(&all).expect("imported")), [1, 1, 1]);
     assert_eq!(counts(other.query().import_matches(&all).expect("imported")), [0, 2, 1]);
-    other
-        .refresh(&crate::support::index::QueryOptions::default(), true)
-        .expect("listed");
+    other.list();
     for (path, key) in [("/mnt/1.mkv", "1001"), ("/mnt/2.mkv", "1003")] {
-        assert_eq!(movies.lookup_key(path.as_bytes(), str::to_owned).as_deref(), Some(key));
+        assert_eq!(movies.fast(&path).as_deref(), Some(key));
     }
 }
 
 #[test]
 fn a_damaged_database_does_not_count_against_the_size_limit() {
-    let scene = Scene::of(
-        Standin::builder()
-            .library(LibrarySpec::new(LibraryKind::Movie, 200))
-            .library(LibrarySpec::new(LibraryKind::Show, 200))
-            .serve(),
-    )
-    .with(|options| options.size_limit = Some(16 << 20));
+    let scene = two_libraries(200).with(|options| options.size_limit = Some(16 << 20));
     let broken = fs::File::create(scene.folder().join("plexindex-1.db.broken")).expect("made");
     broken.set_len(64 << 20).expect("long");
     let (index, _) = scene.listed();
     for _ in 0..3 {
         scene.list(&index);
     }
-    let stats = index.stats().expect("counted");
+    let stats = index.counts();
     assert_eq!((stats.evictions, stats.over_limit), (0, 0));
     assert!(scene.folder().join("plexindex-1.db.broken").exists());
 }
@@ -188,10 +160,7 @@ fn add_film(scene: &Scene, number: u32, since: &str) -> plexindex::error::Result
 fn a_cursor_from_undone_history_is_refused() {
     let scene = Scene::movies(30);
     let (index, _) = scene.listed();
-    let cursor = index
-        .changes(&QueryOptions::default(), "", false, 100)
-        .expect("a cursor")
-        .cursor;
+    let cursor = index.cursor(&QueryOptions::default());
     drop(index);
     let (_, first) = add_film(&scene, 1, &cursor).expect("read");
     let backup = copy_of(scene.folder());
@@ -232,10 +201,8 @@ fn a_full_listing_of_undone_history_is_refused() {
     }
     add_film(&scene, 2, "").expect("read");
     let (index, _) = scene.opened();
-    assert!(
-        index.changes(&query, &page.cursor, false, 10).is_ok(),
-        "before the backup"
-    );
+    let before = index.changes(&query, &page.cursor, false, 10);
+    assert!(before.is_ok());
     let error = index.changes(&query, &undone, false, 10).expect_err("refused");
     assert_eq!(error.status, Status::ListAgain);
 }

@@ -3,21 +3,16 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Index, ManualClock};
-use crate::support::{clock, movies, open, options, path_of};
+use crate::support::index::Index;
+use crate::support::{Scene, path_of};
 use plexindex::model::Token;
-use plexindex::options::Options;
-use plexindex_standin::Standin;
 
 const NAME: &str = "plexindex-1";
 
 struct Started {
-    server: Standin,
-    folder: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    at: Scene,
     /// A path that is listed, and its key.
     path: String,
     key: String,
@@ -26,41 +21,30 @@ struct Started {
 impl Started {
     /// A store that was fetched and closed, with a state file.
     fn new() -> Self {
-        let server = movies(20);
-        let (path, key) = path_of(&server, 1, 3);
-        let folder = tempfile::tempdir().expect("a folder");
-        let started = Self {
-            server,
-            folder,
-            clock: clock(),
-            path,
-            key,
-        };
+        let at = Scene::movies(20);
+        let (path, key) = path_of(&at.server, 1, 3);
+        let started = Self { at, path, key };
         started.ask(&started.open(), &started.key);
         started.keep();
         started
     }
 
-    fn options(&self) -> Options {
-        options(&self.server, self.folder.path())
-    }
-
     fn open(&self) -> Index {
-        open(self.options(), &self.clock)
+        self.at.open()
     }
 
     fn file(&self, end: &str) -> std::path::PathBuf {
-        self.folder.path().join(format!("{NAME}{end}"))
+        self.at.folder().join(format!("{NAME}{end}"))
     }
 
     fn ask(&self, index: &Index, expected: &str) {
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let found = library.ask(&self.path);
         assert_eq!(found.item.expect("an item").item.rating_key, expected);
     }
 
     fn record(&self, path: &str, key: &str) {
-        let library = self.open().library("Movies").expect("a handle");
+        let library = self.open().movies();
         library.record(path, key);
     }
 
@@ -77,8 +61,8 @@ impl Started {
     fn has_database(&self) -> bool {
         let database = self.file(".db").canonicalize().expect("the database");
         let open = fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
-        open.filter_map(|entry| fs::read_link(entry.path()).ok())
-            .any(|to| to == database)
+        let mut open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        open.any(|to| to == database)
     }
 
     fn opens_database(&self, _index: &Index) -> bool {
@@ -87,8 +71,8 @@ impl Started {
 }
 
 fn lookup(index: &Index, path: &str) -> Option<String> {
-    let library = index.library("Movies").expect("a handle");
-    library.lookup_key(path.as_bytes(), str::to_owned)
+    let library = index.movies();
+    library.fast(&path)
 }
 
 #[test]
@@ -105,19 +89,19 @@ fn a_hit_opens_no_database_and_changes_nothing() {
     }
     assert!([".state", ".db", ".db-wal"].map(read) == before);
     // They are counted all the same: three, and the one that fetched.
-    let stats = started.open().stats().expect("statistics");
+    let stats = started.open().counts();
     assert_eq!(stats.store_answers, 7);
-    started.open().stats().expect("statistics");
-    assert_eq!(started.open().stats().expect("statistics").store_answers, 7);
+    started.open().counts();
+    assert_eq!(started.open().counts().store_answers, 7);
 }
 
 #[test]
 fn what_others_write_is_seen_at_once() {
     let started = Started::new();
     let index = started.open();
-    let (_, other) = path_of(&started.server, 1, 4);
-    let library = index.library("Movies").expect("a handle");
-    let look = || library.lookup_key(b"/elsewhere/a.mkv", str::to_owned);
+    let (_, other) = path_of(&started.at.server, 1, 4);
+    let library = index.movies();
+    let look = || library.fast("/elsewhere/a.mkv");
     assert_eq!(look(), None);
     assert!(!started.has_database());
     started.record("/elsewhere/a.mkv", &other);
@@ -129,7 +113,7 @@ fn what_others_write_is_seen_at_once() {
     let index = started.open();
     assert_eq!(lookup(&index, "/elsewhere/a.mkv"), Some(other));
     assert!(!started.has_database());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     library.invalidate_path(started.path.as_bytes()).expect("invalidated");
     drop((library, index));
     started.keep();
@@ -143,7 +127,7 @@ fn a_database_that_is_put_back_is_read() {
     for in_place in [false, true] {
         let started = Started::new();
         let old = fs::read(started.file(".db")).expect("the database");
-        let (_, other) = path_of(&started.server, 1, 4);
+        let (_, other) = path_of(&started.at.server, 1, 4);
         started.record("/elsewhere/a.mkv", &other);
         started.keep();
         if in_place {
@@ -184,9 +168,9 @@ fn a_log_that_is_lost_while_no_connection_is_open_is_noticed() {
     for end in [".db-wal", ".db-shm"] {
         fs::rename(started.file(end), started.file(".kept")).expect("renamed");
     }
-    let (_, other) = path_of(&started.server, 1, 4);
+    let (_, other) = path_of(&started.at.server, 1, 4);
     started.record("/elsewhere/a.mkv", &other);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let found = library.ask("/elsewhere/a.mkv");
     assert_eq!(found.item.expect("an item").item.rating_key, other);
 }
@@ -213,33 +197,26 @@ fn a_damaged_file_is_not_believed() {
 #[test]
 fn users_see_their_own() {
     let started = Started::new();
-    let other = Options {
-        token: Token::new("another-token"),
-        offline: true,
-        ..started.options()
+    let other = || {
+        started.at.open_with(|options| {
+            options.token = Token::new("another-token");
+            options.offline = true;
+        })
     };
-    let index = open(other.clone(), &started.clock);
-    assert_eq!(lookup(&index, &started.path), None);
-    drop(index);
-    assert_eq!(lookup(&open(other, &started.clock), &started.path), None);
-    let named = Options {
-        user: Some("someone".to_owned()),
-        ..started.options()
-    };
-    started.ask(&open(named.clone(), &started.clock), &started.key);
+    assert_eq!(lookup(&other(), &started.path), None);
+    assert_eq!(lookup(&other(), &started.path), None);
+    let named = || (started.at).open_with(|options| options.user = Some("someone".to_owned()));
+    started.ask(&named(), &started.key);
     // Both are kept, when both were opened at the last change.
     started.keep();
     let begun = Instant::now();
     loop {
-        let index = open(named.clone(), &started.clock);
+        let index = named();
         started.ask(&index, &started.key);
         if !started.has_database() {
             break;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "the named user's state is not kept"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(30));
         drop(index);
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -263,11 +240,7 @@ fn a_store_that_is_cleared_answers_no_more() {
 #[test]
 fn without_maps_the_database_is_opened() {
     let started = Started::new();
-    let read = Options {
-        no_mmap: true,
-        ..started.options()
-    };
-    let index = open(read, &started.clock);
+    let index = started.at.open_with(|options| options.no_mmap = true);
     assert!(started.has_database());
     started.ask(&index, &started.key);
 }

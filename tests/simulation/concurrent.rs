@@ -51,7 +51,7 @@ pub fn host(words: &[&str]) {
 
 fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str, &str)]) {
     let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(me));
-    let films = index.library("Movies").expect("a handle");
+    let films = index.movies();
     loop {
         let (path, key) = known[dice.roll(known.len() as u64) as usize];
         let own = host_path(me, dice.roll(PATHS));
@@ -65,7 +65,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
                 );
             }
             4..6 => {
-                let got = films.lookup_key(path.as_bytes(), str::to_owned);
+                let got = films.fast(&path);
                 assert!(got.is_none_or(|got| got == key), "a fast lookup of {path}");
             }
             6..9 => {
@@ -78,7 +78,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
                 films.record_matches(&pairs).expect("recorded");
                 say(&format!("done {own} {key}"));
                 // No other host writes to this path.
-                let got = films.lookup_key(own.as_bytes(), str::to_owned);
+                let got = films.fast(&own);
                 assert!(got.is_none_or(|got| got == key), "what was recorded: {own}");
             }
             9 => {
@@ -199,11 +199,11 @@ pub fn check(seed: u64, kills: u64) -> usize {
         }
     }
     let index = open(options(&server, folder.path()), &clock());
-    let films = index.library("Movies").expect("a handle");
+    let films = index.movies();
     let offline = films.query().offline();
     for (path, may_be) in &log {
         let found = index.ask(&offline, path);
-        let got = found.item.map(|item| item.item.rating_key);
+        let got = found.key();
         assert!(
             may_be.contains(&got),
             "seed {seed}: {path} is {got:?}, and may be {may_be:?}"

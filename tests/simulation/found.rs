@@ -54,7 +54,7 @@ impl Scene {
 
     fn listed(&self) -> Index {
         let index = self.open();
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.list();
         index
     }
 }
@@ -118,7 +118,7 @@ fn an_item_that_a_path_search_brings_stays_invalidated_in_every_handle() {
         let films = index.library("Films").expect("a handle");
         let offline = films.query().offline();
         let found = index.ask(&offline, "/srv/films/New.mkv");
-        let key = films.lookup_key(b"/srv/films/New.mkv", str::to_owned);
+        let key = films.fast("/srv/films/New.mkv");
         (found.status, found.match_kind, found.confidence, found.reason, key)
     });
     assert_eq!(
@@ -185,7 +185,7 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
         Ok(net.source(0, 0, &meter))
     });
     let index = index.expect("the index opens");
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let films = index.library("Films").expect("a handle");
     let status = |path: &str| films.ask(path).status;
     assert_eq!(status("/srv/films/One 2.mkv"), Status::Ok);
@@ -193,7 +193,7 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     assert_eq!(net.route(0), URLS);
     net.advance(2 * HOUR_MS);
     assert_eq!(status("/srv/films/One 2.mkv"), Status::NotFound);
-    assert_eq!(films.lookup_key(b"/srv/films/One 2.mkv", str::to_owned), None);
+    assert_eq!(films.fast("/srv/films/One 2.mkv"), None);
     assert_eq!(status("/srv/films/Other 2.mkv"), Status::Ok);
 }
 

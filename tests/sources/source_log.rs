@@ -48,7 +48,7 @@ fn no_log_line_holds_the_token() {
         location: "http://localhost:1/{target}".into(),
     }));
     plex.libraries(Bounds::NONE).unwrap_err();
-    server.fault(Fault::new(Action::status(500)));
+    server.fault(Fault::status(500));
     plex.libraries(Bounds::NONE).unwrap_err();
     assert!(server.log().iter().all(|entry| entry.token_in_header));
 

@@ -17,6 +17,7 @@ pub use plexindex::inside::{
 use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Meter, Source};
+use plexindex::stats::Stats;
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
 pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
 use plexindex::{Query, Refreshed};
@@ -97,6 +98,13 @@ pub struct Match {
     pub total: usize,
     pub stale: bool,
     pub age_ms: Option<i64>,
+}
+
+impl Match {
+    /// The rating key of the item.
+    pub fn key(&self) -> Option<String> {
+        self.item.as_ref().map(|item| item.item.rating_key.clone())
+    }
 }
 
 /// A path of these bytes.
@@ -327,6 +335,21 @@ impl Index {
         self.match_path(query, of.as_ref()).expect("an answer")
     }
 
+    /// The library of movies.
+    pub fn movies(&self) -> Library {
+        self.library("Movies").expect("a handle")
+    }
+
+    /// The statistics, which no fault may keep away.
+    pub fn counts(&self) -> Stats {
+        self.stats().expect("statistics")
+    }
+
+    /// Lists all libraries.
+    pub fn list(&self) {
+        self.refresh(&QueryOptions::default(), true).expect("listed");
+    }
+
     pub fn match_path_with<R>(
         &self,
         query: &QueryOptions<'_>,
@@ -363,6 +386,11 @@ impl Index {
 
     pub fn changes(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
         query.on(&self.0).changes_page(token, full, limit)
+    }
+
+    /// A cursor after all that there is.
+    pub fn cursor(&self, query: &QueryOptions<'_>) -> String {
+        self.changes(query, "", false, 100).expect("a cursor").cursor
     }
 
     pub fn wait_for_changes(&self, query: &QueryOptions<'_>, token: &str) -> Result<Status> {
@@ -436,12 +464,23 @@ impl Library {
         self.record_matches(&[(of.as_ref(), key)]).expect("recorded");
     }
 
+    /// The rating key that a fast lookup gives.
+    pub fn fast(&self, path: &(impl AsRef<[u8]> + ?Sized)) -> Option<String> {
+        self.lookup_key(path.as_ref(), str::to_owned)
+    }
+
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.library.lookup_rating_key_of(path, then)
     }
 
     pub fn lookup_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
         self.library.lookup_rating_keys(paths, each);
+    }
+
+    /// Records that all these paths are one item.
+    pub fn record_all(&self, paths: &[impl AsRef<[u8]>], key: &str) {
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_ref(), key)).collect();
+        self.record_matches(&pairs).expect("recorded");
     }
 
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {

@@ -19,12 +19,13 @@ pub mod worker;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::index::{Index, Library, ManualClock, QueryOptions};
+use crate::index::{Index, Library as Handle, ManualClock, QueryOptions};
 use crate::worker::Worker;
-use plexindex::model::Token;
-use plexindex::options::Options;
-use plexindex::source::Source;
+use plexindex::model::{Library, Token};
+use plexindex::options::{Options, Ttl};
 use plexindex::source::plex::PlexHttp;
+use plexindex::source::{PageRequest, Source};
+use plexindex::tables::TableLimits;
 use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
 use tempfile::TempDir;
 
@@ -32,6 +33,22 @@ use tempfile::TempDir;
 pub const NOW_MS: i64 = 4_000_000_000_000;
 /// An hour.
 pub const HOUR_MS: i64 = 3_600_000;
+
+/// A value without an expiry.
+pub const KEEP: TableLimits = TableLimits {
+    ttl: Ttl::Forever,
+    limit: None,
+};
+
+/// So many rows of a partition of a library.
+pub fn rows_of(library: &Library, partition: usize, position: u64, size: u32) -> PageRequest<'_> {
+    PageRequest {
+        library,
+        partition,
+        position,
+        size,
+    }
+}
 
 /// A file or folder of the repository.
 pub fn repository(path: impl AsRef<Path>) -> PathBuf {
@@ -121,8 +138,14 @@ pub fn remove(server: &Standin, keys: &[u64]) {
     server.alter(|state| state.remove_items(keys, true));
 }
 
+/// A library of films below a folder of this name.
+pub fn films(title: &str) -> LibrarySpec {
+    let spec = LibrarySpec::movies(0).plain().title(title);
+    spec.locations([format!("/data/{title}")])
+}
+
 /// A query that sends no request.
-pub fn offline(library: &Library) -> QueryOptions<'_> {
+pub fn offline(library: &Handle) -> QueryOptions<'_> {
     library.query().offline()
 }
 
@@ -163,9 +186,7 @@ impl Scene {
 
     /// Starts another process with this folder, this server, and more words.
     pub fn worker(&self, role: &str, more: &[&str]) -> Worker {
-        let place = worker::place(self.folder(), &self.server);
-        let words: Vec<&str> = place.iter().map(String::as_str).chain(more.iter().copied()).collect();
-        Worker::start_with(role, &words)
+        Worker::at(role, self.folder(), &self.server, more)
     }
 
     /// Opens a new index.
@@ -173,27 +194,32 @@ impl Scene {
         open(self.options.clone(), &self.clock)
     }
 
+    /// The options, changed.
+    pub fn options_with(&self, change: impl FnOnce(&mut Options)) -> Options {
+        let mut options = self.options.clone();
+        change(&mut options);
+        options
+    }
+
+    /// The same with other options.
+    pub fn open_with(&self, change: impl FnOnce(&mut Options)) -> Index {
+        open(self.options_with(change), &self.clock)
+    }
+
     /// The same with another token.
     pub fn with_token(&self, token: &str) -> Index {
-        let token = Token::new(token);
-        open(
-            Options {
-                token,
-                ..self.options.clone()
-            },
-            &self.clock,
-        )
+        self.open_with(|options| options.token = Token::new(token))
     }
 
     /// The same, and the library of movies.
-    pub fn opened(&self) -> (Index, Library) {
+    pub fn opened(&self) -> (Index, Handle) {
         let index = self.open();
         let library = index.library("Movies").expect("a handle");
         (index, library)
     }
 
     /// The same, listed. Resets the count of requests.
-    pub fn listed(&self) -> (Index, Library) {
+    pub fn listed(&self) -> (Index, Handle) {
         let (index, library) = self.opened();
         self.list(&index);
         (index, library)
@@ -209,9 +235,8 @@ impl Scene {
 /// Copies the files of a folder over those of another folder, which may be missing.
 pub fn copy_files(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("made");
-    for entry in std::fs::read_dir(from).expect("the folder") {
-        let entry = entry.expect("an entry");
-        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+    for file in files_in(from) {
+        std::fs::copy(&file, to.join(file.file_name().expect("a name"))).expect("copied");
     }
 }
 
@@ -250,14 +275,18 @@ pub fn store_of(format: i64) -> tempfile::TempDir {
     folder
 }
 
+/// What is in a folder, by name.
+pub fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the folder");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    files
+}
+
 /// The segments in a folder, by name.
 pub fn segments(folder: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(folder).expect("the folder");
-    let paths = files.map(|entry| entry.expect("an entry").path());
-    let mut segments: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|end| end == "segment"))
-        .collect();
-    segments.sort();
+    let mut segments = files_in(folder);
+    segments.retain(|path| path.extension().is_some_and(|end| end == "segment"));
     segments
 }
 

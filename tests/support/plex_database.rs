@@ -76,22 +76,17 @@ impl Server {
     /// Opens the database as its server does.
     pub fn open(&self) -> Connection {
         let database = Connection::open(self.file()).expect("opened");
-        database
-            .busy_timeout(std::time::Duration::from_secs(10))
-            .expect("patient");
+        let patience = std::time::Duration::from_secs(10);
+        database.busy_timeout(patience).expect("patient");
         // Triggers of the server that stock SQLite cannot run.
-        let mut triggers = Vec::new();
-        {
-            let mut names = database
-                .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-                .expect("prepared");
-            let found = names.query_map([], |row| row.get::<_, String>(0)).expect("asked");
-            triggers.extend(found.map(|name| name.expect("a name")));
-        }
+        let triggers: Vec<String> = {
+            let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'";
+            let mut names = database.prepare(sql).expect("prepared");
+            let found = names.query_map([], |row| row.get(0)).expect("asked");
+            found.map(|name| name.expect("a name")).collect()
+        };
         for name in triggers {
-            database
-                .execute_batch(&format!("DROP TRIGGER \"{name}\""))
-                .expect("dropped");
+            run(&database, &format!("DROP TRIGGER \"{name}\""), []);
         }
         database
     }
@@ -109,20 +104,14 @@ impl Server {
 
     /// A library with one folder.
     pub fn library(&self, title: &str, kind: i64, folder: &str) -> i64 {
+        let number = title.len() * 31 + title.as_bytes()[0] as usize;
+        let uuid = format!("00000000-0000-4000-8000-{number:012x}");
         self.write(|database| {
-            database
-                .execute(
-                    "INSERT INTO library_sections (name, section_type, uuid, scanned_at) VALUES (?1, ?2, ?3, 1700000000)",
-                    params![title, kind, format!("00000000-0000-4000-8000-{:012x}", title.len() * 31 + title.as_bytes()[0] as usize)],
-                )
-                .expect("added");
-            let id = database.last_insert_rowid();
-            database
-                .execute(
-                    "INSERT INTO section_locations (library_section_id, root_path) VALUES (?1, ?2)",
-                    params![id, folder],
-                )
-                .expect("added");
+            let row =
+                "INSERT INTO library_sections (name, section_type, uuid, scanned_at) VALUES (?1, ?2, ?3, 1700000000)";
+            let id = run(database, row, params![title, kind, uuid]);
+            let place = "INSERT INTO section_locations (library_section_id, root_path) VALUES (?1, ?2)";
+            run(database, place, params![id, folder]);
             id
         })
     }
@@ -135,22 +124,22 @@ pub fn recorded(month: &str) -> Vec<u8> {
         "2023-05" => include_bytes!("../sources/database/recorded/library-2023-05.db.gz"),
         _ => panic!("{month}"),
     };
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(packed)
-        .read_to_end(&mut bytes)
-        .expect("unpacked");
+    let (mut bytes, mut unpacked) = (Vec::new(), flate2::read::GzDecoder::new(packed));
+    unpacked.read_to_end(&mut bytes).expect("unpacked");
     bytes
 }
 
 /// The number of the next change.
 pub fn next_change(database: &Connection) -> i64 {
-    database
-        .query_row(
-            "SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items WHERE typeof(changed_at) = 'integer'",
-            [],
-            |row| row.get(0),
-        )
-        .expect("a number")
+    let sql = "SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items WHERE typeof(changed_at) = 'integer'";
+    database.query_row(sql, [], |row| row.get(0)).expect("a number")
+}
+
+/// Runs a statement, and gives the number of the last row that was added.
+pub fn run(database: &Connection, sql: &str, values: impl rusqlite::Params) -> i64 {
+    let mut statement = database.prepare_cached(sql).expect("prepared");
+    statement.execute(values).expect("executed");
+    database.last_insert_rowid()
 }
 
 /// A row of an item, a show, a season.
@@ -162,39 +151,23 @@ pub fn add_row(
     parent: Option<i64>,
     index: Option<i64>,
 ) -> i64 {
-    database
-        .prepare_cached(
-            "INSERT INTO metadata_items (library_section_id, metadata_type, title, guid, parent_id, [index], changed_at, \
-             year, added_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 2001, 1700000000)",
-        )
-        .expect("prepared")
-        .execute(params![
-            section,
-            kind,
-            title,
-            format!("plex://{kind}/{title}"),
-            parent,
-            index,
-            next_change(database)
-        ])
-        .expect("added");
-    database.last_insert_rowid()
+    let (guid, changed) = (format!("plex://{kind}/{title}"), next_change(database));
+    run(
+        database,
+        "INSERT INTO metadata_items (library_section_id, metadata_type, title, guid, parent_id, [index], changed_at, \
+         year, added_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 2001, 1700000000)",
+        params![section, kind, title, guid, parent, index, changed],
+    )
 }
 
 /// A version of an item, with its files.
 pub fn add_files(database: &Connection, item: i64, files: &[&str]) -> i64 {
-    database
-        .prepare_cached("INSERT INTO media_items (metadata_item_id, library_section_id) SELECT id, library_section_id FROM metadata_items WHERE id = ?1")
-        .expect("prepared")
-        .execute([item])
-        .expect("added");
-    let version = database.last_insert_rowid();
+    let of_item = "INSERT INTO media_items (metadata_item_id, library_section_id) \
+                   SELECT id, library_section_id FROM metadata_items WHERE id = ?1";
+    let version = run(database, of_item, [item]);
+    let part = "INSERT INTO media_parts (media_item_id, file) VALUES (?1, ?2)";
     for file in files {
-        database
-            .prepare_cached("INSERT INTO media_parts (media_item_id, file) VALUES (?1, ?2)")
-            .expect("prepared")
-            .execute(params![version, file])
-            .expect("added");
+        run(database, part, params![version, file]);
     }
     version
 }
@@ -208,12 +181,8 @@ pub fn add_film(database: &Connection, section: i64, title: &str, path: &str) ->
 
 /// Marks an item as changed, as the server does with every change.
 pub fn touch(database: &Connection, item: i64) {
-    database
-        .execute(
-            "UPDATE metadata_items SET changed_at = ?2 WHERE id = ?1",
-            [item, next_change(database)],
-        )
-        .expect("touched");
+    let sql = "UPDATE metadata_items SET changed_at = ?2 WHERE id = ?1";
+    run(database, sql, [item, next_change(database)]);
 }
 
 /// Renames an item's only file.
@@ -233,21 +202,13 @@ pub fn delete(database: &Connection, item: i64) {
         "DELETE FROM media_items WHERE metadata_item_id = ?1",
         "DELETE FROM metadata_items WHERE id = ?1",
     ] {
-        database.execute(sql, [item]).expect("deleted");
+        run(database, sql, [item]);
     }
 }
 
 /// An item's external id.
 pub fn add_external_id(database: &Connection, item: i64, id: &str) {
-    database
-        .prepare_cached("INSERT INTO tags (tag, tag_type) VALUES (?1, 314)")
-        .expect("prepared")
-        .execute([id])
-        .expect("added");
-    let tag = database.last_insert_rowid();
-    database
-        .prepare_cached("INSERT INTO taggings (metadata_item_id, tag_id) VALUES (?1, ?2)")
-        .expect("prepared")
-        .execute([item, tag])
-        .expect("added");
+    let tag = run(database, "INSERT INTO tags (tag, tag_type) VALUES (?1, 314)", [id]);
+    let of_item = "INSERT INTO taggings (metadata_item_id, tag_id) VALUES (?1, ?2)";
+    run(database, of_item, [item, tag]);
 }

@@ -90,6 +90,13 @@ impl Worker {
         Self::start_with(role, &words)
     }
 
+    /// Starts one with this folder, this server, and more words.
+    pub fn at(role: &str, folder: &Path, server: &Standin, more: &[&str]) -> Self {
+        let place = place(folder, server);
+        let words: Vec<&str> = place.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        Self::start_with(role, &words)
+    }
+
     /// Starts one with any number of arguments.
     pub fn start_with(role: &str, words: &[impl AsRef<str>]) -> Self {
         Self::start_in(role, words, &[])
@@ -228,6 +235,31 @@ pub fn told() -> Option<String> {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(line.trim_end_matches('\n').to_owned()),
     }
+}
+
+/// What `setrlimit` takes.
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(all(unix, not(target_env = "gnu")))]
+type Resource = libc::c_int;
+
+/// In a worker: no more of a resource than this.
+#[cfg(unix)]
+#[allow(unsafe_code)] // limits have no safe door
+pub fn limit(resource: Resource, to: u64) {
+    // SAFETY: plain calls on values that live here.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(resource, &raw mut limit), 0);
+        limit.rlim_cur = to.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(resource, &raw const limit), 0);
+    }
+}
+
+/// Opens a file to read and to change it.
+pub fn writable(path: impl AsRef<Path>) -> File {
+    let opened = File::options().read(true).write(true).open(path);
+    opened.expect("opened")
 }
 
 /// Reads these bytes of a file.

@@ -1,21 +1,17 @@
 //! Errors.
 
 use super::*;
+use std::io::ErrorKind as IoKind;
 
 #[test]
 fn an_error_names_its_kind_and_the_remedy() {
     let at = Scene::new(20);
     let index = at.open();
-    let error = index
-        .library("Nope")
-        .expect("a handle")
-        .match_path("/a.mkv")
-        .expect_err("no such library");
+    let nope = index.library("Nope").expect("a handle");
+    let error = nope.match_path("/a.mkv").expect_err("no such library");
     assert_eq!(error.kind(), ErrorKind::LibraryNotFound);
-    assert!(
-        error.to_string().contains("'Nope'") && error.to_string().contains("'Movies'"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("'Nope'"), "{error}");
+    assert!(error.to_string().contains("'Movies'"), "{error}");
     assert!(error.source().is_none());
     assert_eq!(format!("{error:?}"), format!("LibraryNotFound: {error}"));
     let error = index.library("").expect_err("no name");
@@ -32,30 +28,19 @@ fn an_error_names_its_kind_and_the_remedy() {
     // Beginning and end of a text that quotes a long value stay, and no character is cut.
     let error = Index::open(Options::new("/é".repeat(10_000))).expect_err("no folder has such a name");
     let text = error.to_string();
-    assert!(
-        text.starts_with("cannot use cache_dir /é/é") && text.contains("/…"),
-        "{text}"
-    );
+    assert!(text.contains("cache_dir /é/é") && text.contains("/…"), "{text}");
     assert!(text.contains(" (of 300") && text.len() < 8_192, "{text}");
     let offline = Index::open(Options::new(at.folder.path())).expect("opens");
     assert_eq!(offline.watch().expect_err("no server").kind(), ErrorKind::Offline);
     assert_eq!(offline.refresh().expect_err("no server").kind(), ErrorKind::Offline);
-    assert_eq!(
-        offline.notify("nonsense").expect_err("no JSON").kind(),
-        ErrorKind::InvalidArgument
-    );
+    assert_eq!(kind(offline.notify("nonsense").err()), Some(ErrorKind::InvalidArgument));
     at.server.refuse();
     let other = tempfile::tempdir().expect("a folder");
-    let index = Index::open(Options {
-        cache_dir: other.path().into(),
-        retry_for: Duration::ZERO,
-        ..at.options()
-    })
-    .expect("opening asks no server");
-    assert_eq!(
-        index.match_path("/a.mkv").expect_err("no server").kind(),
-        ErrorKind::Connect
-    );
+    let index = at.open_with(|options| {
+        options.cache_dir = other.path().into();
+        options.retry_for = Duration::ZERO;
+    });
+    assert_eq!(kind(index.match_path("/a.mkv").err()), Some(ErrorKind::Connect));
 }
 
 /// Where nothing is known, no miss is an answer, whether the call names a library or not.
@@ -67,7 +52,7 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
     let index = Index::open(Options::new(empty.path()))?;
     let movies = index.library("Movies")?;
     let all = index.library(Selector::All)?;
-    let kind = |failed: Option<Error>| failed.map(|error| error.kind());
+
     let asked = [
         index.match_path(&path).err(),
         movies.match_path(&path).err(),
@@ -105,31 +90,23 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
     Ok(())
 }
 
+fn cause_of(error: &Error) -> Option<IoKind> {
+    let cause = error.source()?.downcast_ref::<std::io::Error>()?;
+    Some(cause.kind())
+}
+
 #[test]
 fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("file"), "in the way")?;
     let error = Index::open(Options::new(folder.path().join("file/store"))).unwrap_err();
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    assert_eq!(
-        cause.map(std::io::Error::kind),
-        Some(std::io::ErrorKind::AlreadyExists),
-        "{error}"
-    );
+    assert_eq!(cause_of(&error), Some(IoKind::AlreadyExists), "{error}");
 
     let scene = Scene::new(3);
-    let index = Index::open(Options {
-        retry_for: Duration::ZERO,
-        ..scene.options()
-    })?;
+    let index = scene.open_with(|options| options.retry_for = Duration::ZERO);
     drop(scene.server);
     let error = index.refresh().expect_err("no server");
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    assert_eq!(
-        cause.map(std::io::Error::kind),
-        Some(std::io::ErrorKind::ConnectionRefused),
-        "{error}"
-    );
+    assert_eq!(cause_of(&error), Some(IoKind::ConnectionRefused), "{error}");
 
     // A label of more than 63 letters: a resolver sends no request for it.
     let unknown = Index::open(Options {
@@ -138,11 +115,9 @@ fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
         ..Options::new(folder.path().join("store"))
     })?;
     let error = unknown.refresh().expect_err("no such name");
-    let cause = error.source().ok_or("a cause")?;
-    assert!(
-        cause.is::<std::io::Error>() && error.to_string().contains(&cause.to_string()),
-        "{error}"
-    );
+    let cause = error.source().ok_or("a cause")?.to_string();
+    assert!(error.to_string().contains(&cause), "{error}");
+    assert!(cause_of(&error).is_some());
 
     let error = Index::open(Options {
         server_url: Some("https://127.0.0.1:1".to_owned()),
@@ -150,12 +125,7 @@ fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
         ..Options::new(folder.path().join("store"))
     })
     .expect_err("no such file");
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    assert_eq!(
-        cause.map(std::io::Error::kind),
-        Some(std::io::ErrorKind::NotFound),
-        "{error}"
-    );
+    assert_eq!(cause_of(&error), Some(IoKind::NotFound), "{error}");
     Ok(())
 }
 

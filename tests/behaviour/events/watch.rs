@@ -57,7 +57,7 @@ fn it_stops_within_a_second_while_a_connected_server_is_silent() {
 #[test]
 fn it_stops_within_a_second_while_a_server_owes_its_answer() {
     let server = movies(3);
-    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Events).times(0));
+    server.fault(Fault::delay(60_000).on(Kind::Events).times(0));
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index.watch_start_at(quick()).expect("watching");
@@ -82,18 +82,13 @@ fn it_stops_within_a_second_while_a_connection_is_made() {
     // SAFETY: a plain call on a socket of our own.
     assert_eq!(unsafe { libc::listen(full.as_raw_fd(), 0) }, 0);
     let full_at = full.local_addr().expect("an address");
-    let waiting: Vec<_> = (0..4)
-        .map_while(|_| TcpStream::connect_timeout(&full_at, Duration::from_millis(200)).ok())
-        .collect();
+    let connect = |_| TcpStream::connect_timeout(&full_at, Duration::from_millis(200)).ok();
+    let waiting: Vec<_> = (0..4).map_while(connect).collect();
     assert!(waiting.len() < 4, "the queue is full");
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_at = silent.local_addr().expect("an address");
-    for url in [
-        format!("http://{full_at}"),
-        format!("http://{silent_at}"),
-        format!("https://{silent_at}"),
-    ] {
-        stops_at(&url, Duration::from_millis(50)); // on its way
+    for (scheme, at) in [("http", full_at), ("http", silent_at), ("https", silent_at)] {
+        stops_at(&format!("{scheme}://{at}"), Duration::from_millis(50)); // on its way
     }
 }
 
@@ -125,7 +120,7 @@ fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
     w.index.watch_start_at(quick()).expect("watching again");
     until("it listens", || w.server.stats().of(Kind::Events) == 1);
     // Fetching goes on meanwhile, over connections of its own.
-    w.index.refresh(&QueryOptions::default(), true).expect("listed");
+    w.index.list();
     assert_eq!(w.server.stats().of(Kind::Events), 1);
     drop(w.index); // without a word
 }
@@ -133,7 +128,7 @@ fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
 #[test]
 fn the_token_goes_into_the_header_and_the_request_counts_once() {
     let w = watched();
-    let stats = w.index.stats().expect("statistics");
+    let stats = w.index.counts();
     assert_eq!(stats.requests[plexindex::source::RequestKind::Events as usize], 1);
     w.index.watch_stop();
     w.index.watch_start_at(quick()).expect("watching");
@@ -141,10 +136,8 @@ fn the_token_goes_into_the_header_and_the_request_counts_once() {
     let log = w.server.log();
     let entry = log.iter().find(|entry| entry.kind == Kind::Events).expect("a request");
     assert!(entry.token_in_header && !entry.token_in_query);
-    assert_eq!(
-        entry.target,
-        "/:/eventsource/notifications?filters=timeline,activity,status"
-    );
+    let wanted = "/:/eventsource/notifications?filters=timeline,activity,status";
+    assert_eq!(entry.target, wanted);
 }
 
 #[cfg(unix)]
@@ -156,7 +149,7 @@ fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
     let child = unsafe { libc::fork() };
     if child == 0 {
         let work = || {
-            if key_of(&ask(&w.index, &path)) != Some(key.as_str()) {
+            if ask(&w.index, &path).key().as_ref() != Some(&key) {
                 return 1;
             }
             // Neither waits for a thread that is not there.

@@ -5,9 +5,8 @@ use super::*;
 /// Films in A, episodes in B.
 fn two_libraries(items: u32) -> Standin {
     let spec = |kind, title: &str, folder: &str| {
-        let mut spec = LibrarySpec::new(kind, items).title(title).locations([folder]);
-        spec.plain = true;
-        spec
+        let spec = LibrarySpec::new(kind, items).plain();
+        spec.title(title).locations([folder])
     };
     Standin::builder()
         .library(spec(LibraryKind::Movie, "A", "/data/a"))
@@ -30,15 +29,15 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
             let (path, _) = path_of(&at.server, 1, 7);
             let found = index.ask(&QueryOptions::default(), path);
             assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
-            assert_eq!(index.stats().expect("statistics").items, 300, "of A alone");
+            assert_eq!(index.counts().items, 300, "of A alone");
         }
         let (path, key) = elsewhere(&at.server);
         let found = index.ask(&QueryOptions::default(), path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Suffix);
         assert_eq!(found.reason, Reason::OnlyRootDiffers);
-        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
-        assert_eq!(index.stats().expect("statistics").items, 600);
+        assert_eq!(found.key(), Some(key));
+        assert_eq!(index.counts().items, 600);
         // From then on it is known that there is none.
         at.server.reset();
         let none = index.ask(&QueryOptions::default(), "/mnt/other/x.mkv");
@@ -53,18 +52,17 @@ fn what_is_found_at_once_fetches_no_other_library() {
     let at = Scene::of(two_libraries(300));
     let index = at.open();
     let (path, key) = elsewhere(&at.server);
-    index
-        .refresh(&index.library("B").expect("a handle").query(), false)
-        .expect("listed");
+    let listed = index.library("B").expect("a handle");
+    index.refresh(&listed.query(), false).expect("listed");
     let found = index.ask(&QueryOptions::default(), path);
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+    assert_eq!(found.key(), Some(key));
     // Nor does a folder of a library, or a path that another library should have.
     for path in ["/data/a", "/data", "/data/b/none.mkv"] {
         let none = index.ask(&QueryOptions::default(), path);
         assert_eq!(none.status, Status::NotFound, "{path}");
         assert!(!none.message.contains("never fetched"), "{}", none.message);
     }
-    assert_eq!(index.stats().expect("statistics").items, 300, "of B alone");
+    assert_eq!(index.counts().items, 300, "of B alone");
 }
 
 #[test]
@@ -78,7 +76,7 @@ fn what_a_search_found_is_not_as_young_as_the_listing_of_another_library() {
     index.refresh(&listed.query(), false).expect("listed");
     let offline = QueryOptions::default().offline();
     let found = index.ask(&offline, path);
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+    assert_eq!(found.key(), Some(key));
     assert_eq!(found.age_ms, None);
 }
 
@@ -86,11 +84,9 @@ fn what_a_search_found_is_not_as_young_as_the_listing_of_another_library() {
 fn a_library_that_cannot_be_listed_is_not_asked_for_with_each_path_below_another_root() {
     let at = Scene::of(two_libraries(300)).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
-    index
-        .refresh(&index.library("A").expect("a handle").query(), false)
-        .expect("listed");
-    at.server
-        .fault(Fault::new(Action::status(403)).on(Kind::Listing).times(0));
+    let listed = index.library("A").expect("a handle");
+    index.refresh(&listed.query(), false).expect("listed");
+    at.server.fault(Fault::status(403).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|number| format!("/mnt/other/{number}.mkv")).collect();
     at.server.reset();
     for path in &paths {
@@ -110,7 +106,7 @@ fn what_went_for_the_limit_is_not_fetched_for_any_path() {
         index.ask(&QueryOptions::default(), path);
         at.clock.advance_ms(1_000);
     }
-    assert_eq!(index.stats().expect("statistics").items, 1_000, "one of them went");
+    assert_eq!(index.counts().items, 1_000, "one of them went");
     at.server.reset();
     for number in 0..20 {
         let none = index.ask(&QueryOptions::default(), format!("/mnt/other/{number}.mkv"));

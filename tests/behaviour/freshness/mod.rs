@@ -16,7 +16,8 @@ use crate::support::worker::Dice;
 use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
-use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
+use plexindex::options::Ttl;
+use plexindex_standin::{Action, Fault, FileFilter, Kind, LibrarySpec, Sorting, Standin};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {
     library.query().within(Duration::from_secs(20))
@@ -36,9 +37,8 @@ fn both(index: &Index, library: &Library, server: &Standin) -> [BTreeMap<String,
             }
         }
     }
-    let theirs = server
-        .paths(1)
-        .into_iter()
+    let theirs = server.paths(1).into_iter();
+    let theirs = theirs
         .filter_map(|(key, path)| Some((path?, key.to_string())))
         .collect();
     [ours, theirs]
@@ -63,9 +63,9 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
         let found = library.ask(path);
         assert_eq!((found.status, found.stale), (Status::Ok, false), "{path}");
     }
-    assert_eq!(library.lookup_key(known.as_bytes(), str::to_owned), Some(known_key));
+    assert_eq!(library.fast(&known), Some(known_key));
     assert_eq!(requests(&at.server)[5], 3);
-    assert_eq!(index.stats().expect("statistics").items, 6_002);
+    assert_eq!(index.counts().items, 6_002);
     // Unmoved clocks are worth one request, as ever.
     at.server.reset();
     at.clock.advance_ms(HOUR_MS);
@@ -118,7 +118,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     at.clock.advance_ms(HOUR_MS);
     // No query waits as long as a listing may take.
     index.refresh(&QueryOptions::default(), false).expect("listed");
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let found = library.ask(path);
     assert_eq!(found.candidates[0].item.title, "Another Title");
 }
@@ -159,7 +159,7 @@ fn what_went_away_is_found_by_bisection_not_by_listing() {
     }
     let [ours, theirs] = both(&index, &library, &at.server);
     assert!(ours == theirs, "{} and {}", ours.len(), theirs.len());
-    assert_eq!(index.stats().expect("statistics").items, 20_000);
+    assert_eq!(index.counts().items, 20_000);
 }
 
 #[test]
@@ -183,22 +183,18 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
     let at = Scene::movies(5_000);
     let (index, library) = at.opened();
     index.refresh(&library.query(), true).expect("listed");
-    let listings = index.stats().expect("statistics").listings;
+    let listings = index.counts().listings;
     for round in 0..12 {
         let known = at.server.paths(1);
-        let count = dice.roll(8);
+        let any = |dice: &mut Dice, below: u64| usize::try_from(dice.roll(below)).expect("is small");
+        let count = any(&mut dice, 8);
         let mut gone: Vec<u64> = if dice.roll(3) == 0 {
             // Neighbours, as a season is.
-            let at = usize::try_from(dice.roll(known.len() as u64 - count)).expect("is small");
-            known
-                .iter()
-                .skip(at)
-                .take(usize::try_from(count).expect("is small"))
-                .map(|(key, _)| *key)
-                .collect()
+            let at = any(&mut dice, (known.len() - count) as u64);
+            known[at..at + count].iter().map(|(key, _)| *key).collect()
         } else {
             (0..count)
-                .map(|_| known[usize::try_from(dice.roll(known.len() as u64)).expect("is small")].0)
+                .map(|_| known[any(&mut dice, known.len() as u64)].0)
                 .collect()
         };
         gone.sort_unstable();
@@ -206,120 +202,74 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
         remove(&at.server, &gone);
         let new = (0..dice.roll(150)).map(|number| format!("/data/movies/r{round}-{number}.mkv"));
         add(&at.server, &new.collect::<Vec<String>>());
-        let touched = known[usize::try_from(dice.roll(known.len() as u64)).expect("is small")].0;
+        let touched = known[any(&mut dice, known.len() as u64)].0;
         let _ = at.server.change(|state| state.touch(&[touched], None));
         at.clock.advance_ms(300_000);
         // A scan that changed nothing moves a clock too.
         at.server.scan(1);
-        let fresh = open(
-            plexindex::options::Options {
-                library_ttl: plexindex::options::Ttl::Zero,
-                ..at.options.clone()
-            },
-            &at.clock,
-        );
-        let handle = fresh.library("Movies").expect("a handle");
-        assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
+        let fresh = at.open_with(|options| options.library_ttl = Ttl::Zero);
+        let movies = fresh.movies();
+        assert_eq!(fresh.refresh(&movies.query(), false), Ok(Status::Ok));
         let [ours, theirs] = both(&index, &library, &at.server);
-        assert!(
-            ours == theirs,
-            "round {round}: {gone:?} went; {} and {}",
-            ours.len(),
-            theirs.len()
-        );
+        assert!(ours == theirs, "round {round}: {gone:?} went");
         for (path, key) in theirs.iter().step_by(97) {
-            assert_eq!(
-                library.lookup_key(path.as_bytes(), str::to_owned).as_ref(),
-                Some(key),
-                "round {round}"
-            );
+            assert_eq!(library.fast(&path).as_ref(), Some(key), "round {round}");
         }
     }
-    assert_eq!(
-        index.stats().expect("statistics").listings,
-        listings,
-        "deltas did it all"
-    );
+    assert_eq!(index.counts().listings, listings, "deltas did it all");
 }
 
 #[test]
 fn a_server_that_was_reached_by_two_urls_is_one() {
     let at = Scene::movies(300);
-    let by = |url: String| {
-        let options = plexindex::options::Options {
-            server_url: Some(url),
-            ..at.options.clone()
-        };
-        open(options, &at.clock)
-    };
+    let by = |url: String| at.open_with(|options| options.server_url = Some(url));
     let (path, key) = path_of(&at.server, 1, 3);
     let first = by(at.server.url());
     let second = by(at.server.url().replace("127.0.0.1", "localhost"));
     for index in [&first, &second] {
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let found = index.ask(&hurried(&library), &path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
-    let library = first.library("Movies").expect("a handle");
+    let library = first.movies();
     first.refresh(&library.query(), false).expect("listed");
-    let library = second.library("Movies").expect("a handle");
+    let library = second.movies();
     at.server.reset();
     second.refresh(&library.query(), false).expect("fresh");
     assert_eq!(requests(&at.server)[2], 0, "it is the same server, listed already");
     let found = second.ask(&offline(&library), path);
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+    assert_eq!(found.key(), Some(key));
 }
 
 #[test]
 fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
-    let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 1_200);
-    spec.plain = true;
-    let at = Scene::of(
-        Standin::builder()
-            .library(spec)
-            .tokens(["the-old-token", "the-new-token", "the-newest-token"].map(plexindex_standin::Token::owner))
-            .serve(),
-    );
+    let tokens = ["the-old-token", "the-new-token", "the-newest-token"].map(plexindex_standin::Token::owner);
+    let movies = LibrarySpec::movies(1_200).plain();
+    let at = Scene::of(Standin::builder().library(movies).tokens(tokens).serve());
     let seen: Vec<(String, String)> = [1, 2, 3].map(|nth| path_of(&at.server, 1, nth)).to_vec();
-    let as_user = |token: &str| {
-        let options = plexindex::options::Options {
-            token: plexindex::model::Token::new(token),
-            ..at.options.clone()
-        };
-        open(options, &at.clock)
-    };
-    let old = as_user("the-old-token");
-    let library = old.library("Movies").expect("a handle");
-    let pairs: Vec<(Vec<u8>, &str)> = (0..1_500)
-        .map(|number| {
-            let key = &seen[number % 3].1;
-            (format!("/host/{number}.mkv").into_bytes(), key.as_str())
-        })
-        .collect();
-    let pairs: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (path.as_slice(), *key)).collect();
+
+    let old = at.with_token("the-old-token");
+    let library = old.movies();
     old.refresh(&library.query(), true).expect("listed");
-    library.record_matches(&pairs).expect("recorded");
+    for (nth, (_, key)) in seen.iter().enumerate() {
+        let numbers = (nth..1_500).step_by(3);
+        let paths: Vec<String> = numbers.map(|number| format!("/host/{number}.mkv")).collect();
+        library.record_all(&paths, key);
+    }
     // One of the three is gone, or hidden from the new token: its matches stay where they are.
     remove(&at.server, &[seen[2].1.parse().expect("a number")]);
-    let new = as_user("the-new-token");
-    let library = new.library("Movies").expect("a handle");
-    assert_eq!(
-        library.lookup_key(b"/host/0.mkv", str::to_owned),
-        None,
-        "nothing is seen before a listing is"
-    );
+    let new = at.with_token("the-new-token");
+    let library = new.movies();
+    assert_eq!(library.fast("/host/0.mkv"), None, "nothing is seen before a listing is");
     assert_eq!(library.ask("/host/0.mkv").match_kind, MatchKind::Confirmed);
-    assert_eq!(
-        library.lookup_key(b"/host/1.mkv", str::to_owned),
-        Some(seen[1].1.clone())
-    );
-    assert_eq!(library.lookup_key(b"/host/2.mkv", str::to_owned), None);
-    assert_eq!(new.stats().expect("statistics").matches, 1_000);
+    assert_eq!(library.fast("/host/1.mkv"), Some(seen[1].1.clone()));
+    assert_eq!(library.fast("/host/2.mkv"), None);
+    assert_eq!(new.counts().matches, 1_000);
     // A month later what was inherited is still there, for the next token too.
     at.clock.advance_ms(31 * 24 * HOUR_MS);
     drop(old);
-    let newer = as_user("the-newest-token");
-    let library = newer.library("Movies").expect("a handle");
+    let newer = at.with_token("the-newest-token");
+    let library = newer.movies();
     assert_eq!(library.ask("/host/0.mkv").match_kind, MatchKind::Confirmed);
 }
 
@@ -329,14 +279,14 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
     let index = at.open();
     let other = at.open();
     let (path, key) = path_of(&at.server, 1, 17);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     index.refresh(&library.query(), true).expect("listed");
-    let theirs = other.library("Movies").expect("a handle");
+    let theirs = other.movies();
     theirs.ask(&path);
     for _ in 0..3 {
         at.clock.advance_ms(HOUR_MS);
         index.refresh(&library.query(), false).expect("fresh");
-        assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
+        assert_eq!(theirs.fast(&path), Some(key.clone()));
         at.server.reset();
         // And what it learnt of the clocks is not lost.
         let answer = theirs.ask(&path);
@@ -347,7 +297,7 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
     }
     // A listing that changed nothing is no disturbance either.
     index.refresh(&library.query(), true).expect("listed");
-    assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key));
+    assert_eq!(theirs.fast(&path), Some(key));
 }
 
 #[test]
@@ -359,31 +309,22 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
         let (gone, key) = path_of(&at.server, 1, 3_000 + round);
         remove(&at.server, &[key.parse().expect("a number")]);
         // Its own clocks are those of long ago: it is among neither the newest added nor the newest updated.
-        let old = ItemSpec {
-            added_at: Some(1_000),
-            updated_at: Some(1_000),
-            ..movie("An old one", &format!("/data/movies/old{round}.mkv"))
-        };
+        let mut old = movie("An old one", &format!("/data/movies/old{round}.mkv"));
+        (old.added_at, old.updated_at) = (Some(1_000), Some(1_000));
         at.server.alter(|state| state.add_items(1, vec![old], true));
         at.clock.advance_ms(300_000);
         at.server.scan(1);
         at.server.reset();
-        let fresh = open(
-            plexindex::options::Options {
-                library_ttl: plexindex::options::Ttl::Zero,
-                ..at.options.clone()
-            },
-            &at.clock,
-        );
-        let handle = fresh.library("Movies").expect("a handle");
-        assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
+        let fresh = at.open_with(|options| options.library_ttl = Ttl::Zero);
+        let movies = fresh.movies();
+        assert_eq!(fresh.refresh(&movies.query(), false), Ok(Status::Ok));
         let asked = requests(&at.server);
         let answer = index.ask(&offline(&library), gone);
         assert_eq!(answer.reason, Reason::NotListed, "round {round}, {asked:?}");
         let [ours, theirs] = both(&index, &library, &at.server);
         assert!(ours == theirs, "round {round}: {} and {}", ours.len(), theirs.len());
     }
-    assert_eq!(index.stats().expect("statistics").listings, 1);
+    assert_eq!(index.counts().listings, 1);
 }
 
 #[test]
@@ -403,24 +344,18 @@ fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
     }
     let old = library.ask(path);
     assert_eq!(old.status, Status::NotFound);
-    assert_eq!(index.stats().expect("statistics").listings, 2, "one more was enough");
+    assert_eq!(index.counts().listings, 2, "one more was enough");
 }
 
 #[test]
 fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
     let at = Scene::movies(300);
-    let index = open(
-        plexindex::options::Options {
-            retry_for: Duration::ZERO,
-            ..at.options.clone()
-        },
-        &at.clock,
-    );
-    let library = index.library("Movies").expect("a handle");
+    let index = at.open_with(|options| options.retry_for = Duration::ZERO);
+    let library = index.movies();
     let (path, _) = path_of(&at.server, 1, 5);
     library.match_path(path.as_bytes()).expect("listed");
     at.clock.advance_ms(10 * HOUR_MS);
-    at.server.fault(Fault::new(Action::status(500)));
+    at.server.fault(Fault::status(500));
     assert!(library.ask(&path).stale);
     at.server.clear_faults();
     at.clock.advance_ms(-5 * HOUR_MS);
@@ -455,5 +390,5 @@ fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does()
     }
     // Of 5,000 changes: not with each check, and more often than a memtable takes them.
     assert!((5..=10).contains(&made), "{made} segments were made");
-    assert_eq!(reader.stats().expect("stats").requests.iter().sum::<u64>(), 0);
+    assert_eq!(reader.counts().requests.iter().sum::<u64>(), 0);
 }

@@ -1,6 +1,7 @@
 //! Files that Plex lists a moment after a lookup.
 
 use super::*;
+use crate::support::index::Match;
 
 /// A query that asks the server in any case.
 fn checked(library: &Library) -> QueryOptions<'_> {
@@ -20,9 +21,7 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
         assert_eq!(requests(&at.server)[5], round, "one request each");
     }
     let new = "/data/movies/New (2020)/New (2020).mkv";
-    index
-        .match_path(&checked(&library), new.as_bytes())
-        .expect("not there yet");
+    index.ask(&checked(&library), new);
     add(&at.server, &[new]);
     at.server.reset();
     let answer = index.ask(&checked(&library), new);
@@ -30,11 +29,9 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
     assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     // A batch asks once, and a call that must not ask does not.
     at.server.reset();
-    let paths: Vec<Vec<u8>> = (0..5)
-        .map(|nth| path_of(&at.server, 1, nth).0.into_bytes())
-        .chain([new.as_bytes().to_vec()])
-        .collect();
-    let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).collect();
+    let paths: Vec<String> = (0..5).map(|nth| path_of(&at.server, 1, nth).0).collect();
+    let paths = paths.iter().map(String::as_str).chain([new]).map(str::as_bytes);
+    let paths: Vec<&[u8]> = paths.collect();
     index
         .match_paths_with(&checked(&library), &paths, |answer| {
             assert_eq!(answer.status, Status::Ok);
@@ -42,10 +39,7 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
         .expect("answers");
     assert_eq!(requests(&at.server)[5], 1);
     let query = checked(&library).offline();
-    assert_eq!(
-        index.match_path(&query, new.as_bytes()).expect("stored").status,
-        Status::Ok
-    );
+    assert_eq!(index.ask(&query, new).status, Status::Ok);
     assert_eq!(requests(&at.server)[5], 1);
     // The server is down: the stored answer, marked.
     at.server.refuse();
@@ -57,6 +51,10 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
 /// A new file's path.
 fn new_path(number: usize) -> String {
     format!("/data/movies/New {number} (2020)/New {number} (2020).mkv")
+}
+
+fn told(answer: &Match) -> (Status, Reason, bool) {
+    (answer.status, answer.reason, answer.stale)
 }
 
 /// The statuses, reasons and staleness of a batch's answers.
@@ -83,20 +81,15 @@ const ABSENT: (Status, Reason, bool) = (Status::NotFound, Reason::NotListed, fal
 fn ten_imports_in_a_row_are_found_with_three_requests_each() {
     for items in [30, 6_000] {
         let at = Scene::movies(items);
-        at.open().refresh(&QueryOptions::default(), true).expect("listed");
+        at.open().list();
         for number in 0..10 {
             // A new process each time, as a hook is.
             let index = at.open();
-            let library = index.library("Movies").expect("a handle");
+            let library = index.movies();
             add(&at.server, &[new_path(number)]);
             at.server.reset();
             let answer = library.ask(new_path(number));
-            assert_eq!(
-                (answer.status, answer.reason, answer.stale),
-                FOUND,
-                "{items}, {number}: {}",
-                answer.message
-            );
+            assert_eq!(told(&answer), FOUND, "{items}, {number}: {}", answer.message);
             assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
             at.clock.advance_ms(1_000);
         }
@@ -110,14 +103,14 @@ fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
     // The hook runs before Plex has scanned the file.
     for number in 0..10 {
         let answer = library.ask(new_path(number));
-        assert_eq!((answer.status, answer.reason, answer.stale), ABSENT, "{number}");
+        assert_eq!(told(&answer), ABSENT, "{number}");
     }
     for number in 0..10 {
         add(&at.server, &[new_path(number)]);
         at.clock.advance_ms(31_000);
         at.server.reset();
         let answer = library.ask(new_path(number));
-        assert_eq!((answer.status, answer.reason, answer.stale), FOUND, "{number}");
+        assert_eq!(told(&answer), FOUND, "{number}");
         assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     }
 }
@@ -149,9 +142,8 @@ fn a_thousand_absent_files_cost_a_hundred_requests() {
     let (index, library) = at.listed();
     // In one call, of an unchanged and of a changed library.
     for round in 0..2 {
-        let paths: Vec<String> = (0..1_000)
-            .map(|number| format!("/data/movies/Absent {round}/{number}.mkv"))
-            .collect();
+        let path = |number| format!("/data/movies/Absent {round}/{number}.mkv");
+        let paths: Vec<String> = (0..1_000).map(path).collect();
         at.server.reset();
         let answers = batch(&index, &library, &paths);
         let other = answers.iter().enumerate().find(|(_, answer)| **answer != ABSENT);
@@ -167,7 +159,7 @@ fn a_thousand_absent_files_cost_a_hundred_requests() {
         let path = format!("/data/movies/Alone {number} (2020).mkv");
         let answer = library.ask(path);
         let not_asked = (Status::NotFound, Reason::NotAsked, true);
-        let told = (answer.status, answer.reason, answer.stale);
+        let told = told(&answer);
         assert!(told == ABSENT || told == not_asked, "{told:?}");
         postponed += usize::from(told == not_asked);
         at.clock.advance_ms(500);
@@ -187,7 +179,7 @@ fn two_processes_whose_clocks_differ_keep_the_limits() {
     let (_, library) = at.listed();
     let ahead = Arc::new(ManualClock::new(crate::support::NOW_MS + 2 * HOUR_MS));
     let other = open(at.options.clone(), &ahead);
-    let theirs = other.library("Movies").expect("a handle");
+    let theirs = other.movies();
     theirs.ask("/data/movies/first.mkv");
     at.server.reset();
     for number in 0..400 {
@@ -218,9 +210,7 @@ fn an_unknown_library_costs_one_request() {
     let empty = Scene::of(Standin::builder().serve());
     let index = empty.open();
     for _ in 0..1_200 {
-        index
-            .match_path(&QueryOptions::default(), b"/data/movies/a.mkv")
-            .expect("not found");
+        index.ask(&QueryOptions::default(), "/data/movies/a.mkv");
     }
     assert!(requests(&empty.server)[5] <= 4, "{:?}", requests(&empty.server));
 }

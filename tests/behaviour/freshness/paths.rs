@@ -9,13 +9,13 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
     for round in 0..2 {
         // The second process finds the answer of the first.
         let index = at.open();
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let found = index.ask(&hurried(&library), &path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
-        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+        assert_eq!(found.key(), Some(key.clone()));
         assert_eq!(requests(&at.server), [1, 1, 0, 1, 0, 3], "round {round}");
-        assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
+        assert_eq!(library.fast(&path), Some(key.clone()));
     }
     // Later it is asked again; a listing is then right as a whole.
     at.clock.advance_ms(HOUR_MS);
@@ -26,7 +26,7 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
     assert_eq!(requests(&at.server)[0], 1);
     let [ours, theirs] = both(&index, &library, &at.server);
     assert!(ours == theirs);
-    assert_eq!(index.stats().expect("statistics").items, 3_000);
+    assert_eq!(index.counts().items, 3_000);
 }
 
 #[test]
@@ -48,15 +48,14 @@ fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
     let at = Scene::movies(3_000);
     let (path, key) = path_of(&at.server, 1, 2_222);
     let indexes: Vec<Index> = (0..4).map(|_| at.open()).collect();
-    at.server
-        .fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Search).times(0));
+    at.server.fault(Fault::delay(50).on(Kind::Search).times(0));
     std::thread::scope(|scope| {
         for index in &indexes {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let library = index.library("Movies").expect("a handle");
+                    let library = index.movies();
                     let found = index.ask(&hurried(&library), &path);
-                    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+                    assert_eq!(found.key(), Some(key.clone()));
                 });
             }
         }
@@ -67,25 +66,13 @@ fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
 #[test]
 fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
     for filter in [FileFilter::Substring, FileFilter::Ignored, FileFilter::Nothing] {
-        let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 3_000);
-        spec.plain = true;
-        let at = Scene::of(
-            Standin::builder()
-                .library(spec)
-                .config(|config| config.file_filter = filter)
-                .serve(),
-        );
-        let index = at.open();
-        at.server.alter(|state| {
-            state.add_items(
-                1,
-                vec![movie("Winter Is Here", "/data/movies/Winter Is Here (2020).mkv")],
-                true,
-            )
-        });
-        let library = index.library("Movies").expect("a handle");
-        let path = b"/data/movies/Winter Is Here (2020).mkv";
-        let found = index.match_path(&hurried(&library), path).expect("an answer");
+        let at = Scene::movies(3_000);
+        at.server.config(|config| config.file_filter = filter);
+        let path = "/data/movies/Winter Is Here (2020).mkv";
+        let new = vec![movie("Winter Is Here", path)];
+        at.server.alter(|state| state.add_items(1, new, true));
+        let (index, library) = at.opened();
+        let found = index.ask(&hurried(&library), path);
         assert_eq!(found.status, Status::Ok, "{filter:?}: {}", found.message);
         assert_eq!(found.match_kind, MatchKind::Exact, "{filter:?}: {}", found.message);
         assert_eq!(requests(&at.server)[2], 0, "{filter:?}: no listing");

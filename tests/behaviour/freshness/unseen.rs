@@ -10,8 +10,7 @@ use plexindex_standin::{Action, Fault, Kind, MediaSpec, Standin};
 const MINUTE_MS: i64 = 60_000;
 
 fn key_of(answer: &Match) -> String {
-    let item = answer.item.as_ref().expect("found");
-    item.item.rating_key.clone()
+    answer.key().expect("found")
 }
 
 fn set_file(server: &Standin, key: &str, path: &str, touch: bool) {
@@ -40,8 +39,7 @@ fn what_is_in_the_trash_is_not_there() {
     set_missing(&at.server, &kept_key, false);
     let (index, library) = at.opened();
     // The listing stops after its first page, and goes on there.
-    at.server
-        .fault(Fault::new(Action::status(501)).on(Kind::Listing).after(1).times(1));
+    at.server.fault(Fault::status(501).on(Kind::Listing).after(1).times(1));
     index.refresh(&library.query(), false).expect_err("it stops");
     at.clock.advance_ms(MINUTE_MS);
     at.server.reset();
@@ -97,7 +95,7 @@ fn deltas_know_the_trash() {
     at.server.scan(1);
     pages(3);
     assert_eq!((reason(&old.0), reason(&later.0)), (Reason::None, Reason::NotListed));
-    assert_eq!(index.stats().expect("statistics").listings, 1, "deltas did it all");
+    assert_eq!(index.counts().listings, 1, "deltas did it all");
 }
 
 #[test]
@@ -124,7 +122,7 @@ fn files_that_change_places_are_listed_again_and_stale_until_then() {
     index.refresh(&library.query(), false).expect("listed");
     let answer = ask();
     assert_eq!((key_of(&answer), answer.stale), (other.1, false));
-    assert_eq!(index.stats().expect("statistics").listings, 2);
+    assert_eq!(index.counts().listings, 2);
 }
 
 #[test]
@@ -141,7 +139,7 @@ fn a_scan_alone_means_nothing() {
         assert_eq!((key_of(&answer), answer.stale), (key.clone(), false), "{hour}");
         assert_eq!(requests(&at.server)[5], 3 * hour);
     }
-    assert_eq!(index.stats().expect("statistics").listings, 1);
+    assert_eq!(index.counts().listings, 1);
 }
 
 #[test]
@@ -213,11 +211,8 @@ fn an_empty_list_of_libraries_needs_a_second_one() {
     let ask = || library.match_path(path.as_bytes());
     let none = || {
         let body = r#"{"MediaContainer":{"size":0}}"#;
-        at.server.fault(
-            Fault::new(Action::body("application/json", body))
-                .on(Kind::Sections)
-                .times(0),
-        );
+        let body = Action::body("application/json", body);
+        at.server.fault(Fault::new(body).on(Kind::Sections).times(0));
     };
     ask().expect("listed");
     // The server has none for a moment: the answer is marked, and nothing more is asked for a minute.

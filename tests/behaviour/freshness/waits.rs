@@ -7,7 +7,7 @@ use super::*;
 /// A library whose listing expired long ago, and has changed since.
 fn expired(items: u32) -> Scene {
     let at = Scene::movies(items);
-    at.open().refresh(&QueryOptions::default(), true).expect("listed");
+    at.open().list();
     at.clock.advance_ms(12 * HOUR_MS);
     add(&at.server, &["/data/movies/New (2020)/New (2020).mkv"]);
     at
@@ -27,7 +27,7 @@ fn a_dripping_server_delays_a_listed_file_by_two_seconds() {
         for _ in 0..2 {
             scope.spawn(|| {
                 let index = at.open();
-                let library = index.library("Movies").expect("a handle");
+                let library = index.movies();
                 let begun = Instant::now();
                 let answer = library.ask(&known);
                 assert_eq!((answer.status, answer.stale), (Status::Ok, true));
@@ -43,9 +43,9 @@ fn a_query_waits_for_the_server_as_long_as_its_option_says() {
         let mut at = expired(300);
         at.options.stale_answer_timeout = limit;
         let (known, _) = path_of(&at.server, 1, 7);
-        at.server.fault(Fault::new(Action::Delay { ms: 200 }).times(0));
+        at.server.fault(Fault::delay(200).times(0));
         let index = at.open();
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let answer = library.ask(known);
         assert_eq!((answer.status, answer.stale), (Status::Ok, is_stale), "{limit:?}");
     }
@@ -76,19 +76,15 @@ fn a_refresh_ends_if_no_row_arrives() {
 #[test]
 fn processes_with_a_timeout_find_a_new_file_without_a_listing() {
     let at = expired(20_000);
-    at.server
-        .fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
+    at.server.fault(Fault::delay(60_000).on(Kind::Listing).times(0));
     at.server.reset();
     for round in 0..3 {
         let index = at.open();
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let path = b"/data/movies/New (2020)/New (2020).mkv";
-        let answer = index.match_path(&hurry(&library, 30_000), path).expect("an answer");
+        let answer = index.ask(&hurry(&library, 30_000), path);
         assert_eq!(answer.status, Status::Ok, "round {round}: {}", answer.message);
-        assert!(
-            index.stats().expect("statistics").failures == 0,
-            "round {round}: no outage"
-        );
+        assert!(index.counts().failures == 0, "round {round}: no outage");
     }
     assert!(requests(&at.server)[5] <= 10, "{:?}", requests(&at.server));
 }

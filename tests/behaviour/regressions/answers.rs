@@ -7,7 +7,7 @@ use crate::support::{self, Scene, clock, movies, open, options, path_of, request
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, Options};
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
+use plexindex_standin::{Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 /// Words are for when no library has the title, however many films with them come first.
 #[test]
@@ -61,17 +61,17 @@ fn short_pages_without_a_total_are_not_the_end() {
     });
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, _) = path_of(&server, 1, 2_400);
     assert_eq!(library.ask(path).status, Status::Ok);
-    assert_eq!(index.stats().expect("statistics").items, 2_500);
+    assert_eq!(index.counts().items, 2_500);
 }
 
 #[test]
 fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();
-    at.server.fault(Fault::new(Action::Delay { ms: 60_000 }).times(0));
+    at.server.fault(Fault::delay(60_000).times(0));
     let hurried = library.query().within(Duration::from_millis(100));
     let late = index.ask(&hurried, "/data/movies/x.mkv");
     assert_eq!((late.status, late.reason), (Status::NeedsWarm, Reason::NotFetched));
@@ -79,8 +79,7 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     assert_eq!(folder.answer.reason, Some(Reason::NotFetched));
     at.server.clear_faults();
     index.libraries(&QueryOptions::default()).expect("libraries");
-    at.server
-        .fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
+    at.server.fault(Fault::delay(60_000).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     let begun = Instant::now();
@@ -163,7 +162,7 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());
         let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.list();
         films.record("/host/1.mkv", "9001");
         let (from, to) = if refreshed { (2, 1) } else { (1, 2) };
         let (was, is) = if refreshed {
@@ -197,7 +196,7 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         let found = index.ask(&is.query(), path);
         assert_eq!(found.status, Status::Ok);
         if !refreshed {
-            let recorded = films.lookup_key(b"/host/1.mkv", str::to_owned);
+            let recorded = films.fast("/host/1.mkv");
             assert_eq!(recorded, None, "what was recorded in a library goes with the item");
         }
     }
@@ -218,7 +217,7 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
             ..options(&server, folder.path())
         };
         let index = open(with, &clock());
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         assert_eq!(library.ask("/mnt/1.mkv").status, Status::Ok);
         library.invalidate_path(b"/mnt/1.mkv").expect("invalidated");
         server.reset();

@@ -77,7 +77,7 @@ fn ask(index: &Index, server: &Standin, number: u32) {
     let (path, key) = path_of(server, number, 7);
     let found = library.ask(&path);
     assert_eq!(found.status, Status::Ok, "{}", found.message);
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key), "{path}");
+    assert_eq!(found.key(), Some(key), "{path}");
 }
 
 /// The titles of the libraries that are fetched.
@@ -88,7 +88,7 @@ fn fetched(index: &Index) -> Vec<String> {
 }
 
 fn stats(index: &Index) -> Stats {
-    index.stats().expect("statistics")
+    index.counts()
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn what_hosts_told_stays() {
         let found = index.ask(&offline, "/host/a.mkv");
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Confirmed, "{}", found.message);
-        assert_eq!(one.lookup_key(b"/host/a.mkv", str::to_owned).as_ref(), Some(&key));
+        assert_eq!(one.fast("/host/a.mkv").as_ref(), Some(&key));
         let refused = index.match_path(&offline, path.as_bytes()).expect_err("no listing");
         assert_eq!(refused.status, Status::NotFetched, "it is as if it was never fetched");
         assert_eq!(stats(&index).matches, 1);
@@ -162,7 +162,7 @@ fn what_hosts_told_stays() {
     let one = index.library("One").expect("a handle");
     at.server.reset();
     let found = one.ask(other);
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(other_key));
+    assert_eq!(found.key(), Some(other_key));
     assert_eq!(requests(&at.server)[2], 1, "listed as a whole");
 }
 
@@ -303,10 +303,9 @@ fn the_host_that_records_knows_what_its_own_writes_evicted() {
     let (_, key) = path_of(&at.server, 1, 3);
     for round in 0..4 {
         let paths: Vec<String> = (0..600).map(|n| format!("/host/{round}/{n}.mkv")).collect();
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
-        library.record_matches(&pairs).expect("recorded");
+        library.record_all(&paths, &key);
         let (other, others) = at.opened();
-        let matches = |index: &Index| index.stats().expect("statistics").matches;
+        let matches = |index: &Index| index.counts().matches;
         assert_eq!(matches(&index), matches(&other), "in round {round}");
         let first = |library: &Library| library.ask("/host/0/1.mkv").status;
         assert_eq!(first(&library), first(&others), "in round {round}");
@@ -323,11 +322,10 @@ fn matches_of_a_cleared_library_push_none_out() {
     });
     let (path, key) = path_of(&at.server, 1, 3);
     let record = |index: &Index, whose: &str, count: u32| {
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         library.match_path(path.as_bytes()).expect("listed");
         let paths: Vec<String> = (0..count).map(|n| format!("/host/{whose}/{n}.mkv")).collect();
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
-        library.record_matches(&pairs).expect("recorded");
+        library.record_all(&paths, &key);
         library
     };
     let library = record(&own, "own", 1);

@@ -11,12 +11,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use crate::support::index::{Deadline, Index, Library, QueryOptions};
-use crate::support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
+use crate::support::{HOUR_MS, NOW_MS, Scene, add, films, offline, open, path_of, requests};
 use plexindex::Renewal;
 use plexindex::error::{Error, Status};
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token as Admitted};
+use plexindex_standin::{Fault, ItemSpec, Kind, Standin, Token as Admitted};
 
 /// A full path.
 const ROOT: &[u8] = if cfg!(windows) { b"C:/" } else { b"/" };
@@ -96,16 +96,13 @@ fn used(at: &Scene) -> (Index, Library, String) {
 /// What a path is without a request.
 fn at_hand(index: &Index, library: &Library, path: &str) -> Option<String> {
     let found = index.match_path(&offline(library), path.as_bytes()).ok()?;
-    found.item.map(|item| item.item.rating_key)
+    found.key()
 }
 
 /// What ten weeks cost, with the token of each: requests by kind, and what the feed told.
 fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6], usize) {
     let (mut index, mut library, key) = used(at);
-    let mut cursor = index
-        .changes(&library.query(), "", false, 100)
-        .expect("a cursor")
-        .cursor;
+    let mut cursor = index.cursor(&library.query());
     let mut told = 0;
     for week in 1..=10 {
         at.clock.advance_ms(WEEK_MS);
@@ -113,22 +110,14 @@ fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6]
         add(&at.server, &[format!("/data/movies/new {week}.mkv")]);
         if anew {
             index.close().expect("closes");
-            let options = Options {
-                token: Token::new(&token(week)),
-                ..at.options.clone()
-            };
-            index = open(options, &at.clock);
-            library = index.library("Movies").expect("a handle");
+            index = at.with_token(&token(week));
+            library = index.movies();
         } else {
             set(&index, &token(week));
         }
         index.check(&library.query()).expect("checked");
         let answer = index.ask(&library.query(), "/host/a.mkv");
-        assert_eq!(
-            answer.item.map(|item| item.item.rating_key).as_ref(),
-            Some(&key),
-            "week {week}"
-        );
+        assert_eq!(answer.key().as_ref(), Some(&key), "week {week}");
         // A cursor that does not hold is an error.
         match index.changes(&library.query(), &cursor, false, 100) {
             Ok(page) => {
@@ -137,10 +126,7 @@ fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6]
             }
             Err(error) => {
                 assert_eq!(error.status, Status::ListAgain);
-                cursor = index
-                    .changes(&library.query(), "", false, 100)
-                    .expect("a cursor")
-                    .cursor;
+                cursor = index.cursor(&library.query());
             }
         }
     }
@@ -158,16 +144,11 @@ fn ten_renewals_cost_no_request_and_every_cursor_holds() {
     }
     // A user whom the host names is the same whatever the token says.
     let named = scene("token-0").with(|options| options.user = Some("ann".to_owned()));
-    assert_eq!(
-        ten_weeks(&named, |week| format!("token {week}").replace(' ', "-"), false).1,
-        10
-    );
+    let plain_token = |week| format!("token-{week}");
+    assert_eq!(ten_weeks(&named, plain_token, false).1, 10);
     // As for each other token: the library is listed anew each week, and no cursor holds.
-    let plain = ten_weeks(&scene("token-0"), |week| format!("token-{week}"), false);
-    assert!(
-        plain.1 == 0 && plain.0[5] > without.0[5],
-        "{plain:?} against {without:?}"
-    );
+    let plain = ten_weeks(&scene("token-0"), plain_token, false);
+    assert!(plain.1 == 0 && plain.0[5] > without.0[5], "{plain:?}");
 }
 
 #[test]
@@ -181,19 +162,19 @@ fn nothing_is_answered_before_the_server_accepted_the_token() {
     let nothing = |index: &Index, library: &Library| {
         assert_eq!(at_hand(index, library, &path), None);
         assert_eq!(at_hand(index, library, "/host/a.mkv"), None);
-        assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
+        assert_eq!(library.fast(&path), None);
         assert!(index.changes(&library.query(), "", true, 10).is_err());
-        assert_eq!(index.stats().expect("statistics").items, 0);
+        assert_eq!(index.counts().items, 0);
     };
     nothing(&index, &library);
     // Nor is it in another process that opens the folder with that token.
     let other = at.with_token(&anns(1));
-    let theirs = other.library("Movies").expect("a handle");
+    let theirs = other.movies();
     nothing(&other, &theirs);
     assert_eq!(requests(&at.server)[5], 0);
     // The first question asks the server. It costs the probe.
     let answer = index.ask(&library.query(), "/host/a.mkv");
-    assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key.clone()));
+    assert_eq!(answer.key(), Some(key.clone()));
     assert_eq!(answer.match_kind, MatchKind::Confirmed);
     assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
     // From now on the token alone opens it, until it expires: also elsewhere, and without a server.
@@ -212,10 +193,7 @@ fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
         assert_eq!(error.status, Status::InvalidArgument);
         assert!(!error.message.contains(bad), "{error}");
     }
-    assert!(
-        at_hand(&index, &library, "/host/a.mkv").is_some(),
-        "the first one is still there"
-    );
+    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
     // Without any the server wants one.
     index.set_token(None).expect("set");
     let error = index.check(&library.query()).expect_err("refused");
@@ -229,7 +207,7 @@ fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
 fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
     let at = scene(&anns(0));
     let (index, library, _) = used(&at);
-    let cursor = index.changes(&library.query(), "", false, 10).expect("a cursor").cursor;
+    let cursor = index.cursor(&library.query());
     admit(&at.server, &[&anns(1)]);
     let waited = std::thread::scope(|scope| {
         let waits = scope.spawn(|| index.wait_for_changes(&library.query(), &cursor));
@@ -237,40 +215,37 @@ fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
         waits.join().expect("no panic")
     });
     assert_eq!(waited, Ok(Status::Ok));
-    let error = index
-        .changes(&library.query(), &cursor, false, 10)
-        .expect_err("not yet");
+    let changes = || index.changes(&library.query(), &cursor, false, 10);
+    let error = changes().expect_err("not yet");
     assert!(error.message.contains("has not accepted the token yet"), "{error}");
     index.check(&library.query()).expect("accepted");
-    index
-        .changes(&library.query(), &cursor, false, 10)
-        .expect("the cursor holds");
+    changes().expect("the cursor holds");
 }
 
 #[test]
 fn an_event_is_not_lost_before_the_server_accepted_the_token() {
     let at = scene(&anns(0));
     let (index, library, _) = used(&at);
-    let told = br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#;
+
     index.watch_start_at(quick()).expect("watches");
-    let hints = || index.stats().expect("statistics").hints;
+    let hints = || index.counts().hints;
     until("what may have been missed is noted", || hints() > 0);
     at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
     set(&index, &anns(1));
     // Nothing can be stored yet: the host hears of it, and the watch keeps what it hears.
-    let error = index.notify(told).expect_err("whose view it is is not known");
+    let error = index.notify(TOLD).expect_err("whose view it is is not known");
     assert_eq!(error.status, Status::NotFetched);
     // The server has not noticed yet that the first connection ended.
     until("the server is listened to with the new token", || {
         at.server.listeners() == 2
     });
-    let (events, before) = (index.stats().expect("statistics").events, hints());
+    let (events, before) = (index.counts().events, hints());
     add(&at.server, &["/data/movies/new.mkv".to_owned()]);
-    until("the event came", || index.stats().expect("statistics").events > events);
+    until("the event came", || index.counts().events > events);
     assert_eq!(hints(), before);
     index.check(&library.query()).expect("accepted");
     until("it is noted", || hints() > before);
-    index.notify(told).expect("noted");
+    index.notify(TOLD).expect("noted");
     index.watch_stop();
 }
 
@@ -312,7 +287,7 @@ fn an_open_index_goes_on_when_another_one_renewed_the_token() {
     other.check(&QueryOptions::default()).expect("accepted");
     assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
     index.invalidate_all().expect("it is Ann's");
-    let theirs = other.library("Movies").expect("a handle");
+    let theirs = other.movies();
     assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), None, "for both");
 }
 
@@ -322,12 +297,8 @@ fn without_a_token_a_second_url_of_the_server_is_asked_for_its_name_once() {
     at.server.change(|state| state.tokens = Vec::new());
     let second = at.server.url().replace("127.0.0.1", "localhost");
     for url in [at.server.url(), second] {
-        let options = Options {
-            server_url: Some(url.clone()),
-            ..at.options.clone()
-        };
-        let index = open(options, &at.clock);
-        let library = index.library("Movies").expect("a handle");
+        let index = at.open_with(|options| options.server_url = Some(url.clone()));
+        let library = index.movies();
         index.refresh(&library.query(), true).expect("listed");
         at.server.reset();
         for _ in 0..10 {
@@ -339,20 +310,18 @@ fn without_a_token_a_second_url_of_the_server_is_asked_for_its_name_once() {
     }
 }
 
+/// What an item changed says.
+const TOLD: &[u8] = br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#;
+
 /// What calls give that need to know whose view it is.
 fn needing(index: &Index) -> Vec<(&'static str, plexindex::error::Result<()>)> {
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     vec![
         ("path", library.invalidate_path(b"/host/a.mkv")),
         ("item", library.invalidate_item("1001")),
         ("library", library.invalidate()),
         ("all", index.invalidate_all()),
-        (
-            "notify",
-            index
-                .notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#)
-                .map(drop),
-        ),
+        ("notify", index.notify(TOLD).map(drop)),
         ("clear", index.clear()),
     ]
 }
@@ -361,10 +330,7 @@ fn needing(index: &Index) -> Vec<(&'static str, plexindex::error::Result<()>)> {
 fn where_nothing_can_be_the_tokens_nothing_waits_for_acceptance() {
     let at = scene("token-of-ann-0");
     let (first, _, _) = used(&at);
-    let bobs = Options {
-        token: Token::new("token-of-bob-0"),
-        ..at.options.clone()
-    };
+    let bobs = at.options_with(|options| options.token = Token::new("token-of-bob-0"));
     let waits = needing(&open(bobs.clone(), &at.clock));
     assert!(waits.iter().all(|(_, done)| done.is_err()), "{waits:?}");
     let passes = |options: &Options, what: &str| {
@@ -372,19 +338,13 @@ fn where_nothing_can_be_the_tokens_nothing_waits_for_acceptance() {
             assert_eq!(done, Ok(()), "{what}: {call}");
         }
     };
-    let nobodys = Options {
-        token: None,
-        ..at.options.clone()
-    };
+    let nobodys = at.options_with(|options| options.token = None);
     passes(&nobodys, "no token, where one was used");
     first.clear().expect("it is Ann's");
     passes(&bobs, "a store that was cleared");
 
     let at = scene("token-0").with(|options| options.user = Some("ann".to_owned()));
     used(&at);
-    let by_token = Options {
-        user: None,
-        ..at.options.clone()
-    };
+    let by_token = at.options_with(|options| options.user = None);
     passes(&by_token, "only a named user was here");
 }

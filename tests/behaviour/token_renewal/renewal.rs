@@ -6,15 +6,12 @@ use super::*;
 pub fn renewing(at: &Scene) -> (Index, Library, Arc<AtomicU32>) {
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
-    let options = Options {
-        renewal: Some(Renewal::new(move || {
-            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-            Token::new(&anns(number.into()))
-        })),
-        ..at.options.clone()
-    };
-    let index = open(options, &at.clock);
-    let library = index.library("Movies").expect("a handle");
+    let renewal = Renewal::new(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        Token::new(&anns(number.into()))
+    });
+    let index = at.open_with(|options| options.renewal = Some(renewal));
+    let library = index.movies();
     (index, library, asked)
 }
 
@@ -69,11 +66,7 @@ fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
         seen.lock().expect("a lock").push(std::thread::current().id());
         Token::new(&anns(1))
     });
-    let options = Options {
-        renewal: Some(renewal),
-        ..at.options.clone()
-    };
-    let index = open(options, &at.clock);
+    let index = at.open_with(|options| options.renewal = Some(renewal));
     at.clock.advance_ms(2 * HOUR_MS);
     admit(&at.server, &[&anns(1)]);
     let begin = Barrier::new(THREADS);
@@ -82,7 +75,7 @@ fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
             .map(|nth| {
                 let (index, begin) = (&index, &begin);
                 scope.spawn(move || {
-                    let library = index.library("Movies").expect("a handle");
+                    let library = index.movies();
                     begin.wait();
                     for path in 0..20 {
                         let path = format!("/new/{nth}/{path}.mkv");
@@ -106,24 +99,20 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
     let (path, key) = path_of(&at.server, 1, 5);
-    let options = Options {
-        renewal: Some(Renewal::new(move || {
-            count.fetch_add(1, Ordering::SeqCst);
-            None
-        })),
-        library_ttl: Ttl::Zero,
-        ..at.options.clone()
-    };
-    let index = open(options, &at.clock);
-    let library = index.library("Movies").expect("a handle");
+    let renewal = Renewal::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        None
+    });
+    let index = at.open_with(|options| {
+        (options.renewal, options.library_ttl) = (Some(renewal), Ttl::Zero);
+    });
+    let library = index.movies();
     expire(&at.server);
     for round in 1..=3 {
         at.server.reset();
         for _ in 0..10 {
-            let answer = index
-                .match_path(&library.query(), path.as_bytes())
-                .expect("an old answer");
-            assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+            let answer = index.ask(&library.query(), path.as_bytes());
+            assert_eq!(answer.key().as_ref(), Some(&key));
         }
         assert_eq!(asked.load(Ordering::SeqCst), round);
         assert_eq!(requests(&at.server)[5], 1, "as without a function");
@@ -132,7 +121,7 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
     let error = index.refresh(&library.query(), true).expect_err("refused");
     assert_eq!(error.status, Status::Unauthorized);
     assert!(error.message.contains("498"), "{error}");
-    let failure = index.stats().expect("statistics").last_failure.expect("a failure");
+    let failure = index.counts().last_failure.expect("a failure");
     assert!(failure.contains("498"), "{failure}");
 }
 
@@ -162,7 +151,7 @@ fn new_tokens_that_are_all_refused_are_asked_for_once_in_a_while() {
 fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     let at = scene(&anns(0));
     let index = open(at.options.clone(), &at.clock);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let all = QueryOptions::default();
     let rules = support::index::Rules::from_names::<&str>(&[]).expect("none");
     let starts = support::index::WalkStarts {
@@ -214,7 +203,7 @@ fn a_refused_token_of_one_index_is_no_failure_of_the_server_for_another_token() 
     assert_eq!(missed(&first, &films, &unlisted(1)), (Reason::Unavailable, true));
     // As another process of the same user, whose token was renewed before.
     let second = at.with_token("new");
-    let theirs = second.library("Movies").expect("a handle");
+    let theirs = second.movies();
     at.server.reset();
     assert_eq!(missed(&second, &theirs, &unlisted(2)), (Reason::NotListed, false));
     assert_eq!(requests(&at.server)[1], 1, "one probe");
@@ -319,7 +308,7 @@ fn renewed_by(
 }
 
 fn inside(index: &Arc<Index>) -> Arc<Inside> {
-    Arc::new((Arc::clone(index), index.library("Movies").expect("a handle")))
+    Arc::new((Arc::clone(index), index.movies()))
 }
 
 #[test]
@@ -334,9 +323,9 @@ fn a_token_that_the_function_sets_itself_is_the_new_token_of_its_call() {
         });
         *slot.lock().expect("a lock") = Some(inside(&index));
         admit(&at.server, &[if returned.is_empty() { "new" } else { returned }]);
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let found = index.match_path(&library.query(), path.as_bytes()).expect(returned);
-        assert_eq!(found.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        assert_eq!(found.key().as_ref(), Some(&key));
         slot.lock().expect("a lock").take();
     }
 }
@@ -346,16 +335,13 @@ fn a_panic_of_the_function_ends_its_call_and_holds_nothing() {
     let at = scene("old");
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let options = Options {
-        renewal: Some(Renewal::new(move || {
-            assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the host's");
-            Token::new("new")
-        })),
-        ..at.options.clone()
-    };
-    let index = open(options, &at.clock);
+    let renewal = Renewal::new(move || {
+        assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the host's");
+        Token::new("new")
+    });
+    let index = at.open_with(|options| options.renewal = Some(renewal));
     admit(&at.server, &["new"]);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let asks = std::panic::AssertUnwindSafe(|| index.check(&library.query()));
     std::panic::catch_unwind(asks).expect_err("the host's panic goes on");
     index.check(&library.query()).expect("renewed");
@@ -367,24 +353,19 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     let at = scene(&anns(0));
     used(&at);
     let (path, key) = path_of(&at.server, 1, 5);
-    let options = Options {
-        read_timeout: Duration::from_millis(200),
-        library_ttl: Ttl::Zero,
-        ..at.options.clone()
-    };
+    let options = at.options_with(|options| {
+        options.read_timeout = Duration::from_millis(200);
+        options.library_ttl = Ttl::Zero;
+    });
     let (index, slot) = renewed_by(options, &at, move |(index, library)| {
         std::thread::scope(|scope| {
             let refused = scope.spawn(|| index.refresh(&library.query(), true).expect_err("refused"));
-            let stale = scope.spawn(|| {
-                index
-                    .match_path(&library.query(), path.as_bytes())
-                    .expect("an old answer")
-            });
+            let stale = scope.spawn(|| index.ask(&library.query(), path.as_bytes()));
             let error = refused.join().expect("no panic");
             assert_eq!(error.status, Status::Unauthorized);
             assert!(error.message.contains("498"), "{error}");
             let answer = stale.join().expect("no panic");
-            assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+            assert_eq!(answer.key().as_ref(), Some(&key));
         });
         Token::new(&anns(1))
     });
@@ -392,7 +373,7 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     admit(&at.server, &[&anns(0)]);
     expire(&at.server);
     at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     index.refresh(&library.query(), true).expect("renewed");
     slot.lock().expect("a lock").take();
 }
@@ -401,10 +382,7 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
 fn a_function_may_ask_another_index_which_renews_its_own_token() {
     let at = scene(&anns(0));
     used(&at);
-    let elsewhere = Options {
-        cache_dir: at.options.cache_dir.join("elsewhere"),
-        ..at.options.clone()
-    };
+    let elsewhere = at.options_with(|options| options.cache_dir = options.cache_dir.join("elsewhere"));
     let renewals = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&renewals);
     // The second one's function asks the first one, whose function is under way on this thread.
@@ -421,7 +399,7 @@ fn a_function_may_ask_another_index_which_renews_its_own_token() {
     *first_asks.lock().expect("a lock") = Some(inside(&second));
     *second_asks.lock().expect("a lock") = Some(inside(&first));
     admit(&at.server, &[&anns(1)]);
-    let library = first.library("Movies").expect("a handle");
+    let library = first.movies();
     first.check(&library.query()).expect("renewed");
     assert_eq!(renewals.load(Ordering::SeqCst), 1);
     first_asks.lock().expect("a lock").take();

@@ -16,7 +16,7 @@ fn a_forged_token_opens_nothing() {
         if opened.is_none() {
             set(index, &forged);
         }
-        let mine = index.library("Movies").expect("a handle");
+        let mine = index.movies();
         for _ in 0..3 {
             let error = index.match_path(&mine.query(), path.as_bytes()).expect_err("refused");
             assert_eq!(error.status, Status::Unauthorized);
@@ -73,10 +73,8 @@ fn a_user_whose_name_changed_or_is_not_told_is_another() {
         assert!(requests(&at.server)[2] > 0, "listed anew");
     }
     // Of one who is not named the same token is the same view, and another token is another one.
-    for (token, is_new) in [
-        (jwt("ann's key pair", None, 1), false),
-        (jwt("ann's key pair", None, 2), true),
-    ] {
+    for (week, is_new) in [(1, false), (2, true)] {
+        let token = jwt("ann's key pair", None, week);
         admit(&at.server, &[&token]);
         at.server.reset();
         set(&index, &token);
@@ -91,12 +89,11 @@ fn forged() -> String {
 }
 
 /// Options for a server at another URL, in the same folder.
-fn at_url(at: &Scene, url: String, token: &str) -> Options {
-    Options {
-        server_url: Some(url),
-        token: Token::new(token),
-        ..at.options.clone()
-    }
+fn at_url(at: &Scene, url: String, token: Option<&str>) -> Options {
+    at.options_with(|options| {
+        options.server_url = Some(url);
+        options.token = token.and_then(Token::new);
+    })
 }
 
 /// A server at another URL with the same machine identifier and the same films, that admits this token and shows these libraries.
@@ -126,20 +123,15 @@ fn another_server_at_the_url_opens_nothing_also_when_it_does_not_say_who_it_is()
                 ..Admitted::owner(&forged())
             }];
         });
-        at.server
-            .fault(Fault::new(Action::status(500)).on(Kind::Identity).times(0));
+        at.server.fault(Fault::status(500).on(Kind::Identity).times(0));
         set(&index, &forged());
-        let query = QueryOptions {
-            deadline: if quick {
-                Deadline::In(Duration::from_secs(20))
-            } else {
-                Deadline::None
-            },
-            ..library.query()
-        };
+        let mut query = library.query().within(Duration::from_secs(20));
+        if !quick {
+            query.deadline = Deadline::None;
+        }
         index.match_path(&query, path.as_bytes()).expect_err("no answer");
         let nothing = |index: &Index| {
-            let library = index.library("Movies").expect("a handle");
+            let library = index.movies();
             assert_eq!(at_hand(index, &library, &path), None, "quick: {quick}");
             assert_eq!(at_hand(index, &library, "/host/a.mkv"), None, "quick: {quick}");
         };
@@ -162,8 +154,8 @@ fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
         let (index, library, _) = used(&at);
         let (path, key) = path_of(&at.server, 1, 5);
         let other = impostor(&at, &forged(), libraries.clone());
-        let theirs = open(at_url(&at, other.url(), &forged()), &at.clock);
-        let mine = theirs.library("Movies").expect("a handle");
+        let theirs = open(at_url(&at, other.url(), Some(&forged())), &at.clock);
+        let mine = theirs.movies();
         theirs.check(&QueryOptions::default()).expect("asked");
         if libraries.is_some() {
             assert_eq!(at_hand(&theirs, &mine, &path), None);
@@ -174,7 +166,7 @@ fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
         assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None, "{libraries:?}");
         // The token that it accepted is worth nothing at her server's URL.
         let here = at.with_token(&forged());
-        assert_eq!(at_hand(&here, &here.library("Movies").expect("a handle"), &path), None);
+        assert_eq!(at_hand(&here, &here.movies(), &path), None);
         assert_eq!(at_hand(&index, &library, &path), Some(key), "{libraries:?}");
         // Hers is renewed as ever.
         admit(&at.server, &[&anns(1)]);
@@ -187,19 +179,11 @@ fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
 #[test]
 fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
     let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
-    let spec = |title: &str| {
-        LibrarySpec::movies(0)
-            .plain()
-            .title(title)
-            .locations([format!("/data/{title}")])
-    };
+    let film = |n: u64| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n);
     let server = Standin::builder()
-        .library(spec("Films"))
-        .library(spec("Classics"))
-        .items(
-            1,
-            [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
-        )
+        .library(films("Films"))
+        .library(films("Classics"))
+        .items(1, [1, 2].map(film))
         .items(2, [ItemSpec::file("Film 3", "/data/Classics/3.mkv").key(9003)])
         .serve();
     let at = Scene::of(server).with(|options| options.token = Token::new(&ann));
@@ -210,18 +194,14 @@ fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
     set(&index, &ann);
     index.refresh(&QueryOptions::default(), true).expect("listed for Ann");
     let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
+    let moved = vec![ItemSpec::file("Film 1", "/data/Classics/1.mkv").key(9001)];
     at.server.alter(|state| {
         state.remove_items(&[9001], false)?;
-        state.add_items(
-            2,
-            vec![ItemSpec::file("Film 1", "/data/Classics/1.mkv").key(9001)],
-            false,
-        )
+        state.add_items(2, moved, false)
     });
     films.invalidate_item("9001").expect("invalidated");
     at.server.reset();
-    at.server
-        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Metadata));
+    at.server.fault(Fault::delay(300).on(Kind::Metadata));
     let at_bobs = || {
         let question = classics.query().offline();
         index.search_title(&question, "film 1").expect("an answer").status
@@ -240,26 +220,16 @@ fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
 fn a_server_at_another_url_opens_nothing_that_was_listed_without_a_token() {
     let at = Scene::movies(60).with(|options| options.retry_for = Duration::ZERO);
     at.server.change(|state| state.tokens = Vec::new());
-    let without = |options: &Options| Options {
-        token: None,
-        ..options.clone()
-    };
-    let index = open(without(&at.options), &at.clock);
-    let library = index.library("Movies").expect("a handle");
+    let index = at.open_with(|options| options.token = None);
+    let library = index.movies();
     index.refresh(&library.query(), true).expect("listed");
     let (_, key) = path_of(&at.server, 1, 3);
     library.record("/host/a.mkv", &key);
     let other = support::movies(60);
     other.change(|state| state.tokens = Vec::new());
-    let theirs = open(
-        Options {
-            server_url: Some(other.url()),
-            ..without(&at.options)
-        },
-        &at.clock,
-    );
+    let theirs = open(at_url(&at, other.url(), None), &at.clock);
     theirs.check(&QueryOptions::default()).expect("asked");
-    let mine = theirs.library("Movies").expect("a handle");
+    let mine = theirs.movies();
     assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None);
     assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
 }
@@ -308,8 +278,7 @@ fn a_call_that_began_with_one_users_token_is_not_answered_from_anothers_view() {
         at.clock.advance_ms(2 * HOUR_MS);
         admit(&at.server, &[&ann, &next]);
         at.server.reset();
-        at.server
-            .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+        at.server.fault(Fault::delay(300).on(Kind::Sections).times(1));
         let answer = std::thread::scope(|scope| {
             let anns = scope.spawn(|| index.match_path(&library.query(), path.as_bytes()));
             until("asked", || at.server.stats().of(Kind::Sections) > 0);
@@ -317,16 +286,12 @@ fn a_call_that_began_with_one_users_token_is_not_answered_from_anothers_view() {
             anns.join().expect("no panic")
         });
         if path == listed {
-            let item = answer.expect("hers").item.map(|item| item.item.rating_key);
+            let item = answer.expect("hers").key();
             assert_eq!(item.as_ref(), Some(&key));
         } else {
             let error = answer.expect_err("not hers");
             assert!(error.message.contains("the token was replaced"), "{error}");
-            assert_eq!(
-                at_hand(&index, &library, path).as_ref(),
-                Some(&key),
-                "to Bob it is known"
-            );
+            assert_eq!(at_hand(&index, &library, path).as_ref(), Some(&key));
         }
     }
 }
@@ -354,8 +319,7 @@ fn ends_with<T: Send + std::fmt::Debug>(
 ) -> plexindex::error::Error {
     at.clock.advance_ms(2 * HOUR_MS);
     at.server.reset();
-    at.server
-        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+    at.server.fault(Fault::delay(300).on(Kind::Sections).times(1));
     let done = std::thread::scope(|scope| {
         let asks = scope.spawn(call);
         until("asked", || at.server.stats().of(Kind::Sections) > 0);
@@ -392,7 +356,7 @@ fn a_call_is_not_made_again_as_another_user_whatever_was_known_when_it_began() {
     let at = scene(&anns(0));
     two_users(&at);
     let index = at.with_token("nobody's");
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
     assert_eq!(at.server.stats().of(Kind::Sections), 1, "it is not made again");
 }
@@ -402,7 +366,7 @@ fn what_one_user_records_first_is_not_recorded_for_another() {
     let at = scene(&anns(0));
     admit(&at.server, &[&anns(0), &bobs(0)]);
     let bobs_own = at.with_token(&bobs(0));
-    let his = bobs_own.library("Movies").expect("a handle");
+    let his = bobs_own.movies();
     bobs_own.refresh(&his.query(), true).expect("listed for Bob");
     let (_, key) = path_of(&at.server, 1, 3);
     let (index, library) = at.opened();

@@ -10,8 +10,8 @@ use plexindex::inside::{Rules, WalkStarts};
 use plexindex::{Folder, Item, Match, MatchStatus, Terms};
 use plexindex_standin::{LibrarySpec, Standin};
 
-use crate::support::worker::{Dice, choice, rounds};
-use crate::support::{clock, copy_of, open, options};
+use crate::support::worker::{Dice, choice, rounds, writable};
+use crate::support::{clock, copy_of, files_in, open, options};
 
 /// The size of a block with its own checksum.
 const BLOCK: u64 = 4096;
@@ -217,42 +217,32 @@ const CALLS: &[Call] = &[
         Ok((0..MATCHES).step_by(25).map(|n| asked(n).unwrap_or_default()).collect())
     }),
     call("names", true, |index, _| {
-        index
-            .table("values")?
-            .names()
-            .map(|name| Ok(format!("{:?}", name?)))
-            .collect()
+        let table = index.table("values")?;
+        table.names().map(|name| Ok(format!("{:?}", name?))).collect()
     }),
 ];
 
 /// Films and shows, listed, with their GUIDs and titles indexed, recorded matches, and a table.
 fn prepared(server: &Standin, folder: &Path) -> World {
     let index = open(options(server, folder), &clock());
-    index
-        .refresh(&crate::support::index::QueryOptions::default(), true)
-        .expect("listed");
-    index
-        .match_guid(&crate::support::index::QueryOptions::default(), "imdb://tt0000001")
-        .expect("asked");
+    index.list();
+    let all = crate::support::index::QueryOptions::default();
+    index.match_guid(&all, "imdb://tt0000001").expect("asked");
     let items_of = |library: u32| -> Vec<(String, String)> {
         let paths = server.paths(library).into_iter();
-        paths
-            .filter_map(|(key, path)| Some((path?, key.to_string())))
-            .step_by(3)
-            .collect()
+        let paths = paths.filter_map(|(key, path)| Some((path?, key.to_string())));
+        paths.step_by(3).collect()
     };
     let (films, shows) = (items_of(1), items_of(2));
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let paths: Vec<String> = (0..MATCHES).map(|number| format!("/host/{number}.mkv")).collect();
     let keys = films.iter().cycle().map(|(_, key)| key.as_str());
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(String::as_bytes).zip(keys).collect();
     library.record_matches(&pairs).expect("recorded");
     let table = index.table("values").expect("a table");
     let names: Vec<String> = (0..MATCHES).map(|number| format!("name {number}")).collect();
-    let changes: Vec<_> = names
-        .iter()
-        .map(|name| plexindex::TableChange::put(&table, name, name))
-        .collect();
+    let changes = names.iter().map(|name| plexindex::TableChange::put(&table, name, name));
+    let changes: Vec<_> = changes.collect();
     index.write_tables(&changes, Terms::default()).expect("stored");
     let items = ["Movies", "TV Shows"].map(|title| index.library(title).expect("a handle"));
     let items = items.iter().flat_map(|library| library.items().step_by(15));
@@ -291,10 +281,8 @@ fn wrong(call: &Call, said: &Said, wanted: &[String]) -> Option<String> {
 
 #[test]
 pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(60))
-        .library(LibrarySpec::shows(200))
-        .serve();
+    let server = Standin::builder().library(LibrarySpec::movies(60));
+    let server = server.library(LibrarySpec::shows(200)).serve();
     let sample = tempfile::tempdir().expect("a folder");
     let world = prepared(&server, sample.path());
     let wanted: Vec<Vec<String>> = {
@@ -304,19 +292,11 @@ pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
         CALLS.iter().map(asked).collect()
     };
     for (call, wanted) in CALLS.iter().zip(&wanted) {
-        assert!(
-            wanted.iter().any(|said| *said != MISS),
-            "{}: nothing is asked",
-            call.name
-        );
+        assert!(wanted.iter().any(|said| *said != MISS), "{}", call.name);
     }
     let mut dice = Dice::new(choice("PLEXINDEX_SEED", 1));
-    let mut files: Vec<PathBuf> = fs::read_dir(sample.path())
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
+    let mut files = files_in(sample.path());
     files.retain(|path| path.extension().is_some_and(|end| end == "segment" || end == "index"));
-    files.sort();
     // One of so many pairs of a block and the first call that reads it.
     let one_of = 7 / rounds("PLEXINDEX_BLOCKS", 1).clamp(1, 7);
     let mut wrongs = Vec::new();
@@ -330,11 +310,7 @@ pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
             let bit = 1 << dice.roll(8);
             let damaged_copy = || {
                 let folder = copy_of(sample.path());
-                let file = fs::OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .open(folder.path().join(name))
-                    .expect("opened");
+                let file = writable(folder.path().join(name));
                 let mut byte = [0];
                 file.read_exact_at(&mut byte, at).expect("read");
                 file.write_all_at(&[byte[0] ^ bit], at).expect("written");
@@ -363,11 +339,8 @@ pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
                 let _may_find_the_damage = (call.run)(&index, &world);
             }
             for (title, _, items) in &world.libraries {
-                index
-                    .library(title)
-                    .expect("a handle")
-                    .match_path(items[0].0.as_bytes())
-                    .expect("fetched again");
+                let library = index.library(title).expect("a handle");
+                library.match_path(items[0].0.as_bytes()).expect("fetched again");
             }
             for (call, wanted) in CALLS.iter().zip(&wanted) {
                 let said = (call.run)(&index, &world).unwrap_or_else(|error| vec![error.to_string()]);

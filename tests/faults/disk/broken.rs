@@ -1,6 +1,5 @@
 //! A database that is damaged while it is closed: it is set aside with a warning when that shows, and all goes on.
 
-use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use plexindex_standin::Standin;
 
 use super::full::try_open;
 use crate::disk::{listen, warnings};
-use crate::support::worker::{Worker, assert_sound, place, rounds, say, told};
+use crate::support::worker::{Worker, assert_sound, rounds, say, told, writable};
 use crate::support::{clock, movies, open, options, path_of};
 
 /// Longer than any call may take.
@@ -23,11 +22,7 @@ pub const DAMAGES: [&str; 6] = ["garbage", "empty", "half", "zeroes", "header", 
 
 /// Damages the file in place.
 pub fn spoil(path: &Path, how: &str) {
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("opened");
+    let file = writable(path);
     let length = file.metadata().expect("facts").len();
     let middle = length / 2 / 4096 * 4096;
     match how {
@@ -59,13 +54,12 @@ pub fn damage(words: &[&str]) {
 /// A store as it is after some use: fetched, with matches, some of them compacted, GUIDs and titles indexed.
 pub fn used(server: &Standin, folder: &Path) {
     let index = open(options(server, folder), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, key) = path_of(server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
     let paths: Vec<String> = (0..1_500).map(|number| format!("/host/{number}.mkv")).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-    library.record_matches(&pairs).expect("recorded");
-    library.record_matches(&pairs[..7]).expect("recorded");
+    library.record_all(&paths, &key);
+    library.record_all(&paths[..7], &key);
     library.invalidate_path(b"/host/1.mkv").expect("invalidated");
     index.search_title(&library.query(), "the").expect("an answer");
     index
@@ -77,22 +71,19 @@ pub fn used(server: &Standin, folder: &Path) {
 /// The rating key, or the reason that there is none.
 pub fn answer(library: &Library, path: &str) -> Result<String, Error> {
     let found = library.match_path(path.as_bytes())?;
-    Ok(match found.item {
-        Some(item) => item.item.rating_key,
-        None => format!("{:?}", found.reason),
-    })
+    Ok(found.key().unwrap_or_else(|| format!("{:?}", found.reason)))
 }
 
 /// Uses the store, and panics for an answer that is wrong.
 pub fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Error> {
     let index = try_open(options(server, folder))?;
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (_, own) = path_of(server, 1, 3);
     let mut failed = Vec::new();
     let begun = Instant::now();
     for nth in [0, 3, 21, 40, 59] {
         let (path, key) = path_of(server, 1, nth);
-        let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+        let fast = library.fast(&path);
         assert!(fast.is_none_or(|found| found == key), "{what}: a lookup of {path}");
         match answer(&library, &path) {
             Ok(found) => assert_eq!(found, key, "{what}: {path}"),
@@ -102,7 +93,7 @@ pub fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Erro
     // Matches may be lost with the database.
     for nth in [5, 700, 1_499] {
         let path = format!("/host/{nth}.mkv");
-        let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+        let fast = library.fast(&path);
         assert!(fast.is_none_or(|found| found == own), "{what}: a lookup of {path}");
         match answer(&library, &path) {
             Ok(found) => assert!(found == own || found == "NoLocation", "{what}: {path} is {found}"),
@@ -154,17 +145,15 @@ fn a_database_that_is_damaged_is_set_aside_and_made_anew() {
 }
 
 #[test]
-pub fn the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one() {
+pub fn the_first_to_find_it_broken_sets_it_aside_for_all() {
     let server = movies(20);
     for round in 0..rounds("PLEXINDEX_SET_ASIDES", 4) {
         let how = ["garbage", "half"][usize::try_from(round % 2).expect("small")];
         let folder = tempfile::tempdir().expect("a folder");
         used(&server, folder.path());
         spoil(&folder.path().join("plexindex-1.db"), how);
-        let place = place(folder.path(), &server);
-        let mut workers: Vec<Worker> = (0..6)
-            .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
-            .collect();
+        let start = |_| Worker::at("host", folder.path(), &server, &[]);
+        let mut workers: Vec<Worker> = (0..6).map(start).collect();
         for worker in &mut workers {
             assert_eq!(worker.hear(), "ready");
         }
@@ -183,11 +172,7 @@ pub fn the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one
         }
         for number in 0..workers.len() {
             for worker in &mut workers {
-                assert_eq!(
-                    worker.ask(&format!("look /host/by {number}.mkv")),
-                    key,
-                    "{how}: lost with a good database"
-                );
+                assert_eq!(worker.ask(&format!("look /host/by {number}.mkv")), key);
             }
         }
         for one in workers {

@@ -6,10 +6,7 @@ use crate::support::worker::deeply;
 #[test]
 #[ignore = "deep: half a minute"]
 fn broken_stores_are_found_by_many_at_once() {
-    deeply(
-        10,
-        broken::the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one,
-    );
+    deeply(10, broken::the_first_to_find_it_broken_sets_it_aside_for_all);
 }
 
 #[test]
@@ -31,10 +28,7 @@ fn power_cuts_for_long() {
 #[test]
 #[ignore = "deep: five minutes"]
 fn damage_of_all_kinds() {
-    deeply(
-        51,
-        mutations::a_file_may_be_damaged_in_any_way_while_the_store_is_closed,
-    );
+    deeply(51, mutations::a_closed_store_may_be_damaged_in_any_way);
 }
 
 #[test]

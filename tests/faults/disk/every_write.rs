@@ -90,7 +90,7 @@ impl Life<'_> {
                 return;
             }
         };
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         let listed = index.refresh(&QueryOptions::default(), true).map(drop);
         self.ended(listed);
         self.look(&index);
@@ -116,13 +116,13 @@ impl Life<'_> {
     /// What was recorded is there, what was refused is not, and nothing else is answered.
     fn look(&mut self, index: &Index) {
         let what = self.what;
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         for nth in [0, 3, 39] {
             let (path, key) = path_of(self.server, 1, nth);
-            let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+            let fast = library.fast(&path);
             assert!(fast.is_none_or(|found| found == key), "{what}");
             match library.match_path(path.as_bytes()) {
-                Ok(found) => assert_eq!(found.item.map(|item| item.item.rating_key), Some(key), "{what}"),
+                Ok(found) => assert_eq!(found.key(), Some(key), "{what}"),
                 Err(error) => {
                     self.ended(Err(error));
                 }
@@ -192,11 +192,8 @@ pub fn every_write(words: &[&str]) {
         alive.live(1);
         assert_eq!(alive.failed, 0, "{what}: it goes on failing");
         assert_sound(&folder);
-        assert!(
-            !folder.join("plexindex-1.db.broken").exists(),
-            "{what}: {:?}",
-            warnings(&folder)
-        );
+        let is_aside = folder.join("plexindex-1.db.broken").exists();
+        assert!(!is_aside, "{what}: {:?}", warnings(&folder));
         std::fs::remove_dir_all(&folder).expect("removed");
         say("alive");
     }

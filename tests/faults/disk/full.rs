@@ -3,16 +3,20 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::support::Scene;
 use crate::support::index::Index;
 use plexindex::error::{Error, Status};
 use plexindex::options::{Options, Ttl};
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
+use plexindex_standin::Standin;
 
 use super::broken::answer;
-use crate::support::worker::{Worker, assert_sound, options_at, place, say, told};
-use crate::support::{self, clock, movies, options, path_of};
+use crate::support::worker::{Worker, assert_sound, options_at, say, told, writable};
+use crate::support::{self, clock, files_in, movies, options, path_of};
 
 /// In a worker: mounts something there, for this process only. `false`, with a word on why, where that is not allowed.
 pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
@@ -46,8 +50,8 @@ pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
 }
 
 /// Starts a worker that needs a mount. `None` where none can be had: then the test says so, and proves nothing.
-pub fn with_mount(role: &str, words: &[&str]) -> Option<Worker> {
-    let mut worker = Worker::start_with(role, words);
+pub fn with_mount(role: &str, folder: &Path, server: &Standin, words: &[&str]) -> Option<Worker> {
+    let mut worker = Worker::at(role, folder, server, words);
     let said = worker.hear();
     if said.starts_with("skip") {
         println!("{said}: no mount for '{role}'");
@@ -60,19 +64,14 @@ pub fn with_mount(role: &str, words: &[&str]) -> Option<Worker> {
 fn assert_refused(result: Result<(), Error>, status: Status, folder: &Path, remedy: &str) {
     let error = result.expect_err("refused");
     assert_eq!(error.status, status, "{error}");
-    assert!(
-        error.message.contains(&folder.display().to_string()),
-        "names no folder: {error}"
-    );
+    let folder = folder.display().to_string();
+    assert!(error.message.contains(&folder), "names no folder: {error}");
     assert!(error.message.contains(remedy), "names no remedy: {error}");
 }
 
 pub fn try_open(options: Options) -> Result<Index, Error> {
     Index::open_with(options, clock(), |options, id, meter| {
-        Ok(
-            std::sync::Arc::new(plexindex::source::plex::PlexHttp::new(options, id, meter)?)
-                as std::sync::Arc<dyn plexindex::source::Source>,
-        )
+        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
     })
 }
 
@@ -80,19 +79,12 @@ pub fn try_open(options: Options) -> Result<Index, Error> {
 pub fn read_only(words: &[&str]) {
     let options = options_at(words);
     let folder = options.cache_dir.clone();
-    let bytes = |folder: &Path| -> Vec<(String, Vec<u8>)> {
-        let mut files: Vec<_> = fs::read_dir(folder)
-            .expect("the folder")
-            .map(|entry| entry.expect("an entry"))
-            .map(|entry| {
-                (
-                    entry.file_name().to_string_lossy().into_owned(),
-                    fs::read(entry.path()).expect("read"),
-                )
-            })
-            .collect();
-        files.sort();
-        files
+    let bytes = |folder: &Path| -> Vec<(PathBuf, Vec<u8>)> {
+        let with_bytes = |path: PathBuf| {
+            let bytes = fs::read(&path).expect("read");
+            (path, bytes)
+        };
+        files_in(folder).into_iter().map(with_bytes).collect()
     };
     let before = bytes(&folder);
     if !mount(words[0], &folder, libc::MS_BIND, "")
@@ -120,15 +112,14 @@ fn a_folder_that_can_only_be_read_is_refused() {
         if used {
             super::broken::used(&server, folder.path());
         }
-        let place = place(folder.path(), &server);
-        let Some(mut worker) = with_mount("read-only", &[&place[0], &place[1], &place[2]]) else {
+        let Some(mut worker) = with_mount("read-only", folder.path(), &server, &[]) else {
             return;
         };
         assert_eq!(worker.hear(), "done");
         worker.end();
         if used {
             let index = support::open(options(&server, folder.path()), &clock());
-            let library = index.library("Movies").expect("a handle");
+            let library = index.movies();
             let (path, key) = path_of(&server, 1, 3);
             assert_eq!(answer(&library, &path).expect("an answer"), key);
         }
@@ -141,29 +132,16 @@ pub fn fill(folder: &Path, but: usize) {
     let mut size = 8 << 20;
     while size >= 4096 {
         let more = vec![1; size];
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&ballast)
-            .expect("opened");
+        let file = fs::OpenOptions::new().append(true).create(true).open(&ballast);
+        let mut file = file.expect("opened");
         if std::io::Write::write_all(&mut file, &more).is_err() {
             size /= 2;
         }
     }
     let taken = fs::metadata(&ballast).expect("facts").len();
-    let file = fs::OpenOptions::new().write(true).open(&ballast).expect("opened");
-    file.set_len(taken.saturating_sub(but as u64)).expect("shortened");
-}
-
-/// Plays a role on a small disk of its own, with a server of so many films and one of the last.
-fn on_a_small_disk(role: &str, films: u32) {
-    let at = Scene::movies(films);
-    let place = place(at.folder(), &at.server);
-    let (path, key) = path_of(&at.server, 1, films as usize - 100);
-    if let Some(mut worker) = with_mount(role, &[&place[0], &place[1], &place[2], &path, &key]) {
-        assert_eq!(worker.hear(), "done");
-        worker.end();
-    }
+    writable(&ballast)
+        .set_len(taken.saturating_sub(but as u64))
+        .expect("shortened");
 }
 
 /// In a worker: a small disk of its own that gets full while the store is closed.
@@ -176,7 +154,7 @@ pub fn full_and_closed(words: &[&str]) {
     }
     say("ready");
     let index = try_open(options.clone()).expect("opens");
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(answer(&library, path).expect("fetched"), key);
     library.record("/host/a.mkv", key);
     index.close().expect("closes");
@@ -184,27 +162,23 @@ pub fn full_and_closed(words: &[&str]) {
     // Closed before the disk was full, and on the full disk.
     for round in 0..2 {
         // Nothing is fresh, and cannot store anything new: the old answers stand in.
-        let impatient = Options {
-            library_ttl: Ttl::Zero,
-            ..options.clone()
-        };
+        let mut impatient = options.clone();
+        impatient.library_ttl = Ttl::Zero;
         let index = try_open(impatient).unwrap_or_else(|error| panic!("round {round}: {error}"));
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         for path in [path, "/host/a.mkv"] {
             assert_eq!(answer(&library, path).expect("an answer"), key, "round {round}");
             assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
         }
-        let stats = index.stats().expect("statistics");
+        let stats = index.counts();
         assert_eq!(stats.libraries, 1);
         assert!(stats.last_failure.is_some_and(|failure| failure.contains("full")));
         let _ = index.close(); // the counters may find no room
     }
     fs::remove_file(folder.join("ballast")).expect("removed");
     let index = try_open(options).expect("opens");
-    let library = index.library("Movies").expect("a handle");
-    library
-        .record_matches(&[(b"/host/b.mkv", key)])
-        .expect("there is room again");
+    let library = index.movies();
+    library.record("/host/b.mkv", key);
     assert_eq!(answer(&library, "/host/b.mkv").expect("an answer"), key);
     index.close().expect("closes");
     assert_sound(&folder);
@@ -214,5 +188,10 @@ pub fn full_and_closed(words: &[&str]) {
 
 #[test]
 fn a_store_that_was_closed_is_opened_on_a_full_disk() {
-    on_a_small_disk("full and closed", 2_000);
+    let at = Scene::movies(2_000);
+    let (path, key) = path_of(&at.server, 1, 1_900);
+    if let Some(mut worker) = with_mount("full and closed", at.folder(), &at.server, &[&path, &key]) {
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+    }
 }

@@ -12,9 +12,8 @@ use plexindex::tables::Op;
 use plexindex_standin::Standin;
 
 use super::broken::answer;
-use super::open::KEEP;
 use crate::support::worker::{Worker, database, rounds, say, told};
-use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
+use crate::support::{HOUR_MS, KEEP, clock, movies, open, options, path_of};
 
 /// The write-ahead log is apart: it is written anew from its beginning once it has some 5 MB.
 const LOG: u64 = 6 << 20;
@@ -30,10 +29,9 @@ fn count(folder: &Path, what: &str) -> u64 {
 }
 
 fn count_as(folder: &Path, what: &str, from: &str) -> u64 {
-    database(folder)
-        .query_row(&format!("SELECT {what} FROM {from}"), [], |row| row.get::<_, i64>(0))
-        .expect("a count")
-        .cast_unsigned()
+    let sql = format!("SELECT {what} FROM {from}");
+    let count = database(folder).query_row(&sql, [], |row| row.get::<_, i64>(0));
+    count.expect("a count").cast_unsigned()
 }
 
 /// Makes the files older than any that another process might be about to announce.
@@ -51,13 +49,15 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
-    index.search_title(&library.query(), "the").expect("titles are indexed");
-    index
-        .match_guid(&library.query(), "imdb://tt0000001")
-        .expect("GUIDs are indexed");
+    let make_indexes = || {
+        index.search_title(&library.query(), "the").expect("an answer");
+        let guid = index.match_guid(&library.query(), "imdb://tt0000001");
+        guid.expect("an answer");
+    };
+    make_indexes();
     let one = size_of(folder.path());
     let mut largest = 0;
     for _ in 0..rounds("PLEXINDEX_REFRESHES", 20) {
@@ -65,10 +65,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
         age_files(folder.path());
         clock.advance_ms(HOUR_MS);
         assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
-        index.search_title(&library.query(), "the").expect("titles are indexed");
-        index
-            .match_guid(&library.query(), "imdb://tt0000001")
-            .expect("GUIDs are indexed");
+        make_indexes();
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
@@ -77,16 +74,11 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
     index.close().expect("closes");
-    assert_eq!(
-        count_as(folder.path(), "sum(listed_items)", "libraries"),
-        u64::from(items)
-    );
-    assert_eq!(
-        count(folder.path(), "feed") + count(folder.path(), "listings"),
-        0,
-        "dead rows stay"
-    );
-    assert!(count(folder.path(), "libraries") <= 2);
+    let listed = count_as(folder.path(), "sum(listed_items)", "libraries");
+    assert_eq!(listed, u64::from(items));
+    let [feed, listings, libraries] = ["feed", "listings", "libraries"].map(|table| count(folder.path(), table));
+    assert_eq!((feed, listings), (0, 0), "dead rows stay");
+    assert!(libraries <= 2);
 }
 
 #[test]
@@ -103,18 +95,12 @@ pub fn clearing_and_fetching_again_does_not_grow_the_store() {
 
 /// In a worker: a host that stores something and ends without closing.
 pub fn stores_and_ends(words: &[&str]) {
-    let index = Index::open(Options {
-        cache_dir: words[0].into(),
-        ..Options::default()
-    });
-    let index = index.expect("opens");
+    let index = Index::open(Options::new(words[0])).expect("opens");
     let table = index.tables().table(b"own", false).expect("a table");
     let names: Vec<String> = (0..400).map(|number| number.to_string()).collect();
     let value = vec![7; 3_000];
-    let ops: Vec<Op<'_>> = names
-        .iter()
-        .map(|name| Op::Put(&table, name.as_bytes(), &value))
-        .collect();
+    let ops = names.iter().map(|name| Op::Put(&table, name.as_bytes(), &value));
+    let ops: Vec<Op<'_>> = ops.collect();
     index.tables().write(&ops, &KEEP).expect("stored");
     say("done");
     // SAFETY: ends the process, and runs nothing.
@@ -129,12 +115,8 @@ fn the_log_of_hosts_that_end_without_closing_begins_anew() {
         assert_eq!(worker.hear(), "done");
         worker.end();
     }
-    let log = folder
-        .path()
-        .join("plexindex-1.db-wal")
-        .metadata()
-        .expect("a log")
-        .len();
+    let log = folder.path().join("plexindex-1.db-wal").metadata();
+    let log = log.expect("a log").len();
     assert!(log <= LOG + (2 << 20), "{log}");
 }
 
@@ -164,16 +146,7 @@ fn files_in(folder: &Path) -> (u64, usize) {
 /// Stores entries of half a kilobyte in batches until one fails. Returns the bytes of all names and values, and the most
 /// bytes and files that the folder had.
 fn store_in_batches(folder: &Path, batches: u64) -> (u64, (u64, usize), Option<Status>) {
-    let index = Index::open(Options {
-        cache_dir: folder.into(),
-        ..Options::default()
-    })
-    .expect("it opens");
-    let reader = Index::open(Options {
-        cache_dir: folder.into(),
-        ..Options::default()
-    })
-    .expect("it opens");
+    let [index, reader] = [(); 2].map(|()| Index::open(Options::new(folder)).expect("it opens"));
     let [table, read] = [&index, &reader].map(|index| index.tables().table(b"values", false).expect("a table"));
     let value = [7_u8; 480];
     let (mut stored, mut most) = (0, (0, 0));
@@ -181,10 +154,8 @@ fn store_in_batches(folder: &Path, batches: u64) -> (u64, (u64, usize), Option<S
         let names: Vec<String> = (0..500)
             .map(|nth| format!("{:020}", (batch * 500 + nth) * 7_919 % 1_000_003))
             .collect();
-        let ops: Vec<Op<'_>> = names
-            .iter()
-            .map(|name| Op::Put(&table, name.as_bytes(), &value))
-            .collect();
+        let ops = names.iter().map(|name| Op::Put(&table, name.as_bytes(), &value));
+        let ops: Vec<Op<'_>> = ops.collect();
         if let Err(error) = index.tables().write(&ops, &KEEP) {
             return (stored, most, Some(error.status));
         }
@@ -225,7 +196,7 @@ pub fn small_disk(words: &[&str]) {
 #[test]
 fn replaced_files_go_before_a_write_fails() {
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(mut worker) = super::full::with_mount("small disk", &[&folder.path().display().to_string()]) else {
+    let Some(mut worker) = super::full::with_mount("small disk", folder.path(), &movies(0), &[]) else {
         return;
     };
     let said = worker.hear();

@@ -12,7 +12,7 @@ use rusqlite::ffi::SQLITE_OK;
 use super::broken::{answer, use_it, used};
 use crate::disk::{LINES, listen};
 use crate::support::vfs::{self, Call};
-use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told};
+use crate::support::worker::{Worker, assert_sound, database, options_at, say, told};
 use crate::support::{clock, movies, open, options, path_of};
 
 fn no_locks(step: failpoint::FileStep<'_>) -> io::Result<()> {
@@ -33,7 +33,7 @@ pub fn on_a_network(words: &[&str]) {
     vfs::register(all_well, false);
     failpoint::install(no_locks);
     let index = open(options_at(words), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
     library.record("/host/there.mkv", words[4]);
     say("open");
@@ -47,9 +47,8 @@ pub fn on_a_network(words: &[&str]) {
 }
 
 fn go_there(server: &Standin, folder: &Path, lines: &str) -> Worker {
-    let place = place(folder, server);
     let (path, key) = path_of(server, 1, 3);
-    let mut worker = Worker::start("on a network", [&place[0], &place[1], &place[2], &path, &key, lines]);
+    let mut worker = Worker::at("on a network", folder, server, &[&path, &key, lines]);
     assert_eq!(worker.hear(), "open");
     worker
 }
@@ -90,7 +89,7 @@ fn a_store_that_is_moved_to_a_network_and_back_goes_on() {
     assert_ne!(mode(), "wal");
     assert_sound(folder.path());
     let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     for path in ["/host/1200.mkv", "/host/there.mkv"] {
         assert_eq!(answer(&library, path).expect("an answer"), key);
     }

@@ -15,7 +15,7 @@ use plexindex_standin::Standin;
 use super::broken::{answer, used};
 use super::full::try_open;
 use crate::support::worker::assert_sound;
-use crate::support::{movies, open, options, path_of};
+use crate::support::{files_in, movies, open, options, path_of};
 
 /// An unprivileged user.
 const OTHER: u32 = 65_534;
@@ -46,7 +46,7 @@ fn pipe(path: &Path) {
 /// Uses a store in every way that touches files.
 fn use_it(server: &Standin, folder: &Path) -> Result<(), Error> {
     let index: Index = try_open(options(server, folder))?;
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, key) = path_of(server, 1, 3);
     assert_eq!(answer(&library, &path)?, key);
     library.record_matches(&[(b"/host/a.mkv", &key)])?;
@@ -71,32 +71,27 @@ fn use_in_time(server: &Standin, folder: &Path) -> Result<(), Error> {
     })
 }
 
+fn make_folders(paths: &[&Path]) {
+    for path in paths {
+        fs::create_dir(path).expect("made");
+    }
+}
+
 /// Names, owners and contents of what is in a folder.
 fn seen(folder: &Path) -> Vec<(PathBuf, u32, u32, Vec<u8>)> {
-    let mut all: Vec<_> = fs::read_dir(folder)
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").path())
-        .map(|path| {
-            let facts = fs::symlink_metadata(&path).expect("facts");
-            (
-                path.clone(),
-                facts.uid(),
-                facts.mode(),
-                fs::read(&path).unwrap_or_default(),
-            )
-        })
-        .collect();
-    all.sort();
-    all
+    let with_facts = |path: PathBuf| {
+        let facts = fs::symlink_metadata(&path).expect("facts");
+        let bytes = fs::read(&path).unwrap_or_default();
+        (path, facts.uid(), facts.mode(), bytes)
+    };
+    files_in(folder).into_iter().map(with_facts).collect()
 }
 
 /// The names of the files in a folder that contain this.
 fn files_with(folder: &Path, part: &str) -> Vec<String> {
-    fs::read_dir(folder)
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .filter(|name| name.contains(part))
-        .collect()
+    let names = files_in(folder).into_iter();
+    let names = names.map(|path| path.file_name().expect("a name").to_string_lossy().into_owned());
+    names.filter(|name| name.contains(part)).collect()
 }
 
 /// The names in a store's folder that can be guessed. That of the lock on a server follows from its URL: it is read
@@ -132,20 +127,17 @@ fn a_planted_link_leads_nowhere() {
     use_it(&server, sample.path()).expect("it works");
     // What must not even fail is planted together.
     let healed = |name: &String| {
-        ["-fetch", "-id", ".page", "-probe", ".new"]
-            .iter()
-            .any(|part| name.contains(part))
+        let parts = ["-fetch", "-id", ".page", "-probe", ".new"];
+        parts.iter().any(|part| name.contains(part))
     };
     let (healed, others): (Vec<_>, Vec<_>) = names(sample.path()).into_iter().partition(healed);
-    let groups: Vec<Vec<String>> = std::iter::once(healed)
-        .chain(others.into_iter().map(|name| vec![name]))
-        .collect();
+    let mut groups = vec![healed];
+    groups.extend(others.into_iter().map(|name| vec![name]));
     for there in [true, false] {
         for names in &groups {
             let root = tempfile::tempdir().expect("a folder");
             let (folder, away) = (root.path().join("cache"), root.path().join("away"));
-            fs::create_dir(&folder).expect("made");
-            fs::create_dir(&away).expect("made");
+            make_folders(&[&folder, &away]);
             give(&folder);
             for name in names {
                 let target = away.join(name);
@@ -161,11 +153,8 @@ fn a_planted_link_leads_nowhere() {
             if let Err(error) = done {
                 assert_eq!(names.len(), 1, "{error}");
                 let first = &names[0];
-                assert!(
-                    names.iter().any(|name| error.message.contains(name)),
-                    "{first}: names no file: {error}"
-                );
-                assert!(error.message.contains("remove it"), "{first}: names no remedy: {error}");
+                assert!(error.message.contains(first), "{first}: {error}");
+                assert!(error.message.contains("remove it"), "{first}: {error}");
             }
             for name in names {
                 let planted = folder.join(name);
@@ -186,8 +175,7 @@ fn a_hard_link_to_a_file_elsewhere_is_not_written_through() {
     for name in ["plexindex-client-id", "plexindex-1-store.lock", "plexindex-1.page"] {
         let root = tempfile::tempdir().expect("a folder");
         let (folder, away) = (root.path().join("cache"), root.path().join("away"));
-        fs::create_dir(&folder).expect("made");
-        fs::create_dir(&away).expect("made");
+        make_folders(&[&folder, &away]);
         give(&folder);
         fs::write(away.join("file"), "precious, and not a word of it may change").expect("written");
         fs::hard_link(away.join("file"), folder.join(name)).expect("planted");
@@ -203,15 +191,14 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     let root = tempfile::tempdir().expect("a folder");
     let (folder, away) = (root.path().join("cache"), root.path().join("away"));
     let index = open(options(&server, &folder), &crate::support::clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
     fs::create_dir(&away).expect("made");
     fs::rename(&folder, root.path().join("moved")).expect("moved");
     symlink(&away, &folder).expect("planted");
-    let error = library
-        .record_matches(&[(b"/host/a.mkv", &key)])
-        .expect_err("a link is in its place");
+    let recorded = library.record_matches(&[(b"/host/a.mkv", &key)]);
+    let error = recorded.expect_err("a link is in its place");
     assert!(error.message.contains("symbolic link"), "{error}");
     assert!(seen(&away).is_empty(), "{:?}", seen(&away));
     // Put back, it goes on.
@@ -261,9 +248,8 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
             }
             // What a user kept there is kept.
             if kind == "directory" {
-                let kept = fs::read_dir(folder.path())
-                    .expect("the folder")
-                    .any(|entry| entry.expect("an entry").path().join("what a user keeps").exists());
+                let is_kept = |path: &PathBuf| path.join("what a user keeps").exists();
+                let kept = files_in(folder.path()).iter().any(is_kept);
                 assert!(kept, "{name}");
             }
         }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use self::steps::{STEPS, Step, check, forced, path};
-use crate::support::copy_files;
-use crate::support::index::{Index, Library, QueryOptions, failpoint};
+use crate::support::index::{Index, Library, failpoint};
+use crate::support::{copy_files, files_in};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
 use plexindex_standin::Standin;
@@ -74,8 +74,7 @@ impl Tape {
 
     /// The files of the folder are on the disk.
     fn take_folder(&mut self) {
-        for entry in fs::read_dir(&self.root).expect("the folder") {
-            let path = entry.expect("an entry").path();
+        for path in files_in(&self.root) {
             let number = self.make(self.name(&path).expect("a file"));
             self.events
                 .push(Event::Write(number, 0, fs::read(&path).expect("read")));
@@ -211,9 +210,8 @@ fn put(bytes: &mut Vec<u8>, at: usize, given: &[u8]) {
 
 /// The bytes of a file after what was done to it, of which what is not forced to the disk may be missing.
 fn bytes_of(file: usize, events: &[Event], dice: &mut Dice) -> Vec<u8> {
-    let forced = events
-        .iter()
-        .rposition(|event| matches!(event, Event::Sync(number) if *number == file));
+    let is_sync = |event: &Event| matches!(event, Event::Sync(number) if *number == file);
+    let forced = events.iter().rposition(is_sync);
     let likely = likely(dice);
     let mut bytes = Vec::new();
     for (when, event) in events.iter().enumerate() {
@@ -329,8 +327,7 @@ fn take(index: &Index, library: &Library, number: usize, key: &str) {
     match STEPS[number] {
         Step::Record(count) => {
             let paths: Vec<String> = (0..count).map(|nth| path(number, nth)).collect();
-            let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
-            library.record_matches(&pairs).expect("recorded");
+            library.record_all(&paths, key);
         }
         Step::Forget(of) => library.invalidate_path(path(of, 0).as_bytes()).expect("invalidated"),
         Step::Clear => index.clear().expect("cleared"),
@@ -345,7 +342,7 @@ fn count(events: &[Event], is: fn(&Event) -> bool) -> usize {
 /// What a killed process left, with a log; then the disk spoilt the database.
 fn leave_spoilt(server: &Standin, root: &Path, cache: &Path) {
     let index = open(options(server, &root.join("before")), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     library.match_path(b"/host/none.mkv").expect("listed");
     let (_, key) = path_of(server, 1, 3);
     library.record("/host/lost.mkv", &key);
@@ -365,10 +362,8 @@ pub fn power(words: &[&str]) {
     let server = movies(150);
     let cache = root.join("cache");
     let (_, key) = path_of(&server, 1, 3);
-    let mut tape = Tape {
-        root: cache.clone(),
-        ..Tape::default()
-    };
+    let mut tape = Tape::default();
+    tape.root.clone_from(&cache);
     if aside {
         leave_spoilt(&server, root, &cache);
         tape.take_folder();
@@ -381,13 +376,13 @@ pub fn power(words: &[&str]) {
     for number in 0..STEPS.len() {
         if number % 7 == 1 {
             add(&server, &[format!("/data/movies/New {number}/New {number}.mkv")]);
-            index.refresh(&QueryOptions::default(), true).expect("listed");
+            index.list();
         }
         if number % 11 == 10 {
             index.close().expect("closes");
             index = open_as(journal, &server, &cache);
         }
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         take(&index, &library, number, &key);
     }
     let tape = TAPE.lock().expect("no panic").take().expect("a tape");
@@ -398,10 +393,8 @@ pub fn power(words: &[&str]) {
     let is_cut = |event: &Event| aside || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
     // Where something was set aside, that is what is looked at.
     let end = if aside { first + 400 } else { events.len() };
-    let mut cuts: Vec<usize> = (first..end)
-        .filter(|at| is_cut(&events[*at]))
-        .flat_map(|at| [at, at + 1])
-        .collect();
+    let cuts = (first..end).filter(|at| is_cut(&events[*at]));
+    let mut cuts: Vec<usize> = cuts.flat_map(|at| [at, at + 1]).collect();
     cuts.push(end);
     let mut dice = Dice::new(seed);
     let mut most_lost = 0;
@@ -429,11 +422,8 @@ pub fn power(words: &[&str]) {
         let there = check(&folder, &server, &key, kept..=begun, &what);
         let done = count(given, |event| matches!(event, Event::Done));
         most_lost = most_lost.max(done.saturating_sub(there));
-        assert!(
-            aside || !folder.join("plexindex-1.db.broken").exists(),
-            "{what}: {:?}",
-            warnings(&folder)
-        );
+        let is_aside = folder.join("plexindex-1.db.broken").exists();
+        assert!(aside || !is_aside, "{what}: {:?}", warnings(&folder));
         fs::remove_dir_all(&folder).expect("removed");
         say("alive");
     }

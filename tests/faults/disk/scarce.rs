@@ -6,34 +6,24 @@ use super::broken::answer;
 use super::full::try_open;
 use crate::support::Scene;
 use crate::support::worker::{Worker, options_at, place, say, told};
-use crate::support::{add, path_of};
+use crate::support::{add, path_of, segments};
 
 /// In a worker: no more address space than so many bytes.
 fn limit(to: u64) {
-    // SAFETY: plain calls on values that live here.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
-        limit.rlim_cur = to.min(limit.rlim_max);
-        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const limit), 0);
-    }
+    crate::support::worker::limit(libc::RLIMIT_AS, to);
 }
 
 /// Bytes of address space that this process has.
 fn address_space() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    pages
-        .split(' ')
-        .next()
-        .and_then(|pages| pages.parse::<u64>().ok())
-        .expect("a number")
-        * 4096
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = text.split(' ').next().and_then(|pages| pages.parse::<u64>().ok());
+    pages.expect("a number") * 4096
 }
 
 /// In a worker: no room for another thread's stack.
 pub fn without_threads(words: &[&str]) {
     let index = try_open(options_at(words)).expect("opens");
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     // What the allocator will need is taken before.
     drop(vec![1_u8; 256 << 10]);
     say("ready");
@@ -66,30 +56,21 @@ fn without_a_thread_there_is_a_status() {
 
 /// In a worker: no more than so many descriptors.
 fn limit_descriptors(to: Option<u64>) {
-    // SAFETY: plain calls on values that live here.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
-        limit.rlim_cur = to.unwrap_or(limit.rlim_max).min(limit.rlim_max);
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-    }
+    crate::support::worker::limit(libc::RLIMIT_NOFILE, to.unwrap_or(u64::MAX));
 }
 
 /// In a worker: all there is to do, with so many descriptors left, from none to more than are needed.
 pub fn without_descriptors(words: &[&str]) {
     let options = options_at(words);
     let index = try_open(options.clone()).expect("opens");
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     let (mut failed, mut taken) = (0, Vec::new());
     for left in 0..16 {
         let used = std::fs::read_dir("/proc/self/fd").expect("Linux").count() as u64 - 1;
         limit_descriptors(Some(used + left));
         // A hit needs none.
-        assert_eq!(
-            library.lookup_key(words[3].as_bytes(), |found| found == words[4]),
-            Some(true)
-        );
+        assert_eq!(library.fast(words[3]).as_deref(), Some(words[4]));
         let other = try_open(options.clone());
         let path = format!("/host/{left}.mkv");
         let recorded = library.record_matches(&[(path.as_bytes(), words[4])]);
@@ -101,10 +82,8 @@ pub fn without_descriptors(words: &[&str]) {
         if recorded.is_ok() {
             taken.push(path);
         }
-        for error in [other.err(), recorded.err(), listed.err(), found.err()]
-            .into_iter()
-            .flatten()
-        {
+        let errors = [other.err(), recorded.err(), listed.err(), found.err()];
+        for error in errors.into_iter().flatten() {
             assert!(!error.message.is_empty());
             failed += 1;
         }
@@ -114,11 +93,7 @@ pub fn without_descriptors(words: &[&str]) {
     assert!(taken.len() > 1, "and too few: {failed} calls failed");
     index.refresh(&library.query(), true).expect("listed");
     for path in taken {
-        assert_eq!(
-            answer(&library, &path).expect("an answer"),
-            words[4],
-            "acknowledged, then lost"
-        );
+        assert_eq!(answer(&library, &path).expect("an answer"), words[4]);
     }
     index.close().expect("closes");
     crate::support::worker::assert_sound(&options.cache_dir);
@@ -139,7 +114,7 @@ fn without_descriptors_calls_say_so_and_hits_go_on() {
 pub fn little_space(words: &[&str]) {
     let options = options_at(words);
     let index = try_open(options.clone()).expect("opens");
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     say("ready");
     // What the allocator will need is taken before.
@@ -161,8 +136,7 @@ pub fn little_space(words: &[&str]) {
         limit(libc::RLIM_INFINITY);
         // It recovers by itself.
         assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
-        let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
-        assert_eq!(fast, Some(true));
+        assert_eq!(library.fast(words[3]).as_deref(), Some(words[4]));
         say("right");
     }
     index.close().expect("closes");
@@ -177,12 +151,12 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     let place = place(at.folder(), &at.server);
     let (path, key) = path_of(&at.server, 1, 3);
     let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
-    let library = lister.library("Movies").expect("a handle");
+    let library = lister.movies();
     lister.refresh(&library.query(), true).expect("listed");
-    let files = std::fs::read_dir(at.folder()).expect("the folder");
-    let segments = files.map(|entry| entry.expect("an entry"));
-    let segment = segments.filter(|entry| entry.file_name().to_string_lossy().ends_with(".segment"));
-    let bytes = segment.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
+    let lengths = segments(at.folder())
+        .into_iter()
+        .map(|path| path.metadata().expect("facts").len());
+    let bytes = lengths.sum::<u64>();
     // An arena of a thread's own has address space to spare.
     let words = [&place[0], &place[1], &place[2], &path, &key];
     let mut worker = Worker::start_in("little space", &words, &[("MALLOC_ARENA_MAX", "1")]);

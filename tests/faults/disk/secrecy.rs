@@ -13,16 +13,15 @@ use plexindex_abi::{
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use super::broken::{answer, spoil};
-use crate::support::worker::{Worker, place, say, told, until};
-use crate::support::{clock, open, options, path_of};
+use crate::support::worker::{Worker, say, told, until};
+use crate::support::{clock, files_in, movies, open, options, path_of};
 
 const USER: &str = "Perpetua Featherstonehaugh";
 
 fn assert_nowhere(folder: &Path, secret: &str) {
     let digits: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let hex = digits.concat();
-    for entry in fs::read_dir(folder).expect("the folder") {
-        let path = entry.expect("an entry").path();
+    for path in files_in(folder) {
         let bytes = fs::read(&path).expect("read");
         for form in [secret, &hex, &secret.to_uppercase(), &secret.replace(' ', "%20")] {
             let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());
@@ -52,12 +51,8 @@ fn web_token(number: u32) -> (String, Vec<String>) {
         "4102444800",
     ];
     let mut secrets: Vec<String> = claims.map(str::to_owned).into();
-    secrets.extend([
-        token.clone(),
-        payload.to_owned(),
-        signature,
-        format!(r#"["{}","{USER}"]"#, claims[0]),
-    ]);
+    let user = format!(r#"["{}","{USER}"]"#, claims[0]);
+    secrets.extend([token.clone(), payload.to_owned(), signature, user]);
     (token, secrets)
 }
 
@@ -70,7 +65,7 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
         .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("an answer"), key);
     // Renewed, and accepted; then one that the server refuses.
@@ -78,12 +73,8 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
     assert_eq!(answer(&library, &path).expect("an answer"), key);
     index.set_token(Token::new(&tokens[2])).expect("set");
     let mut told = vec![answer(&library, &path).expect_err("refused").to_string()];
-    told.push(
-        index
-            .set_token(Token::new(&format!("{} ", tokens[0])))
-            .expect_err("refused")
-            .to_string(),
-    );
+    let spaced = index.set_token(Token::new(&format!("{} ", tokens[0])));
+    told.push(spaced.expect_err("refused").to_string());
     // A server that says what it refuses, as it is, in capitals, and cut off.
     let spellings = |secret: &String| {
         [
@@ -103,19 +94,13 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
             })
             .times(0),
         );
-        let error = index
-            .ask_server(&QueryOptions::default())
-            .expect_err("refused")
-            .to_string();
+        let asked = index.ask_server(&QueryOptions::default());
+        let error = asked.expect_err("refused").to_string();
         assert!(error.contains("***"), "{spelled}: {error}");
         assert!(!error.contains(&spelled), "{error}");
         told.push(error);
     }
-    told.push(format!(
-        "{:?} {:?}",
-        index.stats().expect("statistics"),
-        Token::new(&tokens[0])
-    ));
+    told.push(format!("{:?} {:?}", index.counts(), Token::new(&tokens[0])));
     let nowhere = || {
         for secret in secrets.iter().flatten() {
             assert_nowhere(folder.path(), secret);
@@ -134,7 +119,7 @@ pub fn masked(words: &[&str]) {
     let options = crate::support::worker::options_at(words);
     let folder = options.cache_dir.clone();
     let index = open(options.clone(), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     let paths: Vec<String> = (0..1_500).map(|number| format!("/host/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), words[4])).collect();
@@ -142,7 +127,7 @@ pub fn masked(words: &[&str]) {
     index.close().expect("closes");
     spoil(&folder.join("plexindex-1.db"), "garbage");
     let index = open(options, &clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     say("open");
     told();
@@ -161,17 +146,14 @@ fn only_the_owner_may_read_and_files_belong_to_the_owner_of_the_folder() {
     let all = all.flat_map(|owner| masks.map(|mask| (owner, mask)));
     for (owner, mask) in all.filter(|(owner, mask)| owner.is_none() || [0, 0o777].contains(mask)) {
         let mask = mask.to_string();
-        let server = Standin::builder()
-            .library(plexindex_standin::LibrarySpec::movies(50))
-            .serve();
+        let server = movies(50);
         let parent = tempfile::tempdir().expect("a folder");
         if let Some(owner) = owner {
             std::os::unix::fs::chown(parent.path(), Some(owner), Some(owner)).expect("given away");
         }
         let folder = parent.path().join("made/by us");
-        let place = place(&folder, &server);
         let (path, key) = path_of(&server, 1, 3);
-        let mut worker = Worker::start("masked", [&place[0], &place[1], &place[2], &path, &key, &mask]);
+        let mut worker = Worker::at("masked", &folder, &server, &[&path, &key, &mask]);
         assert_eq!(worker.hear(), "open");
         assert_modes(&folder, owner);
         let made = fs::metadata(parent.path().join("made")).expect("facts");

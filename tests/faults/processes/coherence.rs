@@ -1,6 +1,5 @@
 //! A commit that returned is seen by every lookup that starts afterwards, in every process.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 
 use crate::support::index::{Index, Library};
@@ -8,7 +7,7 @@ use plexindex_standin::Standin;
 
 #[cfg(unix)]
 use crate::processes::fork::{fork, wait_for};
-use crate::support::worker::{Worker, open_at, options_at, place, read_at, rounds, say, told, write_at};
+use crate::support::worker::{Worker, open_at, options_at, place, read_at, rounds, say, told, writable, write_at};
 use crate::support::{self, movies, path_of};
 
 /// A worker that does what it is told, with one index, until its input ends.
@@ -16,7 +15,7 @@ pub fn answer(words: &[&str]) {
     let mut options = options_at(words);
     options.no_mmap = words.get(3) == Some(&"no_mmap");
     let index = support::open(options, &support::clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     say("ready");
     while let Some(order) = told() {
         let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
@@ -30,19 +29,18 @@ pub fn answer(words: &[&str]) {
                 continue;
             }
             "misses" => {
-                say(&index.stats().expect("statistics").lookup_misses.to_string());
+                say(&index.counts().lookup_misses.to_string());
                 continue;
             }
             #[cfg(unix)]
-            "starve" => allow_no_more_files(),
+            "starve" => support::worker::limit(libc::RLIMIT_NOFILE, 3),
             // Its connections are closed until they are needed again.
             #[cfg(unix)]
             "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
             // More than a memtable holds.
             "many" => {
                 let paths: Vec<String> = (0..8_300).map(|number| format!("{path}{number}.mkv")).collect();
-                let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
-                library.record_matches(&pairs).expect("recorded");
+                library.record_all(&paths, key);
             }
             other => panic!("what is '{other}'?"),
         }
@@ -50,21 +48,9 @@ pub fn answer(words: &[&str]) {
     }
 }
 
-/// From now on this process can open no file.
-#[cfg(unix)]
-fn allow_no_more_files() {
-    // SAFETY: plain calls with a struct of ours.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
-        limit.rlim_cur = 3;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-    }
-}
-
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
 pub fn look(index: &Index, library: &Library, path: &str) -> String {
-    let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
+    let lookup = library.fast(&path);
     let offline = library.query().offline();
     let found = index.ask(&offline, path);
     let full = found
@@ -76,15 +62,12 @@ pub fn look(index: &Index, library: &Library, path: &str) -> String {
 /// Several workers on a store with one fetched library.
 pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N]) -> Vec<Worker> {
     let index = support::open(support::options(server, folder), &support::clock());
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (path, _) = path_of(server, 1, 0);
     library.match_path(path.as_bytes()).expect("fetched");
     index.close().expect("closes");
-    let place = place(folder, server);
-    let mut workers: Vec<Worker> = more
-        .iter()
-        .map(|more| Worker::start("coherence", [&place[0], &place[1], &place[2], more]))
-        .collect();
+    let start = |more: &str| Worker::at("coherence", folder, server, &[more]);
+    let mut workers: Vec<Worker> = more.map(start).into();
     for worker in &mut workers {
         assert_eq!(worker.hear(), "ready");
     }
@@ -101,10 +84,8 @@ fn assert_all_see(workers: &mut [Worker], writer: usize, path: &str, expected: &
         let seen = worker.ask(&format!("look {path}"));
         let (lookup, full) = seen.split_once(' ').expect("two answers");
         assert_eq!(full, expected, "{what}: worker {number} after worker {writer}'s commit");
-        assert!(
-            lookup == "?" || lookup == expected,
-            "{what}: worker {number} saw {lookup} in a lookup, not {expected}"
-        );
+        let is_right = lookup == "?" || lookup == expected;
+        assert!(is_right, "{what}: worker {number} saw {lookup}, not {expected}");
         lookups += usize::from(lookup == expected);
     }
     lookups
@@ -153,7 +134,7 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
 }
 
 #[test]
-pub fn what_one_process_commits_the_next_lookup_of_all_others_shows() {
+pub fn what_one_process_commits_all_others_see() {
     commits_are_seen(rounds("PLEXINDEX_COHERENCE_ROUNDS", 1_000), ["", "", ""]);
 }
 
@@ -174,16 +155,13 @@ fn a_process_that_closes_takes_nothing_from_those_that_stay() {
         workers.truncate(1);
         let path = format!("/host/{round}.mkv");
         let index = open_at(&[&place[0], &place[1], &place[2]]);
-        index.stats().expect("it reads");
+        index.counts();
         index.close().expect("closes");
         assert_eq!(workers[0].ask(&format!("record {path}|{key}")), "done");
-        let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+        let mut late = Worker::at("coherence", folder.path(), &server, &[]);
         assert_eq!(late.hear(), "ready");
-        assert_eq!(
-            late.ask(&format!("look {path}")),
-            format!("{key} {key}"),
-            "acknowledged, then lost"
-        );
+        let seen = late.ask(&format!("look {path}"));
+        assert_eq!(seen, format!("{key} {key}"));
         late.end();
     }
 }
@@ -195,25 +173,15 @@ fn counters_that_lie_cost_time_and_no_truth() {
     let mut workers = workers(folder.path(), &server, [""; 3]);
     let keys = keys(&server);
     assert_eq!(workers[0].ask(&format!("record /host/a.mkv|{}", keys[0])), "done");
-    let page = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(folder.path().join("plexindex-1.page"))
-        .expect("the page");
-    let mut turn = 0;
-    let now = {
+    let page = writable(folder.path().join("plexindex-1.page"));
+    let read = |at: u64| {
         let mut word = [0; 8];
-        read_at(&page, &mut word, 17 * 8);
+        read_at(&page, &mut word, at * 8);
         u64::from_ne_bytes(word)
     };
-    for (pending, done) in [
-        (0, 0),
-        (u64::MAX, u64::MAX),
-        (now + 3, now + 3),
-        (0, now + 9),
-        (now + 9, 0),
-        (1, 1),
-    ] {
+    let (mut turn, now, all) = (0, read(17), u64::MAX);
+    let (near, far) = (now + 3, now + 9);
+    for (pending, done) in [(0, 0), (all, all), (near, near), (0, far), (far, 0), (1, 1)] {
         write_at(&page, &pending.to_ne_bytes(), 16 * 8);
         write_at(&page, &done.to_ne_bytes(), 17 * 8);
         assert_all_see(&mut workers, 9, "/host/a.mkv", &keys[turn % 20], "lies");
@@ -227,11 +195,6 @@ fn counters_that_lie_cost_time_and_no_truth() {
     // Who opens next sets them right: a lookup does not ask the database any more.
     let place = place(folder.path(), &server);
     let index = open_at(&[&place[0], &place[1], &place[2]]);
-    let read = |at: u64| {
-        let mut word = [0; 8];
-        read_at(&page, &mut word, at * 8);
-        u64::from_ne_bytes(word)
-    };
-    let sequence = index.stats().expect("statistics").sequence;
+    let sequence = index.counts().sequence;
     assert_eq!((read(16), read(17)), (sequence, sequence));
 }

@@ -6,10 +6,7 @@ use crate::support::worker::deeply;
 #[test]
 #[ignore = "deep: half a minute"]
 fn coherence_for_long() {
-    deeply(
-        20,
-        coherence::what_one_process_commits_the_next_lookup_of_all_others_shows,
-    );
+    deeply(20, coherence::what_one_process_commits_all_others_see);
     deeply(5, coherence::a_process_that_maps_nothing_tells_those_that_do);
 }
 
@@ -17,10 +14,7 @@ fn coherence_for_long() {
 #[ignore = "deep: a minute"]
 fn kills_for_long() {
     deeply(15, crash::a_listing_goes_on_where_a_kill_stopped_it);
-    deeply(
-        15,
-        crash::a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap,
-    );
+    deeply(15, crash::a_listing_goes_on_in_small_pages);
 }
 
 #[test]

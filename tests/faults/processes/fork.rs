@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{Deadline, Index, QueryOptions};
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
-use plexindex_standin::{Action, Fault, Kind};
+use plexindex_standin::{Fault, Kind};
 
-use crate::support::worker::{Worker, assert_sound, open_at, options_at, place, rounds, say, told, until};
+use crate::support::worker::{assert_sound, open_at, options_at, rounds, say, told, until};
 use crate::support::{clock, path_of};
 
 /// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
@@ -57,11 +57,8 @@ pub fn wait_for(child: i32) -> i32 {
 fn key_of(index: &Index, path: &str, offline: bool) -> String {
     let answer = || {
         let library = index.library("Movies")?;
-        let question = QueryOptions {
-            offline,
-            deadline: Deadline::In(Duration::from_secs(15)),
-            ..library.query()
-        };
+        let mut question = library.query().within(Duration::from_secs(15));
+        question.offline = offline;
         index.match_path(&question, path.as_bytes())
     };
     match answer() {
@@ -106,7 +103,7 @@ pub fn fetching(words: &[&str]) {
 fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     let at = Scene::movies(300);
     let (path, key) = path_of(&at.server, 1, 3);
-    at.server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
+    at.server.fault(Fault::delay(300).on(Kind::Listing));
     let mut worker = at.worker("fork while fetching", &[&path]);
     assert_eq!(worker.hear(), "open");
     until("it fetches", || at.server.stats().of(Kind::Listing) == 1);
@@ -122,12 +119,12 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
 /// Forks, and then only looks up: the child first, then the parent.
 pub fn looking_up(words: &[&str]) {
     let index = Arc::new(open_at(words));
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     assert_eq!(key_of(&index, words[3], false), words[4]);
     assert_eq!(wait_for(fork(|| 0)), 0);
     let look = || {
         let path = told().expect("a path");
-        let key = library.lookup_key(path.as_bytes(), str::to_owned);
+        let key = library.fast(&path);
         say(key.as_deref().unwrap_or("nothing"));
     };
     let child = fork(|| {
@@ -154,8 +151,7 @@ fn fast_lookups_after_a_fork_see_what_other_processes_record() {
             for count in [1, 600] {
                 let path = |number: usize| format!("/host/{round}/{who}/{count}/{number}.mkv");
                 let paths: Vec<String> = (0..count).map(path).collect();
-                let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
-                library.record_matches(&pairs).expect("recorded");
+                library.record_all(&paths, &key);
                 assert_eq!(worker.ask(&paths[0]), key, "{who}, {count}");
             }
         }
@@ -184,7 +180,7 @@ pub fn counting(words: &[&str]) {
             std::process::exit(1);
         }
     }
-    say(&index.stats().expect("statistics").store_answers.to_string());
+    say(&index.counts().store_answers.to_string());
 }
 
 #[test]
@@ -193,7 +189,7 @@ fn what_a_parent_counted_is_counted_once() {
     let (path, _) = path_of(&at.server, 1, 3);
     // The listing's own end writes the counters: it is over before.
     let index = at.open();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     index.close().expect("closes");
     let mut worker = at.worker("fork and count", &[&path]);
     assert_eq!(worker.hear(), "103");

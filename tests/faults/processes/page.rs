@@ -8,7 +8,7 @@ use crate::support::index::{Index, Library};
 
 use crate::processes::coherence::{look, workers};
 use crate::support::worker::{Worker, open_at, place};
-use crate::support::{movies, path_of};
+use crate::support::{copy_files, movies, path_of};
 
 /// Longer than a process may believe what it mapped of a store that was removed, on a busy machine.
 const BOUND: Duration = Duration::from_secs(5);
@@ -33,13 +33,9 @@ fn assert_soon_sees(worker: &mut Worker, path: &str, expected: &str, what: &str)
     }
 }
 
-fn record(library: &Library, path: &str, key: &str) {
-    library.record(path, key);
-}
-
 fn opened(words: &[String; 3]) -> (Index, Library) {
     let index = open_at(&[&words[0], &words[1], &words[2]]);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     (index, library)
 }
 
@@ -56,12 +52,12 @@ fn no_write_is_missed_because_the_page_was_removed() {
     assert_sees(&mut reader, &listed, &key, "nothing was written");
     // A process that never had the page that the reader has.
     let (_index, library) = opened(&place);
-    record(&library, "/host/a.mkv", &other);
+    library.record("/host/a.mkv", &other);
     assert_sees(&mut reader, "/host/a.mkv", &other, "recorded by another process");
     library.invalidate_path(listed.as_bytes()).expect("invalidated");
     assert_sees(&mut reader, &listed, "Unconfirmed", "invalidated by another process");
     // And it is told of what follows without asking the database each time.
-    record(&library, "/host/a.mkv", &key);
+    library.record("/host/a.mkv", &key);
     assert_eq!(reader.ask("look /host/a.mkv"), format!("{key} {key}"));
     assert_eq!(reader.ask(&format!("record /host/a.mkv|{other}")), "done");
     assert_eq!(library.lookup_key(b"/host/a.mkv", |found| *found == other), Some(true));
@@ -74,12 +70,12 @@ fn the_first_write_is_not_missed_because_the_page_was_removed() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
     let (reader, seen) = opened(&place);
-    assert_eq!(seen.lookup_key(b"/host/a.mkv", str::to_owned), None);
+    assert_eq!(seen.fast("/host/a.mkv"), None);
     fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
     // One that never had the page that the reader has, and makes one at once: nothing was ever written.
     let (_writer, told) = opened(&place);
     let (_, key) = path_of(&server, 1, 6);
-    record(&told, "/host/a.mkv", &key);
+    told.record("/host/a.mkv", &key);
     assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("{key} {key}"));
 }
 
@@ -92,11 +88,7 @@ fn a_copy_that_was_put_back_is_what_a_process_answers_from_that_forked() {
     fs::create_dir(&folder).expect("made");
     let [before, after, other] = [5, 6, 7].map(|number| path_of(&server, 1, number).1);
     let mut reader = workers(&folder, &server, [""]).pop().expect("one");
-    fs::create_dir(&copy).expect("made");
-    for file in fs::read_dir(&folder).expect("the folder") {
-        let file = file.expect("a file");
-        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
-    }
+    copy_files(&folder, &copy);
     assert_eq!(reader.ask(&format!("record /host/a.mkv|{before}")), "done");
     assert_sees(&mut reader, "/host/a.mkv", &before, "at first");
     assert_eq!(reader.ask("fork"), "done");
@@ -104,8 +96,8 @@ fn a_copy_that_was_put_back_is_what_a_process_answers_from_that_forked() {
     fs::rename(&copy, &folder).expect("renamed");
     // As many commits as the reader saw, and one more.
     let (_index, library) = opened(&place(&folder, &server));
-    record(&library, "/host/a.mkv", &after);
-    record(&library, "/host/b.mkv", &other);
+    library.record("/host/a.mkv", &after);
+    library.record("/host/b.mkv", &other);
     assert_soon_sees(&mut reader, "/host/b.mkv", &other, "in the copy");
     assert_sees(&mut reader, "/host/a.mkv", &after, "in the copy");
     reader.end();
@@ -120,14 +112,13 @@ fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
     let (listed, key) = path_of(&server, 1, 5);
     assert_sees(&mut reader, &listed, &key, "at first");
     let page = folder.path().join("plexindex-1.page");
-    let place = place(folder.path(), &server);
-    let mut starved = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+    let mut starved = Worker::at("coherence", folder.path(), &server, &[]);
     assert_eq!(starved.hear(), "ready");
     assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
     assert_eq!(starved.ask("starve"), "done");
     // The others make another page, and it may open no more files.
     fs::remove_file(&page).expect("removed");
-    let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+    let mut late = Worker::at("coherence", folder.path(), &server, &[]);
     assert_eq!(late.hear(), "ready");
     assert_sees(&mut late, &listed, &key, "before");
     for round in 0..2 {

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::index::QueryOptions;
-
-use crate::support::worker::{Worker, assert_sound, open_at, place, say, told};
+use crate::support::worker::{Worker, assert_sound, open_at, say, told};
 use crate::support::{movies, path_of};
 
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
@@ -19,28 +17,18 @@ pub fn interrupted(words: &[&str]) {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = caught as *const () as usize;
-        assert_eq!(
-            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()),
-            0
-        );
-        let pace = libc::timeval {
-            tv_sec: 0,
-            tv_usec: 500,
-        };
-        let timer = libc::itimerval {
-            it_interval: pace,
-            it_value: pace,
-        };
-        assert_eq!(
-            libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()),
-            0
-        );
+        let done = libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+        assert_eq!(done, 0);
+        let mut timer: libc::itimerval = std::mem::zeroed();
+        (timer.it_interval.tv_usec, timer.it_value.tv_usec) = (500, 500);
+        let done = libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
+        assert_eq!(done, 0);
     }
     let mut rounds = 0;
     while rounds < 3 || CAUGHT.load(Ordering::Relaxed) < 500 {
         let index = open_at(words);
-        let library = index.library("Movies").expect("a handle");
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        let library = index.movies();
+        index.list();
         for number in 0..20 {
             let path = format!("/host/{rounds}/{number}.mkv");
             library.record(&path, words[4]);
@@ -64,9 +52,8 @@ pub fn interrupted(words: &[&str]) {
 fn signals_disturb_no_call() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
     let (path, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("interrupted", [&place[0], &place[1], &place[2], &path, &key]);
+    let mut worker = Worker::at("interrupted", folder.path(), &server, &[&path, &key]);
     println!("{}", worker.hear());
     worker.end();
     assert_sound(folder.path());

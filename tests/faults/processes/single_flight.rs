@@ -1,13 +1,14 @@
 //! However many open a new folder and ask for the same unfetched library at once: one store, and one fetches.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::index::{Progress, QueryOptions};
-use plexindex_standin::{Action, Fault, Kind, Standin};
+use plexindex_standin::{Fault, Kind, Standin};
 
 use crate::support::worker::{Worker, assert_sound, options_at, place, say, told, until};
-use crate::support::{self, clock, movies, offline, options, path_of, requests};
+use crate::support::{self, clock, files_in, movies, offline, options, path_of, requests};
 
 /// Waits for the word, opens, asks one path per thread, records a match for each, and says the answers. Says before when it is
 /// the one who fetches.
@@ -22,7 +23,7 @@ pub fn ask(words: &[&str]) {
         for path in &words[4..] {
             let (index, fetching) = (&index, &fetching);
             scope.spawn(move || {
-                let library = index.library("Movies").expect("a handle");
+                let library = index.movies();
                 let progress = |progress: &Progress<'_>| {
                     let total = progress.total.unwrap_or(0);
                     if progress.items * 2 >= total && total > progress.items && !fetching.swap(true, Ordering::SeqCst) {
@@ -32,7 +33,7 @@ pub fn ask(words: &[&str]) {
                 };
                 let question = library.query().progress(&progress);
                 let found = index.ask(&question, path);
-                let key = found.item.map(|item| item.item.rating_key).expect("an item");
+                let key = found.key().expect("an item");
                 let own = format!("/host{path}");
                 library.record(own, &key);
                 say(&format!("{path}|{key}"));
@@ -54,12 +55,8 @@ impl Crowd {
         let mut workers = Vec::new();
         let mut expected = Vec::new();
         for process in 0..processes {
-            let mut words = vec![
-                place[0].clone(),
-                place[1].clone(),
-                place[2].clone(),
-                page_size.to_owned(),
-            ];
+            let mut words = place.to_vec();
+            words.push(page_size.to_owned());
             let mut answers = Vec::new();
             for thread in 0..threads {
                 let nth = usize::try_from(process * threads + thread).expect("small");
@@ -97,23 +94,17 @@ impl Crowd {
             worker.end();
         }
         let index = support::open(options(server, folder), &clock());
-        let library = index.library("Movies").expect("a handle");
+        let library = index.movies();
         for (path, key) in all.iter().filter_map(|answer| answer.split_once('|')) {
             let found = index.match_path(&offline(&library), format!("/host{path}").as_bytes());
-            let found = found.expect("an answer").item.map(|item| item.item.rating_key);
+            let found = found.expect("an answer").key();
             assert_eq!(found.as_deref(), Some(key), "{path} was acknowledged, then lost");
         }
         index.close().expect("closes");
         assert_sound(folder);
-        let names = std::fs::read_dir(folder)
-            .expect("the folder")
-            .map(|entry| entry.expect("an entry").file_name());
-        let left = names.filter(|name| {
-            [".broken", ".new"]
-                .iter()
-                .any(|end| name.to_string_lossy().ends_with(end))
-        });
-        assert_eq!(left.count(), 0, "one store was made");
+        let mut names = files_in(folder);
+        names.retain(|path| path.extension().is_some_and(|end| end == "broken" || end == "new"));
+        assert_eq!(names, [""; 0].map(PathBuf::from), "one store was made");
     }
 }
 
@@ -121,7 +112,7 @@ pub fn one_fetch(processes: u64, threads: u64) {
     let server = movies(3_500);
     let folder = tempfile::tempdir().expect("a folder");
     let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
-    server.fault(Fault::new(Action::Delay { ms: 20 }).times(0));
+    server.fault(Fault::delay(20).times(0));
     crowd.go();
     crowd.assert_all_right(&server, folder.path());
     assert_once(&server, 4);
@@ -147,9 +138,9 @@ fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
         let second = support::open(options(&server, folder.path()), &clock());
         let (path, key) = path_of(&server, 1, 3);
         for index in [&second, &first] {
-            let library = index.library("Movies").expect("a handle");
+            let library = index.movies();
             let found = library.ask(&path);
-            assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+            assert_eq!(found.key(), Some(key.clone()));
         }
         let sections = if late { 3 } else { 2 };
         assert_eq!(requests(&server), [1, sections, 1, 0, 0, 2 + sections]);
@@ -171,7 +162,7 @@ pub fn one_continuation(processes: u64, threads: u64) {
     let server = movies(3_000);
     let folder = tempfile::tempdir().expect("a folder");
     let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "100");
-    server.fault(Fault::new(Action::Delay { ms: 30 }).on(Kind::Listing).times(0));
+    server.fault(Fault::delay(30).on(Kind::Listing).times(0));
     crowd.go();
     let mut fetcher = None;
     until("half of it is fetched", || {

@@ -1,35 +1,26 @@
 //! A fast lookup never waits, whatever others do with the database.
 
-use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::processes::coherence::workers;
-use crate::support::worker::{Worker, open_at, place, say, told};
+use crate::support::worker::{Worker, open_at, place, say, told, writable};
 use crate::support::{movies, path_of};
 
 /// In a worker: keeps all others from the database until it is told otherwise, as a process that recovers it does: it
 /// holds the locks for that, and the head of the WAL's index says nothing. It has no connection of its own, so that closing
 /// the file frees no lock of one.
 pub fn recover(words: &[&str]) {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(Path::new(words[0]).join("plexindex-1.db-shm"))
-        .expect("the WAL's index");
+    let file = writable(Path::new(words[0]).join("plexindex-1.db-shm"));
     let mut head = [0; 96];
     file.read_exact_at(&mut head, 0).expect("its head");
     // For writing, for checkpoints, for recovery.
     let lock = |kind: i32| {
-        let lock = libc::flock {
-            l_type: kind.try_into().expect("a small number"),
-            l_whence: 0,
-            l_start: 120,
-            l_len: 3,
-            l_pid: 0,
-        };
+        // SAFETY: a struct of numbers.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        (lock.l_type, lock.l_start, lock.l_len) = (kind.try_into().expect("small"), 120, 3);
         // SAFETY: a plain call on a file that is open.
         let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLKW, &raw const lock) };
         assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
@@ -51,9 +42,9 @@ fn a_fast_lookup_does_not_wait_for_who_recovers_the_database() {
     let mut writer = workers(folder.path(), &server, [""]).pop().expect("one");
     let place = place(folder.path(), &server);
     let index = open_at(&[&place[0], &place[1], &place[2]]);
-    let library = index.library("Movies").expect("a handle");
+    let library = index.movies();
     let (listed, key) = path_of(&server, 1, 5);
-    let fast = |path: &str| library.lookup_key(path.as_bytes(), str::to_owned);
+    let fast = |path: &str| library.fast(&path);
     assert_eq!(fast(&listed).as_deref(), Some(key.as_str()));
     assert_eq!(writer.ask(&format!("record /host/a.mkv|{key}")), "done");
     let mut other = Worker::start("recover", [&place[0]]);
@@ -75,7 +66,7 @@ fn a_fast_lookup_does_not_wait_for_who_recovers_the_database() {
         let full = scope.spawn(|| library.match_path(b"/host/b.mkv"));
         assert_eq!(other.ask("enough"), "done");
         let found = full.join().expect("no panic").expect("an answer");
-        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+        assert_eq!(found.key(), Some(key.clone()));
     });
     other.end();
     writer.end();

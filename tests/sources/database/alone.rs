@@ -41,21 +41,15 @@ fn the_first_answers_are_found_by_the_path_alone() {
     };
     let index = open(with, &clock());
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
-    let mapped = index
-        .match_path(&QueryOptions::default(), b"/mnt/films/Film 9.mkv")
-        .expect("an answer");
+    let mapped = index.ask(&QueryOptions::default(), b"/mnt/films/Film 9.mkv");
     assert_eq!(
         (mapped.match_kind, mapped.status, mapped.stale),
         (MatchKind::Mapped, Status::Ok, false)
     );
-    assert_eq!(
-        index.stats().expect("statistics").listings,
-        0,
-        "nothing was listed for that"
-    );
+    assert_eq!(index.counts().listings, 0, "nothing was listed for that");
     assert_eq!(key_of(&index, "/data/films/nowhere.mkv"), None);
     assert_eq!(
-        index.stats().expect("statistics").listings,
+        index.counts().listings,
         1,
         "what is not there is looked for in all of them"
     );
@@ -66,7 +60,7 @@ fn a_path_that_was_found_and_moved_is_looked_for_again() {
     let (folder, server, _) = films(50);
     let index = open(options(&folder.path().join("store"), &server.folder), &clock());
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
-    assert_eq!(index.stats().expect("statistics").listings, 0);
+    assert_eq!(index.counts().listings, 0);
     server.write(|database| written::rename(database, 8, "/data/films/moved.mkv"));
     assert_eq!(key_of(&index, &path(7)), None);
     assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("8"));
@@ -77,8 +71,8 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
     let (folder, server, section) = films(300);
     let clock = clock();
     let index = open(options(&folder.path().join("store"), &server.folder), &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let listings = || index.stats().expect("statistics").listings;
+    index.list();
+    let listings = || index.counts().listings;
     for round in 0..5_u32 {
         let new = format!("/data/films/new {round}.mkv");
         let moved = format!("/data/films/moved {round}.mkv");
@@ -105,9 +99,7 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
         (show, episode)
     });
     let asked = || {
-        let found = index
-            .match_path(&QueryOptions::default(), b"/data/shows/pilot.mkv")
-            .expect("an answer");
+        let found = index.ask(&QueryOptions::default(), b"/data/shows/pilot.mkv");
         found.item.expect("an item").item
     };
     let item = asked();
@@ -115,7 +107,7 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
         (item.show_title.as_str(), item.season, item.episode),
         ("Old name", 2, 3)
     );
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     server.write(|database| {
         database
             .execute("UPDATE metadata_items SET title = 'New name' WHERE id = ?1", [show])
@@ -140,7 +132,7 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
 fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
     let (folder, server, section) = films(10);
     let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let set = |sql: &str| server.write(|database| database.execute_batch(sql).expect("set"));
     // Neither change of an item is counted by the server here.
     set("UPDATE metadata_items SET deleted_at = 1700000001 WHERE id = 3");
@@ -149,14 +141,10 @@ fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
     assert_eq!(key_of(&index, &path(4)), None);
     set("UPDATE media_items SET deleted_at = 1700000001 WHERE id = 6");
     assert_eq!(key_of(&index, &path(5)), None);
-    assert_eq!(
-        index.stats().expect("statistics").items,
-        9,
-        "an item without files is an item"
-    );
+    assert_eq!(index.counts().items, 9, "an item without files is an item");
     // A first listing leaves it out, too.
     let listed = open(options(&folder.path().join("other"), &server.folder), &clock());
-    listed.refresh(&QueryOptions::default(), true).expect("listed");
+    listed.list();
     assert_eq!(key_of(&listed, &path(2)), None);
     assert_eq!(key_of(&listed, &path(9)).as_deref(), Some("10"));
     // With a change that is counted it comes back.
@@ -187,7 +175,7 @@ fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
         key_of(&index, "/data/films/Plex Versions/Film 0.mp4").as_deref(),
         Some("1")
     );
-    assert_eq!(index.stats().expect("statistics").items, 10);
+    assert_eq!(index.counts().items, 10);
 }
 
 #[test]
@@ -197,7 +185,7 @@ fn who_reads_the_file_is_a_partition_of_its_own() {
     {
         let index = open(options(&store, &server.folder), &clock());
         assert_eq!(key_of(&index, &path(1)).as_deref(), Some("2"));
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.list();
     }
     // A token's view of the same folder, offline, has nothing of it.
     let place = server.folder.to_str().expect("a name").to_owned();
@@ -209,7 +197,7 @@ fn who_reads_the_file_is_a_partition_of_its_own() {
             ..Options::new(&store)
         })
         .expect("opened");
-        assert_eq!(theirs.stats().expect("statistics").items, 0);
+        assert_eq!(theirs.counts().items, 0);
     }
     // What opens it by the file again has all of it, also offline.
     let again = Index::open(Options {
@@ -225,21 +213,17 @@ fn a_file_that_cannot_be_read_leaves_old_answers_marked_as_stale() {
     let (folder, server, _) = films(3);
     let clock = clock();
     let index = open(options(&folder.path().join("store"), &server.folder), &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     clock.advance_ms(1);
     let away = folder.path().join("away.db");
     std::fs::rename(server.file(), &away).expect("away");
-    let found = index
-        .match_path(&QueryOptions::default(), path(1).as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path(1).as_bytes());
     assert_eq!((found.status, found.stale), (Status::Ok, true));
     // It is looked for again at once, not after a pause: nothing is saved by waiting.
     std::fs::rename(&away, server.file()).expect("back");
-    let found = index
-        .match_path(&QueryOptions::default(), path(1).as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path(1).as_bytes());
     assert_eq!((found.status, found.stale), (Status::Ok, false));
-    assert_eq!(index.stats().expect("statistics").last_failure, None);
+    assert_eq!(index.counts().last_failure, None);
 }
 
 /// Makes the file old enough for the next write to show in its time.
@@ -305,7 +289,7 @@ fn a_refresh_does_not_read_all_libraries_for_each() {
     age(&server);
     let looks = Arc::new(AtomicU64::new(0));
     let index = counted(&server, &looks, &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     assert_eq!(key_of(&index, "/data/40/Film.mkv").as_deref(), Some("40"));
     // The pages, and the libraries before and after the first listing.
     assert!((40..=43).contains(&looks.load(Ordering::Relaxed)), "{looks:?}");
@@ -318,7 +302,7 @@ fn a_file_that_did_not_move_is_not_looked_into() {
     let (looks, clock) = (Arc::new(AtomicU64::new(0)), clock());
     let counted = || counted(&server, &looks, &clock);
     let index = counted();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let before = looks.load(Ordering::Relaxed);
     clock.advance_ms(HOUR_MS / 2);
     for film in 0..30 {

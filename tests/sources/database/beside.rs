@@ -56,7 +56,7 @@ fn one_request_a_day_shows_that_they_are_one() {
     let (folder, server, section) = films(30);
     let (http, clock, store) = (serving(30), clock(), folder.path().join("store"));
     let index = opened(with(&store, &server, &http), &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
     assert_eq!(http.stats().total, 1);
     for hour in 0..20_u32 {
@@ -83,7 +83,7 @@ fn edits_and_verification_stay_with_the_server() {
     let (folder, server, _) = films(30);
     let (http, clock) = (serving(30), clock());
     let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let library = index.library("Films").expect("a handle");
     let before = http.stats().total;
     library.invalidate_item("5").expect("invalidated");
@@ -97,7 +97,7 @@ fn edits_and_verification_stay_with_the_server() {
     library
         .edit_items(&edit, &mut crate::support::index::EditReport::default())
         .expect("edited");
-    let found = library.match_path(path(5).as_bytes()).expect("an answer");
+    let found = library.ask(path(5).as_bytes());
     assert_eq!(found.item.expect("an item").item.title, "Edited");
     index.watch_start().expect("watching");
     index.watch_stop();
@@ -129,12 +129,10 @@ fn what_was_listed_answers_stale_while_the_file_is_away() {
     let (folder, server, _) = films(30);
     let (clock, http) = (clock(), serving(30));
     let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     fs::rename(server.file(), folder.path().join("away.db")).expect("moved");
     let before = http.stats().total;
-    let found = index
-        .match_path(&QueryOptions::default(), path(3).as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path(3).as_bytes());
     assert_eq!((found.status, found.stale), (Status::Ok, true));
     index.refresh(&QueryOptions::default(), true).expect_err("no file");
     assert_eq!(http.stats().total, before, "no other source stands in");
@@ -160,13 +158,13 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
         ..with(&store, &server, &serving(1))
     };
     let index = opened(alone, &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
     // Another server: nothing of the file is its own, by any question.
     let another = serving(31);
     let beside = opened(with(&store, &server, &another), &clock);
     let library = beside.library("Films").expect("a handle");
-    let known = library.lookup_key(path(7).as_bytes(), str::to_owned);
+    let known = library.fast(&path(7));
     assert_eq!(known, None, "nothing was asked yet");
     assert_eq!(refused(&beside, &path(7)), Status::NotPlex);
     // One that cannot be asked, or refuses: it is not known whose the file is.
@@ -189,7 +187,7 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     let beside = opened(with(&store, &server, &own), &clock);
     assert_eq!(key_of(&beside, &path(7)).as_deref(), Some("8"));
     assert_eq!(own.stats().total, 1);
-    assert_eq!(beside.stats().expect("statistics").items, 30);
+    assert_eq!(beside.counts().items, 30);
 }
 
 #[test]
@@ -222,7 +220,7 @@ fn a_file_that_was_read_is_read_while_its_server_is_away() {
     let (folder, server, _) = films(30);
     let (http, clock, store) = (serving(30), clock(), folder.path().join("store"));
     let index = opened(with(&store, &server, &http), &clock);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     http.refuse();
     http.close_connections();
     clock.advance_ms(30 * HOUR_MS);

@@ -109,7 +109,7 @@ fn a_damaged_log_is_left_alone_for_a_while() {
         Index::open_with_clock(options, Arc::clone(&clock) as _).expect("opened")
     };
     let index = open("store");
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     server.write(|database| written::rename(database, 7, "/data/films/renamed.mkv"));
     damage_log(&server, 0);
     clock.advance_ms(1);
@@ -119,7 +119,7 @@ fn a_damaged_log_is_left_alone_for_a_while() {
         assert_eq!((found.status, found.stale), (Status::Ok, true));
         assert_eq!(found.item.expect("an item").item.rating_key, "4");
     }
-    let failure = index.stats().expect("statistics").last_failure;
+    let failure = index.counts().last_failure;
     assert!(
         failure
             .as_ref()

@@ -82,7 +82,7 @@ fn asked(index: &Index, folder: &str) -> Said {
 }
 
 fn listings(index: &Index) -> u64 {
-    let stats = index.stats().expect("statistics");
+    let stats = index.counts();
     assert_eq!(stats.requests.iter().sum::<u64>(), 0);
     stats.listings
 }
@@ -92,7 +92,7 @@ fn a_cold_folder_is_answered_as_after_a_listing() {
     let (folder, server) = server();
     let clock = clock();
     let listed = open(options(&folder.path().join("listed"), &server.folder), &clock);
-    listed.refresh(&QueryOptions::default(), true).expect("listed");
+    listed.list();
     for (number, (wanted, kind, items)) in [
         ("/data/shows/Somewhere", ItemType::Show, 5),
         ("/data/shows/Somewhere/Season 02/", ItemType::Season, 2),

@@ -11,9 +11,7 @@ use crate::support::clock;
 use crate::support::plex_database::{self as written, kind};
 
 fn key_of(index: &Index, path: &str) -> Option<i64> {
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path.as_bytes());
     let item = found.item.filter(|_| found.status == Status::Ok && !found.stale);
     item.map(|item| item.item.rating_key.parse().expect("a number"))
 }
@@ -47,7 +45,7 @@ fn history(seed: u64) {
     let store = folder.path().join("store");
     let clock = clock();
     let handles: Vec<Index> = (0..2).map(|_| open(options(&store, &server.folder), &clock)).collect();
-    handles[0].refresh(&QueryOptions::default(), true).expect("listed");
+    handles[0].list();
     let mut dice = Dice(seed * 0x9e37_79b9 + 1);
     let mut there: BTreeMap<String, i64> = (0..12)
         .map(|film| (crate::database::alone::path(film), i64::from(film) + 1))
@@ -109,11 +107,7 @@ fn history(seed: u64) {
                 "seed {seed}, step {step}: {path}"
             );
         }
-        assert_eq!(
-            index.stats().expect("statistics").items,
-            there.len() as u64,
-            "seed {seed}, step {step}"
-        );
+        assert_eq!(index.counts().items, there.len() as u64, "seed {seed}, step {step}");
     }
 }
 
@@ -128,9 +122,9 @@ fn what_goes_is_missed_whatever_came_before() {
 fn the_newest_item_goes_without_a_new_listing() {
     let (folder, server, section) = films(60);
     let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let listings = || index.stats().expect("statistics").listings;
-    let items = || index.stats().expect("statistics").items;
+    index.list();
+    let listings = || index.counts().listings;
+    let items = || index.counts().items;
     let path = crate::database::alone::path;
     // Its number and that of its change were the highest ones.
     server.write(|database| written::delete(database, 60));
@@ -190,7 +184,7 @@ fn a_restored_backup_is_listed_anew() {
                 written::touch(database, 8);
             }
         });
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.list();
         // Into the same file, as a copy is.
         std::fs::write(server.file(), &backup).expect("restored");
         server.write(|database| match lost {
@@ -206,7 +200,7 @@ fn a_restored_backup_is_listed_anew() {
             "a film that went, and one that is deleted" => 59,
             _ => 60,
         };
-        let stats = index.stats().expect("statistics");
+        let stats = index.counts();
         assert_eq!((stats.items, stats.listings), (left, 2), "{lost}");
     }
 }
@@ -218,7 +212,7 @@ fn what_comes_back_with_a_backup_is_listed() {
         for counts_rows in [false, true] {
             let (folder, server, _) = films(60);
             let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-            index.refresh(&QueryOptions::default(), true).expect("listed");
+            index.list();
             let path = |id: i64| crate::database::alone::path(u32::try_from(id - 1).expect("small"));
             if counts_rows {
                 server.write(|database| written::touch(database, 60));
@@ -234,7 +228,7 @@ fn what_comes_back_with_a_backup_is_listed() {
                 let expected = (!deleted.contains(&id)).then_some(id);
                 assert_eq!(key_of(&index, &path(id)), expected, "{lost} {lost_since} {counts_rows}");
             }
-            let stats = index.stats().expect("statistics");
+            let stats = index.counts();
             assert_eq!(stats.items, u64::try_from(60 - lost_since).expect("small"));
         }
     }
@@ -255,7 +249,7 @@ fn what_goes_to_the_trash_as_another_comes_back_is_missed() {
     };
     server.write(|database| trash(database, 1, Some(1_700_000_000)));
     let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     // A first change, after which the rows are counted.
     server.write(|database| written::touch(database, 5));
     assert_eq!(key_of(&index, &crate::database::alone::path(4)), Some(5));
@@ -265,7 +259,7 @@ fn what_goes_to_the_trash_as_another_comes_back_is_missed() {
     });
     assert_eq!(key_of(&index, &crate::database::alone::path(0)), Some(1));
     assert_eq!(key_of(&index, &crate::database::alone::path(1)), None);
-    assert_eq!(index.stats().expect("statistics").items, 59);
+    assert_eq!(index.counts().items, 59);
 }
 
 #[test]
@@ -273,7 +267,7 @@ fn what_goes_is_missed_by_a_process_that_begins() {
     let (folder, server, section) = films(60);
     let clock = clock();
     let again = || open(options(&folder.path().join("store"), &server.folder), &clock);
-    again().refresh(&QueryOptions::default(), true).expect("listed");
+    again().list();
     for round in 0..4_i64 {
         let (gone, new) = (10 + round, format!("/data/films/new {round}.mkv"));
         let added = server.write(|database| {
@@ -289,6 +283,6 @@ fn what_goes_is_missed_by_a_process_that_begins() {
             &crate::database::alone::path(u32::try_from(gone - 1).expect("small")),
         );
         assert_eq!(is_left, (round % 2 == 1).then_some(gone), "round {round}");
-        assert_eq!(index.stats().expect("statistics").listings, 0, "of this process");
+        assert_eq!(index.counts().listings, 0, "of this process");
     }
 }

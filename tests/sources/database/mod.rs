@@ -45,9 +45,7 @@ fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
 
 /// The key of the item with this path, if an index finds it.
 fn key_of(index: &Index, path: &str) -> Option<String> {
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path.as_bytes());
     let item = found.item.filter(|_| found.status == Status::Ok);
     item.map(|item| item.item.rating_key)
 }

@@ -73,7 +73,7 @@ fn a_name_that_is_not_utf8_is_found_by_its_bytes() {
                 .expect("set");
         });
         index.refresh(&QueryOptions::default(), false).expect("refreshed");
-        let found = index.match_path(&QueryOptions::default(), name).expect("an answer");
+        let found = index.ask(&QueryOptions::default(), name);
         assert_eq!(
             (found.match_kind, found.item.expect("an item").path),
             (MatchKind::Exact, name.to_vec())

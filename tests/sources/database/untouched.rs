@@ -70,19 +70,13 @@ const OPEN: [&str; 3] = [
 fn read_all(server: &Server, store: &Path) {
     let index = Index::open(options(store, &server.folder)).expect("opened");
     let query = QueryOptions::default();
-    let found = index.match_path(&query, path(3).as_bytes()).expect("an answer");
+    let found = index.ask(&query, path(3).as_bytes());
     assert_eq!(found.item.expect("an item").item.rating_key, "4");
     index.refresh(&query, true).expect("listed");
     index.refresh(&query, true).expect("listed again");
     let handle = index.library("Films").expect("a handle");
     handle.invalidate_item("4").expect("invalidated");
-    assert!(
-        index
-            .match_path(&query, path(3).as_bytes())
-            .expect("an answer")
-            .item
-            .is_some()
-    );
+    assert!(index.ask(&query, path(3).as_bytes()).item.is_some());
     index.close().expect("closed");
 }
 

@@ -6,7 +6,7 @@ use plexindex::error::Status;
 use plexindex::model::ItemType;
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, Source};
-use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
+use plexindex_standin::{Fault, LibrarySpec, Standin};
 
 use super::support::{Client, TOKEN, client, client_with};
 
@@ -124,7 +124,7 @@ fn failures_for_other_reasons_blame_no_argument() {
     let (server, client) = refusing(&[], 400);
     for status in [400, 500] {
         server.clear_faults();
-        server.fault(Fault::new(Action::status(status)).times(0));
+        server.fault(Fault::status(status).times(0));
         let error = client.page(Rows::All, 0, 100).unwrap_err();
         assert_eq!(error.status, Status::ServerError);
     }
@@ -134,7 +134,7 @@ fn failures_for_other_reasons_blame_no_argument() {
     // It fails now and then, whatever it is asked.
     for skip in 0..12 {
         server.clear_faults();
-        let failure = || Fault::new(Action::status(500));
+        let failure = || Fault::status(500);
         server.fault(failure().times(3));
         server.fault(failure().after(skip));
         assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60, "{skip}");

@@ -89,7 +89,7 @@ fn connections_that_were_closed_meanwhile_are_replaced() {
 #[test]
 fn a_call_may_retry_for_less_but_not_for_longer() {
     let (server, client) = standin(20);
-    server.fault(Fault::new(Action::status(503)).times(0));
+    server.fault(Fault::status(503).times(0));
     let within = |time| Bounds {
         retry_for: Some(time),
         ..Bounds::NONE

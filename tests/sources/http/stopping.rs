@@ -24,7 +24,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
     let (server, client) = standin(1_000);
     // Once without haste, so that the server has the page at hand.
     client.plex.fetch_rows(&PAGE, Bounds::NONE, &mut Vec::new()).unwrap();
-    server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
+    server.fault(Fault::new(Action::stall(None, LONG)));
     let mut rows = Vec::new();
     let error = client.plex.fetch_rows(&PAGE, soon(), &mut rows).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
@@ -47,7 +47,7 @@ fn silence_has_a_limit_of_its_own() {
     let client = client_with(&server.url(), |options| {
         options.read_timeout = Duration::from_millis(100);
     });
-    server.fault(Fault::new(Action::Delay { ms: LONG }));
+    server.fault(Fault::delay(LONG));
     let error = client.plex.libraries(Bounds::NONE).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
     assert!(error.message.contains("silent for 0.1 s"), "{error}");
@@ -61,7 +61,7 @@ fn a_call_may_allow_less_silence_but_not_more() {
     let patient = client_with(&server.url(), |options| {
         options.read_timeout = Duration::from_millis(100);
     });
-    server.fault(Fault::new(Action::Delay { ms: LONG }).times(0));
+    server.fault(Fault::delay(LONG).times(0));
     let within = |silence| Bounds {
         max_silence: Some(silence),
         ..Bounds::NONE
@@ -103,7 +103,7 @@ fn the_host_can_stop_before_and_between() {
 #[test]
 fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
     let (server, client) = standin(1_000);
-    server.fault(Fault::new(Action::Delay { ms: LONG }).on(Kind::Sections));
+    server.fault(Fault::delay(LONG).on(Kind::Sections));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
@@ -126,7 +126,7 @@ fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
 #[test]
 fn an_interrupt_is_no_failure_for_those_who_go_on() {
     let (server, client) = standin(1_000);
-    server.fault(Fault::new(Action::Delay { ms: LONG }).on(Kind::Sections));
+    server.fault(Fault::delay(LONG).on(Kind::Sections));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| client.plex.libraries(Bounds::NONE));
         while server.stats().total == 0 {

@@ -51,17 +51,17 @@ impl Place {
 
     fn listed(knobs: Knobs, films: u32) -> Self {
         let place = Self::new(knobs, films, |_| ());
-        place.index.refresh(&QueryOptions::default(), true).expect("listed");
+        place.index.list();
         place.memory.take_requests();
         place
     }
 
     fn ask(&self, path: &str) -> Match {
-        self.library.match_path(path.as_bytes()).expect("an answer")
+        self.library.ask(path.as_bytes())
     }
 
     fn listings(&self) -> u64 {
-        self.index.stats().expect("statistics").listings
+        self.index.counts().listings
     }
 
     /// Requests since this was asked last, by their names.
@@ -85,7 +85,7 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
     let at = Place::new(with(Token::Lagging, |_| ()), 1_000, |options| {
         options.library_ttl = Ttl::For(Duration::from_secs(60));
     });
-    at.index.refresh(&QueryOptions::default(), true).expect("listed");
+    at.index.list();
     at.requests();
     at.memory.add(&at.section, "One", &path("One"));
     at.memory.add(&at.section, "Two", &path("Two"));
@@ -124,16 +124,13 @@ fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
             at.memory.remove(&at.section, key);
         }
         at.memory.add(&at.section, "New", &path("New"));
-        at.index.refresh(&QueryOptions::default(), true).expect("listed");
+        at.index.list();
         let offline = QueryOptions {
             offline: true,
             ..at.library.query()
         };
         for item in at.memory.items(&at.section) {
-            let found = at
-                .index
-                .match_path(&offline, item.parts[0].as_bytes())
-                .expect("an answer");
+            let found = at.index.ask(&offline, item.parts[0].as_bytes());
             // What came behind the back of a position that stands is for the token to tell.
             if item.title != "New" || resume == Resume::ByRow {
                 assert_eq!(found.status, Status::Ok, "{resume:?}: {}", item.title);
@@ -178,11 +175,7 @@ fn an_item_that_fails_its_batch_is_asked_for_alone() {
     let left = || {
         let is_unsure = |nth: &usize| {
             let path = path(&format!("Film {nth}"));
-            at.index
-                .match_path(&offline, path.as_bytes())
-                .expect("an answer")
-                .status
-                != Status::Ok
+            at.index.ask(&offline, path.as_bytes()).status != Status::Ok
         };
         (0..100).filter(is_unsure).collect::<Vec<usize>>()
     };

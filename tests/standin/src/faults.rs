@@ -102,6 +102,11 @@ impl Action {
         Action::Status { status }
     }
 
+    /// A pause in the body.
+    pub fn stall(after: Option<u64>, ms: u64) -> Self {
+        Action::Stall { after, ms }
+    }
+
     /// A reply of status 200.
     pub fn body(content_type: &str, body: impl Into<String>) -> Self {
         Action::Body {
@@ -146,6 +151,16 @@ impl Fault {
             count: 1,
             action,
         }
+    }
+
+    /// The next reply is this late.
+    pub fn delay(ms: u64) -> Self {
+        Fault::new(Action::Delay { ms })
+    }
+
+    /// The next reply has this status.
+    pub fn status(status: u16) -> Self {
+        Fault::new(Action::status(status))
     }
 
     /// Only requests of this kind.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::hooked;
 use crate::support::index::{Index, Library, QueryOptions};
-use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
+use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use plexindex_standin::{Action, Fault, Kind, LibrarySpec, MediaSpec, Standin};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
@@ -24,7 +24,7 @@ fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
 }
 
 fn listed(server: &Standin, index: &Index) {
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     server.reset();
 }
 
@@ -42,7 +42,7 @@ fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
         .fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
     index.refresh(&QueryOptions::default(), false).expect_err("cut off");
     let later = at.open();
-    let library = later.library("Movies").expect("a handle");
+    let library = later.movies();
     assert_eq!(later.refresh(&library.query(), false).expect("fresh"), Status::Ok);
     for nth in [0, 150, 299] {
         let path = format!("/data/movies/better{nth}.mkv");
@@ -53,15 +53,8 @@ fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
 
 #[test]
 fn a_server_that_does_not_count_still_tells_what_went() {
-    let mut spec = LibrarySpec::new(LibraryKind::Movie, 80);
-    spec.plain = true;
-    let at = Scene::of(
-        Standin::builder()
-            .library(spec)
-            .config(|config| config.omit_total_size_when_covered = true)
-            .serve(),
-    )
-    .with(|options| options.library_ttl = Ttl::Zero);
+    let at = Scene::movies(80).with(|options| options.library_ttl = Ttl::Zero);
+    at.server.config(|config| config.omit_total_size_when_covered = true);
     let (_index, library) = at.listed();
     let (path, key) = path_of(&at.server, 1, 3);
     remove(&at.server, &[key.parse().expect("a number")]);
@@ -70,20 +63,22 @@ fn a_server_that_does_not_count_still_tells_what_went() {
     assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&at.server));
 }
 
+/// A server whose libraries A and B share a folder.
+fn shared_folder(items: u32) -> plexindex_standin::Builder {
+    let spec = |title: &str| {
+        LibrarySpec::movies(items)
+            .plain()
+            .title(title)
+            .locations(["/data/shared"])
+    };
+    Standin::builder().library(spec("A")).library(spec("B"))
+}
+
 #[test]
 fn a_file_of_two_unfetched_libraries_is_ambiguous() {
     let path = "/data/shared/One (2020).mkv";
-    let spec = |title: &str| {
-        let mut spec = LibrarySpec::new(LibraryKind::Movie, 1_500)
-            .title(title)
-            .locations(["/data/shared"]);
-        spec.plain = true;
-        spec
-    };
     let at = Scene::of(
-        Standin::builder()
-            .library(spec("A"))
-            .library(spec("B"))
+        shared_folder(1_500)
             .items(1, [movie("One", path)])
             .items(2, [movie("One", path)])
             .serve(),
@@ -91,7 +86,7 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
     let index = at.open();
     let all = QueryOptions::default().within(Duration::from_secs(20));
     let first = index.ask(&all, path);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
+    index.list();
     let later = index.ask(&all, path);
     assert_eq!(later.status, Status::Ambiguous);
     assert_eq!(later.reason, Reason::SeveralLibraries);
@@ -100,21 +95,14 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
 
 #[test]
 fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_has() {
-    let at = Scene::of(
-        Standin::builder()
-            .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
-            .items(
-                1,
-                [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
-            )
-            .serve(),
-    );
+    let at = Scene::movies(3_000);
+    add(&at.server, &["/data/movies/A/01.mkv", "/data/movies/B/01.mkv"]);
     let (index, library) = at.opened();
     let first = index.ask(&within(&library, 20_000), "/data/movies/A/01.mkv");
     assert_eq!(first.status, Status::Ok);
     assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
     // The host sees the folder elsewhere, and no mapping was given.
-    assert_eq!(library.lookup_key(b"/mnt/B/01.mkv", str::to_owned), None);
+    assert_eq!(library.fast("/mnt/B/01.mkv"), None);
     let other = index
         .match_path(&offline(&library), b"/mnt/B/01.mkv")
         .expect_err("no listing");
@@ -123,14 +111,7 @@ fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_h
 
 #[test]
 fn each_library_that_may_have_a_new_file_is_asked() {
-    let spec = |title: &str| {
-        let mut spec = LibrarySpec::new(LibraryKind::Movie, 300)
-            .title(title)
-            .locations(["/data/shared"]);
-        spec.plain = true;
-        spec
-    };
-    let at = Scene::of(Standin::builder().library(spec("A")).library(spec("B")).serve());
+    let at = Scene::of(shared_folder(300).serve());
     let index = at.open();
     at.list(&index);
     let (old, key) = path_of(&at.server, 2, 42);
@@ -141,63 +122,47 @@ fn each_library_that_may_have_a_new_file_is_asked() {
     assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&at.server), found.message);
 }
 
+/// A server with 100 films and these tokens.
+fn with_tokens(tokens: &[&str]) -> Scene {
+    let tokens = tokens.iter().map(|token| plexindex_standin::Token::owner(token));
+    let films = LibrarySpec::movies(100).plain();
+    Scene::of(Standin::builder().library(films).tokens(tokens).serve())
+}
+
 #[test]
 fn what_was_cleared_is_not_inherited_again() {
-    let at = Scene::of(
-        Standin::builder()
-            .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
-            .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
-            .serve(),
-    );
+    let tokens = ["the-old-token", "the-new-token"];
+    let at = with_tokens(&tokens);
     let (_, key) = path_of(&at.server, 1, 3);
-    let by = |token: &str| {
-        open(
-            Options {
-                token: Token::new(token),
-                ..at.options.clone()
-            },
-            &at.clock,
-        )
-    };
-    let old = by("the-old-token");
-    let library = old.library("Movies").expect("a handle");
+
+    let old = at.with_token("the-old-token");
+    let library = old.movies();
     library.record("/host/a.mkv", &key);
-    let new = by("the-new-token");
+    let new = at.with_token("the-new-token");
     at.list(&new);
     new.clear().expect("cleared");
     at.list(&new);
-    let library = new.library("Movies").expect("a handle");
-    assert_eq!(
-        library.lookup_key(b"/host/a.mkv", str::to_owned),
-        None,
-        "it was cleared"
-    );
+    let library = new.movies();
+    assert_eq!(library.fast("/host/a.mkv"), None);
 }
 
 /// Without a server one of several views answers, and no other one goes with it.
 #[test]
 fn without_a_server_one_view_is_cleared() {
     let tokens = ["one", "two", "three"];
-    let at = Scene::of(
-        Standin::builder()
-            .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
-            .tokens(tokens.map(plexindex_standin::Token::owner))
-            .serve(),
-    );
+    let at = with_tokens(&tokens);
     let by = |token: Option<&str>| {
         let server_url = at.options.server_url.clone().filter(|_| token.is_some());
-        let options = Options {
-            server_url,
-            token: token.and_then(Token::new),
-            ..at.options.clone()
-        };
+        let options = at.options_with(|options| {
+            (options.server_url, options.token) = (server_url, token.and_then(Token::new));
+        });
         Index::open_with_clock(options, Arc::clone(&at.clock) as _).expect("opened")
     };
     for token in tokens {
         at.list(&by(Some(token)));
     }
     by(None).clear().expect("cleared");
-    let items = |token| by(Some(token)).stats().expect("statistics").items;
+    let items = |token| by(Some(token)).counts().items;
     assert_eq!(tokens.map(items), [100, 100, 0]);
 }
 
@@ -208,23 +173,16 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
         spec.uuid = Some(String::new());
         spec
     };
-    let at = Scene::of(
-        Standin::builder()
-            .library(nameless("Movies", 20))
-            .library(nameless("More movies", 30))
-            .serve(),
-    );
+    let two = Standin::builder().library(nameless("Movies", 20));
+    let at = Scene::of(two.library(nameless("More movies", 30)).serve());
     let index = at.open();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let stats = index.stats().expect("statistics");
+    index.list();
+    let stats = index.counts();
     assert_eq!((stats.libraries, stats.items), (2, 50));
     for (library, title) in [(1, "Movies"), (2, "More movies")] {
         let (path, key) = path_of(&at.server, library, 3);
         let found = index.library(title).expect("a handle").match_path(path.as_bytes());
-        assert_eq!(
-            found.expect("an answer").item.map(|item| item.item.rating_key),
-            Some(key)
-        );
+        assert_eq!(found.expect("an answer").key(), Some(key));
     }
     // Sections have the same numbers everywhere: they are no sign that the same server answers.
     at.server
@@ -232,11 +190,7 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
     at.clock.advance_ms(2 * HOUR_MS);
     at.server.reset();
     index.refresh(&QueryOptions::default(), false).expect("probed");
-    assert_eq!(
-        requests(&at.server)[2],
-        2,
-        "nothing that the old one listed is taken for the new one's"
-    );
+    assert_eq!(requests(&at.server)[2], 2);
 }
 
 #[test]
@@ -249,7 +203,7 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     };
     let match_kinds = |path: &str| {
         [&index, &at.open()].map(|index| {
-            let library = index.library("Movies").expect("a handle");
+            let library = index.movies();
             index.ask(&offline(&library), path).match_kind
         })
     };
@@ -262,11 +216,7 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     add(&at.server, &many);
     at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(
-        match_kinds(early),
-        [MatchKind::Exact; 2],
-        "the item is newer than the record"
-    );
+    assert_eq!(match_kinds(early), [MatchKind::Exact; 2]);
     // The host knows better of one that came before: also once the matches are in a new segment.
     add(&at.server, &[late.to_owned()]);
     at.clock.advance_ms(HOUR_MS);
@@ -275,8 +225,7 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     record(late);
     assert_eq!(match_kinds(late), [MatchKind::Confirmed; 2]);
     let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{n}.mkv")).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-    library.record_matches(&pairs).expect("recorded");
+    library.record_all(&paths, &key);
     assert_eq!(match_kinds(late), [MatchKind::Confirmed; 2]);
     assert_eq!(match_kinds(early), [MatchKind::Exact; 2]);
     record(early);

@@ -37,11 +37,9 @@ pub fn connecting(words: &[&str]) {
 #[test]
 fn a_fork_may_come_while_a_thread_makes_the_first_connection() {
     let at = Scene::movies(120);
-    let place = place(at.folder(), &at.server);
     let (path, key) = path_of(&at.server, 1, 3);
-    let forks = rounds("PLEXINDEX_FORKS", 25);
-    let words = [&place[0], &place[1], &place[2], &path, &key, &forks.to_string()];
-    let mut worker = Worker::start("fork while connecting", words.map(String::as_str));
+    let forks = rounds("PLEXINDEX_FORKS", 25).to_string();
+    let mut worker = at.worker("fork while connecting", &[&path, &key, &forks]);
     assert_eq!(worker.hear(), "done");
     worker.end();
 }
