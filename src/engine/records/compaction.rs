@@ -24,7 +24,7 @@ use crate::platform::mutex::try_lock;
 use crate::platform::open_files::text_of;
 
 /// Number of records to merge for each record written, so that a merge finishes before the next merge is due.
-pub(super) const PACE: usize = 32;
+pub(super) const PACE: usize = 24;
 /// [`Records::flush_removals`] counts the rows that are in no segment on the first of every 32 calls.
 const COUNT_EVERY: u32 = 32;
 

@@ -1,5 +1,6 @@
 //! Selects the segments to merge, and merges sorted runs of records into one segment.
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub const FLUSH_RECORDS: usize = 1_024;
 pub const MAX_WRITE_MERGE: u64 = 8_192;
 /// If there are this many segments, a flush merges without a size limit, because segments would accumulate if every
 /// host exited before a merge in slices finished.
-const MAX_SEGMENTS: usize = 16;
+const MAX_SEGMENTS: usize = 24;
 
 /// Returns how many of the newest segments a flush merges with its `records` new records into one segment. `segments`:
 /// the record count of each segment, from newest to oldest.
@@ -32,11 +33,15 @@ pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
 }
 
 /// Returns which adjacent segments to merge in slices, as first index and count; `None` if no merge is due. `segments`:
-/// the record count of each segment, from newest to oldest. Leaves out the newest segment while it is so small that
-/// flushes merge with it.
+/// the record count of each segment, from newest to oldest. Leaves out the newest segments while together they are so
+/// small that a flush can merge with them, because such a flush would make a running merge of them useless.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
-    let is_too_large_for_flushes = |index: &usize| *index > 0 || segments[0] > MAX_WRITE_MERGE;
-    (0..segments.len()).filter(is_too_large_for_flushes).find_map(|index| {
+    let mut sum = 0;
+    let first_kept = segments.iter().position(|count| {
+        sum += count;
+        sum >= MAX_WRITE_MERGE
+    });
+    (first_kept?..segments.len()).find_map(|index| {
         let older = count_to_merge(segments[index], &segments[index + 1..], u64::MAX);
         (older > 0).then_some((index, older + 1))
     })
@@ -107,18 +112,25 @@ impl MergeRules<'_> {
             .collect::<io::Result<Vec<_>>>()?;
         for _ in 0..max_records {
             // The merge takes the record with the smallest key and, of equal keys, the record from the newest run.
-            let firsts = heads.iter().flatten().map(|(record, _)| *record);
-            let Some(record) = firsts.reduce(|a, b| if b.key() < a.key() { b } else { a }) else {
-                return Ok(false);
-            };
-            for (run, head) in runs.iter_mut().zip(&mut heads) {
-                if let Some((other, remaining_run)) = *head
-                    && other.key() == record.key()
-                {
-                    *run = remaining_run;
-                    *head = remaining_run.split_first()?;
+            let mut smallest: Option<(usize, Record<'_>, MergeRun<'_>)> = None;
+            for index in 0..heads.len() {
+                let Some((record, remaining_run)) = heads[index] else {
+                    continue;
+                };
+                match smallest.map(|(_, smallest, _)| record.key().cmp(&smallest.key())) {
+                    None | Some(Ordering::Less) => smallest = Some((index, record, remaining_run)),
+                    Some(Ordering::Equal) => {
+                        runs[index] = remaining_run;
+                        heads[index] = remaining_run.split_first()?;
+                    }
+                    Some(Ordering::Greater) => {}
                 }
             }
+            let Some((index, record, remaining_run)) = smallest else {
+                return Ok(false);
+            };
+            runs[index] = remaining_run;
+            heads[index] = remaining_run.split_first()?;
             // A removal (no state) hides older records. If there are no older segments, it is not needed.
             let is_dead = record.state.is_none() && self.includes_oldest || !self.tables.contains(&record.table);
             if !is_dead {

@@ -35,37 +35,45 @@ fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
 }
 
 #[test]
-fn who_merges_in_slices_never_merges_much_at_once() {
-    // For each merge under way: the number of segments after its first one, and the number of records left to merge.
-    let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
-    for writes in 0..8_000 {
-        let taken = count_to_absorb(FLUSH_RECORDS, &segments);
-        let new = FLUSH_RECORDS + segments.drain(..taken).sum::<u64>();
-        assert!(new <= MAX_WRITE_MERGE, "{new} at once, of {segments:?} after {writes}");
-        segments.insert(0, new);
-        let mut budget = PACE as u64 * FLUSH_RECORDS;
-        loop {
-            let free = under_way
-                .last()
-                .map_or(segments.len(), |(behind, ..)| segments.len() - behind);
-            if let Some((at, count)) = next_merge_range(&segments[..free]) {
-                let records = segments[at..at + count].iter().sum();
-                under_way.push((segments.len() - at, count, records));
+fn who_merges_in_slices_never_merges_much_at_once_nor_in_vain() {
+    for flushed in [FLUSH_RECORDS, FLUSH_RECORDS + 1, FLUSH_RECORDS + 477] {
+        // For each merge under way: the number of segments from its first one on, the number of its segments, and the
+        // number of records left to merge and to add to the hash tables.
+        let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
+        for writes in 0..8_000 {
+            let taken = count_to_absorb(flushed, &segments);
+            let merging = under_way.last().map_or(0, |(behind, ..)| *behind);
+            assert!(
+                taken + merging <= segments.len(),
+                "a merge in vain of {segments:?} after {writes}"
+            );
+            let new = flushed + segments.drain(..taken).sum::<u64>();
+            assert!(new <= MAX_WRITE_MERGE, "{new} at once, of {segments:?} after {writes}");
+            segments.insert(0, new);
+            let mut budget = PACE as u64 * flushed;
+            loop {
+                let free = under_way
+                    .last()
+                    .map_or(segments.len(), |(behind, ..)| segments.len() - behind);
+                if let Some((at, count)) = next_merge_range(&segments[..free]) {
+                    let records = segments[at..at + count].iter().sum::<u64>();
+                    under_way.push((segments.len() - at, count, 2 * records));
+                }
+                let Some((behind, count, left)) = under_way.last_mut() else {
+                    break;
+                };
+                let some = budget.min(*left);
+                (*left, budget) = (*left - some, budget - some);
+                if *left > 0 {
+                    break;
+                }
+                let at = segments.len() - *behind;
+                let merged = segments[at..at + *count].iter().sum::<u64>();
+                segments.splice(at..at + *count, [merged]);
+                under_way.pop();
             }
-            let Some((behind, count, left)) = under_way.last_mut() else {
-                break;
-            };
-            let some = budget.min(*left);
-            (*left, budget) = (*left - some, budget - some);
-            if *left > 0 {
-                break;
-            }
-            let at = segments.len() - *behind;
-            let merged = segments[at..at + *count].iter().sum::<u64>();
-            segments.splice(at..at + *count, [merged]);
-            under_way.pop();
+            assert!(segments.len() < MAX_SEGMENTS, "{segments:?} after {writes}");
         }
-        assert!(segments.len() < MAX_SEGMENTS, "{segments:?} after {writes}");
     }
 }
 
