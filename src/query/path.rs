@@ -1,7 +1,7 @@
 //! Answers path queries.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::explain::{ExplanationContext, library_at_or_below};
@@ -101,7 +101,7 @@ impl Queries {
             }
             if last_progress.elapsed() >= TICK {
                 last_progress = Instant::now();
-                call.report_progress()?;
+                call.report_progress(Duration::ZERO)?;
             }
             // After a failure, plexindex sends no requests for the remaining paths.
             let call = Call {

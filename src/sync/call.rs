@@ -112,12 +112,12 @@ impl<'a> Call<'a> {
     }
 
     /// Calls the host's progress callback during work that sends no requests. Fails if the callback stops the call.
-    pub fn report_progress(&self) -> Result<()> {
+    pub fn report_progress(&self, elapsed: Duration) -> Result<()> {
         let progress = Progress {
             library: None,
             items: 0,
             total: None,
-            elapsed: Duration::ZERO,
+            elapsed,
         };
         match self.progress {
             Some(report) if !report(&progress) => Err(aborted_error()),

@@ -53,6 +53,31 @@ struct IndexedLibrary<'o> {
     added: Option<Mutex<Vec<Item>>>,
 }
 
+impl<'o> IndexedLibrary<'o> {
+    /// `listed`: the change token of the listing, and the listed items. `library`: the library's current state.
+    fn new(
+        job: &SyncJob<'o>,
+        row: &'o LibraryRow,
+        (listed_token, items): (&'o str, StoredItems<'o>),
+        library: &Library,
+    ) -> Result<Self> {
+        Ok(Self {
+            sync: job.sync,
+            row,
+            listed_token,
+            items,
+            is_current: true,
+            begun_sequence: job.sync.store.sequence()?,
+            added_keys: Mutex::default(),
+            new_files: Mutex::default(),
+            shows: Mutex::default(),
+            may_shrink: job.is_exact_and_complete(library),
+            deadline: job.bounds.deadline,
+            added: None,
+        })
+    }
+}
+
 impl IndexedItems for IndexedLibrary<'_> {
     /// Returns the change token of the listing that the delta extends.
     fn base_token(&self) -> &str {
@@ -144,18 +169,8 @@ impl SyncJob<'_> {
             return Ok(None); // the listing is missing or damaged
         };
         let indexed = IndexedLibrary {
-            sync,
-            row,
-            listed_token: &row.listed_token,
-            items,
-            is_current: true,
-            begun_sequence: sync.store.sequence()?,
-            added_keys: Mutex::default(),
-            new_files: Mutex::default(),
-            shows: Mutex::default(),
-            may_shrink: self.is_exact_and_complete(&row.library),
-            deadline: self.bounds.deadline,
             added: keep_added.then(Mutex::default),
+            ..IndexedLibrary::new(self, row, (&row.listed_token, items), &row.library)?
         };
         let Some((items, removed_keys, watermark)) = self.merge_changes(&row.library, &indexed)? else {
             return Ok(None);
@@ -207,18 +222,8 @@ impl SyncJob<'_> {
             ..row.clone()
         };
         let indexed = IndexedLibrary {
-            sync: self.sync,
-            row: &listed,
-            listed_token: &listing.change.token,
-            items: stored,
             is_current: false,
-            begun_sequence: self.sync.store.sequence()?,
-            added_keys: Mutex::default(),
-            new_files: Mutex::default(),
-            shows: Mutex::default(),
-            may_shrink: self.is_exact_and_complete(listed_library),
-            deadline: self.bounds.deadline,
-            added: None,
+            ..IndexedLibrary::new(self, &listed, (&listing.change.token, stored), listed_library)?
         };
         Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, ..)| items))
     }

@@ -20,7 +20,7 @@ use crate::model::{self, Library, LibraryId, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
-use crate::sync::{Call, Progress, Resolved};
+use crate::sync::{Call, Resolved};
 
 /// Interval at which a waiting call reports progress to the host.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -201,7 +201,7 @@ impl Queries {
             let is_recent = |(at, woken): (Instant, u64)| woken == wakeups && at.elapsed() < PROGRESS_INTERVAL;
             if !last_report.is_some_and(is_recent) {
                 last_report = Some((Instant::now(), wakeups));
-                report_wait(call, start.elapsed())?;
+                call.report_progress(start.elapsed())?;
             }
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
@@ -297,23 +297,6 @@ impl Queries {
         };
         Ok((view_id, row.map(|row: &LibraryRow| row.id)))
     }
-}
-
-/// Reports the elapsed time to the progress callback. Returns an error if the callback cancels the wait.
-fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
-    let waiting = Progress {
-        library: None,
-        items: 0,
-        total: None,
-        elapsed,
-    };
-    if call.progress.is_none_or(|may_continue| may_continue(&waiting)) {
-        return Ok(());
-    }
-    Err(Error::new(
-        Status::Aborted,
-        "the progress callback cancelled the wait for changes",
-    ))
 }
 
 /// Splits the change of an item into one change for each file, including files that the item lost. The instruction to
