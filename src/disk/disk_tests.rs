@@ -14,7 +14,7 @@ use proptest::sample::Index;
 use super::ignored::Ignored;
 use super::rules::Rule;
 use super::rules::{rule_for_file, rule_for_folder};
-use super::walk_request::Finding;
+use super::walk_request::{Finding, WalkFindings};
 use super::{ListedStatus, Location, MediaTypes, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, path_from_bytes};
@@ -231,6 +231,31 @@ fn a_plexignore_is_no_gitignore() {
     );
 }
 
+/// Walks below these folders in one call.
+fn walk_folders(
+    folders: &[(bool, Vec<u8>)],
+    locations: &[Location],
+    max_names: usize,
+    is_first: bool,
+    progress: Option<&mut WalkProgress>,
+) -> (WalkFindings, bool) {
+    let folders = folders.iter().map(|(twin, folder)| (*twin, folder.as_slice()));
+    let request = WalkRequest {
+        starts: &WalkStarts {
+            folders: folders.collect(),
+            files: Vec::new(),
+        },
+        locations,
+        rules: all(),
+        max_names,
+        until: Instant::now() + Duration::from_secs(60),
+        is_first,
+        is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
+        status: &|_, _| ListedStatus::Unlisted,
+    };
+    walk(&request, progress)
+}
+
 /// Returns the findings of a walk in calls that read this many names each: kind, cause, and the path below the folder.
 /// Every other call is rolled back and repeated.
 fn found(root: &Path, locations: &[Location], max_names: usize) -> (Vec<(String, String, String)>, u64) {
@@ -240,22 +265,8 @@ fn found(root: &Path, locations: &[Location], max_names: usize) -> (Vec<(String,
     while !is_over {
         calls += 1;
         assert!(calls < 20_000, "the walk has no end");
-        let given: Vec<(bool, &[u8])> = left.iter().map(|(twin, folder)| (*twin, folder.as_slice())).collect();
-        let question = WalkRequest {
-            starts: &WalkStarts {
-                folders: given,
-                files: Vec::new(),
-            },
-            locations,
-            rules: all(),
-            max_names,
-            until: Instant::now() + Duration::from_secs(60),
-            is_first: calls == 1,
-            is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
-            status: &|_, _| ListedStatus::Unlisted,
-        };
         let walked;
-        (walked, is_over) = walk(&question, Some(&mut progress));
+        (walked, is_over) = walk_folders(&left, locations, max_names, calls == 1, Some(&mut progress));
         files += walked.files;
         let mut rest = Vec::new();
         for finding in walked.found {
@@ -314,24 +325,18 @@ fn all_is_told_once_whatever_the_length_of_calls() {
         make(root, "twins/X listed.mkv");
     }
     let locations = [location(root, false)];
-    let whole = found(root, &locations, 1_000_000);
+    let mut whole = found(root, &locations, 1_000_000);
+    whole.0.sort();
     assert_eq!(
         (whole.0.len(), whole.1),
         (40 * 3 + twin_files, 40 * 3 + twin_files as u64)
     );
-    let twins: Vec<&str> = whole
-        .0
-        .iter()
-        .filter(|one| one.0 == "twin_file")
-        .map(|one| &*one.2)
-        .collect();
-    assert_eq!(twins.len(), twin_files, "{twins:?}");
+    let twins = whole.0.iter().filter(|one| one.0 == "twin_file").count();
+    assert_eq!(twins, twin_files);
     for most in [1, 2, 7, 50, 1000] {
         let mut cut = found(root, &locations, most);
-        let mut expected = whole.clone();
         cut.0.sort();
-        expected.0.sort();
-        assert_eq!(cut, expected, "{most} names a call");
+        assert_eq!(cut, whole, "{most} names a call");
     }
 }
 
@@ -366,26 +371,6 @@ fn locations_below_a_folder_that_is_left_out_are_walked() {
         ]
     );
     assert_eq!(files, 3);
-}
-
-#[test]
-fn a_root_that_cannot_be_read_is_reported() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let gone = folder.path().join("gone");
-    let unreadable = ("unreadable".to_owned(), "2".to_owned(), String::new());
-    assert_eq!(
-        found(&gone, &[location(folder.path(), false)], 10),
-        (vec![unreadable], 0)
-    );
-    make(folder.path(), "file.mkv");
-    let (told, _) = found(&folder.path().join("file.mkv"), &[location(folder.path(), false)], 10);
-    assert_eq!((told.len(), &*told[0].0), (1, "unreadable"));
-}
-
-/// Makes `name` below `root` a link to another folder of it.
-#[cfg(unix)]
-fn link(root: &Path, to: &str, name: &str) {
-    std::os::unix::fs::symlink(root.join(to), root.join(name)).expect("a link");
 }
 
 /// Returns the findings except files, in order, and the files.
@@ -460,13 +445,7 @@ fn which_of_two_links_is_followed_depends_on_their_names_only() {
     );
     for most in [1, 2, 3, 5, 1_000_000] {
         let (told, files) = lines(&root, &locations, most);
-        let told: Vec<&str> = told.iter().map(String::as_str).collect();
-        let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        assert_eq!(
-            (told.as_slice(), files.as_slice()),
-            (&expected.0[..], &expected.1[..]),
-            "{most} names a call"
-        );
+        assert!(told == expected.0 && files == expected.1, "{most}: {told:?} {files:?}");
     }
     // The folder is read once per location, as Plex lists it in both.
     let other = folder.path().join("other");
@@ -482,54 +461,27 @@ fn without_progress_a_link_is_told_and_not_followed() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     make(root, "real/new.mkv");
-    link(root, "real", "link");
-    let walked = walk(
-        &WalkRequest {
-            starts: &WalkStarts {
-                folders: vec![(false, bytes_of(root))],
-                files: Vec::new(),
-            },
-            locations: &[location(root, false)],
-            rules: all(),
-            max_names: 1_000,
-            until: Instant::now() + Duration::from_secs(60),
-            is_first: true,
-            is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
-            status: &|_, _| ListedStatus::Unlisted,
-        },
-        None,
-    );
+    std::os::unix::fs::symlink(root.join("real"), root.join("link")).expect("a link");
+    let folders = [(false, bytes_of(root).to_vec())];
+    let walked = walk_folders(&folders, &[location(root, false)], 1_000, true, None);
     let is_told = |one: &Finding| one.kind == "link" && one.path.0.ends_with(b"/link");
     assert!(walked.0.files == 1 && walked.0.found.iter().any(is_told), "{walked:?}");
 }
 
 #[test]
-fn a_missing_folder_is_reported_if_the_caller_named_it() {
+fn a_folder_that_cannot_be_read_is_reported_if_the_caller_named_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let missing = normalize_host_path(bytes_of(folder.path())).into_owned();
-    drop(folder);
-    let walked = |is_first: bool| {
-        let request = WalkRequest {
-            starts: &WalkStarts {
-                folders: vec![(false, missing.as_slice())],
-                files: Vec::new(),
-            },
-            locations: &[],
-            rules: all(),
-            max_names: 1,
-            until: Instant::now() + Duration::from_secs(60),
-            is_first,
-            is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
-            status: &|_, _| ListedStatus::Unlisted,
-        };
-        walk(&request, None).0.found
-    };
-    let told = walked(true);
-    let is_told =
-        |one: &Finding| one.kind == "unreadable" && one.errno == Some(2) && one.path.0 == *to_native(&missing);
-    assert!(told.len() == 1 && told.iter().all(is_told), "{told:?}");
-    // The folder may have disappeared since the walk found it.
-    assert_eq!(walked(false), []);
+    make(folder.path(), "file.mkv");
+    for (name, errno) in [("gone", Some(2)), ("file.mkv", None)] {
+        let path = normalize_host_path(bytes_of(&folder.path().join(name))).into_owned();
+        let found = |is_first| walk_folders(&[(false, path.clone())], &[], 10, is_first, None).0.found;
+        let told = found(true);
+        let is_told = |one: &Finding| one.kind == "unreadable" && one.path.0 == *to_native(&path);
+        assert!(told.len() == 1 && told.iter().all(is_told), "{told:?}");
+        assert!(errno.is_none() || told[0].errno == errno, "{told:?}");
+        // A folder may have disappeared since the walk found it.
+        assert_eq!(found(false).is_empty(), errno.is_some(), "{name}");
+    }
 }
 
 /// Returns the media below a folder, also through links: each once, by its real path.

@@ -1,7 +1,9 @@
 //! The requests for each state, as a table.
 
+use super::NeededRequest::{Delta, Listing, Nothing, Probe};
 use super::*;
 use crate::model::PathSearch;
+use crate::model::TokenReliability::{Exact, Hint as Hinted, Useless};
 use std::time::Duration;
 
 const HOUR: i64 = 3_600_000;
@@ -13,12 +15,16 @@ fn policy(ttl: Ttl) -> Policy {
     })
 }
 
+fn hourly() -> Policy {
+    policy(Ttl::For(Duration::from_secs(3600)))
+}
+
 fn listed_at(ms: i64) -> Age {
     Age {
         listed: true,
         listed_ms: ms,
         checked_ms: ms,
-        trust: TokenReliability::Hint,
+        trust: Hinted,
         ..Age::default()
     }
 }
@@ -27,38 +33,30 @@ fn listed_at(ms: i64) -> Age {
 fn shows(token: &str) -> SourceState {
     SourceState {
         token: token.to_owned(),
-        trust: TokenReliability::Hint,
+        trust: Hinted,
         ..SourceState::default()
     }
 }
 
 #[test]
 fn a_listing_is_fresh_for_its_ttl_then_probed_then_listed_again() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let age = listed_at(0);
-    assert_eq!(needed_request(&age, &policy, HOUR - 1), NeededRequest::Nothing);
-    assert_eq!(needed_request(&age, &policy, HOUR), NeededRequest::Probe);
-    assert_eq!(needed_request(&age, &policy, 24 * HOUR), NeededRequest::Listing);
-    assert_eq!(
-        needed_request(&age, &policy, -1),
-        NeededRequest::Probe,
-        "the clock was set back"
-    );
+    assert_eq!(needed_request(&age, &policy, HOUR - 1), Nothing);
+    assert_eq!(needed_request(&age, &policy, HOUR), Probe);
+    assert_eq!(needed_request(&age, &policy, 24 * HOUR), Listing);
+    assert_eq!(needed_request(&age, &policy, -1), Probe, "the clock was set back");
 }
 
 #[test]
 fn a_listing_in_the_future_is_stale() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let (shown, age) = (shows("a"), listed_at(239 * HOUR));
-    assert_eq!(
-        needed_request(&age, &policy, 0),
-        NeededRequest::Listing,
-        "the clock was ahead"
-    );
+    assert_eq!(needed_request(&age, &policy, 0), Listing, "the clock was ahead");
     assert!(!is_current(&age, "a", &shown, &policy, 0));
     // Checked after the clock was set right.
     let checked = Age { checked_ms: 0, ..age };
-    assert_eq!(needed_request(&checked, &policy, 1), NeededRequest::Listing);
+    assert_eq!(needed_request(&checked, &policy, 1), Listing);
     // A small step of the clock does not expire the listing.
     assert_eq!(
         needed_request(
@@ -69,7 +67,7 @@ fn a_listing_in_the_future_is_stale() {
             &policy,
             0
         ),
-        NeededRequest::Nothing
+        Nothing
     );
     assert!(is_current(&listed_at(CLOCK_TOLERANCE_MS), "a", &shown, &policy, 0));
 }
@@ -77,17 +75,11 @@ fn a_listing_in_the_future_is_stale() {
 #[test]
 fn ttl_at_once_never_and_invalidated() {
     let age = listed_at(0);
-    assert_eq!(needed_request(&age, &policy(Ttl::Zero), 0), NeededRequest::Probe);
-    assert_eq!(
-        needed_request(&age, &policy(Ttl::Forever), 1000 * HOUR),
-        NeededRequest::Nothing
-    );
+    assert_eq!(needed_request(&age, &policy(Ttl::Zero), 0), Probe);
+    assert_eq!(needed_request(&age, &policy(Ttl::Forever), 1000 * HOUR), Nothing);
     let due = Age { due: true, ..age };
-    assert_eq!(needed_request(&due, &policy(Ttl::Forever), 0), NeededRequest::Listing);
-    assert_eq!(
-        needed_request(&Age::default(), &policy(Ttl::Forever), 0),
-        NeededRequest::Listing
-    );
+    assert_eq!(needed_request(&due, &policy(Ttl::Forever), 0), Listing);
+    assert_eq!(needed_request(&Age::default(), &policy(Ttl::Forever), 0), Listing);
 }
 
 #[test]
@@ -97,11 +89,8 @@ fn a_provisional_listing_lives_a_minute() {
         ..listed_at(0)
     };
     let policy = policy(Ttl::Forever);
-    assert_eq!(
-        needed_request(&age, &policy, PROVISIONAL_MS - 1),
-        NeededRequest::Nothing
-    );
-    assert_eq!(needed_request(&age, &policy, PROVISIONAL_MS), NeededRequest::Probe);
+    assert_eq!(needed_request(&age, &policy, PROVISIONAL_MS - 1), Nothing);
+    assert_eq!(needed_request(&age, &policy, PROVISIONAL_MS), Probe);
     assert!(!is_current(&age, "a", &shows("a"), &policy, 0));
 }
 
@@ -110,9 +99,9 @@ fn an_equal_token_settles_a_probe_hint_but_not_a_change_hint() {
     let policy = policy(Ttl::Forever);
     let shown = shows("a");
     let hinted = |hint| Age { hint, ..listed_at(0) };
-    assert_eq!(needed_request(&hinted(Hint::None), &policy, 1), NeededRequest::Nothing);
-    assert_eq!(needed_request(&hinted(Hint::Probe), &policy, 1), NeededRequest::Probe);
-    assert_eq!(needed_request(&hinted(Hint::Changed), &policy, 1), NeededRequest::Probe);
+    assert_eq!(needed_request(&hinted(Hint::None), &policy, 1), Nothing);
+    assert_eq!(needed_request(&hinted(Hint::Probe), &policy, 1), Probe);
+    assert_eq!(needed_request(&hinted(Hint::Changed), &policy, 1), Probe);
     assert!(is_stale(&hinted(Hint::Probe), &policy, 1));
     assert!(is_current(&hinted(Hint::Probe), "a", &shown, &policy, 1));
     assert!(!is_current(&hinted(Hint::Changed), "a", &shown, &policy, 1));
@@ -127,91 +116,66 @@ fn an_equal_token_proves_as_much_as_its_trust() {
     assert!(current(&shows("a")));
     assert!(!current(&shows("b")));
     assert!(!current(&busy(shows("a"))), "what is being scanned is about to change");
-    assert!(current(&with("a", TokenReliability::Exact)));
-    assert!(
-        current(&busy(with("a", TokenReliability::Exact))),
-        "it will move when something changes"
-    );
-    assert!(!current(&with("b", TokenReliability::Exact)));
-    assert!(!current(&with("a", TokenReliability::Useless)));
+    assert!(current(&with("a", Exact)));
+    assert!(current(&busy(with("a", Exact))), "it will move when something changes");
+    assert!(!current(&with("b", Exact)));
+    assert!(!current(&with("a", Useless)));
     // An event reported a change: an equal token that is only a hint does not disprove it, an exact one does.
     let changed = Age {
         hint: Hint::Changed,
         ..listed_at(0)
     };
     assert!(!is_current(&changed, "a", &shows("a"), &policy, 1));
-    assert!(is_current(
-        &changed,
-        "a",
-        &with("a", TokenReliability::Exact),
-        &policy,
-        1
-    ));
+    assert!(is_current(&changed, "a", &with("a", Exact), &policy, 1));
 }
 
 #[test]
 fn an_exact_token_outlives_every_age() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let exact = Age {
-        trust: TokenReliability::Exact,
+        trust: Exact,
         items: 100_000,
         ..listed_at(0)
     };
     let shown = |token: &str| SourceState {
-        trust: TokenReliability::Exact,
+        trust: Exact,
         ..shows(token)
     };
     let late = 1_000 * HOUR;
-    assert_eq!(needed_request(&exact, &policy, late), NeededRequest::Probe);
+    assert_eq!(needed_request(&exact, &policy, late), Probe);
     assert!(is_current(&exact, "a", &shown("a"), &policy, late));
     let needs =
         |shown: &SourceState, reports_all| needed_request_after_probe(&exact, "a", shown, reports_all, &policy, late);
-    assert_eq!(needs(&shown("a"), false), NeededRequest::Nothing);
-    assert_eq!(needs(&shown("b"), true), NeededRequest::Delta, "all changes are told");
-    assert_eq!(
-        needs(&shown("b"), false),
-        NeededRequest::Listing,
-        "most changes are told"
-    );
+    assert_eq!(needs(&shown("a"), false), Nothing);
+    assert_eq!(needs(&shown("b"), true), Delta, "all changes are told");
+    assert_eq!(needs(&shown("b"), false), Listing, "most changes are told");
     let useless = Age {
-        trust: TokenReliability::Useless,
+        trust: Useless,
         checked_ms: late,
         ..exact
     };
-    assert_eq!(
-        needed_request(&useless, &policy, late),
-        NeededRequest::Listing,
-        "max_age is over"
-    );
+    assert_eq!(needed_request(&useless, &policy, late), Listing, "max_age is over");
 }
 
 #[test]
 fn the_need_after_a_probe_depends_on_library_size() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let (listed, moved) = (shows("a"), shows("b"));
     let needs = |items, shown: &SourceState, now_ms| {
         let age = Age { items, ..listed_at(0) };
         needed_request_after_probe(&age, "a", shown, false, &policy, now_ms)
     };
-    assert_eq!(needs(100_000, &listed, HOUR), NeededRequest::Nothing);
-    assert_eq!(needs(100_000, &moved, HOUR), NeededRequest::Delta);
+    assert_eq!(needs(100_000, &listed, HOUR), Nothing);
+    assert_eq!(needs(100_000, &moved, HOUR), Delta);
     assert_eq!(
         needs(100_000, &moved, 24 * HOUR),
-        NeededRequest::Listing,
+        Listing,
         "at the latest after max_age"
     );
-    assert_eq!(needs(100_000, &listed, 24 * HOUR), NeededRequest::Listing);
-    assert_eq!(
-        needs(3_000, &moved, HOUR),
-        NeededRequest::Listing,
-        "four pages are due after an hour"
-    );
-    assert_eq!(needs(4_000, &moved, HOUR), NeededRequest::Delta);
-    assert_eq!(
-        needs(100_000, &listed, -1),
-        NeededRequest::Listing,
-        "the clock was set back"
-    );
+    assert_eq!(needs(100_000, &listed, 24 * HOUR), Listing);
+    assert_eq!(needs(3_000, &moved, HOUR), Listing, "four pages are due after an hour");
+    assert_eq!(needs(4_000, &moved, HOUR), Delta);
+    assert_eq!(needs(100_000, &listed, -1), Listing, "the clock was set back");
     let partial = Age {
         partial: true,
         provisional: true,
@@ -220,7 +184,7 @@ fn the_need_after_a_probe_depends_on_library_size() {
     };
     assert_eq!(
         needed_request_after_probe(&partial, "a", &listed, false, &policy, 1),
-        NeededRequest::Listing
+        Listing
     );
     let provisional = Age {
         partial: false,
@@ -228,14 +192,14 @@ fn the_need_after_a_probe_depends_on_library_size() {
     };
     assert_eq!(
         needed_request_after_probe(&provisional, "a", &listed, false, &policy, 1),
-        NeededRequest::Delta,
+        Delta,
         "what settled after a scan is new"
     );
 }
 
 #[test]
 fn a_missing_path_is_searched_ever_more_rarely() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let asked = |first_ms, last_ms| PathSearch {
         first_ms,
         last_ms,
@@ -253,7 +217,7 @@ fn a_missing_path_is_searched_ever_more_rarely() {
 
 #[test]
 fn a_path_is_asked_about_once_in_its_pause_unless_an_event_comes() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let whole = RequestBudget::default();
     let empty = whole.spend(5, 0).spend(5, 0).spend(5, 0).spend(5, 0);
     let asked = PathSearch {
@@ -318,10 +282,7 @@ fn items_settle_for_a_minute_after_a_scan() {
         ..before.clone()
     };
     assert!(!settled(&busy) && is_unsettled(&busy, now));
-    let exact = SourceState {
-        trust: TokenReliability::Exact,
-        ..busy
-    };
+    let exact = SourceState { trust: Exact, ..busy };
     assert!(
         was_unchanged_during_listing(&exact, 1_059_999, &exact),
         "its token would have moved"
@@ -340,7 +301,7 @@ fn a_listing_a_third_smaller_is_held_back() {
 
 #[test]
 fn a_change_that_no_delta_explains_means_a_listing_once_an_interval() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let age = Age {
         unexplained: true,
         items: 6_000,
@@ -348,26 +309,23 @@ fn a_change_that_no_delta_explains_means_a_listing_once_an_interval() {
         ..listed_at(0)
     };
     let at = |minute: i64| needed_request(&age, &policy, minute * 60_000);
-    assert_eq!((at(104), at(105)), (NeededRequest::Nothing, NeededRequest::Listing));
+    assert_eq!((at(104), at(105)), (Nothing, Listing));
     assert!(is_stale(&age, &policy, 104 * 60_000));
     let probed = |minute: i64| needed_request_after_probe(&age, "7 1", &shows("7 1"), false, &policy, minute * 60_000);
-    assert_eq!(
-        (probed(104), probed(105)),
-        (NeededRequest::Nothing, NeededRequest::Listing)
-    );
+    assert_eq!((probed(104), probed(105)), (Nothing, Listing));
 }
 
 #[test]
 fn a_scan_alone_means_no_listing() {
-    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let policy = hourly();
     let after = |items, listed: &str, shown: &str| {
         let age = Age { items, ..listed_at(0) };
         needed_request_after_probe(&age, listed, &shows(shown), false, &policy, 5 * HOUR)
     };
-    assert_eq!(after(6_000, "7 1", "7 2"), NeededRequest::Delta);
-    assert_eq!(after(6_000, "7 1", "8 2"), NeededRequest::Listing);
+    assert_eq!(after(6_000, "7 1", "7 2"), Delta);
+    assert_eq!(after(6_000, "7 1", "8 2"), Listing);
     // A page costs no more than a delta, and a counter that is always 0 tells nothing.
-    assert_eq!(after(600, "7 1", "7 2"), NeededRequest::Listing);
-    assert_eq!(after(6_000, "0 1", "0 2"), NeededRequest::Listing);
+    assert_eq!(after(600, "7 1", "7 2"), Listing);
+    assert_eq!(after(6_000, "0 1", "0 2"), Listing);
     assert!(!has_changed_content("7 1", &shows("7 2")) && has_changed_content("7 1", &shows("8 1")));
 }

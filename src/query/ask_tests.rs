@@ -56,6 +56,11 @@ fn calm() -> Stated {
     }
 }
 
+/// [`calm`], except that these facts are true.
+macro_rules! stated {
+    ($($fact:ident),*) => { Stated { $($fact: true,)* ..calm() } };
+}
+
 /// All steps while these facts hold; an error ends them too.
 fn steps(state: &mut QueryState, conditions: &Stated) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -73,64 +78,39 @@ fn steps(state: &mut QueryState, conditions: &Stated) -> Vec<Step> {
 #[test]
 fn each_fact_leads_to_its_steps() {
     use Step::*;
-    let all = Stated {
-        unverified: true,
-        unfetched: true,
-        stale: true,
-        missing: true,
-        ..calm()
-    };
+    let all = stated!(unverified, unfetched, stale, missing);
     let table: Vec<(&str, Stated, Vec<Step>)> = vec![
         ("nothing to do", calm(), vec![Answer]),
         (
             "lost segments: an error after three attempts",
-            Stated {
-                needs_rebuild: true,
-                ..calm()
-            },
+            stated!(needs_rebuild),
             vec![Rebuild, Rebuild, Rebuild],
         ),
-        (
-            "invalidated",
-            Stated {
-                unverified: true,
-                ..calm()
-            },
-            vec![Verify, Answer],
-        ),
+        ("invalidated", stated!(unverified), vec![Verify, Answer]),
         (
             "never fetched, little time",
-            Stated {
-                unfetched: true,
-                ..calm()
-            },
+            stated!(unfetched),
             vec![SearchUnfetched, Answer],
         ),
-        ("stale", Stated { stale: true, ..calm() }, vec![Refresh, Answer]),
+        ("stale", stated!(stale), vec![Refresh, Answer]),
         (
             "not listed",
-            Stated {
-                missing: true,
-                ..calm()
-            },
+            stated!(missing),
             vec![Ask, Search(SearchCause::Unlisted), Answer],
         ),
         (
             "not listed where no identity is known",
             Stated {
-                missing: true,
-                unfetched: true,
                 view_id: None,
-                ..calm()
+                ..stated!(missing, unfetched)
             },
             vec![Answer],
         ),
         (
             "stale before the first contact",
             Stated {
-                stale: true,
                 view_id: None,
-                ..calm()
+                ..stated!(stale)
             },
             vec![Refresh, Answer],
         ),
@@ -198,10 +178,7 @@ fn after_a_failure_or_the_deadline_fewer_requests_are_sent() {
 #[test]
 fn a_listing_that_was_skipped_follows_the_search() {
     use Step::*;
-    let missing = Stated {
-        missing: true,
-        ..calm()
-    };
+    let missing = stated!(missing);
     let skipped = || QueryState {
         unlisted: vec![crate::model::LibraryId(1)],
         ..QueryState::default()
@@ -218,10 +195,7 @@ fn a_listing_that_was_skipped_follows_the_search() {
 
 #[test]
 fn no_search_follows_a_question_that_needs_none() {
-    let missing = Stated {
-        missing: true,
-        ..calm()
-    };
+    let missing = stated!(missing);
     let mut state = QueryState::default();
     assert_eq!(missing.next_step(&mut state).unwrap(), Step::Ask);
     assert_eq!(missing.next_step(&mut state).unwrap(), Step::Answer);
@@ -238,9 +212,8 @@ fn libraries_of_another_server_are_refreshed_too() {
         (Some(ViewId(3)), false),
     ] {
         let conditions = Stated {
-            stale: true,
             view_id,
-            ..calm()
+            ..stated!(stale)
         };
         let step = conditions.next_step(&mut state).unwrap();
         assert_eq!(step == Step::Refresh, expected, "{view_id:?}");
@@ -287,10 +260,7 @@ fn an_answer_that_needs_no_server_reads_nothing_more() {
     };
     assert_eq!(offline.next_step(&mut QueryState::default()).unwrap(), Step::Answer);
     assert_eq!(offline.costly.get(), 0);
-    let settled = Stated {
-        settled: true,
-        ..calm()
-    };
+    let settled = stated!(settled);
     assert_eq!(settled.next_step(&mut QueryState::default()).unwrap(), Step::Answer);
     assert_eq!(settled.costly.get(), 1);
 }

@@ -49,26 +49,24 @@ fn timeline_of(rest: &str) -> Vec<Event> {
 
 #[test]
 fn timeline_events_name_items() {
-    assert_eq!(timeline_of(",\"state\":5,\"updatedAt\":7"), [changed("108", Some(7))]);
-    assert_eq!(timeline_of(",\"state\":5"), [changed("108", None)]);
-    assert_eq!(
-        timeline_of(",\"state\":0,\"metadataState\":\"created\",\"updatedAt\":7"),
-        [changed("108", None)]
-    );
-    // A replaced file changes no time stamp of its item, so this event never counts as a repetition.
-    assert_eq!(
-        timeline_of(",\"state\":5,\"mediaState\":\"analyzing\",\"updatedAt\":7"),
-        [changed("108", None)]
-    );
-    assert_eq!(
-        timeline_of(",\"state\":1,\"mediaState\":\"analyzing\""),
-        [changed("108", None)]
-    );
-    assert_eq!(
-        timeline_of(",\"state\":9,\"metadataState\":\"deleted\""),
-        [deleted("108")]
-    );
-    assert_eq!(timeline_of(",\"state\":\"9\""), [deleted("108")]);
+    for (rest, expected) in [
+        (r#","state":5,"updatedAt":7"#, changed("108", Some(7))),
+        (r#","state":5"#, changed("108", None)),
+        (
+            r#","state":0,"metadataState":"created","updatedAt":7"#,
+            changed("108", None),
+        ),
+        // A replaced file changes no time stamp of its item, so this event never counts as a repetition.
+        (
+            r#","state":5,"mediaState":"analyzing","updatedAt":7"#,
+            changed("108", None),
+        ),
+        (r#","state":1,"mediaState":"analyzing""#, changed("108", None)),
+        (r#","state":9,"metadataState":"deleted""#, deleted("108")),
+        (r#","state":"9""#, deleted("108")),
+    ] {
+        assert_eq!(timeline_of(rest), [expected], "{rest}");
+    }
     for state in 1..5 {
         assert_eq!(
             timeline_of(&format!(",\"state\":{state}")),
@@ -78,34 +76,33 @@ fn timeline_events_name_items() {
 }
 
 #[test]
-fn numbers_and_texts_are_the_same() {
-    let entry = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":108,"state":9}"#;
-    assert_eq!(both("timeline", "TimelineEntry", entry), [deleted("108")]);
-    // As a webhook names it.
-    let named = entry.replace("itemID", "ratingKey");
-    assert_eq!(both("timeline", "TimelineEntry", &named), [deleted("108")]);
-    let nowhere = r#"{"sectionID":-1,"itemID":"108","state":5}"#;
-    assert_eq!(
-        both("timeline", "TimelineEntry", nowhere),
-        [Event::Changed {
-            section: None,
-            rating_key: "108".into(),
-            stamp: None
-        }]
-    );
-    let library = r#"{"sectionID":"1","itemID":-1,"state":5}"#;
-    assert_eq!(
-        both("timeline", "TimelineEntry", library),
-        [Event::Unspecific { section: in_one() }]
-    );
-}
-
-#[test]
-fn timeline_events_may_concern_no_library() {
-    let entry = r#"{"identifier":"tv.plex.providers.epg.cloud","sectionID":"1","itemID":"5","state":5}"#;
-    assert_eq!(both("timeline", "TimelineEntry", entry), []);
-    let collection = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":5,"type":18,"state":5}"#;
-    assert_eq!(both("timeline", "TimelineEntry", collection), []);
+fn timeline_events_may_lack_an_item_or_a_library() {
+    let anywhere = Event::Changed {
+        section: None,
+        rating_key: "108".into(),
+        stamp: None,
+    };
+    for (entry, expected) in [
+        // Numbers are accepted as well as texts, and names as in webhooks.
+        (
+            r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":108,"state":9}"#,
+            vec![deleted("108")],
+        ),
+        (r#"{"sectionID":1,"ratingKey":108,"state":9}"#, vec![deleted("108")]),
+        (r#"{"sectionID":-1,"itemID":"108","state":5}"#, vec![anywhere]),
+        (
+            r#"{"sectionID":"1","itemID":-1,"state":5}"#,
+            vec![Event::Unspecific { section: in_one() }],
+        ),
+        // Neither concerns a library.
+        (
+            r#"{"identifier":"tv.plex.providers.epg.cloud","sectionID":"1","itemID":"5","state":5}"#,
+            vec![],
+        ),
+        (r#"{"sectionID":1,"itemID":5,"type":18,"state":5}"#, vec![]),
+    ] {
+        assert_eq!(both("timeline", "TimelineEntry", entry), expected, "{entry}");
+    }
 }
 
 #[test]
@@ -118,27 +115,22 @@ fn activity_events_report_scans() {
         )
     };
     let context = r#","Context":{"librarySectionID":"1"}"#;
-    let section = in_one();
     let scan = "library.update.section";
-    assert_eq!(of("started", scan, ""), [Event::Scanning { section: None }]);
-    assert_eq!(
-        of("updated", scan, context),
-        [Event::Scanning {
-            section: section.clone()
-        }]
-    );
-    assert_eq!(
-        of("ended", scan, context),
-        [Event::Scanned {
-            section: section.clone()
-        }]
-    );
-    assert_eq!(
-        of("ended", "library.update.item.metadata", context),
-        [Event::Working { section }]
-    );
-    assert_eq!(of("ended", "media.generate.bif", context), []);
-    assert_eq!(of("ended", "library.refresh.items", context), []);
+    for (event, kind, context, expected) in [
+        ("started", scan, "", vec![Event::Scanning { section: None }]),
+        ("updated", scan, context, vec![Event::Scanning { section: in_one() }]),
+        ("ended", scan, context, vec![Event::Scanned { section: in_one() }]),
+        (
+            "ended",
+            "library.update.item.metadata",
+            context,
+            vec![Event::Working { section: in_one() }],
+        ),
+        ("ended", "media.generate.bif", context, vec![]),
+        ("ended", "library.refresh.items", context, vec![]),
+    ] {
+        assert_eq!(of(event, kind, context), expected, "{event} {kind}");
+    }
 }
 
 #[test]

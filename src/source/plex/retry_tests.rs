@@ -42,105 +42,77 @@ fn transient(after: Option<Duration>) -> AttemptError {
     AttemptError::transient(Error::new(Status::Starting, "starting"), after)
 }
 
+/// Repeats a request that fails each time, for at most 30 s. Returns the error and the number of attempts.
+fn failed(clock: &FakeClock, bounds: &Bounds<'_>, failure: impl Fn() -> AttemptError) -> (Error, u32) {
+    let mut tries = 0;
+    let result = run_with_retries(clock, Duration::from_secs(30), bounds, &"it", || {
+        tries += 1;
+        Err::<(), _>(failure())
+    });
+    (result.unwrap_err(), tries)
+}
+
 #[test]
 fn succeeds_after_transient_failures() {
-    let pause = FakeClock::new();
-    let mut tries = 0;
-    let answer = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
-        tries += 1;
-        if tries < 4 { Err(transient(None)) } else { Ok(tries) }
-    });
-    assert_eq!(answer, Ok(4));
-    // 0.25 + 0.5 + 1 s, a quarter more or less.
-    let slept = pause.slept().as_secs_f64();
-    assert!((1.3..2.2).contains(&slept), "{slept}");
+    // The pauses are 0.25 + 0.5 + 1 s, a quarter more or less; or what the server asks for.
+    for (failures, after, expected) in [(3, None, 1.3..2.2), (1, Some(Duration::from_secs(7)), 7.0..7.1)] {
+        let (clock, mut tries) = (FakeClock::new(), 0);
+        let answer = run_with_retries(&clock, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+            tries += 1;
+            if tries <= failures {
+                Err(transient(after))
+            } else {
+                Ok(tries)
+            }
+        });
+        assert_eq!(answer, Ok(failures + 1));
+        let slept = clock.slept().as_secs_f64();
+        assert!(expected.contains(&slept), "{slept}");
+    }
 }
 
 #[test]
 fn gives_up_when_the_next_pause_does_not_fit() {
-    let pause = FakeClock::new();
-    let mut tries = 0;
-    let error = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
-        tries += 1;
-        Err::<(), _>(transient(None))
-    })
-    .unwrap_err();
+    let clock = FakeClock::new();
+    let (error, tries) = failed(&clock, &Bounds::NONE, || transient(None));
     assert_eq!(error.status, Status::Starting);
     assert!(error.message.contains(&format!("tried {tries} times")), "{error}");
     assert!((6..=9).contains(&tries), "{tries}");
-    assert!(pause.slept() < Duration::from_secs(30));
+    assert!(clock.slept() < Duration::from_secs(30));
+    let (error, _) = failed(&clock, &Bounds::NONE, || transient(Some(Duration::from_secs(3600))));
+    assert!(error.message.contains("retry in 3600 s"), "{error}");
 }
 
 #[test]
 fn a_deadline_bounds_the_pauses() {
-    let pause = FakeClock::new();
-    let bounds = Bounds {
-        deadline: Deadline::at(pause.now() + Duration::from_millis(100)),
+    let clock = FakeClock::new();
+    let bounds = |ms| Bounds {
+        deadline: Deadline::at(clock.now() + Duration::from_millis(ms)),
         ..Bounds::NONE
     };
-    let error = run_with_retries(&pause, Duration::from_secs(30), &bounds, &"it", || {
-        Err::<(), _>(transient(None))
-    })
-    .unwrap_err();
-    assert_eq!(error.status, Status::Starting);
-    assert_eq!(pause.slept(), Duration::ZERO);
-
-    let late = Bounds {
-        deadline: Deadline::at(pause.now()),
-        ..Bounds::NONE
-    };
-    let error = run_with_retries(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
+    let (error, _) = failed(&clock, &bounds(100), || transient(None));
+    assert_eq!((error.status, clock.slept()), (Status::Starting, Duration::ZERO));
+    let error = run_with_retries(&clock, Duration::ZERO, &bounds(0), &"the rows", || Ok(())).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
     assert!(error.message.contains("the rows"), "{error}");
 }
 
 #[test]
 fn final_failures_are_not_repeated() {
-    let mut tries = 0;
-    let error = run_with_retries(&FakeClock::new(), Duration::MAX, &Bounds::NONE, &"it", || {
-        tries += 1;
-        Err::<(), _>(transient(None).into_permanent())
-    })
-    .unwrap_err();
+    let (error, tries) = failed(&FakeClock::new(), &Bounds::NONE, || transient(None).into_permanent());
     assert_eq!((tries, error.message.as_str()), (1, "starting"));
 }
 
 #[test]
 fn the_host_can_stop_a_pause() {
-    let pause = FakeClock::new();
-    let asked = AtomicU32::new(0);
+    let (clock, asked) = (FakeClock::new(), AtomicU32::new(0));
     let bounds = Bounds {
         aborted: &|| asked.fetch_add(1, Ordering::Relaxed) >= 4,
         ..Bounds::NONE
     };
-    let error = run_with_retries(&pause, Duration::from_secs(30), &bounds, &"it", || {
-        Err::<(), _>(transient(Some(Duration::from_secs(20))))
-    })
-    .unwrap_err();
+    let (error, _) = failed(&clock, &bounds, || transient(Some(Duration::from_secs(20))));
     assert_eq!(error.status, Status::Aborted);
-    assert!(pause.slept() <= Duration::from_millis(150));
-}
-
-#[test]
-fn the_servers_retry_after_is_honoured() {
-    let pause = FakeClock::new();
-    let mut tries = 0;
-    let answer = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
-        tries += 1;
-        if tries == 1 {
-            Err(transient(Some(Duration::from_secs(7))))
-        } else {
-            Ok(())
-        }
-    });
-    assert_eq!(answer, Ok(()));
-    assert_eq!(pause.slept(), Duration::from_secs(7));
-
-    let error = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
-        Err::<(), _>(transient(Some(Duration::from_secs(3600))))
-    })
-    .unwrap_err();
-    assert!(error.message.contains("retry in 3600 s"), "{error}");
+    assert!(clock.slept() <= Duration::from_millis(150));
 }
 
 #[test]
@@ -154,31 +126,22 @@ fn pauses_grow_with_any_random_numbers() {
 #[test]
 fn retry_after_is_seconds_or_a_date() {
     let now = FakeClock::new().date();
-    assert_eq!(parse_retry_after(" 120 ", now), Some(Duration::from_secs(120)));
-    assert_eq!(
-        parse_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now),
-        Some(Duration::from_secs(10))
-    );
-    assert_eq!(
-        parse_retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now),
-        Some(Duration::ZERO)
-    );
-    // The obsolete date formats of HTTP.
-    for old in ["Sunday, 06-Nov-94 08:49:47 GMT", "Sun Nov  6 08:49:47 1994"] {
-        assert_eq!(parse_retry_after(old, now), Some(Duration::from_secs(10)), "{old}");
-    }
-    assert_eq!(
-        parse_retry_after("Thu, 29 Feb 2024 00:00:00 GMT", SystemTime::UNIX_EPOCH),
-        Some(Duration::from_secs(1_709_164_800))
-    );
-    for odd in [
-        "",
-        "soon",
-        "-1",
-        "Sun, 06 Foo 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 08:49:37 CET",
-        "Sun, 99 Nov 1994 08:49:37 GMT",
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for (text, expected) in [
+        (" 120 ", seconds(120)),
+        ("Sun, 06 Nov 1994 08:49:47 GMT", seconds(10)),
+        ("Sun, 06 Nov 1994 08:49:27 GMT", seconds(0)),
+        // The obsolete date formats of HTTP.
+        ("Sunday, 06-Nov-94 08:49:47 GMT", seconds(10)),
+        ("Sun Nov  6 08:49:47 1994", seconds(10)),
+        ("Thu, 29 Feb 2024 00:00:00 GMT", seconds(925_053_023)),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:37 CET", None),
+        ("Sun, 99 Nov 1994 08:49:37 GMT", None),
     ] {
-        assert_eq!(parse_retry_after(odd, now), None, "{odd}");
+        assert_eq!(parse_retry_after(text, now), expected, "{text}");
     }
 }
