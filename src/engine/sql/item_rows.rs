@@ -22,12 +22,17 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of items that one transaction removes, so that other writers do not wait long.
 const REMOVALS_PER_WRITE: usize = 1_000;
 
+/// In the column `path` of a change to a single item: the change comes from another host.
+const SHARED: &[u8] = b"shared";
+
 /// The last logged change of a single item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleChange {
     pub sequence: Sequence,
     /// The added item; `None` for a removal.
     pub item: Option<Item>,
+    /// Whether the change comes from another host.
+    pub is_shared: bool,
 }
 
 /// The last logged change of each single item, by rating key.
@@ -39,7 +44,7 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     let mut changes = SingleChanges::new();
     // Kind 8 is a removal, and kind 9 an addition (see `change_log.rs`).
     let mut statement = c.prepare_cached(
-        "SELECT rating_key, sequence, item FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+        "SELECT rating_key, sequence, item, path FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
     )?;
     let mut rows = statement.query(params![library, last_position_of(since)])?;
     while let Some(row) = rows.next()? {
@@ -64,11 +69,12 @@ pub fn count_items_with<'c>(
     count
 }
 
-/// Reads a change from the adjacent columns `sequence` and `item`. `column`: the index of `sequence`.
+/// Reads a change from the adjacent columns `sequence`, `item` and `path`. `column`: the index of `sequence`.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
     Ok(SingleChange {
         sequence: row.get(column)?,
         item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
+        is_shared: row.get_ref(column + 2)?.as_blob()? == SHARED,
     })
 }
 
@@ -123,7 +129,7 @@ impl OpenListing {
 /// Returns the last change of a single item in the change log; `None` if the log has no change to the item.
 fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
     c.find(
-        "SELECT sequence, item FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
+        "SELECT sequence, item, path FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
          ORDER BY id DESC LIMIT 1",
         params![library, rating_key],
         |row| single_change(row, 0),
@@ -182,7 +188,7 @@ impl<'s> StoredItems<'s> {
             let last = last_change(c, self.library, rating_key)?;
             Ok(
                 match last.filter(|change| change.sequence > self.base.included_sequence) {
-                    Some(SingleChange { sequence, item }) => item.map(|item| (item, sequence)),
+                    Some(change) => change.item.map(|item| (item, change.sequence)),
                     None => self.base.segment.as_ref().and_then(|segment| {
                         let first = segment.find(rating_key)?;
                         Some((segment.whole_item(first)?, Sequence(segment.added_sequence(first))))
@@ -292,14 +298,14 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Returns the items that have changed as single items since the last delta or listing, by rating key; `None` for a
-    /// removed item. Leaves out items that are unverified.
+    /// Returns the items that this host has changed as single items since the last delta or listing, by rating key;
+    /// `None` for a removed item. Leaves out items that are unverified.
     pub fn single_changes(&self, row: &LibraryRow) -> Result<Vec<(String, Option<Item>)>> {
         self.0.read(|c| {
             let unverified = "SELECT 1 FROM unverified WHERE library = ?1 AND form = x'' AND rating_key = ?2";
             let mut changes = Vec::new();
             for (key, change) in single_changes(c, row.id, row.merged_sequence)? {
-                if !c.has(unverified, params![row.id, key])? {
+                if !change.is_shared && !c.has(unverified, params![row.id, key])? {
                     changes.push((key, change.item));
                 }
             }
@@ -325,13 +331,9 @@ impl<'s> ItemRows<'s> {
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A logged change after the request is newer than the server's reply.
             let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
-            let has_changed = change_items(
-                tx,
-                self.0,
-                &library,
-                items,
-                |_, _, last| Ok(!last.is_some_and(is_newer)),
-            )?;
+            let has_changed = change_items(tx, self.0, &library, b"", items, |_, _, last| {
+                Ok(!last.is_some_and(is_newer))
+            })?;
             if requested_at.is_none() && has_changed {
                 explain_change(tx, &library)?;
             }
@@ -339,8 +341,8 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Merges another host's items, and removes items that it found missing (`None`), by rating key. An item that has
-    /// changed here as a single item since the last delta or listing may be newer. If it differs, it becomes unverified,
+    /// Merges another host's items, and removes items that it found missing (`None`), by rating key. An item that this
+    /// host has changed as a single item since the last delta or listing may be newer. If it differs, it becomes unverified,
     /// so that the server decides, and is not removed.
     pub fn merge_shared_items(
         &self,
@@ -355,9 +357,9 @@ impl<'s> ItemRows<'s> {
             let library = tx.expect_library(row.id)?;
             let merged_sequence = one_library(tx, library.id)?.merged_sequence;
             let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
-            let has_changed = change_items(tx, self.0, &library, items, |key, item, last| {
-                let is_disputed =
-                    last.is_some_and(|last| last.sequence > merged_sequence && last.item.as_ref() != item);
+            let has_changed = change_items(tx, self.0, &library, SHARED, items, |key, item, last| {
+                let own = last.filter(|last| last.sequence > merged_sequence && !last.is_shared);
+                let is_disputed = own.is_some_and(|own| own.item.as_ref() != item);
                 if is_disputed {
                     mark_unverified(tx, library.view_id, library.id, b"", key)?;
                 }
@@ -371,7 +373,8 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Stores that a library's listing is current, because a delta merged all changes up to the last probe. `begun`: the
-    /// change sequence before the delta's first request; `None` for another host's delta, which ends no hint.
+    /// change sequence before the delta's first request; `None` for another host's delta, which ends no hint, and which
+    /// says nothing about the items that this host has changed as single items.
     ///
     /// If the library's content changed, but no single item did since the last delta or listing, the change remains
     /// unexplained. While items are still changing (`provisional`), a later delta decides.
@@ -394,20 +397,33 @@ impl<'s> ItemRows<'s> {
                 &row.library.change.token
             };
             mark_listing_current(tx, row.id, token, begun.unwrap_or_default(), now_ms, merged.provisional)?;
-            let begun = begun.unwrap_or(tx.sequence);
-            // An item that another call merged meanwhile may be newer than the source's reply.
-            let is_alone = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
+            let (merged_sequence, unexplained_sequence) = if let Some(begun) = begun {
+                // An item that another call merged meanwhile may be newer than the source's reply.
+                let is_alone = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
+                let merged_sequence = if is_alone { tx.sequence } else { begun };
+                (merged_sequence, merged_sequence)
+            } else {
+                let own = changed_since(row.merged_sequence)?
+                    .into_values()
+                    .filter(|change| !change.is_shared);
+                let first_own = own.map(|change| change.sequence).min();
+                (
+                    first_own.map_or(tx.sequence, |first| Sequence(first.0 - 1)),
+                    tx.sequence,
+                )
+            };
             tx.run(
                 "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
-                 left_out = ?5, unexplained_seq = iif(unexplained_seq = 0 AND ?6, ?3, unexplained_seq) \
+                 left_out = ?5, unexplained_seq = iif(unexplained_seq = 0 AND ?6, ?7, unexplained_seq) \
                  WHERE id = ?1",
                 params![
                     row.id,
                     merged.items.cast_signed(),
-                    if is_alone { tx.sequence } else { begun },
+                    merged_sequence,
                     merged.newest_update,
                     merged.left_out.cast_signed(),
                     is_unexplained && !merged.provisional,
+                    unexplained_sequence,
                 ],
             )?;
             tx.libraries_changed(library.view_id)
@@ -422,18 +438,19 @@ impl<'s> ItemRows<'s> {
             self.0.write(deadline, |tx| {
                 let library = tx.expect_library(row.id)?;
                 let items = keys.iter().map(|key| (key.as_ref(), None));
-                change_items(tx, self.0, &library, items, |_, _, _| Ok(true)).map(drop)
+                change_items(tx, self.0, &library, b"", items, |_, _, _| Ok(true)).map(drop)
             })
         })
     }
 }
 
 /// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item changed.
-/// `accepts`: returns whether to make a change, given also the item's last logged change.
+/// `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given also the item's last logged change.
 fn change_items<'i>(
     tx: &Tx<'_>,
     store: &Store,
     library: &LibraryState,
+    origin: &[u8],
     items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
     accepts: impl Fn(&str, Option<&Item>, Option<&SingleChange>) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<bool> {
@@ -449,7 +466,7 @@ fn change_items<'i>(
         if item.is_none() || old_item.as_ref() != item {
             has_changed = true;
             added += i64::from(item.is_some()) - i64::from(old_item.is_some());
-            tx.log_item_change(library, key, old_item.as_ref(), item)?;
+            tx.log_item_change(library, origin, key, old_item.as_ref(), item)?;
         }
     }
     add_to_item_count(tx, library.id, added)?;

@@ -1,8 +1,10 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
+use std::collections::HashSet;
+
 use super::change_log::trim;
-use super::for_tests::{FINISHED, Films, film, movie, segments};
-use super::{ItemRows, LibraryRows, ListingRows, ShowRows};
+use super::for_tests::{FINISHED, Films, NOW_MS, film, movie, segments};
+use super::{ItemRows, LibraryRows, ListingRows, MergedChanges, ShowRows};
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};
 use crate::model::Item;
@@ -162,6 +164,52 @@ fn a_thousand_items_go_in_one_transaction() {
     // Removed again, and items that never were: nothing changes.
     films.remove(&["7", "none"]);
     assert_eq!(listed_items(), 300);
+}
+
+/// A delta stops at items that the last one had, and so would miss changes that are older than an item verified since.
+#[test]
+fn another_host_s_delta_includes_no_item_that_only_this_host_verified() {
+    let films = Films::with(&[1, 2, 3].map(film));
+    let rows = ItemRows(&films.store);
+    let merge_delta = |begun| {
+        let keys = HashSet::new();
+        let merged = MergedChanges {
+            items: 3,
+            keys: &keys,
+            newest_update: None,
+            left_out: 0,
+            changed_content: false,
+            is_unexplained: false,
+            provisional: false,
+        };
+        rows.store_merged_delta(&films.row(), begun, &merged, NOW_MS, Deadline::NONE)
+            .expect("merged");
+        films.row().merged_sequence
+    };
+    let share = |item: Item| {
+        let shared = [(item.rating_key.clone(), Some(item))];
+        rows.merge_shared_items(&films.row(), &shared, Deadline::NONE)
+            .expect("merged");
+    };
+    share(movie("1", "/data/new 1.mkv"));
+    assert_eq!(
+        merge_delta(None),
+        films.sequence(),
+        "its items are all of the other host"
+    );
+    films.merge(&[movie("2", "/data/new 2.mkv")]);
+    let verified = films.sequence();
+    share(movie("3", "/data/new 3.mkv"));
+    assert!(merge_delta(None) < verified);
+    share(movie("1", "/data/newer 1.mkv"));
+    assert_eq!(films.count("SELECT count(*) FROM unverified"), 0, "an item of others");
+    share(movie("2", "/data/old 2.mkv"));
+    assert_eq!(films.count("SELECT count(*) FROM unverified"), 1);
+    assert_eq!(
+        merge_delta(Some(films.sequence())),
+        films.sequence(),
+        "a delta of this host"
+    );
 }
 
 #[test]
