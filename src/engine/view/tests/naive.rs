@@ -360,11 +360,6 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     /// The generic names in these tests.
     const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let form = form(listed);
-    // Below a location, no file is looked for whose name Windows allows only behind `\\?\`.
-    let is_literal = listed.starts_with(br"\\?\") && !form.starts_with(b"//");
-    if is_literal && components(&form).iter().any(|name| name.ends_with(b".")) {
-        return false;
-    }
     let below = library
         .locations
         .iter()

@@ -24,7 +24,9 @@ pub(super) fn path() -> impl Strategy<Value = String> {
     (root, folders, name).prop_map(|(root, folders, name)| {
         let separator = if root.contains('\\') { '\\' } else { '/' };
         let mut path = root.to_owned();
-        for part in folders.iter().chain([&name]) {
+        // A name that Windows allows only in this form may or may not be found by its last folders.
+        let is_allowed = |folder: &&&str| !root.starts_with(r"\\?\") || !folder.ends_with('.');
+        for part in folders.iter().filter(is_allowed).chain([&name]) {
             if !path.is_empty() && !path.ends_with(separator) {
                 path.push(separator);
             }
