@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from ctypes import byref, c_char_p
 
-from .._core import TYPE_CHECKING, native
+from .._core import TYPE_CHECKING
 from .._core import abi as c
-from .._core.lookups import closing_lock, fast, holds_the_lock
+from .._core.lookups import closing_lock, fast
 from ..errors import ClosedError
 from ..opening import open as open_index
 from ..table import Table
@@ -191,11 +190,12 @@ class Lookup:
     def _get_match(self, library_name: str, file_path: str) -> str | None:
         """Looks up an unusual path or value. Gets the table's handle if it is missing or was cleared by a close."""
         table = _table_of(library_name)
-        if type(library_name) is str:
-            found = self.store.at(table, lambda table: table._handle)
-            self._handles[library_name] = found.handle if _fast is None else found.cell
+        if _fast is not None and type(library_name) is str:
+            self._handles[library_name] = self.store.at(table, lambda table: table._handle.cell)
         value = self.store.at(table, lambda table: table.get(_name_of_path(file_path)))
         return None if value is None else _decode_key(value)
+
+    get_match = _get_match  # the accelerator has its own
 
 
 _fast = fast()
@@ -215,32 +215,13 @@ class MatchCache(Cache):
 
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
-        self._handles: dict[str, Any] = {}
-        self._lookup = _lookup_class(self._handles)
-        # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
-        self._table_lookup: Any = native.load().fast_table_lookup if holds_the_lock() else None
+        self._lookup = _lookup_class({})
         super().__init__(data_dir, "match_cache", size_limit)
         self._lookup.store = self._store
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
-        if _fast is not None:
-            key: str | None = self._lookup.get_match(library_name, file_path)
-        else:
-            found, status = c_char_p(), None
-            try:
-                if "\0" not in file_path:
-                    path = file_path.encode() if file_path.isascii() else file_path.lower().encode()
-                    status = self._table_lookup(self._handles[library_name], path, byref(found))
-            except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
-                pass  # the lookup without waiting takes only ordinary arguments
-            raw = found.value
-            if raw is not None:
-                key = raw.decode()
-            elif status == c.NOT_FOUND and type(file_path) is str:
-                key = None
-            else:
-                key = self._lookup._get_match(library_name, file_path)
+        key: str | None = self._lookup.get_match(library_name, file_path)
         if key is None:
             self._misses += 1
         else:

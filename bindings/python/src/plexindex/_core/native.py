@@ -59,8 +59,8 @@ class Native:
     first use declares it, because a new process needs few of them.
 
     Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
-    exceptions are the fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. Fast lookups
-    have no argument types, because type checks would cost more than the lookup. So pass only bytes.
+    exception is the fast lookup plexindex_lookup_key(), which never blocks. It has no argument types, because type
+    checks would cost more than the lookup. So pass only bytes.
     """
 
     def __init__(self, path: str) -> None:
@@ -74,9 +74,7 @@ class Native:
             raise ImportError(_cannot_load(path, error)) from None
         try:
             self._check_version()
-            fast = ctypes.PyDLL(path, handle=self._library._handle)
-            self.fast_lookup: Any = fast["plexindex_lookup_key"]
-            self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
+            self.fast_lookup: Any = ctypes.PyDLL(path, handle=self._library._handle)["plexindex_lookup_key"]
         except AttributeError as error:
             raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None
         self.fast_lookup.restype = ctypes.c_char_p
