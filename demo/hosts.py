@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -30,17 +31,80 @@ ROOTS = {"A": "/mnt/nas", "B": "/volume1", "C": "/media"}
 ODD = "/movies/incoming/xq-7.mkv"
 LATER = "/movies/incoming/xq-8.mkv"
 """Files that Plex lists under other names, so a person records which films they are."""
+PATIENCE = 30.0
+
+
+class Host:
+    """Runs a host's commands, in its own process."""
+
+    def __init__(self, index: plexindex.Index) -> None:
+        self.index = index
+        self.library = index.library("Movies")
+
+    def match(self, path: str) -> dict[str, Any]:
+        """Matches a path. Fetches the library if necessary."""
+        return self._shown(self.library.match(path))
+
+    def record(self, path: str, key: str) -> dict[str, Any]:
+        """Records a match. Returns the time, so that other hosts can measure the delay."""
+        begun = time.perf_counter()
+        self.library.record_match(path, key)
+        return {"took": time.perf_counter() - begun, "at": time.time()}
+
+    def invalidate(self, path: str) -> dict[str, Any]:
+        """Invalidates a path."""
+        self.library.invalidate_path(path)
+        return {"at": time.time()}
+
+    def wait(self, path: str, key: str | None) -> dict[str, Any]:
+        """Waits until a fast lookup returns the key. Returns the time, or None on timeout."""
+        until = time.monotonic() + PATIENCE
+        while self.library.lookup_key(path) != key:
+            if time.monotonic() > until:
+                return {"at": None}
+            time.sleep(0.0005)
+        return {"at": time.time()}
+
+    def status(self) -> dict[str, Any]:
+        """Returns the state of the connection to PostgreSQL."""
+        status = self.index.shared_status()
+        assert status is not None
+        return {name: status.get(name) for name in ("reachable", "undelivered", "error")}
+
+    def stats(self) -> dict[str, Any]:
+        """Returns the number of requests of each kind."""
+        return {kind: number for kind, number in self.index.stats()["requests"].items() if number}
+
+    def _shown(self, match: plexindex.Match) -> dict[str, Any]:
+        item = match.item
+        title = f"{item.title} ({item.year})" if item else None
+        return {"key": match.key, "title": title, "kind": match.match_kind, "stale": match.stale}
+
+
+def serve(folder: str, url: str, root: str) -> None:
+    """Runs commands until the input ends: the process of a host. ``root`` is its path for the server's `/data`."""
+    # The demo itself shows that PostgreSQL is down, so hide the warnings.
+    logging.getLogger("plexindex").setLevel(logging.ERROR)
+    token, shared = os.environ["PLEX_TOKEN"], os.environ["PLEXINDEX_SHARED"]
+    with plexindex.open(folder, url, token, shared=shared, mappings=[(root, "/data")]) as index:
+        # Follow the server's events and the other hosts.
+        index.watch().start()
+        host = Host(index)
+        for line in sys.stdin:
+            command, *arguments = json.loads(line)
+            begun = time.perf_counter()
+            answer = getattr(host, command)(*arguments)
+            print(json.dumps({"seconds": time.perf_counter() - begun, **answer}), flush=True)
 
 
 class HostProcess:
-    """A host: a process with its own folder."""
+    """A host: a process with its own folder, which reads commands and writes answers as lines of JSON."""
 
     def __init__(self, name: str, server: StandIn, cluster: Cluster) -> None:
         self.name, self.root = name, ROOTS[name]
         folder = cluster.folder / f"host-{name}"
-        child = str(Path(__file__).with_name("host.py"))
         self._process = subprocess.Popen(
-            [sys.executable, child, str(folder), server.url, self.root],
+            [sys.executable, __file__, "--host", str(folder), server.url, self.root],
             env={**os.environ, "PLEX_TOKEN": server.token, "PLEXINDEX_SHARED": cluster.address},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -225,4 +289,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["--host"]:
+        serve(*sys.argv[2:])
+    else:
+        sys.exit(main())

@@ -61,8 +61,7 @@ def collected_in(work: Callable[[], Any], *calls: Callable[[], object]) -> Any:
 
 
 def paths_of(server: Server, count: int) -> list[str]:
-    rows = server.get("paths?library=1")
-    return [row["path"] for row in rows if row["path"]][:count]
+    return [row["path"] for row in server.paths()[:count]]
 
 
 class Text(str):

@@ -15,6 +15,7 @@ import pytest
 from cli import Cli
 from conftest import Server
 from plexindex._core.config import parse_mapping
+from plexindex.cli.help import PLACES
 from test_cli import COMMANDS
 
 from disk import make
@@ -269,13 +270,6 @@ def test_one_match_imports_no_more_than_it_needs(cli: Cli, server: Server) -> No
     _, _, errors = process([command[0], "-X", "importtime", *command[1:]], cli)
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in errors.splitlines()}
     assert names & {"click", "rich", "asyncio", "tomllib", "json"} == {"click"}
-
-
-PLACES = {
-    "bash": "bash-completion/completions/plexindex",
-    "zsh": "zsh/site-functions/_plexindex",
-    "fish": "fish/vendor_completions.d/plexindex.fish",
-}
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])

@@ -247,33 +247,29 @@ _reopened: dict[str, Index] = {}
 
 
 def open_again(folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> Any:
-    """Opens a pickled index. Equal pickles return the same index, which stays open until
-    the process exits.
-    """
-    try:
-        return _opened_again(folder, server_url, has_token, options)
-    except Error as error:
-        return _UnavailableIndex(error)
-
-
-def _opened_again(folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> Index:
+    """Opens a pickled index. Equal pickles return the same index, which stays open until the process exits."""
     name = repr((os.getpid(), folder, server_url, has_token, options))
     found = _reopened.get(name)
     if found is not None and found.is_open:
         return found
-    token: Any = None
-    if has_token and server_url is not None:
-        from ._core.config import Setting, find
+    try:
+        token = _configured_token(server_url) if has_token and server_url is not None else None
+        _reopened[name] = index = open(folder, server_url, token, **options)
+        return index
+    except Error as error:
+        return _UnavailableIndex(error)
 
-        found_token = find({"server_url": Setting(server_url, "the pickled index")}).token
-        token = found_token.renew or found_token.value
-        if token is None:
-            raise InvalidArgumentError(
-                f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in "
-                "plexapi's config.ini, or open the index in each process"
-            )
-    _reopened[name] = index = open(folder, server_url, token, **options)
-    return index
+
+def _configured_token(server_url: str) -> TokenArg:
+    from ._core.config import Setting, find
+
+    found = find({"server_url": Setting(server_url, "the pickled index")}).token
+    if found.is_set:
+        return found.renew or found.value
+    raise InvalidArgumentError(
+        f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in plexapi's "
+        "config.ini, or open the index in each process"
+    )
 
 
 class _UnavailableIndex:

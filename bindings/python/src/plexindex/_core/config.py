@@ -131,15 +131,15 @@ def find(
         theirs = variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")
         in_ini = Setting(auth.get("server_baseurl"), ini), Setting(auth.get("server_token"), ini)
         server = _choose_server([*map(layer, sources), Layer(*theirs, NOTHING), Layer(*in_ini, NOTHING)])
-    folder, database = first("cache_dir"), first("database")
+    folder = first("cache_dir")
     if not folder.value:
         folder = Setting(default_folder(), "the default")
     in_variable = variable("PLEXINDEX_MAPPINGS")
     return Configuration(
         *server,
-        folder._replace(value=os.path.expanduser(folder.value)),
+        _parse(os.path.expanduser, folder),
         _parse(parse_size, first("size_limit")),
-        database if database.value is None else database._replace(value=os.path.expanduser(database.value)),
+        _parse(os.path.expanduser, first("database")),
         first("shared") if use_server else NOTHING,
         _parse(_parse_switch, first("shared_durable")),
         [

@@ -84,8 +84,8 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
     if not path.startswith(below) or path[len(below) : len(below) + 1] not in ("/", "\\"):
         return None
     rest = path[len(below) :]
-    if windows or not is_windows(path):
-        rest = rest if not windows else rest.replace("/", "\\")
-    else:
+    if windows:
+        rest = rest.replace("/", "\\")
+    elif is_windows(path):
         rest = rest.replace("\\", "/")
     return server.rstrip("/\\") + rest
