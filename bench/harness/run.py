@@ -44,6 +44,10 @@ class Run:
         """Whether this run only shows that the benchmark works."""
         return self.results.quick
 
+    def has_plexapi(self, size: int = 0) -> bool:
+        """Whether plexapi and diskcache are there, and fast enough for this size."""
+        return size <= 20_000 and not {"plexapi", "diskcache"} & self.results.absent.keys()
+
     def say(self, text: str) -> None:
         """Reports progress."""
         print(f"bench: {text}", flush=True)

@@ -12,12 +12,11 @@ from ..world import World
 
 GROUP = "Fetching"
 PLEXAPI = "plexapi, pickle"
-MOST_FOR_PLEXAPI = 20_000
 
 
 def measure(run: Run, world: World) -> None:
     """Each in a process of its own; the server has rendered all pages before."""
-    has_plexapi = world.size <= MOST_FOR_PLEXAPI and not {"plexapi", "diskcache"} & run.results.absent.keys()
+    has_plexapi = run.has_plexapi(world.size)
     goals = [at_most(3.5)] if world.size == 1_000_000 else []
     goals += [below(PLEXAPI, 1 / 100)] if has_plexapi else []
     limit = "Both cores are busy, one of them for the server; reading the pages takes most of the rest."

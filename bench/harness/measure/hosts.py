@@ -20,7 +20,6 @@ from ..world import Questions, World
 
 GROUP = "Hosts"
 MOST_ITEMS = 100_000
-MOST_FOR_PLEXAPI = 20_000
 STASH2PLEX, PLEXAPI = "Stash2Plex", "plexapi"
 HOURS, NEW_FILES, LOOKUPS = 24, 200, 2_000
 
@@ -41,7 +40,7 @@ def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
     if world.size > MOST_ITEMS:
         return
-    has_plexapi = world.size <= MOST_FOR_PLEXAPI and not {"plexapi", "diskcache"} & run.results.absent.keys()
+    has_plexapi = run.has_plexapi(world.size)
     path, key = world.questions["listed"].paths[0].decode(), world.questions["listed"].answers[0]
     below = path.removeprefix(SERVER_FOLDER)
     places = {"mapped path": f"{HOST_FOLDER}{below}", "path without a mapping": f"/mnt/elsewhere{below}"}

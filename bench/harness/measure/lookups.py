@@ -133,7 +133,7 @@ def never_seen(run: Run, world: World) -> None:
     run.race(row, asked, {OURS: (match.get, "")})
     row.note = f"{world.server.requests() - before} requests"
     match.close()
-    if {"diskcache", "plexapi"} & run.results.absent.keys():
+    if not run.has_plexapi():
         return
     from plexapi.server import PlexServer
 

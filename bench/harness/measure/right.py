@@ -15,7 +15,7 @@ import plexindex
 from .. import consumer
 from ..results import OURS, at_most
 from ..right import judge
-from ..right.judge import Answer, Tally
+from ..right.judge import Tally
 from ..run import Run
 from ..timing import Figure
 from ..world import Standin
@@ -74,14 +74,13 @@ def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tally], well_na
 
             def seen(view: judge.View) -> tuple[Tally, dict[str, list[Tally]]]:
                 total, found = Tally(), defaultdict(list)
-                for case in judge.judged(store, opened, collections, view):
-                    tally = judge.judge(case.questions, judge.by_match(case.library))
+                for scheme, questions, library in judge.judged(store, opened, collections, view):
+                    tally = judge.judge(questions, judge.by_match(library))
                     total.join(tally)
-                    total.join(judge.judge(case.questions, judge.by_lookup(case.library)))
-                    scheme = case.collection.scheme
+                    total.join(judge.judge(questions, library.lookup_keys))
                     if view.name == WITHOUT and (scheme.well_named or scheme.numbered):
                         found[FLAT if scheme.name == "flat" else FOLDERS].append(tally)
-                if not view.needs_mapping:
+                if view.mappings is None:
                     with opened(store, []) as index:
                         total.join(judge.judge(judge.everywhere(collections, view), judge.by_match(index.library())))
                 return total, found
@@ -117,7 +116,7 @@ def others(run: Run, server: Standin, folder: Path, collections: list[Any], tall
     asked = [(one, judge.asked(one, view)) for one in collections]
     for collection, questions in asked:
         tallies[NAME].join(judge.judge(questions, judge.by_name([collection])))
-    if {"diskcache", "plexapi"} & run.results.absent.keys():
+    if not run.has_plexapi():
         return
     from plexapi.server import PlexServer
 
@@ -126,9 +125,9 @@ def others(run: Run, server: Standin, folder: Path, collections: list[Any], tall
     for collection, questions in asked:
         section = plex.library.section(collection.title)
 
-        def find(paths: list[str], section: Any = section) -> list[Answer]:
-            found = [consumer.find(section, path, cache) for path in paths]
-            return [Answer(keys[0] if len(keys) == 1 else None, keys[0] if keys else None) for keys in found]
+        def find(paths: list[str], section: Any = section) -> list[str | None]:
+            found = (consumer.find(section, path, cache) for path in paths)
+            return [keys[0] if len(keys) == 1 else None for keys in found]
 
         some = random.Random(1).sample(questions, min(SAMPLE, len(questions)))  # noqa: S311
         tallies[STASH].join(judge.judge(some, find))

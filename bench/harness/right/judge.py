@@ -7,36 +7,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Optional
 from zlib import crc32
 
 import plexindex
 
-from .collection import Collection, Question, collect, questions
+from ..world import PREFIX, Standin
+from .collection import Collection, Question, Scheme, collect, questions
 from .schemes import SCHEMES
 from .words import Draw, fold
 
-PREFIX = "/library/metadata/"
 COUNTS = {
     "small": {"movie": 75, "show": 150, "artist": 250, "photo": 150, "other_videos": 100},
     "large": {"movie": 1500, "show": 3000, "artist": 4900, "photo": 3200, "other_videos": 1500},
 }
 
 
-class Server(Protocol):
-    """A stand-in server."""
-
-    def post(self, name: str, body: object) -> Any:
-        """A control endpoint."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Of any contender: the item, when it is sure; else what it thinks of first."""
-
-    high: str | None
-    first: str | None = None
-    reason: str = ""
+Ask = Callable[[list[str]], list[Optional[str]]]
+"""How a contender is asked: from paths to the keys of the items of which it is sure."""
 
 
 @dataclass
@@ -49,26 +37,22 @@ class Tally:
     """Found and high, and right."""
     wrong: int = 0
     """High, and another file's item."""
-    low: int = 0
-    """Low, with the right item first."""
     examples: list[str] = field(default_factory=list)
 
-    def add(self, question: Question, answer: Answer) -> None:
+    def add(self, question: Question, key: str | None) -> None:
         """Counts an answer."""
         self.listed += question.key is not None
         self.absent += question.key is None
-        if answer.high is not None and answer.high != question.key:
+        if key is not None and key != question.key:
             self.wrong += 1
             if len(self.examples) < 3:
-                self.examples.append(f"{question.path} was answered {answer.high}, and {question.key} is right")
-        elif answer.high is not None:
+                self.examples.append(f"{question.path} was answered {key}, and {question.key} is right")
+        elif key is not None:
             self.right += 1
-        elif question.key is not None and answer.first == question.key:
-            self.low += 1
 
     def join(self, other: Tally) -> None:
         """Adds another row."""
-        for name in ("listed", "absent", "right", "wrong", "low"):
+        for name in ("listed", "absent", "right", "wrong"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.examples = (self.examples + other.examples)[:3]
 
@@ -89,15 +73,6 @@ class View:
     name: str
     mount: Mount
     mappings: Callable[[Collection], list[tuple[str, str]]] | None = None
-
-    @property
-    def needs_mapping(self) -> bool:
-        """Whether mappings are part of it."""
-        return self.mappings is not None
-
-    def rules(self, collection: Collection) -> list[tuple[str, str]]:
-        """The mappings that are given."""
-        return self.mappings(collection) if self.mappings else []
 
 
 def _last(location: str) -> str:
@@ -144,12 +119,12 @@ VIEWS = (
 )
 
 
-def make(seed: int, size: str, share: float = 1.0) -> list[Collection]:
+def make(seed: int, size: str) -> list[Collection]:
     """A collection of each scheme."""
     made = []
     draw = Draw(f"right {seed} {size}")
     for number, scheme in enumerate(SCHEMES, 1):
-        works = scheme.works(draw, max(20, int(COUNTS[size][scheme.kind] * share)))
+        works = scheme.works(draw, COUNTS[size][scheme.kind])
         made.append(collect(scheme, size, number, works, draw.random))
     return made
 
@@ -160,7 +135,7 @@ def _guid(collection: Collection, at: int) -> str:
     return f"plex://{kind}/{crc32(collection.title.encode()):016x}{at:08x}" if kind else f"local://{at}"
 
 
-def serve(server: Server, collections: Iterable[Collection]) -> None:
+def serve(server: Standin, collections: Iterable[Collection]) -> None:
     """Gives the server what it lists of them, a library each; the items get their keys."""
     for number, collection in enumerate(collections, 1):
         spec = {
@@ -202,62 +177,46 @@ def asked(collection: Collection, view: View) -> list[Question]:
     return questions(pairs, names_tell=scheme.names_tell)
 
 
-def of_match(match: plexindex.Match) -> Answer:
-    """Of plexindex."""
-    first = match.key if match.key is not None else next((item.key for item in match.candidates), None)
-    return Answer(match.key if match.confidence == "high" else None, first, match.reason)
-
-
-def by_match(library: plexindex.Library) -> Callable[[list[str]], list[Answer]]:
+def by_match(library: plexindex.Library) -> Ask:
     """The full answer."""
-    return lambda paths: list(map(of_match, library.match_paths(paths, offline=True)))
+    return lambda paths: [
+        match.key if match.confidence == "high" else None for match in library.match_paths(paths, offline=True)
+    ]
 
 
-def by_lookup(library: plexindex.Library) -> Callable[[list[str]], list[Answer]]:
-    """The fast lookup."""
-    return lambda paths: list(map(Answer, library.lookup_keys(paths)))
-
-
-def by_name(collections: Iterable[Collection]) -> Callable[[list[str]], list[Answer]]:
+def by_name(collections: Iterable[Collection]) -> Ask:
     """What scripts do: the first item that has a file of this name."""
     names: dict[str, str] = {}
     for collection in collections:
         for work, item in collection.items():
             for path in item["files"]:
                 names.setdefault(os.path.basename(path), work.key or "")
-    return lambda paths: [Answer(names.get(path.replace("\\", "/").rsplit("/", 1)[-1])) for path in paths]
+    return lambda paths: [names.get(path.replace("\\", "/").rsplit("/", 1)[-1]) for path in paths]
 
 
-def judge(asked: list[Question], answer: Callable[[list[str]], list[Answer]]) -> Tally:
+def judge(asked: list[Question], answer: Ask) -> Tally:
     """Asks, and counts."""
     tally = Tally()
-    for question, given in zip(asked, answer([question.path for question in asked])):
-        tally.add(question, given)
+    for question, key in zip(asked, answer([question.path for question in asked])):
+        tally.add(question, key)
     return tally
 
 
 Open = Callable[[Path, list[tuple[str, str]]], plexindex.Index]
 
 
-@dataclass
-class Judged:
-    """A collection, seen in one way: what was asked, and how to ask it."""
-
-    collection: Collection
-    questions: list[Question]
-    library: plexindex.Library
-
-
-def judged(store: Path, open_: Open, collections: list[Collection], view: View) -> Iterator[Judged]:
-    """Every collection in a view, over a store that was fetched."""
+def judged(
+    store: Path, open_: Open, collections: list[Collection], view: View
+) -> Iterator[tuple[Scheme, list[Question], plexindex.Library]]:
+    """Every collection in a view, over a store that was fetched: its scheme, what is asked, and who answers."""
     groups: dict[tuple[tuple[str, str], ...], list[Collection]] = defaultdict(list)
     for collection in collections:
-        groups[tuple(view.rules(collection))].append(collection)
+        groups[tuple(view.mappings(collection) if view.mappings else ())].append(collection)
     for mappings, some in groups.items():
         with open_(store, list(mappings)) as index:
             for collection in some:
                 if questions_ := asked(collection, view):
-                    yield Judged(collection, questions_, index.library(collection.title))
+                    yield collection.scheme, questions_, index.library(collection.title)
 
 
 def everywhere(collections: list[Collection], view: View) -> list[Question]:
