@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 
 from .._core.convert import path_of
+from ..compare.difference import Walk
 from ..compare.left_out import RULES
 from ..compare.places import Places
-from ..compare.walked import Walk
 from ..index import Index
 from ..match import Match
 from .output import one_line

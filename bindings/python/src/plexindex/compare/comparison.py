@@ -12,11 +12,9 @@ from ..changes import LateError, bring_up_to_date
 from ..errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError, UnauthorizedError
 from ..library import oldest
 from . import left_out, on_disk
-from .difference import Difference
-from .listed import Listing
+from .difference import Difference, Listing, Walk
 from .places import Places, is_in, outermost
 from .renamed import Renames
-from .walked import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

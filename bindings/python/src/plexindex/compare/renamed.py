@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from .._core.types import PathArg
     from ..item import Item
     from ..library import Library
-    from .difference import Difference
-    from .listed import Listing
+    from .difference import Difference, Listing, Walk
     from .places import Places
-    from .walked import Walk
 
     # An item that may have been renamed.
     Unsure = tuple[Library, Item]
