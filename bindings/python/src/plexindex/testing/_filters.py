@@ -12,8 +12,7 @@ from urllib.parse import unquote
 from ..edits import NUMBERS as NUMBER_FIELDS
 from ..edits import TAGS as TAG_FIELDS
 from ..edits import TEXTS
-from ._content import LEVELS, NUMBERS, Item, Library
-from ._rows import Row, tag_id
+from ._content import LEVELS, NUMBERS, Item, Library, Row, tag_id
 
 #: The tags that filters accept.
 TAGS = ("genre", "label", "collection", "director", "writer", "actor", "country", "mood", "style")

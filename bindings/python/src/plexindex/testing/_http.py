@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from weakref import WeakSet
 
-from ._rows import Row, as_json, as_xml
+from ._content import Row, as_json, as_xml
 
 if TYPE_CHECKING:
     from ._server import FakePlex

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Union
 
 from . import _filters
-from ._content import LEVELS, NUMBERS, Item, Library
+from ._content import LEVELS, NUMBERS, Item, Library, Row, directory, full_row, row
 from ._http import Connections, Reply, Request
 from ._names import files_below, kind_of, lies_in, location_of
-from ._rows import Row, directory, full_row, row
 
 PathArg = Union[str, "os.PathLike[str]"]
 #: The files of a library: paths, or a folder on this machine.
