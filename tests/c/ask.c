@@ -61,6 +61,7 @@ int main(int argc, char **argv)
     CHECK(plexindex_get_answer(&block, 0) == NULL);
     plexindex_buffer_free(&block);
     CHECK(block.data == NULL && block.capacity == 0);
+    plexindex_buffer_free(NULL);
     /* Before the first call plexindex_buffer_grow() allocates enough for most answers. */
     CHECK(plexindex_buffer_grow(&block, PLEXINDEX_OK) == 0 && block.data == NULL);
     CHECK(plexindex_buffer_grow(&block, PLEXINDEX_BUFFER_TOO_SMALL) == 1 && block.capacity == 8192);

@@ -2,7 +2,7 @@
  * The server refuses the token. The host's function returns another one on the thread of the call, which then runs
  * again. Or the host sets a token itself.
  */
-#include "block.h"
+#include "check.h"
 
 #include <pthread.h>
 

@@ -1,13 +1,10 @@
 use super::*;
+use crate::for_tests::{buffer, item};
 use plexindex::model::Item;
 
 #[test]
 fn an_item_without_a_rating_key_leaves_no_answer() {
-    let item = |rating_key: &str| Item {
-        rating_key: rating_key.into(),
-        ..Item::default()
-    };
-    let items = [item("1002"), item("")];
+    let items = [item("1002", "/a"), item("", "/b")];
     let mut room = vec![0; 4096];
     let mut block = BlockWriter {
         room: &mut room,
@@ -28,9 +25,8 @@ fn an_item_without_a_rating_key_leaves_no_answer() {
 fn a_path_that_is_not_utf8_is_marked_and_whole() {
     let flags_of = |path: &[u8]| {
         let item = Item {
-            rating_key: "1".into(),
             parts: vec![path.into()],
-            ..Item::default()
+            ..item("1", "")
         };
         let mut room = vec![0; 1024];
         let mut block = BlockWriter {
@@ -52,11 +48,7 @@ fn a_path_that_is_not_utf8_is_marked_and_whole() {
 fn a_text_ends_in_a_nul_and_nothing_is_written_behind_the_memory() {
     let written = |capacity: usize| {
         let mut memory = [0x5A5A_5A5A_5A5A_5A5A_u64; 2];
-        let mut buffer = Buffer {
-            data: memory.as_mut_ptr().cast(),
-            capacity,
-            length: 0,
-        };
+        let mut buffer = buffer(memory.as_mut_ptr(), capacity);
         let status = write_bytes(&mut buffer, b"abc").map_err(|error| error.status);
         (status, buffer.length, memory[0].to_ne_bytes())
     };

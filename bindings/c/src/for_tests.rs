@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::types::{Buffer, Bytes, LibraryHandle, QueryRecord};
 use plexindex::Index;
 use plexindex::error::Result;
 use plexindex::inside::SystemClock;
@@ -11,10 +12,10 @@ use plexindex::source::{
     Abilities, Bounds, Delta, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceKind, plex,
 };
 
-/// A source with an item whose key contains a NUL, between two valid ones.
-struct Hostile;
+/// A source of these items.
+struct Items(Vec<Item>);
 
-impl Source for Hostile {
+impl Source for Items {
     fn kind(&self) -> &'static SourceKind {
         &plex::KIND
     }
@@ -50,16 +51,10 @@ impl Source for Hostile {
     }
 
     fn page(&self, _: &PageRequest<'_>, _: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        for (rating_key, part) in [("1", "/a"), ("2\0/library/metadata/3", "/b"), ("4", "/c")] {
-            items.push(Item {
-                rating_key: rating_key.into(),
-                parts: vec![part.into()],
-                ..Item::default()
-            });
-        }
+        items.extend_from_slice(&self.0);
         Ok(PageEnd {
-            rows: 3,
-            total: Some(3),
+            rows: self.0.len() as u64,
+            total: Some(self.0.len() as u64),
             ..PageEnd::default()
         })
     }
@@ -69,18 +64,60 @@ impl Source for Hostile {
     }
 }
 
-/// An index of that source.
+/// An item with a file.
+pub fn item(rating_key: &str, part: &str) -> Item {
+    Item {
+        rating_key: rating_key.into(),
+        parts: vec![part.into()],
+        ..Item::default()
+    }
+}
+
+/// An index over a source with an item whose key contains a NUL, between two valid ones.
 pub fn hostile(folder: &std::path::Path) -> Index {
     mapped(folder, Vec::new())
 }
 
 /// [`hostile`] with mappings.
 pub fn mapped(folder: &std::path::Path, mappings: Vec<options::Mapping>) -> Index {
+    let items = [("1", "/a"), ("2\0/library/metadata/3", "/b"), ("4", "/c")];
+    index_of(folder, mappings, items.map(|(key, part)| item(key, part)).into())
+}
+
+/// An index over a source of these items.
+pub fn index_of(folder: &std::path::Path, mappings: Vec<options::Mapping>, items: Vec<Item>) -> Index {
     let options = options::Options {
         cache_dir: folder.to_owned(),
         server_url: Some("http://127.0.0.1:9".into()),
         mappings,
         ..options::Options::default()
     };
-    Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(Arc::new(Hostile) as _)).expect("opens")
+    let source = Arc::new(Items(items));
+    Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(source as _)).expect("opens")
+}
+
+/// A query with this text, without a timeout of its own.
+pub fn query(library: *const LibraryHandle, text: Bytes) -> QueryRecord {
+    QueryRecord {
+        size: size_of::<QueryRecord>(),
+        library,
+        text,
+        timeout_ms: 0,
+        flags: 0,
+        reserved: 0,
+        progress: None,
+        progress_user: std::ptr::null_mut(),
+    }
+}
+
+/// Text for a call.
+pub const fn text(text: &'static str) -> Bytes {
+    let (data, length) = (text.as_ptr().cast(), text.len());
+    Bytes { data, length }
+}
+
+/// An empty buffer over this memory.
+pub fn buffer<T>(data: *mut T, capacity: usize) -> Buffer {
+    let (data, length) = (data.cast(), 0);
+    Buffer { data, capacity, length }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::for_tests::buffer;
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -66,19 +67,10 @@ fn a_key_that_is_too_long_or_empty_gives_null() {
     assert_eq!(unsafe { CStr::from_ptr(key) }, c"/library/metadata/55");
 }
 
-/// A buffer over this memory.
-fn buffer(memory: &mut [u8]) -> Buffer {
-    Buffer {
-        data: memory.as_mut_ptr().cast(),
-        capacity: memory.len(),
-        length: 77,
-    }
-}
-
 /// Fails with this text. Returns the content of an error buffer of this size, and the length that it reports.
 fn error_text_of(text: &str, room: usize) -> (String, usize) {
     let mut memory = vec![b'x'; room + 1];
-    let mut given = buffer(&mut memory[..room]);
+    let mut given = buffer(memory.as_mut_ptr(), room);
     guard::<()>(&raw mut given, || Err(Error::new(Status::Store, text)));
     assert_eq!(memory[room], b'x', "beyond its end");
     let end = memory.iter().position(|byte| *byte == 0).unwrap_or(0);
@@ -115,7 +107,10 @@ fn a_truncated_text_reports_its_full_length() {
 #[test]
 fn a_call_without_an_error_empties_the_buffer() {
     let mut memory = *b"before";
-    let mut given = buffer(&mut memory);
+    let mut given = Buffer {
+        length: 77,
+        ..buffer(memory.as_mut_ptr(), memory.len())
+    };
     assert_eq!(guard(&raw mut given, || Ok(Status::NotFound)), Status::NotFound as i32);
     assert_eq!((given.length, memory[0]), (0, 0));
 }
@@ -128,11 +123,7 @@ fn an_invalid_buffer_is_refused() {
     let refused = |error: *mut Buffer| guard::<()>(error, || unreachable!("its work"));
     assert_eq!(refused(odd), Status::InvalidArgument as i32);
     assert!(message().contains("error is not aligned"), "{}", message());
-    let mut given = Buffer {
-        data: null_mut(),
-        capacity: 1,
-        length: 0,
-    };
+    let mut given = buffer::<u8>(null_mut(), 1);
     assert_eq!(refused(&raw mut given), Status::NullPointer as i32);
     assert!(message().contains("error.data"), "{}", message());
     given.capacity = usize::MAX;
@@ -150,11 +141,7 @@ fn an_invalid_buffer_is_refused() {
 fn the_name_of_an_invalid_option_follows_the_message() {
     let mut memory = [b'?'; 32];
     let mut write = |capacity: usize, argument: Option<&'static str>| {
-        let mut buffer = Buffer {
-            data: memory.as_mut_ptr().cast(),
-            capacity,
-            length: 0,
-        };
+        let mut buffer = buffer(memory.as_mut_ptr(), capacity);
         guard::<()>(&raw mut buffer, || {
             let error = Error::new(Status::InvalidArgument, "no");
             Err(argument.map_or_else(|| error.clone(), |name| error.clone().with_argument(name)))

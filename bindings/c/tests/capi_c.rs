@@ -50,7 +50,6 @@ macro_rules! programs {
 }
 
 programs! {
-    blocks,
     copies,
     log,
     memory,

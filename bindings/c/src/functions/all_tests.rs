@@ -9,7 +9,7 @@ use std::ptr::{from_ref, null, null_mut, without_provenance, without_provenance_
 
 use super::*;
 use crate::constants as c;
-use crate::for_tests::hostile;
+use crate::for_tests::{buffer, hostile, query, text};
 use crate::guard::tests::{Plant, message, with_planted};
 use crate::handles::Opened;
 use crate::types::{
@@ -40,46 +40,24 @@ enum Given {
     Record(*const c_void),
 }
 
-impl From<i32> for Given {
-    fn from(status: i32) -> Self {
-        Self::Status(status)
-    }
+macro_rules! given {
+    ($($type:ty: $name:pat => $given:expr;)*) => {
+        $(impl From<$type> for Given {
+            fn from($name: $type) -> Self {
+                $given
+            }
+        })*
+    };
 }
 
-impl From<()> for Given {
-    fn from((): ()) -> Self {
-        Self::Count(0)
-    }
-}
-
-impl From<u32> for Given {
-    fn from(number: u32) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl From<usize> for Given {
-    fn from(count: usize) -> Self {
-        Self::Count(count)
-    }
-}
-
-impl From<*const AnswerRecord> for Given {
-    fn from(answer: *const AnswerRecord) -> Self {
-        Self::Record(answer.cast())
-    }
-}
-
-impl From<*const ItemRecord> for Given {
-    fn from(item: *const ItemRecord) -> Self {
-        Self::Record(item.cast())
-    }
-}
-
-impl From<*const c_char> for Given {
-    fn from(text: *const c_char) -> Self {
-        Self::Text(text)
-    }
+given! {
+    i32: status => Self::Status(status);
+    u32: number => Self::Number(number);
+    usize: count => Self::Count(count);
+    (): () => Self::Count(0);
+    *const c_char: text => Self::Text(text);
+    *const AnswerRecord: answer => Self::Record(answer.cast());
+    *const ItemRecord: item => Self::Record(item.cast());
 }
 
 /// An open index, and memory that calls may read and write.
@@ -226,13 +204,13 @@ arguments! {
     *mut *const c_char, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
     *const c_char, |scene| scene.put([b'1', 0]).cast(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const OptionsRecord, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
-    *const QueryRecord, |scene| scene.put(query(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const QueryRecord, |scene| scene.put(query(scene.library, SLASH)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const CallOptionsRecord, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *mut *mut c_char, |scene| scene.put(without_provenance_mut(OLD_POINTER)), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut c_char, |_| null_mut(), |_, _| None, false;
     *mut StatsRecord, |scene| scene.put(stats()), |scene, wrong| Some(scene.wrong(wrong)), false;
-    *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: OLD_ANSWER }), |scene, wrong| Some(scene.wrong(wrong)), true;
-    *const Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 4096 }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
+    *mut Buffer, |scene| scene.put(Buffer { length: OLD_ANSWER, ..buffer(scene.bytes(0, 0), 4096) }), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *const Buffer, |scene| scene.put(Buffer { length: 4096, ..buffer(scene.bytes(0, 0), 4096) }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
     *const AnswerRecord, |scene| scene.put(AnswerRecord::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const Text, |scene| scene.put(Text::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const TableOp, |scene| scene.put(op(scene.table)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
@@ -240,23 +218,7 @@ arguments! {
     *mut c_void, |_| null_mut(), |_, _| None, false;
 }
 
-const SLASH: Bytes = Bytes {
-    data: c"/a".as_ptr(),
-    length: 3,
-};
-
-fn query(library: *const LibraryHandle) -> QueryRecord {
-    QueryRecord {
-        size: size_of::<QueryRecord>(),
-        library,
-        text: SLASH,
-        timeout_ms: 0,
-        flags: 0,
-        reserved: 0,
-        progress: None,
-        progress_user: null_mut(),
-    }
-}
+const SLASH: Bytes = text("/a\0");
 
 fn stats() -> StatsRecord {
     // SAFETY: numbers and bytes, for which zero is a value.
@@ -494,7 +456,7 @@ fn a_library_within_a_query_is_aligned() {
     let folder = tempfile::tempdir().expect("a folder");
     let scene = Scene::new(folder.path());
     let odd = scene.wrong::<LibraryHandle>(Wrong::Odd).cast_const();
-    let query = query(odd);
+    let query = query(odd, SLASH);
     // SAFETY: all of it is there but the library.
     let refused = unsafe { plexindex_refresh(scene.handle, from_ref(&query), null_mut()) };
     assert_eq!(refused, Status::InvalidArgument as i32);
@@ -513,11 +475,7 @@ fn a_value_fits_into_a_buffer_that_is_one_byte_longer() {
     assert_eq!(put, Status::Ok as i32, "{}", message());
     for (capacity, status, length) in [(6, Status::Ok, 5), (5, Status::BufferTooSmall, 6)] {
         let data = scene.bytes(0xff, 0);
-        let mut buffer = Buffer {
-            data: data.cast(),
-            capacity,
-            length: 0,
-        };
+        let mut buffer = buffer(data, capacity);
         // SAFETY: as above.
         let got = unsafe { plexindex_table_get(table, name, 1, &raw mut buffer, null_mut()) };
         assert_eq!(got, status as i32, "{capacity}");

@@ -95,3 +95,7 @@ unsafe fn read_struct<T: Copy>(given: *const T) -> Option<T> {
     // SAFETY: guaranteed by the caller.
     (given.addr() >= MIN_ADDRESS).then(|| unsafe { given.read_unaligned() })
 }
+
+#[cfg(test)]
+#[path = "blocks_tests.rs"]
+mod tests;

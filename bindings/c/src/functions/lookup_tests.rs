@@ -1,7 +1,7 @@
 //! The fast lookup's output, over a hostile source.
 
 use super::*;
-use crate::for_tests::hostile;
+use crate::for_tests::{buffer, hostile};
 
 #[test]
 fn a_key_with_a_nul_shifts_no_other_answer() {
@@ -12,11 +12,7 @@ fn a_key_with_a_nul_shifts_no_other_answer() {
     assert_eq!((asked("/a"), asked("/c")), ("1".into(), "4".into()));
 
     let mut room = [0_u8; 256];
-    let mut keys = Buffer {
-        data: room.as_mut_ptr().cast(),
-        capacity: room.len(),
-        length: 0,
-    };
+    let mut keys = buffer(room.as_mut_ptr(), room.len());
     assert_eq!(lookup_keys(&library, b"/a\0/b\0/c\0", 3, &mut keys), Ok(Status::Ok));
     let length = keys.length;
     assert_eq!(&room[..length], b"/library/metadata/1\0\0/library/metadata/4\0");
@@ -26,11 +22,7 @@ fn a_key_with_a_nul_shifts_no_other_answer() {
 fn a_block_without_its_last_nul_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let library = hostile(folder.path()).library("Movies").unwrap();
-    let mut keys = Buffer {
-        data: std::ptr::null_mut(),
-        capacity: 0,
-        length: 0,
-    };
+    let mut keys = buffer::<u8>(std::ptr::null_mut(), 0);
     // It has one NUL, as `count` says.
     let block = b"/a\0/b";
     let refused = lookup_keys(&library, block, 1, &mut keys).map_err(|error| error.status);

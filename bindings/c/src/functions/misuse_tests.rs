@@ -7,7 +7,7 @@ use std::ptr::{from_ref, null, null_mut};
 
 use super::*;
 use crate::constants as c;
-use crate::for_tests::hostile;
+use crate::for_tests::{buffer, hostile, query, text};
 use crate::guard::tests::message;
 use crate::handles::Opened;
 use crate::types::{
@@ -19,10 +19,6 @@ use plexindex::error::Status;
 const fn given(data: *const u8, length: usize) -> Bytes {
     let data = data.cast();
     Bytes { data, length }
-}
-
-const fn text(text: &'static str) -> Bytes {
-    given(text.as_ptr(), text.len())
 }
 
 /// A text that is longer than allowed by one byte.
@@ -197,19 +193,10 @@ impl Scene {
         change: impl FnOnce(&mut QueryRecord),
         call: impl FnOnce(*const QueryRecord, *mut Buffer) -> i32,
     ) -> i32 {
-        let mut query = QueryRecord {
-            size: size_of::<QueryRecord>(),
-            library: self.library,
-            text: text("/a"),
-            timeout_ms: 0,
-            flags: 0,
-            reserved: 0,
-            progress: None,
-            progress_user: null_mut(),
-        };
+        let mut query = query(self.library, text("/a"));
         change(&mut query);
         let mut memory = [0_u64; 1_024];
-        let mut answer = buffer(memory.as_mut_ptr().cast(), 8_000);
+        let mut answer = buffer(memory.as_mut_ptr(), 8_000);
         call(&raw const query, &raw mut answer)
     }
 
@@ -233,11 +220,6 @@ impl Scene {
             plexindex_refresh(self.handle, query, null_mut())
         })
     }
-}
-
-fn buffer(data: *mut u8, capacity: usize) -> Buffer {
-    let (data, length) = (data.cast(), 0);
-    Buffer { data, capacity, length }
 }
 
 impl Drop for Scene {
@@ -329,7 +311,7 @@ fn wrong_fast_lookups_find_nothing() {
     assert_eq!(look(2, 2, Some(&mut memory)), (0, 2));
     assert_eq!(memory, *b"\0\0xx");
     refused! { look(2, 2, None).0 => NullPointer "keys"; }
-    let mut keys = buffer(null_mut(), 0);
+    let mut keys = buffer::<u8>(null_mut(), 0);
     // SAFETY: the length is the test; nothing is read.
     let endless =
         unsafe { plexindex_lookup_keys(at.library, ENDLESS.data, ENDLESS.length, 1, &raw mut keys, null_mut()) };
