@@ -66,18 +66,15 @@ pub fn micros(took: Duration) -> u64 {
 }
 
 impl Counters {
-    /// Counts an answer with this match kind. `stale` says whether its listing had expired.
-    pub fn count_answer(&self, match_kind: MatchKind, stale: bool) {
-        add(&self.answers[match_kind as usize], 1);
-        if stale {
-            add(&self.stale_answers, 1);
-        }
-    }
-
-    /// Counts an answer from memory with this match kind, together with its call. Does not measure the call, since its
-    /// duration is negligible. `stale`: whether its listing had expired.
-    pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
-        add(&self.answers_from_memory[match_kind as usize], 1);
+    /// Counts an answer with this match kind. `stale`: whether its listing had expired. `at_once`: the answer is from
+    /// memory, and counts also as a call, whose duration is negligible and so not measured.
+    pub fn count_answer(&self, match_kind: MatchKind, stale: bool, at_once: bool) {
+        let answers = if at_once {
+            &self.answers_from_memory
+        } else {
+            &self.answers
+        };
+        add(&answers[match_kind as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
         }

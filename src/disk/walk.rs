@@ -1,6 +1,6 @@
 //! Walks folders on disk with several threads. Each call has a time limit, and returns the folders that remain unread.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,10 +47,9 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     let unread = walk.walk_starts(&starts, &mut findings);
     let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
     // A caller that passed folders may have more folders for the next call, so only a call without folders ends a walk.
+    let unread: Vec<_> = unread.into_iter().flat_map(|folders| folders.found).collect();
     let is_over = request.starts.folders.is_empty() && unread.is_empty() && has_no_links;
-    for folders in unread {
-        findings.found.extend(folders.found);
-    }
+    findings.found.extend(unread);
     (findings, is_over)
 }
 
@@ -67,9 +66,7 @@ struct Walk<'w> {
     read_sets: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
     location_indexes: HashMap<&'w [u8], usize>,
-    location_parents: HashSet<&'w [u8]>, // only their subfolders can be locations
     rules: WalkRules<'w>,
-    next_start: AtomicUsize,
     names_read: AtomicUsize,
 }
 
@@ -103,61 +100,43 @@ struct FolderEntry {
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
     path: &'f [u8],
-    is_location: bool,   // whether the folder is a location in scope
-    has_locations: bool, // whether a location lies directly in the folder
+    is_location: bool, // whether the folder is a location in scope
     /// The folder's own `.plexignore` file; `None` for a location, whose file is already part of the rules.
     ignored: Option<&'f Ignored>,
 }
 
 impl<'w> Walk<'w> {
     fn new(request: &'w WalkRequest<'w>) -> Self {
-        let parent_of = |location: &'w Location| {
-            let slash = location.folder.iter().rposition(|byte| *byte == b'/')?;
-            Some(&location.folder[..slash])
-        };
-        let locations = request.locations.iter();
         Self {
             request,
             read_sets: Vec::new(),
             progress: None,
-            location_indexes: (locations.clone().enumerate())
+            location_indexes: (request.locations.iter().enumerate())
                 .map(|(index, location)| (location.folder.as_slice(), index))
                 .collect(),
-            location_parents: locations.filter_map(parent_of).collect(),
             rules: WalkRules::new(request),
-            next_start: AtomicUsize::new(0),
             names_read: AtomicUsize::new(0),
         }
     }
 
-    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders: a
-    /// list for each starting point that has unread folders, in the order of the starting points.
+    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders of
+    /// each starting point, in the order of the starting points.
     fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
         let findings = Mutex::new(findings);
-        let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
+        let mut unread: Vec<WalkFindings> = starts.iter().map(|_| WalkFindings::default()).collect();
+        let remaining = Mutex::new(starts.iter().zip(&mut unread));
+        let next = || lock(&remaining).next();
         on_workers(EXTRA_THREADS.min(starts.len().saturating_sub(1)), || {
-            let (mut reader, mut thread, mut thread_unread) =
-                (FolderReader::default(), WalkThread::default(), Vec::new());
-            loop {
-                let index = self.next_start.fetch_add(1, Ordering::Relaxed);
-                let Some(start) = starts.get(index) else {
-                    break;
-                };
-                let mut folders = WalkFindings::default();
-                self.walk_start(&mut reader, start, &mut thread, &mut folders);
-                if !folders.found.is_empty() {
-                    thread_unread.push((index, folders));
-                }
+            let (mut reader, mut thread) = (FolderReader::default(), WalkThread::default());
+            while let Some((start, unread)) = next() {
+                self.walk_start(&mut reader, start, &mut thread, unread);
             }
             self.report_unlisted(&mut thread);
             let mut findings = lock(&findings);
             findings.found.append(&mut thread.findings.found);
             findings.files += thread.findings.files;
-            lock(&unread).append(&mut thread_unread);
         });
-        let mut unread = std::mem::take(&mut *lock(&unread));
-        unread.sort_unstable_by_key(|(index, _)| *index);
-        unread.into_iter().map(|(_, folders)| folders).collect()
+        unread
     }
 
     /// Adds the next links to `starts`. If the walk has already read a link's target, only reports the link.
@@ -285,7 +264,6 @@ impl<'w> Walk<'w> {
             folder,
             path,
             is_location: is_root,
-            has_locations: self.location_parents.contains(path),
             ignored: ignored.as_ref(),
         };
         for entry in folders {
@@ -305,13 +283,9 @@ impl<'w> Walk<'w> {
     /// Reports an unreadable folder, unless it disappeared during the walk. A missing folder that the host chose is
     /// reported. Still pushes the locations below the folder, since paths in an unlistable folder can be readable.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
-        let is_from_caller = self.request.is_first
-            && self
-                .request
-                .starts
-                .folders
-                .iter()
-                .any(|(_, start)| *start == folder.path);
+        let request = self.request;
+        let is_from_caller =
+            request.is_first && (request.starts.folders.iter()).any(|(_, start)| *start == folder.path);
         if error.kind() == io::ErrorKind::NotFound && is_gone(error) && !is_from_caller {
             return;
         }
@@ -375,11 +349,7 @@ impl<'w> Walk<'w> {
         let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
         let path = join_path(parent.path, &subfolder.name);
-        let own_location = if parent.has_locations {
-            self.location_indexes.get(path.as_slice()).copied()
-        } else {
-            None
-        };
+        let own_location = self.location_indexes.get(path.as_slice()).copied();
         let rule = (self.rules).folder_rule(&path, outer_location, parent.is_location, parent.ignored);
         if let (Some((rule, line)), None) = (&rule, own_location) {
             if !is_out_of_scope {

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
@@ -249,38 +248,28 @@ impl Queries {
 /// its libraries in scope are fetched.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = library_indexes(scope, snapshot.rows.len());
-    // Each folder with the kinds of its libraries, and whether all of them have been fetched.
+    // Each folder with the kinds of its libraries in scope, and whether all of these have been fetched.
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
-    let mut others: Vec<Vec<u8>> = Vec::new();
     for (index, row) in snapshot.rows.iter().enumerate() {
+        let kind = in_scope.contains(&index).then_some(row.library.kind);
+        let is_fetched = kind.is_none() || row.generation.is_fetched();
         for location in row.library.locations.iter().filter(|location| !location.is_empty()) {
             let folder = local_folder(location, mappings);
-            if !in_scope.contains(&index) {
-                others.push(folder);
-            } else if let Some((_, kinds, is_fetched)) = folders.iter_mut().find(|(other, ..)| *other == folder) {
-                kinds.push(row.library.kind);
-                *is_fetched &= row.generation.is_fetched();
+            if let Some((_, kinds, are_fetched)) = folders.iter_mut().find(|(other, ..)| *other == folder) {
+                kinds.extend(kind);
+                *are_fetched &= is_fetched;
             } else {
-                folders.push((folder, vec![row.library.kind], row.generation.is_fetched()));
+                folders.push((folder, kind.into_iter().collect(), is_fetched));
             }
         }
     }
-    others.sort_unstable();
-    others.dedup();
-    others.retain(|folder| folders.iter().all(|(other, ..)| other != folder));
-    let in_scope = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
+    let locations = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
         folder,
         media_types: MediaTypes::of(&kinds),
-        is_out_of_scope: false,
+        is_out_of_scope: kinds.is_empty(),
         is_fetched,
     });
-    let others = others.into_iter().map(|folder| Location {
-        folder,
-        media_types: MediaTypes::of(&[]),
-        is_out_of_scope: true,
-        is_fetched: true,
-    });
-    in_scope.chain(others).collect()
+    locations.collect()
 }
 
 /// Maps a library location to a local path without `.` and `..`. Mappings translate file paths, so the function maps
@@ -306,47 +295,28 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
 }
 
 /// Keeps only files that are not on this machine, files of items with several files, and the last file, which the host
-/// needs to request the next page. Sets [`FoundItem::on_disk`] for each file.
+/// needs to request the next page. Sets [`FoundItem::on_disk`] for each file. Several threads look up the files, because
+/// network file systems are slow.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
-    let mut selected = find_not_on_disk(files, mappings).into_iter().peekable();
-    let mut indexes = 0..;
-    files.retain_mut(|file| {
-        let index = indexes.next();
-        let entry = selected.next_if(|(selected_index, _)| Some(*selected_index) == index);
-        file.found.on_disk = entry.map_or(OnDisk::Assumed, |(_, on_disk)| on_disk);
-        entry.is_some()
-    });
-}
-
-/// Looks up the files on disk in several threads, because network file systems are slow. Returns the selected files'
-/// indexes in ascending order, and whether each file exists. Selects files that are not on this machine, files of items
-/// with several files, and the last file.
-fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
-    let next_batch = AtomicUsize::new(0);
-    let selected: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
-    on_workers(WORKERS.min(files.len() / FILES_PER_BATCH), || {
-        let mut selected_here = Vec::new();
-        loop {
-            let start = next_batch.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
-            let Some(remaining) = files.get(start..).filter(|remaining| !remaining.is_empty()) else {
-                break;
-            };
-            for (index, file) in (start..).zip(remaining.iter().take(FILES_PER_BATCH)) {
+    let workers = WORKERS.min(files.len() / FILES_PER_BATCH);
+    let batches = Mutex::new(files.chunks_mut(FILES_PER_BATCH));
+    let next_batch = || lock(&batches).next();
+    on_workers(workers, || {
+        while let Some(batch) = next_batch() {
+            for file in batch {
                 // A listed path may end with a separator, which would require a folder.
                 let path = path_from_bytes(mappings.host_path(file.found.path));
-                let on_disk = match path.components().as_path().metadata() {
+                file.found.on_disk = match path.components().as_path().metadata() {
                     Ok(_) => OnDisk::Assumed,
                     Err(error) if is_gone(&error) => OnDisk::Missing,
                     Err(_) => OnDisk::Unknown,
                 };
-                if on_disk != OnDisk::Assumed || file.item_has_other_files || index + 1 == files.len() {
-                    selected_here.push((index, on_disk));
-                }
             }
         }
-        lock(&selected).append(&mut selected_here);
     });
-    let mut selected = std::mem::take(&mut *lock(&selected));
-    selected.sort_unstable_by_key(|(index, _)| *index);
-    selected
+    let mut remaining = files.len();
+    files.retain(|file| {
+        remaining -= 1;
+        file.found.on_disk != OnDisk::Assumed || file.item_has_other_files || remaining == 0
+    });
 }

@@ -271,15 +271,12 @@ impl QueryKind for ItemQuery<'_> {
         let mut answer = Answer::of_items(kind, &found, total, rows);
         answer.set_age(rows, |row| context.age_ms(row));
         answer.stale = context.is_answer_stale(&state);
-        let message;
         // An invalidated item may no longer exist, so the answer does not count as found.
-        if !unverified.is_empty() {
+        let mut message = if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
             let noun = kind.noun;
-            message =
-                format!("an item with {criterion} has changed or was invalidated, and {noun} has not confirmed it");
-            answer.message = &message;
+            format!("an item with {criterion} has changed or was invalidated, and {noun} has not confirmed it")
         } else if answer.status == Status::NotFound {
             if let Some(status) = state.timeout_status {
                 answer.status = status;
@@ -297,47 +294,43 @@ impl QueryKind for ItemQuery<'_> {
                 (_, Reason::NotFetched) => format!(": {}", explain_unfetched(rows)),
                 _ => String::new(),
             };
-            message = format!("no item in the searched libraries has {criterion}{words_note}{cause}");
-            answer.message = &message;
+            format!("no item in the searched libraries has {criterion}{words_note}{cause}")
         } else if *has_only_words {
-            message = format!(
+            format!(
                 "no item has {criterion}, but {total} {} all its words",
                 if total == 1 { "has" } else { "have" }
-            );
-            answer.message = &message;
+            )
         } else if let ItemQuery::Guid(guid, _) = self
             && (*has_show || !guid.is_unique() && rows.iter().any(|row| row.library.kind != LibraryKind::Movie))
             && let Some((_, item)) = items.first().filter(|(_, item)| guid.is_of_item(item))
         {
-            message = explain_kinds(guid, item, *has_show, &criterion);
-            answer.message = &message;
             if total == 1 {
                 (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
             }
+            explain_kinds(guid, item, *has_show, &criterion)
         } else if let ItemQuery::Guid(guid, _) = self
             && let [(_, item)] = &items[..]
             && !guid.is_of_item(item)
         {
             // The GUID is that of the item's show, season, artist or album.
-            message = explain_parent(guid, items, total, *has_show, kind).unwrap_or_default();
-            answer.message = &message;
             (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
+            explain_parent(guid, items, total, *has_show, kind).unwrap_or_default()
         } else if answer.status == Status::Ambiguous {
-            message = match self {
+            match self {
                 ItemQuery::Guid(guid, _) => explain_parent(guid, items, total, *has_show, kind)
                     .unwrap_or_else(|| format!("{total} items have {criterion}")),
                 ItemQuery::Title(_) => {
                     format!("{total} items have {criterion}, or belong to a show with this title")
                 }
-            };
-            answer.message = &message;
-        }
+            }
+        } else {
+            String::new()
+        };
         // If the refresh failed, the server may have the missing item.
-        let message_with_failure;
         if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
-            message_with_failure = format!("{}{}", answer.message, explain_failure(error, kind));
-            answer.message = &message_with_failure;
+            message.push_str(&explain_failure(error, kind));
         }
+        answer.message = &message;
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
         let result = then(&answer);
         queries.count_answer(state.at_once, &answer, &result);

@@ -85,11 +85,10 @@ impl Queries {
         } else {
             MatchKind::None
         };
-        match (result, at_once) {
-            (Ok(_), true) => self.counters.count_answer_at_once(match_kind, answer.stale),
-            (Ok(_), false) => self.counters.count_answer(match_kind, answer.stale),
-            (Err(_), true) => self.counters.count_call_at_once(),
-            (Err(_), false) => {}
+        if result.is_ok() {
+            self.counters.count_answer(match_kind, answer.stale, at_once);
+        } else if at_once {
+            self.counters.count_call_at_once();
         }
     }
 

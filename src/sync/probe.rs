@@ -9,7 +9,7 @@ use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
 use super::report::StoredReply;
 use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, listing_age};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{Library, Sequence, Server, ViewId};
@@ -51,9 +51,8 @@ impl Synchronizer {
     /// `operation`: the call's name in error messages, after 'cannot'.
     pub fn find_library(&self, library: &Selection, operation: &str, call: &Call<'_>) -> Result<(ViewId, LibraryRow)> {
         if *library.selector() == Selector::All {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!("cannot {operation} in all libraries at once: specify one library"),
+            return invalid_argument_error(format!(
+                "cannot {operation} in all libraries at once: specify one library"
             ));
         }
         let call = &Call {

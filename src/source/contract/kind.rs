@@ -1,6 +1,6 @@
 //! Properties of a kind of source that are known without a request, even while an index is offline.
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::LONGEST_KEY;
 
 use super::Notification;
@@ -82,14 +82,11 @@ impl SourceKind {
         if shown.len() < key.len() {
             shown.push('\u{2026}');
         }
-        Err(Error::new(
-            Status::InvalidArgument,
-            format!(
-                "'{}' is not the key of an item: specify one rating key of at most {LONGEST_KEY} bytes, with or \
+        invalid_argument_error(format!(
+            "'{}' is not the key of an item: specify one rating key of at most {LONGEST_KEY} bytes, with or \
                  without the prefix '{}'",
-                shown.escape_debug(),
-                self.key_prefix
-            ),
+            shown.escape_debug(),
+            self.key_prefix
         ))
     }
 }

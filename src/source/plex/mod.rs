@@ -33,7 +33,7 @@ mod url;
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 
@@ -181,21 +181,17 @@ impl Source for PlexHttp {
     /// Sends one `PUT` request, which edits all the items.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         if request.rating_keys.is_empty() {
-            return Err(Error::new(
-                Status::InvalidArgument,
+            return invalid_argument_error(
                 "cannot send the edit: it contains no items, so the server would edit the whole library; specify at \
                  least one item",
-            ));
+            );
         }
         let address = edits::address(request);
         if address.len() > MAX_EDIT_BYTES {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!(
-                    "cannot send the edit: its values take {} bytes in the URL, and no server accepts that many; use \
+            return invalid_argument_error(format!(
+                "cannot send the edit: its values take {} bytes in the URL, and no server accepts that many; use \
                      shorter values",
-                    address.len()
-                ),
+                address.len()
             ));
         }
         self.command(&ServerRequest::edit(address, request), bounds)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ureq::http::HeaderValue;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::Token;
 use crate::options::Options;
 
@@ -81,13 +81,10 @@ impl CheckedServer {
             error
         })?;
         if base.origin.is_https && !cfg!(feature = "tls") {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!(
-                    "server_url {base} needs TLS, which this build of plexindex lacks: build it with the feature \
+            return invalid_argument_error(format!(
+                "server_url {base} needs TLS, which this build of plexindex lacks: build it with the feature \
                      `tls`, or use http",
-                    base = base.origin
-                ),
+                base = base.origin
             ));
         }
         options.token.as_ref().map_or(Ok(()), check_token)?;
