@@ -121,3 +121,20 @@ pub fn buffer<T>(data: *mut T, capacity: usize) -> Buffer {
     let (data, length) = (data.cast(), 0);
     Buffer { data, capacity, length }
 }
+
+/// Returns the result of a check in a forked child, which then ends at once. An alarm ends a child that hangs.
+#[cfg(unix)]
+pub fn is_true_in_child(check: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child has only this thread, and the library is made for that.
+    unsafe {
+        let child = libc::fork();
+        assert!(child >= 0, "forked");
+        if child == 0 {
+            libc::alarm(10);
+            libc::_exit(i32::from(!check()));
+        }
+        let mut state = 0;
+        assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
+        state == 0
+    }
+}

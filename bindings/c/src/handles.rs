@@ -4,36 +4,57 @@ use std::sync::{Arc, Mutex};
 
 use super::options::CheckedOptions;
 use super::strings::required;
-use super::table_handles::TableHandles;
-use super::types::{Handle, LibraryHandle};
+use super::types::{Handle, LibraryHandle, TableHandle};
 use super::{guard, log_ring};
 use plexindex::error::{Result, invalid_argument_error, truncate_for_message};
-use plexindex::inside::lock;
-use plexindex::inside::{ForkAware, ForkLock, fork};
+use plexindex::inside::{ForkAware, ForkLock, Table, fork, lock};
 use plexindex::{Index, Library, Selector};
 
 const MAX_UNKNOWN: usize = 1_024; // handles for unknown library names
+const MAX_TABLES: usize = 10_000; // table handles of an index
 
 /// An open index, which a [`Handle`] points to.
 pub struct Opened {
     index: Index,
-    libraries: Arc<LibraryHandles>,
-    tables: Arc<TableHandles>,
+    libraries: Arc<HandleList<Library>>,
+    tables: Arc<HandleList<Table>>,
 }
 
-/// The libraries that library handles point to.
-#[derive(Default)]
-struct LibraryHandles {
-    /// Boxed, so that libraries do not move when the list grows. Each selector appears only once.
+/// The values that the handles of one kind point to. Each selector or table appears only once, so callers need not free
+/// handles.
+struct HandleList<T> {
+    /// Boxed, so that values do not move when the list grows.
     #[allow(clippy::vec_box)]
-    libraries: Mutex<Vec<Box<Library>>>,
+    values: Mutex<Vec<Box<T>>>,
 }
 
-impl ForkAware for LibraryHandles {
-    /// Locks the library handles before a fork, so that the child inherits no lock of another thread. Dropping the
-    /// returned value releases the lock.
+impl<T: Send + 'static> ForkAware for HandleList<T> {
+    /// Locks the list before a fork, so that the child inherits no lock of another thread. Dropping the returned value
+    /// releases the lock.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
-        vec![Box::new(fork::lock_for_fork(&self, |all| &all.libraries))]
+        vec![Box::new(fork::lock_for_fork(&self, |all| &all.values))]
+    }
+}
+
+impl<T: Send + 'static> HandleList<T> {
+    /// Creates an empty list, and registers it with the fork handlers, which lock the list before each fork.
+    fn register() -> Arc<Self> {
+        let values = Mutex::default();
+        let list = Arc::new(Self { values });
+        fork::register_component(&list);
+        list
+    }
+
+    /// Returns the value that `is_wanted` accepts, or adds the value from `create`, which gets the existing ones.
+    fn get(&self, is_wanted: impl Fn(&T) -> bool, create: impl FnOnce(&[Box<T>]) -> Result<T>) -> Result<*const T> {
+        let mut values = lock(&self.values);
+        if let Some(known) = values.iter().find(|value| is_wanted(value)) {
+            return Ok(&raw const **known);
+        }
+        let value = Box::new(create(&values)?);
+        let place = &raw const *value;
+        values.push(value);
+        Ok(place)
     }
 }
 
@@ -49,16 +70,12 @@ impl Opened {
         Ok(Self::wrap(index))
     }
 
-    /// Wraps an open index, and registers its handle lists with the fork handlers, which lock the lists before each
-    /// fork.
+    /// Wraps an open index.
     pub fn wrap(index: Index) -> Self {
-        let (libraries, tables) = (Arc::default(), Arc::default());
-        fork::register_component(&libraries);
-        fork::register_component(&tables);
         Self {
             index,
-            libraries,
-            tables,
+            libraries: HandleList::register(),
+            tables: HandleList::register(),
         }
     }
 
@@ -93,31 +110,37 @@ impl Opened {
         &self.index
     }
 
-    /// Returns the tables that table handles point to.
-    pub fn tables(&self) -> &TableHandles {
-        &self.tables
+    /// Returns the handle to the library with this selector. Equal selectors have the same handle.
+    pub fn library(&self, selector: &Selector) -> Result<*const LibraryHandle> {
+        let create = |known: &[Box<Library>]| {
+            let library = self.index.library(selector.clone())?;
+            // Limits handles for unknown names, since handles live as long as the index, and names may come from users.
+            let unknown_count = || known.iter().filter(|library| !library.is_known()).count();
+            if known.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
+                return invalid_argument_error(format!(
+                    "library '{}' is unknown, and the index has reached its limit of {MAX_UNKNOWN} handles for \
+                     unknown names; use names of existing libraries",
+                    truncate_for_message(selector.name().as_bytes())
+                ));
+            }
+            Ok(library)
+        };
+        let library = self.libraries.get(|library| library.selector() == selector, create)?;
+        Ok(library.cast())
     }
 
-    /// Returns the handle to the library with this selector. Equal selectors have the same handle, so callers need not
-    /// free handles.
-    pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
-        let mut libraries = lock(&self.libraries.libraries);
-        if let Some(known) = libraries.iter().find(|library| *library.selector() == selector) {
-            return Ok(std::ptr::from_ref::<Library>(known).cast());
-        }
-        let library = Box::new(self.index.library(selector)?);
-        // Limits handles for unknown names, since handles live as long as the index, and names may come from users.
-        let unknown_count = || libraries.iter().filter(|library| !library.is_known()).count();
-        if libraries.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
-            return invalid_argument_error(format!(
-                "library '{}' is unknown, and the index has reached its limit of {MAX_UNKNOWN} handles for unknown \
-                 names; use names of existing libraries",
-                truncate_for_message(library.selector().name().as_bytes())
-            ));
-        }
-        let handle = std::ptr::from_ref::<Library>(&library).cast();
-        libraries.push(library);
-        Ok(handle)
+    /// Returns the handle to the table with this name. Equal names and cases always return the same handle.
+    pub fn table(&self, name: &[u8], ignores_case: bool) -> Result<*const TableHandle> {
+        let is_wanted = |table: &Table| table.name() == name && table.ignores_case() == ignores_case;
+        let table = self.tables.get(is_wanted, |known| {
+            if known.len() >= MAX_TABLES {
+                return invalid_argument_error(format!(
+                    "this index has reached its limit of {MAX_TABLES} table handles; use fewer tables"
+                ));
+            }
+            self.index.tables().table(name, ignores_case)
+        })?;
+        Ok(table.cast())
     }
 }
 
@@ -137,6 +160,15 @@ pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
 pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> {
     // SAFETY: guaranteed by the caller.
     unsafe { required(library.cast(), "library") }
+}
+
+/// Returns the table that a table handle points to; NULL is an error.
+///
+/// # Safety
+/// `table` must be NULL or a handle to a table of an open index.
+pub unsafe fn table<'h>(table: *const TableHandle) -> Result<&'h Table> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { required(table.cast(), "table") }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::for_tests::hostile;
+use crate::for_tests::{hostile, is_true_in_child};
 use plexindex::error::Status;
 use plexindex::options;
 
@@ -20,7 +20,7 @@ fn opened_in(folder: &std::path::Path) -> Opened {
 fn handles_for_unknown_libraries_are_limited() {
     let folder = tempfile::tempdir().expect("a folder");
     let opened = Opened::wrap(hostile(folder.path()));
-    let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
+    let ask = |number: usize| opened.library(&Selector::Any(format!("Name {number}")));
     for number in 0..MAX_UNKNOWN {
         ask(number).expect("a handle");
     }
@@ -31,8 +31,8 @@ fn handles_for_unknown_libraries_are_limited() {
     assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
     let movies = opened.index().library("Movies").expect("a handle");
     movies.match_path("/a").expect("listed");
-    opened.library(Selector::Any("Movies".to_owned())).expect("a handle");
-    opened.library(Selector::All).expect("a handle");
+    opened.library(&Selector::Any("Movies".to_owned())).expect("a handle");
+    opened.library(&Selector::All).expect("a handle");
     opened.close().expect("closes");
 }
 
@@ -44,24 +44,12 @@ fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
     let (say, said) = std::sync::mpsc::channel();
     let libraries = Arc::clone(&opened.libraries);
     let busy = std::thread::spawn(move || {
-        let _known = libraries.libraries.lock();
+        let _known = libraries.values.lock();
         say.send(()).expect("heard");
         std::thread::sleep(Duration::from_millis(100));
     });
     said.recv().expect("it is held");
-    // SAFETY: the child asks for a handle and ends at once; one that hangs is ended by its alarm.
-    let state = unsafe {
-        let child = libc::fork();
-        assert!(child >= 0, "forked");
-        if child == 0 {
-            libc::alarm(10);
-            libc::_exit(i32::from(opened.library(Selector::All).is_err()));
-        }
-        let mut state = 0;
-        assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
-        state
-    };
-    assert_eq!(state, 0);
+    assert!(is_true_in_child(|| opened.library(&Selector::All).is_ok()));
     busy.join().expect("no panic");
     opened.close().expect("closes");
 }

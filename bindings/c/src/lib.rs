@@ -21,7 +21,6 @@ pub mod methods;
 mod options;
 mod query;
 mod strings;
-mod table_handles;
 pub mod types;
 
 pub use functions::*;

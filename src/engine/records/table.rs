@@ -72,6 +72,12 @@ impl Table {
         &self.name
     }
 
+    /// Returns whether entry names ignore the case of the letters A to Z.
+    #[must_use]
+    pub fn ignores_case(&self) -> bool {
+        self.ignores_case
+    }
+
     /// Returns the store's tables, to which this table belongs.
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {

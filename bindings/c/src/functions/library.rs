@@ -31,7 +31,7 @@ pub unsafe extern "C" fn plexindex_get_library(
     guard_slot(error, out_library, "out_library", std::ptr::null(), |slot| {
         // SAFETY: guaranteed by the caller.
         let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, selector_length)?) };
-        *slot = opened.library(selector)?;
+        *slot = opened.library(&selector)?;
         Ok(Status::Ok)
     })
 }

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use crate::answer::{set_needed_size, write_bytes};
 use crate::constants as c;
 use crate::guard::{guard, guard_into, guard_output, guard_slot, guard_value, store_thread_text};
-use crate::handles::opened;
+use crate::handles::{opened, table as table_of_handle};
 use crate::options::ttl;
 use crate::strings::{bytes, check_aligned, check_reserved, null_error, unsupported};
-use crate::table_handles::{HostTable, table_of_handle};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, invalid_argument_error, try_with_capacity};
-use plexindex::inside::{Op, TableLimits, Tables};
+use plexindex::inside::{Op, Table, TableLimits, Tables};
 
 /// Returns a handle to one of the host's tables. A table stores values by name in the index's folder, for all
 /// processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
@@ -42,7 +41,7 @@ pub unsafe extern "C" fn plexindex_get_table(
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
             return unsupported(format!("flags must be 0 or PLEXINDEX_TABLE_FOLD_ASCII, not {flags:#x}"));
         }
-        *slot = opened.tables().handle(opened.index().tables(), given, flags)?;
+        *slot = opened.table(given, flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0)?;
         Ok(Status::Ok)
     })
 }
@@ -82,12 +81,12 @@ pub unsafe extern "C" fn plexindex_table_lookup(
 #[inline]
 unsafe fn lookup_value(table: *const TableHandle, name: *const c_char) -> (Status, *const c_char) {
     let not_yet = (Status::NotYet, std::ptr::null());
-    let table = table.cast::<HostTable>();
+    let table = table.cast::<Table>();
     if !table.is_aligned() || name.is_null() {
         return not_yet;
     }
     // SAFETY: guaranteed by the caller.
-    let Some(HostTable { table, .. }) = (unsafe { table.as_ref() }) else {
+    let Some(table) = (unsafe { table.as_ref() }) else {
         return not_yet;
     };
     // SAFETY: guaranteed by the caller.
