@@ -4,7 +4,6 @@
 use crate::support;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,56 +28,48 @@ fn page(head: &str, rows: &[String]) -> Vec<u8> {
 }
 
 fn send(out: &mut dyn Write, headers: &str, body: &[u8]) -> std::io::Result<()> {
-    let length = body.len();
-    write!(
-        out,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n"
-    )?;
+    begin(out, &format!("{headers}Content-Length: {}", body.len()), "")?;
     out.write_all(body)
 }
 
 fn good(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
-    let rows = if start == 0 {
-        vec![row("\"7\"", "", GOOD)]
-    } else {
-        Vec::new()
-    };
-    let size = rows.len();
-    send(
-        out,
-        "",
-        &page(&format!(r#""size":{size},"totalSize":1,"offset":{start},"#), &rows),
-    )
+    let rows = vec![row("\"7\"", "", GOOD); usize::from(start == 0)];
+    let head = format!(r#""size":{},"totalSize":1,"offset":{start},"#, rows.len());
+    send(out, "", &page(&head, &rows))
 }
 
 fn rows_from(start: u64, count: u64) -> Vec<String> {
-    (start..start + count)
-        .map(|number| row(&format!("\"{number}\""), "", &format!("/data/movies/{number}.mkv")))
-        .collect()
+    let one = |number| row(&format!("\"{number}\""), "", &format!("/data/movies/{number}.mkv"));
+    (start..start + count).map(one).collect()
 }
+
+/// The beginning of a body of 10 GB.
+fn begin(out: &mut dyn Write, headers: &str, body: &str) -> std::io::Result<()> {
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}\r\n\r\n{body}"
+    )
+}
+
+const TEN_GIGABYTES: &str = "Content-Length: 10000000000";
+const TITLE: &str = r#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#;
 
 /// So much that only the first part of it is ever sent.
 fn ten_gigabytes(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    write!(
-        out,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
-    )?;
-    out.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#)?;
+    begin(out, TEN_GIGABYTES, TITLE)?;
     let piece = vec![b'x'; 1 << 20];
     (0..10_000).try_for_each(|_| out.write_all(&piece))
 }
 
 /// A page of rows that goes on and on.
 fn ten_gigabytes_of_rows(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    write!(
+    begin(
         out,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
+        TEN_GIGABYTES,
+        r#"{"MediaContainer":{"size":1,"totalSize":1,"Metadata":["#,
     )?;
-    out.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"Metadata":["#)?;
-    for number in 0..60_000_000_u64 {
-        write!(out, "{},", row(&number.to_string(), "", &format!("/data/{number}.mkv")))?;
-    }
-    Ok(())
+    let mut rows = (0..60_000_000_u64).map(|number| row(&number.to_string(), "", &format!("/data/{number}.mkv")));
+    rows.try_for_each(|row| write!(out, "{row},"))
 }
 
 fn endless(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
@@ -86,68 +77,51 @@ fn endless(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     send(out, "", &page(&head, &rows_from(start, 1_000)))
 }
 
-fn deep(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    let deep = format!(r#""extra":{}1{},"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+/// A single row with this in it.
+fn one_row(out: &mut dyn Write, rest: &str) -> std::io::Result<()> {
     send(
         out,
         "",
-        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]),
+        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", rest, GOOD)]),
     )
 }
 
+fn deep(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
+    let (begin, end) = ("[".repeat(1_000_000), "]".repeat(1_000_000));
+    one_row(out, &format!(r#""extra":{begin}1{end},"#))
+}
+
 fn deep_objects(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    let deep = format!(
-        r#""Media":{}1{},"#,
-        r#"{"Media":"#.repeat(1_000_000),
-        "}".repeat(1_000_000)
-    );
-    send(
-        out,
-        "",
-        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]),
-    )
+    let (begin, end) = (r#"{"Media":"#.repeat(1_000_000), "}".repeat(1_000_000));
+    one_row(out, &format!(r#""Media":{begin}1{end},"#))
 }
 
 /// 10 GB of one letter, and in 10 MB.
 fn bomb(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    write!(
-        out,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
-    )?;
+    begin(out, "Content-Encoding: gzip\r\nConnection: close", "")?;
     let mut gzip = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
-    gzip.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#)?;
+    gzip.write_all(TITLE.as_bytes())?;
     let piece = vec![b'x'; 1 << 20];
     (0..10_000).try_for_each(|_| gzip.write_all(&piece))
 }
 
 fn huge_total(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let rows = if start == 0 { rows_from(0, 10) } else { Vec::new() };
-    send(
-        out,
-        "",
-        &page(r#""size":18446744073709551615,"totalSize":9223372036854775807,"#, &rows),
-    )
+    let head = r#""size":18446744073709551615,"totalSize":9223372036854775807,"#;
+    send(out, "", &page(head, &rows))
 }
 
 fn long_title(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let title = format!(r#""summary":"s","originalTitle":"{}","#, "ä".repeat(1 << 19));
-    let mut one = row("\"7\"", &title, GOOD);
-    let whole = "t".repeat(1 << 20);
-    one = one.replace(r#""title":"T""#, &format!(r#""title":"{whole}""#));
+    let whole = format!(r#""title":"{}""#, "t".repeat(1 << 20));
+    let one = row("\"7\"", &title, GOOD).replace(r#""title":"T""#, &whole);
     let rows = if start == 0 { vec![one] } else { Vec::new() };
     send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
 }
 
-fn drip(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
+fn drip(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     let mut whole = Vec::new();
-    let body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
-    write!(
-        whole,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )?;
-    whole.extend(body);
-    let _ = start;
+    one_row(&mut whole, "")?;
     whole.into_iter().try_for_each(|byte| {
         std::thread::sleep(Duration::from_millis(50));
         out.write_all(&[byte])
@@ -201,28 +175,21 @@ fn serve(way: Arc<Mutex<Way>>) -> Standin {
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
-    line.split_whitespace()
-        .nth(1)
-        .expect("a number")
-        .parse()
-        .expect("a number")
+    let number = line.split_whitespace().nth(1).expect("a number");
+    number.parse().expect("a number")
 }
 
 /// In a worker: asks the server once, with so much time, and says what came of it; then again, when told to.
 fn ask(words: &[&str]) {
-    let options = Options {
-        cache_dir: PathBuf::from(words[0]),
-        server_url: Some(words[1].to_owned()),
-        token: Token::new("s3cret-t0ken-of-the-tests"),
-        ..Options::default()
-    };
+    let mut options = Options::new(words[0]);
+    options.server_url = Some(words[1].to_owned());
+    options.token = Token::new("s3cret-t0ken-of-the-tests");
     let index = support::open(options, &support::clock());
     let library = index.movies();
     let before = peak();
     let begun = Instant::now();
-    let in_time = library
-        .query()
-        .within(Duration::from_millis(words[2].parse().expect("a number")));
+    let wait = words[2].parse().expect("a number");
+    let in_time = library.query().within(Duration::from_millis(wait));
     let mut said = String::new();
     match index.match_path(&in_time, GOOD.as_bytes()) {
         Ok(found) => {
@@ -237,11 +204,8 @@ fn ask(words: &[&str]) {
             let _ = write!(said, "{:?} {short}", error.status);
         }
     }
-    say(&format!(
-        "{} {} {said}",
-        begun.elapsed().as_millis(),
-        (peak() - before) / 1024
-    ));
+    let (took, memory) = (begun.elapsed().as_millis(), (peak() - before) / 1024);
+    say(&format!("{took} {memory} {said}"));
     told();
     index.refresh(&library.query(), true).expect("listed");
     let found = library.ask(GOOD);

@@ -2,58 +2,38 @@
 
 use std::path::Path;
 
+use crate::support::index::{Index, Library, Match};
 use crate::support::{Scene, clock, open, options, requests};
 use plexindex::model::{Confidence, MatchKind};
-use plexindex::options::{Mapping, Options};
+use plexindex::options::Mapping;
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
 /// Listed paths with redundant parts, and the tidy path and folder of the same file.
 const UNTIDY: [(&str, &str, &str); 8] = [
+    (r"S:\\Silo\1\Silo.mkv", r"S:\Silo\1\Silo.mkv", r"S:\Silo\1"),
+    (r"F:\TV\.\Fargo\1.mkv", r"F:\TV\Fargo\1.mkv", r"F:\TV\Fargo"),
+    (r"\\nas\\tv\Dark\\1.mkv", r"\\nas\tv\Dark\1.mkv", r"\\nas\tv\Dark"),
     (
-        r"S:\\Silo\Season 01\Silo - S01E01.mkv",
-        r"S:\Silo\Season 01\Silo - S01E01.mkv",
-        r"S:\Silo\Season 01",
-    ),
-    (
-        r"F:\TV\.\Fargo\Fargo - S01E01.mkv",
-        r"F:\TV\Fargo\Fargo - S01E01.mkv",
-        r"F:\TV\Fargo",
-    ),
-    (
-        r"\\nas\\tv\Dark\\Dark - S01E01.mkv",
-        r"\\nas\tv\Dark\Dark - S01E01.mkv",
-        r"\\nas\tv\Dark",
-    ),
-    (
-        "/data/movies//Heat/Heat.mkv",
-        "/data/movies/Heat/Heat.mkv",
+        "/data/movies//Heat/1.mkv",
+        "/data/movies/Heat/1.mkv",
         "/data/movies/Heat",
     ),
+    ("/data/movies/./Ran/2.mkv", "/data/movies/Ran/2.mkv", "/data/movies/Ran"),
     (
-        "/data/movies/./Ran/Ran.mkv",
-        "/data/movies/Ran/Ran.mkv",
-        "/data/movies/Ran",
-    ),
-    (
-        "/data/movies/Léon//Léon.mkv",
-        "/data/movies/Le\u{301}on/Le\u{301}on.mkv",
+        "/data/movies/Léon//3.mkv",
+        "/data/movies/Le\u{301}on/3.mkv",
         "/data/movies/LÉON",
     ),
-    (
-        "/data/movies/Big/Big.mkv/",
-        "/data/movies/Big/Big.mkv",
-        "/data/movies/Big",
-    ),
+    ("/data/movies/Big/4.mkv/", "/data/movies/Big/4.mkv", "/data/movies/Big"),
     ("///data/movies/M/M.mkv", "/data/movies/M/M.mkv", "/data/movies/M/"),
 ];
 
 fn server() -> Standin {
     let locations = ["S:\\\\", r"F:\TV\.\", r"\\nas\\tv", "/data//movies/."];
     let items = UNTIDY.map(|(listed, ..)| ItemSpec::file(listed, listed));
-    Standin::builder()
-        .library(LibrarySpec::movies(0).plain().title("Films").locations(locations))
-        .items(1, items)
-        .serve()
+    let films = LibrarySpec::movies(0).plain().title("Films");
+    let server = Standin::builder().library(films.locations(locations));
+    server.items(1, items).serve()
 }
 
 #[test]
@@ -66,13 +46,8 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
         let separator = if tidy.contains('\\') { "\\" } else { "/" };
         let below_root = tidy.rfind(separator).expect("a folder");
         let doubled = format!("{}{separator}.{separator}{}", &tidy[..below_root], &tidy[below_root..]);
-        for path in [
-            listed,
-            tidy,
-            &doubled,
-            &format!("{tidy}{separator}"),
-            &format!("{tidy}{separator}{separator}"),
-        ] {
+        let ended = format!("{tidy}{separator}");
+        for path in [listed, tidy, &doubled, &ended, &format!("{ended}{separator}")] {
             let answer = library.ask(path);
             let item = answer.item.as_ref().map(|item| item.path.as_slice());
             assert_eq!(item, Some(listed.as_bytes()), "{path}: {}", answer.message);
@@ -81,23 +56,17 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
             let fast = library.fast(&path);
             assert_eq!(fast, answer.key(), "{path}");
         }
-        for spelling in [
-            season,
-            &format!("{season}{separator}"),
-            &format!("{season}{separator}."),
-        ] {
+        for end in ["", separator, &format!("{separator}.")] {
+            let spelling = &format!("{season}{end}");
             let found = library.match_folder(spelling).expect("an answer");
-            assert!(
-                found.answer.confidence == Some(plexindex::Confidence::High),
-                "{spelling}: {:?}",
-                found.answer.message
-            );
+            let confidence = found.answer.confidence;
+            assert_eq!(confidence, Some(plexindex::Confidence::High), "{spelling}");
             let below = library.items_below(spelling).map(|item| item.expect("an item").path);
             let below: Vec<_> = below.map(Option::unwrap_or_default).collect();
             assert_eq!(below, [Path::new(listed)], "{spelling}");
         }
     }
-    assert_eq!(library.ask(br"S:\Silo").item.map(|item| item.path), None);
+    assert_eq!(library.ask(br"S:\Silo").item, None);
 }
 
 #[test]
@@ -126,59 +95,46 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
     }
 }
 
+/// A library of these files, whose folder the host has elsewhere.
+fn mapped(listed: &[&str]) -> (Scene, Index, Library) {
+    let items = listed.iter().map(|path| ItemSpec::file(path, path));
+    let server = Standin::builder().library(LibrarySpec::movies(0).plain());
+    let at = Scene::of(server.items(1, items).serve())
+        .with(|options| options.mappings = vec![Mapping::host_to_server("/mnt/films", "/data/movies")]);
+    let (index, library) = at.listed();
+    (at, index, library)
+}
+
+/// The listed path of the item.
+fn path_in(answer: &Match) -> Option<String> {
+    let item = answer.item.as_ref()?;
+    Some(String::from_utf8_lossy(&item.path).into_owned())
+}
+
 #[test]
 fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
     let listed = [
-        "/data/movies/Mission: Impossible (1996)/Mission: Impossible.mkv",
+        "/data/movies/Mission: 1 (1996)/Mission: 1.mkv",
         "/data/movies/What? (1972)/What?.mkv",
         "/data/movies/Twice/A:B.mkv",
         "/data/movies/Twice/A?B.mkv",
     ];
-    let server = Standin::builder()
-        .library(
-            LibrarySpec::movies(0)
-                .plain()
-                .title("Films")
-                .locations(["/data/movies"]),
-        )
-        .items(1, listed.map(|path| ItemSpec::file(path, path)))
-        .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let with = Options {
-        mappings: vec![Mapping::host_to_server("/mnt/films", "/data/movies")],
-        ..options(&server, folder.path())
-    };
-    let index = open(with, &clock());
-    index.list();
-    let library = index.library("Films").expect("a handle");
+    let (_at, _index, library) = mapped(&listed);
     for (asked, is) in [
         (
-            "/mnt/films/Mission\u{F022} Impossible (1996)/Mission\u{F022} Impossible.mkv",
+            "/mnt/films/Mission\u{F022} 1 (1996)/Mission\u{F022} 1.mkv",
             Some(listed[0]),
         ),
-        (
-            "/mnt/films/Mission： Impossible (1996)/Mission： Impossible.mkv",
-            Some(listed[0]),
-        ),
-        (
-            "/mnt/films/Mission: Impossible (1996)/Mission\u{A789} Impossible.mkv",
-            Some(listed[0]),
-        ),
-        (
-            "/data/movies/Mission_ Impossible (1996)/Mission_ Impossible.mkv",
-            Some(listed[0]),
-        ),
+        ("/mnt/films/Mission： 1 (1996)/Mission： 1.mkv", Some(listed[0])),
+        ("/mnt/films/Mission: 1 (1996)/Mission\u{A789} 1.mkv", Some(listed[0])),
+        ("/data/movies/Mission_ 1 (1996)/Mission_ 1.mkv", Some(listed[0])),
         ("/mnt/films/What\u{F025} (1972)/What\u{F025}.mkv", Some(listed[1])),
         ("/mnt/films/Twice/A_B.mkv", None),
         ("/mnt/films/What_ (1972)/Which_.mkv", None),
         ("/mnt/films/Other： One (1996)/Other： One.mkv", None),
     ] {
         let answer = library.ask(asked);
-        let item = answer
-            .item
-            .as_ref()
-            .map(|item| String::from_utf8_lossy(&item.path).into_owned());
-        assert_eq!(item.as_deref(), is, "{asked}: {}", answer.message);
+        assert_eq!(path_in(&answer).as_deref(), is, "{asked}: {}", answer.message);
         assert_ne!(answer.confidence, Confidence::High, "{asked}");
         assert_eq!(library.fast(&asked), None, "{asked}");
         let tells = asked.is_ascii() && is.is_none() || answer.message.contains("SMB");
@@ -197,23 +153,7 @@ fn a_name_that_is_not_utf8_is_a_low_candidate() {
         "/data/movies/L\u{FFFD}\u{FFFD}on/Plain.mkv",
         "/data/movies/Other/Other.mkv",
     ];
-    let server = Standin::builder()
-        .library(
-            LibrarySpec::movies(0)
-                .plain()
-                .title("Films")
-                .locations(["/data/movies"]),
-        )
-        .items(1, listed.map(|path| ItemSpec::file(path, path)))
-        .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let with = Options {
-        mappings: vec![Mapping::host_to_server("/mnt/films", "/data/movies")],
-        ..options(&server, folder.path())
-    };
-    let index = open(with, &clock());
-    index.list();
-    let library = index.library("Films").expect("a handle");
+    let (_at, _index, library) = mapped(&listed);
     for (asked, is) in [
         (&b"/mnt/films/Caf\xe9 (2001)/Caf\xe9.mkv"[..], Some(listed[0])),
         (b"/data/movies/Caf\xe9 (2001)/Caf\xe9.mkv", Some(listed[0])),
@@ -222,17 +162,10 @@ fn a_name_that_is_not_utf8_is_a_low_candidate() {
         (b"/data/movies/Other/Other\xe9.mkv", None),
     ] {
         let answer = library.ask(asked);
-        let item = answer
-            .item
-            .as_ref()
-            .map(|item| String::from_utf8_lossy(&item.path).into_owned());
-        assert_eq!(item.as_deref(), is, "{asked:?}: {}", answer.message);
+        assert_eq!(path_in(&answer).as_deref(), is, "{asked:?}: {}", answer.message);
         assert_ne!(answer.confidence, Confidence::High);
-        assert!(
-            is.is_none() || answer.message.contains("not UTF-8"),
-            "{}",
-            answer.message
-        );
+        let tells = is.is_none() || answer.message.contains("not UTF-8");
+        assert!(tells, "{}", answer.message);
         assert_eq!(library.lookup_key(asked, str::to_owned), None);
     }
 }

@@ -18,13 +18,14 @@ pub mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::index::{Index, Library as Handle, ManualClock, QueryOptions};
 use crate::worker::Worker;
 use plexindex::model::{Library, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{PageRequest, Source};
+use plexindex::source::{Bounds, Deadline, PageRequest, Source, WantedPath};
 use plexindex::tables::TableLimits;
 use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
 use tempfile::TempDir;
@@ -39,6 +40,31 @@ pub const KEEP: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };
+
+/// The bounds of a call that may be stopped.
+pub fn stopped_by(aborted: &(dyn Fn() -> bool + Sync)) -> Bounds<'_> {
+    Bounds {
+        aborted,
+        ..Bounds::NONE
+    }
+}
+
+/// The bounds of a call with so much time.
+pub fn within(time: Duration) -> Bounds<'static> {
+    Bounds {
+        deadline: Deadline::after(time),
+        ..Bounds::NONE
+    }
+}
+
+/// A path that is looked for.
+pub fn wanted<'w>(paths: &'w [Vec<u8>], name: &'w str, title: Option<&'w str>) -> WantedPath<'w> {
+    WantedPath {
+        candidate_paths: paths,
+        name,
+        title,
+    }
+}
 
 /// So many rows of a partition of a library.
 pub fn rows_of(library: &Library, partition: usize, position: u64, size: u32) -> PageRequest<'_> {

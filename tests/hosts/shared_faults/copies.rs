@@ -99,7 +99,7 @@ fn checked_by_the_first(is_listed: bool) -> (World, Host, Host) {
 /// What another host heard of the server before an event says nothing about the event.
 #[test]
 fn an_event_outlives_the_earlier_check_of_another_host() {
-    const EVENT: &str = r#"{"NotificationContainer":{"type":"timeline","size":1,"TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"1001","type":1,"state":5}]}}"#;
+    const EVENT: &str = r#"{"TimelineEntry":{"sectionID":1,"itemID":1001,"state":5}}"#;
     for is_listed in [false, true] {
         let (world, _one, two) = checked_by_the_first(is_listed);
         two.index.notify(EVENT).expect("understood");

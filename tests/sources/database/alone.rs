@@ -13,6 +13,7 @@ use plexindex::source::{Bounds, Source};
 use crate::database::{key_of, open, options};
 use crate::support::hooked::{Hook, Hooked};
 use crate::support::plex_database::{self as written, Server, kind};
+use crate::support::worker::writable;
 use crate::support::{HOUR_MS, clock};
 
 /// A server of so many films.
@@ -35,24 +36,16 @@ pub fn path(film: u32) -> String {
 #[test]
 fn the_first_answers_are_found_by_the_path_alone() {
     let (folder, server, _) = films(50);
-    let with = Options {
-        mappings: vec![Mapping::host_to_server("/mnt/films", "/data/films")],
-        ..options(&folder.path().join("store"), &server.folder)
-    };
+    let mut with = options(&folder.path().join("store"), &server.folder);
+    with.mappings = vec![Mapping::host_to_server("/mnt/films", "/data/films")];
     let index = open(with, &clock());
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
     let mapped = index.ask(&QueryOptions::default(), b"/mnt/films/Film 9.mkv");
-    assert_eq!(
-        (mapped.match_kind, mapped.status, mapped.stale),
-        (MatchKind::Mapped, Status::Ok, false)
-    );
+    assert_eq!(mapped.match_kind, MatchKind::Mapped);
+    assert_eq!((mapped.status, mapped.stale), (Status::Ok, false));
     assert_eq!(index.counts().listings, 0, "nothing was listed for that");
     assert_eq!(key_of(&index, "/data/films/nowhere.mkv"), None);
-    assert_eq!(
-        index.counts().listings,
-        1,
-        "what is not there is looked for in all of them"
-    );
+    assert_eq!(index.counts().listings, 1);
 }
 
 #[test]
@@ -103,21 +96,19 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
         found.item.expect("an item").item
     };
     let item = asked();
-    assert_eq!(
-        (item.show_title.as_str(), item.season, item.episode),
-        ("Old name", 2, 3)
-    );
+    assert_eq!(item.show_title, "Old name");
+    assert_eq!((item.season, item.episode), (2, 3));
     index.list();
     server.write(|database| {
-        database
-            .execute("UPDATE metadata_items SET title = 'New name' WHERE id = ?1", [show])
-            .expect("renamed");
+        written::run(
+            database,
+            "UPDATE metadata_items SET title = 'New name' WHERE id = ?1",
+            [show],
+        );
         written::touch(database, show);
     });
-    assert_eq!(
-        (asked().show_title.as_str(), asked().rating_key),
-        ("New name", episode.to_string())
-    );
+    assert_eq!(asked().show_title, "New name");
+    assert_eq!(asked().rating_key, episode.to_string());
     // A show's new id is known with the next change.
     server.write(|database| {
         written::add_external_id(database, show, "tvdb://81189");
@@ -149,9 +140,7 @@ fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
     assert_eq!(key_of(&listed, &path(9)).as_deref(), Some("10"));
     // With a change that is counted it comes back.
     server.write(|database| {
-        database
-            .execute_batch("UPDATE metadata_items SET deleted_at = NULL WHERE id = 3")
-            .expect("set");
+        written::run(database, "UPDATE metadata_items SET deleted_at = NULL WHERE id = 3", []);
         written::touch(database, 3);
     });
     assert_eq!(key_of(&index, &path(2)).as_deref(), Some("3"));
@@ -159,22 +148,21 @@ fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
     server.write(|database| {
         let extra = written::add_row(database, section, 12, "Trailer", None, Some(1));
         written::add_files(database, extra, &[""]);
-        database
-            .execute(
-                "UPDATE metadata_items SET library_section_id = NULL WHERE id = ?1",
-                [extra],
-            )
-            .expect("set");
+        written::run(
+            database,
+            "UPDATE metadata_items SET library_section_id = NULL WHERE id = ?1",
+            [extra],
+        );
         let optimized = written::add_files(database, 1, &["/data/films/Plex Versions/Film 0.mp4"]);
-        database
-            .execute("UPDATE media_items SET proxy_type = 42 WHERE id = ?1", [optimized])
-            .expect("set");
+        written::run(
+            database,
+            "UPDATE media_items SET proxy_type = 42 WHERE id = ?1",
+            [optimized],
+        );
         written::touch(database, 1);
     });
-    assert_eq!(
-        key_of(&index, "/data/films/Plex Versions/Film 0.mp4").as_deref(),
-        Some("1")
-    );
+    let optimized = "/data/films/Plex Versions/Film 0.mp4";
+    assert_eq!(key_of(&index, optimized).as_deref(), Some("1"));
     assert_eq!(index.counts().items, 10);
 }
 
@@ -190,21 +178,15 @@ fn who_reads_the_file_is_a_partition_of_its_own() {
     // A token's view of the same folder, offline, has nothing of it.
     let place = server.folder.to_str().expect("a name").to_owned();
     for token in [None, plexindex::model::Token::new("another")] {
-        let theirs = Index::open(Options {
-            server_url: Some(place.clone()),
-            token,
-            offline: true,
-            ..Options::new(&store)
-        })
-        .expect("opened");
+        let mut theirs = Options::new(&store);
+        (theirs.server_url, theirs.token, theirs.offline) = (Some(place.clone()), token, true);
+        let theirs = Index::open(theirs).expect("opened");
         assert_eq!(theirs.counts().items, 0);
     }
     // What opens it by the file again has all of it, also offline.
-    let again = Index::open(Options {
-        offline: true,
-        ..options(&store, &server.folder)
-    })
-    .expect("opened");
+    let mut again = options(&store, &server.folder);
+    again.offline = true;
+    let again = Index::open(again).expect("opened");
     assert_eq!(key_of(&again, &path(1)).as_deref(), Some("2"));
 }
 
@@ -228,13 +210,8 @@ fn a_file_that_cannot_be_read_leaves_old_answers_marked_as_stale() {
 
 /// Makes the file old enough for the next write to show in its time.
 fn age(server: &Server) {
-    let file = std::fs::File::options()
-        .write(true)
-        .open(server.file())
-        .expect("opened");
-    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60))
-        .expect("set");
-    drop(file);
+    let minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    writable(server.file()).set_modified(minute_ago).expect("set");
     std::thread::sleep(std::time::Duration::from_millis(60)); // the time of its facts cannot be set
 }
 
@@ -277,10 +254,9 @@ fn twenty_thousand_libraries_are_read() {
     let source = PlexDatabase::new(&server.folder);
     let read = source.libraries(Bounds::NONE).expect("libraries");
     assert_eq!(read.len(), 20_000);
-    assert!(
-        read.iter()
-            .all(|library| library.locations == [format!("/data/{}", library.section)])
-    );
+    for library in read {
+        assert_eq!(library.locations, [format!("/data/{}", library.section)]);
+    }
 }
 
 #[test]

@@ -3,32 +3,27 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::index::{Index, ManualClock, QueryOptions};
+use crate::support::index::{Edit, EditReport, Index, Library, ManualClock, QueryOptions};
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
-use plexindex_standin::{ItemSpec, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 use std::sync::Arc;
 
 use crate::database::alone::{films, path};
-use crate::database::key_of;
+use crate::database::{key_of, options};
 use crate::support::plex_database::{self as written, Server};
 use crate::support::{HOUR_MS, clock};
 
 /// The server of that database: with so many of its films.
 fn serving(count: u32) -> Standin {
-    let mut spec = LibrarySpec::new(LibraryKind::Movie, 0).title("Films");
-    spec.plain = true;
+    let spec = LibrarySpec::movies(0).plain().title("Films");
     let films = (0..count).map(|film| ItemSpec {
         guid: Some(format!("plex://1/Film {film}")),
         ..ItemSpec::file(&format!("Film {film}"), &path(film)).key(u64::from(film) + 1)
     });
-    Standin::builder()
-        .library(spec)
-        .items(1, films)
-        .start()
-        .expect("the stand-in starts")
+    Standin::builder().library(spec).items(1, films).serve()
 }
 
 fn with(store: &Path, server: &Server, http: &Standin) -> Options {
@@ -44,6 +39,17 @@ fn with(store: &Path, server: &Server, http: &Standin) -> Options {
 /// As `Index::open_file` does, with a clock that stands still.
 fn opened(options: Options, clock: &Arc<ManualClock>) -> Index {
     Index::open_with_clock(options, Arc::clone(clock) as _).expect("opened")
+}
+
+/// Edits a film.
+fn edit(library: &Library) {
+    let edit = Edit {
+        keys: &["6"],
+        changes: &[FieldChange::set("title", "Edited")],
+        lock: Lock::Lock,
+    };
+    let mut report = EditReport::default();
+    library.edit_items(&edit, &mut report).expect("edited");
 }
 
 fn refused(index: &Index, path: &str) -> Status {
@@ -89,14 +95,7 @@ fn edits_and_verification_stay_with_the_server() {
     library.invalidate_item("5").expect("invalidated");
     assert_eq!(key_of(&index, &path(4)).as_deref(), Some("5"));
     assert_eq!(http.stats().total - before, 1);
-    let edit = crate::support::index::Edit {
-        keys: &["6"],
-        changes: &[FieldChange::set("title", "Edited")],
-        lock: Lock::Lock,
-    };
-    library
-        .edit_items(&edit, &mut crate::support::index::EditReport::default())
-        .expect("edited");
+    edit(&library);
     let found = library.ask(path(5).as_bytes());
     assert_eq!(found.item.expect("an item").item.title, "Edited");
     index.watch_start().expect("watching");
@@ -137,26 +136,14 @@ fn what_was_listed_answers_stale_while_the_file_is_away() {
     index.refresh(&QueryOptions::default(), true).expect_err("no file");
     assert_eq!(http.stats().total, before, "no other source stands in");
     // The server takes edits all the same.
-    let edit = crate::support::index::Edit {
-        keys: &["6"],
-        changes: &[FieldChange::set("title", "Edited")],
-        lock: Lock::Lock,
-    };
-    let library = index.library("Films").expect("a handle");
-    library
-        .edit_items(&edit, &mut crate::support::index::EditReport::default())
-        .expect("edited");
+    edit(&index.library("Films").expect("a handle"));
 }
 
 #[test]
 fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     let (folder, server, _) = films(30);
     let (clock, store) = (clock(), folder.path().join("store"));
-    let alone = Options {
-        server_url: None,
-        token: None,
-        ..with(&store, &server, &serving(1))
-    };
+    let alone = options(&store, &server.folder);
     let index = opened(alone, &clock);
     index.list();
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
@@ -172,15 +159,11 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     away.refuse();
     let failed = |options: Options| refused(&opened(options, &clock), &path(7));
     assert_eq!(failed(with(&store, &server, &away)), Status::Connect);
-    let wrong = Options {
-        token: Token::new("wrong"),
-        ..with(&store, &server, &refusing)
-    };
+    let mut wrong = with(&store, &server, &refusing);
+    wrong.token = Token::new("wrong");
     assert_eq!(failed(wrong), Status::Unauthorized);
-    let offline = Options {
-        offline: true,
-        ..with(&store, &server, &away)
-    };
+    let mut offline = with(&store, &server, &away);
+    offline.offline = true;
     assert_eq!(failed(offline), Status::NotFetched);
     // Its own server: what was listed is used, after one request.
     let own = serving(30);
@@ -208,11 +191,7 @@ fn a_server_with_another_name_is_another_one() {
     named("0123456789abcdef");
     assert_eq!(moved("another", 9).expect_err("two").status, Status::NotPlex);
     named("5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"); // the stand-in's
-    assert_eq!(
-        moved("the same", 10).expect("one").as_deref(),
-        Some("10"),
-        "the file answers"
-    );
+    assert_eq!(moved("the same", 10), Ok(Some("10".to_owned())));
 }
 
 #[test]

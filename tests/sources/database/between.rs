@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::index::{Index, QueryOptions};
 use plexindex::model::MatchKind;
-use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::database::PlexDatabase;
 
@@ -54,10 +53,8 @@ fn what_changes_between_slices_is_in_what_is_published() {
             change(pages.fetch_add(1, Ordering::Relaxed));
         }
     });
-    let options = Options {
-        page_size: 200,
-        ..options(&folder.path().join("store"), &server.folder)
-    };
+    let mut options = options(&folder.path().join("store"), &server.folder);
+    options.page_size = 200;
     let real = PlexDatabase::new(&server.folder);
     let index = Index::open_with(options, clock(), |_, _, _| {
         Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
@@ -67,17 +64,11 @@ fn what_changes_between_slices_is_in_what_is_published() {
     let stats = index.counts();
     assert_eq!((stats.items, stats.listings), (truth.len() as u64, 1));
     // Offline: what was published by the listing itself.
-    let query = QueryOptions {
-        offline: true,
-        ..QueryOptions::default()
-    };
+    let query = QueryOptions::default().offline();
     let asked = (0..FILMS).map(path).chain((0..4).map(new)).chain((0..FILMS).map(moved));
     for asked in asked {
         let found = index.ask(&query, asked.as_bytes());
-        let key = found
-            .item
-            .filter(|_| found.match_kind == MatchKind::Exact)
-            .map(|item| item.item.rating_key);
+        let key = found.key().filter(|_| found.match_kind == MatchKind::Exact);
         assert_eq!(key.as_ref(), truth.get(&asked), "{asked}");
     }
 }

@@ -1,24 +1,24 @@
 //! Damaged files, and those that were made to have no end: a call ends with its time, and the file is left alone for a while.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Deadline, Index, Match, QueryOptions};
+use crate::support::index::{Index, Match, QueryOptions};
 use plexindex::error::{Result, Status};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Bounds, IndexedItems, PageRequest, Source, SourceChanges, WantedPath};
+use plexindex::source::{Bounds, IndexedItems, Source};
 
 use crate::database::alone::{films, path};
+use crate::database::untouched::held;
 use crate::database::{library, options};
-use crate::support::clock;
 use crate::support::plex_database::{self as written, Server};
 #[cfg(unix)]
 use crate::support::worker::until;
-use crate::support::worker::{Worker, read_at, write_at};
+use crate::support::worker::{read_at, writable, write_at};
+use crate::support::{clock, rows_of, stopped_by, wanted, within};
 
 fn beside(server: &Server, end: &str) -> PathBuf {
     let mut name = server.file().into_os_string();
@@ -30,13 +30,6 @@ fn beside(server: &Server, end: &str) -> PathBuf {
 const DEADLINE: Duration = Duration::from_millis(300);
 const MOST: Duration = Duration::from_secs(5);
 
-fn bounds() -> Bounds<'static> {
-    Bounds {
-        deadline: plexindex::source::Deadline::after(DEADLINE),
-        ..Bounds::NONE
-    }
-}
-
 /// What it gives, which must not take as long as SQLite would.
 fn soon<T>(what: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
@@ -47,18 +40,12 @@ fn soon<T>(what: impl FnOnce() -> T) -> T {
 
 /// The server was killed, and its log has other bytes at this place since.
 pub fn damage_log(server: &Server, place: u64) {
-    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
-    assert_eq!(running.hear(), "ready");
-    running.kill();
+    held(server).kill();
     flip(server, "-wal", place);
 }
 
 fn flip(server: &Server, end: &str, place: u64) {
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(beside(server, end))
-        .expect("opened");
+    let file = writable(beside(server, end));
     let mut byte = [0];
     read_at(&file, &mut byte, place);
     write_at(&file, &[byte[0] ^ 64], place);
@@ -77,25 +64,19 @@ fn a_damaged_log_holds_up_no_call() {
             assert!(error.message.contains("its -wal is damaged"), "{error}");
             error.status
         };
-        assert_eq!(asked(bounds()), Status::Timeout);
+        assert_eq!(asked(within(DEADLINE)), Status::Timeout);
         assert_eq!(asked(Bounds::NONE), Status::ServerError, "and no deadline");
         // A call that is stopped ends at once, too.
         let stopped = AtomicBool::new(false);
         let aborted = || stopped.swap(true, Ordering::Relaxed);
-        let aborted = Bounds {
-            aborted: &aborted,
-            ..Bounds::NONE
-        };
+        let aborted = stopped_by(&aborted);
         let error = soon(|| PlexDatabase::new(&server.folder).libraries(aborted)).expect_err("stopped");
         assert_eq!(error.status, Status::Aborted);
     }
 }
 
 fn asked(index: &Index, path: &str) -> Result<Match> {
-    let query = QueryOptions {
-        deadline: Deadline::In(DEADLINE),
-        ..QueryOptions::default()
-    };
+    let query = QueryOptions::default().within(DEADLINE);
     index.match_path(&query, path.as_bytes())
 }
 
@@ -119,13 +100,8 @@ fn a_damaged_log_is_left_alone_for_a_while() {
         assert_eq!((found.status, found.stale), (Status::Ok, true));
         assert_eq!(found.item.expect("an item").item.rating_key, "4");
     }
-    let failure = index.counts().last_failure;
-    assert!(
-        failure
-            .as_ref()
-            .is_some_and(|text| text.contains("its -wal is damaged")),
-        "{failure:?}"
-    );
+    let failure = index.counts().last_failure.expect("a failure");
+    assert!(failure.contains("its -wal is damaged"), "{failure}");
     flip(&server, "-wal", 0);
     let renamed = |index: &Index| asked(index, "/data/films/renamed.mkv").expect("an answer").status;
     assert_ne!(renamed(&index), Status::Ok, "it is left alone");
@@ -164,6 +140,9 @@ impl IndexedItems for Nothing {
     }
 }
 
+/// A call with these bounds.
+type Call<'c> = dyn FnMut(Bounds<'_>) -> Result<()> + 'c;
+
 /// A table of the database becomes a view that has no rows, and is read for ever.
 fn make_endless(server: &Server, table: &str) {
     server.write(|database| {
@@ -180,68 +159,36 @@ fn make_endless(server: &Server, table: &str) {
 #[test]
 fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
     let mut late = 0;
-    for table in [
-        "library_sections",
-        "section_locations",
-        "metadata_items",
-        "media_items",
-        "media_parts",
-        "tags",
-        "taggings",
-    ] {
+    let tables = "library_sections section_locations metadata_items media_items media_parts tags taggings";
+    for table in tables.split(' ') {
         let (_folder, server, _) = films(40);
         server.write(|database| (1..=40).for_each(|id| written::add_external_id(database, id, "imdb://tt1")));
         let before = library(&PlexDatabase::new(&server.folder), "Films");
         server.write(|database| written::touch(database, 3));
         make_endless(&server, table);
         // Before anything is read of it.
-        let error = PlexDatabase::new(&server.folder)
-            .libraries(Bounds::NONE)
-            .expect_err("a view");
+        let source = || PlexDatabase::new(&server.folder);
+        let error = source().libraries(Bounds::NONE).expect_err("a view");
         assert_eq!(error.status, Status::NotPlex);
         assert!(error.message.contains(&format!("the table {table}")), "{error}");
-        let source = || PlexDatabase::new(&server.folder);
-        let request = PageRequest {
-            library: &before,
-            partition: 0,
-            position: 0,
-            size: 100,
-        };
-        let wanted = WantedPath {
-            candidate_paths: &[path(3).into_bytes()],
-            name: "Film 3.mkv",
-            title: None,
-        };
-        let asked: [(&str, Result<()>); 4] = [
-            (
-                "page",
-                soon(|| source().page(&request, bounds(), &mut Vec::new()).map(drop)),
-            ),
-            (
-                "changes",
-                soon(|| {
-                    let known = Nothing(before.change.token.clone());
-                    source().changes(&before, &known, bounds()).map(|_: SourceChanges| ())
-                }),
-            ),
-            (
-                "find_path",
-                soon(|| {
-                    source()
-                        .find_path(&before, &wanted, bounds(), &mut |_| Ok(false))
-                        .map(drop)
-                }),
-            ),
-            (
-                "below",
-                soon(|| {
-                    source()
-                        .items_in_folders(&before, &[b"/data/films/".to_vec()], 100, bounds())
-                        .map(drop)
-                }),
-            ),
+        let request = rows_of(&before, 0, 0, 100);
+        let paths = [path(3).into_bytes()];
+        let wanted = wanted(&paths, "Film 3.mkv", None);
+        let known = Nothing(before.change.token.clone());
+        let folders = [b"/data/films/".to_vec()];
+        let never = &mut |_| Ok(false);
+        let calls: [(&str, &mut Call<'_>); 4] = [
+            ("page", &mut |of| source().page(&request, of, &mut Vec::new()).map(drop)),
+            ("changes", &mut |of| source().changes(&before, &known, of).map(drop)),
+            ("find_path", &mut |of| {
+                source().find_path(&before, &wanted, of, never).map(drop)
+            }),
+            ("below", &mut |of| {
+                source().items_in_folders(&before, &folders, 100, of).map(drop)
+            }),
         ];
-        for (what, done) in asked {
+        for (what, call) in calls {
+            let done = soon(|| call(within(DEADLINE)));
             if let Err(error) = done {
                 assert_eq!(error.status, Status::Timeout, "{table}, {what}: {error}");
                 late += 1;
@@ -262,28 +209,18 @@ fn a_fork_waits_for_no_statement_that_lasts() {
     make_endless(&server, "media_parts");
     let its_source = Arc::clone(&source) as Arc<dyn Source>;
     // It is told of forks.
-    let _index = Index::open_with(
-        options(&folder.path().join("store"), &server.folder),
-        clock(),
-        |_, _, _| Ok(its_source),
-    )
-    .expect("opened");
+    let options = options(&folder.path().join("store"), &server.folder);
+    let _index = Index::open_with(options, clock(), |_, _, _| Ok(its_source)).expect("opened");
     let (runs, forked) = (std::sync::atomic::AtomicU32::new(0), AtomicBool::new(false));
     let aborted = || {
         runs.fetch_add(1, Ordering::Relaxed);
         forked.load(Ordering::Relaxed)
     };
-    let bounds = Bounds {
-        aborted: &aborted,
-        ..Bounds::NONE
-    };
+    let bounds = stopped_by(&aborted);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
-            let wanted = WantedPath {
-                candidate_paths: &[path(3).into_bytes()],
-                name: "Film 3.mkv",
-                title: None,
-            };
+            let paths = [path(3).into_bytes()];
+            let wanted = wanted(&paths, "Film 3.mkv", None);
             source.find_path(&films, &wanted, bounds, &mut |_| Ok(false))
         });
         until("a statement runs", || runs.load(Ordering::Relaxed) > 1_000);
@@ -313,10 +250,7 @@ fn the_server_is_asked_for_with_a_deadline() {
     let (folder, server, _) = films(40);
     damage_log(&server, 0);
     let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
-    let query = QueryOptions {
-        deadline: Deadline::In(DEADLINE),
-        ..QueryOptions::default()
-    };
+    let query = QueryOptions::default().within(DEADLINE);
     let error = soon(|| index.ask_server(&query)).expect_err("damaged");
     assert!(error.message.contains("its -wal is damaged"), "{error}");
 }

@@ -5,27 +5,16 @@ use std::collections::BTreeMap;
 use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
 
-use crate::database::alone::films;
+use crate::database::alone::{films, path};
 use crate::database::{open, options};
 use crate::support::clock;
 use crate::support::plex_database::{self as written, kind};
+use crate::support::worker::Dice;
 
 fn key_of(index: &Index, path: &str) -> Option<i64> {
     let found = index.ask(&QueryOptions::default(), path.as_bytes());
     let item = found.item.filter(|_| found.status == Status::Ok && !found.stale);
     item.map(|item| item.item.rating_key.parse().expect("a number"))
-}
-
-/// Numbers that look random, the same for a seed each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("small") % sides
-    }
 }
 
 /// A server that changes at random, and two handles that are asked now and then.
@@ -35,9 +24,9 @@ fn history(seed: u64) {
     // Libraries that lose most of what they have are listed twice before that is believed.
     let others = server.write(|database| {
         let add = |film: u32| {
-            let path = format!("/data/films/Other {film}.mkv");
-            let id = written::add_film(database, second, &path, &path);
-            (path, id)
+            let other = format!("/data/films/Other {film}.mkv");
+            let id = written::add_film(database, second, &other, &other);
+            (other, id)
         };
         (0..12).map(add).collect::<Vec<_>>()
     });
@@ -46,20 +35,18 @@ fn history(seed: u64) {
     let clock = clock();
     let handles: Vec<Index> = (0..2).map(|_| open(options(&store, &server.folder), &clock)).collect();
     handles[0].list();
-    let mut dice = Dice(seed * 0x9e37_79b9 + 1);
-    let mut there: BTreeMap<String, i64> = (0..12)
-        .map(|film| (crate::database::alone::path(film), i64::from(film) + 1))
-        .collect();
+    let mut numbers = Dice::new(seed);
+    let mut roll = |sides: usize| usize::try_from(numbers.roll(sides as u64)).expect("small");
+    let first = (0..12).map(|film| (path(film), i64::from(film) + 1));
+    let mut there: BTreeMap<String, i64> = first.collect();
     there.extend(others);
     let mut once: Vec<String> = there.keys().cloned().collect();
     for step in 0..20 {
-        for change in 0..=dice.roll(3) {
+        for change in 0..=roll(3) {
             let name = format!("/data/films/{seed} {step} {change}.mkv");
-            let chosen = there
-                .iter()
-                .nth(dice.roll(there.len().max(1)))
-                .map(|(path, id)| (path.clone(), *id));
-            let (what, section) = (dice.roll(9), sections[dice.roll(2)]);
+            let chosen = there.iter().nth(roll(there.len().max(1)));
+            let chosen = chosen.map(|(path, id)| (path.clone(), *id));
+            let (what, section) = (roll(9), sections[roll(2)]);
             let added = server.write(|database| match (what, &chosen) {
                 (0..=2, Some((_, id))) => {
                     written::delete(database, *id);
@@ -70,12 +57,8 @@ fn history(seed: u64) {
                     Some(*id)
                 }
                 (4, Some((_, id))) => {
-                    database
-                        .execute(
-                            "UPDATE metadata_items SET library_section_id = ?2 WHERE id = ?1",
-                            [*id, section],
-                        )
-                        .expect("moved");
+                    let sql = "UPDATE metadata_items SET library_section_id = ?2 WHERE id = ?1";
+                    written::run(database, sql, [*id, section]);
                     written::touch(database, *id);
                     None
                 }
@@ -89,25 +72,20 @@ fn history(seed: u64) {
                 once.push(name);
             }
             // Found by its path alone, it may be gone before anything else is asked.
-            if dice.roll(4) == 0
-                && let Some((path, id)) = there.iter().nth(dice.roll(there.len().max(1)))
+            if roll(4) == 0
+                && let Some((path, id)) = there.iter().nth(roll(there.len().max(1)))
             {
-                assert_eq!(
-                    key_of(&handles[dice.roll(2)], path),
-                    Some(*id),
-                    "seed {seed}, step {step}: {path}"
-                );
+                let key = key_of(&handles[roll(2)], path);
+                assert_eq!(key, Some(*id), "seed {seed}, step {step}: {path}");
             }
         }
-        let index = &handles[dice.roll(2)];
+        let index = &handles[roll(2)];
         for path in &once {
-            assert_eq!(
-                key_of(index, path),
-                there.get(path).copied(),
-                "seed {seed}, step {step}: {path}"
-            );
+            let key = key_of(index, path);
+            assert_eq!(key.as_ref(), there.get(path), "seed {seed}, step {step}: {path}");
         }
-        assert_eq!(index.counts().items, there.len() as u64, "seed {seed}, step {step}");
+        let items = index.counts().items;
+        assert_eq!(items, there.len() as u64, "seed {seed}, step {step}");
     }
 }
 
@@ -125,7 +103,6 @@ fn the_newest_item_goes_without_a_new_listing() {
     index.list();
     let listings = || index.counts().listings;
     let items = || index.counts().items;
-    let path = crate::database::alone::path;
     // Its number and that of its change were the highest ones.
     server.write(|database| written::delete(database, 60));
     assert_eq!(key_of(&index, &path(59)), None);
@@ -165,7 +142,6 @@ fn a_restored_backup_is_listed_anew() {
         let (folder, server, section) = films(60);
         let index = open(options(&folder.path().join("store"), &server.folder), &clock());
         let renamed = "/data/films/renamed.mkv";
-        let path = crate::database::alone::path;
         let touch_all = |database: &rusqlite::Connection| (20..38).for_each(|id| written::touch(database, id));
         let backup = std::fs::read(server.file()).expect("read");
         server.write(|database| match lost {
@@ -213,7 +189,7 @@ fn what_comes_back_with_a_backup_is_listed() {
             let (folder, server, _) = films(60);
             let index = open(options(&folder.path().join("store"), &server.folder), &clock());
             index.list();
-            let path = |id: i64| crate::database::alone::path(u32::try_from(id - 1).expect("small"));
+            let path = |id: i64| path(u32::try_from(id - 1).expect("small"));
             if counts_rows {
                 server.write(|database| written::touch(database, 60));
                 assert_eq!(key_of(&index, &path(60)), Some(60));
@@ -243,7 +219,7 @@ fn what_goes_to_the_trash_as_another_comes_back_is_missed() {
             "UPDATE metadata_items SET deleted_at = ?2 WHERE id = ?1",
             "UPDATE media_items SET deleted_at = ?2 WHERE metadata_item_id = ?1",
         ] {
-            database.execute(sql, rusqlite::params![id, at]).expect("written");
+            written::run(database, sql, rusqlite::params![id, at]);
         }
         written::touch(database, id);
     };
@@ -252,13 +228,13 @@ fn what_goes_to_the_trash_as_another_comes_back_is_missed() {
     index.list();
     // A first change, after which the rows are counted.
     server.write(|database| written::touch(database, 5));
-    assert_eq!(key_of(&index, &crate::database::alone::path(4)), Some(5));
+    assert_eq!(key_of(&index, &path(4)), Some(5));
     server.write(|database| {
         trash(database, 1, None);
         trash(database, 2, Some(1_700_000_001));
     });
-    assert_eq!(key_of(&index, &crate::database::alone::path(0)), Some(1));
-    assert_eq!(key_of(&index, &crate::database::alone::path(1)), None);
+    assert_eq!(key_of(&index, &path(0)), Some(1));
+    assert_eq!(key_of(&index, &path(1)), None);
     assert_eq!(index.counts().items, 59);
 }
 
@@ -278,10 +254,7 @@ fn what_goes_is_missed_by_a_process_that_begins() {
         });
         let index = again();
         assert_eq!(key_of(&index, &new), Some(added));
-        let is_left = key_of(
-            &index,
-            &crate::database::alone::path(u32::try_from(gone - 1).expect("small")),
-        );
+        let is_left = key_of(&index, &path(u32::try_from(gone - 1).expect("small")));
         assert_eq!(is_left, (round % 2 == 1).then_some(gone), "round {round}");
         assert_eq!(index.counts().listings, 0, "of this process");
     }

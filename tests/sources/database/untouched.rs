@@ -13,12 +13,13 @@ use crate::support::index::{Index, QueryOptions};
 use plexindex::error::{Result, RetryAdvice};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Bounds, PageRequest, Source, WantedPath};
+use plexindex::source::{Bounds, Source};
 
 use crate::database::alone::{films, path};
 use crate::database::options;
 use crate::support::plex_database::{self as written, Server};
 use crate::support::worker::{Worker, say, told};
+use crate::support::{rows_of, wanted};
 
 /// What there is of a file: which it is, whose, with which rights, when it was written, when these facts changed, and its bytes.
 type Facts = (u64, u32, u32, u32, [i64; 4], Vec<u8>);
@@ -85,12 +86,17 @@ pub fn hold(words: &[&str]) {
     let server = Server::at(Path::new(words[0]));
     let database = server.open();
     database.execute_batch("PRAGMA wal_autocheckpoint = 0").expect("set");
-    database
-        .execute_batch("UPDATE library_sections SET user_fields = 'held'")
-        .expect("written");
+    written::run(&database, "UPDATE library_sections SET user_fields = 'held'", []);
     say("ready");
     let _ = told();
     database.close().expect("closed");
+}
+
+/// A process that does.
+pub fn held(server: &Server) -> Worker {
+    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
+    assert_eq!(running.hear(), "ready");
+    running
 }
 
 /// Another process, as the server: writes as fast as it can until it is told to stop, two films at a time.
@@ -134,8 +140,7 @@ fn a_stopped_server_finds_its_folder_as_it_was() {
 #[test]
 fn a_running_server_finds_its_files_as_they_were() {
     let (folder, server, _) = films(40);
-    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
-    assert_eq!(running.hear(), "ready");
+    let mut running = held(&server);
     let before = facts(&server);
     assert_eq!(names(&server), OPEN);
     read_all(&server, &folder.path().join("store"));
@@ -151,8 +156,7 @@ fn a_running_server_finds_its_files_as_they_were() {
 #[test]
 fn no_file_gets_another_owner() {
     let (folder, server, _) = films(40);
-    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
-    assert_eq!(running.hear(), "ready");
+    let running = held(&server);
     let database = server.file();
     if std::os::unix::fs::chown(&database, Some(12_345), Some(12_345)).is_ok() {
         let before = facts(&server);
@@ -165,45 +169,27 @@ fn no_file_gets_another_owner() {
 #[test]
 fn a_killed_server_finds_its_files_as_they_were() {
     let (folder, server, _) = films(40);
-    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
-    assert_eq!(running.hear(), "ready");
+    let running = held(&server);
     running.kill();
     let before = facts(&server);
     assert_eq!(names(&server), OPEN);
     read_all(&server, &folder.path().join("store"));
     assert!(facts(&server) == before, "{:?}", names(&server));
     // What stood in its log only is read: nothing is lost by reading.
-    assert_eq!(
-        server.write(|database| {
-            database
-                .query_row(
-                    "SELECT count(*) FROM library_sections WHERE user_fields = 'held'",
-                    [],
-                    |row| row.get::<_, i64>(0),
-                )
-                .expect("asked")
-        }),
-        1
-    );
+    let sql = "SELECT count(*) FROM library_sections WHERE user_fields = 'held'";
+    let held = server.write(|database| database.query_row(sql, [], |row| row.get::<_, i64>(0)));
+    assert_eq!(held, Ok(1));
 }
 
 /// One slice of the library: of one moment, or a failure that passes.
 fn slice(source: &PlexDatabase) -> Result<Vec<Item>> {
     let library = source.libraries(Bounds::NONE)?.swap_remove(0);
-    let request = PageRequest {
-        library: &library,
-        partition: 0,
-        position: 0,
-        size: 1_000,
-    };
+    let request = rows_of(&library, 0, 0, 1_000);
     let mut items = Vec::new();
     let end = source.page(&request, Bounds::NONE, &mut items)?;
     assert_eq!(end.total.expect("a total") % 2, 0, "of one moment");
-    let wanted = WantedPath {
-        candidate_paths: &[path(3).into_bytes()],
-        name: "Film 3.mkv",
-        title: None,
-    };
+    let paths = [path(3).into_bytes()];
+    let wanted = wanted(&paths, "Film 3.mkv", None);
     source.find_path(&library, &wanted, Bounds::NONE, &mut |found| Ok(!found.is_empty()))?;
     Ok(items)
 }

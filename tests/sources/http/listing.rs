@@ -3,8 +3,12 @@
 use plexindex::error::Status;
 use plexindex::model::{ItemType, LibraryKind};
 use plexindex::source::plex::Rows;
-use plexindex::source::{Bounds, PageRequest, RequestKind, Source};
+use plexindex::source::{Bounds, RequestKind, Source};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
+
+use crate::support::rows_of;
+
+use LibraryKind::{Artist, Movie, Photo, Show};
 
 use super::support::{TOKEN, answer, client, settled, standin};
 
@@ -31,33 +35,20 @@ fn the_libraries_come_in_one_request() {
     let client = client(&server.url());
     let libraries = client.plex.libraries(Bounds::NONE).unwrap();
     let kinds: Vec<_> = libraries.iter().map(|library| library.kind).collect();
-    assert_eq!(
-        kinds,
-        [
-            LibraryKind::Movie,
-            LibraryKind::Show,
-            LibraryKind::Artist,
-            LibraryKind::Photo
-        ]
-    );
+    assert_eq!(kinds, [Movie, Show, Artist, Photo]);
     for library in &libraries {
         assert!(!library.section.is_empty() && !library.uuid.is_empty() && !library.title.is_empty());
         assert!(!library.locations.is_empty());
         assert!(library.change.scanned_ms > 0);
         let kinds: &[ItemType] = match library.kind {
-            LibraryKind::Movie => &[ItemType::Movie],
-            LibraryKind::Show => &[ItemType::Episode],
-            LibraryKind::Artist => &[ItemType::Track],
+            Movie => &[ItemType::Movie],
+            Show => &[ItemType::Episode],
+            Artist => &[ItemType::Track],
             _ => &[ItemType::Photo, ItemType::Clip],
         };
         assert_eq!(client.plex.partitions(library), kinds.len());
         for (partition, kind) in kinds.iter().enumerate() {
-            let request = PageRequest {
-                library,
-                partition,
-                position: 0,
-                size: 100,
-            };
+            let request = rows_of(library, partition, 0, 100);
             let mut items = Vec::new();
             let end = client.plex.page(&request, Bounds::NONE, &mut items).unwrap();
             assert!(end.rows > 0, "{kind:?}");
@@ -68,24 +59,21 @@ fn the_libraries_come_in_one_request() {
     assert_eq!(client.meter.kinds()[0], RequestKind::Probe);
 }
 
+fn omitting(names: &[&str]) -> Fault {
+    let names = names.iter().map(ToString::to_string).collect();
+    Fault::new(Action::Omit { names })
+}
+
 #[test]
 fn libraries_without_a_uuid_are_as_many_as_there_are() {
     let (server, client) = standin(2);
-    server
-        .change(|state| state.add_library(LibrarySpec::movies(3)))
-        .unwrap();
+    server.alter(|state| state.add_library(LibrarySpec::movies(3)));
     let uuids = || -> Vec<String> {
         let libraries = client.plex.libraries(Bounds::NONE).unwrap();
         libraries.into_iter().map(|library| library.uuid).collect()
     };
     let own = uuids();
-    server.fault(
-        Fault::new(Action::Omit {
-            names: vec!["uuid".into()],
-        })
-        .on(Kind::Sections)
-        .times(2),
-    );
+    server.fault(omitting(&["uuid"]).on(Kind::Sections).times(2));
     assert_eq!(uuids(), ["section:1", "section:2"]);
     assert_eq!(uuids(), ["section:1", "section:2"]);
     assert_eq!(uuids(), own);
@@ -117,10 +105,8 @@ fn an_event_stream_is_known_by_either_name_in_any_case() {
     }
     let (server, client) = standin(1);
     server.config(|config| config.events_type = "text/event-streams".to_owned());
-    assert_eq!(
-        client.plex.events(Bounds::NONE, &mut |_| true).unwrap_err().status,
-        Status::NotPlex
-    );
+    let listened = client.plex.events(Bounds::NONE, &mut |_| true);
+    assert_eq!(listened.unwrap_err().status, Status::NotPlex);
 }
 
 #[test]
@@ -128,26 +114,13 @@ fn a_page_asks_for_what_is_stored_and_no_more() {
     let (server, client) = standin(3);
     client.page(Rows::All, 2, 5_000).unwrap();
     let entry = server.log().remove(0);
-    assert!(
-        entry
-            .target
-            .starts_with("/library/sections/1/all?type=1&includeGuids=1&includeCollections=0&sort=id&")
-    );
+    let begin = "/library/sections/1/all?type=1&includeGuids=1&includeCollections=0&sort=id&";
+    assert!(entry.target.starts_with(begin));
     for part in ["excludeElements=Genre,", "excludeFields=summary,"] {
         assert!(entry.target.contains(part), "{}", entry.target);
     }
     let exclusions = entry.target.split("exclude").skip(1).collect::<String>();
-    for kept in [
-        "Media",
-        "Guid",
-        "Part",
-        "ratingKey",
-        "guid",
-        "type",
-        "title",
-        "year",
-        "file",
-    ] {
+    for kept in "Media Guid Part ratingKey guid type title year file".split(' ') {
         assert!(!exclusions.split([',', '=', '&']).any(|name| name == kept), "{kept}");
     }
     let header = |name: &str| entry.headers.get(name).map(String::as_str);
@@ -166,31 +139,18 @@ fn a_page_asks_for_what_is_stored_and_no_more() {
 #[test]
 fn deltas_and_questions_are_told_apart() {
     let (server, client) = standin(30);
-    server
-        .change(|state| {
-            state.add_items(
-                1,
-                vec![ItemSpec::file("Ruhm & Ehre? 100 %", "/data/movies/a+b #1; é.mkv")],
-                true,
-            )
-        })
-        .unwrap();
+    let film = ItemSpec::file("Ruhm & Ehre? 100 %", "/data/movies/a+b #1; é.mkv");
+    server.alter(|state| state.add_items(1, vec![film], true));
     let (_, newest) = client.page(Rows::NewestUpdated, 0, 1).unwrap();
     assert_eq!(newest[0].title, "Ruhm & Ehre? 100 %");
     let (_, by_title) = client.page(Rows::Title("& Ehre? 100 %"), 0, 10).unwrap();
     assert_eq!(by_title, newest);
     let (_, by_name) = client.page(Rows::FileName("a+b #1; é.mkv"), 0, 10).unwrap();
     assert_eq!(by_name, newest);
-    assert_eq!(
-        client.meter.kinds(),
-        [RequestKind::Delta, RequestKind::FindPath, RequestKind::FindPath]
-    );
-    let sorts: Vec<_> = server
-        .log()
-        .into_iter()
-        .map(|entry| entry.target.contains("At:desc"))
-        .collect();
-    assert_eq!(sorts, [true, false, false]);
+    let find = RequestKind::FindPath;
+    assert_eq!(client.meter.kinds(), [RequestKind::Delta, find, find]);
+    let sorts = server.log().into_iter().map(|entry| entry.target.contains("At:desc"));
+    assert_eq!(sorts.collect::<Vec<_>>(), [true, false, false]);
 }
 
 #[test]
@@ -211,20 +171,14 @@ fn a_server_that_ignores_paging_is_read_to_its_end() {
 
 #[test]
 fn shows_are_read_to_their_end_with_their_ids() {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::shows(200).plain())
-        .config(|config| config.max_page = Some(2))
-        .start()
-        .unwrap();
+    let shows = LibrarySpec::shows(200).plain();
+    let server = Standin::builder().token(TOKEN).library(shows).serve();
+    server.config(|config| config.max_page = Some(2));
     let client = client(&server.url());
     let library = client.plex.libraries(Bounds::NONE).unwrap().remove(0);
     let shows = client.plex.shows(&library, Bounds::NONE).unwrap().unwrap();
     let keys: Vec<&str> = shows.iter().map(|show| show.rating_key.as_str()).collect();
-    assert!(
-        keys.len() > 2 && keys.windows(2).all(|pair| pair[0] < pair[1]),
-        "{keys:?}"
-    );
+    assert!(keys.len() > 2 && keys.is_sorted(), "{keys:?}");
     assert!(shows.iter().all(|show| show.guid.starts_with("plex://show/")));
     assert!(shows.iter().all(|show| show.guids.len() == 3));
     assert_eq!(client.meter.kinds().len() - 1, keys.len().div_ceil(2));
@@ -233,9 +187,7 @@ fn shows_are_read_to_their_end_with_their_ids() {
 #[test]
 fn headers_stand_in_for_missing_numbers() {
     let (server, client) = standin(30);
-    server.fault(Fault::new(Action::Omit {
-        names: vec!["offset".into(), "totalSize".into()],
-    }));
+    server.fault(omitting(&["offset", "totalSize"]));
     let (end, _) = client.page(Rows::All, 10, 10).unwrap();
     assert_eq!((end.rows, end.total, end.offset), (10, Some(30), Some(10)));
 }
@@ -250,19 +202,11 @@ fn the_trash_is_listed_in_pages() {
     }
     let (mut trash, mut position) = (Vec::new(), Some(0));
     while let Some(next) = position {
-        let request = PageRequest {
-            library,
-            partition: 0,
-            position: next,
-            size: 2,
-        };
+        let request = rows_of(library, 0, next, 2);
         position = client.plex.trash(&request, Bounds::NONE, &mut trash).unwrap().next;
     }
-    let listed: Vec<_> = trash
-        .iter()
-        .filter(|item| item.trashed && item.parts.len() == 1)
-        .collect();
-    let listed: Vec<u64> = listed.iter().map(|item| item.rating_key.parse().unwrap()).collect();
+    let listed = trash.iter().filter(|item| item.trashed && item.parts.len() == 1);
+    let listed: Vec<u64> = listed.map(|item| item.rating_key.parse().unwrap()).collect();
     assert_eq!(listed, keys[3..6]);
     assert_eq!(server.stats().of(Kind::Sections) + 2, server.log().len() as u64);
 }

@@ -11,14 +11,8 @@ use super::support::{answer, client, client_with, no_libraries, standin};
 
 #[test]
 fn failures_that_pass() {
-    for action in [
-        Action::status(429),
-        Action::status(500),
-        Action::status(502),
-        Action::status(503),
-        Action::status(504),
-        Action::Drop,
-    ] {
+    let statuses = [429, 500, 502, 503, 504].map(Action::status);
+    for action in statuses.into_iter().chain([Action::Drop]) {
         let (server, client) = standin(20);
         server.fault(Fault::new(action.clone()).times(2));
         let (end, items) = client.page(Rows::All, 0, 20).unwrap();
@@ -53,16 +47,10 @@ fn failures_that_do_not_pass() {
 
 #[test]
 fn a_server_that_is_starting_says_so_in_two_ways() {
-    let sentence = answer(
-        "400 Bad Request",
-        "",
-        "The server is still starting up. Please retry later.",
-    );
-    let maintenance = answer(
-        "503 Service Unavailable",
-        "",
-        r#"<Response code="503" title="Maintenance" status="Plex Media Server is currently running startup maintenance tasks."/>"#,
-    );
+    let text = "The server is still starting up. Please retry later.";
+    let sentence = answer("400 Bad Request", "", text);
+    let text = r#"<Response code="503" title="Maintenance" status="Plex Media Server is currently running startup maintenance tasks."/>"#;
+    let maintenance = answer("503 Service Unavailable", "", text);
     let raw = Standin::answering([sentence.clone(), maintenance, no_libraries()]);
     let passing = client(&raw.url());
     assert_eq!(passing.plex.libraries(Bounds::NONE), Ok(Vec::new()));

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::source::{Bounds, Deadline, Source};
+use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, Kind};
+
+use crate::support::{stopped_by, within};
 
 use super::support::{PAGE, client_with, standin};
 
@@ -13,10 +15,7 @@ use super::support::{PAGE, client_with, standin};
 const LONG: u64 = 600_000;
 
 fn soon() -> Bounds<'static> {
-    Bounds {
-        deadline: Deadline::after(Duration::from_millis(200)),
-        ..Bounds::NONE
-    }
+    within(Duration::from_millis(200))
 }
 
 #[test]
@@ -78,19 +77,14 @@ fn a_call_may_allow_less_silence_but_not_more() {
 #[test]
 fn the_host_can_stop_before_and_between() {
     let (server, client) = standin(1_000);
-    let stopped = Bounds {
-        aborted: &|| true,
-        ..Bounds::NONE
-    };
+    let stopped = stopped_by(&|| true);
     assert_eq!(client.plex.libraries(stopped).unwrap_err().status, Status::Aborted);
     assert_eq!(server.stats().total, 0);
 
     // The host is asked before the page, while it is read, and after each of its rows.
     let (looks, most) = (AtomicU32::new(0), AtomicU32::new(u32::MAX));
-    let midway = Bounds {
-        aborted: &|| looks.fetch_add(1, Ordering::Relaxed) >= most.load(Ordering::Relaxed),
-        ..Bounds::NONE
-    };
+    let looks_again = || looks.fetch_add(1, Ordering::Relaxed) >= most.load(Ordering::Relaxed);
+    let midway = stopped_by(&looks_again);
     client.plex.fetch_rows(&PAGE, midway, &mut Vec::new()).unwrap();
     most.store(looks.swap(0, Ordering::Relaxed) - 500, Ordering::Relaxed);
     let mut rows = Vec::new();
@@ -106,12 +100,7 @@ fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
     server.fault(Fault::delay(LONG).on(Kind::Sections));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
-            client.plex.libraries(Bounds {
-                aborted: &|| stop.load(Ordering::SeqCst),
-                ..Bounds::NONE
-            })
-        });
+        let waiting = scope.spawn(|| client.plex.libraries(stopped_by(&|| stop.load(Ordering::SeqCst))));
         while server.stats().total == 0 {
             std::thread::yield_now();
         }

@@ -83,17 +83,13 @@ pub fn client(url: &str) -> Client {
 
 /// The same with other options.
 pub fn client_with(url: &str, set: impl FnOnce(&mut Options)) -> Client {
-    let mut options = Options {
-        server_url: Some(url.to_owned()),
-        token: Token::new(TOKEN),
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    (options.server_url, options.token) = (Some(url.to_owned()), Token::new(TOKEN));
     set(&mut options);
     let meter = Arc::new(TestMeter::default());
     let clock = Arc::new(TestClock::default());
-    let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone())
-        .unwrap()
-        .with_clock(clock.clone());
+    let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone()).unwrap();
+    let plex = plex.with_clock(clock.clone());
     Client { plex, meter, clock }
 }
 
@@ -145,10 +141,8 @@ pub fn settled(server: &Standin) -> Stats {
 
 /// A server with so many movies that takes the token of the tests, and its client.
 pub fn standin(movies: u32) -> (Standin, Client) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(movies))
-        .serve();
+    let server = Standin::builder().token(TOKEN);
+    let server = server.library(LibrarySpec::movies(movies)).serve();
     let client = client(&server.url());
     (server, client)
 }
@@ -176,9 +170,6 @@ pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// `/library/sections` of a server without libraries.
 pub fn no_libraries() -> Vec<u8> {
-    answer(
-        "200 OK",
-        "Content-Type: application/json\r\n",
-        r#"{"MediaContainer":{"size":0}}"#,
-    )
+    let json = "Content-Type: application/json\r\n";
+    answer("200 OK", json, r#"{"MediaContainer":{"size":0}}"#)
 }

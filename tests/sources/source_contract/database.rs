@@ -27,12 +27,8 @@ impl Rig for Database {
         let section = server.library(TITLE, written::kind::MOVIE, FOLDER);
         server.write(|database| {
             for film in 0..films {
-                written::add_film(
-                    database,
-                    section,
-                    &format!("Film {film}"),
-                    &format!("{FOLDER}/Film {film}.mkv"),
-                );
+                let (title, path) = (format!("Film {film}"), format!("{FOLDER}/Film {film}.mkv"));
+                written::add_film(database, section, &title, &path);
             }
         });
         Self {

@@ -14,11 +14,8 @@ impl StandInSegments {
         let memory = Memory::new(knobs);
         let section = memory.add_library(TITLE, FOLDER);
         for number in 0..films {
-            memory.add(
-                &section,
-                &format!("Film {number}"),
-                &format!("{FOLDER}/Film {number}.mkv"),
-            );
+            let title = format!("Film {number}");
+            memory.add(&section, &title, &format!("{FOLDER}/{title}.mkv"));
         }
         memory.catch_up();
         Self { memory, section }

@@ -114,21 +114,12 @@ fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
             .expect_err("the server went away");
         at.memory.fail(None);
         // The token stands still all the while: only the rows tell.
-        let keys: Vec<String> = at
-            .memory
-            .items(&at.section)
-            .into_iter()
-            .map(|item| item.rating_key)
-            .collect();
-        for key in &keys[..9] {
-            at.memory.remove(&at.section, key);
+        for item in &at.memory.items(&at.section)[..9] {
+            at.memory.remove(&at.section, &item.rating_key);
         }
         at.memory.add(&at.section, "New", &path("New"));
         at.index.list();
-        let offline = QueryOptions {
-            offline: true,
-            ..at.library.query()
-        };
+        let offline = at.library.query().offline();
         for item in at.memory.items(&at.section) {
             let found = at.index.ask(&offline, item.parts[0].as_bytes());
             // What came behind the back of a position that stands is for the token to tell.
@@ -148,19 +139,15 @@ fn a_source_that_tells_no_changes_is_listed_for_each() {
     assert_eq!(at.ask(&path("New")).status, Status::Ok);
     assert_eq!(at.ask(&path("Film 3")).status, Status::Ok);
     assert_eq!(at.listings(), 2);
-    assert!(
-        at.requests().iter().all(|(name, _)| *name != "delta"),
-        "it is not asked for what it cannot do"
-    );
+    assert!(at.requests().iter().all(|(name, _)| *name != "delta"));
 }
 
 /// Of many invalidated items one that the server stumbles over holds up no other.
 #[test]
 fn an_item_that_fails_its_batch_is_asked_for_alone() {
     let at = Place::listed(Knobs::USUAL, 100);
-    let keys: Vec<String> = (0..80)
-        .map(|nth| at.memory.items(&at.section)[nth].rating_key.clone())
-        .collect();
+    let items = at.memory.items(&at.section).into_iter().take(80);
+    let keys: Vec<String> = items.map(|item| item.rating_key).collect();
     for key in &keys {
         at.library
             .invalidate_item(&format!("{}{key}", crate::support::memory::KIND.key_prefix))
@@ -168,10 +155,7 @@ fn an_item_that_fails_its_batch_is_asked_for_alone() {
     }
     at.memory.poison(Some(&keys[20]));
     at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
-    let offline = QueryOptions {
-        offline: true,
-        ..at.library.query()
-    };
+    let offline = at.library.query().offline();
     let left = || {
         let is_unsure = |nth: &usize| {
             let path = path(&format!("Film {nth}"));

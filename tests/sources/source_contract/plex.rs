@@ -7,7 +7,7 @@ use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 use crate::source_contract::rig::{FOLDER, Failure, NoMeter, Rig};
 
@@ -19,17 +19,9 @@ fn number(key: &str) -> u64 {
 
 impl Rig for Plex {
     fn new(films: u32) -> Self {
-        let mut spec = LibrarySpec::new(LibraryKind::Movie, 0);
-        spec.plain = true;
-        let films =
-            (0..films).map(|number| ItemSpec::file(&format!("Film {number}"), &format!("{FOLDER}/Film {number}.mkv")));
-        Self(
-            Standin::builder()
-                .library(spec)
-                .items(1, films)
-                .start()
-                .expect("the stand-in starts"),
-        )
+        let film = |number| ItemSpec::file(&format!("Film {number}"), &format!("{FOLDER}/Film {number}.mkv"));
+        let server = Standin::builder().library(LibrarySpec::movies(0).plain());
+        Self(server.items(1, (0..films).map(film)).serve())
     }
 
     fn source(&self) -> Arc<dyn Source> {
@@ -53,10 +45,7 @@ impl Rig for Plex {
 
     fn add(&self, title: &str, path: &str) -> String {
         let spec = ItemSpec::file(title, path);
-        let keys = self
-            .0
-            .change(|state| state.add_items(1, vec![spec], true))
-            .expect("added");
+        let keys = self.0.alter(|state| state.add_items(1, vec![spec], true));
         keys[0].to_string()
     }
 
@@ -68,8 +57,7 @@ impl Rig for Plex {
     fn rename(&self, key: &str, path: &str) {
         let paths = self.paths();
         let (_, from) = paths.iter().find(|(one, _)| one == key).expect("such an item");
-        let renamed = self.0.change(|state| state.rename_file(number(key), from, path));
-        renamed.expect("renamed");
+        self.0.alter(|state| state.rename_file(number(key), from, path));
     }
 
     fn fail(&self, failure: Failure) -> bool {

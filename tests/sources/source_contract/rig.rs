@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::rows_of;
 use plexindex::error::{Error, Result};
 use plexindex::model::{Item, Library};
-use plexindex::source::{Bounds, Meter, PageRequest, RequestKind, Source};
+use plexindex::source::{Bounds, Meter, RequestKind, Source};
 
 /// Long after every clock of any server.
 pub const NOW_MS: i64 = 4_000_000_000_000;
@@ -99,12 +100,7 @@ pub fn list_from(
                 });
             }
             left -= 1;
-            let request = PageRequest {
-                library,
-                partition,
-                position,
-                size,
-            };
+            let request = rows_of(library, partition, position, size);
             let before = items.len();
             let end = match source.page(&request, Bounds::NONE, items) {
                 Ok(end) => end,
@@ -138,15 +134,9 @@ pub fn list(source: &dyn Source, library: &Library, size: u32) -> Result<Vec<Ite
 
 /// Keys and paths of items, sorted.
 pub fn sorted(items: &[Item]) -> Vec<(String, String)> {
-    let mut pairs: Vec<_> = items
-        .iter()
-        .map(|item| {
-            (
-                item.rating_key.clone(),
-                item.parts.first().map(ToString::to_string).unwrap_or_default(),
-            )
-        })
-        .collect();
+    let first = |item: &Item| item.parts.first().map(ToString::to_string).unwrap_or_default();
+    let pairs = items.iter().map(|item| (item.rating_key.clone(), first(item)));
+    let mut pairs: Vec<_> = pairs.collect();
     pairs.sort();
     pairs
 }
