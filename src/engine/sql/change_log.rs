@@ -13,6 +13,7 @@ use super::store::Store;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
+use crate::matching::normal::normal_form;
 use crate::model::{Item, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
@@ -30,8 +31,8 @@ pub struct LoggedChange {
 }
 
 // The kinds of changes, as stored in the database. Confirmed matches are in `records`.
-pub const UNVERIFIED_PATH: i64 = 3;
-pub const UNVERIFIED_ITEM: i64 = 4;
+const UNVERIFIED_PATH: i64 = 3;
+const UNVERIFIED_ITEM: i64 = 4;
 pub const VERIFIED_PATH: i64 = 5;
 pub const VERIFIED_ITEM: i64 = 6;
 const LIBRARY: i64 = 7;
@@ -137,6 +138,28 @@ impl Tx<'_> {
     pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
         self.log(view_id, LibraryId::ALL, LIBRARY, b"", "", None)
     }
+}
+
+/// Marks a path, or an item if the path is empty, as unverified, and logs this for other processes. `rating_key`: empty
+/// for a path.
+pub fn mark_unverified(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    library: LibraryId,
+    path: &[u8],
+    rating_key: &str,
+) -> rusqlite::Result<()> {
+    tx.run(
+        "INSERT OR REPLACE INTO unverified (library, form, rating_key, path, sequence) \
+         SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
+        params![library, normal_form(path), rating_key, path, tx.sequence],
+    )?;
+    let kind = if path.is_empty() {
+        UNVERIFIED_ITEM
+    } else {
+        UNVERIFIED_PATH
+    };
+    tx.log(view_id, library, kind, path, rating_key, None)
 }
 
 /// Number of transactions between two trims of the change log.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change_log::{LoggedChange, UNVERIFIED_ITEM, UNVERIFIED_PATH, VERIFIED_ITEM, VERIFIED_PATH};
+use super::change_log::{LoggedChange, VERIFIED_ITEM, VERIFIED_PATH, mark_unverified};
 use super::incarnation::Incarnation;
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
@@ -287,28 +287,6 @@ pub fn unverified_of(connection: &Connection, view_id: ViewId) -> rusqlite::Resu
             })
         },
     )
-}
-
-/// Marks a path, or an item if the path is empty, as unverified, and logs this for other processes. `rating_key`: empty
-/// for a path.
-pub fn mark_unverified(
-    tx: &Tx<'_>,
-    view_id: ViewId,
-    library: LibraryId,
-    path: &[u8],
-    rating_key: &str,
-) -> rusqlite::Result<()> {
-    tx.run(
-        "INSERT OR REPLACE INTO unverified (library, form, rating_key, path, sequence) \
-         SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
-        params![library, normal_form(path), rating_key, path, tx.sequence],
-    )?;
-    let kind = if path.is_empty() {
-        UNVERIFIED_ITEM
-    } else {
-        UNVERIFIED_PATH
-    };
-    tx.log(view_id, library, kind, path, rating_key, None)
 }
 
 impl LibraryRows<'_> {

@@ -5,8 +5,7 @@ use std::error::Error as _;
 
 use rusqlite::{Connection, params};
 
-use super::change_log::PackedItem;
-use super::confirmed_matches::mark_unverified;
+use super::change_log::{PackedItem, mark_unverified};
 use super::library_rows::{LibraryRow, mark_listing_current, one_library};
 use super::schema::CachedStatements;
 use super::schema::LibraryState;
