@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import plexindex
@@ -89,30 +89,55 @@ def test_many_renames_are_asked_for_in_batches(
     cli.fails(1, "3 files may have been renamed: run `plexindex refresh --full`", "diff", films)
 
 
-def renumber(films: Path, server: Server, first: int, last: int) -> None:
+def renumber(films: Path, server: Server) -> None:
     """Each film gets the name of the next one, on the disk and in Plex."""
     rating_keys = {row["path"]: row["ratingKey"] for row in server.paths(1)}
-    for number in range(last, first - 1, -1):
+    for number in (4, 3, 2, 1):
         old, new = (films / f"Film {one} (2001).mkv" for one in (number, number + 1))
         old.rename(new)
         server.post("items/rename", {"ratingKey": int(rating_keys[str(old)]), "from": str(old), "to": str(new)})
 
 
-def test_a_chain_of_renames(tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def chain(tmp_path: Path, start_server: ServerFactory) -> Iterator[tuple[plexindex.Index, Path, Server]]:
+    """An index that has not noticed that each of four films has the name of the next one."""
     films = tmp_path / "films"
     server = serve(tmp_path, start_server, ([films], [make(films / f"Film {one} (2001).mkv") for one in range(1, 5)]))
-    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+    with plexindex.open(tmp_path / "store", server.url, server.token, retry_for=0) as index:
         index.refresh()
-        renumber(films, server, 1, 4)
-        # Each film took a name from the next, so asking about one asks about all, whatever the limit of one run.
-        monkeypatch.setattr("plexindex.compare.renamed._ASKED", 2)
-        found = index.compare(films)
-        assert list(found) == []
-        assert found.files == found.listed == 4
-        assert found.unasked == 0
-        check_sums(found.summary)
-        for row in server.paths(1):
-            assert index.match(row["path"], offline=True).rating_key == row["ratingKey"]
+        renumber(films, server)
+        yield index, films, server
+
+
+def test_a_chain_of_renames(chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    index, films, server = chain
+    # Each film took a name from the next, so asking about one asks about all, whatever the limit of one run.
+    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 2)
+    found = index.compare(films)
+    assert list(found) == []
+    assert found.files == found.listed == 4
+    assert found.unasked == 0
+    check_sums(found.summary)
+    for row in server.paths(1):
+        assert index.match(row["path"], offline=True).rating_key == row["ratingKey"]
+
+
+@pytest.mark.parametrize("answered", [1, 2, 3])
+def test_a_chain_of_which_the_server_answered_a_part(
+    chain: tuple[plexindex.Index, Path, Server], answered: int
+) -> None:
+    index, films, server = chain
+    server.fault(kind="metadata", skip=answered, action="status", status=500, count=0)
+    assert lines_of(index, films) != []
+    server.post("faults/clear")
+    assert lines_of(index, films) == []
+
+
+def test_a_file_that_is_missing_at_the_end_of_a_chain(chain: tuple[plexindex.Index, Path, Server]) -> None:
+    index, films, _ = chain
+    last, new = films / "Film 5 (2001).mkv", make(films / "New (2001).mkv")
+    last.unlink()
+    assert lines_of(index, films) == [not_in_plex(new), not_on_disk(last)]
 
 
 def test_renames_of_an_item_with_several_files(tmp_path: Path, cli: Cli, index: plexindex.Index, tree: Tree) -> None:

@@ -160,48 +160,47 @@ class Renames:
         return found
 
     def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
-        """Requests items, and then further items that share a file with a renamed item.
+        """Requests items. If one has the file of another item now, the index requests that item, too.
 
-        Returns the requested items, and the libraries in which at least one requested item lost or changed its files.
+        Returns the requested and the changed items, and the libraries in which at least one requested item lost or
+        changed its files.
         """
-        places = self._places
-        keys: set[tuple[str, str]] = set()
-        changed: set[str] = set()
+        # An item can appear with several files, and can have lost only some of them.
+        by_key: dict[tuple[str, str], list[Unsure]] = {}
+        for library, item in unsure:
+            by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
+        unknown = [key for key in by_key if key not in self.unchanged]
+        keys, changed = set(unknown[:_ASKED]), set()
+        self.unasked += len(unknown) - len(keys)
+        items = [by_key[key] for key in unknown[:_ASKED]]
         compared = {uuid for uuid, _ in self._listing.compared}
-        while unsure and not self.failed:
-            # An item can appear with several files, and can have lost only some of them.
-            by_key: dict[tuple[str, str], list[Unsure]] = {}
-            for library, item in unsure:
-                by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
-            unknown = [key for key in by_key if key not in keys and key not in self.unchanged]
-            now = unknown[: _ASKED - len(keys)]
-            self.unasked += len(unknown) - len(now)
-            keys.update(now)
-            items = [by_key[key] for key in now]
-            if not items:
-                break
-            try:
-                for (library, item), *_ in items:
-                    library.invalidate_path(item.path or "")
-                places.asked.refresh(timeout=self._time_left(), progress=self._walk.stop)
-                for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
-                    other.refresh(timeout=self._time_left(), progress=self._walk.stop)
-            except REFRESH_ERRORS:
+        asked = self._places.asked
+        before = asked.changes(offline=True).cursor if items else None
+        try:
+            for (library, item), *_ in items:
+                library.invalidate_path(item.path or "")
+            if items:
+                asked.refresh(timeout=self._time_left(), progress=self._walk.stop)
+            for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
+                other.refresh(timeout=self._time_left(), progress=self._walk.stop)
+        except REFRESH_ERRORS:
+            self.failed = True
+        for files in items:
+            library, item = files[0]
+            answers = library.match_paths([file.path or "" for _, file in files], offline=True)
+            if any(answer.reason == "unconfirmed" for answer in answers):
                 self.failed = True
-            unsure = []
-            for files in items:
-                library, item = files[0]
-                answers = library.match_paths([file.path or "" for _, file in files], offline=True)
-                if any(answer.reason == "unconfirmed" for answer in answers):
-                    self.failed = True
-                elif not all(
-                    answer.match_kind in LISTED and item.rating_key in [one.rating_key for one in answer.candidates]
-                    for answer in answers
-                ):
-                    changed.add(library.uuid)
-                    unsure += self._items_sharing(library, item.paths)
-                else:
-                    self.unchanged.add((library.uuid, item.rating_key))
+            elif not all(
+                answer.match_kind in LISTED and item.rating_key in [one.rating_key for one in answer.candidates]
+                for answer in answers
+            ):
+                changed.add(library.uuid)
+            else:
+                self.unchanged.add((library.uuid, item.rating_key))
+        uuids = {library.section: library.uuid for library in self._places.at_locations(self._places.locations)}
+        for change in asked.changes(before, offline=True) if before else ():
+            if change.item is not None and change.section in uuids:
+                keys.add((uuids[change.section], change.item.rating_key))
         return keys, changed
 
     def _time_left(self) -> float | None:
