@@ -21,7 +21,7 @@ use counters::{PageState, SharedWord, VersionCounters};
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use swap::Swap;
+use swap::SwapCell;
 
 impl SharedWord for AtomicU64 {
     fn load(&self) -> u64 {
@@ -211,7 +211,7 @@ fn what_is_read_is_not_freed() {
             number,
             gone: Arc::clone(&gone),
         };
-        let swap = Arc::new(Swap::new(value(0)));
+        let swap = Arc::new(SwapCell::new(value(0)));
         let readers: Vec<_> = (0..2)
             .map(|thread| {
                 let (swap, gone) = (Arc::clone(&swap), Arc::clone(&gone));

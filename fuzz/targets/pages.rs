@@ -67,18 +67,18 @@ fn page(place: &Path, data: &[u8]) {
     } else {
         PageState::Equal(0)
     };
-    assert_eq!(page.state(), wanted);
+    assert_eq!(page.counters().state(), wanted);
     assert!(page.is_at(place));
     if let Some(found) = found {
-        assert_eq!(found.state(), wanted);
+        assert_eq!(found.counters().state(), wanted);
     }
     let number = input.u64();
-    page.repair(number);
-    assert_eq!(page.state(), PageState::Equal(number));
+    page.counters().repair(number);
+    assert_eq!(page.counters().state(), PageState::Equal(number));
     if let Some(next) = number.checked_add(1) {
-        page.begin(next);
-        assert_eq!(page.state(), PageState::Pending);
-        page.commit(next);
-        assert_eq!(page.state(), PageState::Equal(next));
+        page.counters().begin(next);
+        assert_eq!(page.counters().state(), PageState::Pending);
+        page.counters().commit(next);
+        assert_eq!(page.counters().state(), PageState::Equal(next));
     }
 }

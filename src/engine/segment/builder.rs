@@ -9,16 +9,14 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::hash_table;
 use super::layout::{BLOCK, SegmentHeader};
-use super::name_table;
 use super::order::{FolderOrderBuilder, IndexedPath};
-use super::parents;
 use super::parts::{mark_shared_hashes, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, too_large, write_error};
 use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
+use super::{hash_table, name_table, parents};
 use crate::error::Result;
 use crate::matching::normal::form_tag;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};

@@ -11,8 +11,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::bisect;
-use super::checked_bytes::{CheckedBytes, ReadResult};
+use super::checked_bytes::{CheckedBytes, ReadResult, bisect};
 use super::hash_table::upper;
 use super::layout::{SegmentHeader, SegmentPart, u32_at};
 use super::record::EntryRef;

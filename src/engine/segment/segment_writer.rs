@@ -9,8 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{BLOCK, SegmentHeader, SegmentPart};
 use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
-use crate::platform::open_files;
+use crate::platform::{files, open_files};
 
 /// Size and alignment of writes. File systems with large folios then cache the file in pieces of this size, each with
 /// one TLB entry, which reduces TLB misses in large segments and page faults in new processes.

@@ -133,7 +133,7 @@ impl OpenFiles {
     pub fn state(&self, now_ms: u64) -> PageState {
         match &self.page {
             Some(page) if now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms) => {
-                page.state()
+                page.counters().state()
             }
             _ => PageState::Pending,
         }
@@ -149,7 +149,7 @@ impl OpenFiles {
             return false;
         }
         // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
-        let is_before_commits = |page: &VersionPage| match page.state() {
+        let is_before_commits = |page: &VersionPage| match page.counters().state() {
             PageState::Equal(sequence) => is_first_sequence(Sequence(sequence)),
             PageState::Pending => false,
         };
@@ -172,7 +172,7 @@ impl OpenFiles {
 /// sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
-    if page.state() == PageState::Equal(sequence.0) {
+    if page.counters().state() == PageState::Equal(sequence.0) {
         return Ok(sequence);
     }
     // While another process is writing, BEGIN fails at once. The lock keeps the sequence unchanged until it is set.
@@ -180,7 +180,7 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = RollbackGuard(connection);
         if let Ok(current) = sequence_of(connection) {
-            page.repair(current.0);
+            page.counters().repair(current.0);
             sequence = current;
         }
     }
@@ -298,7 +298,7 @@ pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage
     let files = StoreFiles::of(folder)?;
     let cached = decode(&bytes, &files.bytes())?;
     let page = VersionPage::existing(&folder.page(), cached.id).ok()??;
-    (page.state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
+    (page.counters().state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
 }
 
 /// Writes `cached` to the state file. Does nothing if later changes to the store's files might go unnoticed, or if

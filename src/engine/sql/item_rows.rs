@@ -7,10 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::change_log::{PackedItem, mark_unverified};
 use super::library_rows::{LibraryRow, mark_listing_current, one_library};
-use super::schema::CachedStatements;
-use super::schema::LibraryState;
-use super::schema::Tx;
-use super::schema::last_position_of;
+use super::schema::{CachedStatements, LibraryState, Tx, last_position_of};
 use super::store::Store;
 use super::store_folder::listing_text;
 use crate::engine::segment::ListingSegment;
@@ -106,22 +103,21 @@ impl OpenListing {
     /// Returns the item with this rating key: from the change log if the item changed after the segment was built,
     /// otherwise from the segment. `None` if the library does not list the item.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
-        Ok(self.item_with_change(last_change(c, library, rating_key)?, rating_key))
+        Ok(self
+            .item_with_change(last_change(c, library, rating_key)?, rating_key)
+            .map(|(item, _)| item))
     }
 
-    /// Returns the item with this rating key; `None` if the library does not list the item. `last`: the item's last
+    /// Returns the item with this rating key, and the change sequence at which it was last added or changed as a single
+    /// item; 0 if the item is from the listing. `None` if the library does not list the item. `last`: the item's last
     /// change in the log, which has no effect if the segment already includes the change.
-    fn item_with_change(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
-        match last.filter(|change| change.sequence > self.included_sequence) {
-            Some(change) => change.item,
-            None => self.listed(rating_key),
+    fn item_with_change(&self, last: Option<SingleChange>, rating_key: &str) -> Option<(Item, Sequence)> {
+        if let Some(change) = last.filter(|change| change.sequence > self.included_sequence) {
+            return change.item.map(|item| (item, change.sequence));
         }
-    }
-
-    /// Returns the item with this rating key from the segment; `None` if the segment lacks the item.
-    pub fn listed(&self, rating_key: &str) -> Option<Item> {
         let segment = self.segment.as_ref()?;
-        segment.whole_item(segment.find(rating_key)?)
+        let first = segment.find(rating_key)?;
+        Some((segment.whole_item(first)?, Sequence(segment.added_sequence(first))))
     }
 }
 
@@ -185,15 +181,7 @@ impl<'s> StoredItems<'s> {
     pub fn item_and_sequence(&self, rating_key: &str) -> Result<Option<(Item, Sequence)>> {
         self.store.read(|c| {
             let last = last_change(c, self.library, rating_key)?;
-            Ok(
-                match last.filter(|change| change.sequence > self.base.included_sequence) {
-                    Some(change) => change.item.map(|item| (item, change.sequence)),
-                    None => self.base.segment.as_ref().and_then(|segment| {
-                        let first = segment.find(rating_key)?;
-                        Some((segment.whole_item(first)?, Sequence(segment.added_sequence(first))))
-                    }),
-                },
-            )
+            Ok(self.base.item_with_change(last, rating_key))
         })
     }
 
@@ -460,7 +448,7 @@ fn change_items<'i>(
         if !accepts(key, item, last.as_ref())? {
             continue;
         }
-        let old_item = base.item_with_change(last, key);
+        let old_item = base.item_with_change(last, key).map(|(item, _)| item);
         // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
         if item.is_none() || old_item.as_ref() != item {
             has_changed = true;

@@ -11,10 +11,8 @@ use rusqlite::params;
 
 use super::change_log::{begin_timeline, host_id};
 use super::library_rows::libraries;
-use super::schema::CachedStatements;
-use super::schema::Tx;
-use super::store::Store;
-use super::store::{LocalWrite, WriteObserver};
+use super::schema::{CachedStatements, Tx};
+use super::store::{LocalWrite, Store, WriteObserver};
 use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
 use crate::model::{Library, LibraryId, ViewId};

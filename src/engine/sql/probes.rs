@@ -255,14 +255,7 @@ impl SearchRows<'_> {
     /// Records that a question about an unlisted path begins. Its probe answers for every path that was missed before
     /// this transaction. Returns whether the record is stored.
     pub fn begin_question(&self, view_id: ViewId, now_ms: i64) -> bool {
-        self.record(|tx| {
-            tx.run(
-                "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-                 VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-                 first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
-                params![view_id, QUESTION, tx.sequence, now_ms, UNDER_WAY],
-            )
-        })
+        self.record(|tx| replace(tx, view_id, 0, tx.sequence.0.cast_signed(), now_ms))
     }
 
     /// Records what requests about unlisted paths have shown, in one transaction; nothing to record needs none. Returns
@@ -478,10 +471,14 @@ fn change_budget(
         )?;
         ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
     };
+    replace(tx, view_id, hash, change(budget).whole_ms, now_ms)
+}
+
+/// Replaces the record of a view's last question (hash 0), which is then under way, or of a budget.
+fn replace(tx: &Tx<'_>, view_id: ViewId, hash: i64, first: i64, now_ms: i64) -> rusqlite::Result<()> {
     tx.run(
-        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-         VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-         first_ms = excluded.first_ms, last_ms = excluded.last_ms",
-        params![view_id, QUESTION, hash, change(budget).whole_ms, now_ms],
+        "INSERT OR REPLACE INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![view_id, QUESTION, hash, first, now_ms, UNDER_WAY],
     )
 }

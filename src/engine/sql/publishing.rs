@@ -10,9 +10,7 @@ use super::feed_rows::FeedRows;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
-use super::schema::CachedStatements;
-use super::schema::Tx;
-use super::schema::last_position_of;
+use super::schema::{CachedStatements, Tx, last_position_of};
 use super::store_folder::listing_text;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
@@ -64,12 +62,20 @@ struct Comparison {
 
 /// The version of an item before or after a listing.
 enum Version<'v> {
-    /// Entry number in the current segment.
-    Old(u32),
-    /// Entry number in the new segment.
-    New(u32),
+    /// In the current or the new segment: the item's entry number.
+    Listed(&'v ListingSegment, u32),
     /// A single item from the change log.
     Single(&'v Item),
+}
+
+impl Version<'_> {
+    /// Returns the item; `None` if its segment is damaged.
+    fn item(&self) -> Option<Item> {
+        match self {
+            Self::Listed(segment, first) => segment.whole_item(*first),
+            Self::Single(item) => Some((*item).clone()),
+        }
+    }
 }
 
 /// An item before and after a listing; `None` where the item is not listed.
@@ -246,7 +252,7 @@ impl Publication {
         )?;
         match differences {
             Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
-                report(tx, listing, differences, new, compared)
+                report(tx, listing.library, differences)
             }
             _ => restart_history(tx, listing.library),
         }
@@ -256,19 +262,19 @@ impl Publication {
     /// `None` if `compared` does not contain the differences.
     fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
         let old = compared.old.as_ref()?;
+        let listed = |segment, first: Option<u32>| Some(Version::Listed(segment, first?));
         let mut differing: Vec<ItemDifference<'v>> = Vec::new();
         // Items without single changes differ only if the segments differ.
         for difference in compared.differences.as_ref()? {
-            let (key, was, now) = match *difference {
-                Difference::Added(now) => (new.segment.key_and_path(now), None, Some(Version::New(now))),
-                Difference::Removed(was) => (old.key_and_path(was), Some(Version::Old(was)), None),
-                Difference::Changed(was, now) => {
-                    (old.key_and_path(was), Some(Version::Old(was)), Some(Version::New(now)))
-                }
+            let (was, now) = match *difference {
+                Difference::Added(now) => (None, Some(now)),
+                Difference::Removed(was) => (Some(was), None),
+                Difference::Changed(was, now) => (Some(was), Some(now)),
             };
-            let (key, _) = key?;
+            let key_in = |segment: &'v ListingSegment, first: Option<u32>| segment.key_and_path(first?);
+            let (key, _) = key_in(old, was).or_else(|| key_in(&new.segment, now))?;
             if !self.changes.contains_key(key) {
-                differing.push((was, now));
+                differing.push((listed(old, was), listed(&new.segment, now)));
             }
         }
         // An item with a single change can differ even if the segments do not. A change that a segment does not include
@@ -278,9 +284,9 @@ impl Publication {
             None => listed,
         };
         for key in self.changes.keys() {
-            let was = version(self.change_before(key), old.find(key).map(Version::Old));
-            let now = version(self.change_after(key), new.segment.find(key).map(Version::New));
-            if item_of(was.as_ref(), new, compared) != item_of(now.as_ref(), new, compared) {
+            let was = version(self.change_before(key), listed(old, old.find(key)));
+            let now = version(self.change_after(key), listed(&new.segment, new.segment.find(key)));
+            if item_of(was.as_ref()) != item_of(now.as_ref()) {
                 differing.push((was, now));
             }
         }
@@ -288,14 +294,9 @@ impl Publication {
     }
 }
 
-/// Returns a version's item, which may be in the new segment or in the current one (in `compared`); `None` if there is
-/// no version, or if its segment is damaged.
-fn item_of(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
-    match version? {
-        Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
-        Version::New(first) => new.segment.whole_item(*first),
-        Version::Single(item) => Some((*item).clone()),
-    }
+/// Returns a version's item; `None` if there is no version, or if its segment is damaged.
+fn item_of(version: Option<&Version<'_>>) -> Option<Item> {
+    version.and_then(Version::item)
 }
 
 /// Returns whether the differences are few enough for the feed to report each difference. `items`: the library's item
@@ -308,15 +309,9 @@ fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
 
 /// Adds differences to the feed. A removal and an addition with the same type and GUID become one change, because Plex
 /// gave the item a new rating key.
-fn report(
-    tx: &Tx<'_>,
-    listing: &Listing,
-    differences: Vec<ItemDifference<'_>>,
-    new: &NewListing,
-    compared: &Comparison,
-) -> rusqlite::Result<()> {
+fn report(tx: &Tx<'_>, library: LibraryId, differences: Vec<ItemDifference<'_>>) -> rusqlite::Result<()> {
     let guid = |version: &Version<'_>| -> Option<(ItemType, u64)> {
-        let item = item_of(Some(version), new, compared)?;
+        let item = version.item()?;
         (!item.guid.is_empty()).then(|| (item.kind, xxh3_64(item.guid.as_bytes())))
     };
     let mut added: HashMap<(ItemType, u64), Vec<Version<'_>>> = HashMap::new();
@@ -332,8 +327,8 @@ fn report(
         }
     }
     let add = |(was, now): ItemDifference<'_>| {
-        let [was, now] = [was, now].map(|version| item_of(version.as_ref(), new, compared));
-        tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
+        let [was, now] = [was, now].map(|version| item_of(version.as_ref()));
+        tx.add_to_feed(library, was.as_ref(), now.as_ref())
     };
     // Report all other differences, and combine each removal with an addition.
     for (was, mut now) in others.into_iter().rev() {
@@ -346,7 +341,7 @@ fn report(
     // Report the remaining additions in the listing's order, and then those of single items.
     let mut unpaired: Vec<Version<'_>> = added.into_values().flatten().collect();
     unpaired.sort_by_key(|version| match version {
-        Version::Old(first) | Version::New(first) => *first,
+        Version::Listed(_, first) => *first,
         Version::Single(_) => u32::MAX,
     });
     unpaired.into_iter().try_for_each(|version| add((None, Some(version))))

@@ -287,7 +287,7 @@ impl Store {
             opened.append(opened.with_page(&self.folder, page.ok()));
             opened = self.opened.newest();
         }
-        Ok(opened.page.as_ref().inspect(|page| page.begin(sequence.0)))
+        Ok(opened.page.as_ref().inspect(|page| page.counters().begin(sequence.0)))
     }
 
     /// Maps a version page that another process created, so that lookups need not query the database. Does nothing if
@@ -309,7 +309,7 @@ impl Store {
         if let Ok(Some(page)) = VersionPage::existing(&self.folder.page(), opened.id)
             && let Ok((connection, _)) = writer.connection()
             && let Ok(sequence) = repair(&page, connection)
-            && page.state() == PageState::Equal(sequence.0)
+            && page.counters().state() == PageState::Equal(sequence.0)
         {
             opened.append(opened.with_page(&self.folder, Some(page)));
         }

@@ -7,15 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::change_log::LoggedChange;
 use super::confirmed_matches::unverified_of;
-use super::incarnation::Incarnation;
-use super::incarnation::is_first_sequence;
-use super::incarnation::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
+use super::incarnation::{
+    CachedEndpoint, CachedState, CachedView, Incarnation, StoreFiles, is_first_sequence, write_state_file,
+};
 use super::library_rows::{LibraryRow, libraries};
 use super::record_log::manifest;
-use super::schema::CachedStatements;
-use super::schema::last_position_of;
-use super::schema::sequence_of;
-use super::schema::{list, names, read};
+use super::schema::{CachedStatements, last_position_of, list, names, read, sequence_of};
 use super::store::Store;
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::MemtableChange;

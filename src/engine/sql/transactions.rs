@@ -6,15 +6,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::change_log::Sweeper;
-use super::change_log::trim_now_and_then;
-use super::change_log::{begin_feed_timeline, begin_timeline_if_needed};
+use super::change_log::{Sweeper, begin_feed_timeline, begin_timeline_if_needed, trim_now_and_then};
 use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
-use super::schema::CachedStatements;
-use super::schema::check_version;
-use super::schema::{BUSY, lock_by};
-use super::schema::{RollbackGuard, Tx, WaitGuard, sequence_of};
+use super::schema::{BUSY, CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, sequence_of};
 use super::store::Store;
 use super::store_folder::UnusableDatabase;
 use crate::error::{Error, Result, Status};
@@ -202,11 +197,11 @@ impl Store {
         }
         if let Some(page) = page {
             if result.is_ok() {
-                page.commit(tx.sequence.0);
+                page.counters().commit(tx.sequence.0);
             } else if !connection.is_autocommit() {
                 // The transaction still has the write lock, so it can withdraw the announcement. If SQLite has already
                 // rolled back, readers query the database until the next writer repairs the page.
-                page.repair(last_sequence.0);
+                page.counters().repair(last_sequence.0);
             }
         }
         drop(rollback_guard);

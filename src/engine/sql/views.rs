@@ -101,7 +101,8 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             tx.execute("UPDATE views SET cleared = 1 WHERE id = ?1", [view_id])?;
             forget_library_questions(tx, view_id)?;
-            remove_libraries(tx, view_id)
+            detach_libraries(tx, "view_id", view_id)?;
+            tx.libraries_changed(view_id)
         })?;
         Sweeper(self.0).remove_segments_of(&cleared);
         // The state file is already invalid, but its content must be removed from the disk too.
@@ -144,21 +145,15 @@ fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result
         )?;
         Ok::<_, rusqlite::Error>((server, inserted > 0))
     };
-    let (server, _) = match try_insert(name)? {
+    let (mut server, is_new) = try_insert(name)?;
+    if !is_new {
         // The user already has a view of this server.
-        (_, false) => try_insert(&format!("{UNNAMED}{}", endpoint.url))?,
-        new => new,
-    };
+        (server, _) = try_insert(&format!("{UNNAMED}{}", endpoint.url))?;
+    }
     tx.value(
         "SELECT id FROM views WHERE server = ?1 AND who = ?2",
         params![server, endpoint.user_hash],
     )
-}
-
-/// Removes all libraries in a view, and logs the change; later sweeps delete the rows.
-fn remove_libraries(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
-    detach_libraries(tx, "view_id", view_id)?;
-    tx.libraries_changed(view_id)
 }
 
 /// Returns a server's row id. Adds a row if the server is new.

@@ -50,7 +50,7 @@ pub struct VersionPage {
 
 impl VersionPage {
     /// Maps the page at `path`. Creates a page if there is none, or if the existing page belongs to another store. In a
-    /// new page, both counters are 0, so call [`VersionPage::repair`] under the database's write lock.
+    /// new page, both counters are 0, so call [`VersionCounters::repair`] under the database's write lock.
     ///
     /// Other processes may still have a removed page mapped, so this function waits until they have noticed the
     /// removal. If `is_fresh` is set, the store has no commit yet, so no process can have an older page mapped, and
@@ -166,32 +166,11 @@ impl VersionPage {
         self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
     }
 
-    /// Announces transaction `sequence` before its commit, so that readers query the database until
-    /// [`VersionPage::commit`]. The caller must hold the database's write lock.
-    pub fn begin(&self, sequence: u64) {
-        self.counters().begin(sequence);
-    }
-
-    /// Announces that transaction `sequence` is committed.
-    pub fn commit(&self, sequence: u64) {
-        self.counters().commit(sequence);
-    }
-
-    /// Sets both counters to the last commit's change sequence, because a writer died or rolled back, or the page is
-    /// new. The caller must hold the database's write lock, and must not commit before it releases the lock.
-    pub fn repair(&self, sequence: u64) {
-        self.counters().repair(sequence);
-    }
-
-    /// Returns the state of the counters. A snapshot is current if the state is [`PageState::Equal`] with its sequence.
+    /// Returns access to the counters `pending` and `done` on the page. A snapshot is current if their state is
+    /// [`PageState::Equal`] with its sequence.
     #[inline]
     #[must_use]
-    pub fn state(&self) -> PageState {
-        self.counters().state()
-    }
-
-    /// Returns access to the counters `pending` and `done` on the page.
-    fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
+    pub fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
         let words = self.page.words();
         VersionCounters::new(&words[PENDING_WORD], &words[DONE_WORD])
     }

@@ -1,10 +1,8 @@
 use std::sync::Arc;
 
-use super::against::host_rule;
-use super::against::{Recorded, match_segment, matches, matches_in};
+use super::against::{Recorded, host_rule, match_segment, matches, matches_in};
 use super::{listing, movie};
-use crate::engine::segment::SingleMatch;
-use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
+use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, SingleMatch};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{ExactBytes, GuidRef, ItemRef, Mappings, NormalPath, Resolver, Scope};
 use crate::model::{ByteString, Item, ItemType, MatchKind};

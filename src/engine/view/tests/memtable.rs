@@ -2,8 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
-use crate::engine::memtable::MemtableChange;
-use crate::engine::memtable::{Memtable, MemtableFull};
+use crate::engine::memtable::{Memtable, MemtableChange, MemtableFull};
 use crate::engine::view::LibrarySnapshot;
 use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::Item;

@@ -11,18 +11,18 @@ fn processes_share_one_page() {
     let path = folder.path().join("counters");
     let one = VersionPage::open(&path, 7, true).expect("opens");
     let other = VersionPage::open(&path, 7, true).expect("opens");
-    assert_eq!(one.state(), PageState::Equal(0));
-    one.begin(1);
-    assert_eq!(other.state(), PageState::Pending);
-    one.commit(1);
-    assert_eq!(other.state(), PageState::Equal(1));
+    assert_eq!(one.counters().state(), PageState::Equal(0));
+    one.counters().begin(1);
+    assert_eq!(other.counters().state(), PageState::Pending);
+    one.counters().commit(1);
+    assert_eq!(other.counters().state(), PageState::Equal(1));
     // A writer died: another process repairs.
-    one.begin(2);
-    other.repair(1);
-    assert_eq!(one.state(), PageState::Equal(1));
-    one.begin(2);
-    other.repair(2);
-    assert_eq!(one.state(), PageState::Equal(2));
+    one.counters().begin(2);
+    other.counters().repair(1);
+    assert_eq!(one.counters().state(), PageState::Equal(1));
+    one.counters().begin(2);
+    other.counters().repair(2);
+    assert_eq!(one.counters().state(), PageState::Equal(2));
     assert!(one.is_at(&path) && other.is_at(&path));
     assert_eq!(
         fs::metadata(&path).expect("is there").permissions().mode() & 0o777,
@@ -34,11 +34,11 @@ fn processes_share_one_page() {
 fn a_delayed_writer_never_lowers_the_counter() {
     let folder = tempfile::tempdir().expect("a folder");
     let page = VersionPage::open(&folder.path().join("counters"), 7, true).expect("opens");
-    page.begin(1);
-    page.begin(2);
-    page.commit(2);
-    page.commit(1);
-    assert_eq!(page.state(), PageState::Equal(2));
+    page.counters().begin(1);
+    page.counters().begin(2);
+    page.counters().commit(2);
+    page.counters().commit(1);
+    assert_eq!(page.counters().state(), PageState::Equal(2));
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn a_page_of_another_store_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
     let old = VersionPage::open(&path, 7, true).expect("opens");
-    old.repair(40);
+    old.counters().repair(40);
     let new = VersionPage::open(&path, 8, false).expect("opens");
-    old.repair(41);
-    assert_eq!(new.state(), PageState::Equal(0));
+    old.counters().repair(41);
+    assert_eq!(new.counters().state(), PageState::Equal(0));
     assert!(new.is_at(&path) && !old.is_at(&path));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
@@ -62,7 +62,7 @@ fn a_short_or_foreign_file_is_replaced() {
     for content in [&b""[..], b"short", &[0xAB; 8192]] {
         fs::write(&path, content).expect("is written");
         let page = VersionPage::open(&path, 7, true).expect("opens");
-        assert_eq!(page.state(), PageState::Equal(0));
+        assert_eq!(page.counters().state(), PageState::Equal(0));
     }
 }
 
@@ -80,8 +80,8 @@ fn concurrent_first_opens_share_one_page() {
                 .map(|thread| thread.join().expect("no panic"))
                 .collect()
         });
-        pages[0].repair(5);
-        assert!(pages.iter().all(|page| page.state() == PageState::Equal(5)));
+        pages[0].counters().repair(5);
+        assert!(pages.iter().all(|page| page.counters().state() == PageState::Equal(5)));
     }
 }
 
