@@ -4,87 +4,12 @@ use super::against::{Recorded, host_rule, match_segment, matches, matches_in};
 use super::{listing, movie};
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, SingleMatch};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
-use crate::matching::{ExactBytes, GuidRef, ItemRef, Mappings, NormalPath, Resolver, Scope};
-use crate::model::{ByteString, Item, ItemType, MatchKind};
+use crate::matching::{ExactBytes, GuidRef, Mappings, NormalPath, Resolver, Scope};
+use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> ListingSegment {
     ListingSegment::from_bytes(listing(items, &Mappings::default())).expect("a segment opens")
-}
-
-fn files(segment: &ListingSegment, rating_key: &str) -> Option<Vec<ByteString>> {
-    let number = segment.find(rating_key)?;
-    let mut files = Vec::new();
-    segment.files(number, |path| files.push(path.into()));
-    Some(files)
-}
-
-#[test]
-fn items_round_trip() {
-    let mut items = vec![
-        movie("1", &["/a/x.mkv"]),
-        movie("2", &["/a/y.mkv", "/b/\u{c9}.mkv", r"C:\c\z.mkv", r"\\?\D:\e.mkv"]),
-        movie("3", &[]),
-        Item {
-            rating_key: "a key with spaces, \u{e9} and 200 more bytes: ".to_owned() + &"x".repeat(200),
-            kind: ItemType::Track,
-            title: "T".repeat(70_000),
-            year: -44,
-            season: 0,
-            episode: i32::MAX,
-            guid: "local://9".into(),
-            show_title: "Artist".into(),
-            parts: vec![("/".to_owned() + &"long/".repeat(14_000) + "x.flac").into()],
-            ..Item::default()
-        },
-        Item {
-            rating_key: "5".into(),
-            season: -1,
-            episode: i32::MIN,
-            year: i32::MAX,
-            ..Item::default()
-        },
-    ];
-    for (n, guid) in [
-        "plex://movie/5d776825880197001ec90a2f",
-        "plex://movie/5D776825880197001EC90A2F",
-        "plex://movie/5d776825880197001ec90a2",
-        "plex://film/5d776825880197001ec90a2f",
-        "plex://episode/000000000000000000000000",
-        "plex://clip/ffffffffffffffffffffffff",
-        "plex://season/5d776825880197001ec90a2f",
-        "plex://album/ffffffffffffffffffffffff",
-        "imdb://tt1",
-        "",
-    ]
-    .iter()
-    .enumerate()
-    {
-        items.push(Item {
-            rating_key: format!("g{n}"),
-            guid: (*guid).to_owned(),
-            show_guid: (*guid).to_owned(),
-            ..movie("", &[])
-        });
-    }
-    let segment = open(&items);
-    assert_eq!(segment.item_count(), items.len() as u64);
-    assert_eq!(segment.items().count(), items.len());
-    for ((number, got), item) in segment.items().zip(&items) {
-        let wanted = ItemRef {
-            guid: got.guid,
-            show_guid: got.show_guid,
-            ..ItemRef::from(item)
-        };
-        assert_eq!(got, wanted);
-        for (got, wanted) in [(got.guid, &item.guid), (got.show_guid, &item.show_guid)] {
-            assert_eq!(got.to_string(), *wanted);
-        }
-        assert_eq!(segment.find(&item.rating_key), Some(number));
-        assert_eq!(files(&segment, &item.rating_key).as_ref(), Some(&item.parts));
-    }
-    assert_eq!(segment.find("absent"), None);
-    assert!(!segment.is_broken());
 }
 
 #[test]

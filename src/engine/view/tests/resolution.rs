@@ -136,22 +136,6 @@ fn a_newer_listing_overrules_a_confirmed_match() {
 }
 
 #[test]
-fn a_library_that_was_never_fetched_may_have_the_file() {
-    let none = Mappings::default();
-    let films = library(
-        &["/data/films"],
-        &[movie("1", &["/data/films/Heat (1995)/Heat.mkv"])],
-        &none,
-    );
-    let mut other = library(&["/data/4k"], &[], &none);
-    for (fetched, wanted) in [(true, FOUND), (false, (Confidence::Low, Reason::NotFetched))] {
-        other.properties.fetched = fetched;
-        let (_, confidence, reason, _) = ask(&[&films, &other], &none, "/mnt/Heat (1995)/Heat.mkv");
-        assert_eq!((confidence, reason), wanted);
-    }
-}
-
-#[test]
 fn a_library_out_of_scope_may_have_more_of_the_path() {
     let none = Mappings::default();
     let films = library(&["/nas"], &[movie("1", &["/nas/Heat (1995)/Heat.mkv"])], &none);

@@ -251,10 +251,33 @@ fn an_item_is_stored_with_every_field() {
         },
         Item {
             rating_key: "7".into(),
+            season: -1,
+            episode: i32::MIN,
+            year: i32::MAX,
             ..Item::default()
+        },
+        Item {
+            rating_key: "a key with spaces, \u{e9} and 200 more bytes: ".to_owned() + &"x".repeat(200),
+            title: "T".repeat(70_000),
+            year: -44,
+            season: 0,
+            episode: i32::MAX,
+            parts: vec![("/".to_owned() + &"long/".repeat(14_000) + "x.flac").into()],
+            ..whole.clone()
         },
         whole,
     ];
+    let guids = "plex://movie/5d776825880197001ec90a2f plex://movie/5D776825880197001EC90A2F \
+                 plex://movie/5d776825880197001ec90a2 plex://film/5d776825880197001ec90a2f \
+                 plex://episode/000000000000000000000000 plex://clip/ffffffffffffffffffffffff \
+                 plex://season/5d776825880197001ec90a2f plex://album/ffffffffffffffffffffffff imdb://tt1";
+    let with_guid = |guid: &str| Item {
+        rating_key: guid.to_owned(),
+        guid: guid.to_owned(),
+        show_guid: guid.to_owned(),
+        ..movie("", &[])
+    };
+    let items: Vec<Item> = items.into_iter().chain(guids.split(' ').map(with_guid)).collect();
     let view = view(&folder.path().join("a.segment"), &items);
     for item in &items {
         assert_eq!(view.stored_item(&item.rating_key).as_ref(), Some(item));
