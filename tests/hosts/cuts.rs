@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex_sharing::{EntryKind, Position, SharedIndex, SharedLog};
+use plexindex_sharing::{EntryKind, HostId, Position, SharedIndex, SharedLog};
 
 use crate::cluster::shared;
 use crate::host::{Host, timed};
@@ -100,7 +100,7 @@ fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
         let views = two.log.summary(NONE).expect("read");
         let news = two
             .log
-            .read(views[0].view, Position::default(), 1_000, NONE)
+            .read(views[0].view, HostId(1), Position::default(), 1_000, NONE)
             .expect("read");
         let name = format!("/media/{nth}/odd.mkv").into_bytes();
         let told = news

@@ -75,7 +75,7 @@ impl Fixture {
     }
 
     pub fn read(&self, after: Position, limit: usize) -> EntryPage {
-        self.log.read(self.view, after, limit, NONE).expect("read")
+        self.log.read(self.view, A, after, limit, NONE).expect("read")
     }
 
     pub fn all(&self) -> Vec<Entry> {

@@ -49,7 +49,7 @@ fn a_server_that_restarts_is_found_again() {
     assert_eq!(waited, Ok(true));
     let begin = Instant::now();
     expect_error(
-        log.read(view, Position::default(), 1, NONE),
+        log.read(view, HostId(1), Position::default(), 1, NONE),
         Status::Connect,
         "check that PostgreSQL is running",
     );
@@ -102,7 +102,10 @@ fn a_restored_backup_starts_over() {
     let of_host = |number: u64| (number, item(&format!("{number} of the host")));
     assert_eq!(append(&log, old, "1"), Ok(true));
     assert_eq!(log.deliver(old, HostId(1), 0, &[of_host(1)], NONE), Ok(1));
-    let kept = log.read(old, Position::default(), 10, NONE).expect("read").position;
+    let kept = log
+        .read(old, HostId(1), Position::default(), 10, NONE)
+        .expect("read")
+        .position;
     // A backup is taken; what follows is lost.
     let backup = format!("{name}_backup");
     let original = &database.name;
@@ -117,18 +120,22 @@ fn a_restored_backup_starts_over() {
     let new = log.view("server", b"a new viewer", NONE).expect("a view");
     assert_eq!(append(&log, new, "1"), Ok(true));
     assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
-    let lost = log.read(old, kept, 10, NONE).expect("read");
+    let lost = log.read(old, HostId(1), kept, 10, NONE).expect("read");
     assert_eq!((lost.entries.len(), lost.starts_over), (2, false));
     let lease = log.lease(old, "listing", NONE).expect("asked").expect("free");
     cluster.sql("postgres", &format!("DROP DATABASE {original} WITH (FORCE)"));
     cluster.sql("postgres", &format!("ALTER DATABASE {backup} RENAME TO {original}"));
     // A position of before the backup holds; one of after it does not, also when its number is there again.
-    assert!(!log.read(old, kept, 10, NONE).expect("read").starts_over);
-    assert!(log.read(old, lost.position, 10, NONE).expect("read").starts_over);
+    assert!(!log.read(old, HostId(1), kept, 10, NONE).expect("read").starts_over);
+    assert!(
+        log.read(old, HostId(1), lost.position, 10, NONE)
+            .expect("read")
+            .starts_over
+    );
     // The host finds which of its entries the log has.
-    assert_eq!(log.deliver(old, HostId(1), 3, &[], NONE), Ok(1));
+    assert_eq!(log.read(old, HostId(1), kept, 10, NONE).expect("read").delivered, 1);
     assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
-    let news = log.read(old, lost.position, 10, NONE).expect("read");
+    let news = log.read(old, HostId(1), lost.position, 10, NONE).expect("read");
     assert_eq!((news.entries.len(), news.starts_over), (4, true));
     // The lost view has its number again, and a fence is not given twice.
     assert_eq!(append(&log, new, "2"), Ok(true));
@@ -194,13 +201,13 @@ fn a_silent_server_is_left() {
     expect_error(append(&log, view, "2"), Status::Timeout, "in time");
     let deadline = Deadline::after(Duration::from_millis(20));
     expect_error(
-        database.log().read(view, Position::default(), 1, deadline),
+        database.log().read(view, HostId(1), Position::default(), 1, deadline),
         Status::Timeout,
         "in time",
     );
     let deadline = Deadline::at(Instant::now());
     expect_error(
-        log.read(view, Position::default(), 1, deadline),
+        log.read(view, HostId(1), Position::default(), 1, deadline),
         Status::Timeout,
         "in time",
     );

@@ -34,7 +34,9 @@ pub fn append(log: &Postgres, view: ViewNumber, key: &str) -> Result<bool, Error
 }
 
 pub fn keys(log: &Postgres, view: ViewNumber) -> Vec<String> {
-    let news = log.read(view, Position::default(), 1000, NONE).expect("read");
+    let news = log
+        .read(view, HostId(1), Position::default(), 1000, NONE)
+        .expect("read");
     let key = |entry: &plexindex_sharing::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
     news.entries.iter().map(key).collect()
 }
@@ -234,7 +236,10 @@ fn a_position_that_is_too_old_starts_over() {
     let log = database.log();
     let view = view(&log);
     assert_eq!(append(&log, view, "1"), Ok(true));
-    let old = log.read(view, Position::default(), 10, NONE).expect("read").position;
+    let old = log
+        .read(view, HostId(1), Position::default(), 10, NONE)
+        .expect("read")
+        .position;
     // As 11,000 writes would leave it, two of them of the day before yesterday.
     database.sql(&format!(
         "INSERT INTO plexindex.marks SELECT {0}, n, n FROM generate_series(2, 11000) n;
@@ -247,7 +252,7 @@ fn a_position_that_is_too_old_starts_over() {
     ));
     assert_eq!(append(&log, view, "2"), Ok(true));
     assert_eq!(keys(&log, view), ["1", "2"]);
-    assert!(log.read(view, old, 10, NONE).expect("read").starts_over);
+    assert!(log.read(view, HostId(1), old, 10, NONE).expect("read").starts_over);
     assert_eq!(
         database.sql("SELECT count(*), max(number) FROM plexindex.marks"),
         "10000|11264"

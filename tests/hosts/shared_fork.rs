@@ -48,6 +48,33 @@ fn record_and_fork() {
     });
 }
 
+/// Its parent's thread, which renews leases, is not in the child.
+#[test]
+#[allow(unsafe_code)] // forks
+fn a_forked_child_renews_the_lease_under_which_it_lists() {
+    let (server, clock) = (movies(20), clock());
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        shared: Some("memory".into()),
+        ..options(&server, folder.path())
+    };
+    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _)) as Arc<dyn SharedLog>;
+    let index = Index::open_with_log(&options, clock as _, (log, true)).expect("opened");
+    index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    // Safety: the child calls nothing but this index, which allows it.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let is_listed = index.refresh(&QueryOptions::default(), true).is_ok();
+        let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+        // Safety: nothing of the parent is left to this process.
+        unsafe { libc::_exit(i32::from(!is_listed || threads < 2)) };
+    }
+    let mut status = 0;
+    // Safety: the child is this process's own.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "a thread runs beside the listing's");
+}
+
 /// Without a server nothing is exchanged, and the status still connects.
 #[test]
 fn connections_of_an_index_without_a_server_are_closed_before_a_fork() {

@@ -15,7 +15,7 @@ use crate::support::{HOUR_MS, add, clock, movies, number, offline, options, remo
 use plexindex::inside::Deadline;
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex_sharing::{EntryKind, Position, SharedLog};
+use plexindex_sharing::{EntryKind, HostId, Position, SharedLog};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use tempfile::TempDir;
@@ -270,7 +270,9 @@ impl World {
     /// The matches that the log has: its order decides.
     fn expected(&self) -> BTreeMap<usize, String> {
         let views = self.log.views();
-        let news = self.log.read(views[0], Position::default(), usize::MAX, Deadline::NONE);
+        let news = self
+            .log
+            .read(views[0], HostId(1), Position::default(), usize::MAX, Deadline::NONE);
         let entries = news.expect("read").entries;
         let matches = entries.into_iter().filter(|entry| entry.name.kind == EntryKind::Match);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a text");

@@ -68,6 +68,8 @@ pub struct EntryPage {
     pub entries: Vec<Entry>,
     /// Position for the next read. Replaced entries leave gaps, so this position may be beyond the last entry.
     pub position: Position,
+    /// The last number that the host for which the page was read has delivered; 0 if there is none.
+    pub delivered: u64,
     /// Whether more entries follow this page.
     pub has_more: bool,
     /// Whether the page starts at the log's beginning instead of at the requested position, because the log was
@@ -160,8 +162,16 @@ pub trait SharedLog: Send + Sync {
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
 
     /// Reads up to `limit` entries after the position `after`, or fewer if their total size would exceed
-    /// [`LARGEST_BATCH`]. Skips entries larger than [`LARGEST_ENTRY`].
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<EntryPage>;
+    /// [`LARGEST_BATCH`]. Skips entries larger than [`LARGEST_ENTRY`]. Also returns the last number that `host` has
+    /// delivered.
+    fn read(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        after: Position,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<EntryPage>;
 
     /// Returns the entries with the given names, in any order. Omits entries that do not exist.
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>>;
@@ -183,7 +193,7 @@ pub trait SharedLog: Send + Sync {
     ) -> Result<bool>;
 
     /// Writes a host's entries, each exactly once: the host has numbered them in ascending order, and the log skips
-    /// numbers that it already has. Returns the last delivered number. If `entries` is empty, writes nothing.
+    /// numbers that it already has. Returns the last delivered number. `entries` is not empty.
     ///
     /// `last_delivered`: the last number that the host knows to be delivered. Writes nothing if the log's last number
     /// is lower, because the log was restored. Also writes nothing if the log's last number lies between

@@ -164,7 +164,7 @@ impl Sharing {
                 std::thread::sleep(Duration::from_millis(1)); // wait for the thread that retries the log
             }
             match exchange.view()? {
-                Some(view) => exchange.exchange_without_deadline(&view, Deadline::after(SLOW_LOG_TIMEOUT)),
+                Some(view) => exchange.exchange_exclusively(&view, Deadline::after(SLOW_LOG_TIMEOUT), Deadline::NONE),
                 None => Ok(false),
             }
         };
@@ -256,7 +256,9 @@ impl Peers for Sharing {
     /// Brings a library up to date, either from another host's listing or from the server. `need`: the type of request
     /// that updates the library. `why`: the reason for the refresh.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
-        self.exchange()?.fetch(job, row, need, why)
+        let exchange = self.exchange()?;
+        exchange.start_thread(); // renews the lease; a forked child has no thread yet
+        exchange.fetch(job, row, need, why)
     }
 
     /// Sets whether the index watches the server. During a watch, this host receives other hosts' entries immediately.
@@ -290,7 +292,10 @@ impl Peers for Sharing {
             }
             set_waits_for_slow_log(true); // the caller asked to wait for the log
             let delivered = match exchange.view()? {
-                Some(view) => exchange.deliver_exclusively(&view, deadline)?,
+                Some(view) => exchange
+                    .with_exchange_lock(deadline.earliest(Deadline::after(SLOW_LOG_TIMEOUT)), || {
+                        exchange.deliver(&view, deadline)
+                    })?,
                 None => false,
             };
             if delivered {

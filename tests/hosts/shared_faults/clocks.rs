@@ -174,12 +174,8 @@ fn a_late_holder_publishes_nothing() {
 
 /// Number and writer of the only listing.
 fn head(log: &MemoryLog) -> Option<(u64, HostId)> {
-    let news = log
-        .read(log.views()[0], Position::default(), 1_000, NONE)
-        .expect("read");
-    let head = news
-        .entries
-        .iter()
-        .find(|entry| entry.name.kind == EntryKind::Listing)?;
+    let page = log.read(log.views()[0], HostId(1), Position::default(), 1_000, NONE);
+    let entries = page.expect("read").entries;
+    let head = entries.iter().find(|entry| entry.name.kind == EntryKind::Listing)?;
     Some((head.number, head.host))
 }

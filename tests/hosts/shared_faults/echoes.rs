@@ -2,9 +2,9 @@
 
 use plexindex::options::Mapping;
 use plexindex_sharing::bodies::{ProbeBody, decode, encode, new_entry};
-use plexindex_sharing::{EntryKind, Position, SharedLog};
+use plexindex_sharing::{Entry, EntryKind};
 
-use crate::shared_faults::hosts::{Host, NONE, World, exchange};
+use crate::shared_faults::hosts::{Host, World, exchange};
 use crate::support::{offline, path_of};
 
 /// A file of one host only.
@@ -107,15 +107,8 @@ fn matches_of_a_new_library_are_taken() {
     let world = World::of(20);
     let (one, two) = (world.host(), world.host());
     exchange(&[&one, &two]);
-    let news = world
-        .log
-        .read(world.view(), Position::default(), 1_000, NONE)
-        .expect("read");
-    let probe = news
-        .entries
-        .into_iter()
-        .find(|entry| entry.name.kind == EntryKind::Probe)
-        .expect("a probe");
+    let is_probe = |entry: &Entry| entry.name.kind == EntryKind::Probe;
+    let probe = world.entries().into_iter().find(is_probe).expect("a probe");
     let mut shown: ProbeBody = decode(&probe.body).expect("a probe");
     let mut new = shown.libraries[0].clone();
     (new.uuid, new.title, new.section) = ("new".into(), "New".into(), "99".into());

@@ -136,7 +136,7 @@ impl SharedLog for Gate {
     hooked! {
         secret(by: Deadline) -> [u8; 32];
         view(server: &str, viewer: &[u8], by: Deadline) -> ViewNumber;
-        read(view: ViewNumber, after: Position, limit: usize, by: Deadline) -> EntryPage;
+        read(view: ViewNumber, host: HostId, after: Position, limit: usize, by: Deadline) -> EntryPage;
         find(view: ViewNumber, names: &[EntryName], by: Deadline) -> Vec<Entry>;
         append(view: ViewNumber, host: HostId, entries: &[NewEntry], lease: Option<&Lease>, by: Deadline) -> bool;
         deliver(view: ViewNumber, host: HostId, known: u64, entries: &[(u64, NewEntry)], by: Deadline) -> u64;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use plexindex::model::{Item, MatchKind};
 use plexindex::options::{Mapping, Options, Ttl};
 use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
-use plexindex_sharing::{EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
+use plexindex_sharing::{Entry, EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::MemoryLog;
 use tempfile::TempDir;
@@ -206,11 +206,15 @@ pub fn exchange(hosts: &[&Host]) {
 }
 
 impl World {
+    /// All entries of the log.
+    pub fn entries(&self) -> Vec<Entry> {
+        let page = (self.log).read(self.view(), HostId(1), Position::default(), usize::MAX, NONE);
+        page.expect("read").entries
+    }
+
     /// The uuid of the library.
     pub fn library(&self) -> String {
-        let news = self.log.read(self.view(), Position::default(), usize::MAX, NONE);
-        let entries = news.expect("read").entries;
-        let listing = entries.into_iter().find(|entry| entry.name.kind == EntryKind::Listing);
+        let listing = (self.entries().into_iter()).find(|entry| entry.name.kind == EntryKind::Listing);
         listing.expect("a listing").name.library
     }
 

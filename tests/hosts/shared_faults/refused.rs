@@ -1,5 +1,10 @@
 //! The log answers, and takes nothing from a host: a replica, a full disk, a role that may only read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use plexindex::error::{Error, Status};
 use plexindex_sharing::SharedIndex;
 
 use plexindex_tests::memory_log::Trouble;
@@ -98,4 +103,26 @@ fn a_restored_log_that_takes_no_writes_takes_nothing_back() {
     assert_eq!(one.confirmed("/mnt/odd.mkv").as_ref(), Some(&third));
     world.log.set_trouble(Trouble::None);
     expect_agreement(&world, [&one, &two], "/mnt/odd.mkv", Some(&third));
+}
+
+/// It is asked again every few seconds, not for each entry.
+#[test]
+fn a_host_that_records_all_the_time_asks_a_log_that_refuses_seldom() {
+    let world = World::with_threads(20);
+    let (one, key) = (world.host(), path_of(&world.server, 1, 3).1);
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    one.gate.set(move |called, is_made| {
+        if called == "deliver" && !is_made {
+            counted.fetch_add(1, Ordering::SeqCst);
+            return Err(Error::new(Status::ServerError, "no space left (SQLSTATE 53100)"));
+        }
+        Ok(())
+    });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) && refused.load(Ordering::SeqCst) < 9 {
+        one.record("/mnt/odd.mkv", &key);
+    }
+    let most = 2 + begun.elapsed().as_secs() / 5;
+    assert!(refused.load(Ordering::SeqCst) as u64 <= most);
 }

@@ -157,7 +157,7 @@ impl SharedLog for MemoryLog {
         Ok(view)
     }
 
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, _: Deadline) -> Result<EntryPage> {
+    fn read(&self, view: ViewNumber, host: HostId, after: Position, limit: usize, _: Deadline) -> Result<EntryPage> {
         let shared = self.reach(false)?;
         let Some(view) = shared.views.get(&view) else {
             return Ok(EntryPage {
@@ -190,6 +190,7 @@ impl SharedLog for MemoryLog {
                 number,
                 mark: view.mark(number).unwrap_or(0),
             },
+            delivered: view.delivered.get(&host).copied().unwrap_or(0),
             has_more: more,
             starts_over: begin != after.number,
         })
@@ -230,20 +231,16 @@ impl SharedLog for MemoryLog {
         entries: &[(u64, NewEntry)],
         _: Deadline,
     ) -> Result<u64> {
-        let Some((last, _)) = entries.last() else {
-            let shared = self.reach(false)?;
-            let upto = shared.views.get(&view).and_then(|view| view.delivered.get(&host));
-            return Ok(upto.copied().unwrap_or(0));
-        };
+        let last = entries.last().map_or(0, |(number, _)| *number);
         self.change(view, |view, counter, now_ms| {
             let upto = view.delivered.get(&host).copied().unwrap_or(0);
             let is_own = || entries.iter().any(|(number, _)| *number == upto);
-            if upto < known || upto > known && upto < *last && !is_own() {
+            if upto < known || upto > known && upto < last && !is_own() {
                 return upto;
             }
             let new = entries.iter().filter(|(number, _)| *number > upto);
             view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
-            let upto = upto.max(*last);
+            let upto = upto.max(last);
             view.delivered.insert(host, upto);
             upto
         })

@@ -121,8 +121,6 @@ pub struct ExchangeState {
     pub retrying_threads: usize,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
-    /// The last delivery that this host has found to be still in the log.
-    pub last_checked_delivery: Option<(HostId, u64)>,
     /// Whether the outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
     /// Whether a call used the index without changing the counters, because all listings were fresh.

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use super::applied::Applied;
-use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, Unavailable, waits_for_slow_log, without_entries};
+use super::core::{Exchange, LogView, Unavailable, waits_for_slow_log, without_entries};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode, entry_name};
-use crate::contract::{Entry, EntryKind, EntryName, EntryPage, NewEntry, Position, SharedLog};
+use crate::contract::{Entry, EntryKind, EntryName, EntryPage, HostId, NewEntry, Position, SharedLog};
 use crate::engine::{
     ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, UNDELIVERED,
     listing_age,
@@ -32,22 +32,15 @@ impl Exchange {
         Outbox(&self.store).log_position(view_id, self.log.name(), self.mappings)
     }
 
-    /// Delivers the outbox under the folder's exchange lock. Returns whether the log has all entries by the deadline.
-    pub fn deliver_exclusively(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        self.with_exchange_lock(until.earliest(Deadline::after(SLOW_LOG_TIMEOUT)), || {
-            self.deliver(view, until)
+    /// Exchanges entries under the folder's exchange lock as [`Self::exchange`] does, and adds the duration to the
+    /// statistics. Returns `false` without the lock. `lock_deadline` limits the wait for the lock, `until` the exchange.
+    pub fn exchange_exclusively(&self, view: &LogView, lock_deadline: Deadline, until: Deadline) -> Result<bool> {
+        self.with_exchange_lock(lock_deadline, || {
+            let begun = Instant::now();
+            let result = self.exchange(view, until);
+            self.counters.add_time(Activity::Exchange, begun.elapsed());
+            result
         })
-    }
-
-    /// Exchanges entries under the folder's exchange lock, until the deadline. Returns as [`Self::exchange`] does;
-    /// `false` without the lock.
-    pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        self.with_exchange_lock(until, || self.exchange(view, until))
-    }
-
-    /// Exchanges entries under the folder's exchange lock. `lock_deadline` limits only the wait for the lock.
-    pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<bool> {
-        self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
     /// Runs `work` under the folder's exchange lock. Returns `R::default()` if another process keeps the lock too long.
@@ -65,19 +58,10 @@ impl Exchange {
         }
     }
 
-    /// Delivers the outbox, then applies all new entries, and adds the duration to the statistics. Returns whether both
-    /// are complete.
-    fn exchange(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        let begun = Instant::now();
-        let result = self.exchange_untimed(view, until);
-        self.counters.add_time(Activity::Exchange, begun.elapsed());
-        result
-    }
-
     /// Delivers the outbox, then applies all new entries: this host's entries must precede those that it has not read
     /// yet, so that the later of two matches wins on every host. Returns whether both are complete. If the deadline
     /// passes, the next exchange continues from the same position.
-    fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<bool> {
+    fn exchange(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let mut view = *view;
         let start = self.read_position(view.view_id)?;
         // A folder with matches that joins a log delivers them after reading the whole log, and keeps `last_read_ms` 0.
@@ -92,16 +76,18 @@ impl Exchange {
             if !self.deliver(&view, until)? || until.has_passed() || lock(&self.state).is_stopping {
                 return Ok(false);
             }
-            // Check before applying entries, since older state in a restored log must not replace newer writes.
-            if self.has_log_lost_entries(&view, until)? {
+            let log_position = self.read_position(view.view_id)?;
+            let last_delivered = Outbox(&self.store).last_delivered(view.view_id)?;
+            let host = last_delivered.map_or(view.host, |(host, _)| host);
+            let Ok(page) = self.read_page(&view, host, log_position.position, until) else {
+                return Ok(false);
+            };
+            // The log was restored, or a replica replaced it. Its older state must not replace newer writes.
+            if last_delivered.is_some_and(|(_, number)| page.delivered < number) {
                 self.resend_matches(&view)?;
                 view.host = Outbox(&self.store).host()?;
                 continue;
             }
-            let log_position = self.read_position(view.view_id)?;
-            let Ok(page) = self.read_page(&view, log_position.position, until) else {
-                return Ok(false);
-            };
             if page.starts_over && log_position.position != Position::default() {
                 log::warn!(
                     "the shared log {} was restored or cleared, or this host was away for too long; reading the \
@@ -113,7 +99,6 @@ impl Exchange {
                     ..SharedLogPosition::default()
                 };
                 self.store_position(&view, &beginning)?;
-                lock(&self.state).last_checked_delivery = None;
                 self.forget_view();
                 let Some(reopened) = self.view()? else {
                     return Ok(false);
@@ -149,15 +134,16 @@ impl Exchange {
         }
     }
 
-    /// Reads the entries that follow a position, until the deadline.
+    /// Reads the entries that follow a position, until the deadline, and the last number that the host `host` delivered.
     pub fn read_page(
         &self,
         view: &LogView,
+        host: HostId,
         after: Position,
         until: Deadline,
     ) -> std::result::Result<EntryPage, Unavailable> {
         let requested_ms = self.clock.now_ms();
-        let read = |log: &dyn SharedLog, limit| log.read(view.number, after, ENTRIES_PER_REQUEST, limit);
+        let read = |log: &dyn SharedLog, limit| log.read(view.number, host, after, ENTRIES_PER_REQUEST, limit);
         let mut page = self.send_request_by(until, read)?;
         self.note_times(&mut page.entries, requested_ms);
         Ok(page)
@@ -251,24 +237,8 @@ impl Exchange {
                     .try_for_each(|entry| self.apply_listing_head(&row, entry))?,
                 EntryKind::Item => self.apply_items(&row, group)?,
                 EntryKind::Match => self.apply_matches(view, &row, group)?,
-                EntryKind::InvalidItem => self.apply_invalid_items(view, &row, group)?,
-                EntryKind::InvalidPath => self.apply_invalid_paths(view, &row, group)?,
-                EntryKind::InvalidLibrary => {
-                    let mut applied_before = Vec::new();
-                    for entry in group {
-                        match self.applied_before(entry)? {
-                            Applied::Never => {
-                                LibraryRows(&self.store).invalidate_libraries(
-                                    view.view_id,
-                                    Some(row.id),
-                                    Deadline::NONE,
-                                )?;
-                                self.note_applied(entry)?;
-                            }
-                            applied => applied_before.push((entry, applied)),
-                        }
-                    }
-                    self.remove_invalidated_matches(view, &row, &applied_before)?;
+                EntryKind::InvalidItem | EntryKind::InvalidPath | EntryKind::InvalidLibrary => {
+                    self.apply_invalidations(view, &row, group)?;
                 }
                 EntryKind::Probe => {} // applied above
             }
@@ -407,45 +377,36 @@ impl Exchange {
         Ok(())
     }
 
-    /// Invalidates items that other hosts invalidated. An entry with a body also removes the item's matches.
-    fn apply_invalid_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    /// Applies invalidations of the same kind. An item's invalidation with a body also removes the item's matches. Other
+    /// hosts' invalidations of paths can be repeated, since the log still has every later match for the path.
+    fn apply_invalidations(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+        let (libraries, view_id) = (LibraryRows(&self.store), view.view_id);
+        let selection = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
         let mut applied_before = Vec::new();
         for entry in entries {
-            let key = String::from_utf8_lossy(&entry.name.key);
-            if entry.body.is_empty() {
-                if entry.host != view.host {
-                    LibraryRows(&self.store).invalidate_items(view.view_id, row.id, &[&key], Deadline::NONE)?;
+            let (kind, key) = (entry.name.kind, String::from_utf8_lossy(&entry.name.key));
+            match (self.applied_before(entry)?, kind) {
+                (Applied::Never | Applied::Before, EntryKind::InvalidPath) => {
+                    if let Some(host_path) = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key) {
+                        self.reading.invalidate_file(&selection, &host_path, &entry.name.key)?;
+                    }
                 }
-                continue;
-            }
-            match self.applied_before(entry)? {
-                Applied::Never => {
-                    let confirmed_matches = self.reading.matches_of_item(&[row.id], &key)?;
-                    LibraryRows(&self.store).invalidate(
-                        view.view_id,
-                        &LocalWrite::NONE,
-                        &[(row.id, b"", &*key)], // the empty path stands for the whole item
-                        &confirmed_matches,
-                        Deadline::NONE,
-                    )?;
+                (Applied::Never, EntryKind::InvalidItem) if entry.body.is_empty() => {
+                    if entry.host != view.host {
+                        libraries.invalidate_items(view_id, row.id, &[&key], Deadline::NONE)?;
+                    }
+                }
+                (Applied::Never, _) => {
+                    if kind == EntryKind::InvalidItem {
+                        let matches = self.reading.matches_of_item(&[row.id], &key)?;
+                        let item = [(row.id, &b""[..], &*key)]; // the empty path stands for the whole item
+                        libraries.invalidate(view_id, &LocalWrite::NONE, &item, &matches, Deadline::NONE)?;
+                    } else {
+                        libraries.invalidate_libraries(view_id, Some(row.id), Deadline::NONE)?;
+                    }
                     self.note_applied(entry)?;
                 }
-                applied => applied_before.push((entry, applied)),
-            }
-        }
-        self.remove_invalidated_matches(view, row, &applied_before)
-    }
-
-    /// Invalidates paths that other hosts invalidated. Other hosts' invalidations can be repeated, since the log still
-    /// has every later match for the path.
-    fn apply_invalid_paths(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
-        let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
-        let mut applied_before = Vec::new();
-        for entry in entries {
-            if self.applied_before(entry)? == Applied::Own {
-                applied_before.push((entry, Applied::Own));
-            } else if let Some(host_path) = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key) {
-                self.reading.invalidate_file(&library, &host_path, &entry.name.key)?;
+                (applied, _) => applied_before.push((entry, applied)),
             }
         }
         self.remove_invalidated_matches(view, row, &applied_before)

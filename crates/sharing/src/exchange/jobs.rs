@@ -23,7 +23,7 @@ impl Exchange {
         let may_copy = why == RefreshReason::Due && !(job.skips_listings && row.generation.is_fetched());
         if let Some(view) = self.view()? {
             if !may_copy {
-                self.exchange_exclusively(&view, job.bounds.deadline)?;
+                self.exchange_exclusively(&view, job.bounds.deadline, job.bounds.deadline)?;
             } else if self.copy_current_listing(job, &view, row)? {
                 let age = job.sync.age(&LibraryRows(&self.store).library_row(row.id)?);
                 if freshness::needed_request(&age, &self.policy, self.clock.now_ms()) == NeededRequest::Nothing {
@@ -42,7 +42,7 @@ impl Exchange {
         // The first probe identifies the view, so this host can now read the log, even if the log rejects writes.
         if let Some(view) = self.view()?.filter(|view| view.view_id == view_id) {
             if known_view.is_none() {
-                self.exchange_exclusively(&view, job.bounds.deadline)?;
+                self.exchange_exclusively(&view, job.bounds.deadline, job.bounds.deadline)?;
             }
             self.publish_probe(&view, &rows, asked_ms);
         }
@@ -94,7 +94,10 @@ impl Exchange {
         let included = self.read_position(view.view_id)?.position;
         let merged = self.fetch_from_source(job, &row_before, need, why)?;
         let row_after = LibraryRows(&self.store).library_row(row.id)?;
-        self.publish(&view, &held_lease.lease, (&row_before, &row_after), merged, included);
+        // The next refresh publishes the library again.
+        if let Err(error) = self.publish(&view, &held_lease.lease, (&row_before, &row_after), merged, included) {
+            log::warn!("cannot share '{}': {error}", row.library.title);
+        }
         Ok(())
     }
 
@@ -102,7 +105,7 @@ impl Exchange {
     /// current, according to the last probe. Copies nothing while the log lacks an invalidation of this host, since the
     /// listing can be older.
     fn copy_current_listing(&self, job: &SyncJob<'_>, view: &LogView, row: &LibraryRow) -> Result<bool> {
-        if !self.exchange_exclusively(view, job.bounds.deadline)? {
+        if !self.exchange_exclusively(view, job.bounds.deadline, job.bounds.deadline)? {
             return Ok(false);
         }
         let is_current = |stored: &LibraryRow| {
@@ -248,7 +251,7 @@ impl Exchange {
             let page = if job.bounds.deadline.has_passed() {
                 Err(Unavailable)
             } else {
-                self.read_page(view, position, job.bounds.deadline)
+                self.read_page(view, view.host, position, job.bounds.deadline)
             };
             let page =
                 page.map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;

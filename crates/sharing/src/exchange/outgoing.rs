@@ -6,7 +6,6 @@ use crate::contract::{NewEntry, SharedLog};
 use crate::engine::{Outbox, OutboxRow};
 use crate::error::Result;
 use crate::platform::Deadline;
-use crate::platform::lock;
 
 /// Maximum number of entries in one request.
 const ENTRIES_PER_REQUEST: usize = 500;
@@ -59,24 +58,6 @@ impl Exchange {
                 Outbox(&self.store).assign_new_host_id(view.view_id, Deadline::NONE)?;
             }
         }
-    }
-
-    /// Returns whether the log lacks this host's last delivery, because the log was restored or a replica replaced it.
-    /// Queries the log once after each delivery.
-    pub fn has_log_lost_entries(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        let last = Outbox(&self.store).last_delivered(view.view_id)?;
-        let Some((host, number)) = last.filter(|_| lock(&self.state).last_checked_delivery != last) else {
-            return Ok(false);
-        };
-        // Without entries, the call only returns the last number that the log has from this host.
-        let query = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
-        let Ok(last_in_log) = self.send_request_by(until, query) else {
-            return Ok(false); // the next exchange checks again
-        };
-        if last_in_log >= number {
-            lock(&self.state).last_checked_delivery = last;
-        }
-        Ok(last_in_log < number)
     }
 
     /// Adds all matches to the outbox again after the log lost entries, and gives this folder a new host id, under

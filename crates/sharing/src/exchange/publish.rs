@@ -30,26 +30,11 @@ impl Exchange {
         });
     }
 
-    /// Publishes a library that this host refreshed under a lease. `rows`: the library before and after the refresh.
-    /// `merged`: the changes; `None` after a full listing. `included`: the position up to which this host had read the
-    /// log before the refresh. A failure is only logged, since the next refresh publishes the library again.
+    /// Publishes a library that this host refreshed under a lease: only the changed items if few items have changed, and
+    /// if the log has the listing to which the changes apply; otherwise the whole listing. `before`, `after`: the library
+    /// before and after the refresh. `merged`: the changes; `None` after a full listing. `included`: the position up to
+    /// which this host had read the log before the refresh.
     pub fn publish(
-        &self,
-        view: &LogView,
-        lease: &Lease,
-        rows: (&LibraryRow, &LibraryRow),
-        merged: Option<MergedDelta>,
-        included: Position,
-    ) {
-        if let Err(error) = self.try_publish(view, lease, rows, merged, included) {
-            log::warn!("cannot share '{}': {error}", rows.1.library.title);
-        }
-    }
-
-    /// Publishes only the changed items if few items have changed, and if the log has the listing to which the changes
-    /// apply. Otherwise publishes the whole listing. `merged`: the changes; `None` after a full listing. `included`:
-    /// the position up to which this host had read the log before the refresh.
-    fn try_publish(
         &self,
         view: &LogView,
         lease: &Lease,

@@ -176,7 +176,7 @@ impl Exchange {
         if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&age_ms) {
             return self.deliver(&view, Deadline::NONE);
         }
-        self.exchange_without_deadline(&view, Deadline::after(POLL_INTERVAL))
+        self.exchange_exclusively(&view, Deadline::after(POLL_INTERVAL), Deadline::NONE)
     }
 
     /// Waits until there are new entries, the listeners change or the index closes, for at most [`POLL_INTERVAL`].
@@ -188,10 +188,15 @@ impl Exchange {
         }
     }
 
-    /// Waits until [`BATCH_INTERVAL`] has passed since the last exchange, and clears `has_new_entries`. Returns `false`
-    /// if the thread must stop.
+    /// Waits until [`BATCH_INTERVAL`] has passed since the last exchange, or [`POLL_INTERVAL`] if the log rejected the
+    /// last write, and clears `has_new_entries`. Returns `false` if the thread must stop.
     fn wait_to_batch(&self, last_exchange: Option<Instant>) -> bool {
-        let remaining = last_exchange.map_or(Duration::ZERO, |time| BATCH_INTERVAL.saturating_sub(time.elapsed()));
+        let interval = if self.write_error().is_some() {
+            POLL_INTERVAL
+        } else {
+            BATCH_INTERVAL
+        };
+        let remaining = last_exchange.map_or(Duration::ZERO, |time| interval.saturating_sub(time.elapsed()));
         let waited = self
             .changed
             .wait_timeout_while(lock(&self.state), remaining, |state| !state.is_stopping);

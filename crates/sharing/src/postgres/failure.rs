@@ -15,20 +15,12 @@ pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 pub enum Failure {
     /// An error that needs no further explanation.
     Known(Error),
-    /// The host name is unknown; contains the resolver's error message, if there is one.
-    NoSuchHost(Option<String>),
-    /// The host name was not resolved in time.
-    Unresolved,
     /// Connecting failed.
     Unreachable(io::Error),
     /// The database server did not answer in time.
     Silent,
     /// The database server closed the connection.
     Closed,
-    /// The database accepts no writes.
-    ReadOnly,
-    /// The role lacks privileges that a host needs.
-    NoRights,
     /// The database server returned an error, or the connection failed.
     Server(tokio_postgres::Error),
 }
@@ -112,26 +104,11 @@ impl Failure {
                 error.message = format!("the shared log {address}: {}", error.message);
                 return error;
             }
-            Self::NoSuchHost(error) => {
-                let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-                let remedy = "check the address, or use the host's IP address";
-                (Status::Connect, format!("the host name is unknown{why}; {remedy}"))
-            }
-            Self::Unresolved => (
-                Status::Timeout,
-                "the host name was not resolved in time; check the system's name server, or use the host's IP address"
-                    .into(),
-            ),
             Self::Unreachable(error) => (
                 Status::Connect,
                 format!("cannot connect ({error}); check that PostgreSQL is running"),
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
-            Self::ReadOnly => (Status::ServerError, READ_ONLY.into()),
-            Self::NoRights => (
-                Status::Forbidden,
-                format!("this role is not allowed to write: {}", grants(address.user())),
-            ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
                 Some(error) => explain_code(error, address),
@@ -142,10 +119,10 @@ impl Failure {
     }
 }
 
-const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
+pub const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
 
 /// Returns the remedy for a role `user` that lacks privileges. Granting a privilege that the role has is harmless.
-fn grants(user: &str) -> String {
+pub fn grants(user: &str) -> String {
     format!(
         "let the owner of the tables run: GRANT USAGE ON SCHEMA plexindex TO {user:?}; GRANT SELECT, INSERT, UPDATE, \
          DELETE ON ALL TABLES IN SCHEMA plexindex TO {user:?}; only the owner can empty the log"

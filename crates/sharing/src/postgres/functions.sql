@@ -110,9 +110,6 @@ DECLARE
     passed int;
     total int := cardinality(a_numbers);
 BEGIN
-    IF total = 0 THEN -- the call only asks for the last number
-        RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);
-    END IF;
     INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
         ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
     IF upto < known OR upto > known AND upto < a_numbers[total] AND upto <> ALL (a_numbers) THEN

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::failure::Failure;
+use crate::error::{Error, Status};
 use crate::platform::Worker;
 use crate::platform::lock;
 
@@ -60,13 +61,20 @@ impl NameResolver {
             return Ok(vec![(address, port).into()]);
         }
         let found = match self.start_or_join_lookup(host, port) {
-            Some(slot) => self.wait(&slot, until).ok_or(Failure::Unresolved)?,
+            Some(slot) => self.wait(&slot, until).ok_or_else(|| {
+                let text = "the host name was not resolved in time; check the system's name server, or use the host's IP \
+                            address";
+                Error::new(Status::Timeout, text)
+            })?,
             None => (self.lookup)(host, port), // no thread, so this lookup can exceed the time
         };
         match found {
-            Ok(found) if found.is_empty() => Err(Failure::NoSuchHost(None)),
-            Ok(found) => Ok(found),
-            Err(error) => Err(Failure::NoSuchHost(Some(error))),
+            Ok(found) if !found.is_empty() => Ok(found),
+            failed => {
+                let why = failed.err().map(|error| format!(" ({error})")).unwrap_or_default();
+                let text = format!("the host name is unknown{why}; check the address, or use the host's IP address");
+                Err(Error::new(Status::Connect, text).into())
+            }
         }
     }
 

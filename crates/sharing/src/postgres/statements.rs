@@ -7,18 +7,19 @@ use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::failure::Failure;
+use super::failure::{READ_ONLY, grants};
 use super::{Postgres, out_of_range};
 use crate::contract::{
     Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary,
     NewEntry, Position, SharedLog, SharedTables, ViewNumber,
 };
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::platform::{Deadline, ForkLock};
 
 /// Reads, in one snapshot, a page of entries, the number after which it starts (0 if the requested position's mark has
-/// changed), and the position at which it ends. Reads only the number of an oversized entry, which another program may
-/// have written. Parameters: view, number, mark, maximum count, maximum entry size, maximum page size.
+/// changed), the position at which it ends, and a host's last delivered number. Reads only the number of an oversized entry,
+/// which another program may have written. Parameters: view, number, mark, maximum count, maximum entry size, maximum page
+/// size, host.
 const READ: &str = "
 WITH log AS MATERIALIZED (
     SELECT number AS last,
@@ -47,7 +48,8 @@ WITH log AS MATERIALIZED (
 )
 SELECT page.kind, page.library, page.key, page.number, page.host,
     (extract(epoch FROM clock_timestamp() - page.at) * 1000)::bigint, page.body,
-    log.begin, until.number, until.mark, until.is_more
+    log.begin, until.number, until.mark, until.is_more,
+    coalesce((SELECT number FROM plexindex.delivered WHERE view = $1 AND host = $7), 0)
 FROM log CROSS JOIN until LEFT JOIN page ON page.is_read ORDER BY page.number";
 
 /// Looks up the names one by one, since a join would scan the whole table while the table has no statistics.
@@ -91,6 +93,14 @@ TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivere
 
 /// A value with its type, so that the statement needs no preparation.
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+fn int8(value: &(dyn ToSql + Sync)) -> Parameter<'_> {
+    (value, Type::INT8)
+}
+
+fn text(value: &(dyn ToSql + Sync)) -> Parameter<'_> {
+    (value, Type::TEXT)
+}
 
 /// Entries as one array per column, for the parameters of a statement.
 #[derive(Default)]
@@ -218,16 +228,25 @@ impl SharedLog for Postgres {
     }
 
     /// Reads a page of entries with one statement, and skips entries that are too large.
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<EntryPage> {
+    fn read(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        after: Position,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<EntryPage> {
         let number = i64::try_from(after.number).map_err(out_of_range)?;
         let limit = i64::try_from(limit.max(1)).map_err(out_of_range)?;
-        let parameters: [Parameter<'_>; 6] = [
-            (&view.0, Type::INT8),
-            (&number, Type::INT8),
-            (&after.mark, Type::INT8),
-            (&limit, Type::INT8),
-            (&size(LARGEST_ENTRY), Type::INT8),
-            (&size(LARGEST_BATCH), Type::INT8),
+        let (largest_entry, largest_page) = (size(LARGEST_ENTRY), size(LARGEST_BATCH));
+        let parameters = [
+            int8(&view.0),
+            int8(&number),
+            int8(&after.mark),
+            int8(&limit),
+            int8(&largest_entry),
+            int8(&largest_page),
+            int8(&host.0),
         ];
         let rows = self.rows(READ, &parameters, deadline)?;
         // An entry that is too large has a number (column 3), but its kind (column 0) is NULL.
@@ -246,13 +265,14 @@ impl SharedLog for Postgres {
                 ..EntryPage::default()
             });
         };
-        let begin: i64 = first.get(7); // columns 7 to 10 describe the page, and are the same in all rows
+        let begin: i64 = first.get(7); // columns 7 to 11 describe the page, and are the same in all rows
         let position = Position {
             number: unsigned(first.get(8)),
             mark: first.get(9),
         };
         Ok(EntryPage {
             has_more: first.get(10),
+            delivered: unsigned(first.get(11)),
             entries: rows.iter().filter_map(entry).collect(),
             position,
             starts_over: begin != number,
@@ -264,13 +284,7 @@ impl SharedLog for Postgres {
         let columns = Columns::of_names(names.iter());
         let [kinds, libraries, keys, _] = columns.parameters();
         let largest = size(LARGEST_ENTRY);
-        let parameters = [
-            (&view.0 as _, Type::INT8),
-            kinds,
-            libraries,
-            keys,
-            (&largest, Type::INT8),
-        ];
+        let parameters = [int8(&view.0), kinds, libraries, keys, int8(&largest)];
         let rows = self.rows(FIND, &parameters, deadline)?;
         Ok(rows.iter().filter_map(entry).collect())
     }
@@ -288,17 +302,17 @@ impl SharedLog for Postgres {
         let columns = Columns::of(entries.iter());
         let [kinds, libraries, keys, bodies] = columns.parameters();
         let (task, fence) = (lease.map(|lease| &*lease.task), lease.map(|lease| lease.fence));
-        let parameters: [Parameter<'_>; 8] = [
-            (&view.0, Type::INT8),
-            (&host.0, Type::INT8),
+        let statement = "SELECT plexindex.append($1, $2, $3, $4, $5, $6, $7, $8)";
+        let parameters = [
+            int8(&view.0),
+            int8(&host.0),
             kinds,
             libraries,
             keys,
             bodies,
-            (&task, Type::TEXT),
-            (&fence, Type::INT8),
+            text(&task),
+            int8(&fence),
         ];
-        let statement = "SELECT plexindex.append($1, $2, $3, $4, $5, $6, $7, $8)";
         self.value(view, statement, &parameters, deadline)
     }
 
@@ -316,24 +330,24 @@ impl SharedLog for Postgres {
         let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
         let [kinds, libraries, keys, bodies] = columns.parameters();
         let last_delivered = i64::try_from(last_delivered).map_err(out_of_range)?;
+        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8)";
         let parameters: [Parameter<'_>; 8] = [
-            (&view.0, Type::INT8),
-            (&host.0, Type::INT8),
-            (&last_delivered, Type::INT8),
+            int8(&view.0),
+            int8(&host.0),
+            int8(&last_delivered),
             (&numbers, Type::INT8_ARRAY),
             kinds,
             libraries,
             keys,
             bodies,
         ];
-        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8)";
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
     /// Acquires a lease with the `lease` function from `schema.sql`; `None` while a host holds the lease.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
         let lifetime = self.lease.as_secs_f64();
-        let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&what, Type::TEXT), (&lifetime, Type::FLOAT8)];
+        let parameters = [int8(&view.0), text(&what), (&lifetime, Type::FLOAT8)];
         let statement = "SELECT plexindex.lease($1, $2, make_interval(secs => $3))";
         let fence: Option<i64> = self.value(view, statement, &parameters, deadline)?;
         Ok(fence.map(|fence| Lease {
@@ -356,15 +370,15 @@ impl SharedLog for Postgres {
     /// Stores a chunk with the `put_chunk` function from `schema.sql`. Returns `false` if the lease is lost.
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool> {
         let number = i64::from(number);
+        let statement = "SELECT plexindex.put_chunk($1, $2, $3, $4, $5, $6)";
         let parameters: [Parameter<'_>; 6] = [
-            (&lease.view.0, Type::INT8),
-            (&lease.task, Type::TEXT),
-            (&lease.fence, Type::INT8),
-            (&library, Type::TEXT),
-            (&number, Type::INT8),
+            int8(&lease.view.0),
+            text(&lease.task),
+            int8(&lease.fence),
+            text(&library),
+            int8(&number),
             (&body, Type::BYTEA),
         ];
-        let statement = "SELECT plexindex.put_chunk($1, $2, $3, $4, $5, $6)";
         self.value(lease.view, statement, &parameters, deadline)
     }
 
@@ -379,18 +393,18 @@ impl SharedLog for Postgres {
     ) -> Result<bool> {
         let included = i64::try_from(included).map_err(out_of_range)?;
         let kind = head.name.kind.number();
+        let statement = "SELECT plexindex.publish($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let parameters: [Parameter<'_>; 9] = [
-            (&lease.view.0, Type::INT8),
-            (&lease.task, Type::TEXT),
-            (&lease.fence, Type::INT8),
-            (&host.0, Type::INT8),
+            int8(&lease.view.0),
+            text(&lease.task),
+            int8(&lease.fence),
+            int8(&host.0),
             (&kind, Type::INT2),
-            (&head.name.library, Type::TEXT),
+            text(&head.name.library),
             (&head.name.key, Type::BYTEA),
             (&head.body, Type::BYTEA),
-            (&included, Type::INT8),
+            int8(&included),
         ];
-        let statement = "SELECT plexindex.publish($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         self.value(lease.view, statement, &parameters, deadline)
     }
 
@@ -403,13 +417,13 @@ impl SharedLog for Postgres {
         number: u32,
         deadline: Deadline,
     ) -> Result<Option<Vec<u8>>> {
-        let number = i64::from(number);
-        let parameters: [Parameter<'_>; 5] = [
-            (&view.0, Type::INT8),
-            (&library, Type::TEXT),
-            (&listing, Type::INT8),
-            (&number, Type::INT8),
-            (&size(LARGEST_CHUNK), Type::INT8),
+        let (number, largest) = (i64::from(number), size(LARGEST_CHUNK));
+        let parameters = [
+            int8(&view.0),
+            text(&library),
+            int8(&listing),
+            int8(&number),
+            int8(&largest),
         ];
         let rows = self.rows(CHUNK, &parameters, deadline)?;
         Ok(rows.first().map(|row| row.get(0)))
@@ -436,17 +450,21 @@ impl SharedLog for Postgres {
             let row = client.query_typed_one(WRITABLE, &[]).await?;
             Ok((row.get(0), row.get(1)))
         })?;
-        match (is_read_only, lacks_rights) {
-            (true, _) => Err(self.explain(&Failure::ReadOnly)),
-            (false, true) => Err(self.explain(&Failure::NoRights)),
-            (false, false) => Ok(()),
-        }
+        let error = if is_read_only {
+            Error::new(Status::ServerError, READ_ONLY)
+        } else if lacks_rights {
+            let text = format!("this role is not allowed to write: {}", grants(self.address.user()));
+            Error::new(Status::Forbidden, text)
+        } else {
+            return Ok(());
+        };
+        Err(self.explain(&error.into()))
     }
 
     /// Counts the entries after `number` that other hosts wrote.
     fn count_others(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64> {
         let number = i64::try_from(number).map_err(out_of_range)?;
-        let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&host.0, Type::INT8), (&number, Type::INT8)];
+        let parameters = [int8(&view.0), int8(&host.0), int8(&number)];
         let statement = "SELECT count(*) FROM plexindex.entries WHERE view = $1 AND host <> $2 AND number > $3";
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
@@ -485,14 +503,19 @@ impl SharedLog for Postgres {
 impl Postgres {
     /// Makes a lease expire in `seconds` seconds. Returns `false` if another host has acquired the lease.
     fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
-        let parameters: [Parameter<'_>; 4] = [
-            (&lease.view.0, Type::INT8),
-            (&lease.task, Type::TEXT),
-            (&lease.fence, Type::INT8),
-            (&seconds, Type::FLOAT8),
-        ];
         let statement = "UPDATE plexindex.leases SET until = clock_timestamp() + make_interval(secs => $4)
             WHERE view = $1 AND what = $2 AND fence = $3 RETURNING true";
-        Ok(!self.rows(statement, &parameters, deadline)?.is_empty())
+        Ok(!self
+            .rows(
+                statement,
+                &[
+                    int8(&lease.view.0),
+                    text(&lease.task),
+                    int8(&lease.fence),
+                    (&seconds, Type::FLOAT8),
+                ],
+                deadline,
+            )?
+            .is_empty())
     }
 }
