@@ -148,16 +148,6 @@ impl Chunk {
     }
 }
 
-/// Packs items into one compressed chunk. Returns an empty vector if the chunk is larger than hosts accept. For tests.
-#[must_use]
-pub fn pack(items: &[Item]) -> Vec<u8> {
-    let mut chunk = Chunk::default();
-    for item in items {
-        chunk.push(item);
-    }
-    chunk.pack().unwrap_or_default()
-}
-
 /// Decompresses a chunk and decodes its items; `None` if the chunk is damaged or larger than hosts accept.
 #[must_use]
 pub fn unpack(chunk: &[u8]) -> Option<Vec<Item>> {

@@ -23,39 +23,29 @@ impl SharedEntries<'_> {
     /// Converts one of this host's writes to the log entries that tell other hosts about it. `libraries`: all libraries
     /// in the view, to which ids in the write refer.
     pub fn entries_for(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
-        let selected = |ids: &[LibraryId]| {
-            let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
-            libraries.map(|(_, library)| library).collect::<Vec<_>>()
+        let of_each = |is_selected: &dyn Fn(&LibraryId) -> bool, entries: &dyn Fn(&Library) -> Vec<NewEntry>| {
+            let selected = libraries.iter().filter(|(id, _)| is_selected(id));
+            selected.flat_map(|(_, library)| entries(library)).collect()
         };
         match *write {
             LocalWrite::Matches(library, pairs) => self.match_entries(library, pairs),
-            LocalWrite::Paths(ids, paths) => {
-                let path_entries = |library| {
-                    let invalid_path = |path: &&[u8]| self.path_entry(library, EntryKind::InvalidPath, path, "");
-                    paths.iter().filter_map(invalid_path).collect::<Vec<_>>()
-                };
-                selected(ids).into_iter().flat_map(path_entries).collect()
-            }
+            LocalWrite::Paths(ids, paths) => of_each(&|id| ids.contains(id), &|library| {
+                let invalid_path = |path: &&[u8]| self.path_entry(library, EntryKind::InvalidPath, path, "");
+                paths.iter().filter_map(invalid_path).collect()
+            }),
             LocalWrite::Items {
                 libraries: ids,
                 rating_keys,
                 with_matches,
-            } => {
+            } => of_each(&|id| ids.contains(id), &|library| {
                 let body = if with_matches { WITH_MATCHES } else { b"" };
-                let item_entries = |library| {
-                    rating_keys
-                        .iter()
-                        .map(move |key| invalid_item_entry(library, key, body))
-                };
-                selected(ids).into_iter().flat_map(item_entries).collect()
-            }
-            LocalWrite::Library(id) => {
-                let is_selected = |(library_id, _): &&(LibraryId, Library)| id.is_none_or(|id| id == *library_id);
-                let library_entry = |(_, library): &(LibraryId, Library)| {
-                    new_entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())
-                };
-                libraries.iter().filter(is_selected).map(library_entry).collect()
-            }
+                let invalid_item =
+                    |key: &&str| new_entry(EntryKind::InvalidItem, &library.uuid, key.as_bytes(), body.into());
+                rating_keys.iter().map(invalid_item).collect()
+            }),
+            LocalWrite::Library(only) => of_each(&|id| only.is_none_or(|only| only == *id), &|library| {
+                vec![new_entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())]
+            }),
         }
     }
 
@@ -97,16 +87,6 @@ impl SharedEntries<'_> {
         let path = self.to_server_path(library, path)?;
         Some(new_entry(kind, &library.uuid, &path, body.into()))
     }
-}
-
-/// Creates an item invalidation. `body`: [`WITH_MATCHES`], or empty to keep the item's matches.
-fn invalid_item_entry(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
-    new_entry(
-        EntryKind::InvalidItem,
-        &library.uuid,
-        rating_key.as_bytes(),
-        body.to_vec(),
-    )
 }
 
 /// Returns whether a server path lies in one of the library's folders.

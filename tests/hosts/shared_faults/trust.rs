@@ -1,7 +1,7 @@
 //! A host that was broken into writes what it likes. The others go on.
 
 use plexindex::model::{Item, Library};
-use plexindex_sharing::bodies::{ItemBody, ListingBody, ProbeBody, encode, new_entry, pack};
+use plexindex_sharing::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, NewEntry, SharedLog};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
@@ -14,6 +14,12 @@ fn item(key: &str, path: &str) -> Item {
         parts: vec![path.into()],
         ..Item::default()
     }
+}
+
+fn pack(items: &[Item]) -> Vec<u8> {
+    let mut chunk = Chunk::default();
+    items.iter().for_each(|item| chunk.push(item));
+    chunk.pack().expect("small")
 }
 
 /// What no host of any version writes.

@@ -14,7 +14,7 @@ mod schema;
 mod statements;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -64,7 +64,7 @@ pub struct Postgres {
 struct Calls {
     connection: Option<LogConnection>,
     /// The server and user of each view, needed to create a view again if a restored log lacks it.
-    views: HashMap<ViewNumber, (String, Vec<u8>)>,
+    views: HashSet<(String, Vec<u8>)>,
 }
 
 impl Postgres {
@@ -185,52 +185,29 @@ impl Postgres {
         }
     }
 
-    /// Runs the statements in `work`, and returns their result.
+    /// Runs the statements in `work`, and returns their result. If the log lacks a view because the log was restored,
+    /// creates the views again and repeats the statements.
     fn call<R>(
         &self,
         deadline: Deadline,
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
-        let outcome = self.run(&mut calls.connection, deadline, work);
-        outcome.map_err(|failure| self.explain(&failure))
-    }
-
-    /// Runs statements that need a view. If the log lacks the view because the log was restored, creates the view again
-    /// and repeats the statements.
-    fn call_view<R>(
-        &self,
-        view: ViewNumber,
-        deadline: Deadline,
-        work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
-    ) -> Result<R> {
-        let mut calls = self.lock_calls(deadline)?;
         let Calls { connection, views } = &mut *calls;
         let mut outcome = self.run(connection, deadline, work);
-        if let (Err(failure), Some((server, viewer))) = (&outcome, views.get(&view))
-            && failure.has_code(schema::NO_VIEW)
-        {
-            outcome = match self.run(connection, deadline, &async |client: &Client| {
-                create_view(client, server, viewer).await
-            }) {
-                Ok(_) => self.run(connection, deadline, work),
+        if outcome.as_ref().is_err_and(|failure| failure.has_code(schema::NO_VIEW)) {
+            let create_views = async |client: &Client| {
+                for (server, viewer) in &*views {
+                    create_view(client, server, viewer).await?;
+                }
+                Ok(())
+            };
+            outcome = match self.run(connection, deadline, &create_views) {
+                Ok(()) => self.run(connection, deadline, work),
                 Err(failure) => Err(failure),
             };
         }
         outcome.map_err(|failure| self.explain(&failure))
-    }
-
-    /// Returns a view's number, and creates the view if it does not exist. Remembers the server and the user, so
-    /// that [`Self::call_view`] can create the view again if the database no longer has it.
-    fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
-        let mut calls = self.lock_calls(deadline)?;
-        let Calls { connection, views } = &mut *calls;
-        let created = self.run(connection, deadline, &async |client: &Client| {
-            create_view(client, server, viewer).await
-        });
-        let view = created.map_err(|failure| self.explain(&failure))?;
-        views.insert(view, (server.into(), viewer.into()));
-        Ok(view)
     }
 
     /// Locks the connection for calls. Waits for another call until the deadline, for at most twice the silence limit.

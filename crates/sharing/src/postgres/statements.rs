@@ -8,7 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::failure::{READ_ONLY, grants};
-use super::{Postgres, out_of_range};
+use super::{Postgres, create_view, out_of_range};
 use crate::contract::{
     Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary,
     NewEntry, Position, SharedLog, SharedTables, ViewNumber,
@@ -174,15 +174,14 @@ fn size(bytes: usize) -> i64 {
 }
 
 impl Postgres {
-    /// Runs a statement that needs a view, and returns the value in the first column of its row.
+    /// Runs a statement, and returns the value in the first column of its row.
     fn value<R: tokio_postgres::types::FromSqlOwned>(
         &self,
-        view: ViewNumber,
         statement: &str,
         parameters: &[Parameter<'_>],
         deadline: Deadline,
     ) -> Result<R> {
-        self.call_view(view, deadline, &async |client: &Client| {
+        self.call(deadline, &async |client: &Client| {
             Ok(client.query_typed_one(statement, parameters).await?.get(0))
         })
     }
@@ -213,18 +212,17 @@ impl SharedLog for Postgres {
 
     /// Reads the log's key, and at most one more byte, which is enough to detect a key of the wrong length.
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
-        let secret: Vec<u8> = self.call(deadline, &async |client: &Client| {
-            Ok(client
-                .query_typed_one("SELECT substr(secret, 1, 33) FROM plexindex.meta", &[])
-                .await?
-                .get(0))
-        })?;
+        let statement = "SELECT substr(secret, 1, 33) FROM plexindex.meta";
+        let secret: Vec<u8> = self.value(statement, &[], deadline)?;
         secret.try_into().map_err(out_of_range)
     }
 
     /// Returns a view's number, and creates the view if it does not exist.
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
-        self.open_view(server, viewer, deadline)
+        let create = async |client: &Client| create_view(client, server, viewer).await;
+        let view = self.call(deadline, &create)?;
+        self.lock_calls(deadline)?.views.insert((server.into(), viewer.into()));
+        Ok(view)
     }
 
     /// Reads a page of entries with one statement, and skips entries that are too large.
@@ -313,7 +311,7 @@ impl SharedLog for Postgres {
             text(&task),
             int8(&fence),
         ];
-        self.value(view, statement, &parameters, deadline)
+        self.value(statement, &parameters, deadline)
     }
 
     /// Writes a host's outbox with the `deliver` function from `schema.sql`. Returns the last delivered number.
@@ -341,7 +339,7 @@ impl SharedLog for Postgres {
             keys,
             bodies,
         ];
-        self.value(view, statement, &parameters, deadline).map(unsigned)
+        self.value(statement, &parameters, deadline).map(unsigned)
     }
 
     /// Acquires a lease with the `lease` function from `schema.sql`; `None` while a host holds the lease.
@@ -349,7 +347,7 @@ impl SharedLog for Postgres {
         let lifetime = self.lease.as_secs_f64();
         let parameters = [int8(&view.0), text(&what), (&lifetime, Type::FLOAT8)];
         let statement = "SELECT plexindex.lease($1, $2, make_interval(secs => $3))";
-        let fence: Option<i64> = self.value(view, statement, &parameters, deadline)?;
+        let fence: Option<i64> = self.value(statement, &parameters, deadline)?;
         Ok(fence.map(|fence| Lease {
             view,
             task: what.into(),
@@ -379,7 +377,7 @@ impl SharedLog for Postgres {
             int8(&number),
             (&body, Type::BYTEA),
         ];
-        self.value(lease.view, statement, &parameters, deadline)
+        self.value(statement, &parameters, deadline)
     }
 
     /// Publishes a listing with the `publish` function from `schema.sql`. Returns `false` if the lease is lost.
@@ -405,7 +403,7 @@ impl SharedLog for Postgres {
             (&head.body, Type::BYTEA),
             int8(&included),
         ];
-        self.value(lease.view, statement, &parameters, deadline)
+        self.value(statement, &parameters, deadline)
     }
 
     /// Reads a chunk of the published listing; `None` if another listing was published, or the chunk is too large.
@@ -466,7 +464,7 @@ impl SharedLog for Postgres {
         let number = i64::try_from(number).map_err(out_of_range)?;
         let parameters = [int8(&view.0), int8(&host.0), int8(&number)];
         let statement = "SELECT count(*) FROM plexindex.entries WHERE view = $1 AND host <> $2 AND number > $3";
-        self.value(view, statement, &parameters, deadline).map(unsigned)
+        self.value(statement, &parameters, deadline).map(unsigned)
     }
 
     /// Reads the statistics of all views with one statement.
