@@ -33,7 +33,7 @@ pub struct Database<'c> {
 }
 
 /// Where the programs are; `None` if `PostgreSQL` is not installed, which CI does not allow.
-fn programs(test: &str) -> Option<PathBuf> {
+fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
     folders.extend(["/usr/local/bin", "/usr/bin"].map(PathBuf::from));
@@ -43,28 +43,33 @@ fn programs(test: &str) -> Option<PathBuf> {
             std::env::var_os("CI").is_none(),
             "PostgreSQL is not installed: apt-get install postgresql"
         );
-        eprintln!("{test} is skipped: PostgreSQL is not installed");
+        eprintln!("a test is skipped: PostgreSQL is not installed");
     }
     found
 }
 
 /// The cluster that tests share which do nothing to it; `None` if `PostgreSQL` is not installed.
-pub fn shared(test: &str) -> Option<&'static Cluster> {
+pub fn shared() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-    SHARED.get_or_init(|| Cluster::start(test, &[])).as_ref()
+    SHARED.get_or_init(|| Cluster::start(&[])).as_ref()
+}
+
+/// A database of that cluster.
+pub fn database() -> Option<Database<'static>> {
+    shared().map(Cluster::database)
 }
 
 impl Cluster {
     /// Starts a cluster with these settings, such as `ssl=on`; `None` if `PostgreSQL` is not installed.
-    pub fn start(test: &str, settings: &[&str]) -> Option<Self> {
-        let cluster = Self::prepare(test, settings)?;
+    pub fn start(settings: &[&str]) -> Option<Self> {
+        let cluster = Self::prepare(settings)?;
         cluster.restart();
         Some(cluster)
     }
 
     /// Makes a cluster and does not start it: a copy of the first one, since `initdb` takes most of a test's time.
-    pub fn prepare(test: &str, settings: &[&str]) -> Option<Self> {
-        let bin = programs(test)?;
+    pub fn prepare(settings: &[&str]) -> Option<Self> {
+        let bin = programs()?;
         let folder = tempfile::tempdir().expect("made");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
         if is_root() {

@@ -20,12 +20,12 @@ macro_rules! tests {
             use super::{LEASE, SHORT};
 
             $(#[test] fn $name() {
-                if let Some(fixture) = super::postgres(stringify!($name), $lease) {
+                if let Some(fixture) = super::postgres($lease) {
                     super::$name(&fixture);
                 }
             })*
             $(#[test] fn $notified() {
-                if let Some(fixture) = super::postgres(stringify!($notified), LEASE) {
+                if let Some(fixture) = super::postgres(LEASE) {
                     super::$notified(&fixture);
                 }
             })*

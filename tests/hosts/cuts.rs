@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use plexindex::error::Status;
 use plexindex_sharing::{EntryKind, HostId, Position, SharedIndex, SharedLog};
 
-use crate::cluster::shared;
+use crate::cluster::{database, shared};
 use crate::host::{Host, timed};
 use crate::link::{Link, Passes};
 use crate::postgres::NONE;
@@ -48,9 +48,7 @@ fn a_silent_engine_costs_a_call_one_short_attempt() {
 /// The link is cut with a connection open, and comes back: neither side was told.
 #[test]
 fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
-    let Some(cluster) = shared("a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing") else {
-        return;
-    };
+    let Some(cluster) = shared() else { return };
     let (server, clock, database) = (movies(60), clock(), cluster.database());
     let link = Link::to(&database);
     let two = Host::new(&server, &clock, &database.address("postgres"), false);
@@ -114,10 +112,7 @@ fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
 /// It has the lock under which tables are made, and the engine is not told that it is gone.
 #[test]
 fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
-    let Some(cluster) = shared("a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let link = Link::to(&database);
     link.cut_at("to_regclass");
     let cut_off = crate::cluster::log(&link.address(&database.name));
@@ -133,9 +128,7 @@ fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
 /// thread waits longer than a call.
 #[test]
 fn a_link_that_goes_silent_within_an_exchange_holds_up_no_closing() {
-    let Some(cluster) = shared("a_link_that_goes_silent_within_an_exchange_holds_up_no_closing") else {
-        return;
-    };
+    let Some(cluster) = shared() else { return };
     let (server, clock, database) = (movies(60), clock(), cluster.database());
     let link = Link::to(&database);
     Host::new(&server, &clock, &database.address("postgres"), false).refresh();

@@ -136,9 +136,7 @@ fn assert_at_most_twice(ten: [u64; 6], one: [u64; 6]) {
 
 #[test]
 fn some_hours_cost_ten_hosts_at_most_twice_as_much_as_one() {
-    let Some(cluster) = shared("some_hours_cost_ten_hosts_at_most_twice_as_much_as_one") else {
-        return;
-    };
+    let Some(cluster) = shared() else { return };
     let one = day(3, 1, None, Profile::Turns);
     assert_at_most_twice(day(3, HOSTS, Some(&cluster.database()), Profile::Turns), one);
 }
@@ -146,9 +144,7 @@ fn some_hours_cost_ten_hosts_at_most_twice_as_much_as_one() {
 #[test]
 #[ignore = "long: `make bench` runs it"]
 fn a_day_costs_ten_hosts_at_most_twice_as_much_as_one() {
-    let Some(cluster) = shared("a_day_costs_ten_hosts_at_most_twice_as_much_as_one") else {
-        return;
-    };
+    let Some(cluster) = shared() else { return };
     let one = day(HOURS, 1, None, Profile::Turns);
     let [turns, all, spread] = [Profile::Turns, Profile::All, Profile::Spread]
         .map(|profile| day(HOURS, HOSTS, Some(&cluster.database()), profile));

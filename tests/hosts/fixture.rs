@@ -34,8 +34,8 @@ pub fn memory(lease: Duration) -> Fixture {
     Fixture::new(Arc::new(log), Some(clock), "")
 }
 
-pub fn postgres(test: &str, lease: Duration) -> Option<Fixture> {
-    let database = cluster::shared(test)?.database();
+pub fn postgres(lease: Duration) -> Option<Fixture> {
+    let database = cluster::database()?;
     Some(Fixture::of_postgres(&database.address("postgres"), lease))
 }
 

@@ -10,12 +10,12 @@ use plexindex::inside::Deadline;
 use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
 use plexindex_sharing::{HostId, Position, SharedLog};
 
-use crate::cluster::{self, Cluster, Database};
+use crate::cluster::{Cluster, Database, database, shared};
 use crate::postgres::{NONE, append, expect_error, item, keys, view, wait_for_sessions};
 
 #[test]
 fn a_server_that_restarts_is_found_again() {
-    let Some(cluster) = Cluster::start("a_server_that_restarts_is_found_again", &[]) else {
+    let Some(cluster) = Cluster::start(&[]) else {
         return;
     };
     let database = cluster.database();
@@ -65,7 +65,7 @@ fn a_server_that_restarts_is_found_again() {
 
 #[test]
 fn a_replica_is_read_and_then_promoted() {
-    let Some(cluster) = Cluster::start("a_replica_is_read_and_then_promoted", &[]) else {
+    let Some(cluster) = Cluster::start(&[]) else {
         return;
     };
     let database = cluster.database();
@@ -93,9 +93,7 @@ fn a_replica_is_read_and_then_promoted() {
 
 #[test]
 fn a_restored_backup_starts_over() {
-    let Some(cluster) = cluster::shared("a_restored_backup_starts_over") else {
-        return;
-    };
+    let Some(cluster) = shared() else { return };
     let (database, name) = (cluster.database(), cluster.database().name);
     let log = database.log();
     let old = view(&log);
@@ -181,10 +179,7 @@ impl Drop for Locked<'_> {
 
 #[test]
 fn a_silent_server_is_left() {
-    let Some(cluster) = cluster::shared("a_silent_server_is_left") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let patience = Timeouts {
         connect: Duration::from_millis(300),
         silence: Duration::from_millis(200),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use plexindex::inside::Deadline;
 use plexindex_sharing::SharedIndex;
 
-use crate::cluster::{self, Cluster, as_nobody};
+use crate::cluster::{Cluster, as_nobody, shared};
 use crate::contract;
 use crate::fixture::{Fixture, item};
 use crate::host::Host;
@@ -57,9 +57,7 @@ impl Drop for Pooler {
 
 #[test]
 fn a_pooler_in_transaction_mode_is_no_obstacle() {
-    let Some(cluster) = cluster::shared("a_pooler_in_transaction_mode_is_no_obstacle") else {
-        return;
-    };
+    let Some(cluster) = shared() else { return };
     let Some(_pooler) = Pooler::start(cluster) else { return };
     let fixture = |lease| {
         let name = cluster.database().name;
@@ -90,7 +88,7 @@ fn a_pooler_in_transaction_mode_is_no_obstacle() {
 
 #[test]
 fn a_host_that_follows_needs_no_notification() {
-    let Some(cluster) = Cluster::start("a_host_that_follows_needs_no_notification", &[]) else {
+    let Some(cluster) = Cluster::start(&[]) else {
         return;
     };
     let Some(_pooler) = Pooler::start(&cluster) else { return };

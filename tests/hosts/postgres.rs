@@ -10,7 +10,7 @@ use plexindex::inside::Deadline;
 use plexindex_sharing::postgres::{Postgres, parse};
 use plexindex_sharing::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, SharedTables, ViewNumber};
 
-use crate::cluster::{self, Cluster, Database, log};
+use crate::cluster::{Cluster, Database, database, log};
 
 pub const NONE: Deadline = Deadline::NONE;
 
@@ -58,10 +58,7 @@ pub fn expect_error<T: std::fmt::Debug>(outcome: Result<T, Error>, status: Statu
 
 #[test]
 fn the_first_of_many_hosts_makes_the_tables() {
-    let Some(cluster) = cluster::shared("the_first_of_many_hosts_makes_the_tables") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let secrets: Vec<_> = thread::scope(|scope| {
         let hosts: Vec<_> = (0..6).map(|_| scope.spawn(|| database.log().secret(NONE))).collect();
         hosts.into_iter().map(|host| host.join().expect("no panic")).collect()
@@ -69,17 +66,14 @@ fn the_first_of_many_hosts_makes_the_tables() {
     assert!(secrets[0].is_ok(), "{secrets:?}");
     assert!(secrets.iter().all(|secret| *secret == secrets[0]));
     assert_eq!(database.log().create_tables(NONE), Ok(SharedTables::Present));
-    let other = cluster.database();
+    let other = database.cluster.database();
     assert_eq!(other.log().create_tables(NONE), Ok(SharedTables::Made));
     assert_ne!(other.log().secret(NONE), secrets[0]);
 }
 
 #[test]
 fn a_newer_version_is_refused() {
-    let Some(cluster) = cluster::shared("a_newer_version_is_refused") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     database.log().create_tables(NONE).expect("made");
     database.sql("UPDATE plexindex.meta SET version = version + 1");
     expect_error(database.log().secret(NONE), Status::ServerError, "upgrade plexindex");
@@ -92,10 +86,7 @@ fn a_newer_version_is_refused() {
 
 #[test]
 fn an_older_version_is_migrated_and_keeps_its_entries() {
-    let Some(cluster) = cluster::shared("an_older_version_is_migrated_and_keeps_its_entries") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let log = database.log();
     let view = view(&log);
     assert_eq!(append(&log, view, "1"), Ok(true));
@@ -119,10 +110,7 @@ fn an_older_version_is_migrated_and_keeps_its_entries() {
 
 #[test]
 fn a_role_needs_rights() {
-    let Some(cluster) = cluster::shared("a_role_needs_rights") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let role = database.poor_role("");
     let poor = log(&database.address(&role));
     expect_error(poor.secret(NONE), Status::Forbidden, "plexindex shared init");
@@ -156,14 +144,11 @@ fn a_role_needs_rights() {
 
 #[test]
 fn failures_have_their_status() {
-    let Some(cluster) = cluster::shared("failures_have_their_status") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let owner = database.log();
     let owners = view(&owner);
-    let folder = cluster.folder().display();
-    let port = cluster.port;
+    let folder = database.cluster.folder().display();
+    let port = database.cluster.port;
     let missing = log(&format!("postgresql://postgres@:{port}/nowhere?host={folder}"));
     expect_error(missing.secret(NONE), Status::ServerError, "CREATE DATABASE \"nowhere\"");
     let stranger = log(&database.address("stranger"));
@@ -191,7 +176,7 @@ fn failures_have_their_status() {
 
 #[test]
 fn passwords_come_from_the_environment_or_a_passfile() {
-    let Some(cluster) = Cluster::start("passwords_come_from_the_environment_or_a_passfile", &[]) else {
+    let Some(cluster) = Cluster::start(&[]) else {
         return;
     };
     let database = cluster.database();
@@ -229,10 +214,7 @@ fn passwords_come_from_the_environment_or_a_passfile() {
 
 #[test]
 fn a_position_that_is_too_old_starts_over() {
-    let Some(cluster) = cluster::shared("a_position_that_is_too_old_starts_over") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let log = database.log();
     let view = view(&log);
     assert_eq!(append(&log, view, "1"), Ok(true));
@@ -275,7 +257,7 @@ pub fn wait_for_sessions(database: &Database<'_>, count: &str) {
 
 #[test]
 fn waiting_sends_one_query() {
-    let Some(cluster) = Cluster::start("waiting_sends_one_query", &["log_statement=all"]) else {
+    let Some(cluster) = Cluster::start(&["log_statement=all"]) else {
         return;
     };
     let database = cluster.database();
@@ -302,10 +284,7 @@ fn waiting_sends_one_query() {
 
 #[test]
 fn connections_are_closed_before_a_fork() {
-    let Some(cluster) = cluster::shared("connections_are_closed_before_a_fork") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let log = Arc::new(database.log());
     let view = view(&log);
     thread::scope(|scope| {
@@ -329,10 +308,7 @@ fn connections_are_closed_before_a_fork() {
 /// What ends a wait may come at the moment of a notification.
 #[test]
 fn an_interrupted_wait_loses_no_notification() {
-    let Some(cluster) = cluster::shared("an_interrupted_wait_loses_no_notification") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let (log, other) = (database.log(), database.log());
     let view = view(&log);
     assert_eq!(
@@ -369,7 +345,7 @@ fn an_interrupted_wait_loses_no_notification() {
 #[test]
 fn a_name_is_found_without_reading_the_whole_log() {
     let settings = ["autovacuum=off"];
-    let Some(cluster) = Cluster::start("a_name_is_found_without_reading_the_whole_log", &settings) else {
+    let Some(cluster) = Cluster::start(&settings) else {
         return;
     };
     let database = cluster.database();

@@ -5,19 +5,15 @@
 //! `PLEXINDEX_SEED` and `PLEXINDEX_SEEDS` choose the histories of `histories_for_long`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::shared_faults::gate::Gate;
-use crate::support::copy_files;
-use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::shared_faults::hosts::{Host, World, restore};
+use crate::support::index::QueryOptions;
 use crate::support::worker::Dice;
-use crate::support::{HOUR_MS, add, clock, movies, number, offline, options, remove, requests};
-use plexindex::inside::Deadline;
+use crate::support::{HOUR_MS, add, copy_of, number, remove, requests};
 use plexindex::model::MatchKind;
-use plexindex::options::{Mapping, Options};
-use plexindex_sharing::{EntryKind, HostId, Position, SharedLog};
-use plexindex_standin::Standin;
-use plexindex_tests::memory_log::{MemoryLog, Trouble};
+use plexindex::options::Mapping;
+use plexindex_sharing::EntryKind;
+use plexindex_tests::memory_log::Trouble;
 use tempfile::TempDir;
 
 const HOSTS: usize = 3;
@@ -25,88 +21,45 @@ const STEPS: usize = 60;
 /// Paths that hosts record, below their own mapped root.
 const NAMES: usize = 6;
 
-struct Host {
-    options: Options,
-    root: String,
-    index: Index,
-    movies: Library,
-    gate: Arc<Gate>,
-    folder: TempDir,
-    backup: Option<TempDir>,
-}
-
-impl Host {
-    fn path(&self, name: usize) -> String {
-        format!("{}/odd/{name}.mkv", self.root)
-    }
-}
-
-struct World {
+struct History {
     seed: u64,
     random: Dice,
-    server: Standin,
-    clock: Arc<ManualClock>,
-    log: Arc<MemoryLog>,
+    world: World,
     hosts: Vec<Host>,
+    /// The last backup of each host's folder.
+    backups: Vec<Option<TempDir>>,
     is_away: bool,
     /// Number of films that were added.
     added: usize,
 }
 
-fn opened(options: &Options, clock: &Arc<ManualClock>, log: &Arc<MemoryLog>) -> (Index, Library, Arc<Gate>) {
-    let gate = Gate::new(Arc::clone(log) as Arc<dyn SharedLog>);
-    let log = Arc::clone(&gate) as Arc<dyn SharedLog>;
-    let index = Index::open_with_log(options, Arc::clone(clock) as _, (log, false)).expect("opened");
-    let movies = index.library("Movies").expect("a handle");
-    (index, movies, gate)
+/// A path of the host at this place.
+fn path(at: usize, name: usize) -> String {
+    format!("/mnt/{at}/odd/{name}.mkv")
 }
 
-impl World {
+impl History {
     fn new(seed: u64) -> Self {
-        let (clock, server) = (clock(), movies(40));
-        let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(60));
-        let mut world = Self {
+        let world = World::of(40);
+        let mapped = |at| {
+            let root = format!("/mnt/{at}");
+            world.new_host(|options| options.mappings = vec![Mapping::host_to_server(root, "/data")])
+        };
+        Self {
             seed,
             random: Dice::new(seed),
-            server,
-            clock,
-            log,
-            hosts: Vec::with_capacity(HOSTS),
+            hosts: (0..HOSTS).map(mapped).collect(),
+            backups: (0..HOSTS).map(|_| None).collect(),
+            world,
             is_away: false,
             added: 0,
-        };
-        for at in 0..HOSTS {
-            world.open(at, tempfile::tempdir().expect("a folder"), None);
         }
-        world
     }
 
-    /// Opens a host in its folder, at its place among the others.
-    fn open(&mut self, at: usize, folder: TempDir, backup: Option<TempDir>) {
-        let root = format!("/mnt/{at}");
-        let options = Options {
-            shared: Some("memory".into()),
-            mappings: vec![Mapping::host_to_server(&root, "/data")],
-            ..options(&self.server, folder.path())
-        };
-        let (index, movies, gate) = opened(&options, &self.clock, &self.log);
-        let host = Host {
-            options,
-            root,
-            index,
-            movies,
-            gate,
-            folder,
-            backup,
-        };
+    /// Puts what `change` makes of a host into its place.
+    fn replace(&mut self, at: usize, change: impl FnOnce(&World, Host) -> Host) {
+        let host = change(&self.world, self.hosts.remove(at));
         self.hosts.insert(at, host);
-    }
-
-    /// Closes a host. Returns its folder, and the backup of it.
-    fn close(&mut self, at: usize) -> (TempDir, Option<TempDir>) {
-        let host = self.hosts.remove(at);
-        host.index.close().expect("closed");
-        (host.folder, host.backup)
     }
 
     /// A number below `limit`.
@@ -115,7 +68,7 @@ impl World {
     }
 
     fn key(&mut self) -> Option<String> {
-        let all = self.server.paths(1);
+        let all = self.world.server.paths(1);
         let nth = self.roll(all.len().max(1));
         all.get(nth).map(|(key, _)| key.to_string())
     }
@@ -131,51 +84,45 @@ impl World {
         match self.roll(20) {
             0..=3 => {
                 if let Some(key) = self.key() {
-                    let host = &mut self.hosts[at];
-                    let path = host.path(name);
                     // Errors: nothing is known yet and the log is away.
-                    let _ = host.movies.record_matches(&[(path.as_bytes(), &key)]);
+                    let movies = &self.hosts[at].movies;
+                    let _ = movies.record_matches(&[(path(at, name).as_bytes(), &key)]);
                 }
             }
-            4 => {
-                let host = &mut self.hosts[at];
-                if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
-                    host.movies
-                        .invalidate_path(host.path(name).as_bytes())
-                        .expect("invalidated");
+            kind @ 4..=6 => {
+                let (key, is_rare) = (self.key(), self.roll(3) == 0);
+                let host = &self.hosts[at];
+                if !host.has_listed() {
+                    return;
                 }
-            }
-            5 => {
-                if let Some(key) = self.key() {
-                    let host = &mut self.hosts[at];
-                    if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
-                        host.movies.invalidate_item(&key).expect("invalidated");
-                    }
+                match (kind, key) {
+                    (4, _) => host.movies.invalidate_path(path(at, name).as_bytes()),
+                    (5, Some(key)) => host.movies.invalidate_item(&key),
+                    (6, _) if is_rare => host.movies.invalidate(),
+                    _ => Ok(()),
                 }
-            }
-            6 if self.roll(3) == 0 => {
-                let host = &mut self.hosts[at];
-                if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
-                    host.movies.invalidate().expect("invalidated");
-                }
+                .expect("invalidated");
             }
             7 => {
                 self.added += 1;
-                add(&self.server, &[format!("/data/movies/New {0}/New {0}.mkv", self.added)]);
+                add(
+                    &self.world.server,
+                    &[format!("/data/movies/New {0}/New {0}.mkv", self.added)],
+                );
             }
             8 => {
                 if let Some(key) = self.key() {
-                    remove(&self.server, &[key.parse().expect("a number")]);
+                    remove(&self.world.server, &[key.parse().expect("a number")]);
                 }
             }
             9 => {
                 let ms = self.roll(7_200_000);
-                self.clock.advance_ms(i64::try_from(ms).expect("small"));
+                self.world.clock.advance_ms(i64::try_from(ms).expect("small"));
             }
             10 => {
                 self.is_away = !self.is_away;
-                self.log
-                    .set_trouble(if self.is_away { Trouble::Away } else { Trouble::None });
+                let trouble = if self.is_away { Trouble::Away } else { Trouble::None };
+                self.world.log.set_trouble(trouble);
             }
             11 => {
                 let host = &mut self.hosts[at];
@@ -185,24 +132,19 @@ impl World {
             }
             12 => {
                 // Closed and opened: a new process.
-                let host = &mut self.hosts[at];
-                host.index.exchange();
                 self.exchange(at);
-                let host = &mut self.hosts[at];
-                let (index, movies, gate) = opened(&host.options, &self.clock, &self.log);
-                std::mem::replace(&mut host.index, index).close().expect("closed");
-                (host.movies, host.gate) = (movies, gate);
+                self.replace(at, |world, host| world.after(host, |_| {}));
             }
             13 => self.look(at),
             14 => {
                 // A backup is restored, or a replica takes over that lacks the last writes.
                 let writes = self.roll(12);
-                self.log.lose_writes(writes);
+                self.world.log.lose_writes(writes);
                 // Leases that it has again end.
-                self.clock.advance_ms(21_000);
+                self.world.clock.advance_ms(21_000);
             }
             15 => self.kill(at),
-            16 if self.roll(2) == 0 => self.copy(at),
+            16 if self.roll(2) == 0 => self.replace(at, World::moved),
             17 => self.back_up_or_restore(at),
             _ => self.exchange(at),
         }
@@ -218,43 +160,25 @@ impl World {
         if refresh {
             let _ = host.index.refresh(&QueryOptions::default(), false);
         }
-        let (index, movies, gate) = opened(&host.options, &self.clock, &self.log);
-        std::mem::replace(&mut host.index, index).close().expect("closed");
-        (host.movies, host.gate) = (movies, gate);
+        self.replace(at, |world, host| world.after(host, |_| {}));
         // Nobody gives its leases back: they end.
-        self.clock.advance_ms(21_000);
+        self.world.clock.advance_ms(21_000);
     }
 
     /// A copy of a host's folder is made, or the last one is put over its files.
     fn back_up_or_restore(&mut self, at: usize) {
-        let (folder, backup) = self.close(at);
-        let backup = if let Some(backup) = backup {
-            for file in std::fs::read_dir(folder.path()).expect("read").flatten() {
-                if !backup.path().join(file.file_name()).exists() {
-                    let _ = std::fs::remove_file(file.path());
-                }
-            }
-            copy_files(backup.path(), folder.path());
-            None
-        } else {
-            let backup = tempfile::tempdir().expect("a folder");
-            copy_files(folder.path(), backup.path());
-            Some(backup)
-        };
-        self.open(at, folder, backup);
-    }
-
-    /// The folder of a host is moved.
-    fn copy(&mut self, at: usize) {
-        let (old, backup) = self.close(at);
-        let folder = tempfile::tempdir().expect("a folder");
-        copy_files(old.path(), folder.path());
-        self.open(at, folder, backup);
+        let backup = &mut self.backups[at];
+        let host = self.hosts.remove(at);
+        let host = self.world.after(host, |folder| match backup.take() {
+            Some(backup) => restore(backup.path(), folder),
+            None => *backup = Some(copy_of(folder)),
+        });
+        self.hosts.insert(at, host);
     }
 
     /// A host is asked for some listed path: what it answers is what the server has.
     fn look(&mut self, at: usize) {
-        let all = self.server.paths(1);
+        let all = self.world.server.paths(1);
         let nth = self.roll(all.len().max(1));
         let Some((key, Some(path))) = all.get(nth) else { return };
         let host = &self.hosts[at];
@@ -269,11 +193,7 @@ impl World {
 
     /// The matches that the log has: its order decides.
     fn expected(&self) -> BTreeMap<usize, String> {
-        let views = self.log.views();
-        let news = self
-            .log
-            .read(views[0], HostId(1), Position::default(), usize::MAX, Deadline::NONE);
-        let entries = news.expect("read").entries;
+        let entries = self.world.entries();
         let matches = entries.into_iter().filter(|entry| entry.name.kind == EntryKind::Match);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a text");
         let named = matches.filter(|entry| !entry.body.is_empty()).filter_map(|entry| {
@@ -286,8 +206,8 @@ impl World {
 
     /// All is delivered and taken, and each host is asked for everything.
     fn end(&mut self) {
-        self.log.set_trouble(Trouble::None);
-        self.clock.advance_ms(2 * HOUR_MS);
+        self.world.log.set_trouble(Trouble::None);
+        self.world.clock.advance_ms(2 * HOUR_MS);
         for _ in 0..3 {
             for at in 0..HOSTS {
                 let host = &self.hosts[at];
@@ -296,52 +216,38 @@ impl World {
             }
         }
         let expected = self.expected();
-        let paths = self.server.paths(1);
-        self.server.reset();
+        let paths = self.world.server.paths(1);
+        self.world.server.reset();
         for (number, host) in self.hosts.iter().enumerate() {
             let seed = self.seed;
             for name in 0..NAMES {
-                let path = host.path(name);
-                let answer = host
-                    .index
-                    .match_path(&offline(&host.movies), path.as_bytes())
-                    .expect("answered");
-                let recorded = answer.item.filter(|_| answer.match_kind == MatchKind::Confirmed);
+                let path = path(number, name);
                 let gone = |key: &&String| !paths.iter().any(|(known, _)| known.to_string() == **key);
                 if expected.get(&name).is_some_and(|key| gone(&key)) {
                     continue; // whoever verified the item has dropped its matches
                 }
-                let recorded = recorded.map(|item| item.key.rsplit('/').next().unwrap_or_default().to_owned());
+                let recorded = host.confirmed(&path);
                 assert_eq!(
-                    recorded,
-                    expected.get(&name).cloned(),
+                    recorded.as_ref(),
+                    expected.get(&name),
                     "seed {seed}, host {number}, {path}"
                 );
             }
             for (key, path) in paths.iter().filter_map(|(key, path)| Some((key, path.as_ref()?))) {
-                let answer = host
-                    .index
-                    .match_path(&offline(&host.movies), path.as_bytes())
-                    .expect("answered");
-                let (reason, stale) = (answer.reason, answer.stale);
-                let found = answer.item.map(|item| item.item.rating_key);
-                assert_eq!(
-                    found,
-                    Some(key.to_string()),
-                    "seed {seed}, host {number}, {path}: {reason:?} {stale}"
-                );
+                let found = host.known(path).map(|(key, _)| key);
+                assert_eq!(found, Some(key.to_string()), "seed {seed}, host {number}, {path}");
             }
         }
-        assert_eq!(requests(&self.server)[5], 0);
+        assert_eq!(requests(&self.world.server)[5], 0);
     }
 }
 
 fn play(seed: u64) {
-    let mut world = World::new(seed);
+    let mut history = History::new(seed);
     for _ in 0..STEPS {
-        world.step();
+        history.step();
     }
-    world.end();
+    history.end();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use plexindex_sharing::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, NewEntry, Position, SharedLog};
 
+use crate::cluster::database;
 use crate::fixture::{A, Fixture, NONE, item, memory, name, postgres};
 
 fn of_size(key: &str, bytes: usize) -> NewEntry {
@@ -87,9 +88,7 @@ fn what_is_too_large_is_not_read_from_memory() {
 #[test]
 fn what_is_too_large_is_not_read_from_postgres() {
     for test in TESTS {
-        let Some(fixture) = postgres("what_is_too_large_is_not_read_from_postgres", LEASE) else {
-            return;
-        };
+        let Some(fixture) = postgres(LEASE) else { return };
         test(&fixture);
     }
 }
@@ -97,10 +96,7 @@ fn what_is_too_large_is_not_read_from_postgres() {
 /// A secret of a gigabyte is none.
 #[test]
 fn a_secret_of_another_length_is_refused() {
-    let Some(cluster) = crate::cluster::shared("a_secret_of_another_length_is_refused") else {
-        return;
-    };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     database.log().secret(NONE).expect("there");
     database.sql("UPDATE plexindex.meta SET secret = convert_to(repeat('x', 100000000), 'UTF8')");
     crate::postgres::expect_error(

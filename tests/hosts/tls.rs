@@ -5,7 +5,7 @@ use plexindex::inside::Deadline;
 use plexindex_sharing::SharedLog;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::cluster::{self, Cluster, log};
+use crate::cluster::{Cluster, database, log};
 
 /// An authority.
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -18,7 +18,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 #[test]
 fn modes_verify_what_libpq_verifies() {
     let settings = ["ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key"];
-    let Some(cluster) = Cluster::prepare("modes_verify_what_libpq_verifies", &settings) else {
+    let Some(cluster) = Cluster::prepare(&settings) else {
         return;
     };
     let authority = authority("one");
@@ -100,9 +100,7 @@ fn modes_verify_what_libpq_verifies() {
 
 #[test]
 fn a_server_without_tls_is_refused_unless_that_is_allowed() {
-    let name = "a_server_without_tls_is_refused_unless_that_is_allowed";
-    let Some(cluster) = cluster::shared(name) else { return };
-    let database = cluster.database();
+    let Some(database) = database() else { return };
     let connect = |mode: &str| log(&database.tcp_address("postgres", "localhost", mode)).secret(Deadline::NONE);
     for mode in ["", "sslmode=require"] {
         let error = connect(mode).expect_err("no TLS");

@@ -12,7 +12,7 @@ use plexindex_standin::{LibrarySpec, Standin};
 
 #[test]
 fn the_library_goes_after_an_exchange_and_a_fork() {
-    let Some(cluster) = cluster::shared("the_library_goes_after_an_exchange_and_a_fork") else {
+    let Some(cluster) = cluster::shared() else {
         return;
     };
     let database = cluster.database();

@@ -13,9 +13,9 @@ use plexindex_tests::memory_log::MemoryLog;
 use tempfile::TempDir;
 
 use crate::shared_faults::gate::Gate;
-use crate::support::copy_of;
 use crate::support::index::{Index, Library, ManualClock, QueryOptions};
 use crate::support::{clock, movies, offline, options};
+use crate::support::{copy_files, copy_of};
 
 pub const NONE: plexindex::inside::Deadline = plexindex::inside::Deadline::NONE;
 
@@ -161,6 +161,11 @@ impl Host {
         self.index.refresh(&QueryOptions::default(), false).expect("refreshed");
     }
 
+    /// Whether it has a listing.
+    pub fn has_listed(&self) -> bool {
+        self.index.match_path(&offline(&self.movies), b"/x").is_ok()
+    }
+
     /// Delivers and takes all there is.
     pub fn exchange(&self) {
         assert!(self.index.exchange(), "the log is there");
@@ -194,6 +199,16 @@ impl Host {
         let (key, kind) = self.known(path)?;
         (kind == MatchKind::Confirmed).then_some(key)
     }
+}
+
+/// Puts a backup into the files of a folder.
+pub fn restore(backup: &Path, folder: &Path) {
+    for file in std::fs::read_dir(folder).expect("read").flatten() {
+        if !backup.join(file.file_name()).exists() {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+    copy_files(backup, folder);
 }
 
 /// Each delivers and takes, until nothing is left.

@@ -1,16 +1,14 @@
 //! The log was restored from a backup, or a replica took over that lacks the last writes.
 
-use std::path::Path;
-
 use plexindex::model::Item;
 use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, SharedLog as _};
 use plexindex_tests::memory_log::Trouble;
 
-use crate::shared_faults::hosts::{Host, NONE, World, exchange};
+use crate::shared_faults::hosts::{Host, NONE, World, exchange, restore};
+use crate::support::copy_of;
 use crate::support::index::QueryOptions;
 use crate::support::{HOUR_MS, path_of};
-use crate::support::{copy_files, copy_of};
 use tempfile::TempDir;
 
 /// Its folder was moved between, so it is another host by then, which never delivered anything.
@@ -84,16 +82,6 @@ fn items_that_are_older_than_an_own_listing_do_not_come_back() {
         None,
         "an item that the server has not"
     );
-}
-
-/// Puts a backup into the files of a folder.
-fn restore(backup: &Path, folder: &Path) {
-    for file in std::fs::read_dir(folder).expect("read").flatten() {
-        if !backup.join(file.file_name()).exists() {
-            let _ = std::fs::remove_file(file.path());
-        }
-    }
-    copy_files(backup, folder);
 }
 
 /// The only entry that the folder lost is its first, or the first since it is this host; the next has about the same number.

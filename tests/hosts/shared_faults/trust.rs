@@ -18,7 +18,9 @@ fn item(key: &str, path: &str) -> Item {
 
 fn pack(items: &[Item]) -> Vec<u8> {
     let mut chunk = Chunk::default();
-    items.iter().for_each(|item| chunk.push(item));
+    for item in items {
+        chunk.push(item);
+    }
     chunk.pack().expect("small")
 }
 
