@@ -67,10 +67,10 @@ impl RecordRows<'_> {
             // Keep the library's state for the next write, unless invalidations may remain.
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
-            // The records have no expiry time, because confirmed matches never expire.
-            for (path, key) in pairs {
-                records.add(table, path, Some(&encode_match(key, tx.sequence)), None)?;
-            }
+            let matches: Vec<(&[u8], Vec<u8>)> = (pairs.iter())
+                .map(|(path, key)| (*path, encode_match(key, tx.sequence)))
+                .collect();
+            records.add_all(table, &matches)?;
             Ok(Some(RecordedMatches {
                 written_at: (incarnation, tx.sequence),
                 then_result: then(&records)?,

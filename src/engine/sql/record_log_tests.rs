@@ -70,6 +70,38 @@ fn a_store_goes_on_after_four_billion_transactions() {
 }
 
 #[test]
+fn rows_of_a_batch_have_the_positions_that_the_write_knows() {
+    let (_folder, store) = opened();
+    put(&store, b"a", b"one");
+    let table = all_rows(&store)[0].table;
+    let names: Vec<Vec<u8>> = (0..40_u8).map(|number| vec![b'n', number]).collect();
+    let records: Vec<(&[u8], Vec<u8>)> = names.iter().map(|name| (&name[..], name[1..].to_vec())).collect();
+    for count in [0, 1, 16, 17, 18, 40] {
+        let merge = |tx: &RecordTx<'_>| tx.set_segments(&[], tx.sequence()).map(|()| tx.sequence());
+        let merged = RecordRows(&store).write_records(Deadline::NONE, merge).expect("merged");
+        let add = |tx: &RecordTx<'_>| {
+            tx.add_all(table, &records[..count])?;
+            Ok((tx.sequence(), tx.take_unmerged(merged)?))
+        };
+        let (sequence, known) = RecordRows(&store).write_records(Deadline::NONE, add).expect("written");
+        let expected: Vec<RecordRow> = (0..)
+            .zip(&records[..count])
+            .map(|(number, (name, value))| RecordRow {
+                id: position_of(sequence, number),
+                table,
+                name: name.to_vec(),
+                value: Some((Some(value.clone()), 1)),
+                expires_ms: None,
+            })
+            .collect();
+        assert_eq!(known, expected);
+        let take = |tx: &RecordTx<'_>| tx.take_unmerged(merged);
+        let stored = RecordRows(&store).write_records(Deadline::NONE, take).expect("read");
+        assert_eq!(stored, expected);
+    }
+}
+
+#[test]
 fn rows_are_read_in_order_and_deleted_when_dead() {
     let (_folder, store) = opened();
     for name in [&b"one"[..], b"two", b"three"] {
