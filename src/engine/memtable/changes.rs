@@ -119,9 +119,8 @@ impl Memtable {
     /// compact.
     pub fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
         let (forms, mapped) = forms_of(&change, mappings);
-        let mut links: Vec<_> = (forms.iter().enumerate())
-            .map(|(form, bytes)| (PATHS, xxh3_64(bytes), form))
-            .collect();
+        let mut links = Vec::with_capacity(2 * forms.len() + 1); // a file name for each form at most, and the key
+        links.extend((forms.iter().enumerate()).map(|(form, bytes)| (PATHS, xxh3_64(bytes), form)));
         if let MemtableChange::Added { item, .. } = &change {
             let names = forms[..item.parts.len()].iter().enumerate();
             links.extend(names.filter_map(|(part, form)| Some((NAMES, name_hash(form)?, part))));
