@@ -436,10 +436,7 @@ impl<'q> Query<'q> {
             let Some(library) = call.library else {
                 return invalid_argument_error("cannot list the trash of all libraries at once: specify one library");
             };
-            if !inner.sync.may_send_requests(call) {
-                let message = "cannot list the trash offline: open the index with server_url, and do not set offline";
-                return Err(Error::new(Status::Offline, message));
-            }
+            inner.sync.check_online(call, "list the trash")?;
             let (_, row) = inner.sync.find_library(library, "list the trash", call)?;
             let (items, next) = inner.sync.trash(call, &row.library, cursor, size)?;
             let to_item = |item| Item {

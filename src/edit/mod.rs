@@ -121,12 +121,7 @@ impl Editing {
         let Some(library) = call.library else {
             return invalid_argument_error("cannot edit items of all libraries at once: specify one library");
         };
-        if !self.sync.may_send_requests(call) {
-            return Err(Error::new(
-                Status::Offline,
-                "cannot edit items offline: open the index with server_url, and do not set offline",
-            ));
-        }
+        self.sync.check_online(call, "edit items")?;
         if !self.sync.capabilities().is_some_and(|can| can.edits) {
             let kind = self.reading.kind();
             return Err(kind.unsupported("cannot be edited", "it accepts no edits"));
@@ -154,12 +149,7 @@ impl Editing {
     /// separator is a folder, and other paths are files. The mappings translate the paths. A path that no library's
     /// folder contains is left out, after a look at the server's current libraries. Fails at the first failed request.
     pub fn scan(&self, call: &Call<'_>, paths: &[&[u8]]) -> Result<Vec<Scan>> {
-        if !self.sync.may_send_requests(call) {
-            return Err(Error::new(
-                Status::Offline,
-                "cannot start a scan offline: open the index with server_url, and do not set offline",
-            ));
-        }
+        self.sync.check_online(call, "start a scan")?;
         if !self.sync.capabilities().is_some_and(|can| can.edits) {
             let kind = self.reading.kind();
             return Err(kind.unsupported("cannot scan folders", "it accepts no requests"));

@@ -207,6 +207,16 @@ impl Synchronizer {
         self.source.is_some() && !call.offline
     }
 
+    /// Fails with [`Status::Offline`] if this call is not allowed to send requests. `operation`: what the call does, in
+    /// the error message after 'cannot'.
+    pub fn check_online(&self, call: &Call<'_>, operation: &str) -> Result<()> {
+        if self.may_send_requests(call) {
+            return Ok(());
+        }
+        let remedy = self.reading.offline_remedy.unwrap_or("remove this call's offline flag");
+        Err(Error::new(Status::Offline, format!("cannot {operation}: {remedy}")))
+    }
+
     /// Returns the capabilities of the source; `None` without a source.
     pub fn capabilities(&self) -> Option<Abilities> {
         self.source.as_deref().map(Source::abilities)

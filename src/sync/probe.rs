@@ -32,10 +32,7 @@ impl Synchronizer {
     /// Requests the server's identity and libraries, even if they are stored, so that a host can check its options.
     /// Returns the server, the duration of the first request, and the number of libraries.
     pub fn test_connection(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
-        if !self.may_send_requests(call) {
-            let remedy = self.reading.offline_remedy.unwrap_or("remove this call's offline flag");
-            return Err(Error::new(Status::Offline, format!("cannot ask the server: {remedy}")));
-        }
+        self.check_online(call, "ask the server")?;
         self.job(call, |job| {
             let started_at = Instant::now();
             // This request needs no token, so it tests only the connection.

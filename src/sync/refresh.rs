@@ -126,13 +126,7 @@ impl Synchronizer {
     /// Updates a call's stale libraries. First probes if the store does not contain the selected library, or contains
     /// no library. Returns `Ok`, or the status that says why the call did not finish before the deadline.
     fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
-        if !self.may_send_requests(call) {
-            return Err(Error::new(
-                Status::Offline,
-                "cannot refresh: the index or this call is offline; set server_url or database, and remove the offline \
-                 flag",
-            ));
-        }
+        self.check_online(call, "refresh")?;
         self.reading.catch_up(call.deadline)?;
         let since = self.reading.snapshot().sequence();
         let stale = self.find_or_probe(call, false, |snapshot| {
