@@ -17,9 +17,9 @@ pub struct Query {
     pub library: *const c_void,
     pub text: *const c_char,
     pub length: usize,
+    pub timeout_ms: i64,
     pub flags: u32,
     pub reserved: u32,
-    pub timeout_ms: i64,
     pub progress: *const c_void,
     pub progress_user: *mut c_void,
 }
