@@ -201,7 +201,9 @@ impl Queries {
             let is_recent = |(at, woken): (Instant, u64)| woken == wakeups && at.elapsed() < PROGRESS_INTERVAL;
             if !last_report.is_some_and(is_recent) {
                 last_report = Some((Instant::now(), wakeups));
-                call.report_progress(start.elapsed())?;
+                // A wait has no fetch that the next call could resume.
+                let cancelled = |_| Error::new(Status::Aborted, "the progress callback cancelled the wait for changes");
+                call.report_progress(start.elapsed()).map_err(cancelled)?;
             }
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
