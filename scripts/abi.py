@@ -62,11 +62,6 @@ def headers() -> str:
     return "\n".join(texts).replace('#include "plexindex.h"', "")
 
 
-def functions() -> list[str]:
-    """Returns the names of all functions."""
-    return sorted(Declared(headers()).functions)
-
-
 def described(header: str) -> str:
     """Returns the text of docs/abi.txt for this header."""
     declared = Declared(header)

@@ -25,13 +25,8 @@ def paragraphs(text: str) -> list[str]:
     """Returns the lines of a help. A paragraph after \\b keeps its lines."""
     lines = []
     for part in inspect.cleandoc(text).split("\n\n"):
-        is_example = part.startswith("\b\n")
-        lines += [
-            ".PP",
-            *([".nf"] if is_example else []),
-            roff(part.replace("\b\n", "")),
-            *([".fi"] if is_example else []),
-        ]
+        text = roff(part.replace("\b\n", ""))
+        lines += [".PP", *([".nf", text, ".fi"] if part.startswith("\b\n") else [text])]
     return lines
 
 
