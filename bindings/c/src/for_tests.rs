@@ -1,10 +1,15 @@
 //! Indexes over a hostile source, for tests.
 
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
-use crate::types::{Buffer, Bytes, LibraryHandle, QueryRecord};
+use crate::constants as c;
+use crate::functions::{plexindex_close, plexindex_get_library, plexindex_get_table, plexindex_match_path};
+use crate::guard::tests::message;
+use crate::handles::Opened;
+use crate::types::{Buffer, Bytes, Handle, LibraryHandle, QueryRecord, TableHandle};
 use plexindex::Index;
-use plexindex::error::Result;
+use plexindex::error::{Result, Status};
 use plexindex::inside::SystemClock;
 use plexindex::model::{self, Item, Server};
 use plexindex::options;
@@ -106,7 +111,7 @@ pub fn query(library: *const LibraryHandle, text: Bytes) -> QueryRecord {
         flags: 0,
         reserved: 0,
         progress: None,
-        progress_user: std::ptr::null_mut(),
+        progress_user: null_mut(),
     }
 }
 
@@ -136,5 +141,58 @@ pub fn is_true_in_child(check: impl FnOnce() -> bool) -> bool {
         let mut state = 0;
         assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
         state == 0
+    }
+}
+
+/// An open index with a library and a table.
+pub struct Scene {
+    pub handle: *mut Handle,
+    pub library: *const LibraryHandle,
+    pub table: *const TableHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let handle = Opened::wrap(hostile(folder.path())).into_handle();
+        let mut at = Self {
+            handle,
+            library: null(),
+            table: null(),
+            _folder: folder,
+        };
+        at.library = at.library(c::PLEXINDEX_SELECT_TITLE, text("Movies")).expect("a handle");
+        // SAFETY: all of it is there.
+        let got = unsafe { plexindex_get_table(handle, c"t".as_ptr(), 1, 0, &raw mut at.table, null_mut()) };
+        assert_eq!(got, Status::Ok as i32);
+        at
+    }
+
+    pub fn library(&self, kind: i32, name: Bytes) -> Result<*const LibraryHandle, i32> {
+        let mut library = null();
+        let place = &raw mut library;
+        // SAFETY: all of it is there.
+        match unsafe { plexindex_get_library(self.handle, kind, name.data, name.length, place, null_mut()) } {
+            0 => Ok(library),
+            status => Err(status),
+        }
+    }
+}
+
+impl Drop for Scene {
+    /// However it was misused, the index answers.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let mut memory = [0_u64; 1_024];
+            let mut answer = buffer(memory.as_mut_ptr(), 8_000);
+            let query = query(self.library, text("/a"));
+            // SAFETY: it is open, and not used again.
+            unsafe {
+                let matched = plexindex_match_path(self.handle, &raw const query, &raw mut answer, null_mut());
+                assert_eq!(matched, Status::Ok as i32, "{}", message());
+                assert_eq!(plexindex_close(self.handle, null_mut()), Status::Ok as i32);
+            }
+        }
     }
 }

@@ -4,19 +4,19 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::size_of;
-use std::path::Path;
+use std::ops::Deref;
 use std::ptr::{from_ref, null, null_mut, without_provenance, without_provenance_mut};
 
 use super::*;
 use crate::constants as c;
-use crate::for_tests::{buffer, hostile, query, text};
+use crate::for_tests::{self, buffer, query, text};
 use crate::guard::tests::{Plant, message, with_planted};
-use crate::handles::Opened;
 use crate::types::{
     AnswerRecord, Buffer, Bytes, CallOptionsRecord, Handle, ItemRecord, LibraryHandle, LogFn, OptionsRecord,
     QueryRecord, StatsRecord, TableHandle, TableOp, Text,
 };
 use plexindex::error::Status;
+use serde_json::Value;
 
 /// How an argument is invalid.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,29 +62,22 @@ given! {
 
 /// An open index, and memory that calls may read and write.
 struct Scene {
-    handle: *mut Handle,
-    library: *const LibraryHandle,
-    table: *const TableHandle,
+    open: for_tests::Scene,
     memory: RefCell<Vec<Box<[u64]>>>,
 }
 
+impl Deref for Scene {
+    type Target = for_tests::Scene;
+
+    fn deref(&self) -> &Self::Target {
+        &self.open
+    }
+}
+
 impl Scene {
-    fn new(folder: &Path) -> Self {
-        let handle = Opened::wrap(hostile(folder)).into_handle();
-        let (mut library, mut table) = (null(), null());
-        // SAFETY: all of it is there.
-        unsafe {
-            let all = plexindex_get_library(handle, c::PLEXINDEX_SELECT_ALL, null(), 0, &raw mut library, null_mut());
-            assert_eq!(all, Status::Ok as i32);
-            assert_eq!(
-                plexindex_get_table(handle, c"t".as_ptr(), 1, 0, &raw mut table, null_mut()),
-                Status::Ok as i32
-            );
-        }
+    fn new() -> Self {
         Self {
-            handle,
-            library,
-            table,
+            open: for_tests::Scene::new(),
             memory: RefCell::default(),
         }
     }
@@ -124,11 +117,6 @@ impl Scene {
         let memory = self.memory.borrow();
         let mut all = memory.iter();
         all.any(|words| is(words[2], OLD_ANSWER) || is(words[0], OLD_POINTER))
-    }
-
-    fn close(self) {
-        // SAFETY: it is open, and not used again.
-        assert_eq!(unsafe { plexindex_close(self.handle, null_mut()) }, Status::Ok as i32);
     }
 }
 
@@ -346,30 +334,23 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
     all
 }
 
+/// The functions of the header.
+fn declared() -> Value {
+    let mut header: Value = serde_json::from_str(include_str!("../../../../include/plexindex.json")).expect("JSON");
+    header["functions"].take()
+}
+
 #[test]
 fn the_list_has_every_function_of_the_header() {
-    let header = include_str!("../../../../include/plexindex.h");
-    let declared: BTreeSet<&str> = header
-        .lines()
-        .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
-        .filter(|line| !line.starts_with("typedef") && !line.starts_with("static inline"))
-        .filter_map(|line| line.split_once('(')?.0.split([' ', '*']).next_back())
+    let declared = declared();
+    let declared: BTreeSet<&str> = declared
+        .as_object()
+        .expect("functions")
+        .keys()
+        .map(String::as_str)
         .collect();
     let listed: BTreeSet<&str> = functions().iter().map(|(name, _)| *name).collect();
     assert_eq!(listed, declared);
-}
-
-/// The names of a function's arguments in the header.
-fn names_of(function: &str) -> Vec<&'static str> {
-    let header = include_str!("../../../../include/plexindex.h");
-    let begin = format!("{function}(");
-    let mut all = header.match_indices(&begin).map(|(at, _)| &header[at + begin.len()..]);
-    // Comments name functions with an empty list.
-    let list = all
-        .find(|list| !list.starts_with(')'))
-        .and_then(|list| list.split_once(");"));
-    let names = list.map(|(list, _)| list.split(',').filter_map(|one| one.rsplit([' ', '*']).next()));
-    names.into_iter().flatten().collect()
 }
 
 /// Arguments that may be NULL: function, index of the argument, and the expected result.
@@ -381,9 +362,8 @@ const MAY_BE_NULL: [(&str, usize); 3] = [
 
 #[test]
 fn every_invalid_argument_gives_a_status() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let scene = Scene::new(folder.path());
-    let mut calls = 0;
+    let scene = Scene::new();
+    let (declared, mut calls) = (declared(), 0);
     for (name, function) in functions() {
         for argument in 0..function.count() {
             for wrong in [Wrong::Null, Wrong::Odd, Wrong::Full] {
@@ -408,7 +388,8 @@ fn every_invalid_argument_gives_a_status() {
                         if status == Status::NullPointer {
                             assert!(message().contains("NULL"), "{what}");
                             if wrong == Wrong::Null && name != "plexindex_open" {
-                                assert!(message().contains(names_of(name)[argument]), "{what}");
+                                let argument = &declared[name]["arguments"][argument]["name"];
+                                assert!(message().contains(argument.as_str().expect("a name")), "{what}");
                             }
                             assert!(!MAY_BE_NULL.contains(&(name, argument)), "{what}");
                         }
@@ -423,14 +404,12 @@ fn every_invalid_argument_gives_a_status() {
     }
     println!("{calls} calls");
     assert!(calls > 200, "{calls}");
-    scene.close();
 }
 
 /// Every function that returns a status has an error buffer, and fills it in.
 #[test]
 fn every_failure_writes_an_error_text() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let scene = Scene::new(folder.path());
+    let scene = Scene::new();
     let told = |text: &str| {
         // The buffer's memory is one of what the scene made for this call.
         let memory = scene.memory.borrow();
@@ -447,28 +426,24 @@ fn every_failure_writes_an_error_text() {
             assert!(told(&message()), "{name} takes no buffer for {}", message());
         }
     }
-    scene.close();
 }
 
 /// The library of a query is a pointer too.
 #[test]
 fn a_library_within_a_query_is_aligned() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let scene = Scene::new(folder.path());
+    let scene = Scene::new();
     let odd = scene.wrong::<LibraryHandle>(Wrong::Odd).cast_const();
     let query = query(odd, SLASH);
     // SAFETY: all of it is there but the library.
     let refused = unsafe { plexindex_refresh(scene.handle, from_ref(&query), null_mut()) };
     assert_eq!(refused, Status::InvalidArgument as i32);
     assert!(message().contains("aligned"), "{}", message());
-    scene.close();
 }
 
 /// A value needs its own length and a NUL.
 #[test]
 fn a_value_fits_into_a_buffer_that_is_one_byte_longer() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let scene = Scene::new(folder.path());
+    let scene = Scene::new();
     let (table, name, value) = (scene.table, c"n".as_ptr(), c"value");
     // SAFETY: all of it is there.
     let put = unsafe { plexindex_table_put(table, name, 1, value.as_ptr(), 5, 0, u64::MAX, null_mut()) };
@@ -483,14 +458,12 @@ fn a_value_fits_into_a_buffer_that_is_one_byte_longer() {
         // SAFETY: memory of the scene.
         assert_eq!(unsafe { *data.add(capacity) }, 0xff, "{capacity}");
     }
-    scene.close();
 }
 
 /// As the header promises, only another fast lookup ends the life of a key.
 #[test]
 fn a_key_lasts_until_the_next_fast_lookup() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let scene = Scene::new(folder.path());
+    let scene = Scene::new();
     let value = c"the value";
     // SAFETY: all of it is there.
     let kept = unsafe {
@@ -530,15 +503,13 @@ fn a_key_lasts_until_the_next_fast_lookup() {
             assert_eq!(unsafe { CStr::from_ptr(kept) }, value, "{name} {wrong:?}");
         }
     }
-    scene.close();
 }
 
 /// A panic becomes a status, or the value that stands for nothing; the handle can be used afterwards.
 #[test]
 fn a_panic_in_any_function_becomes_a_status() {
     for plant in [Plant::Before, Plant::After] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let scene = Scene::new(folder.path());
+        let scene = Scene::new();
         for (name, function) in functions() {
             let given = with_planted(plant, || function.call(&scene, None)).expect("nothing is wrong");
             match given {
@@ -564,6 +535,5 @@ fn a_panic_in_any_function_becomes_a_status() {
                 message()
             );
         }
-        scene.close();
     }
 }

@@ -7,13 +7,9 @@ use std::ptr::{from_ref, null, null_mut};
 
 use super::*;
 use crate::constants as c;
-use crate::for_tests::{buffer, hostile, query, text};
+use crate::for_tests::{Scene, buffer, query, text};
 use crate::guard::tests::message;
-use crate::handles::Opened;
-use crate::types::{
-    Buffer, Bytes, CallOptionsRecord, Handle, LibraryHandle, MappingRecord, OptionsRecord, QueryRecord, StatsRecord,
-    TableHandle, TableOp,
-};
+use crate::types::{Buffer, Bytes, CallOptionsRecord, MappingRecord, OptionsRecord, QueryRecord, StatsRecord, TableOp};
 use plexindex::error::Status;
 
 const fn given(data: *const u8, length: usize) -> Bytes {
@@ -153,40 +149,7 @@ fn wrong_mappings_are_refused_by_number() {
     }
 }
 
-/// An open index with a library and a table.
-struct Scene {
-    handle: *mut Handle,
-    library: *const LibraryHandle,
-    table: *const TableHandle,
-    _folder: tempfile::TempDir,
-}
-
 impl Scene {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let handle = Opened::wrap(hostile(folder.path())).into_handle();
-        let mut at = Self {
-            handle,
-            library: null(),
-            table: null(),
-            _folder: folder,
-        };
-        at.library = at.library(c::PLEXINDEX_SELECT_TITLE, text("Movies")).expect("a handle");
-        // SAFETY: all of it is there.
-        fine(unsafe { plexindex_get_table(handle, c"t".as_ptr(), 1, 0, &raw mut at.table, null_mut()) });
-        at
-    }
-
-    fn library(&self, kind: i32, name: Bytes) -> Result<*const LibraryHandle, i32> {
-        let mut library = null();
-        let place = &raw mut library;
-        // SAFETY: all of it is there.
-        match unsafe { plexindex_get_library(self.handle, kind, name.data, name.length, place, null_mut()) } {
-            0 => Ok(library),
-            status => Err(status),
-        }
-    }
-
     /// Calls with a query of a listed path, after a change to the query.
     fn ask(
         &self,
@@ -219,17 +182,6 @@ impl Scene {
         self.ask(change, |query, _| unsafe {
             plexindex_refresh(self.handle, query, null_mut())
         })
-    }
-}
-
-impl Drop for Scene {
-    /// However it was misused, the index answers.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            fine(self.matched(|_| {}));
-            // SAFETY: it is open, and not used again.
-            fine(unsafe { plexindex_close(self.handle, null_mut()) });
-        }
     }
 }
 
