@@ -61,11 +61,8 @@ pub fn run(data: &[u8]) {
     // As a stream already.
     let whole = events(&mut std::iter::once(body), usize::MAX);
     whole.iter().for_each(check);
-    assert_eq!(
-        whole,
-        events(&mut body.chunks(piece), usize::MAX),
-        "in pieces of {piece}"
-    );
+    let pieces = events(&mut body.chunks(piece), usize::MAX);
+    assert_eq!(whole, pieces, "in pieces of {piece}");
     let first = events(&mut body.chunks(piece), 1);
     assert_eq!(first.as_slice(), &whole[..whole.len().min(1)], "ended after the first");
 }

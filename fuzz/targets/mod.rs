@@ -48,8 +48,6 @@ pub const TARGETS: &[Target] = &[
 /// The target of this name.
 #[allow(dead_code)] // the tests have a function for each
 pub fn named(name: &str) -> Option<fn(&[u8])> {
-    TARGETS
-        .iter()
-        .find(|target| target.name == name)
-        .map(|target| target.run)
+    let target = TARGETS.iter().find(|target| target.name == name);
+    target.map(|target| target.run)
 }

@@ -7,10 +7,9 @@ use std::process::Command;
 
 use crate::allocations;
 use crate::support::index::{Library, Selector};
-use crate::support::{clock, movies, open, options};
+use crate::support::{KEEP, clock, movies, open, options};
 use plexindex::error::Status;
-use plexindex::options::Ttl;
-use plexindex::tables::{Op, Table, TableLimits};
+use plexindex::tables::{Op, Table};
 
 /// A warm index, its libraries, and the paths and keys of its items.
 struct Warm {
@@ -30,22 +29,16 @@ fn warm() -> Warm {
     let index = open(options(&server, folder.path()), &clock());
     let one = index.movies();
     let all = index.select(Selector::All).expect("a handle");
-    let paths: Vec<(String, String)> = server
-        .paths(1)
-        .into_iter()
-        .filter_map(|(key, path)| Some((path?, key.to_string())))
-        .collect();
+    let paths = server.paths(1).into_iter();
+    let paths = paths.filter_map(|(key, path)| Some((path?, key.to_string())));
+    let paths: Vec<(String, String)> = paths.collect();
     let kept = index.tables().table(b"Movies", true).expect("a table");
     let ops: Vec<Op<'_>> = paths
         .iter()
         .map(|(path, key)| Op::Put(&kept, path.as_bytes(), key.as_bytes()))
         .collect();
-    let terms = TableLimits {
-        ttl: Ttl::Forever,
-        limit: None,
-    };
-    index.tables().write(&ops, &terms).expect("stored, and compacted");
-    kept.put(b"since", b"1", &terms).expect("stored");
+    index.tables().write(&ops, &KEEP).expect("stored, and compacted");
+    kept.put(b"since", b"1", &KEEP).expect("stored");
     one.ask(&paths[0].0);
     one.record("/host/confirmed.mkv", "1001");
     one.ask("/host/confirmed.mkv");

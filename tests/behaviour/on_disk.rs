@@ -153,13 +153,9 @@ fn each_file_that_is_no_single_item_has_a_cause() -> Anything {
         "file mapping_missing {}",
         slashed(alpha.strip_prefix(at.folder.path())?.display().to_string())
     );
-    assert_eq!(
-        told,
-        is(&[
-            ("other/films/Alpha (2001)/Alpha (2001).mkv", &missing),
-            ("other/films/Delta (2006)/Delta (2006).mkv", "file no_library "),
-        ])
-    );
+    let (alpha, delta) = ("Alpha (2001)/Alpha (2001).mkv", "Delta (2006)/Delta (2006).mkv");
+    let [alpha, delta] = [alpha, delta].map(|path| format!("other/films/{path}"));
+    assert_eq!(told, is(&[(&*alpha, &*missing), (&*delta, "file no_library ")]));
     assert_eq!(support::requests(&at.server), before, "no request is sent");
     Ok(())
 }
@@ -178,11 +174,8 @@ fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Any
     let _ = index.libraries()?;
     for library in [all, index.library("Films")?] {
         let (told, _) = at.walked(&library, &["films/Alpha (2001)", "films/Gamma (2003)"], &[]);
-        let causes: Vec<&str> = told
-            .values()
-            .filter(|told| !told.contains("extras"))
-            .map(String::as_str)
-            .collect();
+        let causes = told.values().map(String::as_str);
+        let causes: Vec<&str> = causes.filter(|told| !told.contains("extras")).collect();
         let ignored = told["films/Alpha (2001)/skipped.mkv"].as_str();
         assert_eq!(causes.len(), if cfg!(windows) { 3 } else { 4 });
         for cause in causes {
@@ -259,11 +252,8 @@ fn mappings_are_tried_on_the_paths_that_others_leave() -> Anything {
         .map(|one| (one.from.clone(), one.to.clone(), one.gain))
         .collect();
     assert_eq!(told[0], (format!("{mnt}/a").into(), films.clone(), Some(2)));
-    assert_eq!(
-        told.iter().filter_map(|one| one.2).sum::<usize>(),
-        told.len() + 1,
-        "each path counts once"
-    );
+    let gains: usize = told.iter().filter_map(|one| one.2).sum();
+    assert_eq!(gains, told.len() + 1, "each path counts once");
     assert!(at.index.try_proposals(&here)?.is_empty(), "they are listed");
     assert!(at.index.proposals().is_empty(), "nothing was asked");
     let many: Vec<PathBuf> = (0..40)

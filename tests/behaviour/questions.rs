@@ -131,11 +131,10 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
 
 #[test]
 fn a_bare_number_is_certain_only_among_films() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(0).plain().title("Films"))
-        .library(LibrarySpec::shows(20).plain().title("Shows"))
-        .items(1, [jaws()])
-        .serve();
+    let films = LibrarySpec::movies(0).plain().title("Films");
+    let shows = LibrarySpec::shows(20).plain().title("Shows");
+    let server = Standin::builder().library(films).library(shows);
+    let server = server.items(1, [jaws()]).serve();
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);

@@ -21,10 +21,11 @@ fn the_readme_shows_the_example() {
     let shown = readme
         .split_once(BEGIN)
         .and_then(|(_, rest)| rest.split_once("```\n<!-- end -->"));
+    let shown = shown.map(|(shown, _)| shown);
     assert_eq!(
-        shown.map(|(shown, _)| shown),
+        shown,
         Some(&*repository("examples/match_file.rs")),
-        "copy examples/match_file.rs into docs/rust.md"
+        "copy it into docs/rust.md"
     );
 }
 
@@ -90,10 +91,8 @@ fn the_example_of_a_batch_takes_any_bytes() {
     let input = [path.as_bytes(), b"\n\n/nowhere/\xff.mkv\n"].concat();
     let told = run("match_batch", &server, &[], &input);
     let lines: Vec<&str> = told.lines().collect();
-    assert!(
-        lines[0].ends_with(&format!("(/library/metadata/{key}, high)")),
-        "{told}"
-    );
+    let ending = format!("(/library/metadata/{key}, high)");
+    assert!(lines[0].ends_with(&ending), "{told}");
     assert!(lines[1].contains("the path is empty"), "{told}");
     assert!(lines[2].ends_with(": none of 0 candidates"), "{told}");
     assert!(lines[3].ends_with("requests were sent"), "{told}");
@@ -104,11 +103,8 @@ fn the_example_of_watching_answers_each_line() {
     let server = movies(20);
     let (path, key) = path_of(&server, 1, 3);
     let told = run("watch", &server, &[&path], b"\n\n");
-    assert_eq!(
-        told.matches(&format!(": /library/metadata/{key}\n")).count(),
-        2,
-        "{told}"
-    );
+    let ending = format!(": /library/metadata/{key}\n");
+    assert_eq!(told.matches(&ending).count(), 2, "{told}");
 }
 
 #[test]
@@ -122,10 +118,8 @@ fn the_example_of_a_service_answers_each_path_and_ends() {
         .filter(|line| line.ends_with(&format!(": /library/metadata/{key}")));
     assert_eq!(found.count(), 2, "{told}");
     assert!(told.contains(": the path is empty"), "{told}");
-    assert!(
-        told.contains("/nowhere/x.mkv: none: no library has a folder above"),
-        "{told}"
-    );
+    let none = "/nowhere/x.mkv: none: no library has a folder above";
+    assert!(told.contains(none), "{told}");
     run("service", &server, &[], b"quit\n");
 }
 

@@ -29,11 +29,8 @@ fn files(source: &str) -> BTreeMap<Vec<String>, String> {
             let path = entry.path();
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
             let is_root = ["mod", "lib"].contains(&&*name);
-            let below = place
-                .iter()
-                .cloned()
-                .chain((!is_root).then_some(name))
-                .collect::<Vec<_>>();
+            let last = (!is_root).then_some(name);
+            let below: Vec<_> = place.iter().cloned().chain(last).collect();
             let is_test = below.last().is_some_and(|name| name.ends_with("tests"));
             if path.is_dir() && !is_test {
                 folders.push((path, below));
@@ -62,11 +59,8 @@ fn read_path(text: &str, above: &[&str], found: &mut Vec<Vec<String>>) -> usize 
     let end = text
         .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
         .unwrap_or(text.len());
-    let path: Vec<&str> = above
-        .iter()
-        .copied()
-        .chain(text[..end].split("::").filter(|name| !name.is_empty()))
-        .collect();
+    let names = text[..end].split("::").filter(|name| !name.is_empty());
+    let path: Vec<&str> = above.iter().copied().chain(names).collect();
     let mut at = end;
     if text[..end].ends_with("::") && text[end..].starts_with('{') {
         while !text[at..].starts_with('}') {
@@ -118,22 +112,16 @@ fn circles(arrows: &Arrows) -> Vec<&String> {
 #[test]
 fn folders_use_each_other_as_the_design_says() {
     let design = fs::read_to_string(plexindex_tests::repository("docs/design.md")).expect("the design");
-    let block = design
-        .split_once("```arrows\n")
-        .and_then(|(_, rest)| rest.split_once("```"));
-    let lines = block
-        .expect("a block")
-        .0
-        .lines()
-        .map(|line| line.split_once('→').expect("an arrow"));
+    let (_, rest) = design.split_once("```arrows\n").expect("a block");
+    let (block, _) = rest.split_once("```").expect("its end");
+    let lines = block.lines().map(|line| line.split_once('→').expect("an arrow"));
     let of = |to: &str| to.split_whitespace().map(str::to_owned).collect();
     let plan: Arrows = lines.map(|(from, to)| (from.trim().to_owned(), of(to))).collect();
     let files = files("src");
     let mut code: Arrows = plan.keys().map(|from| (from.clone(), BTreeSet::new())).collect();
     for (place, path) in named(&files).into_iter().filter(|(place, _)| !place.is_empty()) {
-        let other = path
-            .first()
-            .filter(|first| **first != place[0] && files.keys().any(|one| one.first() == Some(first)));
+        let is_other = |first: &&String| **first != place[0] && files.keys().any(|one| one.first() == Some(first));
+        let other = path.first().filter(is_other);
         code.entry(place[0].clone()).or_default().extend(other.cloned());
     }
     assert_eq!(code, plan, "the arrows of src/, and those of docs/design.md");
@@ -146,22 +134,13 @@ fn files_of_a_folder_use_each_other_without_a_circle() {
         let files = files(source);
         let mut folders: BTreeMap<&[String], Arrows> = BTreeMap::new();
         for (place, path) in named(&files) {
-            let end = (0..=path.len())
-                .rev()
-                .find(|end| files.contains_key(&path[..*end]))
-                .unwrap_or(0);
-            let same = place
-                .iter()
-                .zip(&path[..end])
-                .take_while(|(one, other)| one == other)
-                .count();
+            let mut ends = (0..=path.len()).rev();
+            let end = ends.find(|end| files.contains_key(&path[..*end])).unwrap_or(0);
+            let both = place.iter().zip(&path[..end]);
+            let same = both.take_while(|(one, other)| one == other).count();
             if let (Some(from), Some(to)) = (place.get(same), path[..end].get(same)) {
-                folders
-                    .entry(&place[..same])
-                    .or_default()
-                    .entry(from.clone())
-                    .or_default()
-                    .insert(to.clone());
+                let arrows = folders.entry(&place[..same]).or_default();
+                arrows.entry(from.clone()).or_default().insert(to.clone());
             }
         }
         assert!(folders.len() > 1, "{source}: nothing was read");

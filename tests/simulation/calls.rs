@@ -1,6 +1,7 @@
 //! The calls of a host, and what is checked of each.
 
 use super::*;
+use crate::support::index::Library;
 
 /// Bytes that some writes leave to hosts' tables: an entry or two.
 const TABLES_LIMIT: u64 = 1_000;
@@ -122,15 +123,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn handle_of(
-        &self,
-        at: usize,
-        library: Option<&str>,
-    ) -> Result<Option<crate::support::index::Library>, String> {
+    pub(super) fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<Library>, String> {
         let selector = library.map(|title| Selector::Title(title.to_owned()));
-        let made = selector
-            .map(|selector| self.handles[at].index.select(selector))
-            .transpose();
+        selector.map(|selector| self.select(at, selector)).transpose()
+    }
+
+    fn select(&self, at: usize, selector: Selector) -> Result<Library, String> {
+        let made = self.handles[at].index.select(selector);
         made.map_err(|error| format!("a library handle: {:?}: {error}", error.status))
     }
 
@@ -140,10 +139,7 @@ impl World {
         let found = self.ask_path(at, library.as_deref(), &path, mapped.as_deref(), offline, deadline)?;
         if let Some(found) = found {
             let shown = show(&found);
-            self.say(&format!(
-                "{}: {path} in {library:?}, offline {offline}: {shown}",
-                self.handles[at].number
-            ));
+            self.tell(at, &format!("{path} in {library:?}, offline {offline}: {shown}"));
         }
         self.agree(at, library.as_deref(), &path)
     }
@@ -202,13 +198,9 @@ impl World {
     fn agree_now(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
         let handle = &self.handles[at];
         let selector = library.map_or(Selector::All, |title| Selector::Title(title.to_owned()));
-        let fast = (handle.index.select(selector)).map_err(|error| format!("a library handle: {error}"))?;
+        let fast = self.select(at, selector)?;
         let before = fast.lookup_key(path.as_bytes(), str::to_owned);
-        let query = QueryOptions {
-            library: library.is_some().then_some(&fast),
-            offline: true,
-            ..QueryOptions::default()
-        };
+        let query = options(Some(&fast).filter(|_| library.is_some()), Deadline::Default, true);
         let full = handle.index.match_path(&query, path.as_bytes());
         let after = fast.lookup_key(path.as_bytes(), str::to_owned);
         let mut batch = None;
@@ -235,10 +227,7 @@ impl World {
     pub(super) fn look_up(&mut self) -> Result<(), String> {
         let (at, library, ..) = self.pick();
         let (path, _) = self.any_path(at, library.as_deref(), 4);
-        self.say(&format!(
-            "{}: a fast lookup of {path} in {library:?}",
-            self.handles[at].number
-        ));
+        self.tell(at, &format!("a fast lookup of {path} in {library:?}"));
         self.agree(at, library.as_deref(), &path)
     }
 
@@ -321,10 +310,8 @@ impl World {
         let one = self.handle_of(at, library.as_deref())?;
         let query = options(one.as_ref(), deadline, offline);
         let found = self.handles[at].index.match_guid(&query, &guid);
-        let other = (found.iter())
-            .flat_map(|found| &found.candidates)
-            .find(|one| one.item.rating_key != key);
-        if let Some(other) = other {
+        let mut all = found.iter().flat_map(|found| &found.candidates);
+        if let Some(other) = all.find(|one| one.item.rating_key != key) {
             return Err(format!("{guid} gives {}", other.item.rating_key));
         }
         if let Ok(found) = &found {
@@ -368,11 +355,8 @@ impl World {
         let listed = matches!(one.item(&key), Ok(Some(_)));
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
         let done = one.record_matches(&pairs);
-        self.say(&format!(
-            "{}: {paths:?} in {library} is {key}: {:?}",
-            self.handles[at].number,
-            done.as_ref().map_err(|error| error.status)
-        ));
+        let ended = done.as_ref().map_err(|error| error.status);
+        self.tell(at, &format!("{paths:?} in {library} is {key}: {ended:?}"));
         if !self.recorded(at, &library, &paths, &key, listed, done)? {
             return Ok(());
         }
@@ -427,7 +411,7 @@ impl World {
                 self.record_round(at, &one, &library, &key, listed, ended)?;
             }
             let done = one.invalidate();
-            self.say(&format!("{}: {library} is wrong", self.handles[at].number));
+            self.tell(at, &format!("{library} is wrong"));
             self.acknowledged(done, "invalidating a library")?;
             self.each_library(at, Some(&library), Model::invalidate);
         }
@@ -450,7 +434,7 @@ impl World {
     fn record_round(
         &mut self,
         at: usize,
-        one: &crate::support::index::Library,
+        one: &Library,
         library: &str,
         key: &str,
         listed: bool,
@@ -461,11 +445,8 @@ impl World {
             .collect();
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
         let done = one.record_matches(&pairs);
-        self.say(&format!(
-            "{}: {MANY} paths in {library} are {key}: {:?}",
-            self.handles[at].number,
-            done.as_ref().map_err(|error| error.status)
-        ));
+        let ended = done.as_ref().map_err(|error| error.status);
+        self.tell(at, &format!("{MANY} paths in {library} are {key}: {ended:?}"));
         if !self.recorded(at, library, &paths, key, listed, done)? {
             return Ok(());
         }
@@ -478,13 +459,10 @@ impl World {
         let (path, _) = self.any_path(at, library.as_deref(), 4);
         let one = match self.handle_of(at, library.as_deref())? {
             Some(one) => one,
-            None => self.handles[at]
-                .index
-                .select(Selector::All)
-                .map_err(|error| error.to_string())?,
+            None => self.select(at, Selector::All)?,
         };
         let done = one.invalidate_path(path.as_bytes());
-        self.say(&format!("{}: {path} in {library:?} is wrong", self.handles[at].number));
+        self.tell(at, &format!("{path} in {library:?} is wrong"));
         self.acknowledged(done, "invalidating a path")?;
         self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
             model.invalidate_path(server, who, title, &path, killed);
@@ -515,13 +493,10 @@ impl World {
         };
         let one = match self.handle_of(at, library.as_deref())? {
             Some(one) => one,
-            None => self.handles[at]
-                .index
-                .select(Selector::All)
-                .map_err(|error| error.to_string())?,
+            None => self.select(at, Selector::All)?,
         };
         let done = one.invalidate_item(&key);
-        self.say(&format!("{}: {key} in {library:?} is wrong", self.handles[at].number));
+        self.tell(at, &format!("{key} in {library:?} is wrong"));
         self.acknowledged(done, "invalidating an item")?;
         self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
             model.invalidate_item(server, who, title, &key, killed);
@@ -548,7 +523,7 @@ impl World {
             Some(one) => one.invalidate(),
             None => self.handles[at].index.invalidate_all(),
         };
-        self.say(&format!("{}: {library:?} is wrong", self.handles[at].number));
+        self.tell(at, &format!("{library:?} is wrong"));
         self.acknowledged(done, "invalidating a library")?;
         self.each_library(at, library.as_deref(), Model::invalidate);
         Ok(())
@@ -557,7 +532,7 @@ impl World {
     pub(super) fn clear(&mut self) -> Result<(), String> {
         let at = self.word(1, self.handles.len());
         let done = self.handles[at].index.clear();
-        self.say(&format!("{}: clear", self.handles[at].number));
+        self.tell(at, "clear");
         self.acknowledged(done, "clearing")?;
         self.each_library(at, None, Model::clear);
         Ok(())
@@ -569,10 +544,7 @@ impl World {
         let query = options(one.as_ref(), deadline, offline);
         let done = self.handles[at].index.refresh(&query, full);
         let shown = done.as_ref().map_err(|error| error.status);
-        self.say(&format!(
-            "{}: refresh of {library:?}, full {full}: {shown:?}",
-            self.handles[at].number
-        ));
+        self.tell(at, &format!("refresh of {library:?}, full {full}: {shown:?}"));
         self.see();
         match done {
             Ok(Status::Ok) => {
@@ -610,10 +582,7 @@ impl World {
         let what = if deleted { "deleted" } else { "changed" };
         let body = format!("{{\"section\":\"{section}\",\"{what}\":\"{key}\"}}");
         let done = self.handles[at].index.notify(body.as_bytes()).map(drop);
-        self.say(&format!(
-            "{}: told that {key} of {title} is {what}",
-            self.handles[at].number
-        ));
+        self.tell(at, &format!("told that {key} of {title} is {what}"));
         self.acknowledged(done, "an event")?;
         if deleted {
             let killed = self.is_unsure();
@@ -639,11 +608,11 @@ impl World {
             server.tell(Event::Deleted { section, rating_key });
         }
         let begun = self.handles[at].index.watch_start();
-        self.say(&format!(
-            "{}: watches {title}, and hears that {told:?} is gone: {:?}",
-            self.handles[at].number,
-            begun.as_ref().map_err(|error| error.status)
-        ));
+        let ended = begun.as_ref().map_err(|error| error.status);
+        self.tell(
+            at,
+            &format!("watches {title}, and hears that {told:?} is gone: {ended:?}"),
+        );
         match begun {
             Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.events => {
                 server.hear();
@@ -697,10 +666,7 @@ impl World {
             .index
             .edit_items(&query, &edit, &mut EditReport::default());
         let shown = done.as_ref().map_err(|error| error.status);
-        self.say(&format!(
-            "{}: {key} of {library} is called '{title}': {shown:?}",
-            self.handles[at].number
-        ));
+        self.tell(at, &format!("{key} of {library} is called '{title}': {shown:?}"));
         self.see();
         if done.is_err() {
             // Whether it was made is not known: the item is asked for before it is answered again.
@@ -738,9 +704,9 @@ impl World {
         let at = self.word(1, self.handles.len());
         let offline = QueryOptions::default().offline();
         let handle = &self.handles[at];
-        let done = (handle.index.stats().map(|_| ()))
-            .and_then(|()| handle.index.libraries(&offline).map(|_| ()))
-            .and_then(|()| handle.index.store().map(|_| ()));
+        let index = &handle.index;
+        let done = index.stats().and_then(|_| index.libraries(&offline));
+        let done = done.and_then(|_| index.store()).map(drop);
         done.map_err(|error| format!("facts: {:?}: {error}", error.status))
     }
 
@@ -762,10 +728,7 @@ impl World {
         };
         let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));
         let what = self.word(4, 20);
-        self.say(&format!(
-            "{}: table {names:?} {entries:?}: {what}",
-            self.handles[at].number
-        ));
+        self.tell(at, &format!("table {names:?} {entries:?}: {what}"));
         let done = match what {
             0..7 => made[0].put(entries[0].as_bytes(), &value, &terms),
             7 => made[0].remove(entries[0].as_bytes()),
@@ -893,11 +856,7 @@ impl World {
 }
 
 /// What [`World::pick`] chose, for a call that tells no progress.
-pub(super) fn options(
-    library: Option<&crate::support::index::Library>,
-    deadline: Deadline,
-    offline: bool,
-) -> QueryOptions<'_> {
+pub(super) fn options(library: Option<&Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
     QueryOptions {
         library,
         deadline,
@@ -909,11 +868,8 @@ pub(super) fn options(
 
 /// What matters of an answer, in a line.
 pub(super) fn show(found: &Match) -> String {
-    let keys: Vec<&str> = found
-        .candidates
-        .iter()
-        .map(|one| one.item.rating_key.as_str())
-        .collect();
+    let keys = found.candidates.iter().map(|one| one.item.rating_key.as_str());
+    let keys: Vec<&str> = keys.collect();
     format!(
         "{:?} {:?} {:?} {:?} {keys:?}, age {:?}, stale {}",
         found.status, found.match_kind, found.confidence, found.reason, found.age_ms, found.stale

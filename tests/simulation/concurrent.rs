@@ -162,11 +162,9 @@ pub fn check(seed: u64, kills: u64) -> usize {
     let server: Standin = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     let at = place(folder.path(), &server);
-    let known: Vec<String> = (server.paths(1).into_iter())
-        .filter_map(|(key, path)| Some([path?, key.to_string()]))
-        .take(20)
-        .flatten()
-        .collect();
+    let known = server.paths(1).into_iter();
+    let known = known.filter_map(|(key, path)| Some([path?, key.to_string()]));
+    let known: Vec<String> = known.take(20).flatten().collect();
     let mut dice = Dice::new(seed);
     let mut log = Log::new();
     let mut acknowledged = 0;
@@ -204,10 +202,7 @@ pub fn check(seed: u64, kills: u64) -> usize {
     for (path, may_be) in &log {
         let found = index.ask(&offline, path);
         let got = found.key();
-        assert!(
-            may_be.contains(&got),
-            "seed {seed}: {path} is {got:?}, and may be {may_be:?}"
-        );
+        assert!(may_be.contains(&got), "seed {seed}: {path}: {got:?}, {may_be:?}");
     }
     index.close().expect("closes");
     assert_sound(folder.path());

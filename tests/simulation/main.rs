@@ -43,11 +43,9 @@ fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
     let _alone = alone();
     std::panic::catch_unwind(|| run(seed, steps)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        Err(Failure {
-            step: steps.len(),
-            what: format!("a panic: {}", text.unwrap_or_default()),
-            log: String::new(),
-        })
+        let what = format!("a panic: {}", text.unwrap_or_default());
+        let (step, log) = (steps.len(), String::new());
+        Err(Failure { step, what, log })
     })
 }
 
@@ -115,9 +113,8 @@ fn worked() -> f64 {
 #[test]
 fn a_few_histories() {
     let begun = Instant::now();
-    let mut fresh = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(1, |time| time.as_secs());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let mut fresh = now.map_or(1, |time| time.as_secs());
     (0..FIXED).for_each(check);
     let mut ran = FIXED as usize;
     while begun.elapsed() < Duration::from_secs(3) {
@@ -140,11 +137,8 @@ fn histories_for_long() {
         let steps = steps_of(seed, STEPS);
         if let Err(failure) = attempt(seed, &steps) {
             failed += 1;
-            println!(
-                "seed {seed}, step {}: {}",
-                failure.step,
-                failure.what.lines().next().unwrap_or("")
-            );
+            let what = failure.what.lines().next().unwrap_or("");
+            println!("seed {seed}, step {}: {what}", failure.step);
         }
         let ran = seed - first + 1;
         let enough = number("PLEXINDEX_FOUND").is_some_and(|most| failed >= most);
@@ -161,10 +155,7 @@ fn histories_for_long() {
         }
     }
     print!("{}", disk::counted());
-    assert_eq!(
-        failed, 0,
-        "histories failed: run one with PLEXINDEX_SEED=N and one_seed"
-    );
+    assert_eq!(failed, 0, "run one with PLEXINDEX_SEED=N and one_seed");
 }
 
 #[test]
@@ -175,9 +166,8 @@ fn hosts_at_once() {
 #[test]
 #[ignore = "deep: half an hour"]
 fn hosts_at_once_for_long() {
-    let writes: usize = (0..number("PLEXINDEX_DEPTH").unwrap_or(10) * 10)
-        .map(|seed| concurrent::check(seed, 30))
-        .sum();
+    let seeds = 0..number("PLEXINDEX_DEPTH").unwrap_or(10) * 10;
+    let writes: usize = seeds.map(|seed| concurrent::check(seed, 30)).sum();
     println!("{writes} writes were acknowledged");
 }
 
@@ -224,20 +214,14 @@ fn the_mutants_apply() {
             for hunk in part.split("\n@@ ").skip(1) {
                 let lines = hunk.lines().skip(1).filter(|line| !line.starts_with('+'));
                 let old: Vec<&str> = lines.map(|line| line.get(1..).unwrap_or("")).collect();
-                assert!(
-                    file.contains(&old.join("\n")),
-                    "{} does not apply to {name} any more: make it anew",
-                    path.display()
-                );
+                assert!(file.contains(&old.join("\n")), "{}: {name}", path.display());
             }
         }
         // `run.sh` names the defect by the first two words of the file's name.
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let short = name.splitn(3, '-').take(2).collect::<Vec<_>>().join("-");
-        assert!(
-            patch.contains(&format!("crate::mutant::is(\"{short}\")")),
-            "{name} brings nothing back"
-        );
+        let asks = format!("crate::mutant::is(\"{short}\")");
+        assert!(patch.contains(&asks), "{name} brings nothing back");
     }
     assert!(patches > 0);
 }

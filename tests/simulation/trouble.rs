@@ -121,10 +121,7 @@ impl World {
         let query = options(Some(&one), Deadline::Default, false);
         let done = self.handles[at].index.refresh(&query, true);
         let shown = done.as_ref().map_err(|error| error.status);
-        self.say(&format!(
-            "{}: a listing of {title} is cut off: {shown:?}",
-            self.handles[at].number
-        ));
+        self.tell(at, &format!("a listing of {title} is cut off: {shown:?}"));
         if let Err(error) = &done {
             self.explain(at, "a refresh", error, false)?;
         }

@@ -17,7 +17,8 @@ use crate::disk;
 use crate::model::{Asked, Model, Row, Who};
 use crate::net::{Net, URLS};
 use crate::shelf::Shelf;
-use plexindex_tests::memory::{Fault, Knobs, Memory, Token};
+use plexindex_tests::memory::Token::{Coarse, Content, Exact, Lagging, Lying, Useless};
+use plexindex_tests::memory::{Fault, Knobs, Memory};
 use plexindex_tests::worker::Dice;
 
 /// Where all that is asked for begins.
@@ -38,9 +39,8 @@ pub type Step = [u64; WORDS];
 /// The steps of a seed.
 pub fn steps_of(seed: u64, count: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed ^ 0x5EED);
-    (0..count)
-        .map(|_| std::array::from_fn(|_| dice.roll(1 << 40)))
-        .collect()
+    let mut step = || std::array::from_fn(|_| dice.roll(1 << 40));
+    (0..count).map(|_| step()).collect()
 }
 
 /// What went wrong: the step, what, and the log up to it.
@@ -110,20 +110,11 @@ fn scratch() -> tempfile::TempDir {
 }
 
 fn knobs_of(dice: &mut Dice) -> Knobs {
-    let content = Knobs {
-        token: Token::Content,
-        ..Knobs::USUAL
-    };
+    let mut content = Knobs::USUAL;
+    content.token = Content;
     let mut knobs = [Knobs::BEST, Knobs::USUAL, content, Knobs::BARE][dice.roll(4) as usize];
     if dice.roll(2) == 0 {
-        knobs.token = [
-            Token::Exact,
-            Token::Coarse,
-            Token::Content,
-            Token::Lagging,
-            Token::Lying,
-            Token::Useless,
-        ][dice.roll(6) as usize];
+        knobs.token = [Exact, Coarse, Content, Lagging, Lying, Useless][dice.roll(6) as usize];
         let can = &mut knobs.abilities;
         can.resume = [Resume::Never, Resume::ByRow, Resume::ByPosition][dice.roll(3) as usize];
         can.changes = [Delta::None, Delta::Mostly, Delta::Complete][dice.roll(3) as usize];
@@ -219,6 +210,12 @@ impl World {
         let _ = writeln!(self.log, "{:4} {words}", self.model.now());
     }
 
+    /// The same of a handle.
+    fn tell(&mut self, at: usize, words: &str) {
+        let number = self.handles[at].number;
+        self.say(&format!("{number}: {words}"));
+    }
+
     fn word(&self, at: usize, below: usize) -> usize {
         word(&self.words, at, below)
     }
@@ -255,9 +252,8 @@ impl World {
         // The disk may have got room within the step.
         let is_full = was_full || self.full.is_some();
         let never = |line: &&String| !is_full && disk::NEVER.iter().any(|never| line.contains(never));
-        said.iter()
-            .find(never)
-            .map_or(Ok(()), |line| Err(format!("a warning that nothing explains: {line}")))
+        let unexplained = |line| Err(format!("a warning that nothing explains: {line}"));
+        said.iter().find(never).map_or(Ok(()), unexplained)
     }
 
     fn count(&mut self, what: &str) {
@@ -430,15 +426,10 @@ impl World {
                 server.add(&section, &name, &path);
             }
             (15, Some(item)) if items.len() > 1 => {
-                let other = items
-                    .iter()
-                    .find(|other| other.rating_key != item.rating_key)
-                    .expect("two");
-                self.say(&format!(
-                    "{} and {} exchange their files",
-                    item.rating_key, other.rating_key
-                ));
-                server.swap(&section, &item.rating_key, &other.rating_key);
+                let (key, mut keys) = (&item.rating_key, items.iter().map(|other| &other.rating_key));
+                let other = keys.find(|other| *other != key).expect("two");
+                self.say(&format!("{key} and {other} exchange their files"));
+                server.swap(&section, key, other);
             }
             (16, Some(item)) => {
                 self.say(&format!("{} goes to the trash, or comes back", item.rating_key));
@@ -446,9 +437,7 @@ impl World {
             }
             (14, _) => {
                 // Behind a NUL C would not read on: such an item is none.
-                self.say(&format!(
-                    "{path} comes to '{title}' of server {number}, with a NUL in its key"
-                ));
+                self.say(&format!("{path} comes to server {number}, with a NUL in its key"));
                 server.add_as(&section, format!("{}\0{}", self.files, self.files), &name, &path);
             }
             _ => {
@@ -574,19 +563,13 @@ impl World {
     }
 
     fn options(&self, who: Who, mapped: bool, number: usize) -> Options {
-        let mappings = if mapped {
-            TITLES.map(|title| Mapping::server_to_host(location(title), format!("/mnt/{title}")))
-        } else {
-            return Options {
-                page_size: 2 + number as u32 % 11,
-                ..self.plain_options(who)
-            };
-        };
-        Options {
-            page_size: 2 + number as u32 % 11,
-            mappings: mappings.to_vec(),
-            ..self.plain_options(who)
+        let mut options = self.plain_options(who);
+        options.page_size = 2 + number as u32 % 11;
+        if mapped {
+            let mapping = |title| Mapping::server_to_host(location(title), format!("/mnt/{title}"));
+            options.mappings = TITLES.map(mapping).into();
         }
+        options
     }
 
     fn plain_options(&self, who: Who) -> Options {
@@ -701,17 +684,9 @@ impl World {
             57..59 => name == "plexindex-1.db",
             _ => true,
         });
-        let what = [
-            "listings",
-            "matches",
-            "exchanged",
-            "locks",
-            "client",
-            "page",
-            "database",
-            "all",
-        ];
-        let what = what[[0, 20, 30, 40, 48, 54, 57, 59].partition_point(|from| *from <= kind) - 1];
+        let kinds = "listings matches exchanged locks client page database all";
+        let kinds: Vec<&str> = kinds.split(' ').collect();
+        let what = kinds[[0, 20, 30, 40, 48, 54, 57, 59].partition_point(|from| *from <= kind) - 1];
         self.say(&format!("files go: {what}"));
         self.count(&format!("files go: {what}"));
         self.have_listings_gone |= matches!(what, "listings" | "exchanged" | "all");

@@ -121,6 +121,7 @@ fn bytes(path: PathBuf) -> Vec<u8> {
 
 impl From<plexindex::Item> for Candidate {
     fn from(shown: plexindex::Item) -> Self {
+        let parts = shown.paths.unwrap_or_default().into_iter();
         let number = |number: Option<u32>| number.map_or(-1, |number| i32::try_from(number).expect("a small number"));
         Self {
             key: shown.key,
@@ -136,12 +137,7 @@ impl From<plexindex::Item> for Candidate {
                 episode: number(shown.episode),
                 guid: shown.guid.unwrap_or_default(),
                 guids: shown.guids.unwrap_or_default(),
-                parts: shown
-                    .paths
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|path| ByteString(bytes(path)))
-                    .collect(),
+                parts: parts.map(|path| ByteString(bytes(path))).collect(),
                 ..Item::default()
             },
             path: shown.path.map(bytes).unwrap_or_default(),
@@ -153,13 +149,9 @@ impl From<plexindex::Item> for Candidate {
 
 /// An item as it is shown: what is said of its season is for folders only.
 pub fn shown(mut item: Item) -> Item {
-    for text in [
-        &mut item.season_title,
-        &mut item.season_rating_key,
-        &mut item.season_guid,
-    ] {
-        text.clear();
-    }
+    item.season_title.clear();
+    item.season_rating_key.clear();
+    item.season_guid.clear();
     item
 }
 

@@ -27,7 +27,7 @@ use plexindex::options::{Options, Ttl};
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Deadline, PageRequest, Source, WantedPath};
 use plexindex::tables::TableLimits;
-use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use plexindex_standin::{ItemSpec, Kind, LibrarySpec, Standin};
 use tempfile::TempDir;
 
 /// A moment long after every clock of the stand-in server.
@@ -92,9 +92,7 @@ pub fn number(variable: &str) -> Option<u64> {
 
 /// A server with one movie library of this many plain items.
 pub fn movies(items: u32) -> Standin {
-    let mut spec = LibrarySpec::new(LibraryKind::Movie, items);
-    spec.plain = true;
-    Standin::builder().library(spec).serve()
+    Standin::builder().library(LibrarySpec::movies(items).plain()).serve()
 }
 
 /// Options for this server.
@@ -135,22 +133,14 @@ pub fn requests(server: &Standin) -> [u64; 6] {
 
 /// The path and rating key of the nth item that has a file.
 pub fn path_of(server: &Standin, library: u32, nth: usize) -> (String, String) {
-    let (key, path) = server
-        .paths(library)
-        .into_iter()
-        .filter(|(_, path)| path.is_some())
-        .nth(nth)
-        .expect("so many items");
-    (path.unwrap_or_default(), key.to_string())
+    let paths = server.paths(library).into_iter();
+    let mut paths = paths.filter_map(|(key, path)| Some((path?, key.to_string())));
+    paths.nth(nth).expect("so many items")
 }
 
 /// A movie with one file.
 pub fn movie(title: &str, path: &str) -> ItemSpec {
-    ItemSpec {
-        title: title.to_owned(),
-        files: vec![MediaSpec::File(path.to_owned())],
-        ..ItemSpec::default()
-    }
+    ItemSpec::file(title, path)
 }
 
 /// Adds movies with these files to the first library.

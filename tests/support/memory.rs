@@ -434,12 +434,8 @@ impl Memory {
     pub fn items(&self, section: &str) -> Vec<Item> {
         let state = self.state();
         let stock = state.stocks.iter().find(|stock| stock.library.section == section);
-        stock
-            .expect("such a library")
-            .rows
-            .iter()
-            .map(|row| row.item.clone())
-            .collect()
+        let rows = stock.expect("such a library").rows.iter();
+        rows.map(|row| row.item.clone()).collect()
     }
 
     /// Requests since this was called last, by kind.

@@ -58,12 +58,8 @@ pub fn deeply(times: u64, test: impl Fn()) {
     let begun = Instant::now();
     test();
     let name = std::any::type_name_of_val(&test).rsplit("::").next();
-    println!(
-        "deep: {}: {} in {:.1} s",
-        name.unwrap_or_default(),
-        TRIED.get(),
-        begun.elapsed().as_secs_f64()
-    );
+    let (name, time) = (name.unwrap_or_default(), begun.elapsed().as_secs_f64());
+    println!("deep: {name}: {} in {time:.1} s", TRIED.get());
 }
 
 /// A process that plays a role.

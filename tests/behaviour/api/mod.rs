@@ -225,10 +225,11 @@ fn items_libraries_and_counts_are_told() -> Anything {
     assert_eq!(error.kind(), ErrorKind::NotFetched);
     assert!(!error.kind().is_transient(), "somebody has to fetch it");
     let all = index.library(Selector::All)?;
+    let (none, unfetched) = (index.library("Nope")?, ErrorKind::NotFetched);
     for (asked, kind) in [
-        (&movies, ErrorKind::NotFetched),
-        (&all, ErrorKind::NotFetched),
-        (&index.library("Nope")?, ErrorKind::LibraryNotFound),
+        (&movies, unfetched),
+        (&all, unfetched),
+        (&none, ErrorKind::LibraryNotFound),
     ] {
         let failed = asked.item(&key).err();
         assert_eq!(failed.map(|error| error.kind()), Some(kind));

@@ -14,11 +14,8 @@ use plexindex_standin::{Fault, ItemSpec, Kind, LibrarySpec, Standin};
 fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
     let film = |title: &str| ItemSpec::file(title, &format!("/data/films/{title}.mkv"));
     let crowd: Vec<String> = (0..20).map(|n| format!("Found {n}")).collect();
-    for (titles, shows_first) in [
-        (crowd, false),
-        (vec!["Lost - Found".to_owned()], false),
-        (vec!["Lost - Found".to_owned()], true),
-    ] {
+    let lone = vec!["Lost - Found".to_owned()];
+    for (titles, shows_first) in [(crowd, false), (lone.clone(), false), (lone, true)] {
         let (films, shows) = if shows_first { (2, 1) } else { (1, 2) };
         let mut libraries = [
             LibrarySpec::movies(0).title("Films").locations(["/data/films"]),
@@ -107,10 +104,8 @@ fn two_films() -> Standin {
 
 #[test]
 fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
-    for (library, words) in [
-        (LibrarySpec::shows(80), ["season", "show"]),
-        (LibrarySpec::music(100), ["album", "artist"]),
-    ] {
+    let shows = (LibrarySpec::shows(80), ["season", "show"]);
+    for (library, words) in [shows, (LibrarySpec::music(100), ["album", "artist"])] {
         let server = Standin::builder().library(library.plain()).serve();
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());
@@ -126,15 +121,10 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
             assert_eq!(found.status, Status::Ambiguous, "{guid}");
             let message = found.message.as_str();
             assert!(message.contains(&format!("belongs to the {word} '")), "{message}");
-            assert!(
-                message.contains(&format!(", /library/metadata/{rating_key}, which has ")),
-                "{message}"
-            );
-            assert_eq!(
-                message.contains("the answer contains 16 of the items"),
-                found.total > 16,
-                "{message}"
-            );
+            let named = format!(", /library/metadata/{rating_key}, which has ");
+            assert!(message.contains(&named), "{message}");
+            let is_cut = message.contains("the answer contains 16 of the items");
+            assert_eq!(is_cut, found.total > 16, "{message}");
             assert_eq!(found.candidates.len(), found.total.min(16));
         }
     }
@@ -206,10 +196,8 @@ fn an_item_that_went_to_another_library_is_answered_there() {
 #[test]
 fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
     let server = two_films();
-    for mapping in [
-        Mapping::host_to_server("/mnt", "/data/movies"),
-        Mapping::server_to_host("/data/movies", "/mnt"),
-    ] {
+    let one = Mapping::host_to_server("/mnt", "/data/movies");
+    for mapping in [one, Mapping::server_to_host("/data/movies", "/mnt")] {
         let kind = mapping.kind;
         let folder = tempfile::tempdir().expect("a folder");
         let with = Options {
@@ -231,11 +219,8 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
             assert_eq!(found.status, Status::Ok, "{kind}: {path}");
         }
         // The folder that it lies in, by either name, asks for it too.
-        for (told, asked) in [
-            ("/mnt/1.mkv", "/data/movies"),
-            ("/data/movies/1.mkv", "/mnt"),
-            ("/mnt/1.mkv", "/mnt"),
-        ] {
+        let (mount, folder_) = ("/mnt/1.mkv", "/data/movies");
+        for (told, asked) in [(mount, folder_), ("/data/movies/1.mkv", "/mnt"), (mount, "/mnt")] {
             library.invalidate_path(told.as_bytes()).expect("invalidated");
             server.reset();
             index.ask_folder(&library.query(), asked.as_bytes()).expect("an answer");

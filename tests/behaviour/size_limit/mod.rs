@@ -11,12 +11,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::support::index::{Index, Library, QueryOptions};
 use crate::support::worker::{assert_sound, database};
-use crate::support::{Scene, clock, open, options, path_of, requests};
+use crate::support::{KEEP, Scene, clock, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
-use plexindex::options::Ttl;
 use plexindex::stats::Stats;
-use plexindex::tables::TableLimits;
 use plexindex_standin::{LibrarySpec, Standin};
 
 /// Items of each library.
@@ -124,12 +122,9 @@ fn what_hosts_told_stays() {
     one.record("/host/a.mkv", &key);
     let (other, other_key) = path_of(&at.server, 1, 4);
     one.invalidate_item(&other_key).expect("invalidated");
-    let keep = TableLimits {
-        ttl: Ttl::Forever,
-        limit: None,
-    };
+
     let table = index.tables().table(b"mine", false).expect("a table");
-    table.put(b"name", b"value", &keep).expect("stored");
+    table.put(b"name", b"value", &KEEP).expect("stored");
     for number in [2, 3] {
         at.clock.advance_ms(1_000);
         ask(&index, &at.server, number);
@@ -176,10 +171,12 @@ fn a_limit_may_be_lowered_and_raised() {
         at.clock.advance_ms(1_000);
     }
     index.close().expect("closes");
+    let (both, last) = (&["Two", "Three"][..], &["Three"][..]);
+    let midpoint = u64::midpoint;
     for (limit, left) in [
-        (u64::midpoint(two, three), &["Two", "Three"][..]),
-        (u64::midpoint(one, two), &["Three"][..]),
-        (three * 2, &["Three"][..]),
+        (midpoint(two, three), both),
+        (midpoint(one, two), last),
+        (three * 2, last),
     ] {
         at = at.with(|options| options.size_limit = Some(limit));
         let index = at.open();
@@ -200,11 +197,9 @@ fn a_limit_may_be_lowered_and_raised() {
 fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1));
     let index = at.open();
-    let (paths, keys): (Vec<String>, Vec<String>) = (1..=3)
-        .cycle()
-        .zip(0..12)
-        .map(|(number, nth)| path_of(&at.server, number, nth))
-        .unzip();
+    let places = (1..=3).cycle().zip(0..12);
+    let (paths, keys): (Vec<String>, Vec<String>) =
+        places.map(|(number, nth)| path_of(&at.server, number, nth)).unzip();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     at.server.reset();
     let mut found = Vec::new();
@@ -243,13 +238,9 @@ fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
 
 /// Items that generations that answer show, in the store.
 fn shown(folder: &Path) -> i64 {
-    database(folder)
-        .query_row(
-            "SELECT coalesce(sum(listed_items), 0) FROM libraries WHERE generation > 0",
-            [],
-            |row| row.get(0),
-        )
-        .expect("a count")
+    let sql = "SELECT coalesce(sum(listed_items), 0) FROM libraries WHERE generation > 0";
+    let count = database(folder).query_row(sql, [], |row| row.get(0));
+    count.expect("a count")
 }
 
 #[test]

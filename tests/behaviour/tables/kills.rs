@@ -91,11 +91,8 @@ fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
             let mut may_be = all[returned as usize..].iter().take(2);
             let names = may_be.find(|names| names.len() as u64 == count).expect(&what);
             let mut names = names.iter().peekable();
-            assert_eq!(
-                films.next(None),
-                Ok(names.peek().map(|name| name.as_bytes().to_vec())),
-                "{what}"
-            );
+            let first = names.peek().map(|name| name.as_bytes().to_vec());
+            assert_eq!(films.next(None), Ok(first), "{what}");
             for at in 0.. {
                 let Some(name) = names.next() else { break };
                 if at % apart == nth % apart || names.peek().is_none() {

@@ -261,10 +261,8 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     assert_eq!((folder.reason, folder.stale), (Some(Reason::Unavailable), true));
     // A listing that has expired is old for titles and GUIDs, too.
     at.clock.advance_ms(2 * HOUR_MS);
-    for found in [
-        index.match_guid(&films.query(), "plex://movie/none"),
-        index.search_title(&films.query(), "No such title"),
-    ] {
+    let by_guid = index.match_guid(&films.query(), "plex://movie/none");
+    for found in [by_guid, index.search_title(&films.query(), "No such title")] {
         let found = found.expect("an answer");
         assert_eq!((found.reason, found.stale), missed, "{}", found.message);
     }

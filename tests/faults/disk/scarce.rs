@@ -28,11 +28,9 @@ pub fn without_threads(words: &[&str]) {
     drop(vec![1_u8; 256 << 10]);
     say("ready");
     limit(address_space() + (1 << 20));
-    let errors = [
-        answer(&library, words[3]).map(drop),
-        index.refresh(&library.query(), true).map(drop),
-        index.watch_start().map(drop),
-    ];
+    let asked = answer(&library, words[3]).map(drop);
+    let refreshed = index.refresh(&library.query(), true).map(drop);
+    let errors = [asked, refreshed, index.watch_start().map(drop)];
     limit(libc::RLIM_INFINITY);
     for error in errors {
         let error = error.expect_err("no thread");

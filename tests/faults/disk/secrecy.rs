@@ -77,11 +77,8 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
     told.push(spaced.expect_err("refused").to_string());
     // A server that says what it refuses, as it is, in capitals, and cut off.
     let spellings = |secret: &String| {
-        [
-            secret.clone(),
-            secret.to_uppercase(),
-            secret[..secret.len() - 1].to_owned(),
-        ]
+        let cut = secret[..secret.len() - 1].to_owned();
+        [secret.clone(), secret.to_uppercase(), cut]
     };
     for spelled in secrets[2].iter().flat_map(spellings) {
         server.clear_faults();

@@ -66,11 +66,8 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     for name in young {
         leave(name, SystemTime::now());
     }
-    let foreign = [
-        "notes of another program.segment",
-        "plexindex-2-l1-7-99-0.segment",
-        "plexindex-2.db",
-    ];
+    let notes = "notes of another program.segment";
+    let foreign = [notes, "plexindex-2-l1-7-99-0.segment", "plexindex-2.db"];
     old.iter().chain(&foreign).for_each(|name| leave(name, hours_ago));
     // The segment in use is old too.
     for path in segments(folder.path()) {

@@ -100,11 +100,8 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
     assert_eq!((item.season, item.episode), (2, 3));
     index.list();
     server.write(|database| {
-        written::run(
-            database,
-            "UPDATE metadata_items SET title = 'New name' WHERE id = ?1",
-            [show],
-        );
+        let sql = "UPDATE metadata_items SET title = 'New name' WHERE id = ?1";
+        written::run(database, sql, [show]);
         written::touch(database, show);
     });
     assert_eq!(asked().show_title, "New name");
@@ -148,17 +145,11 @@ fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
     server.write(|database| {
         let extra = written::add_row(database, section, 12, "Trailer", None, Some(1));
         written::add_files(database, extra, &[""]);
-        written::run(
-            database,
-            "UPDATE metadata_items SET library_section_id = NULL WHERE id = ?1",
-            [extra],
-        );
+        let sql = "UPDATE metadata_items SET library_section_id = NULL WHERE id = ?1";
+        written::run(database, sql, [extra]);
         let optimized = written::add_files(database, 1, &["/data/films/Plex Versions/Film 0.mp4"]);
-        written::run(
-            database,
-            "UPDATE media_items SET proxy_type = 42 WHERE id = ?1",
-            [optimized],
-        );
+        let sql = "UPDATE media_items SET proxy_type = 42 WHERE id = ?1";
+        written::run(database, sql, [optimized]);
         written::touch(database, 1);
     });
     let optimized = "/data/films/Plex Versions/Film 0.mp4";

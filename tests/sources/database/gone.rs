@@ -132,12 +132,14 @@ fn the_newest_item_goes_without_a_new_listing() {
 
 #[test]
 fn a_restored_backup_is_listed_anew() {
+    let gone = "a film that went, and one that is deleted";
+    let came = "a change before one that came again";
     for lost in [
         "a change",
         "a film that came",
         "a change, of what is deleted",
-        "a film that went, and one that is deleted",
-        "a change before one that came again",
+        gone,
+        came,
     ] {
         let (folder, server, section) = films(60);
         let index = open(options(&folder.path().join("store"), &server.folder), &clock());

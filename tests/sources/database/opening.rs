@@ -163,11 +163,8 @@ fn dates_are_read_as_texts_and_as_numbers() {
     };
     assert_eq!(scanned(), 1_700_000_000_000);
     server.write(|database| {
-        run(
-            database,
-            "UPDATE library_sections SET scanned_at = '2023-04-15 19:25:00'",
-            [],
-        )
+        let sql = "UPDATE library_sections SET scanned_at = '2023-04-15 19:25:00'";
+        run(database, sql, [])
     });
     assert_eq!(scanned(), 1_681_586_700_000);
     server.write(|database| run(database, "UPDATE library_sections SET scanned_at = NULL", []));

@@ -89,10 +89,8 @@ fn each_failure_costs_one_request() {
 #[test]
 fn a_wrong_token_and_none_are_told_apart() {
     let (server, _) = standin(1);
-    for (token, remedy) in [
-        (Some("another-token"), "rejected the token"),
-        (None, "set the option `token`"),
-    ] {
+    let wrong = (Some("another-token"), "rejected the token");
+    for (token, remedy) in [wrong, (None, "set the option `token`")] {
         let client = client_with(&server.url(), |options| {
             options.token = token.and_then(plexindex::model::Token::new);
         });

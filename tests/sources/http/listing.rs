@@ -89,11 +89,8 @@ fn libraries_without_a_uuid_are_as_many_as_there_are() {
 
 #[test]
 fn an_event_stream_is_known_by_either_name_in_any_case() {
-    for kind in [
-        "Text/Event-Stream; charset=UTF-8",
-        "application/octet-stream",
-        "APPLICATION/OCTET-STREAM;x=y",
-    ] {
+    let text = "Text/Event-Stream; charset=UTF-8";
+    for kind in [text, "application/octet-stream", "APPLICATION/OCTET-STREAM;x=y"] {
         let (server, client) = standin(1);
         server.config(|config| config.events_type = kind.to_owned());
         let mut told = 0;

@@ -185,11 +185,8 @@ fn pages_that_lie_about_their_end() {
             ..end
         }
     });
-    for (what, page) in [
-        ("positions go back", back),
-        ("no page is the last", empty),
-        ("more rows than all", more),
-    ] {
+    let back = ("positions go back", back);
+    for (what, page) in [back, ("no page is the last", empty), ("more rows than all", more)] {
         let (scene, status, text) = first_listing(page);
         assert_eq!(status, Status::BadAnswer, "{what}: {text}");
         assert!(scene.pages() < 20, "{what}: {}", scene.pages());

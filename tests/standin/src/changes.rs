@@ -50,11 +50,8 @@ impl State {
         let library_kind = library.kind;
         let kind = spec.kind.unwrap_or(library_kind.leaf_type());
         if !library_kind.types().contains(&kind) {
-            return Err(format!(
-                "a library of {} has no {}",
-                library_kind.facts().type_name,
-                kind.name()
-            ));
+            let of = library_kind.facts().type_name;
+            return Err(format!("a library of {of} has no {}", kind.name()));
         }
         if let Some(key) = spec.rating_key
             && self.library_of(key).is_some()
@@ -66,13 +63,8 @@ impl State {
                 let name = spec.show.as_deref().unwrap_or("Unknown Show");
                 let show = self.container(section, ItemType::Show, name, Some(1), None)?;
                 let number = spec.season.unwrap_or(1);
-                let season = self.container(
-                    section,
-                    ItemType::Season,
-                    &format!("Season {number}"),
-                    Some(number),
-                    Some(&show),
-                )?;
+                let title = format!("Season {number}");
+                let season = self.container(section, ItemType::Season, &title, Some(number), Some(&show))?;
                 (Some(season), Some(show))
             }
             ItemType::Track => {
@@ -126,10 +118,10 @@ impl State {
             }
             library.count_change(1);
             keys.push(key);
-            self.events
-                .push(Event::timeline(section, key, kind, &title, 0, "created", now));
-            self.events
-                .push(Event::timeline(section, key, kind, &title, 5, "", now));
+            for (state, word) in [(0, "created"), (5, "")] {
+                let event = Event::timeline(section, key, kind, &title, state, word, now);
+                self.events.push(event);
+            }
         }
         if scanned {
             self.library_mut(section)?.scanned_at = now;

@@ -37,12 +37,8 @@ pub(crate) fn library_root() -> Row {
 
 /// `GET /library/sections`: every library that the token's user sees, in the order in which they were added.
 pub(crate) fn sections(state: &State, token: &Token) -> Row {
-    let seen: Vec<Row> = state
-        .libraries
-        .iter()
-        .filter(|l| token.sees(l.key))
-        .map(section)
-        .collect();
+    let seen = state.libraries.iter().filter(|l| token.sees(l.key));
+    let seen: Vec<Row> = seen.map(section).collect();
     row! {"size": seen.len(), "allowSync": false, "title1": "Plex Library", "Directory": seen}
 }
 

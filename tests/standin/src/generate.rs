@@ -127,12 +127,9 @@ impl Generator {
         } else {
             format!(" {}", block + 1)
         };
-        (
-            words::ADJECTIVES[(x & 63) as usize],
-            words::NOUNS[((x >> 6) & 63) as usize],
-            places[(x >> 12) as usize],
-            suffix,
-        )
+        let (adjective, noun, place) = (x & 63, (x >> 6) & 63, x >> 12);
+        let words = (words::ADJECTIVES[adjective as usize], words::NOUNS[noun as usize]);
+        (words.0, words.1, places[place as usize], suffix)
     }
 
     pub(crate) fn named(&self, kind: ItemType, i: u32, on_disk: bool) -> String {
@@ -177,11 +174,8 @@ impl Generator {
     pub fn year(&self, kind: ItemType, i: u32) -> i32 {
         let (salt, at) = match kind {
             ItemType::Season | ItemType::Episode => {
-                let season = if kind == ItemType::Season {
-                    i
-                } else {
-                    i / EPISODES_PER_SEASON
-                };
+                let is_season = kind == ItemType::Season;
+                let season = if is_season { i } else { i / EPISODES_PER_SEASON };
                 let show = self.year(ItemType::Show, season / SEASONS_PER_SHOW);
                 return show + (season % SEASONS_PER_SHOW) as i32;
             }
@@ -193,12 +187,8 @@ impl Generator {
     /// The scalar guid of item i of a type (Plex API notes §3).
     pub fn guid(&self, kind: ItemType, i: u32) -> String {
         let salt = u64::from(kind.number()) << 8;
-        format!(
-            "plex://{}/{:016x}{:08x}",
-            kind.name(),
-            self.hash(salt, i),
-            self.hash(salt + 1, i) as u32
-        )
+        let (high, low) = (self.hash(salt, i), self.hash(salt + 1, i) as u32);
+        format!("plex://{}/{high:016x}{low:08x}", kind.name())
     }
 
     fn guids(&self, kind: ItemType, i: u32) -> Vec<String> {
@@ -206,11 +196,9 @@ impl Generator {
             return Vec::new();
         }
         let number = u64::from(i) + (self.spec.seed % 50) * 1_000_000 + 1;
-        vec![
-            format!("imdb://tt{:08}", number + u64::from(kind.number()) * 1_000_000),
-            format!("tmdb://{number}"),
-            format!("tvdb://{}", number + 70_000),
-        ]
+        let (imdb, tvdb) = (number + u64::from(kind.number()) * 1_000_000, number + 70_000);
+        let imdb = format!("imdb://tt{imdb:08}");
+        [imdb, format!("tmdb://{number}"), format!("tvdb://{tvdb}")].into()
     }
 
     /// When leaf i or container i was added, epoch seconds: 100 s after the one before it.
@@ -286,14 +274,8 @@ impl Generator {
         let mut tags: Vec<(Text, Vec<Text>)> = Vec::with_capacity(6);
         if item.kind != ItemType::Episode {
             let first = (h >> 20) % 12;
-            tags.push((
-                "Genre".into(),
-                vec![
-                    pick(&words::GENRES, first).into(),
-                    pick(&words::GENRES, first + 3).into(),
-                    pick(&words::GENRES, first + 7).into(),
-                ],
-            ));
+            let genres = [0, 3, 7].map(|next| pick(&words::GENRES, first + next).into());
+            tags.push(("Genre".into(), genres.into()));
             tags.push(("Country".into(), vec![pick(&words::COUNTRIES, h >> 24).into()]));
         }
         if item.kind != ItemType::Show {

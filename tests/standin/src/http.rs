@@ -19,10 +19,8 @@ pub(crate) struct Request {
 impl Request {
     /// A header's value; names without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        let mut named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.next().map(|(_, v)| v.as_str())
     }
 
     /// The path without the query.
@@ -153,11 +151,8 @@ impl Reply {
     /// The HTML page that stands for every error (Plex API notes §1).
     pub fn html(status: u16) -> Self {
         let name = reason(status);
-        Reply::new(
-            status,
-            "text/html",
-            format!("<html><head><title>{name}</title></head><body><h1>{status} {name}</h1></body></html>"),
-        )
+        let body = format!("<html><head><title>{name}</title></head><body><h1>{status} {name}</h1></body></html>");
+        Reply::new(status, "text/html", body)
     }
 
     /// The answer to writes: 200, `text/html`, no body (Plex API notes §1).

@@ -170,11 +170,8 @@ impl Library {
     /// Where an item is.
     pub(crate) fn find(&self, key: u64) -> Option<(ItemType, u32)> {
         self.tables.iter().find_map(|(kind, table)| {
-            table
-                .rows
-                .binary_search_by_key(&key, |row| self.row_key(*kind, row))
-                .ok()
-                .map(|at| (*kind, at as u32))
+            let found = table.rows.binary_search_by_key(&key, |row| self.row_key(*kind, row));
+            found.ok().map(|at| (*kind, at as u32))
         })
     }
 
@@ -241,10 +238,9 @@ impl Library {
     }
 
     fn child_keys(&self, key: u64) -> Vec<u64> {
-        self.children()
-            .get(&key)
-            .map(|rows| rows.iter().map(|(k, at)| self.key_at(*k, *at)).collect())
-            .unwrap_or_default()
+        let children = self.children();
+        let rows = children.get(&key).into_iter().flatten();
+        rows.map(|(kind, at)| self.key_at(*kind, *at)).collect()
     }
 
     fn derived(&self) -> std::sync::MutexGuard<'_, Derived> {

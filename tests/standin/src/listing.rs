@@ -21,15 +21,9 @@ pub(crate) fn answer(state: &State, cache: &Mutex<Cache>, ask: &Ask<'_>, library
     let Ok(kind) = item_type(ask, library) else {
         return Reply::html(400);
     };
-    let key = format!(
-        "{:?} {} {asked:?} {kind:?} {}.{}.{} {}",
-        ask.format,
-        ask.gzip,
-        library.key,
-        library.version,
-        state.version,
-        ask.request.query()
-    );
+    let version = (library.key, library.version, state.version);
+    let (form, query) = ((ask.format, ask.gzip), ask.request.query());
+    let key = format!("{form:?} {asked:?} {kind:?} {version:?} {query}");
     let cached = lock(cache).get(&key).filter(|_| ask.omitted.is_empty());
     let page = match cached {
         Some(page) => page,

@@ -292,11 +292,8 @@ impl Item {
 
     /// The paths of all its parts, in order; empty ones left out.
     pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.media
-            .iter()
-            .flat_map(|m| &m.parts)
-            .map(|p| p.file.as_str())
-            .filter(|f| !f.is_empty())
+        let parts = self.media.iter().flat_map(|m| &m.parts);
+        parts.map(|p| p.file.as_str()).filter(|f| !f.is_empty())
     }
 
     /// Whether every file is missing, and there was one.

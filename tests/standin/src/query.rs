@@ -16,10 +16,8 @@ impl Params {
 
     /// The first value of an argument whose name is compared without regard to case.
     pub fn get_loose(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        let mut named = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.next().map(|(_, v)| v.as_str())
     }
 
     /// Whether an argument is there and neither empty nor 0.
@@ -29,8 +27,7 @@ impl Params {
 
     /// A comma list, empty when the argument is missing.
     pub fn list(&self, name: &str) -> Vec<String> {
-        self.get(name)
-            .map(|v| v.split(',').filter(|e| !e.is_empty()).map(str::to_owned).collect())
-            .unwrap_or_default()
+        let list = self.get(name).unwrap_or_default().split(',');
+        list.filter(|e| !e.is_empty()).map(str::to_owned).collect()
     }
 }

@@ -105,13 +105,8 @@ fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
     row.set("Media", media.collect::<Vec<Row>>());
     // Newer servers send pictures and colours with each row; some requests keep them whatever is excluded.
     if item.kind == ItemType::Movie && !item.summary.is_empty() {
-        let url = |what| {
-            format!(
-                "/library/metadata/{}/{what}/{}",
-                item.key,
-                item.updated_at.unwrap_or(item.added_at)
-            )
-        };
+        let time = item.updated_at.unwrap_or(item.added_at);
+        let url = |what| format!("/library/metadata/{}/{what}/{time}", item.key);
         let image = |kind: &str, what| row! {"alt": &item.title, "type": kind, "url": url(what)};
         row.set("Image", vec![image("coverPoster", "thumb"), image("background", "art")]);
     }
@@ -127,10 +122,8 @@ fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
         row.set(element.clone(), rows.collect::<Vec<Row>>());
     }
     if shape.guids || shape.detail {
-        row.set(
-            "Guid",
-            item.guids.iter().map(|id| row! {"id": id}).collect::<Vec<Row>>(),
-        );
+        let guids = item.guids.iter().map(|id| row! {"id": id});
+        row.set("Guid", guids.collect::<Vec<Row>>());
     }
     if shape.detail && matches!(item.kind, ItemType::Show | ItemType::Artist) {
         let folder = |path: &String| {

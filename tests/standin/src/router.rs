@@ -128,10 +128,8 @@ fn refresh(shared: &Arc<Shared>, id: &str, path: Option<&str>) -> Reply {
     };
     let key = library.key;
     let inside = path.is_none_or(|path| {
-        library
-            .locations
-            .iter()
-            .any(|l| path.starts_with(l.path.trim_end_matches(['/', '\\'])))
+        let mut locations = library.locations.iter();
+        locations.any(|l| path.starts_with(l.path.trim_end_matches(['/', '\\'])))
     });
     drop(state);
     if inside {

@@ -97,10 +97,8 @@ impl State {
 
     /// A library by its section id, to change it.
     pub fn library_mut(&mut self, key: u32) -> Outcome<&mut Library> {
-        self.libraries
-            .iter_mut()
-            .find(|l| l.key == key)
-            .ok_or_else(|| format!("no library {key}"))
+        let found = self.libraries.iter_mut().find(|l| l.key == key);
+        found.ok_or_else(|| format!("no library {key}"))
     }
 
     /// The library that has an item.
@@ -116,9 +114,8 @@ impl State {
     }
 
     pub(crate) fn section_of(&self, key: u64) -> Outcome<u32> {
-        self.library_of(key)
-            .map(|l| l.key)
-            .ok_or_else(|| format!("no item {key}"))
+        let library = self.library_of(key).map(|l| l.key);
+        library.ok_or_else(|| format!("no item {key}"))
     }
 
     fn free_section(&self) -> u32 {
@@ -129,10 +126,8 @@ impl State {
     fn free_title(&self, title: &str) -> String {
         let taken = |t: &String| self.libraries.iter().any(|l| l.title == *t);
         let numbered = (2..).map(|n| format!("{title} {n}"));
-        std::iter::once(title.to_owned())
-            .chain(numbered)
-            .find(|t| !taken(t))
-            .unwrap_or_default()
+        let mut all = std::iter::once(title.to_owned()).chain(numbered);
+        all.find(|t| !taken(t)).unwrap_or_default()
     }
 
     /// Adds a library. Returns its section id.
@@ -174,14 +169,9 @@ impl State {
         let one = |i: u32| match kind {
             LibraryKind::Artist => {
                 let (album, number) = (format!("Album {}", i / 10 + 1), i % 10 + 1);
-                let path = format!("{root}/Artist {}/{album}/{number:02} - Song {i}.flac", i / 50 + 1);
-                ItemSpec::track(
-                    &format!("Artist {}", i / 50 + 1),
-                    &album,
-                    number,
-                    &format!("Song {i}"),
-                    &path,
-                )
+                let (artist, song) = (format!("Artist {}", i / 50 + 1), format!("Song {i}"));
+                let path = format!("{root}/{artist}/{album}/{number:02} - {song}.flac");
+                ItemSpec::track(&artist, &album, number, &song, &path)
             }
             LibraryKind::Photo => {
                 let is_clip = !is_plain && i % 50 == 49;

@@ -33,11 +33,8 @@ fn recorded(name: &str, at: usize) -> Value {
 
 /// Every field of the recorded value is in the other one, with the same type; lists by their first rows.
 fn same_shape(recorded: &Value, made: &Value, at: &str, but: &[&str]) {
-    assert_eq!(
-        std::mem::discriminant(recorded),
-        std::mem::discriminant(made),
-        "{at}: {recorded} and {made}"
-    );
+    let [left, right] = [recorded, made].map(std::mem::discriminant);
+    assert_eq!(left, right, "{at}: {recorded} and {made}");
     match (recorded, made) {
         (Value::Object(recorded), Value::Object(made)) => {
             for (name, value) in recorded.iter().filter(|(name, _)| !but.contains(&name.as_str())) {
@@ -57,10 +54,8 @@ fn same_shape(recorded: &Value, made: &Value, at: &str, but: &[&str]) {
 
 #[test]
 fn generated_rows_have_the_recorded_shape() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(20).plain())
-        .library(LibrarySpec::shows(20).plain())
-        .serve();
+    let server = Standin::builder().library(LibrarySpec::movies(20).plain());
+    let server = server.library(LibrarySpec::shows(20).plain()).serve();
     let listed = |target: &str| row(&body(&server, target), 0);
     let movie = listed("/library/sections/1/all?type=1&sort=id");
     same_shape(&recorded("movie_library.json", 0), &movie, "movie", &["Collection"]);
