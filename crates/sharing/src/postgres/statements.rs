@@ -301,16 +301,8 @@ impl SharedLog for Postgres {
         let [kinds, libraries, keys, bodies] = columns.parameters();
         let (task, fence) = (lease.map(|lease| &*lease.task), lease.map(|lease| lease.fence));
         let statement = "SELECT plexindex.append($1, $2, $3, $4, $5, $6, $7, $8)";
-        let parameters = [
-            int8(&view.0),
-            int8(&host.0),
-            kinds,
-            libraries,
-            keys,
-            bodies,
-            text(&task),
-            int8(&fence),
-        ];
+        let (view, host, task, fence) = (int8(&view.0), int8(&host.0), text(&task), int8(&fence));
+        let parameters = [view, host, kinds, libraries, keys, bodies, task, fence];
         self.value(statement, &parameters, deadline)
     }
 
@@ -329,16 +321,9 @@ impl SharedLog for Postgres {
         let [kinds, libraries, keys, bodies] = columns.parameters();
         let last_delivered = i64::try_from(last_delivered).map_err(out_of_range)?;
         let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8)";
-        let parameters: [Parameter<'_>; 8] = [
-            int8(&view.0),
-            int8(&host.0),
-            int8(&last_delivered),
-            (&numbers, Type::INT8_ARRAY),
-            kinds,
-            libraries,
-            keys,
-            bodies,
-        ];
+        let (view, host, known) = (int8(&view.0), int8(&host.0), int8(&last_delivered));
+        let numbers: Parameter<'_> = (&numbers, Type::INT8_ARRAY);
+        let parameters = [view, host, known, numbers, kinds, libraries, keys, bodies];
         self.value(statement, &parameters, deadline).map(unsigned)
     }
 
@@ -369,14 +354,9 @@ impl SharedLog for Postgres {
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool> {
         let number = i64::from(number);
         let statement = "SELECT plexindex.put_chunk($1, $2, $3, $4, $5, $6)";
-        let parameters: [Parameter<'_>; 6] = [
-            int8(&lease.view.0),
-            text(&lease.task),
-            int8(&lease.fence),
-            text(&library),
-            int8(&number),
-            (&body, Type::BYTEA),
-        ];
+        let (view, task, fence) = (int8(&lease.view.0), text(&lease.task), int8(&lease.fence));
+        let (library, number, body): (_, _, Parameter<'_>) = (text(&library), int8(&number), (&body, Type::BYTEA));
+        let parameters = [view, task, fence, library, number, body];
         self.value(statement, &parameters, deadline)
     }
 
