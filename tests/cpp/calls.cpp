@@ -232,7 +232,7 @@ void waits(const px::Index &index) {
         if (!waker.joinable()) waker = std::thread([&] { ends = true, index.wake_waiting(); });
         return !ends;
     };
-    refused(px::Status::aborted, "stopped", [&] { index.call("changes.wait", request, options); });
+    refused(px::Status::aborted, "progress", [&] { index.call("changes.wait", request, options); });
     waker.join();
 }
 
