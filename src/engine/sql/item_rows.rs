@@ -5,7 +5,7 @@ use std::error::Error as _;
 
 use rusqlite::{Connection, params};
 
-use super::change_log::{PackedItem, mark_unverified};
+use super::change_log::{PackedItem, VERIFIED_ITEM, mark_unverified};
 use super::library_rows::{LibraryRow, mark_listing_current, one_library};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of};
 use super::store::Store;
@@ -318,10 +318,10 @@ impl<'s> ItemRows<'s> {
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A logged change after the request is newer than the server's reply.
             let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
-            let has_changed = change_items(tx, self.0, &library, b"", items, |_, _, last| {
+            let has_merged = change_items(tx, self.0, &library, b"", items, |_, _, last| {
                 Ok(!last.is_some_and(is_newer))
             })?;
-            if requested_at.is_none() && has_changed {
+            if requested_at.is_none() && has_merged {
                 explain_change(tx, &library)?;
             }
             Ok(())
@@ -329,8 +329,8 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Merges another host's items, and removes items that it found missing (`None`), by rating key. An item that this
-    /// host has changed as a single item since the last delta or listing may be newer. If it differs, it becomes unverified,
-    /// so that the server decides, and is not removed.
+    /// host has changed as a single item, or has verified, since the last delta or listing may be newer. If it differs, it
+    /// becomes unverified, so that the server decides, and is not removed.
     pub fn merge_shared_items(
         &self,
         row: &LibraryRow,
@@ -343,16 +343,26 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             let merged_sequence = one_library(tx, library.id)?.merged_sequence;
+            let verified = verified_since(tx, library.id, merged_sequence)?;
             let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
-            let has_changed = change_items(tx, self.0, &library, SHARED, items, |key, item, last| {
+            let has_merged = change_items(tx, self.0, &library, SHARED, items, |key, item, last| {
                 let own = last.filter(|last| last.sequence > merged_sequence && !last.is_shared);
-                let is_disputed = own.is_some_and(|own| own.item.as_ref() != item);
+                let is_disputed = match own {
+                    Some(own) => own.item.as_ref() != item,
+                    None => {
+                        verified.contains(key)
+                            && OpenListing::of(tx, self.0, library.id)?
+                                .item(tx, library.id, key)?
+                                .as_ref()
+                                != item
+                    }
+                };
                 if is_disputed {
                     mark_unverified(tx, library.view_id, library.id, b"", key)?;
                 }
                 Ok(!is_disputed || item.is_some())
             })?;
-            if has_changed {
+            if has_merged {
                 explain_change(tx, &library)?;
             }
             Ok(())
@@ -377,14 +387,14 @@ impl<'s> ItemRows<'s> {
             let library = tx.expect_library(row.id)?;
             let changed_since = |sequence| single_changes(tx, library.id, sequence);
             let is_unexplained =
-                merged.is_unexplained || merged.changed_content && changed_since(row.merged_sequence)?.is_empty();
+                merged.is_unexplained || merged.changed_content && changed_since(row.explained_sequence)?.is_empty();
             let token = if is_unexplained && merged.provisional {
                 &row.listed_token
             } else {
                 &row.library.change.token
             };
             mark_listing_current(tx, row.id, token, begun.unwrap_or_default(), now_ms, merged.provisional)?;
-            let (merged_sequence, unexplained_sequence) = if let Some(begun) = begun {
+            let (merged_sequence, explained_sequence) = if let Some(begun) = begun {
                 // An item that another call merged meanwhile may be newer than the source's reply.
                 let is_alone = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
                 let merged_sequence = if is_alone { tx.sequence } else { begun };
@@ -401,8 +411,8 @@ impl<'s> ItemRows<'s> {
             };
             tx.run(
                 "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
-                 left_out = ?5, unexplained_seq = iif(unexplained_seq = 0 AND ?6, ?7, unexplained_seq) \
-                 WHERE id = ?1",
+                 left_out = ?5, explained_seq = ?7, \
+                 unexplained_seq = iif(unexplained_seq = 0 AND ?6, ?7, unexplained_seq) WHERE id = ?1",
                 params![
                     row.id,
                     merged.items.cast_signed(),
@@ -410,7 +420,7 @@ impl<'s> ItemRows<'s> {
                     merged.newest_update,
                     merged.left_out.cast_signed(),
                     is_unexplained && !merged.provisional,
-                    unexplained_sequence,
+                    explained_sequence,
                 ],
             )?;
             tx.libraries_changed(library.view_id)
@@ -431,8 +441,8 @@ impl<'s> ItemRows<'s> {
     }
 }
 
-/// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item changed.
-/// `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given also the item's last logged change.
+/// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item was
+/// added or changed. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given also the item's last logged change.
 fn change_items<'i>(
     tx: &Tx<'_>,
     store: &Store,
@@ -442,7 +452,7 @@ fn change_items<'i>(
     accepts: impl Fn(&str, Option<&Item>, Option<&SingleChange>) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<bool> {
     let base = OpenListing::of(tx, store, library.id)?;
-    let (mut added, mut has_changed) = (0_i64, false);
+    let (mut added, mut has_merged) = (0_i64, false);
     for (key, item) in items {
         let last = last_change(tx, library.id, key)?;
         if !accepts(key, item, last.as_ref())? {
@@ -451,20 +461,31 @@ fn change_items<'i>(
         let old_item = base.item_with_change(last, key).map(|(item, _)| item);
         // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
         if item.is_none() || old_item.as_ref() != item {
-            has_changed = true;
+            has_merged |= item.is_some();
             added += i64::from(item.is_some()) - i64::from(old_item.is_some());
             tx.log_item_change(library, origin, key, old_item.as_ref(), item)?;
         }
     }
     add_to_item_count(tx, library.id, added)?;
-    Ok(has_changed)
+    Ok(has_merged)
+}
+
+/// Returns the rating keys of the items whose invalidations ended since a change sequence, because this host verified
+/// them.
+fn verified_since(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<HashSet<String>> {
+    let keys = c.rows(
+        "SELECT rating_key FROM changes WHERE id > ?3 AND library = ?1 AND kind = ?2",
+        params![library, VERIFIED_ITEM, last_position_of(since)],
+        |row| row.get(0),
+    )?;
+    Ok(keys.into_iter().collect())
 }
 
 /// Records that a single item explains a change that the last delta did not show, but not an earlier one.
 fn explain_change(tx: &Tx<'_>, library: &LibraryState) -> rusqlite::Result<()> {
     let is_explained = tx.execute(
         "UPDATE libraries SET unexplained_seq = 0 \
-         WHERE id = ?1 AND unexplained_seq = merged_seq AND unexplained_seq > 0",
+         WHERE id = ?1 AND unexplained_seq = explained_seq AND unexplained_seq > 0",
         [library.id],
     )?;
     if is_explained > 0 {

@@ -53,9 +53,13 @@ pub struct LibraryRow {
     /// Whether plexindex does not publish a newer listing, because it is so much smaller that a second listing must
     /// confirm it, or whether the server lists no libraries, which a second probe must confirm.
     pub held_back: bool,
-    /// The change sequence at the end of the last delta, or at the start of a later listing. Single items that changed
-    /// later come from searches and from requests for items.
+    /// The change sequence at the end of this host's last delta, or at the start of a later listing; later, if other
+    /// hosts' deltas came since, but before the first single item that this host has changed since. Such items come from
+    /// searches and from requests for items.
     pub merged_sequence: Sequence,
+    /// The change sequence at the end of the last delta of any host, or at the start of a later listing. Single items
+    /// that changed later may be why the content has changed since.
+    pub explained_sequence: Sequence,
     /// The server's latest update time at the last delta; `None` if unknown.
     pub newest_update: Option<i64>,
     /// Number of rows that the server counts but plexindex leaves out, such as the trash.
@@ -125,6 +129,7 @@ impl FromCells for LibraryRow {
             // A library that is present and has a time at which it vanished was not in the last, empty list.
             held_back: shrunk >= 0 || present && gone_ms > 0,
             merged_sequence: cells.get("l.merged_seq")?,
+            explained_sequence: cells.get("l.explained_seq")?,
             newest_update: cells.get("l.newest_update")?,
             left_out: unsigned(cells, "l.left_out")?,
             unexplained: cells.get::<i64>("l.unexplained_seq")? > 0,

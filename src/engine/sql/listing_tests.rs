@@ -7,7 +7,7 @@ use super::for_tests::{FINISHED, Films, NOW_MS, film, movie, segments};
 use super::{ItemRows, LibraryRows, ListingRows, MergedChanges, ShowRows};
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 use crate::platform::deadline::Deadline;
 
 #[test]
@@ -166,24 +166,49 @@ fn a_thousand_items_go_in_one_transaction() {
     assert_eq!(listed_items(), 300);
 }
 
+/// Stores a delta that found no items.
+fn merge_delta(films: &Films, begun: Option<Sequence>, changed_content: bool) {
+    let merged = MergedChanges {
+        items: 3,
+        keys: &HashSet::new(),
+        newest_update: None,
+        left_out: 0,
+        changed_content,
+        is_unexplained: false,
+        provisional: false,
+    };
+    ItemRows(&films.store)
+        .store_merged_delta(&films.row(), begun, &merged, NOW_MS, Deadline::NONE)
+        .expect("merged");
+}
+
+#[test]
+fn an_own_item_from_before_another_host_s_delta_explains_no_later_change() {
+    let films = Films::with(&[1, 2, 3].map(film));
+    films.merge(&[movie("2", "/data/new 2.mkv")]);
+    merge_delta(&films, None, false);
+    merge_delta(&films, Some(films.sequence()), true);
+    assert!(films.row().unexplained);
+}
+
+#[test]
+fn a_removal_of_an_item_that_is_not_listed_explains_nothing() {
+    let films = Films::with(&[film(1)]);
+    merge_delta(&films, Some(films.sequence()), true);
+    assert!(films.row().unexplained);
+    ItemRows(&films.store)
+        .merge_shared_items(&films.row(), &[("99".to_owned(), None)], Deadline::NONE)
+        .expect("merged");
+    assert!(films.row().unexplained);
+}
+
 /// A delta stops at items that the last one had, and so would miss changes that are older than an item verified since.
 #[test]
 fn another_host_s_delta_includes_no_item_that_only_this_host_verified() {
     let films = Films::with(&[1, 2, 3].map(film));
     let rows = ItemRows(&films.store);
     let merge_delta = |begun| {
-        let keys = HashSet::new();
-        let merged = MergedChanges {
-            items: 3,
-            keys: &keys,
-            newest_update: None,
-            left_out: 0,
-            changed_content: false,
-            is_unexplained: false,
-            provisional: false,
-        };
-        rows.store_merged_delta(&films.row(), begun, &merged, NOW_MS, Deadline::NONE)
-            .expect("merged");
+        merge_delta(&films, begun, false);
         films.row().merged_sequence
     };
     let share = |item: Item| {

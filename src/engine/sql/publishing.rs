@@ -360,7 +360,7 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
     // listing is held back.
     tx.run(
         "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?7, \
-         provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, \
+         provisional = ?4, begun_seq = ?5, merged_seq = ?5, explained_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, \
          hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
         params![
             id,

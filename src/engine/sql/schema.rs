@@ -19,7 +19,7 @@ use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -401,7 +401,7 @@ const OLDEST_VERSION: i64 = 3;
 ///
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format. Processes
 /// of format 3 start every write, and every read of new data, with the table `store`, which they no longer find.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     ALTER TABLE store RENAME TO meta;
     ALTER TABLE identities RENAME TO views;
@@ -427,6 +427,10 @@ const MIGRATIONS: [&str; 3] = [
     CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
         PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
     DELETE FROM outbox WHERE kind > 7; -- searches and hints, which hosts no longer share
+    ",
+    "
+    ALTER TABLE libraries ADD COLUMN explained_seq INTEGER NOT NULL DEFAULT 0;
+    UPDATE libraries SET explained_seq = max(merged_seq, unexplained_seq);
     ",
 ];
 const _: () = assert!(

@@ -65,10 +65,11 @@ CREATE TABLE libraries (
     checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when the listing was last found to be current
     provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: fetched during a scan; 2: item counts disagree
     begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when the listing started
-    merged_seq         INTEGER NOT NULL DEFAULT 0,   -- single items that changed later: from searches and checks
+    merged_seq         INTEGER NOT NULL DEFAULT 0,   -- own single items that changed later: from searches and checks
+    explained_seq      INTEGER NOT NULL DEFAULT 0,   -- single items that changed later explain a change of the content
     newest_update      INTEGER,                      -- the server's latest `updatedAt` at the last delta
     left_out           INTEGER NOT NULL DEFAULT 0,   -- rows on the server that are not items, such as the trash
-    unexplained_seq    INTEGER NOT NULL DEFAULT 0,   -- merged_seq of a delta that did not show how the content changed
+    unexplained_seq    INTEGER NOT NULL DEFAULT 0,   -- explained_seq of a delta that did not show how the content changed
     due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
     shrunk             INTEGER NOT NULL DEFAULT -1,  -- item count of a held-back smaller listing; -1: none
     shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when the first smaller listing was fetched

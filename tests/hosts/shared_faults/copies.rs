@@ -189,7 +189,7 @@ fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
 /// The same for an item that another host merged or missed before.
 #[test]
 fn a_verified_item_outlives_an_earlier_entry_of_another_host() {
-    for is_gone in [false, true] {
+    for (is_gone, has_changed) in [(false, false), (false, true), (true, false), (true, true)] {
         let world = World::of(20);
         let two = world.host();
         two.exchange();
@@ -208,16 +208,17 @@ fn a_verified_item_outlives_an_earlier_entry_of_another_host() {
             encode(&ItemBody { item }),
         )]);
         world.clock.advance_ms(1_000);
-        let back = vec![MediaSpec::File("/data/movies/Back.mkv".into())];
+        let now = if has_changed { "/data/movies/Back.mkv" } else { &path };
+        let files = vec![MediaSpec::File(now.into())];
         world
             .server
-            .alter(|state| state.set_files(key.parse().expect("a number"), back, false, false));
+            .alter(|state| state.set_files(key.parse().expect("a number"), files, false, false));
         two.movies.invalidate_item(&key).expect("invalidated");
         two.movies.match_path(path.as_bytes()).expect("answered");
         two.exchange();
         let wrong = two.index.ask(&offline(&two.movies), NEW);
         assert!(wrong.item.is_none() || wrong.stale, "{wrong:?}");
-        let answer = two.movies.match_path(b"/data/movies/Back.mkv").expect("answered");
+        let answer = two.movies.match_path(now.as_bytes()).expect("answered");
         assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key));
     }
 }
