@@ -155,8 +155,8 @@ pub struct Options {
     /// Maximum wait for data from the server. 60 s by default. Requests that do not fetch a listing wait at most 15 s.
     pub read_timeout: Duration,
     /// Maximum time that a query waits for the server if a stored listing can answer; the answer is then stale. 2 s by
-    /// default. With zero, such a query waits for no request. Does not limit [`Query::always_ask`](crate::Query::always_ask)
-    /// and refreshes.
+    /// default. With zero, such a query waits for no request. Does not limit
+    /// [`Query::always_ask`](crate::Query::always_ask) and refreshes.
     pub stale_answer_timeout: Duration,
     /// How long plexindex retries after a transient failure. 30 s by default.
     pub retry_for: Duration,

@@ -104,8 +104,8 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Makes a query ask the server for changes first, even if the listings are fresh and plexindex asked about the same
-    /// file a moment ago. An offline query still sends no request.
+    /// Makes a query ask the server for changes first, even if the listings are fresh and plexindex asked about the
+    /// same file a moment ago. An offline query still sends no request.
     pub fn always_ask(mut self) -> Self {
         self.always_asks = true;
         self

@@ -36,8 +36,8 @@ pub enum ListedStatus {
     SeveralItems,
     /// The file's path differs only in its root from this listed path, so a mapping is missing.
     OnlyRootDiffers(Vec<u8>),
-    /// Plex probably lists the file under this path, which differs only in bytes that are not UTF-8 or in characters that
-    /// SMB, rclone and Windows replace.
+    /// Plex probably lists the file under this path, which differs only in bytes that are not UTF-8 or in characters
+    /// that SMB, rclone and Windows replace.
     Lookalike(Vec<u8>),
     /// No library lists the file.
     Unlisted,

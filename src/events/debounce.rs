@@ -307,8 +307,8 @@ impl Debouncer {
         }
     }
 
-    /// Removes and returns the libraries in which the server has announced changes (`None`: all libraries), at most twice
-    /// a second. This function returns them earlier than their hints.
+    /// Removes and returns the libraries in which the server has announced changes (`None`: all libraries), at most
+    /// twice a second. This function returns them earlier than their hints.
     pub fn take_news(&mut self, now: i64) -> Vec<Option<String>> {
         if self.news_due().is_none_or(|due_ms| due_ms > now) {
             return Vec::new();

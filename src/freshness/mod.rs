@@ -168,7 +168,8 @@ pub fn needed_request_after_probe(
     } else if since_listed_ms >= listing_interval_ms(age.items, policy)
         && (age.items < PAGE_ROWS || has_changed_content(listed_token, probed) || !tells_content(&probed.token))
     {
-        // Every scan changes the rest of the token, so a scan alone needs no full listing, unless a delta costs as much.
+        // Every scan changes the rest of the token, so a scan alone needs no full listing, unless a delta costs as
+        // much.
         NeededRequest::Listing
     } else {
         NeededRequest::Delta
@@ -226,8 +227,8 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
         .min(policy.max_age_ms)
 }
 
-/// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, or does not
-/// know what has changed, answers are always stale.
+/// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, or does
+/// not know what has changed, answers are always stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || age.unexplained || needed_request(age, policy, now_ms) != NeededRequest::Nothing

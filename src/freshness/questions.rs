@@ -37,8 +37,8 @@ pub enum PathQuestion {
     Probed,
     /// Do not ask: the answer to an earlier question is still valid.
     Answered,
-    /// Do not ask now, because plexindex has sent too many fruitless requests, for this path or for all. The path may be
-    /// new.
+    /// Do not ask now, because plexindex has sent too many fruitless requests, for this path or for all. The path may
+    /// be new.
     Postponed,
 }
 

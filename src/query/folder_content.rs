@@ -295,8 +295,8 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
 }
 
 /// Keeps only files that are not on this machine, files of items with several files, and the last file, which the host
-/// needs to request the next page. Sets [`FoundItem::on_disk`] for each file. Several threads look up the files, because
-/// network file systems are slow.
+/// needs to request the next page. Sets [`FoundItem::on_disk`] for each file. Several threads look up the files,
+/// because network file systems are slow.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let workers = WORKERS.min(files.len() / FILES_PER_BATCH);
     let batches = Mutex::new(files.chunks_mut(FILES_PER_BATCH));

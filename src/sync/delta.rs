@@ -229,8 +229,8 @@ impl SyncJob<'_> {
     }
 
     /// Asks the server about `rivals`, the items that have a file of an item that was added or changed, because nothing
-    /// else may show that an older item lost its file; and so on for the files that these items have now. Skips the items
-    /// in `known`, and adds the others. Returns whether the server answered for all items.
+    /// else may show that an older item lost its file; and so on for the files that these items have now. Skips the
+    /// items in `known`, and adds the others. Returns whether the server answered for all items.
     pub(super) fn settle_rivals(
         &self,
         row: &LibraryRow,
@@ -272,8 +272,8 @@ impl SyncJob<'_> {
     }
 
     /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of
-    /// items, the rating keys of removed items, and where the next delta may end; `None` if a full listing is necessary,
-    /// because the source cannot report all changes or too many items are gone.
+    /// items, the rating keys of removed items, and where the next delta may end; `None` if a full listing is
+    /// necessary, because the source cannot report all changes or too many items are gone.
     fn merge_changes(
         &self,
         library: &Library,

@@ -1,7 +1,7 @@
 //! Remembers when this handle found listings to be current, by its own clock.
 //!
-//! If the clocks of two processes differ, each replaces the other's time of the last check in the store, and would probe
-//! again at each lookup.
+//! If the clocks of two processes differ, each replaces the other's time of the last check in the store, and would
+//! probe again at each lookup.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -67,9 +67,9 @@ impl Synchronizer {
     }
 
     /// Returns what `find` finds in the snapshot. If `find` returns `None`, probes the server and calls `find` again.
-    /// Repeats the probe if other processes clear the libraries in the meantime. If `is_limited` is true, sends no probe
-    /// for a library about which a call asked a moment ago. Returns `None` if the call is for all
-    /// libraries and the server has none.
+    /// Repeats the probe if other processes clear the libraries in the meantime. If `is_limited` is true, sends no
+    /// probe for a library about which a call asked a moment ago. Returns `None` if the call is for all libraries and
+    /// the server has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,

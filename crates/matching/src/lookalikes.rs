@@ -49,8 +49,8 @@ pub fn have_lookalike_names(form: &[u8], other: &[u8]) -> bool {
     are_lookalikes(form, other, 1) && !form.ends_with(other.rsplit(|byte| *byte == b'/').next().unwrap_or_default())
 }
 
-/// Returns whether the normal forms of two full paths are equal apart from such characters, and from bytes of `path` that
-/// are not UTF-8.
+/// Returns whether the normal forms of two full paths are equal apart from such characters, and from bytes of `path`
+/// that are not UTF-8.
 #[must_use]
 pub fn are_lookalike_paths(path: &[u8], other: &[u8]) -> bool {
     let form = normal_form(String::from_utf8_lossy(path).as_bytes());

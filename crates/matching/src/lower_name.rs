@@ -36,8 +36,8 @@ rules! {
     is_being_unpacked: "_unpack_|_failed_";
     /// Returns whether folders with this name contain samples.
     is_samples_folder: "^!?sample";
-    /// Returns whether systems or programs store deleted files, snapshots, backups or converted versions in folders with
-    /// this name.
+    /// Returns whether systems or programs store deleted files, snapshots, backups or converted versions in folders
+    /// with this name.
     is_copies_folder: r"(?x) ^[_\ ]?(?:trash(?:es)?|recycl(?:e(?:d|r)?|ing)|recycle.?bin|snapshots?)(?:$|(?-u:[^0-9A-Za-z\x80-\xff]))
         | snapshots?$ | ^plex\ versions | ^optimized\ (?:for\ tv|versions)$ | ^files_(?:trashbin|versions)$ | ^found\.\d+$
         | ^lost\.dir$ | ^backups\.backupdb$ | ^previous\ versions$ | ^deleted\ (?:items|files)$ | ^windows\.old$

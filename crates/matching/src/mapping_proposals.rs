@@ -108,8 +108,8 @@ fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
 /// path. `None` if the suffix has fewer than `below` components, if `below` is 0, if the answer is not certain and
-/// the name is generic or the folders may be another work's, if the host path's root is hidden, or if no rule can replace
-/// one root with the other.
+/// the name is generic or the folders may be another work's, if the host path's root is hidden, or if no rule can
+/// replace one root with the other.
 fn differing_roots<'a>(
     host_path: &'a [u8],
     server_path: &'a [u8],

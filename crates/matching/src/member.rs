@@ -46,8 +46,8 @@ impl<'v> Season<'v> {
     }
 }
 
-/// A show or artist (or a season or album whose show or artist has no key) that has files below a folder, represented by
-/// one of these files' items; or a single item without a show.
+/// A show or artist (or a season or album whose show or artist has no key) that has files below a folder, represented
+/// by one of these files' items; or a single item without a show.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderMember<'v> {
     /// The single item, or one of the show's items below the folder.

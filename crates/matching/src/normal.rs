@@ -1,6 +1,6 @@
-//! The normal form of a path, version 2: `NFC(lower(NFC(path)))`, with `/` between the components, and without redundant
-//! components ([`remove_redundant_components`]) and trailing separators. Listed paths, requested paths and locations all
-//! have this form.
+//! The normal form of a path, version 2: `NFC(lower(NFC(path)))`, with `/` between the components, and without
+//! redundant components ([`remove_redundant_components`]) and trailing separators. Listed paths, requested paths and
+//! locations all have this form.
 //!
 //! - Lower-casing ignores context and language: `Σ` becomes `σ` even at the end of a word, where Python's `str.lower()`
 //!   returns `ς`. Only `İ` becomes two characters, `i` and a combining dot, as in Python.
@@ -50,8 +50,8 @@ impl FoldBuffer {
     pub(super) const ZEROED: Self = Self([0; SHORT_PATH]);
 }
 
-/// The result of lower-casing a path's ASCII letters in a single pass. This pass does not look for redundant components:
-/// no normal form has any, so a lookup of a path that does finds nothing.
+/// The result of lower-casing a path's ASCII letters in a single pass. This pass does not look for redundant
+/// components: no normal form has any, so a lookup of a path that does finds nothing.
 #[derive(Clone, Copy)]
 pub(super) enum FoldedPath<'a> {
     /// The normal form of an ASCII path.
@@ -146,9 +146,9 @@ pub struct NormalPath<'a> {
 }
 
 impl<'a> NormalPath<'a> {
-    /// Computes the normal form of `path` on the stack, and passes the result to `then`. Allocates memory only for paths
-    /// with redundant components, for normal forms longer than 16 KiB, and for letters with more than four combining
-    /// marks.
+    /// Computes the normal form of `path` on the stack, and passes the result to `then`. Allocates memory only for
+    /// paths with redundant components, for normal forms longer than 16 KiB, and for letters with more than four
+    /// combining marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&NormalPath<'_>) -> R) -> R {
         Self::with_cached_form(path, |_, _| None, then)
@@ -263,8 +263,9 @@ fn length_without_separators(form: &[u8]) -> usize {
     last.map_or(form.len().min(1), |last| last + 1)
 }
 
-/// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash and the
-/// length of the result without trailing separators. Returns `None` if the path is too long, or if its normal form drops a prefix.
+/// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash and
+/// the length of the result without trailing separators. Returns `None` if the path is too long, or if its normal form
+/// drops a prefix.
 fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64, usize)> {
     let shape = PathShape::of(path);
     if path.len() > SHORT_PATH || !shape.keeps_length() {

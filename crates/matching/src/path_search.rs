@@ -20,8 +20,8 @@ pub fn file_name(path: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok()
 }
 
-/// Returns the path with its letters composed, or decomposed if they already are composed; `None` if that changes nothing.
-/// The server searches for bytes, and macOS decomposes the names that other systems compose.
+/// Returns the path with its letters composed, or decomposed if they already are composed; `None` if that changes
+/// nothing. The server searches for bytes, and macOS decomposes the names that other systems compose.
 #[must_use]
 pub fn other_unicode_spelling(path: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(path).ok().filter(|text| !text.is_ascii())?;

@@ -228,7 +228,8 @@ where
     /// Returns the confidence of suffix matches, and its reason: [`Reason::OnlyRootDiffers`] if exactly one listed file
     /// differs only in the root; [`Reason::NotListed`] if any library owns the path, since the owner should list the
     /// path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it may have the
-    /// same path below its own location. If any files differ only in the root, replaces the candidates with their items.
+    /// same path below its own location. If any files differ only in the root, replaces the candidates with their
+    /// items.
     fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (Confidence, Reason) {
         if self.resolver.libraries.iter().any(|view| self.is_owned_by(view)) {
             return (Confidence::Low, Reason::NotListed);

@@ -4,8 +4,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// Folds a title to lower-case words without accents or punctuation, separated by single spaces. Drops apostrophes:
-/// `Ocean's` becomes `oceans`. Replaces `&` with `and`, joins initials (`S.W.A.T.` becomes `swat`), and separates numbers
-/// from letters, so that `Alien³` is `Alien 3`. A title that consists only of punctuation is just trimmed and
+/// `Ocean's` becomes `oceans`. Replaces `&` with `and`, joins initials (`S.W.A.T.` becomes `swat`), and separates
+/// numbers from letters, so that `Alien³` is `Alien 3`. A title that consists only of punctuation is just trimmed and
 /// lower-cased.
 #[must_use]
 pub fn fold_title(title: &str) -> String {

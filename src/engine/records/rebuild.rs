@@ -152,8 +152,8 @@ impl Rebuild {
         Ok(true)
     }
 
-    /// Reads the next rows of the log. After the last row, separates live rows from dead rows. A lookup finds the newest
-    /// row for each name, unless the row is a removal.
+    /// Reads the next rows of the log. After the last row, separates live rows from dead rows. A lookup finds the
+    /// newest row for each name, unless the row is a removal.
     fn read_rows(&mut self, log: &RecordLog<'_>) -> rusqlite::Result<()> {
         let mut rows = log.rows_after(self.last_row, ROWS_PER_STEP)?;
         rows.retain(|row| row.id <= last_position_of(self.sequence));

@@ -155,8 +155,8 @@ impl TableSnapshot {
     }
 
     /// Returns the newest record with this table and name, which may be a removal; `None` if there is no record. Fails
-    /// if the snapshot must be reloaded or a segment is damaged. `hash`: the key's hash. `first`: the record in the oldest
-    /// segment with this hash, from [`TableSnapshot::prefetch_first`].
+    /// if the snapshot must be reloaded or a segment is damaged. `hash`: the key's hash. `first`: the record in the
+    /// oldest segment with this hash, from [`TableSnapshot::prefetch_first`].
     #[inline]
     pub fn find(
         &self,

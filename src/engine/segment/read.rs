@@ -119,10 +119,10 @@ impl ListingSegment {
         });
     }
 
-    /// Returns the rating key of the item whose first path has exactly these bytes, and the path's normal form. This fast
-    /// lookup reads only one entry: `first`, the first entry with the hash of the path's normal form or, for a path that
-    /// is not ASCII, of the path in ASCII lower case. Returns `None` if this entry has other bytes, is not its item's
-    /// first, or shares its hash with another entry; the caller must then read all entries.
+    /// Returns the rating key of the item whose first path has exactly these bytes, and the path's normal form. This
+    /// fast lookup reads only one entry: `first`, the first entry with the hash of the path's normal form or, for a
+    /// path that is not ASCII, of the path in ASCII lower case. Returns `None` if this entry has other bytes, is not
+    /// its item's first, or shares its hash with another entry; the caller must then read all entries.
     #[inline]
     pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, &'i [u8])> {
         record::unique_hit(&self.file, first.0?.get(), path).ok()?

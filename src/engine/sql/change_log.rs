@@ -64,8 +64,8 @@ impl FromCells for LoggedChange {
 
 impl Tx<'_> {
     /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
-    /// feed, unless the item is listed neither before nor after. `origin`: stored in the column `path`. `old_item` and `new_item`: the item before and after
-    /// the change; `None` if not listed.
+    /// feed, unless the item is listed neither before nor after. `origin`: stored in the column `path`. `old_item` and
+    /// `new_item`: the item before and after the change; `None` if not listed.
     pub fn log_item_change(
         &self,
         library: &LibraryState,

@@ -371,9 +371,9 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Marks an item as unverified if the library may list the item. While a new listing is running, marks any item, because
-/// the listing may publish the item's old state. Returns whether the library may list the item. `base`: the library's
-/// current listing.
+/// Marks an item as unverified if the library may list the item. While a new listing is running, marks any item,
+/// because the listing may publish the item's old state. Returns whether the library may list the item. `base`: the
+/// library's current listing.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     view_id: ViewId,

@@ -29,8 +29,9 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
-    /// Returns the folder's size in bytes, excluding space that eviction cannot or need not free: damaged databases, free
-    /// database pages, the write-ahead log and unreferenced segments. On Windows, an unreferenced segment remains while a process has it mapped.
+    /// Returns the folder's size in bytes, excluding space that eviction cannot or need not free: damaged databases,
+    /// free database pages, the write-ahead log and unreferenced segments. On Windows, an unreferenced segment remains
+    /// while a process has it mapped.
     pub fn bytes_after_vacuum(&self) -> Result<u64> {
         let used_bytes: i64 = self.0.read(|connection| {
             connection.query_row(
@@ -392,8 +393,8 @@ fn read_upwards(connection: &Connection, values: &mut NewestValues) -> rusqlite:
     Ok(())
 }
 
-/// Adds the records to `values`, newest first, until a damaged page. The records are newer than those in `values`, which
-/// [`read_upwards`] has read up to a damaged page.
+/// Adds the records to `values`, newest first, until a damaged page. The records are newer than those in `values`,
+/// which [`read_upwards`] has read up to a damaged page.
 fn read_downwards(connection: &Connection, values: &mut NewestValues) {
     let mut newest = NewestValues::new();
     let read = || {

@@ -271,8 +271,8 @@ impl StoreFiles {
         self.database.is_settled && self.wal_and_shm.iter().all(|file| file.is_settled)
     }
 
-    /// Encodes the stamps and the database's format. A state file contains these bytes, and is valid only for files with
-    /// the same stamps and the same format.
+    /// Encodes the stamps and the database's format. A state file contains these bytes, and is valid only for files
+    /// with the same stamps and the same format.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.wal_and_shm;
         let version = SCHEMA_VERSION.to_le_bytes();

@@ -329,8 +329,8 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Merges another host's items, and removes items that it found missing (`None`), by rating key. An item that this
-    /// host has changed as a single item, or has verified, since the last delta or listing may be newer. If it differs, it
-    /// becomes unverified, so that the server decides, and is not removed.
+    /// host has changed as a single item, or has verified, since the last delta or listing may be newer. If it differs,
+    /// it becomes unverified, so that the server decides, and is not removed.
     pub fn merge_shared_items(
         &self,
         row: &LibraryRow,
@@ -369,9 +369,9 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Stores that a library's listing is current, because a delta merged all changes up to the last probe. `begun`: the
-    /// change sequence before the delta's first request; `None` for another host's delta, which ends no hint, and which
-    /// says nothing about the items that this host has changed as single items.
+    /// Stores that a library's listing is current, because a delta merged all changes up to the last probe. `begun`:
+    /// the change sequence before the delta's first request; `None` for another host's delta, which ends no hint, and
+    /// which says nothing about the items that this host has changed as single items.
     ///
     /// If the library's content changed, but no single item did since the last delta or listing, the change remains
     /// unexplained. While items are still changing (`provisional`), a later delta decides.
@@ -442,7 +442,8 @@ impl<'s> ItemRows<'s> {
 }
 
 /// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item was
-/// added or changed. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given also the item's last logged change.
+/// added or changed. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given also the item's
+/// last logged change.
 fn change_items<'i>(
     tx: &Tx<'_>,
     store: &Store,

@@ -54,8 +54,8 @@ pub struct LibraryRow {
     /// confirm it, or whether the server lists no libraries, which a second probe must confirm.
     pub held_back: bool,
     /// The change sequence at the end of this host's last delta, or at the start of a later listing; later, if other
-    /// hosts' deltas came since, but before the first single item that this host has changed since. Such items come from
-    /// searches and from requests for items.
+    /// hosts' deltas came since, but before the first single item that this host has changed since. Such items come
+    /// from searches and from requests for items.
     pub merged_sequence: Sequence,
     /// The change sequence at the end of the last delta of any host, or at the start of a later listing. Single items
     /// that changed later may be why the content has changed since.

@@ -435,8 +435,8 @@ impl Sweeper<'_> {
         Ok(self.remove_unreferenced(files, &referenced, max_bytes))
     }
 
-    /// Removes the unreferenced files that no process can still need, and the oldest unreferenced record segments, until
-    /// those that remain have at most `max_bytes`. Returns the number of removed files.
+    /// Removes the unreferenced files that no process can still need, and the oldest unreferenced record segments,
+    /// until those that remain have at most `max_bytes`. Returns the number of removed files.
     fn remove_unreferenced(&self, mut files: Vec<SegmentFile>, referenced: &NamedSegments, max_bytes: u64) -> usize {
         files.retain(|file| file.is_temporary() || referenced.is_unreferenced(&file.name));
         files.sort_by_key(|file| std::cmp::Reverse(file.changed));

@@ -22,9 +22,9 @@ const CONFIRM_EMPTY_MS: i64 = 60_000;
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned (`on_server`), and returns the rows of all the view's libraries.
     ///
-    /// `begun`: the change sequence before the probe; later change hints stay. 0 for another host's earlier probe, which
-    /// answers no question of this host. `is_current` compares a stored row with
-    /// the library on the server, and returns whether the probe proves that the row's listing is current.
+    /// `begun`: the change sequence before the probe; later change hints stay. 0 for another host's earlier probe,
+    /// which answers no question of this host. `is_current` compares a stored row with the library on the server, and
+    /// returns whether the probe proves that the row's listing is current.
     pub fn store_probe(
         &self,
         view_id: ViewId,

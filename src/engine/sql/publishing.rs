@@ -143,7 +143,8 @@ impl ListingRows<'_> {
     /// change, so the comparison needs no transaction.
     fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
         let row = self.0.read(|c| one_library(c, listing.library))?;
-        // The publication also reads blocks that the comparison skips, and must not take a damaged item for a missing one.
+        // The publication also reads blocks that the comparison skips, and must not take a damaged item for a missing
+        // one.
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
         let old = old.filter(|old| old.verify().is_ok());
         let limit = max_reported(new.segment.item_count());

@@ -396,11 +396,12 @@ pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
 
 /// The oldest format that plexindex can migrate.
 const OLDEST_VERSION: i64 = 3;
-/// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop data
-/// that plexindex can fetch again, but never confirmed matches, tables, the feed or the outbox.
+/// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop
+/// data that plexindex can fetch again, but never confirmed matches, tables, the feed or the outbox.
 ///
-/// Processes of the older format may have the database open. Since format 4, each transaction checks the format. Processes
-/// of format 3 start every write, and every read of new data, with the table `store`, which they no longer find.
+/// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
+/// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
+/// find.
 const MIGRATIONS: [&str; 4] = [
     "
     ALTER TABLE store RENAME TO meta;

@@ -1,5 +1,5 @@
-//! Opens and closes a store, and opens its database again after the database was replaced. Announces transactions on the
-//! version page, and to the observer that shares a host's writes.
+//! Opens and closes a store, and opens its database again after the database was replaced. Announces transactions on
+//! the version page, and to the observer that shares a host's writes.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};

@@ -1,5 +1,5 @@
-//! The folder of a store, the paths and names of its files, its keyed hashes, the client identifier, and errors that name
-//! the folder.
+//! The folder of a store, the paths and names of its files, its keyed hashes, the client identifier, and errors that
+//! name the folder.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

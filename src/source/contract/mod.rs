@@ -100,8 +100,9 @@ pub trait IndexedItems {
     /// Those of the store.
     fn add(&self, items: &[Item]) -> Result<()>;
 
-    /// Returns whether the index contains exactly this item, with equal fields, since the last delta or listing. Returns
-    /// `false` for an item that plexindex fetched as a single item since then: the items before it may have changed too.
+    /// Returns whether the index contains exactly this item, with equal fields, since the last delta or listing.
+    /// Returns `false` for an item that plexindex fetched as a single item since then: the items before it may have
+    /// changed too.
     ///
     /// # Errors
     /// Those of the store.
@@ -341,8 +342,8 @@ pub trait Source: Send + Sync {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
 
-    /// Tells the server to scan a folder of a library; returns when the server has accepted the request. `folder` is the
-    /// server's path. A source with [`Abilities::edits`] supports this.
+    /// Tells the server to scan a folder of a library; returns when the server has accepted the request. `folder` is
+    /// the server's path. A source with [`Abilities::edits`] supports this.
     ///
     /// # Errors
     /// Server errors (300 to 399), or `Aborted`.

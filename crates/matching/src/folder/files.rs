@@ -62,8 +62,8 @@ where
         files
     }
 
-    /// Returns the files that have exactly `components` components below the folder; none if there are more than `limit`
-    /// files below the folder. `None` if the folder is not listed.
+    /// Returns the files that have exactly `components` components below the folder; none if there are more than
+    /// `limit` files below the folder. `None` if the folder is not listed.
     pub(crate) fn files_at_depth(&self, components: usize, limit: usize) -> Option<Vec<FolderFile<'v>>> {
         let (folder, _) = self.find_listed_folder()?;
         let count = |form: &[u8]| Form::from_folded(form).rev_components().count();

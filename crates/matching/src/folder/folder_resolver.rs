@@ -229,8 +229,8 @@ where
         Some(self.to_resolution(totals, match_kind, evidence))
     }
 
-    /// Returns whether files are listed below another folder that may differ from the requested folder only in the root:
-    /// its path is that of a location, followed by last components of the requested folder. Searches all fetched
+    /// Returns whether files are listed below another folder that may differ from the requested folder only in the
+    /// root: its path is that of a location, followed by last components of the requested folder. Searches all fetched
     /// libraries: one out of scope may have more components in common.
     fn has_other_root(&self, matched_form: &[u8]) -> bool {
         let names = last_names(self.folder, usize::MAX);

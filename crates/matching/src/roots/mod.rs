@@ -80,8 +80,8 @@ pub fn only_root_differs(
 }
 
 /// Returns whether a mapping from the folder `from` to the folder `to` may lead to files of another work, although the
-/// files' names are equal: `from` is for samples or extras, or its name and that of `to` or of the file `name` begin with
-/// the same word, as in `Charmed (1998)` and `Charmed (2018)`.
+/// files' names are equal: `from` is for samples or extras, or its name and that of `to` or of the file `name` begin
+/// with the same word, as in `Charmed (1998)` and `Charmed (2018)`.
 pub fn may_map_another_work(from: &[u8], to: &[u8], name: &[u8]) -> bool {
     let is_extras = NormalPath::with(from, |path| {
         let mut names = rev_components_of(path).map(|name| LowerName(name.as_bytes()));
@@ -145,8 +145,8 @@ fn is_identified_film(item: &ItemRef<'_>) -> bool {
     item.kind == ItemType::Movie && !is_unidentified(item.guid)
 }
 
-/// Returns whether a name has the film's year, and no other year, outside the title. Both paths contain the name, so the
-/// year may differ from the film's year by one. `film_year` is 0 if unknown, which matches any year.
+/// Returns whether a name has the film's year, and no other year, outside the title. Both paths contain the name, so
+/// the year may differ from the film's year by one. `film_year` is 0 if unknown, which matches any year.
 fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
     let mut numbered = (0..words.len())
         .filter_map(|index| Some((index, year(words.word(index))?)))

@@ -74,7 +74,8 @@ impl Source for LogSource<'_> {
         Ok(page_end)
     }
 
-    /// Reads the shows from the chunk after the listing's last one. Older versions of plexindex do not write this chunk.
+    /// Reads the shows from the chunk after the listing's last one. Older versions of plexindex do not write this
+    /// chunk.
     fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
         self.read_chunk(library, self.head.chunks, bounds)
     }

@@ -33,7 +33,8 @@ impl Exchange {
     }
 
     /// Exchanges entries under the folder's exchange lock as [`Self::exchange`] does, and adds the duration to the
-    /// statistics. Returns `false` without the lock. `lock_deadline` limits the wait for the lock, `until` the exchange.
+    /// statistics. Returns `false` without the lock. `lock_deadline` limits the wait for the lock, `until` the
+    /// exchange.
     pub fn exchange_exclusively(&self, view: &LogView, lock_deadline: Deadline, until: Deadline) -> Result<bool> {
         self.with_exchange_lock(lock_deadline, || {
             let begun = Instant::now();
@@ -134,7 +135,8 @@ impl Exchange {
         }
     }
 
-    /// Reads the entries that follow a position, until the deadline, and the last number that the host `host` delivered.
+    /// Reads the entries that follow a position, until the deadline, and the last number that the host `host`
+    /// delivered.
     pub fn read_page(
         &self,
         view: &LogView,
@@ -377,8 +379,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Applies invalidations of the same kind. An item's invalidation with a body also removes the item's matches. Other
-    /// hosts' invalidations of paths can be repeated, since the log still has every later match for the path.
+    /// Applies invalidations of the same kind. An item's invalidation with a body also removes the item's matches.
+    /// Other hosts' invalidations of paths can be repeated, since the log still has every later match for the path.
     fn apply_invalidations(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let (libraries, view_id) = (LibraryRows(&self.store), view.view_id);
         let selection = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;

@@ -30,10 +30,10 @@ impl Exchange {
         });
     }
 
-    /// Publishes a library that this host refreshed under a lease: only the changed items if few items have changed, and
-    /// if the log has the listing to which the changes apply; otherwise the whole listing. `before`, `after`: the library
-    /// before and after the refresh. `merged`: the changes; `None` after a full listing. `included`: the position up to
-    /// which this host had read the log before the refresh.
+    /// Publishes a library that this host refreshed under a lease: only the changed items if few items have changed,
+    /// and if the log has the listing to which the changes apply; otherwise the whole listing. `before`, `after`: the
+    /// library before and after the refresh. `merged`: the changes; `None` after a full listing. `included`: the
+    /// position up to which this host had read the log before the refresh.
     pub fn publish(
         &self,
         view: &LogView,
