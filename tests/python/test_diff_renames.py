@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -138,6 +139,31 @@ def test_a_file_that_is_missing_at_the_end_of_a_chain(chain: tuple[plexindex.Ind
     last, new = films / "Film 5 (2001).mkv", make(films / "New (2001).mkv")
     last.unlink()
     assert lines_of(index, films) == [not_in_plex(new), not_on_disk(last)]
+
+
+def test_a_missing_file_that_is_not_held_back_is_reported_once(
+    chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, films, _ = chain
+    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
+    gone = films / "Film 3 (2001).mkv"
+    gone.unlink()
+    assert lines_of(index, films) == [not_on_disk(gone)]
+
+
+def test_a_cleared_store_does_not_end_a_comparison(
+    chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, films, _ = chain
+    changes = plexindex.Library.changes
+
+    def cleared(library: plexindex.Library, cursor: str | None = None, **options: Any) -> plexindex.Changes:
+        if cursor is not None:
+            raise plexindex.ListAgainError("the store was cleared")
+        return changes(library, cursor, **options)
+
+    monkeypatch.setattr(plexindex.Library, "changes", cleared)
+    assert lines_of(index, films) == []
 
 
 def test_renames_of_an_item_with_several_files(tmp_path: Path, cli: Cli, index: plexindex.Index, tree: Tree) -> None:

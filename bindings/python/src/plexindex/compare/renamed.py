@@ -11,6 +11,7 @@ from itertools import chain
 from .._core import TYPE_CHECKING
 from .._core.convert import path_of
 from ..changes import REFRESH_ERRORS
+from ..errors import ListAgainError
 from ..match import LISTED
 from . import on_disk
 from .places import host_path, is_in
@@ -58,6 +59,8 @@ class Renames:
         self._ambiguous: list[Difference] = []
         # For each library, items whose files are missing.
         self._gone: dict[str, list[tuple[Library, Difference]]] = {}
+        # Hashes of missing files that were not held back, because there can be a million.
+        self._told: set[int] = set()
         # Additional files of items.
         self._further: list[tuple[Library, Difference]] = []
 
@@ -80,6 +83,7 @@ class Renames:
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
             if len(held) == _ASKED:
+                self._told.add(hash((library.uuid, difference.path)))
                 return False
         if not self._has_room():
             return False
@@ -110,7 +114,8 @@ class Renames:
         listing.seen.clear()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
-                if is_asked(one.library, difference.item):
+                was_told = hash((uuid, difference.path)) in self._told
+                if is_asked(one.library, difference.item) and not was_told:
                     yield difference
 
     def _first_candidates(self) -> list[Unsure]:
@@ -160,7 +165,7 @@ class Renames:
         return found
 
     def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
-        """Requests items. If one has the file of another item now, the index requests that item, too.
+        """Requests items. If an item now has another item's file, the index also requests that other item.
 
         Returns the requested and the changed items, and the libraries in which at least one requested item lost or
         changed its files.
@@ -198,7 +203,11 @@ class Renames:
             else:
                 self.unchanged.add((library.uuid, item.rating_key))
         uuids = {library.section: library.uuid for library in self._places.at_locations(self._places.locations)}
-        for change in asked.changes(before, offline=True) if before else ():
+        try:
+            feed = asked.changes(before, offline=True) if before else ()
+        except ListAgainError:  # another process cleared the store
+            feed = ()
+        for change in feed:
             if change.item is not None and change.section in uuids:
                 keys.add((uuids[change.section], change.item.rating_key))
         return keys, changed
