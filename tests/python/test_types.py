@@ -7,7 +7,7 @@ import ast
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, Protocol, Union
 
 import plexindex
 import pytest
@@ -69,6 +69,9 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
     assert_type((movies.age, movies.fresh, movies.generation), "tuple[float | None, bool, int]")
     assert_type(index.libraries(), "list[plexindex.Library]")
     assert_type(movies.index, plexindex.Index)
+    assert section_of(movies) == "1"
+    with pytest.raises(AttributeError, match="section"):
+        movies.section = "2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def write(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Item) -> None:
@@ -160,6 +163,25 @@ def use_plexapi(plex: Any, folder: Path) -> None:
                 (light.title, light.year, light.guid, light.locations), "tuple[Text, int | None, Text, list[str]]"
             )
         assert_type(index.section("Films"), plexindex.SectionIndex)
+
+
+class HasSection(Protocol):
+    """A host's own interface."""
+
+    @property
+    def section(self) -> str: ...
+
+
+class OwnLibrary(plexindex.Library):
+    """A host's own class, which overrides a property."""
+
+    @property
+    def uuid(self) -> str:
+        return super().uuid.upper()
+
+
+def section_of(library: HasSection) -> str:
+    return library.section
 
 
 ERRORS: dict[str, type[plexindex.Error]] = {

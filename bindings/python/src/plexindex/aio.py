@@ -171,12 +171,8 @@ def _made(
     return call
 
 
-def _same(kind: str, name: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda twin: getattr(twin._target, name), f"As :attr:`plexindex.{kind}.{name}`.")
-
-
-def _itself(doc: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda twin: twin._target, doc)
+def _same(name: str) -> ReadOnly[Any]:
+    return ReadOnly(lambda changes: getattr(changes._target, name), f"As :attr:`plexindex.Changes.{name}`.")
 
 
 class AsyncChanges(_Caller):
@@ -185,11 +181,11 @@ class AsyncChanges(_Caller):
     __slots__ = ()
     _target: Changes
 
-    cursor: ReadOnly[str | None] = _same("Changes", "cursor")
-    stale: ReadOnly[bool] = _same("Changes", "stale")
-    late: ReadOnly[bool] = _same("Changes", "late")
-    refused: ReadOnly[bool] = _same("Changes", "refused")
-    age: ReadOnly[float | None] = _same("Changes", "age")
+    cursor: ReadOnly[str | None] = _same("cursor")
+    stale: ReadOnly[bool] = _same("stale")
+    late: ReadOnly[bool] = _same("late")
+    refused: ReadOnly[bool] = _same("refused")
+    age: ReadOnly[float | None] = _same("age")
 
     def __aiter__(self) -> AsyncChanges:
         return self
@@ -235,7 +231,10 @@ class AsyncComparison(_Caller):
     __slots__ = ()
     _target: Comparison
 
-    comparison: ReadOnly[Comparison] = _itself("The comparison, with its counts.")
+    @property
+    def comparison(self) -> Comparison:
+        """The comparison, with its counts."""
+        return self._target
 
     async def __aiter__(self) -> AsyncIterator[Difference]:
         values = iter(self._target)
@@ -253,7 +252,10 @@ class AsyncLibrary(_Caller):
     __slots__ = ()
     _target: Library
 
-    library: ReadOnly[Library] = _itself("The library, with its facts and its fast lookups, which need no thread.")
+    @property
+    def library(self) -> Library:
+        """The library, with its facts and its fast lookups, which need no thread."""
+        return self._target
 
     async def match(self, path: PathArg, **options: Unpack[Asking]) -> Match:
         """As :meth:`plexindex.Library.match`. An answer that needs no waiting needs no thread."""
@@ -313,9 +315,20 @@ class AsyncIndex(_Caller):
     def __init__(self, index: sync.Index) -> None:
         super().__init__(index, ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex"))
 
-    index: ReadOnly[sync.Index] = _itself("The index for other threads.")
-    cache_dir: ReadOnly[str] = _same("Index", "cache_dir")
-    is_open: ReadOnly[bool] = _same("Index", "is_open")
+    @property
+    def index(self) -> sync.Index:
+        """The index for other threads."""
+        return self._target
+
+    @property
+    def cache_dir(self) -> str:
+        """The store's folder."""
+        return self._target.cache_dir
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the index is open."""
+        return self._target.is_open
 
     @_typed_as(sync.Index.libraries)
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:

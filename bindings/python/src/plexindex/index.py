@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
-from ._core.convert import ReadOnly, text_of
+from ._core.convert import text_of
 from ._core.session import Following
 from .errors import InvalidArgumentError
 from .library import Library
@@ -50,8 +50,15 @@ class Index:
     def __init__(self, session: Session, recipe: Recipe) -> None:
         self._session, self._recipe = session, recipe
 
-    cache_dir: ReadOnly[str] = ReadOnly(lambda index: index._session.folder, "The store's folder.")
-    is_open: ReadOnly[bool] = ReadOnly(lambda index: index._session.is_open, "Whether the index is open.")
+    @property
+    def cache_dir(self) -> str:
+        """The store's folder."""
+        return self._session.folder
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the index is open."""
+        return self._session.is_open
 
     def close(self) -> None:
         """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError. A

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING, convert, log
 from ._core import abi as c
-from ._core.convert import FIRST, ReadOnly, two_numbers
+from ._core.convert import FIRST, two_numbers
 from ._core.lookups import lookups_class
 from .errors import Error, InvalidArgumentError, LibraryNotFoundError, NotFetchedError, OfflineError, TimeoutError
 from .item import Item
@@ -31,10 +31,6 @@ else:
 _BYTES_PER_ANSWER = 400
 
 
-def _text(name: str, doc: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda library: library._fact(name) or "", doc)
-
-
 class Library(Lookups):
     """One library in an index, or all libraries. :meth:`Index.library` and :meth:`Index.libraries` return this object,
     which any thread can use.
@@ -53,7 +49,10 @@ class Library(Lookups):
         super().__init__(index._session, handle)
         self._index, self._facts = index, facts
 
-    index: ReadOnly[Index] = ReadOnly(lambda library: library._index, "The library's index.")
+    @property
+    def index(self) -> Index:
+        """The library's index."""
+        return self._index
 
     @property
     def title(self) -> str:
@@ -62,9 +61,20 @@ class Library(Lookups):
         """
         return self._fact("title") or ""
 
-    section: ReadOnly[str] = _text("section", 'Section id, such as ``"1"``.')
-    uuid: ReadOnly[str] = _text("uuid", "The library's uuid.")
-    kind: ReadOnly[str] = _text("kind", 'Library type: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``.')
+    @property
+    def section(self) -> str:
+        """Section id, such as ``"1"``."""
+        return self._fact("section") or ""
+
+    @property
+    def uuid(self) -> str:
+        """The library's uuid."""
+        return self._fact("uuid") or ""
+
+    @property
+    def kind(self) -> str:
+        """Library type: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
+        return self._fact("kind") or ""
 
     @property
     def locations(self) -> tuple[str, ...]:

@@ -39,10 +39,6 @@ def _of_item(name: str, doc: str) -> ReadOnly[Any]:
     return ReadOnly(lambda match: match._item_field(name), doc)
 
 
-def _of_answer(name: str, doc: str, default: object = None) -> ReadOnly[Any]:
-    return ReadOnly(lambda match: match._fact(name, default), doc)
-
-
 class Match:
     """The answer for one path, GUID or title. A match is true if there is a single item, with high confidence.
 
@@ -137,7 +133,9 @@ class Match:
         """
         return [Item(facts, self._source) for facts in self._item_facts()]
 
-    candidates_total: ReadOnly[int] = _of_answer("total", "Number of candidates. ``candidates`` can contain fewer.", 0)
+    candidates_total: ReadOnly[int] = ReadOnly(
+        lambda match: match._fact("total", 0), "Number of candidates. ``candidates`` can contain fewer."
+    )
 
     @property
     def error(self) -> Error | None:
@@ -161,9 +159,11 @@ class Match:
 
     rating_key: ReadOnly[str | None] = _of_item("rating_key", "The item's rating key: an opaque string.")
 
-    ratingKey: ReadOnly[int | str | None] = _of_item(  # noqa: N815 - plexapi's name
-        "ratingKey", "The item's rating key as in plexapi: an int if the key is a number."
-    )
+    @property
+    def ratingKey(self) -> int | str | None:  # noqa: N802 - plexapi's name
+        """The item's rating key as in plexapi: an int if the key is a number."""
+        return self._item_field("ratingKey")  # type: ignore[no-any-return]
+
     title: ReadOnly[str | None] = _of_item("title", "The item's title; for an episode, the episode title.")
 
     @property
@@ -291,9 +291,10 @@ class FolderMatch(Match):
         """
         return self._fact("items")  # type: ignore[no-any-return]
 
-    files: ReadOnly[int] = _of_answer(
-        "files", "Number of listed files below the folder; 0 in the same cases as :attr:`items`."
-    )
+    @property
+    def files(self) -> int:
+        """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
+        return self._fact("files")  # type: ignore[no-any-return]
 
     def _value(self) -> dict[str, object]:
         value = super()._value()

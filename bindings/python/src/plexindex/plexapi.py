@@ -6,7 +6,6 @@ import sys
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.convert import ReadOnly
 from .errors import InvalidArgumentError, TimeoutError
 from .index import Index
 from .item import Item
@@ -118,7 +117,10 @@ class ServerIndex(Index):
         super().__init__(session, recipe)
         self._plex = server
 
-    plex: ReadOnly[Any] = ReadOnly(lambda index: index._plex, "The plexapi server.")
+    @property
+    def plex(self) -> Any:
+        """The plexapi server."""
+        return self._plex
 
     def _light_of(self, item: Item) -> LightItem:
         return LightItem(self._plex, self._library_of(item), item)
@@ -151,14 +153,20 @@ class SectionIndex(Library):
         super().__init__(index, index._session.library(kind, str(selector)))
         self._section, self._owned = section, owned
 
-    plex: ReadOnly[Any] = ReadOnly(lambda section: section._section, "The plexapi object.")
+    @property
+    def plex(self) -> Any:
+        """The plexapi object."""
+        return self._section
 
     @property
     def title(self) -> str:
         """The plexapi object's title."""
         return self._section.title  # type: ignore[no-any-return]
 
-    library: ReadOnly[Library] = ReadOnly(lambda section: section, "The library: this object.")
+    @property
+    def library(self) -> Library:
+        """The library: this object."""
+        return self
 
     def light(self, key: object) -> LightItem | None:
         """Returns the listed item with the given key or rating key, or None if no such item is listed. Sends no

@@ -6,7 +6,7 @@ import os
 import time
 
 from .._core import TYPE_CHECKING, convert
-from .._core.convert import ReadOnly, path_of
+from .._core.convert import path_of
 from .._core.paths import full_path
 from ..changes import LateError, bring_up_to_date
 from ..errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError, UnauthorizedError
@@ -84,10 +84,10 @@ class Comparison:
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         return f"<plexindex.Comparison of {', '.join(map(repr, self._folders))}: {counts or 'no differences yet'}>"
 
-    files: ReadOnly[int] = ReadOnly(
-        lambda found: found._walk.files,
-        "Number of media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule.",
-    )
+    @property
+    def files(self) -> int:
+        """Number of media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule."""
+        return self._walk.files
 
     @property
     def unasked(self) -> int:
@@ -101,9 +101,10 @@ class Comparison:
         """Whether the server did not answer, so that each renamed file counts as both a missing and a new file."""
         return self._renames.failed
 
-    unreadable: ReadOnly[int] = ReadOnly(
-        lambda found: len(found._walk.unreadable), "Number of folders and links that could not be read."
-    )
+    @property
+    def unreadable(self) -> int:
+        """Number of folders and links that could not be read."""
+        return len(self._walk.unreadable)
 
     @property
     def listed(self) -> int:
