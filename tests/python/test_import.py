@@ -23,6 +23,7 @@ exec(sys.argv[2])
 print(*set(sys.modules) - before)
 """
 LOOKUP = "import plexindex\nwith plexindex.open(sys.argv[3]) as index: index.library('M').lookup_key('/x')"
+PROGRESS = "import plexindex.progress"
 CACHE = "from plexindex import compat\nc = compat.MatchCache(sys.argv[3])\nc.get_match('M', '/x')\nc.close()"
 FEW = {"__future__", "_struct", "_collections_abc", "_functools", "_weakrefset", "_thread", "atexit", "plexindex"}
 # What `enum` imports, which any host has imported.
@@ -34,7 +35,9 @@ ENUM = {
 }
 
 
-@pytest.mark.parametrize(("program", "others", "most"), [(LOOKUP, FEW, 17), (CACHE, FEW | ENUM, 24)])
+@pytest.mark.parametrize(
+    ("program", "others", "most"), [(LOOKUP, FEW, 17), (PROGRESS, FEW, 4), (CACHE, FEW | ENUM, 24)]
+)
 def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, others: set[str], most: int) -> None:
     command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
     added = subprocess.check_output(command, text=True).split()
@@ -112,3 +115,10 @@ def test_the_package_is_typed_and_its_public_names_are_documented() -> None:
                 if not member.startswith("_") and (callable(value) or isinstance(value, property)) and not value.__doc__
             ]
             assert undocumented == [], name
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="this Python names no attribute")
+@pytest.mark.parametrize(("kind", "name"), [(plexindex.Item, "rating_key"), (plexindex.Index, "cache_dir")])
+def test_an_error_names_the_attribute_that_cannot_be_set(kind: type[object], name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        setattr(object.__new__(kind), name, "")

@@ -226,6 +226,7 @@ def test_progress_is_told(slow: plexindex.Index) -> None:
     assert threads == {threading.get_ident()}
     assert seen[-1].total == 300
     assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
+    assert not hasattr(seen[-1], "__dict__")
 
 
 def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Server) -> None:

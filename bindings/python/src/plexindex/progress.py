@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ._core import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,9 +9,10 @@ if TYPE_CHECKING:
     from typing import Optional
 
 
-@dataclass(eq=False)
 class Progress:
     """The progress of a fetch; the argument of a progress callback."""
+
+    __slots__ = ("elapsed", "items", "library", "total")
 
     library: str
     """Title of the library."""
@@ -23,6 +22,12 @@ class Progress:
     """Total number of items, or 0 if the server did not report it."""
     elapsed: float
     """Seconds since the call started the fetch."""
+
+    def __init__(self, library: str, items: int, total: int, elapsed: float) -> None:
+        self.library, self.items, self.total, self.elapsed = library, items, total, elapsed
+
+    def __repr__(self) -> str:
+        return f"Progress(library={self.library!r}, items={self.items}, total={self.total}, elapsed={self.elapsed})"
 
 
 if TYPE_CHECKING:

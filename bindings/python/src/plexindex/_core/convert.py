@@ -37,8 +37,12 @@ else:
             self.read = read
 
         def __set_name__(self, owner: type, name: str) -> None:
+            self.read.__name__ = name
             self.read.__annotations__["return"] = owner.__annotations__[name]
-            setattr(owner, name, property(self.read))  # newer Pythons read it faster than one of a subclass
+            made = property(self.read)  # newer Pythons read it faster than one of a subclass
+            if hasattr(made, "__set_name__"):
+                made.__set_name__(owner, name)  # for the text of an AttributeError
+            setattr(owner, name, made)
 
         def __class_getitem__(cls, kind: object) -> object:
             return kind
