@@ -179,7 +179,7 @@ def _decode_key(value: bytes | bytearray) -> Any:
 
 
 class Lookup:
-    """What the accelerator calls for everything unusual."""
+    """Looks up recorded matches; the accelerator calls it for everything unusual."""
 
     store: TableStore
 
@@ -188,7 +188,7 @@ class Lookup:
         self._handles = handles
 
     def _get_match(self, library_name: str, file_path: str) -> str | None:
-        """Looks up an unusual path or value. Gets the table's handle if it is missing or was cleared by a close."""
+        """Returns a path's key, or None. With the accelerator, also gets the table's handle, which a close clears."""
         table = _table_of(library_name)
         if _fast is not None and type(library_name) is str:
             self._handles[library_name] = self.store.at(table, lambda table: table._handle.cell)
