@@ -47,8 +47,8 @@ fn after(writes: u32) -> BTreeSet<String> {
     }
 }
 
-/// At each step of making, naming and merging segments; then the same where the power was cut, which takes what was written to
-/// files that were not forced to the disk.
+/// At each step of making, naming and merging segments; then the same where the power was cut, which takes what was
+/// written to files that were not forced to the disk.
 #[test]
 fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
     failpoint::install(hear);

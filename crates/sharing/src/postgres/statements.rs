@@ -17,9 +17,9 @@ use crate::error::{Error, Result, Status};
 use crate::platform::{Deadline, ForkLock};
 
 /// Reads, in one snapshot, a page of entries, the number after which it starts (0 if the requested position's mark has
-/// changed), the position at which it ends, and a host's last delivered number. Reads only the number of an oversized entry,
-/// which another program may have written. Parameters: view, number, mark, maximum count, maximum entry size, maximum page
-/// size, host.
+/// changed), the position at which it ends, and a host's last delivered number. Reads only the number of an oversized
+/// entry, which another program may have written. Parameters: view, number, mark, maximum count, maximum entry size,
+/// maximum page size, host.
 const READ: &str = "
 WITH log AS MATERIALIZED (
     SELECT number AS last,
