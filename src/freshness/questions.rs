@@ -3,8 +3,9 @@
 //! - plexindex asks about every path about which it has never asked.
 //! - A question begins with a probe, which answers for all paths that were missed before the question began, so the
 //!   paths of a batch and simultaneous calls share one.
-//! - If the library has changed, plexindex fetches the changes, and then searches for the path. If the library has not
-//!   changed, one search every 30 s is enough, for files that Plex renamed without changing a token.
+//! - If the library has changed, plexindex fetches the changes, and then searches for the path. Until a search that began
+//!   after the change succeeds, the question stays open. If the library has not changed, one search every 30 s is
+//!   enough, for files that Plex renamed without changing a token.
 //! - plexindex asks about the same path again after 30 s, and doubles this pause each time. An event ends the pause.
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.
@@ -42,8 +43,9 @@ pub enum PathQuestion {
     Postponed,
 }
 
-/// Returns what to do about an unlisted path. `earlier`: the earlier questions about the path; `None` if there was
-/// none. `has_event`: whether an event has reported a change since the last question about any path.
+/// Returns what to do about an unlisted path. `earlier`: the earlier questions about the path, which are no answer if a
+/// search must still follow (`found`); `None` if there was none. `has_event`: whether an event has reported a change
+/// since the last question about any path.
 #[must_use]
 pub fn path_question(
     earlier: Option<&PathSearch>,
@@ -52,6 +54,7 @@ pub fn path_question(
     policy: &Policy,
     now_ms: i64,
 ) -> PathQuestion {
+    let earlier = earlier.filter(|question| !question.found);
     let last_ms = earlier.map(|question| question.last_ms);
     if has_event {
         PathQuestion::Ask

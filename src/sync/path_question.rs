@@ -184,7 +184,12 @@ impl Synchronizer {
         }
         let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let mut search = self.can_search(question.target).then_some(SearchCause::Changed);
-        if search.is_some() && !(has_changed || question.has_changed) {
+        // The search after an earlier change may have been refused, or may have failed.
+        let is_open = |row: &LibraryRow| {
+            let last = rows.question(question.view_id, row.id, question.hash);
+            last.is_ok_and(|last| last.is_some_and(|last| last.found))
+        };
+        if search.is_some() && !(has_changed || question.has_changed || question.libraries.iter().any(is_open)) {
             let last_ms = rows.last_unchanged_search(question.view_id)?;
             let is_allowed = freshness::is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
                 && rows
@@ -193,11 +198,11 @@ impl Synchronizer {
                     .has_room(now_ms);
             search = is_allowed.then_some(SearchCause::Unlisted);
         }
-        let mut questions = Vec::new();
-        // After a change, the path is answered only once the search has ended, which records it.
-        if search != Some(SearchCause::Changed) {
-            questions.extend(question.libraries.iter().map(|row| (row.id, question.hash)));
-        }
+        // After a change, the path is answered only once the search has succeeded, which records it.
+        let is_open = search == Some(SearchCause::Changed);
+        let mut questions: Vec<_> = (question.libraries.iter())
+            .map(|row| (row.id, question.hash, is_open))
+            .collect();
         // In a batch, once for all paths that need no request of their own.
         if let Some(batch) = question.batch.filter(|_| record.outcome.is_none()) {
             batch.state().questions.append(&mut questions);

@@ -237,7 +237,8 @@ impl SyncJob<'_> {
                 Ok(())
             };
         }
-        self.report.has_changed.store(true, Ordering::Relaxed);
+        // A first listing is no change.
+        (self.report.has_changed).fetch_or(row.generation.is_fetched(), Ordering::Relaxed);
         let skips_listings = self.skips_listings && row.generation.is_fetched();
         let result = match need {
             NeededRequest::Listing if skips_listings => Err(listing_skipped_error()),

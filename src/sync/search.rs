@@ -43,6 +43,13 @@ impl SearchTarget<'_> {
             Self::Folder(path) => xxh3_64(&[b"\0folder\0", folder_form(path)].concat()),
         }
     }
+
+    /// Returns the hash of the folder that contains the target.
+    fn folder_hash(self) -> u64 {
+        let (Self::Path(path) | Self::Folder(path)) = self;
+        let raw = path.raw();
+        xxh3_64(&raw[..raw.len() - file_name(raw).map_or(0, str::len)])
+    }
 }
 
 /// Why a call searches for a target.
@@ -137,31 +144,22 @@ impl Synchronizer {
         target: SearchTarget<'_>,
         cause: SearchCause,
     ) -> Result<PathAnswer> {
-        let is_repeated = match (target, call.batch) {
-            (SearchTarget::Path(path), Some(batch)) if cause == SearchCause::Changed => {
-                !batch.is_first_in_folder(path.raw())
-            }
-            _ => false,
-        };
         if !self.can_search(target) {
             return Ok(PathAnswer::default());
         }
-        let hash = target.hash();
-        // After a change, the search answers the question that preceded it.
-        let mut questions = Vec::new();
-        if cause == SearchCause::Changed {
-            questions.extend(libraries.iter().map(|row| (row.id, hash)));
-        }
-        let started_ms = self.clock.now_ms();
-        let is_due = |row: &LibraryRow| -> Result<bool> {
-            if self.is_local() {
-                return Ok(true);
+        let (hash, started_ms) = (target.hash(), self.clock.now_ms());
+        let has_changed = cause == SearchCause::Changed;
+        let batch = call.batch.filter(|_| has_changed);
+        if let Some(batch) = batch {
+            let mut state = batch.state();
+            if state.searched_folders.contains(&target.folder_hash()) {
+                state
+                    .questions
+                    .extend(libraries.iter().map(|row| (row.id, hash, false)));
+                return Ok(PathAnswer::default());
             }
-            let earlier = SearchRows(&self.store).path_search(view_id, row.id, hash)?;
-            // Another thread or process may have found the target while this call waited for the lock.
-            let was_just_found = earlier.is_some_and(|search| search.found && search.last_ms >= started_ms);
-            Ok(!was_just_found && freshness::may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
-        };
+        }
+        let is_due = |row: &LibraryRow| self.is_search_due(view_id, row, hash, has_changed.then_some(started_ms));
         // All libraries that may contain the path are searched, because two hits make the answer ambiguous.
         let mut due = Vec::new();
         for row in libraries {
@@ -169,22 +167,14 @@ impl Synchronizer {
                 due.push(row);
             }
         }
-        if is_repeated || due.is_empty() {
-            if let Some(batch) = call.batch {
-                batch.state().questions.append(&mut questions);
-            }
-            let record = PathRequests {
-                questions: &questions,
-                ..PathRequests::default()
-            };
-            SearchRows(&self.store).note_path_requests(view_id, started_ms, &record);
+        if due.is_empty() {
             return Ok(PathAnswer::default());
         }
         let always_asks = call.always_asks;
         let may_search = || self.may_search_now(always_asks, view_id, &due, cause);
         // After a change the search is necessary, so a later call must search.
         let refused = || PathAnswer {
-            is_postponed: cause == SearchCause::Changed,
+            is_postponed: has_changed,
             ..PathAnswer::default()
         };
         if !may_search()? {
@@ -201,7 +191,8 @@ impl Synchronizer {
                 if !may_search()? {
                     return Ok(refused());
                 }
-                let (mut searches, mut outcome) = (Vec::new(), None);
+                let begun_ms = self.clock.now_ms();
+                let (mut searches, mut questions, mut outcome) = (Vec::new(), Vec::new(), None);
                 let result = due.iter().try_for_each(|row| {
                     if !is_due(row)? {
                         return Ok(());
@@ -221,18 +212,29 @@ impl Synchronizer {
                         searches.push((row.id, hash, matches!(result, Ok(true))));
                         outcome = failed;
                     }
+                    // After a change, the search answers the question that preceded it.
+                    if has_changed && result.is_ok() {
+                        questions.push((row.id, hash, false));
+                    }
                     result.map(drop)
                 });
+                if let Some(batch) = batch {
+                    let mut state = batch.state();
+                    state.questions.append(&mut questions);
+                    if result.is_ok() {
+                        state.searched_folders.insert(target.folder_hash());
+                    }
+                }
                 let mut record = PathRequests {
                     searches: &searches,
-                    questions: if searches.is_empty() { &[] } else { &questions },
+                    questions: &questions,
                     ..PathRequests::default()
                 };
                 if cause != SearchCause::Unfetched {
                     record.requests = self.requests_since(requests_before);
                     record.outcome = outcome;
                 }
-                SearchRows(&self.store).note_path_requests(view_id, self.clock.now_ms(), &record);
+                SearchRows(&self.store).note_path_requests(view_id, begun_ms, &record);
                 result.map(|()| PathAnswer {
                     requests: record.requests,
                     ..PathAnswer::default()
@@ -242,6 +244,19 @@ impl Synchronizer {
                 .ok_or_else(|| job.deadline_error())
         });
         Ok(PathAnswer::of(result))
+    }
+
+    /// Returns whether to search for a target. `changed_ms`: when the call saw the change, after which only a search that
+    /// began later is an answer, such as another thread's; `None` without a change, so that each search has a pause.
+    fn is_search_due(&self, view_id: ViewId, row: &LibraryRow, hash: u64, changed_ms: Option<i64>) -> Result<bool> {
+        let rows = SearchRows(&self.store);
+        if let Some(changed_ms) = changed_ms {
+            let last = rows.question(view_id, row.id, hash)?;
+            return Ok(last.is_none_or(|last| last.found || last.last_ms < changed_ms));
+        }
+        let earlier = rows.path_search(view_id, row.id, hash)?;
+        let may_search = || freshness::may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms());
+        Ok(self.is_local() || may_search())
     }
 
     /// Returns whether the source can search for the target.

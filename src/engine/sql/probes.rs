@@ -195,8 +195,8 @@ pub struct LastQuestion {
 pub struct PathRequests<'r> {
     /// The outcome of a question; `None`: the last outcome stays.
     pub outcome: Option<QuestionOutcome>,
-    /// Libraries and hashes about which the server was asked.
-    pub questions: &'r [(LibraryId, u64)],
+    /// Libraries and hashes about which the server was asked, and whether a search must still follow.
+    pub questions: &'r [(LibraryId, u64, bool)],
     /// Libraries and hashes for which the server was searched, and whether it has the target.
     pub searches: &'r [(LibraryId, u64, bool)],
     /// Whether a search follows in libraries that have not changed.
@@ -226,6 +226,11 @@ impl SearchRows<'_> {
     pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0
             .read(|connection| read_search(connection, view_id, library, hash))
+    }
+
+    /// Returns the last question about the target with this hash; `found`: a search must still follow.
+    pub fn question(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+        self.path_search(view_id, questions_about(library), hash)
     }
 
     /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can
@@ -271,8 +276,9 @@ impl SearchRows<'_> {
             if let Some(outcome) = record.outcome {
                 note_outcome(tx, view_id, now_ms, outcome)?;
             }
-            for (library, hash) in record.questions {
-                note(tx, view_id, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
+            for (library, hash, is_open) in record.questions {
+                let library = questions_about(*library);
+                note(tx, view_id, library, hash.cast_signed(), now_ms, (*is_open).into())?;
             }
             for (library, hash, is_found) in record.searches {
                 note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
@@ -414,16 +420,15 @@ fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusql
     Ok(last.map(|search| search.last_ms))
 }
 
-/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path,
-/// otherwise
-/// 0. If the outcome is the same as before, keeps the time of the first search, from which callers derive the next
-/// pause.
+/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path or must
+/// still follow a question, otherwise 0. Keeps the time of the first question, or of the first search with the same
+/// outcome, from which callers derive the next pause.
 fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
     tx.run(
         "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
          VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-         first_ms = CASE WHEN found <> excluded.found OR first_ms > excluded.last_ms THEN excluded.first_ms \
-         ELSE first_ms END, \
+         first_ms = CASE WHEN library > 0 AND found <> excluded.found OR first_ms > excluded.last_ms \
+         THEN excluded.first_ms ELSE first_ms END, \
          last_ms = excluded.last_ms, found = excluded.found",
         params![view_id, library, hash, now_ms, found],
     )

@@ -329,3 +329,88 @@ fn a_question_whose_search_the_budget_refused_stays_open() {
         at.clock.advance_ms(1_000);
     }
 }
+
+#[test]
+fn a_question_whose_search_failed_stays_open() {
+    for takes_turn in [false, true] {
+        let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+        let (_, library) = at.listed();
+        hide_in_change(&at, HIDDEN);
+        at.server
+            .fault(Fault::new(Action::Status { status: 503 }).on(Kind::Search).times(0));
+        let failed = library.ask(HIDDEN);
+        assert_eq!((failed.reason, failed.stale), (Reason::Unavailable, true));
+        at.server.clear_faults();
+        at.clock.advance_ms(6_000);
+        if takes_turn {
+            // Takes the one search that is allowed without a change.
+            at.open().movies().ask("/data/movies/absent.mkv");
+        }
+        let answer = at.open().movies().ask(HIDDEN);
+        assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
+    }
+}
+
+#[test]
+fn a_search_of_one_library_does_not_answer_for_another() {
+    let at = Scene::of(shared_folder(300).serve());
+    at.open().list();
+    let hidden = "/data/shared/Hidden (2020)/Hidden (2020).mkv";
+    let key = at.server.paths(2)[7].0;
+    let files = vec![MediaSpec::File(hidden.to_owned())];
+    at.server.alter(|state| state.set_files(key, files, false, true));
+    let another = movie("Another", "/data/shared/another.mkv");
+    at.server.alter(|state| state.add_items(2, vec![another], true));
+    at.server.fault(
+        Fault::new(Action::Status { status: 401 })
+            .on(Kind::Search)
+            .after(2)
+            .times(0),
+    );
+    let _ = at.open().match_path(&QueryOptions::default(), hidden.as_bytes());
+    at.server.clear_faults();
+    at.clock.advance_ms(1_000);
+    let answer = at.open().ask(&QueryOptions::default(), hidden);
+    assert!(answer.status == Status::Ok || answer.stale, "{}", answer.message);
+}
+
+#[test]
+fn a_search_before_a_change_is_no_answer() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    assert_eq!(library.ask(HIDDEN).reason, Reason::NotListed);
+    at.clock.advance_ms(10_000);
+    hide_in_change(&at, HIDDEN);
+    let event = r#"{"TimelineEntry":{"sectionID":1,"itemID":1001,"state":5}}"#;
+    index.notify(event).expect("an event");
+    let answer = library.ask(HIDDEN);
+    assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
+}
+
+#[test]
+fn a_batch_counts_only_searches_that_succeeded() {
+    for is_refused in [false, true] {
+        let at = Scene::movies(300);
+        let (index, library) = at.listed();
+        let mut paths = ["/data/movies/Hidden (2020)/absent.mkv", HIDDEN];
+        if is_refused {
+            for number in 0..17 {
+                library.ask(format!("/data/movies/absent{number}.mkv"));
+            }
+        } else {
+            // The second path has a pause.
+            paths[0] = "/data/movies/Other (2020)/absent.mkv";
+            library.ask(HIDDEN);
+            at.clock.advance_ms(10_000);
+        }
+        hide_in_change(&at, HIDDEN);
+        let mut last = None;
+        index
+            .match_paths_with(&library.query(), &paths.map(str::as_bytes), |answer| {
+                last = Some((answer.status, answer.stale));
+            })
+            .expect("answers");
+        let expected = if is_refused { Status::NotFound } else { Status::Ok };
+        assert_eq!(last, Some((expected, is_refused)));
+    }
+}
