@@ -1,5 +1,5 @@
-//! Models of what is lock-free, checked by loom: `RUSTFLAGS="--cfg loom" cargo test --release -p plexindex-tests --test loom`. Without that
-//! flag there is nothing here.
+//! Models of what is lock-free, checked by loom: `RUSTFLAGS="--cfg loom" cargo test --release --test loom`. Without
+//! that flag there is nothing here.
 //!
 //! With one writer all interleavings are gone through; with more threads all those with up to three preemptions, which
 //! `LOOM_MAX_PREEMPTIONS` changes.
