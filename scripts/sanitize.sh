@@ -53,11 +53,14 @@ address() {
     done
     # Skip the README's commands, which use no sanitizer. A leak in an unloaded library has no symbols, so this script
     # cannot suppress the known leak (tests/c/valgrind.supp). valgrind checks the programs that have it.
-    test="$cargo test --locked --target $host --package plexindex-capi --test c --"
+    # A program that hangs is ended.
+    test="timeout 600 $cargo test --locked --target $host --package plexindex-capi --test c --"
     $test capi_c:: abi:: --skip=the_readme --skip=every_program --skip=reload
     result 'C programs' $?
     ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 $test capi_c::reload
     result 'C programs, unloaded' $?
+    some "$cargo test --locked --target $host --package plexindex-abi --lib --" functions::blocks::
+    result 'blocks' $?
 }
 
 ours() { # reports of errors, and of leaks with the library in their stack

@@ -73,47 +73,17 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         parts: vec!["/1".into(), "/2\n".into()],
         trashed: false, // never stored
     };
-    // Each variant differs from the complete item in one field; the pattern names all fields.
-    let Item {
-        rating_key: _,
-        kind: _,
-        title: _,
-        year: _,
-        show_title: _,
-        show_rating_key: _,
-        show_guid: _,
-        season_title: _,
-        season_rating_key: _,
-        season_guid: _,
-        season: _,
-        episode: _,
-        guid: _,
-        guids: _,
-        parts: _,
-        trashed: _,
-    } = &whole;
-    let changes: [fn(&mut Item); 15] = [
-        |item| item.rating_key.clear(),
-        |item| item.kind = ItemType::default(),
-        |item| item.title.clear(),
-        |item| item.year = 0,
-        |item| item.show_title.clear(),
-        |item| item.show_rating_key.clear(),
-        |item| item.show_guid.clear(),
-        |item| item.season_title.clear(),
-        |item| item.season_rating_key.clear(),
-        |item| item.season_guid.clear(),
-        |item| item.season = -1,
-        |item| item.episode = -1,
-        |item| item.guid.clear(),
-        |item| item.guids.clear(),
-        |item| item.parts.clear(),
-    ];
-    let others = changes.map(|change| {
-        let mut other = whole.clone();
-        change(&mut other);
-        other
-    });
+    // Each variant differs from the complete item in one field, and there is one variant for each field.
+    macro_rules! without_each {
+        ($($field:ident),*) => {{
+            let Item { $($field,)* trashed: _ } = Item::default();
+            [$(Item { $field, ..whole.clone() }),*]
+        }};
+    }
+    let others = without_each! {
+        rating_key, kind, title, year, show_title, show_rating_key, show_guid, season_title, season_rating_key,
+        season_guid, season, episode, guid, guids, parts
+    };
     let content = |item: &Item| {
         let mut builder = ListingBuilder::new(ListingMeta::default(), Path::new("unused"));
         builder.push(item);

@@ -55,9 +55,14 @@ fn failed(clock: &FakeClock, bounds: &Bounds<'_>, failure: impl Fn() -> AttemptE
 #[test]
 fn succeeds_after_transient_failures() {
     // The pauses are 0.25 + 0.5 + 1 s, a quarter more or less; or what the server asks for.
-    for (failures, after, expected) in [(3, None, 1.3..2.2), (1, Some(Duration::from_secs(7)), 7.0..7.1)] {
+    let seconds = Duration::from_secs;
+    for (retry_for, failures, after, expected) in [
+        (seconds(30), 3, None, 1.3..=2.2),
+        (seconds(30), 1, Some(seconds(7)), 7.0..=7.0),
+        (Duration::MAX, 1, Some(seconds(7)), 7.0..=7.0),
+    ] {
         let (clock, mut tries) = (FakeClock::new(), 0);
-        let answer = run_with_retries(&clock, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+        let answer = run_with_retries(&clock, retry_for, &Bounds::NONE, &"it", || {
             tries += 1;
             if tries <= failures {
                 Err(transient(after))

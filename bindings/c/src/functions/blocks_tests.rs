@@ -1,9 +1,11 @@
 //! No function returns memory outside of a block, even if the block is damaged, cut or was never written.
 
+use std::alloc::{Layout, alloc, dealloc};
 use std::mem::{offset_of, size_of};
 use std::ptr::{from_ref, null, null_mut, without_provenance};
 
 use super::*;
+use crate::constants as c;
 use crate::for_tests::{buffer, index_of, item, query, text};
 use crate::functions::{plexindex_close, plexindex_match_paths};
 use crate::handles::Opened;
@@ -58,14 +60,31 @@ fn filled(memory: &[u64], length: usize) -> Buffer {
     }
 }
 
+/// Reads a copy of exact size, so that a sanitizer finds what is read beyond it.
+fn read_copy(bytes: &[u8]) {
+    let layout = Layout::from_size_align(bytes.len().max(1), 8).expect("small");
+    // SAFETY: the copy is there while it is read.
+    unsafe {
+        let copy = alloc(layout);
+        copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        let block = Buffer {
+            data: copy.cast(),
+            length: bytes.len(),
+            capacity: bytes.len(),
+        };
+        texts_of(&block, false);
+        dealloc(copy, layout);
+    }
+}
+
 /// Checks that this memory is in the block.
 fn check_inside<T>(block: &Buffer, place: *const T, size: usize) {
     let offset = place.addr().checked_sub(block.data.addr()).expect("behind its begin");
     assert!(offset + size <= block.length && place.is_aligned());
 }
 
-/// Reads all that a block has, and returns the texts.
-fn texts_of(block: &Buffer) -> Vec<String> {
+/// Reads all that a block has, and returns the texts. In an undamaged block, each field has a value of the header.
+fn texts_of(block: &Buffer, is_undamaged: bool) -> Vec<String> {
     let mut texts = Vec::new();
     // SAFETY: the block is there, and what it gives is checked before it is read.
     unsafe {
@@ -75,6 +94,7 @@ fn texts_of(block: &Buffer) -> Vec<String> {
                 check_inside(block, found, length + 1);
                 let bytes = std::slice::from_raw_parts(found.cast::<u8>(), length + 1);
                 assert_eq!(bytes[length], 0);
+                assert!(!is_undamaged || !bytes[..length].contains(&0), "{bytes:?}");
                 texts.push(String::from_utf8_lossy(&bytes[..length]).into_owned());
             }
         };
@@ -82,6 +102,11 @@ fn texts_of(block: &Buffer) -> Vec<String> {
             let answer = plexindex_get_answer(block, index);
             check_inside(block, answer, size_of::<AnswerRecord>());
             read_text(&(*answer).message);
+            if is_undamaged {
+                assert_eq!((*answer).flags & !c::PLEXINDEX_ANSWER_STALE, 0);
+                let has_reason = (*answer).reason != c::PLEXINDEX_REASON_NONE;
+                assert_eq!(has_reason, (*answer).message.offset != 0);
+            }
             let candidates = (0..).map(|at| plexindex_get_candidate(block, answer, at));
             let items = candidates.take_while(|item| !item.is_null());
             for item in items
@@ -89,6 +114,11 @@ fn texts_of(block: &Buffer) -> Vec<String> {
                 .filter(|item| !item.is_null())
             {
                 check_inside(block, item, size_of::<ItemRecord>());
+                if is_undamaged {
+                    let flags = c::PLEXINDEX_ITEM_PATH_NOT_UTF8 | c::PLEXINDEX_ITEM_KEY_ONLY;
+                    assert_eq!((*item).flags & !flags, 0);
+                    assert_eq!((*item).reserved, 0);
+                }
                 // The record begins with its ten texts.
                 let fields = item.cast::<Text>();
                 (0..10).for_each(|field| read_text(&*fields.add(field)));
@@ -103,7 +133,7 @@ fn a_block_has_all_parts_of_its_answers() {
     let paths = "/data/Exact.mkv\0/else/twin.mkv\0/else/none.mkv\0/else/Exact.mkv\0";
     let block = Block::of(paths);
     let block = block.buffer();
-    let texts = texts_of(&block);
+    let texts = texts_of(&block, true);
     for text in ["/library/metadata/3", "3", "Twin B", "/data/B/twin.mkv", "Movies"] {
         assert!(texts.iter().any(|one| one == text), "{text}: {texts:?}");
     }
@@ -126,17 +156,15 @@ fn a_block_has_all_parts_of_its_answers() {
 #[test]
 fn a_damaged_block_gives_nothing_outside_of_it() {
     let Block { memory, length } = Block::of("/data/Exact.mkv\0/else/twin.mkv\0");
-    for at in 0..length / 4 {
-        for number in [0, 1, 2, 3, 8, 100, 1000, 1 << 16, 1 << 31, !0 >> 1, !7, !0] {
-            let memory = memory.clone();
-            // SAFETY: it is in the copy.
-            unsafe { memory.as_ptr().cast::<u32>().cast_mut().add(at).write(number) };
-            texts_of(&filled(&memory, length));
+    let bytes: Vec<u8> = memory.into_iter().flat_map(u64::to_ne_bytes).take(length).collect();
+    for at in (0..=length - 4).step_by(4) {
+        for number in [0_u32, 1, 2, 3, 8, 100, 1000, 1 << 16, 1 << 31, !0 >> 1, !7, !0] {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 4].copy_from_slice(&number.to_ne_bytes());
+            read_copy(&bytes);
         }
     }
-    for length in 0..length {
-        texts_of(&filled(&memory, length));
-    }
+    (0..length).for_each(|length| read_copy(&bytes[..length]));
 }
 
 #[test]
@@ -155,10 +183,21 @@ fn without_a_block_nothing_is_returned() {
         changed(whole.data, 0),
         changed(whole.data, whole.capacity + 1),
         changed(null_mut(), whole.length),
-        changed(whole.data.wrapping_byte_add(1), whole.length - 1),
     ] {
         // SAFETY: the memory is there.
         assert_eq!(unsafe { plexindex_count_answers(&raw const none) }, 0);
+    }
+    // A block at an address that is not a multiple of 8.
+    for shift in [1, 4] {
+        let mut memory = vec![0_u64; block.memory.len() + 1];
+        // SAFETY: the memory is longer than the block, and there.
+        unsafe {
+            let data = memory.as_mut_ptr().byte_add(shift);
+            data.cast::<u8>()
+                .copy_from_nonoverlapping(whole.data.cast::<u8>(), whole.length);
+            let odd = changed(data.cast(), whole.length);
+            assert_eq!(plexindex_count_answers(&raw const odd), 0, "{shift}");
+        }
     }
     let block = &raw const whole;
     // SAFETY: the memory is there.
