@@ -35,27 +35,41 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let high = |reason| (Confidence::High, reason);
     let low = |reason| (Confidence::Low, reason);
+    let [unmapped, unsure, unlisted] = ["so a mapping is missing", "check that", "does not list it"];
     let cases = [
-        ("/nas/Quiet River (1999)/movie.mkv", high(Reason::OnlyRootDiffers)),
-        ("/nas/Some Show/Season 17/S17E21.mkv", high(Reason::OnlyRootDiffers)),
-        ("/nas/Golden Window (2004).mkv", low(Reason::SameName)),
-        ("/nas/Other Show/Season 17/S17E21.mkv", low(Reason::SameName)),
-        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::SameName)),
-        ("/nas/film7.mkv", low(Reason::SameName)),
-        ("/nas/movies/film7.mkv", low(Reason::SameName)),
-        ("/nas/Quiet River (1950)/movie.mkv", low(Reason::SameName)),
-        ("/data/movies/new/film7.mkv", low(Reason::NotListed)),
+        (
+            "/nas/Quiet River (1999)/movie.mkv",
+            high(Reason::OnlyRootDiffers),
+            unmapped,
+        ),
+        (
+            "/nas/Some Show/Season 17/S17E21.mkv",
+            high(Reason::OnlyRootDiffers),
+            unmapped,
+        ),
+        ("/nas/Golden Window (2004).mkv", low(Reason::SameName), unsure),
+        ("/nas/Other Show/Season 17/S17E21.mkv", low(Reason::SameName), unsure),
+        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::SameName), unsure),
+        ("/nas/film7.mkv", low(Reason::SameName), unsure),
+        ("/nas/movies/film7.mkv", low(Reason::SameName), unsure),
+        ("/nas/Quiet River (1950)/movie.mkv", low(Reason::SameName), unsure),
+        ("/data/movies/new/film7.mkv", low(Reason::NotListed), unlisted),
         // A folder of the library of films: no other library's file.
-        ("/data/movies/Some Show/Season 17/S17E21.mkv", low(Reason::NotListed)),
+        (
+            "/data/movies/Some Show/Season 17/S17E21.mkv",
+            low(Reason::NotListed),
+            unlisted,
+        ),
     ];
     let ask = || {
-        for (path, (confidence, reason)) in cases {
+        for (path, (confidence, reason), text) in cases {
             let found = all.ask(path);
             assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
             let by_name = matches!(found.match_kind, MatchKind::Suffix | MatchKind::FileName);
             assert!(by_name, "{path}: {:?}", found.match_kind);
             assert_eq!(found.confidence, confidence, "{path}: {}", found.message);
             assert_eq!(found.reason, reason, "{path}: {}", found.message);
+            assert!(found.message.contains(text), "{path}: {}", found.message);
             let key = all.fast(&path);
             let item = found.item.expect("an item");
             let sure = (confidence == Confidence::High).then_some(item.item.rating_key);

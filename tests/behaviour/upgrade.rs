@@ -298,7 +298,8 @@ fn expect_refusal(error: &plexindex::error::Error) {
         env!("CARGO_PKG_VERSION")
     );
     assert!(error.message.contains(&expected), "{error}");
-    assert!(error.message.contains("cache_dir"), "{error}");
+    let remedy = "; update plexindex, or choose another cache_dir";
+    assert!(error.message.ends_with(remedy), "{error}");
 }
 
 #[test]

@@ -131,9 +131,9 @@ impl History {
                 self.exchange(at);
             }
             12 => {
-                // Closed and opened: a new process.
+                // A new process, and the old one ends.
                 self.exchange(at);
-                self.replace(at, |world, host| world.after(host, |_| {}));
+                self.replace(at, World::overlapped);
             }
             13 => self.look(at),
             14 => {
@@ -160,7 +160,7 @@ impl History {
         if refresh {
             let _ = host.index.refresh(&QueryOptions::default(), false);
         }
-        self.replace(at, |world, host| world.after(host, |_| {}));
+        self.replace(at, World::overlapped);
         // Nobody gives its leases back: they end.
         self.world.clock.advance_ms(21_000);
     }

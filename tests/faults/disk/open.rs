@@ -195,5 +195,6 @@ fn the_store_of_another_user_is_refused_with_what_to_do() {
     let mut worker = Worker::at("another user", folder.path(), &server, &[]);
     let said = worker.hear();
     assert!(said.contains("plexindex-1.db"), "{said}");
+    assert!(said.contains("belong to this user"), "{said}");
     worker.end();
 }

@@ -113,6 +113,20 @@ impl World {
         self.open(options, clock, folder)
     }
 
+    /// A new process opens the folder before the old one closes it.
+    pub fn overlapped(&self, host: Host) -> Host {
+        let Host {
+            options,
+            index,
+            clock,
+            folder,
+            ..
+        } = host;
+        let new = self.open(options, clock, folder);
+        index.close().expect("closed");
+        new
+    }
+
     /// The files of a host are changed between two processes.
     pub fn after(&self, host: Host, change: impl FnOnce(&Path)) -> Host {
         let Host {

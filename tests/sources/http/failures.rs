@@ -30,11 +30,15 @@ fn each_failure_costs_one_request() {
         (Action::status(401), Unauthorized, &["401"]),
         (Action::status(403), Forbidden, &["403", "owner"]),
         (Action::status(404), NotOnServer, &["404"]),
-        (to(302, "https://plex.example/x"), Redirected, &["https://plex.example"]),
+        (
+            to(302, "https://plex.example/library/sections"),
+            Redirected,
+            &["set server_url to https://plex.example"],
+        ),
         (to(308, "//127.0.0.1:1{target}"), Redirected, &["127.0.0.1:1"]),
         (Action::status(400), ServerError, &["400"]),
         (Action::status(501), ServerError, &["501"]),
-        (html(LOGIN), NotPlex, &["Sign in"]),
+        (html(LOGIN), NotPlex, &["login page", "Sign in"]),
         (json("garbage"), NotPlex, &["not from Plex"]),
         (json("{}"), NotPlex, &["JSON, but not from Plex"]),
         (
@@ -42,7 +46,7 @@ fn each_failure_costs_one_request() {
             NotPlex,
             &["_children", "update the server"],
         ),
-        (xml("<MediaContainer/>"), NotPlex, &["XML instead of JSON"]),
+        (xml("<MediaContainer/>"), NotPlex, &["XML instead of JSON", "Accept"]),
         (
             xml("<Response code=\"500\" status=\"Not now.\"/>"),
             NotPlex,
@@ -58,7 +62,11 @@ fn each_failure_costs_one_request() {
             NotPlex,
             &["a web page", "\"Router\""],
         ),
-        (html("<html><title>Router</title>"), NotPlex, &["\"Router\""]),
+        (
+            html("<html><title>Router</title>"),
+            NotPlex,
+            &["a web page", "\"Router\""],
+        ),
         (
             html(&format!("<html><title>bad token {TOKEN}</title>")),
             NotPlex,
@@ -76,7 +84,10 @@ fn each_failure_costs_one_request() {
         let client = client(&server.url());
         let error = client.failure();
         assert_eq!(error.status, status, "{error}");
-        for word in words.iter().chain(&[server.url().as_str()]) {
+        for word in words
+            .iter()
+            .chain(&[server.url().as_str(), "cannot list the libraries"])
+        {
             assert!(error.message.contains(word), "no {word:?} in: {error}");
         }
         assert_eq!(client.meter.count(), 1, "{error}");
@@ -176,7 +187,11 @@ fn damaged_answers() {
     for (reply, status, words) in [
         (of_length(1_000).into_bytes(), Status::BadAnswer, "cut off"),
         (of_length(10).into_bytes(), Status::BadAnswer, "malformed"),
-        (encoded("gzip", &gzip[..gzip.len() - 12]), Status::BadAnswer, "damaged"),
+        (
+            encoded("gzip", &gzip[..gzip.len() - 12]),
+            Status::BadAnswer,
+            "compressed reply is damaged",
+        ),
         (encoded("gzip", &flipped), Status::BadAnswer, ""),
         (encoded("br", b"x"), Status::BadAnswer, "\"br\""),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), Status::NotPlex, "is not HTTP"),
@@ -226,7 +241,8 @@ fn a_port_without_a_listener() {
     server.refuse();
     let error = client.failure();
     assert_eq!(error.status, Status::Connect);
-    assert!(error.message.contains(&server.url()), "{error}");
+    let refused = format!("cannot connect to {}: connection refused", server.url());
+    assert!(error.message.contains(&refused), "{error}");
     // It was tried again, for as long as the options allow; but nothing was ever sent.
     assert!(client.clock.slept() > Duration::from_secs(5));
     assert_eq!(client.meter.count(), 0);

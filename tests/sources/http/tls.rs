@@ -121,6 +121,7 @@ fn an_unknown_authority() {
     let unknown = client(&server.url());
     let error = unknown.failure();
     assert_eq!(error.status, Status::Tls);
+    assert!(error.message.contains(&server.url()), "{error}");
     assert!(error.message.contains("ca_file"), "{error}");
     // A refused certificate stays refused, and no request was sent.
     assert_eq!((unknown.meter.count(), unknown.clock.slept()), (0, Duration::ZERO));
@@ -177,7 +178,9 @@ fn http_where_https_was_expected() {
     let raw = Standin::answering([answer("400 Bad Request", "", "")]);
     let error = client(&raw.url().replace("http:", "https:")).failure();
     assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("use http in server_url"), "{error}");
+    for word in ["does not use TLS", "use http in server_url", "the port"] {
+        assert!(error.message.contains(word), "no {word:?} in: {error}");
+    }
 }
 
 #[test]
