@@ -37,17 +37,14 @@ pub type SingleChanges = BTreeMap<String, SingleChange>;
 /// Returns the last change of each item that was added to or removed from a library as a single item after the change
 /// sequence `since`.
 pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
-    let mut changes = SingleChanges::new();
     // Kind 8 is a removal, and kind 9 an addition (see `change_log.rs`).
-    let mut statement = c.prepare_cached(
+    let changes = c.rows(
         "SELECT rating_key, sequence, item, path FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+        params![library, last_position_of(since)],
+        |row| Ok((row.get(0)?, single_change(row, 1)?)),
     )?;
-    let mut rows = statement.query(params![library, last_position_of(since)])?;
-    while let Some(row) = rows.next()? {
-        // The index returns the changes to an item in order, so the last change remains.
-        changes.insert(row.get(0)?, single_change(row, 1)?);
-    }
-    Ok(changes)
+    // The index returns the changes to an item in order, so the last change remains.
+    Ok(changes.into_iter().collect())
 }
 
 /// Returns how many items a library has: a segment's items, with each item's last change applied. Without a segment,
@@ -318,10 +315,8 @@ impl<'s> ItemRows<'s> {
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A logged change after the request is newer than the server's reply.
             let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
-            let has_merged = change_items(tx, self.0, &library, b"", items, |_, _, last| {
-                Ok(!last.is_some_and(is_newer))
-            })?;
-            if requested_at.is_none() && has_merged {
+            let accepts = |_: &str, _: Option<&Item>, last: Option<&SingleChange>| Ok(!last.is_some_and(is_newer));
+            if change_items(tx, self.0, &library, b"", items, accepts)? && requested_at.is_none() {
                 explain_change(tx, &library)?;
             }
             Ok(())
@@ -394,21 +389,18 @@ impl<'s> ItemRows<'s> {
                 &row.library.change.token
             };
             mark_listing_current(tx, row.id, token, begun.unwrap_or_default(), now_ms, merged.provisional)?;
-            let (merged_sequence, explained_sequence) = if let Some(begun) = begun {
+            let merged_sequence = match begun {
                 // An item that another call merged meanwhile may be newer than the source's reply.
-                let is_alone = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
-                let merged_sequence = if is_alone { tx.sequence } else { begun };
-                (merged_sequence, merged_sequence)
-            } else {
-                let own = changed_since(row.merged_sequence)?
-                    .into_values()
-                    .filter(|change| !change.is_shared);
-                let first_own = own.map(|change| change.sequence).min();
-                (
-                    first_own.map_or(tx.sequence, |first| Sequence(first.0 - 1)),
-                    tx.sequence,
-                )
+                Some(begun) if !changed_since(begun)?.keys().all(|key| merged.keys.contains(key)) => begun,
+                Some(_) => tx.sequence,
+                None => {
+                    let changes = changed_since(row.merged_sequence)?.into_values();
+                    let own = changes.filter(|change| !change.is_shared);
+                    let first_own = own.map(|change| change.sequence).min();
+                    first_own.map_or(tx.sequence, |first| Sequence(first.0 - 1))
+                }
             };
+            let explained_sequence = begun.map_or(tx.sequence, |_| merged_sequence);
             tx.run(
                 "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
                  left_out = ?5, explained_seq = ?7, \
