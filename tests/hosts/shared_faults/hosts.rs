@@ -129,16 +129,7 @@ impl World {
 
     /// The files of a host are changed between two processes.
     pub fn after(&self, host: Host, change: impl FnOnce(&Path)) -> Host {
-        let Host {
-            options,
-            index,
-            clock,
-            folder,
-            ..
-        } = host;
-        index.close().expect("closed");
-        change(&options.cache_dir);
-        self.open(options, clock, folder)
+        self.reopened(host, |options| change(&options.cache_dir))
     }
 
     /// The folder of a host is moved, or copied and the old one left: it is another host by now.
