@@ -185,11 +185,11 @@ impl Synchronizer {
         let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let mut search = self.can_search(question.target).then_some(SearchCause::Changed);
         // The search after an earlier change may have been refused, or may have failed.
-        let is_open = |row: &LibraryRow| {
+        let awaits_search = |row: &LibraryRow| {
             let last = rows.question(question.view_id, row.id, question.hash);
             last.is_ok_and(|last| last.is_some_and(|last| last.found))
         };
-        if search.is_some() && !(has_changed || question.has_changed || question.libraries.iter().any(is_open)) {
+        if search.is_some() && !(has_changed || question.has_changed || question.libraries.iter().any(awaits_search)) {
             let last_ms = rows.last_unchanged_search(question.view_id)?;
             let is_allowed = freshness::is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
                 && rows

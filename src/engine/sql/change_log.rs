@@ -84,8 +84,7 @@ impl Tx<'_> {
 
     /// Appends a row to the change log, so that other processes apply the change to their snapshots. `view_id`: the
     /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. `item`: the added
-    /// item;
-    /// `None` for other kinds of change.
+    /// item; `None` for other kinds of change.
     pub fn log(
         &self,
         view_id: ViewId,

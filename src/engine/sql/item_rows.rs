@@ -101,16 +101,16 @@ impl OpenListing {
     /// otherwise from the segment. `None` if the library does not list the item.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
         Ok(self
-            .item_with_change(last_change(c, library, rating_key)?, rating_key)
+            .item_with_change(last_change(c, library, rating_key)?.as_ref(), rating_key)
             .map(|(item, _)| item))
     }
 
     /// Returns the item with this rating key, and the change sequence at which it was last added or changed as a single
     /// item; 0 if the item is from the listing. `None` if the library does not list the item. `last`: the item's last
     /// change in the log, which has no effect if the segment already includes the change.
-    fn item_with_change(&self, last: Option<SingleChange>, rating_key: &str) -> Option<(Item, Sequence)> {
+    fn item_with_change(&self, last: Option<&SingleChange>, rating_key: &str) -> Option<(Item, Sequence)> {
         if let Some(change) = last.filter(|change| change.sequence > self.included_sequence) {
-            return change.item.map(|item| (item, change.sequence));
+            return change.item.clone().map(|item| (item, change.sequence));
         }
         let segment = self.segment.as_ref()?;
         let first = segment.find(rating_key)?;
@@ -178,7 +178,7 @@ impl<'s> StoredItems<'s> {
     pub fn item_and_sequence(&self, rating_key: &str) -> Result<Option<(Item, Sequence)>> {
         self.store.read(|c| {
             let last = last_change(c, self.library, rating_key)?;
-            Ok(self.base.item_with_change(last, rating_key))
+            Ok(self.base.item_with_change(last.as_ref(), rating_key))
         })
     }
 
@@ -315,8 +315,10 @@ impl<'s> ItemRows<'s> {
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A logged change after the request is newer than the server's reply.
             let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
-            let accepts = |_: &str, _: Option<&Item>, last: Option<&SingleChange>| Ok(!last.is_some_and(is_newer));
-            if change_items(tx, self.0, &library, b"", items, accepts)? && requested_at.is_none() {
+            let has_merged = change_items(tx, self.0, &library, b"", items, |_, last, _| {
+                Ok(!last.is_some_and(is_newer))
+            })?;
+            if has_merged && requested_at.is_none() {
                 explain_change(tx, &library)?;
             }
             Ok(())
@@ -340,18 +342,9 @@ impl<'s> ItemRows<'s> {
             let merged_sequence = one_library(tx, library.id)?.merged_sequence;
             let verified = verified_since(tx, library.id, merged_sequence)?;
             let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
-            let has_merged = change_items(tx, self.0, &library, SHARED, items, |key, item, last| {
-                let own = last.filter(|last| last.sequence > merged_sequence && !last.is_shared);
-                let is_disputed = match own {
-                    Some(own) => own.item.as_ref() != item,
-                    None => {
-                        verified.contains(key)
-                            && OpenListing::of(tx, self.0, library.id)?
-                                .item(tx, library.id, key)?
-                                .as_ref()
-                                != item
-                    }
-                };
+            let has_merged = change_items(tx, self.0, &library, SHARED, items, |key, last, (old_item, item)| {
+                let is_own = last.is_some_and(|last| last.sequence > merged_sequence && !last.is_shared);
+                let is_disputed = (is_own || verified.contains(key)) && old_item != item;
                 if is_disputed {
                     mark_unverified(tx, library.view_id, library.id, b"", key)?;
                 }
@@ -434,24 +427,24 @@ impl<'s> ItemRows<'s> {
 }
 
 /// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item was
-/// added or changed. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given also the item's
-/// last logged change.
+/// added or changed. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given the rating key,
+/// the item's last logged change, and the item before and after the change.
 fn change_items<'i>(
     tx: &Tx<'_>,
     store: &Store,
     library: &LibraryState,
     origin: &[u8],
     items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
-    accepts: impl Fn(&str, Option<&Item>, Option<&SingleChange>) -> rusqlite::Result<bool>,
+    accepts: impl Fn(&str, Option<&SingleChange>, (Option<&Item>, Option<&Item>)) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<bool> {
     let base = OpenListing::of(tx, store, library.id)?;
     let (mut added, mut has_merged) = (0_i64, false);
     for (key, item) in items {
         let last = last_change(tx, library.id, key)?;
-        if !accepts(key, item, last.as_ref())? {
+        let old_item = base.item_with_change(last.as_ref(), key).map(|(item, _)| item);
+        if !accepts(key, last.as_ref(), (old_item.as_ref(), item))? {
             continue;
         }
-        let old_item = base.item_with_change(last, key).map(|(item, _)| item);
         // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
         if item.is_none() || old_item.as_ref() != item {
             has_merged |= item.is_some();

@@ -139,8 +139,7 @@ impl Exchange {
 
     /// Performs one exchange on the exchange thread. Does nothing during the pause after a failure. After the pause,
     /// first checks that the log answers, with a longer timeout than calls use. Returns whether the exchange is
-    /// complete.
-    /// `first`: whether this is the thread's first exchange.
+    /// complete. `first`: whether this is the thread's first exchange.
     fn exchange_once(&self, first: bool) -> Result<bool> {
         if self.unavailable_ms().is_none() {
             return self.exchange_with_reachable_log(first);
