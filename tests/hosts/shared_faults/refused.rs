@@ -10,6 +10,7 @@ use plexindex_sharing::SharedIndex;
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, World, exchange};
+use crate::support::index::QueryOptions;
 use crate::support::path_of;
 
 /// Two hosts that know the library, and three keys of it.
@@ -125,4 +126,26 @@ fn a_host_that_records_all_the_time_asks_a_log_that_refuses_seldom() {
     }
     let most = 2 + begun.elapsed().as_secs() / 5;
     assert!(refused.load(Ordering::SeqCst) as u64 <= most);
+}
+
+/// The pause between two deliveries delays no reading.
+#[test]
+fn a_host_with_nothing_to_deliver_reads_at_once() {
+    let world = World::with_threads(20);
+    let (one, two, key) = (world.host(), world.host(), path_of(&world.server, 1, 3).1);
+    let _follower = two.index.follow_shared().expect("it shares");
+    two.gate.refuse();
+    two.index
+        .refresh(&QueryOptions::default(), true)
+        .expect("without a lease");
+    for path in ["/mnt/odd.mkv", "/mnt/new.mkv", "/mnt/own.mkv"] {
+        one.record(path, &key);
+        let begun = Instant::now();
+        while two.confirmed(path).is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(4), "{path}");
+            std::thread::yield_now();
+        }
+    }
+    let status = two.index.shared_status().expect("read").expect("shared");
+    assert_eq!(status.undelivered, Some(0));
 }

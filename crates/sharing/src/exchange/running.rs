@@ -188,9 +188,10 @@ impl Exchange {
     }
 
     /// Waits until [`BATCH_INTERVAL`] has passed since the last exchange, or [`POLL_INTERVAL`] if the log rejected the
-    /// last write, and clears `has_new_entries`. Returns `false` if the thread must stop.
+    /// last write and the exchange would write again, and clears `has_new_entries`. Returns `false` if the thread must
+    /// stop.
     fn wait_to_batch(&self, last_exchange: Option<Instant>) -> bool {
-        let interval = if self.write_error().is_some() {
+        let interval = if self.write_error().is_some() && self.has_undelivered() {
             POLL_INTERVAL
         } else {
             BATCH_INTERVAL
