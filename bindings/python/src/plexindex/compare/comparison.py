@@ -18,7 +18,6 @@ from .renamed import Renames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
-    from typing import Any
 
     from .._core.types import PathArg, Summary
     from ..library import Library
@@ -119,32 +118,31 @@ class Comparison:
     @property
     def summary(self) -> Summary:
         """The counts so far, by name, as JSON values."""
-        kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
-        files = self._media_files
-        below_empty, gone, unknown = (
-            sum(getattr(one, name) for one in self._listing.compared.values())
-            for name in ("below_empty", "gone", "unknown")
-        )
-        gone += below_empty
-        summary: Any = {
+        compared, files, counts = self._listing.compared.values(), self._media_files, self.counts
+        return {
             "what": "summary",
             "folders": [os.fsdecode(folder) for folder in self._folders],
             "files": self.files,
             "files_in_plex": self.files - sum(files.values()),
-            **{f"files_{what}": files.get(what, 0) for what in ("not_in_plex", "ambiguous", "left_out")},
+            "files_not_in_plex": files.get("not_in_plex", 0),
+            "files_ambiguous": files.get("ambiguous", 0),
+            "files_left_out": files.get("left_out", 0),
             "listed": self.listed,
-            "listed_on_disk": self.listed - gone - unknown,
-            "listed_not_on_disk": gone,
-            "listed_location_empty": below_empty,
-            "listed_unknown": unknown,
-            **{what: self.counts.get(what, 0) for what in kinds},
+            "listed_on_disk": sum(one.files - one.gone - one.below_empty - one.unknown for one in compared),
+            "listed_not_on_disk": sum(one.gone + one.below_empty for one in compared),
+            "listed_location_empty": sum(one.below_empty for one in compared),
+            "listed_unknown": sum(one.unknown for one in compared),
+            "not_in_plex": counts.get("not_in_plex", 0),
+            "not_on_disk": counts.get("not_on_disk", 0),
+            "ambiguous": counts.get("ambiguous", 0),
+            "left_out": counts.get("left_out", 0),
+            "several_paths": counts.get("several_paths", 0),
             "unasked": self.unasked,
             "unreadable": self.unreadable,
             "stale": self.stale,
             "age": None if self.age is None else round(self.age, 3),
             "seconds": round(self.seconds, 3),
         }
-        return summary  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
