@@ -74,14 +74,14 @@ impl Queries {
     /// becomes the answer for that path.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], each: impl FnMut(&Answer<'_>)) -> Result<()> {
         self.reading.catch_up(call.deadline)?;
-        let batch = Batch::default();
+        let (batch, started_ms) = (Batch::default(), self.clock.now_ms());
         let batch_call = Call {
-            batch_start: Some((self.reading.snapshot().sequence(), self.clock.now_ms())),
+            batch_start: Some((self.reading.snapshot().sequence(), started_ms)),
             batch: Some(&batch),
             ..*call
         };
         let result = self.match_batch(&batch_call, paths, each);
-        self.sync.finish_batch(&batch);
+        self.sync.finish_batch(&batch, started_ms);
         result
     }
 

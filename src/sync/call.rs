@@ -163,7 +163,7 @@ pub struct Batch(Mutex<BatchState>);
 pub(super) struct BatchState {
     /// Hashes of the folders in which plexindex has searched for a path since the change: one search is enough.
     pub searched_folders: HashSet<u64>,
-    /// Questions that are not recorded yet, and whether a search must still follow.
+    /// Answered questions that are not recorded yet; the flag is false.
     pub questions: Vec<(LibraryId, u64, bool)>,
     /// Whether the server has changed libraries since the batch started.
     pub has_changed: bool,

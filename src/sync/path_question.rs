@@ -93,15 +93,15 @@ impl Synchronizer {
         Ok(PathAnswer::of(result))
     }
 
-    /// Records the questions that the batch's probe has answered.
-    pub fn finish_batch(&self, batch: &Batch) {
+    /// Records the questions that the batch's probe has answered, at the time when the batch started.
+    pub fn finish_batch(&self, batch: &Batch, started_ms: i64) {
         let questions = std::mem::take(&mut batch.state().questions);
         if let Some(view_id) = self.reading.view_id() {
             let record = PathRequests {
                 questions: &questions,
                 ..PathRequests::default()
             };
-            SearchRows(&self.store).note_path_requests(view_id, self.clock.now_ms(), &record);
+            SearchRows(&self.store).note_path_requests(view_id, started_ms, &record);
         }
     }
 
@@ -198,13 +198,18 @@ impl Synchronizer {
                     .has_room(now_ms);
             search = is_allowed.then_some(SearchCause::Unlisted);
         }
+        // In a batch, one search in a folder since the change is enough.
+        let is_searched = |batch: &Batch| batch.state().searched_folders.contains(&question.target.folder_hash());
+        if search == Some(SearchCause::Changed) && question.batch.is_some_and(is_searched) {
+            search = None;
+        }
         // After a change, the path is answered only once the search has succeeded, which records it.
         let is_open = search == Some(SearchCause::Changed);
         let mut questions: Vec<_> = (question.libraries.iter())
             .map(|row| (row.id, question.hash, is_open))
             .collect();
         // In a batch, once for all paths that need no request of their own.
-        if let Some(batch) = question.batch.filter(|_| record.outcome.is_none()) {
+        if let Some(batch) = question.batch.filter(|_| record.outcome.is_none() && !is_open) {
             batch.state().questions.append(&mut questions);
         }
         let record = PathRequests {

@@ -45,7 +45,7 @@ impl SearchTarget<'_> {
     }
 
     /// Returns the hash of the folder that contains the target.
-    fn folder_hash(self) -> u64 {
+    pub(super) fn folder_hash(self) -> u64 {
         let (Self::Path(path) | Self::Folder(path)) = self;
         let raw = path.raw();
         xxh3_64(&raw[..raw.len() - file_name(raw).map_or(0, str::len)])
@@ -149,16 +149,6 @@ impl Synchronizer {
         }
         let (hash, started_ms) = (target.hash(), self.clock.now_ms());
         let has_changed = cause == SearchCause::Changed;
-        let batch = call.batch.filter(|_| has_changed);
-        if let Some(batch) = batch {
-            let mut state = batch.state();
-            if state.searched_folders.contains(&target.folder_hash()) {
-                state
-                    .questions
-                    .extend(libraries.iter().map(|row| (row.id, hash, false)));
-                return Ok(PathAnswer::default());
-            }
-        }
         let is_due = |row: &LibraryRow| self.is_search_due(view_id, row, hash, has_changed.then_some(started_ms));
         // All libraries that may contain the path are searched, because two hits make the answer ambiguous.
         let mut due = Vec::new();
@@ -218,12 +208,8 @@ impl Synchronizer {
                     }
                     result.map(drop)
                 });
-                if let Some(batch) = batch {
-                    let mut state = batch.state();
-                    state.questions.append(&mut questions);
-                    if result.is_ok() {
-                        state.searched_folders.insert(target.folder_hash());
-                    }
+                if let Some(batch) = call.batch.filter(|_| has_changed && result.is_ok()) {
+                    batch.state().searched_folders.insert(target.folder_hash());
                 }
                 let mut record = PathRequests {
                     searches: &searches,

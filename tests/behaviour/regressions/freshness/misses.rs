@@ -316,17 +316,48 @@ fn a_question_whose_search_was_killed_is_asked_again() {
 }
 
 #[test]
-fn a_question_whose_search_the_budget_refused_stays_open() {
+fn a_batch_that_takes_longer_than_the_pause_answers_no_later_query() {
     let at = Scene::movies(300);
-    let (_, library) = at.listed();
-    for number in 0..17 {
-        library.ask(format!("/data/movies/absent{number}.mkv"));
-    }
-    hide_in_change(&at, HIDDEN);
-    for _ in 0..2 {
-        let answer = library.ask(HIDDEN);
-        assert_eq!((answer.reason, answer.stale), (Reason::NotAsked, true));
-        at.clock.advance_ms(1_000);
+    let (index, library) = at.listed();
+    let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
+    index
+        .match_paths_with(&library.query(), &paths, |_| at.clock.advance_ms(31_000))
+        .expect("answers");
+    add(&at.server, &[HIDDEN]);
+    assert_eq!(library.ask(HIDDEN).status, Status::Ok);
+}
+
+#[test]
+fn a_question_whose_search_the_budget_refused_stays_open() {
+    for is_in_batch in [false, true] {
+        let at = Scene::movies(300);
+        let (index, library) = at.listed();
+        for number in 0..17 {
+            library.ask(format!("/data/movies/absent{number}.mkv"));
+        }
+        hide_in_change(&at, HIDDEN);
+        if is_in_batch {
+            // The process dies before the batch ends.
+            let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
+            let (query, mut reasons) = (library.query(), Vec::new());
+            let ask = || {
+                index.match_paths_with(&query, &paths, |answer| {
+                    reasons.push(answer.reason);
+                    assert_ne!(reasons, [Reason::NotAsked; 2]);
+                })
+            };
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)).expect_err("killed");
+        } else {
+            for _ in 0..2 {
+                let answer = library.ask(HIDDEN);
+                assert_eq!((answer.reason, answer.stale), (Reason::NotAsked, true));
+                at.clock.advance_ms(1_000);
+            }
+        }
+        at.clock.advance_ms(60_000);
+        // Takes the one search that is allowed without a change.
+        library.ask("/data/movies/other.mkv");
+        assert_eq!(library.ask(HIDDEN).status, Status::Ok, "{is_in_batch}");
     }
 }
 
