@@ -12,8 +12,6 @@ Importing this module loads the shared library, so that an invalid library fails
 
 from __future__ import annotations
 
-from enum import Enum
-
 from ._compat.caches import MatchCache, PlexCache
 from ._compat.caches import extract as _extract_item_data
 from ._compat.host import NotFoundError
@@ -24,6 +22,8 @@ from ._core.native import load as _load
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ._compat.find import MatchConfidence
 
 __all__ = [
     "MatchCache",
@@ -39,13 +39,12 @@ __all__ = [
 _load()
 
 
-class MatchConfidence(str, Enum):
-    """Confidence of a match."""
+def __getattr__(name: str) -> Any:
+    if name != "MatchConfidence":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._compat.find import MatchConfidence  # `enum` takes a third of a new process
 
-    HIGH = "high"
-    """One item matches."""
-    LOW = "low"
-    """Several items match."""
+    return MatchConfidence
 
 
 def configure(
@@ -90,7 +89,7 @@ def find_plex_items_with_confidence(
     ``debug_logging``, each later lookup in a match cache of this process also writes a line to the host's log.
     """
     # A process that only uses the caches needs neither an index of the server nor plexapi.
-    from ._compat.find import CannotAnswerError, find
+    from ._compat.find import CannotAnswerError, MatchConfidence, find
     from ._compat.section_index import section_index
     from ._core.paths import mapped
 

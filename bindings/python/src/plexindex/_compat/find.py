@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
 from ..errors import Error
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
 
 # With these errors, plexapi could not ask the server either.
 _AWAY = ("connect", "timeout", "starting", "unauthorized", "server_error")
+
+
+class MatchConfidence(str, Enum):
+    """Confidence of a match."""
+
+    __module__ = "plexindex.compat"
+
+    HIGH = "high"
+    """One item matches."""
+    LOW = "low"
+    """Several items match."""
 
 
 class CannotAnswerError(Error):
