@@ -155,7 +155,7 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: S
 def test_without_a_global_lock_lookups_count_as_calls(
     open_index: OpenIndex, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_lookups, "holds_the_lock", lambda: False)
+    monkeypatch.setattr(_lookups, "HAS_GLOBAL_LOCK", False)
     index = open_index()
     movies = index.library("Movies")
     movies.refresh()

@@ -42,9 +42,9 @@ class Handle:
         self.handle.value = None
 
 
-def holds_the_lock() -> bool:
-    """Returns whether this interpreter has a global lock, which prevents lookups while a thread closes the index."""
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+# Whether this interpreter has a global lock, which prevents lookups while a thread closes the index. An interpreter
+# that has one keeps it.
+HAS_GLOBAL_LOCK = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 _locks: WeakSet[RLock] = WeakSet()
@@ -76,7 +76,7 @@ def _load() -> Any:
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
         return None
     # The accelerator needs the global interpreter lock and the stable ABI of CPython 3.10.
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not HAS_GLOBAL_LOCK:
         return None
     # No check is needed on Windows, which checks the libraries that it loads.
     if not native.is_whole(os.path.join(native.PACKAGE, "_fast.abi3.so")):
@@ -128,7 +128,7 @@ class Lookups:
         self._pointer = handle.handle
         self._bind(session.cell, handle.cell)
         # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
-        self._lookup = session.native.fast_lookup if holds_the_lock() else self._lookup_counted
+        self._lookup = session.native.fast_lookup if HAS_GLOBAL_LOCK else self._lookup_counted
 
     def _bind(self, index: bytearray, library: bytearray) -> None:
         """Gives the handles to the accelerator, if there is one."""

@@ -34,7 +34,7 @@ class Call:
     """
 
     __slots__ = (
-        *("_callback", "_data", "_error", "_error_ref", "_query", "_text", "_view"),
+        *("_callback", "_data", "_error", "_error_ref", "_options", "_query", "_text", "_view"),
         *("buffer", "buffer_ref", "thread", "watch"),
     )
 
@@ -43,6 +43,7 @@ class Call:
         self.watch = Watch()
         self._callback: Any = None
         self._query = c.CQuery(size=ctypes.sizeof(c.CQuery))
+        self._options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions))
         self.buffer = c.CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
         self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
@@ -52,15 +53,13 @@ class Call:
         self._view: Any = None
         self.reserve(_FIRST_CAPACITY)
 
-    def callback(self) -> Any:
-        """Returns the progress callback."""
+    def _prepare_callback(self) -> None:
         if self._callback is None:
-            self._callback = self._query.progress = progress_callback(self.watch)
-        return self._callback
+            self._callback = self._query.progress = self._options.progress = progress_callback(self.watch)
 
     def query(self, library: Handle, text: bytes, timeout_ms: int, flags: int) -> Any:
         """Fills the query, and returns a reference to it."""
-        self.callback()
+        self._prepare_callback()
         query = self._query
         query.library = library.pointer
         query.text_data, query.text_length = text, len(text)
@@ -68,9 +67,10 @@ class Call:
         return ctypes.byref(query)
 
     def options(self, timeout_ms: int) -> Any:
-        """Returns a reference to the options of a call by name."""
-        size = ctypes.sizeof(c.CCallOptions)
-        return ctypes.byref(c.CCallOptions(size=size, timeout_ms=timeout_ms, progress=self.callback()))
+        """Fills the options of a call by name, and returns a reference to them."""
+        self._prepare_callback()
+        self._options.timeout_ms = timeout_ms
+        return ctypes.byref(self._options)
 
     def reserve(self, capacity: int) -> None:
         """Makes the buffer at least this large."""
