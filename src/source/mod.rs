@@ -7,13 +7,11 @@
 
 mod contract;
 pub mod database;
-mod database_and_server;
 pub mod plex;
 
 use std::sync::Arc;
 
 use self::database::PlexDatabase;
-use self::database_and_server::DatabaseAndServer;
 use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::Clock;
@@ -91,22 +89,21 @@ pub fn open(
     if options.offline {
         return Ok(None);
     }
-    let server: Option<(Arc<dyn Source>, &str)> = match (options.server_url.as_deref(), valid_options.server) {
-        (Some(url), Some(server)) => {
-            let server = plex::PlexHttp::from_checked(server, options, &installation_id()?, meter)?;
-            Some((Arc::new(server), url))
-        }
-        _ => None,
-    };
-    let database = options.database.as_deref();
-    let database = database.map(|path| Arc::new(PlexDatabase::with_clock(path, Arc::clone(clock))));
-    Ok(match (database, server) {
-        (Some(database), Some((server, url))) => Some(Arc::new(DatabaseAndServer::new(
-            database,
+    let server: Option<Arc<dyn Source>> = match valid_options.server {
+        Some(server) => Some(Arc::new(plex::PlexHttp::from_checked(
             server,
-            url.trim_end_matches('/'),
-        ))),
-        (Some(database), None) => Some(database),
-        (None, server) => server.map(|(server, _)| server),
-    })
+            options,
+            &installation_id()?,
+            meter,
+        )?)),
+        None => None,
+    };
+    let Some(path) = &options.database else {
+        return Ok(server);
+    };
+    let mut database = PlexDatabase::with_clock(path, Arc::clone(clock));
+    if let (Some(server), Some(url)) = (server, &options.server_url) {
+        database = database.with_server(server, url.trim_end_matches('/'));
+    }
+    Ok(Some(Arc::new(database)))
 }

@@ -4,7 +4,9 @@
 //! serializes these transactions. `item_reader` and `plex_sql` read the columns. `watermark` computes the change
 //! token. `listing_reader` and `changed_rows` build on these modules.
 //!
-//! The source sends no network requests, so the request meter counts none.
+//! Listings, changes and path searches read the file and send no network request. If the host also specified the
+//! server, edits, events and lookups of single items use the server. `server_check` checks that the database belongs to
+//! it.
 
 mod changed_rows;
 mod database_file;
@@ -13,30 +15,29 @@ mod listing_reader;
 mod plex_sql;
 mod read_lock;
 mod read_transaction;
+mod server_check;
 mod watermark;
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server, TokenReliability};
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, Delta, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
-    SourceKind, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
+    SourceChanges, SourceKind, Tokens, WantedPath,
 };
 
 use super::plex::{self, item_types_with_files, make_uuids_unique};
 
 use self::database_file::{DatabaseFile, machine_identifier};
-use self::item_reader::ItemReader;
 use self::listing_reader::{ReadAhead, section_id};
 use self::read_lock::check_bounds;
 use self::read_transaction::check_schema;
@@ -52,12 +53,12 @@ pub static KIND: SourceKind = SourceKind {
 };
 
 /// The library database of a Plex Media Server.
-#[derive(Debug)]
 pub struct PlexDatabase {
     pub(super) file: DatabaseFile,
     pub(super) read_ahead: Mutex<ReadAhead>,
     /// Whether each probe counts the rows. Deltas need the count, but counting would delay the first answer.
     pub(super) counts_rows: AtomicBool,
+    server: Option<(Arc<dyn Source>, String)>,
 }
 
 impl PlexDatabase {
@@ -75,7 +76,26 @@ impl PlexDatabase {
             file: DatabaseFile::new(path, clock),
             read_ahead: Mutex::default(),
             counts_rows: AtomicBool::new(false),
+            server: None,
         }
+    }
+
+    /// Adds the server at `url`. [`Source::check_precondition`] checks that the database belongs to it.
+    #[must_use]
+    pub fn with_server(mut self, server: Arc<dyn Source>, url: &str) -> Self {
+        self.server = Some((server, url.to_owned()));
+        self
+    }
+
+    /// Returns the server; `None` if the host specified none.
+    fn server_source(&self) -> Option<&dyn Source> {
+        self.server.as_ref().map(|(server, _)| server.as_ref())
+    }
+
+    /// Returns the server, for an operation that the file does not support.
+    fn require_server(&self) -> Result<&dyn Source> {
+        self.server_source()
+            .ok_or_else(|| KIND.unsupported("is only read", "set server_url too"))
     }
 
     /// Makes each later probe count the rows, so that deltas can detect removals.
@@ -83,64 +103,60 @@ impl PlexDatabase {
         self.counts_rows.store(true, Ordering::Relaxed);
     }
 
-    /// Returns a string that identifies the file: its path and its file id. A replaced database has a different
-    /// identity. Does not open the file.
-    pub(super) fn identity(&self) -> Result<String> {
-        let state = self.file.read_state()?; // this call is first, because it finds the path to display
-        Ok(format!("{} {:x}", self.file.display(), state.file_id))
-    }
-
     /// Returns the machine identifier of the database's server; `None` if this process's user cannot read the server's
     /// preferences.
     pub(super) fn machine_identifier(&self) -> Option<String> {
         self.file.server_folder().and_then(machine_identifier)
     }
-
-    /// Returns a display name with the file's path, or with the path that the host specified if no file exists.
-    pub(super) fn display_name(&self) -> String {
-        let _ = self.file.path(); // ignores an error, which a later read reports
-        format!("Plex's database {}", self.file.display())
-    }
-
-    /// Returns a library that has items, its last item, and the range of item counts that the server may report,
-    /// because some servers count the trash. Returns `None` if no library has items.
-    /// [`DatabaseAndServer`](super::database_and_server) compares these values with the server.
-    pub(super) fn sample_library(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
-        for library in self.libraries(bounds)? {
-            let Some(kind) = item_types_with_files(library.kind).first() else {
-                continue;
-            };
-            let section = section_id(&library)?;
-            let found = self.file.run_in_transaction(&bounds, &mut |transaction| {
-                let mut reader = ItemReader::new(&transaction.connection, section, std::slice::from_ref(kind));
-                transaction.query(|| Ok((reader.last_item()?, reader.count_items(i64::MAX)?)))
-            })?;
-            if let (Some(last_item), counts) = found {
-                return Ok(Some((library, last_item, counts.without_trash..=counts.with_trash)));
-            }
-        }
-        Ok(None)
-    }
 }
 
 impl Source for PlexDatabase {
-    /// Returns the constants of this kind of source, such as its name.
+    /// Returns the server's kind if there is a server, because plexindex then uses the server's keys, edits and events.
     fn kind(&self) -> &'static SourceKind {
-        &KIND
+        self.server_source().map_or(&KIND, Source::kind)
     }
 
-    /// Returns this source's abilities: all except events and edits, because plexindex only reads the file.
+    /// Returns this source's abilities: all, but without a server no events and edits, because plexindex only reads the
+    /// file.
     fn abilities(&self) -> Abilities {
+        let server = self.server_source().map(Source::abilities);
         Abilities {
             resume: Resume::ByPosition,
             changes: Delta::Complete,
             find: true,
             folders: true,
-            items: true,
-            events: false,
-            edits: false,
+            items: server.is_none_or(|server| server.items),
+            events: server.is_some_and(|server| server.events),
+            edits: server.is_some_and(|server| server.edits),
             local: true,
         }
+    }
+
+    /// Returns a text for the condition that the database belongs to the server, with the file's path and file id: a
+    /// replaced database has a different text. `None` if there is no server or no file to read. Opens no file.
+    fn precondition(&self) -> Option<String> {
+        let (_, url) = self.server.as_ref()?;
+        let state = self.file.read_state().ok()?; // this call is first, because it finds the path to display
+        Some(format!("{} {:x} is of {url}", self.file.display(), state.file_id))
+    }
+
+    /// Fails if the database does not belong to the server.
+    fn check_precondition(&self, bounds: Bounds<'_>) -> Result<()> {
+        let Some((server, url)) = &self.server else {
+            return Ok(());
+        };
+        if self.belongs_to(server.as_ref(), bounds)? {
+            return Ok(());
+        }
+        let _ = self.file.path(); // finds the path to display; ignores an error, which a later read reports
+        Err(Error::new(
+            Status::NotPlex,
+            format!(
+                "Plex's database {} is not the database of the server at {url}: it belongs to a different server, or \
+                 is an old copy; specify this server's database, or omit `database` or `server_url`",
+                self.file.display()
+            ),
+        ))
     }
 
     /// Returns the machine identifier from the server's preferences, or, if it is unknown, a hash of the file's path.
@@ -153,6 +169,11 @@ impl Source for PlexDatabase {
                 .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
             version: String::new(),
         })
+    }
+
+    /// Sends a request to the server, because reading the database does not show whether the server is running.
+    fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.server_source().unwrap_or(self).server(bounds)
     }
 
     /// Reads the libraries, and sets the same change token for all of them.
@@ -198,6 +219,11 @@ impl Source for PlexDatabase {
     /// Adds a page to `items`, from the items that were read ahead if possible. Positions are item ids.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.read_page(request, &bounds, items)
+    }
+
+    /// Requests the items from the server, because plexindex reads no trash from the database.
+    fn trash(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.require_server()?.trash(request, bounds, items)
     }
 
     /// Reads the library's shows in short read transactions.
@@ -247,8 +273,12 @@ impl Source for PlexDatabase {
         })
     }
 
-    /// Reads the items with these rating keys from all libraries. Ignores keys without an item.
+    /// Requests the items from the server, whose reply is current even while the database is changing. Without a
+    /// server, reads the items from all libraries. Ignores keys without an item.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        if let Some(server) = self.server_source() {
+            return server.items(rating_keys, bounds);
+        }
         check_bounds(&bounds)?;
         if rating_keys.is_empty() {
             return Ok(Vec::new());
@@ -266,18 +296,55 @@ impl Source for PlexDatabase {
         Ok(items)
     }
 
+    /// Edits through the server, because plexindex never writes to the database.
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        self.require_server()?.edit(request, bounds)
+    }
+
+    fn scan(&self, section: &str, folder: &[u8], bounds: Bounds<'_>) -> Result<()> {
+        self.require_server()?.scan(section, folder, bounds)
+    }
+
+    /// Receives the server's events, because the database has none.
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        self.require_server()?.events(bounds, sink)
+    }
+
+    fn interrupt_events(&self) {
+        _ = self.server_source().map(Source::interrupt_events);
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.server_source()?.tokens()
+    }
+
     /// Interrupts a read transaction that has exceeded its time limit.
     fn interrupt_overrun(&self) {
         self.file.read_lock.interrupt_overrun();
     }
 
-    /// Takes the locks. While the read lock is held, no read transaction is running and so no connection is open.
-    /// Therefore the child needs no cleanup.
+    fn interrupt(&self) {
+        _ = self.server_source().map(Source::interrupt);
+    }
+
+    /// Takes the locks, and the server's. While the read lock is held, no read transaction is running and so no
+    /// connection to the database is open.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
-        vec![
+        let mut locks: Vec<Box<dyn ForkLock>> = vec![
             // This lock is first, so that no thread has to wait for the other lock while a long transaction ends.
             self.file.read_lock.lock_for_fork(),
             Box::new(lock_for_fork(&self, |database| &database.read_ahead)),
-        ]
+        ];
+        locks.extend(
+            self.server
+                .iter()
+                .flat_map(|(server, _)| Arc::clone(server).before_fork()),
+        );
+        locks
+    }
+
+    /// Drops the connections to the server.
+    fn after_fork(&self) {
+        _ = self.server_source().map(Source::after_fork);
     }
 }
