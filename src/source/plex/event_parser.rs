@@ -23,84 +23,42 @@ const STATE_PROCESSING: i64 = 1;
 const STATE_FINISHED: i64 = 5;
 const STATE_DELETED: i64 = 9;
 
-/// The content of a notification's body.
-#[derive(Debug, PartialEq, Eq)]
-pub enum EventBody {
-    /// The events in the body; may be empty.
-    Events(Vec<Event>),
-    /// The body is JSON, but neither a notification nor a webhook.
-    Foreign,
-    /// The body is JSON from a server of 2015 or earlier.
-    Ancient,
-    /// The body is not a JSON object.
-    NotJsonObject,
-}
-
-/// Parses the JSON of a notification, with or without its wrapper `NotificationContainer`, or of a webhook. Never
-/// fails.
-#[must_use]
-pub fn parse(json: &[u8]) -> EventBody {
-    parse_object(json).map_or(EventBody::NotJsonObject, |body| parse_events(&body))
-}
-
-/// Parses the JSON of a notification or webhook that a host received. Also returns the server that sent a webhook.
-/// Fails with advice for the host if the body is neither a notification nor a webhook.
+/// Parses the JSON of a notification, with or without its wrapper `NotificationContainer`, or of a webhook. Also returns
+/// the server that sent a webhook. Fails with advice for the host if the body is neither a notification nor a webhook.
 pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     let invalid = |text| Err(Error::new(Status::InvalidArgument, text));
-    let body = parse_object(json);
-    match body.as_ref().map_or(EventBody::NotJsonObject, parse_events) {
-        EventBody::Events(events) => Ok(Notification {
-            server: body.as_ref().and_then(server_identifier),
-            events,
-        }),
-        EventBody::NotJsonObject => invalid(
+    let Ok(body) = serde_json::from_slice::<Map<String, Value>>(json) else {
+        return invalid(
             "the body is not a JSON object: pass the webhook's field 'payload', or the notification's whole text",
-        ),
-        EventBody::Ancient => {
-            invalid("the body is JSON from a server of 2015 or earlier (`_children`): update the server")
-        }
-        EventBody::Foreign => invalid(
-            "the body is JSON, but neither a Plex webhook (it has no 'event') nor a notification (it has no \
-             'NotificationContainer', 'TimelineEntry' or 'ActivityNotification'): pass a webhook or a notification",
-        ),
+        );
+    };
+    let wrapped = body.get("NotificationContainer").and_then(Value::as_object);
+    let inner = wrapped.unwrap_or(&body);
+    let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
+    if is_ancient(&body) || is_ancient(inner) {
+        return invalid("the body is JSON from a server of 2015 or earlier (`_children`): update the server");
     }
+    let mut events = Vec::new();
+    let is_notification = add_notification_events(inner, &mut events);
+    if !is_notification && wrapped.is_none() {
+        let Some(event) = text(body.get("event")) else {
+            return invalid(
+                "the body is JSON, but neither a Plex webhook (it has no 'event') nor a notification (it has no \
+                 'NotificationContainer', 'TimelineEntry' or 'ActivityNotification'): pass a webhook or a notification",
+            );
+        };
+        events.extend(webhook_event(&event, body.get("Metadata")));
+    }
+    Ok(Notification {
+        server: server_identifier(&body),
+        events,
+    })
 }
 
 /// Returns the machine identifier of the server that sent a webhook; `None` if the body contains no identifier.
 fn server_identifier(body: &Map<String, Value>) -> Option<String> {
     let uuid = body.get("Server")?.get("uuid")?.as_str()?.trim();
     (!uuid.is_empty()).then(|| uuid.to_owned())
-}
-
-/// Parses a JSON object; `None` for other bodies.
-fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
-    serde_json::from_slice(json).ok()
-}
-
-/// Parses a notification or a webhook. Returns [`EventBody::Ancient`] or [`EventBody::Foreign`] for other JSON.
-fn parse_events(body: &Map<String, Value>) -> EventBody {
-    let mut events = Vec::new();
-    let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
-    if is_ancient(body) {
-        return EventBody::Ancient;
-    }
-    if let Some(Value::Object(inner)) = body.get("NotificationContainer") {
-        if is_ancient(inner) {
-            return EventBody::Ancient;
-        }
-        add_notification_events(inner, &mut events);
-        return EventBody::Events(events);
-    }
-    if add_notification_events(body, &mut events) {
-        return EventBody::Events(events);
-    }
-    match text(body.get("event")) {
-        Some(event) => {
-            events.extend(webhook_event(&event, body.get("Metadata")));
-            EventBody::Events(events)
-        }
-        None => EventBody::Foreign,
-    }
 }
 
 /// Adds the events in a notification to `events`. Returns whether `body` is a notification.
@@ -278,10 +236,8 @@ impl EventLines {
         if std::mem::take(&mut self.is_too_long) {
             return each(Event::Unspecific { section: None });
         }
-        match parse(&data) {
-            EventBody::Events(events) => events.into_iter().all(each),
-            EventBody::Foreign | EventBody::Ancient | EventBody::NotJsonObject => true,
-        }
+        // Ignores a body that is neither a notification nor a webhook.
+        parse_notification(&data).map_or(true, |body| body.events.into_iter().all(each))
     }
 }
 

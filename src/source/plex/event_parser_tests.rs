@@ -5,10 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn events(json: &str) -> Vec<Event> {
-    match parse(json.as_bytes()) {
-        EventBody::Events(events) => events,
-        other => panic!("{other:?}: {json}"),
-    }
+    parse_notification(json.as_bytes()).expect(json).events
 }
 
 #[allow(clippy::unnecessary_wraps)] // as events have it
@@ -158,17 +155,16 @@ fn irrelevant_events_are_skipped_and_malformed_ones_reported() {
         []
     );
     assert_eq!(events(r#"{"NotificationContainer":{"type":"new","What":[{}]}}"#), []);
-    assert_eq!(parse(br#"{"a":1}"#), EventBody::Foreign);
     for old in [
         r#"{"_elementType":"NotificationContainer","type":"timeline","size":1,"_children":[{"_elementType":"TimelineEntry"}]}"#,
         r#"{"NotificationContainer":{"type":"timeline","_children":[{"_elementType":"TimelineEntry","itemID":1}]}}"#,
     ] {
-        assert_eq!(parse(old.as_bytes()), EventBody::Ancient);
-        let error = super::parse_notification(old.as_bytes()).expect_err("refused");
+        let error = parse_notification(old.as_bytes()).expect_err("refused");
         assert!(error.message.contains("update the server"), "{error}");
     }
-    assert_eq!(parse(b"[1]"), EventBody::NotJsonObject);
-    assert_eq!(parse(b""), EventBody::NotJsonObject);
+    for malformed in [r#"{"a":1}"#, "[1]", ""] {
+        assert!(parse_notification(malformed.as_bytes()).is_err(), "{malformed}");
+    }
 }
 
 fn streamed(pieces: &[&[u8]]) -> Vec<Event> {
@@ -266,13 +262,13 @@ fn nearly() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse(&bytes);
+        let _ = parse_notification(&bytes);
         let _ = EventLines::default().feed(&bytes, &mut |_| true);
     }
 
     #[test]
     fn no_types_make_it_panic(json in nearly()) {
-        let _ = parse(json.as_bytes());
+        let _ = parse_notification(json.as_bytes());
     }
 
     #[test]

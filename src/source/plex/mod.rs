@@ -42,7 +42,6 @@ use super::contract::{
     SourceChanges, SourceKind, Tokens, WantedPath,
 };
 
-pub use self::event_parser::{EventBody, parse as parse_event};
 pub(in crate::source) use self::lenient::push_unique;
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
 use self::replies::ReplyContent;
