@@ -5,33 +5,48 @@ use std::path::{Path, PathBuf};
 
 use super::opened::{Index, Library};
 use super::query_builder::Query;
+use serde::{Deserialize, Deserializer, Serialize};
+
 use crate::engine::RecordRows;
 use crate::error::{Result, Status};
+use crate::matching::byte_string::{self, ByteString};
 use crate::platform::files::{bytes_of, path_from_bytes};
 use crate::sync::{Call, Selector};
 
-/// A match that a host recorded, with the library that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A recorded match, with the library that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "MatchLine"))]
+#[serde(deny_unknown_fields)]
 pub struct RecordedMatch {
     /// The path, as the host recorded it.
+    #[serde(serialize_with = "byte_string::path", deserialize_with = "deserialize_path")]
+    #[cfg_attr(feature = "schema", schemars(with = "ByteString"))]
     pub path: PathBuf,
     /// The item's key.
     pub key: String,
     /// The library's uuid.
     pub library_uuid: String,
     /// The library's title when the match was exported.
+    #[serde(default)]
     pub library_title: String,
     /// The server's machine identifier.
+    #[serde(default)]
     pub server: String,
 }
 
-/// The number of matches for each outcome of [`Query::import_matches`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Deserializes a path, as [`byte_string::path`] serialized it.
+fn deserialize_path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    ByteString::deserialize(from).map(|path| path_from_bytes(path.0))
+}
+
+/// The result of [`Query::import_matches`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Imported"))]
 #[non_exhaustive]
 pub struct ImportedMatches {
     /// Matches that the call recorded.
     pub recorded: usize,
-    /// Matches for paths that already had a recorded match, which the call did not change.
+    /// Matches for paths that already had a match.
     pub kept: usize,
     /// Matches in libraries that the server does not have.
     pub skipped: usize,

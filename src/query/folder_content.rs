@@ -10,7 +10,7 @@ use crate::disk::{self, ListedStatus, Location, MediaTypes, Rules, WalkFindings,
 use crate::engine::{Snapshot, library_indexes};
 use crate::error::{Result, Status, invalid_argument_error};
 use crate::matching::{
-    FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope, are_lookalike_paths,
+    FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, Presence, Scope, are_lookalike_paths,
 };
 use crate::model::{Confidence, LibraryKind};
 use crate::platform::deadline::Deadline;
@@ -307,9 +307,9 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
                 // A listed path may end with a separator, which would require a folder.
                 let path = path_from_bytes(mappings.host_path(file.found.path));
                 file.found.on_disk = match path.components().as_path().metadata() {
-                    Ok(_) => OnDisk::Assumed,
-                    Err(error) if is_gone(&error) => OnDisk::Missing,
-                    Err(_) => OnDisk::Unknown,
+                    Ok(_) => Presence::Assumed,
+                    Err(error) if is_gone(&error) => Presence::Missing,
+                    Err(_) => Presence::Unknown,
                 };
             }
         }
@@ -317,6 +317,6 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let mut remaining = files.len();
     files.retain(|file| {
         remaining -= 1;
-        file.found.on_disk != OnDisk::Assumed || file.item_has_other_files || remaining == 0
+        file.found.on_disk != Presence::Assumed || file.item_has_other_files || remaining == 0
     });
 }

@@ -99,7 +99,7 @@ fn a_host_that_follows_needs_no_notification() {
     hosts.iter().for_each(Host::refresh);
     let [often, now_and_then, one] = hosts;
     let (_, key) = path_of(&server, 1, 7);
-    let taken = |host: &Host| host.index.shared_progress().and_then(|(_, taken, _)| taken);
+    let taken = |host: &Host| host.index.shared_progress().and_then(|place| place.taken);
     for path in ["/mnt/odd/1.mkv", "/mnt/odd/2.mkv"] {
         for host in [&often, &now_and_then] {
             host.index.follow_shared_until(false).expect("it shares");

@@ -254,7 +254,7 @@ fn a_host_that_only_refreshes_takes_news() {
     let hosts = World::with_threads(60);
     let one = hosts.host_with(|_| {});
     let two = hosts.host_with(|_| {});
-    let taken = || two.index.shared_progress().and_then(|(_, taken, _)| taken).unwrap_or(0);
+    let taken = || two.index.shared_progress().and_then(|place| place.taken).unwrap_or(0);
     exchange(&[&two]);
     let before = taken();
     let (path, key) = path_of(&hosts.server, 1, 5);

@@ -54,7 +54,7 @@ pub use normal::{ExactBytes, MAX_PATH, NormalPath};
 pub use path_shape::PathShape;
 pub use redundant_components::remove_redundant_components;
 pub use relation::Relation;
-pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
+pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, Presence, Resolution};
 pub use resolver::Resolver;
 
 #[cfg(test)]

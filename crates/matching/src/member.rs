@@ -3,7 +3,7 @@
 
 use super::mapping_proposals::split_last;
 use super::path_shape::PathShape;
-use super::resolution::{FoundItem, GuidRef, ItemRef, OnDisk};
+use super::resolution::{FoundItem, GuidRef, ItemRef, Presence};
 use crate::model::{Item, ItemType};
 
 /// A season or album, with the fields that Plex repeats in each episode or track.
@@ -156,7 +156,7 @@ impl<'v> FolderMember<'v> {
             library,
             item,
             path: self.folder_path(usize::from(!has_whole_folder)),
-            on_disk: OnDisk::Assumed,
+            on_disk: Presence::Assumed,
         }
     }
 }

@@ -1,16 +1,22 @@
 //! Compares two paths without an index, for hosts that have their own list of paths.
 
+use serde::Serialize;
+
 use super::form::{Form, lies_under};
 use super::normal::NormalPath;
 
-/// The relation between two paths, compared in normal form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How `path` relates to another path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PathRelation"))]
 pub struct Relation {
     /// Whether both paths have the same components.
+    #[serde(rename = "equal")]
     pub is_equal: bool,
-    /// Whether the first path lies under the second path.
+    /// Whether `path` is below the other path.
+    #[serde(rename = "under")]
     pub is_under: bool,
-    /// Number of trailing components that the paths have in common.
+    /// Number of equal components at the end of the paths.
+    #[serde(rename = "common")]
     pub common_components: usize,
 }
 

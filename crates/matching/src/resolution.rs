@@ -134,12 +134,12 @@ pub struct FoundItem<'v> {
     /// The listed path that matches, as the server sent it; for a confirmed match, the path as the host recorded it.
     pub path: &'v [u8],
     /// Whether the matching file exists on this machine.
-    pub on_disk: OnDisk,
+    pub on_disk: Presence,
 }
 
 /// Whether a listed file exists on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDisk {
+pub enum Presence {
     /// The file exists, or plexindex did not check.
     #[default]
     Assumed,
@@ -148,6 +148,8 @@ pub enum OnDisk {
     /// The operating system returned an error when plexindex checked the file.
     Unknown,
 }
+
+enum_names! { Presence: Assumed "there", Missing "missing", Unknown "unknown" }
 
 impl<'v> FoundItem<'v> {
     /// Creates a candidate from an item and its first path, for lookups by GUID or title. The caller must set
@@ -158,7 +160,7 @@ impl<'v> FoundItem<'v> {
             library: 0,
             item: ItemRef::from(item),
             path: item.parts.first().map_or(b"", |path| path.as_bytes()),
-            on_disk: OnDisk::Assumed,
+            on_disk: Presence::Assumed,
         }
     }
 }
@@ -220,7 +222,7 @@ impl<'v> Resolution<'v> {
             library: 0,
             item: ItemRef::key_only(""),
             path: b"",
-            on_disk: OnDisk::Assumed,
+            on_disk: Presence::Assumed,
         };
         self.found.push(empty);
         self.found.last_mut().is_some_and(fill)

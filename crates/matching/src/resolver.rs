@@ -20,7 +20,7 @@ use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
-use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
+use super::resolution::{FoundItem, ItemRef, LookupHit, Presence, Resolution};
 use super::roots::{naming_title, only_root_differs};
 use crate::model::{Confidence, MatchKind, Reason};
 
@@ -439,7 +439,7 @@ where
             library: candidate.library,
             item,
             path: candidate.path,
-            on_disk: OnDisk::Assumed,
+            on_disk: Presence::Assumed,
         })
     }
 

@@ -46,5 +46,5 @@ pub use contract::{
 };
 pub use sharing::open;
 #[doc(hidden)]
-pub use sharing::{open_with_clock, open_with_log};
+pub use sharing::{SharedProgress, open_with_clock, open_with_log};
 pub use status::{SharedFollower, SharedIndex, SharedStatus, SharedView};

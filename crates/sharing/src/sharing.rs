@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use plexindex::Index;
+use serde::Serialize;
 
 use crate::contract::{HostId, NewEntry, SharedLog, ViewNumber};
 use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, Store, WriteObserver};
@@ -71,13 +72,18 @@ fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     Ok(Arc::new(postgres::Postgres::new(address)))
 }
 
-/// How far this folder has exchanged entries with the shared log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// This folder's position in the log.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Place"))]
 pub struct SharedProgress {
+    /// The log's address, without a password.
+    pub address: String,
     /// Number of the last entry received.
-    pub last_received: u64,
-    /// Number of this host's entries that await delivery.
-    pub undelivered: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
+    /// Number of entries waiting to be delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<u64>,
 }
 
 /// An index's shared log, and the exchange of entries through this log.
@@ -171,17 +177,24 @@ impl Sharing {
         on_worker(exchange_now, SLOW_LOG_TIMEOUT, || {})
     }
 
-    /// Returns how far this folder has exchanged entries with the log; `None` before the first exchange, or if the
-    /// store cannot be read.
-    pub fn progress(&self) -> Option<SharedProgress> {
+    /// Returns how far this folder has exchanged entries with the log. Without numbers before the first exchange, or if
+    /// the store cannot be read.
+    pub fn progress(&self) -> SharedProgress {
+        let numbers = self.progress_numbers();
+        SharedProgress {
+            address: self.address.clone(),
+            taken: numbers.map(|(taken, _)| taken),
+            undelivered: numbers.map(|(_, undelivered)| undelivered),
+        }
+    }
+
+    /// Returns the numbers for [`Self::progress`].
+    fn progress_numbers(&self) -> Option<(u64, u64)> {
         let exchange = self.exchange.as_ref()?;
         let stored = exchange.read_position(self.reading.view_id()?).ok()?;
         let undelivered = exchange.undelivered().ok()?;
-        let last_received = stored.position.number;
-        (last_received > 0 || undelivered > 0).then_some(SharedProgress {
-            last_received,
-            undelivered,
-        })
+        let taken = stored.position.number;
+        (taken > 0 || undelivered > 0).then_some((taken, undelivered))
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted the write.

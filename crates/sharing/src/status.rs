@@ -12,7 +12,7 @@ use plexindex::Index;
 use crate::contract::{EntryKind, LogSummary, SharedTables, ViewNumber};
 use crate::error::{Error, ErrorKind, Result, invalid_argument_error};
 use crate::exchange::Exchange;
-use crate::sharing::Sharing;
+use crate::sharing::{SharedProgress, Sharing};
 use crate::sync::{Peers, not_shared_error};
 
 /// Status of the shared log, and of this folder's exchange with the log.
@@ -155,10 +155,8 @@ pub trait SharedIndex {
             log.secret(deadline.at_most(log.answer_timeout()))?; // fail early: counting entries can take long
             let views = log.summary(deadline)?;
             let own_view = sharing.view();
-            let behind = match (own_view, progress) {
-                (Some((view, host)), Some(progress)) => {
-                    Some(log.count_others(view, host, progress.last_received, deadline)?)
-                }
+            let behind = match (own_view, progress.taken) {
+                (Some((view, host)), Some(taken)) => Some(log.count_others(view, host, taken, deadline)?),
                 _ => None,
             };
             Ok((
@@ -170,17 +168,17 @@ pub trait SharedIndex {
         });
         let reachable = found.is_ok();
         let (own_view, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
-        if progress.is_some_and(|progress| progress.undelivered > 0) {
+        if progress.undelivered > Some(0) {
             // Writes can fail even if the role is allowed to write, for example because the disk is full.
             error = error.or_else(|| sharing.refusal());
         }
         Ok(Some(SharedStatus {
-            address: sharing.address.clone(),
+            address: progress.address,
             reachable,
             error_kind: error.as_ref().map(Error::kind),
             error: error.map(|error| error.to_string()),
-            taken: progress.map(|progress| progress.last_received),
-            undelivered: progress.map(|progress| progress.undelivered),
+            taken: progress.taken,
+            undelivered: progress.undelivered,
             behind,
             server,
             views: views.into_iter().map(|view| SharedView::new(view, own_view)).collect(),
@@ -237,16 +235,11 @@ pub trait SharedIndex {
         Ok(())
     }
 
-    /// Returns the log's address, the number of the last entry received, and the number of undelivered entries, without
-    /// sending a request; `None` without a shared log.
+    /// Returns this folder's position in the log, without sending a request; `None` without a shared log.
     #[doc(hidden)]
     #[must_use]
-    fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
-        let sharing = Sharing::of(self.index())?;
-        let progress = sharing.progress();
-        let taken = progress.map(|progress| progress.last_received);
-        let undelivered = progress.map(|progress| progress.undelivered);
-        Some((&sharing.address, taken, undelivered))
+    fn shared_progress(&self) -> Option<SharedProgress> {
+        Some(Sharing::of(self.index())?.progress())
     }
 
     /// Empties the shared log for all servers and users, but keeps its tables. Each host keeps its folder and continues

@@ -103,7 +103,7 @@ fn processes_with_other_mappings_read_the_log_once_each() {
     };
     let other = world.open(options, Arc::clone(&two.clock), None);
     let (_, key) = path_of(&world.server, 1, 3);
-    let taken = |host: &Host| host.index.shared_progress().and_then(|(_, taken, _)| taken);
+    let taken = |host: &Host| host.index.shared_progress().and_then(|place| place.taken);
     for nth in 0..3 {
         let path = |root| format!("{root}/odd {nth}.mkv");
         one.record(&path("/mnt"), &key);

@@ -155,18 +155,7 @@ pub struct ComparePaths {
 #[derive(Serialize, JsonSchema)]
 pub struct PathRelations {
     /// One relation per path in `others`, in order.
-    relations: Vec<PathRelation>,
-}
-
-/// How `path` relates to another path.
-#[derive(Serialize, JsonSchema)]
-pub struct PathRelation {
-    /// Whether both paths have the same components.
-    equal: bool,
-    /// Whether `path` is below the other path.
-    under: bool,
-    /// Number of equal components at the end of the paths.
-    common: usize,
+    relations: Vec<Relation>,
 }
 
 /// Runs `paths.compare`: compares a path with each of `others`, by their normal forms. Works without an open index.
@@ -177,15 +166,7 @@ pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelati
         check_length("a path of others", other.0.len(), MAX_PATH)?;
     }
     let relations = NormalPath::with(&path.0, |path| {
-        let relation = |other: &ByteString| {
-            let Relation {
-                is_equal: equal,
-                is_under: under,
-                common_components: common,
-            } = Relation::of(path, &other.0);
-            PathRelation { equal, under, common }
-        };
-        others.iter().map(relation).collect()
+        others.iter().map(|other| Relation::of(path, &other.0)).collect()
     });
     ok_answer(PathRelations { relations })
 }

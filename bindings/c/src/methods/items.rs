@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Caller, LibraryName, MethodResult, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
 use plexindex::error::{Result, Status, invalid_argument_error};
-use plexindex::inside::{Answer, ByteString, FileFilter, OnDisk};
+use plexindex::inside::{Answer, ByteString, FileFilter, Presence};
 use plexindex::{Item, Match};
 
 /// Maximum number of rows in one request for the trash.
@@ -160,16 +160,8 @@ pub struct MissingPage {
 pub struct LookedFor {
     /// The item, with the file as `path`.
     item: Item,
+    /// Whether a file exists on this machine. `unknown`: the check failed.
     on_disk: Presence,
-}
-
-/// Whether a file exists on this machine. `unknown`: the check failed.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Presence {
-    There,
-    Missing,
-    Unknown,
 }
 
 /// Runs `items.missing`: looks for a page of a folder's listed files on this machine. Returns the files that are
@@ -180,12 +172,7 @@ pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<Missi
         request.0,
         FileFilter::NotOnDisk,
         |answer, cursor, looked_for| {
-            let on_disk = answer.candidates().iter().map(|found| match found.on_disk {
-                OnDisk::Assumed => Presence::There, // of an item with several files, or the page's last file
-                OnDisk::Missing => Presence::Missing,
-                OnDisk::Unknown => Presence::Unknown,
-            });
-            let on_disk: Vec<Presence> = on_disk.collect();
+            let on_disk: Vec<Presence> = answer.candidates().iter().map(|found| found.on_disk).collect();
             let files = Match::of(answer)?.candidates.into_iter().zip(on_disk);
             Ok(MissingPage {
                 files: files.map(|(item, on_disk)| LookedFor { item, on_disk }).collect(),

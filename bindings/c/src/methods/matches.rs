@@ -13,24 +13,6 @@ use plexindex::error::{Result, invalid_argument_error};
 use plexindex::inside::{ByteString, path_from_bytes};
 use plexindex::{ImportedMatches, RecordedMatch};
 
-/// A recorded match, with the library that it belongs to.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MatchLine {
-    /// The path, as the host recorded it.
-    path: ByteString,
-    /// The item's key.
-    key: String,
-    /// The library's uuid.
-    library_uuid: String,
-    /// The library's title when the match was exported.
-    #[serde(default)]
-    library_title: String,
-    /// The server's machine identifier.
-    #[serde(default)]
-    server: String,
-}
-
 /// Exports recorded matches, sorted by library and path.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +29,7 @@ pub struct ExportMatches {
 
 #[derive(Serialize, JsonSchema)]
 pub struct MatchesPage {
-    matches: Vec<MatchLine>,
+    matches: Vec<RecordedMatch>,
     /// Cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
@@ -69,17 +51,7 @@ pub fn export(caller: &Caller<'_>, request: ExportMatches) -> MethodResult<Match
     matches.truncate(request.limit);
     let last = matches.last().filter(|_| has_more);
     let cursor = last.map(|last| STANDARD.encode([last.library_uuid.as_bytes(), b"\0", path_bytes(last)].concat()));
-    let matches = matches.into_iter().map(|one| MatchLine {
-        path: ByteString(path_bytes(&one).to_vec()),
-        key: one.key,
-        library_uuid: one.library_uuid,
-        library_title: one.library_title,
-        server: one.server,
-    });
-    ok_answer(MatchesPage {
-        matches: matches.collect(),
-        cursor,
-    })
+    ok_answer(MatchesPage { matches, cursor })
 }
 
 fn path_bytes(one: &RecordedMatch) -> &[u8] {
@@ -105,42 +77,14 @@ fn decode_cursor(cursor: &str) -> Result<(Vec<u8>, Vec<u8>)> {
 #[serde(deny_unknown_fields)]
 pub struct ImportMatches {
     /// The matches.
-    matches: Vec<MatchLine>,
+    matches: Vec<RecordedMatch>,
     /// Sends no request.
     #[serde(default)]
     offline: bool,
 }
 
-#[derive(Serialize, JsonSchema)]
-pub struct Imported {
-    /// Number of matches that the method recorded.
-    recorded: usize,
-    /// Number of matches for paths that already had a match.
-    kept: usize,
-    /// Number of matches in libraries that the server does not have.
-    skipped: usize,
-}
-
 /// Runs `matches.import`: records exported matches.
-pub fn import(caller: &Caller<'_>, request: ImportMatches) -> MethodResult<Imported> {
-    let to_recorded = request.matches.into_iter().map(|one| RecordedMatch {
-        path: path_from_bytes(one.path.0),
-        key: one.key,
-        library_uuid: one.library_uuid,
-        library_title: one.library_title,
-        server: one.server,
-    });
-    let matches: Vec<RecordedMatch> = to_recorded.collect();
+pub fn import(caller: &Caller<'_>, request: ImportMatches) -> MethodResult<ImportedMatches> {
     let query = caller.query(caller.index()?.query(), request.offline)?;
-    let ImportedMatches {
-        recorded,
-        kept,
-        skipped,
-        ..
-    } = query.import_matches(&matches)?;
-    ok_answer(Imported {
-        recorded,
-        kept,
-        skipped,
-    })
+    ok_answer(query.import_matches(&request.matches)?)
 }

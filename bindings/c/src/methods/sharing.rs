@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Caller, MethodResult, ok_answer};
 #[cfg(feature = "shared")]
-use plexindex::Index;
-#[cfg(feature = "shared")]
-use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
+use plexindex_sharing::{SharedIndex, SharedProgress, SharedStatus, SharedTables};
 
 /// Inspects, prepares or empties the shared log (`options.shared`), or exchanges entries with it. Waits for the log
 /// until `options.timeout_ms`, or a few seconds without a timeout; `follow` and `unfollow` do not wait.
@@ -52,21 +50,7 @@ pub struct Shared {
     tables: Option<SharedTables>,
     /// This folder's position in the log; absent without `options.shared`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    folder: Option<Place>,
-}
-
-/// This folder's position in the log.
-#[cfg(feature = "shared")]
-#[derive(Serialize, JsonSchema)]
-pub struct Place {
-    /// The log's address, without a password.
-    address: String,
-    /// Number of the last entry received.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    taken: Option<u64>,
-    /// Number of entries waiting to be delivered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    undelivered: Option<u64>,
+    folder: Option<SharedProgress>,
 }
 
 /// An empty answer, since this build has no shared log.
@@ -108,17 +92,6 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
             None
         }
     };
-    let folder = position_in_log(index);
+    let folder = index.shared_progress();
     ok_answer(Shared { log, tables, folder })
-}
-
-/// Returns this folder's position in the shared log, without a request; `None` if the index has no shared log.
-#[cfg(feature = "shared")]
-fn position_in_log(index: &Index) -> Option<Place> {
-    let (address, taken, undelivered) = index.shared_progress()?;
-    Some(Place {
-        address: address.to_owned(),
-        taken,
-        undelivered,
-    })
 }

@@ -8,7 +8,7 @@ use super::position::rewrite_folder;
 use crate::form::Form;
 use crate::model::Confidence;
 use crate::normal::normal_form;
-use crate::resolution::{FoundItem, OnDisk};
+use crate::resolution::{FoundItem, Presence};
 
 /// A file below a folder.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ where
                         library,
                         item: file.item,
                         path: file.path,
-                        on_disk: OnDisk::Assumed,
+                        on_disk: Presence::Assumed,
                     },
                     item_has_other_files: file.item_has_other_files,
                 });
