@@ -172,7 +172,8 @@ impl Synchronizer {
                 || is_useless
                 || row.library.change.busy
                 || row.listed_token != before.listed_token
-                || row.provisional;
+                || row.provisional
+                || row.unexplained;
             if (is_behind || is_useless) && !row.held_back {
                 unlisted.push(row.id);
             }

@@ -195,7 +195,7 @@ impl World {
             }
             let known: BTreeSet<(String, String)> = self.known(at)?;
             'again: for (section, title) in std::mem::take(&mut self.readers[which].now.again) {
-                let mut anew = Place::default();
+                let (mut anew, mut is_lost) = (Place::default(), false);
                 let library = self.handle_of(at, Some(&title))?;
                 loop {
                     let query = options(library.as_ref(), Deadline::Default, true);
@@ -205,6 +205,10 @@ impl World {
                         Err(error) if has_nothing(&error) || self.full.is_some() && is_of_the_disk(error.status) => {
                             self.readers[which].now.again.insert(section, title);
                             continue 'again;
+                        }
+                        // This call found its segment to be lost: the next one says so, or has another one.
+                        Err(error) if error.status == Status::ListAgain && !is_lost => {
+                            (is_lost, anew) = (true, Place::default());
                         }
                         Err(error) => return Err(format!("{title} anew: {:?}: {error}", error.status)),
                         Ok(page) => {

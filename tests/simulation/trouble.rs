@@ -243,6 +243,7 @@ impl World {
                     let path = format!("{}/Absent {} {absent}.mkv", location(&title), self.model.now());
                     self.ask_path(at, Some(&title), &path, None, false, Deadline::Default)?;
                 }
+                self.go_on(1); // the film is not there yet at the time of the last probe
                 self.files += 1;
                 let (name, path) = film(number, &title, self.files);
                 server.add(&section, &name, &path);

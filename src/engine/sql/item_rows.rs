@@ -315,13 +315,9 @@ impl<'s> ItemRows<'s> {
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A logged change after the request is newer than the server's reply.
             let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
-            let has_merged = change_items(tx, self.0, &library, b"", items, |_, last, _| {
+            change_items(tx, self.0, &library, b"", items, |_, last, _| {
                 Ok(!last.is_some_and(is_newer))
-            })?;
-            if has_merged && requested_at.is_none() {
-                explain_change(tx, &library)?;
-            }
-            Ok(())
+            })
         })
     }
 
@@ -342,18 +338,14 @@ impl<'s> ItemRows<'s> {
             let merged_sequence = one_library(tx, library.id)?.merged_sequence;
             let verified = verified_since(tx, library.id, merged_sequence)?;
             let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
-            let has_merged = change_items(tx, self.0, &library, SHARED, items, |key, last, (old_item, item)| {
+            change_items(tx, self.0, &library, SHARED, items, |key, last, (old_item, item)| {
                 let is_own = last.is_some_and(|last| last.sequence > merged_sequence && !last.is_shared);
                 let is_disputed = (is_own || verified.contains(key)) && old_item != item;
                 if is_disputed {
                     mark_unverified(tx, library.view_id, library.id, b"", key)?;
                 }
                 Ok(!is_disputed || item.is_some())
-            })?;
-            if has_merged {
-                explain_change(tx, &library)?;
-            }
-            Ok(())
+            })
         })
     }
 
@@ -361,8 +353,9 @@ impl<'s> ItemRows<'s> {
     /// the change sequence before the delta's first request; `None` for another host's delta, which ends no hint, and
     /// which says nothing about the items that this host has changed as single items.
     ///
-    /// If the library's content changed, but no single item did since the last delta or listing, the change remains
-    /// unexplained. While items are still changing (`provisional`), a later delta decides.
+    /// If the library's content changed, but the delta shows no item that changed and the item count is the same, the
+    /// change remains unexplained until the next listing: an item that only a search found may be one of many that
+    /// changed. While items are still changing (`provisional`), a later delta decides.
     pub fn store_merged_delta(
         &self,
         row: &LibraryRow,
@@ -374,8 +367,11 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             let changed_since = |sequence| single_changes(tx, library.id, sequence);
-            let is_unexplained =
-                merged.is_unexplained || merged.changed_content && changed_since(row.explained_sequence)?.is_empty();
+            let is_shown = || -> rusqlite::Result<bool> {
+                let changed = changed_since(row.explained_sequence)?;
+                Ok(merged.items != row.told_items || changed.keys().any(|key| merged.keys.contains(key)))
+            };
+            let is_unexplained = merged.is_unexplained || merged.changed_content && !is_shown()?;
             let token = if is_unexplained && merged.provisional {
                 &row.listed_token
             } else {
@@ -393,7 +389,6 @@ impl<'s> ItemRows<'s> {
                     first_own.map_or(tx.sequence, |first| Sequence(first.0 - 1))
                 }
             };
-            let explained_sequence = begun.map_or(tx.sequence, |_| merged_sequence);
             tx.run(
                 "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
                  left_out = ?5, explained_seq = ?7, \
@@ -405,7 +400,7 @@ impl<'s> ItemRows<'s> {
                     merged.newest_update,
                     merged.left_out.cast_signed(),
                     is_unexplained && !merged.provisional,
-                    explained_sequence,
+                    begun.map_or(tx.sequence, |_| merged_sequence),
                 ],
             )?;
             tx.libraries_changed(library.view_id)
@@ -420,15 +415,15 @@ impl<'s> ItemRows<'s> {
             self.0.write(deadline, |tx| {
                 let library = tx.expect_library(row.id)?;
                 let items = keys.iter().map(|key| (key.as_ref(), None));
-                change_items(tx, self.0, &library, b"", items, |_, _, _| Ok(true)).map(drop)
+                change_items(tx, self.0, &library, b"", items, |_, _, _| Ok(true))
             })
         })
     }
 }
 
-/// Logs changes to single items, given as a rating key and the item (`None`: removed). Returns whether an item was
-/// added or changed. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given the rating key,
-/// the item's last logged change, and the item before and after the change.
+/// Logs changes to single items, given as a rating key and the item (`None`: removed). `origin`: empty, or [`SHARED`].
+/// `accepts`: returns whether to make a change, given the rating key, the item's last logged change, and the item before
+/// and after the change.
 fn change_items<'i>(
     tx: &Tx<'_>,
     store: &Store,
@@ -436,9 +431,9 @@ fn change_items<'i>(
     origin: &[u8],
     items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
     accepts: impl Fn(&str, Option<&SingleChange>, (Option<&Item>, Option<&Item>)) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<()> {
     let base = OpenListing::of(tx, store, library.id)?;
-    let (mut added, mut has_merged) = (0_i64, false);
+    let mut added = 0_i64;
     for (key, item) in items {
         let last = last_change(tx, library.id, key)?;
         let old_item = base.item_with_change(last.as_ref(), key).map(|(item, _)| item);
@@ -447,13 +442,11 @@ fn change_items<'i>(
         }
         // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
         if item.is_none() || old_item.as_ref() != item {
-            has_merged |= item.is_some();
             added += i64::from(item.is_some()) - i64::from(old_item.is_some());
             tx.log_item_change(library, origin, key, old_item.as_ref(), item)?;
         }
     }
-    add_to_item_count(tx, library.id, added)?;
-    Ok(has_merged)
+    add_to_item_count(tx, library.id, added)
 }
 
 /// Returns the rating keys of the items whose invalidations ended since a change sequence, because this host verified
@@ -465,19 +458,6 @@ fn verified_since(c: &Connection, library: LibraryId, since: Sequence) -> rusqli
         |row| row.get(0),
     )?;
     Ok(keys.into_iter().collect())
-}
-
-/// Records that a single item explains a change that the last delta did not show, but not an earlier one.
-fn explain_change(tx: &Tx<'_>, library: &LibraryState) -> rusqlite::Result<()> {
-    let is_explained = tx.execute(
-        "UPDATE libraries SET unexplained_seq = 0 \
-         WHERE id = ?1 AND unexplained_seq = explained_seq AND unexplained_seq > 0",
-        [library.id],
-    )?;
-    if is_explained > 0 {
-        tx.libraries_changed(library.view_id)?;
-    }
-    Ok(())
 }
 
 /// Adds `change` to a library's stored item count, which never falls below 0.

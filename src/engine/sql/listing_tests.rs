@@ -1,7 +1,5 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
-use std::collections::HashSet;
-
 use super::change_log::trim;
 use super::for_tests::{FINISHED, Films, NOW_MS, film, movie, segments};
 use super::{ItemRows, LibraryRows, ListingRows, MergedChanges, ShowRows};
@@ -166,11 +164,11 @@ fn a_thousand_items_go_in_one_transaction() {
     assert_eq!(listed_items(), 300);
 }
 
-/// Stores a delta that found no items.
-fn merge_delta(films: &Films, begun: Option<Sequence>, changed_content: bool) {
+/// Stores a delta of a library of `items` items that found the items with these keys.
+fn merge_delta(films: &Films, begun: Option<Sequence>, changed_content: bool, items: u64, keys: &[&str]) {
     let merged = MergedChanges {
-        items: 3,
-        keys: &HashSet::new(),
+        items,
+        keys: &keys.iter().map(ToString::to_string).collect(),
         newest_update: None,
         left_out: 0,
         changed_content,
@@ -182,24 +180,40 @@ fn merge_delta(films: &Films, begun: Option<Sequence>, changed_content: bool) {
         .expect("merged");
 }
 
-#[test]
-fn an_own_item_from_before_another_host_s_delta_explains_no_later_change() {
+/// Returns whether a change of the content is unexplained after a delta with these items and keys.
+fn is_unexplained(items: u64, keys: &[&str], change: impl FnOnce(&Films)) -> bool {
     let films = Films::with(&[1, 2, 3].map(film));
-    films.merge(&[movie("2", "/data/new 2.mkv")]);
-    merge_delta(&films, None, false);
-    merge_delta(&films, Some(films.sequence()), true);
-    assert!(films.row().unexplained);
+    change(&films);
+    merge_delta(&films, Some(films.sequence()), true, items, keys);
+    films.row().unexplained
 }
 
 #[test]
-fn a_removal_of_an_item_that_is_not_listed_explains_nothing() {
-    let films = Films::with(&[film(1)]);
-    merge_delta(&films, Some(films.sequence()), true);
+fn a_delta_explains_a_change_of_the_content_if_it_shows_an_item_that_changed() {
+    let renames = |films: &Films| films.merge(&[movie("2", "/data/new 2.mkv")]);
+    assert!(is_unexplained(3, &[], |_| ()));
+    assert!(is_unexplained(3, &["1"], renames), "only a search found the item");
+    assert!(!is_unexplained(3, &["2"], renames));
+    assert!(!is_unexplained(2, &[], |films| films.remove(&["3"])));
+    // An item of an earlier delta explains no later change, whichever host fetched the delta.
+    for is_own in [true, false] {
+        let delta = |films: &Films| {
+            renames(films);
+            merge_delta(films, is_own.then(|| films.sequence()), false, 3, &["2"]);
+        };
+        assert!(is_unexplained(3, &["2"], delta));
+    }
+}
+
+#[test]
+fn an_item_that_a_search_finds_later_explains_nothing() {
+    let films = Films::with(&[1, 2, 3].map(film));
+    merge_delta(&films, Some(films.sequence()), true, 3, &[]);
+    films.merge(&[movie("2", "/data/new 2.mkv")]);
+    merge_delta(&films, Some(films.sequence()), false, 3, &["2"]);
     assert!(films.row().unexplained);
-    ItemRows(&films.store)
-        .merge_shared_items(&films.row(), &[("99".to_owned(), None)], Deadline::NONE)
-        .expect("merged");
-    assert!(films.row().unexplained);
+    films.list(&[1, 2, 3].map(film));
+    assert!(!films.row().unexplained);
 }
 
 /// A delta stops at items that the last one had, and so would miss changes that are older than an item verified since.
@@ -208,7 +222,7 @@ fn another_host_s_delta_includes_no_item_that_only_this_host_verified() {
     let films = Films::with(&[1, 2, 3].map(film));
     let rows = ItemRows(&films.store);
     let merge_delta = |begun| {
-        merge_delta(&films, begun, false);
+        merge_delta(&films, begun, false, 3, &[]);
         films.row().merged_sequence
     };
     let share = |item: Item| {
