@@ -12,6 +12,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 from conftest import until
+from plexindex import opening
 from plexindex._compat import host
 from plexindex._core import abi, log
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data, configure, find_plex_items_with_confidence
@@ -169,10 +170,11 @@ def test_the_index_s_lines_reach_a_host_without_logging(host_lines: list[str], m
     assert host_lines == ["w the database took damage", "i fetched"]
 
 
-def test_no_slow_call_is_logged(tmp_path: Path) -> None:
-    matches = MatchCache(tmp_path)
-    assert matches._store._index()._recipe[3]["slow"] is None
-    matches.close()
+def test_no_slow_call_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert = Mock(wraps=opening._c_options)
+    monkeypatch.setattr(opening, "_c_options", convert)
+    MatchCache(tmp_path).close()
+    assert convert.call_args.args[1]["slow"] is None
 
 
 LIBRARIES = ["Movies", "movies", "Movies:C", "TV Shows", "", "\0", "\ud800", "Müsik"]

@@ -10,7 +10,6 @@ from ._core import TYPE_CHECKING, convert, log, lookups, native
 from ._core import abi as c
 from ._core.session import Session
 from .errors import Error, InvalidArgumentError
-from .index import Index
 from .mapping import as_mapping
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core.types import PathArg, Recipe, TokenArg
+    from .index import Index
     from .mapping import MappingArg
     from .progress import ProgressArg
 
@@ -117,7 +117,16 @@ def open(
         ImportError: Python cannot load the shared library, or the library has a different version.
 
     """
-    return Index(*_open_session(dict(locals())))
+    options = dict(locals())
+    from .index import Index
+
+    return Index(*_open_session(options))
+
+
+def open_tables(folder: str) -> Session:
+    """Opens a folder for its tables, without the classes of an index, which take a new process time to import."""
+    defaults: Any = open.__kwdefaults__
+    return _open_session({**defaults, "cache_dir": folder, "server_url": None, "token": None, "slow": None})[0]
 
 
 def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:

@@ -8,7 +8,7 @@ from .._core import TYPE_CHECKING
 from .._core import abi as c
 from .._core.lookups import closing_lock, fast
 from ..errors import ClosedError
-from ..opening import open as open_index
+from ..opening import open_tables
 from ..table import Table
 from .host import chosen, host_log
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, Union
 
-    from ..index import Index
+    from .._core.session import Session
     from ..mapping import MappingArg
 
     PathLike = Union[str, "os.PathLike[str]"]
@@ -56,19 +56,19 @@ class TableStore:
         self.folder = folder = os.path.abspath(folder)
         self._limit = _whole(limit)
         self._opening = closing_lock()
-        self._open: Index | None = None
+        self._open: Session | None = None
         self._tables: dict[bytes, Table] = {}
         os.makedirs(os.path.dirname(folder), exist_ok=True)
-        self._index()  # raise errors immediately
+        self._session()  # raise errors immediately
 
-    def _index(self) -> Index:
+    def _session(self) -> Session:
         found = self._open
         if found is not None and found.is_open:
             return found
         with self._opening:
             found = self._open
             if found is None or not found.is_open:
-                found = self._open = open_index(self.folder, slow=None)
+                found = self._open = open_tables(self.folder)
             return found
 
     def close(self) -> None:
@@ -78,26 +78,26 @@ class TableStore:
         if found is not None:
             found.close()
 
-    def run(self, work: Callable[[Index], T]) -> T:
-        """Calls a function with the index. Retries if another thread closes the index during the call."""
+    def run(self, work: Callable[[Session], T]) -> T:
+        """Calls a function with the session. Retries if another thread closes the index during the call."""
         for _ in range(_MAX_RETRIES):
             try:
-                return work(self._index())
+                return work(self._session())
             except ClosedError:
                 continue
-        return work(self._index())
+        return work(self._session())
 
     def at(self, name: bytes, work: Callable[[Table], T]) -> T:
         """Calls a function with a table, like :meth:`run`."""
-        return self.run(lambda index: work(self._table(index, name)))
+        return self.run(lambda session: work(self._table(session, name)))
 
-    def _table(self, index: Index, name: bytes) -> Table:
+    def _table(self, session: Session, name: bytes) -> Table:
         tables = self._tables
         found = tables.get(name)
-        if found is None or found._session is not index._session:
+        if found is None or found._session is not session:
             # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
             flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
-            found = tables[name] = Table(index._session, name, limit=self._limit, flags=flags)
+            found = tables[name] = Table(session, name, limit=self._limit, flags=flags)
         return found
 
 
@@ -120,7 +120,7 @@ class Cache:
 
     def clear(self) -> None:
         """Removes everything and resets the counters."""
-        self._store.run(lambda index: index.call("tables.clear", {"all": True}))
+        self._store.run(lambda session: session.request("tables.clear", all=True))
         self._hits = self._misses = 0
         self._log.info(f"{self._name} cleared")
 
@@ -136,8 +136,8 @@ class Cache:
             "hits": self._hits,
             "misses": self._misses,
             "hit_rate": self._hits / total * 100.0 if total else 0.0,
-            "size": self._store.run(lambda index: index.stats()["disk_bytes"]),
-            "count": self._store.run(lambda index: index.call("tables.count"))["count"],
+            "size": self._store.run(lambda session: session.stats()["disk_bytes"]),
+            "count": self._store.run(lambda session: session.request("tables.count"))["count"],
         }
 
     def _shown(self, facts: str) -> str:
