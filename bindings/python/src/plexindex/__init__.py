@@ -34,83 +34,53 @@ from __future__ import annotations
 from ._core import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .changes import Change, Changes, Watch
-    from .compare import Comparison, Difference
-    from .edits import EditReport
-    from .errors import (
-        AbortedError,
-        ClosedError,
-        Error,
-        InvalidArgumentError,
-        LibraryNotFoundError,
-        ListAgainError,
-        NotFetchedError,
-        NotOnServerError,
-        NotPlexError,
-        OfflineError,
-        ServerUnavailableError,
-        StoreError,
-        TimeoutError,
-        UnauthorizedError,
-    )
-    from .index import Index
-    from .item import Item
-    from .library import Library
-    from .light import LightItem
-    from .mapping import Mapping, Proposal
-    from .match import FolderMatch, Match, Matches
-    from .opening import open
-    from .plexapi import SectionIndex, ServerIndex, from_section, from_server
-    from .progress import Progress
-    from .table import Table
+    from .changes import Change as Change
+    from .changes import Changes as Changes
+    from .changes import Watch as Watch
+    from .compare import Comparison as Comparison
+    from .compare import Difference as Difference
+    from .edits import EditReport as EditReport
+    from .errors import AbortedError as AbortedError
+    from .errors import ClosedError as ClosedError
+    from .errors import Error as Error
+    from .errors import InvalidArgumentError as InvalidArgumentError
+    from .errors import LibraryNotFoundError as LibraryNotFoundError
+    from .errors import ListAgainError as ListAgainError
+    from .errors import NotFetchedError as NotFetchedError
+    from .errors import NotOnServerError as NotOnServerError
+    from .errors import NotPlexError as NotPlexError
+    from .errors import OfflineError as OfflineError
+    from .errors import ServerUnavailableError as ServerUnavailableError
+    from .errors import StoreError as StoreError
+    from .errors import TimeoutError as TimeoutError
+    from .errors import UnauthorizedError as UnauthorizedError
+    from .index import Index as Index
+    from .item import Item as Item
+    from .library import Library as Library
+    from .light import LightItem as LightItem
+    from .mapping import Mapping as Mapping
+    from .mapping import Proposal as Proposal
+    from .match import FolderMatch as FolderMatch
+    from .match import Match as Match
+    from .match import Matches as Matches
+    from .opening import open as open
+    from .plexapi import SectionIndex as SectionIndex
+    from .plexapi import ServerIndex as ServerIndex
+    from .plexapi import from_section as from_section
+    from .plexapi import from_server as from_server
+    from .progress import Progress as Progress
+    from .table import Table as Table
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "AbortedError",
-    "Change",
-    "Changes",
-    "ClosedError",
-    "Comparison",
-    "Difference",
-    "EditReport",
-    "Error",
-    "FolderMatch",
-    "Index",
-    "InvalidArgumentError",
-    "Item",
-    "Library",
-    "LibraryNotFoundError",
-    "LightItem",
-    "ListAgainError",
-    "Mapping",
-    "Match",
-    "Matches",
-    "NotFetchedError",
-    "NotOnServerError",
-    "NotPlexError",
-    "OfflineError",
-    "Progress",
-    "Proposal",
-    "SectionIndex",
-    "ServerIndex",
-    "ServerUnavailableError",
-    "StoreError",
-    "Table",
-    "TimeoutError",
-    "UnauthorizedError",
-    "Watch",
-    "from_section",
-    "from_server",
-    "open",
-]
 
 # The module of each name. A short-lived process needs few of them, so each is imported on the first use of a name.
 _MODULES = {
     "changes": ("Change", "Changes", "Watch"),
     "compare": ("Comparison", "Difference"),
     "edits": ("EditReport",),
-    "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "errors": ("AbortedError", "ClosedError", "Error", "InvalidArgumentError", "LibraryNotFoundError",
+               "ListAgainError", "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError",
+               "ServerUnavailableError", "StoreError", "TimeoutError", "UnauthorizedError"),
     "index": ("Index",),
     "item": ("Item",),
     "library": ("Library",),
@@ -121,7 +91,9 @@ _MODULES = {
     "progress": ("Progress",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "table": ("Table",),
-}
+}  # fmt: skip
+
+__all__ = sorted(sum(_MODULES.values(), ()))
 
 
 def __getattr__(name: str) -> object:
