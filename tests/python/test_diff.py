@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -16,9 +17,9 @@ import pytest
 from cli import Cli
 from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
 from plexindex import aio
-from plexindex.compare import left_out
+from plexindex.compare import left_out, on_disk
 
-from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, serve
+from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve
 
 
 @pytest.fixture
@@ -264,14 +265,34 @@ def test_an_unreadable_folder_is_not_gone(index: plexindex.Index, tree: Tree) ->
         closed.chmod(0o755)
 
 
+def test_a_file_behind_an_error_beside_a_rename(
+    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.refresh()
+    renamed, failing = tree.listed[:2]
+    tree.rename(renamed, tree.films / "New (2001).mkv")
+    failing.unlink()
+    error_of = on_disk.error_of
+    fails = {os.fsencode(failing): OSError(errno.EIO, "input/output error")}
+    monkeypatch.setattr(on_disk, "error_of", lambda path: fails.get(path) or error_of(path))
+    assert lines_of(index, tree.films) == [("left_out", str(failing.parent), "unreadable")]
+
+
 def test_one_file_of_several_items(index: plexindex.Index, tree: Tree) -> None:
     path = tree.listed[1]
     tree.add(*(film(path, title=f"Beta {number}") for number in range(5)))
-    assert lines_of(index, tree.films) == [("ambiguous", str(path), "several_items")]
-    # If the server does not answer for the items, the path stays ambiguous.
-    new = make(tree.films / "New (2001).mkv")
+    ambiguous = ("ambiguous", str(path), "several_items")
+    assert lines_of(index, tree.films) == [ambiguous]
+    tree.server.reset()
+    lines_of(index, tree.films)
+    assert requests(tree) == {"sections": 1}, "no file is new"
+    # If the server does not answer, the path stays ambiguous.
     tree.server.fault(kind="metadata", action="status", status=500, count=0)
-    assert lines_of(index, tree.films) == [("ambiguous", str(path), "several_items"), not_in_plex(new)]
+    episode = tree.listed[3]
+    new = [episode.rename(episode.with_name("New.mkv")), tree.films / "New (2001).mkv"]
+    assert lines_of(index, tree.media) == [ambiguous, not_in_plex(new[0]), not_on_disk(episode)]
+    make(new[1])
+    assert lines_of(index, tree.films) == [ambiguous, not_in_plex(new[1])]
 
 
 @pytest.mark.parametrize(

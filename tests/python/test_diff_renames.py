@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import plexindex
 import pytest
@@ -39,7 +38,9 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, tree.films / "a", tree.films / "z", new.parent) == []
 
 
-def test_the_server_is_asked_only_if_a_rename_is_possible(index: plexindex.Index, tree: Tree) -> None:
+def test_the_server_is_asked_only_if_a_rename_is_possible(
+    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index.refresh()
     changes: list[Callable[[], object]] = [tree.listed[0].unlink, lambda: make(tree.shows / "Delta" / "new.mkv")]
     for change in changes:
@@ -54,6 +55,24 @@ def test_the_server_is_asked_only_if_a_rename_is_possible(index: plexindex.Index
     assert requests(tree) == {}
     assert lines_of(index, tree.media) == lines
     assert requests(tree) == {"sections": 1, "metadata": 1}
+    # So many new files are no renames.
+    make(tree.shows / "Delta" / "newer.mkv")
+    monkeypatch.setattr("plexindex.compare.renamed._MAX_HELD", 2)
+    tree.server.reset()
+    found = index.compare([tree.films, tree.shows])
+    assert len(list(found)) == 4
+    assert found.unasked == 1
+    assert requests(tree) == {"sections": 1}
+
+
+def test_all_libraries_share_one_limit(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.refresh()
+    for file in (tree.listed[0], tree.listed[3]):
+        file.rename(file.with_name("New.mkv"))
+    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
+    found = index.compare(tree.media)
+    assert len(list(found)) == 4
+    assert found.unasked == 1
 
 
 def test_a_server_that_does_not_report_renames(cli: Cli, index: plexindex.Index, tree: Tree) -> None:
@@ -144,26 +163,46 @@ def test_a_file_that_is_missing_at_the_end_of_a_chain(chain: tuple[plexindex.Ind
 def test_a_missing_file_that_is_not_held_back_is_reported_once(
     chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index, films, _ = chain
+    index, films, server = chain
     monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
     gone = films / "Film 3 (2001).mkv"
     gone.unlink()
-    assert lines_of(index, films) == [not_on_disk(gone)]
+    server.reset()
+    found = iter(index.compare(films))
+    assert next(found).path == str(gone)
+    assert server.get("stats")["requests"]["metadata"] == 0, "nothing was requested yet"
+    assert list(found) == []
 
 
-def test_a_cleared_store_does_not_end_a_comparison(
-    chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch
+def test_another_spelling_of_a_name_that_a_rename_left(
+    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index, films, _ = chain
-    changes = plexindex.Library.changes
-
-    def cleared(library: plexindex.Library, cursor: str | None = None, **options: Any) -> plexindex.Changes:
-        if cursor is not None:
-            raise plexindex.ListAgainError("the store was cleared")
-        return changes(library, cursor, **options)
-
-    monkeypatch.setattr(plexindex.Library, "changes", cleared)
-    assert lines_of(index, films) == []
+    index.refresh()
+    alpha, beta, gamma = tree.listed[:3]
+    twins = [file.with_name(file.name.lower()) for file in (alpha, gamma)]
+    if make(twins[0]).samefile(alpha):
+        pytest.skip("this disk does not tell such files apart")
+    twins[0].unlink()
+    gamma.rename(twins[1])
+    tree.server.reset()
+    assert lines_of(index, tree.films) == []
+    assert requests(tree) == {"sections": 1}, "no file is missing or new"
+    twins[1].rename(gamma)
+    # Alpha was renamed, and the other spelling is a new file.
+    make(twins[0])
+    new = tree.films / "New (2001).mkv"
+    tree.rename(alpha, new)
+    with monkeypatch.context() as patch:
+        patch.setattr("plexindex.compare.renamed._ASKED", 0)
+        found = index.compare(tree.films)
+        assert [one.path for one in found] == [str(new)]
+        assert found.unasked == 0
+    assert lines_of(index, tree.films) == [not_in_plex(twins[0])]
+    # Gamma is missing, and the other spelling is Beta.
+    twins[0].unlink()
+    gamma.unlink()
+    tree.rename(beta, twins[1])
+    assert lines_of(index, tree.films) == [not_on_disk(gamma)]
 
 
 def test_renames_of_an_item_with_several_files(tmp_path: Path, cli: Cli, index: plexindex.Index, tree: Tree) -> None:
@@ -198,6 +237,10 @@ def test_a_folder_of_two_libraries(tmp_path: Path, start_server: ServerFactory) 
     one, two = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "Beta (2002)"))
     server = serve(tmp_path, start_server, ([films], [one]), ([films], [two]))
     with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh("Films 1")
+        unlisted = make(films / "New (2024).mkv")
+        assert str(unlisted) in [one.path for one in index.compare(films, "Films 1")], "one library was never fetched"
+        unlisted.unlink()
         index.refresh()
         new = two.rename(films / "Beta, again (2002).mkv")
         (row,) = server.paths(2)
@@ -205,6 +248,29 @@ def test_a_folder_of_two_libraries(tmp_path: Path, start_server: ServerFactory) 
         found = index.compare(films, "Films 1")
         assert list(found) == []
         assert found.files == found.listed == 1
+
+
+def test_only_missing_files_of_another_library_are_asked_for(
+    tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = tmp_path / "films"
+    listed = [films / f"{name} (2001).mkv" for name in ("Alpha", "Beta")]
+    for path in (listed[0], films / "beta (2001).mkv"):
+        make(path)
+    server = serve(tmp_path, start_server, ([films], []), ([films], listed))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        new = make(films / "New (2024).mkv")
+        server.reset()
+        assert not_in_plex(new) in lines_of(index, films, library="Films 1")
+        assert server.get("stats")["requests"]["metadata"] == 0
+        for path in films.iterdir():
+            path.unlink()
+        make(new)
+        monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
+        found = index.compare(films, "Films 1")
+        assert [one.path for one in found] == [str(new)]
+        assert found.unasked == 1
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -11,7 +11,6 @@ from itertools import chain
 from .._core import TYPE_CHECKING
 from .._core.convert import path_of
 from ..changes import REFRESH_ERRORS
-from ..errors import ListAgainError
 from ..match import LISTED
 from . import on_disk
 from .places import host_path, is_in
@@ -98,24 +97,19 @@ class Renames:
     def resolve(self) -> Iterator[Difference]:
         """Requests the items that may have been renamed, then yields the remaining differences."""
         listing, first = self._listing, self._first_candidates()
-        keys, changed = self._request_items(first if self.may_ask else ())
-
-        def is_asked(library: Library, item: Item | None) -> bool:
-            return item is not None and library.uuid in changed and (library.uuid, item.rating_key) in keys
-
-        held: list[Any] = [{"path": path} for library, item, path in listing.respelled if is_asked(library, item)]
+        changed = self._request_items(first if self.may_ask else ())
+        held: list[Any] = [{"path": path} for library, _, path in listing.respelled if library.uuid in changed]
         yield from self._ambiguous if self.failed else ()
         rest = self._walk.recheck([*self._new, *held, *(() if self.failed else self._shared)])
         yield from filter(None, map(self._walk.difference, rest))
         for library, difference in [*chain.from_iterable(self._gone.values()), *self._further]:
-            if not is_asked(library, difference.item):
+            if library.uuid not in changed or difference.item is None:
                 yield difference
-        # The items' files may have changed, so the listing must find additional files again.
+        # The items' files may have changed, so compare the listing again.
         listing.seen.clear()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
-                was_told = hash((uuid, difference.path)) in self._told
-                if is_asked(one.library, difference.item) and not was_told:
+                if hash((uuid, difference.path)) not in self._told:
                     yield difference
 
     def _first_candidates(self) -> list[Unsure]:
@@ -130,7 +124,7 @@ class Renames:
         found: list[Unsure] = []
         for uuid, gone in self._gone.items():
             if uuid in new | respelled:
-                asked = gone[: _ASKED - len(found)] if self.may_ask else []
+                asked = gone if self.may_ask else []
                 found += [(library, one.item) for library, one in asked if one.item]
                 self.unasked += sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked -= len(asked)
@@ -140,8 +134,7 @@ class Renames:
             if owner.uuid in new:
                 found += self._items_sharing(owner, [path for path, owners in shared if owner in owners])
         found += self._gone_of_others()
-        otherwise = [(library, item) for library, item, _ in self._listing.respelled]
-        likely = [one for one in otherwise if one[0].uuid in new or one[0].uuid in self._gone]
+        likely = [(library, item) for library, item, _ in self._listing.respelled if library.uuid in new]
         return found + likely[: max(_ASKED - len(found), 0)]
 
     def _gone_of_others(self) -> list[Unsure]:
@@ -157,35 +150,30 @@ class Renames:
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
                 for item in library.items_below(root, offline=True):
                     path = host_path(item)
-                    is_paired = path in self._walk.paired
-                    if not is_paired and on_disk.is_missing(path) and on_disk.spelt_otherwise(path) is None:
+                    if on_disk.is_missing(path) and on_disk.spelt_otherwise(path) is None:
                         found.append((library, item))
-                        if len(found) == _ASKED:
+                        if len(found) > _ASKED:  # one more, so that `unasked` is not 0
                             return found
         return found
 
-    def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
+    def _request_items(self, unsure: Collection[Unsure]) -> set[str]:
         """Requests items. If an item now has another item's file, the index also requests that other item.
 
-        Returns the requested and the changed items, and the libraries in which at least one requested item lost or
-        changed its files.
+        Returns the libraries in which at least one requested item lost or changed its files.
         """
         # An item can appear with several files, and can have lost only some of them.
         by_key: dict[tuple[str, str], list[Unsure]] = {}
         for library, item in unsure:
             by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
         unknown = [key for key in by_key if key not in self.unchanged]
-        keys, changed = set(unknown[:_ASKED]), set()
-        self.unasked += len(unknown) - len(keys)
         items = [by_key[key] for key in unknown[:_ASKED]]
-        compared = {uuid for uuid, _ in self._listing.compared}
-        asked = self._places.asked
-        before = asked.changes(offline=True).cursor if items else None
+        self.unasked += len(unknown) - len(items)
+        compared, changed = {uuid for uuid, _ in self._listing.compared}, set()
         try:
             for (library, item), *_ in items:
                 library.invalidate_path(item.path or "")
             if items:
-                asked.refresh(timeout=self._time_left(), progress=self._walk.stop)
+                self._places.asked.refresh(timeout=self._time_left(), progress=self._walk.stop)
             for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
                 other.refresh(timeout=self._time_left(), progress=self._walk.stop)
         except REFRESH_ERRORS:
@@ -202,15 +190,7 @@ class Renames:
                 changed.add(library.uuid)
             else:
                 self.unchanged.add((library.uuid, item.rating_key))
-        uuids = {library.section: library.uuid for library in self._places.at_locations(self._places.locations)}
-        try:
-            feed = asked.changes(before, offline=True) if before else ()
-        except ListAgainError:  # another process cleared the store
-            feed = ()
-        for change in feed:
-            if change.item is not None and change.section in uuids:
-                keys.add((uuids[change.section], change.item.rating_key))
-        return keys, changed
+        return changed
 
     def _time_left(self) -> float | None:
         return None if self.until is None else max(self.until - time.monotonic(), 0)
