@@ -334,14 +334,19 @@ impl BlockReader<'_> {
         let buffer = unsafe { buffer.as_ref() }?;
         let data = buffer.data.cast::<Answers>();
         let is_whole = (size_of::<Answers>()..=buffer.capacity).contains(&buffer.length);
-        if data.is_null() || data.align_offset(align_of::<u64>()) != 0 || !is_whole {
+        if data.is_null() || !is_whole {
             return None;
         }
         if buffer.length > isize::MAX.unsigned_abs() {
             return None;
         }
         // SAFETY: the caller guarantees that `length` bytes are valid; the check above ensures that a header fits.
-        let (bytes, head) = unsafe { (std::slice::from_raw_parts(data.cast(), buffer.length), data.read()) };
+        let (bytes, head) = unsafe {
+            (
+                std::slice::from_raw_parts(data.cast(), buffer.length),
+                data.read_unaligned(),
+            )
+        };
         let sizes = [size_of::<Answers>(), size_of::<AnswerRecord>(), size_of::<ItemRecord>()];
         (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
     }

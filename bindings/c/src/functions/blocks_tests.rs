@@ -217,5 +217,10 @@ fn without_a_block_nothing_is_returned() {
         copy.write_unaligned(*answer);
         let second = plexindex_get_candidate(block, copy, 1);
         assert!(!second.is_null() && second == plexindex_get_candidate(block, answer, 1));
+        // A misaligned copy of the buffer.
+        let mut memory = [0_u64; 8];
+        let odd = memory.as_mut_ptr().byte_add(1).cast::<Buffer>();
+        odd.write_unaligned(whole);
+        assert_eq!(plexindex_count_answers(odd), 0);
     }
 }
