@@ -12,7 +12,7 @@ use super::against::{Recorded, host_rule, listing, matches_in, mixed_items, movi
 use super::input::{Input, folder, patched};
 use crate::engine::{
     LibraryProperties, LibrarySnapshot, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder,
-    StoredValue, TableId, record_hash,
+    StoredValue, TableId, record_hash, upper,
 };
 use crate::matching::{FolderResolver, Mappings, NormalPath, Resolver, Scope};
 use crate::model::Item;
@@ -105,6 +105,7 @@ impl Original {
                 table: TABLE,
                 is_path: false,
                 name,
+                hash: upper(record_hash(TABLE, name)),
                 row: 7,
                 state: (n % 5 > 0).then_some(stored),
             };

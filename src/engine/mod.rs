@@ -36,7 +36,7 @@ pub mod testing {
     pub use super::memtable::MemtableChange;
     pub use super::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
-        RecordSegments, StoredValue, encode_match, record_hash,
+        RecordSegments, StoredValue, encode_match, hash_of, record_hash, upper,
     };
     pub use super::version_page::{PageState, VersionPage};
     pub use super::view::{LibraryProperties, LibrarySnapshot};

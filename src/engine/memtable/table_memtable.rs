@@ -2,7 +2,7 @@
 //! readers take no lock.
 
 use super::chains::{ChainedRecords, MemtableFull};
-use crate::engine::segment::{Record, StoredValue};
+use crate::engine::segment::{Record, StoredValue, upper};
 use crate::model::TableId;
 
 /// Records by table and name; the newest record for a name is valid.
@@ -16,6 +16,8 @@ pub struct OwnedRecord {
     /// Whether the name is a path, as for confirmed matches.
     pub is_path: bool,
     pub name: Box<[u8]>,
+    /// The hash under which lookups find the record.
+    pub hash: u64,
     /// The row id in the record log.
     pub row: i64,
     /// The value; `None` if the entry was removed.
@@ -46,6 +48,7 @@ impl OwnedRecord {
             table: self.table,
             is_path: self.is_path,
             name: &self.name,
+            hash: upper(self.hash),
             row: self.row,
             state: self.state.as_ref().map(|stored| StoredValue {
                 value: stored.value.as_deref(),
@@ -57,12 +60,12 @@ impl OwnedRecord {
 }
 
 impl TableMemtable {
-    /// Appends a record. `hash` is the hash of the record's name ([`Record::hash`]). The caller must hold a lock,
-    /// because only one thread at a time may append.
+    /// Appends a record. The caller must hold a lock, because only one thread at a time may append.
     ///
     /// # Errors
     /// Fails with [`MemtableFull`] if there is no room; the record is then not added.
-    pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), MemtableFull> {
+    pub fn push(&self, record: OwnedRecord) -> Result<(), MemtableFull> {
+        let hash = record.hash;
         self.0.push(|_| record, &[(0, hash, 0)]) // the only kind of hash is 0, and no normal forms are stored
     }
 

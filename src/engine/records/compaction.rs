@@ -14,7 +14,7 @@ use super::table_snapshot::{counts_of, to_record};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
-use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost};
+use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost, hash_of};
 use crate::engine::sql::{NamedSegment, RecordRows, RecordTable, RecordTx, Sweeper, new_segment_name, touch_segment};
 use crate::error::Result;
 use crate::model::{SegmentName, TableId};
@@ -82,9 +82,9 @@ impl UnmergedRecords {
             unmerged.newest.push(record);
         }
         for index in 0..unmerged.newest.len() {
-            let record = unmerged.newest[index].borrow();
-            let replaced = find_in_segments(open, &record)?;
-            let (table, new_counts) = (record.table, counts_of(Some(&record)));
+            let record = &unmerged.newest[index];
+            let replaced = find_in_segments(open, record)?;
+            let (table, new_counts) = (record.table, counts_of(Some(&record.borrow())));
             let replaced_value = replaced.filter(|record| record.state.is_some());
             unmerged.dead_rows.extend(replaced_value.map(|record| record.row));
             unmerged.add_counts(table, new_counts, counts_of(replaced.as_ref()));
@@ -116,6 +116,7 @@ impl UnmergedRecords {
             let removal = OwnedRecord {
                 table: row.table,
                 is_path: true,
+                hash: hash_of(row.table, true, &row.name),
                 name: row.name.into(),
                 row: tx.next_row_id(),
                 state: None,
@@ -130,7 +131,7 @@ impl UnmergedRecords {
                 }
                 Ok(_) => {} // a newer record has replaced the match
                 Err(_) => {
-                    let old_counts = counts_of(find_in_segments(open, &removal.borrow())?.as_ref());
+                    let old_counts = counts_of(find_in_segments(open, &removal)?.as_ref());
                     removals.push(removal);
                     self.add_counts(row.table, [0; 2], old_counts);
                 }
@@ -164,10 +165,10 @@ impl UnmergedRecords {
 /// Returns the record in the segments that a new record replaces, if any.
 fn find_in_segments<'o>(
     open: &'o OpenSegments,
-    record: &Record<'_>,
+    record: &OwnedRecord,
 ) -> std::result::Result<Option<Record<'o>>, SegmentsLost> {
-    let hash = record.hash();
-    open.segments.find(record.key(), hash, open.segments.first(hash))
+    open.segments
+        .find(record.key(), record.hash, open.segments.first(record.hash))
 }
 
 /// Returns whether a flush is due: more than [`FLUSH_RECORDS`] records of tables and matches are in no segment.

@@ -9,7 +9,7 @@ use super::compaction::segment_error;
 use super::table_snapshot::entry_bytes;
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
-use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue};
+use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue, hash_of, upper};
 use crate::engine::sql::{
     MAX_INLINE, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper,
     last_position_of, new_segment_name,
@@ -185,10 +185,12 @@ impl Rebuild {
             return Ok(());
         };
         let is_of_table = |table: &&RecordTable| table.id == row.table;
+        let is_path = self.tables.iter().find(is_of_table).is_some_and(|table| table.is_paths);
         let record = Record {
             table: row.table,
-            is_path: self.tables.iter().find(is_of_table).is_some_and(|table| table.is_paths),
+            is_path,
             name: &row.name,
+            hash: upper(hash_of(row.table, is_path, &row.name)),
             row: row.id,
             state: Some(StoredValue {
                 value: value.as_deref(),

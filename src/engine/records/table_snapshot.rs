@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::engine::current::SnapshotOf;
 use crate::engine::memtable::{OwnedRecord, OwnedValue, TableMemtable};
-use crate::engine::segment::{FirstRecord, Record, SegmentsLost, StoredValue};
+use crate::engine::segment::{FirstRecord, Record, SegmentsLost, StoredValue, hash_of};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
 
@@ -132,7 +132,7 @@ impl TableSnapshot {
         let Some(table) = self.table(record.table) else {
             return;
         };
-        let hash = record.borrow().hash();
+        let hash = record.hash;
         let Ok(previous) = self.find((record.table, &record.name), hash, self.prefetch_first(hash)) else {
             return; // the snapshot will be replaced, because the memtable is full or a segment is damaged
         };
@@ -140,7 +140,7 @@ impl TableSnapshot {
             return; // the snapshot already contains this record or a newer one, because row ids only grow
         }
         let (old_counts, new_counts) = (counts_of(previous.as_ref()), counts_of(Some(&record.borrow())));
-        if self.memtable.push(record, hash).is_err() {
+        if self.memtable.push(record).is_err() {
             self.set_must_reload();
         } else {
             table.add([new_counts[0] - old_counts[0], new_counts[1] - old_counts[1]]);
@@ -217,6 +217,7 @@ pub fn to_record(row: RecordRow, is_path: bool) -> OwnedRecord {
     OwnedRecord {
         table: row.table,
         is_path,
+        hash: hash_of(row.table, is_path, &row.name),
         name: row.name.into(),
         row: row.id,
         state: row.value.map(|(value, length)| OwnedValue {

@@ -87,8 +87,7 @@ impl<'b, 't> WriteBatch<'b, 't> {
             added[0] + new_counts[0] - old_counts[0],
             added[1] + new_counts[1] - old_counts[1],
         ];
-        self.last_of_hash
-            .insert(record_hash(record.table, &record.name), self.records.len());
+        self.last_of_hash.insert(record.hash, self.records.len());
         self.records.push(record);
     }
 
@@ -109,6 +108,7 @@ impl<'b, 't> WriteBatch<'b, 't> {
             table,
             is_path: false,
             name: name.into(),
+            hash: record_hash(table, name),
             row: self.tx.add(table, name, value, expires_ms)?,
             state: value.map(|value| OwnedValue {
                 // A longer value is only in the database.

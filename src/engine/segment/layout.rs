@@ -10,10 +10,10 @@ pub enum FileKind {
     /// The items of a complete listing.
     #[default]
     Listing = 0,
-    /// Records of hosts: confirmed matches and tables.
-    Records = 1,
     /// An index of a listing's items by GUID and title.
     Index = 2,
+    /// Records of hosts: confirmed matches and tables. The number 1 was for records without hashes.
+    Records = 3,
 }
 
 /// Size in bytes of the header, and of each block that has its own checksum.
@@ -139,7 +139,7 @@ impl SegmentHeader {
         let mut decoded = Self {
             kind: match head[AT_KIND] {
                 0 => FileKind::Listing,
-                1 => FileKind::Records,
+                3 => FileKind::Records,
                 _ => FileKind::Index,
             },
             form: u32_at(head, 12),

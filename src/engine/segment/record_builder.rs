@@ -4,12 +4,11 @@ use std::io;
 use std::path::Path;
 
 use super::hash_table::{HashTableBuilder, upper};
-use super::layout::{BLOCK, FileKind, SegmentHeader, decode_match, put_varint};
+use super::layout::{BLOCK, FileKind, SegmentHeader, put_varint, read_varint};
 use super::record_segment::{MAX_NUMBERS_SIZE, Record, STATE_EMPTY, STATE_LONG, STATE_REMOVED, STEP, record_hash};
 use super::segment_writer::{SegmentWriter, too_large};
 use super::spool::reserve;
 use crate::matching::normal::form_tag;
-use crate::model::Sequence;
 
 /// Number of buckets per hash table: one for each value of a hash's upper byte.
 const BUCKETS: usize = 256;
@@ -82,6 +81,7 @@ impl RecordSegmentBuilder {
         out.extend_from_slice(record.name);
         put_varint(out, record.table.0.cast_unsigned() << 1 | u64::from(record.is_path));
         out.extend_from_slice(&record.row.to_le_bytes());
+        out.extend_from_slice(&record.hash.to_le_bytes());
         match record.state {
             None => put_varint(out, STATE_REMOVED),
             Some(stored) => {
@@ -98,11 +98,12 @@ impl RecordSegmentBuilder {
         }
         self.body.flush_pieces()?;
         // Lookups find every record by name, and confirmed matches also by rating key.
-        self.add_slot(PATH_BUCKETS, record.hash(), number)?;
+        self.add_slot(PATH_BUCKETS, record.hash, number)?;
         if record.is_path
-            && let Some((rating_key, _)) = decode_match(value, Sequence::default())
+            && let Some((_, length)) = read_varint(value)
         {
-            self.add_slot(KEY_BUCKETS, record_hash(record.table, rating_key.as_bytes()), number)?;
+            let hash = record_hash(record.table, &value[length..]); // the rating key follows the change sequence
+            self.add_slot(KEY_BUCKETS, upper(hash), number)?;
         }
         // Binary searches by name use every 16th record.
         if self.records.is_multiple_of(STEP) {
@@ -113,14 +114,15 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Adds a record to a hash table's buckets. `first_bucket` is the index of the table's first bucket.
-    fn add_slot(&mut self, first_bucket: usize, hash: u64, number: u32) -> io::Result<()> {
+    /// Adds a record to a hash table's buckets. `first_bucket` is the index of the table's first bucket, and `hash` is
+    /// the upper half of the hash.
+    fn add_slot(&mut self, first_bucket: usize, hash: u32, number: u32) -> io::Result<()> {
         let upper_byte = hash.to_be_bytes()[0];
         let bucket = &mut self.buckets[first_bucket + usize::from(upper_byte)];
         if bucket.len() == bucket.capacity() {
             reserve(bucket, self.bucket_room)?;
         }
-        bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
+        bucket.push(u64::from(hash) << 32 | u64::from(number));
         Ok(())
     }
 

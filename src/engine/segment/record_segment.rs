@@ -12,7 +12,7 @@
 //! | field | present |
 //! |---|---|
 //! | length of the name (varint), name | always |
-//! | twice the table's id, plus 1 for [`Record::is_path`] (varint); row (8 bytes) | always |
+//! | twice the table's id, plus 1 for [`Record::is_path`] (varint); row (8 bytes); [`Record::hash`] (4 bytes) | always |
 //! | state (varint): 0 for a removal, 1 for a long value, otherwise the value's length plus 2 | always |
 //! | 0 for no expiry, otherwise its Unix ms plus 1 (varint) | unless removed |
 //! | the value, or the length of a long value (varint) | unless removed |
@@ -35,7 +35,7 @@ use crate::platform::map::{FileBytes, MapMode};
 /// The part `order` has one element for this number of records.
 pub(super) const STEP: u64 = 16;
 /// Maximum size of a record without its name and its value, in bytes.
-pub(super) const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 8;
+pub(super) const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 12;
 /// State of a removal.
 pub(super) const STATE_REMOVED: u64 = 0;
 /// State of a value that is too long for segments.
@@ -50,6 +50,8 @@ pub struct Record<'r> {
     /// Whether the name is a path, as for confirmed matches. If so, lookups use the hash of the path's normal form.
     pub is_path: bool,
     pub name: &'r [u8],
+    /// Upper half of the hash under which lookups find the record ([`hash_of`]), so that a merge need not compute it.
+    pub hash: u32,
     /// The row id in the record log.
     pub row: i64,
     /// The value; `None` if the entry was removed.
@@ -73,15 +75,15 @@ impl Record<'_> {
     pub fn key(&self) -> (TableId, &[u8]) {
         (self.table, self.name)
     }
+}
 
-    /// Returns the hash under which lookups find the record.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        if self.is_path {
-            NormalPath::with(self.name, |path| path_hash(self.table, path.hash()))
-        } else {
-            record_hash(self.table, self.name)
-        }
+/// Returns the hash under which lookups find a name in a table. `is_path`: whether the name is a path.
+#[must_use]
+pub fn hash_of(table: TableId, is_path: bool, name: &[u8]) -> u64 {
+    if is_path {
+        NormalPath::with(name, |path| path_hash(table, path.hash()))
+    } else {
+        record_hash(table, name)
     }
 }
 
@@ -335,7 +337,7 @@ impl RecordSegment {
 #[inline]
 fn read_after_name<'s>(mut reader: RecordReader<'s>, name: &'s [u8]) -> ReadResult<(Record<'s>, usize)> {
     let table = reader.varint()?;
-    let row = u64_at(reader.take(8)?, 0).cast_signed();
+    let row_and_hash = reader.take(12)?;
     let stored_state = reader.varint()?;
     let mut state = None;
     if stored_state != STATE_REMOVED {
@@ -359,7 +361,8 @@ fn read_after_name<'s>(mut reader: RecordReader<'s>, name: &'s [u8]) -> ReadResu
         table: TableId((table >> 1).cast_signed()),
         is_path: table & 1 == 1,
         name,
-        row,
+        hash: u32_at(row_and_hash, 8),
+        row: u64_at(row_and_hash, 0).cast_signed(),
         state,
     };
     Ok((record, reader.at.next_multiple_of(4)))

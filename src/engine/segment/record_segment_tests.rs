@@ -19,6 +19,7 @@ fn record<'r>(table: TableId, name: &'r [u8], row: i64, state: impl Into<Option<
         table,
         is_path: false,
         name,
+        hash: upper(record_hash(table, name)),
         row,
         state: state.into(),
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::naive::{self, Naive, Rule};
 use super::parts::{
     LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange,
-    Record, RecordSegment, RecordSegmentBuilder, RecordSegments, StoredValue, encode_match,
+    Record, RecordSegment, RecordSegmentBuilder, RecordSegments, StoredValue, encode_match, hash_of, upper,
 };
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, LibraryKind, Sequence, TableId};
@@ -131,6 +131,7 @@ pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac:
             table: MATCHES,
             is_path: true,
             name: path,
+            hash: upper(hash_of(MATCHES, true, path)),
             row,
             state,
         };

@@ -26,7 +26,7 @@ mod parts {
     pub use crate::engine::memtable::MemtableChange;
     pub use crate::engine::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
-        RecordSegments, StoredValue, encode_match,
+        RecordSegments, StoredValue, encode_match, hash_of, upper,
     };
     pub use crate::engine::view::{LibraryProperties, LibrarySnapshot};
     pub use crate::platform::map::MapMode;
