@@ -12,7 +12,7 @@ use crate::model::{SegmentName, TableId};
 /// Maximum ratio of an older segment's record count to the record count of a merge that includes the segment. Segment
 /// sizes therefore grow by at least this factor with age. A larger ratio copies each record more often; a smaller ratio
 /// leaves more segments to search.
-const RATIO: u64 = 3;
+const RATIO: u64 = 2;
 /// Number of records that are in no segment, above which a write flushes the log.
 pub const FLUSH_RECORDS: usize = 1_024;
 /// Maximum number of records that one write merges. Larger merges run in slices.
@@ -112,21 +112,22 @@ impl MergeRules<'_> {
             .collect::<io::Result<Vec<_>>>()?;
         for _ in 0..max_records {
             // The merge takes the record with the smallest key and, of equal keys, the record from the newest run.
-            let mut smallest: Option<(usize, Record<'_>, MergeRun<'_>)> = None;
+            let mut smallest: Option<usize> = None;
             for index in 0..heads.len() {
-                let Some((record, remaining_run)) = heads[index] else {
+                let Some((record, remaining_run)) = &heads[index] else {
                     continue;
                 };
-                match smallest.map(|(_, smallest, _)| record.key().cmp(&smallest.key())) {
-                    None | Some(Ordering::Less) => smallest = Some((index, record, remaining_run)),
+                let smaller = smallest.and_then(|smallest| heads[smallest].as_ref());
+                match smaller.map(|(smaller, _)| record.key().cmp(&smaller.key())) {
+                    None | Some(Ordering::Less) => smallest = Some(index),
                     Some(Ordering::Equal) => {
-                        runs[index] = remaining_run;
+                        runs[index] = *remaining_run;
                         heads[index] = remaining_run.split_first()?;
                     }
                     Some(Ordering::Greater) => {}
                 }
             }
-            let Some((index, record, remaining_run)) = smallest else {
+            let Some((index, (record, remaining_run))) = smallest.and_then(|index| Some((index, heads[index]?))) else {
                 return Ok(false);
             };
             runs[index] = remaining_run;
