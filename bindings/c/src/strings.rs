@@ -252,7 +252,8 @@ pub fn split_strings<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Ve
         ));
     }
     let mut strings: Vec<&[u8]> = try_with_capacity(nul_count, what)?;
-    strings.extend(block.split(|byte| *byte == 0).take(nul_count));
+    let mut begin = 0;
+    strings.extend(memchr::memchr_iter(0, block).map(|end| &block[std::mem::replace(&mut begin, end + 1)..end]));
     Ok(strings)
 }
 
