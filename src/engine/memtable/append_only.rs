@@ -1,5 +1,7 @@
 //! An append-only sequence that never moves its elements, so readers need no lock.
 
+use std::sync::OnceLock;
+
 use once_cell::race::OnceBox;
 
 /// Number of elements in the first block. Each further block is twice as large as the previous one.
@@ -7,7 +9,7 @@ const FIRST: usize = 32;
 /// Number of blocks, enough for the largest memtable.
 const BLOCKS: usize = 20;
 
-type Block<T> = Vec<OnceBox<T>>;
+type Block<T> = Vec<OnceLock<T>>;
 
 /// An append-only sequence for one writing thread and any number of reading threads.
 pub struct AppendLog<T> {
@@ -29,8 +31,8 @@ impl<T> AppendLog<T> {
             return false;
         };
         let length = FIRST << block;
-        let slots = slots.get_or_init(|| Box::new((0..length).map(|_| OnceBox::new()).collect()));
-        slots[slot].set(Box::new(value)).is_ok()
+        let slots = slots.get_or_init(|| Box::new((0..length).map(|_| OnceLock::new()).collect()));
+        slots[slot].set(value).is_ok()
     }
 
     /// Returns the element at `index`; `None` if `index` has no value yet.
