@@ -130,13 +130,18 @@ impl MergeRules<'_> {
             let Some((index, (record, remaining_run))) = smallest.and_then(|index| Some((index, heads[index]?))) else {
                 return Ok(false);
             };
-            runs[index] = remaining_run;
-            heads[index] = remaining_run.split_first()?;
             // A removal (no state) hides older records. If there are no older segments, it is not needed.
             let is_dead = record.state.is_none() && self.includes_oldest || !self.tables.contains(&record.table);
-            if !is_dead {
-                builder.push(&record)?;
+            match (runs[index], remaining_run) {
+                _ if is_dead => {}
+                (MergeRun::Segment(segment, before), MergeRun::Segment(_, after)) => {
+                    let encoded = segment.encoded(before, after).map_err(|_| damaged())?;
+                    builder.copy(&record, encoded)?;
+                }
+                _ => builder.push(&record)?,
             }
+            runs[index] = remaining_run;
+            heads[index] = remaining_run.split_first()?;
         }
         Ok(true)
     }

@@ -68,14 +68,10 @@ impl RecordSegmentBuilder {
     /// Fails on an I/O error, if there is too little memory, or if the segment would exceed 16 GiB.
     pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
         let position = self.body.position();
-        let begin = position.next_multiple_of(4);
-        let number = u32::try_from(begin / 4).map_err(|_| too_large())?;
-        let value = record.state.and_then(|stored| stored.value).unwrap_or_default();
-        let padding = begin - position;
+        let value_length = record.state.and_then(|stored| stored.value).map_or(0, <[u8]>::len);
         let out = self
             .body
-            .buffer_for(padding + record.name.len() + MAX_NUMBERS_SIZE + value.len())?;
-        out.resize(out.len() + padding, 0);
+            .buffer_for(record.name.len() + MAX_NUMBERS_SIZE + value_length + 3)?;
         // Write the fields in the order that `record_segment` documents.
         put_varint(out, record.name.len() as u64);
         out.extend_from_slice(record.name);
@@ -96,9 +92,30 @@ impl RecordSegmentBuilder {
                 }
             }
         }
+        out.resize(out.len().next_multiple_of(4), 0); // the next record's number is its position divided by four
+        self.add_to_tables(record, position)
+    }
+
+    /// Adds a record of another segment, which contains the record as `encoded` ([`RecordSegment::encoded`]). Otherwise
+    /// the same as [`Self::push`].
+    ///
+    /// [`RecordSegment::encoded`]: super::record_segment::RecordSegment::encoded
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn copy(&mut self, record: &Record<'_>, encoded: &[u8]) -> io::Result<()> {
+        let position = self.body.position();
+        self.body.buffer_for(encoded.len())?.extend_from_slice(encoded);
+        self.add_to_tables(record, position)
+    }
+
+    /// Adds the record at this position to the hash tables and to `order`.
+    fn add_to_tables(&mut self, record: &Record<'_>, position: usize) -> io::Result<()> {
         self.body.flush_pieces()?;
+        let number = u32::try_from(position / 4).map_err(|_| too_large())?;
         // Lookups find every record by name, and confirmed matches also by rating key.
         self.add_slot(PATH_BUCKETS, record.hash, number)?;
+        let value = record.state.and_then(|stored| stored.value).unwrap_or_default();
         if record.is_path
             && let Some((_, length)) = read_varint(value)
         {

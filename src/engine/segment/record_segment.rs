@@ -306,6 +306,14 @@ impl RecordSegment {
         Ok(Some((record, RecordCursor(next))))
     }
 
+    /// Returns the encoded record between the cursors before and after it, for [`super::RecordSegmentBuilder::copy`].
+    ///
+    /// # Errors
+    /// Fails if the segment is damaged.
+    pub fn encoded(&self, before: RecordCursor, after: RecordCursor) -> ReadResult<&[u8]> {
+        self.file.slice(before.0, after.0.saturating_sub(before.0))
+    }
+
     /// Returns the cursor before the first record whose sort key is equal to or greater than `key`.
     ///
     /// # Errors

@@ -121,6 +121,15 @@ fn records_are_found_by_exact_name_and_iterated_in_order() {
     }
     let behind = segment.seek((TableId(i64::MAX), b"y")).unwrap();
     assert_eq!(segment.next(behind), Ok(None));
+    // A segment of copied records has the same bytes.
+    let copied = path.with_extension("copy");
+    let (mut builder, mut cursor) = (RecordSegmentBuilder::new(&copied, 0), RecordCursor::BEGIN);
+    while let Some((record, next)) = segment.next(cursor).unwrap() {
+        builder.copy(&record, segment.encoded(cursor, next).unwrap()).unwrap();
+        cursor = next;
+    }
+    builder.finish(&copied, 7).unwrap();
+    assert_eq!(fs::read(copied).unwrap(), fs::read(path).unwrap());
 }
 
 #[test]
