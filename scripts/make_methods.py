@@ -171,8 +171,8 @@ def python(schema: Shape) -> str:
             row = ", ".join(f'"{field}": "{kind}"' for field, kind in body)
             lines.append(f'{name} = TypedDict("{name}", {{{row}}})')
         else:
-            lines.append(f"class {name}(TypedDict):" + ("" if body else " ..."))
-            lines += [f"    {field}: {kind}" for field, kind in body]
+            row = "; ".join(f"{field}: {kind}" for field, kind in body)
+            lines.append(f"class {name}(TypedDict): {row or '...'}")
     options = "*, timeout: float | None = None, progress: ProgressArg = None"
     for protocol, returned in (("Call", "{}"), ("AsyncCall", "Coroutine[Any, Any, {}]")):
         lines += [f"class {protocol}(Protocol):", '    """Calls a method: docs/methods.md."""']

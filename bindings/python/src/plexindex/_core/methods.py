@@ -14,292 +14,88 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
 
 Action = Literal["status", "init", "clear", "deliver", "follow", "unfollow"]
-class BySection(TypedDict):
-    section: str
-class ByTitle(TypedDict):
-    title: str
-class ByUuid(TypedDict):
-    uuid: str
+class BySection(TypedDict): section: str
+class ByTitle(TypedDict): title: str
+class ByUuid(TypedDict): uuid: str
 ByteString = Union["str", "dict[str, str]"]
 ChangeJson = TypedDict("ChangeJson", {"change": "ChangeKind", "from": "NotRequired[ByteString]", "from_key": "NotRequired[str]", "item": "NotRequired[ItemJson]", "library": "str", "path": "NotRequired[ByteString]", "section": "str"})
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
-class ChangePage(TypedDict):
-    changes: list[ChangeJson]
-    cursor: str
-    more: bool
+class ChangePage(TypedDict): changes: list[ChangeJson]; cursor: str; more: bool
 class CheckServer(TypedDict): ...
-class ClearTable(TypedDict):
-    all: NotRequired[bool | None]
-    table: NotRequired[ByteString | bytes | None]
-class ComparePaths(TypedDict):
-    others: list[ByteString | bytes]
-    path: ByteString | bytes
+class ClearTable(TypedDict): all: NotRequired[bool | None]; table: NotRequired[ByteString | bytes | None]
+class ComparePaths(TypedDict): others: list[ByteString | bytes]; path: ByteString | bytes
 Confidence = Literal["none", "low", "high"]
-class CountTable(TypedDict):
-    table: NotRequired[ByteString | bytes | None]
-class EditChange(TypedDict):
-    add: NotRequired[str]
-    field: str
-    remove: NotRequired[str]
-    set: NotRequired[str]
-class EditItems(TypedDict):
-    changes: list[EditChange]
-    keys: list[str]
-    library: LibraryName | int | Library
-    lock: NotRequired[LockChange | None]
+class CountTable(TypedDict): table: NotRequired[ByteString | bytes | None]
+class EditChange(TypedDict): add: NotRequired[str]; field: str; remove: NotRequired[str]; set: NotRequired[str]
+class EditItems(TypedDict): changes: list[EditChange]; keys: list[str]; library: LibraryName | int | Library; lock: NotRequired[LockChange | None]
 Edited = Literal["no", "done", "failed", "missing"]
-class EditedItems(TypedDict):
-    done: int
-    failed: int
-    requests: int
-    states: list[Edited]
+class EditedItems(TypedDict): done: int; failed: int; requests: int; states: list[Edited]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
-class ExportMatches(TypedDict):
-    broken: NotRequired[ByteString | bytes | None]
-    cursor: NotRequired[str | None]
-    limit: NotRequired[int | None]
-class FilesPage(TypedDict):
-    cursor: NotRequired[str]
-    items: list[ItemJson]
-class Finding(TypedDict):
-    cause: NotRequired[str]
-    detail: NotRequired[ByteString]
-    errno: NotRequired[int]
-    kind: str
-    path: ByteString
-    twin: NotRequired[bool]
-class Folder(TypedDict):
-    age_ms: NotRequired[int]
-    candidates: list[ItemJson]
-    confidence: NotRequired[Confidence]
-    files: int
-    items: int
-    kind: NotRequired[ItemType]
-    match_kind: NotRequired[MatchKind]
-    message: NotRequired[str]
-    reason: NotRequired[Reason]
-    stale: bool
-    status: MatchStatus
-    total: int
-class GetItem(TypedDict):
-    key: str
-    library: NotRequired[LibraryName | int | Library | None]
+class ExportMatches(TypedDict): broken: NotRequired[ByteString | bytes | None]; cursor: NotRequired[str | None]; limit: NotRequired[int | None]
+class FilesPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
+class Finding(TypedDict): cause: NotRequired[str]; detail: NotRequired[ByteString]; errno: NotRequired[int]; kind: str; path: ByteString; twin: NotRequired[bool]
+class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; files: int; items: int; kind: NotRequired[ItemType]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
+class GetItem(TypedDict): key: str; library: NotRequired[LibraryName | int | Library | None]
 class GetStore(TypedDict): ...
 class GetVersions(TypedDict): ...
-class HostPath(TypedDict):
-    path: ByteString
-class ImportMatches(TypedDict):
-    matches: list[MatchLine]
-    offline: NotRequired[bool | None]
-class Imported(TypedDict):
-    kept: int
-    recorded: int
-    skipped: int
-class ItemJson(TypedDict):
-    episode: NotRequired[int]
-    guid: NotRequired[str]
-    guids: NotRequired[list[str]]
-    key: str
-    kind: ItemType
-    library: NotRequired[str]
-    path: NotRequired[ByteString]
-    paths: NotRequired[list[ByteString]]
-    rating_key: str
-    season: NotRequired[int]
-    section: NotRequired[str]
-    show_guid: NotRequired[str]
-    show_rating_key: NotRequired[str]
-    show_title: NotRequired[str]
-    title: NotRequired[str]
-    trashed: bool
-    year: NotRequired[int]
+class HostPath(TypedDict): path: ByteString
+class ImportMatches(TypedDict): matches: list[MatchLine]; offline: NotRequired[bool | None]
+class Imported(TypedDict): kept: int; recorded: int; skipped: int
+class ItemJson(TypedDict): episode: NotRequired[int]; guid: NotRequired[str]; guids: NotRequired[list[str]]; key: str; kind: ItemType; library: NotRequired[str]; path: NotRequired[ByteString]; paths: NotRequired[list[ByteString]]; rating_key: str; season: NotRequired[int]; section: NotRequired[str]; show_guid: NotRequired[str]; show_rating_key: NotRequired[str]; show_title: NotRequired[str]; title: NotRequired[str]; trashed: bool; year: NotRequired[int]
 ItemType = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "other"]
-class ItemsBelow(TypedDict):
-    cursor: NotRequired[str | None]
-    library: NotRequired[LibraryName | int | Library | None]
-    limit: NotRequired[int | None]
-    path: ByteString | bytes
+class ItemsBelow(TypedDict): cursor: NotRequired[str | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]; path: ByteString | bytes
 ItemsMissing = ItemsBelow
-class ItemsPage(TypedDict):
-    cursor: NotRequired[str]
-    items: list[ItemJson]
-class Libraries(TypedDict):
-    libraries: list[LibraryInfo]
-class LibraryInfo(TypedDict):
-    age_ms: NotRequired[int]
-    fresh: bool
-    generation: NotRequired[int]
-    items: NotRequired[int]
-    kind: LibraryKind
-    locations: list[str]
-    section: str
-    title: str
-    uuid: str
+class ItemsPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
+class Libraries(TypedDict): libraries: list[LibraryInfo]
+class LibraryInfo(TypedDict): age_ms: NotRequired[int]; fresh: bool; generation: NotRequired[int]; items: NotRequired[int]; kind: LibraryKind; locations: list[str]; section: str; title: str; uuid: str
 LibraryKind = Literal["movie", "show", "artist", "photo", "other"]
 LibraryName = Union["str", "ByTitle", "BySection", "ByUuid"]
-class ListChanges(TypedDict):
-    cursor: NotRequired[str | None]
-    full: NotRequired[bool | None]
-    library: NotRequired[LibraryName | int | Library | None]
-    limit: NotRequired[int | None]
-class ListItems(TypedDict):
-    cursor: NotRequired[str | None]
-    library: LibraryName | int | Library
-    limit: NotRequired[int | None]
-    offline: NotRequired[bool | None]
-    trashed: NotRequired[bool | None]
-class ListLibraries(TypedDict):
-    offline: NotRequired[bool | None]
+class ListChanges(TypedDict): cursor: NotRequired[str | None]; full: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]
+class ListItems(TypedDict): cursor: NotRequired[str | None]; library: LibraryName | int | Library; limit: NotRequired[int | None]; offline: NotRequired[bool | None]; trashed: NotRequired[bool | None]
+class ListLibraries(TypedDict): offline: NotRequired[bool | None]
 LockChange = Literal["lock", "unlock", "leave"]
-class LookedFor(TypedDict):
-    item: ItemJson
-    on_disk: Presence
-class MapToHost(TypedDict):
-    path: ByteString | bytes
-class MatchJson(TypedDict):
-    age_ms: NotRequired[int]
-    candidates: list[ItemJson]
-    confidence: NotRequired[Confidence]
-    match_kind: NotRequired[MatchKind]
-    message: NotRequired[str]
-    reason: NotRequired[Reason]
-    stale: bool
-    status: MatchStatus
-    total: int
-class MatchFolder(TypedDict):
-    at_once: NotRequired[bool | None]
-    check: NotRequired[bool | None]
-    library: NotRequired[LibraryName | int | Library | None]
-    offline: NotRequired[bool | None]
-    path: ByteString | bytes
-class MatchGuid(TypedDict):
-    check: NotRequired[bool | None]
-    guid: str
-    library: NotRequired[LibraryName | int | Library | None]
-    offline: NotRequired[bool | None]
+class LookedFor(TypedDict): item: ItemJson; on_disk: Presence
+class MapToHost(TypedDict): path: ByteString | bytes
+class MatchJson(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
+class MatchFolder(TypedDict): at_once: NotRequired[bool | None]; check: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; path: ByteString | bytes
+class MatchGuid(TypedDict): check: NotRequired[bool | None]; guid: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
-class MatchLine(TypedDict):
-    key: str
-    library_title: NotRequired[str]
-    library_uuid: str
-    path: ByteString
-    server: NotRequired[str]
+class MatchLine(TypedDict): key: str; library_title: NotRequired[str]; library_uuid: str; path: ByteString; server: NotRequired[str]
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
-class MatchTitle(TypedDict):
-    check: NotRequired[bool | None]
-    library: NotRequired[LibraryName | int | Library | None]
-    offline: NotRequired[bool | None]
-    title: str
-class MatchesPage(TypedDict):
-    cursor: NotRequired[str]
-    matches: list[MatchLine]
-class MissingPage(TypedDict):
-    cursor: NotRequired[str]
-    files: list[LookedFor]
-    looked_for: int
-class NextOfWalk(TypedDict):
-    library: NotRequired[LibraryName | int | Library | None]
-    limit: NotRequired[int | None]
-    once: NotRequired[bool | None]
-    rules: NotRequired[list[str] | None]
-    start: NotRequired[list[WalkStart] | None]
-    walk: NotRequired[str | None]
+class MatchTitle(TypedDict): check: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; title: str
+class MatchesPage(TypedDict): cursor: NotRequired[str]; matches: list[MatchLine]
+class MissingPage(TypedDict): cursor: NotRequired[str]; files: list[LookedFor]; looked_for: int
+class NextOfWalk(TypedDict): library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]; once: NotRequired[bool | None]; rules: NotRequired[list[str] | None]; start: NotRequired[list[WalkStart] | None]; walk: NotRequired[str | None]
 class Nothing(TypedDict): ...
-class OneItem(TypedDict):
-    item: NotRequired[ItemJson]
-class PathRelation(TypedDict):
-    common: int
-    equal: bool
-    under: bool
-class PathRelations(TypedDict):
-    relations: list[PathRelation]
-class Place(TypedDict):
-    address: str
-    taken: NotRequired[int]
-    undelivered: NotRequired[int]
+class OneItem(TypedDict): item: NotRequired[ItemJson]
+class PathRelation(TypedDict): common: int; equal: bool; under: bool
+class PathRelations(TypedDict): relations: list[PathRelation]
+class Place(TypedDict): address: str; taken: NotRequired[int]; undelivered: NotRequired[int]
 Presence = Literal["there", "missing", "unknown"]
 ProposalJson = TypedDict("ProposalJson", {"from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
-class Proposals(TypedDict):
-    proposals: list[ProposalJson]
-class ProposeMappings(TypedDict):
-    paths: NotRequired[list[ByteString | bytes] | None]
+class Proposals(TypedDict): proposals: list[ProposalJson]
+class ProposeMappings(TypedDict): paths: NotRequired[list[ByteString | bytes] | None]
 Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name"]
-class ScanFolders(TypedDict):
-    paths: list[ByteString | bytes]
-class ScannedFolders(TypedDict):
-    paths: list[ScannedPath]
-class ScannedPath(TypedDict):
-    folder: NotRequired[ByteString]
-    library: NotRequired[str]
-    message: NotRequired[str]
-    section: NotRequired[str]
-class ServerInfo(TypedDict):
-    answered_us: int
-    libraries: int
-    machine_identifier: str
-    version: NotRequired[str]
-class SetLogLevel(TypedDict):
-    level: int
-class Share(TypedDict):
-    action: NotRequired[Action | None]
-class Shared(TypedDict):
-    folder: NotRequired[Place]
-    log: NotRequired[SharedStatus]
-    tables: NotRequired[SharedTables]
-class SharedStatus(TypedDict):
-    address: str
-    behind: NotRequired[int]
-    error: NotRequired[str]
-    error_kind: NotRequired[ErrorKind]
-    reachable: bool
-    server: NotRequired[str]
-    taken: NotRequired[int]
-    undelivered: NotRequired[int]
-    views: list[SharedView]
+class ScanFolders(TypedDict): paths: list[ByteString | bytes]
+class ScannedFolders(TypedDict): paths: list[ScannedPath]
+class ScannedPath(TypedDict): folder: NotRequired[ByteString]; library: NotRequired[str]; message: NotRequired[str]; section: NotRequired[str]
+class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str; version: NotRequired[str]
+class SetLogLevel(TypedDict): level: int
+class Share(TypedDict): action: NotRequired[Action | None]
+class Shared(TypedDict): folder: NotRequired[Place]; log: NotRequired[SharedStatus]; tables: NotRequired[SharedTables]
+class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; reachable: bool; server: NotRequired[str]; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]
 SharedTables = str
-class SharedView(TypedDict):
-    age_ms: NotRequired[int]
-    bytes: int
-    entries: dict[str, int]
-    hosts: int
-    last: int
-    own: bool
-    server: str
-    user: str
+class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; entries: dict[str, int]; hosts: int; last: int; own: bool; server: str; user: str
 StartKind = Literal["folder", "file"]
 class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...
-class StoreInfo(TypedDict):
-    broken: list[str]
-    counter_page: bool
-    disk_bytes: int
-    file_system: NotRequired[str]
-    folder: ByteString
-    free_bytes: NotRequired[int]
-    journal: str
-    locks: bool
-    locks_error: NotRequired[str]
-    shares_memory: bool
-class TableCount(TypedDict):
-    count: int
-class Versions(TypedDict):
-    abi: int
-    library: str
-    sqlite: str
-class WaitForChanges(TypedDict):
-    cursor: str
-    library: NotRequired[LibraryName | int | Library | None]
-    offline: NotRequired[bool | None]
-class Waited(TypedDict):
-    ready: bool
-class WalkStart(TypedDict):
-    kind: StartKind
-    path: ByteString
-    twin: NotRequired[bool]
-class Walked(TypedDict):
-    files: int
-    findings: list[Finding]
-    walk: NotRequired[str]
+class StoreInfo(TypedDict): broken: list[str]; counter_page: bool; disk_bytes: int; file_system: NotRequired[str]; folder: ByteString; free_bytes: NotRequired[int]; journal: str; locks: bool; locks_error: NotRequired[str]; shares_memory: bool
+class TableCount(TypedDict): count: int
+class Versions(TypedDict): abi: int; library: str; sqlite: str
+class WaitForChanges(TypedDict): cursor: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
+class Waited(TypedDict): ready: bool
+class WalkStart(TypedDict): kind: StartKind; path: ByteString; twin: NotRequired[bool]
+class Walked(TypedDict): files: int; findings: list[Finding]; walk: NotRequired[str]
 class Call(Protocol):
     """Calls a method: docs/methods.md."""
     @overload
