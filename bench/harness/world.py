@@ -37,8 +37,6 @@ class Standin:
         self.url, self.token = line.split()[1], line.split("token=")[1].strip()
         parts = urlsplit(self.url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
-        # Every page that is asked for is rendered once, and then kept.
-        self.post("config", {"cacheBytes": 4 << 30})
 
     def ask(self, target: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> bytes:
         """GET, or POST with a body, on one connection that is kept."""

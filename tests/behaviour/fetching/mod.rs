@@ -20,8 +20,9 @@ fn rows_that_shift_while_paging_lose_nothing() {
     let (first, key) = path_of(&at.server, 1, 0);
     let (last, _) = path_of(&at.server, 1, 3_999);
     // Before the third page the first row goes: what was row 2,000 is now row 1,999.
-    at.server
-        .alter(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")]));
+    let key: u64 = key.parse().expect("a number");
+    let shift = Action::change(move |state| state.remove_items(&[key], false).expect("removed"));
+    at.server.fault(Fault::new(shift).on(Kind::Listing).after(2));
     assert_eq!(library.ask(last).status, Status::Ok);
     let gone = library.ask(first);
     assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
@@ -194,10 +195,10 @@ fn what_is_no_plex_server_gets_no_token() {
 }
 /// A photo library of 1,500 items on a server that refuses some arguments, and pages of 200.
 fn refusing(arguments: &[&str]) -> (Standin, tempfile::TempDir, plexindex::options::Options) {
-    let server = Standin::builder()
-        .library(LibrarySpec::photos(1_500))
-        .config(|config| config.refuse_arguments = arguments.iter().map(|one| (*one).to_owned()).collect())
-        .serve();
+    let server = Standin::builder().library(LibrarySpec::photos(1_500)).serve();
+    for argument in arguments {
+        server.fault(Fault::status(400).with(argument).times(0));
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let choice = plexindex::options::Options {
         page_size: 200,

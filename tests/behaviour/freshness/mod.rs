@@ -17,7 +17,7 @@ use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove,
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
-use plexindex_standin::{Action, Fault, FileFilter, Kind, LibrarySpec, Sorting, Standin};
+use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {
     library.query().within(Duration::from_secs(20))
@@ -107,11 +107,11 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     let at = Scene::movies(6_000);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
-    at.server.config(|config| config.sorting = Sorting::Arbitrary);
+    at.server.fault(Fault::new(Action::ignore(&["sort"])).times(0));
     let (path, key) = path_of(&at.server, 1, 3_000);
     at.server.alter(|state| {
         let key: u64 = key.parse().expect("a number");
-        state.change_item(key, |item| item.title = "Another Title".to_owned())?;
+        state.change_item(key, |item| item.title = "Zenith".to_owned())?;
         state.touch(&[key], None)
     });
     at.server.scan(1);
@@ -120,7 +120,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let library = index.movies();
     let found = library.ask(path);
-    assert_eq!(found.candidates[0].item.title, "Another Title");
+    assert_eq!(found.candidates[0].item.title, "Zenith");
 }
 
 #[test]

@@ -65,9 +65,12 @@ fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
 
 #[test]
 fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
-    for filter in [FileFilter::Substring, FileFilter::Ignored, FileFilter::Nothing] {
+    let nothing = Action::body("application/json", r#"{"MediaContainer":{"size":0,"totalSize":0}}"#);
+    for filter in [None, Some(Action::ignore(&["file"])), Some(nothing)] {
         let at = Scene::movies(3_000);
-        at.server.config(|config| config.file_filter = filter);
+        if let Some(filter) = filter.clone() {
+            at.server.fault(Fault::new(filter).with("file=").times(0));
+        }
         let path = "/data/movies/Winter Is Here (2020).mkv";
         let new = vec![movie("Winter Is Here", path)];
         at.server.alter(|state| state.add_items(1, new, true));

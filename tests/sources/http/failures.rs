@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::support::within;
 
-use super::support::{PAGE, TOKEN, answer, client, client_with, settled, standin};
+use super::support::{PAGE, TOKEN, answer, client, client_with, standin};
 
 const LOGIN: &str = "<!DOCTYPE html><title>Sign in</title><form><input type=\"password\"></form>";
 
@@ -92,7 +92,7 @@ fn each_failure_costs_one_request() {
         }
         assert_eq!(client.meter.count(), 1, "{error}");
         assert_eq!(server.stats().total, 1);
-        assert_eq!(client.meter.bytes(), settled(&server).bytes);
+        assert_eq!(client.meter.bytes(), server.stats().bytes);
         assert_eq!(client.clock.slept(), Duration::ZERO);
     }
 }
@@ -262,7 +262,7 @@ fn names_that_cannot_be_resolved() {
 #[test]
 fn a_server_that_speaks_xml_only_is_told_from_others() {
     let (server, client) = standin(200);
-    server.config(|config| config.always_xml = true);
+    server.fault(Fault::new(Action::ignore(&["accept"])).times(0));
     let listed = client.page(Rows::All, 0, 10).unwrap_err();
     let asked = client.plex.server(Bounds::NONE).unwrap_err();
     for error in [client.failure(), listed, asked] {

@@ -10,7 +10,7 @@ use crate::support::rows_of;
 
 use LibraryKind::{Artist, Movie, Photo, Show};
 
-use super::support::{TOKEN, answer, client, settled, standin};
+use super::support::{TOKEN, answer, client, standin};
 
 #[test]
 fn the_server_says_who_it_is_without_a_token() {
@@ -59,11 +59,6 @@ fn the_libraries_come_in_one_request() {
     assert_eq!(client.meter.kinds()[0], RequestKind::Probe);
 }
 
-fn omitting(names: &[&str]) -> Fault {
-    let names = names.iter().map(ToString::to_string).collect();
-    Fault::new(Action::Omit { names })
-}
-
 #[test]
 fn libraries_without_a_uuid_are_as_many_as_there_are() {
     let (server, client) = standin(2);
@@ -73,7 +68,7 @@ fn libraries_without_a_uuid_are_as_many_as_there_are() {
         libraries.into_iter().map(|library| library.uuid).collect()
     };
     let own = uuids();
-    server.fault(omitting(&["uuid"]).on(Kind::Sections).times(2));
+    server.fault(Fault::new(Action::omit(&["uuid"])).on(Kind::Sections).times(2));
     assert_eq!(uuids(), ["section:1", "section:2"]);
     assert_eq!(uuids(), ["section:1", "section:2"]);
     assert_eq!(uuids(), own);
@@ -154,14 +149,12 @@ fn deltas_and_questions_are_told_apart() {
 fn a_server_that_ignores_paging_is_read_to_its_end() {
     // Some 13 MB.
     let (server, client) = standin(10_000);
-    server.config(|config| {
-        config.ignore_paging = true;
-        config.exclusions = false;
-    });
+    let ignored = ["X-Plex-Container-Start", "excludeElements", "excludeFields"];
+    server.fault(Fault::new(Action::ignore(&ignored)).times(0));
     let (end, items) = client.page(Rows::All, 4_000, 1_000).unwrap();
     assert_eq!((end.rows, items.len()), (10_000, 10_000));
     assert_ne!(end.offset, Some(4_000));
-    assert_eq!(client.meter.bytes(), settled(&server).bytes);
+    assert_eq!(client.meter.bytes(), server.stats().bytes);
     client.page(Rows::All, 0, 1).unwrap();
     assert_eq!(server.stats().connections, 1);
 }
@@ -184,7 +177,7 @@ fn shows_are_read_to_their_end_with_their_ids() {
 #[test]
 fn headers_stand_in_for_missing_numbers() {
     let (server, client) = standin(30);
-    server.fault(omitting(&["offset", "totalSize"]));
+    server.fault(Fault::new(Action::omit(&["offset", "totalSize"])));
     let (end, _) = client.page(Rows::All, 10, 10).unwrap();
     assert_eq!((end.rows, end.total, end.offset), (10, Some(30), Some(10)));
 }

@@ -16,12 +16,10 @@ fn refusing(arguments: &[&str], status: u16) -> (Standin, Client) {
         .token(TOKEN)
         .library(LibrarySpec::movies(60))
         .library(LibrarySpec::photos(120))
-        .config(|config| {
-            config.refuse_arguments = arguments.iter().map(|one| (*one).to_owned()).collect();
-            config.refuse_status = status;
-        })
-        .start()
-        .unwrap();
+        .serve();
+    for argument in arguments {
+        server.fault(Fault::status(status).with(argument).times(0));
+    }
     let client = client(&server.url());
     (server, client)
 }
@@ -72,7 +70,7 @@ fn a_failure_without_time_for_a_retry_is_tried_with_less() {
 #[test]
 fn a_library_that_nobody_may_see_is_tried_with_less_once() {
     for (status, expected) in [(403, Status::Forbidden), (404, Status::NotOnServer)] {
-        let (server, client) = refusing(&["type"], status);
+        let (server, client) = refusing(&["type="], status);
         for requests in [2, 3, 4] {
             let error = client.page(Rows::All, 0, 60).expect_err("refused");
             assert_eq!((error.status, server.stats().total), (expected, requests));
@@ -86,7 +84,7 @@ fn a_library_that_nobody_may_see_is_tried_with_less_once() {
 #[test]
 fn a_file_name_that_cannot_be_asked_for_has_no_rows() {
     for status in [400, 500] {
-        let (server, client) = refusing(&["file"], status);
+        let (server, client) = refusing(&["file="], status);
         let ask = || client.page(Rows::FileName("x.mkv"), 0, 100).unwrap();
         let (end, items) = ask();
         assert_eq!((end.rows, end.total, items.len()), (0, Some(0), 0));

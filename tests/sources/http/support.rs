@@ -8,7 +8,7 @@ use plexindex::model::{Item, ItemType, Token};
 use plexindex::options::Options;
 use plexindex::source::plex::{PlexHttp, RetryClock, Rows, RowsEnd, RowsRequest};
 use plexindex::source::{Bounds, Meter, RequestKind, Source};
-use plexindex_standin::{LibrarySpec, Standin, Stats};
+use plexindex_standin::{LibrarySpec, Standin};
 
 /// The token of every test: long enough to be looked for in texts.
 pub const TOKEN: &str = "s3cret-t0ken-of-the-tests";
@@ -125,17 +125,6 @@ impl Client {
         let error = self.plex.libraries(Bounds::NONE).unwrap_err();
         assert!(!error.message.contains(TOKEN), "{error}");
         error
-    }
-}
-
-/// What the server counted, once it has counted all that it was asked: it does so after the client has its answer.
-pub fn settled(server: &Standin) -> Stats {
-    loop {
-        let stats = server.stats();
-        if stats.statuses.values().sum::<u64>() == stats.total {
-            return stats;
-        }
-        std::thread::yield_now();
     }
 }
 

@@ -47,20 +47,15 @@ impl<'a> Ask<'a> {
     }
 
     /// Start and size of the window, if both were given: a size alone is ignored (§3).
-    pub fn window(&self, config: &Config) -> Option<(u64, u64)> {
-        if config.ignore_paging {
-            return None;
-        }
+    pub fn window(&self) -> Option<(u64, u64)> {
         let start = self.argument("X-Plex-Container-Start")?.parse().ok()?;
         Some((start, self.argument("X-Plex-Container-Size")?.parse().ok()?))
     }
 
     /// Leaves out what the request excludes.
-    pub fn excluded(&self, config: &Config, mut rows: Vec<Row>) -> Vec<Row> {
-        if config.exclusions {
-            let (elements, fields) = (self.params.list("excludeElements"), self.params.list("excludeFields"));
-            rows.iter_mut().for_each(|row| row.exclude(&elements, &fields));
-        }
+    pub fn excluded(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        let (elements, fields) = (self.params.list("excludeElements"), self.params.list("excludeFields"));
+        rows.iter_mut().for_each(|row| row.exclude(&elements, &fields));
         rows
     }
 

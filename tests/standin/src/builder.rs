@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLockReadGuard};
-use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
@@ -123,19 +122,12 @@ impl Builder {
         };
         fill(&mut state).map_err(std::io::Error::other)?;
         state.events.clear();
-        let (shared, accepting) = Shared::start(state, setup.port)?;
-        Ok(Standin {
-            shared,
-            accepting: Some(accepting),
-        })
+        Shared::start(state, setup.port).map(Standin)
     }
 }
 
 /// A running server. It ends when this is dropped: every connection is closed, every thread gone.
-pub struct Standin {
-    shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
-}
+pub struct Standin(Arc<Shared>);
 
 impl Standin {
     /// Begins to make a server.
@@ -160,12 +152,12 @@ impl Standin {
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.shared.address
+        self.0.address
     }
 
     /// The base URL, without a slash at its end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.shared.address)
+        format!("http://{}", self.0.address)
     }
 
     /// The first token; empty when none is needed.
@@ -175,12 +167,12 @@ impl Standin {
 
     /// The state, to look at. Do not keep it: requests that change something wait.
     pub fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.shared.read()
+        self.0.read()
     }
 
     /// Changes the state, between two requests. The events that come of it are pushed afterwards.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        self.shared.change(change)
+        self.0.change(change)
     }
 
     /// As [`Standin::change`], and the change must be possible.
@@ -208,70 +200,67 @@ impl Standin {
 
     /// A simulated scan of a library.
     pub fn scan(&self, library: u32) {
-        let _ = self.shared.quiet_change(|state| state.scan(library));
+        let _ = self.0.quiet_change(|state| state.scan(library));
     }
 
     /// Adds a fault for coming requests.
     pub fn fault(&self, fault: Fault) {
-        lock(&self.shared.faults).add(fault);
+        lock(&self.0.faults).add(fault);
     }
 
     /// Forgets the faults that wait.
     pub fn clear_faults(&self) {
-        lock(&self.shared.faults).clear();
+        lock(&self.0.faults).clear();
     }
 
     /// The counts since the start or the last reset.
     pub fn stats(&self) -> Stats {
-        lock(&self.shared.counters).stats.clone()
+        lock(&self.0.counters).stats.clone()
     }
 
     /// The log since the start or the last reset, oldest first; at most 20,000 requests.
     pub fn log(&self) -> Vec<LogEntry> {
-        lock(&self.shared.counters).log.iter().cloned().collect()
+        lock(&self.0.counters).log.iter().cloned().collect()
     }
 
     /// Zeroes counts and log.
     pub fn reset(&self) {
-        *lock(&self.shared.counters) = Counters::default();
+        *lock(&self.0.counters) = Counters::default();
     }
 
     /// Pushes an event to all listeners. Returns their number.
     pub fn push(&self, event: &Event) -> usize {
-        self.shared.hub.send(event)
+        self.0.hub.send(event)
     }
 
     /// How many event streams are open. A stream that its client closed counts until the next event or ping.
     pub fn listeners(&self) -> usize {
-        self.shared.hub.listeners()
+        self.0.hub.listeners()
     }
 
     /// Closes the listening socket, so that connecting is refused. Open connections stay.
     pub fn refuse(&self) {
-        self.shared.refuse();
+        self.0.refuse();
     }
 
     /// Listens again, on the same port.
     pub fn reopen(&self) {
-        self.shared.reopen();
+        self.0.reopen();
     }
 
     /// Closes every open connection.
     pub fn close_connections(&self) {
-        self.shared.close_connections(0);
+        self.0.close_connections();
     }
 
     /// How many connections are open.
     pub fn open_connections(&self) -> usize {
-        self.shared.open_connections()
+        self.0.open_connections()
     }
 }
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        self.shared.stop();
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
+        self.0.stop();
     }
 }

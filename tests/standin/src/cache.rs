@@ -1,6 +1,6 @@
 //! Rendered pages, so that a second fetch costs no work.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -25,11 +25,13 @@ pub(crate) struct Page {
     pub window: Option<Window>,
 }
 
-/// Pages by request; the oldest is evicted first.
+/// Most bytes that are kept.
+const LIMIT: usize = 4 << 30;
+
+/// Pages by request.
 #[derive(Default)]
 pub(crate) struct Cache {
     pages: HashMap<String, Page>,
-    order: VecDeque<String>,
     bytes: usize,
 }
 
@@ -38,22 +40,11 @@ impl Cache {
         self.pages.get(key).cloned()
     }
 
-    pub fn put(&mut self, key: String, page: Page, limit: usize) {
-        let size = page.body.len() + key.len() * 2;
-        if size > limit {
-            return;
+    pub fn put(&mut self, key: String, page: Page) {
+        if self.bytes > LIMIT {
+            *self = Self::default();
         }
-        while self.bytes + size > limit {
-            let Some(oldest) = self.order.pop_front() else {
-                break;
-            };
-            if let Some(page) = self.pages.remove(&oldest) {
-                self.bytes -= page.body.len() + oldest.len() * 2;
-            }
-        }
-        if self.pages.insert(key.clone(), page).is_none() {
-            self.order.push_back(key);
-            self.bytes += size;
-        }
+        self.bytes += page.body.len() + key.len();
+        self.pages.insert(key, page);
     }
 }

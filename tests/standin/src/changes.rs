@@ -3,7 +3,7 @@
 use crate::events::Event;
 use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part};
 use crate::spec::{ItemSpec, MediaSpec};
-use crate::state::{Outcome, Shift, State};
+use crate::state::{Outcome, State};
 
 impl State {
     fn container(
@@ -195,39 +195,6 @@ impl State {
             self.change_item(*key, |item| item.updated_at = Some(at.unwrap_or(now)))?;
         }
         Ok(())
-    }
-
-    /// Before page `page` (1 is the next) of the coming listing of a library, rows go.
-    pub fn shift_before_page(&mut self, library: u32, page: u64, remove: Vec<u64>) -> Outcome<()> {
-        self.library_mut(library)?;
-        self.shifts.push(Shift {
-            library,
-            page,
-            seen: 0,
-            remove,
-        });
-        Ok(())
-    }
-
-    /// A page of a listing is about to be answered. Rows that are gone already are passed over.
-    pub(crate) fn before_page(&mut self, library: u32) {
-        let mut due = Vec::new();
-        self.shifts.retain_mut(|shift| {
-            if shift.library != library {
-                return true;
-            }
-            shift.seen += 1;
-            if shift.seen < shift.page {
-                return true;
-            }
-            due.push(shift.clone());
-            false
-        });
-        for shift in due {
-            for key in shift.remove {
-                let _ = self.remove_items(&[key], false);
-            }
-        }
     }
 
     /// Marks an item's files as missing from the disk, or as there again.

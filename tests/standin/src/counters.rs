@@ -84,11 +84,11 @@ pub struct Stats {
     pub requests: BTreeMap<Kind, u64>,
     /// All requests.
     pub total: u64,
-    /// Bytes of all bodies as they went over the wire.
+    /// Bytes of all bodies as they go over the wire.
     pub bytes: u64,
     /// Connections that carried at least one counted request.
     pub connections: u64,
-    /// Replies by status; 0 counts those that were cut off before a head.
+    /// Replies by status.
     pub statuses: BTreeMap<u16, u64>,
 }
 
@@ -103,10 +103,6 @@ impl Stats {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
-    /// A running number, from 1.
-    pub seq: u64,
-    /// The number of its connection.
-    pub connection: u64,
     /// Its kind.
     pub kind: Kind,
     /// The method.
@@ -120,10 +116,6 @@ pub struct LogEntry {
     pub token_in_header: bool,
     /// Whether the query had a token.
     pub token_in_query: bool,
-    /// The status answered; 0 when the connection was cut before.
-    pub status: u16,
-    /// Bytes of the body sent.
-    pub bytes: u64,
 }
 
 const LOG_LIMIT: usize = 20_000;
@@ -132,7 +124,6 @@ const LOG_LIMIT: usize = 20_000;
 pub(crate) struct Counters {
     pub stats: Stats,
     pub log: VecDeque<LogEntry>,
-    next: u64,
 }
 
 impl Default for Counters {
@@ -144,14 +135,13 @@ impl Default for Counters {
                 ..Stats::default()
             },
             log: VecDeque::new(),
-            next: 1,
         }
     }
 }
 
 impl Counters {
-    /// Counts a request. Returns its number in the log.
-    pub fn request(&mut self, ask: &Ask<'_>, kind: Kind, connection: u64) -> u64 {
+    /// Counts a request.
+    pub fn request(&mut self, ask: &Ask<'_>, kind: Kind) {
         self.stats.total += 1;
         *self.stats.requests.entry(kind).or_default() += 1;
         let request = ask.request;
@@ -170,31 +160,19 @@ impl Counters {
         if self.log.len() >= LOG_LIMIT {
             self.log.pop_front();
         }
-        let seq = self.next;
-        self.next += 1;
         self.log.push_back(LogEntry {
-            seq,
-            connection,
             kind,
             method: request.method.clone(),
             target: request.target.clone(),
             headers,
             token_in_header: request.header("x-plex-token").is_some(),
             token_in_query: ask.params.get_loose("X-Plex-Token").is_some(),
-            status: 0,
-            bytes: 0,
         });
-        seq
     }
 
-    /// Counts the bytes of its answer.
-    pub fn sent(&mut self, seq: u64, status: u16, body: u64) {
-        self.stats.bytes += body;
+    /// Counts an answer before it is sent.
+    pub fn answer(&mut self, status: u16, bytes: usize) {
         *self.stats.statuses.entry(status).or_default() += 1;
-        let first = self.log.front().map_or(seq, |e| e.seq);
-        if let Some(entry) = seq.checked_sub(first).and_then(|at| self.log.get_mut(at as usize)) {
-            entry.status = status;
-            entry.bytes = body;
-        }
+        self.stats.bytes += bytes as u64;
     }
 }

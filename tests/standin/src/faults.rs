@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::Kind;
 use crate::http::Reply;
+use crate::state::State;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,25 +68,39 @@ pub enum Action {
         /// The names.
         names: Vec<String>,
     },
+    /// The good reply to the request without arguments and headers of these names.
+    Ignore {
+        /// The names.
+        names: Vec<String>,
+    },
     /// What a test writes itself, for Rust only.
     #[serde(skip)]
-    Write(Script),
+    Write(Script<Writing>),
+    /// A change before the good reply, for Rust only.
+    #[serde(skip)]
+    Change(Script<Changing>),
 }
 
 /// Writes to a connection, with the first row that was asked for. Returns whether the connection goes on.
 type Writing = dyn Fn(&mut dyn Write, u64) -> io::Result<bool> + Send + Sync;
+type Changing = dyn Fn(&mut State) + Send + Sync;
 
-/// What [`Action::Write`] does.
-#[derive(Clone)]
-pub struct Script(pub(crate) Arc<Writing>);
+/// What a test does.
+pub struct Script<F: ?Sized>(pub(crate) Arc<F>);
 
-impl fmt::Debug for Script {
+impl<F: ?Sized> Clone for Script<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Script<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Script")
     }
 }
 
-impl PartialEq for Script {
+impl<F: ?Sized> PartialEq for Script<F> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -97,9 +112,26 @@ impl Action {
         Action::Write(Script(Arc::new(write)))
     }
 
+    /// A change before the good reply.
+    pub fn change(change: impl Fn(&mut State) + Send + Sync + 'static) -> Self {
+        Action::Change(Script(Arc::new(change)))
+    }
+
     /// A status.
     pub fn status(status: u16) -> Self {
         Action::Status { status }
+    }
+
+    /// Arguments and headers of these names mean nothing.
+    pub fn ignore(names: &[&str]) -> Self {
+        let names = names.iter().map(ToString::to_string).collect();
+        Action::Ignore { names }
+    }
+
+    /// Fields and lists of these names are left out.
+    pub fn omit(names: &[&str]) -> Self {
+        let names = names.iter().map(ToString::to_string).collect();
+        Action::Omit { names }
     }
 
     /// A pause in the body.
@@ -166,6 +198,12 @@ impl Fault {
     /// Only requests of this kind.
     pub fn on(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);
+        self
+    }
+
+    /// Only requests whose target has this text.
+    pub fn with(mut self, text: &str) -> Self {
+        self.contains = Some(text.to_owned());
         self
     }
 

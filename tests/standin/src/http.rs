@@ -28,6 +28,19 @@ impl Request {
         self.target.split_once('?').map_or(&self.target, |(p, _)| p)
     }
 
+    /// The same without arguments and headers of these names.
+    pub fn without(&self, names: &[String]) -> Self {
+        let mut fewer = self.clone();
+        let has = |name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+        fewer.headers.retain(|(name, _)| !has(name));
+        let arguments = form_urlencoded::parse(self.query().as_bytes()).filter(|(name, _)| !has(name));
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(arguments)
+            .finish();
+        fewer.target = format!("{}?{query}", self.path());
+        fewer
+    }
+
     /// The query, or an empty text.
     pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, q)| q)

@@ -52,7 +52,7 @@ mod tree;
 mod words;
 
 pub use builder::{Builder, Setup, Standin};
-pub use config::{Config, FileFilter, Identity, Sorting, Token};
+pub use config::{Config, Identity, Token};
 pub use counters::{Kind, LogEntry, Stats};
 pub use events::Event;
 pub use faults::{Action, Fault, Script};

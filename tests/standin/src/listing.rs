@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::ask::Ask;
 use crate::cache::{Cache, Page};
-use crate::config::Sorting;
 use crate::containers::{self, Window};
 use crate::filters;
 use crate::http::Reply;
@@ -16,8 +15,7 @@ use crate::state::State;
 
 /// Answers a listing, a count or a search.
 pub(crate) fn answer(state: &State, cache: &Mutex<Cache>, ask: &Ask<'_>, library: &Library) -> Reply {
-    let config = &state.config;
-    let asked = ask.window(config);
+    let asked = ask.window();
     let Ok(kind) = item_type(ask, library) else {
         return Reply::html(400);
     };
@@ -33,7 +31,7 @@ pub(crate) fn answer(state: &State, cache: &Mutex<Cache>, ask: &Ask<'_>, library
                 Err(status) => return Reply::html(status),
             };
             if ask.omitted.is_empty() {
-                lock(cache).put(key, page.clone(), config.cache_bytes);
+                lock(cache).put(key, page.clone());
             }
             page
         }
@@ -62,7 +60,7 @@ fn page(
     let rows = match kind {
         // 200 with nothing, sorted or not, paged or not (§12).
         Some(_) if clustered && ask.params.get("clusterZoomLevel") != Some("1") => Arc::default(),
-        Some(kind) => rows(state, ask, library, kind)?,
+        Some(kind) => rows(ask, library, kind)?,
         None => Arc::default(),
     };
     let total = rows.len() as u64;
@@ -73,7 +71,8 @@ fn page(
             let size = size.min(config.max_page.map_or(u64::MAX, u64::from));
             let from = start.min(total);
             let covered = start == 0 && size >= total;
-            let omit = config.omit_total_size || (config.omit_total_size_when_covered && covered);
+            let omit = ask.omitted.iter().any(|name| name == "X-Plex-Container-Total-Size");
+            let omit = omit || (config.omit_total_size_when_covered && covered);
             window = Some(Window {
                 offset: start,
                 total: (!omit).then_some(total),
@@ -91,7 +90,7 @@ fn page(
         let items = chosen
             .iter()
             .map(|at| render::item(library, &library.item_at(kind, *at), shape));
-        document.set("Metadata", ask.excluded(config, items.collect()));
+        document.set("Metadata", ask.excluded(items.collect()));
     }
     let reply = ask.reply(config, document);
     Ok(Page {
@@ -102,20 +101,19 @@ fn page(
 }
 
 /// The rows of a type that a request asks for, in its order. An order that is not known is 400 (§12).
-fn rows(state: &State, ask: &Ask<'_>, library: &Library, kind: ItemType) -> Result<Arc<Vec<u32>>, u16> {
+fn rows(ask: &Ask<'_>, library: &Library, kind: ItemType) -> Result<Arc<Vec<u32>>, u16> {
     let sort = ask.params.get("sort").unwrap_or_default();
     let (field, direction) = sort.split_once(':').unwrap_or((sort, ""));
     // A field that is not read cannot be sorted by (§12).
-    let is_read = !(state.config.exclusions && ask.params.list("excludeFields").iter().any(|one| one == field));
+    let is_read = !ask.params.list("excludeFields").iter().any(|one| one == field);
     let order = match (field, direction) {
-        _ if state.config.sorting == Sorting::Arbitrary => Order::Arbitrary,
         ("id", "" | "asc") if is_read => Order::Id,
         ("updatedAt", "desc") if is_read => Order::Newest,
         ("" | "title" | "titleSort", "" | "asc") => Order::Title,
         ("id" | "updatedAt", _) if !is_read => Order::Title,
         _ => return Err(400),
     };
-    match filters::matching(state, ask, library, kind) {
+    match filters::matching(ask, library, kind) {
         None => Ok(library.order(kind, order, |library| sorted(library, kind, order, None))),
         some => Ok(Arc::new(sorted(library, kind, order, some))),
     }
@@ -127,7 +125,6 @@ pub(crate) enum Order {
     Id,
     Title,
     Newest,
-    Arbitrary,
 }
 
 /// The rows of a type, or some of them (ascending by id), in an order.
@@ -139,10 +136,6 @@ fn sorted(library: &Library, kind: ItemType, order: Order, some: Option<Vec<u32>
         Order::Newest => {
             rows.sort_by_cached_key(|at| std::cmp::Reverse(library.item_at(kind, *at).updated_at.unwrap_or(0)));
         }
-        Order::Arbitrary => rows.sort_by_cached_key(|at| {
-            let mixed = (library.key_at(kind, *at) ^ 7).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
-        }),
     }
     rows
 }

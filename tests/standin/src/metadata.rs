@@ -31,7 +31,7 @@ pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> R
         detail: true,
         guids: true,
     };
-    let (start, size) = ask.window(&state.config).unwrap_or((0, u64::MAX));
+    let (start, size) = ask.window().unwrap_or((0, u64::MAX));
     let window = Window {
         offset: start,
         total: Some(found.len() as u64),
@@ -41,6 +41,6 @@ pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> R
     let rows: Vec<Row> = chosen
         .map(|(library, kind, at)| render::item(library, &library.item_at(*kind, *at), shape))
         .collect();
-    document.set("Metadata", ask.excluded(&state.config, rows));
+    document.set("Metadata", ask.excluded(rows));
     ask.reply(&state.config, document)
 }

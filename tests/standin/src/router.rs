@@ -44,31 +44,11 @@ pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer 
     if token.expired {
         return Reply::html(498).into();
     }
-    if request.method == "GET" && state.config.refuse_arguments.iter().any(|one| has(ask, one)) {
-        return Reply::html(state.config.refuse_status).into();
-    }
-    let shifting = kind == Kind::Listing && !state.shifts.is_empty();
-    let writes = request.method != "GET" || kind == Kind::Refresh;
-    if !writes && !shifting {
+    if request.method == "GET" && kind != Kind::Refresh {
         return read(shared, &state, ask, &token, &steps);
     }
     drop(state);
-    if writes {
-        return write(shared, ask, &token, &steps).into();
-    }
-    if let ["library", "sections", id, "all"] = steps[..]
-        && let Ok(library) = id.parse()
-    {
-        shared.quiet_change(|state| state.before_page(library));
-    }
-    read(shared, &shared.read(), ask, &token, &steps)
-}
-
-/// Whether a request has this argument: a name, or a name with the beginning of a value.
-fn has(ask: &Ask<'_>, argument: &str) -> bool {
-    let (name, beginning) = argument.split_once('=').unwrap_or((argument, ""));
-    let mut named = ask.params.0.iter().filter(|(given, _)| given == name);
-    named.any(|(_, value)| value.starts_with(beginning))
+    write(shared, ask, &token, &steps).into()
 }
 
 /// The token that a request carries, if it opens anything.

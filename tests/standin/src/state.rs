@@ -17,15 +17,6 @@ pub const START_TIME: i64 = 1_790_000_000;
 /// The first new rating key.
 pub const FIRST_KEY: u64 = 1_001;
 
-/// Rows removed just before a page of a listing is answered.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Shift {
-    pub library: u32,
-    pub page: u64,
-    pub seen: u64,
-    pub remove: Vec<u64>,
-}
-
 /// The state of a server.
 pub struct State {
     /// The answer of `/identity`.
@@ -35,7 +26,6 @@ pub struct State {
     /// The switches.
     pub config: Config,
     pub(crate) libraries: Vec<Library>,
-    pub(crate) shifts: Vec<Shift>,
     pub(crate) events: Vec<Event>,
     /// Raised by whatever changes replies without changing a library.
     pub(crate) version: u64,
@@ -51,7 +41,6 @@ impl State {
             tokens,
             config,
             libraries: Vec::new(),
-            shifts: Vec::new(),
             events: Vec::new(),
             version: 1,
             next_key: FIRST_KEY,
