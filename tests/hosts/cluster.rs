@@ -54,6 +54,11 @@ pub fn shared() -> Option<&'static Cluster> {
     SHARED.get_or_init(|| Cluster::start(&[])).as_ref()
 }
 
+/// A cluster of its own for a test that stops it, or counts what it does.
+pub fn alone() -> Option<Cluster> {
+    Cluster::start(&[])
+}
+
 /// A database of that cluster.
 pub fn database() -> Option<Database<'static>> {
     shared().map(Cluster::database)

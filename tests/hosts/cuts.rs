@@ -6,17 +6,16 @@ use plexindex::error::Status;
 use plexindex_sharing::{EntryKind, HostId, Position, SharedIndex, SharedLog};
 
 use crate::cluster::{database, shared};
-use crate::host::{Host, timed};
+use crate::fixture::NONE;
+use crate::host::{host, timed};
 use crate::link::{Link, Passes};
-use crate::postgres::NONE;
 use crate::support::{HOUR_MS, clock, movies, path_of};
 
 #[test]
 fn a_silent_engine_costs_a_call_one_short_attempt() {
     let (server, clock, link) = (movies(60), clock(), Link::to_nobody());
-    let host = timed(&link, "opening", 0, || {
-        Host::new(&server, &clock, &link.address("d"), false)
-    });
+    let opening = || host(&server, &clock, &link.address("d"), false);
+    let host = timed(&link, "opening", 0, opening);
     timed(&link, "the first listing", 1, || host.refresh());
     timed(&link, "at once again", 0, || host.refresh());
     let (path, key) = path_of(&server, 1, 5);
@@ -36,7 +35,7 @@ fn a_silent_engine_costs_a_call_one_short_attempt() {
     pause();
     timed(&link, "invalidating", 1, || {
         host.movies.invalidate_item(&key).expect("invalidated");
-        host.movies.match_path(path.as_bytes()).expect("verified");
+        host.movies.ask(&path);
     });
     pause();
     let status = timed(&link, "the status", 1, || host.index.shared_status());
@@ -51,9 +50,9 @@ fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
     let Some(cluster) = shared() else { return };
     let (server, clock, database) = (movies(60), clock(), cluster.database());
     let link = Link::to(&database);
-    let two = Host::new(&server, &clock, &database.address("postgres"), false);
+    let two = host(&server, &clock, &database.address("postgres"), false);
     two.refresh();
-    let one = Host::new(&server, &clock, &link.address(&database.name), false);
+    let one = host(&server, &clock, &link.address(&database.name), false);
     let begun = Instant::now();
     one.refresh();
     while !one.index.exchange() {
@@ -69,7 +68,7 @@ fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
         timed(&link, "another one", 0, || assert!(!one.index.exchange(), "{passes:?}"));
         clock.advance_ms(2 * HOUR_MS);
         timed(&link, "a lookup that is due", 1, || {
-            one.movies.match_path(b"/mnt/missing.mkv").expect("answered");
+            one.movies.ask("/mnt/missing.mkv");
         });
         // Meanwhile another host confirms something else for a path of the first.
         two.index.exchange();
@@ -95,9 +94,9 @@ fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
             assert_eq!(host.confirmed(&path("odd")).as_ref(), Some(last), "{passes:?}");
         }
         // Delivered once, whether its answer was lost or not.
-        let views = two.log.summary(NONE).expect("read");
+        let views = two.gate.summary(NONE).expect("read");
         let news = two
-            .log
+            .gate
             .read(views[0].view, HostId(1), Position::default(), 1_000, NONE)
             .expect("read");
         let name = format!("/media/{nth}/odd.mkv").into_bytes();
@@ -131,8 +130,8 @@ fn a_link_that_goes_silent_within_an_exchange_holds_up_no_closing() {
     let Some(cluster) = shared() else { return };
     let (server, clock, database) = (movies(60), clock(), cluster.database());
     let link = Link::to(&database);
-    Host::new(&server, &clock, &database.address("postgres"), false).refresh();
-    let host = Host::new(&server, &clock, &link.address(&database.name), true);
+    host(&server, &clock, &database.address("postgres"), false).refresh();
+    let host = host(&server, &clock, &link.address(&database.name), true);
     link.set(Passes::Nothing);
     host.refresh();
     let (_, key) = path_of(&server, 1, 5);

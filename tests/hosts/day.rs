@@ -74,14 +74,14 @@ impl Host {
 
     fn key_of(&self, path: &str) -> Option<String> {
         let path = path.replacen("/data", "/mnt", 1);
-        let answer = self.movies.match_path(path.as_bytes()).expect("answered");
-        answer.item.map(|item| item.item.rating_key)
+        let answer = self.movies.ask(&path);
+        answer.key()
     }
 
     fn confirm(&self, path: &str, key: &str) {
         assert_eq!(self.key_of(path).as_deref(), Some(key), "{path}");
         let path = path.replacen("/data", "/mnt", 1);
-        self.movies.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+        self.movies.record(&path, key);
     }
 }
 

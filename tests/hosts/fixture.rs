@@ -28,9 +28,9 @@ pub const B: HostId = HostId(-2);
 pub const SHORT: Duration = Duration::from_millis(60);
 pub const NONE: Deadline = Deadline::NONE;
 
-pub fn memory(lease: Duration) -> Fixture {
+pub fn memory() -> Fixture {
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    let log = MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>).with_lease(lease);
+    let log = MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>);
     Fixture::new(Arc::new(log), Some(clock), "")
 }
 
@@ -122,12 +122,8 @@ pub fn entry(kind: EntryKind, library: &str, key: &str, body: &str) -> NewEntry 
 }
 
 /// Number, key and body of entries.
-pub fn facts(entries: &[Entry]) -> Vec<(u64, String, String)> {
+pub fn facts(entries: &[Entry]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let facts = |entry: &Entry| (entry.number, text(&entry.name.key), text(&entry.body));
-    entries.iter().map(facts).collect()
-}
-
-pub fn fact(number: u64, key: &str, body: &str) -> (u64, String, String) {
-    (number, key.into(), body.into())
+    let facts = |entry: &Entry| format!("{} {} {}", entry.number, text(&entry.name.key), text(&entry.body));
+    entries.iter().map(facts).collect::<Vec<_>>().join(", ")
 }

@@ -9,8 +9,8 @@ use plexindex::error::Status;
 use plexindex_sharing::postgres::{Postgres, parse};
 use plexindex_sharing::{SharedIndex, SharedLog};
 
-use crate::host::{Host, SHORT};
-use crate::postgres::NONE;
+use crate::fixture::NONE;
+use crate::host::{SHORT, host_of};
 use crate::support::{clock, movies, path_of};
 
 /// A resolver that waits until it is opened.
@@ -58,7 +58,7 @@ fn a_name_that_is_not_resolved_holds_up_no_closing() {
     for has_thread in [false, true] {
         let (server, clock, names) = (movies(60), clock(), Arc::new(Names::default()));
         let log = names.log("postgresql://u@engine.test/d?sslmode=disable");
-        let host = Host::with_log(&server, &clock, log, has_thread);
+        let host = host_of(&server, &clock, log, has_thread);
         timed("the first listing", || host.refresh());
         let (_, key) = path_of(&server, 1, 5);
         timed("recording", || host.record("/mnt/odd.mkv", &key));

@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use plexindex::error::Status;
 use plexindex::inside::Deadline;
 use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
-use plexindex_sharing::{HostId, Position, SharedLog};
+use plexindex_sharing::{Position, SharedLog};
 
-use crate::cluster::{Cluster, Database, database, shared};
-use crate::postgres::{NONE, append, expect_error, item, keys, view, wait_for_sessions};
+use crate::cluster::{Database, alone, database, shared};
+use crate::fixture::{A, NONE, item};
+use crate::postgres::{append, expect_error, keys, position, view, wait_for_sessions};
 
 #[test]
 fn a_server_that_restarts_is_found_again() {
-    let Some(cluster) = Cluster::start(&[]) else {
-        return;
-    };
+    let Some(cluster) = alone() else { return };
     let database = cluster.database();
     let log = database.log();
     let view = view(&log);
@@ -32,7 +31,7 @@ fn a_server_that_restarts_is_found_again() {
     }
     // A listing goes on after that, and nothing that was acknowledged is lost.
     assert_eq!(log.put_chunk(&lease, "movies", 1, b"chunk", NONE), Ok(true));
-    assert_eq!(log.publish_listing(&lease, HostId(1), &item("head"), 0, NONE), Ok(true));
+    assert_eq!(log.publish_listing(&lease, A, &item("head", ""), 0, NONE), Ok(true));
     assert_eq!(keys(&log, view), ["1", "fast", "immediate", "head"]);
     // A wait ends with the server, since it may miss something, and reading says what is wrong.
     assert_eq!(
@@ -49,7 +48,7 @@ fn a_server_that_restarts_is_found_again() {
     assert_eq!(waited, Ok(true));
     let begin = Instant::now();
     expect_error(
-        log.read(view, HostId(1), Position::default(), 1, NONE),
+        log.read(view, A, Position::default(), 1, NONE),
         Status::Connect,
         "check that PostgreSQL is running",
     );
@@ -65,9 +64,7 @@ fn a_server_that_restarts_is_found_again() {
 
 #[test]
 fn a_replica_is_read_and_then_promoted() {
-    let Some(cluster) = Cluster::start(&[]) else {
-        return;
-    };
+    let Some(cluster) = alone() else { return };
     let database = cluster.database();
     let log = database.log();
     let view = view(&log);
@@ -97,13 +94,10 @@ fn a_restored_backup_starts_over() {
     let (database, name) = (cluster.database(), cluster.database().name);
     let log = database.log();
     let old = view(&log);
-    let of_host = |number: u64| (number, item(&format!("{number} of the host")));
+    let of_host = |number: u64| (number, item(&format!("{number} of the host"), ""));
     assert_eq!(append(&log, old, "1"), Ok(true));
-    assert_eq!(log.deliver(old, HostId(1), 0, &[of_host(1)], NONE), Ok(1));
-    let kept = log
-        .read(old, HostId(1), Position::default(), 10, NONE)
-        .expect("read")
-        .position;
+    assert_eq!(log.deliver(old, A, 0, &[of_host(1)], NONE), Ok(1));
+    let kept = position(&log, old);
     // A backup is taken; what follows is lost.
     let backup = format!("{name}_backup");
     let original = &database.name;
@@ -117,23 +111,19 @@ fn a_restored_backup_starts_over() {
     cluster.sql("postgres", &format!("CREATE DATABASE {backup} TEMPLATE {original}"));
     let new = log.view("server", b"a new viewer", NONE).expect("a view");
     assert_eq!(append(&log, new, "1"), Ok(true));
-    assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
-    let lost = log.read(old, HostId(1), kept, 10, NONE).expect("read");
+    assert_eq!(log.deliver(old, A, 1, &[of_host(2), of_host(3)], NONE), Ok(3));
+    let lost = log.read(old, A, kept, 10, NONE).expect("read");
     assert_eq!((lost.entries.len(), lost.starts_over), (2, false));
     let lease = log.lease(old, "listing", NONE).expect("asked").expect("free");
     cluster.sql("postgres", &format!("DROP DATABASE {original} WITH (FORCE)"));
     cluster.sql("postgres", &format!("ALTER DATABASE {backup} RENAME TO {original}"));
     // A position of before the backup holds; one of after it does not, also when its number is there again.
-    assert!(!log.read(old, HostId(1), kept, 10, NONE).expect("read").starts_over);
-    assert!(
-        log.read(old, HostId(1), lost.position, 10, NONE)
-            .expect("read")
-            .starts_over
-    );
+    assert!(!log.read(old, A, kept, 10, NONE).expect("read").starts_over);
+    assert!(log.read(old, A, lost.position, 10, NONE).expect("read").starts_over);
     // The host finds which of its entries the log has.
-    assert_eq!(log.read(old, HostId(1), kept, 10, NONE).expect("read").delivered, 1);
-    assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
-    let news = log.read(old, HostId(1), lost.position, 10, NONE).expect("read");
+    assert_eq!(log.read(old, A, kept, 10, NONE).expect("read").delivered, 1);
+    assert_eq!(log.deliver(old, A, 1, &[of_host(2), of_host(3)], NONE), Ok(3));
+    let news = log.read(old, A, lost.position, 10, NONE).expect("read");
     assert_eq!((news.entries.len(), news.starts_over), (4, true));
     // The lost view has its number again, and a fence is not given twice.
     assert_eq!(append(&log, new, "2"), Ok(true));
@@ -196,13 +186,13 @@ fn a_silent_server_is_left() {
     expect_error(append(&log, view, "2"), Status::Timeout, "in time");
     let deadline = Deadline::after(Duration::from_millis(20));
     expect_error(
-        database.log().read(view, HostId(1), Position::default(), 1, deadline),
+        database.log().read(view, A, Position::default(), 1, deadline),
         Status::Timeout,
         "in time",
     );
     let deadline = Deadline::at(Instant::now());
     expect_error(
-        log.read(view, HostId(1), Position::default(), 1, deadline),
+        log.read(view, A, Position::default(), 1, deadline),
         Status::Timeout,
         "in time",
     );

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use plexindex::inside::Deadline;
 use plexindex_sharing::SharedIndex;
 
-use crate::cluster::{Cluster, as_nobody, shared};
+use crate::cluster::{Cluster, alone, as_nobody, shared};
 use crate::contract;
 use crate::fixture::{Fixture, item};
-use crate::host::Host;
+use crate::host::host;
+use crate::shared_faults::hosts::Host;
 use crate::support::{clock, movies, path_of};
 
 /// A running pgbouncer, before all databases of a cluster.
@@ -88,14 +89,12 @@ fn a_pooler_in_transaction_mode_is_no_obstacle() {
 
 #[test]
 fn a_host_that_follows_needs_no_notification() {
-    let Some(cluster) = Cluster::start(&[]) else {
-        return;
-    };
+    let Some(cluster) = alone() else { return };
     let Some(_pooler) = Pooler::start(&cluster) else { return };
     let (name, folder) = (cluster.database().name, cluster.folder().display());
     let address = format!("postgresql://postgres@:6432/{name}?host={folder}&connect_timeout=30");
     let (server, clock) = (movies(20), clock());
-    let hosts = [true, true, false].map(|has_thread| Host::new(&server, &clock, &address, has_thread));
+    let hosts = [true, true, false].map(|has_thread| host(&server, &clock, &address, has_thread));
     hosts.iter().for_each(Host::refresh);
     let [often, now_and_then, one] = hosts;
     let (_, key) = path_of(&server, 1, 7);

@@ -6,39 +6,29 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Status};
-use plexindex::inside::Deadline;
 use plexindex_sharing::postgres::{Postgres, parse};
-use plexindex_sharing::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, SharedTables, ViewNumber};
+use plexindex_sharing::{EntryKind, Position, SharedLog, SharedTables, ViewNumber};
 
-use crate::cluster::{Cluster, Database, database, log};
-
-pub const NONE: Deadline = Deadline::NONE;
+use crate::cluster::{Cluster, Database, alone, database, log};
+use crate::fixture::{A, NONE, entry, item};
 
 pub fn view(log: &Postgres) -> ViewNumber {
     log.view("server", b"viewer", NONE).expect("a view")
 }
 
-pub fn item(key: &str) -> NewEntry {
-    NewEntry {
-        name: EntryName {
-            kind: EntryKind::Item,
-            library: "movies".into(),
-            key: key.into(),
-        },
-        body: b"body".to_vec(),
-    }
-}
-
 pub fn append(log: &Postgres, view: ViewNumber, key: &str) -> Result<bool, Error> {
-    log.append(view, HostId(1), &[item(key)], None, NONE)
+    log.append(view, A, &[item(key, "")], None, NONE)
 }
 
 pub fn keys(log: &Postgres, view: ViewNumber) -> Vec<String> {
-    let news = log
-        .read(view, HostId(1), Position::default(), 1000, NONE)
-        .expect("read");
+    let news = log.read(view, A, Position::default(), 1000, NONE).expect("read");
     let key = |entry: &plexindex_sharing::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
     news.entries.iter().map(key).collect()
+}
+
+pub fn position(log: &Postgres, view: ViewNumber) -> Position {
+    let page = log.read(view, A, Position::default(), 10, NONE);
+    page.expect("read").position
 }
 
 fn sessions(database: &Database<'_>) -> String {
@@ -130,10 +120,10 @@ fn a_role_needs_rights() {
     ));
     assert_eq!(poor.expect_writable(NONE), Ok(()));
     assert_eq!(append(&poor, owners, "1"), Ok(true));
-    assert_eq!(poor.deliver(owners, HostId(1), 0, &[(1, item("2"))], NONE), Ok(1));
+    assert_eq!(poor.deliver(owners, A, 0, &[(1, item("2", ""))], NONE), Ok(1));
     let lease = poor.lease(owners, "listing", NONE).expect("asked").expect("free");
     assert_eq!(poor.put_chunk(&lease, "movies", 0, b"chunk", NONE), Ok(true));
-    assert_eq!(poor.publish_listing(&lease, HostId(1), &item("3"), 0, NONE), Ok(true));
+    assert_eq!(poor.publish_listing(&lease, A, &item("3", ""), 0, NONE), Ok(true));
     assert_eq!(poor.wait(owners, 0, Duration::from_secs(60)), Ok(true));
     database.sql(&format!("SELECT plexindex.sweep({})", owners.0));
     assert_eq!(keys(&owner, owners), ["1", "2", "3"]);
@@ -176,9 +166,7 @@ fn failures_have_their_status() {
 
 #[test]
 fn passwords_come_from_the_environment_or_a_passfile() {
-    let Some(cluster) = Cluster::start(&[]) else {
-        return;
-    };
+    let Some(cluster) = alone() else { return };
     let database = cluster.database();
     database.log().create_tables(NONE).expect("made");
     let role = database.poor_role("s3cret");
@@ -218,10 +206,7 @@ fn a_position_that_is_too_old_starts_over() {
     let log = database.log();
     let view = view(&log);
     assert_eq!(append(&log, view, "1"), Ok(true));
-    let old = log
-        .read(view, HostId(1), Position::default(), 10, NONE)
-        .expect("read")
-        .position;
+    let old = position(&log, view);
     // As 11,000 writes would leave it, two of them of the day before yesterday.
     database.sql(&format!(
         "INSERT INTO plexindex.marks SELECT {0}, n, n FROM generate_series(2, 11000) n;
@@ -234,7 +219,7 @@ fn a_position_that_is_too_old_starts_over() {
     ));
     assert_eq!(append(&log, view, "2"), Ok(true));
     assert_eq!(keys(&log, view), ["1", "2"]);
-    assert!(log.read(view, HostId(1), old, 10, NONE).expect("read").starts_over);
+    assert!(log.read(view, A, old, 10, NONE).expect("read").starts_over);
     assert_eq!(
         database.sql("SELECT count(*), max(number) FROM plexindex.marks"),
         "10000|11264"
@@ -351,15 +336,12 @@ fn a_name_is_found_without_reading_the_whole_log() {
     let database = cluster.database();
     let log = database.log();
     let view = view(&log);
-    let of = |kind, key: &str, body: &str| NewEntry {
-        name: EntryName { kind, ..item(key).name },
-        body: body.into(),
-    };
+    let of = |kind, key: &str, body: &str| entry(kind, "movies", key, body);
     let matches: Vec<_> = (0..20_000)
         .map(|number| of(EntryKind::Match, &format!("/{number}.mkv"), &(number / 2).to_string()))
         .collect();
     for some in matches.chunks(1_000) {
-        assert_eq!(log.append(view, HostId(1), some, None, NONE), Ok(true));
+        assert_eq!(log.append(view, A, some, None, NONE), Ok(true));
     }
     drop(log);
     let read = || -> u64 {
@@ -380,7 +362,7 @@ fn a_name_is_found_without_reading_the_whole_log() {
             of(EntryKind::InvalidPath, &format!("/{number}.mkv"), ""),
             of(EntryKind::InvalidItem, &(100 + number).to_string(), "1"),
         ];
-        assert_eq!(log.append(view, HostId(1), &voids, None, NONE), Ok(true));
+        assert_eq!(log.append(view, A, &voids, None, NONE), Ok(true));
     }
     drop(log);
     let voided = read() - found;

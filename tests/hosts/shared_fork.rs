@@ -1,49 +1,35 @@
 //! A host that shares an index forks while it records. In a process of its own: a fork takes the locks of all that is open.
 
-use crate::shared_faults::gate;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::index::{Index, QueryOptions};
-use crate::support::{clock, movies, options, path_of};
-use plexindex::options::{Mapping, Options};
-use plexindex_sharing::{SharedIndex, SharedLog};
-use plexindex_tests::memory_log::MemoryLog;
+use crate::shared_faults::hosts::World;
+use crate::support::index::QueryOptions;
+use crate::support::path_of;
+use plexindex_sharing::SharedIndex;
+
+fn fork() {
+    // With a user the standard library forks: otherwise the system starts the program.
+    let user = std::fs::metadata("/proc/self").map_or(0, |facts| facts.uid());
+    let done = Command::new("true").uid(user).status();
+    assert!(done.is_ok_and(|status| status.success()));
+}
 
 fn record_and_fork() {
-    let (server, clock) = (movies(60), clock());
-    let folder = tempfile::tempdir().expect("a folder");
-    let options = Options {
-        shared: Some("memory".into()),
-        mappings: vec![Mapping::host_to_server("/mnt", "/media")],
-        ..options(&server, folder.path())
-    };
-    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _)) as Arc<dyn SharedLog>;
-    let index = Index::open_with_log(&options, clock as _, (log, true)).expect("opened");
-    index.refresh(&QueryOptions::default(), false).expect("refreshed");
-    let library = index.library("Movies").expect("a handle");
-    let (_, key) = path_of(&server, 1, 5);
-    let user = std::fs::metadata("/proc/self").map_or(0, |facts| facts.uid());
-    let stops = AtomicBool::new(false);
+    let world = World::with_threads(60);
+    let (host, stops) = (world.host(), AtomicBool::new(false));
+    let (_, key) = path_of(&world.server, 1, 5);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut number = 0_u32;
-            while !stops.load(Ordering::Relaxed) {
-                let path = format!("/mnt/odd/{number}.mkv");
-                library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
-                number = (number + 1) % 20;
+            for number in (0..20).cycle().take_while(|_| !stops.load(Ordering::Relaxed)) {
+                host.record(&format!("/mnt/odd/{number}.mkv"), &key);
             }
         });
-        for _ in 0..150 {
-            // With a user the standard library forks: otherwise the system starts the program.
-            let done = Command::new("true").uid(user).status();
-            assert!(done.is_ok_and(|status| status.success()));
-        }
+        (0..150).for_each(|_| fork());
         stops.store(true, Ordering::Relaxed);
     });
 }
@@ -52,19 +38,12 @@ fn record_and_fork() {
 #[test]
 #[allow(unsafe_code)] // forks
 fn a_forked_child_renews_the_lease_under_which_it_lists() {
-    let (server, clock) = (movies(20), clock());
-    let folder = tempfile::tempdir().expect("a folder");
-    let options = Options {
-        shared: Some("memory".into()),
-        ..options(&server, folder.path())
-    };
-    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _)) as Arc<dyn SharedLog>;
-    let index = Index::open_with_log(&options, clock as _, (log, true)).expect("opened");
-    index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    let world = World::with_threads(20);
+    let host = world.host();
     // Safety: the child calls nothing but this index, which allows it.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let is_listed = index.refresh(&QueryOptions::default(), true).is_ok();
+        let is_listed = host.index.refresh(&QueryOptions::default(), true).is_ok();
         let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
         // Safety: nothing of the parent is left to this process.
         unsafe { libc::_exit(i32::from(!is_listed || threads < 2)) };
@@ -78,23 +57,12 @@ fn a_forked_child_renews_the_lease_under_which_it_lists() {
 /// Without a server nothing is exchanged, and the status still connects.
 #[test]
 fn connections_of_an_index_without_a_server_are_closed_before_a_fork() {
-    let (server, clock) = (movies(20), clock());
-    let folder = tempfile::tempdir().expect("a folder");
-    let user = std::fs::metadata("/proc/self").map_or(0, |facts| facts.uid());
+    let world = World::with_threads(20);
     for server_url in [None, Some("http://127.0.0.1:1".to_owned())] {
-        let options = Options {
-            shared: Some("memory".into()),
-            server_url,
-            ..options(&server, folder.path())
-        };
-        let log = gate::Gate::new(Arc::new(MemoryLog::new(Arc::clone(&clock) as _)));
-        let its_log = Arc::clone(&log) as Arc<dyn SharedLog>;
-        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, (its_log, true)).expect("opened");
-        assert!(index.shared_status().expect("there").expect("shared").reachable);
-        let done = Command::new("true").uid(user).status();
-        assert!(done.is_ok_and(|status| status.success()));
-        assert!(log.forks() > 0, "{:?}", options.server_url);
-        index.close().expect("closed");
+        let host = world.new_host(|options| options.server_url.clone_from(&server_url));
+        assert!(host.index.shared_status().expect("there").expect("shared").reachable);
+        fork();
+        assert!(host.gate.forks() > 0, "{server_url:?}");
     }
 }
 

@@ -17,8 +17,15 @@ use plexindex_standin::{LibrarySpec, Standin};
 use plexindex_tests::memory_log::Trouble;
 
 fn key_of(library: &Library, path: &str) -> Option<String> {
-    let answer = library.match_path(path.as_bytes()).expect("answered");
-    answer.item.map(|item| item.item.rating_key)
+    let answer = library.ask(path);
+    answer.key()
+}
+
+/// Two hosts with the server's paths, and threads that exchange news.
+fn same_paths() -> (World, Host, Host) {
+    let hosts = World::with_threads(60);
+    let (one, two) = (hosts.host_with(|_| {}), hosts.host_with(|_| {}));
+    (hosts, one, two)
 }
 
 #[test]
@@ -91,10 +98,7 @@ fn changes_after(ms: i64, is_listed: bool) {
     three.refresh();
     assert_eq!(requests(&hosts.server)[5], asked, "the others ask nothing");
     assert_eq!(two.known(&gone).is_none(), is_listed);
-    let answer = two
-        .index
-        .match_path(&offline(&two.movies), new.as_bytes())
-        .expect("answered");
+    let answer = two.index.ask(&offline(&two.movies), new);
     assert!(answer.item.is_some() && !answer.stale, "{answer:?}");
 }
 
@@ -110,18 +114,13 @@ fn a_newer_listing_is_made_once() {
 
 #[test]
 fn what_one_host_invalidates_no_host_answers() {
-    let hosts = World::with_threads(60);
-    let one = hosts.host_with(|_| {});
-    let two = hosts.host_with(|_| {});
+    let (hosts, one, two) = same_paths();
     exchange(&[&one, &two]);
     let (path, key) = path_of(&hosts.server, 1, 5);
     one.movies.invalidate_item(&key).expect("invalidated");
     exchange(&[&one, &two]);
     hosts.server.reset();
-    let answer = two
-        .index
-        .match_path(&offline(&two.movies), path.as_bytes())
-        .expect("answered");
+    let answer = two.index.ask(&offline(&two.movies), &path);
     assert!(answer.stale || answer.item.is_none(), "{answer:?}");
     // Each host that needs the item asks once.
     for movies in [&one.movies, &two.movies, &one.movies] {
@@ -142,29 +141,22 @@ fn what_one_host_invalidates_no_host_answers() {
 #[test]
 fn a_log_that_is_away_stops_nothing() {
     let hosts = World::with_threads(60);
-    let one = hosts.host();
-    let two = hosts.host();
+    let (one, two) = (hosts.host(), hosts.host());
     hosts.log.set_trouble(Trouble::Away);
     // A new host asks the server itself.
     let three = hosts.host_with(|_| {});
     let (path, key) = path_of(&hosts.server, 1, 5);
     assert_eq!(key_of(&three.movies, &path), Some(key.clone()));
-    one.movies.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    one.movies.record("/mnt/odd.mkv", &key);
     assert!(one.known("/mnt/odd.mkv").is_some());
     // What is due waits for the log for a minute, and is marked.
     hosts.clock.advance_ms(2 * HOUR_MS);
     hosts.server.reset();
-    let answer = two
-        .index
-        .match_path(&two.movies.query(), path.as_bytes())
-        .expect("answered");
+    let answer = two.movies.ask(&path);
     assert!(answer.stale && answer.item.is_some(), "{answer:?}");
     assert_eq!(requests(&hosts.server)[5], 0);
     hosts.clock.advance_ms(61_000);
-    let answer = two
-        .index
-        .match_path(&two.movies.query(), path.as_bytes())
-        .expect("answered");
+    let answer = two.movies.ask(&path);
     assert!(!answer.stale, "{answer:?}");
     assert!(requests(&hosts.server)[5] > 0);
 
@@ -180,9 +172,7 @@ fn a_host_that_joins_brings_its_matches() {
     let two = hosts.host();
     let (_, key) = path_of(&hosts.server, 1, 5);
     let (_, other) = path_of(&hosts.server, 1, 6);
-    two.movies
-        .record_matches(&[(b"/mnt/both.mkv", &other)])
-        .expect("recorded");
+    two.movies.record("/mnt/both.mkv", &other);
     exchange(&[&two]);
     // It was alone until now.
     let folder = tempfile::tempdir().expect("a folder");
@@ -217,7 +207,7 @@ fn users_see_their_own() {
     let named = hosts.new_host(|options| options.user = Some("ann".into()));
     named.refresh();
     assert!(requests(&hosts.server)[2] > 0, "another view is listed by itself");
-    one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+    one.movies.record(&path, &key);
     exchange(&[&one, &named]);
     assert_ne!(named.known(&path).map(|(_, kind)| kind), Some(MatchKind::Confirmed));
 }
@@ -225,9 +215,7 @@ fn users_see_their_own() {
 /// What another host heard a while ago answers no question about a file that may be new.
 #[test]
 fn an_earlier_probe_of_another_host_is_no_answer_about_a_new_file() {
-    let hosts = World::with_threads(60);
-    let one = hosts.host_with(|_| {});
-    let two = hosts.host_with(|_| {});
+    let (hosts, one, two) = same_paths();
     exchange(&[&one, &two]);
     hosts.clock.advance_ms(60_000);
     let missing = "/data/movies/Missing (2024)/Missing (2024).mkv";
@@ -240,20 +228,17 @@ fn an_earlier_probe_of_another_host_is_no_answer_about_a_new_file() {
 #[test]
 fn news_comes_by_itself() {
     let hosts = World::with_threads(60);
-    let one = hosts.host();
-    let two = hosts.host();
+    let (one, two) = (hosts.host(), hosts.host());
     two.index.watch_start().expect("watching");
     let (_, key) = path_of(&hosts.server, 1, 5);
-    one.movies.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    one.movies.record("/mnt/odd.mkv", &key);
     until("the news comes", || two.known("/mnt/odd.mkv").is_some());
 }
 
 /// A call that finds every listing fresh uses the index, too, so its host takes the news of others.
 #[test]
 fn a_host_that_only_refreshes_takes_news() {
-    let hosts = World::with_threads(60);
-    let one = hosts.host_with(|_| {});
-    let two = hosts.host_with(|_| {});
+    let (hosts, one, two) = same_paths();
     let taken = || two.index.shared_progress().and_then(|place| place.taken).unwrap_or(0);
     exchange(&[&two]);
     let before = taken();

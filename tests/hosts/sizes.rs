@@ -1,9 +1,9 @@
 //! Entries and chunks that are larger than any host writes: of a role that was broken into.
 
-use plexindex_sharing::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, NewEntry, Position, SharedLog};
+use plexindex_sharing::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, NewEntry, Position, SharedLog};
 
 use crate::cluster::database;
-use crate::fixture::{A, Fixture, NONE, item, memory, name, postgres};
+use crate::fixture::{A, Fixture, NONE, item, name};
 
 fn of_size(key: &str, bytes: usize) -> NewEntry {
     let mut entry = item(key, "");
@@ -11,7 +11,7 @@ fn of_size(key: &str, bytes: usize) -> NewEntry {
     entry
 }
 
-fn too_large_entries_are_passed_over(fixture: &Fixture) {
+pub fn too_large_entries_are_passed_over(fixture: &Fixture) {
     let large = of_size("too large", LARGEST_ENTRY + 1);
     let mut of_key = item("", "");
     of_key.name.key = vec![b'k'; LARGEST_ENTRY + 1];
@@ -36,7 +36,7 @@ fn too_large_entries_are_passed_over(fixture: &Fixture) {
     assert_eq!(found.len(), 1);
 }
 
-fn a_page_has_few_bytes(fixture: &Fixture) {
+pub fn a_page_has_few_bytes(fixture: &Fixture) {
     let entries: Vec<_> = (0..40)
         .map(|key| of_size(&format!("{key:02}"), LARGEST_ENTRY))
         .collect();
@@ -55,7 +55,7 @@ fn a_page_has_few_bytes(fixture: &Fixture) {
     assert_eq!((pages, read), (3, 40));
 }
 
-fn a_too_large_chunk_is_none(fixture: &Fixture) {
+pub fn a_too_large_chunk_is_none(fixture: &Fixture) {
     let lease = fixture.lease("listing").expect("free");
     let put = |number, bytes| {
         let chunk = vec![b'x'; bytes];
@@ -70,27 +70,6 @@ fn a_too_large_chunk_is_none(fixture: &Fixture) {
         chunk.expect("asked").map(|chunk| chunk.len())
     };
     assert_eq!((read(0), read(1)), (Some(LARGEST_CHUNK), None));
-}
-
-const TESTS: [fn(&Fixture); 3] = [
-    too_large_entries_are_passed_over,
-    a_page_has_few_bytes,
-    a_too_large_chunk_is_none,
-];
-
-#[test]
-fn what_is_too_large_is_not_read_from_memory() {
-    for test in TESTS {
-        test(&memory(LEASE));
-    }
-}
-
-#[test]
-fn what_is_too_large_is_not_read_from_postgres() {
-    for test in TESTS {
-        let Some(fixture) = postgres(LEASE) else { return };
-        test(&fixture);
-    }
 }
 
 /// A secret of a gigabyte is none.

@@ -64,7 +64,7 @@ pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N])
     let index = support::open(support::options(server, folder), &support::clock());
     let library = index.movies();
     let (path, _) = path_of(server, 1, 0);
-    library.match_path(path.as_bytes()).expect("fetched");
+    library.ask(&path);
     index.close().expect("closes");
     let start = |more: &str| Worker::at("coherence", folder, server, &[more]);
     let mut workers: Vec<Worker> = more.map(start).into();

@@ -45,7 +45,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     let index = open(&server, folder.path());
     let library = index.movies();
     let (path, key) = path_of(&server, 1, 3);
-    library.match_path(path.as_bytes()).expect("fetched");
+    library.ask(&path);
     let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
     let leave = |name: &str, at: SystemTime| {
         let file = std::fs::File::create(folder.path().join(name)).expect("made");

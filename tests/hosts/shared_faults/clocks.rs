@@ -5,32 +5,13 @@ use std::sync::{Arc, Mutex};
 use plexindex_sharing::{EntryKind, HostId, Position, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
-use crate::shared_faults::hosts::{NEW, NONE, World, exchange};
+use crate::shared_faults::hosts::{NEW, NONE, World, exchange, pair};
 use crate::support::index::{ManualClock, QueryOptions};
-use crate::support::{HOUR_MS, NOW_MS, offline, path_of, remove, requests};
+use crate::support::{HOUR_MS, NOW_MS, offline, path_of, requests};
 
 const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
 
-/// The log was away when the clock was set back.
-#[test]
-fn a_clock_that_was_set_back_does_not_keep_the_log_away() {
-    for back in [HOUR_MS, YEAR_MS] {
-        let world = World::of(20);
-        let one = world.host();
-        let two = world.host();
-        let (_, key) = path_of(&world.server, 1, 3);
-        world.log.set_trouble(Trouble::Away);
-        assert!(!one.index.exchange());
-        one.record("/mnt/odd.mkv", &key);
-        world.clock.advance_ms(-back);
-        world.log.set_trouble(Trouble::None);
-        assert!(one.index.exchange(), "asked again after {back} ms back");
-        two.exchange();
-        assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
-    }
-}
-
-/// The same, while it stays away: in the end the server is asked.
+/// The log was away when the clock was set back, and stays away: in the end the server is asked.
 #[test]
 fn a_clock_that_was_set_back_does_not_lengthen_the_patience() {
     let world = World::of(20);
@@ -43,9 +24,7 @@ fn a_clock_that_was_set_back_does_not_lengthen_the_patience() {
     world.clock.advance_ms(61_000);
     world.server.reset();
     world.clock.advance_ms(2 * HOUR_MS);
-    one.index
-        .match_path(&one.movies.query(), path.as_bytes())
-        .expect("answered");
+    one.movies.ask(&path);
     assert!(requests(&world.server)[5] > 0);
 }
 
@@ -68,10 +47,7 @@ fn a_clock_a_year_off_harms_no_freshness() {
         exchange(&[&two, &one, &two]);
         assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(key));
         for host in [&one, &two] {
-            let answer = host
-                .index
-                .match_path(&host.movies.query(), path.as_bytes())
-                .expect("answered");
+            let answer = host.movies.ask(&path);
             assert!(
                 !answer.stale && answer.age_ms.is_some_and(|age| (0..HOUR_MS).contains(&age)),
                 "{answer:?}"
@@ -84,10 +60,7 @@ fn a_clock_a_year_off_harms_no_freshness() {
         }
         two.refresh();
         one.exchange();
-        let answer = one
-            .index
-            .match_path(&one.movies.query(), path.as_bytes())
-            .expect("answered");
+        let answer = one.movies.ask(&path);
         assert!(!answer.stale, "{answer:?}");
         for clock in [&world.clock, &two.clock] {
             clock.advance_ms(2 * HOUR_MS);
@@ -98,32 +71,10 @@ fn a_clock_a_year_off_harms_no_freshness() {
     }
 }
 
-/// The holder of a lease sleeps between the server's answer and its publication, and nobody took over.
-#[test]
-fn what_a_sleeping_host_publishes_is_as_old_as_it_is() {
-    for call in ["put_chunk", "publish_listing"] {
-        let world = World::of(20);
-        let one = world.new_host(|_| {});
-        let clock = Arc::clone(&world.clock);
-        one.gate.once_before(call, move || clock.advance_ms(5 * HOUR_MS));
-        one.index.refresh(&QueryOptions::default(), false).expect("refreshed");
-        let (path, key) = path_of(&world.server, 1, 3);
-        remove(&world.server, &[key.parse().expect("a number")]);
-        let two = world.host();
-        let answer = two
-            .index
-            .match_path(&two.movies.query(), path.as_bytes())
-            .expect("answered");
-        assert!(answer.item.is_none(), "asleep before {call}: {answer:?}");
-    }
-}
-
 /// A host sleeps between the log's answer and its own write.
 #[test]
 fn what_a_sleeping_host_reads_is_as_old_as_it_is() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     let (path, _) = path_of(&world.server, 1, 3);
     world.clock.advance_ms(2 * HOUR_MS);
     one.refresh();

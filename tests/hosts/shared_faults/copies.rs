@@ -8,9 +8,8 @@ use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, HostId, SharedLog as _};
 use plexindex_standin::MediaSpec;
 
-use crate::shared_faults::hosts::{Host, NEW, NONE, World, exchange};
+use crate::shared_faults::hosts::{Host, NEW, NONE, World, pair};
 use crate::support::index::QueryOptions;
-use crate::support::worker::database;
 use crate::support::{HOUR_MS, add, offline, path_of, requests};
 
 fn is_stale(host: &Host, path: &str) -> bool {
@@ -58,35 +57,9 @@ fn a_process_takes_news_while_another_one_copies() {
     assert!(!is_stale(&two, NEW));
 }
 
-/// The process is killed between the listing and the items that follow it.
-#[test]
-fn a_copy_without_its_items_is_stale_until_it_is_made_again() {
-    let world = World::of(20);
-    let one = world.host();
-    world.plant(&[world.new_item()]);
-    one.exchange();
-    let two = world.after(world.new_host(|_| {}), |folder| {
-        let kill = "CREATE TRIGGER kill BEFORE INSERT ON shared_listings \
-                    WHEN (SELECT generation FROM libraries WHERE id = NEW.library) <> 0 \
-                    BEGIN SELECT RAISE(ABORT, 'killed'); END";
-        database(folder).execute_batch(kill).expect("made");
-    });
-    two.index.refresh(&QueryOptions::default(), false).expect_err("killed");
-    let two = world.after(two, |folder| {
-        database(folder).execute_batch("DROP TRIGGER kill").expect("dropped");
-    });
-    two.exchange();
-    assert!(is_stale(&two, NEW));
-    two.refresh();
-    assert!(two.known(NEW).is_some());
-    assert!(!is_stale(&two, NEW));
-}
-
 /// Two hosts. The first one lists again, or merges what is new, after both have the listing; a second passes.
 fn checked_by_the_first(is_listed: bool) -> (World, Host, Host) {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     world.clock.advance_ms(2 * HOUR_MS);
     add(&world.server, &["/data/movies/A/A.mkv"]);
     one.index
@@ -119,7 +92,7 @@ fn an_invalid_item_outlives_the_copy_of_an_earlier_listing() {
     world.server.reset();
     two.refresh();
     assert!(two.known("/data/movies/A/A.mkv").is_some(), "it copied the listing");
-    two.movies.match_path(path.as_bytes()).expect("answered");
+    two.movies.ask(&path);
     assert_eq!(requests(&world.server)[4], 1);
 }
 
@@ -163,9 +136,7 @@ fn an_invalidation_during_a_copy_outlives_the_copy() {
 /// What a host verified is newer than the listing that it copies.
 #[test]
 fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     world.clock.advance_ms(HOUR_MS / 2);
     add(&world.server, &["/data/movies/A/A.mkv"]);
     one.index.refresh(&QueryOptions::default(), true).expect("refreshed");
@@ -177,7 +148,7 @@ fn a_verified_item_outlives_the_copy_of_an_earlier_listing() {
     );
     world.server.alter(|state| state.set_files(number, moved, false, false));
     two.movies.invalidate_item(&key).expect("invalidated");
-    two.movies.match_path(path.as_bytes()).expect("answered");
+    two.movies.ask(&path);
     assert!(two.known("/data/movies/Moved.mkv").is_some());
     world.clock.advance_ms(HOUR_MS);
     two.refresh();
@@ -214,12 +185,12 @@ fn a_verified_item_outlives_an_earlier_entry_of_another_host() {
             .server
             .alter(|state| state.set_files(key.parse().expect("a number"), files, false, false));
         two.movies.invalidate_item(&key).expect("invalidated");
-        two.movies.match_path(path.as_bytes()).expect("answered");
+        two.movies.ask(&path);
         two.exchange();
         let wrong = two.index.ask(&offline(&two.movies), NEW);
         assert!(wrong.item.is_none() || wrong.stale, "{wrong:?}");
-        let answer = two.movies.match_path(now.as_bytes()).expect("answered");
-        assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key));
+        let answer = two.movies.ask(now);
+        assert_eq!(answer.key(), Some(key));
     }
 }
 

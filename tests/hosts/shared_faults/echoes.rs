@@ -1,10 +1,9 @@
 //! Entries are applied once: also when a host reads its own, or the log from its beginning.
 
-use plexindex::options::Mapping;
 use plexindex_sharing::bodies::{ProbeBody, decode, encode, new_entry};
 use plexindex_sharing::{Entry, EntryKind};
 
-use crate::shared_faults::hosts::{Host, World, exchange};
+use crate::shared_faults::hosts::{Host, World, exchange, pair};
 use crate::support::{offline, path_of};
 
 /// A file of one host only.
@@ -29,23 +28,11 @@ fn invalidated_then_recorded(what: Void) -> (World, Host, Host, String) {
     exchange(&[&one, &two]);
     one.refresh();
     two.refresh();
-    one.movies.match_path(path.as_bytes()).expect("answered");
+    one.movies.ask(&path);
     one.record(PRIVATE, &key);
     exchange(&[&one, &two]);
     assert_eq!(one.confirmed(PRIVATE), Some(key.clone()), "{what:?}");
     (world, one, two, key)
-}
-
-#[test]
-fn a_change_of_mappings_repeats_no_invalidation() {
-    for what in [Void::Library, Void::Item] {
-        let (world, one, _two, key) = invalidated_then_recorded(what);
-        let one = world.reopened(one, |options| {
-            options.mappings.push(Mapping::host_to_server("/other", "/elsewhere"));
-        });
-        exchange(&[&one]);
-        assert_eq!(one.confirmed(PRIVATE), Some(key), "{what:?}");
-    }
 }
 
 #[test]
@@ -80,33 +67,15 @@ fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {
         let one = world.moved(one);
         one.record("/downloads/other.mkv", &key); // the first write there begins an incarnation
         exchange(&[&one]);
-        one.movies.match_path(PRIVATE.as_bytes()).expect("verified");
+        one.movies.ask(PRIVATE);
         assert_eq!(one.confirmed(PRIVATE), Some(key), "{what:?}");
     }
-}
-
-/// An own invalidation of an item is read back.
-#[test]
-fn an_own_invalidation_costs_one_request() {
-    let world = World::of(20);
-    let one = world.host();
-    one.exchange();
-    let (path, key) = path_of(&world.server, 1, 3);
-    world.server.reset();
-    one.movies.invalidate_item(&key).expect("invalidated");
-    for _ in 0..3 {
-        assert!(one.movies.match_path(path.as_bytes()).expect("answered").item.is_some());
-        one.exchange();
-    }
-    assert_eq!(crate::support::requests(&world.server)[5], 1);
 }
 
 /// The last probe is told again and again under one name: it comes after what other hosts wrote since a library is there.
 #[test]
 fn matches_of_a_new_library_are_taken() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     let is_probe = |entry: &Entry| entry.name.kind == EntryKind::Probe;
     let probe = world.entries().into_iter().find(is_probe).expect("a probe");
     let mut shown: ProbeBody = decode(&probe.body).expect("a probe");
@@ -122,7 +91,7 @@ fn matches_of_a_new_library_are_taken() {
     for host in [&one, &two] {
         let new = host.index.library("New").expect("a handle");
         let answer = host.index.ask(&offline(&new), "/mnt/odd.mkv");
-        assert_eq!(answer.item.map(|item| item.item.rating_key), Some("5".to_owned()));
+        assert_eq!(answer.key(), Some("5".to_owned()));
     }
 }
 

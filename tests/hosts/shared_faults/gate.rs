@@ -1,7 +1,7 @@
 //! A log that calls a test before and after each call of a host.
 #![allow(dead_code)] // each test file uses its part
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub type Hook = Box<dyn FnMut(&'static str, bool) -> Result<()> + Send>;
 pub struct Gate {
     log: Arc<dyn SharedLog>,
     hook: Mutex<Option<Hook>>,
+    /// Until then no call takes a lock, which a fork would have to take.
+    has_hook: AtomicBool,
     /// Number of forks that closed its connections.
     forks: AtomicUsize,
 }
@@ -27,6 +29,7 @@ impl Gate {
         Arc::new(Self {
             log,
             hook: Mutex::default(),
+            has_hook: AtomicBool::default(),
             forks: AtomicUsize::default(),
         })
     }
@@ -38,6 +41,7 @@ impl Gate {
     /// Calls this from now on.
     pub fn set(&self, hook: impl FnMut(&'static str, bool) -> Result<()> + Send + 'static) {
         *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hook));
+        self.has_hook.store(true, Ordering::SeqCst);
     }
 
     /// From now on calls of this name fail.
@@ -117,6 +121,9 @@ impl Gate {
     }
 
     fn reach(&self, name: &'static str, is_made: bool) -> Result<()> {
+        if !self.has_hook.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let mut hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner);
         hook.as_mut().map_or(Ok(()), |hook| hook(name, is_made))
     }
@@ -154,6 +161,10 @@ impl SharedLog for Gate {
 
     fn name(&self) -> &str {
         self.log.name()
+    }
+
+    fn answer_timeout(&self) -> Duration {
+        self.log.answer_timeout()
     }
 
     fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {

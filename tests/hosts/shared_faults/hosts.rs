@@ -86,17 +86,7 @@ impl World {
     }
 
     pub fn open(&self, options: Options, clock: Arc<ManualClock>, folder: Option<TempDir>) -> Host {
-        let gate = Gate::new(Arc::clone(&self.log) as Arc<dyn SharedLog>);
-        let log = Arc::clone(&gate) as Arc<dyn SharedLog>;
-        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, (log, self.has_threads)).expect("opened");
-        Host {
-            movies: index.library("Movies").expect("a handle"),
-            index,
-            options,
-            gate,
-            clock,
-            folder,
-        }
+        Host::open(options, clock, folder, (Arc::clone(&self.log) as _, self.has_threads))
     }
 
     /// The host in a new process, with other options.
@@ -162,6 +152,26 @@ impl World {
 }
 
 impl Host {
+    /// `log`: what it shares, and whether a thread exchanges news.
+    pub fn open(
+        options: Options,
+        clock: Arc<ManualClock>,
+        folder: Option<TempDir>,
+        (log, has_thread): (Arc<dyn SharedLog>, bool),
+    ) -> Self {
+        let gate = Gate::new(log);
+        let its_log = (Arc::clone(&gate) as Arc<dyn SharedLog>, has_thread);
+        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, its_log).expect("opened");
+        Self {
+            movies: index.movies(),
+            index,
+            options,
+            gate,
+            clock,
+            folder,
+        }
+    }
+
     pub fn refresh(&self) {
         self.index.refresh(&QueryOptions::default(), false).expect("refreshed");
     }
@@ -177,7 +187,7 @@ impl Host {
     }
 
     pub fn record(&self, path: &str, key: &str) {
-        self.movies.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+        self.movies.record(path, key);
     }
 
     /// Delivers what waits, and reads nothing: as a process that ends does.
@@ -214,6 +224,14 @@ pub fn restore(backup: &Path, folder: &Path) {
         }
     }
     copy_files(backup, folder);
+}
+
+/// Two hosts that have listed the library, and taken what there was.
+pub fn pair() -> (World, Host, Host) {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    (world, one, two)
 }
 
 /// Each delivers and takes, until nothing is left.

@@ -15,25 +15,6 @@ use crate::shared_faults::hosts::{Host, World, exchange};
 use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{movie, path_of};
 
-#[test]
-fn a_path_that_no_mapping_has_stays_on_its_host() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
-    one.record("/downloads/movie.mkv", &keys[0]);
-    two.record("/downloads/movie.mkv", &keys[1]);
-    exchange(&[&one, &two]);
-    assert_eq!(one.confirmed("/downloads/movie.mkv"), Some(keys[0].clone()));
-    assert_eq!(two.confirmed("/downloads/movie.mkv"), Some(keys[1].clone()));
-    // Nor does one host invalidate the other's file.
-    one.movies
-        .invalidate_path(b"/downloads/movie.mkv")
-        .expect("invalidated");
-    exchange(&[&one, &two]);
-    assert_eq!(one.confirmed("/downloads/movie.mkv"), None);
-    assert_eq!(two.confirmed("/downloads/movie.mkv"), Some(keys[1].clone()));
-}
-
 /// The machine that runs Plex has the server's paths, and no mapping.
 #[test]
 fn a_host_with_the_servers_paths_shares_its_matches() {
@@ -74,23 +55,8 @@ fn the_servers_spelling_may_be_another_file_here() {
     one.movies.invalidate_path(b"/mnt/odd.mkv").expect("invalidated");
     exchange(&[&one, &two]);
     assert_eq!(two.confirmed("/mnt/odd.mkv"), None);
-    two.movies.match_path(b"/media/odd.mkv").expect("verified");
+    two.movies.ask("/media/odd.mkv");
     assert_eq!(two.confirmed("/media/odd.mkv"), Some(key));
-}
-
-#[test]
-fn changed_mappings_read_all_matches_again() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host_with(|_| {}));
-    let (_, key) = path_of(&world.server, 1, 3);
-    one.record("/mnt/odd.mkv", &key);
-    exchange(&[&one, &two]);
-    assert_eq!(two.known("/volume/odd.mkv"), None);
-    let two = world.reopened(two, |options| {
-        options.mappings = vec![Mapping::host_to_server("/volume", "/media")];
-    });
-    exchange(&[&two]);
-    assert_eq!(two.confirmed("/volume/odd.mkv"), Some(key));
 }
 
 #[test]

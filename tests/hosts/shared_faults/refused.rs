@@ -9,15 +9,13 @@ use plexindex_sharing::SharedIndex;
 
 use plexindex_tests::memory_log::Trouble;
 
-use crate::shared_faults::hosts::{Host, World, exchange};
+use crate::shared_faults::hosts::{Host, World, exchange, pair};
 use crate::support::index::QueryOptions;
 use crate::support::path_of;
 
 /// Two hosts that know the library, and three keys of it.
 fn start() -> (World, Host, Host, [String; 3]) {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     let keys = [3, 4, 5].map(|nth| path_of(&world.server, 1, nth).1);
     (world, one, two, keys)
 }
@@ -57,31 +55,6 @@ fn a_host_that_cannot_deliver_says_why_and_takes_no_news() {
     assert_eq!(two.confirmed("/mnt/news.mkv"), Some(second));
     let status = two.index.shared_status().expect("read").expect("shared");
     assert_eq!((status.error, status.undelivered), (None, Some(0)));
-}
-
-/// The log will have the match behind the invalidation.
-#[test]
-fn what_another_host_invalidated_before_stays_with_who_could_not_deliver_it() {
-    for what in ["path", "item", "library"] {
-        let (world, one, two, [first, second, _]) = start();
-        one.record("/mnt/odd.mkv", &first);
-        exchange(&[&one, &two]);
-        two.gate.refuse();
-        two.record("/mnt/odd.mkv", &second);
-        two.record("/mnt/void.mkv", &second);
-        two.movies.invalidate_path(b"/mnt/void.mkv").expect("invalidated");
-        match what {
-            "path" => one.movies.invalidate_path(b"/mnt/odd.mkv"),
-            "item" => one.movies.invalidate_item(&second),
-            _ => one.movies.invalidate(),
-        }
-        .expect("invalidated");
-        one.exchange();
-        two.index.exchange();
-        assert_eq!(two.confirmed("/mnt/odd.mkv").as_ref(), Some(&second), "{what}");
-        assert_eq!(two.confirmed("/mnt/void.mkv"), None, "{what}");
-        expect_agreement(&world, [&one, &two], "/mnt/odd.mkv", Some(&second));
-    }
 }
 
 /// A replica took over that lacks the last writes, and takes none itself.

@@ -5,7 +5,7 @@ use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, SharedLog as _};
 use plexindex_tests::memory_log::Trouble;
 
-use crate::shared_faults::hosts::{Host, NONE, World, exchange, restore};
+use crate::shared_faults::hosts::{Host, NONE, World, exchange, pair, restore};
 use crate::support::copy_of;
 use crate::support::index::QueryOptions;
 use crate::support::{HOUR_MS, path_of};
@@ -37,30 +37,10 @@ fn what_a_failover_lost_is_delivered_again_before_what_a_moved_folder_wrote() {
     }
 }
 
-/// The older state of a restored log is never answered, not for a moment.
-#[test]
-fn a_restored_log_takes_nothing_back_that_is_delivered_again() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    let [old, new] = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
-    two.record("/mnt/odd.mkv", &old);
-    exchange(&[&two, &one]);
-    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(old));
-    one.record("/mnt/odd.mkv", &new);
-    one.exchange();
-    world.log.lose_writes(1);
-    one.exchange();
-    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(new.clone()));
-    two.exchange();
-    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(new));
-}
-
 /// A host was alone for a while and listed by itself; what others told before that is older than its listing.
 #[test]
 fn items_that_are_older_than_an_own_listing_do_not_come_back() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, _one, two) = pair();
     let gone = Item {
         rating_key: "77".into(),
         title: "Gone".into(),
@@ -229,9 +209,6 @@ fn a_new_host_takes_news_of_a_log_that_takes_no_writes() {
     one.exchange();
     world.log.set_trouble(Trouble::ReadOnly);
     let two = world.new_host(|options| options.mappings.clone_from(&one.options.mappings));
-    let answer = two
-        .index
-        .match_path(&two.movies.query(), b"/mnt/else/1.mkv")
-        .expect("answered");
-    assert_eq!(answer.item.map(|found| found.item.rating_key), Some(key));
+    let answer = two.movies.ask("/mnt/else/1.mkv");
+    assert_eq!(answer.key(), Some(key));
 }

@@ -5,7 +5,7 @@ use plexindex_sharing::LARGEST_ENTRY;
 use plexindex_sharing::bodies::{Chunk, unpack};
 use plexindex_standin::{ItemSpec, MediaSpec};
 
-use crate::shared_faults::hosts::{World, exchange};
+use crate::shared_faults::hosts::pair;
 use crate::support::{HOUR_MS, movie, requests};
 
 /// Paths that are more than an entry together.
@@ -18,9 +18,7 @@ fn many_long_paths() -> Vec<String> {
 /// A delta has an item that no entry can have: the whole listing is published, so that others need not ask.
 #[test]
 fn an_item_that_is_too_large_for_an_entry_is_in_the_listing() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     let paths = many_long_paths();
     let large = ItemSpec {
         files: paths.iter().cloned().map(MediaSpec::File).collect(),

@@ -4,7 +4,7 @@ use plexindex::model::{Item, Library};
 use plexindex_sharing::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, NewEntry, SharedLog};
 
-use crate::shared_faults::hosts::{NONE, World, exchange};
+use crate::shared_faults::hosts::{NONE, World, exchange, pair};
 use crate::support::{HOUR_MS, path_of};
 
 fn item(key: &str, path: &str) -> Item {
@@ -88,9 +88,7 @@ type Item_ = ItemBody;
 
 #[test]
 fn garbage_in_the_log_stops_no_host() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
+    let (world, one, two) = pair();
     let library = world.library();
     let (path, key) = path_of(&world.server, 1, 3);
     let planted = garbage(&library);
@@ -195,11 +193,7 @@ fn a_broken_listing_is_replaced() {
         let new = world.new_host(|_| {});
         let answer = new.index.match_path(&new.movies.query(), path.as_bytes());
         let answer = answer.unwrap_or_else(|error| panic!("{chunks} {listed}: {error}"));
-        assert_eq!(
-            answer.item.map(|item| item.item.rating_key),
-            Some(key.clone()),
-            "{chunks} {listed}"
-        );
+        assert_eq!(answer.key(), Some(key.clone()), "{chunks} {listed}");
         // It gave a good listing to all.
         one.refresh();
         assert!(one.known(&path).is_some());

@@ -10,6 +10,7 @@ use plexindex::options::Options;
 use plexindex_sharing::{EntryKind, SharedIndex, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
+use super::same_paths;
 use super::support::{self, path_of, requests};
 use crate::shared_faults::hosts::{World, exchange};
 use crate::support::index::QueryOptions;
@@ -27,9 +28,7 @@ fn matches_in(log: &MemoryLog) -> u64 {
 
 #[test]
 fn a_match_may_wait_for_the_log() {
-    let hosts = World::with_threads(60);
-    let one = hosts.host_with(|_| {});
-    let two = hosts.host_with(|_| {});
+    let (hosts, one, two) = same_paths();
     let (path, key) = path_of(&hosts.server, 1, 5);
     one.movies.record_through(path.as_bytes(), &key).expect("delivered");
     assert_eq!(matches_in(&hosts.log), 1, "at return");
@@ -98,7 +97,7 @@ fn a_match_that_cannot_be_delivered_is_refused_before_it_is_written() {
             .expect_err("nothing is shared");
         assert_eq!(refused.status, Status::InvalidArgument);
         assert!(refused.message.contains("'shared'"), "{refused}");
-        let answer = index.match_path(&offline(&library), b"/odd.mkv").expect("answered");
+        let answer = index.ask(&offline(&library), "/odd.mkv");
         assert!(answer.item.is_none(), "nothing is recorded");
         assert_eq!(index.shared_deliver().expect_err("too").status, Status::InvalidArgument);
     }
@@ -120,7 +119,7 @@ fn a_host_that_follows_tells_at_once() {
     let _follower = one.index.follow_shared().expect("it shares");
     for nth in 0..3 {
         let (path, key) = path_of(&hosts.server, 1, nth);
-        one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+        one.movies.record(&path, &key);
         // Its wait for news lasts five seconds, and ends for this.
         wait_for_matches(&hosts.log, nth as u64 + 1, Duration::from_secs(4));
     }
@@ -128,13 +127,11 @@ fn a_host_that_follows_tells_at_once() {
 
 #[test]
 fn a_host_that_follows_is_told_and_asks_plex_for_nothing() {
-    let hosts = World::with_threads(60);
-    let one = hosts.host_with(|_| {});
-    let two = hosts.host_with(|_| {});
+    let (hosts, one, two) = same_paths();
     let _follower = two.index.follow_shared().expect("it shares");
     hosts.server.reset();
     let (path, key) = path_of(&hosts.server, 1, 5);
-    one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+    one.movies.record(&path, &key);
     let begun = Instant::now();
     while two.known(&path).is_none_or(|(_, kind)| kind != MatchKind::Confirmed) {
         assert!(begun.elapsed() < Duration::from_secs(20), "no news");

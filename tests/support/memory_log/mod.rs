@@ -34,7 +34,6 @@ pub enum Trouble {
 /// A log in memory.
 pub struct MemoryLog {
     clock: Arc<dyn Clock>,
-    lease: Duration,
     shared: Mutex<Shared>,
     changed: Condvar,
 }
@@ -59,16 +58,9 @@ impl MemoryLog {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            lease: LEASE,
             shared: Mutex::default(),
             changed: Condvar::new(),
         }
-    }
-
-    /// The same with leases of this length.
-    #[must_use]
-    pub fn with_lease(self, lease: Duration) -> Self {
-        Self { lease, ..self }
     }
 
     /// The same, for [`MemoryLog::lose_writes`] of at most so many writes.
@@ -247,7 +239,7 @@ impl SharedLog for MemoryLog {
     }
 
     fn lease(&self, view: ViewNumber, what: &str, _: Deadline) -> Result<Option<Lease>> {
-        let lifetime = milliseconds(self.lease);
+        let lifetime = milliseconds(LEASE);
         self.change(view, |memory, counter, now_ms| {
             let until = memory.leases.get(what).map_or(i64::MIN, |(_, until)| *until);
             // A clock that was set back ends a lease too.
@@ -265,7 +257,7 @@ impl SharedLog for MemoryLog {
     }
 
     fn renew(&self, lease: &Lease, _: Deadline) -> Result<bool> {
-        self.set_lease_time(lease, milliseconds(self.lease))
+        self.set_lease_time(lease, milliseconds(LEASE))
     }
 
     fn release(&self, lease: &Lease, _: Deadline) -> Result<()> {
