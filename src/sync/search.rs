@@ -287,12 +287,14 @@ impl SyncJob<'_> {
             name,
             title: title.as_deref(),
         };
+        // Another call may store a newer reply meanwhile.
+        let requested_at = Some(self.sync.store.sequence()?);
         let mut merge_hits = |mut items: Vec<Item>| {
             items.retain(|item| self.is_hit(&wanted, item));
             if items.is_empty() {
                 return Ok(false);
             }
-            ItemRows(&self.sync.store).merge_items(row, &items, None, self.bounds.deadline)?; // `None`: unconditionally
+            ItemRows(&self.sync.store).merge_items(row, &items, requested_at, self.bounds.deadline)?;
             Ok(true)
         };
         self.source

@@ -8,7 +8,7 @@ use super::job::Synchronizer;
 use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{FolderIndex, InvalidatedItem, Scope};
-use crate::model::ByteString;
+use crate::model::{ByteString, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
@@ -140,11 +140,17 @@ impl Synchronizer {
                 .items
                 .iter()
                 .find(|located| located.item.rating_key == *rating_key);
+            let stored = ItemRows(&self.store)
+                .of(row)
+                .and_then(|items| items.item_and_sequence(rating_key));
+            let (before, changed_at) = stored.ok().flatten().unwrap_or_default();
+            // The server decides again about an item of which another call has stored a different reply since then.
+            if changed_at > since && found.is_none_or(|located| located.item != before) {
+                continue;
+            }
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // The server's reply is valid even if the item's paths have changed, so merge it.
                 let items = std::slice::from_ref(&located.item);
-                let before = ItemRows(&self.store).of(row).and_then(|stored| stored.item(rating_key));
-                let before = before.ok().flatten().unwrap_or_default();
                 let is_new = |file: &&ByteString| !before.parts.contains(file);
                 let new_files: Vec<ByteString> = located.item.parts.iter().filter(is_new).cloned().collect();
                 let mut known = HashSet::from([rating_key.clone()]);
@@ -152,11 +158,11 @@ impl Synchronizer {
                 if !rivals.is_empty() {
                     self.job(call, |job| job.settle_rivals(row, rivals, &mut known, since))?;
                 }
-                ItemRows(&self.store).merge_items(row, items, None, call.deadline)?; // `None`: unconditionally
+                ItemRows(&self.store).merge_items(row, items, Some(since), call.deadline)?;
             } else {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
-                    self.merge_elsewhere(&rows, located, call.deadline)?;
+                    self.merge_elsewhere(&rows, located, since, call.deadline)?;
                 }
                 ItemRows(&self.store).remove_items(row, &[rating_key], call.deadline)?;
                 let lost_from = if found.is_some() { "its library" } else { "the server" };
@@ -198,10 +204,19 @@ impl Synchronizer {
     }
 
     /// Merges an item that has moved to another library, if `rows` contains that library and plexindex has fetched it.
-    fn merge_elsewhere(&self, rows: &[LibraryRow], located: &LocatedItem, deadline: Deadline) -> Result<()> {
+    fn merge_elsewhere(
+        &self,
+        rows: &[LibraryRow],
+        located: &LocatedItem,
+        since: Sequence,
+        deadline: Deadline,
+    ) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
-            Some(row) => ItemRows(&self.store).merge_items(row, std::slice::from_ref(&located.item), None, deadline),
+            Some(row) => {
+                let items = std::slice::from_ref(&located.item);
+                ItemRows(&self.store).merge_items(row, items, Some(since), deadline)
+            }
             None => Ok(()),
         }
     }

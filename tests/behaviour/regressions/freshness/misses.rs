@@ -445,3 +445,37 @@ fn a_batch_counts_only_searches_that_succeeded() {
         assert_eq!(last, Some((expected, is_refused)));
     }
 }
+
+/// Between a reply and its use, another handle fetches what is newer.
+#[test]
+fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
+    const NEW: &str = "/data/movies/Newer (2020)/Newer (2020).mkv";
+    for request in ["items", "path"] {
+        let at = Arc::new(Scene::movies(300));
+        let other = Arc::new(at.listed().0);
+        let ((known, key), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
+        let hook: hooked::Hook = {
+            let (at, other, is_first) = (Arc::clone(&at), Arc::clone(&other), Mutex::new(true));
+            Arc::new(move |called, _| {
+                if called == request && std::mem::take(&mut *is_first.lock().expect("unpoisoned")) {
+                    replace(&at.server, number, NEW);
+                    other.check(&other.movies().query()).expect("checked");
+                }
+            })
+        };
+        let index = hooked::open(at.options.clone(), &at.clock, hook);
+        let library = index.library("Movies").expect("a handle");
+        let asked = if request == "items" {
+            library.invalidate_item(&key).expect("invalidated");
+            known.as_str()
+        } else {
+            hide_in_change(&at, HIDDEN);
+            HIDDEN
+        };
+        for _ in 0..2 {
+            library.ask(asked);
+        }
+        assert_eq!(library.fast(asked), None, "{request}");
+        assert_eq!(library.fast(NEW), Some(key), "{request}");
+    }
+}
