@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use plexindex::unstable_source::{
-    Abilities, Bounds, Delta, Item, ItemType, Library, LibraryKind, LocatedItem, Notification, PageEnd, PageRequest,
-    Resume, Server, Source, SourceKind, SourceState, Status, TokenReliability,
+    Abilities, Bounds, Item, ItemType, Library, LibraryKind, LocatedItem, Notification, PageEnd, PageRequest, Resume,
+    Server, Source, SourceKind, SourceState, Status, TokenReliability,
 };
 use plexindex::{Error, ErrorKind, Index, Options, Result};
 
@@ -54,13 +54,8 @@ impl Source for Films {
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByPosition,
-            changes: Delta::None,
-            find: false,
-            folders: false,
             items: true,
-            events: false,
-            edits: false,
-            local: false,
+            ..Abilities::default()
         }
     }
 

@@ -13,9 +13,7 @@ use plexindex::error::{Result, Status};
 use plexindex::inside::SystemClock;
 use plexindex::model::{self, Item, Server};
 use plexindex::options;
-use plexindex::source::{
-    Abilities, Bounds, Delta, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceKind, plex,
-};
+use plexindex::source::{Abilities, Bounds, LocatedItem, PageEnd, PageRequest, Source, SourceKind, plex};
 
 /// A source of these items.
 struct Items(Vec<Item>);
@@ -26,16 +24,7 @@ impl Source for Items {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities {
-            resume: Resume::Never,
-            changes: Delta::None,
-            find: false,
-            folders: false,
-            items: false,
-            events: false,
-            edits: false,
-            local: false,
-        }
+        Abilities::default()
     }
 
     fn server(&self, _: Bounds<'_>) -> Result<Server> {

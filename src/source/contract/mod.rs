@@ -18,7 +18,7 @@ pub use kind::{SourceKind, View, Viewer};
 pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 
 /// The capabilities of a source. Callers use only operations that the source supports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
     /// How plexindex can resume an interrupted listing.
@@ -41,9 +41,10 @@ pub struct Abilities {
 }
 
 /// How plexindex can resume an interrupted listing, possibly in another process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
     /// Not at all: each listing starts from the beginning.
+    #[default]
     Never,
     /// Positions are row numbers, which may shift. A resumed listing reads some rows again and compares them.
     ByRow,
@@ -52,9 +53,10 @@ pub enum Resume {
 }
 
 /// How completely a source reports changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delta {
     /// The source reports no changes: each changed library needs a full listing.
+    #[default]
     None,
     /// The source reports most additions and removals: a full listing is still needed from time to time.
     Mostly,

@@ -119,16 +119,17 @@ impl Source for PlexDatabase {
     /// Returns this source's abilities: all, but without a server no events and edits, because plexindex only reads the
     /// file.
     fn abilities(&self) -> Abilities {
-        let server = self.server_source().map(Source::abilities);
+        let without_server = Abilities {
+            items: true,
+            ..Abilities::default()
+        };
         Abilities {
             resume: Resume::ByPosition,
             changes: Delta::Complete,
             find: true,
             folders: true,
-            items: server.is_none_or(|server| server.items),
-            events: server.is_some_and(|server| server.events),
-            edits: server.is_some_and(|server| server.edits),
             local: true,
+            ..self.server_source().map_or(without_server, Source::abilities)
         }
     }
 

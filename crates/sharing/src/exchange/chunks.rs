@@ -4,7 +4,7 @@ use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, unpack};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::source::{Abilities, Bounds, Delta, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceKind};
+use crate::source::{Abilities, Bounds, LocatedItem, PageEnd, PageRequest, Source, SourceKind};
 
 /// A source that reads one listing from the log.
 pub struct LogSource<'x> {
@@ -19,19 +19,9 @@ impl Source for LogSource<'_> {
         self.exchange.reading.kind()
     }
 
-    /// Returns this source's abilities: it can only read pages.
+    /// Returns this source's abilities: it can only read pages. Positions are valid only within this listing.
     fn abilities(&self) -> Abilities {
-        Abilities {
-            // Positions are valid only within this listing.
-            resume: Resume::Never,
-            changes: Delta::None,
-            find: false,
-            folders: false,
-            items: false,
-            events: false,
-            edits: false,
-            local: false,
-        }
+        Abilities::default()
     }
 
     /// Fails, since the log does not describe the server.
