@@ -23,7 +23,7 @@ pub mod matching {
 
 /// Parsers for server replies.
 pub mod plex {
-    pub use crate::source::plex::reply_parser::{ParsedReply, ReplyKind, parse_event_stream, reply};
+    pub use crate::source::plex::reply_parser::{parse_event_stream, reply};
 }
 
 /// The hash function that index files use.

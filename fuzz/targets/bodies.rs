@@ -2,15 +2,16 @@
 //! hold.
 
 use plexindex::model::{ByteString, ItemType};
-use plexindex::testing::plex::{ParsedReply, ReplyKind, reply};
+use plexindex::source::plex::{Reply, ReplyKind};
+use plexindex::testing::plex::reply;
 
 use super::input::Input;
 
 /// The most entries of a list within a row.
 const LIST: usize = 1_024;
 
-fn check(answer: &ParsedReply, most: u64) {
-    for item in &answer.items {
+fn check(answer: &Reply, most: u64) {
+    for item in answer.items.iter().map(|located| &located.item) {
         assert!(!item.rating_key.is_empty(), "an item without a key");
         let own = [
             &item.rating_key,
@@ -53,10 +54,8 @@ fn check(answer: &ParsedReply, most: u64) {
                 .all(|text| !text.contains('\0'))
         );
     }
-    if let Some(head) = &answer.head {
-        let texts = [&head.machine_identifier, &head.version];
-        assert!(texts.into_iter().flatten().all(|text| !text.contains('\0')));
-    }
+    let texts = [&answer.machine_identifier, &answer.version];
+    assert!(texts.into_iter().flatten().all(|text| !text.contains('\0')));
 }
 
 pub fn run(data: &[u8]) {
@@ -64,7 +63,7 @@ pub fn run(data: &[u8]) {
     let mode = input.byte();
     let most = [0, 1, 3, 1_000][usize::from(mode >> 3 & 3)];
     let wanted = match mode & 7 {
-        0 => ReplyKind::Head,
+        0 => ReplyKind::Metadata,
         1 => ReplyKind::Libraries,
         2 => ReplyKind::Items(ItemType::Episode, most),
         3 => ReplyKind::Items(ItemType::Other, most),
@@ -78,17 +77,18 @@ pub fn run(data: &[u8]) {
     };
     let body = input.0;
     let answer = reply(body, encoding, limit, wanted);
-    check(&answer, most);
+    let (parsed, is_valid) = &answer;
+    check(parsed, most);
     assert_eq!(answer, reply(body, encoding, limit, wanted));
     if encoding.is_some() {
         return;
     }
     if body.len() as u64 > limit {
-        assert_eq!(answer.head, None, "over the limit");
+        assert!(!is_valid, "over the limit");
         return;
     }
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if text.trim_ascii_start().first() != Some(&b'{') {
-        assert_eq!(answer, ParsedReply::default(), "no object");
+        assert_eq!(answer, (Reply::new(wanted), false), "no object");
     }
 }

@@ -15,9 +15,19 @@ pub trait Clock: Send + Sync {
         self.now_ms()
     }
 
+    /// Returns the time on the monotonic clock, for deadlines.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
     /// Returns whether `moment`, a call's deadline on the monotonic clock, has passed. Tests can replace this method.
     fn has_passed(&self, moment: Instant) -> bool {
-        Instant::now() >= moment
+        self.now() >= moment
+    }
+
+    /// Sleeps for `time`. Callers split long pauses, so that they notice when the host aborts the call.
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 }
 

@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 
 use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
 use super::plex_http::PlexHttp;
-use super::server_request::{Rows, RowsEnd, RowsRequest, item_types_with_files};
+use super::replies::Reply;
+use super::server_request::{Rows, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 
@@ -164,15 +165,15 @@ impl DeltaReader<'_> {
                 return Ok(None);
             };
             // If the rows are not in order, a row that the index has says nothing about later rows.
-            if metadata.is_disordered {
+            if metadata.update_order.is_disordered {
                 return Ok(None);
             }
             start += metadata.rows;
             if page == 0 {
-                newest = metadata.update_times.map(|(first, _)| first);
+                newest = metadata.update_order.times.map(|(first, _)| first);
             }
             // An update can leave all stored fields of an item unchanged, and times can be wrong, so neither is enough.
-            let is_older = match (last_delta, metadata.update_times) {
+            let is_older = match (last_delta, metadata.update_order.times) {
                 (Some(last_delta), Some((_, last))) => last <= last_delta,
                 _ => true,
             };
@@ -222,7 +223,7 @@ impl DeltaReader<'_> {
     }
 
     /// Requests a page. Returns the items received, even after a failure, and the page's metadata or the error.
-    fn fetch_rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<RowsEnd>) {
+    fn fetch_rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<Reply>) {
         let request = RowsRequest {
             section: &self.library.section,
             kind,

@@ -44,12 +44,13 @@ use super::contract::{
 
 pub(in crate::source) use self::lenient::push_unique;
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
-use self::replies::ReplyContent;
 pub(in crate::source) use self::replies::make_uuids_unique;
-pub use self::retry::RetryClock;
+pub use self::replies::{Reply, ReplyKind};
 pub(in crate::source) use self::server_request::item_types_with_files;
 use self::server_request::{KEY_PREFIX, MAX_ROWS, ServerRequest};
-pub use self::server_request::{Rows, RowsEnd, RowsRequest};
+pub use self::server_request::{Rows, RowsRequest};
+#[cfg(feature = "tls")]
+pub use self::tls::read_certificates;
 
 /// The constants of this kind of source.
 pub static KIND: SourceKind = SourceKind {
@@ -88,18 +89,19 @@ impl Source for PlexHttp {
 
     /// Requests the server's machine identifier and version (`/identity`), without the token.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        let metadata = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
+        let mut reply = Reply::new(ReplyKind::Metadata);
+        self.send(&ServerRequest::identity(), &bounds, &mut reply)?;
         Ok(Server {
-            machine_identifier: metadata.machine_identifier.unwrap_or_default(),
-            version: metadata.version.unwrap_or_default(),
+            machine_identifier: reply.machine_identifier.unwrap_or_default(),
+            version: reply.version.unwrap_or_default(),
         })
     }
 
     /// Sends the probe, a request for `/library/sections`.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        let mut content = ReplyContent::Libraries(Vec::new());
-        let metadata = self.send(&ServerRequest::libraries(), &bounds, &mut content)?;
-        if !metadata.lists_libraries {
+        let mut reply = Reply::new(ReplyKind::Libraries);
+        self.send(&ServerRequest::libraries(), &bounds, &mut reply)?;
+        if !reply.lists_libraries {
             return Err(Error::new(
                 Status::BadAnswer,
                 format!(
@@ -109,12 +111,8 @@ impl Source for PlexHttp {
                 ),
             ));
         }
-        let mut libraries = match content {
-            ReplyContent::Libraries(libraries) => libraries,
-            ReplyContent::None | ReplyContent::Rows(_) => Vec::new(),
-        };
-        replies::make_uuids_unique(&mut libraries);
-        Ok(libraries)
+        replies::make_uuids_unique(&mut reply.libraries);
+        Ok(reply.libraries)
     }
 
     /// Returns the number of item types that have files in this kind of library. Each partition contains one type.

@@ -10,10 +10,10 @@ use ureq::http::HeaderValue;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::Token;
 use crate::options::Options;
+use crate::platform::clock::{Clock, SystemClock};
 
 use super::super::contract::{Meter, Tokens};
 use super::reply_body::Buffers;
-use super::retry::{RetryClock, SystemClock};
 use super::transport::Transport;
 use super::url::BaseUrl;
 
@@ -29,7 +29,7 @@ pub struct PlexHttp {
     pub(super) tokens: Arc<Tokens>,
     pub(super) transport: Transport,
     pub(super) meter: Arc<dyn Meter>,
-    pub(super) clock: Arc<dyn RetryClock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Maximum time for the retries of one request.
     pub(super) retry_for: Duration,
     /// Maximum number of rows in a page.
@@ -157,7 +157,7 @@ impl PlexHttp {
     /// Replaces the clock that times retries, for tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn RetryClock>) -> Self {
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }

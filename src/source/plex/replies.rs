@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::{ByteString, Item, ItemType, LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_section};
 
+use super::super::contract::LocatedItem;
 use super::lenient::{self, Fields, LIST_LIMIT, Stop, push_unique};
 
 /// Returns whether a string can be a rating key: Plex's rating keys are numbers. The caller checks the length.
@@ -13,9 +14,24 @@ pub(super) fn is_rating_key(key: &str) -> bool {
     key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The metadata of a reply: its fields except the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReplyMetadata {
+/// What the parser collects from a reply, in addition to the metadata.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// Nothing: the parser skips all rows.
+    #[default]
+    Metadata,
+    /// The libraries in `Directory`.
+    Libraries,
+    /// The items in `Metadata`: the type of items whose row has no type, and the maximum number of rows.
+    Items(ItemType, u64),
+}
+
+/// A parsed reply. After a failure, contains the complete rows before the failure.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
+pub struct Reply {
+    /// What the parser collects.
+    pub kind: ReplyKind,
     /// Whether the reply contains a `MediaContainer`, as every reply from a Plex server does.
     pub is_plex: bool,
     /// Whether the reply contains `_children` or `_elementType`, which only the unsupported JSON format of 2015
@@ -33,80 +49,34 @@ pub struct ReplyMetadata {
     pub version: Option<String>,
     /// `librarySectionID`; servers send it if all rows have the same section id.
     pub section: Option<String>,
-}
-
-/// What the parser collects from a reply, in addition to its [`ReplyMetadata`].
-pub(super) enum ReplyContent<'a> {
-    /// Nothing: the parser skips all rows.
-    None,
-    /// The items in `Metadata`.
-    Rows(RowReader<'a>),
-    /// The libraries in `Directory`.
-    Libraries(Vec<Library>),
-}
-
-impl ReplyContent<'_> {
-    /// Discards the last reply's data, before another reply is read. Keeps `emitted_items`, which counts all attempts.
-    pub fn reset(&mut self) {
-        match self {
-            Self::None => {}
-            Self::Rows(rows) => {
-                rows.count = 0;
-                rows.memory_bytes = 0;
-                rows.update_order = UpdateOrder::default();
-            }
-            Self::Libraries(libraries) => libraries.clear(),
-        }
-    }
-}
-
-/// Reads rows, counts them, and passes items with a rating key to a sink.
-pub(super) struct RowReader<'a> {
+    /// The libraries.
+    pub libraries: Vec<Library>,
+    /// The items with a rating key. The section id is empty if the row has none.
+    pub items: Vec<LocatedItem>,
     /// Number of rows, including unusable rows.
-    pub count: u64,
-    /// Number of items passed to the sink in all attempts.
-    pub emitted_items: u64,
-    max_rows: u64,
-    /// Approximate memory use of the items passed to the sink, in bytes.
-    memory_bytes: usize,
-    /// Whether the reply has more than `max_rows` rows, or its items take more than [`MAX_ROWS_BYTES`].
-    exceeds_limit: bool,
+    pub rows: u64,
+    /// Approximate memory use of `items`, in bytes.
+    pub(super) memory_bytes: usize,
+    /// Whether the reply has too many rows, or its items take more than [`MAX_ROWS_BYTES`].
+    pub exceeds_limit: bool,
     /// Whether keys were ignored because they cannot be rating keys.
     pub has_invalid_keys: bool,
-    pub update_order: UpdateOrder,
-    /// Type of items whose row has no type.
-    kind: ItemType,
-    sink: RowSink<'a>,
+    pub(super) update_order: UpdateOrder,
 }
 
-/// Receives an item and, if the row contains it, the section id of the item's library.
-pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
-
-impl<'a> RowReader<'a> {
-    /// Creates a reader that passes items to `sink` and fails after `max_rows` rows. `kind` is the default item type.
-    pub fn new(kind: ItemType, max_rows: u64, sink: RowSink<'a>) -> Self {
+impl Reply {
+    /// Creates a reply that has not been read yet.
+    #[must_use]
+    pub fn new(kind: ReplyKind) -> Self {
         Self {
-            count: 0,
-            emitted_items: 0,
-            max_rows,
-            memory_bytes: 0,
-            exceeds_limit: false,
-            has_invalid_keys: false,
-            update_order: UpdateOrder::default(),
             kind,
-            sink,
+            ..Self::default()
         }
-    }
-
-    /// Returns the maximum number of rows, for the error message, if the reply has more rows, or if its items take more
-    /// memory than [`MAX_ROWS_BYTES`]; otherwise `None`.
-    pub fn max_rows_if_exceeded(&self) -> Option<u64> {
-        self.exceeds_limit.then_some(self.max_rows)
     }
 }
 
 /// Checks whether rows are sorted newest first.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct UpdateOrder {
     /// The first and the last time; `None` if no row has a time.
     pub times: Option<(i64, i64)>,
@@ -150,53 +120,38 @@ fn estimate_bytes(item: &Item) -> usize {
 /// A function that the parser calls after each row. If the function returns `false`, the parser stops.
 pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply. Passes complete rows to `content`, even if an error follows.
+/// Parses `body` into a new `reply`. Adds complete rows even if an error follows.
 ///
 /// # Errors
 /// [`Stop::Malformed`], and [`Stop::Told`] beyond a limit or if `may_continue` returns `false` after a row.
-pub(super) fn parse_reply(
-    body: &[u8],
-    content: &mut ReplyContent<'_>,
-    may_continue: MayContinue<'_>,
-) -> Result<ReplyMetadata, Stop> {
-    let mut head = ReplyMetadata::default();
-    let result = lenient::parse(body, |reply| {
-        while let Some(name) = reply.next()? {
+pub(super) fn parse_reply(body: &[u8], reply: &mut Reply, may_continue: MayContinue<'_>) -> Result<(), Stop> {
+    let result = lenient::parse(body, |fields| {
+        while let Some(name) = fields.next()? {
             match &*name {
                 LEGACY_CHILDREN | LEGACY_TYPE => {
-                    head.has_legacy_format = true;
+                    reply.has_legacy_format = true;
                     return Err(Stop::Told);
                 }
-                b"MediaContainer" => {
-                    reply.object(|container| head.read_container(container, content, may_continue))?;
-                }
-                _ => reply.skip()?,
+                b"MediaContainer" => fields.object(|container| reply.read_container(container, may_continue))?,
+                _ => fields.skip()?,
             }
         }
         Ok(())
     });
     // The parser has stopped. The caller creates a better error.
-    if head.has_legacy_format {
-        return Ok(head);
-    }
-    result.map(|()| head)
+    if reply.has_legacy_format { Ok(()) } else { result }
 }
 
 /// Fields that only the JSON format of 2015 has.
 const LEGACY_CHILDREN: &[u8] = b"_children";
 const LEGACY_TYPE: &[u8] = b"_elementType";
 
-impl ReplyMetadata {
-    /// Reads the `MediaContainer`, and its rows or libraries into `content`.
-    fn read_container(
-        &mut self,
-        container: &mut Fields<'_, '_>,
-        content: &mut ReplyContent<'_>,
-        may_continue: MayContinue<'_>,
-    ) -> Result<(), Stop> {
+impl Reply {
+    /// Reads the `MediaContainer`, and its rows or libraries.
+    fn read_container(&mut self, container: &mut Fields<'_, '_>, may_continue: MayContinue<'_>) -> Result<(), Stop> {
         self.is_plex = true;
         while let Some(name) = container.next()? {
-            match (&*name, &mut *content) {
+            match (&*name, self.kind) {
                 (LEGACY_CHILDREN | LEGACY_TYPE, _) => {
                     self.has_legacy_format = true;
                     return Err(Stop::Told);
@@ -206,39 +161,43 @@ impl ReplyMetadata {
                 (b"machineIdentifier", _) => self.machine_identifier = container.scalar()?.text(),
                 (b"version", _) => self.version = container.scalar()?.text(),
                 (b"librarySectionID", _) => self.section = container.scalar()?.text(),
-                (b"size", ReplyContent::Libraries(_)) => {
+                (b"size", ReplyKind::Libraries) => {
                     self.lists_libraries |= container.scalar()?.number() == Some(0);
                 }
-                (b"Metadata", ReplyContent::Rows(reader)) => {
-                    container.objects(|row| reader.read_row(row, may_continue))?;
+                (b"Metadata", ReplyKind::Items(default_type, max_rows)) => {
+                    container.objects(|row| self.read_row(row, default_type, max_rows, may_continue))?;
                 }
-                (b"Directory", ReplyContent::Libraries(libraries)) => {
+                (b"Directory", ReplyKind::Libraries) => {
                     self.lists_libraries = true;
-                    container.objects(|directory| read_library(directory, libraries))?;
+                    container.objects(|directory| read_library(directory, &mut self.libraries))?;
                 }
                 _ => container.skip()?,
             }
         }
         Ok(())
     }
-}
 
-impl RowReader<'_> {
-    /// Reads a row, and passes its item to the sink. Stops the parser beyond a limit or if the call must end.
-    fn read_row(&mut self, row: &mut Fields<'_, '_>, may_continue: MayContinue<'_>) -> Result<(), Stop> {
+    /// Reads a row. Stops the parser beyond a limit or if the call must end.
+    fn read_row(
+        &mut self,
+        row: &mut Fields<'_, '_>,
+        default_type: ItemType,
+        max_rows: u64,
+        may_continue: MayContinue<'_>,
+    ) -> Result<(), Stop> {
         // -1 means that there is no season or episode.
         let mut item = Item {
-            kind: self.kind,
+            kind: default_type,
             season: -1,
             episode: -1,
             ..Item::default()
         };
-        let mut section = None;
+        let mut section = String::new();
         let mut trashed_files = Vec::new();
         while let Some(name) = row.next()? {
             match &*name {
                 b"ratingKey" => item.rating_key = row.text()?,
-                b"type" => item.kind = row.scalar()?.item_type().unwrap_or(self.kind),
+                b"type" => item.kind = row.scalar()?.item_type().unwrap_or(default_type),
                 b"title" => item.title = row.text()?,
                 b"year" => item.year = row.scalar()?.number().unwrap_or_default(),
                 b"guid" => item.guid = row.text()?,
@@ -252,13 +211,13 @@ impl RowReader<'_> {
                 b"parentIndex" => item.season = row.scalar()?.number().unwrap_or(-1),
                 b"index" => item.episode = row.scalar()?.number().unwrap_or(-1),
                 b"updatedAt" => self.update_order.add(row.scalar()?.number()),
-                b"librarySectionID" => section = row.scalar()?.text(),
+                b"librarySectionID" => section = row.text()?,
                 b"deletedAt" => item.trashed = row.scalar()?.is_set(),
                 b"Media" => row.objects(|version| read_version(version, &mut item.parts, &mut trashed_files))?,
                 _ => row.skip()?,
             }
         }
-        self.count += 1;
+        self.rows += 1;
         for key in [
             &mut item.rating_key,
             &mut item.show_rating_key,
@@ -284,14 +243,13 @@ impl RowReader<'_> {
                 push_unique(&mut item.parts, Some(file));
             }
         }
-        self.exceeds_limit = self.count > self.max_rows || self.memory_bytes > MAX_ROWS_BYTES;
+        self.exceeds_limit = self.rows > max_rows || self.memory_bytes > MAX_ROWS_BYTES;
         if self.exceeds_limit {
             return Err(Stop::Told);
         }
         if !item.rating_key.is_empty() {
-            self.emitted_items += 1;
             self.memory_bytes += estimate_bytes(&item);
-            (self.sink)(item, section);
+            self.items.push(LocatedItem { item, section });
         }
         if may_continue() { Ok(()) } else { Err(Stop::Told) }
     }

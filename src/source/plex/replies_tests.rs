@@ -9,16 +9,20 @@ use crate::model::{LONGEST_KEY, LibraryKind, SourceState, TokenReliability};
 use super::super::lenient::LIST_LIMIT;
 use super::*;
 
+fn parsed(body: &[u8], kind: ReplyKind) -> Reply {
+    let mut reply = Reply::new(kind);
+    parse_reply(body, &mut reply, &|| true).unwrap();
+    reply
+}
+
+const MOVIES: ReplyKind = ReplyKind::Items(ItemType::Movie, u64::MAX);
+
 /// Parses a listing.
-fn rows(reply: &[u8]) -> (ReplyMetadata, u64, Vec<Item>) {
-    let mut items = Vec::new();
-    let mut sink = |item, _| items.push(item);
-    let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
-    let head = parse_reply(reply, &mut lists, &|| true);
-    let ReplyContent::Rows(RowReader { count, .. }) = lists else {
-        unreachable!()
-    };
-    (head.unwrap(), count, items)
+fn rows(body: &[u8]) -> (Reply, u64, Vec<Item>) {
+    let mut reply = parsed(body, MOVIES);
+    let items = std::mem::take(&mut reply.items).into_iter().map(|located| located.item);
+    let (rows, items) = (reply.rows, items.collect());
+    (reply, rows, items)
 }
 
 fn items(reply: &Value) -> Vec<Item> {
@@ -30,12 +34,7 @@ fn listing(rows: &Value) -> Value {
 }
 
 fn libraries(reply: &Value) -> Vec<Library> {
-    let mut lists = ReplyContent::Libraries(Vec::new());
-    parse_reply(reply.to_string().as_bytes(), &mut lists, &|| true).unwrap();
-    match lists {
-        ReplyContent::Libraries(libraries) => libraries,
-        _ => unreachable!(),
-    }
+    parsed(reply.to_string().as_bytes(), ReplyKind::Libraries).libraries
 }
 
 macro_rules! recorded {
@@ -365,30 +364,26 @@ fn invalid_json_bytes_do_not_lose_a_row() {
 
 #[test]
 fn a_cut_reply_gives_its_whole_rows() {
-    let reply = recorded!("movie_library.json");
-    let mut items = Vec::new();
-    let mut sink = |item: Item, _| items.push(item);
-    let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
-    let length = reply.len() * 2 / 3;
-    let error = parse_reply(&reply[..length], &mut lists, &|| true).unwrap_err();
+    let body = recorded!("movie_library.json");
+    let mut reply = Reply::new(MOVIES);
+    let length = body.len() * 2 / 3;
+    let error = parse_reply(&body[..length], &mut reply, &|| true).unwrap_err();
     assert_eq!(error, Stop::Malformed { at: length, length });
-    assert_eq!(items, rows(reply).2[..items.len()]);
-    assert!((1..4).contains(&items.len()));
+    assert_eq!(reply.items, parsed(body, MOVIES).items[..reply.items.len()]);
+    assert!((1..4).contains(&reply.items.len()));
 }
 
 #[test]
 fn parsing_stops_when_told() {
     let reply = listing(&json!([{ "ratingKey": "1" }, { "ratingKey": "2" }, { "ratingKey": "3" }])).to_string();
-    let mut count = 0;
-    let mut sink = |_: Item, _| count += 1;
     let left = std::cell::Cell::new(2);
     let go_on = || {
         left.set(left.get() - 1);
         left.get() > 0
     };
-    let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
-    assert!(parse_reply(reply.as_bytes(), &mut lists, &go_on).is_err());
-    assert_eq!(count, 2);
+    let mut begun = Reply::new(MOVIES);
+    assert!(parse_reply(reply.as_bytes(), &mut begun, &go_on).is_err());
+    assert_eq!(begun.items.len(), 2);
 }
 
 #[test]
@@ -492,12 +487,10 @@ proptest! {
 
     #[test]
     fn any_bytes_are_parsed_without_a_panic(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
-        let mut sink = |_, _| {};
-        let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
-        let _ = parse_reply(&bytes, &mut lists, &|| true);
+        let _ = parse_reply(&bytes, &mut Reply::new(MOVIES), &|| true);
         let recorded = recorded!("tv_episodes.json");
         let cut = cut.min(recorded.len());
         bytes.splice(0..0, recorded[..cut].iter().copied());
-        let _ = parse_reply(&bytes, &mut lists, &|| true);
+        let _ = parse_reply(&bytes, &mut Reply::new(MOVIES), &|| true);
     }
 }

@@ -12,7 +12,7 @@ use ureq::Body;
 use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, Meter, RequestKind};
-use super::replies::{self, ReplyContent, ReplyMetadata};
+use super::replies::{self, Reply};
 
 /// Maximum size of a reused buffer, in bytes. A page of 1,000 movies takes 1.3 MB.
 const MAX_REUSED: usize = 8 << 20;
@@ -243,7 +243,7 @@ impl Buffers {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads and parses a body. `limit` is the maximum size after decompression, and `encoding` the reply's
-/// `Content-Encoding`. Passes complete rows to `content`, even if the body fails midway.
+/// `Content-Encoding`. Adds complete rows to `reply`, even if the body fails midway.
 ///
 /// # Errors
 /// The reason why the body is unusable.
@@ -253,8 +253,8 @@ pub(super) fn read_reply(
     limit: u64,
     progress: &BodyProgress<'_>,
     buffers: &Buffers,
-    content: &mut ReplyContent<'_>,
-) -> Result<ReplyMetadata, BodyError> {
+    reply: &mut Reply,
+) -> Result<(), BodyError> {
     let mut body = peek(body, progress)?;
     let reader = decode_body(&mut body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
@@ -264,7 +264,7 @@ pub(super) fn read_reply(
     if read_result.is_ok() {
         let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
     }
-    let result = parse(read_result, &mut buffer, progress, content);
+    let result = parse(read_result, &mut buffer, progress, reply);
     buffers.put_back(buffer);
     result
 }
@@ -312,14 +312,14 @@ fn read_with_progress(
     }
 }
 
-/// Parses the body in `buffer` into `content`, or only its complete rows if reading it has failed. Separate from
+/// Parses the body in `buffer` into `reply`, or only its complete rows if reading it has failed. Separate from
 /// [`read_reply`], which reuses the buffer even after a failure.
 fn parse(
     read_result: io::Result<()>,
     buffer: &mut Vec<u8>,
     progress: &BodyProgress<'_>,
-    content: &mut ReplyContent<'_>,
-) -> Result<ReplyMetadata, BodyError> {
+    reply: &mut Reply,
+) -> Result<(), BodyError> {
     if buffer.starts_with(BYTE_ORDER_MARK) {
         buffer.drain(..BYTE_ORDER_MARK.len());
     }
@@ -329,7 +329,7 @@ fn parse(
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
         // The complete rows before the failure are valid, unless the body does not match its checksum.
         if !matches!(failure, BodyError::Aborted | BodyError::Compression(_)) {
-            let _ = replies::parse_reply(buffer, content, &|| true);
+            let _ = replies::parse_reply(buffer, reply, &|| true);
         }
         return Err(failure);
     }
@@ -342,7 +342,7 @@ fn parse(
         }
         None => return Err(BodyError::Empty),
     }
-    replies::parse_reply(buffer, content, &|| progress.count_row()).map_err(|error| {
+    replies::parse_reply(buffer, reply, &|| progress.count_row()).map_err(|error| {
         progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Malformed(error.to_string()))

@@ -1,39 +1,12 @@
 //! Retries transient failures with growing pauses, within a time limit.
 
 use std::hash::{BuildHasher, Hasher};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::error::{Error, Result, Status};
+use crate::platform::clock::Clock;
 
 use super::super::contract::Bounds;
-
-/// The clock that times retries. Tests replace it.
-pub trait RetryClock: Send + Sync {
-    /// Returns the current time, for time limits and deadlines.
-    fn now(&self) -> Instant;
-
-    /// Returns the current date, to compare with dates in `Retry-After`.
-    fn date(&self) -> SystemTime;
-
-    /// Sleeps for `time`. Callers split long pauses, so that they notice when the host aborts the call.
-    fn sleep(&self, time: Duration);
-}
-
-pub(super) struct SystemClock;
-
-impl RetryClock for SystemClock {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn date(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn sleep(&self, time: Duration) {
-        std::thread::sleep(time);
-    }
-}
 
 /// The failure of one attempt.
 #[derive(Debug)]
@@ -105,7 +78,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(8);
 /// # Errors
 /// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
 pub(super) fn run_with_retries<T>(
-    clock: &dyn RetryClock,
+    clock: &dyn Clock,
     retry_for: Duration,
     bounds: &Bounds<'_>,
     label: &dyn std::fmt::Display,
@@ -146,7 +119,7 @@ pub(super) fn run_with_retries<T>(
 }
 
 /// Sleeps for `pause`. Fails as soon as the host aborts the call or the deadline passes.
-fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
+fn sleep(clock: &dyn Clock, pause: Duration, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     let mut remaining = pause;
     while !remaining.is_zero() {
         check_bounds(clock, bounds, label)?;
@@ -158,11 +131,11 @@ fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &d
 }
 
 /// Fails if the host has aborted the call or the deadline has passed. `label` is the request's purpose.
-fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
+fn check_bounds(clock: &dyn Clock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
         return Err(aborted_error(label));
     }
-    if bounds.deadline.moment().is_some_and(|moment| clock.now() >= moment) {
+    if bounds.deadline.moment().is_some_and(|moment| clock.has_passed(moment)) {
         return Err(Error::new(
             Status::Timeout,
             format!("cannot {label}: the timeout passed before the request; allow more time"),
@@ -201,12 +174,13 @@ fn random() -> u32 {
 }
 
 /// Parses the header `Retry-After`, seconds or a date. Returns the time to wait; `None` if the header is invalid.
-pub(super) fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn parse_retry_after(text: &str, now_ms: i64) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
     let date = httpdate::parse_http_date(text).ok()?;
+    let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
     Some(date.duration_since(now).unwrap_or_default())
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use super::*;
 use crate::platform::deadline::Deadline;
@@ -23,13 +24,13 @@ impl FakeClock {
     }
 }
 
-impl RetryClock for FakeClock {
+impl Clock for FakeClock {
     fn now(&self) -> Instant {
         self.start + self.slept()
     }
 
-    fn date(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+    fn now_ms(&self) -> i64 {
+        784_111_777_000
     }
 
     fn sleep(&self, time: Duration) {
@@ -130,7 +131,7 @@ fn pauses_grow_with_any_random_numbers() {
 
 #[test]
 fn retry_after_is_seconds_or_a_date() {
-    let now = FakeClock::new().date();
+    let now = FakeClock::new().now_ms();
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     for (text, expected) in [
         (" 120 ", seconds(120)),

@@ -11,21 +11,21 @@ use crate::model::{LONGEST_KEY, OWN_IDENTIFIER};
 use super::super::contract::{Bounds, RequestKind};
 use super::errors::{self, ErrorContext};
 use super::plex_http::PlexHttp;
-use super::replies::{ReplyContent, ReplyMetadata};
+use super::replies::{Reply, ReplyKind};
 use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
 use super::retry::{self, AttemptError};
 use super::server_request::{Omitted, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
 
 impl PlexHttp {
-    /// Sends a request once, reads the reply's rows or libraries into `content`, and returns the reply's metadata.
+    /// Sends a request once, and reads the reply into `reply`.
     pub(super) fn send_once(
         &self,
         request: &ServerRequest<'_>,
         omitted: Omitted,
         bounds: &Bounds<'_>,
-        content: &mut ReplyContent<'_>,
-    ) -> std::result::Result<ReplyMetadata, AttemptError> {
+        reply: &mut Reply,
+    ) -> std::result::Result<(), AttemptError> {
         let SuccessReply {
             request_meter,
             parts,
@@ -36,33 +36,23 @@ impl PlexHttp {
         let encoding = header("content-encoding");
         let progress = BodyProgress::new(&request_meter, bounds).with_max_silence(errors.max_silence);
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
-        content.reset();
-        let result = reply_body::read_reply(
-            body,
-            encoding,
-            request.max_reply_bytes,
-            &progress,
-            &self.buffers,
-            content,
-        );
-        let mut metadata = result.map_err(|failure| match content {
-            ReplyContent::Rows(rows) => match (rows.max_rows_if_exceeded(), failure) {
-                (_, aborted @ BodyError::Aborted) => errors.body_error(aborted, rows.count),
-                (Some(max_rows), _) => errors.body_error(BodyError::TooManyRows(max_rows), rows.count),
-                (None, failure) => errors.body_error(failure, rows.count),
-            },
-            _ => errors.body_error(failure, 0),
+        *reply = Reply::new(reply.kind);
+        let result = reply_body::read_reply(body, encoding, request.max_reply_bytes, &progress, &self.buffers, reply);
+        result.map_err(|failure| match (failure, reply.kind) {
+            (BodyError::Aborted, _) => errors.body_error(BodyError::Aborted, reply.rows),
+            (_, ReplyKind::Items(_, max_rows)) if reply.exceeds_limit => {
+                errors.body_error(BodyError::TooManyRows(max_rows), reply.rows)
+            }
+            (failure, _) => errors.body_error(failure, reply.rows),
         })?;
-        if let ReplyContent::Rows(rows) = content
-            && rows.has_invalid_keys
-        {
+        if reply.has_invalid_keys {
             log::warn!(
                 "ignoring some items from {}: their keys do not consist of 1 to {LONGEST_KEY} digits",
                 self.base_url.url(request.path_without_query())
             );
         }
-        if metadata.has_legacy_format || !metadata.is_plex {
-            let problem = if metadata.has_legacy_format {
+        if reply.has_legacy_format || !reply.is_plex {
+            let problem = if reply.has_legacy_format {
                 errors::LEGACY_JSON
             } else {
                 errors::FOREIGN_JSON
@@ -71,12 +61,12 @@ impl PlexHttp {
         }
         // Some servers send the offset and the total only in headers.
         let number_from = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
-        metadata.offset = metadata.offset.or_else(|| number_from("x-plex-container-start"));
-        metadata.total = metadata.total.or_else(|| number_from("x-plex-container-total-size"));
-        if request.kind == RequestKind::Identity && metadata.machine_identifier.as_deref().is_none_or(str::is_empty) {
+        reply.offset = reply.offset.or_else(|| number_from("x-plex-container-start"));
+        reply.total = reply.total.or_else(|| number_from("x-plex-container-total-size"));
+        if request.kind == RequestKind::Identity && reply.machine_identifier.as_deref().is_none_or(str::is_empty) {
             return Err(errors.error(Status::NotPlex, errors::NO_IDENTITY));
         }
-        Ok(metadata)
+        Ok(())
     }
 
     /// Sends a request. Returns a successful reply whose body has not been read, or a classified failure.
@@ -138,7 +128,7 @@ impl PlexHttp {
         if parts.status.is_redirection() {
             return Err(errors.redirect_error(header("location")));
         }
-        let retry_after = header("retry-after").and_then(|text| retry::parse_retry_after(text, self.clock.date()));
+        let retry_after = header("retry-after").and_then(|text| retry::parse_retry_after(text, self.clock.now_ms()));
         Err(errors.status_error(parts.status.as_u16(), retry_after, &body_start))
     }
 

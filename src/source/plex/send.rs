@@ -12,11 +12,11 @@ use super::super::contract::{Bounds, Event, RequestKind};
 use super::errors::NOT_EVENT_STREAM;
 use super::event_parser;
 use super::plex_http::PlexHttp;
-use super::replies::{ReplyContent, ReplyMetadata, RowReader};
+use super::replies::{Reply, ReplyKind};
 use super::reply_body::{self, BodyError, BodyProgress};
 use super::retry::{self, AttemptError, Refusal};
 use super::round_trip::SuccessReply;
-use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, Rows, RowsEnd, RowsRequest, ServerRequest};
+use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RowsRequest, ServerRequest};
 
 /// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments. It
 /// does so earlier if no time is left for another retry.
@@ -71,7 +71,7 @@ impl PlexHttp {
         Ok(())
     }
 
-    /// Requests rows, adds their items to `items`, even if the call fails midway, and returns the page's metadata.
+    /// Requests rows, adds their items to `items`, even if the call fails midway, and returns the reply without them.
     ///
     /// Counts items without a rating key but does not add them; adds items without files. Requests the rows again if
     /// another call's [`crate::source::Source::interrupt`] closed the connection.
@@ -83,51 +83,33 @@ impl PlexHttp {
         rows_request: &RowsRequest<'_>,
         bounds: Bounds<'_>,
         items: &mut Vec<Item>,
-    ) -> Result<RowsEnd> {
+    ) -> Result<Reply> {
         let request = ServerRequest::rows(rows_request);
         // A server that ignores paging sends many more rows than requested.
         let max_rows = OVERSIZE_FACTOR * u64::from(rows_request.size.max(MAX_ROWS));
-        let items_before = items.len();
         loop {
             let interruptions = self.transport.interruptions();
-            let mut sink = |item, _| items.push(item);
-            let mut content = ReplyContent::Rows(RowReader::new(rows_request.kind, max_rows, &mut sink));
-            match self.send(&request, &bounds, &mut content) {
+            let mut reply = Reply::new(ReplyKind::Items(rows_request.kind, max_rows));
+            match self.send(&request, &bounds, &mut reply) {
                 Err(error)
                     if !matches!(error.status, Status::Aborted | Status::Timeout)
                         && self.transport.interruptions() != interruptions =>
                 {
                     log::debug!("another call closed the connection during a page; requesting the page again: {error}");
-                    items.truncate(items_before);
                 }
-                Err(error) => return Err(error),
-                Ok(metadata) => {
-                    let ReplyContent::Rows(rows) = content else {
-                        return Ok(RowsEnd::default());
-                    };
-                    return Ok(RowsEnd {
-                        rows: rows.count,
-                        total: metadata.total,
-                        offset: metadata.offset,
-                        update_times: rows.update_order.times,
-                        is_disordered: rows_request.rows == Rows::NewestUpdated && rows.update_order.is_disordered,
-                    });
+                result => {
+                    items.extend(reply.items.drain(..).map(|located| located.item));
+                    return result.map(|()| reply);
                 }
             }
         }
     }
 
-    /// Sends a request, reads its rows or libraries into `content`, and returns the reply's metadata. Retries transient
-    /// failures.
+    /// Sends a request, and reads the reply into `reply`, even if the call fails midway. Retries transient failures.
     ///
     /// If the server rejects the request, retries without the optional arguments: versions of Plex differ in the
     /// arguments that they accept, and proxies in the maximum length of a URL.
-    pub(super) fn send(
-        &self,
-        request: &ServerRequest<'_>,
-        bounds: &Bounds<'_>,
-        content: &mut ReplyContent<'_>,
-    ) -> Result<ReplyMetadata> {
+    pub(super) fn send(&self, request: &ServerRequest<'_>, bounds: &Bounds<'_>, reply: &mut Reply) -> Result<()> {
         let started_at = Instant::now();
         let retry_for = bounds
             .retry_for
@@ -137,10 +119,11 @@ impl PlexHttp {
         let filters_by_file = request.filters_by_file();
         let result = retry::run_with_retries(&*self.clock, retry_for, bounds, &request.purpose, || {
             if filters_by_file && self.rejects_file_filter.load(Ordering::Relaxed) {
-                return Ok(request.empty_reply());
+                request.set_empty(reply);
+                return Ok(());
             }
             let attempt_start = Instant::now();
-            let mut result = self.send_once(request, self.omitted(), bounds, content);
+            let mut result = self.send_once(request, self.omitted(), bounds, reply);
             last_refusal = result.as_ref().err().and_then(|failure| failure.refusal);
             if let Err(failure) = &result
                 && last_refusal.is_some()
@@ -151,7 +134,7 @@ impl PlexHttp {
                 let is_transient = failure.is_transient && !filters_by_file;
                 if !is_transient || refusals == MAX_REFUSALS {
                     last_refusal = None;
-                    result = result.or_else(|failure| self.send_with_less(request, bounds, content, failure));
+                    result = result.or_else(|failure| self.send_with_less(request, bounds, reply, failure));
                 }
             }
             // The remaining time of this call is pauses, which the meter records.
@@ -160,11 +143,12 @@ impl PlexHttp {
                 if filters_by_file && failure.refusal == Some(Refusal::Arguments) {
                     self.rejects_file_filter.store(true, Ordering::Relaxed);
                     log::warn!("{} rejects searches by file name", self.base_url.origin);
-                    return Ok(request.empty_reply());
+                    request.set_empty(reply);
+                    return Ok(());
                 }
                 // A retry would pass the rows on twice. A failed search by file name would fail again.
-                let has_rows = matches!(content, ReplyContent::Rows(rows) if rows.emitted_items > 0);
-                let is_final = has_rows || filters_by_file && failure.error.status == Status::ServerError;
+                let is_final =
+                    !reply.items.is_empty() || filters_by_file && failure.error.status == Status::ServerError;
                 Err(if is_final { failure.into_permanent() } else { failure })
             })
         });
@@ -173,8 +157,7 @@ impl PlexHttp {
         let result = match (result, last_refusal) {
             (Err(error), Some(refusal)) if refusals < MAX_REFUSALS && error.status == Status::ServerError => {
                 let failure = AttemptError::transient(error.clone(), None).into_refusal(refusal);
-                self.send_with_less(request, bounds, content, failure)
-                    .map_err(|_| error)
+                self.send_with_less(request, bounds, reply, failure).map_err(|_| error)
             }
             (result, _) => result,
         };
@@ -192,9 +175,9 @@ impl PlexHttp {
         &self,
         request: &ServerRequest<'_>,
         bounds: &Bounds<'_>,
-        content: &mut ReplyContent<'_>,
+        reply: &mut Reply,
         mut failure: AttemptError,
-    ) -> std::result::Result<ReplyMetadata, AttemptError> {
+    ) -> std::result::Result<(), AttemptError> {
         let may_blame_arguments = match failure.refusal {
             Some(Refusal::Arguments) => true,
             // Items that no longer exist have status 404.
@@ -214,15 +197,15 @@ impl PlexHttp {
             if omitted <= self.omitted() || omitted > least {
                 continue;
             }
-            failure = match self.send_once(request, omitted, bounds, content) {
-                Ok(metadata) => {
+            failure = match self.send_once(request, omitted, bounds, reply) {
+                Ok(()) => {
                     self.omitted.store(omitted as u8, Ordering::Relaxed);
                     let what = match omitted {
                         Omitted::Guids => "includeGuids, without which items lack external IDs",
                         Omitted::Nothing | Omitted::Optional => "optional request arguments",
                     };
                     log::warn!("{} rejects {what}; omitting them from now on", self.base_url.origin);
-                    return Ok(metadata);
+                    return Ok(());
                 }
                 Err(failure) if failure.refusal.is_none() => return Err(failure),
                 Err(failure) => failure,

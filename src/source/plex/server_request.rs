@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::model::{ItemType, LibraryKind};
 
 use super::super::contract::{EditRequest, RequestKind};
-use super::replies::ReplyMetadata;
+use super::replies::Reply;
 use super::url::{encode, encode_bytes};
 
 /// Prefix of an item's path in Plex's API, and of the keys that hosts see.
@@ -223,14 +223,13 @@ impl<'a> ServerRequest<'a> {
         address
     }
 
-    /// Returns the metadata of a reply without rows, which replaces the reply if the server rejects the filter by file
-    /// name.
-    pub fn empty_reply(&self) -> ReplyMetadata {
-        ReplyMetadata {
+    /// Sets `reply` to one without rows, which replaces the reply if the server rejects the filter by file name.
+    pub fn set_empty(&self, reply: &mut Reply) {
+        *reply = Reply {
             total: Some(0),
             offset: self.row_range.map(|(start, _)| start),
-            ..ReplyMetadata::default()
-        }
+            ..Reply::new(reply.kind)
+        };
     }
 
     /// Creates the request for items by their rating keys.
@@ -366,21 +365,6 @@ pub enum Rows<'a> {
     /// Rows with a file whose name contains this string. Plex does not document this filter. The server may return rows
     /// that do not match, and omit rows that match.
     FileName(&'a str),
-}
-
-/// The metadata of a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowsEnd {
-    /// Number of rows that the server returned, including unusable rows.
-    pub rows: u64,
-    /// `totalSize`; `None` if missing.
-    pub total: Option<u64>,
-    /// `offset`; `None` if missing. The reply may then contain the whole library.
-    pub offset: Option<u64>,
-    /// Whether the rows are not sorted newest first, according to their times. Tracks have no times (`updatedAt`).
-    pub is_disordered: bool,
-    /// Update times of the first and the last row that has a time; `None` if no row has a time.
-    pub update_times: Option<(i64, i64)>,
 }
 
 /// Returns the item types that have files in this kind of library. Each of these types is a partition of the listing.

@@ -96,6 +96,24 @@ pub(super) fn problem(error: &ureq::Error, host: &str) -> Option<String> {
     })
 }
 
+/// Reads the certificates in a PEM file, at least one. `invalid` creates an error from what is wrong with the file.
+///
+/// # Errors
+/// Those that `invalid` creates.
+pub fn read_certificates(path: &Path, invalid: &dyn Fn(String) -> Error) -> Result<Vec<CertificateDer<'static>>> {
+    let mut pem = Vec::new();
+    files::open_host_file(path)
+        .and_then(|mut file| file.read_to_end(&mut pem))
+        .map_err(|error| invalid(format!("is unreadable ({error})")).with_io_source(&error))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| invalid(format!("is not a PEM file ({error})")))?;
+    if certificates.is_empty() {
+        return Err(invalid("contains no certificate".into()));
+    }
+    Ok(certificates)
+}
+
 /// Reads the certificates in a PEM file, and checks that they can be used as authorities.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let invalid = |problem: String| {
@@ -108,16 +126,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         )
         .with_argument("ca_file")
     };
-    let mut pem = Vec::new();
-    files::open_host_file(path)
-        .and_then(|mut file| file.read_to_end(&mut pem))
-        .map_err(|error| invalid(format!("is unreadable ({error})")).with_io_source(&error))?;
-    let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|error| invalid(format!("is not a PEM file ({error})")))?;
-    if authorities.is_empty() {
-        return Err(invalid("contains no certificate".into()));
-    }
+    let authorities = read_certificates(path, &invalid)?;
     let mut store = RootCertStore::empty();
     for authority in &authorities {
         store

@@ -1,12 +1,13 @@
 //! What the tests share: a meter, a clock, clients and servers.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Result};
+use plexindex::inside::Clock;
 use plexindex::model::{Item, ItemType, Token};
 use plexindex::options::Options;
-use plexindex::source::plex::{PlexHttp, RetryClock, Rows, RowsEnd, RowsRequest};
+use plexindex::source::plex::{PlexHttp, Reply, Rows, RowsRequest};
 use plexindex::source::{Bounds, Meter, RequestKind, Source};
 use plexindex_standin::{LibrarySpec, Standin};
 
@@ -54,14 +55,13 @@ impl TestClock {
     }
 }
 
-impl RetryClock for TestClock {
+impl Clock for TestClock {
     fn now(&self) -> Instant {
         Instant::now() + self.slept()
     }
 
-    fn date(&self) -> SystemTime {
-        // 06 Nov 1994 08:49:37 GMT, the moment of HTTP's own examples.
-        SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+    fn now_ms(&self) -> i64 {
+        784_111_777_000 // 06 Nov 1994 08:49:37 GMT, the moment of HTTP's own examples
     }
 
     fn sleep(&self, time: Duration) {
@@ -95,7 +95,7 @@ pub fn client_with(url: &str, set: impl FnOnce(&mut Options)) -> Client {
 
 impl Client {
     /// One page of section 1.
-    pub fn page(&self, rows: Rows<'_>, start: u64, size: u32) -> Result<(RowsEnd, Vec<Item>)> {
+    pub fn page(&self, rows: Rows<'_>, start: u64, size: u32) -> Result<(Reply, Vec<Item>)> {
         self.page_of("1", ItemType::Movie, rows, start, size)
     }
 
@@ -107,7 +107,7 @@ impl Client {
         rows: Rows<'_>,
         start: u64,
         size: u32,
-    ) -> Result<(RowsEnd, Vec<Item>)> {
+    ) -> Result<(Reply, Vec<Item>)> {
         let request = RowsRequest {
             section,
             kind,

@@ -2,7 +2,7 @@
 //! certificate.
 
 use std::future::Future;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -21,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use super::address::{Address, SslMode};
 use crate::error::{Error, Result, Status};
-use crate::platform::open_host_file;
+use crate::source::plex::read_certificates;
 
 /// Returns the TLS configuration for an address, which verifies certificates as the address's `sslmode` requires.
 ///
@@ -65,23 +64,12 @@ pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
 
 /// Reads the certificates in a PEM file.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let refused = |problem: String| {
+    read_certificates(path, &|problem| {
         let path = path.display();
         let remedy = "use a PEM file with the certificate of an authority";
         let text = format!("the shared log's sslrootcert {path} {problem}; {remedy}");
         Error::new(Status::InvalidArgument, text)
-    };
-    let mut pem = Vec::new();
-    open_host_file(path)
-        .and_then(|mut file| file.read_to_end(&mut pem))
-        .map_err(|error| refused(format!("cannot be read ({error})")).with_io_source(&error))?;
-    let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|error| refused(format!("is not a PEM file ({error})")))?;
-    if authorities.is_empty() {
-        return Err(refused("contains no certificate".into()));
-    }
-    Ok(authorities)
+    })
 }
 
 /// Verifies certificates as required by `sslmode`.
