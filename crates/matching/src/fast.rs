@@ -21,11 +21,7 @@ impl Default for FoldBuffers {
     }
 }
 
-impl<'v, L, V> Resolver<'v, '_, V>
-where
-    L: LibraryIndex + 'v,
-    V: Deref<Target = L>,
-{
+impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
     /// Returns the item for a path if the item is the only match, has high confidence and is verified; otherwise
     /// `None`.
     #[inline]

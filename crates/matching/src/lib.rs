@@ -41,7 +41,7 @@ mod words;
 pub use fast::{FoldBuffers, MAX_BATCH};
 pub use folder::{
     FolderContents, FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, InvalidatedItem,
-    ListedFile, folder_form, folder_positions, nearest_position,
+    folder_form, folder_positions, nearest_position,
 };
 pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};

@@ -22,7 +22,7 @@ pub struct EntryTime {
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
 /// One library as one user sees it. All methods are lock-free and allocate no memory.
-pub trait LibraryIndex {
+pub trait LibraryIndex: Sized {
     /// The path of a listed file or confirmed match, with its item; cheap to copy, since fields are decoded on demand.
     type Hit<'v>: Copy
     where
@@ -142,18 +142,15 @@ impl Scope {
 }
 
 /// Iterates over the libraries in scope, with their indexes.
-pub(super) fn libraries_in_scope<'v, L: 'v, V: Deref<Target = L>>(
-    libraries: &'v [V],
-    scope: Scope,
-) -> impl Iterator<Item = (usize, &'v L)> {
+pub(super) fn libraries_in_scope<V: Deref>(libraries: &[V], scope: Scope) -> impl Iterator<Item = (usize, &V::Target)> {
     let is_in_scope = move |library: usize| scope == Scope::All || scope == Scope::One(library);
     let libraries = libraries.iter().map(|view| &**view).enumerate();
     libraries.filter(move |(library, _)| is_in_scope(*library))
 }
 
 /// Returns whether a library in scope of this kind was never fetched, so that it may have any path.
-pub(super) fn has_unfetched_of_kind<'v, L: LibraryIndex + 'v, V: Deref<Target = L>>(
-    libraries: &'v [V],
+pub(super) fn has_unfetched_of_kind<V: Deref<Target: LibraryIndex>>(
+    libraries: &[V],
     scope: Scope,
     kind: LibraryKind,
 ) -> bool {

@@ -60,14 +60,11 @@ pub fn are_lookalike_paths(path: &[u8], other: &[u8]) -> bool {
 
 /// Adds the only listed file that differs from an unlisted path only in such characters, if the path, perhaps
 /// translated by a mapping, lies in a listed folder. The candidate has low confidence.
-pub fn add_lookalike<'v, L, V>(
+pub fn add_lookalike<'v, V: Deref<Target: FolderIndex + 'v>>(
     (libraries, scope, mappings): (&'v [V], Scope, &Mappings),
     path: &NormalPath<'_>,
     resolution: &mut Resolution<'v>,
-) where
-    L: FolderIndex + 'v,
-    V: Deref<Target = L>,
-{
+) {
     if resolution.reason != Reason::NotListed || resolution.total > 0 {
         return;
     }

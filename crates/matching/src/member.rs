@@ -3,7 +3,7 @@
 
 use super::mapping_proposals::split_last;
 use super::path_shape::PathShape;
-use super::resolution::{FoundItem, GuidRef, ItemRef, Presence};
+use super::resolution::{FoundItem, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
 
 /// A season or album, with the fields that Plex repeats in each episode or track.
@@ -152,11 +152,6 @@ impl<'v> FolderMember<'v> {
                 ..ItemRef::key_only(season.rating_key)
             }
         };
-        FoundItem {
-            library,
-            item,
-            path: self.folder_path(usize::from(!has_whole_folder)),
-            on_disk: Presence::Assumed,
-        }
+        FoundItem::new(library, item, self.folder_path(usize::from(!has_whole_folder)))
     }
 }

@@ -152,16 +152,24 @@ pub enum Presence {
 enum_names! { Presence: Assumed "there", Missing "missing", Unknown "unknown" }
 
 impl<'v> FoundItem<'v> {
+    /// Creates a candidate whose file is assumed to exist.
+    #[inline]
+    #[must_use]
+    pub fn new(library: usize, item: ItemRef<'v>, path: &'v [u8]) -> Self {
+        Self {
+            library,
+            item,
+            path,
+            on_disk: Presence::Assumed,
+        }
+    }
+
     /// Creates a candidate from an item and its first path, for lookups by GUID or title. The caller must set
     /// `library`.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
-        Self {
-            library: 0,
-            item: ItemRef::from(item),
-            path: item.parts.first().map_or(b"", |path| path.as_bytes()),
-            on_disk: Presence::Assumed,
-        }
+        let path = item.parts.first().map_or(&b""[..], |path| path.as_bytes());
+        Self::new(0, ItemRef::from(item), path)
     }
 }
 
@@ -218,13 +226,7 @@ impl<'v> Resolution<'v> {
     /// Returns the result of `fill`.
     #[inline]
     pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut FoundItem<'v>) -> bool) -> bool {
-        let empty = FoundItem {
-            library: 0,
-            item: ItemRef::key_only(""),
-            path: b"",
-            on_disk: Presence::Assumed,
-        };
-        self.found.push(empty);
+        self.found.push(FoundItem::new(0, ItemRef::key_only(""), b""));
         self.found.last_mut().is_some_and(fill)
     }
 

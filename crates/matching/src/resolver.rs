@@ -20,7 +20,7 @@ use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
-use super::resolution::{FoundItem, ItemRef, LookupHit, Presence, Resolution};
+use super::resolution::{FoundItem, ItemRef, LookupHit, Resolution};
 use super::roots::{naming_title, only_root_differs};
 use crate::model::{Confidence, MatchKind, Reason};
 
@@ -36,11 +36,7 @@ pub struct Resolver<'v, 'm, V> {
     pub(super) mappings: &'m Mappings,
 }
 
-impl<'v, 'm, L, V> Resolver<'v, 'm, V>
-where
-    L: LibraryIndex + 'v,
-    V: Deref<Target = L>,
-{
+impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     /// Creates a resolver. `libraries` has one entry per library; the resolver searches only the libraries in `scope`.
     #[inline]
     #[must_use]
@@ -89,7 +85,7 @@ where
 
     /// Returns the only library in scope and its index; `None` if all libraries are in scope.
     #[inline]
-    pub(super) fn only_library(&self) -> Option<(usize, &'v L)> {
+    pub(super) fn only_library(&self) -> Option<(usize, &'v V::Target)> {
         let library = self.scope.only()?;
         Some((library, &**self.libraries.get(library)?))
     }
@@ -106,6 +102,9 @@ where
 pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
 }
+
+/// A hit in a library that `V` refers to.
+type HitOf<'v, V> = <<V as Deref>::Target as LibraryIndex>::Hit<'v>;
 
 /// Returns how similar a suffix match with this number of common components is to the queried path.
 type SimilarityOf<'s, 'v, H> = &'s dyn Fn(&RankedHit<'v, H>, usize) -> Similarity;
@@ -127,16 +126,12 @@ enum LibraryGroup {
     Others,
 }
 
-impl<'v, L, V> PathResolver<'v, '_, V>
-where
-    L: LibraryIndex + 'v,
-    V: Deref<Target = L>,
-{
+impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Searches for the path, and writes the result to an empty `resolution`.
     fn resolve_into(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
         let words = OnceCell::new();
-        let similarity = |hit: &RankedHit<'v, L::Hit<'v>>, common: usize| self.similarity(&words, hit, common);
+        let similarity = |hit: &RankedHit<'v, HitOf<'v, V>>, common: usize| self.similarity(&words, hit, common);
         let (match_kind, confidence, evidence) = self.search(&mut candidates, Some(&similarity));
         if candidates.total == 0 {
             resolution.reason = self.miss_reason();
@@ -188,8 +183,8 @@ where
     /// the caller does not need the candidates of a match with low confidence.
     fn search(
         &self,
-        candidates: &mut Candidates<'v, L::Hit<'v>>,
-        similarity: Option<SimilarityOf<'_, 'v, L::Hit<'v>>>,
+        candidates: &mut Candidates<'v, HitOf<'v, V>>,
+        similarity: Option<SimilarityOf<'_, 'v, HitOf<'v, V>>>,
     ) -> (MatchKind, Confidence, Reason) {
         // For a single library, the order of the groups makes no difference.
         let groups = match self.resolver.scope {
@@ -230,7 +225,7 @@ where
     /// path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it may have the
     /// same path below its own location. If any files differ only in the root, replaces the candidates with their
     /// items.
-    fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (Confidence, Reason) {
+    fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> (Confidence, Reason) {
         if self.resolver.libraries.iter().any(|view| self.is_owned_by(view)) {
             return (Confidence::Low, Reason::NotListed);
         }
@@ -255,7 +250,7 @@ where
     }
 
     /// Returns whether the queried path differs from a listed path of the item `hit` only in the root.
-    fn only_root_differs(&self, view: &'v L, hit: L::Hit<'v>, listed: &NormalPath<'_>) -> bool {
+    fn only_root_differs(&self, view: &'v V::Target, hit: HitOf<'v, V>, listed: &NormalPath<'_>) -> bool {
         let common = Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()));
         let below = view.components_below_location(listed);
         view.item(hit)
@@ -268,8 +263,8 @@ where
     fn add_moved_files(
         &self,
         rank: usize,
-        moved: &mut Candidates<'v, L::Hit<'v>>,
-        elsewhere: &mut Candidates<'v, L::Hit<'v>>,
+        moved: &mut Candidates<'v, HitOf<'v, V>>,
+        elsewhere: &mut Candidates<'v, HitOf<'v, V>>,
     ) {
         let names: LastNames = last_names(self.path.form(), usize::MAX);
         let mut listed = PathBuffer::new();
@@ -300,7 +295,7 @@ where
     }
 
     /// Iterates over the libraries in a group, with their indexes.
-    fn libraries_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
+    fn libraries_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v V::Target)> {
         let libraries = libraries_in_scope(self.resolver.libraries, self.resolver.scope);
         libraries.filter(move |(_, view)| {
             group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
@@ -308,13 +303,13 @@ where
     }
 
     /// Returns whether a location of the library contains the path or a mapped path.
-    fn is_owned_by(&self, view: &L) -> bool {
+    fn is_owned_by(&self, view: &V::Target) -> bool {
         let owns_rewritten = |path: &[u8]| NormalPath::with(path, |path| view.owns(path)).then_some(());
         view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some()
     }
 
     /// Adds the confirmed matches for the path, with rank 1 if the bytes are equal, or 0 if only the normal forms are.
-    fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         for (library, view) in self.libraries_of(group) {
             if !view.may_have_confirmed() {
                 continue;
@@ -344,7 +339,7 @@ where
 
     /// Adds the items with the listed path `path`, which is the queried path or a mapped path. The rank is 1 if the
     /// bytes are equal, and 0 if only the normal forms are.
-    fn add_listed(&self, group: LibraryGroup, path: &NormalPath<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    fn add_listed(&self, group: LibraryGroup, path: &NormalPath<'_>, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         for (library, view) in self.libraries_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
                 candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
@@ -354,7 +349,7 @@ where
 
     /// Adds the items that match after mappings rewrite the listed path or the queried path. The rank is 1 if the bytes
     /// are equal, and 0 if only the normal forms are.
-    fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         // Without server-to-host rules, the segments contain no mapped paths.
         let has_mapped_forms = self.resolver.mappings.has_server_to_host_rules();
         for (library, view) in self.libraries_of(group).filter(|_| has_mapped_forms) {
@@ -376,8 +371,8 @@ where
     fn add_suffix_matches(
         &self,
         group: LibraryGroup,
-        candidates: &mut Candidates<'v, L::Hit<'v>>,
-        similarity: Option<SimilarityOf<'_, 'v, L::Hit<'v>>>,
+        candidates: &mut Candidates<'v, HitOf<'v, V>>,
+        similarity: Option<SimilarityOf<'_, 'v, HitOf<'v, V>>>,
     ) {
         let limit = similarity.map_or(1, |_| MAX_COMPARED);
         // Skip libraries that were never fetched, because an unknown item might match better.
@@ -397,7 +392,7 @@ where
     }
 
     /// Creates a candidate from a library's listed path; `None` if the segment is damaged.
-    fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> Option<RankedHit<'v, L::Hit<'v>>> {
+    fn candidate(library: usize, view: &'v V::Target, hit: HitOf<'v, V>) -> Option<RankedHit<'v, HitOf<'v, V>>> {
         let (rating_key, path) = view.key_and_path(hit)?;
         Some(RankedHit {
             library,
@@ -408,7 +403,7 @@ where
     }
 
     /// Returns whether the queried path, or a candidate's path or item, was invalidated, and not verified since.
-    fn is_unverified(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> bool {
+    fn is_unverified(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
         let view = &*self.resolver.libraries[candidate.library];
         view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
@@ -417,7 +412,7 @@ where
     fn similarity(
         &self,
         words: &OnceCell<PathWords>,
-        candidate: &RankedHit<'v, L::Hit<'v>>,
+        candidate: &RankedHit<'v, HitOf<'v, V>>,
         common: usize,
     ) -> Similarity {
         let hit = candidate.item;
@@ -429,18 +424,13 @@ where
     }
 
     /// Reads a candidate's item from the library; `None` if the segment is damaged.
-    fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> Option<FoundItem<'v>> {
+    fn found_item(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> Option<FoundItem<'v>> {
         let view = &*self.resolver.libraries[candidate.library];
         let item = match candidate.item {
             Some(hit) => view.item(hit)?,
             None => ItemRef::key_only(candidate.rating_key),
         };
-        Some(FoundItem {
-            library: candidate.library,
-            item,
-            path: candidate.path,
-            on_disk: Presence::Assumed,
-        })
+        Some(FoundItem::new(candidate.library, item, candidate.path))
     }
 
     /// Returns whether a library in scope has a damaged segment, so that results may be incomplete until a rebuild.

@@ -6,8 +6,8 @@ use super::library_snapshot::LibrarySnapshot;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
-    FolderContents, FolderIndex, FolderMember, FolderPosition, Form, InvalidatedItem, ItemRef, LibraryIndex,
-    ListedFile, MAX_CANDIDATES, Mappings, NormalPath, Season, nearest_position,
+    FolderContents, FolderFile, FolderIndex, FolderMember, FolderPosition, Form, FoundItem, InvalidatedItem, ItemRef,
+    LibraryIndex, MAX_CANDIDATES, Mappings, NormalPath, Season, nearest_position,
 };
 use crate::model::Item;
 
@@ -267,7 +267,7 @@ impl FolderIndex for LibrarySnapshot {
         mapped: bool,
         after: Option<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(ListedFile<'v>),
+        each: &mut dyn FnMut(FolderFile<'v>),
     ) {
         let mut added: Vec<(&[u8], &Item, &[u8])> = Vec::new();
         if !self.memtable.is_empty() {
@@ -280,7 +280,7 @@ impl FolderIndex for LibrarySnapshot {
         let mut count = 0;
         let mut last_form = Vec::new();
         // Reports a file, and returns whether the file was within the limit.
-        let mut report = |file: ListedFile<'v>| {
+        let mut report = |file: FolderFile<'v>| {
             if count >= limit && file.form != last_form {
                 return false;
             }
@@ -289,10 +289,9 @@ impl FolderIndex for LibrarySnapshot {
             each(file);
             true
         };
-        let added_file = |(form, item, path): (&[u8], &'v Item, &'v [u8])| ListedFile {
+        let added_file = |(form, item, path): (&[u8], &'v Item, &'v [u8])| FolderFile {
             form: form.to_vec(),
-            item: ItemRef::from(item),
-            path,
+            found: FoundItem::new(0, ItemRef::from(item), path),
             item_has_other_files: item.parts.len() > 1,
         };
         if let Some(segment) = &self.segment {
@@ -322,10 +321,9 @@ impl FolderIndex for LibrarySnapshot {
                 let Some((_, path)) = segment.key_and_path(listed_number) else {
                     return;
                 };
-                if !report(ListedFile {
+                if !report(FolderFile {
                     form,
-                    item,
-                    path,
+                    found: FoundItem::new(0, item, path),
                     item_has_other_files,
                 }) {
                     return;

@@ -2,30 +2,14 @@
 
 use std::ops::Deref;
 
-use super::folder_index::FolderIndex;
+use super::folder_index::{FolderFile, FolderIndex};
 use super::folder_resolver::FolderResolver;
 use super::position::rewrite_folder;
 use crate::form::Form;
 use crate::model::Confidence;
 use crate::normal::normal_form;
-use crate::resolution::{FoundItem, Presence};
 
-/// A file below a folder.
-#[derive(Clone, Debug)]
-pub struct FolderFile<'v> {
-    /// Normal form of the path, translated by the server-to-host mappings if any apply; the sort key of pages.
-    pub form: Vec<u8>,
-    /// The file's item, and the path as listed.
-    pub found: FoundItem<'v>,
-    /// Whether the item has more than one file.
-    pub item_has_other_files: bool,
-}
-
-impl<'v, L, V> FolderResolver<'v, '_, V>
-where
-    L: FolderIndex + 'v,
-    V: Deref<Target = L>,
-{
+impl<'v, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, '_, V> {
     /// Returns a page of the files below the folder, in the order of their normal forms. The page starts after the
     /// listed path `after`, or with the first file if `after` is `None`. The page has at most `limit` files; more only
     /// if several files share the last normal form. The page is empty unless the folder matches with high confidence.
@@ -41,17 +25,9 @@ where
         });
         let mut files: Vec<FolderFile<'v>> = Vec::new();
         for (library, view) in self.fetched_libraries() {
-            view.files_below(&folder, mapped, after_form.as_deref(), limit, &mut |file| {
-                files.push(FolderFile {
-                    form: file.form,
-                    found: FoundItem {
-                        library,
-                        item: file.item,
-                        path: file.path,
-                        on_disk: Presence::Assumed,
-                    },
-                    item_has_other_files: file.item_has_other_files,
-                });
+            view.files_below(&folder, mapped, after_form.as_deref(), limit, &mut |mut file| {
+                file.found.library = library;
+                files.push(file);
             });
         }
         // Each library returned up to `limit` files, so only the first `limit` of all these files are complete.

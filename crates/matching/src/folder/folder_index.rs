@@ -3,7 +3,7 @@
 use crate::library_index::LibraryIndex;
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
-use crate::resolution::ItemRef;
+use crate::resolution::FoundItem;
 
 /// The listed contents of a folder.
 #[derive(Debug, Default)]
@@ -31,14 +31,13 @@ pub enum FolderPosition {
     Own,
 }
 
-/// A file below a folder, in one library.
-pub struct ListedFile<'v> {
-    /// Normal form of the path, translated by the server-to-host mappings if any apply.
+/// A file below a folder.
+#[derive(Clone, Debug)]
+pub struct FolderFile<'v> {
+    /// Normal form of the path, translated by the server-to-host mappings if any apply; the sort key of pages.
     pub form: Vec<u8>,
-    /// The item.
-    pub item: ItemRef<'v>,
-    /// The listed path.
-    pub path: &'v [u8],
+    /// The file's item, and the path as listed.
+    pub found: FoundItem<'v>,
     /// Whether the item has more than one file.
     pub item_has_other_files: bool,
 }
@@ -75,14 +74,15 @@ pub trait FolderIndex: LibraryIndex {
 
     /// Calls `each` for the files below a folder. The order is that of their normal forms, starting after the normal
     /// form `after`. Stops after `limit` files, but includes all files with the last normal form. `is_host_path`: the
-    /// folder is a host path, so server-to-host rules translate the listed paths first.
+    /// folder is a host path, so server-to-host rules translate the listed paths first. The caller sets each item's
+    /// library.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
         is_host_path: bool,
         after: Option<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(ListedFile<'v>),
+        each: &mut dyn FnMut(FolderFile<'v>),
     );
 
     /// Returns the folder's position relative to the library's locations, both as the server reports the locations and

@@ -16,7 +16,7 @@ use super::folder_index::{FolderContents, FolderIndex, FolderPosition};
 use super::folder_resolution::{FolderResolution, FoundFolder};
 use super::position::{folder_form, folder_positions, rewrite_folder};
 use crate::form::{PathBuffer, last_names, lies_at_or_under, write_path_below};
-use crate::library_index::{Scope, has_unfetched_of_kind, libraries_in_scope};
+use crate::library_index::{LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
@@ -34,11 +34,7 @@ pub struct FolderResolver<'v, 'p, V> {
     pub(super) folder: &'p [u8],
 }
 
-impl<'v, 'p, L, V> FolderResolver<'v, 'p, V>
-where
-    L: FolderIndex + 'v,
-    V: Deref<Target = L>,
-{
+impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     /// Creates a resolver for the folder `path`. `libraries` has one entry per library; `scope` selects the libraries
     /// to search.
     #[must_use]
@@ -70,7 +66,7 @@ where
     }
 
     /// Iterates over the fetched libraries in scope, with their indexes.
-    pub(super) fn fetched_libraries(&self) -> impl Iterator<Item = (usize, &'v L)> {
+    pub(super) fn fetched_libraries(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
         libraries_in_scope(self.libraries, self.scope).filter(|(_, view)| view.is_fetched())
     }
 
@@ -234,7 +230,7 @@ where
     /// libraries: one out of scope may have more components in common.
     fn has_other_root(&self, matched_form: &[u8]) -> bool {
         let names = last_names(self.folder, usize::MAX);
-        let is_listed = |view: &L, location: &[u8], count: usize| {
+        let is_listed = |view: &V::Target, location: &[u8], count: usize| {
             let mut folder = PathBuffer::new();
             write_path_below(location, &names[..count], &mut folder);
             // A folder that contains the matched folder is not another one.

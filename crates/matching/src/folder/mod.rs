@@ -6,8 +6,7 @@ mod folder_resolution;
 mod folder_resolver;
 mod position;
 
-pub use files::FolderFile;
-pub use folder_index::{FolderContents, FolderIndex, FolderPosition, InvalidatedItem, ListedFile};
+pub use folder_index::{FolderContents, FolderFile, FolderIndex, FolderPosition, InvalidatedItem};
 pub use folder_resolution::FolderResolution;
 pub use folder_resolver::FolderResolver;
 pub use position::{folder_form, folder_positions, nearest_position};

@@ -16,11 +16,11 @@ pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
 /// Returns, for each library in `libraries`, whether the folder equals a location of the library, lies in one, contains
 /// one, or is outside all of them. If mappings rewrite the folder, returns the nearest of the resulting positions.
 #[must_use]
-pub fn folder_positions<L, V>(libraries: &[V], mappings: &Mappings, path: &NormalPath<'_>) -> Vec<FolderPosition>
-where
-    L: FolderIndex,
-    V: Deref<Target = L>,
-{
+pub fn folder_positions<V: Deref<Target: FolderIndex>>(
+    libraries: &[V],
+    mappings: &Mappings,
+    path: &NormalPath<'_>,
+) -> Vec<FolderPosition> {
     let folder = folder_form(path);
     let mut positions: Vec<FolderPosition> = libraries.iter().map(|view| view.folder_position(folder)).collect();
     rewrite_folder(mappings, folder, |folder| {
