@@ -12,7 +12,7 @@ use super::walk_request::{FolderLink, ListedStatus, Location, WalkFindings, Walk
 use super::walk_rules::{WalkRules, hash_of, is_in, join_path, leads_up, resolve_folder};
 use crate::matching::NormalPath;
 use crate::platform::files::{bytes_of, is_gone, path_from_bytes};
-use crate::platform::folder_reader::{FileType, FolderId, FolderReader};
+use crate::platform::folder_reader::{FolderId, FolderReader};
 use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_workers;
@@ -236,9 +236,10 @@ impl<'w> Walk<'w> {
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
         let mut has_plexignore = false;
         let (mut folders, mut media) = (Vec::new(), Vec::new());
-        for (name, kind) in names {
+        for (name, is_folder) in names {
             has_plexignore |= name == b".plexignore";
-            if let Some((is_folder, entry)) = self.media_or_folder_entry(folder, path, name, kind, &mut thread.findings)
+            if let Some((is_folder, entry)) =
+                self.media_or_folder_entry(folder, path, name, is_folder, &mut thread.findings)
             {
                 if is_folder { &mut folders } else { &mut media }.push(entry);
             }
@@ -310,7 +311,7 @@ impl<'w> Walk<'w> {
         folder: &PendingFolder,
         path: &[u8],
         name: &[u8],
-        kind: FileType,
+        is_folder: Option<bool>,
         findings: &mut WalkFindings,
     ) -> Option<(bool, FolderEntry)> {
         let is_out_of_scope = self.rules.is_out_of_scope(folder.location_index);
@@ -318,18 +319,18 @@ impl<'w> Walk<'w> {
             .rules
             .location(folder.location_index)
             .map_or_else(|| MediaTypes::of(&[]), |location| location.media_types);
-        let (is_folder, link) = match kind {
-            FileType::Folder => (true, None),
-            FileType::Other => (false, None),
-            FileType::Link | FileType::Unknown => match resolve_folder(&join_path(path, name)) {
-                Ok(folder_and_link) => folder_and_link,
-                Err(error) => {
-                    if !is_out_of_scope {
-                        findings.add_unreadable(&join_path(path, name), &error);
-                    }
-                    return None;
+        let resolved = is_folder.map_or_else(
+            || resolve_folder(&join_path(path, name)),
+            |is_folder| Ok((is_folder, None)),
+        );
+        let (is_folder, link) = match resolved {
+            Ok(folder_and_link) => folder_and_link,
+            Err(error) => {
+                if !is_out_of_scope {
+                    findings.add_unreadable(&join_path(path, name), &error);
                 }
-            },
+                return None;
+            }
         };
         let is_media = || !is_out_of_scope && (!self.request.rules.has(Rule::Extension) || kinds.has_extension(name));
         (is_folder || is_media()).then(|| {

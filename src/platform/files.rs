@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use super::file_facts::{FileFacts, FileSystem, FileType, Inode};
 use super::system::files as system;
+pub use super::system::files::{expect_writable, is_gone, log_version, may_read, read_at, write_at};
 
 /// Converts file system bytes (WTF-8 on Windows) to a path.
 #[must_use]
@@ -101,32 +102,6 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 pub fn create_temporary(path: &Path) -> io::Result<File> {
     let file = create_new(path)?;
     system::remove_when_closed(file, || remove(path))
-}
-
-/// Reads bytes at `offset` until `to` is full, and keeps the file position. No other thread may use the file during the
-/// call, since on Windows the position changes temporarily.
-///
-/// # Errors
-/// Operating system errors; [`io::ErrorKind::UnexpectedEof`] at the end of the file.
-pub fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<()> {
-    system::read_at(file, to, offset)
-}
-
-/// Writes bytes at `offset`, and keeps the file position. No other thread may use the file during the call, since on
-/// Windows the position changes temporarily.
-///
-/// # Errors
-/// Operating system errors.
-pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    system::write_at(file, bytes, offset)
-}
-
-/// Returns the header of a write-ahead log's index, which changes with each commit. Only Windows needs the header,
-/// since Windows updates file times only when a file is closed. Returns `None` if the header cannot be read, and on
-/// other systems, where closing the index would release this process's locks. `index`: the path of the index file.
-#[must_use]
-pub fn log_version(index: &Path) -> Option<[u8; 48]> {
-    system::log_version(index)
 }
 
 /// Syncs a file to disk. `path`: the file's path, for a failpoint that a test has installed.
@@ -346,26 +321,6 @@ pub fn file_system_of(directory: &Path) -> FileSystem {
         };
     }
     system::disk(directory)
-}
-
-/// Returns whether the error proves that the file does not exist. Missing permissions or a hanging mount prove nothing.
-#[must_use]
-pub fn is_gone(error: &io::Error) -> bool {
-    system::is_gone(error)
-}
-
-/// Returns whether the permissions allow this user to read a file. Opens the file only on Windows.
-#[must_use]
-pub fn may_read(path: &Path) -> bool {
-    system::may_read(path)
-}
-
-/// Checks that the permissions and the mount allow this user to create files in a folder, without creating a file.
-///
-/// # Errors
-/// Operating system errors.
-pub fn expect_writable(folder: &Path) -> io::Result<()> {
-    system::expect_writable(folder)
 }
 
 /// Returns random bytes from the operating system.

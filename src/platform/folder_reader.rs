@@ -6,16 +6,6 @@ use std::path::Path;
 
 use super::files::{FileFacts, bytes_of, path_from_bytes};
 
-/// Type of a directory entry, as `readdir` returns it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileType {
-    Folder,
-    Link,
-    Other,
-    /// The file system does not return the type.
-    Unknown,
-}
-
 /// The identity of a folder: device and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FolderId(u64, u128);
@@ -30,41 +20,39 @@ impl FolderId {
     }
 }
 
+/// A name in a folder, and whether it is a folder; `None` for a link, or if the file system does not return the type.
+type Entry<'n> = (&'n [u8], Option<bool>);
+
 /// Reads folders one after another, and reuses its buffers.
 #[derive(Default)]
 pub struct FolderReader {
     /// The names in the folder that was read last, without separators.
     names: Vec<u8>,
-    /// The end of each name in `names`, and its type.
-    ends: Vec<(usize, FileType)>,
+    /// The end of each name in `names`, and whether it is a folder.
+    ends: Vec<(usize, Option<bool>)>,
 }
 
 impl FolderReader {
-    /// Returns a folder's identity, and the names and types of its entries except `.` and `..`, in no fixed order.
+    /// Returns a folder's identity, and its entries except `.` and `..`, in no fixed order.
     ///
     /// # Errors
     /// Operating system errors, even if they concern only a part of the names.
-    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], FileType)>)> {
+    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = Entry<'_>>)> {
         self.names.clear();
         self.ends.clear();
         let path = path_from_bytes(path);
         let id = FolderId::of(&path)?;
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            let kind = match entry.file_type() {
-                Ok(kind) if kind.is_dir() => FileType::Folder,
-                Ok(kind) if kind.is_symlink() => FileType::Link,
-                Ok(_) => FileType::Other,
-                Err(_) => FileType::Unknown,
-            };
+            let kind = entry.file_type().ok().filter(|kind| !kind.is_symlink());
             self.names.extend_from_slice(bytes_of(&entry.file_name()));
-            self.ends.push((self.names.len(), kind));
+            self.ends.push((self.names.len(), kind.map(|kind| kind.is_dir())));
         }
         let (names, mut start) = (self.names.as_slice(), 0);
-        let names = self.ends.iter().map(move |(end, kind)| {
+        let names = self.ends.iter().map(move |(end, is_folder)| {
             let name = &names[start..*end];
             start = *end;
-            (name, *kind)
+            (name, *is_folder)
         });
         Ok((id, names))
     }

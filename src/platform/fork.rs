@@ -119,12 +119,6 @@ impl Drop for ForkClosedFile {
     }
 }
 
-/// The locks that are held during a fork, and the components to call afterwards.
-struct Fork {
-    locks: Vec<Box<dyn ForkLock>>,
-    components: Vec<Arc<dyn ForkAware>>,
-}
-
 /// The function registered with [`register_last_lock`].
 static LAST_LOCK: Mutex<Option<TakeLock>> = Mutex::new(None);
 
@@ -135,10 +129,11 @@ static COMPONENTS: Mutex<Vec<Weak<dyn ForkAware>>> = Mutex::new(Vec::new());
 /// forks waits for the lock on `COMPONENTS`.
 static FORK_IN_PROGRESS: Mutex<Option<ForkCell>> = Mutex::new(None);
 
-/// A fork in progress, with its guards. Guards are not `Send`, since the thread that locked a mutex must unlock it.
+/// A fork in progress: the locks and guards that are held until it is over, and the components to call then. Guards are not `Send`, since the thread that locked a mutex must unlock it.
 /// Both handlers of a fork run on the forking thread.
 struct ForkCell {
-    fork: Fork,
+    locks: Vec<Box<dyn ForkLock>>,
+    components: Vec<Arc<dyn ForkAware>>,
     watched: MutexGuard<'static, Vec<Weak<dyn ForkAware>>>,
     own_files: MutexGuard<'static, Vec<system::Descriptor>>,
     last_lock: Option<Box<dyn ForkLock>>,
@@ -191,7 +186,8 @@ extern "C" fn before() {
     let own_files = lock(&OWN_FILES);
     let last_lock = lock(&LAST_LOCK).map(|take| take());
     *lock(&FORK_IN_PROGRESS) = Some(ForkCell {
-        fork: Fork { locks, components },
+        locks,
+        components,
         watched,
         own_files,
         last_lock,
@@ -201,7 +197,8 @@ extern "C" fn before() {
 /// Runs after a fork. Closes each [`ForkClosedFile`] in the child, releases the locks, and calls the components.
 fn after(side: &Side) {
     let Some(ForkCell {
-        fork,
+        locks,
+        components,
         watched,
         mut own_files,
         last_lock,
@@ -217,9 +214,9 @@ fn after(side: &Side) {
         }
     }
     drop(own_files);
-    drop(fork.locks);
+    drop(locks);
     drop(watched);
-    for component in fork.components {
+    for component in components {
         component.after(side);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::files::{FileFacts, FileType, Inode};
-use super::system;
+pub use super::system::boot as boot_id;
 
 /// Resolution of file times, plus a margin. A second write within this time may leave the stamp unchanged.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
@@ -75,11 +75,4 @@ fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
         .zip(u32::try_from(nanoseconds).ok())
         .and_then(|(seconds, nanoseconds)| UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds) + SETTLING_TIME));
     moment.is_some_and(|moment| moment <= SystemTime::now())
-}
-
-/// Returns an identifier for the current boot; `None` if it is unavailable. Stamps from different boots must not be
-/// compared, since a power cut can restore an older state of a file.
-#[must_use]
-pub fn boot_id() -> Option<Vec<u8>> {
-    system::boot()
 }
