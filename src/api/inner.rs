@@ -104,12 +104,7 @@ impl Inner {
             peers.unwrap_or_else(|| Arc::new(NoPeers)),
             options,
         ));
-        let events = Arc::new(Events::new(
-            Arc::clone(&store),
-            source,
-            Arc::clone(&reading),
-            Arc::clone(&counters),
-        ));
+        let events = Arc::new(Events::new(source, Arc::clone(&reading)));
         let inner = Arc::new(Self {
             queries: Arc::new(Queries::new(
                 Arc::clone(&store),
@@ -121,12 +116,7 @@ impl Inner {
             )),
             closed: AtomicBool::new(false),
             renewing: TokenRenewal::new(options),
-            editing: Editing::new(
-                Arc::clone(&store),
-                Arc::clone(&reading),
-                Arc::clone(&sync),
-                Arc::clone(&events),
-            ),
+            editing: Editing::new(Arc::clone(&reading), Arc::clone(&sync), Arc::clone(&events)),
             events,
             stale_answer_timeout: options.stale_answer_timeout,
             deadline: options.timeout,

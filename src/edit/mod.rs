@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::{LibraryRow, LibraryRows, Store};
+use crate::engine::{LibraryRow, LibraryRows};
 use crate::error::{
     Error, Result, Status, check_length, invalid_argument_error, out_of_memory_error, try_with_capacity,
 };
@@ -84,7 +84,6 @@ struct EditTarget<'k> {
 
 /// Edits items on the server, and invalidates them in the store.
 pub struct Editing {
-    store: Arc<Store>,
     reading: Arc<IndexReader>,
     sync: Arc<Synchronizer>,
     events: Arc<Events>,
@@ -100,13 +99,8 @@ pub struct Scan {
 }
 
 impl Editing {
-    pub fn new(store: Arc<Store>, reading: Arc<IndexReader>, sync: Arc<Synchronizer>, events: Arc<Events>) -> Self {
-        Self {
-            store,
-            reading,
-            sync,
-            events,
-        }
+    pub fn new(reading: Arc<IndexReader>, sync: Arc<Synchronizer>, events: Arc<Events>) -> Self {
+        Self { reading, sync, events }
     }
 
     /// Edits items of one library on the server. Sets `report` to the result for each item, even if the edit fails. The
@@ -204,7 +198,7 @@ impl Editing {
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
         report.set_states(&indexes, state);
         // Invalidates the items even after a failure, since the server may have edited them.
-        let invalidated = LibraryRows(&self.store).invalidate_items(view_id, row.id, &ids, Deadline::NONE);
+        let invalidated = LibraryRows(&self.reading.store).invalidate_items(view_id, row.id, &ids, Deadline::NONE);
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.with_operation(&format!(

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::debounce::{DebounceIntervals, Debouncer};
 use super::payload::extract_json;
-use crate::engine::{LibraryHint, LibraryRows, Store};
+use crate::engine::{LibraryHint, LibraryRows};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
-use crate::stats::Counters;
 use crate::sync::IndexReader;
 
 /// What [`Index::notify`](crate::Index::notify) did with a notification or webhook.
@@ -120,26 +119,17 @@ impl RunningWatch {
 
 /// Receives events from the server and the host, and writes change hints to the store.
 pub struct Events {
-    store: Arc<Store>,
     source: Option<Arc<dyn Source>>,
     reading: Arc<IndexReader>,
-    counters: Arc<Counters>,
     watch: Mutex<Option<RunningWatch>>,
 }
 
 impl Events {
     /// Creates the component without starting a watch. `source` is `None` if the index is offline.
-    pub fn new(
-        store: Arc<Store>,
-        source: Option<Arc<dyn Source>>,
-        reading: Arc<IndexReader>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub fn new(source: Option<Arc<dyn Source>>, reading: Arc<IndexReader>) -> Self {
         Self {
-            store,
             source,
             reading,
-            counters,
             watch: Mutex::new(None),
         }
     }
@@ -289,7 +279,7 @@ impl Events {
             log::debug!("ignoring a webhook from a different server ({server})");
             return Ok(Notified::OtherServer);
         }
-        self.counters.count_events(events.len() as u64);
+        self.reading.counters.count_events(events.len() as u64);
         let has_stored = self.store_hints(&Debouncer::hints_from_events(events), Deadline::NONE)?;
         Ok(if has_stored {
             Notified::Noted
@@ -304,7 +294,7 @@ impl Events {
         let Some(view_id) = self.reading.view_id() else {
             return Ok(false);
         };
-        let ours = LibraryRows(&self.store).machine_identifier(view_id)?;
+        let ours = LibraryRows(&self.reading.store).machine_identifier(view_id)?;
         // Until the server reports its identifier, the store contains a substitute with a ':', such as a URL, which
         // proves nothing.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
@@ -313,7 +303,7 @@ impl Events {
     /// Stores that libraries have changed (`None`: all), so that lookups of unlisted paths ask the server at once.
     fn store_news(&self, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
         match self.reading.view_id() {
-            Some(view_id) => LibraryRows(&self.store).store_news(view_id, sections, deadline),
+            Some(view_id) => LibraryRows(&self.reading.store).store_news(view_id, sections, deadline),
             None => Ok(()), // no library is stored
         }
     }
@@ -328,8 +318,8 @@ impl Events {
             // Without libraries, nothing can be stale. But this fails if the server has not accepted a new token yet.
             return self.reading.check_accepted().map(|()| false);
         };
-        LibraryRows(&self.store).store_hints(view_id, hints, deadline)?;
-        self.counters.count_hint_write();
+        LibraryRows(&self.reading.store).store_hints(view_id, hints, deadline)?;
+        self.reading.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)
     }
 }
@@ -398,7 +388,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
                 log::info!("receiving server events");
                 has_warned = false;
             } else {
-                events.counters.count_events(1);
+                events.reading.counters.count_events(1);
             }
             let mut state = shared.lock();
             state.debouncer.add(event, shared.now_ms());
