@@ -102,7 +102,7 @@ ci: needs-test needs-lint ## run lint, test and test-languages, as CI does
 
 DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching --package plexindex-sharing' \
 	loom 'RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --package plexindex --test loom' \
-	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
+	faults 'PLEXINDEX_TEST_DEEP=1 $(NEXTEST) --profile deep --release --run-ignored all --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python' \

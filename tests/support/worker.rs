@@ -3,7 +3,6 @@
 //! A test file that needs them has an ignored test called `worker` that calls [`play`] with its roles. Without the
 //! environment variable that names a role it does nothing, so `--ignored` may run it.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -34,32 +33,22 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-thread_local! {
-    static DEPTH: Cell<u64> = const { Cell::new(1) };
-    static TRIED: Cell<u64> = const { Cell::new(0) };
+/// Whether a test shall run for long: `make check-deep`.
+pub fn is_deep() -> bool {
+    std::env::var_os("PLEXINDEX_TEST_DEEP").is_some()
 }
 
-/// Rounds of a test: `quick`, multiplied in a deep run, or as the variable says.
-pub fn rounds(variable: &str, quick: u64) -> u64 {
-    let rounds = number(variable).unwrap_or_else(|| quick * DEPTH.get());
-    TRIED.set(TRIED.get() + rounds);
+/// Rounds of a test: `quick`, in a deep run so many times as many, or as the variable says.
+pub fn rounds(variable: &str, quick: u64, times: u64) -> u64 {
+    let usual = quick * if is_deep() { times } else { 1 };
+    let rounds = choice(variable, usual);
+    println!("{variable}={rounds}");
     rounds
 }
 
 /// A number: `usual`, or as the variable says.
 pub fn choice(variable: &str, usual: u64) -> u64 {
     number(variable).unwrap_or(usual)
-}
-
-/// Multiplies the rounds of a test, or as `PLEXINDEX_DEPTH` says. `make check-deep` calls this and reads the printed line.
-pub fn deeply(times: u64, test: impl Fn()) {
-    DEPTH.set(choice("PLEXINDEX_DEPTH", times));
-    TRIED.set(0);
-    let begun = Instant::now();
-    test();
-    let name = std::any::type_name_of_val(&test).rsplit("::").next();
-    let (name, time) = (name.unwrap_or_default(), begun.elapsed().as_secs_f64());
-    println!("deep: {name}: {} in {time:.1} s", TRIED.get());
 }
 
 /// A process that plays a role.

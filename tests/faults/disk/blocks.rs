@@ -280,7 +280,7 @@ fn wrong(call: &Call, said: &Said, wanted: &[String]) -> Option<String> {
 }
 
 #[test]
-pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
+fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
     let server = Standin::builder().library(LibrarySpec::movies(60));
     let server = server.library(LibrarySpec::shows(200)).serve();
     let sample = tempfile::tempdir().expect("a folder");
@@ -298,7 +298,7 @@ pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
     let mut files = files_in(sample.path());
     files.retain(|path| path.extension().is_some_and(|end| end == "segment" || end == "index"));
     // One of so many pairs of a block and the first call that reads it.
-    let one_of = 7 / rounds("PLEXINDEX_BLOCKS", 1).clamp(1, 7);
+    let one_of = 7 / rounds("PLEXINDEX_BLOCKS", 1, 7).clamp(1, 7);
     let mut wrongs = Vec::new();
     let (mut blocks, mut pairs) = (0, 0);
     for file in &files {

@@ -145,9 +145,9 @@ fn a_database_that_is_damaged_is_set_aside_and_made_anew() {
 }
 
 #[test]
-pub fn the_first_to_find_it_broken_sets_it_aside_for_all() {
+fn the_first_to_find_it_broken_sets_it_aside_for_all() {
     let server = movies(20);
-    for round in 0..rounds("PLEXINDEX_SET_ASIDES", 4) {
+    for round in 0..rounds("PLEXINDEX_SET_ASIDES", 4, 10) {
         let how = ["garbage", "half"][usize::try_from(round % 2).expect("small")];
         let folder = tempfile::tempdir().expect("a folder");
         used(&server, folder.path());

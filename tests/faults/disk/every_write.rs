@@ -204,8 +204,8 @@ pub fn every_write(words: &[&str]) {
 }
 
 #[test]
-pub fn any_write_may_fail() {
-    let lives = rounds("PLEXINDEX_FAILING_WRITES", 15);
+fn any_write_may_fail() {
+    let lives = rounds("PLEXINDEX_FAILING_WRITES", 15, 36);
     let root = tempfile::tempdir().expect("a folder");
     let root_name = root.path().canonicalize().expect("a folder").display().to_string();
     let seed = choice("PLEXINDEX_SEED", 1).to_string();

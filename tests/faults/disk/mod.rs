@@ -3,7 +3,6 @@
 
 mod blocks;
 mod broken;
-mod deep;
 mod every_write;
 mod full;
 mod growth;

@@ -168,11 +168,11 @@ fn next_row(folder: &Path) -> u64 {
 }
 
 #[test]
-pub fn a_listing_goes_on_where_a_kill_stopped_it() {
-    listing_goes_on(2_000, 50, rounds("PLEXINDEX_KILLS", 4));
+fn a_listing_goes_on_where_a_kill_stopped_it() {
+    listing_goes_on(2_000, 50, rounds("PLEXINDEX_KILLS", 4, 15));
 }
 
 #[test]
-pub fn a_listing_goes_on_in_small_pages() {
-    listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3));
+fn a_listing_goes_on_in_small_pages() {
+    listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3, 15));
 }

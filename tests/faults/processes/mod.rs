@@ -5,7 +5,6 @@
 
 mod coherence;
 mod crash;
-mod deep;
 #[cfg(unix)]
 mod fork;
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Fault, Kind, Standin};
 
-use crate::support::worker::{Worker, assert_sound, options_at, place, say, told, until};
+use crate::support::worker::{Worker, assert_sound, is_deep, options_at, place, say, told, until};
 use crate::support::{self, clock, files_in, movies, offline, options, path_of, requests};
 
 /// Waits for the word, opens, asks one path per thread, records a match for each, and says the answers. Says before when it is
@@ -50,7 +50,8 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(server: &Standin, folder: &std::path::Path, processes: u64, threads: u64, page_size: &str) -> Self {
+    fn gather(server: &Standin, folder: &std::path::Path, page_size: &str) -> Self {
+        let (processes, threads) = if is_deep() { (50, 8) } else { (12, 3) };
         let place = place(folder, server);
         let mut workers = Vec::new();
         let mut expected = Vec::new();
@@ -108,16 +109,6 @@ impl Crowd {
     }
 }
 
-pub fn one_fetch(processes: u64, threads: u64) {
-    let server = movies(3_500);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
-    server.fault(Fault::delay(20).times(0));
-    crowd.go();
-    crowd.assert_all_right(&server, folder.path());
-    assert_once(&server, 4);
-}
-
 /// Each was listed once, of so many pages: identity, libraries before and after. Once more between, where the one that lists
 /// began to ask when the first list of libraries had come already: it reads the change tokens as they are then.
 fn assert_once(server: &Standin, pages: u64) {
@@ -149,19 +140,21 @@ fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
 
 #[test]
 fn many_processes_that_ask_for_an_unfetched_library_at_once_cost_one_fetch() {
-    one_fetch(12, 3);
+    let server = movies(3_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut crowd = Crowd::gather(&server, folder.path(), "1000");
+    server.fault(Fault::delay(20).times(0));
+    crowd.go();
+    crowd.assert_all_right(&server, folder.path());
+    assert_once(&server, 4);
 }
 
 #[test]
 fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
-    one_continuation(12, 3);
-}
-
-pub fn one_continuation(processes: u64, threads: u64) {
     const PAGES: u64 = 30;
     let server = movies(3_000);
     let folder = tempfile::tempdir().expect("a folder");
-    let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "100");
+    let mut crowd = Crowd::gather(&server, folder.path(), "100");
     server.fault(Fault::delay(30).on(Kind::Listing).times(0));
     crowd.go();
     let mut fetcher = None;

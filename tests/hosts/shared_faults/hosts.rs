@@ -91,14 +91,7 @@ impl World {
 
     /// The host in a new process, with other options.
     pub fn reopened(&self, host: Host, change: impl FnOnce(&mut Options)) -> Host {
-        let Host {
-            mut options,
-            index,
-            clock,
-            folder,
-            ..
-        } = host;
-        index.close().expect("closed");
+        let (mut options, clock, folder) = host.end();
         change(&mut options);
         self.open(options, clock, folder)
     }
@@ -124,14 +117,7 @@ impl World {
 
     /// The folder of a host is moved, or copied and the old one left: it is another host by now.
     pub fn moved(&self, host: Host) -> Host {
-        let Host {
-            mut options,
-            index,
-            clock,
-            folder: _old,
-            ..
-        } = host;
-        index.close().expect("closed");
+        let (mut options, clock, _old) = host.end();
         let folder = copy_of(&options.cache_dir);
         folder.path().clone_into(&mut options.cache_dir);
         self.open(options, clock, Some(folder))
@@ -170,6 +156,12 @@ impl Host {
             clock,
             folder,
         }
+    }
+
+    /// Its process ends.
+    fn end(self) -> (Options, Arc<ManualClock>, Option<TempDir>) {
+        self.index.close().expect("closed");
+        (self.options, self.clock, self.folder)
     }
 
     pub fn refresh(&self) {

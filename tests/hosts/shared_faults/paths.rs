@@ -12,7 +12,6 @@ use plexindex_sharing::{EntryKind, SharedIndex};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 use crate::shared_faults::hosts::{Host, World, exchange};
-use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{movie, path_of};
 
 /// The machine that runs Plex has the server's paths, and no mapping.
@@ -106,11 +105,7 @@ fn a_call_that_joins_a_long_log_keeps_its_deadline() {
         }
         Ok(())
     });
-    let query = QueryOptions {
-        library: Some(&two.movies),
-        deadline: Deadline::In(Duration::from_millis(200)),
-        ..QueryOptions::default()
-    };
+    let query = two.movies.query().within(Duration::from_millis(200));
     let mut calls = 0..60;
     let mut kind = None;
     while kind != Some(MatchKind::Confirmed) {

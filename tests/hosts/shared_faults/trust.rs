@@ -63,7 +63,7 @@ fn garbage(library: &str) -> Vec<NewEntry> {
             }
         }
     }
-    let planted = |key: &str, told: &Item_| new_entry(Item, library, key.as_bytes(), encode(told));
+    let planted = |key: &str, told: &ItemBody| new_entry(Item, library, key.as_bytes(), encode(told));
     for (key, path) in [
         ("", "/media/a.mkv"),
         ("\0", "/media/b.mkv"),
@@ -74,7 +74,7 @@ fn garbage(library: &str) -> Vec<NewEntry> {
         (&"9".repeat(8_000), "/media/d.mkv"),
     ] {
         for named in [key, "82"] {
-            let told = Item_ {
+            let told = ItemBody {
                 item: Some(self::item(key, path)),
             };
             all.push(planted(named, &told));
@@ -83,8 +83,6 @@ fn garbage(library: &str) -> Vec<NewEntry> {
     all.push(new_entry(InvalidLibrary, "elsewhere", b"x", b"y".to_vec()));
     all
 }
-
-type Item_ = ItemBody;
 
 #[test]
 fn garbage_in_the_log_stops_no_host() {

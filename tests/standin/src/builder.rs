@@ -91,12 +91,6 @@ impl Builder {
         self
     }
 
-    /// Sets the answer of `/identity`.
-    pub fn identity(mut self, identity: Identity) -> Self {
-        self.setup.identity = identity;
-        self
-    }
-
     /// As [`Builder::start`], which must be possible.
     pub fn serve(self) -> Standin {
         self.start().unwrap_or_else(|error| panic!("{error}"))

@@ -170,11 +170,15 @@ impl State {
         Ok(())
     }
 
+    fn item_mut(&mut self, key: u64) -> Outcome<&mut Item> {
+        let section = self.section_of(key)?;
+        let item = self.library_mut(section)?.get_mut(key);
+        item.ok_or_else(|| format!("no item {key}"))
+    }
+
     /// Renames one file of an item; everything else stands still. Episodes that share the file keep the old name.
     pub fn rename_file(&mut self, key: u64, from: &str, to: &str) -> Outcome<()> {
-        let section = self.section_of(key)?;
-        let library = self.library_mut(section)?;
-        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
+        let item = self.item_mut(key)?;
         let mut found = false;
         for part in item.media.iter_mut().flat_map(|m| &mut m.parts) {
             if part.file == from {
@@ -200,9 +204,7 @@ impl State {
     /// Marks an item's files as missing from the disk, or as there again.
     pub fn set_missing(&mut self, key: u64, missing: bool) -> Outcome<()> {
         let now = self.tick();
-        let section = self.section_of(key)?;
-        let library = self.library_mut(section)?;
-        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
+        let item = self.item_mut(key)?;
         for part in item.media.iter_mut().flat_map(|m| &mut m.parts) {
             part.missing = missing;
         }
@@ -212,9 +214,7 @@ impl State {
 
     /// Changes an item in place and moves the clocks. The closure must not change its key or type.
     pub fn change_item(&mut self, key: u64, change: impl FnOnce(&mut Item)) -> Outcome<()> {
-        let section = self.section_of(key)?;
-        let library = self.library_mut(section)?;
-        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
+        let item = self.item_mut(key)?;
         let kind = item.kind;
         change(item);
         (item.key, item.kind) = (key, kind);

@@ -38,7 +38,7 @@ pub fn connecting(words: &[&str]) {
 fn a_fork_may_come_while_a_thread_makes_the_first_connection() {
     let at = Scene::movies(120);
     let (path, key) = path_of(&at.server, 1, 3);
-    let forks = rounds("PLEXINDEX_FORKS", 25).to_string();
+    let forks = rounds("PLEXINDEX_FORKS", 25, 1).to_string();
     let mut worker = at.worker("fork while connecting", &[&path, &key, &forks]);
     assert_eq!(worker.hear(), "done");
     worker.end();
@@ -96,7 +96,7 @@ fn opened_by_child(words: &[&str]) -> Result<(), String> {
 #[test]
 fn a_fork_may_come_while_threads_open_and_close_stores() {
     let at = Scene::movies(10);
-    let forks = rounds("PLEXINDEX_FORKS", 25);
+    let forks = rounds("PLEXINDEX_FORKS", 25, 1);
     let mut worker = at.worker("fork while opening", &[&forks.to_string()]);
     assert_eq!(worker.hear(), "done");
     worker.end();
