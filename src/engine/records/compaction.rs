@@ -28,6 +28,9 @@ pub(super) const PACE: usize = 24;
 /// [`Records::flush_removals`] counts the rows that are in no segment on the first of every 32 calls.
 const COUNT_EVERY: u32 = 32;
 
+/// Maximum number of older matches that a flush evicts for each of its records.
+const EVICTED: usize = 4;
+
 /// Why a write stopped: a damaged segment, or an SQLite error.
 pub(super) enum WriteError {
     SegmentsLost,
@@ -105,12 +108,13 @@ impl UnmergedRecords {
         }
     }
 
-    /// Evicts the oldest confirmed matches until the total size of all matches is at most `limit` bytes.
+    /// Evicts the oldest confirmed matches until the total size of all matches is at most `limit` bytes. Besides its own
+    /// matches, a flush evicts at most [`EVICTED`] for each record, so that it is short even if the limit was lowered.
     fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteError> {
         if self.match_bytes() <= limit {
             return Ok(());
         }
-        let mut removals = Vec::new();
+        let (mut removals, max_removals) = (Vec::new(), EVICTED * self.newest.len());
         tx.oldest_matches(|row| {
             self.dead_rows.push(row.id);
             let removal = OwnedRecord {
@@ -136,7 +140,7 @@ impl UnmergedRecords {
                     self.add_counts(row.table, [0; 2], old_counts);
                 }
             }
-            Ok::<_, WriteError>(self.match_bytes() > limit) // whether to continue
+            Ok::<_, WriteError>(self.match_bytes() > limit && removals.len() < max_removals) // whether to continue
         })?;
         self.newest.append(&mut removals);
         self.newest.sort_by(|a, b| a.key().cmp(&b.key()));

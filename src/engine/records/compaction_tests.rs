@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
+use super::super::Records;
 use super::super::rebuild::Rebuild;
-use super::super::records_tests::{Reader, World};
+use super::super::records_tests::{LIMIT, Reader, World};
 use crate::engine::sql::{LibraryRows, LocalWrite, RecordRows};
 use crate::platform::deadline::Deadline;
 
@@ -39,4 +42,22 @@ fn a_match_that_was_replaced_before_a_rebuild_never_comes_back() {
     let seen = World::seen(&reader, 0, &paths);
     assert_eq!(seen.len(), paths.len() - 1, "the segments were rebuilt");
     assert_eq!(seen.get(&paths[0]), None);
+}
+
+#[test]
+fn a_write_evicts_what_it_adds_beyond_the_limit_but_not_much_more() {
+    let record = |world: &World, name: &str, count: usize| {
+        let paths: Vec<Vec<u8>> = (0..count).map(|n| format!("/{name}/{n}.mkv").into_bytes()).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (&path[..], "7")).collect();
+        world.record(&pairs);
+    };
+    let world = World::new(0); // has a limit
+    record(&world, "many", 12_000);
+    assert!(world.match_bytes() <= LIMIT);
+    let mut world = World::new(1); // has none
+    record(&world, "many", 12_000);
+    world.records = Records::new(Arc::clone(&world.store), LIMIT);
+    record(&world, "few", 1_100);
+    let left = RecordRows(&world.store).all_matches(world.row(0).id).expect("read");
+    assert_eq!(left.len(), 12_000 + 1_100 - 4 * 1_100);
 }

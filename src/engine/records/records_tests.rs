@@ -20,7 +20,7 @@ use crate::platform::clock::SystemClock;
 use crate::platform::deadline::Deadline;
 
 const LIBRARIES: [&str; 2] = ["films", "shows"];
-const LIMIT: u64 = 150_000;
+pub(super) const LIMIT: u64 = 150_000;
 const ROOM: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
@@ -123,6 +123,16 @@ impl World {
         rows.into_iter()
             .find(|row| row.library.uuid == LIBRARIES[at])
             .expect("it is there")
+    }
+
+    /// The size of the matches in segments.
+    pub(super) fn match_bytes(&self) -> u64 {
+        let bytes = |log: &RecordLog<'_>| {
+            let paths = log.active_tables()?.into_iter().filter(|one| one.is_paths);
+            Ok(paths.map(|one| one.counts[1]).sum::<i64>())
+        };
+        let bytes = RecordRows(&self.store).read_record_log(bytes).expect("read");
+        bytes.cast_unsigned()
     }
 
     /// Records matches as a host does; returns whether a segment was written.
@@ -332,12 +342,8 @@ impl World {
             assert_eq!(found, *value, "after {after}");
         }
         if self.evicts {
-            let bytes = |log: &RecordLog<'_>| {
-                let paths = log.active_tables()?.into_iter().filter(|one| one.is_paths);
-                Ok(paths.map(|one| one.counts[1]).sum::<i64>())
-            };
-            let bytes = RecordRows(&self.store).read_record_log(bytes).expect("read");
-            assert!(bytes.cast_unsigned() <= LIMIT, "{bytes} after {after}");
+            let bytes = self.match_bytes();
+            assert!(bytes <= LIMIT, "{bytes} after {after}");
         }
         let log = RecordRows(&self.store)
             .read_record_log(|log| log.count_since(Sequence(0), usize::MAX))

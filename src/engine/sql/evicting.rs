@@ -210,14 +210,13 @@ pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::R
     Ok(())
 }
 
-/// Maximum number of rows that one write examines for eviction.
+/// Maximum number of rows that one write examines to evict entries of hosts' tables.
 const EVICTED_PER_WRITE: usize = 10_000;
 /// Number of rows that one query reads.
 const ROWS: usize = 64;
 
 impl RecordTx<'_> {
     /// Passes rows with confirmed matches, oldest first, to `each`, which evicts them and returns `false` to stop.
-    /// Examines a limited number of rows, so that a write stays short.
     pub fn oldest_matches<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -226,7 +225,7 @@ impl RecordTx<'_> {
             "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id"
         );
         let mut last_id = 0;
-        for _ in 0..EVICTED_PER_WRITE / ROWS {
+        loop {
             let rows = rows(self.log.connection, &matches_after, last_id, NO_VALUES, ROWS)?;
             let Some(last_row) = rows.last() else { return Ok(()) };
             last_id = last_row.id;
@@ -236,7 +235,6 @@ impl RecordTx<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     /// Passes rows with entries of hosts' tables, oldest first, to `each`, which deletes the row to evict its entry, or
