@@ -69,7 +69,7 @@ run() {
     fi
 }
 
-run none 30
+run none 200
 grep -q '^none: found in 0 of' "$out/results"
 running=0
 for patch in "$here"/*"$pattern"*.patch; do
