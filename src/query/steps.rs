@@ -138,6 +138,10 @@ impl Queries {
             Ok(updated) => {
                 state.unlisted.extend(&updated.unlisted);
                 state.has_changed |= updated.has_changed;
+                // A search must follow for each missing path of the batch.
+                if let Some(batch) = call.batch.filter(|_| updated.has_changed) {
+                    batch.note_change();
+                }
                 if updated.status == Status::Ok {
                     return Ok(());
                 }

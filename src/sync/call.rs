@@ -176,6 +176,11 @@ impl Batch {
         lock(&self.0)
     }
 
+    /// Records that the server has changed libraries since the batch started.
+    pub fn note_change(&self) {
+        self.state().has_changed = true;
+    }
+
     /// Returns the time that the batch has waited for the server.
     pub fn waited(&self) -> Duration {
         self.state().waited

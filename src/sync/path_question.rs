@@ -160,7 +160,7 @@ impl Synchronizer {
     /// Returns what a probe since the call started says about the path, and records it: compares the libraries with
     /// their rows before the call. `record`: what the call has requested so far.
     fn answer_after_probe(&self, question: &Question<'_>, record: PathRequests<'_>) -> Result<PathAnswer> {
-        let (mut has_changed, mut unlisted) = (false, Vec::new());
+        let (mut has_changed, mut are_listed, mut unlisted) = (false, true, Vec::new());
         for before in question.libraries {
             let row = match LibraryRows(&self.store).library_row(before.id) {
                 Ok(row) if row.present => row,
@@ -168,6 +168,7 @@ impl Synchronizer {
             };
             let is_behind = row.listed_token != row.library.change.token;
             let is_useless = row.library.change.trust == TokenReliability::Useless;
+            are_listed &= row.begun_sequence > question.since;
             has_changed |= is_behind
                 || is_useless
                 || row.library.change.busy
@@ -181,7 +182,8 @@ impl Synchronizer {
         if let Some(batch) = question.batch {
             let mut state = batch.state();
             state.has_changed |= has_changed;
-            has_changed = state.has_changed;
+            // A full listing since then shows the path, so another path's change needs no search.
+            has_changed |= state.has_changed && !are_listed;
         }
         let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let mut search = self.can_search(question.target).then_some(SearchCause::Changed);

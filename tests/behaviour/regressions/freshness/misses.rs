@@ -287,16 +287,6 @@ fn a_miss_needs_no_write() {
     assert_eq!(requests(), before);
 }
 
-/// A changed library in which only a search finds the file: its item's times stay, and a new item explains the change.
-fn hide_in_change(at: &Scene, path: &str) {
-    let key = at.server.paths(1)[7].0;
-    let files = vec![MediaSpec::File(path.to_owned())];
-    at.server.alter(|state| state.set_files(key, files, false, true));
-    add(&at.server, &["/data/movies/another.mkv"]);
-}
-
-const HIDDEN: &str = "/data/movies/Hidden (2020)/Hidden (2020).mkv";
-
 #[test]
 fn a_question_whose_search_was_killed_is_asked_again() {
     let at = Scene::movies(300);
@@ -443,6 +433,32 @@ fn a_batch_counts_only_searches_that_succeeded() {
             .expect("answers");
         let expected = if is_refused { Status::NotFound } else { Status::Ok };
         assert_eq!(last, Some((expected, is_refused)));
+    }
+}
+
+#[test]
+fn a_batch_that_refreshes_searches_for_each_path_unless_it_lists() {
+    for (after_ms, searches) in [(130_000, 5), (2 * HOUR_MS, 2)] {
+        let at = Scene::movies(300);
+        let (index, library) = at.listed();
+        hide_in_change(&at, HIDDEN);
+        at.clock.advance_ms(after_ms - 10_000);
+        let event = r#"{"TimelineEntry":{"sectionID":1,"itemID":1001,"state":5}}"#;
+        index.notify(event).expect("an event");
+        at.clock.advance_ms(10_000);
+        at.server.reset();
+        let (known, _) = path_of(&at.server, 1, 9);
+        let [one, other] = [
+            "/data/movies/One (2020)/absent.mkv",
+            "/data/movies/Other (2020)/absent.mkv",
+        ];
+        let paths = [&known, one, HIDDEN, other].map(str::as_bytes);
+        let mut statuses = Vec::new();
+        index
+            .match_paths_with(&library.query(), &paths, |answer| statuses.push(answer.status))
+            .expect("answers");
+        assert_eq!(statuses, [Status::Ok, Status::NotFound, Status::Ok, Status::NotFound]);
+        assert_eq!(requests(&at.server)[3], searches, "{after_ms}");
     }
 }
 

@@ -19,6 +19,16 @@ fn replace(server: &Standin, key: u64, path: &str) {
     server.alter(|state| state.set_files(key, files, true, true));
 }
 
+/// A changed library in which only a search finds the file: its item's times stay, and a new item explains the change.
+fn hide_in_change(at: &Scene, path: &str) {
+    let key = at.server.paths(1)[7].0;
+    let files = vec![MediaSpec::File(path.to_owned())];
+    at.server.alter(|state| state.set_files(key, files, false, true));
+    add(&at.server, &["/data/movies/another.mkv"]);
+}
+
+const HIDDEN: &str = "/data/movies/Hidden (2020)/Hidden (2020).mkv";
+
 fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
     library.query().within(Duration::from_millis(ms))
 }
