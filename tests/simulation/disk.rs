@@ -15,6 +15,7 @@ use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
 use crate::net::Net;
 use plexindex_tests::vfs::{self, Call, Paths};
+use plexindex_tests::warnings;
 
 #[derive(Default)]
 struct Disk {
@@ -38,9 +39,7 @@ pub fn watch(folder: &Path, net: &Arc<Net>) {
     HEARD.call_once(|| {
         failpoint::install(ours);
         vfs::register(of_sqlite, true);
-        if log::set_logger(&LOGGER).is_ok() {
-            log::set_max_level(log::LevelFilter::Warn);
-        }
+        warnings::keep();
     });
     let mut disk = disk();
     disk.folder = Some((folder.to_owned(), Arc::clone(net)));
@@ -130,28 +129,9 @@ fn ours(step: Step<'_>) -> io::Result<()> {
     }
 }
 
-/// What the library warns of.
-struct Warnings;
-
-static LOGGER: Warnings = Warnings;
-static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl log::Log for Warnings {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-        said.push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
-}
-
 /// The warnings since this was called last.
 pub fn take_log() -> Vec<String> {
-    std::mem::take(&mut SAID.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut *warnings::so_far())
 }
 
 /// Warnings of what no step of a simulation explains, unless the disk is full.

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod memory_log;
 pub mod plex_database;
 pub mod vfs;
+pub mod warnings;
 pub mod worker;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
 
 use super::full::try_open;
-use crate::disk::{listen, warnings};
+use crate::disk::warnings;
 use crate::support::worker::{Worker, assert_sound, rounds, say, told, writable};
 use crate::support::{clock, movies, open, options, path_of};
 
@@ -122,7 +122,7 @@ pub fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Erro
 
 #[test]
 fn a_database_that_is_damaged_is_set_aside_and_made_anew() {
-    listen();
+    crate::support::warnings::keep();
     let server = movies(150);
     let root = tempfile::tempdir().expect("a folder");
     let sample = root.path().join("sample");

@@ -14,7 +14,7 @@ use plexindex_standin::Standin;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_READONLY};
 
 use super::full::try_open;
-use crate::disk::{listen, warnings};
+use crate::disk::warnings;
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
 use crate::support::{movies, offline, options, path_of};
@@ -148,7 +148,7 @@ pub fn every_write(words: &[&str]) {
     let root = Path::new(words[0]);
     let number = |nth: usize| words[nth].parse::<u64>().expect("a number");
     let (seed, lives) = (number(1), number(2));
-    listen();
+    crate::support::warnings::keep();
     vfs::register(of_sqlite, true);
     failpoint::install(of_ours);
     let server = movies(40);

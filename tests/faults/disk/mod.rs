@@ -15,10 +15,10 @@ mod scarce;
 mod secrecy;
 mod segments;
 
+use crate::support::warnings::so_far;
 use crate::support::worker::Role;
 
 use std::path::Path;
-use std::sync::Mutex;
 
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[
@@ -39,36 +39,9 @@ pub const ROLES: &[Role] = &[
     ("another user", open::another_user),
 ];
 
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Everything;
-
-impl log::Log for Everything {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("plexindex")
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let line = format!("{} {}", record.level(), record.args());
-            LINES.lock().expect("no panic").push(line);
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-/// From now on log lines are kept.
-fn listen() {
-    static LOGGER: Everything = Everything;
-    let _ = log::set_logger(&LOGGER);
-    log::set_max_level(log::LevelFilter::Info);
-}
-
 /// The warnings that name this folder.
 fn warnings(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
-    let lines = LINES.lock().expect("no panic");
-    let warns = |line: &&String| line.starts_with("WARN") && line.contains(&folder);
-    lines.iter().filter(warns).cloned().collect()
+    let lines = so_far();
+    lines.iter().filter(|line| line.contains(&folder)).cloned().collect()
 }

@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use plexindex_standin::Standin;
 
 use super::broken::{HANGS, use_it, used};
-use crate::disk::listen;
 use crate::support::worker::{Dice, assert_sound, choice, rounds};
 use crate::support::{clock, movies, open, options, path_of};
 use crate::support::{copy_files, files_in};
@@ -119,7 +118,7 @@ fn mutate(server: &Standin, folder: &Path, path: &Path, what: &str) -> End {
 
 #[test]
 fn a_closed_store_may_be_damaged_in_any_way() {
-    listen();
+    crate::support::warnings::keep();
     let seed = choice("PLEXINDEX_SEED", 1);
     println!("seed {seed}");
     let mut dice = Dice::new(seed);

@@ -10,7 +10,6 @@ use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::{answer, use_it, used};
-use crate::disk::{LINES, listen};
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Worker, assert_sound, database, options_at, say, told};
 use crate::support::{clock, movies, open, options, path_of};
@@ -28,7 +27,7 @@ fn all_well(_: &Call<'_>) -> c_int {
 
 /// In a worker: uses a store, new or moved there, on a disk that is as on a network.
 pub fn on_a_network(words: &[&str]) {
-    listen();
+    crate::support::warnings::keep();
     failpoint::simulate_network(true);
     vfs::register(all_well, false);
     failpoint::install(no_locks);
@@ -41,9 +40,8 @@ pub fn on_a_network(words: &[&str]) {
         say(&answer(&library, &path).expect("an answer"));
     }
     index.close().expect("closes");
-    let lines = LINES.lock().expect("no panic");
-    let told = lines.iter().filter(|line| line.starts_with("WARN")).count();
-    assert_eq!(told, words[5].parse::<usize>().expect("a number"), "{lines:?}");
+    let lines = crate::support::warnings::so_far();
+    assert_eq!(lines.len(), words[5].parse::<usize>().expect("a number"), "{lines:?}");
 }
 
 fn go_there(server: &Standin, folder: &Path, lines: &str) -> Worker {

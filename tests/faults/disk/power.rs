@@ -20,7 +20,7 @@ use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::spoil;
-use crate::disk::{listen, warnings};
+use crate::disk::warnings;
 use crate::support::vfs::{self, Call, Paths};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
 use crate::support::{add, clock, movies, offline, open, options, path_of};
@@ -357,7 +357,7 @@ pub fn power(words: &[&str]) {
     let number = |nth: usize| words[nth].parse::<u64>().expect("a number");
     let (seed, states) = (number(2), number(3));
     let (has_log, aside) = (journal != "journal", journal == "aside");
-    listen();
+    crate::support::warnings::keep();
     failpoint::simulate_network(!has_log);
     let server = movies(150);
     let cache = root.join("cache");

@@ -53,6 +53,14 @@ pub fn wait_for(child: i32) -> i32 {
     }
 }
 
+/// In a worker: ends it where a child has failed.
+fn expect_well(number: u64, code: i32) {
+    if code != 0 {
+        say(&format!("child {number} ended with {code}"));
+        std::process::exit(1);
+    }
+}
+
 /// The rating key of a path, or why there is none.
 fn key_of(index: &Index, path: &str, offline: bool) -> String {
     let answer = || {
@@ -175,10 +183,7 @@ pub fn counting(words: &[&str]) {
                 Err(_) => 2,
             }
         }));
-        if code != 0 {
-            say(&format!("child {number} ended with {code}"));
-            std::process::exit(1);
-        }
+        expect_well(number, code);
     }
     say(&index.counts().store_answers.to_string());
 }

@@ -25,10 +25,7 @@ pub fn connecting(words: &[&str]) {
             first.join().expect("no panic").expect("the parent goes on");
             code
         });
-        if code != 0 {
-            say(&format!("child {number} ended with {code}"));
-            std::process::exit(1);
-        }
+        expect_well(number, code);
     }
     say("done");
     told();
@@ -64,10 +61,7 @@ pub fn opening(words: &[&str]) {
             until("a store was opened", || opened.load(Ordering::SeqCst) > before);
             std::thread::sleep(Duration::from_micros(70 * number));
             let code = wait_for(fork(|| told_past_locks(opened_by_child(words))));
-            if code != 0 {
-                say(&format!("child {number} ended with {code}"));
-                std::process::exit(1);
-            }
+            expect_well(number, code);
         }
         stop.store(true, Ordering::SeqCst);
     });

@@ -1,0 +1,31 @@
+//! What the library warns of: a process has one logger.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("plexindex")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            so_far().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// From now on warnings are kept.
+pub fn keep() {
+    let _ = log::set_logger(&Logger);
+    log::set_max_level(log::LevelFilter::Warn);
+}
+
+pub fn so_far() -> MutexGuard<'static, Vec<String>> {
+    WARNINGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
