@@ -74,7 +74,8 @@ impl<S: Source> Source for Hooked<S> {
         bounds: Bounds<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        self.call("path", bounds, self.real.find_path(library, wanted, bounds, is_it))
+        let mut hit = |items| is_it(self.call("hit", bounds, items));
+        self.call("path", bounds, self.real.find_path(library, wanted, bounds, &mut hit))
     }
 
     fn after_fork(&self) {

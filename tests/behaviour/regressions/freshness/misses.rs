@@ -152,7 +152,8 @@ fn a_question_waits_less_for_the_server_than_a_listing() {
     assert!(listed.contains(&("libraries", BRIEF)), "{listed:?}");
     assert!(listed.contains(&("page", LONG)), "{listed:?}");
     library.ask("/data/movies/new.mkv");
-    assert_eq!(asked(), [("libraries", BRIEF), ("path", BRIEF)]);
+    let searched = ["libraries", "hit", "hit", "path"].map(|what| (what, BRIEF));
+    assert_eq!(asked(), searched);
     library.invalidate_path(path.as_bytes()).expect("invalidated");
     library.ask(&path);
     assert_eq!(asked(), [("items", BRIEF)]);
@@ -466,7 +467,7 @@ fn a_batch_that_refreshes_searches_for_each_path_unless_it_lists() {
 #[test]
 fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
     const NEW: &str = "/data/movies/Newer (2020)/Newer (2020).mkv";
-    for request in ["items", "path"] {
+    for request in ["items", "hit"] {
         let at = Arc::new(Scene::movies(300));
         let other = Arc::new(at.listed().0);
         let ((known, key), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
