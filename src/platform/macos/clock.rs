@@ -1,6 +1,6 @@
 //! The clocks of macOS, which has no coarse clocks.
 
-use super::super::unix::clock::{read, read_ms};
+use super::super::unix::clock::read_ms;
 
 /// Returns `None`, since macOS has no coarse clock for the time of day.
 pub fn coarse_unix_ms() -> Option<i64> {

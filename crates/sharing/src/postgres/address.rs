@@ -12,6 +12,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode as Encryption};
 
 use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::system;
 
 /// A parsed and validated address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,12 +145,13 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     };
     let most_hosts = 1 + supported.iter().filter(|pair| pair.starts_with("host=")).count();
     // A host or port in the parameters follows, and overrides, the one before the question mark.
-    let endpoint = match config.get_hosts().last() {
-        Some(Host::Unix(folder)) => ServerAddress::Unix(folder.clone()),
-        Some(Host::Tcp(host)) if host.contains(',') || config.get_hosts().len() > most_hosts => {
+    let last_host = config.get_hosts().last();
+    let endpoint = match (last_host.and_then(system::socket_folder), last_host) {
+        (Some(folder), _) => ServerAddress::Unix(folder),
+        (None, Some(Host::Tcp(host))) if host.contains(',') || config.get_hosts().len() > most_hosts => {
             return invalid_argument_error("the address of the shared log has several hosts; use only one");
         }
-        Some(Host::Tcp(host)) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
+        (None, Some(Host::Tcp(host))) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
         _ => {
             return invalid_argument_error(format!(
                 "the address of the shared log has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\

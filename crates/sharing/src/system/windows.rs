@@ -7,6 +7,7 @@ pub use std::net::TcpStream as Socket;
 use std::path::PathBuf;
 
 pub use tokio::net::TcpStream as AsyncSocket;
+use tokio_postgres::config::Host;
 
 /// Returns a pair of connected sockets, so that a thread can wake another thread that waits on one of them. The sockets
 /// use the loopback interface, since Windows has no `socketpair`.
@@ -35,6 +36,12 @@ pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
         path.display()
     );
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+/// Returns the folder of a Unix socket, to which [`connect`] fails; `None` for the name of a host.
+pub fn socket_folder(host: &Host) -> Option<PathBuf> {
+    let Host::Tcp(host) = host;
+    host.starts_with('/').then(|| host.into())
 }
 
 /// Always returns `false`, because Windows has no permission bits for other users. A secret file inherits the
