@@ -422,14 +422,15 @@ fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusql
 
 /// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path or must
 /// still follow a question, otherwise 0. Keeps the time of the first question, or of the first search with the same
-/// outcome, from which callers derive the next pause.
+/// outcome, from which callers derive the next pause. An earlier search does not close an open question.
 fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
     tx.run(
         "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
          VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
          first_ms = CASE WHEN library > 0 AND found <> excluded.found OR first_ms > excluded.last_ms \
          THEN excluded.first_ms ELSE first_ms END, \
-         last_ms = excluded.last_ms, found = excluded.found",
+         last_ms = excluded.last_ms, found = excluded.found \
+         WHERE library > 0 OR found <= excluded.found OR last_ms <= excluded.last_ms",
         params![view_id, library, hash, now_ms, found],
     )
 }

@@ -319,6 +319,34 @@ fn a_batch_that_takes_longer_than_the_pause_answers_no_later_query() {
 }
 
 #[test]
+fn a_batch_closes_no_question_that_another_handle_opened_later() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
+    let mut answered = 0;
+    index
+        .match_paths_with(&library.query(), &paths, |_| {
+            answered += 1;
+            if answered < 2 {
+                return;
+            }
+            at.clock.advance_ms(1_000);
+            let other = at.open();
+            let library = other.movies();
+            for number in 0..17 {
+                library.ask(format!("/data/movies/absent{number}.mkv"));
+            }
+            hide_in_change(&at, HIDDEN);
+            assert_eq!(library.ask(HIDDEN).reason, Reason::NotAsked);
+        })
+        .expect("answers");
+    at.clock.advance_ms(60_000);
+    // Takes the one search that is allowed without a change.
+    library.ask("/data/movies/other.mkv");
+    assert_eq!(library.ask(HIDDEN).status, Status::Ok);
+}
+
+#[test]
 fn a_question_whose_search_the_budget_refused_stays_open() {
     for is_in_batch in [false, true] {
         let at = Scene::movies(300);
