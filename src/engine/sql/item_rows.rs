@@ -400,7 +400,7 @@ impl<'s> ItemRows<'s> {
                     merged.newest_update,
                     merged.left_out.cast_signed(),
                     is_unexplained && !merged.provisional,
-                    begun.map_or(tx.sequence, |_| merged_sequence),
+                    tx.sequence,
                 ],
             )?;
             tx.libraries_changed(library.view_id)

@@ -203,6 +203,14 @@ fn a_delta_explains_a_change_of_the_content_if_it_shows_an_item_that_changed() {
         };
         assert!(is_unexplained(3, &["2"], delta));
     }
+    // Nor if another call merged an item during that delta.
+    let delta_and_search = |films: &Films| {
+        let begun = films.sequence();
+        films.merge(&[movie("2", "/data/new 2.mkv")]);
+        films.merge(&[movie("3", "/data/new 3.mkv")]);
+        merge_delta(films, Some(begun), false, 3, &["2"]);
+    };
+    assert!(is_unexplained(3, &["2"], delta_and_search));
 }
 
 #[test]
