@@ -96,7 +96,7 @@ impl IndexedItems for IndexedLibrary<'_> {
             lock(&self.added_keys).insert(item.rating_key.clone());
             lock(&self.shows).insert(item.show_guid.clone());
         }
-        ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun_sequence), self.deadline)?;
+        ItemRows(&self.sync.store).merge_items(self.row, &valid, self.begun_sequence, self.deadline)?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         if let Some(added) = &self.added {
             lock(added).extend(valid);
@@ -259,7 +259,7 @@ impl SyncJob<'_> {
             for key in rivals {
                 match located.iter().find(|located| located.item.rating_key == key) {
                     Some(located) if located.is_in(&row.library.section) => {
-                        rows.merge_items(row, std::slice::from_ref(&located.item), Some(begun), deadline)?;
+                        rows.merge_items(row, std::slice::from_ref(&located.item), begun, deadline)?;
                         files.extend_from_slice(&located.item.parts);
                     }
                     _ => rows.remove_items(row, &[&key], deadline)?,

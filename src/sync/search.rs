@@ -288,7 +288,7 @@ impl SyncJob<'_> {
             title: title.as_deref(),
         };
         // Another call may store a newer reply meanwhile.
-        let requested_at = Some(self.sync.store.sequence()?);
+        let requested_at = self.sync.store.sequence()?;
         let mut merge_hits = |mut items: Vec<Item>| {
             items.retain(|item| self.is_hit(&wanted, item));
             if items.is_empty() {
@@ -321,6 +321,7 @@ impl SyncJob<'_> {
             let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trim_end_separators(folder), &[separator]].concat();
         }
+        let requested_at = self.sync.store.sequence()?;
         let Some(mut items) = self
             .source
             .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
@@ -335,14 +336,17 @@ impl SyncJob<'_> {
         };
         // Remove items that an earlier search found but that are no longer below the folder.
         let mut vanished = Vec::new();
-        ItemRows(store).of(row)?.for_each(&mut |stored, _| {
-            if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
+        ItemRows(store).of(row)?.for_each(&mut |stored, added| {
+            if added <= requested_at
+                && is_below(&stored)
+                && !items.iter().any(|item| item.rating_key == stored.rating_key)
+            {
                 vanished.push(stored.rating_key);
             }
             Ok(())
         })?;
         ItemRows(store).remove_items(row, &vanished, deadline)?;
-        ItemRows(store).merge_items(row, &items, None, deadline)?; // `None`: unconditionally
+        ItemRows(store).merge_items(row, &items, requested_at, deadline)?;
         Ok(items.iter().any(is_below))
     }
 }

@@ -158,7 +158,7 @@ impl Synchronizer {
                 if !rivals.is_empty() {
                     self.job(call, |job| job.settle_rivals(row, rivals, &mut known, since))?;
                 }
-                ItemRows(&self.store).merge_items(row, items, Some(since), call.deadline)?;
+                ItemRows(&self.store).merge_items(row, items, since, call.deadline)?;
             } else {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
@@ -215,7 +215,7 @@ impl Synchronizer {
         match rows.iter().find(is_there) {
             Some(row) => {
                 let items = std::slice::from_ref(&located.item);
-                ItemRows(&self.store).merge_items(row, items, Some(since), deadline)
+                ItemRows(&self.store).merge_items(row, items, since, deadline)
             }
             None => Ok(()),
         }

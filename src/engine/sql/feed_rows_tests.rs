@@ -119,7 +119,12 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     assert_eq!(again(read), Err(Status::ListAgain), "of what is to come");
     for number in [3, 4] {
         ItemRows(&put_back)
-            .merge_items(&films.row(), &[film(number)], None, Deadline::NONE)
+            .merge_items(
+                &films.row(),
+                &[film(number)],
+                put_back.sequence().expect("read"),
+                Deadline::NONE,
+            )
             .expect("merged");
     }
     assert_eq!(again(read), Err(Status::ListAgain));

@@ -139,10 +139,10 @@ impl Films {
     }
 
     pub fn merge(&self, items: &[Item]) {
-        self.merge_requested_at(items, None);
+        self.merge_requested_at(items, self.sequence());
     }
 
-    pub fn merge_requested_at(&self, items: &[Item], requested_at: Option<Sequence>) {
+    pub fn merge_requested_at(&self, items: &[Item], requested_at: Sequence) {
         let merged = ItemRows(&self.store).merge_items(&self.row(), items, requested_at, Deadline::NONE);
         merged.expect("merged");
     }

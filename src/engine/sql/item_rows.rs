@@ -298,13 +298,12 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Merges items from the server into a library's current generation. `requested_at`: the change sequence when the
-    /// first item was requested. Skips items that were individually added or removed after that request; with `None`,
-    /// skips no items.
+    /// first item was requested. Skips items that were individually added or removed after that request.
     pub fn merge_items(
         &self,
         row: &LibraryRow,
         items: &[Item],
-        requested_at: Option<Sequence>,
+        requested_at: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
         if items.is_empty() {
@@ -314,10 +313,8 @@ impl<'s> ItemRows<'s> {
             let library = tx.expect_library(row.id)?;
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A logged change after the request is newer than the server's reply.
-            let is_newer = |last: &SingleChange| requested_at.is_some_and(|requested_at| last.sequence > requested_at);
-            change_items(tx, self.0, &library, b"", items, |_, last, _| {
-                Ok(!last.is_some_and(is_newer))
-            })
+            let accepts = |last: Option<&SingleChange>| last.is_none_or(|last| last.sequence <= requested_at);
+            change_items(tx, self.0, &library, b"", items, |_, last, _| Ok(accepts(last)))
         })
     }
 

@@ -44,7 +44,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     // Rows gathered over several requests are merged at once.
     let asked = films.sequence();
     change();
-    films.merge_requested_at(&page, Some(asked));
+    films.merge_requested_at(&page, asked);
     assert_eq!(films.paths(), changed);
 }
 
@@ -121,7 +121,7 @@ fn an_item_merged_with_an_older_generation_counts_once() {
     let old = films.row();
     films.list(&[film(1), film(2)]);
     ItemRows(&films.store)
-        .merge_items(&old, &[movie("2", "/data/new.mkv")], None, Deadline::NONE)
+        .merge_items(&old, &[movie("2", "/data/new.mkv")], films.sequence(), Deadline::NONE)
         .expect("merged");
     assert_eq!(films.paths(), ["/data/1.mkv", "/data/new.mkv"]);
     assert_eq!(films.row().items, 2);

@@ -57,7 +57,7 @@ pub struct Reply {
     pub rows: u64,
     /// Approximate memory use of `items`, in bytes.
     pub(super) memory_bytes: usize,
-    /// Whether the reply has too many rows, or its items take more than [`MAX_ROWS_BYTES`].
+    /// Whether the reply has too many rows, or its items take more than `MAX_ROWS_BYTES`.
     pub exceeds_limit: bool,
     /// Whether keys were ignored because they cannot be rating keys.
     pub has_invalid_keys: bool,
