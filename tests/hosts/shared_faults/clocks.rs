@@ -1,13 +1,16 @@
 //! Clocks that differ, jump or stand still, and hosts that sleep.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use plexindex::options::Ttl;
+use plexindex_sharing::bodies::{ListingBody, ProbeBody, decode, encode, new_entry};
 use plexindex_sharing::{EntryKind, HostId, Position, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use crate::shared_faults::hosts::{NEW, NONE, World, exchange, pair};
 use crate::support::index::{ManualClock, QueryOptions};
-use crate::support::{HOUR_MS, NOW_MS, offline, path_of, requests};
+use crate::support::{HOUR_MS, NOW_MS, add, offline, path_of, requests};
 
 const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
 
@@ -83,6 +86,55 @@ fn what_a_sleeping_host_reads_is_as_old_as_it_is() {
     two.exchange();
     let answer = two.index.match_path(&offline(&two.movies), path.as_bytes());
     assert!(answer.expect("answered").stale);
+}
+
+/// A host sleeps between the server's answer and its own write: a probe, a listing, and what a delta changes.
+#[test]
+fn what_a_sleeping_host_publishes_is_as_old_as_it_is() {
+    let world = World::of(20);
+    let one = world.new_host(|options| options.library_ttl = Ttl::For(Duration::from_secs(60)));
+    for (call, kind) in [
+        ("read", EntryKind::Probe),
+        ("put_chunk", EntryKind::Listing),
+        ("renew", EntryKind::Listing),
+    ] {
+        let clock = Arc::clone(&world.clock);
+        one.gate.once_before(call, move || clock.advance_ms(10_000));
+        one.index
+            .refresh(&QueryOptions::default(), call == "put_chunk")
+            .expect("refreshed");
+        let entry = world.entries().into_iter().find(|entry| entry.name.kind == kind);
+        let told: ProbeBody = decode(&entry.expect("told").body).expect("with an age");
+        assert_eq!(told.age_ms, 10_000, "{call}");
+        add(&world.server, &["/data/movies/A/A.mkv"]);
+        world.clock.advance_ms(120_000);
+    }
+}
+
+/// A probe and the head of a listing that another host wrote an hour late.
+#[test]
+fn what_is_told_late_replaces_nothing_newer() {
+    let (world, _one, two) = pair();
+    let find = |kind| {
+        let entry = world.entries().into_iter().find(|entry| entry.name.kind == kind);
+        entry.expect("told").body
+    };
+    let mut probe: ProbeBody = decode(&find(EntryKind::Probe)).expect("a probe");
+    let mut head: ListingBody = decode(&find(EntryKind::Listing)).expect("a head");
+    let hour = u64::try_from(HOUR_MS).expect("positive");
+    (probe.age_ms, head.age_ms) = (hour, hour);
+    probe.libraries[0].title = "Old".into();
+    world.plant(&[
+        new_entry(EntryKind::Probe, "", b"", encode(&probe)),
+        new_entry(EntryKind::Listing, &world.library(), b"", encode(&head)),
+    ]);
+    two.exchange();
+    let known = two.index.libraries(&QueryOptions::default()).expect("known");
+    let titles: Vec<_> = known.into_iter().map(|library| library.title).collect();
+    assert_eq!(titles, ["Movies"]);
+    world.server.reset();
+    two.refresh();
+    assert_eq!(requests(&world.server)[5], 0);
 }
 
 /// The log answers so late that news could be older than this host's own listing.

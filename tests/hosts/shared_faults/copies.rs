@@ -110,16 +110,16 @@ fn an_invalid_library_outlives_the_copy_of_an_earlier_listing() {
 /// The library is invalidated while the host, which has delivered all it had, looks for a listing to copy.
 #[test]
 fn an_invalidation_during_a_copy_outlives_the_copy() {
-    for call in ["find", "read", "chunk"] {
+    for (call, is_after) in [("read", true), ("find", false), ("read", false), ("chunk", false)] {
         let (world, _one, two) = checked_by_the_first(true);
         world.server.reset();
         let movies = two.index.library("Movies").expect("a handle");
-        let mut found = call != "read";
+        let mut found = call != "read" || is_after;
         let mut act = Some(move || movies.invalidate().expect("invalidated"));
         two.gate.set(move |called, is_made| {
             found |= called == "find" && is_made;
             if called == call
-                && !is_made
+                && is_made == is_after
                 && found
                 && let Some(act) = act.take()
             {
@@ -129,7 +129,7 @@ fn an_invalidation_during_a_copy_outlives_the_copy() {
         });
         two.refresh();
         let is_listed = requests(&world.server)[2] > 0;
-        assert!(is_listed || is_stale(&two, "/data/movies/A/A.mkv"), "{call}");
+        assert!(is_listed || is_stale(&two, "/data/movies/A/A.mkv"), "{call} {is_after}");
     }
 }
 
@@ -204,4 +204,16 @@ fn a_listing_that_outlasts_its_lease_is_shared() {
     world.server.reset();
     world.new_host(|_| {}).refresh();
     assert_eq!(requests(&world.server)[2], 0, "it copies the listing");
+}
+
+/// Another host lists after this one looked for a listing, and before it has the lease.
+#[test]
+fn a_listing_that_comes_before_the_lease_is_copied() {
+    let alone = World::of(20);
+    let _host = alone.host();
+    let world = World::of(20);
+    let (one, two) = (world.new_host(|_| {}), world.new_host(|_| {}));
+    two.gate.once_before("lease", move || one.refresh());
+    two.refresh();
+    assert_eq!(requests(&world.server)[2], requests(&alone.server)[2]);
 }

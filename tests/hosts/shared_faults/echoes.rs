@@ -140,3 +140,18 @@ fn a_match_outlives_an_older_one_that_is_being_applied() {
         assert_eq!(host.confirmed("/mnt/odd.mkv").as_ref(), Some(&new));
     }
 }
+
+/// Its item is invalidated before a host takes the newer match: the older one is no answer either.
+#[test]
+fn an_invalidated_match_takes_the_older_one_away() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let [(_, old), (_, new)] = [3, 4].map(|nth| path_of(&world.server, 1, nth));
+    two.record("/mnt/odd.mkv", &old);
+    exchange(&[&two, &one]);
+    one.record("/mnt/odd.mkv", &new);
+    one.exchange();
+    one.movies.invalidate_item(&new).expect("invalidated");
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), None);
+}

@@ -1,5 +1,8 @@
 //! The log was restored from a backup, or a replica took over that lacks the last writes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use plexindex::model::Item;
 use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, SharedLog as _};
@@ -8,31 +11,43 @@ use plexindex_tests::memory_log::Trouble;
 use crate::shared_faults::hosts::{Host, NONE, World, exchange, pair, restore};
 use crate::support::copy_of;
 use crate::support::index::QueryOptions;
-use crate::support::{HOUR_MS, path_of};
+use crate::support::{HOUR_MS, add, path_of};
 use tempfile::TempDir;
 
-/// Its folder was moved between, so it is another host by then, which never delivered anything.
+/// Its folder may be moved between, so it is another host by then, which never delivered anything.
 #[test]
-fn what_a_failover_lost_is_delivered_again_before_what_a_moved_folder_wrote() {
-    for is_read in [false, true] {
+fn what_a_failover_lost_is_delivered_again_before_what_is_newer() {
+    for (is_read, is_moved) in [(false, false), (false, true), (true, false), (true, true)] {
         let world = World::of(20);
         let (one, two) = (world.host(), world.host());
         let [old, new] = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
         exchange(&[&one, &two]);
         one.movies.invalidate().expect("invalidated");
         one.record("/mnt/odd.mkv", &old);
+        one.record("/mnt/lost.mkv", &old);
         one.deliver();
         if is_read {
             exchange(&[&one]);
         }
         exchange(&[&two]);
-        assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(old));
+        assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(old.clone()));
         world.log.lose_writes(1_000);
-        let one = world.moved(one);
+        let one = if is_moved { world.moved(one) } else { one };
         one.record("/mnt/odd.mkv", &new);
         exchange(&[&one, &two]);
         for host in [&one, &two, &world.host()] {
-            assert_eq!(host.confirmed("/mnt/odd.mkv"), Some(new.clone()), "{is_read}");
+            assert_eq!(
+                host.confirmed("/mnt/odd.mkv"),
+                Some(new.clone()),
+                "{is_read} {is_moved}"
+            );
+            if !is_moved {
+                assert_eq!(
+                    host.confirmed("/mnt/lost.mkv"),
+                    Some(old.clone()),
+                    "{is_read} {is_moved}"
+                );
+            }
         }
     }
 }
@@ -62,6 +77,18 @@ fn items_that_are_older_than_an_own_listing_do_not_come_back() {
         None,
         "an item that the server has not"
     );
+    // Nor is the listing from before that copied.
+    let is_copied = Arc::new(AtomicBool::default());
+    let noted = Arc::clone(&is_copied);
+    two.gate.set(move |call, _| {
+        noted.fetch_or(call == "chunk", Ordering::SeqCst);
+        Ok(())
+    });
+    add(&world.server, &["/data/movies/A/A.mkv"]);
+    world.clock.advance_ms(2 * HOUR_MS);
+    two.refresh();
+    assert!(two.known("/data/movies/A/A.mkv").is_some());
+    assert!(!is_copied.load(Ordering::SeqCst));
 }
 
 /// The only entry that the folder lost is its first, or the first since it is this host; the next has about the same number.
