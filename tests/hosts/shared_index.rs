@@ -112,6 +112,21 @@ fn a_newer_listing_is_made_once() {
     changes_after(25 * HOUR_MS, true);
 }
 
+/// The server shows no change, but changes could have been missed.
+#[test]
+fn a_listing_that_is_too_old_is_made_again_once() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let (path, _) = path_of(&world.server, 1, 5);
+    world.clock.advance_ms(25 * HOUR_MS);
+    world.server.reset();
+    for host in [&one, &two] {
+        host.refresh();
+        assert!(!host.index.ask(&offline(&host.movies), &path).stale);
+    }
+    assert_eq!(requests(&world.server)[2], 1);
+}
+
 #[test]
 fn what_one_host_invalidates_no_host_answers() {
     let (hosts, one, two) = same_paths();

@@ -24,7 +24,7 @@ impl Exchange {
         if let Some(view) = self.view()? {
             if !may_copy {
                 self.exchange_exclusively(&view, job.bounds.deadline, job.bounds.deadline)?;
-            } else if self.copy_current_listing(job, &view, row)? {
+            } else if self.copy_current_listing(job, &view, row, why)? {
                 let age = job.sync.age(&LibraryRows(&self.store).library_row(row.id)?);
                 if freshness::needed_request(&age, &self.policy, self.clock.now_ms()) == NeededRequest::Nothing {
                     return Ok(true);
@@ -61,7 +61,7 @@ impl Exchange {
         let uuid = row.library.uuid.clone();
         let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
         let copy_current_listing =
-            || -> Result<bool> { Ok(!must_ask_server && self.copy_current_listing(job, &view, row)?) };
+            || -> Result<bool> { Ok(!must_ask_server && self.copy_current_listing(job, &view, row, why)?) };
         let held_lease = loop {
             if copy_current_listing()? {
                 return Ok(());
@@ -102,9 +102,15 @@ impl Exchange {
     }
 
     /// Exchanges entries, then copies another host's listing if this host needs it. Returns whether the library is then
-    /// current, according to the last probe. Copies nothing while the log lacks an invalidation of this host, since the
-    /// listing can be older.
-    fn copy_current_listing(&self, job: &SyncJob<'_>, view: &LogView, row: &LibraryRow) -> Result<bool> {
+    /// current, according to the last probe, and also needs no request for the reason `why`. Copies nothing while the
+    /// log lacks an invalidation of this host, since the listing can be older.
+    fn copy_current_listing(
+        &self,
+        job: &SyncJob<'_>,
+        view: &LogView,
+        row: &LibraryRow,
+        why: RefreshReason,
+    ) -> Result<bool> {
         if !self.exchange_exclusively(view, job.bounds.deadline, job.bounds.deadline)? {
             return Ok(false);
         }
@@ -113,6 +119,10 @@ impl Exchange {
                 && stored.listed_token == stored.library.change.token
                 && !stored.due
                 && stored.hint == Hint::None
+                && !matches!(
+                    job.needed_request(stored, why),
+                    NeededRequest::Delta | NeededRequest::Listing
+                )
         };
         let Some(stored) = LibraryRows(&self.store)
             .library_row(row.id)
