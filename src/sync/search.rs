@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LibraryRow, PathRequests, QuestionOutcome, SearchRows};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows};
 use crate::error::{Error, Result};
 use crate::freshness::{self, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
@@ -328,6 +328,9 @@ impl SyncJob<'_> {
         else {
             return Ok(false);
         };
+        if LibraryRows(&self.sync.store).library_row(row.id)?.begun_sequence > requested_at {
+            return Ok(false); // a newer listing contains the items
+        }
         items.retain(Item::is_storable);
         let (store, deadline) = (&self.sync.store, self.bounds.deadline);
         let is_below = |item: &Item| {

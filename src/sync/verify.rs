@@ -144,8 +144,9 @@ impl Synchronizer {
                 .of(row)
                 .and_then(|items| items.item_and_sequence(rating_key));
             let (before, changed_at) = stored.ok().flatten().unwrap_or_default();
+            let listed_at = LibraryRows(&self.store).library_row(row.id)?.listed_sequence;
             // The server decides again about an item of which another call has stored a different reply since then.
-            if changed_at > since && found.is_none_or(|located| located.item != before) {
+            if changed_at.max(listed_at) > since && found.is_none_or(|located| located.item != before) {
                 continue;
             }
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {

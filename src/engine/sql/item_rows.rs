@@ -298,7 +298,8 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Merges items from the server into a library's current generation. `requested_at`: the change sequence when the
-    /// first item was requested. Skips items that were individually added or removed after that request.
+    /// first item was requested. Skips items that were individually added or removed after that request, and all items if
+    /// the library's listing started after it.
     pub fn merge_items(
         &self,
         row: &LibraryRow,
@@ -312,7 +313,10 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
-            // A logged change after the request is newer than the server's reply.
+            // A listing, or a logged change, from after the request is newer than the server's reply.
+            if one_library(tx, row.id)?.begun_sequence > requested_at {
+                return Ok(());
+            }
             let accepts = |last: Option<&SingleChange>| last.is_none_or(|last| last.sequence <= requested_at);
             change_items(tx, self.0, &library, b"", items, |_, last, _| Ok(accepts(last)))
         })

@@ -1,12 +1,18 @@
 //! A folder of a library that was never fetched: what is below it is read by the index of paths, and answers as after a listing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::hooked::{Hook, Hooked};
 use crate::support::index::{Index, QueryOptions};
 use plexindex::MatchStatus;
 use plexindex::model::{Confidence, ItemType, MatchKind};
 use plexindex::options::Mapping;
+use plexindex::source::Source;
+use plexindex::source::database::PlexDatabase;
 use rusqlite::Connection;
 
-use crate::database::{open, options};
+use crate::database::{key_of, open, options};
 use crate::support::clock;
 use crate::support::plex_database::{self as written, Server, kind};
 
@@ -121,25 +127,66 @@ fn a_cold_folder_is_answered_as_after_a_listing() {
     }
 }
 
+/// The item with this file.
+fn item_of(database: &Connection, file: &str) -> i64 {
+    let sql =
+        "SELECT m.metadata_item_id FROM media_parts p JOIN media_items m ON m.id = p.media_item_id WHERE file = ?1";
+    database.query_row(sql, [file], |row| row.get(0)).expect("an item")
+}
+
 #[test]
 fn what_changes_below_a_cold_folder_is_seen() {
     let (folder, server) = server();
     let index = open(options(&folder.path().join("store"), &server.folder), &clock());
     let wanted = "/data/shows/Somewhere/Season 01";
     assert_eq!(asked(&index, wanted).items, 3);
-    let (gone, moved) = server.write(|database| {
-        let id = |path: &str| -> i64 {
-            let sql = "SELECT m.metadata_item_id FROM media_parts p JOIN media_items m ON m.id = p.media_item_id WHERE file = ?1";
-            database.query_row(sql, [path], |row| row.get(0)).expect("an item")
-        };
-        let ids = (id(&format!("{wanted}/1.mkv")), id(&format!("{wanted}/2.mkv")));
-        written::delete(database, ids.0);
-        written::rename(database, ids.1, "/data/shows/Elsewhere/2.mkv");
+    let [gone, moved] = server.write(|database| {
+        let ids = [1, 2].map(|number| item_of(database, &format!("{wanted}/{number}.mkv")));
+        written::delete(database, ids[0]);
+        written::rename(database, ids[1], "/data/shows/Elsewhere/2.mkv");
         ids
     });
     let found = asked(&index, wanted);
     assert_eq!((found.items, found.kind), (1, ItemType::Season));
     assert_eq!(listings(&index), 0, "{gone} and {moved} are not below it");
+}
+
+/// Between a reply and its use, another handle lists what is newer.
+#[test]
+fn a_reply_about_a_folder_that_was_overtaken_is_not_stored() {
+    let (folder, server) = server();
+    let (with, clock) = (options(&folder.path().join("store"), &server.folder), clock());
+    let other = Arc::new(open(with.clone(), &clock));
+    let (old, new) = ("/data/shows/Else/Season 01/1.mkv", "/data/shows/Elsewhere/1.mkv");
+    let (other_old, other_new) = (
+        "/data/shows/Somewhere/Season 01/2.mkv",
+        "/data/shows/Else/Season 01/9.mkv",
+    );
+    let real = PlexDatabase::new(&server.folder);
+    let is_first = AtomicBool::new(true);
+    let hook: Hook = {
+        let other = Arc::clone(&other);
+        Arc::new(move |called, _| {
+            if called == "folder" && is_first.swap(false, Ordering::SeqCst) {
+                server.write(|database| {
+                    for (old, new) in [(old, new), (other_old, other_new)] {
+                        written::rename(database, item_of(database, old), new);
+                    }
+                });
+                other.list();
+            }
+        })
+    };
+    let index = Index::open_with(with, Arc::clone(&clock) as _, |_, _, _| {
+        Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
+    })
+    .expect("the index opens");
+    asked(&index, "/data/shows/Else");
+    for (old, new) in [(old, new), (other_old, other_new)] {
+        let key = key_of(&index, new);
+        assert!(key.is_some(), "{new}");
+        assert_ne!(key_of(&index, old), key);
+    }
 }
 
 #[test]

@@ -495,7 +495,7 @@ fn a_batch_that_refreshes_searches_for_each_path_unless_it_lists() {
 #[test]
 fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
     const NEW: &str = "/data/movies/Newer (2020)/Newer (2020).mkv";
-    for request in ["items", "hit"] {
+    for (request, is_listing) in [("items", false), ("items", true), ("hit", false), ("hit", true)] {
         let at = Arc::new(Scene::movies(300));
         let other = Arc::new(at.listed().0);
         let ((known, key), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
@@ -504,7 +504,13 @@ fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
             Arc::new(move |called, _| {
                 if called == request && std::mem::take(&mut *is_first.lock().expect("unpoisoned")) {
                     replace(&at.server, number, NEW);
-                    other.check(&other.movies().query()).expect("checked");
+                    let library = other.movies();
+                    let stored = if is_listing {
+                        other.refresh(&library.query(), true)
+                    } else {
+                        other.check(&library.query())
+                    };
+                    stored.expect("stored");
                 }
             })
         };
@@ -520,7 +526,7 @@ fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
         for _ in 0..2 {
             library.ask(asked);
         }
-        assert_eq!(library.fast(asked), None, "{request}");
-        assert_eq!(library.fast(NEW), Some(key), "{request}");
+        assert_eq!(library.fast(asked), None, "{request}, {is_listing}");
+        assert_eq!(library.fast(NEW), Some(key), "{request}, {is_listing}");
     }
 }
