@@ -1,9 +1,11 @@
 //! A host copies a listing of another host.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plexindex::error::{Error, Status};
 use plexindex::model::Item;
+use plexindex::options::{Options, Ttl};
 use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, HostId, SharedLog as _};
 use plexindex_standin::MediaSpec;
@@ -216,4 +218,19 @@ fn a_listing_that_comes_before_the_lease_is_copied() {
     two.gate.once_before("lease", move || one.refresh());
     two.refresh();
     assert_eq!(requests(&world.server)[2], requests(&alone.server)[2]);
+}
+
+/// A host that copied an older listing asks only for what changed since then.
+#[test]
+fn an_older_listing_is_copied_before_its_changes_are_asked_for() {
+    let world = World::of(4_000);
+    let soon = |options: &mut Options| options.library_ttl = Ttl::For(Duration::from_secs(60));
+    let _one = world.host_with(soon);
+    let listed = requests(&world.server)[2];
+    world.clock.advance_ms(120_000);
+    add(&world.server, &["/data/movies/A/A.mkv"]);
+    world.server.reset();
+    let two = world.host_with(soon);
+    assert!(two.known("/data/movies/A/A.mkv").is_some());
+    assert!(requests(&world.server)[2] < listed);
 }

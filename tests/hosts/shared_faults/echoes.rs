@@ -1,10 +1,12 @@
 //! Entries are applied once: also when a host reads its own, or the log from its beginning.
 
+use plexindex::source::{FieldChange, Lock};
 use plexindex_sharing::bodies::{ProbeBody, decode, encode, new_entry};
 use plexindex_sharing::{Entry, EntryKind};
 
 use crate::shared_faults::hosts::{Host, World, exchange, pair};
-use crate::support::{offline, path_of};
+use crate::support::index::{Edit, EditReport};
+use crate::support::{offline, path_of, requests};
 
 /// A file of one host only.
 const PRIVATE: &str = "/downloads/movie.mkv";
@@ -154,4 +156,24 @@ fn an_invalidated_match_takes_the_older_one_away() {
     one.movies.invalidate_item(&new).expect("invalidated");
     exchange(&[&one, &two]);
     assert_eq!(two.confirmed("/mnt/odd.mkv"), None);
+}
+
+/// A host verifies an item that it edited, and reads its own entry about the item afterwards.
+#[test]
+fn an_edited_item_is_verified_once() {
+    let (world, one, _two) = pair();
+    let (path, key) = path_of(&world.server, 1, 3);
+    let edit = Edit {
+        keys: &[&key],
+        changes: &[FieldChange::set("title", "New")],
+        lock: Lock::Lock,
+    };
+    one.movies
+        .edit_items(&edit, &mut EditReport::default())
+        .expect("edited");
+    one.movies.ask(&path);
+    one.exchange();
+    world.server.reset();
+    one.movies.ask(&path);
+    assert_eq!(requests(&world.server)[5], 0);
 }
