@@ -97,7 +97,7 @@ enum class Reason : std::uint8_t {
     none = PLEXINDEX_REASON_NONE,                           ///< There is a single item, recorded, listed or mapped.
     no_location = PLEXINDEX_REASON_NO_LOCATION,             ///< No library has a folder above this path.
     not_listed = PLEXINDEX_REASON_NOT_LISTED,               ///< A library has one, but does not list the file.
-    not_fetched = PLEXINDEX_REASON_NOT_FETCHED,             ///< The library was never fetched completely.
+    not_fetched = PLEXINDEX_REASON_NOT_FETCHED,             ///< A library was never fetched completely.
     several_items = PLEXINDEX_REASON_SEVERAL_ITEMS,         ///< Several items fit equally well.
     several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES, ///< Several libraries list it.
     unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,             ///< It was invalidated; the server has not verified it.

@@ -295,6 +295,10 @@ impl QueryKind for ItemQuery<'_> {
                 _ => String::new(),
             };
             format!("no item in the searched libraries has {criterion}{words_note}{cause}")
+        } else if total == 1 && rows.iter().any(|row| !row.generation.is_fetched()) {
+            // An item of an unfetched library may have it too.
+            (answer.confidence, answer.reason) = (Confidence::Low, Reason::NotFetched);
+            format!("other items may have {criterion} too: {}", explain_unfetched(rows))
         } else if *has_only_words {
             format!(
                 "no item has {criterion}, but {total} {} all its words",

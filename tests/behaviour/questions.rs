@@ -160,6 +160,36 @@ fn a_bare_number_is_certain_only_among_films() {
     assert_eq!(all, 2);
 }
 
+/// The other library may have the film too, and a call that may not wait for it says so.
+#[test]
+fn a_guid_or_title_is_certain_only_if_each_library_in_scope_is_fetched() {
+    let films = LibrarySpec::movies(0).plain().title("Films");
+    let server = Standin::builder()
+        .library(films)
+        .library(LibrarySpec::movies(20).plain());
+    let server = server.items(1, [jaws()]).serve();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let films = index.library("Films").expect("a handle");
+    index.refresh(&films.query(), false).expect("listed");
+    let all = QueryOptions::default();
+    for (query, confidence, reason) in [
+        (films.query().offline(), Confidence::High, Reason::None),
+        (all.offline(), Confidence::Low, Reason::NotFetched),
+        (all, Confidence::High, Reason::None),
+    ] {
+        for found in [
+            index.match_guid(&query, "tt0073195"),
+            index.search_title(&query, "Jaws"),
+        ] {
+            let found = found.expect("an answer");
+            assert_eq!(found.status, Status::Ok);
+            assert_eq!(found.confidence, confidence);
+            assert_eq!(found.reason, reason);
+        }
+    }
+}
+
 #[test]
 fn a_year_after_a_title_counts() {
     let film = |title: &str, year: i32| ItemSpec::file(title, &format!("/data/movies/{title} ({year}).mkv")).year(year);

@@ -418,7 +418,7 @@ pub enum Reason {
     /// A library location contains this path, but the file is not listed (yet). An item with this reason probably
     /// belongs to a different file: low confidence.
     NotListed = 2,
-    /// The library was never fetched completely.
+    /// A library in scope was never fetched completely, and may have the item.
     NotFetched = 3,
     /// Several items match equally well.
     SeveralItems = 4,
