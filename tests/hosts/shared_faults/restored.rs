@@ -226,6 +226,20 @@ fn a_host_with_a_long_outbox_stays_one_host() {
     assert_eq!(summary.iter().map(|view| view.hosts).collect::<Vec<_>>(), [1]);
 }
 
+/// A view may have another number in the log that replaced it.
+#[test]
+fn a_log_that_was_emptied_is_asked_for_the_view_again() {
+    let (world, one, _two) = pair();
+    let view = || {
+        let summary = world.log.summary(NONE).expect("read");
+        summary.into_iter().map(|view| view.server).collect::<Vec<_>>()
+    };
+    let before = view();
+    world.log.clear(NONE).expect("emptied");
+    one.exchange();
+    assert_eq!(view(), before);
+}
+
 /// A log that takes no writes can be read: a new host knows what others confirmed.
 #[test]
 fn a_new_host_takes_news_of_a_log_that_takes_no_writes() {
