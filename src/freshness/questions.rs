@@ -4,8 +4,8 @@
 //! - A question begins with a probe, which answers for all paths that were missed before the question began, so the
 //!   paths of a batch and simultaneous calls share one.
 //! - If the library has changed, plexindex fetches the changes, and then searches for the path; also as long as a change
-//!   is unexplained. Until a search that began after the change succeeds, the question stays open. If the library has not changed, one search every 30 s is
-//!   enough, for files that Plex renamed without changing a token.
+//!   is unexplained. Until a search that began after the change succeeds, the question stays open. If the library has
+//!   not changed, one search every 30 s is enough, for files that Plex renamed without changing a token.
 //! - plexindex asks about the same path again after 30 s, and doubles this pause each time. An event ends the pause.
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.

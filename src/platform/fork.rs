@@ -129,8 +129,9 @@ static COMPONENTS: Mutex<Vec<Weak<dyn ForkAware>>> = Mutex::new(Vec::new());
 /// forks waits for the lock on `COMPONENTS`.
 static FORK_IN_PROGRESS: Mutex<Option<ForkCell>> = Mutex::new(None);
 
-/// A fork in progress: the locks and guards that are held until it is over, and the components to call then. Guards are not `Send`, since the thread that locked a mutex must unlock it.
-/// Both handlers of a fork run on the forking thread.
+/// A fork in progress: the locks and guards that are held until the fork is over, and the components to call then.
+/// Guards are not `Send`, since the thread that locked a mutex must unlock it. Both handlers of a fork run on the
+/// forking thread.
 struct ForkCell {
     locks: Vec<Box<dyn ForkLock>>,
     components: Vec<Arc<dyn ForkAware>>,

@@ -223,7 +223,7 @@ pub fn told() -> Option<String> {
 }
 
 /// What `setrlimit` takes.
-#[cfg(target_env = "gnu")]
+#[cfg(all(unix, target_env = "gnu"))]
 type Resource = libc::__rlimit_resource_t;
 #[cfg(all(unix, not(target_env = "gnu")))]
 type Resource = libc::c_int;

@@ -146,7 +146,7 @@ impl PlexHttp {
                     request.set_empty(reply);
                     return Ok(());
                 }
-                // A retry would pass the rows on twice. A failed search by file name would fail again.
+                // A retry would discard the rows. A failed search by file name would fail again.
                 let is_final =
                     !reply.items.is_empty() || filters_by_file && failure.error.status == Status::ServerError;
                 Err(if is_final { failure.into_permanent() } else { failure })
