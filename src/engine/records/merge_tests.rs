@@ -36,7 +36,7 @@ fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
 
 #[test]
 fn who_merges_in_slices_never_merges_much_at_once_nor_in_vain() {
-    for flushed in [FLUSH_RECORDS, FLUSH_RECORDS + 1, FLUSH_RECORDS + 477] {
+    for flushed in (0..1025).step_by(41).map(|more| FLUSH_RECORDS + more) {
         // For each merge under way: the number of segments from its first one on, the number of its segments, and the
         // number of records left to merge and to add to the hash tables.
         let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
