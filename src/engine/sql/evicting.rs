@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change_log::Sweeper;
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries};
-use super::publishing::restart_history;
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, restart_history};
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::for_tests::{Films, NOW_MS, film, items_after, library, reached};
+use super::for_tests::{Films, NOW_MS, film, items_after, library, movie, reached};
 use super::{FeedCursor, FeedPage, FeedPosition, FeedRows, ItemRows, LibraryRows, Store, publishing};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
@@ -132,6 +132,20 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     assert!(FeedRows(&put_back).has(&read).expect("looked"));
     // Both have the same commits up to there, so the changes since are known.
     assert_eq!(changes_from(&put_back, before, 10), ["3", "4"]);
+}
+
+/// The feed cannot report which file the item lost.
+#[test]
+fn an_item_that_changes_while_its_segment_is_lost_means_a_new_listing() {
+    let films = Films::with(&[film(1)]);
+    let before = films.cursor(false);
+    for file in fs::read_dir(films.folder.path()).expect("the folder").flatten() {
+        if file.path().extension().is_some_and(|extension| extension == "segment") {
+            fs::remove_file(file.path()).expect("removed");
+        }
+    }
+    films.merge(&[movie("1", "/data/new.mkv")]);
+    assert!(changes_from(&films.store, before, 10).contains(&"!".to_owned()));
 }
 
 #[test]

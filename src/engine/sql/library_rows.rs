@@ -272,6 +272,16 @@ pub fn upsert(
         ])
 }
 
+/// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
+/// an earlier cursor must list the library again.
+pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    tx.changes_feed.set(true);
+    tx.run(
+        "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",
+        params![library, tx.sequence],
+    )
+}
+
 /// Stores that a library's listing is current at the change token `token`, and clears hints up to `begun`, the change
 /// sequence before the request for the token. `now_ms`: the time of the check, in Unix ms. `provisional`: whether the
 /// listing expires early.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::evicting::remove_vanished;
-use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, upsert};
-use super::publishing::{MAX_FEED_CHANGES, restart_history, trim_history};
+use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, restart_history, upsert};
+use super::publishing::{MAX_FEED_CHANGES, trim_history};
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::store::Store;
 use crate::error::{Result, Status};

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::feed_rows::FeedRows;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
-use super::library_rows::{LibraryRow, one_library};
+use super::library_rows::{LibraryRow, one_library, restart_history};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
 use super::schema::{CachedStatements, Tx, last_position_of};
 use super::store_folder::listing_text;
@@ -389,16 +389,6 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
 
 /// Maximum number of changes that the feed keeps for all libraries: 64 MiB of rows, at about 512 bytes each.
 pub const MAX_FEED_CHANGES: i64 = (64 << 20) / 512;
-
-/// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
-/// an earlier cursor must list the library again.
-pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.changes_feed.set(true);
-    tx.run(
-        "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",
-        params![library, tx.sequence],
-    )
-}
 
 /// If the feed has more than `max_changes` changes, removes the oldest changes of all libraries, so that the feed stays
 /// small. Readers with an earlier cursor must then list again.
