@@ -271,6 +271,7 @@ impl QueryKind for ItemQuery<'_> {
         let mut answer = Answer::of_items(kind, &found, total, rows);
         answer.set_age(rows, |row| context.age_ms(row));
         answer.stale = context.is_answer_stale(&state);
+        let has_unfetched = rows.iter().any(|row| !row.generation.is_fetched());
         // An invalidated item may no longer exist, so the answer does not count as found.
         let mut message = if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
@@ -281,8 +282,7 @@ impl QueryKind for ItemQuery<'_> {
             if let Some(status) = state.timeout_status {
                 answer.status = status;
             }
-            if rows.iter().any(|row| !row.generation.is_fetched()) || rows.is_empty() && state.timeout_status.is_some()
-            {
+            if has_unfetched || rows.is_empty() && state.timeout_status.is_some() {
                 answer.reason = Reason::NotFetched;
             }
             let words_note = match self {
@@ -295,7 +295,7 @@ impl QueryKind for ItemQuery<'_> {
                 _ => String::new(),
             };
             format!("no item in the searched libraries has {criterion}{words_note}{cause}")
-        } else if total == 1 && rows.iter().any(|row| !row.generation.is_fetched()) {
+        } else if total == 1 && has_unfetched {
             // An item of an unfetched library may have it too.
             (answer.confidence, answer.reason) = (Confidence::Low, Reason::NotFetched);
             format!("other items may have {criterion} too: {}", explain_unfetched(rows))

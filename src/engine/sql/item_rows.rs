@@ -312,13 +312,15 @@ impl<'s> ItemRows<'s> {
         }
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
+            let row = one_library(tx, row.id)?;
             let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
             // A listing, or a logged change, from after the request is newer than the server's reply.
-            if one_library(tx, row.id)?.begun_sequence > requested_at {
+            if row.begun_sequence > requested_at {
                 return Ok(());
             }
+            let base = OpenListing::of_row(self.0, &row);
             let accepts = |last: Option<&SingleChange>| last.is_none_or(|last| last.sequence <= requested_at);
-            change_items(tx, self.0, &library, b"", items, |_, last, _| Ok(accepts(last)))
+            change_items(tx, &base, &library, b"", items, |_, last, _| Ok(accepts(last)))
         })
     }
 
@@ -336,10 +338,11 @@ impl<'s> ItemRows<'s> {
         }
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            let merged_sequence = one_library(tx, library.id)?.merged_sequence;
+            let row = one_library(tx, row.id)?;
+            let (base, merged_sequence) = (OpenListing::of_row(self.0, &row), row.merged_sequence);
             let verified = verified_since(tx, library.id, merged_sequence)?;
             let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
-            change_items(tx, self.0, &library, SHARED, items, |key, last, (old_item, item)| {
+            change_items(tx, &base, &library, SHARED, items, |key, last, (old_item, item)| {
                 let is_own = last.is_some_and(|last| last.sequence > merged_sequence && !last.is_shared);
                 let is_disputed = (is_own || verified.contains(key)) && old_item != item;
                 if is_disputed {
@@ -416,24 +419,24 @@ impl<'s> ItemRows<'s> {
             self.0.write(deadline, |tx| {
                 let library = tx.expect_library(row.id)?;
                 let items = keys.iter().map(|key| (key.as_ref(), None));
-                change_items(tx, self.0, &library, b"", items, |_, _, _| Ok(true))
+                let base = OpenListing::of(tx, self.0, library.id)?;
+                change_items(tx, &base, &library, b"", items, |_, _, _| Ok(true))
             })
         })
     }
 }
 
-/// Logs changes to single items, given as a rating key and the item (`None`: removed). `origin`: empty, or [`SHARED`].
-/// `accepts`: returns whether to make a change, given the rating key, the item's last logged change, and the item before
+/// Logs changes to single items, given as a rating key and the item (`None`: removed). `base`: the library's listing, as
+/// this transaction reads it. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given the rating key, the item's last logged change, and the item before
 /// and after the change.
 fn change_items<'i>(
     tx: &Tx<'_>,
-    store: &Store,
+    base: &OpenListing,
     library: &LibraryState,
     origin: &[u8],
     items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
     accepts: impl Fn(&str, Option<&SingleChange>, (Option<&Item>, Option<&Item>)) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<()> {
-    let base = OpenListing::of(tx, store, library.id)?;
     let mut added = 0_i64;
     for (key, item) in items {
         let last = last_change(tx, library.id, key)?;
