@@ -28,14 +28,6 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Returns whether operating systems or NAS devices store system files in folders with this name.
-    is_system_folder: r"^(?:@eadir|lost\+found|\.appledouble|[@#]recycle|@recently-snapshot)|\.itlp$|\.photoslibrary";
-    /// Returns whether operating systems store system files in root folders with this name.
-    is_root_system_folder: r"^(?:\$recycle\.bin|system volume information|temporary items|network trash folder)";
-    /// Returns whether download programs unpack archives into folders with this name.
-    is_being_unpacked: "_unpack_|_failed_";
-    /// Returns whether folders with this name contain samples.
-    is_samples_folder: "^!?sample";
     /// Returns whether systems or programs store deleted files, snapshots, backups or converted versions in folders
     /// with this name.
     is_copies_folder: r"(?x) ^[_\ ]?(?:trash(?:es)?|recycl(?:e(?:d|r)?|ing)|recycle.?bin|snapshots?)(?:$|(?-u:[^0-9A-Za-z\x80-\xff]))
@@ -57,6 +49,7 @@ rules! {
     is_extra: r"^trailer?1$|^movie-trailer|-(?:trailer|deleted|behindthescenes|interview|scene|featurette|short|other)\.";
 }
 
+// A walk over a disk compares each folder's name, and a regular expression would take longer than to read the folder.
 impl LowerName<'_> {
     /// Returns whether the name equals `name`, a string in lower case.
     pub fn equals(&self, name: &[u8]) -> bool {
@@ -66,6 +59,47 @@ impl LowerName<'_> {
     /// Returns whether the name starts with `prefix`, a string in lower case.
     pub fn starts_with(&self, prefix: &[u8]) -> bool {
         self.0.starts_with(prefix)
+    }
+
+    /// Returns whether the name contains `part`, a string in lower case.
+    fn contains(&self, part: &[u8]) -> bool {
+        self.0.windows(part.len()).any(|window| window == part)
+    }
+
+    /// Returns whether operating systems or NAS devices store system files in folders with this name.
+    pub fn is_system_folder(&self) -> bool {
+        const STARTS: [&[u8]; 6] = [
+            b"@eadir",
+            b"lost+found",
+            b".appledouble",
+            b"@recycle",
+            b"#recycle",
+            b"@recently-snapshot",
+        ];
+        STARTS.iter().any(|start| self.starts_with(start))
+            || self.0.ends_with(b".itlp")
+            || self.contains(b".photoslibrary")
+    }
+
+    /// Returns whether operating systems store system files in root folders with this name.
+    pub fn is_root_system_folder(&self) -> bool {
+        const STARTS: [&[u8]; 4] = [
+            b"$recycle.bin",
+            b"system volume information",
+            b"temporary items",
+            b"network trash folder",
+        ];
+        STARTS.iter().any(|start| self.starts_with(start))
+    }
+
+    /// Returns whether download programs unpack archives into folders with this name.
+    pub fn is_being_unpacked(&self) -> bool {
+        self.contains(b"_unpack_") || self.contains(b"_failed_")
+    }
+
+    /// Returns whether folders with this name contain samples.
+    pub fn is_samples_folder(&self) -> bool {
+        self.0.strip_prefix(b"!").unwrap_or(self.0).starts_with(b"sample")
     }
 
     /// Returns whether the folder is for samples.
