@@ -19,6 +19,7 @@ use crate::platform::thread::on_workers;
 
 const EXTRA_THREADS: usize = 3; // besides the calling thread; they mostly wait for the disk or the network
 const LOOKUP_BATCH: usize = 256;
+const SHARED_FOLDERS: usize = 64; // so many folders to read are worth starting the threads
 
 /// Walks the folders in a request until the request's limit is reached. Returns the findings, and whether the walk is
 /// finished. Skips files and folders that disappear during the walk.
@@ -31,8 +32,16 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     let mut findings = WalkFindings::default();
     let folders = request.starts.folders.iter();
     let files = request.starts.files.iter();
-    let mut starts: Vec<Start<'_>> = folders.map(|(twin, folder)| Start::Folder(*twin, folder)).collect();
-    starts.extend(files.map(|(twin, file)| Start::File(*twin, file)));
+    let mut starts: Vec<Start> = folders
+        .map(|(twin, folder)| Start::Folder(walk.pending_folder(folder, *twin)))
+        .collect();
+    starts.extend(files.map(|(twin, file)| {
+        Start::File(MediaFile {
+            path: file.to_vec(),
+            location_index: walk.rules.innermost(file),
+            twin: *twin,
+        })
+    }));
     if let Some(progress) = progress {
         let folders = request.locations.iter().map(|location| location.folder.as_slice());
         walk.read_sets = folders
@@ -44,19 +53,24 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
         }
         walk.progress = Some(Mutex::new(progress));
     }
-    let unread = walk.walk_starts(&starts, &mut findings);
+    let mut unread = walk.walk_starts(starts, &mut findings);
+    while !unread.is_empty() && !walk.is_over() {
+        // The walk began at few folders. All threads share the folders below.
+        unread = walk.walk_starts(unread.into_iter().map(Start::Folder).collect(), &mut findings);
+    }
     let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
     // A caller that passed folders may have more folders for the next call, so only a call without folders ends a walk.
-    let unread: Vec<_> = unread.into_iter().flat_map(|folders| folders.found).collect();
     let is_over = request.starts.folders.is_empty() && unread.is_empty() && has_no_links;
-    findings.found.extend(unread);
+    for folder in unread {
+        findings.add_unread_folder(&folder.path, folder.has_twin);
+    }
     (findings, is_over)
 }
 
-/// A starting point of a call. The flags say whether the path has a twin, as in [`WalkRequest::starts`].
-enum Start<'s> {
-    Folder(bool, &'s [u8]),
-    File(bool, &'s [u8]),
+/// A starting point of a call.
+enum Start {
+    Folder(PendingFolder),
+    File(MediaFile),
     Link(FolderLink),
 }
 
@@ -119,28 +133,35 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders of
-    /// each starting point, in the order of the starting points.
-    fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
+    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders in
+    /// the order of the starting points. With fewer starting points than threads, reads only until there are enough
+    /// folders for all threads.
+    fn walk_starts(&self, starts: Vec<Start>, findings: &mut WalkFindings) -> Vec<PendingFolder> {
         let findings = Mutex::new(findings);
-        let mut unread: Vec<WalkFindings> = starts.iter().map(|_| WalkFindings::default()).collect();
-        let remaining = Mutex::new(starts.iter().zip(&mut unread));
+        let max_pending = if starts.len() > EXTRA_THREADS {
+            usize::MAX
+        } else {
+            SHARED_FOLDERS
+        };
+        let threads = EXTRA_THREADS.min(starts.len().saturating_sub(1));
+        let mut unread: Vec<Vec<PendingFolder>> = starts.iter().map(|_| Vec::new()).collect();
+        let remaining = Mutex::new(starts.into_iter().zip(&mut unread));
         let next = || lock(&remaining).next();
-        on_workers(EXTRA_THREADS.min(starts.len().saturating_sub(1)), || {
+        on_workers(threads, || {
             let (mut reader, mut thread) = (FolderReader::default(), WalkThread::default());
             while let Some((start, unread)) = next() {
-                self.walk_start(&mut reader, start, &mut thread, unread);
+                *unread = self.walk_start(&mut reader, start, max_pending, &mut thread);
             }
             self.report_unlisted(&mut thread);
             let mut findings = lock(&findings);
             findings.found.append(&mut thread.findings.found);
             findings.files += thread.findings.files;
         });
-        unread
+        unread.into_iter().flatten().collect()
     }
 
     /// Adds the next links to `starts`. If the walk has already read a link's target, only reports the link.
-    fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
+    fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
             let location_index = self.rules.innermost(&link.path);
             let is_new = progress.mark_read_by_link(self.read_set_of(location_index), link.id);
@@ -165,39 +186,43 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Returns a folder to read. `path`: its path; `has_twin`: whether the folder or a folder above it has a twin.
+    fn pending_folder(&self, path: &[u8], has_twin: bool) -> PendingFolder {
+        PendingFolder {
+            path: path.to_vec(),
+            location_index: self.rules.innermost(path),
+            has_twin,
+            is_marked_read: false,
+        }
+    }
+
     /// Processes one starting point: collects a file, or reads a folder and all its subfolders. If the call must end
-    /// first, adds the remaining folders to `unread`, and puts a link with an unread target back into the queue.
+    /// first, or more than `max_pending` folders are left, returns the remaining folders, and puts a link with an unread
+    /// target back into the queue.
     fn walk_start(
         &self,
         reader: &mut FolderReader,
-        start: &Start<'_>,
+        start: Start,
+        max_pending: usize,
         thread: &mut WalkThread,
-        unread: &mut WalkFindings,
-    ) {
-        let (path, twin) = match start {
-            Start::Folder(twin, path) | Start::File(twin, path) => (*path, *twin),
-            Start::Link(link) => (link.path.as_slice(), link.has_twin),
-        };
-        let location_index = self.rules.innermost(path);
-        if matches!(start, Start::File(..)) {
-            thread.findings.files += 1;
-            thread.files.push(MediaFile {
-                path: path.to_vec(),
-                location_index,
-                twin,
-            });
-            if thread.files.len() >= LOOKUP_BATCH {
-                self.report_unlisted(thread);
+    ) -> Vec<PendingFolder> {
+        let mut link = None;
+        match start {
+            Start::File(file) => {
+                thread.findings.files += 1;
+                thread.files.push(file);
             }
-            return;
+            Start::Folder(folder) => thread.stack.push(folder),
+            Start::Link(start) => {
+                thread.stack.push(PendingFolder {
+                    is_marked_read: true,
+                    ..self.pending_folder(&start.path, start.has_twin)
+                });
+                link = Some(start);
+            }
         }
-        thread.stack.push(PendingFolder {
-            path: path.to_vec(),
-            location_index,
-            has_twin: twin,
-            is_marked_read: matches!(start, Start::Link(_)),
-        });
-        while !self.is_over()
+        while thread.stack.len() <= max_pending
+            && !self.is_over()
             && let Some(folder) = thread.stack.pop()
         {
             self.read_folder(reader, &folder, thread);
@@ -205,12 +230,15 @@ impl<'w> Walk<'w> {
                 self.report_unlisted(thread);
             }
         }
-        for folder in thread.stack.drain(..).rev() {
-            match (start, &self.progress) {
-                (Start::Link(link), Some(progress)) if folder.is_marked_read => lock(progress).put_back(link.clone()),
-                _ => unread.add_unread_folder(&folder.path, folder.has_twin),
-            }
+        if thread.files.len() >= LOOKUP_BATCH {
+            self.report_unlisted(thread);
         }
+        if let (Some(link), Some(progress)) = (link, &self.progress)
+            && thread.stack.pop_if(|folder| folder.is_marked_read).is_some()
+        {
+            lock(progress).put_back(link);
+        }
+        thread.stack.drain(..).rev().collect()
     }
 
     /// Returns whether the call must end. Each call reads at least one folder, so that repeated calls finish the walk.

@@ -1,10 +1,10 @@
 //! Reads the names in folders with their types, without a system call for each name.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::files::{FileFacts, bytes_of, path_from_bytes};
+use super::files::{FileFacts, path_from_bytes};
+use super::system::files::read_folder;
 
 /// The identity of a folder: device and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,13 @@ impl FolderId {
     /// # Errors
     /// Operating system errors.
     pub fn of(path: &Path) -> io::Result<Self> {
-        FileFacts::of_target(path).map(|facts| Self(facts.inode.device, facts.inode.number))
+        FileFacts::of_target(path).map(|facts| Self::from(&facts))
+    }
+}
+
+impl From<&FileFacts> for FolderId {
+    fn from(facts: &FileFacts) -> Self {
+        Self(facts.inode.device, facts.inode.number)
     }
 }
 
@@ -40,21 +46,17 @@ impl FolderReader {
     pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = Entry<'_>>)> {
         self.names.clear();
         self.ends.clear();
-        let path = path_from_bytes(path);
-        let id = FolderId::of(&path)?;
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let kind = entry.file_type().ok().filter(|kind| !kind.is_symlink());
-            self.names.extend_from_slice(bytes_of(&entry.file_name()));
-            self.ends.push((self.names.len(), kind.map(|kind| kind.is_dir())));
-        }
+        let facts = read_folder(&path_from_bytes(path), |name, is_folder| {
+            self.names.extend_from_slice(name);
+            self.ends.push((self.names.len(), is_folder));
+        })?;
         let (names, mut start) = (self.names.as_slice(), 0);
         let names = self.ends.iter().map(move |(end, is_folder)| {
             let name = &names[start..*end];
             start = *end;
             (name, *is_folder)
         });
-        Ok((id, names))
+        Ok(((&facts).into(), names))
     }
 }
 
