@@ -124,9 +124,16 @@ pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S)
 /// Returns the serializer's error.
 #[allow(clippy::ref_option)] // serde requires this signature
 pub fn paths<S: Serializer, P: AsRef<Path>>(list: &Option<Vec<P>>, out: S) -> Result<S::Ok, S::Error> {
-    let bytes = |path: &P| ByteString::from(path.as_ref().as_os_str().as_encoded_bytes());
-    let list: Option<Vec<ByteString>> = list.as_ref().map(|list| list.iter().map(bytes).collect());
-    list.serialize(out)
+    struct Serialized<'p>(&'p Path);
+    impl Serialize for Serialized<'_> {
+        fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+            path(self.0, out)
+        }
+    }
+    match list {
+        Some(list) => out.collect_seq(list.iter().map(|path| Serialized(path.as_ref()))),
+        None => out.serialize_none(),
+    }
 }
 
 #[derive(Deserialize)]

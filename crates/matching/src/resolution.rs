@@ -1,7 +1,5 @@
 //! The result of resolving a path. A result borrows from the index, so that callers copy only the fields they need.
 
-use std::fmt;
-
 use smallvec::SmallVec;
 
 use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
@@ -9,7 +7,7 @@ use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 /// Maximum number of candidates in an answer.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// An item's GUID: a string, or the packed encoding in segments. [`fmt::Display`] writes the original string.
+/// An item's GUID: a string, or the packed encoding in segments. Converts into the original string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuidRef<'v> {
     /// The string as the server sent it; empty without a GUID.
@@ -45,15 +43,12 @@ fn hex_digits(id: &[u8; 12]) -> [u8; 24] {
     text
 }
 
-impl fmt::Display for GuidRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Plex { prefix, id } => Self::with_pieces((prefix, id), |pieces| {
-                let mut texts = pieces
-                    .iter()
-                    .map(|piece| std::str::from_utf8(piece).unwrap_or_default());
-                texts.try_for_each(|piece| f.write_str(piece))
+impl From<GuidRef<'_>> for String {
+    fn from(guid: GuidRef<'_>) -> Self {
+        match guid {
+            GuidRef::Text(text) => text.to_owned(),
+            GuidRef::Plex { prefix, id } => GuidRef::with_pieces((prefix, &id), |pieces| {
+                Self::from_utf8(pieces.concat()).unwrap_or_default()
             }),
         }
     }

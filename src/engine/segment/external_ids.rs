@@ -82,6 +82,19 @@ fn from_big_endian(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
+/// Returns a prefix with a number of `digits` decimal digits; `None` for more than [`DIGITS`] digits, or too few for
+/// the number. `format!` takes several times as long, and most items have several such ids.
+fn with_digits(prefix: &str, digits: usize, mut number: u64) -> Option<String> {
+    let mut text = [b'0'; DIGITS];
+    let text = text.get_mut(..digits)?;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    (number == 0).then(|| [prefix, text].concat())
+}
+
 /// Reads an id that [`put_id`] wrote.
 pub fn read_id(reader: &mut RecordReader<'_>) -> ReadResult<String> {
     let file = reader.file;
@@ -90,7 +103,7 @@ pub fn read_id(reader: &mut RecordReader<'_>) -> ReadResult<String> {
     Ok(match first_byte % KINDS {
         NUMBER => {
             let digits = usize::from(reader.byte()?);
-            format!("{prefix}{:0digits$}", reader.varint()?)
+            with_digits(prefix, digits, reader.varint()?).ok_or_else(|| file.mark_damaged())?
         }
         PLEX => format!("{prefix}{:024x}", from_big_endian(reader.take(12)?)),
         UUID => {

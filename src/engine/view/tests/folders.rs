@@ -341,7 +341,7 @@ fn compare(
             assert_eq!(is_season(found.item.kind), has_key, "{}", context());
             if has_key {
                 let item = &found.item;
-                let told = (item.rating_key, item.title, item.guid.to_string());
+                let told = (item.rating_key, item.title, String::from(item.guid));
                 assert_eq!(
                     told,
                     (&*key, &*key.to_uppercase(), format!("guid {key}")),
