@@ -77,13 +77,18 @@ class Index:
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
-        kinds = {c.SELECT_ANY: title, c.SELECT_SECTION: None if section is None else str(section), c.SELECT_UUID: uuid}
-        given: list[tuple[int, Any]] = [(kind, value) for kind, value in kinds.items() if value is not None]
-        if len(given) > 1:
+        if (title, section, uuid).count(None) < 2:
             raise InvalidArgumentError("give only one of title, section and uuid")
         if not self.is_open:
             raise self._session.closed_error()
-        kind, selector = given[0] if given else (c.SELECT_ALL, "")
+        kind: int
+        selector: Any
+        if title is not None:
+            kind, selector = c.SELECT_ANY, title
+        elif section is not None:
+            kind, selector = c.SELECT_SECTION, str(section)
+        else:
+            kind, selector = (c.SELECT_ALL, "") if uuid is None else (c.SELECT_UUID, uuid)
         return Library(self, self._session.library(kind, selector))
 
     def libraries(self, **options: Unpack[Listing]) -> list[Library]:

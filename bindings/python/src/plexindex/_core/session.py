@@ -159,6 +159,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
+# The function of `json_call`, once it is imported.
+_ask: Any = None
+
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
 
@@ -296,15 +299,18 @@ class Session:
         self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> Any:
         """Calls a method by its name, with a JSON request. A ``library`` is a handle. Returns the answer."""
-        # JSON takes longer to import than most lookups take, and most processes only look up paths.
-        from . import json_call
+        global _ask
+        if _ask is None:
+            # JSON takes longer to import than most lookups take, and most processes only look up paths.
+            from .json_call import ask
 
+            _ask = ask
         call = take()
         try:
             self._begin(call, progress)
             if isinstance(request.get("library"), Handle):
                 request["library"] = request["library"].named
-            status, answer = json_call.ask(call, self._handle, method, request, convert.timeout_ms(timeout))
+            status, answer = _ask(call, self._handle, method, request, convert.timeout_ms(timeout))
             if status >= c.FIRST_ERROR:
                 self._fail(status, call.error_text(), answer)
         finally:
