@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..match import Match
     from .places import Places
 
-# Maximum number of names to read, and of folders to pass, in one call.
-_NAMES, _FOLDERS = 16_384, 4096
+# Maximum number of names to read, and of folders to pass, in one call. Most calls end earlier, after 200 ms.
+_NAMES, _FOLDERS = 1_000_000, 4096
 # An unmounted folder can contain a few leftover names, which these rules ignore.
 _FEW, _LEFTOVERS = 64, ("hidden", "system", "empty")
 # Maximum number of items that a reason lists.
@@ -256,7 +256,10 @@ class Listing:
             counts.files = self._places.files(root, library)
             counts.below_empty, counts.unknown = (counts.files, 0) if is_empty else (0, counts.files)
             return
-        for item in self._not_found(counts, root):
+        for item, is_found in self._not_found(counts, root):
+            if is_found and not skipped and item.rating_key not in self.seen:
+                self.seen.add(item.rating_key)
+                continue
             path = host_path(item)
             if any(is_in(path, place) for place in skipped):
                 counts.below_empty += 1
@@ -293,13 +296,15 @@ class Listing:
                     return True
         return False
 
-    def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[Item]:
-        """Yields items whose file is missing, items with several files, and the last item on each page."""
+    def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[tuple[Item, bool]]:
+        """Yields items whose file is missing, items with several files, and the last item on each page. The flag says
+        whether the file is on the disk.
+        """
         index, cursor = self._places.index, None
         while True:
             page = counts.library._request("items.missing", path=root, limit=_FILES_PER_CALL, cursor=cursor)
             counts.files += page["looked_for"]
-            yield from (Item(one["item"], index) for one in page["files"])
+            yield from ((Item(one["item"], index), one["on_disk"] == "there") for one in page["files"])
             cursor = page.get("cursor")
             if cursor is None:
                 return
