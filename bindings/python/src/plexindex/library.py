@@ -207,6 +207,10 @@ class Library(Lookups):
                 page = self._request(method, **waiting, **request)
             while True:
                 for facts in page["items"]:
+                    # An item has no external IDs. The garbage collector visits all lists again and again, but not
+                    # tuples of strings.
+                    if facts.pop("guids", None) is not None:
+                        facts["paths"] = tuple(facts["paths"])
                     yield Item(facts, self._index)
                 if "cursor" not in page:
                     return
