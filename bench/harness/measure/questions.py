@@ -72,6 +72,6 @@ def differences(run: Run, world: World) -> None:
         if compared.files < len(set(paths)):
             raise WrongAnswerError(f"compare found {compared.files} of {len(paths)} files")
     row = run.row("differences between a disk and a library, all files", GROUP, world.size, at_most(world.size * 10e-6))
-    row.limit = "The calls of the system that open, read and close each folder take 6 µs of it."
+    row.limit = "The calls of the system that open, read and close each folder take 4 µs of it."
     row.add(OURS, Figure(seconds))
     shutil.rmtree(disk)
