@@ -166,18 +166,20 @@ class Library(Lookups):
 
     def match_guid(self, guid: str, **options: Unpack[Asking]) -> Match:
         """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
-        return self._answer(Match, guid, "match.guid", options, guid=convert.only_text("guid", guid))
+        return self._answer(Match, guid, "match.guid", options, guid=convert.only_text("guid", guid).decode())
 
     def search_title(self, title: str, **options: Unpack[Asking]) -> Match:
         """Returns the items with a title: :meth:`Index.search_title` in this library."""
-        return self._answer(Match, title, "match.title", options, title=convert.only_text("title", title))
+        return self._answer(Match, title, "match.title", options, title=convert.only_text("title", title).decode())
 
     def _answer(
-        self, kind: type[AnyMatch], question: PathArg, method: str, options: Asking, **request: bytes
+        self, kind: type[AnyMatch], question: PathArg, method: str, options: Asking, **request: str | bytes
     ) -> AnyMatch:
         """Returns the answer of a method."""
         convert.check_call(options, "offline", "check")
-        return kind(b"", 0, self._index, question, self._request(method, **options, **request))
+        timeout, progress = options.pop("timeout", None), options.pop("progress", None)
+        answer = self._session.request(method, timeout, progress, library=self._handle, **options, **request)
+        return kind(b"", 0, self._index, question, answer)
 
     def items(self, *, trashed: bool = False, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""

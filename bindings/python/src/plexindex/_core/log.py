@@ -45,7 +45,8 @@ def drain(native: Native) -> None:
         if not callbacks.has_begun():
             native.drain_log(_callback, None, None)
         lines, error = _found.lines, _found.error
-        _found.lines, _found.error = [], None
+        if lines or error is not None:
+            _found.lines, _found.error = [], None
     finally:
         callbacks.inside.pop(_found, None)
         _draining.release()
