@@ -182,7 +182,7 @@ def test_wrong_memory_is_refused() -> None:
     with pytest.raises(TypeError):
         fast.MatchLookup([])
     with pytest.raises(ValueError, match="NULL"):
-        fast.set_functions([1, 2, 3, 0])
+        fast.set_functions([1, 2, 3, 4, 0])
 
 
 @accelerated

@@ -18,7 +18,7 @@ from conftest import Server, ServerFactory
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import compat
-from plexindex._compat import host, section_index
+from plexindex._compat import failures, section_index
 from plexindex.compat import MatchCache, NotFoundError, PlexCache, find_plex_items_with_confidence
 
 KEY = "/library/metadata/"
@@ -365,7 +365,7 @@ class HostNotFound(Exception):  # noqa: N818
 
 def missing() -> Any:
     """What the function raises when there is no item."""
-    return host.not_found("no item")
+    return failures.not_found("no item")
 
 
 def test_what_is_raised_is_the_host_s_and_plexapi_s(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,10 @@ struct Functions {
     lookup_keys: unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32,
     match_path: unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32,
     table_lookup: unsafe extern "C" fn(*const c_void, *const c_char, *mut *const c_char) -> i32,
+    drain_log: unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32,
 }
+
+type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
@@ -94,21 +97,38 @@ unsafe fn str_or_none(py: Python<'_>, text: *const c_char) -> PyResult<Option<Bo
 
 /// Sets the addresses of the functions in the library that Python has loaded, in the order of [`Functions`].
 #[pyfunction]
-fn set_functions(addresses: [usize; 4]) -> PyResult<()> {
+fn set_functions(addresses: [usize; 5]) -> PyResult<()> {
     if addresses.contains(&0) {
         return Err(PyValueError::new_err("a function's address is NULL"));
     }
     // SAFETY: Python gives the addresses of these functions, in a library that it never unloads.
-    let functions = unsafe { std::mem::transmute::<[usize; 4], Functions>(addresses) };
+    let functions = unsafe { std::mem::transmute::<[usize; 5], Functions>(addresses) };
     // The package loads one library, so a second call has the same addresses.
     FUNCTIONS.get_or_init(|| functions);
     Ok(())
+}
+
+/// Returns the waiting log lines: their levels and texts.
+#[pyfunction]
+fn drain_log() -> Vec<(i32, String)> {
+    unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, _: usize) {
+        // SAFETY: `lines` is the vector below, and the text ends with a NUL.
+        let (lines, text) = unsafe { (&mut *lines.cast::<Vec<(i32, String)>>(), CStr::from_ptr(text)) };
+        lines.push((level, text.to_string_lossy().into_owned()));
+    }
+    let mut lines = Vec::new();
+    if let Some(functions) = FUNCTIONS.get() {
+        // SAFETY: the function calls `receive` with the vector, on this thread.
+        unsafe { (functions.drain_log)(receive, (&raw mut lines).cast(), null_mut()) };
+    }
+    lines
 }
 
 /// Fast lookups without ctypes.
 #[pymodule]
 fn _fast(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_functions, module)?)?;
+    module.add_function(wrap_pyfunction!(drain_log, module)?)?;
     module.add_class::<lookups::Lookups>()?;
     module.add_class::<lookups::MatchLookup>()
 }

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from ._compat.caches import MatchCache, PlexCache
 from ._compat.caches import extract as _extract_item_data
-from ._compat.host import NotFoundError
 from ._compat.host import chosen as _chosen
 from ._core import TYPE_CHECKING
 from ._core.native import load as _load
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._compat.failures import NotFoundError
     from ._compat.find import MatchConfidence
 
 __all__ = [
@@ -40,11 +40,16 @@ _load()
 
 
 def __getattr__(name: str) -> Any:
-    if name != "MatchConfidence":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._compat.find import MatchConfidence  # `enum` takes a third of a new process
+    # Processes that only use the caches need neither class, and `enum` takes a third of a new process.
+    if name == "NotFoundError":
+        from ._compat.failures import NotFoundError
 
-    return MatchConfidence
+        return NotFoundError
+    if name == "MatchConfidence":
+        from ._compat.find import MatchConfidence
+
+        return MatchConfidence
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def configure(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import plexindex
+
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 from ._core.convert import text_of
 from ._core.session import Following
-from .errors import InvalidArgumentError
 from .library import Library
-from .mapping import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .edits import EditReport
     from .item import Item
     from .light import LightItem
+    from .mapping import Proposal
     from .match import FolderMatch, Match, Matches
     from .progress import ProgressArg
     from .table import Table
@@ -78,7 +79,7 @@ class Index:
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
         if (title, section, uuid).count(None) < 2:
-            raise InvalidArgumentError("give only one of title, section and uuid")
+            raise plexindex.InvalidArgumentError("give only one of title, section and uuid")
         if not self.is_open:
             raise self._session.closed_error()
         kind: int
@@ -101,7 +102,7 @@ class Index:
         """Returns the library for an argument ``library``."""
         if isinstance(library, Library):
             if library._session is not self._session:
-                raise InvalidArgumentError(f"{library!r} belongs to a different index")
+                raise plexindex.InvalidArgumentError(f"{library!r} belongs to a different index")
             return library
         return self.library(library)
 
@@ -390,7 +391,9 @@ class Index:
         given = convert.check_paths(convert.path_list(paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
         return [
-            Proposal(text_of(one["from"]) or "", text_of(one["to"]) or "", one["matched"], one["of"], one.get("gain"))
+            plexindex.Proposal(
+                text_of(one["from"]) or "", text_of(one["to"]) or "", one["matched"], one["of"], one.get("gain")
+            )
             for one in found
         ]
 

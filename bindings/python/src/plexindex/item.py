@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import plexindex
+
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import PLACES, ReadOnly, text_of
-from .errors import Error
 
 if TYPE_CHECKING:
     from typing import Any, Literal, Protocol
@@ -132,7 +133,9 @@ class Item:
 
     def _known_source(self, name: str) -> ItemSource:
         if self._source is None:
-            raise Error(f"a pickled item has no index that knows the {name} of {self.key}: use Index.item_facts()")
+            raise plexindex.Error(
+                f"a pickled item has no index that knows the {name} of {self.key}: use Index.item_facts()"
+            )
         return self._source
 
     def describe(self) -> str:

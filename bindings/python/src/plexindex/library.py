@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import plexindex
+
 from ._core import TYPE_CHECKING, convert, log
 from ._core import abi as c
 from ._core.convert import FIRST, two_numbers
 from ._core.lookups import lookups_class
-from .errors import Error, InvalidArgumentError, LibraryNotFoundError, NotFetchedError, OfflineError, TimeoutError
-from .item import Item
-from .match import FolderMatch, Match, Matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from .changes import Changes, Watch
     from .edits import EditReport
     from .index import Index
+    from .item import Item
+    from .match import FolderMatch, Match, Matches
     from .progress import ProgressArg
 
     AnyMatch = TypeVar("AnyMatch", bound=Match)
@@ -116,7 +117,7 @@ class Library(Lookups):
         """Returns the facts about the selected libraries that the store contains now."""
         try:
             known = self._session.request("libraries.list", offline=True)["libraries"]
-        except (NotFetchedError, OfflineError):
+        except (plexindex.NotFetchedError, plexindex.OfflineError):
             return []
         return [facts for facts in known if is_chosen(facts, self._handle.named)]
 
@@ -136,7 +137,7 @@ class Library(Lookups):
         first, log_lines = two_numbers(block, FIRST)
         if log_lines:
             self._session.drain_log()
-        return Match(block, first, self._index, path)
+        return plexindex.Match(block, first, self._index, path)
 
     def match_paths(self, paths: Iterable[PathArg], **options: Unpack[Asking]) -> Matches:
         """Returns the items for files: :meth:`Index.match_paths` in this library."""
@@ -147,8 +148,8 @@ class Library(Lookups):
         reserve = 4096 + len(text) + len(paths) * _BYTES_PER_ANSWER
         try:
             block = self._block(self._session.native.match_paths, text, options, count=len(paths), reserve=reserve)
-            return Matches(block, self._index, paths)
-        except InvalidArgumentError:
+            return plexindex.Matches(block, self._index, paths)
+        except plexindex.InvalidArgumentError:
             convert.check_paths(paths, hides_paths)
             raise
 
@@ -162,15 +163,17 @@ class Library(Lookups):
     def folder(self, path: PathArg, **options: Unpack[Asking]) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        return self._answer(FolderMatch, path, "match.folder", options, path=raw)
+        return self._answer(plexindex.FolderMatch, path, "match.folder", options, path=raw)
 
     def match_guid(self, guid: str, **options: Unpack[Asking]) -> Match:
         """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
-        return self._answer(Match, guid, "match.guid", options, guid=convert.only_text("guid", guid).decode())
+        name = convert.only_text("guid", guid).decode()
+        return self._answer(plexindex.Match, guid, "match.guid", options, guid=name)
 
     def search_title(self, title: str, **options: Unpack[Asking]) -> Match:
         """Returns the items with a title: :meth:`Index.search_title` in this library."""
-        return self._answer(Match, title, "match.title", options, title=convert.only_text("title", title).decode())
+        name = convert.only_text("title", title).decode()
+        return self._answer(plexindex.Match, title, "match.title", options, title=name)
 
     def _answer(
         self, kind: type[AnyMatch], question: PathArg, method: str, options: Asking, **request: str | bytes
@@ -184,7 +187,7 @@ class Library(Lookups):
     def items(self, *, trashed: bool = False, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""
         if self._handle.named is None:
-            raise InvalidArgumentError("a call can list items in only one library: name a library")
+            raise plexindex.InvalidArgumentError("a call can list items in only one library: name a library")
         trash = {"trashed": True, "offline": options.get("offline")} if convert.flag("trashed", trashed) else {}
         return self._pages("items.list", options, trash)
 
@@ -201,11 +204,13 @@ class Library(Lookups):
         def pages() -> Iterator[Item]:
             try:
                 page = self._request(method, **waiting, **request)
-            except NotFetchedError:
+            except plexindex.NotFetchedError:
                 if options.get("offline"):
                     raise
                 if not self.refresh(**waiting):
-                    raise TimeoutError("the timeout passed before the library was fetched: retry to resume") from None
+                    raise plexindex.TimeoutError(
+                        "the timeout passed before the library was fetched: retry to resume"
+                    ) from None
                 page = self._request(method, **waiting, **request)
             while True:
                 for facts in page["items"]:
@@ -213,7 +218,7 @@ class Library(Lookups):
                     # tuples of strings.
                     if facts.pop("guids", None) is not None:
                         facts["paths"] = tuple(facts["paths"])
-                    yield Item(facts, self._index)
+                    yield plexindex.Item(facts, self._index)
                 if "cursor" not in page:
                     return
                 page = self._request(method, **waiting, **request, cursor=page["cursor"])
@@ -228,7 +233,7 @@ class Library(Lookups):
         """As :meth:`item_facts`, but returns None if the library has no listing, or vanished."""
         try:
             return self.item_facts(key)
-        except (LibraryNotFoundError, NotFetchedError):
+        except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError):
             return None
 
     def record_match(self, path: PathArg, key: KeyArg, *, timeout: float | None = None, through: bool = False) -> None:
@@ -319,7 +324,7 @@ class Library(Lookups):
         edit = edit_request(keys, fields, remove, locked)
         try:
             answer = self._request("edit", timeout=timeout, **edit)
-        except Error as error:
+        except plexindex.Error as error:
             error.report = EditReport(edit["keys"], **(error._answer or {"states": ["no"] * len(edit["keys"])}))
             raise
         return EditReport(edit["keys"], **answer)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import plexindex
+
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import text_bytes
-from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,9 @@ _NAMES = {
 def _part(text: str | bytes) -> bytes:
     raw = text_bytes("each part of a rule in mappings", text)
     if b"\0" in raw:
-        raise InvalidArgumentError(f"mappings: {text!r} contains a NUL character, which no file name can contain")
+        raise plexindex.InvalidArgumentError(
+            f"mappings: {text!r} contains a NUL character, which no file name can contain"
+        )
     return raw
 
 
@@ -39,7 +42,7 @@ class Mapping:
 
     def __init__(self, kind: int, find: str | bytes, replace: str | bytes) -> None:
         if kind not in _NAMES:
-            raise InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
+            raise plexindex.InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
         self.kind, self.find, self.replace = kind, _part(find), _part(replace)
 
     @classmethod

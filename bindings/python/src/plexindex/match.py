@@ -11,11 +11,11 @@ import os
 from _collections_abc import Sequence  # `collections.abc` imports `collections`, 2 ms of each process
 from _struct import Struct
 
+import plexindex
+
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import BlockFacts, ReadOnly, one_number, text_at, two_numbers
-from .errors import error_for
-from .item import Item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._core.methods import Confidence, MatchKind, Reason
     from ._core.types import Kind, PathArg, Status
     from .errors import Error
-    from .item import ItemSource
+    from .item import Item, ItemSource
     from .light import LightItem
 
 # The match kinds for a path that is itself listed, or recorded.
@@ -124,14 +124,14 @@ class Match:
     @property
     def item(self) -> Item | None:
         """The single item, or None. Its confidence can be low."""
-        return Item(self._item_facts()[0], self._source) if self._fact("status") == "found" else None
+        return plexindex.Item(self._item_facts()[0], self._source) if self._fact("status") == "found" else None
 
     @property
     def candidates(self) -> list[Item]:
         """The items that match equally well, best first. A single item is the only candidate. For a file with several
         episodes, the candidates are the episodes in order; the answer's item is the first episode.
         """
-        return [Item(facts, self._source) for facts in self._item_facts()]
+        return [plexindex.Item(facts, self._source) for facts in self._item_facts()]
 
     candidates_total: ReadOnly[int] = ReadOnly(
         lambda match: match._fact("total", 0), "Number of candidates. ``candidates`` can contain fewer."
@@ -141,7 +141,11 @@ class Match:
     def error(self) -> Error | None:
         """In a batch, the error for this path, which you can raise. None if the path caused no error."""
         status: int = self._fact("number", c.OK)
-        return None if status < c.FIRST_ERROR else error_for(status, self.message)
+        if status < c.FIRST_ERROR:
+            return None
+        from .errors import error_for
+
+        return error_for(status, self.message)
 
     @property
     def key(self) -> str | None:

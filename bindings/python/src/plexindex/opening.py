@@ -6,11 +6,11 @@ import ctypes
 import os
 from types import SimpleNamespace
 
+import plexindex
+
 from ._core import TYPE_CHECKING, convert, log, lookups, native
 from ._core import abi as c
 from ._core.session import Session
-from .errors import Error, InvalidArgumentError
-from .mapping import as_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,7 +155,9 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
         try:
             options["database"] = os.path.abspath(os.fspath(options["database"]))
         except OSError as error:
-            raise InvalidArgumentError(f"database is relative, but there is no working directory: {error}") from error
+            raise plexindex.InvalidArgumentError(
+                f"database is relative, but there is no working directory: {error}"
+            ) from error
     session = Session(native_library, c_struct, progress, renewal)
     folder, server_url = os.fsdecode(os.path.abspath(options.pop("cache_dir"))), options.pop("server_url")
     return session, (folder, server_url, text is not None, options)
@@ -166,18 +168,20 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
     given = SimpleNamespace(**options)
     folder = convert.folder_bytes("cache_dir", given.cache_dir)
     if not folder or b"\0" in folder:
-        raise InvalidArgumentError(f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
+        raise plexindex.InvalidArgumentError(f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
     if given.database is not None and not convert.folder_bytes("database", given.database):
-        raise InvalidArgumentError("database is empty: give Plex's database or the folder 'Plex Media Server', or None")
+        raise plexindex.InvalidArgumentError(
+            "database is empty: give Plex's database or the folder 'Plex Media Server', or None"
+        )
     if given.shared is not None and not given.shared:
-        raise InvalidArgumentError(
+        raise plexindex.InvalidArgumentError(
             "shared is empty: give an address such as postgresql://user@host/database, or omit shared"
         )
     for name in ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"):
         if name != "shared_durable" or given.shared_durable is not None:
             convert.flag(name, options[name])
     ms, forever = convert.milliseconds, convert.FOREVER_MS
-    rules = _rules(given.mappings)
+    rules = _rules(given.mappings) if given.mappings else []
     return c.COptions(
         size=ctypes.sizeof(c.COptions),
         cache_dir=_bytes(folder),
@@ -211,6 +215,8 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
 
 
 def _rules(mappings: Iterable[MappingArg]) -> list[c.CMapping]:
+    from .mapping import as_mapping
+
     rules = map(as_mapping, mappings)
     return [c.CMapping(rule.kind, 0, _bytes(rule.find), _bytes(rule.replace)) for rule in rules]
 
@@ -227,7 +233,7 @@ def _whole(name: str, value: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 1 <= value <= most:
-        raise InvalidArgumentError(f"invalid {name} ({value}): must be from 1 to {most}")
+        raise plexindex.InvalidArgumentError(f"invalid {name} ({value}): must be from 1 to {most}")
     return value
 
 
@@ -239,6 +245,7 @@ def _bytes(raw: bytes | None) -> c.CBytes:
 def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str | None, Any]:
     """Adds missing options from the environment and plexapi's file. Returns the token, and what renews it."""
     from ._core.config import Setting, find
+    from .mapping import as_mapping
 
     names = ("server_url", "user", "size_limit", "database", "shared", "shared_durable")
     given = {name: Setting(options[name], name) for name in names if options[name] is not None}
@@ -265,7 +272,7 @@ def open_again(folder: str, server_url: str | None, has_token: bool, options: di
         token = _configured_token(server_url) if has_token and server_url is not None else None
         _reopened[name] = index = open(folder, server_url, token, **options)
         return index
-    except Error as error:
+    except plexindex.Error as error:
         return _UnavailableIndex(error)
 
 
@@ -275,7 +282,7 @@ def _configured_token(server_url: str) -> TokenArg:
     found = find({"server_url": Setting(server_url, "the pickled index")}).token
     if found.is_set:
         return found.renew or found.value
-    raise InvalidArgumentError(
+    raise plexindex.InvalidArgumentError(
         f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in plexapi's "
         "config.ini, or open the index in each process"
     )
@@ -289,7 +296,7 @@ class _UnavailableIndex:
 
     __slots__ = ("_error",)
 
-    def __init__(self, error: Error) -> None:
+    def __init__(self, error: plexindex.Error) -> None:
         self._error = error
 
     def library(self, *_: object, **__: object) -> _UnavailableIndex:

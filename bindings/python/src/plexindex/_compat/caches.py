@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+import plexindex
+
 from .._core import TYPE_CHECKING
 from .._core import abi as c
 from .._core.lookups import closing_lock, fast
-from ..errors import ClosedError
 from ..opening import open_tables
 from ..table import Table
 from .host import chosen, host_log
@@ -83,7 +84,7 @@ class TableStore:
         for _ in range(_MAX_RETRIES):
             try:
                 return work(self._session())
-            except ClosedError:
+            except plexindex.ClosedError:
                 continue
         return work(self._session())
 

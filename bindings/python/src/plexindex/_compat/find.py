@@ -9,7 +9,8 @@ from .._core.paths import last_component, lies_under
 from ..errors import Error
 from ..mapping import as_mapping, to_server
 from ..match import LISTED
-from .host import host_log, not_found, reraise, server_away, warn_of_token
+from .failures import not_found, reraise, server_away, warn_of_token
+from .host import host_log
 from .section_index import note_failure
 
 if TYPE_CHECKING:

@@ -1,30 +1,22 @@
-"""Callbacks that preserve exceptions, and end before the interpreter exits.
+"""Callbacks that preserve exceptions.
 
 If an exception leaves a callback, ctypes prints and drops the exception, and returns a random value to C. A `try` in
 the callback does not prevent this: since CPython 3.11, a function's first instruction, before its `try`, can raise a
 pending Ctrl-C. But a generator always resumes inside its `try`. So C calls the `send` of a generator, which accepts one
 value. For several values, `max(first, second, key=send)` sends each value in turn, without a Python frame.
-
-Before CPython 3.14, the exiting interpreter ends other threads by unwinding their stacks when they acquire its lock.
-During a callback, the stack contains frames of the library, which cannot be unwound. So an exit hook rejects new calls
-with callbacks, ends the running calls, and waits for their end. The hook runs after Python has waited for its other
-threads, so only daemon threads are left.
-
-The hook waits for at most ``PATIENCE`` seconds, because a host's progress callback can be slow. A thread that is still
-inside the library after that sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import os
-from _thread import allocate_lock, get_ident, interrupt_main
+from _thread import get_ident, interrupt_main
 from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process, and `functools` 2 ms
 from time import monotonic
 
 from . import TYPE_CHECKING, convert
 from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
+from .native import has_begun, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,42 +24,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..progress import Progress, ProgressArg
+    from .native import Native
 else:
     from _functools import partial
-
-PATIENCE = 5.0
-"""Maximum number of seconds to wait for running calls."""
-_STEP = 0.01
-
-inside: dict[object, int] = {}
-"""The running calls with callbacks, and their threads. Adding to a dict and removing from it are atomic."""
-_thread: int | None = None
-
-
-def has_begun() -> bool:
-    """Returns whether another thread has started to exit the interpreter.
-
-    Call this function after adding to ``inside``, so that either the hook sees the entry, or the function sees the
-    hook.
-    """
-    return _thread is not None and _thread != get_ident()
-
-
-def _end() -> None:
-    global _thread
-    _thread = me = get_ident()
-    pause = allocate_lock()
-    pause.acquire()
-    for _ in range(int(PATIENCE / _STEP)):
-        if not any(thread != me for thread in list(inside.values())):
-            return
-        pause.acquire(timeout=_STEP)
-
-
-# Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
-# index.
-atexit.register(_end)
-
 
 # Seconds between two reads of the log.
 _BETWEEN_DRAINS = 0.5
@@ -265,3 +224,25 @@ def _log_values(found: LogLines) -> Generator[int, int, None]:
             return
         except BaseException as error:
             found.error = error
+
+
+# The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
+# long as a read.
+_found = LogLines()
+_receive: Any = None
+
+
+def read_log(native: Native) -> tuple[list[tuple[int, str]], BaseException | None]:
+    """Returns the library's unread log lines, and an exception during the read. Only one thread may read the log."""
+    global _receive
+    try:
+        if _receive is None:
+            _receive = log_callback(_found)
+        inside[_found] = get_ident()
+        if not has_begun():
+            native.drain_log(_receive, None, None)
+        lines, error = _found.lines, _found.error
+        _found.lines, _found.error = [], None
+        return lines, error
+    finally:
+        inside.pop(_found, None)

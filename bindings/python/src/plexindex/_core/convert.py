@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from _struct import Struct  # `ctypes` has imported it
+from _struct import Struct  # `struct` would be one more module
 
-from ..errors import InvalidArgumentError
+import plexindex
+
 from . import TYPE_CHECKING
 from . import abi as c
 
@@ -73,9 +74,9 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
         value = _fspath("a path", path)
         raw = text_bytes("path", value, hidden)
     if not raw:
-        raise InvalidArgumentError(f"the path is empty: give the full path of a {what}")
+        raise plexindex.InvalidArgumentError(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:
-        raise InvalidArgumentError(
+        raise plexindex.InvalidArgumentError(
             f"the path {display_path(value, hidden)} contains a NUL character, which no file name can contain: "
             "omit this path"
         )
@@ -126,8 +127,10 @@ def only_text(name: str, value: str, hidden: bool = False) -> bytes:
         raise _no_bytes(name, value, error, hidden) from None
 
 
-def _no_bytes(name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False) -> InvalidArgumentError:
-    return InvalidArgumentError(
+def _no_bytes(
+    name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False
+) -> plexindex.InvalidArgumentError:
+    return plexindex.InvalidArgumentError(
         f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start}: remove the "
         "surrogate, or decode file names with os.fsdecode"
     )
@@ -179,7 +182,7 @@ def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
     try:
         for path in paths:
             encoded.append(path_bytes(path, hidden))  # noqa: PERF401 - the length is the position
-    except (TypeError, InvalidArgumentError) as error:
+    except (TypeError, plexindex.InvalidArgumentError) as error:
         raise type(error)(f"{error} (position {len(encoded)} in the list of paths)") from None
     return encoded
 
@@ -193,7 +196,9 @@ def key_text(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
-        raise InvalidArgumentError(f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'")
+        raise plexindex.InvalidArgumentError(
+            f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'"
+        )
     return key
 
 
@@ -228,15 +233,15 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
-            raise InvalidArgumentError(f"invalid {name} ({seconds}): must be a number of seconds")
+            raise plexindex.InvalidArgumentError(f"invalid {name} ({seconds}): must be a number of seconds")
         return none
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not seconds >= 0:
-        raise InvalidArgumentError(f"invalid {name} ({seconds}): must be 0 seconds or more")
+        raise plexindex.InvalidArgumentError(f"invalid {name} ({seconds}): must be 0 seconds or more")
     if seconds == 0:
         if zero is None:
-            raise InvalidArgumentError(f"invalid {name} (0): must be greater than zero")
+            raise plexindex.InvalidArgumentError(f"invalid {name} (0): must be greater than zero")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 

@@ -7,11 +7,12 @@ on that call's thread. plexindex imports ``logging`` for the first line.
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 
-from . import TYPE_CHECKING, callbacks
+from . import TYPE_CHECKING
 from . import abi as c
-from .callbacks import LogLines, log_callback
+from .lookups import _fast
+from .native import has_begun
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,10 +25,6 @@ LOGGER = "plexindex"
 _LEVELS = {c.LOG_ERROR: (40, "error"), c.LOG_WARN: (30, "warn"), c.LOG_INFO: (20, "info"), c.LOG_DEBUG: (10, "debug")}
 
 _draining = allocate_lock()
-# The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
-# long as a read.
-_found = LogLines()
-_callback: Any = None
 
 
 def drain(native: Native) -> None:
@@ -35,20 +32,17 @@ def drain(native: Native) -> None:
 
     While the interpreter takes its modules apart, the callback's generator may have ended before the index is closed.
     """
-    global _callback
-    if sys.is_finalizing() or not _draining.acquire(False):
+    if sys.is_finalizing() or has_begun() or not _draining.acquire(False):
         return
+    error: BaseException | None = None
     try:
-        if _callback is None:
-            _callback = log_callback(_found)
-        callbacks.inside[_found] = get_ident()
-        if not callbacks.has_begun():
-            native.drain_log(_callback, None, None)
-        lines, error = _found.lines, _found.error
-        if lines or error is not None:
-            _found.lines, _found.error = [], None
+        if _fast is not None:
+            lines = _fast.drain_log()
+        else:
+            from .callbacks import read_log  # needs ctypes
+
+            lines, error = read_log(native)
     finally:
-        callbacks.inside.pop(_found, None)
         _draining.release()
     if lines:
         hand_on(lines)

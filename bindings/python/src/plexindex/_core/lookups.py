@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from _thread import RLock
-from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process
+from _weakref import ref  # `weakref` takes 2 ms of each process
 from ctypes import c_void_p, cast
 
-from ..errors import Error, InvalidArgumentError
+import plexindex
+
 from . import TYPE_CHECKING, convert, native
 
 if TYPE_CHECKING:
@@ -47,21 +48,22 @@ class Handle:
 HAS_GLOBAL_LOCK = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-_locks: WeakSet[RLock] = WeakSet()
+_locks: set[ref[RLock]] = set()
 
 
 def closing_lock() -> RLock:
     """Creates a lock. In a forked child, the lock is free, unless the forking thread holds it."""
     # The lock is reentrant, because a signal handler can close the index that the interrupted code is closing.
     lock = RLock()
-    _locks.add(lock)
+    _locks.add(ref(lock, _locks.discard))
     return lock
 
 
 def _free_in_child() -> None:
-    for lock in list(_locks):
-        if not lock._is_owned():  # type: ignore[attr-defined]
-            lock._at_fork_reinit()  # type: ignore[attr-defined]
+    for found in list(_locks):
+        lock: Any = found()
+        if lock is not None and not lock._is_owned():
+            lock._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork") and hasattr(RLock, "_at_fork_reinit"):
@@ -69,7 +71,7 @@ if hasattr(os, "register_at_fork") and hasattr(RLock, "_at_fork_reinit"):
 
 
 # The functions that the accelerator calls.
-_FUNCTIONS = ("lookup_key", "lookup_keys", "match_path", "table_lookup")
+_FUNCTIONS = ("lookup_key", "lookup_keys", "match_path", "table_lookup", "drain_log")
 
 
 def _load() -> Any:
@@ -180,7 +182,7 @@ class Lookups:
             text, count = convert.join_paths(piece, hides_paths), len(piece)
             try:
                 keys = self._keys_of(text, count)
-            except InvalidArgumentError:
+            except plexindex.InvalidArgumentError:
                 convert.check_paths(piece, hides_paths)
                 raise
             found += [key or None for key in keys]
@@ -195,7 +197,7 @@ class Lookups:
         keys.pop()
         if len(keys) != count:
             # Without this check, paths could get the keys of other paths.
-            raise Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
+            raise plexindex.Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
         return keys
 
     def _match_at_once(self, _path: PathArg) -> bytes | None:

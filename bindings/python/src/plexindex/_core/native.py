@@ -1,13 +1,23 @@
-"""Loads the shared library. ``abi.py`` declares its functions.
+"""Loads the shared library, whose functions ``abi.py`` declares, and ends its calls before the interpreter exits.
 
 The first call that needs the library loads it, so importing the package loads no shared object.
+
+Before CPython 3.14, the exiting interpreter ends other threads by unwinding their stacks when they acquire its lock.
+During a callback, the stack contains frames of the library, which cannot be unwound. So an exit hook rejects new calls
+with callbacks, ends the running calls, and waits for their end. The hook runs after Python has waited for its other
+threads, so only daemon threads are left.
+
+The hook waits for at most ``PATIENCE`` seconds, because a host's progress callback can be slow. A thread that is still
+inside the library after that sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
+from _thread import allocate_lock, get_ident
 
 from . import TYPE_CHECKING
 from . import abi as c
@@ -116,3 +126,37 @@ def load() -> Native:
     if _native is None:
         _native = Native(library_path())
     return _native
+
+
+PATIENCE = 5.0
+"""Maximum number of seconds to wait for running calls."""
+_STEP = 0.01
+
+inside: dict[object, int] = {}
+"""The running calls with callbacks, and their threads. Adding to a dict and removing from it are atomic."""
+_thread: int | None = None
+
+
+def has_begun() -> bool:
+    """Returns whether another thread has started to exit the interpreter.
+
+    Call this function after adding to ``inside``, so that either the hook sees the entry, or the function sees the
+    hook.
+    """
+    return _thread is not None and _thread != get_ident()
+
+
+def _end() -> None:
+    global _thread
+    _thread = me = get_ident()
+    pause = allocate_lock()
+    pause.acquire()
+    for _ in range(int(PATIENCE / _STEP)):
+        if not any(thread != me for thread in list(inside.values())):
+            return
+        pause.acquire(timeout=_STEP)
+
+
+# Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
+# index.
+atexit.register(_end)

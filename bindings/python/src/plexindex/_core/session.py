@@ -7,18 +7,19 @@ import os
 import sys
 from _thread import _local, allocate_lock, get_ident
 
-from ..errors import ClosedError, Error, error_for
-from . import TYPE_CHECKING, callbacks, convert, log
+import plexindex
+
+from . import TYPE_CHECKING, convert, log
 from . import abi as c
-from .callbacks import Watch, progress_callback
 from .convert import FIRST, two_numbers
 from .lookups import Handle, closing_lock
+from .native import has_begun, inside
 
 if TYPE_CHECKING:
     from typing import Any
 
     from ..progress import ProgressArg
-    from .callbacks import Renewal
+    from .callbacks import Renewal, Watch
     from .native import Native
 
 _FIRST_CAPACITY = 16 * 1024
@@ -40,7 +41,8 @@ class Call:
 
     def __init__(self) -> None:
         self.thread = get_ident()
-        self.watch = Watch()
+        self.watch: Watch | None = None
+        """The state of the callback, if the call has one."""
         self._callback: Any = None
         self._query = c.CQuery(size=ctypes.sizeof(c.CQuery))
         self._options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions))
@@ -53,13 +55,17 @@ class Call:
         self._view: Any = None
         self.reserve(_FIRST_CAPACITY)
 
-    def _prepare_callback(self) -> None:
-        if self._callback is None:
+    def watched(self) -> Watch:
+        """Gives the call its callback, and returns the callback's state."""
+        if self.watch is None:
+            from .callbacks import Watch, progress_callback  # most processes only look up paths
+
+            self.watch = Watch()
             self._callback = self._query.progress = self._options.progress = progress_callback(self.watch)
+        return self.watch
 
     def query(self, library: Handle, text: bytes, timeout_ms: int, flags: int) -> Any:
         """Fills the query, and returns a reference to it."""
-        self._prepare_callback()
         query = self._query
         query.library = library.pointer
         query.text_data, query.text_length = text, len(text)
@@ -68,7 +74,6 @@ class Call:
 
     def options(self, timeout_ms: int) -> Any:
         """Fills the options of a call by name, and returns a reference to them."""
-        self._prepare_callback()
         self._options.timeout_ms = timeout_ms
         return ctypes.byref(self._options)
 
@@ -100,11 +105,12 @@ class Call:
     def run(self, function: Any, *arguments: Any) -> int:
         """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
         status: int = function(*arguments, self._error_ref)
-        while status == c.BUFFER_TOO_SMALL and self.watch.error is None:
+        watch = self.watch
+        while status == c.BUFFER_TOO_SMALL and (watch is None or watch.error is None):
             self.reserve(self.buffer.length)
             status = function(*arguments, self._error_ref)
-        if self.watch.error is not None:
-            raise self.watch.error
+        if watch is not None and watch.error is not None:
+            raise watch.error
         return status
 
     def error_text(self) -> bytes:
@@ -114,7 +120,7 @@ class Call:
     def release(self) -> None:
         """Resets this object and returns it to the thread's pool."""
         watch = self.watch
-        if watch.session is not None:
+        if watch is not None and watch.session is not None:
             watch.session = watch.listener = watch.error = None
             self._query.text_data = None
         if self.buffer.capacity > _KEPT_CAPACITY:
@@ -209,8 +215,8 @@ class Session:
         A second close does nothing. A progress callback of this index must not close the index.
         """
         this_thread = get_ident()
-        if any(call.thread == this_thread and call.watch.reporting for call in list(self._calls)):
-            raise Error("cannot close an index from its progress callback: return False to end the call")
+        if any(call.thread == this_thread and call.watch and call.watch.reporting for call in list(self._calls)):
+            raise plexindex.Error("cannot close an index from its progress callback: return False to end the call")
         self.is_open = False
         with self._closing:
             if self._handle is None:
@@ -365,11 +371,13 @@ class Session:
         """Passes the library's log lines to ``logging``."""
         log.drain(self.native)
 
-    def closed_error(self) -> ClosedError:
+    def closed_error(self) -> plexindex.ClosedError:
         """Creates the error for a call on a closed index."""
         if self.is_open:
-            return ClosedError("the Python interpreter is exiting: only its last thread can still use plexindex")
-        return ClosedError(f"the index on {self.folder!r} is closed: open it again")
+            return plexindex.ClosedError(
+                "the Python interpreter is exiting: only its last thread can still use plexindex"
+            )
+        return plexindex.ClosedError(f"the index on {self.folder!r} is closed: open it again")
 
     def _check(self, call: Call, status: int) -> int:
         if status >= c.FIRST_ERROR:
@@ -380,12 +388,14 @@ class Session:
         failure = self._failure(status, text)
         failure._answer = answer
         if status == c.ABORTED and not self.is_open:
-            raise ClosedError("the index was closed during this call") from failure
-        if status == c.ABORTED and callbacks.has_begun():
+            raise plexindex.ClosedError("the index was closed during this call") from failure
+        if status == c.ABORTED and has_begun():
             raise self.closed_error() from failure
         raise failure
 
-    def _failure(self, status: int, text: bytes) -> Error:
+    def _failure(self, status: int, text: bytes) -> plexindex.Error:
+        from ..errors import error_for
+
         failure = error_for(status, text)
         if status == c.UNAUTHORIZED and self._renewal[0] is not None:
             failure.__cause__ = self._renewal[0].take_error()
@@ -401,15 +411,16 @@ class Session:
     def _begin(self, call: Call, progress: ProgressArg) -> None:
         """Registers a call that has callbacks, as :meth:`_register` does."""
         log.follow_level()
-        callbacks.inside[call] = call.thread
+        watch = call.watched()
+        inside[call] = call.thread
         self._register(call)
-        if callbacks.has_begun():
+        if has_begun():
             raise self.closed_error()
-        call.watch.session = self
-        call.watch.listener = self.progress if progress is None else convert.callback("progress", progress)
+        watch.session = self
+        watch.listener = self.progress if progress is None else convert.callback("progress", progress)
 
     def _end(self, call: Call) -> None:
-        callbacks.inside.pop(call, None)
+        inside.pop(call, None)
         self._calls.pop(call, None)
         call.release()
         if self._wakeup is not None:
