@@ -109,6 +109,8 @@ def go_names(abi: dict[str, Any]) -> str:
 READ = ("answers", "answer", "item")
 # The package passes a plexindex_bytes in these structs as two fields: that is faster, and a text need not end with NUL.
 SPLIT = {"query": "c_char_p", "progress": "c_void_p"}
+# A struct is created on its first use, unless every process needs it.
+LATER = ("progress", "query", "stats", "call_options")
 C_TYPES = {"void": "None", "size_t": "c_size_t", "char *": "c_char_p", "char **": "POINTER(c_char_p)"}
 C_TYPES["void *"] = "c_void_p"
 
@@ -152,6 +154,7 @@ def python_abi(abi: dict[str, Any]) -> str:
     lines = [f'"""The constants, structs and functions of plexindex.h, for ctypes. {MADE}."""', ""]
     lines += ["from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p"]
     lines += ["from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64", ""]
+    lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:", "    from typing import Any", ""]
     lines += [f"{name} = {value}" for name, value in numbers.items() if name.partition("_")[0] not in (*groups, "KIND")]
     lines += ["# Statuses. From FIRST_ERROR on, they are errors.", "FIRST_ERROR = 100"]
     lines += [f"{name} = {number}" for name, number in statuses.items()]
@@ -171,9 +174,19 @@ def python_abi(abi: dict[str, Any]) -> str:
     for name, call in abi["callbacks"].items():
         kinds_of = ["c_size_t" if "*" in one["type"] else of(one["type"]) for one in call["arguments"]]
         lines.append(f"{of(name)} = CFUNCTYPE({', '.join([of(call['result']), *kinds_of])})")
-    for name in passed:
+    for name in [name for name in passed if name not in LATER]:
         lines += [f"class {class_of(name)}(Structure):", f'    """plexindex_{name}."""']
         lines.append(f"    _fields_ = [{', '.join(ctypes_fields(name))}]")
+    lines += ["# The fields of the other structs. Most processes need none of them.", '_FIELDS: "dict[str, Any]" = {']
+    lines += [f'    "{class_of(name)}": lambda: [{", ".join(ctypes_fields(name))}],' for name in LATER]
+    lines += [
+        "}",
+        'def __getattr__(name: str) -> "Any":',
+        "    if name not in _FIELDS:",
+        '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
+        '    made = globals()[name] = type(name, (Structure,), {"_fields_": _FIELDS[name]()})',
+        "    return made",
+    ]
     lines += ["# For each function, the type of its result, and the types of its arguments.", "SIGNATURES = {"]
     for name, call in abi["functions"].items():
         # A new process would create a class for each type of pointer, and each call check it.

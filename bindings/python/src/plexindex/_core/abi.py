@@ -3,6 +3,11 @@
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p
 from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64
 
+from . import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
 ABI_VERSION = 1
 TTL_AT_ONCE = -1
 TTL_NEVER = -2
@@ -99,18 +104,18 @@ class CBuffer(Structure):
 class COptions(Structure):
     """plexindex_options."""
     _fields_ = [("size", c_size_t), ("cache_dir", CBytes), ("server_url", CBytes), ("token", CBytes), ("user", CBytes), ("ca_file", CBytes), ("library_ttl_ms", c_int64), ("max_age_ms", c_int64), ("timeout_ms", c_int64), ("connect_timeout_ms", c_int64), ("read_timeout_ms", c_int64), ("retry_ms", c_int64), ("matches_limit", c_uint64), ("flags", c_uint32), ("page_size", c_uint32), ("log_level", c_int32), ("reserved", c_uint32), ("mappings", POINTER(CMapping)), ("mappings_count", c_size_t), ("slow_ms", c_int64), ("size_limit", c_uint64), ("database", CBytes), ("renew_token", RENEW_TOKEN_FN), ("renew_token_user", c_void_p), ("shared", CBytes), ("shared_retry_ms", c_int64), ("stale_answer_timeout_ms", c_int64)]
-class CProgress(Structure):
-    """plexindex_progress."""
-    _fields_ = [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)]
-class CQuery(Structure):
-    """plexindex_query."""
-    _fields_ = [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
-class CStats(Structure):
-    """plexindex_stats."""
-    _fields_ = [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)]
-class CCallOptions(Structure):
-    """plexindex_call_options."""
-    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
+# The fields of the other structs. Most processes need none of them.
+_FIELDS: "dict[str, Any]" = {
+    "CProgress": lambda: [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)],
+    "CQuery": lambda: [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", c_void_p)],
+    "CStats": lambda: [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)],
+    "CCallOptions": lambda: [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)],
+}
+def __getattr__(name: str) -> "Any":
+    if name not in _FIELDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()[name] = type(name, (Structure,), {"_fields_": _FIELDS[name]()})
+    return made
 # For each function, the type of its result, and the types of its arguments.
 SIGNATURES = {
     "get_abi_version": (c_uint32, ()),

@@ -44,8 +44,8 @@ class Call:
         self.watch: Watch | None = None
         """The state of the callback, if the call has one."""
         self._callback: Any = None
-        self._query = c.CQuery(size=ctypes.sizeof(c.CQuery))
-        self._options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions))
+        self._query: Any = None
+        self._options: Any = None
         self.buffer = c.CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
         self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
@@ -60,8 +60,11 @@ class Call:
         if self.watch is None:
             from .callbacks import Watch, progress_callback  # most processes only look up paths
 
-            self.watch = Watch()
-            self._callback = self._query.progress = self._options.progress = progress_callback(self.watch)
+            watch = Watch()
+            self._callback = progress_callback(watch)
+            self._query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=self._callback)
+            self._options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=self._callback)
+            self.watch = watch
         return self.watch
 
     def query(self, library: Handle, text: bytes, timeout_ms: int, flags: int) -> Any:
@@ -74,6 +77,7 @@ class Call:
 
     def options(self, timeout_ms: int) -> Any:
         """Fills the options of a call by name, and returns a reference to them."""
+        self.watched()
         self._options.timeout_ms = timeout_ms
         return ctypes.byref(self._options)
 
