@@ -253,7 +253,7 @@ class Library(Lookups):
         convert.flag("through", through)
         try:
             pairs = list(pairs)
-            if any(isinstance(pair, (str, bytes)) for pair in pairs):
+            if any(issubclass(kind, (str, bytes)) for kind in set(map(type, pairs))):
                 raise ValueError("a string is not a pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:

@@ -33,10 +33,13 @@ class Table(MutableMapping["Name", bytes]):
         self._session, self._limit, self._flags = session, limit, flags
         self.name = convert.text_bytes("name", name)
         """The table's name."""
+        self._known: Handle | None = None
 
     @property
     def _handle(self) -> Handle:
-        return self._session.table(self.name, self._flags)
+        if self._known is None:
+            self._known = self._session.table(self.name, self._flags)
+        return self._known
 
     def get(self, name: Name, default: Default | None = None) -> bytes | Default | None:  # type: ignore[override]
         """Returns an entry's value, or ``default`` if there is no entry or it has expired."""

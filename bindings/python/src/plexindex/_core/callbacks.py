@@ -240,7 +240,7 @@ def read_log(native: Native) -> tuple[list[tuple[int, str]], BaseException | Non
             _receive = log_callback(_found)
         inside[_found] = get_ident()
         if not has_begun():
-            native.drain_log(_receive, None, None)
+            native.drain(_receive, None, None)
         lines, error = _found.lines, _found.error
         _found.lines, _found.error = [], None
         return lines, error

@@ -14,6 +14,9 @@ from . import abi as c
 from .lookups import _fast
 from .native import has_begun
 
+if _fast is None:
+    from .callbacks import read_log
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -32,18 +35,18 @@ def drain(native: Native) -> None:
 
     While the interpreter takes its modules apart, the callback's generator may have ended before the index is closed.
     """
-    if sys.is_finalizing() or has_begun() or not _draining.acquire(False):
+    if sys.is_finalizing() or has_begun():
         return
     error: BaseException | None = None
-    try:
-        if _fast is not None:
-            lines = _fast.drain_log()
-        else:
-            from .callbacks import read_log  # needs ctypes
-
+    if _fast is not None:
+        lines = _fast.drain_log()
+    elif not _draining.acquire(False):
+        return
+    else:
+        try:
             lines, error = read_log(native)
-    finally:
-        _draining.release()
+        finally:
+            _draining.release()
     if lines:
         hand_on(lines)
     if error is not None:

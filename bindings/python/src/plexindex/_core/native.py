@@ -69,8 +69,9 @@ class Native:
     first use declares it, because a new process needs few of them.
 
     Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
-    exception is the fast lookup plexindex_lookup_key(), which never blocks. It has no argument types, because type
-    checks would cost more than the lookup. So pass only bytes.
+    exceptions never block: ``fast_lookup``, which is plexindex_lookup_key(), and ``drain``, which is
+    plexindex_drain_log(). They have no argument types, because type checks would cost more than the call. So pass only
+    bytes, callbacks and None.
     """
 
     def __init__(self, path: str) -> None:
@@ -84,7 +85,9 @@ class Native:
             raise ImportError(_cannot_load(path, error)) from None
         try:
             self._check_version()
-            self.fast_lookup: Any = ctypes.PyDLL(path, handle=self._library._handle)["plexindex_lookup_key"]
+            quick = ctypes.PyDLL(path, handle=self._library._handle)
+            self.fast_lookup: Any = quick["plexindex_lookup_key"]
+            self.drain: Any = quick["plexindex_drain_log"]
         except AttributeError as error:
             raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None
         self.fast_lookup.restype = ctypes.c_char_p

@@ -35,8 +35,8 @@ class Call:
     """
 
     __slots__ = (
-        *("_callback", "_data", "_error", "_error_ref", "_options", "_query", "_text", "_view"),
-        *("buffer", "buffer_ref", "thread", "watch"),
+        *("_callback", "_data", "_error", "_options", "_query", "_text", "_view"),
+        *("buffer", "buffer_ref", "error_ref", "thread", "watch"),
     )
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Call:
         self.buffer_ref = ctypes.byref(self.buffer)
         self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
         self._error = c.CBuffer(ctypes.addressof(self._text), _TEXT_CAPACITY)
-        self._error_ref = ctypes.byref(self._error)
+        self.error_ref = ctypes.byref(self._error)
         self._data = bytearray()
         self._view: Any = None
         self.reserve(_FIRST_CAPACITY)
@@ -108,11 +108,11 @@ class Call:
 
     def run(self, function: Any, *arguments: Any) -> int:
         """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
-        status: int = function(*arguments, self._error_ref)
+        status: int = function(*arguments, self.error_ref)
         watch = self.watch
         while status == c.BUFFER_TOO_SMALL and (watch is None or watch.error is None):
             self.reserve(self.buffer.length)
-            status = function(*arguments, self._error_ref)
+            status = function(*arguments, self.error_ref)
         if watch is not None and watch.error is not None:
             raise watch.error
         return status
@@ -125,9 +125,10 @@ class Call:
         """Resets this object and returns it to the thread's pool."""
         watch = self.watch
         if watch is not None and watch.session is not None:
+            inside.pop(self, None)
             watch.session = watch.listener = watch.error = None
             self._query.text_data = None
-        if self.buffer.capacity > _KEPT_CAPACITY:
+        if len(self._data) > _KEPT_CAPACITY:
             self._drop_buffer()
         _pool.calls.append(self)
 
@@ -333,14 +334,20 @@ class Session:
 
         ``target`` is the first argument: a library or a table. None means the index.
         """
-        call = take()
+        calls = _pool.calls
+        call = calls.pop() if calls else Call()
         try:
-            self._register(call)
-            status = call.run(function, self._handle if target is None else target.pointer, *arguments)
+            self._calls[call] = _forks  # as _register() and _end() do, without their time
+            if not self.is_open:
+                raise self.closed_error()
+            status: int = function(self._handle if target is None else target.pointer, *arguments, call.error_ref)
             if status >= c.FIRST_ERROR:
                 self._fail(status, call.error_text())
         finally:
-            self._end(call)
+            self._calls.pop(call, None)
+            calls.append(call)
+            if self._wakeup is not None:
+                self._wake()
         log.drain(self.native)
         return status
 
@@ -416,23 +423,25 @@ class Session:
         """Registers a call that has callbacks, as :meth:`_register` does."""
         log.follow_level()
         watch = call.watched()
+        watch.session = self
         inside[call] = call.thread
         self._register(call)
         if has_begun():
             raise self.closed_error()
-        watch.session = self
         watch.listener = self.progress if progress is None else convert.callback("progress", progress)
 
     def _end(self, call: Call) -> None:
-        inside.pop(call, None)
         self._calls.pop(call, None)
         call.release()
         if self._wakeup is not None:
-            try:
-                self._wakeup.release()
-            except RuntimeError:
-                # Another thread has already woken the closing thread.
-                pass
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self._wakeup.release()
+        except RuntimeError:
+            # Another thread has already woken the closing thread.
+            pass
 
     def _wait_for_calls(self, this_thread: int) -> bool:
         """Waits for running calls. Returns False if the interpreter has ended their threads."""
