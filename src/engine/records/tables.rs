@@ -2,6 +2,7 @@
 
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use super::table_snapshot::{TableSnapshot, TablesContent};
 use super::tree::Records;
@@ -29,6 +30,8 @@ pub struct Tables {
     pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) snapshot: CurrentSnapshot<TablesContent>,
+    /// Number of writes in this process, for [`Tables::write`].
+    pub(super) writes: AtomicU32,
 }
 
 /// Expiry and size limit for values that a write stores.
@@ -62,6 +65,7 @@ impl Tables {
             store,
             records,
             clock,
+            writes: AtomicU32::new(0),
         });
         fork::register_component(&tables);
         tables

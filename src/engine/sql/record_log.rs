@@ -152,19 +152,13 @@ impl RecordRows<'_> {
             .read_if(patient, |connection| RecordLog::of(connection)?.state(since))
     }
 
-    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Also deletes some rows of
-    /// cleared tables, so that no single call must delete all of them.
+    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced.
     pub fn write_records<T>(
         &self,
         deadline: Deadline,
         mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.0.write(deadline, |tx| {
-            let records = RecordTx::new(tx);
-            let result = work(&records)?;
-            sweep_cleared(tx.connection)?;
-            Ok(result)
-        })
+        self.0.write(deadline, |tx| work(&RecordTx::new(tx)))
     }
 
     /// Clears all hosts' tables. Later writes delete the rows.
@@ -419,6 +413,12 @@ impl<'t> RecordTx<'t> {
     /// Deletes a row that readers no longer need. To remove a name, use [`Self::add`].
     pub fn delete(&self, row: i64) -> rusqlite::Result<()> {
         self.tx.run("DELETE FROM records WHERE id = ?1", [row])
+    }
+
+    /// Deletes some rows of a cleared table, so that no single call must delete all of them. Returns whether there was a
+    /// cleared table.
+    pub fn sweep_cleared(&self) -> rusqlite::Result<bool> {
+        sweep_cleared(self.tx.connection)
     }
 
     /// Creates a table with this name, and returns its id.

@@ -112,7 +112,9 @@ fn values_are_kept_until_they_expire() {
     assert_eq!((get(&films, "z"), lookup(&films, "z")), (None, None));
     assert_eq!(films.count().expect("counted"), 3, "until more is stored");
     let hour = with(Ttl::For(Duration::from_secs(3600)));
-    films.put(b"h", b"h", &hour).expect("stored");
+    for _ in 0..8 {
+        films.put(b"h", b"h", &hour).expect("stored");
+    }
     assert_eq!((get(&films, "z"), get(&films, "h").is_some()), (None, true));
     assert_eq!(other.tables().count().expect("counted"), 3);
     let soon = with(Ttl::For(Duration::from_millis(30)));
@@ -181,6 +183,15 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     films.put(b"4", &value, &terms).expect("stored");
     let kept = [get(&films, "1"), get(&shows, "2"), get(&films, "3"), get(&films, "4")].map(|one| one.is_some());
     assert_eq!(kept, [false, false, true, true]);
+    // What has expired goes before what is older.
+    let expired = TableLimits {
+        ttl: Ttl::Zero,
+        ..terms
+    };
+    films.put(b"e", &value, &expired).expect("stored");
+    shows.put(b"4", &value, &terms).expect("stored");
+    assert_eq!((get(&films, "3").is_some(), get(&shows, "4").is_some()), (true, true));
+    shows.remove(b"4").expect("removed");
     // Written again, it is the youngest; and what is stored now stays however large.
     films.put(b"3", &value, &terms).expect("stored");
     shows.put(b"5", &value, &terms).expect("stored");

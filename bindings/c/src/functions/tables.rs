@@ -139,7 +139,7 @@ pub unsafe extern "C" fn plexindex_table_get(
 /// Stores a value, and replaces any value with the same name. `ttl_ms`: time until the value expires, in ms; 0 for one
 /// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes,
 /// counting each entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the oldest
-/// entries, but no entry from this call. Each call also removes some expired entries.
+/// entries, but no entry from this call. Some calls also remove expired entries.
 ///
 /// Returns PLEXINDEX_OK once the value is stored for all processes; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
 /// than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
