@@ -62,13 +62,14 @@ struct UnmergedRecords {
 impl UnmergedRecords {
     /// Reads the records that are in no segment, and adds them to the counts of their tables.
     fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteError> {
+        let rows = tx.take_unmerged(open.manifest.merged)?;
         let mut unmerged = Self {
-            newest: Vec::new(),
+            newest: Vec::with_capacity(rows.len()),
             tables: tx.log.active_tables()?,
             dead_rows: Vec::new(),
         };
-        let mut records = Vec::new();
-        for row in tx.take_unmerged(open.manifest.merged)? {
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
             // If the table was cleared, the row will be swept.
             if let Some(table) = unmerged.table_mut(row.table) {
                 records.push(to_record(row, table.is_paths));

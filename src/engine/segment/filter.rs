@@ -39,11 +39,13 @@ impl BloomFilter {
         &self.words[usize::try_from(selector).unwrap_or(0) & (self.words.len() - 1)]
     }
 
-    /// Adds the hash with this upper half.
+    /// Adds the hash with this upper half. The filter has most hashes of a merged segment already.
     pub fn add(&self, upper: u32) {
-        let (selector, bits) = word_and_bits(upper);
-        self.word_for(selector).fetch_or(bits, Ordering::Relaxed);
-        self.added.fetch_add(1, Ordering::Relaxed);
+        if !self.may_have(upper) {
+            let (selector, bits) = word_and_bits(upper);
+            self.word_for(selector).fetch_or(bits, Ordering::Relaxed);
+            self.added.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns whether the filter has too little room for this number of further hashes. If so, false positives would

@@ -12,6 +12,8 @@ use crate::matching::normal::form_tag;
 
 /// Number of buckets per hash table: one for each value of a hash's upper byte.
 const BUCKETS: usize = 256;
+/// Size of most records and their slots in both hash tables, in bytes.
+const USUAL_SIZE: usize = 192;
 /// Index of each hash table's first bucket. The first table contains names, the second rating keys.
 const PATH_BUCKETS: usize = 0;
 const KEY_BUCKETS: usize = BUCKETS;
@@ -40,12 +42,15 @@ impl RecordSegmentBuilder {
     /// Creates a builder with a temporary file beside `place`, for about `records` records.
     #[must_use]
     pub fn new(place: &Path, records: u64) -> Self {
+        let expected = usize::try_from(records).unwrap_or(0);
+        let mut body = SegmentWriter::new(place);
+        body.expect(expected.saturating_mul(USUAL_SIZE));
         Self {
-            body: SegmentWriter::new(place),
+            body,
             records: 0,
             buckets: vec![Vec::new(); Self::ALL_BUCKETS],
             // Hashes spread evenly, so most buckets need no more than a quarter above the average.
-            bucket_room: usize::try_from(records).unwrap_or(0) * 5 / (4 * BUCKETS) + 4,
+            bucket_room: expected * 5 / (4 * BUCKETS) + 4,
             order: Vec::new(),
             head: SegmentHeader {
                 kind: FileKind::Records,
