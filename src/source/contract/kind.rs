@@ -64,7 +64,7 @@ impl SourceKind {
     /// Returns the key that hosts see for an item: the prefix and the rating key.
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
-        format!("{}{rating_key}", self.key_prefix)
+        [self.key_prefix, rating_key].concat()
     }
 
     /// Extracts the rating key from a key that a host passes, with or without the prefix.
