@@ -163,8 +163,8 @@ pub struct Batch(Mutex<BatchState>);
 pub(super) struct BatchState {
     /// Hashes of the folders in which plexindex has searched for a path since the change: one search is enough.
     pub searched_folders: HashSet<u64>,
-    /// Answered questions that are not recorded yet; the flag is false.
-    pub questions: Vec<(LibraryId, u64, bool)>,
+    /// Answered questions that are not recorded yet.
+    pub questions: Vec<(LibraryId, u64)>,
     /// Whether the server has changed libraries since the batch started.
     pub has_changed: bool,
     /// Time that the batch has waited for the server.

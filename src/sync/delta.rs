@@ -42,6 +42,8 @@ struct IndexedLibrary<'o> {
     begun_sequence: Sequence,
     /// Rating keys of the items that the source added.
     added_keys: Mutex<HashSet<String>>,
+    /// The change sequence after the last of them was added.
+    added_sequence: Mutex<Sequence>,
     /// Files that these items did not have before.
     new_files: Mutex<Vec<ByteString>>,
     /// GUIDs of these items' shows.
@@ -69,6 +71,7 @@ impl<'o> IndexedLibrary<'o> {
             is_current: true,
             begun_sequence: job.sync.store.sequence()?,
             added_keys: Mutex::default(),
+            added_sequence: Mutex::default(),
             new_files: Mutex::default(),
             shows: Mutex::default(),
             may_shrink: job.is_exact_and_complete(library),
@@ -97,6 +100,7 @@ impl IndexedItems for IndexedLibrary<'_> {
             lock(&self.shows).insert(item.show_guid.clone());
         }
         ItemRows(&self.sync.store).merge_items(self.row, &valid, self.begun_sequence, self.deadline)?;
+        *lock(&self.added_sequence) = self.sync.store.sequence()?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         if let Some(added) = &self.added {
             lock(added).extend(valid);
@@ -188,7 +192,7 @@ impl SyncJob<'_> {
             Delta::None | Delta::Mostly => std::mem::take(&mut *lock(&indexed.new_files)),
         };
         let rivals = sync.items_with_files(row, &new_files, &keys);
-        let are_settled = self.settle_rivals(row, rivals, &mut keys, indexed.begun_sequence);
+        let are_settled = self.settle_rivals(row, rivals, &mut keys);
         let now_ms = sync.clock.now_ms();
         let merged = MergedChanges {
             items,
@@ -236,7 +240,6 @@ impl SyncJob<'_> {
         row: &LibraryRow,
         mut rivals: Vec<String>,
         known: &mut HashSet<String>,
-        begun: Sequence,
     ) -> Result<bool> {
         let (rows, deadline) = (ItemRows(&self.sync.store), self.bounds.deadline);
         let mut room = MAX_RIVALS;
@@ -245,6 +248,7 @@ impl SyncJob<'_> {
                 return Ok(false);
             }
             room -= rivals.len();
+            let requested_at = self.sync.store.sequence()?;
             let keys: Vec<&str> = rivals.iter().map(String::as_str).collect();
             let located = match self.source.items(&keys, self.bounds) {
                 Ok(located) => located,
@@ -259,10 +263,12 @@ impl SyncJob<'_> {
             for key in rivals {
                 match located.iter().find(|located| located.item.rating_key == key) {
                     Some(located) if located.is_in(&row.library.section) => {
-                        rows.merge_items(row, std::slice::from_ref(&located.item), begun, deadline)?;
+                        rows.merge_items(row, std::slice::from_ref(&located.item), requested_at, deadline)?;
                         files.extend_from_slice(&located.item.parts);
                     }
-                    _ => rows.remove_items(row, &[&key], deadline)?,
+                    _ => {
+                        rows.remove_items(row, &[&key], requested_at, deadline)?;
+                    }
                 }
                 known.insert(key);
             }
@@ -291,7 +297,13 @@ impl SyncJob<'_> {
         if !gone.is_empty() && !stored.accepts_shrinking_to(remaining_count)? {
             return Ok(None);
         }
-        ItemRows(&self.sync.store).remove_items(stored.row, &gone, self.bounds.deadline)?;
+        // What the source says about an item that it has just added is newer than the rest.
+        let is_added = |key: &&String| lock(&stored.added_keys).contains(*key);
+        let (added, others): (Vec<&String>, Vec<&String>) = gone.iter().partition(is_added);
+        let added_at = *lock(&stored.added_sequence);
+        for (keys, requested_at) in [(added, added_at), (others, stored.begun_sequence)] {
+            ItemRows(&self.sync.store).remove_items(stored.row, &keys, requested_at, self.bounds.deadline)?;
+        }
         Ok(Some((remaining_count, gone, watermark)))
     }
 }

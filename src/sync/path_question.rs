@@ -208,15 +208,14 @@ impl Synchronizer {
         }
         // After a change, the path is answered only once the search has succeeded, which records it.
         let is_open = search == Some(SearchCause::Changed);
-        let mut questions: Vec<_> = (question.libraries.iter())
-            .map(|row| (row.id, question.hash, is_open))
-            .collect();
+        let mut questions: Vec<_> = (question.libraries.iter()).map(|row| (row.id, question.hash)).collect();
         // In a batch, once for all paths that need no request of their own.
         if let Some(batch) = question.batch.filter(|_| record.outcome.is_none() && !is_open) {
             batch.state().questions.append(&mut questions);
         }
         let record = PathRequests {
             questions: &questions,
+            are_open: is_open,
             begins_unchanged_search: search == Some(SearchCause::Unlisted),
             ..record
         };

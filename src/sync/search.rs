@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows};
+use crate::engine::{ItemRows, LibraryRow, PathRequests, QuestionOutcome, SearchRows};
 use crate::error::{Error, Result};
 use crate::freshness::{self, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
@@ -61,6 +61,25 @@ pub enum SearchCause {
     Changed,
     /// The target is not listed, and the libraries have not changed.
     Unlisted,
+}
+
+/// What a search for a target found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Hit,
+    /// Another call has stored something else since the request, so that the reply is no answer.
+    Overtaken,
+}
+
+impl Found {
+    fn of(is_hit: bool, is_stored: bool) -> Self {
+        match (is_hit, is_stored) {
+            (_, false) => Self::Overtaken,
+            (true, true) => Self::Hit,
+            (false, true) => Self::Nothing,
+        }
+    }
 }
 
 /// What a question or a search said about an unlisted path.
@@ -183,6 +202,7 @@ impl Synchronizer {
                 }
                 let begun_ms = self.clock.now_ms();
                 let (mut searches, mut questions, mut outcome) = (Vec::new(), Vec::new(), None);
+                let mut is_overtaken = false;
                 let result = due.iter().try_for_each(|row| {
                     if !is_due(row)? {
                         return Ok(());
@@ -199,21 +219,26 @@ impl Synchronizer {
                     // Failed and slow searches are also recorded, so that no process repeats them soon; but the next
                     // call can repeat a search that the host stopped, or whose token was rejected.
                     if failed != Some(QuestionOutcome::UnderWay) {
-                        searches.push((row.id, hash, matches!(result, Ok(true))));
+                        searches.push((row.id, hash, matches!(result, Ok(Found::Hit))));
                         outcome = failed;
                     }
-                    // After a change, the search answers the question that preceded it.
-                    if has_changed && result.is_ok() {
-                        questions.push((row.id, hash, false));
+                    // After a change, the search answers the question that preceded it. A reply that was overtaken is
+                    // no answer, so that a later call asks.
+                    let is_open = matches!(result, Ok(Found::Overtaken));
+                    is_overtaken |= is_open;
+                    if is_open || has_changed && result.is_ok() {
+                        questions.push((row.id, hash));
                     }
                     result.map(drop)
                 });
-                if let Some(batch) = call.batch.filter(|_| has_changed && result.is_ok()) {
+                let is_answered = has_changed && result.is_ok() && !is_overtaken;
+                if let Some(batch) = call.batch.filter(|_| is_answered) {
                     batch.state().searched_folders.insert(target.folder_hash());
                 }
                 let mut record = PathRequests {
                     searches: &searches,
                     questions: &questions,
+                    are_open: is_overtaken,
                     ..PathRequests::default()
                 };
                 if cause != SearchCause::Unfetched {
@@ -222,6 +247,7 @@ impl Synchronizer {
                 }
                 SearchRows(&self.store).note_path_requests(view_id, begun_ms, &record);
                 result.map(|()| PathAnswer {
+                    is_postponed: is_overtaken,
                     requests: record.requests,
                     ..PathAnswer::default()
                 })
@@ -277,8 +303,8 @@ impl Synchronizer {
 }
 
 impl SyncJob<'_> {
-    /// Searches the server for a path, and adds the hits to the store. Returns whether there was a hit.
-    fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
+    /// Searches the server for a path, and adds the hits to the store.
+    fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<Found> {
         let spellings = self.sync.possible_server_paths(path);
         let name = file_name(path.raw()).unwrap_or_default();
         let title = title_in(name);
@@ -289,16 +315,19 @@ impl SyncJob<'_> {
         };
         // Another call may store a newer reply meanwhile.
         let requested_at = self.sync.store.sequence()?;
+        let mut are_merged = true;
         let mut merge_hits = |mut items: Vec<Item>| {
             items.retain(|item| self.is_hit(&wanted, item));
             if items.is_empty() {
                 return Ok(false);
             }
-            ItemRows(&self.sync.store).merge_items(row, &items, requested_at, self.bounds.deadline)?;
+            are_merged &= ItemRows(&self.sync.store).merge_items(row, &items, requested_at, self.bounds.deadline)?;
             Ok(true)
         };
-        self.source
-            .find_path(&row.library, &wanted, self.bounds, &mut merge_hits)
+        let is_hit = self
+            .source
+            .find_path(&row.library, &wanted, self.bounds, &mut merge_hits)?;
+        Ok(Found::of(is_hit, are_merged))
     }
 
     /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.candidate_paths`),
@@ -311,9 +340,9 @@ impl SyncJob<'_> {
         item.is_storable() && item.parts.iter().any(is_file)
     }
 
-    /// Fetches all items below a folder from the server, and adds them to the store. Returns `true` if the folder
-    /// contains items; `false` if it contains none, or too many for a search.
-    fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
+    /// Fetches all items below a folder from the server, and adds them to the store. Returns [`Found::Nothing`] if the
+    /// folder contains no items, or too many for a search.
+    fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<Found> {
         // Append a separator, because some mappings apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
         let mut folders = NormalPath::with(&folder, |folder| self.sync.possible_server_paths(folder));
@@ -326,11 +355,8 @@ impl SyncJob<'_> {
             .source
             .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
         else {
-            return Ok(false);
+            return Ok(Found::Nothing);
         };
-        if LibraryRows(&self.sync.store).library_row(row.id)?.begun_sequence > requested_at {
-            return Ok(false); // a newer listing contains the items
-        }
         items.retain(Item::is_storable);
         let (store, deadline) = (&self.sync.store, self.bounds.deadline);
         let is_below = |item: &Item| {
@@ -339,18 +365,15 @@ impl SyncJob<'_> {
         };
         // Remove items that an earlier search found but that are no longer below the folder.
         let mut vanished = Vec::new();
-        ItemRows(store).of(row)?.for_each(&mut |stored, added| {
-            if added <= requested_at
-                && is_below(&stored)
-                && !items.iter().any(|item| item.rating_key == stored.rating_key)
-            {
+        ItemRows(store).of(row)?.for_each(&mut |stored, _| {
+            if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
                 vanished.push(stored.rating_key);
             }
             Ok(())
         })?;
-        ItemRows(store).remove_items(row, &vanished, deadline)?;
-        ItemRows(store).merge_items(row, &items, requested_at, deadline)?;
-        Ok(items.iter().any(is_below))
+        let are_removed = ItemRows(store).remove_items(row, &vanished, requested_at, deadline)?;
+        let are_merged = ItemRows(store).merge_items(row, &items, requested_at, deadline)?;
+        Ok(Found::of(items.iter().any(is_below), are_removed && are_merged))
     }
 }
 

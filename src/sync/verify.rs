@@ -140,37 +140,38 @@ impl Synchronizer {
                 .items
                 .iter()
                 .find(|located| located.item.rating_key == *rating_key);
-            let stored = ItemRows(&self.store)
-                .of(row)
-                .and_then(|items| items.item_and_sequence(rating_key));
-            let (before, changed_at) = stored.ok().flatten().unwrap_or_default();
-            let listed_at = LibraryRows(&self.store).library_row(row.id)?.listed_sequence;
-            // The server decides again about an item of which another call has stored a different reply since then.
-            if changed_at.max(listed_at) > since && found.is_none_or(|located| located.item != before) {
-                continue;
-            }
-            if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
+            let rows_of_items = ItemRows(&self.store);
+            let is_stored = if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // The server's reply is valid even if the item's paths have changed, so merge it.
                 let items = std::slice::from_ref(&located.item);
+                let before = rows_of_items.of(row).and_then(|items| items.item(rating_key));
+                let before = before.ok().flatten().unwrap_or_default();
                 let is_new = |file: &&ByteString| !before.parts.contains(file);
                 let new_files: Vec<ByteString> = located.item.parts.iter().filter(is_new).cloned().collect();
                 let mut known = HashSet::from([rating_key.clone()]);
                 let rivals = self.items_with_files(row, &new_files, &known);
                 if !rivals.is_empty() {
-                    self.job(call, |job| job.settle_rivals(row, rivals, &mut known, since))?;
+                    self.job(call, |job| job.settle_rivals(row, rivals, &mut known))?;
                 }
-                ItemRows(&self.store).merge_items(row, items, since, call.deadline)?;
+                rows_of_items.merge_items(row, items, since, call.deadline)?
             } else {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, since, call.deadline)?;
                 }
-                ItemRows(&self.store).remove_items(row, &[rating_key], call.deadline)?;
-                let lost_from = if found.is_some() { "its library" } else { "the server" };
-                log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
+                let is_removed = rows_of_items.remove_items(row, &[rating_key], since, call.deadline)?;
+                if is_removed {
+                    let lost_from = if found.is_some() { "its library" } else { "the server" };
+                    log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
+                }
+                is_removed
+            };
+            // The stored item is now up to date, so the invalidation ends, unless another call has stored a different
+            // reply: the server decides again.
+            if is_stored {
+                let keys = [rating_key.as_str()];
+                LibraryRows(&self.store).end_invalidations(view_id, row.id, paths, &keys, since, call.deadline)?;
             }
-            // The stored item is now up to date, so the invalidation ends.
-            LibraryRows(&self.store).end_invalidations(view_id, row.id, paths, &[rating_key], since, call.deadline)?;
         }
         replies.failure.map_or(Ok(()), Err)
     }
@@ -213,13 +214,11 @@ impl Synchronizer {
         deadline: Deadline,
     ) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
-        match rows.iter().find(is_there) {
-            Some(row) => {
-                let items = std::slice::from_ref(&located.item);
-                ItemRows(&self.store).merge_items(row, items, since, deadline)
-            }
-            None => Ok(()),
+        if let Some(row) = rows.iter().find(is_there) {
+            let items = std::slice::from_ref(&located.item);
+            ItemRows(&self.store).merge_items(row, items, since, deadline)?;
         }
+        Ok(())
     }
 }
 

@@ -148,7 +148,7 @@ impl Films {
     }
 
     pub fn remove<K: AsRef<str>>(&self, keys: &[K]) {
-        let removed = ItemRows(&self.store).remove_items(&self.row(), keys, Deadline::NONE);
+        let removed = ItemRows(&self.store).remove_items(&self.row(), keys, self.sequence(), Deadline::NONE);
         removed.expect("removed");
     }
 

@@ -18,13 +18,16 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of items that one transaction removes, so that other writers do not wait long.
 const REMOVALS_PER_WRITE: usize = 1_000;
 
-/// In the column `path` of a change to a single item: the change comes from another host.
+/// In the column `path` of a change to a single item: the change comes from another host. Otherwise the column contains
+/// the change sequence before the request, in 8 bytes.
 const SHARED: &[u8] = b"shared";
 
 /// The last logged change of a single item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleChange {
     pub sequence: Sequence,
+    /// The change sequence before the request to the server.
+    pub requested_at: Sequence,
     /// The added item; `None` for a removal.
     pub item: Option<Item>,
     /// Whether the change comes from another host.
@@ -64,10 +67,14 @@ pub fn count_items_with<'c>(
 
 /// Reads a change from the adjacent columns `sequence`, `item` and `path`. `column`: the index of `sequence`.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
+    let (sequence, origin): (Sequence, Vec<u8>) = (row.get(column)?, row.get(column + 2)?);
+    let bytes = <[u8; 8]>::try_from(origin.as_slice());
     Ok(SingleChange {
-        sequence: row.get(column)?,
+        sequence,
+        // Unknown for another host's change, or one from an earlier version.
+        requested_at: Sequence(bytes.map_or(sequence.0.saturating_sub(1), u64::from_be_bytes)),
         item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
-        is_shared: row.get_ref(column + 2)?.as_blob()? == SHARED,
+        is_shared: origin == SHARED,
     })
 }
 
@@ -297,30 +304,53 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Merges items from the server into a library's current generation. `requested_at`: the change sequence when the
-    /// first item was requested. Skips items that were individually added or removed after that request, and all items if
-    /// the library's listing started after it.
+    /// Merges items from the server. `requested_at`: the change sequence before the first item was requested. Returns
+    /// `false` if a newer reply differs; see [`Self::store_replies`].
     pub fn merge_items(
         &self,
         row: &LibraryRow,
         items: &[Item],
         requested_at: Sequence,
         deadline: Deadline,
-    ) -> Result<()> {
-        if items.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<bool> {
+        let replies = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
+        Ok(items.is_empty() || self.store_replies(row, &replies, requested_at, deadline)?)
+    }
+
+    /// Removes items that the server no longer has, and keeps their confirmed matches, which plexindex returns again if
+    /// an item comes back. One transaction removes up to [`REMOVALS_PER_WRITE`] items, because each opens the segment.
+    /// Returns `false` if a newer reply differs; see [`Self::store_replies`].
+    pub fn remove_items<K: AsRef<str>>(
+        &self,
+        row: &LibraryRow,
+        rating_keys: &[K],
+        requested_at: Sequence,
+        deadline: Deadline,
+    ) -> Result<bool> {
+        rating_keys.chunks(REMOVALS_PER_WRITE).try_fold(true, |has_all, keys| {
+            let replies = keys.iter().map(|key| (key.as_ref(), None));
+            Ok(self.store_replies(row, &replies, requested_at, deadline)? && has_all)
+        })
+    }
+
+    /// Stores the server's replies about items, by rating key; `None` for an item that the server no longer has. Skips a
+    /// reply that was overtaken: another call stored a listing since the request, or a reply to the same or a later
+    /// request. Returns `false` if such a reply differs from what is stored.
+    fn store_replies<'i>(
+        &self,
+        row: &LibraryRow,
+        replies: &(impl Iterator<Item = (&'i str, Option<&'i Item>)> + Clone),
+        requested_at: Sequence,
+        deadline: Deadline,
+    ) -> Result<bool> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             let row = one_library(tx, row.id)?;
-            let items = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
-            // A listing, or a logged change, from after the request is newer than the server's reply.
-            if row.begun_sequence > requested_at {
-                return Ok(());
-            }
-            let base = OpenListing::of_row(self.0, &row);
-            let accepts = |last: Option<&SingleChange>| last.is_none_or(|last| last.sequence <= requested_at);
-            change_items(tx, &base, &library, b"", items, |_, last, _| Ok(accepts(last)))
+            let (base, origin) = (OpenListing::of_row(self.0, &row), requested_at.0.to_be_bytes());
+            let is_listed_since = row.begun_sequence.max(row.listed_sequence) > requested_at;
+            change_items(tx, &base, &library, &origin, replies.clone(), |_, last, _| {
+                Ok(!is_listed_since && last.is_none_or(|last| last.requested_at < requested_at))
+            })
         })
     }
 
@@ -350,6 +380,7 @@ impl<'s> ItemRows<'s> {
                 }
                 Ok(!is_disputed || item.is_some())
             })
+            .map(drop)
         })
     }
 
@@ -410,25 +441,12 @@ impl<'s> ItemRows<'s> {
             tx.libraries_changed(library.view_id)
         })
     }
-
-    /// Removes items from a library's current generation, because the server no longer has them. Keeps the items'
-    /// confirmed matches, which plexindex returns again if an item comes back, for example with its disk. One
-    /// transaction removes up to [`REMOVALS_PER_WRITE`] items, because each transaction opens the segment.
-    pub fn remove_items<K: AsRef<str>>(&self, row: &LibraryRow, rating_keys: &[K], deadline: Deadline) -> Result<()> {
-        rating_keys.chunks(REMOVALS_PER_WRITE).try_for_each(|keys| {
-            self.0.write(deadline, |tx| {
-                let library = tx.expect_library(row.id)?;
-                let items = keys.iter().map(|key| (key.as_ref(), None));
-                let base = OpenListing::of(tx, self.0, library.id)?;
-                change_items(tx, &base, &library, b"", items, |_, _, _| Ok(true))
-            })
-        })
-    }
 }
 
 /// Logs changes to single items, given as a rating key and the item (`None`: removed). `base`: the library's listing, as
-/// this transaction reads it. `origin`: empty, or [`SHARED`]. `accepts`: returns whether to make a change, given the rating key, the item's last logged change, and the item before
-/// and after the change.
+/// this transaction reads it. `origin`: [`SHARED`], or the change sequence before the request. `accepts`: returns whether
+/// to make a change, given the rating key, the item's last logged change, and the item before and after the change.
+/// Returns `false` if it skips a change, unless the item is the same anyway.
 fn change_items<'i>(
     tx: &Tx<'_>,
     base: &OpenListing,
@@ -436,12 +454,13 @@ fn change_items<'i>(
     origin: &[u8],
     items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
     accepts: impl Fn(&str, Option<&SingleChange>, (Option<&Item>, Option<&Item>)) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<()> {
-    let mut added = 0_i64;
+) -> rusqlite::Result<bool> {
+    let (mut added, mut has_all) = (0_i64, true);
     for (key, item) in items {
         let last = last_change(tx, library.id, key)?;
         let old_item = base.item_with_change(last.as_ref(), key).map(|(item, _)| item);
         if !accepts(key, last.as_ref(), (old_item.as_ref(), item))? {
+            has_all &= old_item.as_ref() == item;
             continue;
         }
         // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
@@ -453,7 +472,8 @@ fn change_items<'i>(
             }
         }
     }
-    add_to_item_count(tx, library.id, added)
+    add_to_item_count(tx, library.id, added)?;
+    Ok(has_all)
 }
 
 /// Returns the rating keys of the items whose invalidations ended since a change sequence, because this host verified

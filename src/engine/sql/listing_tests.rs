@@ -49,6 +49,72 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
 }
 
 #[test]
+fn a_reply_counts_by_its_request() {
+    let [old, new] = ["/data/1.mkv", "/data/new.mkv"].map(|path| movie("1", path));
+    let store_reply = |films: &Films, item: Option<&Item>, asked: Sequence| {
+        let (rows, row) = (ItemRows(&films.store), films.row());
+        let stored = match item {
+            Some(item) => rows.merge_items(&row, std::slice::from_ref(item), asked, Deadline::NONE),
+            None => rows.remove_items(&row, &["1"], asked, Deadline::NONE),
+        };
+        stored.expect("stored")
+    };
+    for is_listing in [false, true] {
+        for older in [None, Some(&old)] {
+            let films = Films::with(std::slice::from_ref(&old));
+            let asked = films.sequence();
+            films.merge(&[film(2)]);
+            let asked_later = films.sequence();
+            if is_listing {
+                films.list(&[new.clone(), film(2)]);
+            } else {
+                assert!(store_reply(&films, Some(&new), asked_later));
+            }
+            assert!(!store_reply(&films, older, asked), "{is_listing}, {older:?}");
+            assert!(store_reply(&films, Some(&new), asked));
+            assert_eq!(films.paths(), ["/data/2.mkv", "/data/new.mkv"]);
+        }
+    }
+    // The reply to a later request is newer, although the earlier one was stored meanwhile.
+    for newer in [None, Some(&new)] {
+        let films = Films::with(&[]);
+        let asked = films.sequence();
+        films.merge(&[film(2)]);
+        let asked_later = films.sequence();
+        assert!(store_reply(&films, Some(&old), asked));
+        assert!(store_reply(&films, newer, asked_later));
+        films.remove(&["2"]);
+        assert_eq!(films.paths(), newer.map_or(Vec::new(), |item| item.parts.clone()));
+    }
+}
+
+#[test]
+fn a_reply_counts_less_than_a_later_listing() {
+    let [old, new] = ["/data/1.mkv", "/data/new.mkv"].map(|path| movie("1", path));
+    for is_stored_before in [true, false] {
+        let films = Films::with(std::slice::from_ref(&old));
+        let before = films.sequence();
+        let mut listing = films.begin();
+        let during = films.sequence();
+        films.merge(&[film(2)]);
+        let pages = films.sequence();
+        let merge_old = || {
+            films.merge_requested_at(&[movie("1", "/data/old.mkv")], during);
+            films.merge_requested_at(&[film(3)], before);
+        };
+        if is_stored_before {
+            merge_old();
+        }
+        films.page(&mut listing, std::slice::from_ref(&new), pages);
+        films.finish(&listing);
+        if !is_stored_before {
+            merge_old();
+        }
+        assert_eq!(films.paths(), ["/data/2.mkv", "/data/new.mkv"], "{is_stored_before}");
+    }
+}
+
+#[test]
 fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
     let films = Films::with(&[film(1), film(2)]);
     let rows = ListingRows(&films.store);

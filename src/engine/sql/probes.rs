@@ -195,8 +195,10 @@ pub struct LastQuestion {
 pub struct PathRequests<'r> {
     /// The outcome of a question; `None`: the last outcome stays.
     pub outcome: Option<QuestionOutcome>,
-    /// Libraries and hashes about which the server was asked, and whether a search must still follow.
-    pub questions: &'r [(LibraryId, u64, bool)],
+    /// Libraries and hashes about which the server was asked.
+    pub questions: &'r [(LibraryId, u64)],
+    /// Whether a search must still follow the questions.
+    pub are_open: bool,
     /// Libraries and hashes for which the server was searched, and whether it has the target.
     pub searches: &'r [(LibraryId, u64, bool)],
     /// Whether a search follows in libraries that have not changed.
@@ -276,9 +278,9 @@ impl SearchRows<'_> {
             if let Some(outcome) = record.outcome {
                 note_outcome(tx, view_id, now_ms, outcome)?;
             }
-            for (library, hash, is_open) in record.questions {
+            for (library, hash) in record.questions {
                 let library = questions_about(*library);
-                note(tx, view_id, library, hash.cast_signed(), now_ms, (*is_open).into())?;
+                note(tx, view_id, library, hash.cast_signed(), now_ms, record.are_open.into())?;
             }
             for (library, hash, is_found) in record.searches {
                 note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;

@@ -178,14 +178,14 @@ struct Publication {
     since: Sequence,
     /// The change sequence at which the listing started.
     begun: Sequence,
-    /// Rating keys of items whose last change a page replaces, because the page was requested after the change.
+    /// Rating keys of items whose last change the listing replaces, because it was requested after the change.
     replaced: HashSet<String>,
 }
 
 impl Publication {
     /// Reads the changes to single items that affect a listing's publication: those since the current segment or the
-    /// start of the listing. A page replaces a change if it has the item and was requested after the change. `since`:
-    /// the change sequence up to which the current segment includes changes.
+    /// start of the listing. The listing replaces a change that was requested before its start, or before the page with
+    /// the item. `since`: the change sequence up to which the current segment includes changes.
     fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing, since: Sequence) -> rusqlite::Result<Self> {
         let begun = listing.begun_sequence;
         let changes = single_changes(tx, listing.library, since.min(begun))?;
@@ -195,7 +195,7 @@ impl Publication {
         let is_replaced = |(key, change): &(&String, &SingleChange)| {
             // `requests` contains hashes, which can collide, so also look up the key itself.
             let request = requests.get(&hash(key)).filter(|_| new.segment.find(key).is_some());
-            request.is_some_and(|requested_at| *requested_at >= change.sequence)
+            change.requested_at < begun || request.is_some_and(|requested_at| *requested_at > change.requested_at)
         };
         let replaced = newer().filter(is_replaced).map(|(key, _)| key.clone()).collect();
         Ok(Self {

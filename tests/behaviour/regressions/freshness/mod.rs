@@ -2,7 +2,7 @@
 
 mod misses;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::support::hooked;
@@ -272,4 +272,51 @@ fn wrong_options_leave_nothing_behind() {
         assert!(error.message.contains(text), "{error}");
         assert!(!folder.exists(), "{error}");
     }
+}
+
+/// Between a hit and its use, another handle stores a reply to an older request.
+#[test]
+fn a_path_whose_hit_was_overtaken_by_an_older_reply_is_asked_about_again() {
+    const BETWEEN: &str = "/data/movies/Between (2020)/Between (2020).mkv";
+    let at = Scene::movies(300);
+    at.listed();
+    let ((known, key), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
+    // Each hook says that its reply has arrived, and waits for the other handle.
+    let hook = |request: &'static str, arrived: mpsc::Sender<()>, go_on: mpsc::Receiver<()>| -> hooked::Hook {
+        let once = Mutex::new(Some((arrived, go_on)));
+        Arc::new(move |called, _| {
+            let waits = (called == request).then(|| once.lock().expect("unpoisoned").take());
+            if let Some((arrived, go_on)) = waits.flatten() {
+                arrived.send(()).expect("sent");
+                go_on.recv().expect("received");
+            }
+        })
+    };
+    let [
+        (older_sent, older),
+        (hit_sent, hit),
+        (store_older, older_goes_on),
+        (store_hit, hit_goes_on),
+    ] = std::array::from_fn(|_| mpsc::channel());
+    let other = hooked::open(at.options.clone(), &at.clock, hook("items", older_sent, older_goes_on));
+    let index = hooked::open(at.options.clone(), &at.clock, hook("hit", hit_sent, hit_goes_on));
+    let (theirs, library) = (other.movies(), index.movies());
+    theirs.invalidate_item(&key).expect("invalidated");
+    let files = vec![MediaSpec::File(BETWEEN.to_owned())];
+    at.server.alter(|state| state.set_files(number, files, false, false));
+    let first = std::thread::scope(|scope| {
+        let verified = scope.spawn(|| theirs.ask(&known));
+        older.recv().expect("received");
+        hide_in_change(&at, HIDDEN);
+        let asked = scope.spawn(|| library.ask(HIDDEN));
+        hit.recv().expect("received");
+        store_older.send(()).expect("sent");
+        verified.join().expect("no panic");
+        store_hit.send(()).expect("sent");
+        asked.join().expect("no panic")
+    });
+    assert!(first.status == Status::Ok || first.stale, "{}", first.message);
+    assert_eq!(library.fast(BETWEEN), None);
+    let answer = library.ask(HIDDEN);
+    assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
 }
