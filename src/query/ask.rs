@@ -59,11 +59,11 @@ impl Queries {
                 LibraryStep::Continue => {}
                 LibraryStep::Fail => return Err(self.library_error(call, &snapshot, state.failure)),
                 LibraryStep::Fetch => {
-                    let view_id = snapshot.view_id;
+                    let (view_id, seen) = (snapshot.view_id, snapshot.probed_sequence());
                     drop(snapshot);
                     let is_asked = self.sync.should_ask_for_library(call, view_id)?;
                     if is_asked {
-                        self.fetch_libraries(call, &mut state)?;
+                        self.fetch_libraries(call, seen, &mut state)?;
                     }
                     (snapshot, now_ms) = self.read_snapshot(call)?;
                     if is_asked && state.failure.is_none() && state.timeout_status.is_none() {

@@ -11,7 +11,7 @@ use super::query_kind::QueryState;
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
-use crate::model::LibraryKind;
+use crate::model::{LibraryKind, Sequence};
 use crate::sync::{Call, Selector, never_fetched_error};
 
 /// A library, with the freshness of its listing.
@@ -68,8 +68,7 @@ impl Queries {
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
         self.reading.catch_up(call.deadline)?;
         if self.reading.snapshot().rows.is_empty() && self.sync.may_send_requests(call) {
-            let since = self.reading.snapshot().sequence();
-            self.sync.probe(call, since)?;
+            self.sync.probe(call, Sequence::default())?;
             self.reading.catch_up(call.deadline)?;
         }
         let snapshot = self.reading.snapshot();
@@ -98,8 +97,9 @@ impl Queries {
     /// Fetches the list of libraries from the server. Returns an error only if the call is for one library, was
     /// cancelled, or must be repeated with a new token. Otherwise the query continues, with the failure or the timeout
     /// in `state` for the answer's message.
-    pub fn fetch_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
-        match self.sync.probe(call, state.since) {
+    /// `seen`: the last probe that the query has seen.
+    pub fn fetch_libraries(&self, call: &Call<'_>, seen: Sequence, state: &mut QueryState) -> Result<()> {
+        match self.sync.probe(call, seen) {
             Ok(_) => Ok(()),
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
                 state.timeout_status = Some(Status::NeedsWarm);

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
 use super::report::StoredReply;
-use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, listing_age};
+use crate::engine::{Endpoint, LibraryRow, LibraryRows, SearchRows, Snapshot, listing_age};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::freshness;
 use crate::matching::Scope;
@@ -21,10 +21,10 @@ const STORE_AGAIN_MS: u64 = 1_000;
 
 impl Synchronizer {
     /// Fetches and stores the libraries and their change tokens. Does nothing if another thread or process has sent a
-    /// probe since the change sequence `since`. Returns whether the server has any libraries.
-    pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
+    /// probe since `seen`, the last probe that the call has seen. Returns whether the server has any libraries.
+    pub fn probe(&self, call: &Call<'_>, seen: Sequence) -> Result<bool> {
         self.job(call, |job| {
-            let rows = job.probe_once(since)?;
+            let rows = job.probe_once(seen)?;
             Ok(!rows.is_empty())
         })
     }
@@ -79,7 +79,7 @@ impl Synchronizer {
         self.reading.catch_up(call.deadline)?;
         let (mut attempts, mut server_has_libraries) = (0, true);
         loop {
-            let since = {
+            let seen = {
                 let snapshot = self.reading.snapshot();
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
@@ -103,10 +103,10 @@ impl Synchronizer {
                     Some(library) => return Err(library.unknown_library_error(&snapshot, &self.reading)),
                     None => return Ok(None),
                 }
-                snapshot.sequence()
+                snapshot.probed_sequence()
             };
             attempts += 1;
-            server_has_libraries = self.probe(call, since)?;
+            server_has_libraries = self.probe(call, seen)?;
             self.reading.catch_up(call.deadline)?;
             if is_limited {
                 self.note_library_question(call);
@@ -285,17 +285,20 @@ impl SyncJob<'_> {
         Ok((view_id, rows))
     }
 
-    /// Probes the server, unless another job has probed it since the change sequence `since`, so that calls at the same
-    /// time share one probe. Returns the rows of all libraries.
-    pub fn probe_once(&self, since: Sequence) -> Result<Vec<LibraryRow>> {
+    /// Probes the server, unless a stored probe began after the change sequence `after`, so that calls at the same time
+    /// share one probe. Returns the rows of all libraries.
+    pub fn probe_once(&self, after: Sequence) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
             if let Some(view_id) = self.view_id()? {
                 let rows = LibraryRows(&sync.store).libraries(view_id)?;
-                if rows.iter().any(|row| row.probed_sequence > since) {
+                if rows.iter().any(|row| row.probed_sequence > after) {
                     return Ok(rows);
                 }
             }
+            // The probe begins after the start of this handle's calls.
+            let newest = sync.reading.snapshot().sequence();
+            SearchRows(&sync.store).begin_probe(newest);
             sync.peers.probe(self)
         })?
         .ok_or_else(|| self.deadline_error())

@@ -184,6 +184,12 @@ impl SyncJob<'_> {
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&library.library.title);
+        // A probe that began after this sequence is recent enough. Unless the call asks for the newest state, so is every
+        // probe that it has not seen.
+        let after = match reason {
+            RefreshReason::Missing | RefreshReason::Check => since,
+            RefreshReason::Due | RefreshReason::Unverified | RefreshReason::Full => library.probed_sequence.min(since),
+        };
         // A question about a missing path does not wait for a running listing, which can take minutes.
         let bounds = Bounds {
             deadline: if reason == RefreshReason::Missing {
@@ -195,22 +201,27 @@ impl SyncJob<'_> {
         };
         let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
             let stored = LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
-            if let Some(row) = &stored
-                && (row.begun_sequence > since || row.begun_sequence != library.begun_sequence)
-                && (matches!(reason, RefreshReason::Unverified | RefreshReason::Full)
-                    || self.needed_request(row, reason) == NeededRequest::Nothing)
-            {
+            // A listing that began before the call may lack what the call asks for.
+            let is_updated = |row: &LibraryRow| match reason {
+                RefreshReason::Unverified | RefreshReason::Full => row.begun_sequence > since,
+                RefreshReason::Due => {
+                    row.begun_sequence != library.begun_sequence
+                        && self.needed_request(row, reason) == NeededRequest::Nothing
+                }
+                RefreshReason::Missing | RefreshReason::Check => false,
+            };
+            if stored.as_ref().is_some_and(is_updated) {
                 return Ok(None);
             }
             if self.sync.peers.should_skip_refresh(self, library, reason)? {
                 return Ok(None);
             }
             // The probe for an earlier library of this job has also checked this library.
-            if let Some(row) = stored.filter(|row| row.probed_sequence > since) {
+            if let Some(row) = stored.filter(|row| row.probed_sequence > after) {
                 self.fetch_needed(&row, reason)?;
                 return Ok(None);
             }
-            let rows = self.probe_once(since)?;
+            let rows = self.probe_once(after)?;
             match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
                 Some(row) => self.fetch_needed(row, reason)?,
@@ -219,9 +230,10 @@ impl SyncJob<'_> {
             Ok(None)
         })?;
         match result {
-            // `None`: the wait was too long. A query for a missing path can answer without the probe.
-            None if reason != RefreshReason::Missing => Err(self.deadline_error()),
-            new_id => Ok(new_id.flatten()),
+            // Another call is fetching the library. A probe shows a missing path's query whether the library has changed.
+            None if reason == RefreshReason::Missing => self.probe_once(since).map(|_| None),
+            None => Err(self.deadline_error()),
+            Some(new_id) => Ok(new_id),
         }
     }
 

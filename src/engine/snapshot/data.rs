@@ -8,7 +8,7 @@ use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibrarySnapshot;
 use crate::freshness::Age;
 use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
-use crate::model::ViewId;
+use crate::model::{Sequence, ViewId};
 
 /// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
 /// and replaces the snapshot after any other change.
@@ -31,6 +31,12 @@ impl Snapshot {
     /// Returns the rows of the libraries in a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[library_indexes(scope, self.rows.len())]
+    }
+
+    /// Returns the change sequence before the last probe that the snapshot includes.
+    pub fn probed_sequence(&self) -> Sequence {
+        let probed = self.rows.iter().map(|row| row.probed_sequence);
+        probed.max().unwrap_or_default()
     }
 
     /// Returns the segments and memtables of the libraries in a scope.

@@ -72,7 +72,7 @@ fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sin
     Ok(SingleChange {
         sequence,
         // Unknown for another host's change, or one from an earlier version.
-        requested_at: Sequence(bytes.map_or(sequence.0.saturating_sub(1), u64::from_be_bytes)),
+        requested_at: bytes.map_or(sequence.previous(), |bytes| Sequence(u64::from_be_bytes(bytes))),
         item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
         is_shared: origin == SHARED,
     })
@@ -384,9 +384,9 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Stores that a library's listing is current, because a delta merged all changes up to the last probe. `begun`:
-    /// the change sequence before the delta's first request; `None` for another host's delta, which ends no hint, and
-    /// which says nothing about the items that this host has changed as single items.
+    /// Stores that a library's listing is current, because a delta merged all changes up to the last probe, and ends the
+    /// hints from before the probe. `begun`: the change sequence before the delta's first request; `None` for another
+    /// host's delta, which ends no hint, and says nothing about the items that this host has changed as single items.
     ///
     /// If the library's content changed, but the delta shows no item that changed and the item count is the same, the
     /// change remains unexplained until the next listing: an item that only a search found may be one of many that
@@ -412,7 +412,8 @@ impl<'s> ItemRows<'s> {
             } else {
                 &row.library.change.token
             };
-            mark_listing_current(tx, row.id, token, begun.unwrap_or_default(), now_ms, merged.provisional)?;
+            let probed = begun.map_or(Sequence::default(), |_| row.probed_sequence);
+            mark_listing_current(tx, row.id, token, probed, now_ms, merged.provisional)?;
             let merged_sequence = match begun {
                 // An item that another call merged meanwhile may be newer than the source's reply.
                 Some(begun) if !changed_since(begun)?.keys().all(|key| merged.keys.contains(key)) => begun,
@@ -421,7 +422,7 @@ impl<'s> ItemRows<'s> {
                     let changes = changed_since(row.merged_sequence)?.into_values();
                     let own = changes.filter(|change| !change.is_shared);
                     let first_own = own.map(|change| change.sequence).min();
-                    first_own.map_or(tx.sequence, |first| Sequence(first.0 - 1))
+                    first_own.map_or(tx.sequence, Sequence::previous)
                 }
             };
             tx.run(

@@ -27,6 +27,7 @@ pub struct LibraryRow {
     pub library: Library,
     /// Whether the last probe returned the library.
     pub present: bool,
+    /// The change sequence before this host's last probe.
     pub probed_sequence: Sequence,
     /// The change sequence at which the newest complete listing started, which identifies the listing.
     pub begun_sequence: Sequence,
@@ -242,7 +243,7 @@ impl LibraryRows<'_> {
 }
 
 /// Inserts a library that a probe returned, or updates the view's library with the same `uuid` and marks it as present.
-/// `position`: the library's index in the server's order. `probed`: the change sequence of this host's probe.
+/// `position`: the library's index in the server's order. `probed`: the change sequence before this host's probe.
 pub fn upsert(
     tx: &Tx<'_>,
     view_id: ViewId,

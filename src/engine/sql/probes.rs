@@ -20,7 +20,8 @@ use crate::platform::deadline::Deadline;
 const CONFIRM_EMPTY_MS: i64 = 60_000;
 
 impl LibraryRows<'_> {
-    /// Stores the libraries that a probe returned (`on_server`), and returns the rows of all the view's libraries.
+    /// Stores the libraries that a probe returned (`on_server`), unless a later probe is stored. Returns the rows of all
+    /// the view's libraries.
     ///
     /// `begun`: the change sequence before the probe; later change hints stay. 0 for another host's earlier probe,
     /// which answers no question of this host. `is_current` compares a stored row with the library on the server, and
@@ -38,20 +39,18 @@ impl LibraryRows<'_> {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
             let stored = libraries(tx.connection, view_id)?;
+            if begun > Sequence::default() && stored.iter().any(|row| row.probed_sequence > begun) {
+                return Ok(stored);
+            }
             if on_server.is_empty() && hold_back_empty_list(tx, view_id, now_ms)? {
                 tx.libraries_changed(view_id)?;
                 return libraries(tx.connection, view_id);
             }
-            let probed = if begun == Sequence::default() {
-                begun
-            } else {
-                tx.sequence
-            };
             // Mark all libraries as absent; `upsert` marks those on the server as present.
             tx.execute("UPDATE libraries SET present = 0 WHERE view_id = ?1", [view_id])?;
             let by_uuid: HashMap<&str, &LibraryRow> = stored.iter().map(|row| (&*row.library.uuid, row)).collect();
             for (position, library) in (0_i64..).zip(on_server) {
-                upsert(tx, view_id, position, library, probed)?;
+                upsert(tx, view_id, position, library, begun)?;
                 if let Some(row) = by_uuid.get(&*library.uuid)
                     && row.generation.is_fetched()
                     && is_current(row, library)
@@ -257,6 +256,14 @@ impl SearchRows<'_> {
     /// Returns the last question about an unlisted path; `None` without a record.
     pub fn last_question(&self, view_id: ViewId) -> Result<Option<LastQuestion>> {
         self.0.read(|connection| read_last_question(connection, view_id))
+    }
+
+    /// Advances the change sequence beyond `since`, at which a call began, so that a probe that begins now is later.
+    pub fn begin_probe(&self, since: Sequence) {
+        if self.0.sequence().is_ok_and(|sequence| sequence <= since) {
+            // A busy writer also advances the sequence, so this call need not wait.
+            let _ = self.0.write_unless_busy(Deadline::after(Duration::ZERO), |_| Ok(()));
+        }
     }
 
     /// Records that a question about an unlisted path begins. Its probe answers for every path that was missed before

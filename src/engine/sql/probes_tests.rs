@@ -1,10 +1,10 @@
 //! How long the feed keeps changes, and what a reader gets afterwards. Also who may search next.
 
-use super::for_tests::{Films, NOW_MS, film, opened, reached};
+use super::for_tests::{Films, NOW_MS, film, library, opened, reached};
 use super::publishing::trim_history;
-use super::{FeedCursor, FeedPage, FeedRows, PathRequests, SearchRows};
+use super::{FeedCursor, FeedPage, FeedRows, LibraryRows, PathRequests, SearchRows};
 use crate::freshness::PATH_REQUEST_INTERVAL_MS;
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 use crate::platform::deadline::Deadline;
 
 /// The next page of a reader who reads no full listing.
@@ -58,6 +58,26 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
     // The rows of the removed history can be swept.
     films.sweep(1_000);
     assert_eq!(films.count("SELECT count(*) FROM feed"), 0);
+}
+
+#[test]
+fn a_probe_changes_nothing_once_a_later_one_is_stored() {
+    let films = Films::with(&[film(1)]);
+    let probe = |token: &str, begun: Sequence, at_ms: i64| {
+        let mut shown = library("films");
+        shown.change.token = token.to_owned();
+        let rows = LibraryRows(&films.store);
+        let stored = rows.store_probe(films.view_id, &[shown], begun, at_ms, Deadline::NONE, &|_, _| true);
+        let row = &stored.expect("stored")[0];
+        (row.library.change.token.clone(), row.checked_ms)
+    };
+    let older = films.sequence();
+    SearchRows(&films.store).begin_probe(older);
+    let later = films.sequence();
+    let told = probe("new", later, NOW_MS + 1);
+    assert_eq!(told, ("new".to_owned(), NOW_MS + 1));
+    assert_eq!(probe("old", older, NOW_MS + 2), told);
+    assert_eq!(films.row().probed_sequence, later);
 }
 
 /// Two calls that a refresh has told the same have both seen that a search is allowed.

@@ -93,6 +93,12 @@ impl Sequence {
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// Returns the change sequence of the transaction before; 0 for 0.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 /// The name of a listing's segment.

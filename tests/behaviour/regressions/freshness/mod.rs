@@ -320,3 +320,102 @@ fn a_path_whose_hit_was_overtaken_by_an_older_reply_is_asked_about_again() {
     let answer = library.ask(HIDDEN);
     assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
 }
+
+/// Another handle's probe begins before the file is added, and is stored after the call begins.
+#[test]
+fn a_probe_that_began_before_a_call_answers_no_question_of_the_call() {
+    const NEW: &str = "/data/movies/New (2020)/New (2020).mkv";
+    let at = Arc::new(Scene::movies(300));
+    let index = Arc::new(at.listed().0);
+    let absent = index.movies().ask("/data/movies/absent.mkv");
+    assert_eq!(
+        absent.reason,
+        Reason::NotListed,
+        "the next search in an unchanged library has a pause"
+    );
+    let asked: Arc<Mutex<Option<std::thread::JoinHandle<_>>>> = Arc::default();
+    let hook: hooked::Hook = {
+        let (at, asked) = (Arc::clone(&at), Arc::clone(&asked));
+        Arc::new(move |called, _| {
+            let mut asked = asked.lock().expect("unpoisoned");
+            if called == "libraries" && asked.is_none() {
+                add(&at.server, &[NEW]);
+                let sequence = index.counts().sequence;
+                let asking = Arc::clone(&index);
+                *asked = Some(std::thread::spawn(move || asking.movies().ask(NEW)));
+                while index.counts().sequence == sequence {
+                    std::thread::yield_now(); // until the call has begun a question
+                }
+            }
+        })
+    };
+    let other = hooked::open(at.options.clone(), &at.clock, hook);
+    other.check(&other.movies().query()).expect("checked");
+    let asked = asked.lock().expect("unpoisoned").take().expect("asked");
+    let answer = asked.join().expect("no panic");
+    assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
+}
+
+/// An event arrives, with a change that no delta shows, between a probe and the delta that follows.
+#[test]
+fn a_delta_does_not_end_a_hint_from_after_its_probe() {
+    let at = Arc::new(Scene::movies(300));
+    let other = at.listed().0;
+    let ((known, _), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
+    let hook: hooked::Hook = {
+        let (at, is_first) = (Arc::clone(&at), Mutex::new(true));
+        Arc::new(move |called, _| {
+            if called == "libraries" && std::mem::take(&mut *is_first.lock().expect("unpoisoned")) {
+                let files = vec![MediaSpec::File(HIDDEN.to_owned())];
+                at.server.alter(|state| state.set_files(number, files, false, true));
+                let event = r#"{"TimelineEntry":{"sectionID":1,"itemID":1001,"state":5}}"#;
+                other.notify(event).expect("an event");
+            }
+        })
+    };
+    let index = hooked::open(at.options.clone(), &at.clock, hook);
+    let library = index.movies();
+    add(&at.server, &["/data/movies/another.mkv"]);
+    index.check(&library.query()).expect("checked");
+    at.clock.advance_ms(10_000);
+    let answer = library.ask(&known);
+    assert!(answer.stale || answer.status != Status::Ok, "{}", answer.message);
+}
+
+/// A check begins when another handle's listing has read the server, and waits until it is published.
+#[test]
+fn a_listing_that_began_before_a_check_does_not_replace_its_probe() {
+    const NEW: &str = "/data/movies/New (2020)/New (2020).mkv";
+    let at = Arc::new(Scene::movies(300));
+    let index = Arc::new(at.listed().0);
+    at.server.alter(|state| state.remove_items(&[1_009], true));
+    let (probes, checking) = (Mutex::new(0), Arc::new(Mutex::new(None)));
+    let hook: hooked::Hook = {
+        let (at, index, checking) = (Arc::clone(&at), Arc::clone(&index), Arc::clone(&checking));
+        Arc::new(move |called, _| {
+            let mut probes = probes.lock().expect("unpoisoned");
+            *probes += u32::from(called == "libraries");
+            if called != "libraries" || *probes != 2 {
+                return;
+            }
+            add(&at.server, &[NEW]);
+            let (waiting, waits) = mpsc::channel();
+            let index = Arc::clone(&index);
+            let check = move || {
+                let tell = |_: &plexindex::Progress<'_>| {
+                    let _ = waiting.send(());
+                    true
+                };
+                index.check(&index.movies().query().progress(&tell)).expect("checked");
+            };
+            *checking.lock().expect("unpoisoned") = Some(std::thread::spawn(check));
+            waits.recv().expect("the check has begun");
+        })
+    };
+    let other = hooked::open(at.options.clone(), &at.clock, hook);
+    other.refresh(&other.movies().query(), true).expect("listed");
+    let checking = checking.lock().expect("unpoisoned").take().expect("begun");
+    checking.join().expect("no panic");
+    let library = index.movies();
+    assert_eq!(index.ask(&offline(&library), NEW).status, Status::Ok);
+}
