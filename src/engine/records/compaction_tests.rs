@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::super::Records;
 use super::super::rebuild::Rebuild;
 use super::super::records_tests::{LIMIT, Reader, World};
+use super::super::{Records, TableLimits};
 use crate::engine::sql::{LibraryRows, LocalWrite, RecordRows};
 use crate::platform::deadline::Deadline;
 
@@ -60,4 +60,21 @@ fn a_write_evicts_what_it_adds_beyond_the_limit_but_not_much_more() {
     record(&world, "few", 1_100);
     let left = RecordRows(&world.store).all_matches(world.row(0).id).expect("read");
     assert_eq!(left.len(), 12_000 + 1_100 - 4 * 1_100);
+}
+
+#[test]
+fn rows_of_cleared_tables_do_not_accumulate() {
+    let world = World::new(1);
+    let (table, limits) = (
+        world.tables.table(b"t", false).expect("a table"),
+        TableLimits::default(),
+    );
+    for _ in 0..100 {
+        table.clear().expect("cleared");
+        table.put(b"a", b"1", &limits).expect("stored");
+        table.put(b"b", b"2", &limits).expect("stored");
+    }
+    let rows = RecordRows(&world.store).read_record_log(|log| log.rows_after(0, 1_000));
+    let rows = rows.expect("read").len();
+    assert!((2..=8).contains(&rows), "{rows}");
 }

@@ -54,7 +54,7 @@ pub(super) struct World {
     _folder: tempfile::TempDir,
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
-    tables: Arc<Tables>,
+    pub(super) tables: Arc<Tables>,
     endpoint: Endpoint,
     pub(super) view_id: ViewId,
     expected: [Recorded; 2],

@@ -191,14 +191,16 @@ impl<'b, 't> WriteBatch<'b, 't> {
     }
 
     /// Removes at most [`MAX_EXPIRED`] expired entries. Keeps entries of this write, which expire at once if their TTL
-    /// is 0.
-    fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteError> {
+    /// is 0. Returns whether it removed any.
+    fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<bool, WriteError> {
+        let mut has_removed = false;
         for row in self.tx.log.expired(now_ms, MAX_EXPIRED)? {
             if !self.is_of_this_write(row.id) {
                 self.remove_row(row.id, row.table, &row.name)?;
+                has_removed = true;
             }
         }
-        Ok(())
+        Ok(has_removed)
     }
 
     /// Removes the oldest entries until the total size of all tables is at most `limit` bytes. Removes all entries of
@@ -341,12 +343,16 @@ impl Tables {
         }
         let limit = limits.limit.unwrap_or(u64::MAX);
         let tidies = self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY);
-        if tidies || batch.bytes() > limit {
-            batch.remove_expired(now_ms)?;
-        }
         if tidies {
-            tx.sweep_cleared()?;
+            batch.remove_expired(now_ms)?;
+            // As many steps as if each write took one.
+            for _ in 0..TIDY_EVERY {
+                if !tx.sweep_cleared()? {
+                    break;
+                }
+            }
         }
+        while batch.bytes() > limit && batch.remove_expired(now_ms)? {}
         batch.evict(limit)?;
         // Flush a long log, because each new reader has to read its rows.
         let is_due = must_flush(tx)?;

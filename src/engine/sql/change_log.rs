@@ -308,7 +308,7 @@ pub fn timeline_end(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Se
 }
 
 /// Maximum number of rows that one write examines in order to sweep cleared tables.
-const CLEARED_PER_WRITE: i64 = 3_200;
+const CLEARED_PER_WRITE: i64 = 400;
 
 /// Removes rows and files that a store no longer needs.
 pub struct Sweeper<'s>(pub &'s Store);

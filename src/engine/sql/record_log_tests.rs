@@ -187,7 +187,7 @@ fn records_of_cleared_tables_are_swept() {
         .expect("cleared");
     RecordRows(&store)
         .write_records(Deadline::NONE, |tx| {
-            assert!(tx.sweep_cleared()?, "a table is cleared");
+            while tx.sweep_cleared()? {}
             Ok(())
         })
         .expect("swept");

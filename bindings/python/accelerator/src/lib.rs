@@ -108,7 +108,7 @@ fn set_functions(addresses: [usize; 5]) -> PyResult<()> {
     Ok(())
 }
 
-/// Returns the waiting log lines: their levels and texts.
+/// Returns the waiting log lines: their levels and texts. Keeps the interpreter's lock, because this takes no time.
 #[pyfunction]
 fn drain_log() -> Vec<(i32, String)> {
     unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, _: usize) {

@@ -31,9 +31,8 @@ _draining = allocate_lock()
 
 
 def drain(native: Native) -> None:
-    """Passes unread lines to ``logging``, unless another thread is already doing so.
-
-    While the interpreter takes its modules apart, the callback's generator may have ended before the index is closed.
+    """Passes unread lines to ``logging``. Without the accelerator, only if no other thread is reading them: the threads
+    share a callback, whose generator may have ended while the interpreter takes its modules apart.
     """
     if sys.is_finalizing() or has_begun():
         return

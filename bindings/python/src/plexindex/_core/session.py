@@ -125,7 +125,6 @@ class Call:
         """Resets this object and returns it to the thread's pool."""
         watch = self.watch
         if watch is not None and watch.session is not None:
-            inside.pop(self, None)
             watch.session = watch.listener = watch.error = None
             self._query.text_data = None
         if len(self._data) > _KEPT_CAPACITY:
@@ -431,6 +430,7 @@ class Session:
         watch.listener = self.progress if progress is None else convert.callback("progress", progress)
 
     def _end(self, call: Call) -> None:
+        inside.pop(call, None)
         self._calls.pop(call, None)
         call.release()
         if self._wakeup is not None:
