@@ -313,6 +313,14 @@ fn a_change_that_no_delta_explains_means_a_listing_once_an_interval() {
     assert!(is_stale(&age, &policy, 104 * 60_000));
     let probed = |minute: i64| needed_request_after_probe(&age, "7 1", &shows("7 1"), false, &policy, minute * 60_000);
     assert_eq!((probed(104), probed(105)), (Nothing, Listing));
+    // While a scan can still show the change, a delta is enough, but answers are stale.
+    let unsettled = Age {
+        unexplained: false,
+        unsettled: true,
+        ..age
+    };
+    assert_eq!(needed_request(&unsettled, &policy, 105 * 60_000), Nothing);
+    assert!(is_stale(&unsettled, &policy, 104 * 60_000));
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct Age {
     pub held_back: bool,
     /// Whether the library's content has changed in a way that no delta has shown, so that answers may be wrong.
     pub unexplained: bool,
+    /// The same during a scan, or shortly after it, when a later delta can still show the change.
+    pub unsettled: bool,
     /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
     pub items: u64,
@@ -231,7 +233,7 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
 /// not know what has changed, answers are always stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.held_back || age.unexplained || needed_request(age, policy, now_ms) != NeededRequest::Nothing
+    age.held_back || age.unexplained || age.unsettled || needed_request(age, policy, now_ms) != NeededRequest::Nothing
 }
 
 /// Returns whether a probe proves that a listing is current. `listed_token`: the listing's change token. `probed`: the

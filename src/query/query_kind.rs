@@ -338,8 +338,9 @@ impl<'t> QueryContext<'t> {
             // listing whose check time is in the future, because the clock was set back, is not accepted.
             let is_just_checked =
                 state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms);
-            is_stale(&sync.age(row), policy, self.now_ms)
-                && (!is_just_checked || row.held_back || row.due || row.unexplained)
+            let age = sync.age(row);
+            is_stale(&age, policy, self.now_ms)
+                && (!is_just_checked || age.held_back || age.due || age.unexplained || age.unsettled)
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::current::SnapshotOf;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibrarySnapshot;
-use crate::freshness::Age;
+use crate::freshness::{Age, has_changed_content};
 use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::{Sequence, ViewId};
 
@@ -89,6 +89,7 @@ pub fn listing_age(row: &LibraryRow) -> Age {
         due: row.due,
         held_back: row.held_back,
         unexplained: row.unexplained,
+        unsettled: row.provisional && has_changed_content(&row.listed_token, &row.library.change),
         partial: row.partial,
         items: row.items,
         hint: row.hint,

@@ -3,9 +3,10 @@
 use super::change_log::trim;
 use super::for_tests::{FINISHED, Films, NOW_MS, film, movie, segments};
 use super::{ItemRows, LibraryRows, ListingRows, MergedChanges, ShowRows};
+use crate::engine::listing_age;
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};
-use crate::model::{Item, Sequence};
+use crate::model::{Item, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 
 #[test]
@@ -288,6 +289,19 @@ fn an_item_that_a_search_finds_later_explains_nothing() {
     assert!(films.row().unexplained);
     films.list(&[1, 2, 3].map(film));
     assert!(!films.row().unexplained);
+}
+
+#[test]
+fn a_change_of_the_content_during_a_scan_is_unsettled_until_a_delta_shows_it() {
+    let mut row = Films::with(&[film(1)]).row();
+    row.library.change.trust = TokenReliability::Hint;
+    row.library.change.token = "2 scanned 7".to_owned();
+    row.listed_token = "1 scanned 6".to_owned();
+    assert!(!listing_age(&row).unsettled);
+    row.provisional = true;
+    assert!(listing_age(&row).unsettled);
+    row.listed_token = "2 scanned 6".to_owned();
+    assert!(!listing_age(&row).unsettled);
 }
 
 /// A delta stops at items that the last one had, and so would miss changes that are older than an item verified since.
