@@ -256,24 +256,12 @@ pub struct Item {
 impl Item {
     /// Converts a listed item, with all files and external IDs.
     pub(crate) fn of(item: model::Item, kind: &SourceKind) -> Self {
+        let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
-            key: kind.key(&item.rating_key),
-            rating_key: item.rating_key,
-            kind: item.kind,
-            title: non_empty(item.title),
-            year: (item.year != 0).then_some(item.year),
-            show_title: non_empty(item.show_title),
-            show_rating_key: non_empty(item.show_rating_key),
-            show_guid: non_empty(item.show_guid),
-            season: u32::try_from(item.season).ok(),
-            episode: u32::try_from(item.episode).ok(),
-            guid: non_empty(item.guid),
             guids: Some(item.guids),
-            paths: Some(item.parts.into_iter().map(|part| path_from_bytes(part.0)).collect()),
-            path: None,
-            section: None,
-            library_title: None,
             trashed: item.trashed,
+            paths: Some(item.parts.into_iter().map(|part| path_from_bytes(part.0)).collect()),
+            ..without_ids
         }
     }
 

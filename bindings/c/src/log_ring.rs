@@ -131,8 +131,10 @@ pub fn waiting_count() -> u32 {
 pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
     // Hosts drain after each call, and most calls log nothing.
-    let ring = (waiting_count() > 0).then(lock_ring);
-    let Some(mut ring) = ring.flatten() else { return lines };
+    if waiting_count() == 0 {
+        return lines;
+    }
+    let Some(mut ring) = lock_ring() else { return lines };
     if ring.lost > 0 {
         lines.push(LogLine {
             level: c::PLEXINDEX_LOG_WARN,

@@ -180,9 +180,7 @@ class Library(Lookups):
     ) -> AnyMatch:
         """Returns the answer of a method."""
         convert.check_call(options, "offline", "check")
-        timeout, progress = options.pop("timeout", None), options.pop("progress", None)
-        answer = self._session.request(method, timeout, progress, library=self._handle, **options, **request)
-        return kind(b"", 0, self._index, question, answer)
+        return kind(b"", 0, self._index, question, self._request(method, **options, **request))
 
     def items(self, *, trashed: bool = False, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""

@@ -79,29 +79,27 @@ class TableStore:
         if found is not None:
             found.close()
 
-    def run(self, work: Callable[..., T], *given: object) -> T:
-        """Calls a function with the session, and with what is given. Retries if another thread closes the index during
-        the call.
-        """
+    def run(self, work: Callable[[Session], T]) -> T:
+        """Calls a function with the session. Retries if another thread closes the index during the call."""
         for _ in range(_MAX_RETRIES):
             try:
-                return work(self._session(), *given)
+                return work(self._session())
             except plexindex.ClosedError:
                 continue
-        return work(self._session(), *given)
+        return work(self._session())
 
-    def at(self, name: bytes, work: Callable[..., T], *given: object) -> T:
+    def at(self, name: bytes, work: Callable[[Table], T]) -> T:
         """Calls a function with a table, like :meth:`run`."""
-        return self.run(self._at, name, work, given)  # type: ignore[no-any-return]
+        return self.run(lambda session: work(self._table(session, name)))
 
-    def _at(self, session: Session, name: bytes, work: Callable[..., T], given: tuple[object, ...]) -> T:
+    def _table(self, session: Session, name: bytes) -> Table:
         tables = self._tables
         found = tables.get(name)
         if found is None or found._session is not session:
             # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
             flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
             found = tables[name] = Table(session, name, limit=self._limit, flags=flags)
-        return work(found, *given)
+        return found
 
 
 class Cache:
@@ -195,7 +193,7 @@ class Lookup:
         table = _table_of(library_name)
         if _fast is not None and type(library_name) is str:
             self._handles[library_name] = self.store.at(table, lambda table: table._handle.cell)
-        value = self.store.at(table, Table.get, _name_of_path(file_path))
+        value = self.store.at(table, lambda table: table.get(_name_of_path(file_path)))
         return None if value is None else _decode_key(value)
 
     get_match = _get_match  # the accelerator has its own
@@ -240,14 +238,14 @@ class MatchCache(Cache):
             self.invalidate(library_name, file_path)
             return
         path, key = _name_of_path(file_path), _encode_key(plex_key)
-        self._store.at(_table_of(library_name), Table.set, path, key)
+        self._store.at(_table_of(library_name), lambda table: table.set(path, key))
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Removes the key for a path. An unknown path is not an error."""
         name, path = _table_of(library_name), _name_of_path(file_path)
-        known = self._log.is_there and self._store.at(name, Table.__contains__, path)
-        self._store.at(name, Table.delete, path)
+        known = self._log.is_there and self._store.at(name, lambda table: path in table)
+        self._store.at(name, lambda table: table.delete(path))
         if known:
             self._log.debug(f"Invalidated match for '{file_path}'")
 
@@ -324,7 +322,7 @@ class PlexCache(Cache):
     def _get(self, entry: bytes, what: str, rows_are: str) -> list[Row] | None:
         import json
 
-        text = self._store.at(_ROWS, Table.get, entry)
+        text = self._store.at(_ROWS, lambda table: table.get(entry))
         if text is None:
             self._misses += 1
             self._log.debug(f"Cache miss for {what}")
