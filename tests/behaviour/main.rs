@@ -14,6 +14,7 @@ mod freshness;
 mod hostile;
 #[path = "../sources/http/mod.rs"]
 mod http;
+mod knowledge;
 mod listed_spellings;
 mod locked_store;
 mod on_disk;

@@ -1,0 +1,546 @@
+//! What is known makes answers right, or marks them: an older reply never wins, and a mark ends only with a newer reply
+//! about the same thing. First the nine faults that led to this rule, then more of their kind (`more`).
+
+mod more;
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::hooked::{self, Hook};
+use crate::support::index::{DebounceIntervals, Index, Library, Match, QueryOptions};
+use crate::support::worker::{PATIENCE, until};
+use crate::support::{Scene, add, films, movie, offline, path_of, remove, requests};
+use plexindex::error::Status;
+use plexindex::model::{Confidence, Item, Reason};
+use plexindex::options::Ttl;
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
+
+/// What an answer says: status, rating key, confidence, reason, and whether it is stale.
+type Facts = (Status, Option<String>, Confidence, Reason, bool);
+
+fn facts(answer: &Match) -> Facts {
+    let Match {
+        status,
+        confidence,
+        reason,
+        stale,
+        ..
+    } = *answer;
+    (status, answer.key(), confidence, reason, stale)
+}
+
+/// The facts about a listed file.
+fn found(key: &str) -> Facts {
+    (Status::Ok, Some(key.to_owned()), Confidence::High, Reason::None, false)
+}
+
+/// The same, if they may be out of date.
+fn old(key: &str) -> Facts {
+    (Status::Ok, Some(key.to_owned()), Confidence::High, Reason::None, true)
+}
+
+/// The facts about a file that the server does not list.
+const MISSED: Facts = (Status::NotFound, None, Confidence::None, Reason::NotListed, false);
+
+/// Whether the answer is this item's, or says that it may be wrong.
+fn is_right_or_marked(answer: &Match, key: &str) -> bool {
+    facts(answer) == found(key) || answer.stale
+}
+
+/// Whether the answer is no item, or says that it may be wrong.
+fn is_missed_or_marked(answer: &Match) -> bool {
+    answer.key().is_none() || answer.stale
+}
+
+fn ask_batch(index: &Index, query: &QueryOptions<'_>, paths: &[&[u8]]) -> Vec<Match> {
+    let mut answers = Vec::new();
+    let batch = index.match_paths_with(query, paths, |answer| answers.push(Match::from(answer)));
+    batch.expect("answers");
+    answers
+}
+
+fn folder_of(file: &str) -> &[u8] {
+    file.rsplit_once('/').expect("a folder").0.as_bytes()
+}
+
+/// The answer of each kind of query about a film: its path, alone and in a batch, its folder, its GUID and its title.
+fn ask_all(index: &Index, query: &QueryOptions<'_>, file: &str, item: &Item) -> [(&'static str, Match); 5] {
+    let folder = index.ask_folder(query, folder_of(file)).expect("an answer");
+    [
+        ("path", index.ask(query, file)),
+        ("batch", ask_batch(index, query, &[file.as_bytes()]).remove(0)),
+        ("folder", folder.answer.into()),
+        ("guid", index.match_guid(query, &item.guid).expect("an answer")),
+        ("title", index.search_title(query, &item.title).expect("an answer")),
+    ]
+}
+
+/// Whether the index says that the library is up to date.
+fn is_fresh(index: &Index) -> bool {
+    let libraries = index.libraries(&QueryOptions::default().offline());
+    libraries.expect("the libraries").iter().all(|library| library.fresh)
+}
+
+/// Gives an item one file. `tells`: the times of the item and of the library move.
+fn give_file(server: &Standin, key: &str, file: &str, tells: bool) {
+    let (key, files) = (number(key), vec![MediaSpec::File(file.to_owned())]);
+    server.alter(|state| state.set_files(key, files, tells, tells));
+}
+
+fn number(key: &str) -> u64 {
+    key.parse().expect("a number")
+}
+
+/// A path that no film has yet.
+fn elsewhere(title: &str) -> String {
+    format!("/data/movies/{title} (2020)/{title} (2020).mkv")
+}
+
+/// So many films in a scene that neither retries nor hurries.
+fn patient(items: u32) -> Scene {
+    Scene::movies(items).with(|options| {
+        options.retry_for = Duration::ZERO;
+        options.stale_answer_timeout = PATIENCE;
+    })
+}
+
+/// Opens an index that calls `act` once, when the first reply to such a request has arrived, and before it counts.
+fn interrupted(at: &Scene, request: &'static str, act: impl FnOnce() + Send + 'static) -> Index {
+    let act = Mutex::new(Some(act));
+    let hook: Hook = Arc::new(move |called, _| {
+        let act = (called == request).then(|| act.lock().expect("unpoisoned").take());
+        if let Some(act) = act.flatten() {
+            act();
+        }
+    });
+    hooked::open(at.options.clone(), &at.clock, hook)
+}
+
+/// Makes a request in `first`, and a `later` one of another handle before the first is served. The later one is served
+/// before the server changes, and its reply counts last.
+fn overtake<T>(
+    at: &Arc<Scene>,
+    request: &'static str,
+    later: impl FnOnce(&Index) + Send + 'static,
+    change: impl FnOnce(&Standin) + Send + 'static,
+    first: impl FnOnce(Box<dyn FnOnce() + Send>) -> T,
+) -> T {
+    let ((go_on, signal), (begun, begins)) = (channel(), channel());
+    let between = {
+        let at = Arc::clone(at);
+        move || {
+            let (arrived, reply) = channel();
+            let index = interrupted(&at, request, move || {
+                arrived.send(()).expect("sent");
+                signal.recv_timeout(PATIENCE).expect("it goes on");
+            });
+            let call = std::thread::spawn(move || later(&index));
+            reply.recv_timeout(PATIENCE).expect("a reply");
+            change(&at.server);
+            begun.send(call).expect("sent");
+        }
+    };
+    let result = first(Box::new(between));
+    let call = begins.recv_timeout(PATIENCE).expect("a call");
+    go_on.send(()).expect("sent");
+    call.join().expect("no panic");
+    result
+}
+
+/// Verifies two items of which it asks first for both, in vain, and then for each. Calls `between` meanwhile.
+fn verify_around(at: &Arc<Scene>, keys: [&str; 2], between: impl FnOnce() + Send + 'static) {
+    let no_json = Action::body("application/json", "{");
+    at.server.fault(Fault::new(no_json).on(Kind::Metadata).times(0));
+    let between = {
+        let at = Arc::clone(at);
+        move || {
+            at.server.clear_faults();
+            between();
+        }
+    };
+    let index = interrupted(at, "items", between);
+    for key in keys {
+        index.movies().invalidate_item(key).expect("invalidated");
+    }
+    index.refresh(&QueryOptions::default(), false).expect("verified");
+}
+
+/// A change that was seen, but not fetched, because the server fails or is late.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "1: the change is known")]
+fn a_change_that_was_not_fetched_marks_hits() {
+    for fault in [Action::Drop, Action::Delay { ms: 600_000 }] {
+        let at = Scene::movies(20).with(|options| options.retry_for = Duration::ZERO);
+        let (index, library) = at.listed();
+        let ((file, key), new) = (path_of(&at.server, 1, 3), elsewhere("Other"));
+        at.clock.advance_ms(600_000);
+        give_file(&at.server, &key, &new, true);
+        at.server.fault(Fault::new(fault).on(Kind::Listing).times(0));
+        let missed = library.ask(&new);
+        assert!(missed.key().is_none() && missed.stale, "{missed:?}");
+        at.server.clear_faults();
+        let answer = facts(&index.ask(&offline(&library), &file));
+        assert_eq!((answer, is_fresh(&index)), (old(&key), false), "1: the change is known");
+        // Later the change is fetched.
+        at.clock.advance_ms(60_000);
+        assert_eq!(
+            [facts(&library.ask(&new)), facts(&library.ask(&file))],
+            [found(&key), MISSED]
+        );
+        assert!(is_fresh(&index));
+    }
+}
+
+/// An event about a library is for all paths in it: a question about another library does not use it up.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "2: the event was for this library")]
+fn an_event_outlives_a_question_about_another_library() {
+    let (file, other) = (elsewhere("P"), "/data/B/Q/Q.mkv");
+    let movies = LibrarySpec::movies(20).plain();
+    let mut wrong = Vec::new();
+    for asks in [None, Some(false), Some(true)] {
+        let server = Standin::builder().library(movies.clone()).library(films("B"));
+        let at = Scene::of(server.serve());
+        let (index, library) = at.listed();
+        // The hint of an event follows after ten minutes, as it does in a long scan.
+        let late = DebounceIntervals {
+            quiet_ms: 600_000,
+            max_delay_ms: 600_000,
+            ..DebounceIntervals::default()
+        };
+        index.watch_start_at(late).expect("watches");
+        until("it listens", || at.server.listeners() == 1);
+        until("it connected", || !is_fresh(&index));
+        index.refresh(&QueryOptions::default(), false).expect("fresh");
+        assert_eq!(facts(&library.ask(&file)), MISSED);
+        at.clock.advance_ms(2_000);
+        let foreign = at.open();
+        let sequence = || foreign.counts().sequence;
+        let before = sequence();
+        assert_eq!(sequence(), before, "nothing else is stored");
+        add(&at.server, &[&file]);
+        until("the event is stored", || sequence() > before);
+        if let Some(is_foreign) = asks {
+            let asked = if is_foreign { &foreign } else { &index };
+            let answer = asked.library("B").expect("a handle").ask(other);
+            assert_eq!(facts(&answer), MISSED);
+        }
+        at.server.reset();
+        let (answer, asked) = (library.ask(&file), requests(&at.server));
+        let key = at.server.paths(1)[20].0.to_string();
+        if facts(&answer) != found(&key) {
+            wrong.push((asks, facts(&answer), asked));
+        }
+        index.watch_stop();
+    }
+    assert!(wrong.is_empty(), "2: the event was for this library: {wrong:?}");
+}
+
+/// Two items have one file, and the server does not say which one has it now.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "3: the file has two items")]
+fn a_rival_that_was_not_settled_leaves_a_mark() {
+    let at = patient(20);
+    let (index, library) = at.listed();
+    let [(taken, loser), (file, winner)] = [3, 4].map(|nth| path_of(&at.server, 1, nth));
+    let files = [&file, &taken].map(|file| MediaSpec::File(file.clone()));
+    at.server
+        .alter(|state| state.set_files(number(&winner), files.to_vec(), false, false));
+    give_file(&at.server, &loser, &elsewhere("Other"), false);
+    library.invalidate_item(&winner).expect("invalidated");
+    at.server.fault(Fault::status(500).on(Kind::Metadata).after(1).times(0));
+    library.ask(&file);
+    at.server.clear_faults();
+    let answer = index.ask(&offline(&library), &taken);
+    assert!(
+        is_right_or_marked(&answer, &winner),
+        "3: the file has two items: {:?}",
+        facts(&answer)
+    );
+    at.clock.advance_ms(60_000);
+    at.server.reset();
+    assert_eq!(facts(&library.ask(&taken)), found(&winner));
+    assert_eq!(requests(&at.server), [0, 0, 0, 0, 1, 1]);
+}
+
+/// A request that begins first is served last: its reply is newer than that of a request that began later.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "4: the older reply won")]
+fn an_older_reply_to_a_later_request_does_not_win() {
+    let mut wrong = Vec::new();
+    for (by_search, request) in [(false, "items"), (false, "page"), (true, "items"), (true, "page")] {
+        let at = Arc::new(patient(20));
+        let (index, library) = at.listed();
+        let [(file, key), (_, other)] = [7, 8].map(|nth| path_of(&at.server, 1, nth));
+        let new = elsewhere("Hidden");
+        let later = {
+            let (file, key) = (file.clone(), key.clone());
+            move |index: &Index| {
+                if request == "page" {
+                    return index.list();
+                }
+                index.movies().invalidate_item(&key).expect("invalidated");
+                index.movies().ask(file);
+            }
+        };
+        let change = {
+            let (key, new) = (key.clone(), new.clone());
+            move |server: &Standin| {
+                give_file(server, &key, &new, false);
+                let title = |item: &mut plexindex_standin::Item| item.title = "Hidden".to_owned();
+                server.alter(|state| state.change_item(number(&key), title));
+            }
+        };
+        let is_in_time = overtake(&at, request, later, change, |between| {
+            if !by_search {
+                verify_around(&at, [&key, &other], between);
+                return true;
+            }
+            // The search for the name finds nothing. The search for the title does, unless the machine is too slow.
+            let answer = interrupted(&at, "hit", between).movies().ask(&new);
+            assert!(is_right_or_marked(&answer, &key), "{:?}", facts(&answer));
+            !answer.stale
+        });
+        at.server.reset();
+        let offline = facts(&index.ask(&offline(&library), &file));
+        let online = [&file, &new].map(|file| facts(&library.ask(file)));
+        let is_right = offline != found(&key) && online[0] != found(&key) && online[1] == found(&key);
+        if is_in_time && !(is_right && library.fast(&new) == Some(key)) {
+            wrong.push((by_search, request, offline, online, requests(&at.server)));
+        }
+    }
+    assert!(wrong.is_empty(), "4: the older reply won: {wrong:?}");
+}
+
+/// A check says what the answers say.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "5: the check says otherwise")]
+fn a_check_returns_whether_answers_are_fresh() {
+    let check = |index: &Index| {
+        let checked = index.check(&QueryOptions::default()).expect("checked");
+        (checked == Status::Ok, is_fresh(index))
+    };
+    // Most films are gone for a moment.
+    let at = Scene::movies(100);
+    let (index, _) = at.listed();
+    let gone: Vec<(u64, Option<String>)> = at.server.paths(1).split_off(10);
+    remove(&at.server, &gone.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    let first = check(&index);
+    let back = gone
+        .iter()
+        .map(|(key, file)| movie("Back", file.as_deref().expect("a file")).key(*key));
+    at.server.alter(|state| state.add_items(1, back.collect(), true));
+    let second = check(&index);
+    at.clock.advance_ms(61_000);
+    assert_eq!(check(&index), (true, true));
+    // Two films swap their files, and only the library's counter moves.
+    let at = Scene::movies(4_100);
+    let (index, _) = at.listed();
+    let [one, other] = [1_000, 3_000].map(|nth| path_of(&at.server, 1, nth));
+    for (file, key) in [(&one.0, &other.1), (&other.0, &one.1)] {
+        let files = vec![MediaSpec::File(file.clone())];
+        at.server
+            .alter(|state| state.set_files(number(key), files, false, true));
+    }
+    let swapped = check(&index);
+    // A film gets another file while the library is listed.
+    let at = Arc::new(Scene::movies(20));
+    let changes = {
+        let at = Arc::clone(&at);
+        move || give_file(&at.server, &path_of(&at.server, 1, 3).1, &elsewhere("Other"), true)
+    };
+    let index = interrupted(&at, "page", changes);
+    let listed = index.refresh(&QueryOptions::default(), true).expect("listed") == Status::Ok;
+    let answers = [first, second, swapped, (listed, is_fresh(&index))];
+    assert_eq!(
+        answers,
+        [(false, false); 4],
+        "5: the check says otherwise (check, fresh)"
+    );
+}
+
+/// How paths are asked about.
+type Asks = fn(&Index, &Library, &[String]) -> Vec<Match>;
+
+const ASKS: [(&str, Asks); 4] = [
+    ("match", |_, library, files| {
+        files.iter().map(|file| library.ask(file)).collect()
+    }),
+    ("check", |index, library, files| {
+        let query = library.query().always_ask();
+        files.iter().map(|file| index.ask(&query, file)).collect()
+    }),
+    ("invalidated", |_, library, files| {
+        let ask = |file: &String| {
+            library.invalidate_path(file.as_bytes()).expect("invalidated");
+            library.ask(file)
+        };
+        files.iter().map(ask).collect()
+    }),
+    ("batch", |index, library, files| {
+        let files: Vec<&[u8]> = files.iter().map(String::as_bytes).collect();
+        ask_batch(index, &library.query(), &files)
+    }),
+];
+
+/// Plex renames files, and no token moves. The first one that a search finds shows that the listing is old.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "6: the listing is known to be old")]
+fn a_listing_that_a_search_proved_old_denies_no_path() {
+    let mut counts = Vec::new();
+    for (how, asks) in ASKS {
+        let at = Scene::movies(60);
+        let (index, library) = at.listed();
+        let films: Vec<(String, String)> = (0..60).map(|nth| path_of(&at.server, 1, nth)).collect();
+        let new: Vec<String> = (0..60).map(|nth| elsewhere(&format!("New {nth}"))).collect();
+        for ((file, key), new) in films.iter().zip(&new) {
+            at.server.alter(|state| state.rename_file(number(key), file, new));
+        }
+        assert_eq!(facts(&library.ask(&new[0])), found(&films[0].1));
+        let answers = asks(&index, &library, &new[1..]);
+        let is_denied = |(answer, (_, key)): &(&Match, &(String, String))| !is_right_or_marked(answer, key);
+        let denied = answers.iter().zip(&films[1..]).filter(is_denied).count();
+        let answers = films.iter().map(|(file, _)| index.ask(&offline(&library), file));
+        let outdated = answers.filter(|answer| !is_missed_or_marked(answer)).count();
+        counts.push((how, denied, outdated));
+    }
+    let is_right = counts.iter().all(|(_, denied, outdated)| denied + outdated == 0);
+    assert!(
+        is_right,
+        "6: the listing is known to be old (how, new denied, old found): {counts:?}"
+    );
+}
+
+/// The same if the library's folder moves.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "6: the folder is known to have moved")]
+fn a_library_whose_location_moved_is_not_fresh() {
+    let at = Scene::movies(20);
+    let (index, library) = at.listed();
+    let (file, key) = path_of(&at.server, 1, 3);
+    let new = file.replace("/data/movies/", "/data/films/");
+    let rename = |state: &mut plexindex_standin::State| {
+        state.library_mut(1)?.locations[0].path = "/data/films".to_owned();
+        state.rename_file(number(&key), &file, &new)
+    };
+    at.server.alter(rename);
+    index.check(&library.query()).expect("checked");
+    let answers = [&file, &new].map(|file| index.ask(&offline(&library), file));
+    let is_right = is_missed_or_marked(&answers[0]) && is_right_or_marked(&answers[1], &key);
+    let facts = answers.map(|answer| facts(&answer));
+    assert!(is_right, "6: the folder is known to have moved: {facts:?}");
+}
+
+/// The server says at once that the library changed, and takes too long to say what changed.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "7: the server has said that the library changed")]
+fn a_hurried_check_that_saw_a_change_marks_its_answer() {
+    let at = Scene::movies(20);
+    let (index, library) = at.listed();
+    let (file, key) = path_of(&at.server, 1, 3);
+    let item = library.item(&key).expect("read").expect("an item");
+    give_file(&at.server, &key, &elsewhere("Other"), true);
+    at.server.fault(Fault::delay(600_000).on(Kind::Listing).times(0));
+    let query = library.query().always_ask().within(Duration::from_millis(500));
+    let hurried = ask_all(&index, &query, &file, &item).map(|(how, answer)| (how, facts(&answer)));
+    let other = at.open();
+    let later = facts(&other.ask(&offline(&other.movies()), &file));
+    let is_marked = hurried.iter().all(|(_, answer)| *answer == old(&key));
+    let is_right = is_marked && later == old(&key) && !is_fresh(&index);
+    assert!(
+        is_right,
+        "7: the server has said that the library changed: {hurried:?}, then {later:?}"
+    );
+}
+
+/// A host records a match for an item that the server has, and no listing has yet.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "8: the match was acknowledged")]
+fn a_match_for_an_item_that_is_not_listed_yet_is_found() {
+    const FILE: &str = "/x/film.mkv";
+    type Brings = fn(&Scene, &Library, u64) -> u64;
+    let ways: [(&str, Brings); 3] = [
+        ("new", |at, _, _| {
+            add(&at.server, &["/data/movies/new.mkv"]);
+            at.server.paths(1)[20].0
+        }),
+        ("from another library", |at, _, _| {
+            let (key, _) = at.server.paths(2)[0];
+            remove(&at.server, &[key]);
+            let moved = movie("Moved", "/data/movies/moved.mkv").key(key);
+            at.server.alter(|state| state.add_items(1, vec![moved], true));
+            key
+        }),
+        ("back after a 404", |at, library, key| {
+            let file = at.server.paths(1)[3].1.clone().expect("a file");
+            remove(&at.server, &[key]);
+            library.invalidate_item(&key.to_string()).expect("invalidated");
+            assert_eq!(library.ask(&file).key(), None);
+            at.server
+                .alter(|state| state.add_items(1, vec![movie("Back", &file).key(key)], true));
+            key
+        }),
+    ];
+    let mut wrong = Vec::new();
+    for (way, brings) in ways {
+        let builder = Standin::builder().library(LibrarySpec::movies(20).plain());
+        let at = Scene::of(
+            builder
+                .library(films("B"))
+                .items(2, [movie("Moves", "/data/B/moves.mkv")])
+                .serve(),
+        );
+        let (index, library) = at.listed();
+        let key = brings(&at, &library, at.server.paths(1)[3].0).to_string();
+        library.record(FILE, &key);
+        at.server.reset();
+        let offline = index.ask(&offline(&library), FILE);
+        let online = facts(&library.ask(FILE));
+        let asked = requests(&at.server);
+        if !offline.stale || online != found(&key) || asked != [0, 0, 0, 0, 1, 1] || library.fast(FILE) != Some(key) {
+            wrong.push((way, facts(&offline), online, asked));
+        }
+    }
+    assert!(wrong.is_empty(), "8: the match was acknowledged: {wrong:?}");
+}
+
+/// Plex updates more rows than a page has during the first listing of a library.
+#[test]
+// issue: until freshness is one function
+#[should_panic(expected = "9: the delta ended too soon")]
+fn a_delta_after_the_first_listing_reads_all_updates() {
+    let at = Arc::new(Scene::movies(300));
+    let all: Vec<_> = (0..300).map(|nth| path_of(&at.server, 1, nth)).collect();
+    let updates = {
+        let (at, all) = (Arc::clone(&at), all.clone());
+        move || {
+            give_file(&at.server, &all[0].1, &elsewhere("Other"), true);
+            let keys: Vec<u64> = all[50..170].iter().map(|(_, key)| number(key)).collect();
+            at.server.alter(|state| state.touch(&keys, None));
+            give_file(&at.server, &all[299].1, &elsewhere("Explains"), true);
+        }
+    };
+    let index = interrupted(&at, "page", updates);
+    let library = index.movies();
+    index.refresh(&library.query(), false).expect("listed");
+    at.clock.advance_ms(61_000);
+    index.refresh(&library.query(), false).expect("fresh");
+    let explained = facts(&index.ask(&offline(&library), elsewhere("Explains")));
+    assert_eq!(explained, found(&all[299].1), "the delta has the newest rows");
+    let answer = index.ask(&offline(&library), &all[0].0);
+    assert!(
+        is_missed_or_marked(&answer),
+        "9: the delta ended too soon: {:?}",
+        facts(&answer)
+    );
+}
