@@ -47,7 +47,7 @@
 //! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle is
 //! dropped. plexindex logs through the crate `log`, with targets that start with `plexindex`. No line contains the
 //! token, and only `debug` lines contain full media paths. Filter out the HTTP client's targets: `ureq` logs requests
-//! at `debug`, and `ureq_proto` logs their bytes, including the token, at `trace`.
+//! at `debug`, and `ureq_proto` at `trace` the bytes of requests, with a placeholder for the token, and of replies.
 //!
 //! # Features
 //! `tls` (on by default): supports HTTPS. Without this feature, only plain HTTP works, and the library is 2 MB smaller.

@@ -8,7 +8,7 @@ use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Source};
-use plexindex_standin::{Action, Fault, Standin};
+use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 use crate::source_contract::rig::NoMeter;
 
@@ -34,7 +34,8 @@ impl Log for Everything {
 fn no_log_line_holds_the_token() {
     log::set_logger(&Everything).unwrap();
     log::set_max_level(LevelFilter::Trace);
-    let server = Standin::builder().token(TOKEN).start().unwrap();
+    let library = LibrarySpec::movies(1);
+    let server = Standin::builder().token(TOKEN).library(library).start().unwrap();
     let options = Options {
         server_url: Some(server.url()),
         token: Token::new(TOKEN),
@@ -43,6 +44,8 @@ fn no_log_line_holds_the_token() {
     };
     let plex = PlexHttp::new(&options, "client-of-the-tests", Arc::new(NoMeter)).unwrap();
     plex.libraries(Bounds::NONE).unwrap();
+    plex.scan("1", b"/data", Bounds::NONE).unwrap();
+    plex.events(Bounds::NONE, &mut |_| false).unwrap();
     server.fault(Fault::new(Action::Redirect {
         status: 302,
         location: "http://localhost:1/{target}".into(),
@@ -50,7 +53,12 @@ fn no_log_line_holds_the_token() {
     plex.libraries(Bounds::NONE).unwrap_err();
     server.fault(Fault::status(500));
     plex.libraries(Bounds::NONE).unwrap_err();
-    assert!(server.log().iter().all(|entry| entry.token_in_header));
+    let requests = server.log();
+    assert!(requests.iter().all(|entry| entry.token_in_header));
+    assert_eq!(
+        [Kind::Refresh, Kind::Events].map(|kind| server.stats().of(kind)),
+        [1, 1]
+    );
 
     let lines = LINES.lock().unwrap();
     let telling: Vec<_> = lines.iter().filter(|line| line.contains(TOKEN)).collect();
@@ -60,6 +68,6 @@ fn no_log_line_holds_the_token() {
     let sent: String = rows
         .map(|line| line.get(line.len() - 16..).unwrap_or_default())
         .collect();
-    assert!(sent.contains("x-plex-token:.***"), "{sent}");
+    assert_eq!(sent.matches("x-plex-token:.***").count(), requests.len(), "{sent}");
     assert!(!sent.contains(&TOKEN[..12]));
 }
