@@ -1,3 +1,3 @@
-module github.com/plexindex/plexindex/bindings/go
+module plexindex.invalid/bindings/go
 
 go 1.19

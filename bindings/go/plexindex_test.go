@@ -375,18 +375,18 @@ func TestAWrongArgumentIsAnError(t *testing.T) {
 	}
 }
 
-// The address of the repository is written in Cargo.toml when there is one.
-func TestTheModuleHasAnAddressThatGoGetAccepts(t *testing.T) {
+// Until Cargo.toml names a repository, the module has an address that nobody can register.
+func TestTheModuleIsNamedAfterTheRepository(t *testing.T) {
 	module, err := os.ReadFile("go.mod")
 	must(t, err)
 	manifest, err := os.ReadFile("../../Cargo.toml")
 	must(t, err)
 	line, _, _ := strings.Cut(string(module), "\n")
-	address := strings.TrimSuffix(strings.TrimPrefix(line, "module "), "/bindings/go")
-	assertEqual(t, []any{line, strings.Contains(address, ".")}, []any{"module " + address + "/bindings/go", true})
-	if strings.Contains(string(manifest), "\nrepository = ") {
-		assertEqual(t, strings.Contains(string(manifest), `repository = "https://`+address+`"`), true)
+	address := "plexindex.invalid"
+	if _, repository, isPublic := strings.Cut(string(manifest), "\nrepository = \"https://"); isPublic {
+		address, _, _ = strings.Cut(repository, `"`)
 	}
+	assertEqual(t, line, "module "+address+"/bindings/go")
 }
 
 // skipUnlessDeep skips a slow test unless `make check-deep` runs it.

@@ -81,6 +81,20 @@ class TestReadmes:
             assert not re.findall(r"\d[\d.,]* (?:ns|µs|ms|bytes|B|GiB|MiB)(?!\w)", read(text))
 
 
+# A package by its name alone, or a repository of the organisation.
+NOT_OURS = re.compile(
+    r"\b(?:pipx?|uv|npm|cargo|go) (?:[^\s#&|;]+ )*?(?:install|download|add|get) (?![^\n]*--no-index)(?:[^\s#&|;]+ )*?"
+    r"['\"]?plexindex(?:\[\w+\]|[=@][\w=.]+)*(?![\w./*-])|(?:github\.com/|--repo )plexindex/"
+)
+
+
+@pytest.mark.skipif("publish = false" not in read("Cargo.toml"), reason="the names are registered")
+def test_nothing_fetches_a_name_that_a_stranger_can_register() -> None:
+    files = run("git", "ls-files", cwd=REPOSITORY).stdout.splitlines()
+    texts = ((name, (REPOSITORY / name).read_bytes().decode("utf-8", "replace")) for name in files)
+    assert [(name, found[0]) for name, text in texts for found in NOT_OURS.finditer(text)] == []
+
+
 TROUBLESHOOTING = read("docs/troubleshooting.md")
 ROW = re.compile(r"^\|[^`|]*`([^`]+)` \|[^`|]*`([^`]+)` \| `([^`]+)=([^`]+)` \|$", re.MULTILINE)
 

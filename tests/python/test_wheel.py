@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import json
@@ -11,13 +12,15 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import plexindex
 import pytest
-from conftest import REPOSITORY, Server, run_python
+from conftest import REPOSITORY, Server, run, run_python
 from plexindex._core import native as _native
 
 pytestmark = pytest.mark.packaging
@@ -111,6 +114,41 @@ def test_the_tag_of_a_wheel(hook: Any, monkeypatch: pytest.MonkeyPatch, system: 
     monkeypatch.setattr(hook.sysconfig, "get_platform", lambda: system)
     monkeypatch.setattr(hook.platform, "machine", lambda: machine)
     assert hook.platform_tag() == tag
+
+
+def index_of_a_stranger(folder: Path, packages: dict[str, str]) -> None:
+    """Makes the folders of a package index with these packages, which are empty wheels."""
+    for name, version in packages.items():
+        (folder / name).mkdir(parents=True)
+        about = f"{name}-{version}.dist-info"
+        with zipfile.ZipFile(folder / name / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{about}/RECORD", "")
+
+
+# Dockerfile and the workflows install a wheel with this script.
+def test_a_higher_version_on_the_public_index_is_not_installed(tmp_path: Path) -> None:
+    build("wheel", tmp_path / "wheels", PLEXINDEX_PREBUILT=_native.load().path, PLEXINDEX_PREBUILT_ACCELERATOR="")
+    needed = {"click": "9", "platformdirs": "4.99", "rich": "99", "tomli": "9"}
+    index_of_a_stranger(tmp_path / "index", {**needed, "plexindex": "99"})
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "index"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        environment["PATH"] = f"{tmp_path / 'venv/bin'}{os.pathsep}{environment['PATH']}"
+        environment["PIP_INDEX_URL"] = f"http://127.0.0.1:{server.server_port}/"
+        environment["PIP_CONFIG_FILE"] = os.devnull
+        script = REPOSITORY / "scripts/install_wheel.sh"
+        done = run("sh", script, tmp_path / "wheels", "[cli]", cwd=tmp_path, env=environment)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    listed = run(tmp_path / "venv/bin/pip", "list", "--format=freeze", env=environment).stdout.split()
+    installed = dict(line.split("==") for line in listed)
+    assert installed["plexindex"] == plexindex.__version__
+    assert {name: installed[name] for name in ("click", "platformdirs", "rich")}.items() <= needed.items()
+    assert not list(tmp_path.glob("wheel.*"))
 
 
 def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> None:

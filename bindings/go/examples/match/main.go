@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/signal"
 
-	plexindex "github.com/plexindex/plexindex/bindings/go"
+	plexindex "plexindex.invalid/bindings/go"
 )
 
 func main() {

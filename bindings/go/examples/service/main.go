@@ -13,7 +13,7 @@ import (
 	"os"
 	"time"
 
-	plexindex "github.com/plexindex/plexindex/bindings/go"
+	plexindex "plexindex.invalid/bindings/go"
 )
 
 func main() {

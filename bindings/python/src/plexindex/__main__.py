@@ -28,7 +28,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.stderr.write("plexindex: the command needs more packages: pipx install 'plexindex[cli]'\n")
+        sys.stderr.write("plexindex: the command needs the packages click and rich: pip install click rich\n")
         return 5
     try:
         if _may_end:

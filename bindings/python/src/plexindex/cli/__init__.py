@@ -111,7 +111,7 @@ def _report(error: Exception) -> int:
             return codes.PIPE_CLOSED
         text = f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}"
     elif isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rich"):
-        text = "the command needs more packages: pipx install 'plexindex[cli]'"
+        text = "the command needs the packages click and rich: pip install click rich"
     elif not isinstance(error, ImportError):
         import traceback
 
