@@ -188,12 +188,18 @@ dist: ## pack the sources and all crates, so that packagers can build offline: b
 	sh scripts/make_dist.sh
 # The crates are not published yet, so cargo must find them here, not in the registry.
 PATCH = --config 'patch.crates-io.plexindex-matching.path="crates/matching"' --config 'patch.crates-io.plexindex.path="."'
-release: ## build wheels, sources and crates in build/release, by default for all platforms; PLATFORMS as in `make wheel`
+# Lists of the crates in the library and in Python's accelerator, on all platforms. cargo-cyclonedx writes one beside
+# each Cargo.toml, and names this machine's folders.
+SBOMS = bindings/c/library/plexindex-capi.cdx.json bindings/python/accelerator/plexindex-accelerator.cdx.json
+release: needs-release ## build wheels, sources, crates and SBOMs in build/release, by default for all platforms; PLATFORMS as in `make wheel`
 	rm -rf build/release build/wheels $(TARGET)/package/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
 	$(MAKE) dist
 	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing $(PATCH)
 	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(TARGET)/package/*.crate build/release
+	$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --target all --no-build-deps
+	for list in $(SBOMS); do sed 's,$(CURDIR),plexindex,g' $$list > build/release/$$(basename $$list); done
+	git ls-files --others '*.cdx.json' ':!build' | xargs rm
 	cd bindings/python && ../../build/wheel-tools/bin/python -m hatchling build -t sdist -d ../../build/release
 clean: ## remove target and build
 	$(CARGO) clean

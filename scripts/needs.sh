@@ -43,6 +43,7 @@ case $command in
 test) tools=fmt ;;
 check-deep | test-arm) tools='fmt nextest' ;;
 lint) tools='fmt clippy' ;;
+release) tools=cyclonedx ;;
 *) tools='' ;;
 esac
 if [ "$command" = test-install ]; then
@@ -54,6 +55,7 @@ for tool in ${version:+$tools}; do
     "$cargo" "$tool" --version >/dev/null 2>&1 && continue
     case $tool in
     nextest) lacks cargo-nextest '' 'cargo install --locked cargo-nextest' ;;
+    cyclonedx) lacks cargo-cyclonedx '' 'cargo install --locked cargo-cyclonedx@0.5.9' ;;
     *) lacks "cargo $tool" '' 'rustup component add rustfmt clippy' ;;
     esac
 done
