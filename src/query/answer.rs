@@ -158,16 +158,14 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Marks the answer of a query that has not asked the server about a missing path. For a missing item, changes the
-    /// reason to [`Reason::NotAsked`] unless the message needs the old reason. Returns whether the answer is stale:
-    /// always, except for a listed path.
-    pub(super) fn mark_not_asked(&mut self) -> bool {
+    /// Changes the reason for a missing item to [`Reason::NotAsked`], because the query has not asked the server,
+    /// unless the message needs the old reason.
+    pub(super) fn mark_not_asked(&mut self) {
         if self.status == Status::NotFound
             && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty)
         {
             self.reason = Reason::NotAsked;
         }
-        !self.match_kind.is_listed()
     }
 
     /// Returns the item if exactly one item matches; otherwise `None`.

@@ -342,8 +342,8 @@ impl QueryState {
         }
     }
 
-    /// Returns whether a later query must ask the server about a missing path, because this query has not asked, or
-    /// because the server has changes that plexindex has not fetched.
+    /// Returns whether a later query must ask the server, because this query has not asked, or because the server has
+    /// changes that plexindex has not fetched.
     pub fn was_not_asked(&self) -> bool {
         self.is_postponed || !self.unlisted.is_empty()
     }

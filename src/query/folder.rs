@@ -227,10 +227,11 @@ impl QueryKind for FolderQuery<'_> {
             answer.reason = Reason::NotFetched;
         }
         answer.set_age(rows, |row| context.age_ms(row));
-        let was_not_asked = state.failure.is_none() && state.was_not_asked() && answer.mark_not_asked();
+        if state.failure.is_none() && state.was_not_asked() {
+            answer.mark_not_asked();
+        }
         // Invalidated items that could not be verified may no longer exist, so the answer is stale.
-        answer.stale =
-            was_not_asked || context.is_answer_stale(&state) || !self.unverified_items(context, found)?.is_empty();
+        answer.stale = context.is_answer_stale(&state) || !self.unverified_items(context, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
             let description = (self.path.raw(), found.is_file, context.owner_out_of_scope(self));

@@ -310,7 +310,9 @@ impl QueryKind for PathQuery<'_> {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
         }
-        let was_not_asked = state.failure.is_none() && state.was_not_asked() && answer.mark_not_asked();
+        if state.failure.is_none() && state.was_not_asked() {
+            answer.mark_not_asked();
+        }
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let explanation = ExplanationContext {
@@ -356,7 +358,7 @@ impl QueryKind for PathQuery<'_> {
         answer.stale = outcome.match_kind != MatchKind::Confirmed
             && (is_outdated || !is_just_found && context.is_answer_stale(&state));
         // The server no longer has the item, but may list the file for a different item.
-        answer.stale |= was_not_asked || state.verified && status == Status::NotFound;
+        answer.stale |= state.verified && status == Status::NotFound;
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
         let result = then(&answer);
         queries.count_answer(state.at_once, &answer, &result);

@@ -274,8 +274,12 @@ impl<'t> QueryContext<'t> {
     /// Returns the query's libraries that are due for a refresh.
     fn stale_libraries<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
+        // After a check, the changes that its probe has shown must be fetched too.
+        let is_checked = |row: &LibraryRow| {
+            row.probed_sequence > self.since && (!row.is_behind() || row.merged_sequence > self.since || row.held_back)
+        };
         let is_fresh = |row: &LibraryRow| {
-            (!self.call.always_asks || row.probed_sequence > self.since)
+            (!self.call.always_asks || is_checked(row))
                 && needed_request(&queries.sync.age(row), &queries.policy, self.now_ms) == NeededRequest::Nothing
         };
         // Fast path: most queries need no refresh and no allocation.
@@ -325,11 +329,14 @@ impl<'t> QueryContext<'t> {
         freshness::age_ms(self.queries.sync.checked_ms(row), self.now_ms)
     }
 
-    /// Returns whether the answer is stale, because a listing in scope has expired or is due for a refresh, or because
-    /// plexindex holds back a newer, much shorter listing.
+    /// Returns whether the answer is stale, because the query has not fetched what the server may have changed, because
+    /// a listing in scope has expired or is due for a refresh, or because plexindex holds back a shorter listing.
     pub fn is_answer_stale(&self, state: &QueryState) -> bool {
         if state.known_fresh {
             return false;
+        }
+        if state.was_not_asked() {
+            return true;
         }
         let (sync, policy) = (&self.queries.sync, &self.queries.policy);
         let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());

@@ -13,7 +13,7 @@ use crate::engine::{
 };
 use crate::error::{Result, Status};
 use crate::freshness::{self, PATH_REQUEST_INTERVAL_MS, PathQuestion};
-use crate::model::{LibraryId, PathSearch, Sequence, TokenReliability, ViewId};
+use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::source::Bounds;
 
@@ -166,16 +166,13 @@ impl Synchronizer {
                 Ok(row) if row.present => row,
                 _ => continue, // the library was removed or cleared
             };
-            let is_behind = row.listed_token != row.library.change.token;
-            let is_useless = row.library.change.trust == TokenReliability::Useless;
             are_listed &= row.begun_sequence > question.since;
-            has_changed |= is_behind
-                || is_useless
+            has_changed |= row.is_behind()
                 || row.library.change.busy
                 || row.listed_token != before.listed_token
                 || row.provisional
                 || row.unexplained;
-            if (is_behind || is_useless) && !row.held_back {
+            if row.is_behind() && !row.held_back {
                 unlisted.push(row.id);
             }
         }

@@ -80,6 +80,13 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
+impl LibraryRow {
+    /// Returns whether the last probe has shown changes, or may have missed them, that plexindex has not fetched.
+    pub fn is_behind(&self) -> bool {
+        self.listed_token != self.library.change.token || self.library.change.trust == TokenReliability::Useless
+    }
+}
+
 /// Parses a stored JSON array of locations; empty if the text is invalid. Does not parse an empty string, because
 /// creating the parser's error takes longer than reading the rest of the row.
 fn locations(text: &str) -> Vec<String> {

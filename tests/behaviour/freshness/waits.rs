@@ -88,3 +88,48 @@ fn processes_with_a_timeout_find_a_new_file_without_a_listing() {
     }
     assert!(requests(&at.server)[5] <= 10, "{:?}", requests(&at.server));
 }
+
+/// The answers to every kind of question about a listed film, each with the path, or what takes its place.
+fn answers(index: &Index, query: &QueryOptions<'_>, library: &Library, paths: [&str; 2]) -> Vec<(Status, bool)> {
+    let key = library.fast(paths[0]).expect("listed");
+    let item = library.item(&key).expect("an answer").expect("an item");
+    let folder = paths[0].rsplit_once('/').expect("a folder").0;
+    let mut answers = vec![
+        index.ask(query, paths[0]),
+        index.match_guid(query, &item.guid).expect("an answer"),
+        index.search_title(query, &item.title).expect("an answer"),
+    ];
+    let of_folder = index.ask_folder(query, folder.as_bytes()).expect("an answer");
+    answers.push(crate::support::index::Match::from(of_folder.answer));
+    let both = paths.map(str::as_bytes);
+    let batch = index.match_paths_with(query, &both, |answer| answers.push(answer.into()));
+    batch.expect("answers");
+    answers
+        .into_iter()
+        .map(|answer| (answer.status, answer.stale))
+        .collect()
+}
+
+#[test]
+fn a_check_that_the_server_does_not_complete_makes_every_answer_stale() {
+    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+    let (index, library) = at.listed();
+    let (known, _) = path_of(&at.server, 1, 7);
+    let (other, _) = path_of(&at.server, 1, 8);
+    let paths = [&*known, &other];
+    let check = library.query().always_ask();
+    // The server says that the library has changed, but not how.
+    add(&at.server, &["/data/movies/New (2020)/New (2020).mkv"]);
+    at.server.fault(Fault::delay(60_000).on(Kind::Listing).times(0));
+    let hurried = check.within(Duration::from_millis(300));
+    let late = answers(&index, &hurried, &library, paths);
+    assert_eq!(late[..5], [(Status::Ok, true); 5]);
+    assert_eq!(late[5].0, Status::NotYet, "no time is left for the second path");
+    at.server.clear_faults();
+    at.server.fault(Fault::status(500).on(Kind::Listing).times(0));
+    assert_eq!(answers(&index, &check, &library, paths), [(Status::Ok, true); 6]);
+    // A failure is soon over.
+    at.server.clear_faults();
+    at.clock.advance_ms(30_000);
+    assert_eq!(answers(&index, &check, &library, paths), [(Status::Ok, false); 6]);
+}
