@@ -172,6 +172,28 @@ def test_match_checks_for_a_file_that_was_just_scanned(cli: Cli, server: Server)
     cli.fails(2, "omit --offline", "match", "--check", "--offline", path)
 
 
+@pytest.mark.parametrize("failure", ["slow", "token", "gone"])
+def test_json_says_that_a_check_failed(cli: Cli, server: Server, failure: str) -> None:
+    cli.good("refresh")
+    path = server.paths(1)[0]["path"]
+    words = ("match", "--check", "--timeout", "1", "--json", path)
+    assert cli.json(*words)["stale"] is False
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New (2024).mkv"]}]})
+    if failure == "slow":
+        server.fault(kind="listing", action="delay", ms=60000, count=0)
+    elif failure == "token":
+        server.post("tokens", {"tokens": [{"token": server.token, "expired": True}]})
+    else:
+        server.stop()
+    done = cli.run(*words)
+    assert done.returncode == (4 if failure == "token" else 3)
+    answer = json.loads(done.stdout)
+    assert (answer["status"], answer["confidence"], answer["stale"]) == ("found", "high", True)
+    assert answer["message"]
+    assert f"plexindex: {answer['message']}: searching" in done.stderr
+    assert "old" in cli.run(*words[:-2], path).stdout
+
+
 def test_folder(cli: Cli, server: Server) -> None:
     season = os.path.dirname(server.paths(2)[0]["path"])
     root = os.path.dirname(os.path.dirname(season))

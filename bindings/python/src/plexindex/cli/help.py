@@ -59,8 +59,8 @@ EXIT_CODES = """\
   130  you interrupted the command with Ctrl-C
 For several paths, the exit code is the first of 3, 6 and 1 that applies to any
 path. If the server is unreachable or rejects the token, plexindex answers from
-older listings, and marks these answers as 'stale' in JSON; the exit code of
-`changes --check` is then 3 or 4. refresh and doctor fail in this case."""
+older listings, and marks these answers as 'stale' in JSON; with --check, the
+exit code is then 3 or 4. refresh and doctor fail in this case."""
 
 # The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
 PLACES = {

@@ -79,7 +79,8 @@ def match_command(
         batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
         remaining = read_paths(path, null)
         while paths := list(islice(remaining, batch_size)):
-            answers = chosen.match_paths(paths)
+            # After a failed check, the answers are those of a check too, so that they are stale.
+            answers = chosen.match_paths(paths, check=older is not None)
             bar.done()
             reasons: dict[bytes, str] = {}
             if form == "text" and any(answer.item is None for answer in answers):
@@ -95,11 +96,12 @@ def match_command(
                 if form == "text":
                     say(match_text(os.fsdecode(one), answer, reasons.get(one), settings.mappings))
                 elif form == "json":
-                    output.say_json(answer.to_dict())
+                    facts = answer.to_dict()
+                    output.say_json({**facts, "message": facts["message"] or str(older or "")})
                 else:
                     sys.stdout.buffer.write(_line(form, one, answer) + (b"\0" if null and form == "paths" else b"\n"))
     tally.print()
-    return tally.code() or (codes.OK if older is None else codes.of(older))
+    return tally.code() if older is None else codes.of(older)
 
 
 @command("folder")
