@@ -120,9 +120,9 @@ impl Queries {
             if answer.reason == Reason::NotFetched {
                 text = format!("{text}; {}", explain_unfetched(rows));
             }
-            // A suffix match has an item although its path is not listed. The server may have a new item with this
-            // path, so the message mentions the failed request.
-            if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
+            // A suffix match has an item although its path is not listed. The server may have an item with this path,
+            // so the message mentions the failed request.
+            if let Some(error) = failure.filter(|_| matches!(answer.reason, Reason::NotListed | Reason::NotFetched)) {
                 text.push_str(&explain_failure(error, kind));
             }
             return text;
@@ -252,9 +252,9 @@ impl Queries {
             Reason::NotFetched => &[
                 "Plex lists '",
                 &listed,
-                "', but another library may have a file that differs from '",
+                "', but '",
                 path,
-                "' only in the root",
+                "' may be a different file, of a library that was never fetched",
             ],
             _ => &[
                 "Plex lists '",
@@ -299,6 +299,11 @@ pub fn explain_folder(
             "'{path}' is in a library folder, but Plex lists no file below it (yet): only the end of the path matches \
              '{}'",
             listed()
+        ),
+        (Status::Ok, Reason::NotFetched) => format!(
+            "Plex lists files in '{}', but '{path}' may be a different folder; {}",
+            listed(),
+            explain_unfetched(rows)
         ),
         (Status::Ok, _) => format!(
             "Plex lists files in '{}', but '{path}' may be a different folder with the same name: check that both are \

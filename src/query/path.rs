@@ -336,7 +336,7 @@ impl QueryKind for PathQuery<'_> {
         // path in a library location needs no mapping.
         if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName)
             && status == Status::Ok
-            && outcome.reason != Reason::NotListed
+            && !matches!(outcome.reason, Reason::NotListed | Reason::NotFetched)
             && let Some(found) = outcome.single()
         {
             let below = snapshot.components_below_location(found);

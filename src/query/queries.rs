@@ -108,7 +108,7 @@ impl Queries {
             if !is_single_listed(&resolution) {
                 unlisted.push(*path);
                 let is_suffix = matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName);
-                let is_sample = is_suffix && resolution.reason != Reason::NotListed;
+                let is_sample = is_suffix && !matches!(resolution.reason, Reason::NotListed | Reason::NotFetched);
                 if let Some(found) = resolution.single().filter(|_| is_sample) {
                     let is_certain = resolution.confidence == Confidence::High;
                     samples.add(path, found.path, snapshot.components_below_location(found), is_certain);

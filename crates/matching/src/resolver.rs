@@ -222,12 +222,20 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
     /// Returns the confidence of suffix matches, and its reason: [`Reason::OnlyRootDiffers`] if exactly one listed file
     /// differs only in the root; [`Reason::NotListed`] if any library owns the path, since the owner should list the
-    /// path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it may have the
-    /// same path below its own location. If any files differ only in the root, replaces the candidates with their
-    /// items.
+    /// path itself; [`Reason::NotFetched`] if an owner in scope was never fetched, or a library of this kind in scope,
+    /// since it may have the same path below its own location. If any files differ only in the root, replaces the
+    /// candidates with their items.
     fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> (Confidence, Reason) {
         if self.resolver.libraries.iter().any(|view| self.is_owned_by(view)) {
-            return (Confidence::Low, Reason::NotListed);
+            let are_fetched = self
+                .libraries_of(LibraryGroup::Owners)
+                .all(|(_, view)| view.is_fetched());
+            let reason = if are_fetched {
+                Reason::NotListed
+            } else {
+                Reason::NotFetched
+            };
+            return (Confidence::Low, reason);
         }
         let (mut moved, mut moved_elsewhere) = (Candidates::new(), Candidates::new());
         self.add_moved_files(candidates.rank, &mut moved, &mut moved_elsewhere);

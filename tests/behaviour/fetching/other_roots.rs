@@ -1,6 +1,7 @@
 //! Paths below a root that no library has.
 
 use super::*;
+use plexindex::model::Confidence;
 
 /// Films in A, episodes in B.
 fn two_libraries(items: u32) -> Standin {
@@ -114,4 +115,36 @@ fn what_went_for_the_limit_is_not_fetched_for_any_path() {
         assert_eq!(none.status, Status::NotFound, "{}", none.message);
     }
     assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
+}
+
+#[test]
+fn a_path_of_a_library_that_was_never_fetched_is_not_called_unlisted() {
+    let at = Scene::of(two_libraries(300)).with(|options| options.retry_for = Duration::ZERO);
+    let index = at.open();
+    let listed = index.library("A").expect("a handle");
+    index.refresh(&listed.query(), false).expect("listed");
+    // A has a file with the same name, and the same folder.
+    let (path, key) = path_of(&at.server, 1, 7);
+    let path = path.replace("/data/a/", "/data/b/");
+    let folder = path.rsplit_once('/').expect("a folder").0;
+    at.server.fault(Fault::status(403).on(Kind::Listing).times(0));
+    for is_offline in [false, true] {
+        let query = QueryOptions {
+            offline: is_offline,
+            ..QueryOptions::default()
+        };
+        let found = index.ask(&query, &path);
+        assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::NotFetched));
+        assert_eq!((found.key(), found.stale), (Some(key.clone()), !is_offline));
+        assert!(
+            found.message.contains("library 'B' was never fetched"),
+            "{}",
+            found.message
+        );
+        let of_folder = index.ask_folder(&query, folder.as_bytes()).expect("an answer").answer;
+        let kind = (of_folder.confidence, of_folder.reason, of_folder.stale);
+        assert_eq!(kind, (Some(Confidence::Low), Some(Reason::NotFetched), !is_offline));
+        let text = of_folder.message.unwrap_or_default();
+        assert!(text.contains("library 'B' was never fetched"), "{text}");
+    }
 }

@@ -195,12 +195,16 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
             let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
             folder_root_differs(&found.member.item, self.folder, matched_form, components, below)
         };
-        // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
         let is_unfetched_elsewhere = |found: &FoundMember<'v>| {
             has_unfetched_of_kind(self.libraries, self.scope, self.libraries[found.library].kind())
         };
         let member = totals.members.first().filter(|_| is_one_folder && totals.total == 1);
-        let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
+        // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
+        let owns = |library: usize| positions[library] >= FolderPosition::Above;
+        let mut in_scope = libraries_in_scope(self.libraries, self.scope);
+        let evidence = if in_scope.any(|(library, view)| owns(library) && !view.is_fetched()) {
+            Reason::NotFetched
+        } else if (0..positions.len()).any(owns) {
             Reason::NotListed
         } else if !member.is_some_and(only_root_differs) || self.has_other_root(matched_form) {
             Reason::SameName

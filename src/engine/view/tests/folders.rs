@@ -249,6 +249,9 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             });
             let all_fetched = asked.iter().all(|at| libraries[*at].fetched);
             (told.confidence, told.reason) = match (owned, alike && !has_other) {
+                (true, _) if asked.iter().any(|at| places[*at] > 0 && !libraries[*at].fetched) => {
+                    (Confidence::Low, Reason::NotFetched)
+                }
                 (true, _) => (Confidence::Low, Reason::NotListed),
                 (_, true) if !all_fetched => (Confidence::Low, Reason::NotFetched),
                 (_, true) => (Confidence::High, Reason::OnlyRootDiffers),

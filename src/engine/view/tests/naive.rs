@@ -421,7 +421,17 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
         (0, _) => (Confidence::None, missing),
-        (1, _) if match_kind > MatchKind::Mapped && owned => (Confidence::Low, Reason::NotListed),
+        (1, _) if match_kind > MatchKind::Mapped && owned => {
+            let is_fetched = !judged || missing == Reason::NotListed;
+            (
+                Confidence::Low,
+                if is_fetched {
+                    Reason::NotListed
+                } else {
+                    Reason::NotFetched
+                },
+            )
+        }
         (1, _) if match_kind > MatchKind::Mapped && (!is_only_root || is_elsewhere) => {
             (Confidence::Low, Reason::SameName)
         }
