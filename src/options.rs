@@ -160,7 +160,8 @@ pub struct Options {
     pub stale_answer_timeout: Duration,
     /// How long plexindex retries after a transient failure. 30 s by default.
     pub retry_for: Duration,
-    /// A PEM file with certificate authorities to trust instead of the system's.
+    /// A PEM file with certificate authorities to trust instead of the system's, or with the server's own certificate,
+    /// whatever its name and dates.
     pub ca_file: Option<PathBuf>,
     /// Accept any server certificate, and log a warning. Off by default.
     pub accept_invalid_certs: bool,

@@ -243,7 +243,7 @@ struct Options {
     std::string server_url{};          ///< The server's base URL. Without it the store or `database` answers.
     std::string token{};               ///< The token. plexindex sends it to this server only, and never stores it.
     std::string user{};              ///< A name for the token's user. Set it if the token changes. Default: the token.
-    std::filesystem::path ca_file{}; ///< A PEM file with the only certificate authorities to trust.
+    std::filesystem::path ca_file{}; ///< A PEM file with the authorities, or the server's certificate, to trust.
     milliseconds library_ttl{0};     ///< How long a listing is fresh. Default: one hour. ttl_at_once, ttl_never.
     milliseconds max_age{0};         ///< When plexindex fetches a full listing in any case. Default: 24 hours.
     milliseconds timeout{0};        ///< The default timeout of calls. Default: no_timeout.

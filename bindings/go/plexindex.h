@@ -268,7 +268,7 @@ typedef struct plexindex_options {
     // The token's user. Default: the token identifies the user. Set this field if the token changes from time to time,
     // so that the index stays valid. Not needed for a JSON Web Token with `thumbprint` and `username`.
     plexindex_bytes user;
-    plexindex_bytes ca_file; // A PEM file with certificate authorities to trust instead of the system's.
+    plexindex_bytes ca_file; // PEM file of authorities, or the server's certificate, to trust instead of the system's.
     int64_t library_ttl_ms; // How long a listing stays fresh, in ms. 0: one hour. Or PLEXINDEX_TTL_AT_ONCE, _NEVER.
     int64_t max_age_ms; // Maximum age of a full listing, even without a change, in ms. 0: 24 hours.
     int64_t timeout_ms; // Default timeout for calls, in ms. 0 or PLEXINDEX_NO_TIMEOUT: none.

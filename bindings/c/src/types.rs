@@ -58,7 +58,7 @@ pub struct OptionsRecord {
     /// The token's user. Default: the token identifies the user. Set this field if the token changes from time to time,
     /// so that the index stays valid. Not needed for a JSON Web Token with `thumbprint` and `username`.
     pub user: Bytes,
-    /// A PEM file with certificate authorities to trust instead of the system's.
+    /// PEM file of authorities, or the server's certificate, to trust instead of the system's.
     pub ca_file: Bytes,
     /// How long a listing stays fresh, in ms. 0: one hour. Or PLEXINDEX_TTL_AT_ONCE, _NEVER.
     pub library_ttl_ms: i64,

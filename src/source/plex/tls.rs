@@ -1,64 +1,213 @@
-//! Configures HTTPS: which certificates plexindex trusts. This file is compiled only with the feature `tls`.
+//! Adds TLS to connections, and decides which certificates plexindex trusts. This file is compiled only with the
+//! feature `tls`.
 
-use std::io::Read;
+use std::fmt;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, RustlsConnector, Transport};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter, time,
+};
 
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::platform::files;
 
-/// Returns a configuration that trusts the authorities in `ca_file`, or the system's authorities if the option is not
-/// set. The option `accept_invalid_certs` makes the configuration trust any certificate.
-///
-/// # Errors
-/// [`Status::InvalidArgument`] if `ca_file` cannot be read or contains no certificate.
-pub(super) fn config(options: &Options) -> Result<TlsConfig> {
-    let authorities = options.ca_file.as_deref().map(read_authorities).transpose()?;
-    let roots = authorities.map_or(RootCerts::PlatformVerifier, |authorities| {
-        authorities
-            .iter()
-            .map(|authority| Certificate::from_der(authority).to_owned())
-            .into()
-    });
-    Ok(TlsConfig::builder()
-        .root_certs(roots)
-        .disable_verification(options.accept_invalid_certs)
-        // Without this setting, a different crate in the host's process could select the cryptography provider.
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build())
+/// A result of `rustls`.
+type Verified<T> = std::result::Result<T, rustls::Error>;
+
+/// Adds TLS to the connections to https URLs. All clones share one configuration, so that TLS sessions can be resumed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TlsConnector {
+    /// Empty before the first connection if plexindex trusts the system's authorities, because loading them takes
+    /// milliseconds.
+    config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
-/// `ureq`'s connector with one TLS configuration for all connections of an agent. Alone, `ureq`'s connector creates a
-/// configuration for each request with a deadline, and so reads the system's authorities again and resumes no TLS
-/// session.
+impl TlsConnector {
+    /// Creates a connector that trusts the certificates in `ca_file` and those that they have signed, or the system's
+    /// authorities if the option is not set. With the option `accept_invalid_certs`, trusts any certificate.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] if `ca_file` cannot be read or contains no certificate.
+    pub fn new(options: &Options) -> Result<Self> {
+        let connector = Self::default();
+        let listed = options.ca_file.as_deref().map(trusted_by_file).transpose()?;
+        let any = options.accept_invalid_certs.then(Verifier::default);
+        let config = any.or(listed).map(client_config).transpose();
+        if let Some(config) = config.map_err(|error| Error::new(Status::Tls, error.to_string()))? {
+            connector.config.get_or_init(|| config);
+        }
+        Ok(connector)
+    }
+
+    /// Returns the configuration. Loads the system's authorities if necessary.
+    fn config(&self) -> Verified<Arc<ClientConfig>> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = client_config(Verifier {
+            authorities: Some(Arc::new(rustls_platform_verifier::Verifier::new(provider())?)),
+            ..Verifier::default()
+        })?;
+        Ok(Arc::clone(self.config.get_or_init(|| config)))
+    }
+}
+
+/// Returns the cryptography provider. Without it, a different crate in the host's process could select another one.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Creates a configuration whose connections check certificates with `verifier`.
+fn client_config(verifier: Verifier) -> Verified<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// Checks a server's certificate.
 #[derive(Debug, Default)]
-pub(super) struct TlsConnector(RustlsConnector);
+struct Verifier {
+    /// Certificates that are trusted whatever their names, dates and purposes, if the server has their key.
+    pinned: Vec<CertificateDer<'static>>,
+    /// Checks all other certificates; `None`: trusts any certificate.
+    authorities: Option<Arc<dyn ServerCertVerifier>>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Verified<ServerCertVerified> {
+        match &self.authorities {
+            Some(authorities) if !self.pinned.iter().any(|pinned| pinned == certificate) => {
+                authorities.verify_server_cert(certificate, intermediates, name, ocsp, now)
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Verified<HandshakeSignatureValid> {
+        match &self.authorities {
+            Some(authorities) => authorities.verify_tls12_signature(message, certificate, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Verified<HandshakeSignatureValid> {
+        match &self.authorities {
+            Some(authorities) => authorities.verify_tls13_signature(message, certificate, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    /// Returns the signature schemes that a server may use; all common ones if no signature is checked.
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        use SignatureScheme::{ECDSA_NISTP521_SHA512, ED448, RSA_PKCS1_SHA1};
+        let schemes = provider().signature_verification_algorithms.supported_schemes();
+        match self.authorities {
+            Some(_) => schemes,
+            None => [&schemes[..], &[ECDSA_NISTP521_SHA512, ED448, RSA_PKCS1_SHA1]].concat(),
+        }
+    }
+}
 
 impl<In: Transport> Connector<In> for TlsConnector {
-    type Out = <RustlsConnector as Connector<In>>::Out;
+    type Out = Either<In, TlsTransport<In>>;
 
-    /// Connects with the agent's configuration, which all requests share, so that TLS sessions can be resumed.
+    /// Adds TLS to a connection if the URL needs it.
     fn connect(
         &self,
         details: &ConnectionDetails,
         chained: Option<In>,
     ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
-        let details = ConnectionDetails {
-            request_level: false, // no request has its own TLS configuration
-            addrs: details.addrs.clone(),
-            current_time: Arc::clone(&details.current_time),
-            run_connector: Arc::clone(&details.run_connector),
-            register_shutdown: Arc::clone(&details.register_shutdown),
-            ..*details
-        };
-        self.0.connect(&details, chained)
+        let Some(transport) = chained else { return Ok(None) };
+        if !details.needs_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let tls_error = |error: rustls::Error| ureq::Error::Other(Box::new(error));
+        let host = details
+            .uri
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let name = ServerName::try_from(host).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let config = self.config().map_err(tls_error)?;
+        let mut connection = ClientConnection::new(config, name).map_err(tls_error)?;
+        let mut socket = TransportAdapter::new(transport, Arc::clone(&details.current_time));
+        let mut timeout = details.timeout;
+        if let (time::Duration::Exact(limit), time::Instant::Exact(start)) = (timeout.after, details.now) {
+            timeout.after = time::Duration::Exact(limit.saturating_sub(start.elapsed())); // TCP has used a part
+        }
+        socket.set_timeout(timeout);
+        connection.complete_io(&mut socket)?;
+        let config = details.config;
+        Ok(Some(Either::B(TlsTransport {
+            stream: StreamOwned::new(connection, socket),
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+        })))
+    }
+}
+
+/// A connection with TLS over another connection.
+pub(super) struct TlsTransport<In: Transport> {
+    stream: StreamOwned<ClientConnection, TransportAdapter<In>>,
+    buffers: LazyBuffers,
+}
+
+impl<In: Transport> fmt::Debug for TlsTransport<In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stream.sock.get_ref().fmt(f)
+    }
+}
+
+impl<In: Transport> Transport for TlsTransport<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        Ok(self.stream.write_all(output)?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
     }
 }
 
@@ -66,12 +215,12 @@ impl<In: Transport> Connector<In> for TlsConnector {
 pub(super) fn problem(error: &ureq::Error, host: &str) -> Option<String> {
     use rustls::{CertificateError as Bad, Error as Tls};
     let error = match error {
-        ureq::Error::Rustls(error) => error,
         ureq::Error::Other(error) => error.downcast_ref::<Tls>()?,
         ureq::Error::Io(error) => error.get_ref()?.downcast_ref::<Tls>()?,
         _ => return None,
     };
-    let trust = "specify its authority in ca_file, or, only on a network you control, set accept_invalid_certs";
+    let trust = "specify the certificate or its authority in ca_file, or, only on a network you control, set \
+                 accept_invalid_certs";
     Some(match error {
         Tls::InvalidCertificate(Bad::UnknownIssuer) => {
             format!("an unknown authority issued the certificate: {trust}")
@@ -84,8 +233,7 @@ pub(super) fn problem(error: &ureq::Error, host: &str) -> Option<String> {
             "the certificate has expired: renew it, and check this machine's clock".to_owned()
         }
         Tls::InvalidCertificate(reason) if reason.to_string().contains("CaUsedAsEndEntity") => {
-            "the server uses a certificate authority's own certificate: give the server a certificate with CA:FALSE"
-                .to_owned()
+            format!("the server uses a certificate authority's own certificate: {trust}")
         }
         Tls::InvalidCertificate(reason) => format!("the certificate is invalid ({reason}): {trust}"),
         Tls::InvalidMessage(_) => {
@@ -114,8 +262,8 @@ pub fn read_certificates(path: &Path, invalid: &dyn Fn(String) -> Error) -> Resu
     Ok(certificates)
 }
 
-/// Reads the certificates in a PEM file, and checks that they can be used as authorities.
-fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+/// Returns a verifier that trusts the certificates in a PEM file, as the server's own and as authorities.
+fn trusted_by_file(path: &Path) -> Result<Verifier> {
     let invalid = |problem: String| {
         Error::new(
             Status::InvalidArgument,
@@ -126,12 +274,18 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         )
         .with_argument("ca_file")
     };
-    let authorities = read_certificates(path, &invalid)?;
+    let pinned = read_certificates(path, &invalid)?;
     let mut store = RootCertStore::empty();
-    for authority in &authorities {
+    for certificate in &pinned {
         store
-            .add(authority.clone())
+            .add(certificate.clone())
             .map_err(|error| invalid(format!("contains an unusable certificate ({error})")))?;
     }
-    Ok(authorities)
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+        .build()
+        .map_err(|error| invalid(format!("is unusable ({error})")))?;
+    Ok(Verifier {
+        pinned,
+        authorities: Some(authorities),
+    })
 }

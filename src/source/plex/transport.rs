@@ -17,8 +17,6 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{Request, Response, Uri};
-#[cfg(feature = "tls")]
-use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport as Wire};
 use ureq::{Agent, AsSendBody, Body};
@@ -58,7 +56,7 @@ pub(super) struct Transport {
     interruptions: AtomicU64,
     tokens: Arc<Tokens>,
     #[cfg(feature = "tls")]
-    tls: TlsConfig,
+    tls: tls::TlsConnector,
     connect_timeout: Duration,
     read_timeout: Duration,
 }
@@ -77,7 +75,7 @@ impl Transport {
             stream: Mutex::default(),
             tokens,
             #[cfg(feature = "tls")]
-            tls: tls::config(options)?,
+            tls: tls::TlsConnector::new(options)?,
             connect_timeout: clamp(options.connect_timeout),
             read_timeout: clamp(options.read_timeout),
         })
@@ -178,10 +176,7 @@ impl Transport {
     /// Creates an agent. `read_timeout` is the maximum time without any data. `tcp_limit` limits the time for
     /// connecting, if it is shorter than `connect_timeout`.
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
-        let config = Config::builder();
-        #[cfg(feature = "tls")]
-        let config = config.tls_config(self.tls.clone());
-        let config = config
+        let config = Config::builder()
             .http_status_as_error(false)
             // A redirect may lead to a different server, which must not see the token.
             .max_redirects(0)
@@ -200,7 +195,7 @@ impl Transport {
         });
         // Without this connector, `ureq` rejects https URLs.
         #[cfg(feature = "tls")]
-        let connector = connector.chain(tls::TlsConnector::default());
+        let connector = connector.chain(self.tls.clone());
         let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
         Agent::with_parts(config, connector, BlockingResolver)
     }

@@ -13,6 +13,7 @@ use plexindex::source::{Bounds, Source};
 use plexindex_standin::Standin;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::support::{Client, TOKEN, TestMeter, answer, client, client_with, no_libraries};
@@ -60,15 +61,17 @@ impl Secure {
         Self::answering(&certificate, &key, no_libraries())
     }
 
+    /// Signs with this key, whether or not the certificate is for it.
     fn answering(certificate: &rcgen::Certificate, key: &KeyPair, answer: Vec<u8>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let pair = CertifiedKey::new(vec![certificate.der().clone()], key);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -141,6 +144,49 @@ fn a_certificate_that_signed_itself() {
     let error = unknown.failure();
     assert_eq!(error.status, Status::Tls);
     assert!(error.message.contains("ca_file"), "{error}");
+    assert!(server.heads.lock().unwrap().is_empty(), "no request was sent");
+}
+
+/// A certificate as `openssl req -x509` makes it: signed by itself, of an authority, for another name.
+fn own_certificate() -> (rcgen::Certificate, KeyPair, tempfile::NamedTempFile) {
+    let mut params = CertificateParams::new(vec!["plex.example".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), certificate.pem()).unwrap();
+    (certificate, key, file)
+}
+
+#[test]
+fn the_servers_own_certificate_in_the_file_is_enough() {
+    let (certificate, key, file) = own_certificate();
+    let server = Secure::answering(&certificate, &key, no_libraries());
+    let client_of = |path: Option<PathBuf>| client_with(&server.url(), |options| options.ca_file = path);
+    let pinned = client_of(Some(file.path().to_owned()));
+    assert_eq!(pinned.plex.libraries(Bounds::NONE), Ok(Vec::new()));
+    // With a deadline, and without an idle connection.
+    let in_time = crate::support::within(Duration::from_secs(20));
+    assert_eq!(pinned.plex.libraries(in_time), Ok(Vec::new()));
+
+    // Another certificate, or none, is not; the message says what would be.
+    let (.., other) = own_certificate();
+    for path in [None, Some(other.path().to_owned())] {
+        let error = client_of(path).failure();
+        assert_eq!(error.status, Status::Tls);
+        for option in ["ca_file", "accept_invalid_certs"] {
+            assert!(error.message.contains(option), "no {option} in: {error}");
+        }
+    }
+    assert_eq!(server.heads.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn the_servers_own_certificate_needs_its_key() {
+    let (certificate, _, file) = own_certificate();
+    let server = Secure::answering(&certificate, &KeyPair::generate().unwrap(), no_libraries());
+    let client = client_with(&server.url(), |options| options.ca_file = Some(file.path().to_owned()));
+    assert_eq!(client.failure().status, Status::Tls);
     assert!(server.heads.lock().unwrap().is_empty(), "no request was sent");
 }
 

@@ -83,7 +83,7 @@ def open(
         stale_answer_timeout: Maximum time that a query without ``check`` waits for the server if a stored listing can
             answer; the answer is then stale. None: no limit.
         retry_for: How long to retry a request after a temporary failure. 0: no retries; None: until the timeout.
-        ca_file: PEM file with certificate authorities to trust instead of the system's authorities.
+        ca_file: PEM file with the authorities, or the server's own certificate, to trust instead of the system's.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
         offline: Send no requests.
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders

@@ -74,7 +74,7 @@ _SHARED: tuple[tuple[Any, ...], ...] = (
     ("--offline", None, "Send no requests, and answer only from the store."),
     ("--timeout", SECONDS, ("The time limit for each answer or fetch; without it, there is none. If the server is "
      "unreachable, plexindex retries for 3 seconds, and refresh for 30.")),
-    ("--ca-file", FILE, "A PEM file with certificate authorities to trust instead of the system's."),
+    ("--ca-file", FILE, "A PEM file with the authorities, or the server's own certificate, to trust."),
     ("--accept-invalid-certs", None, "Accept any certificate. An attacker on the network can then read the token."),
     ("--config", FILE, "A configuration file to read instead of the default file; see `plexindex help config`."),
     ("--json", None, "Print one JSON object per line, and errors as JSON on standard error."),
