@@ -229,11 +229,15 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
         .min(policy.max_age_ms)
 }
 
-/// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, or does
-/// not know what has changed, answers are always stale.
+/// Returns whether answers from a listing of this age are stale. While rows may be missing, while plexindex holds back
+/// a newer listing, or does not know what has changed, answers are always stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.held_back || age.unexplained || age.unsettled || needed_request(age, policy, now_ms) != NeededRequest::Nothing
+    age.partial
+        || age.held_back
+        || age.unexplained
+        || age.unsettled
+        || needed_request(age, policy, now_ms) != NeededRequest::Nothing
 }
 
 /// Returns whether a probe proves that a listing is current. `listed_token`: the listing's change token. `probed`: the

@@ -347,7 +347,7 @@ impl<'t> QueryContext<'t> {
                 state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms);
             let age = sync.age(row);
             is_stale(&age, policy, self.now_ms)
-                && (!is_just_checked || age.held_back || age.due || age.unexplained || age.unsettled)
+                && (!is_just_checked || age.partial || age.held_back || age.due || age.unexplained || age.unsettled)
         })
     }
 }

@@ -128,16 +128,26 @@ impl SyncJob<'_> {
         };
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
         let draft = sync.segments.without_duplicates(row, &listing, draft)?;
-        let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
+        // Rows that the server counts, but that are no items, or never come.
+        let left_out = listing.total.unwrap_or(listing.rows).saturating_sub(draft.items());
+        let counts_agree = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
+        // A second listing that lacks the same number confirms that the server has no more items.
+        let is_confirmed = row.generation.is_fetched()
+            && row.left_out == left_out
+            && freshness::is_pause_over(Some(row.listed_ms), freshness::PROVISIONAL_MS, now_ms);
+        let is_whole = counts_agree || listing.total > Some(draft.items()) && is_confirmed;
         let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &after.change);
         let mut result = ListingResult {
             // Until the job has merged the items that follow a copied listing in the log, answers are stale.
             provisional: self.copied_ms.is_some() || !(is_whole && is_settled),
             partial: !is_whole,
+            left_out,
             listed_ms: now_ms,
             is_copied: self.copied_ms.is_some(),
         };
-        if why != RefreshReason::Full && self.is_held_back(view_id, row, &listing, &after, draft.items(), now_ms)? {
+        if why != RefreshReason::Full
+            && self.is_held_back(view_id, row, &listing, &after, (draft.items(), is_whole), now_ms)?
+        {
             return Ok(());
         }
         self.refresh_shows(row)?;
@@ -201,17 +211,19 @@ impl SyncJob<'_> {
     }
 
     /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the
-    /// current one. If so, discards it, and stores that. `probed`: the library's state after the listing.
+    /// current one, or smaller and not whole. If so, discards it, and stores that. `probed`: the library's state after
+    /// the listing.
     fn is_held_back(
         &self,
         view_id: ViewId,
         row: &LibraryRow,
         listing: &Listing,
         probed: &Library,
-        items: u64,
+        (items, is_whole): (u64, bool),
         now_ms: i64,
     ) -> Result<bool> {
-        let has_shrunk = row.generation.is_fetched() && freshness::shrank_too_much(row.items, items);
+        let has_lost = freshness::shrank_too_much(row.items, items) || !is_whole && items < row.items;
+        let has_shrunk = row.generation.is_fetched() && has_lost;
         let (store, pause_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
         // `hold_back_listing` returns `true` if an earlier small listing, at least a minute ago, confirms this listing.
         if !has_shrunk

@@ -27,6 +27,7 @@ pub const NOW_MS: i64 = 20_000 * DAY_MS;
 pub const FINISHED: ListingResult = ListingResult {
     provisional: false,
     partial: false,
+    left_out: 0,
     listed_ms: NOW_MS,
     is_copied: false,
 };

@@ -65,6 +65,8 @@ pub struct ListingResult {
     pub provisional: bool,
     /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
+    /// Number of rows that the server counts but plexindex leaves out.
+    pub left_out: u64,
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
     /// Whether another host made the listing, so that hints and invalidations of this host can be newer.

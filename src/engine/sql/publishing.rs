@@ -369,7 +369,7 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
             finished.listed_ms,
             i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
             listing.begun_sequence,
-            listing.rows.saturating_sub(listing.keyed).cast_signed(),
+            finished.left_out.cast_signed(),
             checked_ms,
             verified,
         ],

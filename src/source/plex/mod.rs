@@ -272,11 +272,12 @@ impl PlexHttp {
         )?;
         let next_position = position + metadata.rows;
         let is_last = match metadata.total {
-            Some(total) => next_position >= total,
+            Some(total) if next_position >= total => true,
             // A reply without an offset and a total means that the server ignored paging and sent all rows.
             None if position == 0 && metadata.offset.is_none() => true,
-            // Servers may return fewer rows than requested, so only an empty page marks the end.
-            None => metadata.rows == 0,
+            // Servers may return fewer rows than requested, or count rows that they never return, so only an empty page
+            // marks the end.
+            _ => metadata.rows == 0,
         };
         Ok(PageEnd {
             rows: metadata.rows,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::index::{Deadline, QueryOptions};
 use crate::support::worker::until;
-use crate::support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remove, requests};
+use crate::support::{HOUR_MS, Scene, add, clock, movies, open, options, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
@@ -316,4 +316,66 @@ fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() 
     let all = |deadline| [&listed, &unlisted, elsewhere].map(|path| first(deadline, path));
     assert_eq!(all(Deadline::None), [PAGES + 3, PAGES + 5, PAGES + 3]);
     assert_eq!(all(in_time), [3, PAGES + 5, PAGES + 3]);
+}
+
+/// Asks for a listed file each minute. Returns each answer's status, and whether the answer is stale.
+fn each_minute(at: &Scene, library: &crate::support::index::Library, path: &str) -> Vec<(Status, bool)> {
+    let ask = |_| {
+        let answer = library.ask(path);
+        at.clock.advance_ms(60_000);
+        (answer.status, answer.stale)
+    };
+    (0..4).map(ask).collect()
+}
+
+#[test]
+fn a_total_that_is_too_large_is_believed_the_second_time() {
+    let at = Scene::movies(30);
+    at.server.config(|config| config.unseen_rows = 5);
+    let (index, library) = at.opened();
+    let (known, _) = path_of(&at.server, 1, 7);
+    // What came is answered, and marked until a second listing ends in the same way.
+    let (found, current) = ((Status::Ok, true), (Status::Ok, false));
+    assert_eq!(each_minute(&at, &library, &known), [found, current, current, current]);
+    at.server.reset();
+    let unlisted = library.ask("/data/movies/none.mkv");
+    assert_eq!((unlisted.status, unlisted.stale), (Status::NotFound, false));
+    // Now the rest is as in any library: a new film costs a probe and a delta, and a full listing is taken at once.
+    add(&at.server, &["/data/movies/New (2020)/New (2020).mkv"]);
+    at.server.reset();
+    let new = library.ask("/data/movies/New (2020)/New (2020).mkv");
+    assert_eq!((new.status, new.stale), (Status::Ok, false));
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
+    index.refresh(&library.query(), true).expect("listed");
+    assert!(!library.ask(&known).stale);
+}
+
+#[test]
+fn a_listing_that_ends_too_early_is_held_back_if_it_lacks_items() {
+    let at = Scene::movies(30).with(|options| options.page_size = 10);
+    let (_index, library) = at.listed();
+    let keys: Vec<u64> = at.server.paths(1).iter().map(|(key, _)| *key).collect();
+    let (gone, _) = path_of(&at.server, 1, 29);
+    // The server counts three rows that it no longer sends.
+    remove(&at.server, &keys[27..]);
+    at.server.config(|config| config.unseen_rows = 3);
+    at.clock.advance_ms(24 * HOUR_MS);
+    let (found, missing) = ((Status::Ok, true), (Status::NotFound, true));
+    let known = each_minute(&at, &library, &gone);
+    assert_eq!(
+        known,
+        [found, missing, (Status::NotFound, false), (Status::NotFound, false)]
+    );
+}
+
+#[test]
+fn shows_are_known_where_the_total_is_too_large() {
+    let shows = LibrarySpec::shows(30).plain().title("Movies");
+    let at = Scene::of(Standin::builder().library(shows).serve());
+    at.server.config(|config| config.unseen_rows = 5);
+    let (index, library) = at.listed();
+    let (path, _) = path_of(&at.server, 1, 7);
+    let show = library.ask(&path).item.expect("an item").item.show_guid;
+    let found = index.match_guid(&library.query().offline(), &show).expect("an answer");
+    assert_ne!(found.status, Status::NotFound, "{found:?}");
 }

@@ -13,6 +13,10 @@ pub struct Config {
     pub max_page: Option<u32>,
     /// `totalSize` and its header are left out when the window covers the library. Default false.
     pub omit_total_size_when_covered: bool,
+    /// Rows that `totalSize` counts although no page has them. Default 0.
+    pub unseen_rows: u64,
+    /// Microseconds that a page is late, for each row that it was asked for. Default 0.
+    pub row_us: u64,
     /// Most items in the answer of `/library/metadata/a,b,c`. Default: no limit.
     pub max_ids: Option<u32>,
     /// gzip if the request accepts it. Default true.
@@ -27,6 +31,8 @@ impl Default for Config {
             events_type: "text/event-stream".to_owned(),
             max_page: None,
             omit_total_size_when_covered: false,
+            unseen_rows: 0,
+            row_us: 0,
             max_ids: None,
             gzip: true,
             ping_ms: 10_000,

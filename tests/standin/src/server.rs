@@ -253,6 +253,14 @@ impl Connection<'_> {
             }
             _ => {}
         }
+        let rows = ask
+            .window()
+            .filter(|_| kind == Kind::Listing)
+            .map_or(0, |(_, size)| size);
+        let late_ms = rows * shared.read().config.row_us / 1_000;
+        if late_ms > 0 && !shared.sleep(late_ms) {
+            return false;
+        }
         let answer = match met.reply(&request.target) {
             Some(reply) => Answer::Reply(reply),
             None => router::answer(shared, &ask, kind),
