@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
+use super::pages::Shift;
 use crate::engine::{
     ItemRows, LibraryRow, LibraryRows, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows,
     ShowRows, StoredItems,
@@ -77,16 +78,18 @@ impl SyncJob<'_> {
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier_rows = listing.rows;
         let mut attempts = 0;
-        while !self.fetch_and_store_pages(row, &mut listing, &mut draft, earlier_rows)? {
+        while let Some(shift) = self.fetch_and_store_pages(row, &mut listing, &mut draft, earlier_rows)? {
             attempts += 1;
             if attempts > 2 {
-                return Err(Error::new(
-                    Status::BadAnswer,
-                    format!(
-                        "cannot list library '{}': it changes faster than plexindex can list it; retry after the scan",
-                        row.library.title
+                let problem = match shift {
+                    Shift::Moved => "it changes faster than plexindex can list it; retry after the scan".to_owned(),
+                    Shift::Repeated(position) => format!(
+                        "the server, or a proxy in front of it, returned other rows than those from row {position}; \
+                         make the proxy forward the X-Plex headers and cache nothing, or set server_url to the server"
                     ),
-                ));
+                };
+                let text = format!("cannot list library '{}': {problem}", row.library.title);
+                return Err(Error::new(Status::BadAnswer, text));
             }
             log::info!("'{}': rows moved during the listing; restarting it", row.library.title);
             listing = begin_listing()?;

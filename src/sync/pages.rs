@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::call::aborted_error;
 use super::job::SyncJob;
@@ -17,8 +17,14 @@ use crate::stats::Activity;
 const OVERLAP: usize = 50;
 /// Maximum number of fetched pages that are not stored yet.
 const MAX_WAITING_PAGES: usize = 6;
-/// Minimum number of rows that a call with a deadline requests in a page.
-const MIN_PAGE_ROWS: u32 = 100;
+
+/// Why a listing must start again.
+pub(super) enum Shift {
+    /// Rows have moved, perhaps because Plex is scanning.
+    Moved,
+    /// The page from this position has the rows of an earlier page.
+    Repeated(u64),
+}
 
 /// A page of items, or the rows that arrived before the request failed.
 struct FetchedPage {
@@ -57,6 +63,8 @@ struct PartitionCursor<'t> {
     first: bool,
     /// Number of rows received.
     rows: u64,
+    /// The rating key of the partition's first row, if this job has fetched it.
+    first_key: Option<String>,
 }
 
 impl<'t> PartitionCursor<'t> {
@@ -73,6 +81,7 @@ impl<'t> PartitionCursor<'t> {
             total,
             first: position == 0,
             rows: 0,
+            first_key: None,
         }
     }
 
@@ -83,25 +92,33 @@ impl<'t> PartitionCursor<'t> {
         pairs.all(|(item, key)| item.rating_key == *key)
     }
 
-    /// Checks a received page and advances the cursor. Returns the page to store; `None` if rows have moved, so that
-    /// the listing must start again. `end`: the counts and the next position that the server sent with the page.
+    /// Checks a received page and advances the cursor. Returns the page to store, or a shift if rows have moved, so
+    /// that the listing must start again. `end`: the counts and the next position that the server sent with the page.
     fn accept_page(
         &mut self,
         library: &Library,
         end: &PageEnd,
         items: Vec<Item>,
         requested_at: Sequence,
-    ) -> Result<Option<FetchedPage>> {
+    ) -> Result<std::result::Result<FetchedPage, Shift>> {
+        let first_key = items.first().map(|item| item.rating_key.clone());
+        let is_repeated = self.position > 0 && first_key.is_some() && first_key == self.first_key;
+        if end.has_shifted || is_repeated {
+            return Ok(Err(Shift::Repeated(self.position)));
+        }
         let has_total_changed = self.total.is_some() && end.total.is_some() && end.total != self.total;
-        if !self.overlaps(&items) || has_total_changed || end.has_shifted {
-            return Ok(None);
+        if !self.overlaps(&items) || has_total_changed {
+            return Ok(Err(Shift::Moved));
+        }
+        if self.position == 0 {
+            self.first_key = first_key;
         }
         if exceeds_limits(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
             return Err(missing_rows_error(library, end, self.position));
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
-            return Ok(None); // otherwise the listing might never finish
+            return Ok(Err(Shift::Moved)); // otherwise the listing might never finish
         }
         self.total = end.total;
         // Do not count the overlap, which is already stored. A listing that stops within the overlap resumes behind it.
@@ -113,7 +130,7 @@ impl<'t> PartitionCursor<'t> {
         } else {
             self.position
         };
-        Ok(Some(self.page(
+        Ok(Ok(self.page(
             items,
             end.rows - skipped,
             next,
@@ -157,7 +174,7 @@ impl<'t> PartitionCursor<'t> {
 
 impl SyncJob<'_> {
     /// Fetches the remaining pages on one thread, stores them on this thread, and adds stored items to the segment on a
-    /// third thread. `earlier`: number of rows that were fetched before an interruption. Returns `false` if rows have
+    /// third thread. `earlier`: number of rows that were fetched before an interruption. Returns a shift if rows have
     /// moved, so that the listing must start again.
     pub(super) fn fetch_and_store_pages(
         &self,
@@ -165,7 +182,7 @@ impl SyncJob<'_> {
         listing: &mut Listing,
         draft: &mut ListingDraft,
         earlier: u64,
-    ) -> Result<bool> {
+    ) -> Result<Option<Shift>> {
         let from = (listing.partition, listing.position);
         let (total, overlap_keys) = (listing.total, listing.tail.clone());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
@@ -190,20 +207,20 @@ impl SyncJob<'_> {
             };
             drop(to_segment); // stops the segment's thread
             drop(receive); // stops the fetching thread if it is still sending
-            let is_complete = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let shift = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             if let Ok(segment_thread) = segment_thread {
                 segment_thread
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
             stored?;
-            is_complete
+            shift
         })
     }
 
     /// Fetches all pages from a partition (`first`) and position on, and passes them to `send`. `tail`: rating keys of
     /// the last stored rows, which this function fetches again if positions are row numbers. `total`: number of rows in
-    /// all partitions so far. Returns `false` if the fetched rows do not start with `tail`, or if the total has
+    /// all partitions so far. Returns a shift if the fetched rows do not start with `tail`, or if the total has
     /// changed, so that the listing must start again.
     fn fetch_pages(
         &self,
@@ -212,11 +229,10 @@ impl SyncJob<'_> {
         total: Option<u64>,
         tail: &[String],
         send: &SyncSender<FetchedPage>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Shift>> {
         let has_row_numbers = self.source.abilities().resume == Resume::ByRow;
-        let mut size = self.page_size();
         // The overlap is at most one page, so that even a call with time for only two pages makes progress.
-        let tail = &tail[tail.len().saturating_sub(size as usize)..];
+        let tail = &tail[tail.len().saturating_sub(self.sync.page_size as usize)..];
         for partition in first..self.source.partitions(library) {
             let (position, overlap) = match partition == first {
                 true if has_row_numbers => (position, tail),
@@ -225,29 +241,29 @@ impl SyncJob<'_> {
             };
             // In later partitions, `total` is not the partition's own number, because it includes earlier partitions.
             let cursor = PartitionCursor::new(partition, position, overlap, total.filter(|_| partition == 0));
-            if !self.fetch_partition(library, cursor, &mut size, send)? {
-                return Ok(false);
+            if let Some(shift) = self.fetch_partition(library, cursor, send)? {
+                return Ok(Some(shift));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
-    /// Fetches the pages of one partition, and passes them to `send`. `size`: number of rows to request in the next
-    /// page. Returns `false` if rows have moved, so that the listing must start again.
+    /// Fetches the pages of one partition, and passes them to `send`. Returns a shift if rows have moved, so that the
+    /// listing must start again.
     fn fetch_partition(
         &self,
         library: &Library,
         mut cursor: PartitionCursor<'_>,
-        size: &mut u32,
         send: &SyncSender<FetchedPage>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Shift>> {
+        let size = self.sync.page_size;
         loop {
-            let (request_start, requested_at) = (Instant::now(), self.sync.store.sequence()?);
+            let requested_at = self.sync.store.sequence()?;
             let request = PageRequest {
                 library,
                 partition: cursor.partition,
                 position: cursor.position,
-                size: *size,
+                size,
             };
             let mut items = Vec::new();
             // The query's limit on silence does not apply, because a server can be silent for long during a scan.
@@ -262,49 +278,22 @@ impl SyncJob<'_> {
                 Ok(end) => cursor.accept_page(library, &end, items, requested_at)?,
                 Err(error) => {
                     if self.source.abilities().resume == Resume::ByRow
-                        && let Some(page) = cursor.partial_page(items, *size, requested_at)
+                        && let Some(page) = cursor.partial_page(items, size, requested_at)
                     {
                         let _ = send.send(page);
                     }
                     return Err(error);
                 }
             };
-            let Some(page) = page else {
-                return Ok(false);
+            let page = match page {
+                Ok(page) => page,
+                Err(shift) => return Ok(Some(shift)),
             };
             let is_last = page.last;
             // If the channel is closed, the storing thread has failed and reports the error.
             send.send(page).map_err(|_| aborted_error())?;
             if is_last {
-                return Ok(true);
-            }
-            *size = self.next_size(*size, request_start.elapsed());
-        }
-    }
-
-    /// Returns the number of rows to request in the first page.
-    fn page_size(&self) -> u32 {
-        let max_size = self.sync.page_size;
-        match self.bounds.deadline.left() {
-            // When little time is left, request a smaller page, because it arrives sooner: half a row per millisecond.
-            Some(left) if left < Duration::from_secs(2) => {
-                max_size.min(MIN_PAGE_ROWS.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
-            }
-            _ => max_size,
-        }
-    }
-
-    /// Returns the number of rows to request in the next page. `took`: time for the last page, which had `size` rows.
-    fn next_size(&self, size: u32, took: Duration) -> u32 {
-        let max_size = self.sync.page_size;
-        match self.bounds.deadline.left() {
-            None => max_size,
-            // The next page takes half of the remaining time, at the speed of the last page (1e-6: no division by 0).
-            Some(left) => {
-                let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
-                let rows = rows.clamp(1.0, f64::from(max_size)) as u32;
-                rows.max(MIN_PAGE_ROWS.min(max_size))
+                return Ok(None);
             }
         }
     }

@@ -139,6 +139,20 @@ fn missing_rows(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     send(out, "", &page(&head, &rows))
 }
 
+/// The first page, whatever is asked for.
+fn first_page(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
+    send(
+        out,
+        "",
+        &page(r#""size":1000,"totalSize":2500,"offset":0,"#, &rows_from(1, 1_000)),
+    )
+}
+
+/// The same, without its position.
+fn page_without_position(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
+    send(out, "", &page(r#""size":1000,"totalSize":2500,"#, &rows_from(1, 1_000)))
+}
+
 /// Name, way, and how long the host waits.
 const WAYS: [(&str, Way, u64); 9] = [
     ("10 GB of rows", ten_gigabytes_of_rows, 3_000),
@@ -234,6 +248,21 @@ fn a_refresh_ends_if_ten_million_rows_never_come() {
         assert_eq!(refreshed.expect("it ends"), plexindex::Refreshed::Done);
         let found = index.match_path("/data/movies/1.mkv").expect("an answer");
         assert!(found.item().is_some() && found.stale, "{found:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_repeats_the_first_page_is_called_one() {
+    for way in [first_page, page_without_position] {
+        let at = crate::support::Scene::of(serve(Arc::new(Mutex::new(way as Way))));
+        let index = at.open();
+        let error = index
+            .refresh(&index.movies().query(), true)
+            .expect_err("the first page only");
+        assert_eq!(error.status, plexindex::error::Status::BadAnswer);
+        for word in ["proxy", "row 1000"] {
+            assert!(error.message.contains(word), "no '{word}' in: {error}");
+        }
     }
 }
 

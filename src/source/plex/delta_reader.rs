@@ -133,7 +133,7 @@ impl DeltaReader<'_> {
     fn fetch_trash(&self, types: &[ItemType]) -> Result<Option<Vec<Item>>> {
         let mut trash = Vec::new();
         for kind in types {
-            let (items, result) = self.fetch_rows(*kind, Rows::Trash, 0, NEXT_PAGE_ROWS);
+            let (items, result) = self.fetch_rows(*kind, Rows::Trash, 0, self.clamp_rows(NEXT_PAGE_ROWS));
             let metadata = match result {
                 Err(error) if error.status == Status::ServerError => return Ok(None),
                 other => other?,
@@ -155,7 +155,7 @@ impl DeltaReader<'_> {
         let (mut start, mut newest) = (0, None);
         for page in 0..MAX_PAGES {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
-            let (items, result) = self.fetch_rows(kind, rows, start, size);
+            let (items, result) = self.fetch_rows(kind, rows, start, self.clamp_rows(size));
             let metadata = match result {
                 // The server does not support this order. A full listing does not need this order.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
@@ -217,9 +217,9 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// Limits the number of rows in a page to the option `page_size`.
+    /// Limits the number of rows in a page to the option `page_size`, and to those that arrive in time.
     fn clamp_rows(&self, rows: u32) -> u32 {
-        rows.min(self.plex.page_size)
+        self.plex.rows_in_time(rows.min(self.plex.page_size), &self.bounds)
     }
 
     /// Requests a page. Returns the items received, even after a failure, and the page's metadata or the error.
@@ -229,7 +229,7 @@ impl DeltaReader<'_> {
             kind,
             rows,
             start,
-            size: self.clamp_rows(size),
+            size,
         };
         let mut items = Vec::new();
         let result = self.plex.fetch_rows(&request, self.bounds, &mut items);
@@ -307,7 +307,7 @@ impl DeltaReader<'_> {
     /// Requests a page sorted by id, and returns its ids. `total` is the expected item count. Returns `None` if the
     /// page is empty, a rating key is not a number, or the listing has changed.
     fn fetch_ids(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
-        let (items, result) = self.fetch_rows(kind, Rows::All, start, BISECTION_ROWS);
+        let (items, result) = self.fetch_rows(kind, Rows::All, start, self.clamp_rows(BISECTION_ROWS));
         let metadata = result?;
         let ids: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
         let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {

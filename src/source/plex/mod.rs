@@ -3,7 +3,7 @@
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
 //! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
 //! retries and receives events. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses.
-//! `reply_body` reads replies; `replies` and `lenient` parse replies; `errors` explains failures.
+//! `row_time` limits pages. `reply_body` reads replies; `replies` and `lenient` parse them; `errors` explains failures.
 //! `delta_reader` and `file_search` request rows; `items_by_key` fetches items by rating key. `edits` builds edits, and
 //! `event_parser` parses events.
 //!
@@ -23,6 +23,7 @@ mod reply_body;
 pub mod reply_parser;
 mod retry;
 mod round_trip;
+mod row_time;
 mod send;
 mod server_request;
 mod tcp;
@@ -258,18 +259,29 @@ impl PlexHttp {
         bounds: Bounds<'_>,
         items: &mut Vec<Item>,
     ) -> Result<PageEnd> {
-        let position = request.position;
-        let metadata = self.fetch_rows(
-            &RowsRequest {
+        let (position, earlier_items) = (request.position, items.len());
+        let metadata = loop {
+            let size = self.rows_in_time(request.size, &bounds);
+            let rows_request = RowsRequest {
                 section: &request.library.section,
                 kind,
                 rows,
                 start: position,
-                size: request.size,
-            },
-            bounds,
-            items,
-        )?;
+                size,
+            };
+            match self.fetch_rows(&rows_request, bounds, items) {
+                // After a timeout, a smaller page may arrive in time.
+                Err(error)
+                    if error.status == Status::Timeout
+                        && items.len() == earlier_items
+                        && !bounds.deadline.has_passed()
+                        && self.rows_in_time(size, &bounds) < size =>
+                {
+                    log::info!("{error}; requesting a smaller page");
+                }
+                result => break result?,
+            }
+        };
         let next_position = position + metadata.rows;
         let is_last = match metadata.total {
             Some(total) if next_position >= total => true,

@@ -14,6 +14,7 @@ use crate::platform::clock::{Clock, SystemClock};
 
 use super::super::contract::{Meter, Tokens};
 use super::reply_body::Buffers;
+use super::row_time::RowTime;
 use super::transport::Transport;
 use super::url::BaseUrl;
 
@@ -37,6 +38,7 @@ pub struct PlexHttp {
     /// Maximum time without any data on the event stream.
     pub(super) stream_silence: Duration,
     pub(super) buffers: Buffers,
+    pub(super) row_time: RowTime,
     /// The arguments that requests omit, because the server has rejected some: an `Omitted`.
     pub(super) omitted: AtomicU8,
     /// Whether the server answered 403 or 404 to a request without optional arguments too. No argument is then to
@@ -137,6 +139,7 @@ impl PlexHttp {
             page_size: options.page_size,
             stream_silence: STREAM_SILENCE,
             buffers: Buffers::default(),
+            row_time: RowTime::default(),
             omitted: AtomicU8::new(0),
             denies_without_arguments: AtomicBool::new(false),
             rejects_file_filter: AtomicBool::new(false),

@@ -71,6 +71,17 @@ impl PlexHttp {
         Ok(())
     }
 
+    /// Returns how many rows, at most `max_rows`, to request in a page, so that it arrives in time.
+    pub(super) fn rows_in_time(&self, max_rows: u32, bounds: &Bounds<'_>) -> u32 {
+        let limits = [
+            Some(self.transport.read_timeout()),
+            bounds.max_silence,
+            bounds.deadline.left(),
+        ];
+        let time = limits.into_iter().flatten().min().unwrap_or_default();
+        self.row_time.rows_within(max_rows, time)
+    }
+
     /// Requests rows, adds their items to `items`, even if the call fails midway, and returns the reply without them.
     ///
     /// Counts items without a rating key but does not add them; adds items without files. Requests the rows again if
@@ -90,7 +101,11 @@ impl PlexHttp {
         loop {
             let interruptions = self.transport.interruptions();
             let mut reply = Reply::new(ReplyKind::Items(rows_request.kind, max_rows));
-            match self.send(&request, &bounds, &mut reply) {
+            let start = Instant::now();
+            let result = self.send(&request, &bounds, &mut reply);
+            self.row_time
+                .note(rows_request.size, start.elapsed(), reply.rows, &result);
+            match result {
                 Err(error)
                     if !matches!(error.status, Status::Aborted | Status::Timeout)
                         && self.transport.interruptions() != interruptions =>

@@ -379,3 +379,41 @@ fn shows_are_known_where_the_total_is_too_large() {
     let found = index.match_guid(&library.query().offline(), &show).expect("an answer");
     assert_ne!(found.status, Status::NotFound, "{found:?}");
 }
+
+#[test]
+fn pages_become_smaller_if_a_server_needs_too_long_for_them() {
+    let at = Scene::movies(2_000).with(|options| options.read_timeout = Duration::from_secs(1));
+    // A page of 1,000 rows takes 2.5 s, and one of 200 rows half a second.
+    at.server.config(|config| config.row_us = 2_500);
+    let (index, library) = at.opened();
+    assert_eq!(index.refresh(&library.query(), false).expect("listed"), Status::Ok);
+    assert_eq!(index.counts().items, 2_000);
+    let sizes = |server: &Standin| -> Vec<u64> {
+        let pages = server.log().into_iter().filter(|entry| entry.target.contains("/all"));
+        let size = |headers: &std::collections::BTreeMap<String, String>| headers["x-plex-container-size"].parse();
+        pages.map(|entry| size(&entry.headers).expect("a number")).collect()
+    };
+    // The next listing begins with the size that works.
+    at.server.reset();
+    index.refresh(&library.query(), true).expect("listed");
+    let slow = sizes(&at.server);
+    assert!(slow.iter().all(|size| (100..400).contains(size)), "{slow:?}");
+    // It grows again.
+    at.server.config(|config| config.row_us = 0);
+    for _ in 0..2 {
+        at.server.reset();
+        index.refresh(&library.query(), true).expect("listed");
+    }
+    let fast = sizes(&at.server);
+    assert!(fast.iter().max() > slow.iter().max(), "{fast:?}");
+}
+
+#[test]
+fn calls_with_a_timeout_list_a_slow_server_in_the_end() {
+    let at = Scene::movies(1_000);
+    at.server.config(|config| config.row_us = 2_000);
+    let (index, library) = at.opened();
+    let query = library.query().within(Duration::from_secs(1));
+    let is_listed = (0..20).any(|_| index.refresh(&query, false) == Ok(Status::Ok));
+    assert!(is_listed, "{:?}", requests(&at.server));
+}
