@@ -6,7 +6,7 @@
 pub struct HostId(pub i64);
 
 /// A position in the shared log, within one view.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Number of the last entry read; 0 before the first entry.
     pub number: u64,
@@ -18,12 +18,6 @@ pub struct Position {
 /// The kind of an entry in the shared log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryKind {
-    /// The last probe. The view has only one such entry, whose key and library are empty.
-    Probe,
-    /// The header of a library's listing. The key is empty.
-    Listing,
-    /// An item that was added, changed or removed since the listing. The key is the item's rating key.
-    Item,
     /// A confirmed match. The key is the path on the server; the body is a rating key, or empty for a removed match.
     Match,
     /// An invalidated item. The key is the item's rating key. The body is empty if the item's matches remain valid.
@@ -36,25 +30,17 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
-        Self::Probe,
-        Self::Listing,
-        Self::Item,
-        Self::Match,
-        Self::InvalidItem,
-        Self::InvalidPath,
-        Self::InvalidLibrary,
-    ];
+    pub const ALL: [Self; 4] = [Self::Match, Self::InvalidItem, Self::InvalidPath, Self::InvalidLibrary];
 
-    /// Returns the kind's number in the log, starting at 1. Numbers never change, and a new kind never reuses a number;
-    /// 8 and 9 were kinds of an earlier version.
+    /// Returns the kind's number in the log. Numbers never change, and a new kind never reuses a number; 1 to 3, 8 and 9
+    /// were kinds of earlier versions.
     #[must_use]
     pub fn number(self) -> i16 {
-        self as i16 + 1
+        self as i16 + 4
     }
 
-    /// Returns the kind with this number; `None` for a kind that a later version added. Readers skip entries of an
-    /// unknown kind.
+    /// Returns the kind with this number; `None` for a kind of another version. Readers skip entries of an unknown
+    /// kind.
     #[must_use]
     pub fn from_number(number: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
@@ -66,7 +52,7 @@ impl EntryKind {
 pub struct EntryName {
     /// The kind of the entry.
     pub kind: EntryKind,
-    /// The uuid of the library; empty for a probe.
+    /// The uuid of the library.
     pub library: String,
     /// The entry's key, unique among the library's entries of the same kind. The longest keys are paths of 32 KiB.
     pub key: Vec<u8>,
@@ -85,15 +71,16 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
-    /// Returns the size of the entry with its name, in bytes.
+    /// Creates an entry about the library with this uuid. `key`: a path or a rating key, depending on `kind`.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.name.library.len() + self.name.key.len() + self.body.len()
-    }
-
-    /// Returns whether the entry is at most [`LARGEST_ENTRY`] bytes, so that readers do not skip it.
-    #[must_use]
-    pub fn is_within_limit(&self) -> bool {
-        self.size() <= LARGEST_ENTRY
+    pub fn new(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> Self {
+        Self {
+            name: EntryName {
+                kind,
+                library: library.to_owned(),
+                key: key.to_vec(),
+            },
+            body,
+        }
     }
 }

@@ -165,15 +165,12 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, OutboxRow, RecordRows,
-            SharedLogPosition, ShowRows, Store, StoreWriter, Totals, UNDELIVERED, WriteObserver, listing_age,
+            LibraryRow, LibraryRows, LocalWrite, Outbox, OutboxRow, RecordRows, SharedLogPosition, Store, StoreWriter,
+            UNDELIVERED, WriteObserver,
         };
     }
     pub mod entries {
         pub use crate::entries::*;
-    }
-    pub mod freshness {
-        pub use crate::freshness::{NeededRequest, Policy, is_current, needed_request};
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;
@@ -189,10 +186,7 @@ pub mod peers {
         pub use crate::platform::thread::{Worker, on_worker};
     }
     pub mod sync {
-        pub use crate::sync::{
-            IndexReader, MergedDelta, PeerComponents, Peers, RefreshReason, Selection, Selector, SyncJob, TICK,
-            not_shared_error,
-        };
+        pub use crate::sync::{IndexReader, PeerComponents, Peers, Selection, Selector, TICK, not_shared_error};
     }
 }
 

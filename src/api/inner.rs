@@ -130,7 +130,7 @@ impl Inner {
         });
         // From now on, a fork locks and resets the components.
         fork::register_component(&inner);
-        inner.sync.peers.start();
+        inner.sync.peers.listen(false); // receive other hosts' changes from time to time
         Ok(inner)
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::opened::Library;
 use super::query_builder::Query;
-use crate::engine::MemtableChange;
+use crate::engine::{LocalWrite, MemtableChange};
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::matching::remove_redundant_components;
 use crate::platform::deadline::Deadline;
@@ -139,7 +139,8 @@ impl Query<'_> {
                         library.selector().name()
                     ));
                 }
-                if let Some(written) = inner.store_writer.record_matches(&row, &matches, deadline)? {
+                let request = LocalWrite::Matches(&row.library, &matches);
+                if let Some(written) = inner.store_writer.record_matches(&row, &request, &matches, deadline)? {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {

@@ -19,15 +19,6 @@ use crate::stats::Activity;
 /// Maximum number of items that plexindex asks about because their files belong to other items.
 const MAX_RIVALS: usize = 256;
 
-/// Changes that a delta has merged.
-#[derive(Default)]
-pub struct MergedDelta {
-    /// Added and changed items; empty unless the caller requested them.
-    pub added: Vec<Item>,
-    /// Rating keys of removed items.
-    pub removed_keys: Vec<String>,
-}
-
 /// A library's stored items. The source compares its own items with these to find changes, and a delta changes them.
 struct IndexedLibrary<'o> {
     sync: &'o Synchronizer,
@@ -51,8 +42,6 @@ struct IndexedLibrary<'o> {
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
     may_shrink: bool,
     deadline: Deadline,
-    /// Items added so far; `None` unless the caller requested them.
-    added: Option<Mutex<Vec<Item>>>,
 }
 
 impl<'o> IndexedLibrary<'o> {
@@ -76,7 +65,6 @@ impl<'o> IndexedLibrary<'o> {
             shows: Mutex::default(),
             may_shrink: job.is_exact_and_complete(library),
             deadline: job.bounds.deadline,
-            added: None,
         })
     }
 }
@@ -88,7 +76,7 @@ impl IndexedItems for IndexedLibrary<'_> {
     }
 
     /// Stores new and changed items that the source found, unless plexindex has stored a change to them since the delta
-    /// began. Skips items that cannot be stored. Also appends the items to `added` if the caller requested them.
+    /// began. Skips items that cannot be stored.
     fn add(&self, items: &[Item]) -> Result<()> {
         let store_start = Instant::now();
         let valid: Vec<Item> = items.iter().filter(|item| item.is_storable()).cloned().collect();
@@ -102,9 +90,6 @@ impl IndexedItems for IndexedLibrary<'_> {
         ItemRows(&self.sync.store).merge_items(self.row, &valid, self.begun_sequence, self.deadline)?;
         *lock(&self.added_sequence) = self.sync.store.sequence()?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
-        if let Some(added) = &self.added {
-            lock(added).extend(valid);
-        }
         Ok(())
     }
 
@@ -162,22 +147,18 @@ impl SyncJob<'_> {
         library.change.trust == TokenReliability::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges a library's changes, and returns them; `None` if a full listing is necessary. The returned changes
-    /// include added items only if `keep_added` is true.
-    pub fn delta(&self, row: &LibraryRow, keep_added: bool) -> Result<Option<MergedDelta>> {
+    /// Merges a library's changes. Returns `false` if a full listing is necessary.
+    pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
         let sync = self.sync;
         if self.view_id()?.is_none() || self.source.abilities().changes == Delta::None {
-            return Ok(None);
+            return Ok(false);
         }
         let Ok(items) = ItemRows(&sync.store).of(row) else {
-            return Ok(None); // the listing is missing or damaged
+            return Ok(false); // the listing is missing or damaged
         };
-        let indexed = IndexedLibrary {
-            added: keep_added.then(Mutex::default),
-            ..IndexedLibrary::new(self, row, (&row.listed_token, items), &row.library)?
-        };
+        let indexed = IndexedLibrary::new(self, row, (&row.listed_token, items), &row.library)?;
         let Some((items, removed_keys, watermark)) = self.merge_changes(&row.library, &indexed)? else {
-            return Ok(None);
+            return Ok(false);
         };
         // A local source needs no request, and its deltas replace listings.
         if self.source.abilities().local {
@@ -186,7 +167,7 @@ impl SyncJob<'_> {
             self.refresh_unknown_shows(row, &lock(&indexed.shows))?;
         }
         let mut keys = std::mem::take(&mut *lock(&indexed.added_keys));
-        keys.extend(removed_keys.iter().cloned());
+        keys.extend(removed_keys);
         let new_files = match self.source.abilities().changes {
             Delta::Complete => Vec::new(),
             Delta::None | Delta::Mostly => std::mem::take(&mut *lock(&indexed.new_files)),
@@ -204,11 +185,8 @@ impl SyncJob<'_> {
             provisional: freshness::is_unsettled(&row.library.change, now_ms),
         };
         let deadline = self.bounds.deadline;
-        ItemRows(&sync.store).store_merged_delta(row, Some(indexed.begun_sequence), &merged, now_ms, deadline)?;
-        let added = indexed
-            .added
-            .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
-        Ok(Some(MergedDelta { added, removed_keys }))
+        ItemRows(&sync.store).store_merged_delta(row, indexed.begun_sequence, &merged, now_ms, deadline)?;
+        Ok(true)
     }
 
     /// Merges changes that happened during a listing into `stored`, the listed items, before the listing is published.

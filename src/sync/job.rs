@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::call::{AllowedView, Call, RefreshReason, aborted_error};
+use super::call::{AllowedView, Call, aborted_error};
 use super::flight::SingleFlight;
 use super::own_checks::OwnChecks;
 use super::reading::IndexReader;
@@ -16,7 +16,7 @@ use crate::engine::{
     Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter, listing_age,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::freshness::{Age, NeededRequest, Policy};
+use crate::freshness::{Age, Policy};
 use crate::model::{Library, ViewId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
@@ -42,7 +42,7 @@ pub struct Synchronizer {
     pub(super) counters: Arc<Counters>,
     pub(super) flights: SingleFlight,
     pub(super) own_checks: OwnChecks,
-    /// Other hosts that share the index.
+    /// The exchange with other hosts.
     pub peers: Arc<dyn Peers>,
     /// Time at which a request for invalidated items last failed, in Unix ms.
     pub(super) last_failure_ms: AtomicI64,
@@ -66,43 +66,26 @@ pub struct SyncJob<'a> {
     pub report: &'a JobProgress,
     /// Whether the job fetches no full listing, but reports which libraries need one.
     pub skips_listings: bool,
-    /// If the job copies another host's listing, the time of this listing in Unix ms; `None` if the job fetches from
-    /// the server.
-    pub copied_ms: Option<i64>,
 }
 
-/// Other hosts that share replies from the same server. A job queries these hosts before it sends a request. The
-/// default methods are for a host that does not share (`NoPeers`).
+/// The exchange of matches and invalidations with other hosts that use the same server. The default methods are for a
+/// host that does not share (`NoPeers`).
 pub trait Peers: Any + Send + Sync {
-    /// Starts sharing, after the index was opened.
-    fn start(&self) {}
+    /// Starts the exchange in the background. `immediately`: whether to receive other hosts' changes immediately, as a
+    /// host does while it watches the server, instead of from time to time.
+    fn listen(&self, _immediately: bool) {}
 
-    /// Stops sharing, before the index is closed.
+    /// Stops the exchange, before the index is closed.
     fn stop(&self) {}
 
     /// Records that the host is using the index, so that plexindex reads other hosts' changes soon.
     fn note_use(&self) {}
 
-    /// Returns whether a library needs no refresh, because another host has just refreshed it, or whether to postpone
-    /// the refresh, because changes from another host are expected soon. Until the changes arrive, queries return stale
-    /// answers.
-    fn should_skip_refresh(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
-        Ok(false)
+    /// Sends this host's changes and receives other hosts', on a thread of a job and within the deadline. Succeeds even
+    /// if no other host can be reached.
+    fn exchange(&self, _deadline: Deadline) -> Result<()> {
+        Ok(())
     }
-
-    /// Probes the server, and returns the rows of all libraries. A host that shares also publishes the result.
-    fn probe(&self, job: &SyncJob<'_>) -> Result<Vec<LibraryRow>> {
-        Ok(job.probe()?.1)
-    }
-
-    /// Updates a library from the source or from another host. This default always uses the source.
-    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
-        job.fetch(row, need, why, false).map(drop) // `false`: do not return added items
-    }
-
-    /// Starts (`true`) or stops receiving other hosts' changes immediately. A host receives changes immediately while
-    /// it watches the server; otherwise it reads other hosts' changes from time to time.
-    fn listen(&self, _listens: bool) {}
 
     /// Fails if this host does not share its index, as is always the case for this default.
     fn expect_shared(&self) -> Result<()> {
@@ -336,7 +319,6 @@ impl Synchronizer {
             bounds,
             report,
             skips_listings: call.skips_listings,
-            copied_ms: None,
         };
         // Run the job. A failure tells other calls that the server does not answer.
         let requests_before = self.request_counts();

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::call::{Call, RefreshReason};
-use super::job::{SyncJob, Synchronizer, library_cleared_error};
+use super::job::{SyncJob, Synchronizer};
 use super::pages::Shift;
 use crate::engine::{
-    ItemRows, LibraryRow, LibraryRows, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows,
+    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, LocalWrite, NewListing, RecordRows,
     ShowRows, StoredItems,
 };
 use crate::error::{Error, Result, Status};
@@ -39,14 +39,7 @@ impl SyncJob<'_> {
         let job_start = Instant::now();
         let begin_listing = || {
             let now_ms = sync.clock.now_ms();
-            let listing = ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)?;
-            // A copied listing includes only the invalidations that the caller has compared with it.
-            if self.copied_ms.is_some() && LibraryRows(&sync.store).library_row(row.id)?.due_sequence > row.due_sequence
-            {
-                let message = "the library was invalidated during the copy of a listing; retry";
-                return Err(Error::new(Status::Timeout, message));
-            }
-            Ok(listing)
+            ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)
         };
         // Resume an interrupted listing if its stored pages are still usable; otherwise start a new listing.
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
@@ -121,15 +114,8 @@ impl SyncJob<'_> {
     ) -> Result<()> {
         let sync = self.sync;
         // Find out whether the listing is complete, and whether the library changed during the listing.
-        let (view_id, after) = match self.copied_ms {
-            None => self.probe_again(row)?,
-            // The host that published the listing has already probed the library.
-            Some(_) => (
-                self.view_id()?.ok_or_else(|| library_cleared_error(row))?,
-                row.library.clone(),
-            ),
-        };
-        let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
+        let (view_id, after) = self.probe_again(row)?;
+        let now_ms = sync.clock.now_ms();
         let draft = sync.segments.without_duplicates(row, &listing, draft)?;
         // Rows that the server counts, but that are no items, or never come.
         let left_out = listing.total.unwrap_or(listing.rows).saturating_sub(draft.items());
@@ -141,12 +127,10 @@ impl SyncJob<'_> {
         let is_whole = counts_agree || listing.total > Some(draft.items()) && is_confirmed;
         let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &after.change);
         let mut result = ListingResult {
-            // Until the job has merged the items that follow a copied listing in the log, answers are stale.
-            provisional: self.copied_ms.is_some() || !(is_whole && is_settled),
+            provisional: !(is_whole && is_settled),
             partial: !is_whole,
             left_out,
             listed_ms: now_ms,
-            is_copied: self.copied_ms.is_some(),
         };
         if why != RefreshReason::Full
             && self.is_held_back(view_id, row, &listing, &after, (draft.items(), is_whole), now_ms)?
@@ -283,7 +267,7 @@ impl SyncJob<'_> {
     /// contains, so that a new token does not lose the matches.
     ///
     /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
-    /// killed.
+    /// killed. Hosts that share the index have the matches already, in the view of the token that recorded them.
     fn copy_matches_of_other_tokens(&self, view_id: ViewId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row.id, &is_listed)?;
@@ -291,7 +275,7 @@ impl SyncJob<'_> {
             let pairs: Vec<(&[u8], &str)> = part.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .store_writer
-                .record_matches(row, &pairs, self.bounds.deadline)?;
+                .record_matches(row, &LocalWrite::NONE, &pairs, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(

@@ -18,8 +18,7 @@ mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, RequestCounts, failed_operation};
 pub use call::{AllowedView, Batch, Call, Progress, RefreshReason};
-pub use delta::MergedDelta;
-pub use job::{NoPeers, PeerComponents, Peers, SyncJob, Synchronizer, not_shared_error};
+pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, not_shared_error};
 pub use path_question::Question;
 pub use reading::{
     EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error,

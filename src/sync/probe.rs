@@ -290,7 +290,8 @@ impl SyncJob<'_> {
     pub fn probe_once(&self, after: Sequence) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
-            if let Some(view_id) = self.view_id()? {
+            let known_view = self.view_id()?;
+            if let Some(view_id) = known_view {
                 let rows = LibraryRows(&sync.store).libraries(view_id)?;
                 if rows.iter().any(|row| row.probed_sequence > after) {
                     return Ok(rows);
@@ -299,7 +300,12 @@ impl SyncJob<'_> {
             // The probe begins after the start of this handle's calls.
             let newest = sync.reading.snapshot().sequence();
             SearchRows(&sync.store).begin_probe(newest);
-            sync.peers.probe(self)
+            let (_, rows) = self.probe()?;
+            // The first probe identifies the view, so this host can now read other hosts' changes.
+            if known_view.is_none() {
+                sync.peers.exchange(self.bounds.deadline)?;
+            }
+            Ok(rows)
         })?
         .ok_or_else(|| self.deadline_error())
     }

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::call::{Call, RefreshReason};
-use super::delta::MergedDelta;
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::report::JobProgress;
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
@@ -200,7 +199,7 @@ impl SyncJob<'_> {
             ..self.bounds
         };
         let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
-            let stored = LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
+            let read_row = || LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
             // A listing that began before the call may lack what the call asks for.
             let is_updated = |row: &LibraryRow| match reason {
                 RefreshReason::Unverified | RefreshReason::Full => row.begun_sequence > since,
@@ -210,14 +209,12 @@ impl SyncJob<'_> {
                 }
                 RefreshReason::Missing | RefreshReason::Check => false,
             };
-            if stored.as_ref().is_some_and(is_updated) {
+            if read_row().as_ref().is_some_and(is_updated) {
                 return Ok(None);
             }
-            if self.sync.peers.should_skip_refresh(self, library, reason)? {
-                return Ok(None);
-            }
+            self.sync.peers.exchange(self.bounds.deadline)?;
             // The probe for an earlier library of this job has also checked this library.
-            if let Some(row) = stored.filter(|row| row.probed_sequence > after) {
+            if let Some(row) = read_row().filter(|row| row.probed_sequence > after) {
                 self.fetch_needed(&row, reason)?;
                 return Ok(None);
             }
@@ -237,12 +234,11 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Updates a library after a probe, from the source or from another host. If the library needs a full listing that
-    /// the job must skip, only reports this.
+    /// Updates a library after a probe. If the library needs a full listing that the job must skip, only reports this.
     fn fetch_needed(&self, row: &LibraryRow, reason: RefreshReason) -> Result<()> {
         let need = self.needed_request(row, reason);
         if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
-            // An earlier version of plexindex, or another host, listed the library without its shows.
+            // An earlier version of plexindex listed the library without its shows.
             return if row.generation.is_fetched() {
                 self.refresh_unknown_shows(row, &BTreeSet::new())
             } else {
@@ -254,7 +250,7 @@ impl SyncJob<'_> {
         let skips_listings = self.skips_listings && row.generation.is_fetched();
         let result = match need {
             NeededRequest::Listing if skips_listings => Err(listing_skipped_error()),
-            need => self.sync.peers.fetch(self, row, need, reason),
+            need => self.fetch(row, need, reason),
         };
         match result {
             Err(error) if skips_listings && error.status == Status::NotYet => {
@@ -265,36 +261,22 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Updates a library from the source. Returns the changes if a delta was sufficient; `None` after a full listing.
-    /// The returned changes include added items only if `keep_items` is true. `need`: the request that the library
-    /// needs.
-    pub fn fetch(
-        &self,
-        row: &LibraryRow,
-        need: NeededRequest,
-        reason: RefreshReason,
-        keep_items: bool,
-    ) -> Result<Option<MergedDelta>> {
-        let merged = match need {
-            NeededRequest::Delta => self.delta(row, keep_items)?,
-            _ => None,
+    /// Updates a library from the source. `need`: the request that the library needs.
+    fn fetch(&self, row: &LibraryRow, need: NeededRequest, reason: RefreshReason) -> Result<()> {
+        let row = match need {
+            NeededRequest::Delta if self.delta(row)? => return Ok(()),
+            // An incomplete delta may have added items. Keep the item count from before the delta, because plexindex
+            // compares the listing with this count.
+            NeededRequest::Delta => &LibraryRow {
+                items: row.items,
+                ..LibraryRows(&self.sync.store).library_row(row.id)?
+            },
+            _ => row,
         };
-        if merged.is_none() {
-            if self.skips_listings && row.generation.is_fetched() {
-                return Err(listing_skipped_error());
-            }
-            let row = match need {
-                // An incomplete delta may have added items. Keep the item count from before the delta, because
-                // plexindex compares the listing with this count.
-                NeededRequest::Delta => LibraryRow {
-                    items: row.items,
-                    ..LibraryRows(&self.sync.store).library_row(row.id)?
-                },
-                _ => row.clone(),
-            };
-            self.list(&row, reason)?;
+        if self.skips_listings && row.generation.is_fetched() {
+            return Err(listing_skipped_error());
         }
-        Ok(merged)
+        self.list(row, reason)
     }
 
     /// Returns the request that a library needs, according to its last probe and the reason for the refresh.

@@ -1,14 +1,13 @@
 //! A log with a view, for tests that run over both kinds of logs.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use plexindex::error::Error;
 use plexindex::inside::{Clock, Deadline};
 use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
-use plexindex_sharing::{
-    Entry, EntryKind, EntryName, EntryPage, HostId, Lease, NewEntry, Position, SharedLog, ViewNumber,
-};
+use plexindex_sharing::{Entry, EntryKind, EntryName, EntryPage, HostId, NewEntry, Position, SharedLog, ViewNumber};
 use plexindex_tests::index::ManualClock;
 use plexindex_tests::memory_log::MemoryLog;
 
@@ -19,50 +18,46 @@ pub struct Fixture {
     pub log: Arc<dyn SharedLog>,
     pub view: ViewNumber,
     address: String,
-    clock: Option<Arc<ManualClock>>,
 }
 
 pub const A: HostId = HostId(1);
 pub const B: HostId = HostId(-2);
-/// The time of leases that shall expire.
-pub const SHORT: Duration = Duration::from_millis(60);
 pub const NONE: Deadline = Deadline::NONE;
 
 pub fn memory() -> Fixture {
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    let log = MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>);
-    Fixture::new(Arc::new(log), Some(clock), "")
+    let log = MemoryLog::new(clock as Arc<dyn Clock>);
+    Fixture::new(Arc::new(log), "")
 }
 
-pub fn postgres(lease: Duration) -> Option<Fixture> {
+pub fn postgres() -> Option<Fixture> {
     let database = cluster::database()?;
-    Some(Fixture::of_postgres(&database.address("postgres"), lease))
+    Some(Fixture::of_postgres(&database.address("postgres")))
+}
+
+/// Writes entries as a host that writes nothing else.
+pub fn append(log: &dyn SharedLog, view: ViewNumber, entries: &[NewEntry]) -> Result<(), Error> {
+    static LAST_HOST: AtomicI64 = AtomicI64::new(1_000);
+    let host = HostId(LAST_HOST.fetch_add(1, Ordering::Relaxed));
+    let numbered: Vec<_> = (1..).zip(entries.iter().cloned()).collect();
+    log.deliver(view, host, 0, &numbered, NONE).map(drop)
 }
 
 impl Fixture {
-    fn new(log: Arc<dyn SharedLog>, clock: Option<Arc<ManualClock>>, address: &str) -> Self {
+    fn new(log: Arc<dyn SharedLog>, address: &str) -> Self {
         let view = log.view("server", b"viewer", NONE).expect("a view");
         let address = address.into();
-        Self {
-            log,
-            view,
-            address,
-            clock,
-        }
+        Self { log, view, address }
     }
 
     /// A log in `PostgreSQL`, on a machine that may be busy.
-    pub fn of_postgres(address: &str, lease: Duration) -> Self {
+    pub fn of_postgres(address: &str) -> Self {
         let patience = Timeouts {
             connect: Duration::from_secs(5),
             silence: Duration::from_secs(30),
         };
         let parsed = parse(address, |_| None).expect("valid");
-        Self::new(
-            Arc::new(Postgres::with_timeouts(parsed, patience, lease)),
-            None,
-            address,
-        )
+        Self::new(Arc::new(Postgres::with_timeouts(parsed, patience)), address)
     }
 
     /// Where it is; empty in memory.
@@ -71,7 +66,7 @@ impl Fixture {
     }
 
     pub fn append(&self, entries: &[NewEntry]) {
-        assert_eq!(self.log.append(self.view, A, entries, None, NONE), Ok(true));
+        append(&*self.log, self.view, entries).expect("written");
     }
 
     pub fn read(&self, after: Position, limit: usize) -> EntryPage {
@@ -81,44 +76,18 @@ impl Fixture {
     pub fn all(&self) -> Vec<Entry> {
         self.read(Position::default(), 1000).entries
     }
-
-    pub fn lease(&self, what: &str) -> Option<Lease> {
-        self.log.lease(self.view, what, NONE).expect("asked")
-    }
-
-    /// Takes a lease as soon as the one before has expired.
-    pub fn lease_after_expiry(&self, what: &str) -> Lease {
-        let begin = Instant::now();
-        loop {
-            if let Some(lease) = self.lease(what) {
-                return lease;
-            }
-            assert!(begin.elapsed() < Duration::from_secs(20), "the lease does not expire");
-            match &self.clock {
-                Some(clock) => clock.advance_ms(10),
-                None => thread::sleep(Duration::from_millis(2)),
-            }
-        }
-    }
 }
 
 pub fn name(kind: EntryKind, library: &str, key: &str) -> EntryName {
-    EntryName {
-        kind,
-        library: library.into(),
-        key: key.into(),
-    }
+    entry(kind, library, key, "").name
 }
 
-pub fn item(key: &str, body: &str) -> NewEntry {
-    entry(EntryKind::Item, "movies", key, body)
+pub fn matched(key: &str, body: &str) -> NewEntry {
+    entry(EntryKind::Match, "movies", key, body)
 }
 
 pub fn entry(kind: EntryKind, library: &str, key: &str, body: &str) -> NewEntry {
-    NewEntry {
-        name: name(kind, library, key),
-        body: body.into(),
-    }
+    NewEntry::new(kind, library, key.as_bytes(), body.into())
 }
 
 /// Number, key and body of entries.

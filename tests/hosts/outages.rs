@@ -11,7 +11,7 @@ use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
 use plexindex_sharing::{Position, SharedLog};
 
 use crate::cluster::{Database, alone, database, shared};
-use crate::fixture::{A, NONE, item};
+use crate::fixture::{A, NONE, matched};
 use crate::postgres::{append, expect_error, keys, position, view, wait_for_sessions};
 
 #[test]
@@ -20,27 +20,23 @@ fn a_server_that_restarts_is_found_again() {
     let database = cluster.database();
     let log = database.log();
     let view = view(&log);
-    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(append(&log, view, "1"), Ok(()));
     assert_eq!(log.wait(view, 0, Duration::from_secs(60)), Ok(true));
-    let lease = log.lease(view, "listing", NONE).expect("asked").expect("free");
-    assert_eq!(log.put_chunk(&lease, "movies", 0, b"chunk", NONE), Ok(true));
     for mode in ["fast", "immediate"] {
         cluster.stop(mode);
         cluster.restart();
-        assert_eq!(append(&log, view, mode), Ok(true), "the connection is made again");
+        assert_eq!(append(&log, view, mode), Ok(()), "the connection is made again");
     }
-    // A listing goes on after that, and nothing that was acknowledged is lost.
-    assert_eq!(log.put_chunk(&lease, "movies", 1, b"chunk", NONE), Ok(true));
-    assert_eq!(log.publish_listing(&lease, A, &item("head", ""), 0, NONE), Ok(true));
-    assert_eq!(keys(&log, view), ["1", "fast", "immediate", "head"]);
+    // Nothing that was acknowledged is lost.
+    assert_eq!(keys(&log, view), ["1", "fast", "immediate"]);
     // A wait ends with the server, since it may miss something, and reading says what is wrong.
     assert_eq!(
-        log.wait(view, 4, Duration::from_secs(60)),
+        log.wait(view, 3, Duration::from_secs(60)),
         Ok(true),
         "the connection broke before"
     );
     let waited = thread::scope(|scope| {
-        let waiting = scope.spawn(|| log.wait(view, 4, Duration::from_secs(60)));
+        let waiting = scope.spawn(|| log.wait(view, 3, Duration::from_secs(60)));
         wait_for_sessions(&database, "2");
         cluster.stop("fast");
         waiting.join().expect("no panic")
@@ -53,13 +49,13 @@ fn a_server_that_restarts_is_found_again() {
         "check that PostgreSQL is running",
     );
     expect_error(
-        log.wait(view, 4, Duration::from_secs(60)),
+        log.wait(view, 3, Duration::from_secs(60)),
         Status::Connect,
         "check that PostgreSQL is running",
     );
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     cluster.restart();
-    assert_eq!(keys(&log, view).len(), 4);
+    assert_eq!(keys(&log, view).len(), 3);
 }
 
 #[test]
@@ -68,7 +64,7 @@ fn a_replica_is_read_and_then_promoted() {
     let database = cluster.database();
     let log = database.log();
     let view = view(&log);
-    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(append(&log, view, "1"), Ok(()));
     cluster.stop("fast");
     let signal = cluster.file("data/standby.signal", "");
     cluster.restart();
@@ -84,7 +80,7 @@ fn a_replica_is_read_and_then_promoted() {
     assert_eq!(log.wait(view, 0, time), Ok(true));
     cluster.pg_ctl(&["promote", "-w"]);
     assert!(!signal.exists());
-    assert_eq!(append(&log, view, "2"), Ok(true));
+    assert_eq!(append(&log, view, "2"), Ok(()));
     assert_eq!(keys(&log, view), ["1", "2"]);
 }
 
@@ -94,8 +90,8 @@ fn a_restored_backup_starts_over() {
     let (database, name) = (cluster.database(), cluster.database().name);
     let log = database.log();
     let old = view(&log);
-    let of_host = |number: u64| (number, item(&format!("{number} of the host"), ""));
-    assert_eq!(append(&log, old, "1"), Ok(true));
+    let of_host = |number: u64| (number, matched(&format!("{number} of the host"), ""));
+    assert_eq!(append(&log, old, "1"), Ok(()));
     assert_eq!(log.deliver(old, A, 0, &[of_host(1)], NONE), Ok(1));
     let kept = position(&log, old);
     // A backup is taken; what follows is lost.
@@ -110,11 +106,10 @@ fn a_restored_backup_starts_over() {
     );
     cluster.sql("postgres", &format!("CREATE DATABASE {backup} TEMPLATE {original}"));
     let new = log.view("server", b"a new viewer", NONE).expect("a view");
-    assert_eq!(append(&log, new, "1"), Ok(true));
+    assert_eq!(append(&log, new, "1"), Ok(()));
     assert_eq!(log.deliver(old, A, 1, &[of_host(2), of_host(3)], NONE), Ok(3));
     let lost = log.read(old, A, kept, 10, NONE).expect("read");
     assert_eq!((lost.entries.len(), lost.starts_over), (2, false));
-    let lease = log.lease(old, "listing", NONE).expect("asked").expect("free");
     cluster.sql("postgres", &format!("DROP DATABASE {original} WITH (FORCE)"));
     cluster.sql("postgres", &format!("ALTER DATABASE {backup} RENAME TO {original}"));
     // A position of before the backup holds; one of after it does not, also when its number is there again.
@@ -125,11 +120,9 @@ fn a_restored_backup_starts_over() {
     assert_eq!(log.deliver(old, A, 1, &[of_host(2), of_host(3)], NONE), Ok(3));
     let news = log.read(old, A, lost.position, 10, NONE).expect("read");
     assert_eq!((news.entries.len(), news.starts_over), (4, true));
-    // The lost view has its number again, and a fence is not given twice.
-    assert_eq!(append(&log, new, "2"), Ok(true));
+    // The lost view has its number again.
+    assert_eq!(append(&log, new, "2"), Ok(()));
     assert_eq!(keys(&log, new), ["2"]);
-    assert!(log.lease(old, "listing", NONE).expect("asked").expect("free").fence > lease.fence);
-    assert_eq!(log.renew(&lease, NONE), Ok(false));
 }
 
 /// Keeps a lock on the table of views until it is dropped.
@@ -176,11 +169,11 @@ fn a_silent_server_is_left() {
     };
     let impatient = |address: &str| {
         let address = parse(address, |_| None).expect("valid");
-        Postgres::with_timeouts(address, patience, Duration::from_secs(20))
+        Postgres::with_timeouts(address, patience)
     };
     let log = impatient(&database.address("postgres"));
     let view = view(&database.log());
-    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(append(&log, view, "1"), Ok(()));
     let locked = Locked::new(&database);
     let begin = Instant::now();
     expect_error(append(&log, view, "2"), Status::Timeout, "in time");
@@ -198,7 +191,7 @@ fn a_silent_server_is_left() {
     );
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     drop(locked);
-    while append(&log, view, "3") != Ok(true) {}
+    while append(&log, view, "3") != Ok(()) {}
     // One that accepts connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("a port").port();

@@ -12,7 +12,7 @@ use plexindex_sharing::SharedIndex;
 
 use crate::cluster::{Cluster, alone, as_nobody, shared};
 use crate::contract;
-use crate::fixture::{Fixture, item};
+use crate::fixture::{Fixture, matched};
 use crate::host::host;
 use crate::shared_faults::hosts::Host;
 use crate::support::{clock, movies, path_of};
@@ -60,28 +60,28 @@ impl Drop for Pooler {
 fn a_pooler_in_transaction_mode_is_no_obstacle() {
     let Some(cluster) = shared() else { return };
     let Some(_pooler) = Pooler::start(cluster) else { return };
-    let fixture = |lease| {
+    let fixture = || {
         let name = cluster.database().name;
         let address = format!("postgresql://postgres@:6432/{name}?host={}", cluster.folder().display());
-        Fixture::of_postgres(&address, lease)
+        Fixture::of_postgres(&address)
     };
     contract::each_that_needs_no_notification(fixture);
     // Hosts that take turns on the sessions.
-    let first = fixture(Duration::from_secs(20));
-    let second = Fixture::of_postgres(&first.address(), Duration::from_secs(20));
+    let first = fixture();
+    let second = Fixture::of_postgres(&first.address());
     for round in 1..20 {
         let (writes, reads) = if round % 2 == 0 {
             (&first, &second)
         } else {
             (&second, &first)
         };
-        writes.append(&[item(&round.to_string(), "")]);
+        writes.append(&[matched(&round.to_string(), "")]);
         assert_eq!(reads.all().len(), round);
     }
     // A notification may be lost: the number is read at the end of a wait.
     let (log, view) = (&first.log, first.view);
     _ = log.wait(view, 19, Duration::from_millis(10)).expect("waited");
-    second.append(&[item("20", "")]);
+    second.append(&[matched("20", "")]);
     assert_eq!(log.wait(view, 19, Duration::from_millis(100)), Ok(true));
     assert_eq!(log.wait(view, 20, Duration::from_millis(10)), Ok(false));
     assert_eq!(log.summary(Deadline::NONE).expect("read").len(), 1);

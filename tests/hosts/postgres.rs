@@ -10,14 +10,14 @@ use plexindex_sharing::postgres::{Postgres, parse};
 use plexindex_sharing::{EntryKind, Position, SharedLog, SharedTables, ViewNumber};
 
 use crate::cluster::{Cluster, Database, alone, database, log};
-use crate::fixture::{A, NONE, entry, item};
+use crate::fixture::{self, A, NONE, entry, matched};
 
 pub fn view(log: &Postgres) -> ViewNumber {
     log.view("server", b"viewer", NONE).expect("a view")
 }
 
-pub fn append(log: &Postgres, view: ViewNumber, key: &str) -> Result<bool, Error> {
-    log.append(view, A, &[item(key, "")], None, NONE)
+pub fn append(log: &Postgres, view: ViewNumber, key: &str) -> Result<(), Error> {
+    fixture::append(log, view, &[matched(key, "")])
 }
 
 pub fn keys(log: &Postgres, view: ViewNumber) -> Vec<String> {
@@ -79,7 +79,7 @@ fn an_older_version_is_migrated_and_keeps_its_entries() {
     let Some(database) = database() else { return };
     let log = database.log();
     let view = view(&log);
-    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(append(&log, view, "1"), Ok(()));
     // The first version had two more kinds of entries, and functions that the current version replaces.
     let role = database.poor_role("");
     database.sql(&format!(
@@ -95,7 +95,7 @@ fn an_older_version_is_migrated_and_keeps_its_entries() {
     assert_eq!(keys(&migrated, view), ["1"]);
     assert_eq!(database.sql("SELECT count(*) FROM plexindex.entries").trim(), "1");
     database.sql(&format!("SELECT plexindex.sweep({})", view.0));
-    assert_eq!(append(&migrated, view, "2"), Ok(true));
+    assert_eq!(append(&migrated, view, "2"), Ok(()));
 }
 
 #[test]
@@ -119,14 +119,10 @@ fn a_role_needs_rights() {
         "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO {role}"
     ));
     assert_eq!(poor.expect_writable(NONE), Ok(()));
-    assert_eq!(append(&poor, owners, "1"), Ok(true));
-    assert_eq!(poor.deliver(owners, A, 0, &[(1, item("2", ""))], NONE), Ok(1));
-    let lease = poor.lease(owners, "listing", NONE).expect("asked").expect("free");
-    assert_eq!(poor.put_chunk(&lease, "movies", 0, b"chunk", NONE), Ok(true));
-    assert_eq!(poor.publish_listing(&lease, A, &item("3", ""), 0, NONE), Ok(true));
+    assert_eq!(append(&poor, owners, "1"), Ok(()));
     assert_eq!(poor.wait(owners, 0, Duration::from_secs(60)), Ok(true));
     database.sql(&format!("SELECT plexindex.sweep({})", owners.0));
-    assert_eq!(keys(&owner, owners), ["1", "2", "3"]);
+    assert_eq!(keys(&owner, owners), ["1"]);
     expect_error(poor.clear(NONE), Status::Forbidden, "only the owner can empty the log");
     database.sql(&format!("GRANT TRUNCATE ON ALL TABLES IN SCHEMA plexindex TO {role}"));
     assert_eq!(poor.clear(NONE), Ok(()));
@@ -158,7 +154,7 @@ fn failures_have_their_status() {
         expect_error(append(&owner, owners, "1"), status, part);
     }
     database.sql("DROP FUNCTION fail CASCADE");
-    assert_eq!(append(&owner, owners, "1"), Ok(true));
+    assert_eq!(append(&owner, owners, "1"), Ok(()));
     assert_eq!(keys(&owner, owners), ["1"], "nothing was written before");
     database.sql("ALTER TABLE plexindex.entries RENAME TO gone");
     expect_error(append(&owner, owners, "1"), Status::ServerError, "incomplete");
@@ -205,26 +201,57 @@ fn a_position_that_is_too_old_starts_over() {
     let Some(database) = database() else { return };
     let log = database.log();
     let view = view(&log);
-    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(append(&log, view, "1"), Ok(()));
     let old = position(&log, view);
     // As 11,000 writes would leave it, two of them of the day before yesterday.
     database.sql(&format!(
         "INSERT INTO plexindex.marks SELECT {0}, n, n FROM generate_series(2, 11000) n;
         UPDATE plexindex.views SET number = 11263;
-        INSERT INTO plexindex.leases VALUES ({0}, 'old', 1, now() - interval '3 days'), ({0}, 'new', 1, now());
         INSERT INTO plexindex.entries
             SELECT {0}, 8, 'movies', n::text::bytea, n, 1, now() - make_interval(days => n), ''
             FROM generate_series(2, 4) n",
         view.0
     ));
-    assert_eq!(append(&log, view, "2"), Ok(true));
+    assert_eq!(append(&log, view, "2"), Ok(()));
     assert_eq!(keys(&log, view), ["1", "2"]);
     assert!(log.read(view, A, old, 10, NONE).expect("read").starts_over);
     assert_eq!(
         database.sql("SELECT count(*), max(number) FROM plexindex.marks"),
         "10000|11264"
     );
-    assert_eq!(database.sql("SELECT what FROM plexindex.leases"), "new");
+}
+
+/// Hosts of earlier versions share listings under leases, in tables and functions that are still there.
+#[test]
+fn what_an_earlier_version_shares_is_passed_over() {
+    let Some(database) = database() else { return };
+    let log = database.log();
+    let view = view(&log);
+    assert_eq!(append(&log, view, "1"), Ok(()));
+    let of_old = |statement: &str| database.sql(&statement.replace("$v", &view.0.to_string()));
+    let entries = "'{1,2,3,3,4,3}', '{\"\",m,m,m,movies,m}', '{\"\",\"\",1,2,2,3}', '{p,l,a,b,k,c}'";
+    of_old(&format!("SELECT plexindex.append($v, 7, {entries}, NULL, NULL)"));
+    // A page may have no entry of this version, and the next one goes on from there.
+    let read = |from, limit| log.read(view, A, from, limit, NONE).expect("read");
+    let (first, second) = (read(Position::default(), 1), read(Position::default(), 4));
+    assert_eq!(
+        (second.entries.len(), second.position.number, second.has_more),
+        (1, 4, true)
+    );
+    assert_eq!(read(first.position, 3).entries, []);
+    let rest = read(second.position, 4);
+    assert_eq!((rest.entries.len(), rest.position.number, rest.has_more), (1, 7, false));
+    assert_eq!(log.summary(NONE).expect("read")[0].entries, [(EntryKind::Match, 2)]);
+    // A listing removes the items that it includes.
+    let fence = of_old("SELECT plexindex.lease($v, 'fetch m', interval '1 minute')");
+    let published = "SELECT plexindex.put_chunk($v, 'fetch m', $f, 'm', 0, 'chunk'), \
+                     plexindex.publish($v, 'fetch m', $f, 7, 2::smallint, 'm', '', 'head', 5)";
+    assert_eq!(of_old(&published.replace("$f", &fence)), "t|t");
+    let left = "SELECT string_agg(kind::text, ',' ORDER BY number) FROM plexindex.entries";
+    assert_eq!(database.sql(left), "4,1,4,3,2");
+    assert_eq!(append(&log, view, "3"), Ok(()));
+    assert_eq!(keys(&log, view), ["1", "2", "3"]);
+    assert!(!read(rest.position, 4).starts_over);
 }
 
 /// Waits until so many connections of hosts to a database are there.
@@ -262,7 +289,7 @@ fn waiting_sends_one_query() {
         assert_eq!(queries(), round);
         assert_eq!(log.wait(view, 0, time), Ok(false));
     }
-    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(append(&log, view, "1"), Ok(()));
     assert_eq!(log.wait(view, 0, Duration::from_secs(60)), Ok(true));
     assert_eq!(queries(), 4, "a notification needs none");
 }
@@ -283,7 +310,7 @@ fn connections_are_closed_before_a_fork() {
         thread::sleep(Duration::from_millis(20));
         assert_eq!(sessions(&database), "0", "nothing connects during a fork");
         drop(held);
-        assert_eq!(calls.join().expect("no panic"), Ok(true));
+        assert_eq!(calls.join().expect("no panic"), Ok(()));
         assert_eq!(waits.join().expect("no panic"), Ok(true));
     });
     drop(Arc::into_inner(log).expect("the only one"));
@@ -303,7 +330,7 @@ fn an_interrupted_wait_loses_no_notification() {
     );
     let is_over = AtomicBool::new(false);
     let is_noticed = |number| {
-        assert_eq!(append(&other, view, "1"), Ok(true));
+        assert_eq!(append(&other, view, "1"), Ok(()));
         let begun = Instant::now();
         while log.wait(view, number, Duration::from_secs(60)) == Ok(false) {
             if begun.elapsed() > Duration::from_secs(3) {
@@ -341,7 +368,7 @@ fn a_name_is_found_without_reading_the_whole_log() {
         .map(|number| of(EntryKind::Match, &format!("/{number}.mkv"), &(number / 2).to_string()))
         .collect();
     for some in matches.chunks(1_000) {
-        assert_eq!(log.append(view, A, some, None, NONE), Ok(true));
+        fixture::append(&log, view, some).expect("written");
     }
     drop(log);
     let read = || -> u64 {
@@ -362,7 +389,7 @@ fn a_name_is_found_without_reading_the_whole_log() {
             of(EntryKind::InvalidPath, &format!("/{number}.mkv"), ""),
             of(EntryKind::InvalidItem, &(100 + number).to_string(), "1"),
         ];
-        assert_eq!(log.append(view, A, &voids, None, NONE), Ok(true));
+        fixture::append(&log, view, &voids).expect("written");
     }
     drop(log);
     let voided = read() - found;

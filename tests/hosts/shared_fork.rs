@@ -34,10 +34,10 @@ fn record_and_fork() {
     });
 }
 
-/// Its parent's thread, which renews leases, is not in the child.
+/// Its parent's thread, which exchanges news, is not in the child.
 #[test]
 #[allow(unsafe_code)] // forks
-fn a_forked_child_renews_the_lease_under_which_it_lists() {
+fn a_forked_child_has_a_thread_of_its_own() {
     let world = World::with_threads(20);
     let host = world.host();
     // Safety: the child calls nothing but this index, which allows it.
@@ -51,7 +51,7 @@ fn a_forked_child_renews_the_lease_under_which_it_lists() {
     let mut status = 0;
     // Safety: the child is this process's own.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "a thread runs beside the listing's");
+    assert_eq!(status, 0, "a thread exchanges news");
 }
 
 /// Without a server nothing is exchanged, and the status still connects.

@@ -1,6 +1,5 @@
 //! Random histories of several hosts that share one index: whatever is written, taken back, lost and restored, in the end
-//! all hosts agree, no host answers with an item that the server does not have for a path, and no request is sent twice
-//! for what one host knows.
+//! all hosts agree, and no host answers with an item that the server does not have for a path.
 //!
 //! `PLEXINDEX_SEED` and `PLEXINDEX_SEEDS` choose the histories of `histories_for_long`.
 
@@ -140,8 +139,6 @@ impl History {
                 // A backup is restored, or a replica takes over that lacks the last writes.
                 let writes = self.roll(12);
                 self.world.log.lose_writes(writes);
-                // Leases that it has again end.
-                self.world.clock.advance_ms(21_000);
             }
             15 => self.kill(at),
             16 if self.roll(2) == 0 => self.replace(at, World::moved),
@@ -161,8 +158,6 @@ impl History {
             let _ = host.index.refresh(&QueryOptions::default(), false);
         }
         self.replace(at, World::overlapped);
-        // Nobody gives its leases back: they end.
-        self.world.clock.advance_ms(21_000);
     }
 
     /// A copy of a host's folder is made, or the last one is put over its files.

@@ -4,16 +4,14 @@ mod delivering;
 
 use crate::support;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::shared_faults::hosts::{Host, World, exchange};
 use crate::support::index::{Library, QueryOptions};
 use crate::support::worker::until;
-use crate::support::{HOUR_MS, add, offline, options, path_of, remove, requests};
+use crate::support::{HOUR_MS, add, offline, options, path_of, requests};
 use plexindex::model::MatchKind;
-use plexindex::options::{Mapping, Options, Ttl};
+use plexindex::options::Mapping;
 use plexindex_sharing::SharedIndex;
-use plexindex_standin::{LibrarySpec, Standin};
 use plexindex_tests::memory_log::Trouble;
 
 fn key_of(library: &Library, path: &str) -> Option<String> {
@@ -26,105 +24,6 @@ fn same_paths() -> (World, Host, Host) {
     let hosts = World::with_threads(60);
     let (one, two) = (hosts.host_with(|_| {}), hosts.host_with(|_| {}));
     (hosts, one, two)
-}
-
-#[test]
-fn one_host_lists_for_all() {
-    let hosts = World::with_threads(2_500);
-    let _one = hosts.host_with(|_| {});
-    hosts.server.reset();
-    let two = hosts.new_host(|_| {});
-    two.refresh();
-    let [identity, sections, listing, search, metadata, all] = requests(&hosts.server);
-    assert_eq!([listing, search, metadata], [0; 3], "the listing comes from the log");
-    assert!(
-        identity <= 1 && sections <= 1 && all <= 2,
-        "{identity} {sections} {all}"
-    );
-    for nth in [0, 1_200, 2_499] {
-        let (path, key) = path_of(&hosts.server, 1, nth);
-        assert_eq!(key_of(&two.movies, &path), Some(key));
-    }
-    assert_eq!(requests(&hosts.server)[5], all, "answers send no request");
-}
-
-#[test]
-fn one_host_lists_the_shows_for_all() {
-    let shows = LibrarySpec::shows(60).plain().title("Movies");
-    let hosts = World {
-        has_threads: true,
-        ..World::over(Standin::builder().library(shows).start().expect("starts"))
-    };
-    let _one = hosts.host_with(|_| {});
-    hosts.server.reset();
-    let two = hosts.host_with(|_| {});
-    assert_eq!(requests(&hosts.server)[2], 0, "no host lists them again");
-    // A number of the first show.
-    let found = two
-        .index
-        .match_guid(&offline(&two.movies), "imdb://tt03000001")
-        .expect("answered");
-    assert!(found.total > 1, "{}", found.message);
-}
-
-/// One host is told of a new file and of a removed one after this time; the others take it from there.
-fn changes_after(ms: i64, is_listed: bool) {
-    let new = "/data/movies/New (2024)/New (2024).mkv";
-    let hosts = World::with_threads(300);
-    let soon = |options: &mut Options| options.library_ttl = Ttl::For(Duration::from_secs(60));
-    let one = hosts.new_host(soon);
-    let two = hosts.new_host(soon);
-    let three = hosts.new_host(soon);
-    for host in [&one, &two, &three] {
-        host.refresh();
-    }
-    exchange(&[&one, &two, &three]);
-    let (gone, key) = path_of(&hosts.server, 1, 7);
-    add(&hosts.server, &[new]);
-    if is_listed {
-        remove(&hosts.server, &[key.parse().expect("a number")]);
-    }
-    hosts.clock.advance_ms(ms);
-    hosts.server.reset();
-    one.refresh();
-    let asked = requests(&hosts.server)[5];
-    assert!(asked > 0);
-    exchange(&[&two]);
-    if !is_listed {
-        // Single items come by themselves, and so does the news that nothing else changed.
-        assert!(two.known(new).is_some());
-    }
-    two.refresh();
-    three.refresh();
-    assert_eq!(requests(&hosts.server)[5], asked, "the others ask nothing");
-    assert_eq!(two.known(&gone).is_none(), is_listed);
-    let answer = two.index.ask(&offline(&two.movies), new);
-    assert!(answer.item.is_some() && !answer.stale, "{answer:?}");
-}
-
-#[test]
-fn changes_are_asked_for_once() {
-    changes_after(120_000, false);
-}
-
-#[test]
-fn a_newer_listing_is_made_once() {
-    changes_after(25 * HOUR_MS, true);
-}
-
-/// The server shows no change, but changes could have been missed.
-#[test]
-fn a_listing_that_is_too_old_is_made_again_once() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    let (path, _) = path_of(&world.server, 1, 5);
-    world.clock.advance_ms(25 * HOUR_MS);
-    world.server.reset();
-    for host in [&one, &two] {
-        host.refresh();
-        assert!(!host.index.ask(&offline(&host.movies), &path).stale);
-    }
-    assert_eq!(requests(&world.server)[2], 1);
 }
 
 #[test]
@@ -145,12 +44,12 @@ fn what_one_host_invalidates_no_host_answers() {
 
     two.movies.invalidate().expect("invalidated");
     exchange(&[&two, &one]);
-    hosts.server.reset();
-    one.refresh();
-    let listed = requests(&hosts.server);
-    assert!(listed[2] > 0, "a full listing: {listed:?}");
-    two.refresh();
-    assert_eq!(requests(&hosts.server), listed, "of one host for all");
+    for host in [&one, &two] {
+        hosts.server.reset();
+        host.refresh();
+        let listed = requests(&hosts.server);
+        assert!(listed[2] > 0, "a full listing: {listed:?}");
+    }
 }
 
 #[test]
@@ -158,19 +57,14 @@ fn a_log_that_is_away_stops_nothing() {
     let hosts = World::with_threads(60);
     let (one, two) = (hosts.host(), hosts.host());
     hosts.log.set_trouble(Trouble::Away);
-    // A new host asks the server itself.
     let three = hosts.host_with(|_| {});
     let (path, key) = path_of(&hosts.server, 1, 5);
     assert_eq!(key_of(&three.movies, &path), Some(key.clone()));
     one.movies.record("/mnt/odd.mkv", &key);
     assert!(one.known("/mnt/odd.mkv").is_some());
-    // What is due waits for the log for a minute, and is marked.
+    // What is due is asked for at once.
     hosts.clock.advance_ms(2 * HOUR_MS);
     hosts.server.reset();
-    let answer = two.movies.ask(&path);
-    assert!(answer.stale && answer.item.is_some(), "{answer:?}");
-    assert_eq!(requests(&hosts.server)[5], 0);
-    hosts.clock.advance_ms(61_000);
     let answer = two.movies.ask(&path);
     assert!(!answer.stale, "{answer:?}");
     assert!(requests(&hosts.server)[5] > 0);
@@ -179,6 +73,23 @@ fn a_log_that_is_away_stops_nothing() {
     hosts.clock.advance_ms(60_000);
     exchange(&[&one, &two, &three]);
     assert_eq!(two.known("/mnt/odd.mkv"), Some((key, MatchKind::Confirmed)));
+}
+
+/// Only matches and invalidations are shared.
+#[test]
+fn each_host_lists_by_itself() {
+    let (hosts, one, two) = same_paths();
+    let new = "/data/movies/New (2024)/New (2024).mkv";
+    add(&hosts.server, &[new]);
+    hosts.clock.advance_ms(2 * HOUR_MS);
+    for host in [&one, &two] {
+        assert_eq!(host.known(new), None);
+        hosts.server.reset();
+        host.refresh();
+        assert!(requests(&hosts.server)[5] > 0);
+        exchange(&[&one, &two]);
+        assert!(host.known(new).is_some());
+    }
 }
 
 #[test]
@@ -225,19 +136,6 @@ fn users_see_their_own() {
     one.movies.record(&path, &key);
     exchange(&[&one, &named]);
     assert_ne!(named.known(&path).map(|(_, kind)| kind), Some(MatchKind::Confirmed));
-}
-
-/// What another host heard a while ago answers no question about a file that may be new.
-#[test]
-fn an_earlier_probe_of_another_host_is_no_answer_about_a_new_file() {
-    let (hosts, one, two) = same_paths();
-    exchange(&[&one, &two]);
-    hosts.clock.advance_ms(60_000);
-    let missing = "/data/movies/Missing (2024)/Missing (2024).mkv";
-    assert_eq!(key_of(&one.movies, missing), None);
-    hosts.clock.advance_ms(5_000);
-    add(&hosts.server, &[missing.to_owned()]);
-    assert!(key_of(&two.movies, missing).is_some());
 }
 
 #[test]

@@ -1,22 +1,26 @@
-//! Entries and chunks that are larger than any host writes: of a role that was broken into.
+//! Entries that are larger than any host writes: of a role that was broken into.
 
-use plexindex_sharing::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, NewEntry, Position, SharedLog};
+use plexindex_sharing::{EntryKind, LARGEST_ENTRY, NewEntry, Position, SharedLog};
 
 use crate::cluster::database;
-use crate::fixture::{A, Fixture, NONE, item, name};
+use crate::fixture::{Fixture, NONE, entry, name};
+
+/// A kind whose body no index has.
+fn void(key: &str) -> NewEntry {
+    entry(EntryKind::InvalidPath, "movies", key, "")
+}
 
 fn of_size(key: &str, bytes: usize) -> NewEntry {
-    let mut entry = item(key, "");
-    entry.body = vec![b'x'; bytes - entry.size()];
+    let mut entry = void(key);
+    entry.body = vec![b'x'; bytes - entry.name.library.len() - key.len()];
     entry
 }
 
 pub fn too_large_entries_are_passed_over(fixture: &Fixture) {
     let large = of_size("too large", LARGEST_ENTRY + 1);
-    let mut of_key = item("", "");
+    let mut of_key = void("");
     of_key.name.key = vec![b'k'; LARGEST_ENTRY + 1];
-    assert!(!large.is_within_limit() && !of_key.is_within_limit());
-    fixture.append(&[item("1", "a"), large.clone(), of_size("full", LARGEST_ENTRY), of_key]);
+    fixture.append(&[void("1"), large.clone(), of_size("full", LARGEST_ENTRY), of_key]);
     let keys = |news: &plexindex_sharing::EntryPage| {
         let key = |entry: &plexindex_sharing::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
         news.entries.iter().map(key).collect::<Vec<_>>()
@@ -31,7 +35,7 @@ pub fn too_large_entries_are_passed_over(fixture: &Fixture) {
         assert_eq!((news.position.number, news.has_more), (number, number < 4));
         from = news.position;
     }
-    let names = [large.name, name(EntryKind::Item, "movies", "full")];
+    let names = [large.name, name(EntryKind::InvalidPath, "movies", "full")];
     let found = fixture.log.find(fixture.view, &names, NONE).expect("found");
     assert_eq!(found.len(), 1);
 }
@@ -53,23 +57,6 @@ pub fn a_page_has_few_bytes(fixture: &Fixture) {
         }
     }
     assert_eq!((pages, read), (3, 40));
-}
-
-pub fn a_too_large_chunk_is_none(fixture: &Fixture) {
-    let lease = fixture.lease("listing").expect("free");
-    let put = |number, bytes| {
-        let chunk = vec![b'x'; bytes];
-        assert_eq!(fixture.log.put_chunk(&lease, "movies", number, &chunk, NONE), Ok(true));
-    };
-    put(0, LARGEST_CHUNK);
-    put(1, LARGEST_CHUNK + 1);
-    let published = fixture.log.publish_listing(&lease, A, &item("head", ""), 0, NONE);
-    assert_eq!(published, Ok(true));
-    let read = |number| {
-        let chunk = fixture.log.chunk(fixture.view, "movies", lease.fence, number, NONE);
-        chunk.expect("asked").map(|chunk| chunk.len())
-    };
-    assert_eq!((read(0), read(1)), (Some(LARGEST_CHUNK), None));
 }
 
 /// A secret of a gigabyte is none.

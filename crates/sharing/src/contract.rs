@@ -12,9 +12,6 @@ pub use plexindex::peers::entries::{EntryKind, EntryName, HostId, LARGEST_ENTRY,
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ViewNumber(pub i64);
 
-/// Maximum size of a stored chunk, in bytes.
-pub const LARGEST_CHUNK: usize = 16 << 20;
-
 /// Maximum total size of one read or write, in bytes.
 pub const LARGEST_BATCH: usize = 16 << 20;
 
@@ -23,42 +20,12 @@ pub const LARGEST_BATCH: usize = 16 << 20;
 pub struct Entry {
     /// The name. A later entry with the same name replaces this entry.
     pub name: EntryName,
-    /// The content, in the format of `bodies`.
+    /// The content; see [`EntryKind`].
     pub body: Vec<u8>,
     /// The entry's number in its view.
     pub number: u64,
     /// The host that wrote the entry.
     pub host: HostId,
-    /// Time since the entry was written, by the log's clock, when the log returned the entry.
-    pub age: Duration,
-    /// Time at which the exchange requested the entry, in Unix ms by this host's clock; the log returns 0.
-    pub requested_ms: i64,
-    /// Time at which the exchange received the entry; the log returns 0.
-    pub answered_ms: i64,
-}
-
-impl Entry {
-    /// Returns the age when the log returned the entry, in ms.
-    fn age_ms(&self) -> i64 {
-        i64::try_from(self.age.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Returns the earliest time at which the entry can have been written, in Unix ms by this host's clock.
-    pub(crate) fn written_ms(&self) -> i64 {
-        // The host may have been suspended since then, so the current time would make the entry too new.
-        self.requested_ms.saturating_sub(self.age_ms())
-    }
-
-    /// Returns the latest time at which the entry can have been written, in Unix ms by this host's clock.
-    pub(crate) fn latest_written_ms(&self) -> i64 {
-        self.answered_ms.saturating_sub(self.age_ms())
-    }
-
-    /// Returns when a host read the entry's state from the server, in Unix ms. `age_ms`: its age when it was written.
-    pub(crate) fn observed_ms(&self, age_ms: u64) -> i64 {
-        self.written_ms()
-            .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
-    }
 }
 
 /// One page of log entries.
@@ -76,21 +43,6 @@ pub struct EntryPage {
     /// restored or cleared, or because the position is too old.
     pub starts_over: bool,
 }
-
-/// The right to send requests for one task to the Plex server, on behalf of all hosts. A lease expires after [`LEASE`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The view.
-    pub view: ViewNumber,
-    /// Name of the task: `fetch`, and the library's UUID.
-    pub task: String,
-    /// Fencing token: a number that increases with each lease for the task. The log rejects writes under an older
-    /// lease.
-    pub fence: i64,
-}
-
-/// Lifetime of a lease after it was last acquired or renewed.
-pub const LEASE: Duration = Duration::from_secs(20);
 
 /// Default timeout for calls that can continue without the log.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
@@ -125,7 +77,7 @@ pub struct LogSummary {
     pub entries: Vec<(EntryKind, u64)>,
     /// Number of hosts that have delivered entries, or whose entries are still in the log.
     pub hosts: u64,
-    /// Total size of entries and chunks, in bytes.
+    /// Total size of the view in the log, in bytes.
     pub bytes: u64,
 }
 
@@ -162,8 +114,8 @@ pub trait SharedLog: Send + Sync {
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
 
     /// Reads up to `limit` entries after the position `after`, or fewer if their total size would exceed
-    /// [`LARGEST_BATCH`]. Skips entries larger than [`LARGEST_ENTRY`]. Also returns the last number that `host` has
-    /// delivered.
+    /// [`LARGEST_BATCH`]. Skips entries larger than [`LARGEST_ENTRY`], and of kinds that [`EntryKind`] lacks. Also
+    /// returns the last number that `host` has delivered.
     fn read(
         &self,
         view: ViewNumber,
@@ -176,24 +128,14 @@ pub trait SharedLog: Send + Sync {
     /// Returns the entries with the given names, in any order. Omits entries that do not exist.
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>>;
 
-    /// Writes entries atomically, under ascending numbers. If several entries have the same name, keeps only the last.
-    /// Returns `false` without writing if `lease` has expired or another host has a newer lease.
+    /// Writes a host's entries atomically, each exactly once: the host has numbered them in ascending order, and the log
+    /// skips numbers that it already has. If several entries have the same name, keeps only the last. Returns the last
+    /// delivered number. `entries` is not empty.
     ///
     /// An invalidation also covers older matches, so that no host records them later. [`EntryKind::InvalidLibrary`]
     /// removes the library's matches and invalidations. [`EntryKind::InvalidPath`] removes the path's match.
     /// [`EntryKind::InvalidItem`] with a body empties the bodies of the item's matches. An emptied match stays in the
     /// log, so that each host removes its own earlier match for the same path.
-    fn append(
-        &self,
-        view: ViewNumber,
-        host: HostId,
-        entries: &[NewEntry],
-        lease: Option<&Lease>,
-        deadline: Deadline,
-    ) -> Result<bool>;
-
-    /// Writes a host's entries, each exactly once: the host has numbered them in ascending order, and the log skips
-    /// numbers that it already has. Returns the last delivered number. `entries` is not empty.
     ///
     /// `last_delivered`: the last number that the host knows to be delivered. Writes nothing if the log's last number
     /// is lower, because the log was restored. Also writes nothing if the log's last number lies between
@@ -207,42 +149,6 @@ pub trait SharedLog: Send + Sync {
         entries: &[(u64, NewEntry)],
         deadline: Deadline,
     ) -> Result<u64>;
-
-    /// Acquires the lease for the task `what`; `None` while a host holds the lease. Each acquired lease has a new
-    /// fence, even if the same host acquires the lease again.
-    fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>>;
-
-    /// Extends a lease, so that it expires [`LEASE`] from now. Returns `false` if another host has acquired the lease.
-    fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool>;
-
-    /// Releases a lease, unless another host has acquired it.
-    fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()>;
-
-    /// Stores a chunk of the listing that has the lease's fence as its number. Readers can see the chunk after
-    /// [`SharedLog::publish_listing`] has published the listing. Returns `false` if the lease is lost.
-    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool>;
-
-    /// Publishes the listing that has the lease's fence as its number: writes `head`, the entry that describes the
-    /// chunks, and removes the chunks of the library's other listings. Also removes the library's item entries up to
-    /// the number `included`, because the listing includes them. Returns `false` if the lease is lost.
-    fn publish_listing(
-        &self,
-        lease: &Lease,
-        host: HostId,
-        head: &NewEntry,
-        included: u64,
-        deadline: Deadline,
-    ) -> Result<bool>;
-
-    /// Reads a chunk of a listing; `None` if the listing was replaced, or the chunk is larger than [`LARGEST_CHUNK`].
-    fn chunk(
-        &self,
-        view: ViewNumber,
-        library: &str,
-        listing: i64,
-        number: u32,
-        deadline: Deadline,
-    ) -> Result<Option<Vec<u8>>>;
 
     /// Waits until a view has entries after `number`, `time` has passed, or [`SharedLog::interrupt`] is called. Returns
     /// whether the view may have new entries. Sends at most one query.

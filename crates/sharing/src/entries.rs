@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use crate::bodies::new_entry;
 use crate::contract::{EntryKind, NewEntry};
 use crate::engine::LocalWrite;
 use crate::matching::{NormalPath, Resolver, Scope, lies_under, normal_form};
@@ -40,11 +39,11 @@ impl SharedEntries<'_> {
             } => of_each(&|id| ids.contains(id), &|library| {
                 let body = if with_matches { WITH_MATCHES } else { b"" };
                 let invalid_item =
-                    |key: &&str| new_entry(EntryKind::InvalidItem, &library.uuid, key.as_bytes(), body.into());
+                    |key: &&str| NewEntry::new(EntryKind::InvalidItem, &library.uuid, key.as_bytes(), body.into());
                 rating_keys.iter().map(invalid_item).collect()
             }),
             LocalWrite::Library(only) => of_each(&|id| only.is_none_or(|only| only == *id), &|library| {
-                vec![new_entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())]
+                vec![NewEntry::new(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())]
             }),
         }
     }
@@ -85,7 +84,7 @@ impl SharedEntries<'_> {
     /// match; otherwise empty.
     fn path_entry(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
         let path = self.to_server_path(library, path)?;
-        Some(new_entry(kind, &library.uuid, &path, body.into()))
+        Some(NewEntry::new(kind, &library.uuid, &path, body.into()))
     }
 }
 

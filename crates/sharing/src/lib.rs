@@ -21,8 +21,6 @@
 // name, and gets the next number in its view. A host reads the entries that follow the last number that it has read.
 
 #[doc(hidden)]
-pub mod bodies;
-#[doc(hidden)]
 mod contract;
 mod entries;
 mod exchange;
@@ -34,15 +32,15 @@ mod system;
 mod wake;
 
 // Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
-use plexindex::peers::{engine, freshness, matching, platform, sync};
+use plexindex::peers::{engine, matching, platform, sync};
 use plexindex::{error, model, options, source, stats};
 
 #[doc(inline)]
 pub use contract::SharedTables;
 #[doc(hidden)]
 pub use contract::{
-    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease,
-    LogSummary, NewEntry, Position, SharedLog, ViewNumber,
+    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_ENTRY, LogSummary, NewEntry, Position,
+    SharedLog, ViewNumber,
 };
 pub use sharing::open;
 #[doc(hidden)]

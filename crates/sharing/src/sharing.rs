@@ -8,16 +8,15 @@ use plexindex::Index;
 use serde::Serialize;
 
 use crate::contract::{HostId, NewEntry, SharedLog, ViewNumber};
-use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, Store, WriteObserver};
+use crate::engine::{LibraryRows, LocalWrite, Outbox, SharedLogPosition, Store, WriteObserver};
 use crate::entries::SharedEntries;
 use crate::error::{Error, Result, Status};
 use crate::exchange::{Exchange, SLOW_LOG_TIMEOUT, creates_no_entries, set_waits_for_slow_log};
-use crate::freshness::NeededRequest;
 use crate::model::{Library, LibraryId};
 use crate::options::{Options, without_password};
 use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
 use crate::postgres;
-use crate::sync::{IndexReader, PeerComponents, Peers, RefreshReason, SyncJob, TICK, not_shared_error};
+use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
 
 /// Opens an index that shares the log at the address [`Options::shared`]. The index connects to the log on the first
 /// query that needs the server or the log.
@@ -191,10 +190,12 @@ impl Sharing {
     /// Returns the numbers for [`Self::progress`].
     fn progress_numbers(&self) -> Option<(u64, u64)> {
         let exchange = self.exchange.as_ref()?;
-        let stored = exchange.read_position(self.reading.view_id()?).ok()?;
+        let read = exchange
+            .read_position(self.reading.view_id()?)
+            .ok()?
+            .unwrap_or_default();
         let undelivered = exchange.undelivered().ok()?;
-        let taken = stored.position.number;
-        (taken > 0 || undelivered > 0).then_some((taken, undelivered))
+        (read != SharedLogPosition::default() || undelivered > 0).then_some((read.position.number, undelivered))
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted the write.
@@ -231,15 +232,7 @@ impl WriteObserver for Sharing {
     }
 }
 
-/// Methods with a job parameter fail without an exchange: an index that is offline or has no server runs no jobs.
 impl Peers for Sharing {
-    /// Starts the exchange thread once the index is open.
-    fn start(&self) {
-        if let Some(exchange) = &self.exchange {
-            exchange.start_thread();
-        }
-    }
-
     /// Stops the exchange thread before the index closes. The thread first delivers the outbox.
     fn stop(&self) {
         if let Some(exchange) = &self.exchange {
@@ -254,30 +247,20 @@ impl Peers for Sharing {
         }
     }
 
-    /// Exchanges entries before a library is refreshed. Returns whether another host has just refreshed the library, or
-    /// whether to postpone the refresh because the log became unavailable only recently. `why`: the reason for the
-    /// refresh.
-    fn should_skip_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
-        self.exchange()?.exchange_before_refresh(job, row, why)
+    /// Delivers this host's entries and receives other hosts', within the deadline.
+    fn exchange(&self, deadline: Deadline) -> Result<()> {
+        let Some(exchange) = &self.exchange else {
+            return Ok(());
+        };
+        exchange.start_thread(); // a forked child has no thread yet
+        exchange.exchange_by(deadline)
     }
 
-    /// Probes the server, and publishes the libraries.
-    fn probe(&self, job: &SyncJob<'_>) -> Result<Vec<LibraryRow>> {
-        self.exchange()?.probe(job)
-    }
-
-    /// Brings a library up to date, either from another host's listing or from the server. `need`: the type of request
-    /// that updates the library. `why`: the reason for the refresh.
-    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
-        let exchange = self.exchange()?;
-        exchange.start_thread(); // renews the lease; a forked child has no thread yet
-        exchange.fetch(job, row, need, why)
-    }
-
-    /// Sets whether the index watches the server. During a watch, this host receives other hosts' entries immediately.
-    fn listen(&self, listens: bool) {
+    /// Starts the exchange thread. Sets whether the index watches the server: during a watch, this host receives other
+    /// hosts' entries immediately.
+    fn listen(&self, watches: bool) {
         if let Some(exchange) = &self.exchange {
-            exchange.listen(|listeners| listeners.watches = listens);
+            exchange.listen(|listeners| listeners.watches = watches);
         }
     }
 

@@ -67,12 +67,12 @@ pub struct SharedView {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`,
-    /// `invalid_library`. Omits kinds without entries.
+    /// Number of entries by kind: `match`, `invalid_item`, `invalid_path`, `invalid_library`. Omits kinds without
+    /// entries.
     pub entries: BTreeMap<&'static str, u64>,
     /// Number of hosts that have delivered entries, or whose entries are still in the log.
     pub hosts: u64,
-    /// Total size of entries and listings, in bytes.
+    /// Total size of the view in the log, in bytes.
     pub bytes: u64,
 }
 
@@ -111,9 +111,6 @@ impl SharedView {
 /// Returns an entry kind's name in JSON.
 fn kind_name(kind: EntryKind) -> &'static str {
     match kind {
-        EntryKind::Probe => "probe",
-        EntryKind::Listing => "listing",
-        EntryKind::Item => "item",
         EntryKind::Match => "match",
         EntryKind::InvalidItem => "invalid_item",
         EntryKind::InvalidPath => "invalid_path",

@@ -137,8 +137,10 @@ impl World {
 
     /// Records matches as a host does; returns whether a segment was written.
     pub(super) fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
-        let recorded = RecordRows(&self.store)
-            .record_matches(&self.row(0), pairs, Deadline::NONE, |tx| self.records.flush_if_due(tx));
+        let recorded =
+            RecordRows(&self.store).record_matches(&self.row(0), &LocalWrite::NONE, pairs, Deadline::NONE, |tx| {
+                self.records.flush_if_due(tx)
+            });
         let merged = recorded.expect("recorded").expect("a library").then_result;
         self.records.advance_merges(pairs.len(), merged, Deadline::NONE);
         merged
@@ -168,8 +170,10 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = RecordRows(&self.store)
-                    .record_matches(&row, &given, Deadline::NONE, |tx| self.records.flush_if_due(tx));
+                let recorded =
+                    RecordRows(&self.store).record_matches(&row, &LocalWrite::NONE, &given, Deadline::NONE, |tx| {
+                        self.records.flush_if_due(tx)
+                    });
                 let merged = recorded.expect("recorded").expect("a library").then_result;
                 self.records.advance_merges(given.len(), merged, Deadline::NONE);
                 self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));

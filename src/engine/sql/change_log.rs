@@ -64,18 +64,19 @@ impl FromCells for LoggedChange {
 
 impl Tx<'_> {
     /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
-    /// feed, unless the item is listed neither before nor after. `origin`: stored in the column `path`. `old_item` and
-    /// `new_item`: the item before and after the change; `None` if not listed.
+    /// feed, unless the item is listed neither before nor after. `requested_at`: the change sequence before the request, which
+    /// the column `path` stores. `old_item` and `new_item`: the item before and after the change; `None` if not listed.
     pub fn log_item_change(
         &self,
         library: &LibraryState,
-        origin: &[u8],
+        requested_at: Sequence,
         rating_key: &str,
         old_item: Option<&Item>,
         new_item: Option<&Item>,
     ) -> rusqlite::Result<()> {
         let kind = if new_item.is_some() { ADDED } else { REMOVED };
-        self.log(library.view_id, library.id, kind, origin, rating_key, new_item)?;
+        let requested_at = requested_at.0.to_be_bytes();
+        self.log(library.view_id, library.id, kind, &requested_at, rating_key, new_item)?;
         if library.generation.is_fetched() && (old_item.is_some() || new_item.is_some()) {
             self.add_to_feed(library.id, old_item, new_item)?;
         }

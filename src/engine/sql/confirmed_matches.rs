@@ -39,6 +39,7 @@ impl RecordRows<'_> {
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
+        request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
@@ -61,9 +62,7 @@ impl RecordRows<'_> {
                 end_invalidation(tx, library.view_id, row.id, b"", key, tx.sequence)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
-            // The observer shares the matches with other hosts.
-            self.0
-                .observe(tx, library.view_id, &LocalWrite::Matches(&row.library, pairs))?;
+            self.0.observe(tx, library.view_id, request)?;
             // Keep the library's state for the next write, unless invalidations may remain.
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);

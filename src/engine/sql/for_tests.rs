@@ -29,7 +29,6 @@ pub const FINISHED: ListingResult = ListingResult {
     partial: false,
     left_out: 0,
     listed_ms: NOW_MS,
-    is_copied: false,
 };
 
 pub fn opened() -> (tempfile::TempDir, Arc<Store>) {
@@ -270,7 +269,13 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
 /// Records matches, without making a segment of them.
 pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
     RecordRows(store)
-        .record_matches(row, pairs, Deadline::NONE, |_| Ok(()))
+        .record_matches(
+            row,
+            &LocalWrite::Matches(&row.library, pairs),
+            pairs,
+            Deadline::NONE,
+            |_| Ok(()),
+        )
         .expect("recorded")
 }
 

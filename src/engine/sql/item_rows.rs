@@ -5,9 +5,9 @@ use std::error::Error as _;
 
 use rusqlite::{Connection, params};
 
-use super::change_log::{PackedItem, VERIFIED_ITEM, mark_unverified};
+use super::change_log::PackedItem;
 use super::library_rows::{LibraryRow, mark_listing_current, one_library, restart_history};
-use super::schema::{CachedStatements, LibraryState, Tx, last_position_of};
+use super::schema::{CachedStatements, last_position_of};
 use super::store::Store;
 use super::store_folder::listing_text;
 use crate::engine::segment::ListingSegment;
@@ -18,10 +18,6 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of items that one transaction removes, so that other writers do not wait long.
 const REMOVALS_PER_WRITE: usize = 1_000;
 
-/// In the column `path` of a change to a single item: the change comes from another host. Otherwise the column contains
-/// the change sequence before the request, in 8 bytes.
-const SHARED: &[u8] = b"shared";
-
 /// The last logged change of a single item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleChange {
@@ -30,8 +26,6 @@ pub struct SingleChange {
     pub requested_at: Sequence,
     /// The added item; `None` for a removal.
     pub item: Option<Item>,
-    /// Whether the change comes from another host.
-    pub is_shared: bool,
 }
 
 /// The last logged change of each single item, by rating key.
@@ -67,14 +61,13 @@ pub fn count_items_with<'c>(
 
 /// Reads a change from the adjacent columns `sequence`, `item` and `path`. `column`: the index of `sequence`.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
-    let (sequence, origin): (Sequence, Vec<u8>) = (row.get(column)?, row.get(column + 2)?);
-    let bytes = <[u8; 8]>::try_from(origin.as_slice());
+    let (sequence, requested_at): (Sequence, Vec<u8>) = (row.get(column)?, row.get(column + 2)?);
+    let bytes = <[u8; 8]>::try_from(requested_at.as_slice());
     Ok(SingleChange {
         sequence,
-        // Unknown for another host's change, or one from an earlier version.
+        // Unknown for a change from an earlier version.
         requested_at: bytes.map_or(sequence.previous(), |bytes| Sequence(u64::from_be_bytes(bytes))),
         item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
-        is_shared: origin == SHARED,
     })
 }
 
@@ -289,21 +282,6 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Returns the items that this host has changed as single items since the last delta or listing, by rating key;
-    /// `None` for a removed item. Leaves out items that are unverified.
-    pub fn single_changes(&self, row: &LibraryRow) -> Result<Vec<(String, Option<Item>)>> {
-        self.0.read(|c| {
-            let unverified = "SELECT 1 FROM unverified WHERE library = ?1 AND form = x'' AND rating_key = ?2";
-            let mut changes = Vec::new();
-            for (key, change) in single_changes(c, row.id, row.merged_sequence)? {
-                if !change.is_shared && !c.has(unverified, params![row.id, key])? {
-                    changes.push((key, change.item));
-                }
-            }
-            Ok(changes)
-        })
-    }
-
     /// Merges items from the server. `requested_at`: the change sequence before the first item was requested. Returns
     /// `false` if a newer reply differs; see [`Self::store_replies`].
     pub fn merge_items(
@@ -346,47 +324,36 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             let row = one_library(tx, row.id)?;
-            let (base, origin) = (OpenListing::of_row(self.0, &row), requested_at.0.to_be_bytes());
+            let base = OpenListing::of_row(self.0, &row);
             let is_listed_since = row.begun_sequence.max(row.listed_sequence) > requested_at;
-            change_items(tx, &base, &library, &origin, replies.clone(), |_, last, _| {
-                Ok(!is_listed_since && last.is_none_or(|last| last.requested_at < requested_at))
-            })
-        })
-    }
-
-    /// Merges another host's items, and removes items that it found missing (`None`), by rating key. An item that this
-    /// host has changed as a single item, or has verified, since the last delta or listing may be newer. If it differs,
-    /// it becomes unverified, so that the server decides, and is not removed.
-    pub fn merge_shared_items(
-        &self,
-        row: &LibraryRow,
-        items: &[(String, Option<Item>)],
-        deadline: Deadline,
-    ) -> Result<()> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        self.0.write(deadline, |tx| {
-            let library = tx.expect_library(row.id)?;
-            let row = one_library(tx, row.id)?;
-            let (base, merged_sequence) = (OpenListing::of_row(self.0, &row), row.merged_sequence);
-            let verified = verified_since(tx, library.id, merged_sequence)?;
-            let items = items.iter().map(|(key, item)| (key.as_str(), item.as_ref()));
-            change_items(tx, &base, &library, SHARED, items, |key, last, (old_item, item)| {
-                let is_own = last.is_some_and(|last| last.sequence > merged_sequence && !last.is_shared);
-                let is_disputed = (is_own || verified.contains(key)) && old_item != item;
-                if is_disputed {
-                    mark_unverified(tx, library.view_id, library.id, b"", key)?;
+            let (mut added, mut has_all) = (0_i64, true);
+            for (key, item) in replies.clone() {
+                let last = last_change(tx, library.id, key)?;
+                let old_item = base.item_with_change(last.as_ref(), key).map(|(item, _)| item);
+                if is_listed_since || last.as_ref().is_some_and(|last| last.requested_at >= requested_at) {
+                    has_all &= old_item.as_ref() == item;
+                    continue;
                 }
-                Ok(!is_disputed || item.is_some())
-            })
-            .map(drop)
+                // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the
+                // item.
+                if item.is_none() || old_item.as_ref() != item {
+                    added += i64::from(item.is_some()) - i64::from(old_item.is_some());
+                    tx.log_item_change(&library, requested_at, key, old_item.as_ref(), item)?;
+                    if base.is_lost && last.is_none_or(|last| last.sequence <= base.included_sequence) {
+                        restart_history(tx, library.id)?; // which files the item had is unknown
+                    }
+                }
+            }
+            if added != 0 {
+                let text = "UPDATE libraries SET listed_items = max(listed_items + ?2, 0) WHERE id = ?1";
+                tx.run(text, params![library.id, added])?;
+            }
+            Ok(has_all)
         })
     }
 
     /// Stores that a library's listing is current, because a delta merged all changes up to the last probe, and ends the
-    /// hints from before the probe. `begun`: the change sequence before the delta's first request; `None` for another
-    /// host's delta, which ends no hint, and says nothing about the items that this host has changed as single items.
+    /// hints from before the probe. `begun`: the change sequence before the delta's first request.
     ///
     /// If the library's content changed, but the delta shows no item that changed and the item count is the same, the
     /// change remains unexplained until the next listing: an item that only a search found may be one of many that
@@ -394,7 +361,7 @@ impl<'s> ItemRows<'s> {
     pub fn store_merged_delta(
         &self,
         row: &LibraryRow,
-        begun: Option<Sequence>,
+        begun: Sequence,
         merged: &MergedChanges<'_>,
         now_ms: i64,
         deadline: Deadline,
@@ -412,19 +379,10 @@ impl<'s> ItemRows<'s> {
             } else {
                 &row.library.change.token
             };
-            let probed = begun.map_or(Sequence::default(), |_| row.probed_sequence);
-            mark_listing_current(tx, row.id, token, probed, now_ms, merged.provisional)?;
-            let merged_sequence = match begun {
-                // An item that another call merged meanwhile may be newer than the source's reply.
-                Some(begun) if !changed_since(begun)?.keys().all(|key| merged.keys.contains(key)) => begun,
-                Some(_) => tx.sequence,
-                None => {
-                    let changes = changed_since(row.merged_sequence)?.into_values();
-                    let own = changes.filter(|change| !change.is_shared);
-                    let first_own = own.map(|change| change.sequence).min();
-                    first_own.map_or(tx.sequence, Sequence::previous)
-                }
-            };
+            mark_listing_current(tx, row.id, token, row.probed_sequence, now_ms, merged.provisional)?;
+            // An item that another call merged meanwhile may be newer than the source's reply.
+            let are_all_merged = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
+            let merged_sequence = if are_all_merged { tx.sequence } else { begun };
             tx.run(
                 "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
                  left_out = ?5, explained_seq = ?7, \
@@ -442,59 +400,4 @@ impl<'s> ItemRows<'s> {
             tx.libraries_changed(library.view_id)
         })
     }
-}
-
-/// Logs changes to single items, given as a rating key and the item (`None`: removed). `base`: the library's listing, as
-/// this transaction reads it. `origin`: [`SHARED`], or the change sequence before the request. `accepts`: returns whether
-/// to make a change, given the rating key, the item's last logged change, and the item before and after the change.
-/// Returns `false` if it skips a change, unless the item is the same anyway.
-fn change_items<'i>(
-    tx: &Tx<'_>,
-    base: &OpenListing,
-    library: &LibraryState,
-    origin: &[u8],
-    items: impl Iterator<Item = (&'i str, Option<&'i Item>)>,
-    accepts: impl Fn(&str, Option<&SingleChange>, (Option<&Item>, Option<&Item>)) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<bool> {
-    let (mut added, mut has_all) = (0_i64, true);
-    for (key, item) in items {
-        let last = last_change(tx, library.id, key)?;
-        let old_item = base.item_with_change(last.as_ref(), key).map(|(item, _)| item);
-        if !accepts(key, last.as_ref(), (old_item.as_ref(), item))? {
-            has_all &= old_item.as_ref() == item;
-            continue;
-        }
-        // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the item.
-        if item.is_none() || old_item.as_ref() != item {
-            added += i64::from(item.is_some()) - i64::from(old_item.is_some());
-            tx.log_item_change(library, origin, key, old_item.as_ref(), item)?;
-            if base.is_lost && last.is_none_or(|last| last.sequence <= base.included_sequence) {
-                restart_history(tx, library.id)?; // which files the item had is unknown
-            }
-        }
-    }
-    add_to_item_count(tx, library.id, added)?;
-    Ok(has_all)
-}
-
-/// Returns the rating keys of the items whose invalidations ended since a change sequence, because this host verified
-/// them.
-fn verified_since(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<HashSet<String>> {
-    let keys = c.rows(
-        "SELECT rating_key FROM changes WHERE id > ?3 AND library = ?1 AND kind = ?2",
-        params![library, VERIFIED_ITEM, last_position_of(since)],
-        |row| row.get(0),
-    )?;
-    Ok(keys.into_iter().collect())
-}
-
-/// Adds `change` to a library's stored item count, which never falls below 0.
-fn add_to_item_count(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
-    if change == 0 {
-        return Ok(());
-    }
-    tx.run(
-        "UPDATE libraries SET listed_items = max(listed_items + ?2, 0) WHERE id = ?1",
-        params![library, change],
-    )
 }

@@ -1,7 +1,7 @@
 //! Libraries: the result of the last probe, the newest complete listing, and the listing's segment. Also the GUIDs of
 //! shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
@@ -363,22 +363,6 @@ impl ShowRows<'_> {
             }
             Ok(())
         })
-    }
-
-    /// Returns the library's shows with their GUIDs in the canonical spelling, but without rating keys and titles;
-    /// `None` if the GUIDs of the library's shows are unknown.
-    pub fn shows(&self, library: LibraryId) -> Result<Option<Vec<Item>>> {
-        let rows = self.0.read(|connection| rows_of(connection, library))?;
-        let is_known = !rows.is_empty();
-        let mut shows: BTreeMap<String, Item> = BTreeMap::new();
-        for (guid, show) in rows.into_iter().filter(|(guid, _)| !guid.is_empty()) {
-            let item = shows.entry(show).or_insert_with_key(|show| Item {
-                guid: show.clone(),
-                ..Item::default()
-            });
-            item.guids.push(guid);
-        }
-        Ok(is_known.then(|| shows.into_values().collect()))
     }
 
     /// Returns the own GUIDs of the library's shows that have a GUID, both in the canonical spelling; `None` if the

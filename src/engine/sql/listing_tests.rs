@@ -232,7 +232,7 @@ fn a_thousand_items_go_in_one_transaction() {
 }
 
 /// Stores a delta of a library of `items` items that found the items with these keys.
-fn merge_delta(films: &Films, begun: Option<Sequence>, changed_content: bool, items: u64, keys: &[&str]) {
+fn merge_delta(films: &Films, begun: Sequence, changed_content: bool, items: u64, keys: &[&str]) {
     let merged = MergedChanges {
         items,
         keys: &keys.iter().map(ToString::to_string).collect(),
@@ -251,7 +251,7 @@ fn merge_delta(films: &Films, begun: Option<Sequence>, changed_content: bool, it
 fn is_unexplained(items: u64, keys: &[&str], change: impl FnOnce(&Films)) -> bool {
     let films = Films::with(&[1, 2, 3].map(film));
     change(&films);
-    merge_delta(&films, Some(films.sequence()), true, items, keys);
+    merge_delta(&films, films.sequence(), true, items, keys);
     films.row().unexplained
 }
 
@@ -262,20 +262,18 @@ fn a_delta_explains_a_change_of_the_content_if_it_shows_an_item_that_changed() {
     assert!(is_unexplained(3, &["1"], renames), "only a search found the item");
     assert!(!is_unexplained(3, &["2"], renames));
     assert!(!is_unexplained(2, &[], |films| films.remove(&["3"])));
-    // An item of an earlier delta explains no later change, whichever host fetched the delta.
-    for is_own in [true, false] {
-        let delta = |films: &Films| {
-            renames(films);
-            merge_delta(films, is_own.then(|| films.sequence()), false, 3, &["2"]);
-        };
-        assert!(is_unexplained(3, &["2"], delta));
-    }
+    // An item of an earlier delta explains no later change.
+    let delta = |films: &Films| {
+        renames(films);
+        merge_delta(films, films.sequence(), false, 3, &["2"]);
+    };
+    assert!(is_unexplained(3, &["2"], delta));
     // Nor if another call merged an item during that delta.
     let delta_and_search = |films: &Films| {
         let begun = films.sequence();
         films.merge(&[movie("2", "/data/new 2.mkv")]);
         films.merge(&[movie("3", "/data/new 3.mkv")]);
-        merge_delta(films, Some(begun), false, 3, &["2"]);
+        merge_delta(films, begun, false, 3, &["2"]);
     };
     assert!(is_unexplained(3, &["2"], delta_and_search));
 }
@@ -283,9 +281,9 @@ fn a_delta_explains_a_change_of_the_content_if_it_shows_an_item_that_changed() {
 #[test]
 fn an_item_that_a_search_finds_later_explains_nothing() {
     let films = Films::with(&[1, 2, 3].map(film));
-    merge_delta(&films, Some(films.sequence()), true, 3, &[]);
+    merge_delta(&films, films.sequence(), true, 3, &[]);
     films.merge(&[movie("2", "/data/new 2.mkv")]);
-    merge_delta(&films, Some(films.sequence()), false, 3, &["2"]);
+    merge_delta(&films, films.sequence(), false, 3, &["2"]);
     assert!(films.row().unexplained);
     films.list(&[1, 2, 3].map(film));
     assert!(!films.row().unexplained);
@@ -302,41 +300,6 @@ fn a_change_of_the_content_during_a_scan_is_unsettled_until_a_delta_shows_it() {
     assert!(listing_age(&row).unsettled);
     row.listed_token = "2 scanned 6".to_owned();
     assert!(!listing_age(&row).unsettled);
-}
-
-/// A delta stops at items that the last one had, and so would miss changes that are older than an item verified since.
-#[test]
-fn another_host_s_delta_includes_no_item_that_only_this_host_verified() {
-    let films = Films::with(&[1, 2, 3].map(film));
-    let rows = ItemRows(&films.store);
-    let merge_delta = |begun| {
-        merge_delta(&films, begun, false, 3, &[]);
-        films.row().merged_sequence
-    };
-    let share = |item: Item| {
-        let shared = [(item.rating_key.clone(), Some(item))];
-        rows.merge_shared_items(&films.row(), &shared, Deadline::NONE)
-            .expect("merged");
-    };
-    share(movie("1", "/data/new 1.mkv"));
-    assert_eq!(
-        merge_delta(None),
-        films.sequence(),
-        "its items are all of the other host"
-    );
-    films.merge(&[movie("2", "/data/new 2.mkv")]);
-    let verified = films.sequence();
-    share(movie("3", "/data/new 3.mkv"));
-    assert!(merge_delta(None) < verified);
-    share(movie("1", "/data/newer 1.mkv"));
-    assert_eq!(films.count("SELECT count(*) FROM unverified"), 0, "an item of others");
-    share(movie("2", "/data/old 2.mkv"));
-    assert_eq!(films.count("SELECT count(*) FROM unverified"), 1);
-    assert_eq!(
-        merge_delta(Some(films.sequence())),
-        films.sequence(),
-        "a delta of this host"
-    );
 }
 
 #[test]
@@ -368,13 +331,6 @@ fn a_show_is_known_by_each_of_its_guids_until_the_listing_goes() {
     assert_eq!(known("tvdb://5"), Some(Vec::new()), "a show without an own GUID");
     assert!(has(&[first, second, ""]));
     assert!(!has(&[first, "plex://show/3"]));
-    let stored = rows.shows(films.id).expect("read");
-    store_shows(stored.as_deref());
-    assert_eq!(
-        rows.shows(films.id).expect("read"),
-        stored,
-        "another host stores the same"
-    );
     store_shows(Some(&shows[1..]));
     assert_eq!(known("tvdb://81189"), Some(vec![second.to_owned()]));
     assert_eq!(known(first), Some(Vec::new()));

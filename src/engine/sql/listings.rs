@@ -69,8 +69,6 @@ pub struct ListingResult {
     pub left_out: u64,
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
-    /// Whether another host made the listing, so that hints and invalidations of this host can be newer.
-    pub is_copied: bool,
 }
 
 pub struct ListingRows<'s>(pub &'s Store);

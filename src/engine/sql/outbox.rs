@@ -70,14 +70,14 @@ impl Outbox<'_> {
         self.0.read(host_id).map(HostId)
     }
 
-    /// Returns the position up to which this folder has read the log at the address `log` with these mappings.
-    /// `mappings`: the digest of the mappings, which determine the matches that this host can use. Returns the start of
-    /// the log if this folder has not read this log with these mappings.
-    pub fn log_position(&self, view_id: ViewId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
+    /// Returns the position up to which this folder has read the log at the address `log` for one library. `digest`: the
+    /// digest of the mappings and the library's folders, which determine the entries that this host can use. Returns the
+    /// start of the log if this folder has not read this log with this digest.
+    pub fn log_position(&self, view_id: ViewId, log: &str, digest: u64) -> Result<SharedLogPosition> {
         let stored_position = self.0.read(|c| {
             c.find(
                 "SELECT number, mark, looked_ms FROM shared WHERE view_id = ?1 AND log = ?2 AND mappings = ?3",
-                params![view_id, log, mappings.cast_signed()],
+                params![view_id, log, digest.cast_signed()],
                 |row| {
                     Ok(SharedLogPosition {
                         position: Position {
@@ -92,14 +92,13 @@ impl Outbox<'_> {
         Ok(stored_position.unwrap_or_default())
     }
 
-    /// Stores the position up to which this folder has read the log at the address `log` with the mappings that have
-    /// the digest `mappings`. Deletes the positions in other logs.
-    pub fn store_log_position(
+    /// Stores the positions up to which this folder has read the log at the address `log`, each with its digest (see
+    /// [`Self::log_position`]). Deletes the positions in other logs.
+    pub fn store_log_positions(
         &self,
         view_id: ViewId,
         log: &str,
-        mappings: u64,
-        place: &SharedLogPosition,
+        positions: &[(u64, SharedLogPosition)],
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
@@ -107,18 +106,21 @@ impl Outbox<'_> {
                 "DELETE FROM shared WHERE view_id = ?1 AND log <> ?2",
                 params![view_id, log],
             )?;
-            tx.run(
-                "INSERT OR REPLACE INTO shared (view_id, log, number, mark, mappings, looked_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    view_id,
-                    log,
-                    place.position.number.cast_signed(),
-                    place.position.mark,
-                    mappings.cast_signed(),
-                    place.last_read_ms
-                ],
-            )
+            for (digest, read) in positions {
+                tx.run(
+                    "INSERT OR REPLACE INTO shared (view_id, log, number, mark, mappings, looked_ms) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        view_id,
+                        log,
+                        read.position.number.cast_signed(),
+                        read.position.mark,
+                        digest.cast_signed(),
+                        read.last_read_ms
+                    ],
+                )?;
+            }
+            Ok(())
         })
     }
 
@@ -244,42 +246,6 @@ impl Outbox<'_> {
                 "INSERT INTO applied (host, number) VALUES (?1, ?2) \
                  ON CONFLICT (host) DO UPDATE SET number = max(number, excluded.number)",
                 params![host.0, number.cast_signed()],
-            )
-        })
-    }
-
-    /// Returns the number of a library's listing in the shared log; `None` if the listing is not in the log.
-    pub fn shared_listing(&self, library: LibraryId) -> Result<Option<i64>> {
-        self.0.read(|c| {
-            c.find_value(
-                "SELECT listing FROM shared_listings WHERE library = ?1 AND listing <> 0",
-                [library],
-            )
-        })
-    }
-
-    /// Returns the time, in Unix ms, when this host started to fetch a library's listing from the server; 0 if the
-    /// listing came from the log or the time is unknown. Entries from before this time are older than the listing.
-    pub fn listing_begun_ms(&self, library: LibraryId) -> Result<i64> {
-        let begun_ms = self
-            .0
-            .read(|c| c.find_value("SELECT begun_ms FROM shared_listings WHERE library = ?1", [library]))?;
-        Ok(begun_ms.unwrap_or(0))
-    }
-
-    /// Stores the number of a library's listing in the shared log (0: not in the log), and the time, in Unix ms, when
-    /// this host started to fetch the listing from the server (0: copied from the log).
-    pub fn store_shared_listing(
-        &self,
-        library: LibraryId,
-        listing: i64,
-        begun_ms: i64,
-        deadline: Deadline,
-    ) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            tx.run(
-                "INSERT OR REPLACE INTO shared_listings (library, listing, begun_ms) VALUES (?1, ?2, ?3)",
-                params![library, listing, begun_ms],
             )
         })
     }

@@ -23,9 +23,8 @@ impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned (`on_server`), unless a later probe is stored. Returns the rows of all
     /// the view's libraries.
     ///
-    /// `begun`: the change sequence before the probe; later change hints stay. 0 for another host's earlier probe,
-    /// which answers no question of this host. `is_current` compares a stored row with the library on the server, and
-    /// returns whether the probe proves that the row's listing is current.
+    /// `begun`: the change sequence before the probe; later change hints stay. `is_current` compares a stored row with
+    /// the library on the server, and returns whether the probe proves that the row's listing is current.
     pub fn store_probe(
         &self,
         view_id: ViewId,
@@ -39,7 +38,7 @@ impl LibraryRows<'_> {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
             let stored = libraries(tx.connection, view_id)?;
-            if begun > Sequence::default() && stored.iter().any(|row| row.probed_sequence > begun) {
+            if stored.iter().any(|row| row.probed_sequence > begun) {
                 return Ok(stored);
             }
             if on_server.is_empty() && hold_back_empty_list(tx, view_id, now_ms)? {

@@ -348,21 +348,16 @@ fn report(tx: &Tx<'_>, library: LibraryId, differences: Vec<ItemDifference<'_>>)
     unpaired.into_iter().try_for_each(|version| add((None, Some(version))))
 }
 
-/// Stores the change token and the times of a finished listing. A listing of this host also ends hints and
-/// invalidations from before the listing. Logs the change for other processes.
+/// Stores the change token and the times of a finished listing, and ends hints and invalidations from before the
+/// listing. Logs the change for other processes.
 fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
-    let (checked_ms, verified) = if finished.is_copied {
-        (0, Sequence::default())
-    } else {
-        (finished.listed_ms, listing.begun_sequence)
-    };
     // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
     // listing is held back.
     tx.run(
-        "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?7, \
+        "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
          provisional = ?4, begun_seq = ?5, merged_seq = ?5, explained_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, \
-         hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
+         hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
         params![
             id,
             listing.change.token,
@@ -370,14 +365,12 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
             i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
             listing.begun_sequence,
             finished.left_out.cast_signed(),
-            checked_ms,
-            verified,
         ],
     )?;
     tx.run("DELETE FROM listings WHERE library = ?1", [id])?;
     tx.run(
         "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
-        params![id, verified],
+        params![id, listing.begun_sequence],
     )?;
     tx.libraries_changed(view_id)
 }

@@ -174,9 +174,9 @@ CREATE TABLE records (       -- the log of the tables. The last record of a name
 ) STRICT;
 CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;
 
-CREATE TABLE shared (        -- position up to which this folder has read the shared log
+CREATE TABLE shared (        -- positions up to which this folder has read the shared log
     view_id  INTEGER NOT NULL REFERENCES views (id),
-    mappings INTEGER NOT NULL,             -- digest of the mappings, which determine the usable matches
+    mappings INTEGER NOT NULL,             -- digest of the mappings and of one library's folders
     log      TEXT    NOT NULL,             -- address of the log
     number   INTEGER NOT NULL,             -- number of the last entry read
     mark     INTEGER NOT NULL,             -- mark of the write that assigned this number
@@ -184,10 +184,10 @@ CREATE TABLE shared (        -- position up to which this folder has read the sh
     PRIMARY KEY (view_id, mappings)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE shared_listings ( -- listings that are also in the shared log
+CREATE TABLE shared_listings ( -- unused
     library INTEGER PRIMARY KEY,
-    listing INTEGER NOT NULL,              -- number of the listing in the log; 0: not in the log
-    begun_ms INTEGER NOT NULL              -- when this host started to fetch the listing; earlier entries are older
+    listing INTEGER NOT NULL,
+    begun_ms INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE outbox (        -- entries for the shared log, written in the transaction of the write that they describe

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Incarnation, LibraryRow, RecordRows, RecordedMatches, Store, Sweeper, Totals};
+use crate::engine::sql::{Incarnation, LibraryRow, LocalWrite, RecordRows, RecordedMatches, Store, Sweeper, Totals};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -106,16 +106,19 @@ impl StoreWriter {
         self.store.checkpoint();
     }
 
-    /// Records confirmed matches. `pairs`: paths and rating keys. Returns `None` if another call has cleared the
+    /// Records confirmed matches. `pairs`: paths and rating keys. `request`: the host's request, which the observer
+    /// shares with other hosts. Returns `None` if another call has cleared the
     /// library since `row` was read; the caller must then look up the library again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
+        request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let start = Instant::now();
-        let stored = RecordRows(&self.store).record_matches(row, pairs, deadline, |tx| self.records.flush_if_due(tx));
+        let stored =
+            RecordRows(&self.store).record_matches(row, request, pairs, deadline, |tx| self.records.flush_if_due(tx));
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
         let Some(RecordedMatches {

@@ -1,12 +1,15 @@
 //! Entries are applied once: also when a host reads its own, or the log from its beginning.
 
+use std::sync::Arc;
+
+use plexindex::model::{MatchKind, Token};
+use plexindex::options::Mapping;
 use plexindex::source::{FieldChange, Lock};
-use plexindex_sharing::bodies::{ProbeBody, decode, encode, new_entry};
-use plexindex_sharing::{Entry, EntryKind};
+use plexindex_standin::{LibrarySpec, Location, Standin};
 
 use crate::shared_faults::hosts::{Host, World, exchange, pair};
 use crate::support::index::{Edit, EditReport};
-use crate::support::{offline, path_of, requests};
+use crate::support::{HOUR_MS, offline, path_of, requests};
 
 /// A file of one host only.
 const PRIVATE: &str = "/downloads/movie.mkv";
@@ -74,27 +77,62 @@ fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {
     }
 }
 
-/// The last probe is told again and again under one name: it comes after what other hosts wrote since a library is there.
+/// Another host may see a new library first, and write entries that are behind this host's position once it does.
 #[test]
-fn matches_of_a_new_library_are_taken() {
+fn matches_of_a_new_library_are_taken_once_it_is_known() {
     let (world, one, two) = pair();
-    let is_probe = |entry: &Entry| entry.name.kind == EntryKind::Probe;
-    let probe = world.entries().into_iter().find(is_probe).expect("a probe");
-    let mut shown: ProbeBody = decode(&probe.body).expect("a probe");
-    let mut new = shown.libraries[0].clone();
-    (new.uuid, new.title, new.section) = ("new".into(), "New".into(), "99".into());
-    shown.libraries.push(new);
-    world.clock.advance_ms(1_000);
-    world.plant(&[
-        new_entry(EntryKind::Match, "new", b"/media/odd.mkv", b"5".to_vec()),
-        new_entry(EntryKind::Probe, "", b"", encode(&shown)),
-    ]);
+    let (listed, key) = path_of(&world.server, 1, 3);
+    let new = world
+        .server
+        .alter(|state| state.add_library(LibrarySpec::movies(5).title("New")));
+    let (_, new_key) = path_of(&world.server, new, 2);
+    let library = |host: &Host| host.index.library("New").expect("a handle");
+    library(&one).record("/mnt/odd.mkv", &new_key);
+    one.record("/mnt/before.mkv", &key);
     exchange(&[&one, &two]);
-    for host in [&one, &two] {
-        let new = host.index.library("New").expect("a handle");
-        let answer = host.index.ask(&offline(&new), "/mnt/odd.mkv");
-        assert_eq!(answer.key(), Some("5".to_owned()));
-    }
+    assert_eq!(two.confirmed("/mnt/before.mkv"), Some(key.clone()));
+    // Whoever reads these again would lose the second one.
+    one.movies.invalidate().expect("invalidated");
+    exchange(&[&one, &two]);
+    two.record(PRIVATE, &key);
+    world.clock.advance_ms(2 * HOUR_MS);
+    two.movies.ask(&listed); // probes
+    exchange(&[&two]);
+    library(&two).ask("/mnt/odd.mkv");
+    let answer = two.index.ask(&offline(&library(&two)), "/mnt/odd.mkv");
+    assert_eq!((answer.key(), answer.match_kind), (Some(new_key), MatchKind::Confirmed));
+    assert_eq!(
+        (two.confirmed("/mnt/before.mkv"), two.confirmed(PRIVATE)),
+        (None, Some(key))
+    );
+}
+
+/// The same for a folder of a library: without a mapping, only paths below it are the server's.
+#[test]
+fn matches_below_a_new_folder_are_taken_once_it_is_known() {
+    let world = World::of(20);
+    let (one, two) = (world.host_with(|_| {}), world.host_with(|_| {}));
+    let (listed, key) = path_of(&world.server, 1, 3);
+    exchange(&[&one, &two]);
+    world.server.alter(|state| {
+        let folders = &mut state.library_mut(1)?.locations;
+        let new = Location {
+            id: 9,
+            path: "/new".into(),
+        };
+        folders.push(new);
+        Ok(())
+    });
+    world.clock.advance_ms(2 * HOUR_MS);
+    one.movies.ask(&listed); // probes
+    one.movies
+        .record_through(b"/new/odd.mkv", &key)
+        .expect("a path of the library");
+    exchange(&[&two]);
+    assert_eq!(two.confirmed("/new/odd.mkv"), None);
+    two.movies.ask(&listed);
+    exchange(&[&two]);
+    assert_eq!(two.confirmed("/new/odd.mkv"), Some(key));
 }
 
 /// The host invalidates after it has read the match, and before it applies the match: the log has the match first.
@@ -139,6 +177,43 @@ fn a_match_outlives_an_older_one_that_is_being_applied() {
     assert_eq!(two.confirmed("/mnt/odd.mkv").as_ref(), Some(&new));
     exchange(&[&two, &one]);
     for host in [&one, &two] {
+        assert_eq!(host.confirmed("/mnt/odd.mkv").as_ref(), Some(&new));
+    }
+}
+
+/// A view copies the matches of the same host's earlier token when it is listed: they are older than what others record.
+#[test]
+fn a_match_that_a_new_token_inherits_replaces_no_newer_one() {
+    let tokens = ["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner);
+    let movies = LibrarySpec::movies(20).plain();
+    let world = World::over(Standin::builder().library(movies).tokens(tokens).serve());
+    let with = |token: &'static str| {
+        world.host_with(|options| {
+            options.token = Token::new(token);
+            options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
+        })
+    };
+    let [(_, old), (_, new)] = [3, 4].map(|nth| path_of(&world.server, 1, nth));
+    let two = with("the-old-token");
+    two.record("/mnt/odd.mkv", &old);
+    let one = Arc::new(with("the-new-token"));
+    one.record("/mnt/other.mkv", &new);
+    exchange(&[&two, &one]);
+    let two = world.reopened(two, |options| options.token = Token::new("the-new-token"));
+    let (other, key, mut reads) = (Arc::clone(&one), new.clone(), 0);
+    two.gate.set(move |call, is_made| {
+        reads += usize::from(call == "read" && is_made);
+        // After the probe and before the listing, the host reads the log for the last time.
+        if call == "read" && is_made && reads == 2 {
+            other.record("/mnt/odd.mkv", &key);
+            other.exchange();
+        }
+        Ok(())
+    });
+    two.refresh();
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(old));
+    exchange(&[&two, &one]);
+    for host in [&two, &*one] {
         assert_eq!(host.confirmed("/mnt/odd.mkv").as_ref(), Some(&new));
     }
 }

@@ -4,23 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plexindex::model::{Item, MatchKind};
+use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options, Ttl};
-use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
-use plexindex_sharing::{Entry, EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
+use plexindex_sharing::{Entry, HostId, NewEntry, Position, SharedLog, ViewNumber};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::MemoryLog;
 use tempfile::TempDir;
 
+use crate::fixture::append;
 use crate::shared_faults::gate::Gate;
 use crate::support::index::{Index, Library, ManualClock, QueryOptions};
 use crate::support::{clock, movies, offline, options};
 use crate::support::{copy_files, copy_of};
 
 pub const NONE: plexindex::inside::Deadline = plexindex::inside::Deadline::NONE;
-
-/// The file of [`World::new_item`].
-pub const NEW: &str = "/data/movies/New.mkv";
 
 pub struct World {
     pub server: Standin,
@@ -132,8 +129,7 @@ impl World {
 
     /// Writes entries as a host that was broken into may.
     pub fn plant(&self, entries: &[NewEntry]) {
-        let written = self.log.append(self.view(), HostId(666), entries, None, NONE);
-        assert_eq!(written, Ok(true));
+        append(&*self.log, self.view(), entries).expect("written");
     }
 }
 
@@ -244,19 +240,7 @@ impl World {
 
     /// The uuid of the library.
     pub fn library(&self) -> String {
-        let listing = (self.entries().into_iter()).find(|entry| entry.name.kind == EntryKind::Listing);
-        listing.expect("a listing").name.library
-    }
-
-    /// News of an item that the server does not have.
-    pub fn new_item(&self) -> NewEntry {
-        let new = Item {
-            rating_key: "77".into(),
-            title: "New".into(),
-            parts: vec![NEW.into()],
-            ..Item::default()
-        };
-        let body = ItemBody { item: Some(new) };
-        new_entry(EntryKind::Item, &self.library(), b"77", encode(&body))
+        self.server
+            .change(|state| state.library(1).expect("there").uuid.clone())
     }
 }

@@ -1,12 +1,10 @@
 //! Several hosts share one index: what goes wrong around the log, at each step. The log is in memory.
 
 mod clocks;
-mod copies;
 mod echoes;
 pub mod gate;
 pub mod hosts;
 mod paths;
 mod refused;
 mod restored;
-mod sizes;
 mod trust;

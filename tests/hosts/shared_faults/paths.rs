@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex_sharing::bodies::new_entry;
-use plexindex_sharing::{EntryKind, SharedIndex};
+use plexindex_sharing::{EntryKind, NewEntry, SharedIndex};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 use crate::shared_faults::hosts::{Host, World, exchange};
@@ -87,7 +86,7 @@ fn a_call_that_joins_a_long_log_keeps_its_deadline() {
     let (_, key) = path_of(&world.server, 1, 3);
     let library = world.library();
     let of = |nth| {
-        new_entry(
+        NewEntry::new(
             EntryKind::Match,
             &library,
             format!("/media/{nth}.mkv").as_bytes(),

@@ -10,7 +10,6 @@ use plexindex_sharing::SharedIndex;
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, World, exchange, pair};
-use crate::support::index::QueryOptions;
 use crate::support::path_of;
 
 /// Two hosts that know the library, and three keys of it.
@@ -108,9 +107,6 @@ fn a_host_with_nothing_to_deliver_reads_at_once() {
     let (one, two, key) = (world.host(), world.host(), path_of(&world.server, 1, 3).1);
     let _follower = two.index.follow_shared().expect("it shares");
     two.gate.refuse();
-    two.index
-        .refresh(&QueryOptions::default(), true)
-        .expect("without a lease");
     for path in ["/mnt/odd.mkv", "/mnt/new.mkv", "/mnt/own.mkv"] {
         one.record(path, &key);
         let begun = Instant::now();

@@ -1,17 +1,11 @@
 //! The log was restored from a backup, or a replica took over that lacks the last writes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use plexindex::model::Item;
-use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
-use plexindex_sharing::{EntryKind, SharedLog as _};
+use plexindex_sharing::SharedLog as _;
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, NONE, World, exchange, pair, restore};
 use crate::support::copy_of;
-use crate::support::index::QueryOptions;
-use crate::support::{HOUR_MS, add, path_of};
+use crate::support::path_of;
 use tempfile::TempDir;
 
 /// Its folder may be moved between, so it is another host by then, which never delivered anything.
@@ -50,45 +44,6 @@ fn what_a_failover_lost_is_delivered_again_before_what_is_newer() {
             }
         }
     }
-}
-
-/// A host was alone for a while and listed by itself; what others told before that is older than its listing.
-#[test]
-fn items_that_are_older_than_an_own_listing_do_not_come_back() {
-    let (world, _one, two) = pair();
-    let gone = Item {
-        rating_key: "77".into(),
-        title: "Gone".into(),
-        parts: vec!["/data/movies/Gone.mkv".into()],
-        ..Item::default()
-    };
-    let body = ItemBody { item: Some(gone) };
-    world.plant(&[new_entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
-    world.log.set_trouble(Trouble::Away);
-    world.clock.advance_ms(26 * HOUR_MS);
-    assert!(!two.index.exchange());
-    world.clock.advance_ms(61_000);
-    two.index.refresh(&QueryOptions::default(), true).expect("refreshed");
-    world.log.set_trouble(Trouble::None);
-    world.clock.advance_ms(60_000);
-    two.exchange();
-    assert_eq!(
-        two.known("/data/movies/Gone.mkv"),
-        None,
-        "an item that the server has not"
-    );
-    // Nor is the listing from before that copied.
-    let is_copied = Arc::new(AtomicBool::default());
-    let noted = Arc::clone(&is_copied);
-    two.gate.set(move |call, _| {
-        noted.fetch_or(call == "chunk", Ordering::SeqCst);
-        Ok(())
-    });
-    add(&world.server, &["/data/movies/A/A.mkv"]);
-    world.clock.advance_ms(2 * HOUR_MS);
-    two.refresh();
-    assert!(two.known("/data/movies/A/A.mkv").is_some());
-    assert!(!is_copied.load(Ordering::SeqCst));
 }
 
 /// The only entry that the folder lost is its first, or the first since it is this host; the next has about the same number.
@@ -234,6 +189,8 @@ fn a_log_that_was_emptied_is_asked_for_the_view_again() {
         let summary = world.log.summary(NONE).expect("read");
         summary.into_iter().map(|view| view.server).collect::<Vec<_>>()
     };
+    one.record("/mnt/odd.mkv", &path_of(&world.server, 1, 3).1);
+    one.exchange();
     let before = view();
     world.log.clear(NONE).expect("emptied");
     one.exchange();

@@ -8,13 +8,12 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::view::{MemoryView, Stored, age, entry, size};
+use self::view::{MemoryView, Stored, entry, size};
 use plexindex::error::{Error, Result, Status};
 use plexindex::inside::fork::lock_for_fork;
 use plexindex::inside::{Clock, Deadline, ForkLock};
 use plexindex_sharing::{
-    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry,
-    Position, SharedLog, ViewNumber,
+    Entry, EntryName, EntryPage, HostId, LARGEST_BATCH, LogSummary, NewEntry, Position, SharedLog, ViewNumber,
 };
 
 /// What is wrong with a log.
@@ -46,7 +45,7 @@ struct Shared {
     history: VecDeque<BTreeMap<ViewNumber, MemoryView>>,
     /// How many of them are kept.
     kept: usize,
-    /// Gives marks and fences, which no restored backup gives again.
+    /// Gives marks, which no restored backup gives again.
     counter: i64,
     is_interrupted: bool,
     is_waiting: bool,
@@ -174,10 +173,9 @@ impl SharedLog for MemoryLog {
         let more = end.is_some();
         found.truncate(end.unwrap_or(found.len()));
         let number = found.last().filter(|_| more).map_or(view.last, |(_, last)| last.number);
-        let now_ms = self.clock.now_ms();
         found.retain(|(name, stored)| size(name, stored).is_some());
         Ok(EntryPage {
-            entries: found.iter().map(|(name, stored)| entry(name, stored, now_ms)).collect(),
+            entries: found.iter().map(|(name, stored)| entry(name, stored)).collect(),
             position: Position {
                 number,
                 mark: view.mark(number).unwrap_or(0),
@@ -190,29 +188,11 @@ impl SharedLog for MemoryLog {
 
     fn find(&self, view: ViewNumber, names: &[EntryName], _: Deadline) -> Result<Vec<Entry>> {
         let shared = self.reach(false)?;
-        let now_ms = self.clock.now_ms();
         let found = |name| {
             let stored = shared.views.get(&view)?.entries.get(name)?;
-            size(name, stored).map(|_| entry(name, stored, now_ms))
+            size(name, stored).map(|_| entry(name, stored))
         };
         Ok(names.iter().filter_map(found).collect())
-    }
-
-    fn append(
-        &self,
-        view: ViewNumber,
-        host: HostId,
-        entries: &[NewEntry],
-        lease: Option<&Lease>,
-        _: Deadline,
-    ) -> Result<bool> {
-        self.change(view, |view, counter, now_ms| {
-            let may = lease.is_none_or(|lease| view.holds(lease, now_ms));
-            if may {
-                view.write(host, entries.iter(), counter, now_ms);
-            }
-            may
-        })
     }
 
     fn deliver(
@@ -236,84 +216,6 @@ impl SharedLog for MemoryLog {
             view.delivered.insert(host, upto);
             upto
         })
-    }
-
-    fn lease(&self, view: ViewNumber, what: &str, _: Deadline) -> Result<Option<Lease>> {
-        let lifetime = milliseconds(LEASE);
-        self.change(view, |memory, counter, now_ms| {
-            let until = memory.leases.get(what).map_or(i64::MIN, |(_, until)| *until);
-            // A clock that was set back ends a lease too.
-            if until > now_ms && until <= now_ms + lifetime {
-                return None;
-            }
-            *counter += 1;
-            memory.leases.insert(what.into(), (*counter, now_ms + lifetime));
-            Some(Lease {
-                view,
-                task: what.into(),
-                fence: *counter,
-            })
-        })
-    }
-
-    fn renew(&self, lease: &Lease, _: Deadline) -> Result<bool> {
-        self.set_lease_time(lease, milliseconds(LEASE))
-    }
-
-    fn release(&self, lease: &Lease, _: Deadline) -> Result<()> {
-        self.set_lease_time(lease, 0).map(|_| ())
-    }
-
-    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], _: Deadline) -> Result<bool> {
-        self.change(lease.view, |view, _, now_ms| {
-            let may = view.holds(lease, now_ms);
-            if may {
-                view.chunks.insert((library.into(), lease.fence, number), body.into());
-            }
-            may
-        })
-    }
-
-    fn publish_listing(
-        &self,
-        lease: &Lease,
-        host: HostId,
-        head: &NewEntry,
-        included: u64,
-        _: Deadline,
-    ) -> Result<bool> {
-        let library = &head.name.library;
-        self.change(lease.view, |view, counter, now_ms| {
-            if !view.holds(lease, now_ms) {
-                return false;
-            }
-            view.write(host, std::iter::once(head), counter, now_ms);
-            view.published.insert(library.clone(), lease.fence);
-            view.chunks
-                .retain(|(of, listing, _), _| of != library || *listing == lease.fence);
-            view.entries.retain(|name, stored| {
-                name.kind != EntryKind::Item || name.library != *library || stored.number > included
-            });
-            true
-        })
-    }
-
-    fn chunk(
-        &self,
-        view: ViewNumber,
-        library: &str,
-        listing: i64,
-        number: u32,
-        _: Deadline,
-    ) -> Result<Option<Vec<u8>>> {
-        let shared = self.reach(false)?;
-        let published = shared
-            .views
-            .get(&view)
-            .filter(|view| view.published.get(library) == Some(&listing));
-        let chunk = published.and_then(|view| view.chunks.get(&(library.into(), listing, number)));
-        let chunk = chunk.filter(|chunk| chunk.len() <= LARGEST_CHUNK);
-        Ok(chunk.map(|chunk| chunk.to_vec()))
     }
 
     fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
@@ -369,17 +271,16 @@ impl SharedLog for MemoryLog {
             for name in view.entries.keys() {
                 *entries.entry(name.kind).or_default() += 1;
             }
-            let chunks = view.chunks.values().map(|chunk| chunk.len());
             let bodies = view.entries.values().map(|stored| stored.body.len());
             LogSummary {
                 view: *number,
                 server: view.server.clone(),
                 viewer: view.viewer.clone(),
                 last: view.last,
-                age: view.written_ms.map(|at_ms| age(at_ms, now_ms)),
+                age: (view.written_ms).map(|ms| Duration::from_millis(u64::try_from(now_ms - ms).unwrap_or(0))),
                 entries: entries.into_iter().collect(),
                 hosts: view.hosts().len() as u64,
-                bytes: chunks.chain(bodies).sum::<usize>() as u64,
+                bytes: bodies.sum::<usize>() as u64,
             }
         });
         Ok(summary.collect())
@@ -399,23 +300,6 @@ impl SharedLog for MemoryLog {
         }
         vec![Box::new(lock_for_fork(&self, |log| &log.shared))]
     }
-}
-
-impl MemoryLog {
-    /// Lets a lease end so many milliseconds from now, if nobody took it.
-    fn set_lease_time(&self, lease: &Lease, milliseconds: i64) -> Result<bool> {
-        self.change(lease.view, |view, _, now_ms| match view.leases.get_mut(&lease.task) {
-            Some((fence, until)) if *fence == lease.fence => {
-                *until = now_ms + milliseconds;
-                true
-            }
-            _ => false,
-        })
-    }
-}
-
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use plexindex_sharing::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY, Lease, NewEntry};
+use plexindex_sharing::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY, NewEntry};
 
 /// A view.
 #[derive(Clone, Default)]
@@ -17,10 +16,6 @@ pub struct MemoryView {
     /// By the last number of each write.
     pub marks: BTreeMap<u64, i64>,
     pub delivered: HashMap<HostId, u64>,
-    /// Fence and end by name.
-    pub leases: HashMap<String, (i64, i64)>,
-    pub published: HashMap<String, i64>,
-    pub chunks: BTreeMap<(String, i64, u32), Arc<[u8]>>,
 }
 
 /// An entry, but for its name.
@@ -28,18 +23,10 @@ pub struct MemoryView {
 pub struct Stored {
     pub number: u64,
     pub host: HostId,
-    pub at_ms: i64,
     pub body: Arc<[u8]>,
 }
 
 impl MemoryView {
-    /// Returns whether a lease lasts, and no other holder has a newer one.
-    pub fn holds(&self, lease: &Lease, now_ms: i64) -> bool {
-        self.leases
-            .get(&lease.task)
-            .is_some_and(|(fence, until)| *fence == lease.fence && *until > now_ms)
-    }
-
     /// Voids what an invalidation makes void.
     pub fn void(&mut self, entry: &NewEntry) {
         use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
@@ -76,7 +63,6 @@ impl MemoryView {
             let stored = Stored {
                 number: self.last,
                 host,
-                at_ms: now_ms,
                 body: entry.body.as_slice().into(),
             };
             self.entries.insert(entry.name.clone(), stored);
@@ -103,15 +89,12 @@ impl MemoryView {
     }
 }
 
-pub fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
+pub fn entry(name: &EntryName, stored: &Stored) -> Entry {
     Entry {
         name: name.clone(),
         body: stored.body.to_vec(),
         number: stored.number,
         host: stored.host,
-        age: age(stored.at_ms, now_ms),
-        requested_ms: 0,
-        answered_ms: 0,
     }
 }
 
@@ -119,8 +102,4 @@ pub fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
 pub fn size(name: &EntryName, stored: &Stored) -> Option<usize> {
     let size = name.library.len() + name.key.len() + stored.body.len();
     (size <= LARGEST_ENTRY).then_some(size)
-}
-
-pub fn age(at_ms: i64, now_ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(now_ms - at_ms).unwrap_or(0))
 }

@@ -32,7 +32,7 @@ pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     let is_once = match entry.name.kind {
         EntryKind::InvalidLibrary | EntryKind::InvalidPath => true,
         EntryKind::InvalidItem => !entry.body.is_empty(),
-        _ => false,
+        EntryKind::Match => false,
     };
     if is_once {
         entry.body = number.to_string().into_bytes();

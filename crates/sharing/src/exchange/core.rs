@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::contract::{HostId, Lease, SharedLog, ViewNumber};
+use crate::contract::{HostId, SharedLog, ViewNumber};
 use crate::engine::{LibraryRows, Outbox, Store, StoreWriter};
 use crate::error::{Error, Result, Status};
-use crate::freshness::Policy;
 use crate::model::ViewId;
 use crate::options::Options;
 use crate::platform::Clock;
@@ -77,14 +76,6 @@ pub struct LogView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// The time since which the log does not answer, and the time of the next attempt.
-pub struct Outage {
-    /// Time of the first failure, Unix ms.
-    since_ms: i64,
-    /// Time of the next attempt, Unix ms.
-    retry_ms: i64,
-}
-
 /// Exchanges entries between one index and other hosts.
 pub struct Exchange {
     pub log: Arc<dyn SharedLog>,
@@ -93,12 +84,8 @@ pub struct Exchange {
     pub store_writer: Arc<StoreWriter>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
-    /// Time for which this host waits for an unavailable log before it sends requests to the server without a lease
-    /// (`Options::shared_retry`).
-    pub retry_after_ms: i64,
-    /// Hash of the mappings. If the mappings change, the host reads the log again from the beginning.
+    /// Hash of the mappings.
     pub mappings: u64,
-    pub policy: Policy,
     pub state: Mutex<ExchangeState>,
     pub changed: Condvar,
     pub thread: Mutex<Option<Worker>>,
@@ -113,14 +100,12 @@ pub struct ExchangeState {
     pub secret: Option<[u8; 32]>,
     /// View numbers, by the view's id in the store and the user in the log.
     pub views: HashMap<(ViewId, Vec<u8>), ViewNumber>,
-    /// Set while the log does not answer.
-    pub outage: Option<Outage>,
+    /// Time of the next attempt, Unix ms, while the log does not answer.
+    pub retry_ms: Option<i64>,
     /// The error with which the log rejected the last write.
     pub write_error: Option<Error>,
     /// Number of threads that retry an unavailable log.
     pub retrying_threads: usize,
-    /// Leases that this process holds.
-    pub leases: Vec<Lease>,
     /// Whether the outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
     /// Whether a call used the index without changing the counters, because all listings were fresh.
@@ -158,9 +143,7 @@ impl Exchange {
             store_writer: components.store_writer,
             counters: components.counters,
             clock: components.clock,
-            retry_after_ms: i64::try_from(options.shared_retry.as_millis()).unwrap_or(i64::MAX),
             mappings: xxh3_64(format!("{:?}", options.mappings).as_bytes()),
-            policy: Policy::new(options),
             state: Mutex::default(),
             changed: Condvar::new(),
             thread: Mutex::new(None),
@@ -246,11 +229,11 @@ impl Exchange {
     /// new pause for other threads, so that only one thread retries.
     pub fn retry_log<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut state = lock(&self.state);
-        let Some(outage) = &mut state.outage else {
+        let Some(retry_ms) = &mut state.retry_ms else {
             drop(state);
             return work();
         };
-        outage.retry_ms = self.clock.now_ms() + RETRY_PAUSE_MS;
+        *retry_ms = self.clock.now_ms() + RETRY_PAUSE_MS;
         state.retrying_threads += 1;
         drop(state);
         let outcome = work();
@@ -269,40 +252,36 @@ impl Exchange {
     pub fn must_skip_log(&self) -> bool {
         let now_ms = self.clock.now_ms();
         // Setting the clock back ends the pause.
-        let is_running = |outage: &Outage| (outage.retry_ms - RETRY_PAUSE_MS..outage.retry_ms).contains(&now_ms);
-        lock(&self.state).outage.as_ref().is_some_and(is_running)
+        let is_running = |retry_ms: i64| (retry_ms - RETRY_PAUSE_MS..retry_ms).contains(&now_ms);
+        lock(&self.state).retry_ms.is_some_and(is_running)
     }
 
     /// Ends the outage if there is one, because the log has answered in time.
     pub fn note_answer(&self) {
-        if lock(&self.state).outage.take().is_some() {
+        if lock(&self.state).retry_ms.take().is_some() {
             log::info!("the shared log {} answers again", self.log.name());
         }
     }
 
     /// Records that the log failed, and logs the first failure of an outage.
     fn note_failure(&self, error: &Error) {
-        let now_ms = self.clock.now_ms();
         // The error message contains the log's address.
         let problem = match error.status {
             Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
         let mut state = lock(&self.state);
-        let since_ms = (state.outage.as_ref()).map_or(now_ms, |outage| outage.since_ms.min(now_ms));
-        let retry_ms = now_ms + RETRY_PAUSE_MS;
         state.write_error = None;
-        if state.outage.replace(Outage { since_ms, retry_ms }).is_none() {
+        if state.retry_ms.replace(self.clock.now_ms() + RETRY_PAUSE_MS).is_none() {
             log::warn!("{problem}: {error}; this host answers from its folder, and keeps its entries there");
         } else {
             log::debug!("{problem}: {error}");
         }
     }
 
-    /// Returns how long the log has been unavailable, in ms; `None` if the log's last answer came in time.
-    pub fn unavailable_ms(&self) -> Option<i64> {
-        let now_ms = self.clock.now_ms();
-        (lock(&self.state).outage.as_ref()).map(|outage| now_ms.saturating_sub(outage.since_ms).max(0))
+    /// Returns whether the log's last answer did not come in time.
+    pub fn is_log_unavailable(&self) -> bool {
+        lock(&self.state).retry_ms.is_some()
     }
 
     /// Returns the view for the current token's user; `None` until the server has accepted the token and reported the
@@ -359,14 +338,13 @@ impl Exchange {
         locks
     }
 
-    /// Resets the state in a forked child, because the child does not have the parent's threads, leases and listeners.
+    /// Resets the state in a forked child, because the child does not have the parent's threads and listeners.
     /// Never waits for a lock, since the thread that holds the lock may not exist in the child.
     pub fn after_fork(&self) {
         if let Ok(mut thread) = self.thread.try_lock() {
             std::mem::forget(thread.take());
         }
         if let Ok(mut state) = self.state.try_lock() {
-            state.leases.clear();
             state.retrying_threads = 0;
             state.listeners = Listeners::default();
         }

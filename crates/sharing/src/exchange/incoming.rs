@@ -1,21 +1,18 @@
 //! Reads other hosts' entries from the log, and applies them to the store in the log's order. Applying an entry twice
 //! has the same effect as applying it once, since a killed process or a restored log can repeat entries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Instant;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::applied::Applied;
-use super::core::{Exchange, LogView, Unavailable, waits_for_slow_log, without_entries};
-use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode, entry_name};
-use crate::contract::{Entry, EntryKind, EntryName, EntryPage, HostId, NewEntry, Position, SharedLog};
-use crate::engine::{
-    ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, UNDELIVERED,
-    listing_age,
-};
+use super::core::{Exchange, LogView, waits_for_slow_log, without_entries};
+use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position, SharedLog};
+use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, UNDELIVERED};
 use crate::entries::SharedEntries;
 use crate::error::Result;
-use crate::freshness;
-use crate::model::{Library, LibraryId, Sequence, ViewId};
+use crate::model::{LibraryId, ViewId};
 use crate::platform::Deadline;
 use crate::platform::FileLock;
 use crate::platform::lock;
@@ -26,10 +23,55 @@ const ENTRIES_PER_REQUEST: usize = 1_000;
 /// Maximum number of names in one request. The log may return an entry of maximum size for each name.
 const NAMES_PER_REQUEST: usize = 100;
 
+/// How far this folder has read the log for one library.
+struct LibraryPosition {
+    row: LibraryRow,
+    /// Hash of what determines which of the library's entries this host can use: the mappings, and the library's
+    /// folders. If it changes, the host reads the log again for this library.
+    digest: u64,
+    read: SharedLogPosition,
+    /// Whether the host still has to add the library's matches to the log, after reading the log to its end. Until then,
+    /// the stored `last_read_ms` is 0.
+    is_joining: bool,
+}
+
 impl Exchange {
-    /// Returns how far this folder has read the shared log, and when it last read the log. `view_id`: the view ID.
-    pub fn read_position(&self, view_id: ViewId) -> Result<SharedLogPosition> {
-        Outbox(&self.store).log_position(view_id, self.log.name(), self.mappings)
+    /// Returns how far this folder has read the log for each library that the server shows. Each library has its own
+    /// position, since another host may see a new library first, and write entries about it.
+    fn positions(&self, view_id: ViewId) -> Result<Vec<LibraryPosition>> {
+        let rows = LibraryRows(&self.store).libraries(view_id)?;
+        let positions = rows.into_iter().map(|row| {
+            let (uuid, locations) = (&row.library.uuid, &row.library.locations);
+            let digest = xxh3_64(format!("{} {uuid:?} {locations:?}", self.mappings).as_bytes());
+            let read = Outbox(&self.store).log_position(view_id, self.log.name(), digest)?;
+            let is_joining = if read.position == Position::default() {
+                row.matches.is_some()
+            } else {
+                read.last_read_ms == 0
+            };
+            Ok(LibraryPosition {
+                row,
+                digest,
+                read,
+                is_joining,
+            })
+        });
+        positions.collect()
+    }
+
+    /// Returns how far this folder has read the log for every library, and when it last did; `None` without a library.
+    pub fn read_position(&self, view_id: ViewId) -> Result<Option<SharedLogPosition>> {
+        let positions = self.positions(view_id)?.into_iter().map(|library| library.read);
+        Ok(positions.min_by_key(|read| read.position.number))
+    }
+
+    /// Exchanges entries by the deadline, before a library is refreshed. Does nothing before the server has accepted the
+    /// token, and while the log is unavailable.
+    pub fn exchange_by(&self, deadline: Deadline) -> Result<()> {
+        match self.view()? {
+            Some(view) => self.exchange_exclusively(&view, deadline, deadline).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Exchanges entries under the folder's exchange lock as [`Self::exchange`] does, and adds the duration to the
@@ -64,55 +106,62 @@ impl Exchange {
     /// passes, the next exchange continues from the same position.
     fn exchange(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let mut view = *view;
-        let start = self.read_position(view.view_id)?;
-        // A folder with matches that joins a log delivers them after reading the whole log, and keeps `last_read_ms` 0.
-        let is_joining = if start.position == Position::default() {
-            let rows = LibraryRows(&self.store).libraries(view.view_id)?;
-            rows.iter().any(|row| row.matches.is_some())
-        } else {
-            start.last_read_ms == 0
-        };
-        let read_time_ms = || if is_joining { 0 } else { self.clock.now_ms() };
+        let mut is_complete = self.deliver(&view, until)?;
+        let mut positions = self.positions(view.view_id)?;
+        // Usually, all libraries have the same position.
+        positions.sort_by_key(|library| library.read.position.number);
+        for libraries in positions.chunk_by_mut(|one, other| one.read.position == other.read.position) {
+            is_complete = is_complete && self.receive(&mut view, libraries, until)?;
+        }
+        Ok(is_complete)
+    }
+
+    /// Applies the new entries about these libraries, which all have the same position. Delivers the outbox before each
+    /// request. Returns whether nothing is left to exchange.
+    fn receive(&self, view: &mut LogView, libraries: &mut [LibraryPosition], until: Deadline) -> Result<bool> {
+        let mut position = libraries
+            .first()
+            .map_or(Position::default(), |library| library.read.position);
         loop {
-            if !self.deliver(&view, until)? || until.has_passed() || lock(&self.state).is_stopping {
+            if !self.deliver(view, until)? || until.has_passed() || lock(&self.state).is_stopping {
                 return Ok(false);
             }
-            let log_position = self.read_position(view.view_id)?;
             let last_delivered = Outbox(&self.store).last_delivered(view.view_id)?;
             let host = last_delivered.map_or(view.host, |(host, _)| host);
-            let Ok(page) = self.read_page(&view, host, log_position.position, until) else {
+            let read = |log: &dyn SharedLog, limit| log.read(view.number, host, position, ENTRIES_PER_REQUEST, limit);
+            let Ok(mut page) = self.send_request_by(until, read) else {
                 return Ok(false);
             };
             // The log was restored, or a replica replaced it. Its older state must not replace newer writes.
             if last_delivered.is_some_and(|(_, number)| page.delivered < number) {
-                self.resend_matches(&view)?;
+                self.resend_matches(view)?;
                 view.host = Outbox(&self.store).host()?;
                 continue;
             }
-            if page.starts_over && log_position.position != Position::default() {
+            if page.starts_over && position != Position::default() {
                 log::warn!(
                     "the shared log {} was restored or cleared, or this host was away for too long; reading the \
                      log from the beginning",
                     self.log.name()
                 );
-                let beginning = SharedLogPosition {
-                    last_read_ms: read_time_ms(),
-                    ..SharedLogPosition::default()
-                };
-                self.store_position(&view, &beginning)?;
+                position = Position::default();
+                self.store_position(view, libraries, position)?;
                 self.forget_view();
                 let Some(reopened) = self.view()? else {
                     return Ok(false);
                 };
-                view = reopened;
+                *view = reopened;
                 continue;
             }
-            let mut log_position = SharedLogPosition {
-                position: page.position,
-                last_read_ms: read_time_ms(),
+            let is_known = |entry: &Entry| {
+                libraries
+                    .iter()
+                    .any(|known| known.row.library.uuid == entry.name.library)
             };
-            self.apply(&view, &page.entries)?;
-            self.store_position(&view, &log_position)?; // last, so that a crash repeats the page instead of skipping it
+            page.entries.retain(is_known);
+            without_entries(|| self.apply(view, libraries, &page.entries))?;
+            position = page.position;
+            self.store_position(view, libraries, position)?; // last, so that a crash repeats the page
             if !page.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
                 let received = page.entries.iter().filter(|entry| entry.host != view.host).count();
@@ -126,47 +175,46 @@ impl Exchange {
                 }
             }
             if !page.has_more {
-                if is_joining && self.enqueue_missing_matches(&view, until)? {
-                    log_position.last_read_ms = self.clock.now_ms();
-                    self.store_position(&view, &log_position)?;
+                let joining = libraries.iter_mut().filter(|library| library.is_joining);
+                let joining: Vec<_> = joining.collect();
+                if joining.is_empty() {
+                    return Ok(true);
                 }
-                return Ok(!is_joining || self.deliver(&view, until)?);
+                if self.enqueue_missing_matches(view, joining.iter().map(|library| &library.row), until)? {
+                    for library in joining {
+                        library.is_joining = false;
+                    }
+                    self.store_position(view, libraries, position)?;
+                }
+                return self.deliver(view, until);
             }
         }
     }
 
-    /// Reads the entries that follow a position, until the deadline, and the last number that the host `host`
-    /// delivered.
-    pub fn read_page(
+    /// Stores that this folder has read the log up to `position` for these libraries.
+    fn store_position(&self, view: &LogView, libraries: &[LibraryPosition], position: Position) -> Result<()> {
+        let now_ms = self.clock.now_ms();
+        let read = libraries.iter().map(|library| {
+            let last_read_ms = if library.is_joining { 0 } else { now_ms };
+            (library.digest, SharedLogPosition { position, last_read_ms })
+        });
+        Outbox(&self.store).store_log_positions(
+            view.view_id,
+            self.log.name(),
+            &read.collect::<Vec<_>>(),
+            Deadline::NONE,
+        )
+    }
+
+    /// Adds to the outbox the matches in these libraries that a newly joined log lacks. Returns whether all matches were
+    /// compared with the log: `false` if the log is unavailable, the deadline passes, or the index closes.
+    fn enqueue_missing_matches<'r>(
         &self,
         view: &LogView,
-        host: HostId,
-        after: Position,
+        rows: impl Iterator<Item = &'r LibraryRow>,
         until: Deadline,
-    ) -> std::result::Result<EntryPage, Unavailable> {
-        let requested_ms = self.clock.now_ms();
-        let read = |log: &dyn SharedLog, limit| log.read(view.number, host, after, ENTRIES_PER_REQUEST, limit);
-        let mut page = self.send_request_by(until, read)?;
-        self.note_times(&mut page.entries, requested_ms);
-        Ok(page)
-    }
-
-    /// Sets the times of entries that have just arrived.
-    pub fn note_times(&self, entries: &mut [Entry], requested_ms: i64) {
-        let answered_ms = self.clock.now_ms();
-        for entry in entries {
-            (entry.requested_ms, entry.answered_ms) = (requested_ms, answered_ms);
-        }
-    }
-
-    fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
-        Outbox(&self.store).store_log_position(view.view_id, self.log.name(), self.mappings, place, Deadline::NONE)
-    }
-
-    /// Adds to the outbox the matches that a newly joined log lacks. Returns whether all matches were compared with the
-    /// log: `false` if the log is unavailable, the deadline passes, or the index closes.
-    fn enqueue_missing_matches(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        self.enqueue_matches(view, |entries| {
+    ) -> Result<bool> {
+        self.enqueue_matches(view, rows, |entries| {
             let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
             let Ok(found) = self.send_request_by(until, |log, limit| log.find(view.number, &names, limit)) else {
                 return Ok(false);
@@ -176,11 +224,17 @@ impl Exchange {
         })
     }
 
-    /// Adds to the outbox, in groups, all confirmed matches that are not already awaiting delivery. `filter` can remove
-    /// entries from a group. If `filter` returns `false`, stops and returns `false`; otherwise returns `true`.
-    pub fn enqueue_matches(&self, view: &LogView, filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
+    /// Adds to the outbox, in groups, all confirmed matches in these libraries that are not already awaiting delivery.
+    /// `filter` can remove entries from a group. If `filter` returns `false`, stops and returns `false`; otherwise
+    /// returns `true`.
+    pub fn enqueue_matches<'r>(
+        &self,
+        view: &LogView,
+        rows: impl Iterator<Item = &'r LibraryRow>,
+        filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>,
+    ) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
-        for row in LibraryRows(&self.store).libraries(view.view_id)? {
+        for row in rows {
             let matches = RecordRows(&self.store).confirmed_matches(row.id)?;
             let last_entry_numbers = Outbox(&self.store).outbox_matches(view.view_id, &row.library.uuid)?;
             for group in matches.chunks(NAMES_PER_REQUEST) {
@@ -199,137 +253,24 @@ impl Exchange {
         Ok(true)
     }
 
-    /// Applies entries in order, without creating entries for other hosts.
-    pub fn apply(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
-        without_entries(|| self.apply_groups(view, entries))
-    }
-
-    /// Applies entries in order, and combines consecutive entries with the same kind and library.
-    fn apply_groups(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
-        let (mut remaining, mut has_looked_for_probe) = (entries, false);
-        while let Some(first) = remaining.first() {
-            let same = |entry: &&Entry| entry.name.kind == first.name.kind && entry.name.library == first.name.library;
-            let (group, others) = remaining.split_at(remaining.iter().take_while(same).count());
-            remaining = others;
-            if first.name.kind == EntryKind::Probe {
-                self.apply_probe(view, first)?;
+    /// Applies entries about these libraries in order, and combines consecutive entries with the same kind and library.
+    fn apply(&self, view: &LogView, libraries: &[LibraryPosition], entries: &[Entry]) -> Result<()> {
+        let same =
+            |one: &Entry, other: &Entry| one.name.kind == other.name.kind && one.name.library == other.name.library;
+        for group in entries.chunk_by(same) {
+            let name = &group[0].name;
+            let Some(library) = libraries.iter().find(|known| known.row.library.uuid == name.library) else {
                 continue;
-            }
-            let find_library = || -> Result<Option<LibraryRow>> {
-                let rows = LibraryRows(&self.store).libraries(view.view_id)?;
-                Ok(rows.into_iter().find(|row| row.library.uuid == first.name.library))
             };
-            let mut library_row = find_library()?;
-            if library_row.is_none() && !std::mem::replace(&mut has_looked_for_probe, true) {
-                // The probe with this library may come later in the log, since each probe replaces the previous probe.
-                for probe in self
-                    .find(view, &[entry_name(EntryKind::Probe, "", b"")])
-                    .unwrap_or_default()
-                {
-                    self.apply_probe(view, &probe)?;
-                    library_row = find_library()?;
-                }
-            }
-            let Some(row) = library_row else {
-                continue; // this user cannot see the library
-            };
-            match first.name.kind {
-                EntryKind::Listing => group
-                    .iter()
-                    .try_for_each(|entry| self.apply_listing_head(&row, entry))?,
-                EntryKind::Item => self.apply_items(&row, group)?,
-                EntryKind::Match => self.apply_matches(view, &row, group)?,
+            let row = &library.row;
+            match name.kind {
+                EntryKind::Match => self.apply_matches(view, row, group)?,
                 EntryKind::InvalidItem | EntryKind::InvalidPath | EntryKind::InvalidLibrary => {
-                    self.apply_invalidations(view, &row, group)?;
+                    self.apply_invalidations(view, row, group)?;
                 }
-                EntryKind::Probe => {} // applied above
             }
         }
         Ok(())
-    }
-
-    /// Stores another host's probe with its age, unless this folder has a newer probe.
-    fn apply_probe(&self, view: &LogView, entry: &Entry) -> Result<()> {
-        let Some(body) = decode::<ProbeBody>(&entry.body) else {
-            return Ok(());
-        };
-        let observed_ms = entry.observed_ms(body.age_ms);
-        let rows = LibraryRows(&self.store).libraries(view.view_id)?;
-        if rows.iter().any(|row| row.checked_ms > observed_ms) {
-            return Ok(());
-        }
-        let is_current = |row: &LibraryRow, library: &Library| {
-            let (age, token) = (listing_age(row), &library.change);
-            freshness::is_current(&age, &row.listed_token, token, &self.policy, observed_ms)
-        };
-        // The probe covers none of the events that this host has received.
-        let begun = Sequence::default();
-        LibraryRows(&self.store)
-            .store_probe(
-                view.view_id,
-                &body.libraries,
-                begun,
-                observed_ms,
-                Deadline::NONE,
-                &is_current,
-            )
-            .map(drop)
-    }
-
-    /// If this folder has the listing that another host's entry describes, marks it as current as of the entry.
-    fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
-        let Some(head) = decode::<ListingBody>(&entry.body) else {
-            return Ok(());
-        };
-        if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
-            return Ok(()); // a call that needs the listing copies it
-        }
-        self.mark_synced_to_head(row, &head, entry.observed_ms(head.age_ms))
-    }
-
-    /// Records that a library has the state in `head`, observed at `observed_ms`, unless plexindex checked it later.
-    pub fn mark_synced_to_head(&self, row: &LibraryRow, head: &ListingBody, observed_ms: i64) -> Result<()> {
-        if row.checked_ms > observed_ms {
-            return Ok(());
-        }
-        let mut synced = row.clone();
-        synced.library.change = head.change.clone();
-        ItemRows(&self.store).store_merged_delta(
-            &synced,
-            None,
-            &MergedChanges {
-                items: head.items,
-                keys: &HashSet::new(),
-                newest_update: None,
-                left_out: row.left_out,
-                // The other host has compared the content with its items.
-                changed_content: false,
-                is_unexplained: head.unexplained,
-                provisional: head.provisional,
-            },
-            observed_ms,
-            Deadline::NONE,
-        )
-    }
-
-    /// Merges items that other hosts fetched from the server, and removes items that they found missing. Does nothing
-    /// if this folder has no listing of the library.
-    fn apply_items(&self, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
-        if !row.generation.is_fetched() {
-            return Ok(());
-        }
-        // A listing that this host fetched itself is newer than entries from before the fetch.
-        let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
-        let is_older = |entry: &&Entry| begun_ms <= now_ms && entry.latest_written_ms() < begun_ms;
-        let newer = entries.iter().filter(|entry| !is_older(entry));
-        let items = newer.filter_map(|entry| {
-            let key = String::from_utf8_lossy(&entry.name.key).into_owned();
-            let item = decode::<ItemBody>(&entry.body)?.item;
-            // Skip an item that is not the one in the entry's name.
-            let is_named = item.as_ref().is_none_or(|item| item.rating_key == key);
-            is_named.then_some((key, item))
-        });
-        ItemRows(&self.store).merge_shared_items(row, &items.collect::<Vec<_>>(), Deadline::NONE)
     }
 
     /// Records other hosts' matches for paths that this host can have. An empty body removes this host's match.
@@ -375,7 +316,8 @@ impl Exchange {
             .iter()
             .map(|(path, key)| (path.as_slice(), key.as_str()))
             .collect();
-        self.store_writer.record_matches(row, &pairs, Deadline::NONE)?;
+        self.store_writer
+            .record_matches(row, &LocalWrite::NONE, &pairs, Deadline::NONE)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::applied::with_number;
 use super::core::{Exchange, LogView};
 use crate::contract::{NewEntry, SharedLog};
-use crate::engine::{Outbox, OutboxRow};
+use crate::engine::{LibraryRows, Outbox, OutboxRow};
 use crate::error::Result;
 use crate::platform::Deadline;
 
@@ -67,7 +67,8 @@ impl Exchange {
             "the shared log {} lacks entries from this host; sending all matches again",
             self.log.name()
         );
-        self.enqueue_matches(view, |_| Ok(true))?;
+        let rows = LibraryRows(&self.store).libraries(view.view_id)?;
+        self.enqueue_matches(view, rows.iter(), |_| Ok(true))?;
         Outbox(&self.store).assign_new_host_id(view.view_id, Deadline::NONE)
     }
 }

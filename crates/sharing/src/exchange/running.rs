@@ -1,6 +1,5 @@
-//! The exchange thread, which delivers this host's entries at once, receives other hosts' entries, and renews leases.
-//! While there is a listener, the thread receives entries immediately; otherwise every few seconds while the index is
-//! in use.
+//! The exchange thread, which delivers this host's entries at once, and receives other hosts' entries. While there is a
+//! listener, the thread receives entries immediately; otherwise every few seconds while the index is in use.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,8 +13,6 @@ use crate::platform::lock;
 
 /// Interval between reads of the log without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Interval between lease renewals.
-const RENEW_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum interval between two exchanges. Entries written within this interval share one request, so that even ten
 /// busy hosts leave CPU time for recording.
 const BATCH_INTERVAL: Duration = Duration::from_millis(25);
@@ -84,7 +81,7 @@ impl Exchange {
 
     /// Runs the exchange thread's loop until the index closes.
     fn run_thread(&self) {
-        let (mut last_exchange, mut last_renewal) = (None::<Instant>, Instant::now());
+        let mut last_exchange = None::<Instant>;
         let mut totals = self.counters.totals();
         let (mut listener_lock, mut is_unfinished) = (None, false);
         loop {
@@ -122,10 +119,6 @@ impl Exchange {
                 is_unfinished = !is_complete && self.has_undelivered();
                 last_exchange = Some(Instant::now());
             }
-            if last_renewal.elapsed() >= RENEW_INTERVAL {
-                self.renew_leases();
-                last_renewal = Instant::now();
-            }
             if listener_lock.is_none() {
                 self.wait_for_work(listens);
             }
@@ -141,7 +134,7 @@ impl Exchange {
     /// first checks that the log answers, with a longer timeout than calls use. Returns whether the exchange is
     /// complete. `first`: whether this is the thread's first exchange.
     fn exchange_once(&self, first: bool) -> Result<bool> {
-        if self.unavailable_ms().is_none() {
+        if !self.is_log_unavailable() {
             return self.exchange_with_reachable_log(first);
         }
         if self.must_skip_log() {
@@ -170,7 +163,7 @@ impl Exchange {
         let Some(view) = self.view()? else {
             return Ok(false);
         };
-        let last_read_ms = self.read_position(view.view_id)?.last_read_ms;
+        let last_read_ms = self.read_position(view.view_id)?.unwrap_or_default().last_read_ms;
         let age_ms = self.clock.now_ms().saturating_sub(last_read_ms);
         if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&age_ms) {
             return self.deliver(&view, Deadline::NONE);
@@ -218,31 +211,24 @@ impl Exchange {
     }
 
     /// Waits for a notification for at most `time`. Returns whether other hosts may have written entries. If the log or
-    /// the view is unavailable, releases the listener lock, so that another process can listen, and returns `false`.
+    /// the view is unavailable or has no library, releases the listener lock, so that another process can listen, and
+    /// returns `false`.
     fn wait_for_news(&self, listener_lock: &mut Option<FileLock>, time: Duration) -> bool {
-        let Ok(Some(view)) = self.view() else {
+        let read = match self.view() {
+            Ok(Some(view)) => self
+                .read_position(view.view_id)
+                .map(|read| Some((view.number, read?.position.number))),
+            view => view.map(|_| None),
+        };
+        let Ok(Some((view, number))) = read else {
             *listener_lock = None;
             return false;
         };
-        let number = self
-            .read_position(view.view_id)
-            .map_or(0, |stored| stored.position.number);
-        let has_new_entries = self.send_request(|log, _| log.wait(view.number, number, time));
+        let has_new_entries = self.send_request(|log, _| log.wait(view, number, time));
         if has_new_entries.is_err() {
             *listener_lock = None;
         }
         has_new_entries.unwrap_or(false)
-    }
-
-    /// Renews all leases, and forgets leases that another host has acquired.
-    fn renew_leases(&self) {
-        let leases = lock(&self.state).leases.clone();
-        for lease in leases {
-            if self.send_write(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
-                lock(&self.state).leases.retain(|held| *held != lease);
-                log::info!("another host has acquired the lease '{}'", lease.task);
-            }
-        }
     }
 
     /// Delivers the outbox before the index closes.

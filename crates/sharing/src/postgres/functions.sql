@@ -72,33 +72,13 @@ BEGIN
     RETURN last;
 END $$;
 
--- Removes old marks and leases. If the mark at a reader's position was removed, the reader starts over.
+-- Removes old marks, and leases of earlier versions. If the mark at a reader's position was removed, the reader starts
+-- over.
 CREATE OR REPLACE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.marks WHERE view = v AND number <
         (SELECT number FROM plexindex.marks WHERE view = v ORDER BY number DESC OFFSET 9999 LIMIT 1);
     DELETE FROM plexindex.leases WHERE view = v AND until < clock_timestamp() - interval '2 days';
 $$;
-
--- Returns whether a lease is valid: it has not expired, and no other host has a newer lease. Locks a valid lease until
--- the transaction ends. Each write under a lease calls this function, since the holder may have been suspended without
--- noticing.
-CREATE OR REPLACE FUNCTION plexindex.holds(v bigint, w text, f bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f AND until > clock_timestamp() FOR SHARE;
-    RETURN FOUND;
-END $$;
-
--- Writes entries, under a lease if w is not NULL. Returns false if the lease is not valid.
-CREATE OR REPLACE FUNCTION plexindex.append(
-    v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[], w text, f bigint
-) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    IF w IS NOT NULL AND NOT plexindex.holds(v, w, f) THEN
-        RETURN false;
-    END IF;
-    PERFORM plexindex.write(v, h, kinds, libraries, keys, bodies);
-    RETURN true;
-END $$;
 
 -- Writes the entries that a host has numbered, and skips entries that the host has already delivered. known: the last
 -- number that the host knows to be delivered. Returns the last delivered number.
@@ -124,9 +104,25 @@ BEGIN
     RETURN upto;
 END $$;
 
--- Acquires a lease, and returns its fence; NULL while the lease is held. The fence is the time in microseconds, so that
--- it increases even after a backup was restored. If the server's clock was set back, a lease would outlast its
--- lifetime; it is then treated as expired.
+-- Only earlier versions of plexindex call the functions below, to share listings and items.
+
+CREATE OR REPLACE FUNCTION plexindex.holds(v bigint, w text, f bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f AND until > clock_timestamp() FOR SHARE;
+    RETURN FOUND;
+END $$;
+
+CREATE OR REPLACE FUNCTION plexindex.append(
+    v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[], w text, f bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF w IS NOT NULL AND NOT plexindex.holds(v, w, f) THEN
+        RETURN false;
+    END IF;
+    PERFORM plexindex.write(v, h, kinds, libraries, keys, bodies);
+    RETURN true;
+END $$;
+
 CREATE OR REPLACE FUNCTION plexindex.lease(v bigint, w text, lifetime interval) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     new_fence bigint;
@@ -139,7 +135,6 @@ BEGIN
     RETURN new_fence;
 END $$;
 
--- Stores a chunk of the listing whose number is the fence f. Returns false if the lease is not valid.
 CREATE OR REPLACE FUNCTION plexindex.put_chunk(v bigint, w text, f bigint, a_library text, n bigint, a_body bytea)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -151,8 +146,6 @@ BEGIN
     RETURN true;
 END $$;
 
--- Publishes the listing whose number is the fence f, and removes older chunks and the items (3) that the listing
--- includes. Returns false if the lease is not valid.
 CREATE OR REPLACE FUNCTION plexindex.publish(
     v bigint, w text, f bigint, h bigint, a_kind smallint, a_library text, a_key bytea, a_body bytea, included bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$

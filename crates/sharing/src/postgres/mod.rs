@@ -30,7 +30,7 @@ use self::connection::{LogConnection, SilenceLimits, WaitEnd};
 use self::failure::Failure;
 use self::resolver::NameResolver;
 pub use self::resolver::{Lookup, LookupResult};
-use crate::contract::{LEASE, SharedLog, SharedTables, ViewNumber};
+use crate::contract::{SharedLog, SharedTables, ViewNumber};
 use crate::error::{Error, Result, Status};
 use crate::platform::Deadline;
 use crate::platform::on_worker;
@@ -46,7 +46,6 @@ pub struct Postgres {
     address: Address,
     name: String,
     timeouts: Timeouts,
-    lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
     resolver: NameResolver,
     /// Number of threads that are closing the index or forking, and therefore wait for calls to end.
@@ -75,18 +74,16 @@ impl Postgres {
             connect: Duration::from_millis(300),
             silence: Duration::from_secs(5),
         };
-        Self::with_timeouts(address, timeouts, LEASE)
+        Self::with_timeouts(address, timeouts)
     }
 
-    /// Creates a client with the given timeouts and lifetime of a lease. For tests. The client connects on its first
-    /// call.
+    /// Creates a client with the given timeouts. For tests. The client connects on its first call.
     #[must_use]
-    pub fn with_timeouts(address: Address, timeouts: Timeouts, lease: Duration) -> Self {
+    pub fn with_timeouts(address: Address, timeouts: Timeouts) -> Self {
         Self {
             name: address.to_string(),
             address,
             timeouts,
-            lease,
             tls: OnceLock::new(),
             resolver: NameResolver::default(),
             closing_threads: Arc::default(),

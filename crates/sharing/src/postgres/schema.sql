@@ -48,12 +48,11 @@ CREATE TABLE plexindex.delivered (
     view bigint, host bigint, number bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (view, host)
 );
 
--- For each task, the fence of the last lease, and the time when the lease expires.
+-- Only earlier versions of plexindex use the tables leases, published and chunks, to share listings.
 CREATE TABLE plexindex.leases (
     view bigint, what text, fence bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (view, what)
 );
 
--- The chunks of listings. Hosts read only the listing that is recorded in the table published.
 CREATE TABLE plexindex.published (view bigint, library text, listing bigint NOT NULL, PRIMARY KEY (view, library));
 CREATE TABLE plexindex.chunks (
     view bigint, library text, listing bigint, number bigint, body bytea NOT NULL,

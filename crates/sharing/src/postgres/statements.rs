@@ -10,8 +10,8 @@ use tokio_postgres::{Client, Row};
 use super::failure::{READ_ONLY, grants};
 use super::{Postgres, create_view, out_of_range};
 use crate::contract::{
-    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary,
-    NewEntry, Position, SharedLog, SharedTables, ViewNumber,
+    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_ENTRY, LogSummary, NewEntry, Position,
+    SharedLog, SharedTables, ViewNumber,
 };
 use crate::error::{Error, Result, Status};
 use crate::platform::{Deadline, ForkLock};
@@ -26,7 +26,7 @@ WITH log AS MATERIALIZED (
         CASE WHEN $2 <= number AND plexindex.mark($1, $2) = $3 THEN $2 ELSE 0 END AS begin
     FROM plexindex.views WHERE view = $1
 ), behind AS (
-    SELECT kind, library, key, number, host, at, body,
+    SELECT kind, library, key, number, host, body,
         octet_length(library) + octet_length(key) + octet_length(body) AS size
     FROM log, plexindex.page($1, begin, $4 + 1)
 ), counted AS (
@@ -34,7 +34,7 @@ WITH log AS MATERIALIZED (
         sum(CASE WHEN size <= $5 THEN size ELSE 0 END) OVER (ORDER BY number) AS bytes FROM behind
 ), page AS MATERIALIZED (
     SELECT CASE WHEN fits THEN kind END AS kind, CASE WHEN fits THEN library END AS library,
-        CASE WHEN fits THEN key END AS key, CASE WHEN fits THEN body END AS body, number, host, at,
+        CASE WHEN fits THEN key END AS key, CASE WHEN fits THEN body END AS body, number, host,
         place = 1 OR place <= $4 AND bytes <= $6 AS is_read
     FROM counted
 ), until AS MATERIALIZED (
@@ -46,24 +46,19 @@ WITH log AS MATERIALIZED (
         ) AS counts
     ) AS position
 )
-SELECT page.kind, page.library, page.key, page.number, page.host,
-    (extract(epoch FROM clock_timestamp() - page.at) * 1000)::bigint, page.body,
+SELECT page.kind, page.library, page.key, page.number, page.host, page.body,
     log.begin, until.number, until.mark, until.is_more,
     coalesce((SELECT number FROM plexindex.delivered WHERE view = $1 AND host = $7), 0)
 FROM log CROSS JOIN until LEFT JOIN page ON page.is_read ORDER BY page.number";
 
 /// Looks up the names one by one, since a join would scan the whole table while the table has no statistics.
 const FIND: &str = "
-SELECT e.kind, e.library, e.key, e.number, e.host, (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint, e.body
+SELECT e.kind, e.library, e.key, e.number, e.host, e.body
 FROM unnest($2, $3, $4) AS wanted (kind, library, key), LATERAL (
     SELECT * FROM plexindex.entries AS e WHERE e.view = $1 AND e.kind = wanted.kind AND e.library = wanted.library
         AND sha256(e.key) = sha256(wanted.key) LIMIT 1
 ) AS e
 WHERE octet_length(e.library) + octet_length(e.key) + octet_length(e.body) <= $5";
-
-const CHUNK: &str = "
-SELECT body FROM plexindex.chunks JOIN plexindex.published USING (view, library, listing)
-WHERE view = $1 AND library = $2 AND listing = $3 AND number = $4 AND octet_length(body) <= $5";
 
 const SUMMARY: &str = "
 SELECT left(server, 4096), number, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
@@ -96,10 +91,6 @@ type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 fn int8(value: &(dyn ToSql + Sync)) -> Parameter<'_> {
     (value, Type::INT8)
-}
-
-fn text(value: &(dyn ToSql + Sync)) -> Parameter<'_> {
-    (value, Type::TEXT)
 }
 
 /// Entries as one array per column, for the parameters of a statement.
@@ -140,8 +131,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Converts a row to an entry; `None` if the row contains no entry, or an entry kind from a later version. [`READ`] and
-/// [`FIND`] start with the same seven columns.
+/// Converts a row to an entry; `None` if the row contains no entry, or an entry kind of another version. [`READ`] and
+/// [`FIND`] start with the same six columns.
 fn entry(row: &Row) -> Option<Entry> {
     Some(Entry {
         name: EntryName {
@@ -151,10 +142,7 @@ fn entry(row: &Row) -> Option<Entry> {
         },
         number: unsigned(row.get(3)),
         host: HostId(row.get(4)),
-        age: milliseconds(row.get(5)),
-        requested_ms: 0,
-        answered_ms: 0,
-        body: row.get(6),
+        body: row.get(5),
     })
 }
 
@@ -263,14 +251,14 @@ impl SharedLog for Postgres {
                 ..EntryPage::default()
             });
         };
-        let begin: i64 = first.get(7); // columns 7 to 11 describe the page, and are the same in all rows
+        let begin: i64 = first.get(6); // columns 6 to 10 describe the page, and are the same in all rows
         let position = Position {
-            number: unsigned(first.get(8)),
-            mark: first.get(9),
+            number: unsigned(first.get(7)),
+            mark: first.get(8),
         };
         Ok(EntryPage {
-            has_more: first.get(10),
-            delivered: unsigned(first.get(11)),
+            has_more: first.get(9),
+            delivered: unsigned(first.get(10)),
             entries: rows.iter().filter_map(entry).collect(),
             position,
             starts_over: begin != number,
@@ -285,25 +273,6 @@ impl SharedLog for Postgres {
         let parameters = [int8(&view.0), kinds, libraries, keys, int8(&largest)];
         let rows = self.rows(FIND, &parameters, deadline)?;
         Ok(rows.iter().filter_map(entry).collect())
-    }
-
-    /// Writes entries with the `append` function from `schema.sql`. Returns `false` if the lease is lost. Without a
-    /// lease, the parameters for its task and fence are NULL.
-    fn append(
-        &self,
-        view: ViewNumber,
-        host: HostId,
-        entries: &[NewEntry],
-        lease: Option<&Lease>,
-        deadline: Deadline,
-    ) -> Result<bool> {
-        let columns = Columns::of(entries.iter());
-        let [kinds, libraries, keys, bodies] = columns.parameters();
-        let (task, fence) = (lease.map(|lease| &*lease.task), lease.map(|lease| lease.fence));
-        let statement = "SELECT plexindex.append($1, $2, $3, $4, $5, $6, $7, $8)";
-        let (view, host, task, fence) = (int8(&view.0), int8(&host.0), text(&task), int8(&fence));
-        let parameters = [view, host, kinds, libraries, keys, bodies, task, fence];
-        self.value(statement, &parameters, deadline)
     }
 
     /// Writes a host's outbox with the `deliver` function from `schema.sql`. Returns the last delivered number.
@@ -325,86 +294,6 @@ impl SharedLog for Postgres {
         let numbers: Parameter<'_> = (&numbers, Type::INT8_ARRAY);
         let parameters = [view, host, known, numbers, kinds, libraries, keys, bodies];
         self.value(statement, &parameters, deadline).map(unsigned)
-    }
-
-    /// Acquires a lease with the `lease` function from `schema.sql`; `None` while a host holds the lease.
-    fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
-        let lifetime = self.lease.as_secs_f64();
-        let parameters = [int8(&view.0), text(&what), (&lifetime, Type::FLOAT8)];
-        let statement = "SELECT plexindex.lease($1, $2, make_interval(secs => $3))";
-        let fence: Option<i64> = self.value(statement, &parameters, deadline)?;
-        Ok(fence.map(|fence| Lease {
-            view,
-            task: what.into(),
-            fence,
-        }))
-    }
-
-    /// Extends a lease to its full lifetime. Returns `false` if another host has acquired the lease.
-    fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool> {
-        self.set_lease_time(lease, self.lease.as_secs_f64(), deadline)
-    }
-
-    /// Releases a lease: makes it expire now.
-    fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()> {
-        self.set_lease_time(lease, 0.0, deadline).map(|_| ())
-    }
-
-    /// Stores a chunk with the `put_chunk` function from `schema.sql`. Returns `false` if the lease is lost.
-    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool> {
-        let number = i64::from(number);
-        let statement = "SELECT plexindex.put_chunk($1, $2, $3, $4, $5, $6)";
-        let (view, task, fence) = (int8(&lease.view.0), text(&lease.task), int8(&lease.fence));
-        let (library, number, body): (_, _, Parameter<'_>) = (text(&library), int8(&number), (&body, Type::BYTEA));
-        let parameters = [view, task, fence, library, number, body];
-        self.value(statement, &parameters, deadline)
-    }
-
-    /// Publishes a listing with the `publish` function from `schema.sql`. Returns `false` if the lease is lost.
-    fn publish_listing(
-        &self,
-        lease: &Lease,
-        host: HostId,
-        head: &NewEntry,
-        included: u64,
-        deadline: Deadline,
-    ) -> Result<bool> {
-        let included = i64::try_from(included).map_err(out_of_range)?;
-        let kind = head.name.kind.number();
-        let statement = "SELECT plexindex.publish($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let parameters: [Parameter<'_>; 9] = [
-            int8(&lease.view.0),
-            text(&lease.task),
-            int8(&lease.fence),
-            int8(&host.0),
-            (&kind, Type::INT2),
-            text(&head.name.library),
-            (&head.name.key, Type::BYTEA),
-            (&head.body, Type::BYTEA),
-            int8(&included),
-        ];
-        self.value(statement, &parameters, deadline)
-    }
-
-    /// Reads a chunk of the published listing; `None` if another listing was published, or the chunk is too large.
-    fn chunk(
-        &self,
-        view: ViewNumber,
-        library: &str,
-        listing: i64,
-        number: u32,
-        deadline: Deadline,
-    ) -> Result<Option<Vec<u8>>> {
-        let (number, largest) = (i64::from(number), size(LARGEST_CHUNK));
-        let parameters = [
-            int8(&view.0),
-            text(&library),
-            int8(&listing),
-            int8(&number),
-            int8(&largest),
-        ];
-        let rows = self.rows(CHUNK, &parameters, deadline)?;
-        Ok(rows.first().map(|row| row.get(0)))
     }
 
     /// Waits for a notification of new entries, for at most `time`. Returns whether there may be new entries.
@@ -475,25 +364,5 @@ impl SharedLog for Postgres {
     /// Closes the connections, and returns locks that keep them closed.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         self.close_for_fork()
-    }
-}
-
-impl Postgres {
-    /// Makes a lease expire in `seconds` seconds. Returns `false` if another host has acquired the lease.
-    fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
-        let statement = "UPDATE plexindex.leases SET until = clock_timestamp() + make_interval(secs => $4)
-            WHERE view = $1 AND what = $2 AND fence = $3 RETURNING true";
-        Ok(!self
-            .rows(
-                statement,
-                &[
-                    int8(&lease.view.0),
-                    text(&lease.task),
-                    int8(&lease.fence),
-                    (&seconds, Type::FLOAT8),
-                ],
-                deadline,
-            )?
-            .is_empty())
     }
 }
