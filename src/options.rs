@@ -184,14 +184,11 @@ pub struct Options {
     /// Show media paths as short hashes in log lines and errors. Off by default.
     pub obfuscate_paths: bool,
     /// URL of a `PostgreSQL` database that several hosts of one server share, such as
-    /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. One
-    /// host fetches listings for all hosts, and all hosts receive each other's confirmed matches and invalidations;
-    /// each host answers from its own folder. `None` by default. Requires the crate `plexindex-sharing`; excludes
-    /// `database`. Without `server_url`, hosts exchange nothing, but you can inspect, prepare and empty the database.
+    /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. All
+    /// hosts receive each other's confirmed matches and invalidations; each host fetches listings itself, and answers
+    /// from its own folder. `None` by default. Requires the crate `plexindex-sharing`; excludes `database`. Without
+    /// `server_url`, hosts exchange nothing, but you can inspect, prepare and empty the database.
     pub shared: Option<String>,
-    /// How long the host waits for an unavailable shared log before it fetches listings from the server itself. 60 s by
-    /// default; with zero, the host does not wait.
-    pub shared_retry: Duration,
     /// Flush confirmed matches and invalidations for other hosts to disk before the call returns, so that they survive
     /// a power cut. Such a call waits for the disk. Off by default; no effect without `shared`.
     pub shared_durable: bool,
@@ -224,7 +221,6 @@ impl Default for Options {
             slow: Some(Duration::from_secs(1)),
             obfuscate_paths: false,
             shared: None,
-            shared_retry: Duration::from_secs(60),
             shared_durable: false,
         }
     }
@@ -315,7 +311,8 @@ impl Options {
         }
         if self.database.is_some() {
             return invalid_argument_error(
-                "shared and database are both given: a host that reads Plex's database fetches no listings; omit one of them",
+                "shared and database are both given: hosts share one user's matches, and Plex's database has no user; omit \
+                 one of them",
             );
         }
         Ok(())
@@ -362,7 +359,7 @@ impl fmt::Debug for Options {
         show! { self, f:
             cache_dir server_url database token renewal user library_ttl max_age timeout connect_timeout read_timeout
             stale_answer_timeout retry_for ca_file accept_invalid_certs offline page_size matches_limit size_limit no_mmap mappings slow
-            obfuscate_paths shared_retry shared_durable;
+            obfuscate_paths shared_durable;
             shared => shared.as_deref().map(without_password)
         }
     }

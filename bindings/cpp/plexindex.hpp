@@ -255,9 +255,8 @@ struct Options {
     std::uint64_t size_limit = 0;    ///< How many bytes the folder may take. Default: no limit.
     /// Plex's own database, its folder, or the folder 'Plex Media Server'. It needs neither URL nor token.
     std::filesystem::path database{};
-    /// A PostgreSQL database that hosts share, `postgresql://user@host/database`. One host then fetches for all.
+    /// A PostgreSQL database through which hosts share matches, `postgresql://user@host/database`.
     std::string shared{};
-    milliseconds shared_retry{0}; ///< How long a host without `shared` does not fetch. Default: 60 s. no_retry.
     milliseconds stale_answer_timeout{0}; ///< How long a query that a listing can answer waits. Default: 2 s.
     bool shared_durable = false;  ///< A write returns once it is on the disk of `shared`.
     std::uint32_t page_size = 0; ///< Rows of a request, up to 1,000. Default: 1,000.
@@ -722,7 +721,6 @@ public:
         raw.size_limit = options.size_limit;
         raw.database = detail::bytes(database.bytes());
         raw.shared = detail::bytes(options.shared);
-        raw.shared_retry_ms = options.shared_retry.count();
         raw.stale_answer_timeout_ms = options.stale_answer_timeout.count();
         Index index;
         index.opened_ = std::make_shared<detail::Opened>();

@@ -70,10 +70,10 @@ type Options struct {
 	Shared string
 	// TTLAtOnce, TTLNever.
 	LibraryTTL, MaxAge, Timeout, ConnectTimeout, ReadTimeout, StaleAnswerTimeout time.Duration
-	// -1: plexindex sends a request once; logs no slow call; asks for listings at once without the shared log.
-	Retry, Slow, SharedRetry time.Duration
-	MatchesLimit, SizeLimit  uint64
-	PageSize                 uint32
+	// -1: plexindex sends a request once; logs no slow call.
+	Retry, Slow             time.Duration
+	MatchesLimit, SizeLimit uint64
+	PageSize                uint32
 	// LogOff, LogError, LogWarn, LogInfo, LogDebug. The whole process has one level. Default: LogWarn.
 	LogLevel int32
 	Mappings []Mapping
@@ -183,7 +183,6 @@ func Open(options Options) (*Index, error) {
 		ca_file:                 memory.bytes(options.CAFile),
 		database:                memory.bytes(options.Database),
 		shared:                  memory.bytes(options.Shared),
-		shared_retry_ms:         milliseconds(options.SharedRetry),
 		stale_answer_timeout_ms: milliseconds(options.StaleAnswerTimeout),
 		library_ttl_ms:          milliseconds(options.LibraryTTL),
 		max_age_ms:              milliseconds(options.MaxAge),

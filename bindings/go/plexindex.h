@@ -289,10 +289,9 @@ typedef struct plexindex_options {
     plexindex_bytes database;
     plexindex_renew_token_fn renew_token; // Optional: returns a new token when the server rejects `token`.
     void *renew_token_user; // Passed to `renew_token`.
-    // URL of a PostgreSQL database through which hosts share an index, such as `postgresql://user@host/database`. The
+    // URL of a PostgreSQL database through which hosts share matches, such as `postgresql://user@host/database`. The
     // password comes from PGPASSWORD or a passfile. Requires `server_url`; excludes `database`. Default: none.
     plexindex_bytes shared;
-    int64_t shared_retry_ms; // How long to wait for an unavailable shared log, in ms. 0: 60,000. Or PLEXINDEX_NO_RETRY.
     int64_t stale_answer_timeout_ms; // How long a query waits before a stale answer, in ms. 0: 2,000.
 } plexindex_options;
 

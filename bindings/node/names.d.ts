@@ -51,7 +51,6 @@ export interface OptionFields {
   sizeLimit?: number | undefined;
   database?: string | Uint8Array | undefined;
   shared?: string | Uint8Array | undefined;
-  sharedRetryMs?: number | undefined;
   staleAnswerTimeoutMs?: number | undefined;
   offline?: boolean | undefined;
   acceptInvalidCerts?: boolean | undefined;

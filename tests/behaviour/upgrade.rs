@@ -39,7 +39,6 @@ fn open(folder: &Path, change: impl FnOnce(&mut Options)) -> Index {
 /// Options of a host that shares a log, which does not answer.
 fn share(options: &mut Options) {
     options.shared = Some("postgres://nobody@127.0.0.1:1/log".into());
-    options.shared_retry = std::time::Duration::ZERO;
 }
 
 fn movies(index: &Index) -> Library {

@@ -355,8 +355,7 @@ void options(const setting &setting) {
     };
     using Time = px::Options;
     for (const auto time : {&Time::library_ttl, &Time::max_age, &Time::timeout, &Time::slow, &Time::connect_timeout,
-                            &Time::read_timeout, &Time::retry_for, &Time::shared_retry,
-                            &Time::stale_answer_timeout})
+                            &Time::read_timeout, &Time::retry_for, &Time::stale_answer_timeout})
         wrong("-77", [&](px::Options &options) { options.*time = -77ms; });
     wrong("cache_dir", [](px::Options &options) { options.cache_dir.clear(); });
     wrong("5000", [](px::Options &options) { options.page_size = 5000; });

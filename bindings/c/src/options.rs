@@ -50,14 +50,6 @@ fn or_default(ms: i64, default: Duration, what: &str, alternative: &str) -> Resu
     Ok(if duration.is_zero() { default } else { duration })
 }
 
-/// Converts the time for retries; PLEXINDEX_NO_RETRY becomes zero, and 0 means `default`. `what` is the option's name.
-fn retry_duration(ms: i64, default: Duration, what: &str) -> Result<Duration> {
-    match ms {
-        c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
-        ms => or_default(ms, default, what, ", or PLEXINDEX_NO_RETRY"),
-    }
-}
-
 /// Converts a time to live; 0 means the default of one hour. `what` is the option's name for the error message.
 pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     match ms {
@@ -115,7 +107,6 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         renew_token,
         renew_token_user,
         shared,
-        shared_retry_ms,
         stale_answer_timeout_ms,
     } = unsafe { copy_struct(given, offset_of!(OptionsRecord, server_url), "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
@@ -172,7 +163,10 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
                 default.stale_answer_timeout,
                 "stale_answer_timeout_ms",
             )?,
-            retry_for: retry_duration(retry_ms, default.retry_for, "retry_ms")?,
+            retry_for: match retry_ms {
+                c::PLEXINDEX_NO_RETRY => Duration::ZERO,
+                ms => or_default(ms, default.retry_for, "retry_ms", ", or PLEXINDEX_NO_RETRY")?,
+            },
             ca_file: (!ca_file.is_empty()).then(|| path_from_bytes(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
@@ -196,7 +190,6 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             },
             obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
             shared,
-            shared_retry: retry_duration(shared_retry_ms, default.shared_retry, "shared_retry_ms")?,
             shared_durable: flags & c::PLEXINDEX_OPEN_SHARED_DURABLE != 0,
         },
         log_level,

@@ -25,6 +25,5 @@ fn zeros_mean_the_defaults() {
     assert_eq!(options.matches_limit, 52_428_800);
     assert_eq!(options.size_limit, None);
     assert_eq!(options.slow, Some(seconds(1)));
-    assert_eq!(options.shared_retry, seconds(60));
     assert_eq!(options.user, None);
 }

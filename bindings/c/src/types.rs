@@ -97,11 +97,9 @@ pub struct OptionsRecord {
     pub renew_token: Option<RenewTokenFn>,
     /// Passed to `renew_token`.
     pub renew_token_user: *mut c_void,
-    /// URL of a PostgreSQL database through which hosts share an index, such as `postgresql://user@host/database`. The
+    /// URL of a PostgreSQL database through which hosts share matches, such as `postgresql://user@host/database`. The
     /// password comes from PGPASSWORD or a passfile. Requires `server_url`; excludes `database`. Default: none.
     pub shared: Bytes,
-    /// How long to wait for an unavailable shared log, in ms. 0: 60,000. Or PLEXINDEX_NO_RETRY.
-    pub shared_retry_ms: i64,
     /// How long a query waits before a stale answer, in ms. 0: 2,000.
     pub stale_answer_timeout_ms: i64,
 }

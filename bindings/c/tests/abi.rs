@@ -197,7 +197,7 @@ fn c_and_rust_agree_on_every_layout() {
         plexindex_options = OptionsRecord {
             size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, timeout_ms,
             connect_timeout_ms, read_timeout_ms, retry_ms, matches_limit, flags, page_size, log_level, reserved,
-            mappings, mappings_count, slow_ms, size_limit, database, renew_token, renew_token_user, shared, shared_retry_ms,
+            mappings, mappings_count, slow_ms, size_limit, database, renew_token, renew_token_user, shared,
             stale_answer_timeout_ms,
         }
         plexindex_mapping = MappingRecord { kind, reserved, from, to }

@@ -106,7 +106,6 @@ fn wrong_options_are_refused_by_name() {
         open(|o| o.read_timeout_ms = -1) => InvalidArgument "read_timeout_ms", "-1";
         open(|o| o.stale_answer_timeout_ms = -1) => InvalidArgument "stale_answer_timeout_ms", "-1";
         open(|o| o.retry_ms = -2) => InvalidArgument "retry_ms", "-2";
-        open(|o| o.shared_retry_ms = -2) => InvalidArgument "shared_retry_ms", "-2";
         open(|o| o.slow_ms = -2) => InvalidArgument "slow_ms", "-2";
         open(|o| o.page_size = 1_001) => InvalidArgument "page_size", "1001";
         open(|o| o.flags = 1 << 31) => Unsupported "flags";

@@ -47,7 +47,6 @@ def open(
     slow: float | None = 1.0,
     obfuscate_paths: bool = False,
     shared: str | None = None,
-    shared_retry: float | None = 60.0,
     shared_durable: bool | None = None,
     progress: ProgressArg = None,
 ) -> Index:
@@ -104,9 +103,8 @@ def open(
             such as ``path-3f9a2c1b07.mkv``: always the same for the same path and ``cache_dir``.
         shared: A PostgreSQL database that several hosts with the same server share, such as
             ``postgresql://user@host/database?sslmode=verify-full``; the password comes from ``PGPASSWORD`` or a
-            password file. One host fetches for all, and confirmed matches and invalidations reach all hosts. Needs
-            ``server_url``, and cannot be combined with ``database``.
-        shared_retry: How long to wait for an unreachable shared log before asking Plex for listings. None: forever.
+            password file. Confirmed matches and invalidations reach all hosts. Needs ``server_url``, and cannot be
+            combined with ``database``.
         shared_durable: Sync each confirmed match and invalidation for other hosts to disk before the call returns, so
             that a power cut loses none. None: False.
         progress: Default callback for progress (:class:`plexindex.Progress`).
@@ -209,7 +207,6 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
         size_limit=0 if given.size_limit is None else _whole("size_limit", given.size_limit, 2**63 - 1),
         database=_path("database", given.database),
         shared=_text("shared", given.shared, hidden=True),
-        shared_retry_ms=ms("shared_retry", given.shared_retry, none=forever, zero=c.NO_RETRY),
         stale_answer_timeout_ms=ms("stale_answer_timeout", given.stale_answer_timeout, none=forever),
     )
 
