@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 QUOTES = (
-    (r"(?<=sends )\S+(?= a day)", "requests of a day, ten hosts", "600", "one host"),
+    (r"(?<=sends )\S+(?= a day)", "requests of a day", "600", ""),
     (r"(?<=items in )\S+ \S+(?= from a test server)", "fetch and store", "100,000", ""),
     (r"(?<=at most )\S+ \S+(?= of\s+memory)", "fetch and store: peak of memory", "100,000", ""),
     (r"(?<=a lookup takes )\S+ \S+(?= in Python)", "full answer, Python", "100,000", ""),
