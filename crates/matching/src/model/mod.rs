@@ -146,8 +146,8 @@ mod type_number {
     }
 }
 
-/// A leaf item in a library, with the fields that matching and answers need. Hosts exchange items as JSON, so later
-/// versions may add fields but must never remove a field.
+/// A leaf item in a library, with the fields that matching and answers need. The store encodes items by the order of
+/// these fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Item {
