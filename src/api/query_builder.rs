@@ -310,7 +310,8 @@ impl<'q> Query<'q> {
     }
 
     /// Finds the items with a title of at most 4,096 bytes, ignoring case, accents and punctuation. If no item has the
-    /// title, finds the items whose titles contain all of its words. The title of a show finds the show's episodes.
+    /// title, finds the items whose titles contain all of its words, with low confidence. The title of a show finds the
+    /// show's episodes.
     ///
     /// # Errors
     /// As [`Query::match_path`].

@@ -9,7 +9,7 @@ use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{ShowRows, library_indexes};
 use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use crate::matching::{ACCEPTED_SPELLINGS, FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid};
-use crate::model::{Confidence, Item, ItemType, LibraryKind, Reason};
+use crate::model::{Confidence, Item, ItemType, LibraryKind, MatchKind, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::SourceKind;
 use crate::stats::Activity;
@@ -295,15 +295,19 @@ impl QueryKind for ItemQuery<'_> {
                 _ => String::new(),
             };
             format!("no item in the searched libraries has {criterion}{words_note}{cause}")
-        } else if total == 1 && has_unfetched {
-            // An item of an unfetched library may have it too.
-            (answer.confidence, answer.reason) = (Confidence::Low, Reason::NotFetched);
-            format!("other items may have {criterion} too: {}", explain_unfetched(rows))
         } else if *has_only_words {
+            answer.match_kind = MatchKind::None;
+            if total == 1 {
+                (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
+            }
             format!(
                 "no item has {criterion}, but {total} {} all its words",
                 if total == 1 { "has" } else { "have" }
             )
+        } else if total == 1 && has_unfetched {
+            // An item of an unfetched library may have it too.
+            (answer.confidence, answer.reason) = (Confidence::Low, Reason::NotFetched);
+            format!("other items may have {criterion} too: {}", explain_unfetched(rows))
         } else if let ItemQuery::Guid(guid, _) = self
             && (*has_show || !guid.is_unique() && rows.iter().any(|row| row.library.kind != LibraryKind::Movie))
             && let Some((_, item)) = items.first().filter(|(_, item)| guid.is_of_item(item))

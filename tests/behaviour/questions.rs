@@ -191,6 +191,40 @@ fn a_guid_or_title_is_certain_only_if_each_library_in_scope_is_fetched() {
 }
 
 #[test]
+fn a_title_that_only_has_the_words_is_low() {
+    let film = ItemSpec::file("Blade Runner 2049", "/data/movies/Blade Runner 2049.mkv").year(2017);
+    let show = ItemSpec::episode("The Day of the Survivor", 1, 1, "Pilot", "/data/tv/S01E01.mkv");
+    let server = Standin::builder()
+        .library(LibrarySpec::movies(0).plain().title("Films"))
+        .library(LibrarySpec::shows(0).plain().title("Shows"))
+        .items(1, [film])
+        .items(2, [show])
+        .serve();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let words = (MatchKind::None, Confidence::Low, Reason::SameName);
+    let title = (MatchKind::Exact, Confidence::High, Reason::None);
+    for (asked, expected) in [
+        ("Blade Runner", words),
+        ("2049", words),
+        ("The", words),
+        ("day survivor", words),
+        ("blade-runner 2049", title),
+        ("Blade Runner 2049 (2017)", title),
+        ("the day of the survivor", title),
+    ] {
+        let found = index.search_title(&QueryOptions::default(), asked).expect("an answer");
+        assert_eq!(
+            (found.status, found.total),
+            (Status::Ok, 1),
+            "{asked}: {}",
+            found.message
+        );
+        assert_eq!((found.match_kind, found.confidence, found.reason), expected, "{asked}");
+    }
+}
+
+#[test]
 fn a_year_after_a_title_counts() {
     let film = |title: &str, year: i32| ItemSpec::file(title, &format!("/data/movies/{title} ({year}).mkv")).year(year);
     let films = [

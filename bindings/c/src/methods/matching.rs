@@ -76,8 +76,8 @@ pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> MethodResult<Match> {
     )
 }
 
-/// Finds the items with a title, ignoring case, accents and punctuation. If no item has the title, finds the items
-/// whose titles contain all its words. A show's title finds the show's episodes. Otherwise works like `match.guid`.
+/// Finds the items with a title, ignoring case, accents and punctuation. If no item has the title, finds items with all
+/// its words, with low confidence. A show's title finds the show's episodes. Otherwise works like `match.guid`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchTitle {

@@ -141,7 +141,7 @@ class Index:
 
     def search_title(self, title: str, library: LibraryArg = None, **options: Unpack[Asking]) -> Match:
         """Returns the items with a title, ignoring case, accents and punctuation, as ``candidates``; otherwise the
-        items whose titles contain all words. For a show's title, the items are its episodes.
+        items whose titles contain all words, with low confidence. For a show's title, the items are its episodes.
         """
         return self._in(library).search_title(title, **options)
 
