@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, MatchKind, MatchStatus, Options, Reason, Refreshed, Ttl,
+    Confidence, ErrorKind, Folder, Index, ItemType, MatchKind, MatchStatus, Options, Reason, Refreshed, Selector, Ttl,
 };
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
@@ -185,7 +185,11 @@ fn an_answer_has_a_reason_and_a_message() -> Anything {
     let at = Scene::new();
     let index = at.open();
     for (folder, reason) in [
-        ("/mnt/nas/Alpha", Reason::OnlyRootDiffers),
+        ("/mnt/nas/Alpha/Season 02", Reason::OnlyRootDiffers),
+        // Any folder can have such a name.
+        ("/mnt/nas/Alpha", Reason::SameName),
+        ("/mnt/music/Gamma", Reason::SameName),
+        ("/mnt/nas/Epsilon (2001)", Reason::SameName),
         ("/data", Reason::AboveLocations),
         ("/data/tv", Reason::SeveralItems),
         ("/data/nothing", Reason::Empty),
@@ -196,6 +200,14 @@ fn an_answer_has_a_reason_and_a_message() -> Anything {
         let answer = index.match_folder(folder)?.answer;
         assert_eq!(answer.reason, Some(reason), "{folder}");
         assert!(answer.message.is_some(), "{folder}");
+        let is_certain = answer.confidence == Some(Confidence::High);
+        assert_eq!(is_certain, reason == Reason::OnlyRootDiffers, "{folder}");
+        let has_items = index.library(Selector::All)?.items_below(folder).next().is_some();
+        assert_eq!(
+            has_items,
+            is_certain || answer.match_kind == Some(MatchKind::Exact),
+            "{folder}"
+        );
     }
     Ok(())
 }

@@ -7,8 +7,7 @@
 //! The result combines all libraries in scope, since a folder can contain locations of several libraries. The resolver
 //! searches only fetched libraries, because items missing from an incomplete listing might belong to another show.
 //!
-//! A suffix match has high confidence only if the folders differ in nothing but the root, and the folder's name
-//! identifies the item ([`folder_root_differs`]).
+//! A suffix match has high confidence only if the folders differ in nothing but the root ([`folder_root_differs`]).
 
 use std::ops::Deref;
 

@@ -7,7 +7,6 @@
 mod extras;
 mod names;
 
-use crate::form::Form;
 use crate::lower_name::LowerName;
 use crate::model::ItemType;
 use crate::normal::NormalPath;
@@ -107,9 +106,8 @@ pub fn has_hidden_root(path: &NormalPath<'_>, common: usize) -> bool {
 /// `common` is the number of trailing components in common, and `below` the number of components that the listed folder
 /// has below its location.
 ///
-/// Compares the paths of an imaginary file, `-`, in each folder ([`only_root_differs`]). If the listed folder is
-/// directly below its library location, its name must also be the item's title, because two folders called
-/// `Documentaries` may be different.
+/// Compares the paths of an imaginary file, `-`, in each folder ([`only_root_differs`]). As for a file, one name below
+/// the location is too little: any folder can be called `Vacation`, whatever the title of a show.
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
     let file_in = |folder: &[u8]| [folder, b"/-"].concat();
     let file_root_differs = || {
@@ -119,14 +117,7 @@ pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], co
             })
         })
     };
-    let title = naming_title(item).and_then(Words::of);
-    let is_named_by_title = || {
-        let name = Form::from_folded(listed).rev_components().next();
-        let name = name.map(|component| std::str::from_utf8(component.bytes()).unwrap_or_default());
-        name.and_then(Words::of)
-            .is_some_and(|words| is_specific_title(item, &words, title.as_ref()))
-    };
-    below > 0 && common >= below && (below > 1 || is_named_by_title()) && file_root_differs()
+    below > 1 && common >= below && file_root_differs()
 }
 
 /// Returns whether a folder's name is the item's title, and the title identifies the item. A title of general words,
