@@ -109,7 +109,7 @@
 #define PLEXINDEX_MATCH_EXACT 2 // the server lists the path.
 #define PLEXINDEX_MATCH_MAPPED 3 // a mapping translates the path to a listed path.
 #define PLEXINDEX_MATCH_SUFFIX 4 // at least the last two components equal those of a listed path.
-#define PLEXINDEX_MATCH_FILE_NAME 5 // a listed path has the same file name.
+#define PLEXINDEX_MATCH_FILE_NAME 5 // a listed path has the same file name, or a similar one (NO_LOCATION, NOT_LISTED).
 
 // plexindex_answer.confidence:
 #define PLEXINDEX_CONFIDENCE_NONE 0 // there is no item.

@@ -6,7 +6,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
-use crate::matching::{NormalPath, PathShape, has_replaced_characters, have_lookalike_names, lies_at_or_under};
+use crate::matching::{NormalPath, PathShape, Relation, has_replaced_characters, lies_at_or_under};
 use crate::model::{ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
@@ -40,6 +40,9 @@ fn joined_titles<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'s
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
 }
+
+/// What is ignored in names that are alike.
+const ALIKE_PARTS: &str = "spaces, punctuation or characters that SMB, rclone and Windows replace";
 
 /// Iterates over the unfetched libraries among `rows`.
 fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
@@ -131,6 +134,10 @@ impl Queries {
             (Status::NotYet | Status::NeedsWarm, _) => explain_deadline(answer.status, rows, kind),
             (_, Reason::SeveralItems) => format!("{} items match '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': query a single library"),
+            (Status::Ambiguous, _) => format!(
+                "Plex does not list '{path}', but the names of {} items' files differ only in {ALIKE_PARTS}",
+                answer.total
+            ),
             (_, Reason::Unconfirmed) => {
                 format!(
                     "'{path}' has changed or was invalidated, and {} has not confirmed it since",
@@ -211,9 +218,9 @@ impl Queries {
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
         let episodes = answer.total.to_string();
-        let is_lookalike = || {
-            let listed = answer.item().map(|found| normal_form(found.path));
-            listed.is_some_and(|listed| have_lookalike_names(&normal_form(raw), &listed))
+        let has_other_name = || {
+            let is_other = |listed| NormalPath::with(raw, |path| Relation::of(path, listed).common_components == 0);
+            answer.item().is_some_and(|found| is_other(found.path))
         };
         // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
         // formatting.
@@ -233,13 +240,14 @@ impl Queries {
                 &listed,
                 "', which is probably this file: give the file a name in UTF-8",
             ],
-            Reason::NotListed if is_lookalike() => &[
-                "'",
-                path,
-                "' is in a library folder, but Plex does not list it (yet). Plex lists '",
+            Reason::NotListed | Reason::NoLocation if has_other_name() => &[
+                "Plex lists '",
                 &listed,
-                "', which differs only in characters that SMB, rclone and Windows replace: check that both are the same \
-                 file, and record the match",
+                "', but not '",
+                path,
+                "': the names differ only in ",
+                ALIKE_PARTS,
+                ": check that both are the same file, and record the match",
             ],
             Reason::NotListed => &[
                 "'",

@@ -9,9 +9,7 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{
-    ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, add_lookalike,
-};
+use crate::matching::{ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver};
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Batch, Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
@@ -180,8 +178,9 @@ impl QueryKind for PathQuery<'_> {
 
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
-        Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, self.first_entry.take(), outcome);
-        add_lookalike((libraries, context.scope, mappings), self.path, outcome);
+        let resolver = Resolver::new(libraries, context.scope, mappings);
+        resolver.resolve_normal(self.path, self.first_entry.take(), outcome);
+        resolver.add_lookalikes(self.path, outcome);
         Ok(())
     }
 

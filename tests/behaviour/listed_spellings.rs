@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::index::{Index, Library, Match};
 use crate::support::{Scene, clock, open, options, requests};
-use plexindex::model::{Confidence, MatchKind};
+use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex::options::Mapping;
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
@@ -144,6 +144,48 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
         let answer = library.ask(encoded);
         assert!(answer.message.contains("looks encoded"), "{}", answer.message);
     }
+}
+
+#[test]
+fn a_name_that_differs_only_in_spaces_or_punctuation_is_a_low_candidate() {
+    let listed = [
+        "/data/movies/It’s A – B/It’s A – B.mkv",
+        r"F:\Comedy\Say “Hi”\1.5: Hi.mkv",
+        "/data/movies/Twice/A.B.mkv",
+        "/data/movies/Twice/A B.mkv",
+    ];
+    let (_at, _index, library) = mapped(&listed);
+    let [owned, elsewhere] = [Reason::NotListed, Reason::NoLocation];
+    for (asked, is, reason) in [
+        ("/mnt/films/It's A - B/It's A - B.mkv", Some(listed[0]), owned),
+        ("/data/movies/It’s A – B/It’s A – B.mkv\r\n", Some(listed[0]), owned),
+        ("/nas/It's A - B.mkv", Some(listed[0]), elsewhere),
+        ("/nas/its_a_b/Its.A.B.mkv", Some(listed[0]), elsewhere),
+        ("'/data/movies/It’s A – B/It’s A – B.mkv'", Some(listed[0]), elsewhere),
+        (r#""F:\Comedy\Say “Hi”\1.5: Hi.mkv""#, Some(listed[1]), elsewhere),
+        (r"/F:\Comedy\Say “Hi”\1.5: Hi.mkv", Some(listed[1]), elsewhere),
+        (r"F:Comedy\Say “Hi”\1.5: Hi.mkv", Some(listed[1]), elsewhere),
+        (r"/media/F\Comedy\Say “Hi”\1.5: Hi.mkv", Some(listed[1]), elsewhere),
+        ("file:///F:/Comedy/Say “Hi”/1.5: Hi.mkv.", Some(listed[1]), elsewhere),
+        ("/nas/Say \"Hi\"/1.5 - Hi.mkv\t ", Some(listed[1]), elsewhere),
+        // Two numbers are not one, and a name without a letter is like no other.
+        ("/nas/15 Hi.mkv", None, elsewhere),
+        ("/nas/-.mkv", None, elsewhere),
+        ("/nas/Twice/A-B.mkv", None, elsewhere),
+    ] {
+        let answer = library.ask(asked);
+        assert_eq!(path_in(&answer).as_deref(), is, "{asked}: {}", answer.message);
+        let confidence = if asked.contains("Twice") || is.is_some() {
+            Confidence::Low
+        } else {
+            Confidence::None
+        };
+        assert_eq!(answer.confidence, confidence, "{asked}");
+        assert_eq!(answer.reason, reason, "{asked}");
+        assert_eq!(answer.candidates.len(), answer.total, "{asked}");
+        assert_eq!(library.fast(&asked), None, "{asked}");
+    }
+    assert_eq!(library.ask("/nas/Twice/A-B.mkv").total, 2);
 }
 
 #[test]

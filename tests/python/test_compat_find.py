@@ -130,6 +130,9 @@ def given(tmp_path: Path) -> dict[str, Any]:
         ("/stash/1/twice.mp4", ("low", 2, 3)),
         ("/stash/z/twice.mp4", ("low", 2, 3)),
         ("/stash/z/nowhere.mp4", ("none",)),
+        # A similar name is another one.
+        ("/stash/z/-Once.mp4", ("none",)),
+        ("/stash/z/twice!.mp4", ("none",)),
         # But not in a folder where Plex would list the file.
         ("/media/scenes/z/once.mp4", ("none",)),
         ("/media/scenes/z/twice.mp4", ("none",)),

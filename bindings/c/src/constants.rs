@@ -82,7 +82,7 @@ pub const PLEXINDEX_MATCH_EXACT: u8 = 2;
 pub const PLEXINDEX_MATCH_MAPPED: u8 = 3;
 /// plexindex_answer.match_kind: at least the last two components equal those of a listed path.
 pub const PLEXINDEX_MATCH_SUFFIX: u8 = 4;
-/// plexindex_answer.match_kind: a listed path has the same file name.
+/// plexindex_answer.match_kind: a listed path has the same file name, or a similar one (NO_LOCATION, NOT_LISTED).
 pub const PLEXINDEX_MATCH_FILE_NAME: u8 = 5;
 
 /// plexindex_answer.confidence: there is no item.

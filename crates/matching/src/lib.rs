@@ -46,7 +46,7 @@ pub use folder::{
 pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};
 pub use library_index::{EntryTime, FirstEntry, LibraryIndex, Scope};
-pub use lookalikes::{add_lookalike, are_lookalike_paths, has_replaced_characters, have_lookalike_names};
+pub use lookalikes::{are_lookalike_paths, has_replaced_characters, likeness};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
 pub use member::{FolderMember, Season};

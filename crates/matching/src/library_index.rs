@@ -93,6 +93,10 @@ pub trait LibraryIndex: Sized {
         each: impl FnMut(usize, Self::Hit<'v>),
     ) -> usize;
 
+    /// Calls `each` for the listed paths whose file names have this [`likeness`](super::likeness), for about `limit`
+    /// paths, and perhaps for others.
+    fn each_alike<'v>(&'v self, likeness: &[u8], limit: usize, each: impl FnMut(Self::Hit<'v>));
+
     /// Finds the listed item with this rating key. The hit has the item's first path; an empty path if the item has no
     /// files. `None` if the library does not list the item.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;

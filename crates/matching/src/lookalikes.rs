@@ -1,19 +1,122 @@
-//! Compares names in which other systems have replaced characters: SMB, rclone and Windows those that Windows forbids,
-//! and Plex bytes that are not UTF-8.
+//! Compares names in which people, shells or other systems have changed characters: quotes and dashes that look alike,
+//! what Windows forbids and SMB, rclone and Windows replace, and bytes that are not UTF-8, which Plex replaces.
 
+use std::cell::OnceCell;
 use std::ops::Deref;
 
-use super::folder::{FolderIndex, FolderResolver};
-use super::library_index::Scope;
-use super::mappings::Mappings;
+use smallvec::SmallVec;
+
+use super::candidates::{Candidates, RankedHit};
+use super::form::Form;
+use super::library_index::LibraryIndex;
 use super::normal::{NormalPath, normal_form};
 use super::resolution::Resolution;
+use super::resolver::{HitOf, LibraryGroup, MAX_COMPARED, PathResolver, Resolver, SimilarityOf};
 use crate::model::{Confidence, MatchKind, Reason};
 
-/// Maximum number of a path's components that may differ.
-const MAX_COMPONENTS: usize = 3;
-/// Maximum number of files that a search reads. With more files, a single match may not be the only one.
-const MAX_FILES: usize = 2_000;
+/// Maximum number of a path's components to compare.
+const MAX_COMPONENTS: usize = 16;
+
+/// The part of a name in which alike names are equal.
+pub type Likeness = SmallVec<[u8; 512]>;
+
+/// Returns the letters and digits of a name in normal form, with a space between two numbers, because `2 1` is not `21`.
+/// Each run of bytes that are not UTF-8, or of the characters with which Plex replaces them, is a letter. Returns the
+/// whole name if it has no other letters or digits before its extension.
+#[must_use]
+pub fn likeness(name: &[u8]) -> Likeness {
+    // Some apostrophes count as letters in Unicode.
+    let is_letter = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2B9}'..='\u{2BF}');
+    let text = String::from_utf8_lossy(name);
+    let stem = text.rsplit_once('.').map_or(&*text, |(stem, _)| stem);
+    if !stem.contains(is_letter) {
+        return Likeness::from_slice(name);
+    }
+    let mut kept = Likeness::new();
+    let (mut last, mut has_gap) = (' ', false);
+    for c in text.chars() {
+        if !is_letter(c) && (c != char::REPLACEMENT_CHARACTER || c == last) {
+            has_gap = true;
+            continue;
+        }
+        if has_gap && last.is_numeric() && c.is_numeric() {
+            kept.push(b' ');
+        }
+        c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| kept.push(byte));
+        (last, has_gap) = (c, false);
+    }
+    kept
+}
+
+impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
+    /// Adds the items of listed files with alike names, if nothing matches a path. The candidates have low confidence,
+    /// and the reason remains that of the miss.
+    pub fn add_lookalikes(&self, path: &NormalPath<'_>, resolution: &mut Resolution<'v>) {
+        if resolution.total == 0 && matches!(resolution.reason, Reason::NotListed | Reason::NoLocation) {
+            self.path_resolver(*path).add_lookalikes(resolution);
+        }
+    }
+}
+
+impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
+    /// Adds the items of the files with the most last components alike: the name, at least. `\` separates components in
+    /// any path, since a host may have put a Windows path behind a folder of its own, but first is a part of a name.
+    fn add_lookalikes(&self, resolution: &mut Resolution<'v>) {
+        let replaced = (!self.path.is_utf8()).then(|| normal_form(String::from_utf8_lossy(self.path.raw()).as_bytes()));
+        let form = replaced.as_deref().unwrap_or(self.path.form());
+        let words = OnceCell::new();
+        let similarity = |hit: &RankedHit<'v, HitOf<'v, V>>, common: usize| self.similarity(&words, hit, common);
+        let separators = [&b"/"[..], br"/\"];
+        for separators in &separators[..=usize::from(form.contains(&b'\\'))] {
+            let names = form.rsplit(|byte| separators.contains(byte));
+            let names = names.filter(|name| !name.is_empty()).take(MAX_COMPONENTS);
+            let names: Vec<Likeness> = names.map(likeness).collect();
+            // Without the bytes that are not UTF-8, the end of the path proves nothing, as in a suffix match.
+            let is_replaced = |name: &Likeness| name.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes());
+            let first_replaced = replaced.as_ref().and_then(|_| names.iter().position(is_replaced));
+            let min_components = first_replaced.unwrap_or(0) + 1;
+            for group in self.groups() {
+                let mut candidates = Candidates::new();
+                self.add_alike(*group, (&names, min_components), &mut candidates, &similarity);
+                if candidates.total > 0 {
+                    (resolution.match_kind, resolution.confidence) = (MatchKind::FileName, Confidence::Low);
+                    return self.fill(&candidates, &similarity, resolution);
+                }
+            }
+        }
+    }
+
+    /// Adds the listed files with the most last components alike, at least `min_components`. `names` contains the
+    /// likenesses of the queried path's components, last first.
+    fn add_alike(
+        &self,
+        group: LibraryGroup,
+        (names, min_components): (&[Likeness], usize),
+        candidates: &mut Candidates<'v, HitOf<'v, V>>,
+        similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
+    ) {
+        let Some(name) = names.first() else { return };
+        for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
+            view.each_alike(name, MAX_COMPARED, |hit| {
+                let Some(candidate) = Self::candidate(library, view, hit) else {
+                    return;
+                };
+                let alike = NormalPath::with(candidate.path, |listed| {
+                    let components = Form::from_folded(listed.form()).rev_components();
+                    let alike = components
+                        .zip(names)
+                        .take_while(|(one, name)| likeness(one.bytes()) == **name);
+                    alike.count()
+                });
+                if alike >= min_components
+                    && let Some(left_over) = candidates.add_candidate(alike, Some(candidate))
+                {
+                    candidates.replace_least_similar(left_over, |hit| similarity(hit, alike));
+                }
+            });
+        }
+    }
+}
 
 /// Characters that Windows forbids in names, and the characters that replace them: the private characters of Macs,
 /// Samba, Cygwin and WSL, then those that rclone and people use because they look alike.
@@ -28,25 +131,11 @@ fn fold(c: char) -> char {
     if LOOKALIKES.contains(c) { '_' } else { c }
 }
 
-/// Returns whether a path contains characters that another system may show as different characters.
-fn has_lookalikes(path: &[u8]) -> bool {
-    std::str::from_utf8(path).is_ok_and(|path| {
-        path.chars()
-            .any(|c| matches!(fold(c), '_' | char::REPLACEMENT_CHARACTER))
-    })
-}
-
 /// Returns whether a path contains characters that nearly always replace others.
 #[must_use]
 pub fn has_replaced_characters(path: &[u8]) -> bool {
     !path.is_ascii()
         && std::str::from_utf8(path).is_ok_and(|path| path.chars().any(|c| !c.is_ascii() && fold(c) == '_'))
-}
-
-/// Returns whether two normal forms have file names that are equal apart from such characters, but not identical.
-#[must_use]
-pub fn have_lookalike_names(form: &[u8], other: &[u8]) -> bool {
-    are_lookalikes(form, other, 1) && !form.ends_with(other.rsplit(|byte| *byte == b'/').next().unwrap_or_default())
 }
 
 /// Returns whether the normal forms of two full paths are equal apart from such characters, and from bytes of `path`
@@ -55,69 +144,13 @@ pub fn have_lookalike_names(form: &[u8], other: &[u8]) -> bool {
 pub fn are_lookalike_paths(path: &[u8], other: &[u8]) -> bool {
     let form = normal_form(String::from_utf8_lossy(path).as_bytes());
     let other = normal_form(other);
-    form == other || are_lookalikes(&form, &other, usize::MAX)
-}
-
-/// Adds the only listed file that differs from an unlisted path only in such characters, if the path, perhaps
-/// translated by a mapping, lies in a listed folder. The candidate has low confidence.
-pub fn add_lookalike<'v, V: Deref<Target: FolderIndex + 'v>>(
-    (libraries, scope, mappings): (&'v [V], Scope, &Mappings),
-    path: &NormalPath<'_>,
-    resolution: &mut Resolution<'v>,
-) {
-    if resolution.reason != Reason::NotListed || resolution.total > 0 {
-        return;
-    }
-    // Plex lists a byte that is not UTF-8 as U+FFFD.
-    let replaced = (!path.is_utf8()).then(|| normal_form(String::from_utf8_lossy(path.raw()).as_bytes()));
-    let form = replaced.as_deref().unwrap_or(path.form());
-    if !has_lookalikes(form) {
-        return;
-    }
-    let mut folder = path.form();
-    for components in 1..=MAX_COMPONENTS {
-        let Some(end) = folder.iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0) else {
-            return;
-        };
-        folder = &folder[..end];
-        let files = NormalPath::with(folder, |folder| {
-            FolderResolver::new(libraries, scope, mappings, folder).files_at_depth(components, MAX_FILES)
-        });
-        let Some(mut files) = files else {
-            continue; // the folder's own name may differ
-        };
-        files.retain(|file| replaced.is_some() && file.form == form || are_lookalikes(&file.form, form, components));
-        let first = files.first().map(|file| file.found.path);
-        if first.is_some() && files.iter().all(|file| Some(file.found.path) == first) {
-            resolution.match_kind = MatchKind::FileName;
-            resolution.confidence = Confidence::Low;
-            resolution.total = files.len();
-            for file in files {
-                resolution.push(Some(file.found));
-            }
-            resolution.sort_episodes();
-        }
-        return;
-    }
-}
-
-/// Returns whether two normal forms are equal apart from such characters. Compares only their last `components`.
-fn are_lookalikes(form: &[u8], other: &[u8], components: usize) -> bool {
-    let names = |form| {
-        std::str::from_utf8(form)
-            .unwrap_or_default()
-            .rsplit('/')
-            .take(components)
-    };
     // Programs replace a sequence of bytes that are not UTF-8 by different numbers of U+FFFD.
-    let folded = |name: &str| {
-        let mut folded: Vec<char> = name.chars().map(fold).collect();
+    let folded = |form: &[u8]| {
+        let mut folded: Vec<char> = String::from_utf8_lossy(form).chars().map(fold).collect();
         folded.dedup_by(|c, previous| c == previous && *c == char::REPLACEMENT_CHARACTER);
         folded
     };
-    let are_alike = |(name, other): (&str, &str)| folded(name) == folded(other);
-    let have_same_count = names(form).count() == names(other).count();
-    form != other && have_same_count && names(form).zip(names(other)).all(are_alike)
+    form == other || folded(&form) == folded(&other)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! Otherwise kind 4 has high confidence if only the root differs ([`super::roots`]) from exactly one listed file.
 //!
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
-//! that are not UTF-8 have no suffix matches.
+//! that are not UTF-8 have no suffix matches. [`Resolver::add_lookalikes`] finds files with alike names for a miss.
 
 use std::cell::OnceCell;
 use std::ops::Deref;
@@ -26,7 +26,7 @@ use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of listed paths with the longest common suffix that a library compares with the queried path, so that
 /// no path takes long. If there are more, those that sort close to the queried path are compared.
-const MAX_COMPARED: usize = 4096;
+pub(super) const MAX_COMPARED: usize = 4096;
 
 /// Resolves paths in a list of libraries.
 #[derive(Debug)]
@@ -104,20 +104,20 @@ pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -
 }
 
 /// A hit in a library that `V` refers to.
-type HitOf<'v, V> = <<V as Deref>::Target as LibraryIndex>::Hit<'v>;
+pub(super) type HitOf<'v, V> = <<V as Deref>::Target as LibraryIndex>::Hit<'v>;
 
 /// Returns how similar a suffix match with this number of common components is to the queried path.
-type SimilarityOf<'s, 'v, H> = &'s dyn Fn(&RankedHit<'v, H>, usize) -> Similarity;
+pub(super) type SimilarityOf<'s, 'v, H> = &'s dyn Fn(&RankedHit<'v, H>, usize) -> Similarity;
 
 /// Resolves one path in the libraries of a [`Resolver`].
 pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
-    path: NormalPath<'p>,
+    pub(super) path: NormalPath<'p>,
 }
 
 /// A group of libraries that the resolver searches together.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LibraryGroup {
+pub(super) enum LibraryGroup {
     /// All libraries in scope.
     All,
     /// The libraries in scope with a location that contains the path.
@@ -137,22 +137,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             resolution.reason = self.miss_reason();
         } else {
             resolution.match_kind = match_kind;
-            resolution.total = candidates.total;
-            if matches!(match_kind, MatchKind::Suffix | MatchKind::FileName) {
-                resolution.common_components = candidates.rank;
-            }
-            let common = resolution.common_components;
-            candidates.for_each_ranked(
-                |hit| match common {
-                    0 => Similarity::of_bytes(self.path.raw(), hit.path),
-                    common => similarity(hit, common),
-                },
-                |candidate| {
-                    resolution.is_unverified |= self.is_unverified(candidate);
-                    resolution.push(self.found_item(candidate));
-                },
-            );
-            resolution.sort_episodes();
+            self.fill(&candidates, &similarity, resolution);
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
                 (Some(_), _) if resolution.is_unverified => (confidence, Reason::Unconfirmed),
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
@@ -166,6 +151,32 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         if self.is_broken() {
             *resolution = Resolution::broken();
         }
+    }
+
+    /// Fills a resolution, whose kind of match is set, with the candidates' items, the most similar first.
+    #[inline]
+    pub(super) fn fill(
+        &self,
+        candidates: &Candidates<'v, HitOf<'v, V>>,
+        similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
+        resolution: &mut Resolution<'v>,
+    ) {
+        resolution.total = candidates.total;
+        if matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName) {
+            resolution.common_components = candidates.rank;
+        }
+        let common = resolution.common_components;
+        candidates.for_each_ranked(
+            |hit| match common {
+                0 => Similarity::of_bytes(self.path.raw(), hit.path),
+                common => similarity(hit, common),
+            },
+            |candidate| {
+                resolution.is_unverified |= self.is_unverified(candidate);
+                resolution.push(self.found_item(candidate));
+            },
+        );
+        resolution.sort_episodes();
     }
 
     /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
@@ -186,11 +197,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: Option<SimilarityOf<'_, 'v, HitOf<'v, V>>>,
     ) -> (MatchKind, Confidence, Reason) {
-        // For a single library, the order of the groups makes no difference.
-        let groups = match self.resolver.scope {
-            Scope::One(_) => &[LibraryGroup::All][..],
-            Scope::All => &[LibraryGroup::Owners, LibraryGroup::Others],
-        };
+        let groups = self.groups();
         for group in groups {
             for match_kind in [MatchKind::Confirmed, MatchKind::Exact, MatchKind::Mapped] {
                 match match_kind {
@@ -302,8 +309,16 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
     }
 
+    /// Returns the groups in search order. For a single library, the order makes no difference.
+    pub(super) fn groups(&self) -> &'static [LibraryGroup] {
+        match self.resolver.scope {
+            Scope::One(_) => &[LibraryGroup::All],
+            Scope::All => &[LibraryGroup::Owners, LibraryGroup::Others],
+        }
+    }
+
     /// Iterates over the libraries in a group, with their indexes.
-    fn libraries_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v V::Target)> {
+    pub(super) fn libraries_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v V::Target)> {
         let libraries = libraries_in_scope(self.resolver.libraries, self.resolver.scope);
         libraries.filter(move |(_, view)| {
             group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
@@ -400,7 +415,11 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 
     /// Creates a candidate from a library's listed path; `None` if the segment is damaged.
-    fn candidate(library: usize, view: &'v V::Target, hit: HitOf<'v, V>) -> Option<RankedHit<'v, HitOf<'v, V>>> {
+    pub(super) fn candidate(
+        library: usize,
+        view: &'v V::Target,
+        hit: HitOf<'v, V>,
+    ) -> Option<RankedHit<'v, HitOf<'v, V>>> {
         let (rating_key, path) = view.key_and_path(hit)?;
         Some(RankedHit {
             library,
@@ -417,7 +436,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 
     /// Returns how similar a suffix match with `common` components is to the queried path, which has these `words`.
-    fn similarity(
+    pub(super) fn similarity(
         &self,
         words: &OnceCell<PathWords>,
         candidate: &RankedHit<'v, HitOf<'v, V>>,

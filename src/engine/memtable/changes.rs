@@ -78,7 +78,7 @@ pub enum MemtableChange {
 #[derive(Default)]
 pub struct Memtable(ChainedRecords<MemtableEntry, 3>);
 
-/// Kinds of hashes: of a path's normal form, of a rating key, and of a file name.
+/// Kinds of hashes: of a path's normal form, of a rating key, and of a file name's likeness.
 const PATHS: usize = 0;
 const KEYS: usize = 1;
 const NAMES: usize = 2;
@@ -164,12 +164,17 @@ impl Memtable {
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
+    /// Iterates over the files of added items whose names have this [`name_hash`]. Yields the item's record, and the
+    /// file's index in the item.
+    pub fn files_with_name(&self, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
+        self.0.records_with_hash(NAMES, hash)
+    }
+
     /// Iterates over the files of added items that have the same file name as `path`. Yields the item's record, the
     /// file's index in the item, and the number of last components that the file's path has in common with `path`.
     pub fn suffix_matches(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
-        self.0
-            .records_with_hash(NAMES, || name_hash(path.form()))
+        self.files_with_name(|| name_hash(path.form()))
             .map(move |(record, part)| {
                 let common = record
                     .forms

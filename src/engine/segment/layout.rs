@@ -7,9 +7,9 @@ use crate::model::Sequence;
 /// The kind of a segment file. The numbers are part of the file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
-    /// The items of a complete listing.
+    /// The items of a complete listing. The number 0 was for listings whose name table had the hashes of whole names.
     #[default]
-    Listing = 0,
+    Listing = 4,
     /// An index of a listing's items by GUID and title.
     Index = 2,
     /// Records of hosts: confirmed matches and tables. The number 1 was for records without hashes.
@@ -138,7 +138,7 @@ impl SegmentHeader {
         let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
         let mut decoded = Self {
             kind: match head[AT_KIND] {
-                0 => FileKind::Listing,
+                4 => FileKind::Listing,
                 3 => FileKind::Records,
                 _ => FileKind::Index,
             },

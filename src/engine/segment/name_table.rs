@@ -1,7 +1,7 @@
 //! The name table: all listed paths, sorted so that paths with the same last components are adjacent.
 //!
-//! The sort order is the upper half of the file name's hash, then the components, last component first. Components are
-//! compared byte by byte, and shorter paths come first. An element contains this half of the hash and the number of the
+//! The sort order is the upper half of a hash of the file name's likeness, then the components, last component first.
+//! Components are compared byte by byte, and shorter paths come first. An element contains this half of the hash and the number of the
 //! entry. A directory contains the index at which each small range of hashes begins, so a short scan finds a hash. A
 //! binary search then compares the components.
 
@@ -16,7 +16,7 @@ use super::hash_table::upper;
 use super::layout::{SegmentHeader, SegmentPart, u32_at};
 use super::record::EntryRef;
 use super::spool::Spool;
-use crate::matching::{Form, NormalPath};
+use crate::matching::{Form, NormalPath, likeness};
 
 /// Average number of elements in each hash range of the directory.
 const RANGE_ELEMENTS: usize = 4;
@@ -25,12 +25,11 @@ const MAX_SCANNED: usize = 16;
 /// Maximum number of nested ranges: one for the file name's hash, and one for each common component.
 const DEPTH: usize = 32;
 
-/// Returns the hash of a path's file name, the last component of its normal form. `None` if the path has no components.
+/// Returns the hash of the likeness of a path's file name, the last component of its normal form. `None` if the path has
+/// no components.
 pub fn name_hash(form: &[u8]) -> Option<u64> {
-    Form::from_folded(form)
-        .rev_components()
-        .next()
-        .map(|name| xxh3_64(name.bytes()))
+    let name = Form::from_folded(form).rev_components().next()?;
+    Some(xxh3_64(&likeness(name.bytes())))
 }
 
 /// Encodes the name table's sorted elements, and builds their directory.
@@ -143,7 +142,7 @@ impl NameTable {
         mut each: impl FnMut(usize, &EntryRef<'i>),
     ) -> ReadResult<usize> {
         let form = Form::from_folded(path.form());
-        let Some(narrowed) = self.narrow(file, form)? else {
+        let Some(narrowed) = self.narrow(file, path.form())? else {
             return Ok(0);
         };
         // If all entries in the narrowest range are hidden, the search continues in the next wider range.
@@ -188,6 +187,21 @@ impl NameTable {
         Ok(0)
     }
 
+    /// Calls `each` with the numbers of at most `limit` entries whose file names have this likeness, or perhaps another.
+    pub fn each_alike(
+        &self,
+        file: &CheckedBytes,
+        likeness: &[u8],
+        limit: usize,
+        mut each: impl FnMut(u32),
+    ) -> ReadResult<()> {
+        let (from, to) = self.same_hash(file, upper(xxh3_64(likeness)))?;
+        for index in (from..to).take(limit) {
+            each(self.entry(file, index)?.number);
+        }
+        Ok(())
+    }
+
     /// Scans a range of at most [`MAX_SCANNED`] elements. Reports the entries whose paths have the most last components
     /// in common with `form`, at least `min_components`. Skips entries for which `hidden` returns `true`.
     fn report_longest<'i>(
@@ -218,16 +232,17 @@ impl NameTable {
     }
 
     /// Returns nested ranges around the searched path. Each range requires one more common component than the previous
-    /// range. Stops when few entries are left, or when no path has the next component. `None` if no path has this file
-    /// name.
-    fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> ReadResult<Option<NarrowedRange>> {
-        let Some(name) = form.rev_components().next() else {
+    /// range. Stops when few entries are left, or when no path has the next component. `None` if no path has a file
+    /// name like this one.
+    fn narrow(&self, file: &CheckedBytes, form: &[u8]) -> ReadResult<Option<NarrowedRange>> {
+        let Some(hash) = name_hash(form) else {
             return Ok(None);
         };
-        let (from, to) = self.same_hash(file, upper(xxh3_64(name.bytes())))?;
+        let (from, to) = self.same_hash(file, upper(hash))?;
         if from == to {
             return Ok(None);
         }
+        let form = Form::from_folded(form);
         let outermost = NameRange {
             from,
             to,
@@ -262,8 +277,8 @@ impl NameTable {
         Ok(Some(narrowed))
     }
 
-    /// Returns the range of elements whose hash has this upper half: all paths with the searched file name, and
-    /// possibly others.
+    /// Returns the range of elements whose hash has this upper half: all paths with file names like the searched one,
+    /// and possibly others.
     fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> ReadResult<(usize, usize)> {
         let ranges = self.directory.len().saturating_sub(1);
         if ranges == 0 {

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::HashTable;
 use super::item_index::ItemIndex;
-use super::layout::{SegmentHeader, offset_of};
+use super::layout::{FileKind, SegmentHeader, offset_of};
 use super::name_table::NameTable;
 use super::order::FolderOrder;
 use super::record::{self, EntryRef, TWIN};
@@ -57,7 +57,7 @@ impl ListingSegment {
     /// Creates a segment from its bytes. Verifies the header and the checksum table. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
         let head = SegmentHeader::decode(&bytes)?;
-        if head.form != form_tag() {
+        if head.kind != FileKind::Listing || head.form != form_tag() {
             return Err("a different version of plexindex wrote the file, with different rules for paths");
         }
         let file = CheckedBytes::new(bytes, &head)?;
@@ -171,6 +171,12 @@ impl ListingSegment {
         self.names
             .suffix_matches(&self.file, path, min_components, limit, hidden, each)
             .unwrap_or(0)
+    }
+
+    /// Calls `each` with the numbers of at most `limit` listed entries whose file names have this likeness, or perhaps
+    /// another.
+    pub fn each_alike(&self, likeness: &[u8], limit: usize, each: impl FnMut(u32)) {
+        let _damage_is_marked = self.names.each_alike(&self.file, likeness, limit, each);
     }
 
     /// Finds an item by its rating key, and returns the number of the entry with its first path, if any. If the item

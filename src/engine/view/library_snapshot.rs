@@ -396,6 +396,27 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
+    /// Calls `each` for the listed paths whose file names have this likeness, or perhaps another; for at most `limit`
+    /// paths in the segment.
+    fn each_alike<'v>(&'v self, likeness: &[u8], limit: usize, mut each: impl FnMut(Hit<'v>)) {
+        for (record, part) in self.memtable.files_with_name(|| Some(xxh3_64(likeness))) {
+            if self.live_item(record).is_some() {
+                each(hit_of(record, part));
+            }
+        }
+        if let Some(segment) = &self.segment {
+            segment.each_alike(likeness, limit, |number| {
+                let hit = Hit::Listed(number);
+                if self
+                    .key_and_path(hit)
+                    .is_some_and(|(rating_key, _)| !self.hides(rating_key))
+                {
+                    each(hit);
+                }
+            });
+        }
+    }
+
     /// Returns the first path of an item: from the memtable if the item has changed, otherwise from the segment.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
         match self.newest_override(rating_key) {

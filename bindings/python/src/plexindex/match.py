@@ -91,7 +91,8 @@ class Match:
 
         If a single item matched by the end of its path, the reason is ``"only_root_differs"`` for high confidence (a
         mapping is missing). For low confidence, the reason is ``"same_name"`` (a file with the same name, which may be
-        a different file), or ``"not_listed"`` (the file is in a library's folder, but not listed).
+        a different file), ``"not_listed"`` (the file is in a library's folder, but not listed), or ``"no_location"`` (a
+        file has a similar name).
         ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
         :attr:`candidates` contains all episodes in order.
         """

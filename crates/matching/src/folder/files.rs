@@ -5,7 +5,6 @@ use std::ops::Deref;
 use super::folder_index::{FolderFile, FolderIndex};
 use super::folder_resolver::FolderResolver;
 use super::position::rewrite_folder;
-use crate::form::Form;
 use crate::model::Confidence;
 use crate::normal::normal_form;
 
@@ -36,18 +35,6 @@ impl<'v, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, '_, V> {
             files.truncate(files.partition_point(|file| file.form <= last_form));
         }
         files
-    }
-
-    /// Returns the files that have exactly `components` components below the folder; none if there are more than
-    /// `limit` files below the folder. `None` if the folder is not listed.
-    pub(crate) fn files_at_depth(&self, components: usize, limit: usize) -> Option<Vec<FolderFile<'v>>> {
-        let (folder, _) = self.find_listed_folder()?;
-        let count = |form: &[u8]| Form::from_folded(form).rev_components().count();
-        let depth = count(&folder) + components;
-        let mut files = self.files(None, limit + 1);
-        let is_complete = files.len() <= limit;
-        files.retain(|file| is_complete && count(&file.form) == depth);
-        Some(files)
     }
 
     /// Returns the normal form of the folder in the listing, and whether this form is a host path, translated by

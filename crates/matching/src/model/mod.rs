@@ -366,7 +366,7 @@ pub enum MatchKind {
     Mapped = 3,
     /// A listed path has the longest common suffix with this path, at least two components long.
     Suffix = 4,
-    /// A listed file has the same name.
+    /// A listed file has the same name or, with the reason of a miss, a similar name.
     FileName = 5,
 }
 
@@ -413,7 +413,8 @@ pub enum Reason {
     /// No reason: the path is confirmed, listed or mapped, and has a single item.
     #[doc(hidden)]
     None = 0,
-    /// No library location contains this path: a mapping is missing, or the file is outside the libraries.
+    /// No library location contains this path: a mapping is missing, or the file is outside the libraries. An item with
+    /// this reason has a file with a similar name: low confidence.
     NoLocation = 1,
     /// A library location contains this path, but the file is not listed (yet). An item with this reason probably
     /// belongs to a different file: low confidence.

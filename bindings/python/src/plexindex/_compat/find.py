@@ -85,8 +85,9 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
         section.index.server()  # raises the error of a server that is away
     if match.match_kind in LISTED:
         raise CannotAnswerError(match.message)  # the server has not confirmed the item
-    # As in the original, which finds neither episodes nor tracks, only films match by their names.
-    if elsewhere or section.plex.type != "movie" or not match.candidates:
+    # As in the original, which finds neither episodes nor tracks, only films match by their names. With a location
+    # missing, the names are only similar.
+    if elsewhere or section.plex.type != "movie" or not match.candidates or match.reason == "no_location":
         return []
     if match.match_kind != "file_name":
         # Other items may have a file of this name, in folders that have less in common with the path.
