@@ -217,7 +217,11 @@ impl Queries {
             .item()
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
-        let episodes = answer.total.to_string();
+        let count = answer.total.to_string();
+        let episodes = match answer.total {
+            0 | 1 => String::new(),
+            _ => format!(" ({count} episodes)"),
+        };
         let has_other_name = || {
             let is_other = |listed| NormalPath::with(raw, |path| Relation::of(path, listed).common_components == 0);
             answer.item().is_some_and(|found| is_other(found.path))
@@ -225,7 +229,7 @@ impl Queries {
         // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
         // formatting.
         let parts: &[&str] = match answer.reason {
-            Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
+            Reason::SeveralEpisodes => &["'", path, "' has ", &count, " episodes in one file"],
             Reason::OnlyRootDiffers => &[
                 "Plex lists '",
                 &listed,
@@ -238,12 +242,16 @@ impl Queries {
                 path,
                 "' is in a library folder, but its name is not UTF-8. Plex lists '",
                 &listed,
-                "', which is probably this file: give the file a name in UTF-8",
+                "'",
+                &episodes,
+                ", which is probably this file: give the file a name in UTF-8",
             ],
             Reason::NotListed | Reason::NoLocation if has_other_name() => &[
                 "Plex lists '",
                 &listed,
-                "', but not '",
+                "'",
+                &episodes,
+                ", but not '",
                 path,
                 "': the names differ only in ",
                 ALIKE_PARTS,
@@ -255,19 +263,24 @@ impl Queries {
                 "' is in a library folder, but Plex does not list it (yet): only the end of the path matches '",
                 &listed,
                 "'",
+                &episodes,
                 parent_hint(raw),
             ],
             Reason::NotFetched => &[
                 "Plex lists '",
                 &listed,
-                "', but '",
+                "'",
+                &episodes,
+                ", but '",
                 path,
                 "' may be a different file, of a library that was never fetched",
             ],
             _ => &[
                 "Plex lists '",
                 &listed,
-                "', but '",
+                "'",
+                &episodes,
+                ", but '",
                 path,
                 "' may be a different file with the same name: check that both are the same file, or add the missing \
                  mapping",

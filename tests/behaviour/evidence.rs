@@ -159,6 +159,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         let candidates: Vec<&str> = candidates.collect();
         assert_eq!((candidates.as_slice(), found.total), (&keys[..], 2), "{path}");
         assert_eq!(found.key().as_deref(), Some(keys[0]), "{path}");
+        assert!(found.message.contains("2 episodes"), "{path}: {}", found.message);
         let fast = shows.fast(&path);
         assert_eq!(fast, None, "{path}: a key could name one of them only");
     }
