@@ -286,7 +286,8 @@ type ListItemsRequest struct {
 }
 
 type ListLibrariesRequest struct {
-	Offline bool `json:"offline,omitempty"`
+	Library LibraryName `json:"library,omitempty"`
+	Offline bool        `json:"offline,omitempty"`
 }
 
 type LockChange string

@@ -172,6 +172,7 @@ export interface ListItems {
   trashed?: boolean;
 }
 export interface ListLibraries {
+  library?: LibraryName;
   offline?: boolean;
 }
 export type LockChange = 'lock' | 'unlock' | 'leave';

@@ -418,11 +418,13 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// Returns all known libraries, even for a query of one library. If no library is known, asks the server; an
-    /// offline query returns an empty list.
+    /// Returns the query's library, or all known libraries. If no library is known, asks the server; an offline query
+    /// of all libraries returns an empty list.
     ///
     /// # Errors
-    /// As [`Query::refresh`], if no library is known yet.
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); as [`Query::refresh`], if no library is
+    /// known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.ask(|call| self.index.inner().queries.libraries(call))
     }

@@ -61,10 +61,11 @@ impl From<&LibraryInfo> for Selector {
 }
 
 impl Queries {
-    /// Returns all libraries in the index. Fetches the list of libraries from the server if the index has no libraries.
+    /// Returns the call's libraries. Fetches the list of libraries from the server if the index has no libraries.
     ///
     /// # Errors
-    /// Returns the errors of the store, and the errors of the server if the index has no libraries.
+    /// Returns the errors of the store, and the errors of the server if the index has no libraries. Fails if the index
+    /// does not have the library that the call selects, or has several.
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
         self.reading.catch_up(call.deadline)?;
         if self.reading.snapshot().rows.is_empty() && self.sync.may_send_requests(call) {
@@ -76,7 +77,10 @@ impl Queries {
         let now = self.clock.now_ms();
         // A time can be negative if the clock was set back.
         let time = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        let infos = snapshot.rows.iter().map(|row| {
+        let Some(scope) = call.scope(&snapshot)? else {
+            return Err(self.library_error(call, &snapshot, None));
+        };
+        let infos = snapshot.rows_in(scope).iter().map(|row| {
             let (library, is_fetched) = (row.library.clone(), row.generation.is_fetched());
             LibraryInfo {
                 section: library.section,

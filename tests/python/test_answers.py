@@ -53,6 +53,31 @@ def test_only_a_sure_match_is_true(movies: plexindex.Library, row: dict[str, str
     assert not low
 
 
+def test_facts_are_those_of_the_library_that_answers(
+    start_server: ServerFactory, tmp_path: Path, open_index: OpenIndex
+) -> None:
+    titles = ["Movies", "movies", "1", "S\u00e9ries", "Se\u0301ries"]
+    libraries = [
+        {"kind": "movie", "title": title, "items": 1, "key": key, "locations": [f"/data/{key}"]}
+        for key, title in enumerate(titles, 1)
+    ]
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"libraries": libraries}))
+    server = start_server("--spec", str(spec))
+    index = open_index(tmp_path / "store", server_url=server.url, token=server.token)
+    assert index.refresh()
+    known = index.libraries()
+    assert [library.title for library in known] == titles
+    for key, (title, listed) in enumerate(zip(titles, known), 1):
+        for library in (index.library(title), index.library(section=key), index.library(uuid=listed.uuid), listed):
+            item = next(iter(library))
+            assert item.section == library.section == str(key)
+            assert item.library == library.title == title
+            assert library.locations == (f"/data/{key}",)
+            assert library.item_count == 1
+    assert index.library("Series").title == ""
+
+
 def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, str], server: Server) -> None:
     def answers() -> list[Any]:
         match = movies.match(row["path"])

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, MethodResult, Nothing, ok_answer};
+use super::{Caller, LibraryName, MethodResult, Nothing, ok_answer};
 use crate::constants::PLEXINDEX_ABI_VERSION;
 use crate::log_ring;
 use plexindex::error::check_length;
@@ -16,6 +16,8 @@ use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListLibraries {
+    /// The library. Default: all libraries.
+    library: Option<LibraryName>,
     /// Sends no request.
     #[serde(default)]
     offline: bool,
@@ -26,11 +28,11 @@ pub struct Libraries {
     libraries: Vec<LibraryInfo>,
 }
 
-/// Runs `libraries.list`: returns all libraries.
+/// Runs `libraries.list`: returns one library or all libraries.
 pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> MethodResult<Libraries> {
-    let query = caller.query(caller.index()?.query(), request.offline)?;
+    let library = caller.library(request.library)?;
     ok_answer(Libraries {
-        libraries: query.libraries()?,
+        libraries: caller.query(library.query(), request.offline)?.libraries()?,
     })
 }
 

@@ -116,10 +116,9 @@ class Library(Lookups):
     def _current(self) -> list[dict[str, Any]]:
         """Returns the facts about the selected libraries that the store contains now."""
         try:
-            known = self._session.request("libraries.list", offline=True)["libraries"]
-        except (plexindex.NotFetchedError, plexindex.OfflineError):
+            return self._request("libraries.list", offline=True)["libraries"]  # type: ignore[no-any-return]
+        except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError, plexindex.OfflineError):
             return []
-        return [facts for facts in known if is_chosen(facts, self._handle.named)]
 
     def match(self, path: PathArg, **options: Unpack[Asking]) -> Match:
         """Returns the item for a file: :meth:`Index.match` in this library."""
@@ -354,15 +353,6 @@ class Library(Lookups):
 
 def _select_again(index: Index, named: Any) -> Library:
     return index.library(**named) if isinstance(named, dict) else index.library(named)
-
-
-def is_chosen(facts: dict[str, Any], named: Any) -> bool:
-    """Returns whether a library, by its facts, is one of the libraries that are named so in a JSON request."""
-    if named is None:
-        return True
-    names = set(named.values()) if isinstance(named, dict) else {named}
-    own = {facts["uuid"], facts["section"], facts["title"]}
-    return bool(own & names) or facts["title"].casefold() in {name.casefold() for name in names}
 
 
 def oldest(known: list[dict[str, Any]]) -> float | None:

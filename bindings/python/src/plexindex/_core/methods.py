@@ -52,7 +52,7 @@ LibraryKind = Literal["movie", "show", "artist", "photo", "other"]
 LibraryName = Union["str", "ByTitle", "BySection", "ByUuid"]
 class ListChanges(TypedDict): cursor: NotRequired[str | None]; full: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]
 class ListItems(TypedDict): cursor: NotRequired[str | None]; library: LibraryName | int | Library; limit: NotRequired[int | None]; offline: NotRequired[bool | None]; trashed: NotRequired[bool | None]
-class ListLibraries(TypedDict): offline: NotRequired[bool | None]
+class ListLibraries(TypedDict): library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 LockChange = Literal["lock", "unlock", "leave"]
 class LookedFor(TypedDict): item: ItemJson; on_disk: Presence
 class MapToHost(TypedDict): path: ByteString | bytes

@@ -183,12 +183,11 @@ class Comparison:
         self.late, self.refused = isinstance(missed, LateError), isinstance(missed, UnauthorizedError)
         _, server_url, _, options = index._recipe
         self._renames.may_ask = not (self._offline or missed or server_url is None or options["offline"])
-        libraries = index.libraries(offline=True)
-        chosen = [library for library in libraries if self._places.is_asked(library)]
-        if all(library.age is None for library in chosen):
+        chosen = self._places.asked._current()
+        self.age = oldest(chosen)
+        if self.age is None:
             raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
-        self.age = oldest([library._facts or {} for library in chosen])
-        self._places.reload(libraries)
+        self._places.reload(index.libraries(offline=True))
 
     def _check_folder(self, folder: bytes) -> None:
         """Raises an error if a folder cannot be compared."""

@@ -6,7 +6,6 @@ import os
 
 from .._core import TYPE_CHECKING
 from .._core import abi as c
-from ..library import is_chosen
 from ..mapping import as_mapping
 
 if TYPE_CHECKING:
@@ -37,20 +36,17 @@ class Places:
         """The other libraries' folders."""
 
     def reload(self, libraries: Iterable[Library]) -> None:
-        """Updates the folders from the given libraries or, by default, from the index."""
+        """Updates the folders from all libraries."""
+        asked = {facts["uuid"] for facts in self.asked._current()}
         for library in libraries:
             known = self.unfetched if library.age is None else self.locations
-            if not self.is_asked(library):
+            if library.uuid not in asked:
                 known = self.others
             for location in library.locations:
                 if location:
                     # The rules apply to paths below a folder, not to the folder itself.
                     below = os.fsencode(self.index._host_path_of(location.rstrip("/") + "/x") or "")
                     known.setdefault(os.path.normpath(os.path.dirname(below)), []).append(library)
-
-    def is_asked(self, library: Library) -> bool:
-        """Returns whether a library is one of the compared libraries."""
-        return is_chosen(library._facts or {}, self.asked._handle.named)
 
     def at_locations(self, places: Iterable[bytes]) -> list[Library]:
         """Returns the libraries with the given locations, without duplicates."""
