@@ -7,9 +7,11 @@ use crate::model::Sequence;
 /// The kind of a segment file. The numbers are part of the file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
-    /// The items of a complete listing. The number 0 was for listings whose name table had the hashes of whole names.
+    /// The items of a complete listing.
     #[default]
     Listing = 4,
+    /// A listing of an earlier version, whose name table has the hashes of whole names.
+    EarlierListing = 0,
     /// An index of a listing's items by GUID and title.
     Index = 2,
     /// Records of hosts: confirmed matches and tables. The number 1 was for records without hashes.
@@ -139,6 +141,7 @@ impl SegmentHeader {
         let mut decoded = Self {
             kind: match head[AT_KIND] {
                 4 => FileKind::Listing,
+                0 => FileKind::EarlierListing,
                 3 => FileKind::Records,
                 _ => FileKind::Index,
             },

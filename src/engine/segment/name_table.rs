@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::checked_bytes::{CheckedBytes, ReadResult, bisect};
 use super::hash_table::upper;
-use super::layout::{SegmentHeader, SegmentPart, u32_at};
+use super::layout::{FileKind, SegmentHeader, SegmentPart, u32_at};
 use super::record::EntryRef;
 use super::spool::Spool;
 use crate::matching::{Form, NormalPath, likeness};
@@ -96,6 +96,8 @@ fn range_of(upper_hash: u32, ranges: usize) -> usize {
 pub struct NameTable {
     array: SegmentPart,
     directory: SegmentPart,
+    /// Whether the hashes are those of whole names, as in an earlier version, not of the names' likeness.
+    has_whole_names: bool,
 }
 
 /// A range of paths with the same last components.
@@ -125,6 +127,7 @@ impl NameTable {
         Self {
             array: head.names,
             directory: head.directory,
+            has_whole_names: head.kind == FileKind::EarlierListing,
         }
     }
 
@@ -195,6 +198,9 @@ impl NameTable {
         limit: usize,
         mut each: impl FnMut(u32),
     ) -> ReadResult<()> {
+        if self.has_whole_names {
+            return Ok(());
+        }
         let (from, to) = self.same_hash(file, upper(xxh3_64(likeness)))?;
         for index in (from..to).take(limit) {
             each(self.entry(file, index)?.number);
@@ -235,7 +241,15 @@ impl NameTable {
     /// range. Stops when few entries are left, or when no path has the next component. `None` if no path has a file
     /// name like this one.
     fn narrow(&self, file: &CheckedBytes, form: &[u8]) -> ReadResult<Option<NarrowedRange>> {
-        let Some(hash) = name_hash(form) else {
+        let hash = if self.has_whole_names {
+            Form::from_folded(form)
+                .rev_components()
+                .next()
+                .map(|name| xxh3_64(name.bytes()))
+        } else {
+            name_hash(form)
+        };
+        let Some(hash) = hash else {
             return Ok(None);
         };
         let (from, to) = self.same_hash(file, upper(hash))?;

@@ -57,7 +57,7 @@ impl ListingSegment {
     /// Creates a segment from its bytes. Verifies the header and the checksum table. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
         let head = SegmentHeader::decode(&bytes)?;
-        if head.kind != FileKind::Listing || head.form != form_tag() {
+        if !matches!(head.kind, FileKind::Listing | FileKind::EarlierListing) || head.form != form_tag() {
             return Err("a different version of plexindex wrote the file, with different rules for paths");
         }
         let file = CheckedBytes::new(bytes, &head)?;
