@@ -86,6 +86,10 @@ impl Inner {
         ));
         // Load the first snapshot, which the components below use.
         reading.reload(Deadline::NONE)?;
+        // A fast lookup repairs nothing, but after an upgrade, it finds every confirmed match.
+        if let Err(error) = reading.rebuild_if_incomplete(Deadline::NONE) {
+            log::warn!("{error}; the next query will try again");
+        }
         let peers = peers(PeerComponents {
             store: Arc::clone(&store),
             reading: Arc::clone(&reading),

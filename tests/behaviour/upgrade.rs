@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::support::index::{Index, Library, QueryOptions};
-use crate::support::{KEEP, add, copy_of, repository, store_of};
+use crate::support::{KEEP, add, copy_of, repository, segments, store_of, warnings};
 use plexindex::ChangeKind;
 use plexindex::error::Status;
 use plexindex::model::Token;
@@ -116,19 +116,24 @@ fn new_store() {
     }
 }
 
+/// Checks that fast lookups find every recorded match.
+fn check_matches(library: &Library) {
+    for (path, key) in (0..MATCHES).map(recorded) {
+        assert_eq!(library.fast(&path), Some(key), "{path}");
+    }
+}
+
 /// Checks that the store in `folder` has everything that [`fill`] has recorded.
 fn check(folder: &Path) {
     let server = serve(0);
     add(&server, &["/data/movies/later.mkv"]);
+    // The segments, whose format may also be older, need no query first.
+    check_matches(&movies(&open(folder, |options| options.offline = true)));
     let index = open(folder, |options| options.server_url = Some(server.url()));
     let library = movies(&index);
-    // A query repairs the segments, whose format may also be older; a fast lookup does not.
     let later = library.ask("/data/movies/later.mkv");
     assert_eq!(later.status, Status::Ok);
-    for (path, key) in (0..MATCHES).map(recorded) {
-        let found = library.fast(&path);
-        assert_eq!(found, Some(key), "{path}");
-    }
+    check_matches(&library);
     let table = index.tables().table(b"Notes", false).expect("a table");
     for (name, value) in (0..ENTRIES).map(entry) {
         let found = table.lookup(name.as_bytes(), <[u8]>::to_vec);
@@ -195,6 +200,53 @@ fn each_older_store_has_all_that_was_recorded_after_its_migration() {
         movies(&index).record("/mnt/after.mkv", "1002");
         drop(index);
         check(folder.path());
+    }
+}
+
+/// Gives the segments the version before this build's, without another change.
+fn age_segments(folder: &Path) {
+    for path in segments(folder) {
+        let mut bytes = fs::read(&path).expect("read");
+        let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")) - 1;
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
+        fs::write(&path, bytes).expect("written");
+    }
+}
+
+#[test]
+fn segments_of_an_older_version_are_rebuilt_and_not_called_damaged() {
+    warnings::keep();
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path());
+    age_segments(folder.path());
+    check(folder.path());
+    // The lines say what happened, and speak of no damage.
+    let name = folder.path().display().to_string();
+    let mut lines = warnings::so_far().clone();
+    lines.retain(|line| line.contains(&name));
+    let has = |what: &&str| lines.iter().any(|line| line.contains(what));
+    let expected = [
+        "another version of plexindex",
+        "rebuilding",
+        "will fetch the listing again",
+    ];
+    assert!(expected.iter().all(has), "{lines:#?}");
+    assert!(
+        !["damaged", "missing", "renamed", "another store"].iter().any(has),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_migration_adds_only_what_is_missing() {
+    for format in formats() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fill(folder.path());
+        connect(folder.path())
+            .pragma_update(None, "user_version", format)
+            .expect("written");
+        check(folder.path());
+        assert_eq!(version(folder.path()), current_version(), "{format}");
     }
 }
 

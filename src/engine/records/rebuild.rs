@@ -50,7 +50,10 @@ impl Records {
             return Ok(());
         };
         if open.are_lost() {
-            log::warn!("a segment of tables and confirmed matches is missing or damaged; rebuilding it");
+            log::warn!(
+                "rebuilding the segments of tables and confirmed matches in {} from the database",
+                self.store.folder().path().display()
+            );
         }
         let holds_lock = mem::take(&mut *was_overtaken);
         while !holds_lock && records.read_record_log(|log| rebuild.step(log))? {}

@@ -102,7 +102,7 @@ impl Records {
         match RecordSegment::open(&path, self.store.map_mode(), self.store.key().segment_mac(&named.name)) {
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
-                log_unusable("a segment of tables and confirmed matches", &path, &error);
+                log_unusable(&path, &error);
                 None
             }
         }

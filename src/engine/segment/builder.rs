@@ -18,7 +18,6 @@ use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
 use super::{hash_table, name_table, parents};
 use crate::error::Result;
-use crate::matching::normal::form_tag;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
 use crate::model::{ByteString, Item, ItemType};
 use crate::platform::bytes::str_eq;
@@ -263,7 +262,6 @@ impl ListingBuilder {
         let mut body = self.records;
         let place = body.place();
         let mut head = SegmentHeader {
-            form: form_tag(),
             generation: self.meta.generation,
             sequence: self.meta.sequence,
             mappings: self.meta.mappings.digest(),

@@ -31,8 +31,8 @@ impl ItemIndex {
     /// Creates an index from its file's bytes; `None` if the file is damaged or belongs to a segment with a different
     /// `name_mac`.
     fn of(bytes: FileBytes, name_mac: u64) -> Option<Self> {
-        let head = SegmentHeader::decode(&bytes).ok();
-        let matching_head = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
+        let head = SegmentHeader::decode(&bytes, &[FileKind::Index]).ok();
+        let matching_head = head.filter(|head| head.name_mac == name_mac);
         matching_head.and_then(|head| {
             Some(Self {
                 table: HashTable::new(head.keys, head.key_homes),

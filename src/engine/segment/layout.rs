@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::matching::normal::form_tag;
 use crate::model::Sequence;
 
 /// The kind of a segment file. The numbers are part of the file format.
@@ -68,8 +69,6 @@ impl SegmentPart {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentHeader {
     pub kind: FileKind,
-    /// Tag of the rules for normal forms. A file with a different tag is unusable.
-    pub form: u32,
     pub length: u64,
     pub generation: u64,
     /// The change sequence up to which a listing's segment contains all changes.
@@ -108,7 +107,7 @@ impl SegmentHeader {
         let mut out = [0; BLOCK];
         out[..8].copy_from_slice(&MAGIC);
         out[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        out[12..16].copy_from_slice(&self.form.to_le_bytes());
+        out[12..16].copy_from_slice(&form_tag().to_le_bytes());
         // `words` returns mutable references, so it needs a copy.
         let mut words = self.clone();
         for (slot, word) in out[AT_WORDS..].chunks_exact_mut(8).zip(words.words()) {
@@ -124,28 +123,27 @@ impl SegmentHeader {
         out
     }
 
-    /// Decodes the header at the beginning of `file`, and verifies its checksum. On failure, returns the reason for an
-    /// error message.
-    pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
+    /// Decodes the header at the beginning of `file`, a file of one of these kinds, and verifies its checksum. On failure,
+    /// returns the reason for an error message.
+    pub fn decode(file: &[u8], kinds: &[FileKind]) -> Result<Self, &'static str> {
+        const OTHER_VERSION: &str = "another version of plexindex wrote the file";
         let head = file.get(..BLOCK).ok_or("the file is too short")?;
         if head[..8] != MAGIC {
             return Err("the file is not a segment");
         }
+        // Another version may have its checksum elsewhere.
+        if u32_at(head, 8) != VERSION {
+            return Err(OTHER_VERSION);
+        }
         if xxh3_64(&head[..AT_SUM]) != u64_at(head, AT_SUM) {
             return Err("the header is damaged");
         }
-        if u32_at(head, 8) != VERSION {
-            return Err("the file has a different format version");
-        }
+        // Other versions have other kinds, and other rules for normal forms.
+        let kind = kinds.iter().find(|kind| head[AT_KIND] == **kind as u8);
+        let kind = *kind.filter(|_| u32_at(head, 12) == form_tag()).ok_or(OTHER_VERSION)?;
         let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
         let mut decoded = Self {
-            kind: match head[AT_KIND] {
-                4 => FileKind::Listing,
-                0 => FileKind::EarlierListing,
-                3 => FileKind::Records,
-                _ => FileKind::Index,
-            },
-            form: u32_at(head, 12),
+            kind,
             uuid: uuid
                 .and_then(|uuid| std::str::from_utf8(uuid).ok())
                 .ok_or("the header is damaged")?

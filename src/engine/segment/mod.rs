@@ -67,13 +67,13 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Logs that the segment at `path` is unusable. The message calls it `what`, such as "a segment".
-pub fn log_unusable(what: &str, path: &Path, error: &Error) {
+/// Logs the error for the unusable segment at `path`.
+pub fn log_unusable(path: &Path, error: &Error) {
     // If the file is missing, another process may have replaced the segment after this process read its name.
     let level = if path.exists() {
         log::Level::Warn
     } else {
         log::Level::Debug
     };
-    log::log!(level, "cannot use {what}: {error}");
+    log::log!(level, "{error}");
 }

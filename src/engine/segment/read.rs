@@ -15,10 +15,9 @@ use super::name_table::NameTable;
 use super::order::FolderOrder;
 use super::record::{self, EntryRef, TWIN};
 use crate::error::{Error, Result, Status};
-use crate::matching::normal::form_tag;
 use crate::matching::{FirstEntry, FoundItem, ItemRef, NormalPath};
-use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
+use crate::platform::{files, open_files};
 
 pub struct ListingSegment {
     pub(super) head: SegmentHeader,
@@ -56,10 +55,7 @@ impl ListingSegment {
 
     /// Creates a segment from its bytes. Verifies the header and the checksum table. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
-        let head = SegmentHeader::decode(&bytes)?;
-        if !matches!(head.kind, FileKind::Listing | FileKind::EarlierListing) || head.form != form_tag() {
-            return Err("a different version of plexindex wrote the file, with different rules for paths");
-        }
+        let head = SegmentHeader::decode(&bytes, &[FileKind::Listing, FileKind::EarlierListing])?;
         let file = CheckedBytes::new(bytes, &head)?;
         Ok(Self {
             paths: HashTable::new(head.paths, head.path_homes),
@@ -271,7 +267,11 @@ impl ListingSegment {
 /// Returns the error for a file that cannot be read. The error has a source only if the operating system failed: a
 /// later attempt may then succeed. If the file is missing or is not a regular file, plexindex replaces the segment.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
-    let unusable = unusable_segment(path, &error.to_string());
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; let this user read it (chown, chmod), or remove it",
+        _ => "",
+    };
+    let unusable = unusable_segment(path, &format!("{}{remedy}", open_files::text_of(error)));
     if error.kind() == io::ErrorKind::NotFound || files::is_obstacle_error(error) {
         return unusable;
     }

@@ -8,7 +8,6 @@ use super::layout::{BLOCK, FileKind, SegmentHeader, put_varint, read_varint};
 use super::record_segment::{MAX_NUMBERS_SIZE, Record, STATE_EMPTY, STATE_LONG, STATE_REMOVED, STEP, record_hash};
 use super::segment_writer::{SegmentWriter, too_large};
 use super::spool::reserve;
-use crate::matching::normal::form_tag;
 
 /// Number of buckets per hash table: one for each value of a hash's upper byte.
 const BUCKETS: usize = 256;
@@ -54,7 +53,6 @@ impl RecordSegmentBuilder {
             order: Vec::new(),
             head: SegmentHeader {
                 kind: FileKind::Records,
-                form: form_tag(),
                 ..SegmentHeader::default()
             },
             table: None,

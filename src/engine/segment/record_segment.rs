@@ -28,7 +28,6 @@ use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, u
 use super::read::unusable_segment;
 use crate::error::Result;
 use crate::matching::NormalPath;
-use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -149,12 +148,9 @@ impl RecordSegment {
 
     /// Creates a segment from its file's bytes, and verifies the header. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
-        let head = SegmentHeader::decode(&bytes)?;
-        if head.kind != FileKind::Records || head.name_mac != name_mac {
+        let head = SegmentHeader::decode(&bytes, &[FileKind::Records])?;
+        if head.name_mac != name_mac {
             return Err("the file was renamed or belongs to another store");
-        }
-        if head.form != form_tag() {
-            return Err("a different version of plexindex wrote the file, with different rules for paths");
         }
         Ok(Self {
             names: HashTable::new(head.paths, head.path_homes),

@@ -396,14 +396,20 @@ pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
 
 /// The oldest format that plexindex can migrate.
 const OLDEST_VERSION: i64 = 3;
+/// A table, a column that a migration adds to it, and the migration's statements. A database that already has the column,
+/// from a build between two formats, needs no statements.
+type Migration = (&'static str, &'static str, &'static str);
 /// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop
 /// data that plexindex can fetch again, but never confirmed matches, tables, the feed or the outbox.
 ///
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [&str; 4] = [
-    "
+const MIGRATIONS: [Migration; 4] = [
+    (
+        "meta",
+        "one",
+        "
     ALTER TABLE store RENAME TO meta;
     ALTER TABLE identities RENAME TO views;
     ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
@@ -413,7 +419,11 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE shared RENAME COLUMN identity TO view_id;
     ALTER TABLE outbox RENAME COLUMN identity TO view_id;
     ",
-    "
+    ),
+    (
+        "libraries",
+        "merged_seq",
+        "
     CREATE TABLE new_timelines (begun INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, here TEXT) STRICT;
     INSERT OR REPLACE INTO new_timelines (begun, id, here) SELECT begun, id, here FROM timelines;
     DROP TABLE timelines;
@@ -424,15 +434,24 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
     ",
-    "
+    ),
+    (
+        "shows",
+        "library",
+        "
     CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
         PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
     DELETE FROM outbox WHERE kind > 7; -- searches and hints, which hosts no longer share
     ",
-    "
+    ),
+    (
+        "libraries",
+        "explained_seq",
+        "
     ALTER TABLE libraries ADD COLUMN explained_seq INTEGER NOT NULL DEFAULT 0;
     UPDATE libraries SET explained_seq = max(merged_seq, unexplained_seq);
     ",
+    ),
 ];
 const _: () = assert!(
     OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
@@ -452,8 +471,11 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     let _rollback_guard = RollbackGuard(connection);
     // Another process may have migrated the database while this one waited for the lock.
     let version = version_of(connection)?;
-    for statements in migrations_from(version)? {
-        connection.execute_batch(statements)?;
+    for (table, column, statements) in migrations_from(version)? {
+        let query = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
+        if !connection.prepare(query)?.exists([table, column])? {
+            connection.execute_batch(statements)?;
+        }
     }
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     connection.execute_batch("COMMIT")?;
@@ -471,7 +493,7 @@ pub fn check_version(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Returns the migrations from a format to the current one.
-fn migrations_from(version: i64) -> rusqlite::Result<&'static [&'static str]> {
+fn migrations_from(version: i64) -> rusqlite::Result<&'static [Migration]> {
     match usize::try_from(version - OLDEST_VERSION) {
         Ok(first) => MIGRATIONS.get(first..).ok_or_else(|| version_error(version)),
         // An unfinished database never has the database's name, and no release has used an older format.

@@ -259,7 +259,7 @@ impl ListingSegments {
             Ok(segment) if segment.mappings_digest() != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
-                log_unusable("a segment", &self.path(name), &error);
+                log_unusable(&self.path(name), &error);
                 None
             }
         }
@@ -309,7 +309,7 @@ impl ListingSegments {
         }
         if LibraryRows(&self.store).discard_listing(row, deadline)? {
             let title = &row.library.title;
-            log::warn!("the listing of '{title}' is missing or damaged: {error}; plexindex will fetch it again");
+            log::warn!("'{title}': {error}; plexindex will fetch the listing again");
         }
         Sweeper(&self.store).sweep_segments();
         Ok(())
