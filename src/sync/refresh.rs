@@ -127,6 +127,10 @@ impl Synchronizer {
     fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         self.check_online(call, "refresh")?;
         self.reading.catch_up(call.deadline)?;
+        // A listing that cannot be read is not up to date, but a full listing replaces it.
+        if reason != RefreshReason::Full {
+            self.reading.rebuild_if_incomplete(call.deadline)?;
+        }
         let since = self.reading.snapshot().sequence();
         let stale = self.find_or_probe(call, false, |snapshot| {
             let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());

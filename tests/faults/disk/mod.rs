@@ -37,6 +37,7 @@ pub const ROLES: &[Role] = &[
     ("remembered", secrecy::remembered),
     ("little space", scarce::little_space),
     ("another user", open::another_user),
+    ("without permission", segments::without_permission),
 ];
 
 /// The warnings that name this folder.

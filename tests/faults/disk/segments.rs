@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::broken::{answer, used};
-use crate::support::index::Index;
-use crate::support::segments;
-use crate::support::{clock, movies, open, options, path_of, requests};
+use crate::support::index::{Index, Library};
+use crate::support::worker::{options_at, say, told};
+use crate::support::{Scene, clock, files_in, movies, open, options, path_of, requests, segments};
+use plexindex::error::{Error, Status};
 
 #[test]
 fn a_listing_that_another_handle_has_fetched_again_is_not_lost_again() {
@@ -54,4 +55,56 @@ fn changes_of_items_that_fill_a_memtable_leave_the_segments_of_matches_alone() {
     }
     assert_eq!(answer(&seen, &paths[599]).expect("an answer"), key);
     assert_eq!(of_matches(), before);
+}
+
+/// In a worker: a user who is not root, and to whom files without permissions are closed.
+pub fn without_permission(words: &[&str]) {
+    // SAFETY: a plain call; this process is for this alone.
+    if unsafe { libc::geteuid() } == 0 {
+        // SAFETY: as above.
+        assert_eq!(unsafe { [libc::setgid(54_321), libc::setuid(54_321)] }, [0, 0]);
+    }
+    let index = open(options_at(words), &clock());
+    let library = index.movies();
+    let said = |outcome: Result<Status, Error>| match outcome {
+        Ok(status) => format!("{status:?}"),
+        Err(error) => format!("{:?}: {}", error.status, error.message),
+    };
+    let (path, key) = (words[3], words[4]);
+    let ask = |library: &Library| library.match_path(path.as_bytes()).map(|found| found.status);
+    let recorded = library.record_matches(&[(b"/host/a.mkv", key)]).map(|()| Status::Ok);
+    say(&said(ask(&library)));
+    say(&said(recorded));
+    say(&said(index.refresh(&library.query(), false)));
+    say(&said(index.check(&library.query())));
+    // A full listing needs nothing of the old one.
+    say(&said(index.refresh(&library.query(), true)));
+    say(&said(ask(&library)));
+    told();
+}
+
+#[test]
+fn a_listing_that_cannot_be_read_is_never_up_to_date() {
+    let at = Scene::movies(60);
+    drop(at.listed());
+    let (path, key) = path_of(&at.server, 1, 7);
+    // SAFETY: cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        for file in files_in(at.folder()).iter().map(PathBuf::as_path).chain([at.folder()]) {
+            std::os::unix::fs::chown(file, Some(54_321), Some(54_321)).expect("given");
+        }
+    }
+    let unreadable = segments(at.folder()).pop().expect("a listing");
+    let none = std::os::unix::fs::PermissionsExt::from_mode(0o000);
+    fs::set_permissions(&unreadable, none).expect("closed");
+    let mut worker = at.worker("without permission", &[&path, &key]);
+    for what in ["match", "record", "refresh", "check"] {
+        let said = worker.hear();
+        assert!(said.starts_with("Store: "), "{what}: {said}");
+        assert!(said.contains(&unreadable.display().to_string()), "{what}: {said}");
+        assert!(said.contains("chmod"), "{what}: {said}");
+    }
+    assert_eq!(worker.hear(), "Ok", "a full refresh");
+    assert_eq!(worker.hear(), "Ok", "a match");
+    worker.end();
 }
