@@ -197,7 +197,7 @@ typedef enum plexindex_status {
     PLEXINDEX_STARTING = 306, // The server is starting or upgrading its database.
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is truncated or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server replied with status 5xx or another unexpected status.
-    // The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
+    // The server did not reply in time, or the call's timeout passed. Try again, or set a longer timeout.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirected the request. plexindex does not follow redirects.
     // The call requires a request, but the call or the index is offline, or no server URL is set.
@@ -538,10 +538,10 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 // `library`: one library, not all libraries. `path`: bytes as in the file system. `key`: `/library/metadata/` and the
 // item's rating key, or only the rating key, 1 to 255 digits. In all functions, other keys are invalid.
 //
-// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only if the store does not know the
-// library; if that takes longer than `timeout_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
-// recording. Also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without
-// a timeout, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
+// Returns PLEXINDEX_OK once the match is stored for all processes; PLEXINDEX_TIMEOUT, without recording, if that takes
+// longer than `timeout_ms` (as in plexindex_query). Asks the server only if the store does not know the library, so
+// also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without a timeout,
+// it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
                                const char *key, size_t key_length, int64_t timeout_ms, plexindex_buffer *error);
 

@@ -79,7 +79,7 @@ impl<'q> Query<'q> {
     /// | `refresh`, `check`, `refresh_fully` | [`Refreshed::NotYet`] or [`Refreshed::NeedsWarm`]; if no library is known, [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) |
     /// | `libraries` | the known libraries; if no library is known, `Timeout` |
     /// | `server`, `edit_items` | `Timeout` |
-    /// | `record_match`, `record_matches` | `Timeout` if the library is unknown; a known library needs no request |
+    /// | `record_match`, `record_matches` | `Timeout`; nothing is recorded |
     /// | `wait_for_changes` | [`WaitOutcome::NotYet`] |
     ///
     /// After `NotYet`, repeat the call: plexindex continues where the call stopped. After `NeedsWarm`, repeating the
@@ -457,8 +457,10 @@ impl<'q> Query<'q> {
     /// As [`Query::refresh`].
     pub fn server(&self) -> Result<ServerInfo> {
         let inner = self.index.inner();
-        let (server, answered_in, libraries) = self.ask(|call| inner.sync.test_connection(call))?;
-        inner.reading.catch_up(Deadline::NONE)?;
+        let (server, answered_in, libraries) = self.ask(|call| {
+            let answer = inner.sync.test_connection(call)?;
+            inner.reading.catch_up(call.deadline).map(|()| answer)
+        })?;
         Ok(ServerInfo {
             machine_identifier: server.machine_identifier,
             version: non_empty(server.version),

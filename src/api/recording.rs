@@ -4,10 +4,9 @@ use std::path::Path;
 
 use super::opened::Library;
 use super::query_builder::Query;
-use crate::engine::{LocalWrite, MemtableChange};
+use crate::engine::{LocalWrite, MemtableChange, is_locked};
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::matching::remove_redundant_components;
-use crate::platform::deadline::Deadline;
 use crate::platform::files::bytes_of;
 use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
@@ -25,8 +24,8 @@ impl Query<'_> {
 
     /// Records that a path belongs to an item of the library. `key` is the item's key or rating key.
     ///
-    /// Sends requests only if the library is unknown, and never fetches the listing. The timeout, `offline` and the
-    /// progress callback apply only to these requests; the write itself waits for other writers without a time limit.
+    /// Sends requests only if the library is unknown, and never fetches the listing. `offline` and the progress callback
+    /// apply only to these requests. Without a timeout, waits at most 10 s for another process that is writing.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -51,9 +50,9 @@ impl Query<'_> {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path or key, for a query of all
     /// libraries, and for [`Query::through`] if the index has no shared log or only this host has the path;
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the timeout: without [`Query::through`], nothing is recorded;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. If the library is
-    /// unknown, also [errors of the server](crate::ErrorKind#errors-of-the-server), such as
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the timeout, and
+    /// unknown, also [errors of the server](crate::ErrorKind#errors-of-the-server), and
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) if the query or the index is offline.
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
         self.record_matches([(path, key)])
@@ -125,8 +124,6 @@ impl Query<'_> {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
                 let (view_id, row) = inner.run_renewing(call, find)?;
-                // The call's deadline applies only to requests; the write itself waits as long as necessary.
-                let deadline = Deadline::NONE;
                 // With `through`, reject a path that other hosts cannot translate to the same file.
                 let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.is_path_shareable(&row.library, path);
                 if self.through
@@ -140,7 +137,7 @@ impl Query<'_> {
                     ));
                 }
                 let request = LocalWrite::Matches(&row.library, &matches);
-                if let Some(written) = inner.store_writer.record_matches(&row, &request, &matches, deadline)? {
+                if let Some(written) = inner.store_writer.record_matches(&row, &request, &matches, call.deadline)? {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
@@ -156,9 +153,11 @@ impl Query<'_> {
                         });
                         reading.apply_committed(view_id, written.at, recorded.collect());
                     }
-                    reading.catch_up(deadline)?;
                     // A large batch has no segment if writing it failed, or if another thread was building one.
-                    reading.rebuild_if_incomplete(deadline)?;
+                    let caught_up = reading.catch_up(call.deadline);
+                    let caught_up = caught_up.and_then(|()| reading.rebuild_if_incomplete(call.deadline));
+                    // The matches are stored, so after a timeout, the next reader catches up.
+                    caught_up.or_else(|error| if is_locked(&error) { Ok(()) } else { Err(error) })?;
                     return if self.through {
                         inner.sync.peers.publish_and_wait(call.deadline)
                     } else {

@@ -191,14 +191,18 @@ impl Editing {
             changes: edit.changes,
             lock: edit.lock,
         };
+        // If the store is locked, fails before the edit.
+        let rows = LibraryRows(&self.reading.store);
+        rows.invalidate_items(view_id, row.id, &ids, call.deadline)?;
         report.requests += 1;
         // The edit itself causes events, which need no refresh.
         self.events.ignore_events_of(request.section, &ids);
         let edited = self.sync.job(call, |job| job.source.edit(&request, job.bounds));
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
         report.set_states(&indexes, state);
-        // Invalidates the items even after a failure, since the server may have edited them.
-        let invalidated = LibraryRows(&self.reading.store).invalidate_items(view_id, row.id, &ids, Deadline::NONE);
+        // Invalidates the items even after a failure, since the server may have edited them, and without a deadline: a
+        // reply from before the edit may have ended the first invalidation.
+        let invalidated = rows.invalidate_items(view_id, row.id, &ids, Deadline::NONE);
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.with_operation(&format!(

@@ -8,6 +8,7 @@ use super::segment::RecordSegments;
 use super::sql::{Incarnation, Manifest, Store};
 use crate::error::Result;
 use crate::model::Sequence;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::SingleThreadProof;
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, SwapCell};
@@ -155,6 +156,7 @@ impl<P: Default> CurrentSnapshot<P> {
     /// for the lock and calls `read_newer`, which adds newer commits to the snapshot or replaces it.
     pub fn read_current(
         &self,
+        deadline: Deadline,
         is_usable: impl Fn(&SnapshotOf<P>) -> bool,
         read_newer: impl FnOnce() -> Result<()>,
     ) -> Result<Guard<'_, SnapshotOf<P>>> {
@@ -163,7 +165,7 @@ impl<P: Default> CurrentSnapshot<P> {
             return Ok(snapshot);
         }
         drop(snapshot);
-        let _catching_up = self.lock();
+        let _catching_up = self.store.lock_by(deadline, &self.catching_up)?;
         read_newer()?;
         // Perhaps no version page was mapped. Map a page that another process has created, for later checks.
         self.store.map_existing_page();

@@ -26,7 +26,7 @@ pub use sql::{
     ItemChange, ItemRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows,
     LocalWrite, MergedChanges, NewListing, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, SearchRows,
     SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
-    WriteObserver,
+    WriteObserver, is_locked,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

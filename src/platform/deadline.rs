@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Time that even a call without time left waits for other threads and for the store, which rarely keep it waiting.
+pub const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+
 /// The moment by which a call must return, and the maximum length of a single wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
@@ -41,6 +44,15 @@ impl Deadline {
             longest_wait: Some(wait),
             ..Self::NONE
         })
+    }
+
+    /// Returns the same deadline, but not before [`SHORTEST_WAIT`] from now.
+    #[must_use]
+    pub fn at_least_shortest(self) -> Self {
+        Self {
+            moment: self.moment.map(|moment| moment.max(Instant::now() + SHORTEST_WAIT)),
+            ..self
+        }
     }
 
     /// Combines two deadlines: returns the earlier moment and the shorter limit for a single wait.

@@ -20,6 +20,8 @@ fn a_wait_is_bounded_by_moment_limit_and_own_maximum() {
     assert_eq!(Deadline::after(HOUR).at_most(HOUR).wait(SECOND), SECOND);
     assert!(Deadline::after(SECOND).at_most(HOUR).wait(HOUR) <= SECOND);
     assert_eq!(Deadline::after(Duration::ZERO).wait(HOUR), Duration::ZERO);
+    assert!(!Deadline::after(Duration::ZERO).at_least_shortest().has_passed());
+    assert_eq!(Deadline::NONE.at_least_shortest(), Deadline::NONE);
 }
 
 #[test]

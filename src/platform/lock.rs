@@ -9,6 +9,7 @@ use super::deadline::Deadline;
 use super::files;
 use super::fork::ForkClosedFile;
 use super::system;
+pub use super::system::files::lock_holder;
 
 /// A held lock, which is released when dropped, even if a forked child is alive. The lock file is never removed,
 /// because two processes could then lock two different files.

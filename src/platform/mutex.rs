@@ -5,9 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::clock::coarse_ms;
+use super::deadline::SHORTEST_WAIT;
 
-/// Maximum wait for a lock with [`ShortWait`].
-const MAX_WAIT: Duration = Duration::from_millis(200);
 /// Time after a timeout during which [`ShortWait`] does not wait at all, in ms.
 const NO_WAIT_MS: u64 = 5_000;
 /// Interval between attempts to lock a mutex.
@@ -52,7 +51,7 @@ impl ShortWait {
         if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
             Duration::ZERO
         } else {
-            MAX_WAIT
+            SHORTEST_WAIT
         }
     }
 

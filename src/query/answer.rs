@@ -1,6 +1,6 @@
 //! A query's answer, which borrows from a snapshot.
 
-use crate::engine::LibraryRow;
+use crate::engine::{LibraryRow, is_locked};
 use crate::error::{Error, Status};
 use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
@@ -151,6 +151,7 @@ impl<'a> Answer<'a> {
             }
             // A store error does not mean that the server is unavailable.
             if failure.status.is_server_error()
+                && !is_locked(failure)
                 && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty)
             {
                 self.reason = Reason::Unavailable;

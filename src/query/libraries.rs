@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::owned_answers::as_millis;
 use super::queries::Queries;
 use super::query_kind::QueryState;
-use crate::engine::Snapshot;
+use crate::engine::{Snapshot, is_locked};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{LibraryKind, Sequence};
@@ -106,7 +106,9 @@ impl Queries {
         match self.sync.probe(call, seen) {
             Ok(_) => Ok(()),
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
-                state.timeout_status = Some(Status::NeedsWarm);
+                // Once the lock is free, the same timeout can be long enough.
+                let is_locked = is_locked(&error);
+                state.timeout_status = Some(if is_locked { Status::NotYet } else { Status::NeedsWarm });
                 Ok(())
             }
             Err(error)

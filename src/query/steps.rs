@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::queries::Queries;
 use super::query_kind::{QueryState, Step, StepTargets};
-use crate::engine::{LibraryRow, LibraryRows};
+use crate::engine::{LibraryRow, LibraryRows, is_locked};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::model::ViewId;
 use crate::sync::{
@@ -155,6 +155,11 @@ impl Queries {
                     let text = format!("{} did not reply within the timeout", self.reading.kind().noun);
                     return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
                 }
+                Ok(())
+            }
+            // Nothing of the library can be stored yet; the next call continues.
+            Err(error) if has_unfetched && error.status == Status::Timeout && is_locked(&error) => {
+                state.timeout_status = Some(Status::NotYet);
                 Ok(())
             }
             Err(error) => self.handle_failure(call, state, error, requests),

@@ -1,9 +1,10 @@
-//! Pauses requests after the server or the store has failed.
+//! Pauses requests after the server or the store has failed. While another process keeps the store locked, no call could
+//! store a reply, so none asks; the pause ends with the lock.
 
 use std::sync::atomic::Ordering;
 
 use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer};
-use crate::engine::{LastQuestion, LibraryRow, PathRequests, QuestionOutcome, SearchRows};
+use crate::engine::{LastQuestion, LibraryRow, PathRequests, QuestionOutcome, SearchRows, is_locked};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, PATH_REQUEST_INTERVAL_MS};
 use crate::model::ViewId;
@@ -56,10 +57,11 @@ impl Synchronizer {
         // A negative age means that the clock was set back, so the pause is over.
         let ages = 0..BACK_OFF_MS - remaining_ms;
         let now_ms = self.clock.now_ms();
-        lock(&self.failure)
+        let failure = lock(&self.failure)
             .as_ref()
             .filter(|failure| ages.contains(&now_ms.saturating_sub(failure.failed_ms)))
-            .map(|failure| failure.error.clone())
+            .map(|failure| failure.error.clone());
+        failure.filter(|error| !is_locked(error) || self.store.is_locked())
     }
 
     /// Returns the message of the last failure, even if the pause is over; `None` if a request has succeeded since.
@@ -114,9 +116,10 @@ impl Synchronizer {
 
     /// Returns the outcome of a question or a search that failed. `requests_before`: the request counts before it.
     pub(super) fn question_outcome(&self, error: &Error, requests_before: RequestCounts) -> QuestionOutcome {
-        // The next query can ask again, because an aborted question, a rejected token, or a deadline before the first
-        // request does not prove that the server is down.
+        // The next query can ask again, because an aborted question, a rejected token, a locked store, or a deadline
+        // before the first request does not prove that the server is down.
         if matches!(error.status, Status::Aborted | Status::Unauthorized)
+            || is_locked(error)
             || self.timed_out_before_request(error, requests_before)
         {
             return QuestionOutcome::UnderWay;
@@ -153,6 +156,7 @@ impl SyncJob<'_> {
         if sync.is_local()
             || error.status.retry_advice() != RetryAdvice::NotNow
             || has_answered
+            || is_locked(error)
             || sync.timed_out_before_request(error, requests_before)
         {
             return;
@@ -188,6 +192,7 @@ fn pause_after(status: Option<Status>) -> i64 {
 pub fn failed_operation(error: &Error, kind: &SourceKind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "cannot write to the store".into(),
+        _ if is_locked(error) => "cannot write to the store".into(),
         _ => format!("cannot reach {}", kind.noun),
     }
 }

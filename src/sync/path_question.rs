@@ -9,7 +9,7 @@ use super::call::{Batch, Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer};
 use super::search::{PathAnswer, SEARCH_TIMEOUT, SearchCause, SearchTarget};
 use crate::engine::{
-    EarlierQuestions, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows,
+    EarlierQuestions, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows, is_locked,
 };
 use crate::error::{Result, Status};
 use crate::freshness::{self, PATH_REQUEST_INTERVAL_MS, PathQuestion};
@@ -252,7 +252,9 @@ impl SyncJob<'_> {
         };
         let result = question.libraries.iter().try_for_each(update);
         // The server has answered the probe, but needs too long for the changes.
-        let is_late = matches!(&result, Err(error) if error.status == Status::Timeout && self.report.has_answered());
+        let has_answered = self.report.has_answered();
+        let is_late =
+            matches!(&result, Err(error) if error.status == Status::Timeout && has_answered && !is_locked(error));
         let record = PathRequests {
             outcome: Some(match &result {
                 Err(error) if !is_late => sync.question_outcome(error, asked_after),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::report::JobProgress;
-use crate::engine::{LibraryRow, LibraryRows, Sweeper};
+use crate::engine::{LibraryRow, LibraryRows, Sweeper, is_locked};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
 use crate::model::{LibraryId, Sequence};
@@ -35,8 +35,9 @@ pub struct Updated {
 
 impl Synchronizer {
     /// Updates libraries, and returns [`Status::Ok`] on success. If the deadline passes first, returns `NotYet` if rows
-    /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. `since`: the change sequence of
-    /// the snapshot from which the call read `libraries`. Skips a library that another call has updated since then.
+    /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. Fails if the store is locked until
+    /// then. `since`: the change sequence of the snapshot from which the call read `libraries`. Skips a library that
+    /// another call has updated since then.
     pub fn update(
         &self,
         call: &Call<'_>,
@@ -47,7 +48,9 @@ impl Synchronizer {
         let report = JobProgress::default();
         let status = match self.job_with(call, &report, |job| job.update(libraries, since, reason)) {
             Ok(()) => Status::Ok,
-            Err(error) if error.status != Status::Timeout || !call.deadline.is_set() => return Err(error),
+            Err(error) if error.status != Status::Timeout || !call.deadline.is_set() || is_locked(&error) => {
+                return Err(error);
+            }
             Err(_) if report.rows_arrived.load(Ordering::Relaxed) => Status::NotYet,
             Err(_) => Status::NeedsWarm,
         };
@@ -69,14 +72,25 @@ impl Synchronizer {
             ..*call
         };
         self.peers.note_use();
-        let status = match self.refresh_listings(call, reason)? {
-            Status::Ok => self.verify_invalidated(call)?,
-            other => other,
+        let refresh = || -> Result<Status> {
+            let status = match self.refresh_listings(call, reason)? {
+                Status::Ok => self.verify_invalidated(call)?,
+                other => other,
+            };
+            if status == Status::Ok {
+                self.compact_listings(call)?;
+            }
+            Ok(status)
         };
-        if status == Status::Ok {
-            self.compact_listings(call)?;
+        match refresh() {
+            // The next call continues, as soon as the lock is free.
+            Err(error)
+                if error.status == Status::Timeout && is_locked(&error) && !self.reading.snapshot().rows.is_empty() =>
+            {
+                Ok(Status::NotYet)
+            }
+            refreshed => refreshed,
         }
-        Ok(status)
     }
 
     /// Rebuilds listing segments that have many changes, so that new processes need not read the changes.

@@ -1,13 +1,17 @@
 //! A store that cannot be written: another process holds its write lock. Old answers stand in, and deadlines hold.
+//! `faults::processes::waiting` names that process.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::QueryOptions;
+use crate::support::index::{Edit, EditReport, path as host_path};
 use crate::support::worker::until;
 use crate::support::{HOUR_MS, add, path_of, requests};
-use plexindex::error::Status;
+use plexindex::error::{Error, Status};
+use plexindex::model::Reason;
+use plexindex::source::{FieldChange, Lock};
 
 /// Keeps all others from writing, as a process does that hangs within a transaction.
 fn hold(folder: &Path) -> rusqlite::Connection {
@@ -51,48 +55,140 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
 }
 
 #[test]
-fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
+fn a_timeout_ends_every_wait_for_the_write_lock() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();
-    let hurried = || library.query().within(Duration::from_millis(200));
     let (path, key) = path_of(&at.server, 1, 7);
+    let hurried = || library.query().within(Duration::from_millis(300));
+    let timed = |what: &str, call: &dyn Fn() -> Result<Status, Error>| {
+        let begun = Instant::now();
+        let outcome = call().map_err(|error| error.status);
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{what}: {:?}",
+            begun.elapsed()
+        );
+        outcome
+    };
+    let ask = |path: &str| index.match_path(&hurried(), path.as_bytes()).map(|found| found.status);
+    let record = || {
+        let query = plexindex::Library::query(&library).timeout(Duration::from_millis(300));
+        query.record_match(host_path(b"/host/a.mkv"), &key).map(|()| Status::Ok)
+    };
     // Nothing is known yet.
     let other = hold(at.folder());
-    let begun = Instant::now();
-    let error = index
-        .match_path(&hurried(), path.as_bytes())
-        .expect_err("nothing can be kept");
-    assert_eq!(error.status, Status::Store, "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(timed("match", &|| ask(&path)), Ok(Status::NotYet));
+    assert_eq!(
+        timed("refresh", &|| index.refresh(&hurried(), false)),
+        Err(Status::Timeout)
+    );
+    let libraries = || index.libraries(&hurried()).map(|_| Status::Ok);
+    assert_eq!(timed("libraries", &libraries), Err(Status::Timeout));
+    assert_eq!(timed("record", &record), Err(Status::Timeout));
     drop(other);
     library.match_path(path.as_bytes()).expect("listed");
-    // An item that was invalidated, a path that is new, an expired listing, a refresh.
-    library.invalidate_item(&key).expect("invalidated");
+    // An item that was invalidated, a path that is new, an expired listing.
+    let (_, invalid) = path_of(&at.server, 1, 9);
+    library.invalidate_item(&invalid).expect("invalidated");
     add(&at.server, &["/data/movies/new.mkv"]);
     at.clock.advance_ms(HOUR_MS);
     let other = hold(at.folder());
-    let begun = Instant::now();
-    let unsure = index.ask(&hurried(), path);
-    assert_eq!(unsure.status, Status::NotFound);
-    index.ask(&hurried(), "/data/movies/new.mkv");
-    let known = path_of(&at.server, 1, 8).0;
-    assert!(index.ask(&hurried(), known).stale);
-    let error = index.refresh(&hurried(), false).expect_err("it cannot be written");
-    assert_eq!(error.status, Status::Store, "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    drop(other);
-    // A thread of the same process that waits for that lock without a deadline does not hold up one that has a deadline.
-    let other = hold(at.folder());
+    assert_eq!(timed("match", &|| ask(&path)), Ok(Status::Ok));
+    assert_eq!(timed("new", &|| ask("/data/movies/new.mkv")), Ok(Status::NotYet));
+    for full in [false, true] {
+        assert_eq!(
+            timed("refresh", &|| index.refresh(&hurried(), full)),
+            Ok(Status::NotYet)
+        );
+    }
+    assert_eq!(timed("check", &|| index.check(&hurried())), Ok(Status::NotYet));
+    let server = || index.ask_server(&hurried()).map(|_| Status::Ok);
+    assert_eq!(timed("server", &server), Err(Status::Timeout));
+    assert_eq!(timed("record", &record), Err(Status::Timeout));
+    let edit = || {
+        let edit = Edit {
+            keys: &[&key],
+            changes: &[FieldChange::set("title", "Another")],
+            lock: Lock::Lock,
+        };
+        let edited = index.edit_items(&hurried(), &edit, &mut EditReport::default());
+        edited.map(|()| Status::Ok)
+    };
+    assert_eq!(timed("edit", &edit), Err(Status::Timeout));
+    let cursor = index.cursor(&library.query());
+    let wait = || index.wait_for_changes(&hurried(), &cursor);
+    timed("wait", &wait).expect("an outcome");
+    // A thread that waits for that lock without a timeout does not hold up one that has a timeout.
     std::thread::scope(|scope| {
         let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));
         std::thread::sleep(Duration::from_millis(50));
-        let begun = Instant::now();
-        let question = QueryOptions::default().within(Duration::from_millis(200));
-        index.refresh(&question, true).expect_err("it cannot be written");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert_eq!(
+            timed("refresh", &|| index.refresh(&hurried(), true)),
+            Ok(Status::NotYet)
+        );
         drop(other);
         patient.join().expect("no panic").expect("recorded, in time");
     });
+}
+
+#[test]
+fn a_call_without_time_left_waits_for_threads_that_are_soon_done() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (path, key) = path_of(&at.server, 1, 7);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (library, key, is_over) = (&library, &key, &is_over);
+            scope.spawn(move || {
+                for number in (0..).take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                    library.record(format!("/host/{thread}/{}.mkv", number % 100), key);
+                }
+            });
+        }
+        let at_once = library.query().within(Duration::ZERO);
+        let query = plexindex::Library::query(&library).timeout(Duration::ZERO);
+        for _ in 0..2_000 {
+            let recorded = query.record_match(host_path(b"/host/at once.mkv"), &key);
+            let found = index.match_path(&at_once, path.as_bytes());
+            is_over.store(recorded.is_err() || found.is_err(), Ordering::Relaxed);
+            assert_eq!(recorded, Ok(()));
+            assert_eq!(found.expect("an answer").status, Status::Ok);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_local_lock_is_no_failure_of_the_server() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (path, _) = path_of(&at.server, 1, 7);
+    at.clock.advance_ms(HOUR_MS);
+    let other = hold(at.folder());
+    let hurried = library.query().always_ask().within(Duration::from_millis(200));
+    let old = index.ask(&hurried, &path);
+    assert_eq!((old.status, old.stale), (Status::Ok, true), "{}", old.message);
+    let missing = index.ask(&hurried, "/data/movies/none.mkv");
+    assert_eq!(
+        (missing.status, missing.stale),
+        (Status::NotYet, true),
+        "{}",
+        missing.message
+    );
+    assert_eq!(missing.reason, Reason::NotListed, "{}", missing.message);
+    // As soon as the lock is free, the next calls ask the server again.
+    drop(other);
+    let fresh = library.ask(&path);
+    assert_eq!((fresh.status, fresh.stale), (Status::Ok, false), "{}", fresh.message);
+    let missing = library.ask("/data/movies/none.mkv");
+    assert_eq!(
+        (missing.status, missing.stale),
+        (Status::NotFound, false),
+        "{}",
+        missing.message
+    );
+    assert_eq!(missing.reason, Reason::NotListed, "{}", missing.message);
 }
 
 #[test]

@@ -8,7 +8,10 @@ import gc
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -167,6 +170,38 @@ def test_without_a_global_lock_lookups_count_as_calls(
     index.close()
     with pytest.raises(plexindex.ClosedError):
         movies.lookup_key(row["path"])
+
+
+HOLDER = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_timeout_ends_the_wait_for_another_process_that_writes(
+    index: plexindex.Index, server: Server, cache: Path
+) -> None:
+    index.refresh()
+    movie = server.paths()[0]
+    command = [sys.executable, "-c", HOLDER, str(cache / "plexindex-1.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"locked\n"
+        began = time.monotonic()
+        with pytest.raises(plexindex.TimeoutError) as late:
+            index.record_match("/host/a.mkv", movie["ratingKey"], "Movies", timeout=0.3)
+        assert index.refresh(check=True, timeout=0.3) is False
+        assert index.match(movie["path"], check=True, timeout=0.3).stale
+        assert time.monotonic() - began < 5
+        if sys.platform != "win32":
+            assert str(holder.pid) in str(late.value)
+        holder.communicate()
+    # The lock is no failure of the server, so nothing waits for a pause to end.
+    assert not index.match(movie["path"], check=True).stale
+    index.record_match("/host/a.mkv", movie["ratingKey"], "Movies", timeout=0.3)
 
 
 def test_a_call_by_name_ends_by_its_timeout_and_a_close(index: plexindex.Index) -> None:

@@ -59,7 +59,7 @@ pub enum Status {
     BadAnswer = 307,
     /// The server replied with status 5xx or another unexpected status.
     ServerError = 308,
-    /// The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
+    /// The server did not reply in time, or the call's timeout passed. Try again, or set a longer timeout.
     Timeout = 309,
     /// The server redirected the request. plexindex does not follow redirects.
     Redirected = 310,
@@ -355,7 +355,7 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server replied with status 5xx or another unexpected status.
     ServerError,
-    /// The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
+    /// The server did not reply in time, or the call's timeout passed. Try again, or set a longer timeout.
     Timeout,
     /// The server redirected the request. plexindex does not follow redirects.
     Redirected,

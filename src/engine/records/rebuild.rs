@@ -18,12 +18,11 @@ use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
-use crate::platform::mutex::lock;
 
 /// Number of rows that one step of a rebuild reads or writes, so that other readers and writers do not wait long.
 const ROWS_PER_STEP: usize = 4_096;
 /// Maximum time to wait while another process rebuilds the segments, which may be suspended.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
 
 impl Records {
     /// Writes the whole log into one segment. Call this if segments are missing or damaged, or if a memtable cannot
@@ -36,9 +35,10 @@ impl Records {
     /// # Errors
     /// Store errors.
     pub fn rebuild(&self, open: &OpenSegments, deadline: Deadline) -> Result<()> {
-        let mut was_overtaken = lock(&self.rebuilding);
+        let mut was_overtaken = self.store.lock_by(deadline, &self.rebuilding)?;
         let lock_path = self.store.folder().lock_path("rebuild");
-        let _lock_or_timeout = FileLock::acquire(&lock_path, deadline.at_most(MAX_WAIT), &|| false);
+        let wait = deadline.earliest(Deadline::after(MAX_WAIT));
+        let _lock_or_timeout = FileLock::acquire(&lock_path, wait, &|| false);
         let begin = |log: &RecordLog<'_>| {
             let manifest = log.manifest()?;
             let is_current = (self.store.incarnation(), manifest.changed) == (open.incarnation, open.manifest.changed);

@@ -18,6 +18,7 @@ use crate::model::{Library, LibraryId, LibraryKind, Sequence, Server, SourceStat
 use crate::options::Ttl;
 use crate::platform::clock::SystemClock;
 use crate::platform::deadline::Deadline;
+use crate::platform::lock::FileLock;
 
 const LIBRARIES: [&str; 2] = ["films", "shows"];
 pub(super) const LIMIT: u64 = 150_000;
@@ -148,7 +149,7 @@ impl World {
 
     /// Records that a new process reads; it reads the marks of invalidated paths besides, which the next listing ends.
     fn rows_behind(&self) -> usize {
-        let state = StoreStates(&self.store).state_at(Some(&self.endpoint), true);
+        let state = StoreStates(&self.store).state_at(Some(&self.endpoint), Some(Deadline::NONE));
         let changes = state.expect("read").1.changes.into_iter();
         changes
             .filter(|logged| !matches!(logged.change, Some(MemtableChange::UnverifiedPath { .. })))
@@ -227,14 +228,19 @@ impl World {
     pub(super) fn catch_up(&self, reader: &mut Reader) {
         for _ in 0..4 {
             let changes = StoreStates(&self.store)
-                .changes(Some(self.view_id), reader.since, reader.open.incarnation, true)
+                .changes(
+                    Some(self.view_id),
+                    reader.since,
+                    reader.open.incarnation,
+                    Some(Deadline::NONE),
+                )
                 .expect("read");
             let (now, changes) = changes;
             let changes = if let (Some(changes), false) = (changes, reader.open.are_lost()) {
                 changes
             } else {
                 let (_, state) = StoreStates(&self.store)
-                    .state_at(Some(&self.endpoint), true)
+                    .state_at(Some(&self.endpoint), Some(Deadline::NONE))
                     .expect("read");
                 reader.open = self.records.open(state.incarnation, state.manifest);
                 reader.rows = state.libraries;
@@ -494,4 +500,15 @@ fn others_write_while_segments_are_rebuilt_in_steps() {
     world.records.rebuild(&open, Deadline::NONE).expect("rebuilt");
     assert!(!*crate::platform::mutex::lock(&world.records.rebuilding));
     assert_eq!(read_anew(&world, &names), expected);
+}
+
+#[test]
+fn a_rebuild_does_not_wait_for_ever_for_another_process() {
+    let world = World::new(1);
+    let lock = world.store.folder().lock_path("rebuild");
+    let _held = FileLock::acquire(&lock, Deadline::NONE, &|| false).expect("locks work");
+    let read = |log: &RecordLog<'_>| log.manifest();
+    let manifest = RecordRows(&world.store).read_record_log(read).expect("read");
+    let open = world.records.open(world.store.incarnation(), manifest);
+    world.records.rebuild(&open, Deadline::NONE).expect("rebuilt");
 }

@@ -128,26 +128,28 @@ impl Tables {
         &self,
         look: impl Fn(&TableSnapshot) -> B,
     ) -> Option<(Guard<'_, TableSnapshot>, B)> {
-        self.snapshot.try_read_current(look, || self.catch_up_locked(false)) // `false`: do not wait long
+        self.snapshot.try_read_current(look, || self.catch_up_locked(None))
     }
 
     /// Returns a current snapshot. Waits for the database or another thread if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let is_usable = |snapshot: &TableSnapshot| !snapshot.is_lost();
-        self.snapshot.read_current(is_usable, || self.catch_up_locked(true)) // `true`: wait if necessary
+        let deadline = Deadline::NONE;
+        self.snapshot
+            .read_current(deadline, is_usable, || self.catch_up_locked(Some(deadline)))
     }
 
-    /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `may_wait`,
-    /// fails rather than wait long for the database.
+    /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. Without a
+    /// `deadline`, fails rather than wait long for the database.
     ///
     /// If the state contains the manifest (the list of record segments), it is complete and replaces the snapshot.
     /// Otherwise, it contains only rows to add to the snapshot.
-    fn catch_up_locked(&self, may_wait: bool) -> Result<()> {
+    fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();
         let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
         let since = is_usable.then(|| snapshot.since());
-        let state = RecordRows(&self.store).records_since(since, may_wait)?;
+        let state = RecordRows(&self.store).records_since(since, deadline)?;
         if state.manifest.is_some() {
             let new_snapshot = self.load(&snapshot, incarnation, state);
             drop(snapshot);
@@ -165,7 +167,7 @@ impl Tables {
     /// Reloads the whole snapshot, because segments were rebuilt. The caller must have locked `snapshot.catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
         self.snapshot.read().set_must_reload();
-        self.catch_up_locked(true) // `true`: wait for the database if necessary
+        self.catch_up_locked(Some(Deadline::NONE))
     }
 
     /// Creates the snapshot that replaces `previous` from `state`: all tables and segments, and the rows in no segment.

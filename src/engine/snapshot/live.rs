@@ -18,7 +18,6 @@ use crate::error::Result;
 use crate::matching::Mappings;
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::{Activity, Counters};
 
@@ -98,15 +97,18 @@ impl LiveSnapshot {
 /// Maximum number of changes from one of this process's writes that are added to the snapshot directly. After a larger
 /// write, the next catch-up reads the changes from the database.
 const MAX_APPLIED: usize = 1024;
+/// Maximum number of attempts to load a snapshot while other processes replace its segments.
+const MAX_LOADS: u32 = 4;
 /// When a memtable is full and at least this many records are in no segment, plexindex rebuilds the record segments.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
 impl LiveSnapshot {
-    /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: if a memtable
-    /// cannot contain all changes, this call writes the changes to a segment.
+    /// Updates the snapshot, or waits for a thread that is updating it. If a memtable cannot contain all changes, writes
+    /// the changes to a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
+        let deadline = deadline.at_least_shortest();
         self.snapshot
-            .read_current(|_| true, || self.catch_up_locked(Some(deadline)))?;
+            .read_current(deadline, |_| true, || self.catch_up_locked(Some(deadline)))?;
         Ok(())
     }
 
@@ -138,8 +140,7 @@ impl LiveSnapshot {
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let (sequence, changes) =
-            StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, deadline.is_some())?;
+        let (sequence, changes) = StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, deadline)?;
         if changes.is_some_and(|changes| {
             changes
                 .into_iter()
@@ -154,7 +155,8 @@ impl LiveSnapshot {
 
     /// Reloads the snapshot from the database.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
-        let _catching_up = self.snapshot.lock();
+        let deadline = deadline.at_least_shortest();
+        let _catching_up = self.store.lock_by(deadline, &self.snapshot.catching_up)?;
         self.reload_locked(Some(deadline))
     }
 
@@ -163,7 +165,7 @@ impl LiveSnapshot {
     fn reload_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         for attempt in 0.. {
             let load_start = Instant::now();
-            let (snapshot, full_libraries) = self.load(deadline.is_some())?;
+            let (snapshot, full_libraries) = self.load_complete(deadline)?;
             self.counters.add_time(Activity::ListingSegment, load_start.elapsed());
             self.counters.add_time(Activity::NotMatching, load_start.elapsed());
             // Use a snapshot with all changes; after two attempts, also one without some changes.
@@ -213,11 +215,25 @@ impl LiveSnapshot {
         (!snapshot.is_incomplete).then_some(snapshot)
     }
 
+    /// Loads a snapshot as [`Self::load`] does. Loads it again if a segment is missing because another process has
+    /// replaced it, and removed the file, since this thread read its name.
+    fn load_complete(&self, deadline: Option<Deadline>) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let mut loaded = self.load(deadline)?;
+        for _ in 1..MAX_LOADS {
+            if !loaded.0.is_incomplete || self.snapshot.is_current(&loaded.0) {
+                break;
+            }
+            loaded = self.load(deadline)?;
+        }
+        Ok(loaded)
+    }
+
     /// Loads a snapshot from the database. Also returns the libraries whose memtables cannot contain all changes, so
-    /// that the caller writes the changes to segments. If not `patient`, fails rather than wait long for the database.
-    fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
+    /// that the caller writes the changes to segments. Without a `deadline`, fails rather than wait long for the
+    /// database.
+    fn load(&self, deadline: Option<Deadline>) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let last_snapshot = self.snapshot.read();
-        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), patient)?;
+        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), deadline)?;
         let StoreState {
             sequence,
             incarnation,
@@ -321,8 +337,9 @@ impl LiveSnapshot {
 
     /// Rebuilds all missing and damaged segments, and reloads the snapshot.
     pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
+        let deadline = deadline.at_least_shortest();
         // While this thread waited for the lock, another thread may have rebuilt the segments.
-        let _rebuilding = lock(&self.rebuilding);
+        let _rebuilding = self.store.lock_by(deadline, &self.rebuilding)?;
         let snapshot = self.snapshot.read();
         let libraries = snapshot.rows.iter().zip(&snapshot.libraries);
         // Libraries whose listing segment is missing (`true`) or damaged (`false`).

@@ -125,9 +125,10 @@ fn a_second_connection_is_opened_before_the_first_write() {
     let open = || Store::open(place.path(), true).expect("opens");
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
-    let (_, state) = StoreStates(&store).state_at(None, true).expect("read");
-    let changes = |store: &Store, patient| StoreStates(store).changes(None, state.sequence, state.incarnation, patient);
-    assert!(changes(&store, false).is_ok() && changes(&store, true).is_ok());
+    let (_, state) = StoreStates(&store).state_at(None, Some(Deadline::NONE)).expect("read");
+    let changes =
+        |store: &Store, deadline| StoreStates(store).changes(None, state.sequence, state.incarnation, deadline);
+    assert!(changes(&store, None).is_ok() && changes(&store, Some(Deadline::NONE)).is_ok());
     assert!(!has_two(&store));
 
     let store = open();

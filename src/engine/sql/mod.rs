@@ -64,5 +64,6 @@ pub use publishing::NewListing;
 pub use record_log::{RecordLog, RecordRows, RecordTx, write_of};
 pub use schema::last_position_of;
 pub use store::{LocalWrite, Store, StoreInfo, WriteObserver};
+pub use store_folder::is_locked;
 pub use store_state::{StoreState, StoreStates};
 pub use views::{ClaimedUserHash, Endpoint};

@@ -14,7 +14,7 @@ use super::store::Store;
 use crate::error::{Result, Status};
 use crate::freshness::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
 use crate::model::{Library, LibraryId, PathSearch, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::deadline::{Deadline, SHORTEST_WAIT};
 
 /// Time after an empty list of libraries before a second one can confirm it, in milliseconds.
 const CONFIRM_EMPTY_MS: i64 = 60_000;
@@ -205,16 +205,13 @@ pub struct PathRequests<'r> {
     pub requests: u64,
 }
 
-/// Maximum time to wait for the store's lock before a record of requests.
-const NOTE_WAIT: Duration = Duration::from_millis(200);
-
 /// Access to a store's records of path searches.
 pub struct SearchRows<'s>(pub &'s Store);
 
 impl SearchRows<'_> {
     /// Records requests, even if the call has no time left. Logs an error, and returns whether the record is stored.
     fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) -> bool {
-        let result = self.0.write(Deadline::NONE.at_most(NOTE_WAIT), work);
+        let result = self.0.write(Deadline::NONE.at_most(SHORTEST_WAIT), work);
         if let Err(error) = &result {
             log::debug!("cannot record a request to the server: {error}");
         }

@@ -145,11 +145,15 @@ pub struct RecordRows<'s>(pub &'s Store);
 
 impl RecordRows<'_> {
     /// Returns the changes since a snapshot, or all records if `since` is `None`. `since`: the change sequences of the
-    /// snapshot and of its manifest. Omits values longer than [`MAX_INLINE`]. If `patient` is `false`, waits only a
+    /// snapshot and of its manifest. Omits values longer than [`MAX_INLINE`]. If `deadline` is `None`, waits only a
     /// moment for locks, and then fails.
-    pub fn records_since(&self, since: Option<(Sequence, Sequence)>, patient: bool) -> Result<RecordsState> {
+    pub fn records_since(
+        &self,
+        since: Option<(Sequence, Sequence)>,
+        deadline: Option<Deadline>,
+    ) -> Result<RecordsState> {
         self.0
-            .read_if(patient, |connection| RecordLog::of(connection)?.state(since))
+            .read_by(deadline, |connection| RecordLog::of(connection)?.state(since))
     }
 
     /// Runs `work` in a write transaction. Runs `work` again if the database was replaced.

@@ -23,7 +23,9 @@ fn all_rows(store: &Store) -> Vec<RecordRow> {
 }
 
 fn state(store: &Store, since: Option<(Sequence, Sequence)>) -> RecordsState {
-    RecordRows(store).records_since(since, true).expect("read")
+    RecordRows(store)
+        .records_since(since, Some(Deadline::NONE))
+        .expect("read")
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn readers_get_new_records_or_all_after_a_manifest_change() {
     let new = state(&store, Some((second, manifest.changed)));
     let (_, tables) = new.manifest.expect("another table");
     assert_eq!((tables.len(), new.rows.len()), (2, 3), "none is in a segment");
-    assert!(store.read_if(false, |_| Ok(())).is_ok());
+    assert!(store.read_by(None, |_| Ok(())).is_ok());
 }
 
 #[test]

@@ -107,6 +107,11 @@ pub const DAY_MS: i64 = 86_400_000;
 /// Maximum time that a write waits for another process to finish a write.
 pub const BUSY: Duration = Duration::from_secs(10);
 
+/// Returns the maximum wait for other processes' locks, in whole ms, so that the deadline has passed after the wait.
+pub fn patience(deadline: Deadline) -> Duration {
+    Duration::from_micros(u64::try_from(deadline.wait(BUSY).as_micros().next_multiple_of(1_000)).unwrap_or(u64::MAX))
+}
+
 /// Locks a mutex. Waits until the deadline, but at most [`BUSY`], and then returns `None`. Without a deadline, waits
 /// indefinitely.
 pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {

@@ -11,7 +11,7 @@ use super::connection::{Connections, LazyConnection};
 use super::incarnation::{
     CachedEndpoint, CachedState, Incarnation, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
 };
-use super::schema::{CachedStatements, sequence_of};
+use super::schema::{CachedStatements, patience, sequence_of};
 use super::store_folder::{StoreFolder, StoreKey, UnusableDatabase, explain, is_broken};
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::entries::NewEntry;
@@ -19,6 +19,7 @@ use crate::error::{Error, Result, Status};
 use crate::matching::byte_string;
 use crate::model::{Library, LibraryId, Sequence};
 use crate::platform::clock::coarse_ms;
+use crate::platform::deadline::Deadline;
 use crate::platform::map::MapMode;
 use crate::platform::mutex::{ShortWait, lock, try_lock};
 use crate::platform::{files, lock};
@@ -78,12 +79,12 @@ impl Store {
         }
         let opened = {
             let mut writer = lock(&store.connections.writer);
-            let result = store.inspect(&mut writer);
+            let result = store.inspect(&mut writer, Some(Deadline::NONE));
             if let Some(broken) = writer.broken_file() {
                 // The database is damaged, so create a new one.
                 writer.close();
                 store.folder.rename_broken(broken)?;
-                store.inspect(&mut writer)?
+                store.inspect(&mut writer, Some(Deadline::NONE))?
             } else {
                 result?
             }
@@ -107,19 +108,23 @@ impl Store {
         true
     }
 
-    /// Opens the writer's connection, maps the version page, and returns the database's file and the page. Creates a
-    /// missing page, and repairs a page whose last writer may have died.
-    fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
+    /// Opens the writer's connection, maps the version page, and returns the database's file and the page. Repairs a
+    /// page whose last writer may have died. Creates a missing page, unless `deadline` is `None`, for a call that waits
+    /// only a moment.
+    fn inspect(&self, writer: &mut LazyConnection, deadline: Option<Deadline>) -> Result<OpenFiles> {
+        writer.open_within(deadline.map_or_else(|| self.short_wait.current_timeout(), patience))?;
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .value::<[u8; 32]>("SELECT secret FROM meta", [])
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explain_error(&error, writer))?;
-        let page = if self.folder.shares_memory() {
-            let page = VersionPage::open(&self.folder.page(), id, is_first_sequence(sequence));
-            page.inspect_err(warn_of_page).ok()
-        } else {
-            None
+        let page = match deadline {
+            _ if !self.folder.shares_memory() => None,
+            Some(_) => {
+                let page = VersionPage::open(&self.folder.page(), id, is_first_sequence(sequence));
+                page.inspect_err(warn_of_page).ok()
+            }
+            None => VersionPage::existing(&self.folder.page(), id).ok().flatten(),
         };
         if let Some(page) = &page {
             let (connection, _) = writer.connection()?;
@@ -185,11 +190,16 @@ impl Store {
     }
 
     /// Closes the connections, and opens or creates the database at the store's path. Starts a new incarnation. Does
-    /// nothing if another thread has already done so.
-    pub(super) fn reopen_database(&self) -> Result<()> {
+    /// nothing if another thread has already done so. If `deadline` is `None`, waits only a moment, and fails if the
+    /// database must be created or repaired.
+    pub(super) fn reopen_database(&self, deadline: Option<Deadline>) -> Result<()> {
+        let lock = |slot| match deadline {
+            Some(deadline) => self.lock_by(deadline, slot),
+            None => self.short_wait.lock(slot).ok_or_else(|| self.locked_error()),
+        };
         // Lock the connections in the same order as a fork.
-        let mut writer = lock(&self.connections.writer);
-        let mut reader = lock(&self.connections.reader);
+        let mut writer = lock(&self.connections.writer)?;
+        let mut reader = lock(&self.connections.reader)?;
         let newest = self.opened.newest();
         // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
         let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !newest.is_open_in(slot);
@@ -207,7 +217,7 @@ impl Store {
                 self.folder.path().display()
             );
         }
-        let reopened = self.inspect(&mut writer);
+        let reopened = self.inspect(&mut writer, deadline);
         if writer.broken_file().is_some() {
             return Ok(()); // the new database is damaged, too; the caller tries again
         }

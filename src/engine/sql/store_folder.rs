@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, SegmentName, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::local_path::canonical;
-use crate::platform::lock::FileLock;
+use crate::platform::lock::{FileLock, lock_holder};
 use crate::platform::{MAX_DATABASE_PATH, files, open_files};
 
 /// Prefix of all file names.
@@ -274,6 +274,13 @@ fn is_short_read(error: &rusqlite::Error) -> bool {
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
+/// Returns whether a call failed because another process or thread had locked the store. The store and the server are
+/// then intact, so the call can succeed as soon as the lock is free.
+pub fn is_locked(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<rusqlite::ffi::Error>());
+    cause.is_some_and(|cause| matches!(cause.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// Converts a SQLite error to an error for users, which states the folder, the cause and a remedy.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let path = folder.path().display();
@@ -290,6 +297,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let code = error.sqlite_error_code();
     // On shared memory and some file systems, a full disk causes a plain I/O error.
     let is_full = code == Some(ErrorCode::DiskFull) || code == Some(ErrorCode::SystemIoFailure) && folder.is_full();
+    let held_by;
     let remedy = match code {
         _ if is_full => "the disk is full; free some space, or choose another cache_dir",
         Some(ErrorCode::SystemIoFailure) => {
@@ -302,9 +310,13 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
             "plexindex cannot open the store; check that its folder exists, and that the folder and the files in it \
              belong to this user"
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process has locked the store; try again, and look for a hung process"
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => match folder.lock_holder() {
+            Some(process) => {
+                held_by = format!("process {process} keeps it locked; if this process hangs, resume or end it");
+                &held_by
+            }
+            None => "another process or thread keeps it locked; try again, and look for a hung process",
+        },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             "the database is damaged; the next call renames it to .broken and creates a new one"
         }
@@ -323,6 +335,16 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
 }
 
 impl StoreFolder {
+    /// Returns the id of another process that holds SQLite's lock for writing; `None` if it cannot be known.
+    fn lock_holder(&self) -> Option<u32> {
+        // The positions of the locks are part of SQLite's file formats.
+        if self.shares_memory {
+            lock_holder(self.wal_and_shm()[1], 120, 1)
+        } else {
+            lock_holder(self.database(), 1 << 30, 512)
+        }
+    }
+
     /// Returns this folder's client identifier. Creates the identifier only once, because each new identifier registers
     /// a device with Plex, and Plex may email the user about a new device.
     pub fn client_identifier(&self) -> Result<String> {

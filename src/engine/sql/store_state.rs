@@ -22,6 +22,7 @@ use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 /// Maximum number of changes to read one by one. If there are more changes, plexindex reads the whole state.
@@ -158,13 +159,17 @@ impl StoreStates<'_> {
     }
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
-    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. If `patient` is
-    /// `false`, waits only a moment for locks, and then fails.
-    pub fn state_at(&self, endpoint: Option<&Endpoint>, patient: bool) -> Result<(Option<ViewId>, StoreState)> {
+    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. If `deadline` is
+    /// `None`, waits only a moment for locks, and then fails.
+    pub fn state_at(
+        &self,
+        endpoint: Option<&Endpoint>,
+        deadline: Option<Deadline>,
+    ) -> Result<(Option<ViewId>, StoreState)> {
         if let Some(cached) = self.take_cached_state(endpoint) {
             return Ok(cached);
         }
-        self.0.read_if(patient, |connection| {
+        self.0.read_by(deadline, |connection| {
             // Read the incarnation first. If the database is replaced during the read, the state then belongs to an old
             // incarnation, so the caller reads it again.
             let incarnation = self.0.incarnation();
@@ -183,14 +188,14 @@ impl StoreStates<'_> {
 
     /// Returns the current change sequence, and the changes after `since`, oldest first. `since`: a change sequence of
     /// `incarnation`. The changes are `None` if the caller must read the whole state with [`Self::state_at`], for
-    /// example because there are too many changes. If `patient` is `false`, waits only a moment for locks, and then
+    /// example because there are too many changes. If `deadline` is `None`, waits only a moment for locks, and then
     /// fails.
     pub fn changes(
         &self,
         view_id: Option<ViewId>,
         since: Sequence,
         incarnation: Incarnation,
-        patient: bool,
+        deadline: Option<Deadline>,
     ) -> Result<(Sequence, Option<Vec<LoggedChange>>)> {
         let work = |connection: &Connection| {
             let current = sequence_of(connection)?;
@@ -216,7 +221,7 @@ impl StoreStates<'_> {
             changes.extend(recorded);
             Ok((current, (!must_reload).then(|| sort_by_position(changes))))
         };
-        let outcome = self.0.read_if(patient, work);
+        let outcome = self.0.read_by(deadline, work);
         // In another incarnation, `since` means nothing.
         if self.0.incarnation() != incarnation {
             return outcome.map(|(current, _)| (current, None));
@@ -281,8 +286,8 @@ impl StoreStates<'_> {
             return None;
         }
         let incarnation = self.0.incarnation();
-        // `false`: fail rather than wait long.
-        let view = self.0.read_if(false, |connection| {
+        // `None`: fail rather than wait long.
+        let view = self.0.read_by(None, |connection| {
             let Some(view_id) = view_of(connection, endpoint)? else {
                 return Ok(None);
             };

@@ -161,7 +161,12 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
     // Readers of an earlier state reload everything; changes that no segment has are kept.
     let changes = |since| {
         let states = StoreStates(&films.store);
-        let changes = states.changes(Some(films.view_id), since, films.store.incarnation(), true);
+        let changes = states.changes(
+            Some(films.view_id),
+            since,
+            films.store.incarnation(),
+            Some(Deadline::NONE),
+        );
         changes.expect("read")
     };
     let (now, of_earlier) = changes(since);

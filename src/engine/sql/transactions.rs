@@ -1,34 +1,36 @@
 //! Short read and write transactions on the database at the store's path.
 
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_BUSY;
 use rusqlite::{Connection, ErrorCode};
 
 use super::change_log::{Sweeper, begin_feed_timeline, begin_timeline_if_needed, trim_now_and_then};
 use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
-use super::schema::{BUSY, CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, sequence_of};
+use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, patience, sequence_of};
 use super::store::Store;
-use super::store_folder::UnusableDatabase;
+use super::store_folder::{UnusableDatabase, explain, is_locked};
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::mutex::try_lock;
 use crate::platform::write_out::write_out;
 
 /// Number of writes after which plexindex tells the system to write the WAL to disk.
 const WRITE_OUT_EVERY: u64 = 128;
 /// Maximum number of times that a call runs if the database is replaced during each attempt.
 const MAX_ATTEMPTS: u32 = 4;
+/// The same for a call that hardly waits.
+const MAX_SHORT_ATTEMPTS: u32 = 2;
 
 impl Store {
     /// Runs `work` in a short read transaction. Runs `work` again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        // This wait is short, because no thread holds the reader for long.
-        self.with(|| Some(lock(&self.connections.reader)), in_transaction(work))
+        self.with(Deadline::NONE, &self.connections.reader, in_transaction(work))
     }
 
     /// Returns the change sequence of the last commit.
@@ -37,14 +39,14 @@ impl Store {
     }
 
     /// Runs `work` in a short read transaction on any open connection, so that a process that only does lookups opens
-    /// only one connection. If `patient` is `false`, waits only a moment for other threads and processes, and then
+    /// only one connection. If `deadline` is `None`, waits only a moment for other threads and processes, and then
     /// fails.
-    pub(super) fn read_if<T>(&self, patient: bool, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let patience = if patient {
-            BUSY
-        } else {
-            self.short_wait.current_timeout()
-        };
+    pub(super) fn read_by<T>(
+        &self,
+        deadline: Option<Deadline>,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let patience = deadline.map_or_else(|| self.short_wait.current_timeout(), patience);
         let mut work = in_transaction(work);
         let mut work = |connection: &OpenConnection| {
             let _wait = WaitGuard::new(connection, patience)?;
@@ -53,26 +55,33 @@ impl Store {
         let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
         let slots = [&self.connections.reader, &self.connections.writer];
         // Prefer a connection that is open and not in use.
-        let open_slot = slots.into_iter().filter_map(try_lock).find(is_open);
-        if patient {
-            if let Some(mut slot) = open_slot
+        let open_slot = || slots.into_iter().filter_map(try_lock).find(is_open);
+        if let Some(deadline) = deadline {
+            if let Some(mut slot) = open_slot()
                 && let Attempt::Returned(result) = self.run(&mut slot, patience, &mut work)
             {
-                return result;
+                return result.map_err(|error| at_deadline(deadline, error));
             }
-            return self.with(|| Some(lock(&self.connections.reader)), work);
+            return self.with(deadline, &self.connections.reader, work);
         }
-        let slot = open_slot.or_else(|| self.short_wait.lock(&self.connections.reader));
-        let mut slot = slot.ok_or_else(|| self.locked_error())?;
-        let was_open = is_open(&slot);
-        // Creating or repairing a database takes long, so this call does neither. Nor does it leave a mark that a
-        // damaged file must be renamed: another file could have the same inode later.
-        let may_close = !was_open && slot.broken_file().is_none();
-        if was_open || self.opened.newest().has_database() {
-            match self.run(&mut slot, patience, &mut work) {
-                Attempt::Returned(Ok(value)) => return Ok(value),
-                Attempt::Stale if may_close => slot.close(),
-                _ => {}
+        for _ in 0..MAX_SHORT_ATTEMPTS {
+            let slot = open_slot().or_else(|| self.short_wait.lock(&self.connections.reader));
+            let Some(mut slot) = slot else { break };
+            let was_open = is_open(&slot);
+            // Creating or repairing a database takes long, so this call does neither. Nor does it leave a mark that a
+            // damaged file must be renamed: another file could have the same inode later.
+            let may_close = !was_open && slot.broken_file().is_none();
+            if was_open || self.opened.newest().has_database() {
+                match self.run(&mut slot, patience, &mut work) {
+                    Attempt::Returned(Ok(value)) => return Ok(value),
+                    Attempt::Returned(Err(_)) => break,
+                    Attempt::Stale if may_close => slot.close(),
+                    Attempt::Stale => {}
+                }
+            }
+            drop(slot);
+            if self.reopen_database(None).is_err() {
+                break;
             }
         }
         // For some seconds, such calls do not wait at all.
@@ -93,7 +102,8 @@ impl Store {
     }
 
     /// Runs `work` in a write transaction, which increments the change sequence. Runs `work` again if the database was
-    /// replaced. Without a deadline, waits indefinitely for other threads, and at most [`BUSY`] for other processes.
+    /// replaced. Without a deadline, waits indefinitely for other threads, and at most [`super::schema::BUSY`] for
+    /// other processes. Fails with [`Status::Timeout`] if the store is locked until the deadline.
     pub(super) fn write<T>(
         &self,
         deadline: Deadline,
@@ -101,10 +111,9 @@ impl Store {
     ) -> Result<T> {
         self.open_reader();
         let mut write = || {
-            self.with(
-                || lock_by(deadline, &self.connections.writer),
-                |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
-            )
+            self.with(deadline, &self.connections.writer, |connection| {
+                self.transaction(connection, deadline, &mut work)
+            })
         };
         let mut result = write();
         if matches!(&result, Err(error) if error.status == Status::StoreFull) && self.has_freed_space(deadline) {
@@ -116,14 +125,11 @@ impl Store {
 
     /// Removes all replaced segments after a write has failed because the disk is full. Returns whether there were any.
     fn has_freed_space(&self, deadline: Deadline) -> bool {
-        let removed = self.with(
-            || lock_by(deadline, &self.connections.writer),
-            |connection| {
-                connection.run("BEGIN IMMEDIATE", [])?;
-                let _rollback_guard = RollbackGuard(connection);
-                Sweeper(self).sweep_replaced(connection, &[], 0)
-            },
-        );
+        let removed = self.with(deadline, &self.connections.writer, |connection| {
+            connection.run("BEGIN IMMEDIATE", [])?;
+            let _rollback_guard = RollbackGuard(connection);
+            Sweeper(self).sweep_replaced(connection, &[], 0)
+        });
         removed.is_ok_and(|removed| removed > 0)
     }
 
@@ -134,26 +140,25 @@ impl Store {
         deadline: Deadline,
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
-        let result = self.with(
-            || lock_by(deadline, &self.connections.writer),
-            |connection| match self.transaction(connection, deadline.wait(BUSY), &mut work) {
+        let result = self.with(deadline, &self.connections.writer, |connection| {
+            match self.transaction(connection, deadline, &mut work) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
                 result => result.map(Some),
-            },
-        );
+            }
+        });
         self.notify_observer();
         result
     }
 
     /// Runs `work` in a write transaction with the next change sequence. Announces the transaction on the version page
-    /// before `work`, and confirms it after the commit. Waits at most `patience` for other processes.
+    /// before `work`, and confirms it after the commit. Waits for other processes at most until the deadline.
     fn transaction<T>(
         &self,
         connection: &OpenConnection,
-        patience: Duration,
+        deadline: Deadline,
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        connection.busy_timeout(patience)?;
+        connection.busy_timeout(patience(deadline))?;
         // IMMEDIATE acquires the write lock, so that no other transaction gets the same change sequence.
         connection.run("BEGIN IMMEDIATE", [])?;
         let rollback_guard = RollbackGuard(connection);
@@ -218,33 +223,55 @@ impl Store {
         result
     }
 
-    /// Runs `work` on the connection that `lock` returns. Fails if `lock` returns `None`, because the lock timed out.
-    /// If the database was removed or replaced, or is broken, opens or creates the database and runs `work` again.
-    fn with<'s, T>(
-        &'s self,
-        lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
+    /// Runs `work` on a connection, for which it waits until the deadline. If the database was removed or replaced, or
+    /// is broken, opens or creates the database and runs `work` again.
+    fn with<T>(
+        &self,
+        deadline: Deadline,
+        connection: &Mutex<LazyConnection>,
         mut work: impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         for _ in 0..MAX_ATTEMPTS {
-            let mut slot = lock().ok_or_else(|| self.locked_error())?;
-            if let Attempt::Returned(result) = self.run(&mut slot, BUSY, &mut work) {
-                return result;
+            let mut slot = self.lock_by(deadline, connection)?;
+            if let Attempt::Returned(result) = self.run(&mut slot, patience(deadline), &mut work) {
+                return result.map_err(|error| at_deadline(deadline, error));
             }
             drop(slot);
-            self.reopen_database()?;
+            self.reopen_database(Some(deadline))?;
         }
         Err(self.replaced_error("the database was"))
     }
 
-    /// Returns the error for a call that could not lock the store in time.
+    /// Locks a mutex that threads hold while they wait for the store. Without a deadline, waits indefinitely.
+    pub fn lock_by<'m, T>(&self, deadline: Deadline, mutex: &'m Mutex<T>) -> Result<MutexGuard<'m, T>> {
+        lock_by(deadline, mutex).ok_or_else(|| {
+            // The thread that holds the mutex may itself wait for another process.
+            let busy = rusqlite::ffi::Error::new(SQLITE_BUSY);
+            let error = rusqlite::Error::SqliteFailure(busy, Some("database is locked".to_owned()));
+            at_deadline(deadline, explain(&error, &self.folder))
+        })
+    }
+
+    /// Returns the error for a call that hardly waits, and could not lock the store at once.
     pub fn locked_error(&self) -> Error {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: another thread or process kept it locked for too long; try again",
+                "store in {}: another thread or process keeps it locked; try again",
                 self.folder.path().display()
             ),
         )
+    }
+
+    /// Returns whether another process or thread keeps the store locked for writing. Never waits.
+    pub fn is_locked(&self) -> bool {
+        let now = Deadline::after(Duration::ZERO);
+        let locked = self.with(now, &self.connections.writer, |connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            let _rollback_guard = RollbackGuard(connection);
+            connection.run("BEGIN IMMEDIATE", [])
+        });
+        locked.is_err_and(|error| is_locked(&error))
     }
 
     /// Runs `work` on a connection. If the connection is closed, opens it first, and waits at most `patience` for other
@@ -285,6 +312,15 @@ impl Store {
         }
         Attempt::Returned(result)
     }
+}
+
+/// Returns `error`, but with [`Status::Timeout`] if the store was locked until the call's deadline.
+fn at_deadline(deadline: Deadline, error: Error) -> Error {
+    if !is_locked(&error) || !deadline.has_passed() {
+        return error;
+    }
+    Error::new(Status::Timeout, format!("the timeout passed: {error}"))
+        .with_source(rusqlite::ffi::Error::new(SQLITE_BUSY))
 }
 
 /// The outcome of an attempt to run a call on a connection.

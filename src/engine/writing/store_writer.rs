@@ -116,7 +116,7 @@ impl StoreWriter {
         pairs: &[(&[u8], &str)],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
-        let start = Instant::now();
+        let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
         let stored =
             RecordRows(&self.store).record_matches(row, request, pairs, deadline, |tx| self.records.flush_if_due(tx));
         self.counters.add_time(Activity::Store, start.elapsed());

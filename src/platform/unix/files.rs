@@ -3,14 +3,14 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, access, mkdirat, open, openat, renameat, unlinkat};
+use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, access, fstat, mkdirat, open, openat, renameat, stat, unlinkat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
+use rustix::process::{Flock, FlockType, fcntl_getlk, geteuid};
 
 use super::super::file_facts::{FileFacts, FileType, Inode};
 
@@ -214,6 +214,28 @@ pub fn has_no_locks(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL | libc::ENOTSUP)
     )
+}
+
+/// Returns the id of another process that holds a POSIX lock on one of the bytes at `start`, such as a lock of SQLite;
+/// `None` if there is none, or if the system does not tell. This process must have the file open: it queries one of its
+/// descriptors, because closing a new one would release all of its own locks on the file.
+pub fn lock_holder(path: &Path, start: u64, length: u64) -> Option<u32> {
+    let wanted = stat(path).ok()?;
+    let names = fs::read_dir("/dev/fd").ok()?.flatten().map(|entry| entry.file_name());
+    let query = Flock {
+        start,
+        length,
+        ..Flock::from(FlockType::WriteLock)
+    };
+    names.filter_map(|name| name.to_str()?.parse().ok()).find_map(|number| {
+        // SAFETY: both calls only query. If another thread has closed the descriptor, they fail, or query the file that
+        // has its number now.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let facts = fstat(descriptor).ok()?;
+        let is_wanted = (facts.st_dev, facts.st_ino) == (wanted.st_dev, wanted.st_ino);
+        let lock = is_wanted.then(|| fcntl_getlk(descriptor, &query).ok()?)?;
+        lock?.pid?.as_raw_nonzero().get().try_into().ok()
+    })
 }
 
 /// Returns whether an error means that the limit on open files is reached.

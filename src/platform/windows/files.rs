@@ -354,6 +354,11 @@ pub fn has_no_locks(error: &io::Error) -> bool {
     )
 }
 
+/// Returns `None`, since Windows does not tell which process holds a lock.
+pub fn lock_holder(_: &Path, _: u64, _: u64) -> Option<u32> {
+    None
+}
+
 /// Returns whether an error means that the limit on open files is reached.
 pub fn is_out_of_files(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_TOO_MANY_OPEN_FILES])

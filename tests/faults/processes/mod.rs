@@ -33,6 +33,8 @@ pub const ROLES: &[Role] = &[
     #[cfg(unix)]
     ("recover", waiting::recover),
     #[cfg(unix)]
+    ("hold", waiting::hold),
+    #[cfg(unix)]
     ("interrupted", signals::interrupted),
 ];
 

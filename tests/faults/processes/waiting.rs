@@ -1,4 +1,4 @@
-//! A fast lookup never waits, whatever others do with the database.
+//! A fast lookup never waits, whatever others do with the database; a write that waited too long says for whom.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::processes::coherence::workers;
-use crate::support::worker::{Worker, open_at, place, say, told, writable};
-use crate::support::{movies, path_of};
+use crate::support::index::path as host_path;
+use crate::support::worker::{Worker, database, open_at, place, say, told, writable};
+use crate::support::{Scene, movies, path_of};
+use plexindex::error::{Error, Status};
 
 /// In a worker: keeps all others from the database until it is told otherwise, as a process that recovers it does: it
 /// holds the locks for that, and the head of the WAL's index says nothing. It has no connection of its own, so that closing
@@ -70,4 +72,47 @@ fn a_fast_lookup_does_not_wait_for_who_recovers_the_database() {
     });
     other.end();
     writer.end();
+}
+
+/// In a worker: holds the write lock, as a process does that is stopped inside a write.
+pub fn hold(words: &[&str]) {
+    let database = database(Path::new(words[0]));
+    database.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    say("holds");
+    told();
+}
+
+#[test]
+fn a_write_that_waited_too_long_names_the_process_that_holds_the_lock() {
+    let at = Scene::movies(20);
+    let (index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 5);
+    let folder = at.folder().display().to_string();
+    let mut other = Worker::start("hold", [&folder]);
+    assert_eq!(other.hear(), "holds");
+    // SAFETY: a plain call; the worker is a child that was not waited for.
+    let signal = |signal| unsafe { libc::kill(other.id().cast_signed(), signal) };
+    assert_eq!(signal(libc::SIGSTOP), 0);
+    let holder = format!("process {}", other.id());
+    let expect = |error: &Error, status| {
+        assert_eq!(error.status, status, "{error}");
+        assert!(error.message.contains(&holder), "{error}");
+        assert!(error.message.contains(&folder), "{error}");
+    };
+    let hurried = plexindex::Library::query(&library).timeout(Duration::from_millis(300));
+    let recorded = hurried.record_match(host_path(b"/host/a.mkv"), &key);
+    expect(&recorded.expect_err("locked"), Status::Timeout);
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", &key)]));
+        // The other thread holds the connection that it waits with.
+        std::thread::sleep(Duration::from_millis(50));
+        let recorded = hurried.record_match(host_path(b"/host/b.mkv"), &key);
+        expect(&recorded.expect_err("locked"), Status::Timeout);
+        let recorded = patient.join().expect("no panic");
+        expect(&recorded.expect_err("locked"), Status::Store);
+    });
+    assert_eq!(signal(libc::SIGCONT), 0);
+    other.end();
+    library.record("/host/a.mkv", &key);
+    index.close().expect("closes");
 }

@@ -17,10 +17,10 @@ use plexindex::inside::path_from_bytes;
 /// `library`: one library, not all libraries. `path`: bytes as in the file system. `key`: `/library/metadata/` and the
 /// item's rating key, or only the rating key, 1 to 255 digits. In all functions, other keys are invalid.
 ///
-/// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only if the store does not know the
-/// library; if that takes longer than `timeout_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
-/// recording. Also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without
-/// a timeout, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
+/// Returns PLEXINDEX_OK once the match is stored for all processes; PLEXINDEX_TIMEOUT, without recording, if that takes
+/// longer than `timeout_ms` (as in plexindex_query). Asks the server only if the store does not know the library, so
+/// also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without a timeout,
+/// it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.

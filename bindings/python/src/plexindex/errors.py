@@ -68,7 +68,7 @@ class ServerUnavailableError(Error, ConnectionError):
 
 
 class TimeoutError(ServerUnavailableError, builtins.TimeoutError):
-    """The server did not respond within the call's timeout, or a timeout of the connection. Retry later."""
+    """A timeout of the call or the connection passed, mostly because the server did not respond. Retry later."""
 
     status = c.TIMEOUT
 

@@ -206,8 +206,8 @@ class Index:
         From then on, lookups in every process return the item. The match never expires. ``library`` must be a single
         library.
 
-        Asks the server only about an unknown library: raises TimeoutError if the ``timeout`` passes first, and
-        OfflineError if the call must not ask, and records nothing. With ``through``, returns once the match is in the
+        Raises TimeoutError if the ``timeout`` passes first, and records nothing. Asks the server only about an unknown
+        library, or raises OfflineError if the call must not ask. With ``through``, returns once the match is in the
         shared log, like :meth:`shared_deliver`. After a TimeoutError, the match may be stored here, and is delivered
         later. After an InvalidArgumentError, nothing is recorded: there is no shared log, or the path is neither in one
         of the library's folders nor under a mapping.
