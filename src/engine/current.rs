@@ -146,6 +146,7 @@ impl<P: Default> CurrentSnapshot<P> {
         let _catching_up = self.store.short_wait.lock(&self.catching_up)?;
         if !self.is_current(&self.read()) {
             read_newer().ok()?;
+            self.store.map_existing_page();
         }
         let snapshot = self.read();
         let looked_up = look(&snapshot);

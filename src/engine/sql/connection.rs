@@ -189,10 +189,17 @@ impl LazyConnection {
         wal.is_ok_and(|wal| wal.len() >= LONG_LOG)
     }
 
+    /// Returns the connection if it is open; `None` if its database was replaced, because the WAL may belong to the new
+    /// one.
+    fn current(&self) -> Option<&Connection> {
+        let open = self.open.as_ref().filter(|_| !self.is_moved())?;
+        Some(&open.connection)
+    }
+
     /// Copies the WAL into the database and truncates the WAL, unless another connection is using it, so that new
     /// processes need not read a long WAL. Never waits for other processes.
     pub fn checkpoint(&self) {
-        if let Some(OpenConnection { connection, .. }) = &self.open {
+        if let Some(connection) = self.current() {
             let result = connection
                 .busy_timeout(Duration::ZERO)
                 .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
@@ -206,7 +213,7 @@ impl LazyConnection {
     /// Makes SQLite truncate the WAL, but keep the files, when the last process closes its last connection. Until this
     /// call, a connection keeps the whole WAL when it closes.
     pub fn checkpoint_when_closed(&self) {
-        if let Some(OpenConnection { connection, .. }) = &self.open {
+        if let Some(connection) = self.current() {
             let result = connection
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));

@@ -204,11 +204,18 @@ impl Store {
         // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
         let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !newest.is_open_in(slot);
         let broken = writer.broken_file().or_else(|| reader.broken_file());
-        if broken.is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
+        if broken.is_none() && newest.has_database() && !is_outdated(&writer) && !is_outdated(&reader) {
             return Ok(()); // another thread has opened the new database
+        }
+        if deadline.is_none() && (broken.is_some() || self.folder.find_database()?.is_none()) {
+            return Err(self.locked_error());
         }
         writer.close();
         reader.close();
+        // Other processes that map the same page then query the database, and so notice the replacement at once.
+        if let Some(page) = &newest.page {
+            page.close();
+        }
         if let Some(broken) = broken {
             self.folder.rename_broken(broken)?;
         } else {

@@ -282,8 +282,8 @@ impl Store {
         patience: Duration,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
-        // A write makes this check after `work`.
-        if slot.broken_file().is_some() || !slot.is_writer && slot.is_moved() {
+        // A write to a replaced database would append to the log of the new one.
+        if slot.is_stale() {
             return Attempt::Stale;
         }
         match slot.open_within(patience) {

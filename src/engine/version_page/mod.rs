@@ -34,6 +34,9 @@ pub const PAGE_CHECK_MS: u64 = 500;
 /// Time after which every reader has noticed that the file was removed or replaced. Includes the lag of coarse clocks.
 const NOTICE_TIME: Duration = Duration::from_millis(PAGE_CHECK_MS + 60);
 
+/// Value of `pending` on a page that no process may use any longer. No change sequence reaches it.
+const CLOSED: u64 = u64::MAX;
+
 /// Maximum time to wait while another process creates a page.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -82,8 +85,8 @@ impl VersionPage {
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 
-    /// Maps the page if it exists and belongs to this store; otherwise returns `None`. Fails if the file exists but
-    /// cannot be opened or mapped.
+    /// Maps the page if it exists, belongs to this store and is not closed; otherwise returns `None`. Fails if the file
+    /// exists but cannot be opened or mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
         let file = match files::open_existing(path) {
             Ok(file) => file,
@@ -99,9 +102,10 @@ impl VersionPage {
             Err(error) => return Err(error),
         };
         let words = page.words();
-        let is_of_store = constant_words(store_id)
-            .into_iter()
-            .all(|(index, word)| words[index].load(Ordering::SeqCst) == word);
+        let is_of_store = words[PENDING_WORD].load(Ordering::SeqCst) != CLOSED
+            && constant_words(store_id)
+                .into_iter()
+                .all(|(index, word)| words[index].load(Ordering::SeqCst) == word);
         let file = Inode::of_open(&file)?;
         Ok(is_of_store.then_some(Self { page, file }))
     }
@@ -138,6 +142,12 @@ impl VersionPage {
             _ => sleep_coarse(NOTICE_TIME),
         }
         Ok(())
+    }
+
+    /// Closes the page for all processes, because another database has replaced the page's. Their lookups then query the
+    /// database, even if the page's file has lost its name.
+    pub fn close(&self) {
+        self.counters().begin(CLOSED);
     }
 
     /// Returns whether the file at `path` is still this page. If not, other processes use a different page and do not

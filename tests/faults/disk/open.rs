@@ -13,6 +13,29 @@ use crate::support::{self, clock, movies, options, path_of};
 /// What is done to the folder of a store, given another store's.
 type Trick = fn(&Path, &Path);
 
+const TRICKS: [(&str, Trick); 5] = [
+    ("removed", |folder, _| {
+        fs::remove_file(folder.join("plexindex-1.db")).expect("removed");
+    }),
+    ("removed with all", |folder, _| {
+        for entry in fs::read_dir(folder).expect("the folder") {
+            fs::remove_file(entry.expect("an entry").path()).expect("removed");
+        }
+    }),
+    ("replaced by another store's", |folder, other| {
+        // Renamed into place, as a careful restore does it.
+        fs::copy(other.join("plexindex-1.db"), folder.join("copy")).expect("copied");
+        fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
+    }),
+    ("replaced by garbage", |folder, _| {
+        fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
+        fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
+    }),
+    ("gone with the folder", |folder, _| {
+        fs::remove_dir_all(folder).expect("removed");
+    }),
+];
+
 /// A host that does as it is told. Until it is told to it opens nothing.
 pub fn host(words: &[&str]) {
     let mut index = None;
@@ -37,6 +60,8 @@ pub fn host(words: &[&str]) {
             "record" => library
                 .record_matches(&[(path.as_bytes(), key)])
                 .map(|()| "done".to_owned()),
+            "fast" => Ok(library.fast(&path).unwrap_or_default()),
+            "invalidate" => library.invalidate_path(path.as_bytes()).map(|()| "done".to_owned()),
             "look" => {
                 let lookup = library.fast(&path);
                 answer(&library, path).inspect(|found| {
@@ -96,29 +121,7 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
     let server = movies(60);
     let other = tempfile::tempdir().expect("a folder");
     used(&server, other.path());
-    let tricks: [(&str, Trick); 5] = [
-        ("removed", |folder, _| {
-            fs::remove_file(folder.join("plexindex-1.db")).expect("removed");
-        }),
-        ("removed with all", |folder, _| {
-            for entry in fs::read_dir(folder).expect("the folder") {
-                fs::remove_file(entry.expect("an entry").path()).expect("removed");
-            }
-        }),
-        ("replaced by another store's", |folder, other| {
-            // Renamed into place, as a careful restore does it.
-            fs::copy(other.join("plexindex-1.db"), folder.join("copy")).expect("copied");
-            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
-        }),
-        ("replaced by garbage", |folder, _| {
-            fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
-            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
-        }),
-        ("gone with the folder", |folder, _| {
-            fs::remove_dir_all(folder).expect("removed");
-        }),
-    ];
-    for (what, trick) in tricks {
+    for (what, trick) in TRICKS {
         let root = tempfile::tempdir().expect("a folder");
         let folder = root.path().join("cache");
         used(&server, &folder);
@@ -138,6 +141,34 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         }
         index.close().expect("closes");
         assert_sound(&folder);
+    }
+}
+
+#[test]
+fn a_write_after_a_replacement_is_seen_by_the_next_fast_lookup_in_every_process() {
+    let server = movies(60);
+    let other = tempfile::tempdir().expect("a folder");
+    used(&server, other.path());
+    let (path, key) = path_of(&server, 1, 7);
+    for (what, trick) in TRICKS {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("cache");
+        used(&server, &folder);
+        let mut hosts = hosts(&folder, &server);
+        for host in &mut hosts {
+            assert_eq!(host.ask(&format!("fast {path}")), key, "{what}");
+        }
+        trick(&folder, other.path());
+        // No host may go on with what it has in memory.
+        assert_eq!(hosts[0].ask(&format!("invalidate {path}")), "done", "{what}");
+        for host in &mut hosts {
+            assert_eq!(host.ask(&format!("fast {path}")), "", "{what}");
+        }
+        assert_eq!(hosts[0].ask(&format!("record /host/new.mkv|{key}")), "done", "{what}");
+        for host in &mut hosts {
+            assert_eq!(host.ask("fast /host/new.mkv"), key, "{what}");
+        }
+        hosts.into_iter().for_each(Worker::end);
     }
 }
 
