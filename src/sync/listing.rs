@@ -147,7 +147,7 @@ impl SyncJob<'_> {
         self.reconcile(view_id, row, &mut listing, &after, new_segment.as_ref(), &mut result)?;
         let stored = sync
             .segments
-            .publish(view_id, row, &listing, &result, new_segment, self.bounds.deadline)?;
+            .publish(view_id, &listing, &result, new_segment, self.bounds.deadline)?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.counters.count_listing();
         log::info!(

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::index::{Index, QueryOptions};
-use crate::support::{Scene, copy_of, store_of};
+use crate::support::{Scene, copy_of, files_in, store_of};
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
@@ -156,6 +156,16 @@ fn add_film(scene: &Scene, number: u32, since: &str) -> plexindex::error::Result
     Ok((page.changes.len(), page.cursor))
 }
 
+/// Restores a backup onto the same files, so that the database keeps its inode, and the history goes on.
+fn restore(backup: &Path, folder: &Path) {
+    for path in files_in(backup) {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        if [".db", ".db-wal", ".segment"].iter().any(|end| name.ends_with(end)) {
+            fs::write(folder.join(name), fs::read(&path).expect("read")).expect("restored");
+        }
+    }
+}
+
 #[test]
 fn a_cursor_from_undone_history_is_refused() {
     let scene = Scene::movies(30);
@@ -166,11 +176,7 @@ fn a_cursor_from_undone_history_is_refused() {
     let backup = copy_of(scene.folder());
     let (changes, undone) = add_film(&scene, 2, &first).expect("read");
     assert_eq!(changes, 1);
-    // A backup is restored onto the same files, so that the database keeps its inode, and the history goes on.
-    for name in ["plexindex-1.db", "plexindex-1.db-wal"] {
-        let content = fs::read(backup.path().join(name)).expect("read");
-        fs::write(scene.folder().join(name), content).expect("restored");
-    }
+    restore(backup.path(), scene.folder());
     let mut cursor = first;
     for number in 3..6 {
         let (changes, next) = add_film(&scene, number, &cursor).expect("the cursor of the backup goes on");
@@ -195,10 +201,7 @@ fn a_full_listing_of_undone_history_is_refused() {
     let (index, _) = scene.opened();
     let undone = index.changes(&query, &page.cursor, false, 10).expect("a page").cursor;
     drop(index);
-    for name in ["plexindex-1.db", "plexindex-1.db-wal"] {
-        let content = fs::read(backup.path().join(name)).expect("read");
-        fs::write(scene.folder().join(name), content).expect("restored");
-    }
+    restore(backup.path(), scene.folder());
     add_film(&scene, 2, "").expect("read");
     let (index, _) = scene.opened();
     let before = index.changes(&query, &page.cursor, false, 10);

@@ -228,7 +228,7 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
     let is_current = segments.has_same_content(&row, listing, &draft).expect("compared");
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
     segments
-        .publish(view_id, &row, listing, &FINISHED, new, Deadline::NONE)
+        .publish(view_id, listing, &FINISHED, new, Deadline::NONE)
         .expect("published")
 }
 

@@ -269,17 +269,29 @@ impl<'s> ItemRows<'s> {
     /// Opens the items in a library's current listing or, if the library was never fetched, the items that searches
     /// found. Fails if the segment is missing or unusable.
     pub fn of(&self, row: &LibraryRow) -> Result<StoredItems<'s>> {
-        let row = self.0.read(|c| one_library(c, row.id))?;
-        let base = OpenListing {
-            segment: row.segment.map(|name| self.0.listing_segment(&name)).transpose()?,
-            is_lost: false,
-            included_sequence: row.segment_sequence,
-        };
-        Ok(StoredItems {
-            store: self.0,
-            library: row.id,
-            base,
-        })
+        let read_row = || self.0.read(|c| one_library(c, row.id));
+        let mut row = read_row()?;
+        loop {
+            let segment = row.segment.map(|name| self.0.listing_segment(&name)).transpose();
+            // Another process may have replaced the segment since this thread read its name.
+            if segment.is_err() {
+                let newer = read_row()?;
+                if newer.segment != row.segment {
+                    row = newer;
+                    continue;
+                }
+            }
+            let base = OpenListing {
+                segment: segment?,
+                is_lost: false,
+                included_sequence: row.segment_sequence,
+            };
+            return Ok(StoredItems {
+                store: self.0,
+                library: row.id,
+                base,
+            });
+        }
     }
 
     /// Merges items from the server. `requested_at`: the change sequence before the first item was requested. Returns

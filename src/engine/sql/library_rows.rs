@@ -7,6 +7,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::change_log::Sweeper;
 use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, last_position_of, list, read};
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
@@ -239,13 +240,18 @@ impl LibraryRows<'_> {
     /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer
     /// generation or segment. The new segment includes all changes to single items up to the sequence in its name.
     pub fn set_segment(&self, view_id: ViewId, segment: &ListingName, deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            tx.execute(
+        let name = listing_text(segment);
+        let unreferenced = self.0.write(deadline, |tx| {
+            let replaced = tx.find_value("SELECT segment FROM libraries WHERE id = ?1", [segment.library])?;
+            let changed_rows = tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
-                params![segment.library, segment.generation, listing_text(segment), segment.sequence],
+                params![segment.library, segment.generation, name, segment.sequence],
             )?;
-            tx.libraries_changed(view_id)
-        })
+            tx.libraries_changed(view_id)?;
+            Ok(replaced.filter(|_| changed_rows > 0).unwrap_or_else(|| name.clone()))
+        })?;
+        Sweeper(self.0).remove_replaced(&unreferenced);
+        Ok(())
     }
 }
 

@@ -1,13 +1,21 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::change_log::trim;
-use super::for_tests::{FINISHED, Films, NOW_MS, film, movie, segments};
-use super::{ItemRows, LibraryRows, ListingRows, MergedChanges, ShowRows};
+use super::for_tests::{FINISHED, Films, NOW_MS, endpoint, film, movie, segments};
+use super::incarnation::StoreFiles;
+use super::{ItemRows, LibraryRows, ListingRows, MergedChanges, ShowRows, Store, StoreStates};
 use crate::engine::listing_age;
 use crate::engine::memtable::MemtableChange;
+use crate::engine::records::Records;
+use crate::engine::snapshot::LiveSnapshot;
 use crate::error::{Result, Status};
+use crate::matching::Mappings;
 use crate::model::{Item, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
+use crate::platform::mutex::lock;
 
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
@@ -339,4 +347,33 @@ fn a_show_is_known_by_each_of_its_guids_until_the_listing_goes() {
     store_shows(Some(&shows));
     assert!(films.evict());
     assert_eq!(known(first), None);
+}
+
+#[test]
+fn a_process_that_has_read_the_name_of_a_segment_copes_with_its_removal() {
+    let films = Films::with(&[film(1)]);
+    films.store.close(); // which copies the log
+    let are_settled = || StoreFiles::of(films.store.folder()).is_some_and(|files| files.detect_later_changes());
+    while !are_settled() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    StoreStates(&films.store).close_and_write_state_file(Some(&endpoint("http://a")));
+    let reader = Arc::new(Store::open(films.folder.path(), true).expect("the store opens"));
+    assert!(lock(&reader.cached_state).is_some(), "it knows the names");
+    let before = films.row().segment.expect("a segment");
+    films.list(&[film(2)]);
+    assert!(
+        films.store.listing_segment(&before).is_err(),
+        "the file went with its listing"
+    );
+    let live = LiveSnapshot::new(
+        Arc::clone(&reader),
+        Arc::new(segments(&reader)),
+        Records::new(reader, u64::MAX),
+        Mappings::default(),
+        Arc::default(),
+        Box::new(|| Some(endpoint("http://a"))),
+    );
+    live.reload(Deadline::NONE).expect("loaded");
+    assert!(!live.snapshot().is_incomplete);
 }

@@ -256,8 +256,7 @@ const SUFFIX: &str = ".segment";
 /// Suffix of the files with the stored pages of unfinished listings.
 const ITEMS_SUFFIX: &str = ".items";
 
-/// Age, in seconds, at which plexindex removes an unreferenced segment. Until then, a process may publish the segment,
-/// or open the segment because the process has just read its name.
+/// Age, in seconds, at which plexindex removes an unreferenced segment. Until then, a process may publish the segment.
 const UNNAMED_KEPT_S: u64 = 60;
 /// Age, in seconds, at which plexindex removes a temporary file. Until then, a process may still be writing the file.
 const TEMPORARY_KEPT_S: u64 = 600;
@@ -455,9 +454,21 @@ impl Sweeper<'_> {
     /// free their space at once.
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let prefixes: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
-        for file in self.0.folder.segment_files() {
-            if prefixes.iter().any(|prefix| file.name.starts_with(prefix)) && referenced_name(&file.name).is_some() {
-                let _ = files::remove(&self.0.folder.path().join(&file.name));
+        self.remove_files(|file| prefixes.iter().any(|prefix| file.starts_with(prefix)));
+    }
+
+    /// Removes the files of a listing's segment that the database no longer references. A process that has read this
+    /// name, but not opened the file yet, reads the library's row again.
+    pub(super) fn remove_replaced(&self, name: &str) {
+        self.remove_files(|file| referenced_name(file) == Some(name));
+    }
+
+    /// Removes the segments, indexes and page files whose names satisfy `is_removed`. On Windows, a file that a process
+    /// has mapped stays until a sweep.
+    fn remove_files(&self, is_removed: impl Fn(&str) -> bool) {
+        for SegmentFile { name, .. } in self.0.folder.segment_files() {
+            if referenced_name(&name).is_some() && is_removed(&name) {
+                let _ = files::remove(&self.0.folder.path().join(&name));
             }
         }
     }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::change_log::Sweeper;
 use super::feed_rows::FeedRows;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library, restart_history};
@@ -129,6 +130,10 @@ impl ListingRows<'_> {
             match published {
                 Published::Done(row) => {
                     self.remove_pages(listing);
+                    let replaced = compared.and_then(|compared| compared.segment);
+                    if let Some(replaced) = replaced.filter(|name| row.segment != Some(*name)) {
+                        Sweeper(self.0).remove_replaced(&listing_text(&replaced));
+                    }
                     return Ok(*row);
                 }
                 Published::TakenOver => return Err(taken_over()),

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
     ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, Sweeper,
-    new_listing_name, touch_segment,
+    new_listing_name,
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -76,7 +76,6 @@ impl ListingSegments {
         let name = new_listing_name(row.id, row.generation, sequence);
         let items = ItemRows(&self.store).of(row)?;
         self.write_items(&name, row, |each| items.for_each(each))?;
-        self.touch(row);
         LibraryRows(&self.store).set_segment(view_id, &name, deadline)
     }
 
@@ -97,14 +96,6 @@ impl ListingSegments {
         })?;
         self.counters.add_time(Activity::ListingSegment, start.elapsed());
         self.write(builder, name, row)
-    }
-
-    /// Updates the modification time of a segment file that the caller is about to replace, so that sweeps keep the
-    /// file for another minute, because other processes may be opening it.
-    pub fn touch(&self, row: &LibraryRow) {
-        if let Some(name) = &row.segment {
-            touch_segment(&self.path(name));
-        }
     }
 
     /// Creates a running listing's draft, with all pages stored so far; `None` if the stored pages are damaged.
@@ -199,13 +190,11 @@ impl ListingSegments {
     pub fn publish(
         &self,
         view_id: ViewId,
-        row: &LibraryRow,
         listing: &Listing,
         finished: &ListingResult,
         new: Option<NewListing>,
         deadline: Deadline,
     ) -> Result<LibraryRow> {
-        self.touch(row);
         let published = ListingRows(&self.store).finish_listing(view_id, listing, finished, new.as_ref(), deadline);
         if let Some(NewListing { name, segment, .. }) = new
             && published.as_ref().is_ok_and(|row| row.segment != Some(name))

@@ -1,6 +1,7 @@
 //! What is dead is swept by later writes: the store's size is bounded by what lives.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::support::Scene;
@@ -93,6 +94,54 @@ fn clearing_and_fetching_again_does_not_grow_the_store() {
     stays_bounded(400, |_, index| index.clear().expect("cleared"));
 }
 
+#[test]
+fn a_listing_leaves_none_of_the_files_that_it_replaces() {
+    let at = Scene::movies(60);
+    let (index, library) = at.listed();
+    let reader = at.open();
+    let read = reader.movies();
+    let count = || {
+        let mut names = files_in_folder(at.folder());
+        names.retain(|name| [".segment", ".index", ".items"].iter().any(|end| name.ends_with(end)));
+        names
+    };
+    for round in 0..20 {
+        at.server.alter(|state| state.rekey_library(1));
+        index.search_title(&library.query(), "the").expect("an answer");
+        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        let (path, key) = path_of(&at.server, 1, 5);
+        for library in [&library, &read] {
+            assert_eq!(library.fast(&path), Some(key.clone()), "{round}");
+        }
+        assert!(count().len() <= 2, "{round}: {:#?}", count());
+    }
+}
+
+#[test]
+fn a_fast_lookup_finds_its_item_while_listings_replace_each_other() {
+    let at = Scene::movies(60);
+    let (index, library) = at.listed();
+    let (path, _) = path_of(&at.server, 1, 5);
+    let reader = at.open();
+    let read = reader.movies();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looks = scope.spawn(|| {
+            let mut misses = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                misses += u32::from(read.fast(&path).is_none());
+            }
+            misses
+        });
+        for _ in 0..rounds("PLEXINDEX_REPLACED", 40, 10) {
+            at.server.alter(|state| state.rekey_library(1));
+            assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(looks.join().expect("no panic"), 0);
+    });
+}
+
 /// In a worker: a host that stores something and ends without closing.
 pub fn stores_and_ends(words: &[&str]) {
     let index = Index::open(Options::new(words[0])).expect("opens");
@@ -133,6 +182,13 @@ fn what_was_invalidated_goes_when_a_listing_cleared_them() {
     assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
     index.close().expect("closes");
     assert_eq!(count(at.folder(), "unverified"), 0);
+}
+
+/// The names of the files in a folder.
+fn files_in_folder(folder: &Path) -> Vec<String> {
+    let files = crate::support::files_in(folder).into_iter();
+    let name = |path: std::path::PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+    files.filter_map(name).collect()
 }
 
 /// The bytes of all files in a folder, and their number.
