@@ -156,7 +156,7 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor,
-    /// for example after 64 MiB of changes, or if the cursor belongs to a different store, server or user: start again
+    /// for example after 131,072 changes, or if the cursor belongs to a different store, server or user: start again
     /// with [`Index::listing_and_changes`]. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if the
     /// cursor is invalid or belongs to a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no
     /// library was ever fetched; errors of the store.

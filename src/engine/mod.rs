@@ -22,11 +22,10 @@ pub use memtable::MemtableChange;
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
-    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows,
-    ItemChange, ItemRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows,
-    LocalWrite, MergedChanges, NewListing, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, SearchRows,
-    SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
-    WriteObserver, is_locked,
+    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, ItemChange, ItemRows, LastQuestion,
+    LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult, ListingRows, LocalWrite, MergedChanges,
+    NewListing, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, SearchRows, SharedLogPosition, ShowRows,
+    Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, is_locked,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

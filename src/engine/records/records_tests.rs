@@ -201,7 +201,7 @@ impl World {
                     .expect("invalidated");
                 self.expected[at].clear();
             }
-            32 => while Sweeper(&self.store).sweep(500, Deadline::NONE).expect("swept") {},
+            32 => while Sweeper(&self.store).sweep(Deadline::NONE).expect("swept") {},
             33 => {
                 for file in self.store.folder().path().read_dir().expect("a folder").flatten() {
                     let name = file.file_name().to_string_lossy().into_owned();

@@ -1,14 +1,13 @@
 //! The change log, from which other processes read what each transaction changed. Later transactions trim the log. Also
-//! the timelines, the counters of the store, and sweeps of rows that no reader can see.
+//! the counters of the store, and sweeps of rows that no reader can see.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, failure, last_position_of, position_of};
+use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, last_position_of, position_of};
 use super::store::Store;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::VersionPage;
@@ -16,9 +15,6 @@ use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{Item, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
-use crate::platform::files;
-use crate::platform::files::Inode;
-use crate::platform::stamp::boot_id;
 
 /// A change in a library, which processes apply to their earlier snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,27 +108,6 @@ impl Tx<'_> {
         )
     }
 
-    /// Adds an item's change to the feed. `old_item` and `new_item`: the item before and after the change; `None` if
-    /// not listed.
-    pub fn add_to_feed(
-        &self,
-        library: LibraryId,
-        old_item: Option<&Item>,
-        new_item: Option<&Item>,
-    ) -> rusqlite::Result<()> {
-        let [old_item, new_item] = [old_item.map(pack).transpose()?, new_item.map(pack).transpose()?];
-        self.connection.run(
-            "INSERT INTO feed (id, sequence, library, was, now) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                position_of(self.sequence, self.next_feed_number()),
-                self.sequence,
-                library,
-                old_item,
-                new_item
-            ],
-        )
-    }
-
     /// Logs that a view's libraries, their listings, or the ages of these changed, so that other processes load a new
     /// snapshot.
     pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
@@ -168,11 +143,10 @@ const TRIM_EVERY: u64 = 1_024;
 const LOGGED_TRANSACTIONS: u64 = 4 * TRIM_EVERY;
 
 /// Once every [`TRIM_EVERY`] transactions, trims the change log to the last [`LOGGED_TRANSACTIONS`] transactions, so
-/// that the log stays small, and deletes old timelines.
+/// that the log stays small.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
         trim(tx, Sequence(tx.sequence.0.saturating_sub(LOGGED_TRANSACTIONS)))?;
-        trim_timelines(tx)?;
     }
     Ok(())
 }
@@ -207,107 +181,6 @@ impl FromSql for PackedItem {
     }
 }
 
-// Timelines. Within one timeline, a change sequence identifies only one state of the feed.
-//
-// A power cut can lose the last commits, and a restored backup loses more. Later commits then use the same change
-// sequences again. Therefore, each commit that changes the feed starts a new timeline with a random id, as does the
-// first commit after a reboot, or in a replaced database file. A feed reader's cursor contains the id of its timeline.
-// The cursor stays valid in later timelines, unless its position is after the end of its own timeline. If the timeline
-// was lost with its commits, the cursor is invalid.
-
-/// Maximum number of stored timelines after [`trim_timelines`]: as many as the feed keeps changes. Cursors from older
-/// timelines are invalid.
-const MAX_TIMELINES: i64 = 1 << 17;
-/// SQL for the newest timeline that began with a reboot or a new file.
-const NEWEST_HERE: &str = "FROM timelines WHERE here IS NOT NULL ORDER BY begun DESC LIMIT 1";
-
-/// Starts a timeline with this transaction if the machine rebooted or the database was replaced since the last commit.
-pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let incarnation = store.opened.newest().number + 1; // 0 stands for no incarnation
-    if store.on_timeline.load(Ordering::Relaxed) == incarnation {
-        return Ok(());
-    }
-    let boot_and_inode = format!(
-        "{:?} {:?}",
-        boot_id().map(|id| String::from_utf8_lossy(&id).into_owned()),
-        Inode::of(store.folder.database())
-    );
-    let c = tx.connection;
-    let newest: Option<String> = c.find_value(&format!("SELECT here {NEWEST_HERE}"), [])?;
-    if newest.is_some_and(|newest| newest == boot_and_inode) {
-        // Set this only after an earlier transaction committed the timeline; the current one may still roll back.
-        store.on_timeline.store(incarnation, Ordering::Relaxed);
-        return Ok(());
-    }
-    insert_timeline(tx, &boot_and_inode).map(drop)
-}
-
-/// Starts a timeline with this transaction although there was no reboot and no new file, so that this folder gets a new
-/// host id. Returns the timeline's id.
-pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
-    let boot_and_inode: Option<String> = tx.connection.find_value(&format!("SELECT here {NEWEST_HERE}"), [])?;
-    insert_timeline(tx, &boot_and_inode.unwrap_or_default())
-}
-
-/// Starts a timeline with this transaction, which changes the feed, unless the transaction has already started one.
-pub fn begin_feed_timeline(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    tx.run(
-        "INSERT OR IGNORE INTO timelines (begun, id) VALUES (?1, ?2)",
-        params![tx.sequence, random_id()?],
-    )
-}
-
-/// Deletes old timelines. Keeps the newest one that began with a reboot or a new file, because its id is the host's id.
-pub fn trim_timelines(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    tx.run(
-        &format!(
-            "DELETE FROM timelines WHERE begun < (SELECT begun FROM timelines ORDER BY begun DESC LIMIT 1 OFFSET ?1) \
-             AND begun <> (SELECT begun {NEWEST_HERE})"
-        ),
-        [MAX_TIMELINES],
-    )
-}
-
-/// Stores a timeline that starts with this transaction, and returns its id. `here`: the machine's boot id and the
-/// database's inode, which differ after a reboot or a replacement.
-fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
-    let id = random_id()?;
-    tx.run(
-        "INSERT OR REPLACE INTO timelines (begun, id, here) VALUES (?1, ?2, ?3)",
-        params![tx.sequence, id, here],
-    )?;
-    Ok(id)
-}
-
-/// Returns a random timeline id, which is not negative.
-fn random_id() -> rusqlite::Result<i64> {
-    let random = files::random_bytes().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
-    Ok(i64::from_le_bytes(random) & i64::MAX)
-}
-
-/// Returns the current timeline's id; 0 before the first commit.
-pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
-    let newest = c.find_value("SELECT id FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
-    Ok(newest.unwrap_or(0))
-}
-
-/// Returns this folder's host id: the id of the newest timeline that began with a reboot, a new file or
-/// [`begin_timeline`]; 0 before the first commit.
-pub fn host_id(c: &Connection) -> rusqlite::Result<i64> {
-    Ok(c.find_value(&format!("SELECT id {NEWEST_HERE}"), [])?.unwrap_or(0))
-}
-
-/// The end of the current timeline, which has no end yet.
-pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
-
-/// Returns the first change sequence after a timeline; [`NO_END`] for the current one, `None` for an unknown one.
-pub fn timeline_end(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
-    c.find_value(
-        "SELECT coalesce((SELECT min(begun) FROM timelines n WHERE n.begun > l.begun), ?2) FROM timelines l WHERE l.id = ?1",
-        params![timeline, NO_END],
-    )
-}
-
 /// Maximum number of rows that one write examines in order to sweep cleared tables.
 const CLEARED_PER_WRITE: i64 = 400;
 
@@ -315,20 +188,18 @@ const CLEARED_PER_WRITE: i64 = 400;
 pub struct Sweeper<'s>(pub &'s Store);
 
 impl Sweeper<'_> {
-    /// Deletes rows that no reader can see. `max_feed_rows`: the maximum number of feed rows to delete for each reason.
-    /// Returns whether more rows may remain.
-    pub fn sweep(&self, max_feed_rows: usize, deadline: Deadline) -> Result<bool> {
+    /// Deletes rows that no reader can see. Returns whether more rows may remain.
+    pub fn sweep(&self, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
             // A removed library has a negative `view_id`. Without a library, its match table counts as cleared.
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 [],
             )?;
-            // `|` runs both. Delete the libraries' rows only after their rows in the feed. The kinds 8 and 9 add and
-            // remove single items.
-            if sweep_feed(tx, max_feed_rows)? | sweep_cleared(tx.connection)? {
+            if sweep_cleared(tx.connection)? {
                 return Ok(true);
             }
+            // The kinds 8 and 9 add and remove single items.
             for statement in [
                 "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
@@ -344,24 +215,6 @@ impl Sweeper<'_> {
             Ok(false)
         })
     }
-}
-
-/// Deletes changes that the feed no longer reports, because a library was removed or its history was restarted: at most
-/// `max_changes` changes for each reason. Returns whether it deleted any changes.
-fn sweep_feed(c: &Connection, max_changes: usize) -> rusqlite::Result<bool> {
-    let max_changes = i64::try_from(max_changes).unwrap_or(i64::MAX);
-    let mut swept = 0;
-    // A single statement with OR would read every row. `LIMIT ?1` without `+ 0` would make SQLite plan the statement
-    // again for each value.
-    for statement in [
-        "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l JOIN feed f ON f.library = l.id \
-         WHERE l.view_id < 0 LIMIT ?1 + 0)",
-        "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l CROSS JOIN feed f ON f.library = l.id \
-         AND f.sequence <= l.feed_from LIMIT ?1 + 0)",
-    ] {
-        swept += c.prepare_cached(statement)?.execute([max_changes])?;
-    }
-    Ok(swept > 0)
 }
 
 /// Deletes some records of a cleared table, or the table's row if no records are left. Returns whether there was a

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change_log::Sweeper;
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, restart_history};
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries};
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
@@ -166,7 +166,7 @@ fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
         params![library, tx.sequence],
     )?;
     tx.run("DELETE FROM shows WHERE library = ?1", [library])?;
-    restart_history(tx, library)
+    tx.relist_in_feed(library)
 }
 
 /// Retention time for a library that the server no longer lists: 30 days.

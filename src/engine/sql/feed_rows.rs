@@ -1,273 +1,93 @@
-//! The feed: additions, changes, moves and removals of items in a view, ordered by change sequence.
+//! The feed: additions, changes, moves and removals of items in a view.
 //!
-//! Each change is a row. The transaction that changes a single item or publishes a listing also writes the rows, so a
-//! reader never sees part of a listing.
+//! The transaction that changes a single item or publishes a listing also adds a row for each change, with the item before
+//! the change. A page shows each item as the library lists it now. The item can be newer than the row; then a later row
+//! names it again, with the files that it loses.
+//!
+//! Rows are only added at the end and removed at the start, and each has a random mark. A cursor has the mark of the
+//! newest row when its page was read. A store with this row has all that the reader has seen, and every row since. If the
+//! store lost commits, the row is missing, or another row has its id.
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
-use super::change_log::{NO_END, PackedItem, timeline, timeline_end};
+use super::change_log::{PackedItem, pack};
 use super::library_rows::{LibraryRow, one_library};
-use super::schema::{CachedStatements, NUMBER_MASK, position_of, sequence_of};
+use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, ItemType, LibraryId, Sequence, ViewId};
+use crate::model::{Item, ItemType, LibraryId, ViewId};
+use crate::platform::deadline::Deadline;
 
-/// A function that reads about as many items as requested from a library, starting after a cursor (0: at the start).
-/// Returns each item with its own cursor.
-pub type ItemsAfter<'i> = dyn Fn(&LibraryRow, i64, usize) -> Result<Vec<(i64, Item)>> + 'i;
+/// Maximum number of rows that the feed keeps for all libraries: 32 MiB, at about 256 bytes each.
+pub const MAX_FEED_ROWS: i64 = 1 << 17;
 
-/// The feed of a store.
-pub struct FeedRows<'s>(pub &'s Store);
+/// Reads items as they are listed now.
+pub trait ListedItems {
+    /// Returns about as many items as requested from a library, starting after a cursor (0: at the start), each with its
+    /// own cursor. Returns none if the library was removed.
+    fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>>;
 
-impl FeedRows<'_> {
-    /// Returns a new reader's cursor. Its position is the end of the log or, if `full`, the start of a full listing,
-    /// which gives the reader all items first.
-    pub fn start(&self, view_id: ViewId, library: Option<LibraryId>, full: bool) -> Result<FeedCursor> {
-        self.0.read(|c| {
-            let log_start = sequence_of(c)?.next();
-            let mut cursor = FeedCursor {
-                timeline: timeline(c)?,
-                view_id,
-                library,
-                position: FeedPosition::Log(FeedLogPosition::at(log_start)),
-                end: None,
-            };
-            if full {
-                cursor.position = FeedQuery { c, cursor: &cursor }.next_library(LibraryId::ALL, log_start)?;
-            }
-            Ok(cursor)
-        })
-    }
-
-    /// Returns a page of about `limit` changes, or of items from a full listing, in which each item looks like an
-    /// addition. `items` reads a library's items after a cursor, and returns none if the library is no longer fetched.
+    /// Returns the items with these rating keys at one moment; `None` for an item that its library does not list.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] if the log no longer has all changes since the cursor, or if the cursor belongs to a
-    /// different timeline; errors of the store and of `items`.
-    pub fn page(&self, cursor: &FeedCursor, limit: usize, items: &ItemsAfter<'_>) -> Result<FeedPage> {
-        let FeedPosition::Log(place) = cursor.position else {
-            return self.full_page(cursor, limit, items);
-        };
-        let page = self.0.read(|c| {
-            let query = FeedQuery { c, cursor };
-            if !query.is_known()? {
-                return Ok(None);
-            }
-            let current = sequence_of(c)?;
-            let end = cursor.end.map_or(current, |end| end.min(current));
-            let (changes, next, has_more) = query.log_page(place, end, limit)?;
-            let next = FeedCursor {
-                timeline: timeline(c)?,
-                position: FeedPosition::Log(next),
-                end: has_more.then_some(end),
-                ..*cursor
-            };
-            let changes = merge_moves(changes);
-            Ok(Some(FeedPage {
-                changes,
-                next,
-                has_more,
-            }))
-        })?;
-        page.ok_or_else(list_again)
+    /// [`Status::ListAgain`] if one of the libraries has no listing.
+    fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>>;
+}
+
+impl Tx<'_> {
+    /// Adds an item's change to the feed. `was` and `now`: the item before and after the change; `None` if not listed.
+    pub fn add_to_feed(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
+        let rating_key = was.or(now).map_or("", |item| &item.rating_key);
+        self.run(
+            "INSERT INTO feed (mark, library, rating_key, was) VALUES (random(), ?1, ?2, ?3)",
+            params![library, rating_key, was.map(pack).transpose()?],
+        )
     }
 
-    /// Returns a page of a full listing.
-    fn full_page(&self, cursor: &FeedCursor, limit: usize, items: &ItemsAfter<'_>) -> Result<FeedPage> {
-        let (mut changes, mut next) = (Vec::new(), FeedCursor { end: None, ..*cursor });
-        // Add items from one library after another until the page is full or the listing ends.
-        while let FeedPosition::Full {
-            log_start,
-            library,
-            after,
-        } = next.position
-        {
-            let row = self.0.read(|c| {
-                let query = FeedQuery { c, cursor: &next };
-                let is_known = query.is_known()?;
-                is_known.then(|| query.library_if_included(library)).transpose()
-            })?;
-            // Skip a library that was removed during the listing. The log reports the removal.
-            if let Some(row) = row.ok_or_else(list_again)? {
-                let free = limit - changes.len();
-                let page = items(&row, after, free)?;
-                let after = page.last().map_or(after, |(cursor, _)| *cursor);
-                let is_full = page.len() >= free;
-                changes.extend(page.into_iter().map(|(_, item)| ItemChange {
-                    library: row.clone(),
-                    was: None,
-                    now: Some(item),
-                }));
-                // The next page continues after the last item.
-                if is_full {
-                    next.position = FeedPosition::Full {
-                        log_start,
-                        library,
-                        after,
-                    };
-                    break;
-                }
-            }
-            next.position = self
-                .0
-                .read(|c| FeedQuery { c, cursor: &next }.next_library(library, log_start))?;
-        }
-        // Read the timeline after the items, so that the store has every commit of the items if it has the timeline.
-        next.timeline = self.0.read(timeline)?;
-        let has_more = matches!(next.position, FeedPosition::Full { .. });
-        Ok(FeedPage {
-            changes,
-            next,
-            has_more,
-        })
+    /// Tells readers of the feed to list a library again, because the feed cannot report the library's changes.
+    pub fn relist_in_feed(&self, library: LibraryId) -> rusqlite::Result<()> {
+        self.add_to_feed(library, None, None)
     }
 
-    /// Returns whether a reader has anything to read: changes, or the error that it must list again.
-    pub fn has(&self, cursor: &FeedCursor) -> Result<bool> {
-        let FeedPosition::Log(place) = cursor.position else {
-            return Ok(true);
-        };
-        self.0.read(|c| {
-            let query = FeedQuery { c, cursor };
-            // A reader at an unknown position must list again, which counts as a change.
-            Ok(!query.is_known()?
-                || !query.relist_entries(place, NO_END)?.is_empty()
-                || !query.entries(place, NO_END, 1)?.is_empty())
-        })
+    /// Removes all rows, so that all readers must list again. The feed always has a row, for the cursors of its readers.
+    pub fn restart_feed(&self) -> rusqlite::Result<()> {
+        self.run("DELETE FROM feed", [])?;
+        self.relist_in_feed(LibraryId::ALL)
     }
 }
 
-impl FeedQuery<'_> {
-    /// Returns whether the reader can continue: the current timeline continues the cursor's timeline, and the log has
-    /// all changes since the position.
-    fn is_known(&self) -> rusqlite::Result<bool> {
-        let end = timeline_end(self.c, self.cursor.timeline)?;
-        let FeedPosition::Log(place) = self.cursor.position else {
-            // Each page of a full listing has the timeline of its own items, so the listing can continue after it.
-            return Ok(end.is_some());
-        };
-        // A position after the end is unknown, because the store was restored or lost its last writes.
-        Ok(end.is_some_and(|end| place <= FeedLogPosition::at(end))
-            && self.feed_complete_after()? < place.sequence
-            && place.sequence <= sequence_of(self.c)?.next())
-    }
-
-    /// Returns a library's row if this query includes the library and its view still has the library; otherwise `None`.
-    fn library_if_included(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
-        let is_listed = self.cursor.library.is_none_or(|wanted| wanted == library)
-            && self.c.has(
-                "SELECT 1 FROM libraries WHERE id = ?1 AND view_id = ?2",
-                params![library, self.cursor.view_id],
-            )?;
-        is_listed.then(|| one_library(self.c, library)).transpose()
-    }
-
-    /// Returns a page of the log, which starts at `place`: the changes, the start of the next page, and whether more
-    /// changes up to the change sequence `end` may follow.
-    fn log_page(
-        &self,
-        place: FeedLogPosition,
-        end: Sequence,
-        limit: usize,
-    ) -> rusqlite::Result<(Vec<ItemChange>, FeedLogPosition, bool)> {
-        let mut entries = self.entries(place, end, limit)?;
-        let last = entries.get(limit - 1).map(|entry| entry.place);
-        entries.extend(self.relist_entries(place, end)?);
-        // Libraries to list again after the last change belong to the next page.
-        entries.retain(|entry| last.is_none_or(|last| entry.place <= last));
-        entries.sort_by_key(|entry| entry.place);
-        let mut changes: Vec<ItemChange> = Vec::new();
-        for FeedEntry {
-            place,
-            library,
-            was,
-            now,
-        } in entries
-        {
-            // The entries can exceed `limit`, because libraries to list again come in addition to changes.
-            if changes.len() >= limit {
-                return Ok((changes, place, true));
-            }
-            // Consecutive changes are mostly in one library, so reuse its row.
-            let library = match changes.last().filter(|change| change.library.id == library) {
-                Some(change) => change.library.clone(),
-                None => one_library(self.c, library)?,
-            };
-            changes.push(ItemChange { library, was, now });
-        }
-        Ok(match last {
-            Some(last) => (
-                changes,
-                FeedLogPosition {
-                    change_number: last.change_number + 1,
-                    ..last
-                },
-                true,
-            ),
-            None => (changes, place.max(FeedLogPosition::at(end.next())), false),
-        })
-    }
-}
-
-/// Returns the error for a reader that cannot continue from its position and must list all items again.
-fn list_again() -> Error {
-    Error::new(
-        Status::ListAgain,
-        "the feed no longer has all changes since this cursor: list again in full",
-    )
+/// Removes the oldest rows, and keeps `max_rows`. Readers that have not read these rows must list again. Returns whether
+/// there were any.
+pub fn trim_feed(tx: &Tx<'_>, max_rows: i64) -> rusqlite::Result<bool> {
+    let mut delete = tx.cached("DELETE FROM feed WHERE id <= (SELECT max(id) FROM feed) - ?1")?;
+    Ok(delete.execute([max_rows])? > 0)
 }
 
 /// A reader's position in a view's feed. Any process can use a cursor later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedCursor {
-    /// The timeline of the store's change log, a random number. A recreated store has a different timeline.
-    pub timeline: i64,
     pub view_id: ViewId,
     /// The library; `None` for all libraries.
     pub library: Option<LibraryId>,
-    pub position: FeedPosition,
-    /// The change sequence at which the current series of pages ends: the newest sequence when the reader fetched the
-    /// first page. `None` between series.
-    pub end: Option<Sequence>,
+    /// The id of the last row that the reader has read.
+    pub position: i64,
+    /// The id of the row with which the current series of pages ends: the newest when the reader fetched the first page.
+    /// Equals `position` between series.
+    pub end: i64,
+    /// The id and mark of the newest row when the reader read the last page.
+    pub newest: (i64, i64),
+    /// In a full listing: the library, or an id below it, and the cursor of the last item in it (0: at the start). After
+    /// the listing, the reader continues after `position`.
+    pub listing: Option<(LibraryId, i64)>,
 }
 
-/// A reader's position. The feed has reported everything before the position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FeedPosition {
-    /// In the log of changes.
-    Log(FeedLogPosition),
-    /// In a full listing: in `library`, after the item with the cursor `after` (0: at the start). After the listing,
-    /// the reader continues in the log at `log_start`.
-    Full {
-        log_start: Sequence,
-        library: LibraryId,
-        after: i64,
-    },
-}
-
-/// The position of the next log entry to report. At number 0 of a transaction, the feed first names the libraries that
-/// the reader must list again, in the order of their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FeedLogPosition {
-    pub sequence: Sequence,
-    /// Number of the change within its transaction, starting at 1; 0 for libraries that the reader must list again.
-    pub change_number: i64,
-    /// If `change_number` is 0: the feed has already named the libraries below this id.
-    pub next_library: i64,
-}
-
-impl FeedLogPosition {
-    /// Returns the position before all changes with this change sequence.
+impl FeedCursor {
+    /// Returns whether more changes or items are ready to read.
     #[must_use]
-    pub fn at(sequence: Sequence) -> Self {
-        Self {
-            sequence,
-            change_number: 0,
-            next_library: 0,
-        }
+    pub fn has_more(&self) -> bool {
+        self.listing.is_some() || self.position < self.end
     }
 }
 
@@ -277,7 +97,7 @@ pub struct ItemChange {
     pub library: LibraryRow,
     /// The item before the change; `None` if it was not listed, or if the reader must list the library again.
     pub was: Option<Item>,
-    /// The item after the change; `None` if it is no longer listed, or if the reader must list the library again.
+    /// The item now; `None` if it is no longer listed, or if the reader must list the library again.
     pub now: Option<Item>,
 }
 
@@ -289,171 +109,249 @@ impl ItemChange {
     }
 }
 
-/// A page of changes from the log, or of items from a full listing.
+/// A page of changes, or of items from a full listing.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
     /// The changes, oldest first.
     pub changes: Vec<ItemChange>,
     /// The start of the next page.
     pub next: FeedCursor,
-    /// Whether more changes or items are ready to read.
-    pub has_more: bool,
 }
 
-/// A query of the feed for one reader.
-struct FeedQuery<'c> {
-    c: &'c Connection,
-    cursor: &'c FeedCursor,
-}
+/// The feed of a store.
+pub struct FeedRows<'s>(pub &'s Store);
 
-/// A change to an item. An entry without items tells the reader to list the library again.
-struct FeedEntry {
-    /// The entry's position in the feed.
-    place: FeedLogPosition,
-    library: LibraryId,
-    /// The item before the change; `now` is the item after the change. `None` if not listed.
-    was: Option<Item>,
-    now: Option<Item>,
-}
-
-impl FeedQuery<'_> {
-    /// Returns the change sequence up to which the view's feed lacks changes. Older positions are invalid.
-    fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
-        self.c
-            .value("SELECT feed_from FROM views WHERE id = ?1", [self.cursor.view_id])
+impl FeedRows<'_> {
+    /// Returns a new reader's cursor. Its position is the end of the feed or, if `full`, the start of a full listing,
+    /// which gives the reader all items first.
+    pub fn start(&self, view_id: ViewId, library: Option<LibraryId>, full: bool) -> Result<FeedCursor> {
+        self.0.read(|c| {
+            let newest = newest(c)?;
+            Ok(FeedCursor {
+                view_id,
+                library,
+                position: newest.0,
+                end: newest.0,
+                newest,
+                listing: full.then_some((LibraryId::ALL, 0)),
+            })
+        })
     }
 
-    /// Returns the position of a full listing in the next library that has a listing and an id above `after`
-    /// ([`LibraryId::ALL`] to start). After the last library, the reader continues in the log at `log_start`.
-    fn next_library(&self, after: LibraryId, log_start: Sequence) -> rusqlite::Result<FeedPosition> {
-        let next = self.c.find_value(
-            "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
-             AND generation > 0 ORDER BY id LIMIT 1",
-            params![self.cursor.view_id, self.cursor.library, after],
-        )?;
-        Ok(
-            next.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
-                FeedPosition::Full {
-                    log_start,
-                    library,
-                    after: 0,
-                }
-            }),
-        )
-    }
-
-    /// Returns an entry without items for each library that the reader must list again, because the library's history
-    /// (the changes that the feed can report) starts between `place` and the change sequence `end`.
-    fn relist_entries(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
-        // These entries have the number 0, so a reader can be between two libraries only at the number 0.
-        let first_id = if place.change_number == 0 {
-            place.next_library
+    /// Returns a page of about `limit` changes, or of items from a full listing, in which each item looks like an
+    /// addition.
+    ///
+    /// # Errors
+    /// [`Status::ListAgain`] if the feed no longer has all changes since the cursor, or is not the cursor's; errors of
+    /// the store and of `items`.
+    pub fn page(&self, cursor: &FeedCursor, limit: usize, items: &dyn ListedItems) -> Result<FeedPage> {
+        let begun = self.0.read(|c| {
+            known(c, cursor, |newest| {
+                let end = if cursor.has_more() { cursor.end } else { newest.0 };
+                let rows = if cursor.listing.is_none() {
+                    rows(c, cursor, end, limit)?
+                } else {
+                    Vec::new()
+                };
+                Ok((newest, end, rows))
+            })
+        })?;
+        let (newest, end, rows) = begun.ok_or_else(list_again)?;
+        let mut next = FeedCursor { newest, ..*cursor };
+        let changes = if cursor.listing.is_some() {
+            self.listing_page(&mut next, limit, items)?
         } else {
-            0
+            let last = rows.get(limit - 1).map_or(end, |row| row.id);
+            (next.position, next.end) = (last, end);
+            changes_of(rows, items)?
         };
-        self.c.rows(
-            "SELECT feed_from, id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) \
-             AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
-            params![self.cursor.view_id, self.cursor.library, place.sequence, first_id, end],
-            |row| {
-                Ok(FeedEntry {
-                    place: FeedLogPosition {
-                        next_library: row.get(1)?,
-                        ..FeedLogPosition::at(row.get(0)?)
-                    },
-                    library: row.get(1)?,
-                    was: None,
-                    now: None,
-                })
-            },
-        )
+        // The items can be newer than the rows. Read the newest row again after them, so that a store that has this row
+        // has every commit of the items, and check that it is still the same store.
+        let newest = self.0.read(|c| known(c, &next, Ok))?;
+        next.newest = newest.ok_or_else(list_again)?;
+        Ok(FeedPage { changes, next })
     }
 
-    /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
-    /// from before their library's history starts, because readers must list that library again.
-    fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
-        // The number of a change starts at 0 in a row id (its low bits, `NUMBER_MASK`), but at 1 in a
-        // `FeedLogPosition`.
-        let first_row = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER_MASK));
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let item = |row: &Row<'_>, column| {
-            let packed: Option<PackedItem> = row.get(column)?;
-            Ok::<_, rusqlite::Error>(packed.map(|packed| packed.0))
-        };
-        self.c.rows(
-            "SELECT f.sequence, (f.id & ?6) + 1, f.library, f.was, f.now FROM feed f \
-             CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
-             AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.view_id = ?1 AND (?2 IS NULL OR l.id = ?2) \
-             ORDER BY f.id LIMIT ?5",
-            params![
-                self.cursor.view_id,
-                self.cursor.library,
-                place.sequence,
-                first_row,
-                limit,
-                NUMBER_MASK,
-                end
-            ],
-            |row| {
-                Ok(FeedEntry {
-                    place: FeedLogPosition {
-                        change_number: row.get(1)?,
-                        ..FeedLogPosition::at(row.get(0)?)
-                    },
-                    library: row.get(2)?,
-                    was: item(row, 3)?,
-                    now: item(row, 4)?,
-                })
-            },
-        )
+    /// Returns the items of a page of a full listing, and sets the position after them.
+    fn listing_page(&self, next: &mut FeedCursor, limit: usize, items: &dyn ListedItems) -> Result<Vec<ItemChange>> {
+        let mut changes = Vec::new();
+        // Add items from one library after another until the page is full or the listing ends.
+        while let Some((library, after)) = next.listing {
+            // This skips a library that was removed during the listing. The feed reports the removal.
+            let Some(row) = self.0.read(|c| next_library(c, next, library))? else {
+                next.listing = None;
+                break;
+            };
+            let mut last = if row.id == library { after } else { 0 };
+            let free = limit - changes.len();
+            let page = items.items_after(row.id, last, free)?;
+            let is_full = page.len() >= free;
+            for (cursor, item) in page {
+                last = cursor;
+                changes.push(ItemChange {
+                    library: row.clone(),
+                    was: None,
+                    now: Some(item),
+                });
+            }
+            if is_full {
+                next.listing = Some((row.id, last));
+                break;
+            }
+            next.listing = Some((LibraryId(row.id.0 + 1), 0));
+        }
+        Ok(changes)
+    }
+
+    /// Returns whether a reader has anything to read: changes, or the error that it must list again.
+    pub fn has(&self, cursor: &FeedCursor) -> Result<bool> {
+        if cursor.listing.is_some() {
+            return Ok(true);
+        }
+        self.0.read(|c| {
+            let found = known(c, cursor, |newest| rows(c, cursor, newest.0, 1))?;
+            // A reader at an unknown position must list again, which counts as a change.
+            Ok(found.is_none_or(|rows| !rows.is_empty()))
+        })
+    }
+
+    /// Removes all changes to free space. Returns `false` if there were none.
+    pub fn remove_all_history(&self, deadline: Deadline) -> Result<bool> {
+        self.0.write(deadline, |tx| trim_feed(tx, 1))
     }
 }
 
-/// Returns the changes, with one change instead of a removal and an addition with the same GUID and different rating
-/// keys, because Plex gave the item a new key. Keeps both changes if a change between them has one of the keys.
-fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
-    let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
-    // `half_moves` contains the last change that only added or only removed an item, by library, type and GUID.
-    // `last_changes` contains the last change for each rating key. Both maps contain indexes into `merged`.
-    let mut half_moves: HashMap<(LibraryId, ItemType, String), usize> = HashMap::new();
-    let mut last_changes: HashMap<(LibraryId, String), usize> = HashMap::new();
-    for change in changes {
-        let library = change.library.id;
-        // A change that only adds or only removes an item can be half of a move.
-        let guid_key = match (&change.was, &change.now) {
-            (Some(item), None) | (None, Some(item)) if !item.guid.is_empty() => {
-                Some((library, item.kind, item.guid.clone()))
-            }
-            _ => None,
+/// Returns what `read` returns for the newest row, if the reader can continue: the feed has the row that was the newest at
+/// the cursor's page, and all rows after the position. Otherwise returns `None`.
+fn known<T>(
+    c: &Connection,
+    cursor: &FeedCursor,
+    read: impl FnOnce((i64, i64)) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    // A cursor of an older format has a later position than its row (see `schema.rs`).
+    let is_known = c.has(
+        "SELECT 1 FROM feed WHERE id = (SELECT max(id) FROM feed WHERE id <= ?1) AND mark = ?2 \
+         AND (SELECT min(id) FROM feed) <= ?3",
+        params![cursor.newest.0, cursor.newest.1, cursor.position],
+    )?;
+    is_known.then(|| read(newest(c)?)).transpose()
+}
+
+/// Returns the id and mark of the newest row.
+fn newest(c: &Connection) -> rusqlite::Result<(i64, i64)> {
+    c.row(
+        "SELECT id, mark FROM feed WHERE id = (SELECT max(id) FROM feed)",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Returns the first library of this reader that has a listing and an id of at least `first`; `None` after the last one.
+fn next_library(c: &Connection, cursor: &FeedCursor, first: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
+    let id = c.find_value(
+        "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id >= ?3 AND present \
+         AND generation > 0 ORDER BY id LIMIT 1",
+        params![cursor.view_id, cursor.library, first],
+    )?;
+    id.map(|id| one_library(c, id)).transpose()
+}
+
+/// A row of the feed.
+struct FeedRow {
+    id: i64,
+    library: LibraryRow,
+    /// The rating key of the changed item; empty if the reader must list the library again.
+    rating_key: String,
+    /// The item before the change; `None` if not listed.
+    was: Option<Item>,
+}
+
+/// Returns at most `limit` rows after the reader's position, up to the row `end`. Skips changes in libraries without a
+/// listing, whose readers must list them again.
+fn rows(c: &Connection, cursor: &FeedCursor, end: i64, limit: usize) -> rusqlite::Result<Vec<FeedRow>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found: Vec<(i64, LibraryId, String, Option<PackedItem>)> = c.rows(
+        "SELECT f.id, f.library, f.rating_key, f.was FROM feed f CROSS JOIN libraries l ON l.id = f.library \
+         AND (f.rating_key = '' OR l.present AND l.generation > 0) WHERE f.id > ?3 AND f.id <= ?4 \
+         AND l.view_id = ?1 AND (?2 IS NULL OR l.id = ?2) ORDER BY f.id LIMIT ?5",
+        params![cursor.view_id, cursor.library, cursor.position, end, limit],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
+    let mut rows: Vec<FeedRow> = Vec::with_capacity(found.len());
+    for (id, library, rating_key, was) in found {
+        // Consecutive changes are mostly in one library, so reuse its row.
+        let library = match rows.last().filter(|row| row.library.id == library) {
+            Some(row) => row.library.clone(),
+            None => one_library(c, library)?,
         };
-        let first_half = guid_key.as_ref().and_then(|guid_key| half_moves.get(guid_key).copied());
-        let move_found = first_half.and_then(|index| {
-            // One change must only add an item, and the other must only remove an item.
-            let removed = merged[index].was.as_ref().xor(change.was.as_ref())?;
-            let added = merged[index].now.as_ref().xor(change.now.as_ref())?;
-            if removed.rating_key == added.rating_key {
-                return None;
-            }
-            let is_last = |item: &Item| {
-                let last = last_changes.get(&(library, item.rating_key.clone()));
-                last.is_none_or(|last| *last <= index)
-            };
-            (is_last(removed) && is_last(added)).then(|| (index, removed.clone(), added.clone()))
+        let was = was.map(|packed| packed.0);
+        rows.push(FeedRow {
+            id,
+            library,
+            rating_key,
+            was,
         });
-        // A merged change takes the place of its first half.
-        let index = move_found.as_ref().map_or(merged.len(), |(index, ..)| *index);
-        for item in change.was.iter().chain(&change.now) {
-            last_changes.insert((library, item.rating_key.clone()), index);
+    }
+    Ok(rows)
+}
+
+/// Returns the changes of rows, with the items as they are now.
+fn changes_of(rows: Vec<FeedRow>, items: &dyn ListedItems) -> Result<Vec<ItemChange>> {
+    let mut changed: Vec<FeedRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A new listing has all earlier changes.
+        if row.rating_key.is_empty() {
+            changed.retain(|earlier| earlier.library.id != row.library.id);
         }
-        if let Some((index, removed, added)) = move_found {
-            guid_key.and_then(|guid_key| half_moves.remove(&guid_key));
-            (merged[index].was, merged[index].now) = (Some(removed), Some(added));
-            continue;
-        }
-        if let Some(guid_key) = guid_key {
-            half_moves.insert(guid_key, index);
+        changed.push(row);
+    }
+    let of_items = changed.iter().filter(|row| !row.rating_key.is_empty());
+    let wanted: Vec<(LibraryId, &str)> = of_items.map(|row| (row.library.id, &*row.rating_key)).collect();
+    let mut now = items.items(&wanted)?.into_iter();
+    let resolved = changed.into_iter().filter_map(|row| {
+        let is_of_item = !row.rating_key.is_empty();
+        let change = ItemChange {
+            library: row.library,
+            was: row.was,
+            now: if is_of_item { now.next().flatten() } else { None },
+        };
+        // An item that was added, and removed since, is no change.
+        (!is_of_item || !change.is_relist_marker()).then_some(change)
+    });
+    Ok(merge_moves(resolved))
+}
+
+/// Returns the changes, with one change instead of a removal and an addition in a library with the same type and GUID,
+/// because Plex gave the item a new rating key.
+fn merge_moves(changes: impl Iterator<Item = ItemChange>) -> Vec<ItemChange> {
+    let mut merged: Vec<ItemChange> = Vec::new();
+    // The indexes of the removals, or of the additions, that have no other half yet.
+    let mut halves: HashMap<(LibraryId, ItemType, String), Vec<usize>> = HashMap::new();
+    for change in changes {
+        if let (Some(item), None) | (None, Some(item)) = (&change.was, &change.now)
+            && !item.guid.is_empty()
+        {
+            let same = halves
+                .entry((change.library.id, item.kind, item.guid.clone()))
+                .or_default();
+            let half = same.last().map(|index| &mut merged[*index]);
+            if let Some(half) = half.filter(|half| half.was.is_some() != change.was.is_some()) {
+                half.was = half.was.take().or(change.was);
+                half.now = half.now.take().or(change.now);
+                same.pop();
+                continue;
+            }
+            same.push(merged.len());
         }
         merged.push(change);
     }
     merged
+}
+
+/// Returns the error for a reader that cannot continue from its position and must list all items again.
+fn list_again() -> Error {
+    Error::new(
+        Status::ListAgain,
+        "the feed no longer has all changes since this cursor: list again in full",
+    )
 }

@@ -1,11 +1,18 @@
-//! Regression tests of the feed: each reproduces a former defect.
+//! The feed: a host that keeps what it reads, and regression tests, each of which reproduces a former defect.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::for_tests::{Films, NOW_MS, film, items_after, library, movie, reached};
-use super::{FeedCursor, FeedPage, FeedPosition, FeedRows, ItemRows, LibraryRows, Store, publishing};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::feed_rows::trim_feed;
+use super::for_tests::{DAY_MS, Films, NOW_MS, film, library, listed, movie, opened, reached};
+use super::{FeedCursor, FeedPage, FeedRows, ItemChange, ItemRows, LibraryRow, LibraryRows, ListedItems, Store};
 use crate::error::{Result, Status};
-use crate::model::{Item, Library};
+use crate::model::{ByteString, Item, ItemType, Library, LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
 
 fn numbered(numbers: std::ops::Range<usize>) -> Vec<Item> {
@@ -13,7 +20,7 @@ fn numbered(numbers: std::ops::Range<usize>) -> Vec<Item> {
 }
 
 fn page(store: &Store, at: &FeedCursor, limit: usize) -> Result<FeedPage> {
-    FeedRows(store).page(at, limit, &|row, after, limit| items_after(store, row, after, limit))
+    FeedRows(store).page(at, limit, store)
 }
 
 /// The changes that a reader gets from a position on, in pages of `limit`; `!` stands for 'list again'.
@@ -26,32 +33,336 @@ fn changes_from(store: &Store, mut at: FeedCursor, limit: usize) -> Vec<String> 
             (was, now) => now.or(was).expect("an item").rating_key,
         }));
         at = page.next;
-        if !page.has_more {
+        if !at.has_more() {
             return changes_from;
         }
     }
     panic!("the feed does not end: {changes_from:?}");
 }
 
+/// Copies all files of a folder into another one.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("the folder").flatten() {
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+    }
+}
+
+/// A view with two libraries.
+struct World {
+    folder: tempfile::TempDir,
+    backup: tempfile::TempDir,
+    store: Arc<Store>,
+    view_id: ViewId,
+}
+
+/// What happens to the store.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A probe shows the libraries with these titles, or without one of them.
+    Probe([Option<u8>; 2]),
+    Merge(usize, Vec<Item>),
+    Remove(usize, String),
+    List(usize, Vec<Item>),
+    Evict(usize),
+    Clear,
+    Trim(i64),
+    BackUp,
+    /// The folder is as it was at the last backup: restored, or its last commits were lost.
+    Restore,
+}
+
+const LIBRARIES: [&str; 2] = ["films", "more films"];
+
+impl World {
+    fn new() -> Self {
+        let (folder, store) = opened();
+        let view_id = reached(&store, "http://a", "one");
+        let world = Self {
+            folder,
+            backup: tempfile::tempdir().expect("a folder"),
+            store,
+            view_id,
+        };
+        for step in [Step::Probe([Some(0); 2]), Step::List(0, vec![film(1)]), Step::BackUp] {
+            world.take(&step);
+        }
+        world
+    }
+
+    /// The libraries that the last probe showed.
+    fn rows(&self) -> Vec<LibraryRow> {
+        LibraryRows(&self.store).libraries(self.view_id).expect("read")
+    }
+
+    fn row(&self, number: usize) -> Option<LibraryRow> {
+        let mut rows = self.rows().into_iter();
+        rows.find(|row| row.library.uuid == LIBRARIES[number])
+    }
+
+    fn take(&self, step: &Step) {
+        let (store, now) = (&self.store, Deadline::NONE);
+        let requested_at = store.sequence().expect("read");
+        match step {
+            Step::Probe(titles) => {
+                let shown = LIBRARIES.iter().zip(titles).filter_map(|(uuid, title)| {
+                    Some(Library {
+                        title: title.as_ref()?.to_string(),
+                        ..library(uuid)
+                    })
+                });
+                let shown: Vec<Library> = shown.collect();
+                let probed =
+                    LibraryRows(store).store_probe(self.view_id, &shown, requested_at, NOW_MS, now, &|_, _| false);
+                probed.expect("probed");
+            }
+            Step::Merge(number, items) => {
+                if let Some(row) = self.row(*number) {
+                    let merged = ItemRows(store).merge_items(&row, items, requested_at, now);
+                    merged.expect("merged");
+                }
+            }
+            Step::Remove(number, key) => {
+                if let Some(row) = self.row(*number) {
+                    let removed = ItemRows(store).remove_items(&row, &[key], requested_at, now);
+                    removed.expect("removed");
+                }
+            }
+            Step::List(number, items) => {
+                if let Some(row) = self.row(*number) {
+                    listed(store, self.view_id, &row, items);
+                }
+            }
+            Step::Evict(number) => {
+                if let Some(row) = self.row(*number) {
+                    LibraryRows(store).evict(row.id, NOW_MS + DAY_MS, now).expect("evicted");
+                }
+            }
+            Step::Clear => LibraryRows(store).clear(self.view_id, now).expect("cleared"),
+            Step::Trim(rows) => drop(store.write(now, |tx| trim_feed(tx, *rows)).expect("trimmed")),
+            Step::BackUp => self.replace(self.folder.path(), self.backup.path()),
+            Step::Restore => self.replace(self.backup.path(), self.folder.path()),
+        }
+    }
+
+    /// Replaces all files of a folder with those of another one.
+    fn replace(&self, from: &Path, to: &Path) {
+        self.store.close();
+        for entry in fs::read_dir(to).expect("the folder").flatten() {
+            fs::remove_file(entry.path()).expect("removed");
+        }
+        copy(from, to);
+    }
+}
+
+/// Items of a world, in which something happens before they are read.
+struct Amid<'w>(&'w World, &'w [Step]);
+
+impl ListedItems for Amid<'_> {
+    fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        self.1.iter().for_each(|step| self.0.take(step));
+        self.0.store.items_after(library, after, limit)
+    }
+
+    fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
+        self.1.iter().for_each(|step| self.0.take(step));
+        self.0.store.items(wanted)
+    }
+}
+
+/// A host that keeps the titles of each library's items, by path and rating key.
+#[derive(Clone, Debug, Default)]
+struct Host {
+    /// `None`: it lists everything.
+    cursor: Option<FeedCursor>,
+    files: BTreeMap<LibraryId, Files>,
+}
+
+type Files = BTreeMap<(ByteString, String), String>;
+
+fn files_of(item: &Item) -> impl Iterator<Item = ((ByteString, String), String)> {
+    let file = |part: &ByteString| ((part.clone(), item.rating_key.clone()), item.title.clone());
+    item.parts.iter().map(file)
+}
+
+impl Host {
+    /// Reads a page, while something happens. Returns whether more pages follow.
+    fn read(&mut self, world: &World, limit: usize, amid: &[Step]) -> bool {
+        let feed = FeedRows(&world.store);
+        let cursor = self.cursor.map_or_else(|| feed.start(world.view_id, None, true), Ok);
+        let page = cursor.and_then(|cursor| feed.page(&cursor, limit, &Amid(world, amid)));
+        let is_known = match &page {
+            Ok(page) => page.changes.iter().all(|change| self.applies(change)),
+            Err(error) if error.status == Status::ListAgain => false,
+            Err(error) => panic!("{error}"),
+        };
+        match page {
+            Ok(page) if is_known => {
+                self.cursor = Some(page.next);
+                page.next.has_more()
+            }
+            _ => {
+                *self = Self::default();
+                true
+            }
+        }
+    }
+
+    /// Applies a change. Returns `false` if everything must be listed again.
+    fn applies(&mut self, change: &ItemChange) -> bool {
+        let files = self.files.entry(change.library.id).or_default();
+        for (file, _) in change.was.iter().flat_map(files_of) {
+            files.remove(&file);
+        }
+        files.extend(change.now.iter().flat_map(files_of));
+        !change.is_relist_marker()
+    }
+
+    /// Reads to the end: a full listing, and the changes since.
+    fn read_all(&mut self, world: &World) {
+        let mut ends = 0;
+        for _ in 0..1_000 {
+            ends += usize::from(!self.read(world, 3, &[]));
+            if ends == 2 {
+                return;
+            }
+        }
+        panic!("the feed does not end");
+    }
+}
+
+/// What happens in a history.
+#[derive(Clone, Debug)]
+enum Event {
+    Step(Step),
+    /// A host reads a page of this size, while something happens.
+    Read(usize, usize, Vec<Step>),
+    /// A host stores what it has.
+    Store(usize),
+    /// A host is killed, and has what it has stored.
+    Kill(usize),
+}
+
+fn any_item() -> impl Strategy<Value = Item> {
+    let parts = vec(0..4_u8, 0..3);
+    (1..6_u8, 0..3_u8, 0..4_u8, parts).prop_map(|(key, guid, title, parts)| Item {
+        rating_key: key.to_string(),
+        kind: ItemType::Movie,
+        guid: ["", "plex://movie/a", "plex://movie/b"][usize::from(guid)].to_owned(),
+        title: title.to_string(),
+        parts: parts.iter().map(|part| format!("/data/{part}.mkv").into()).collect(),
+        ..Item::default()
+    })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let title = || prop_oneof![1 => Just(None), 9 => (0..2_u8).prop_map(Some)];
+    prop_oneof![
+        8 => (0..2_usize, vec(any_item(), 1..3)).prop_map(|(number, items)| Step::Merge(number, items)),
+        4 => (0..2_usize, 1..6_u8).prop_map(|(number, key)| Step::Remove(number, key.to_string())),
+        6 => (0..2_usize, vec(any_item(), 0..6)).prop_map(|(number, items)| Step::List(number, items)),
+        1 => [title(), title()].prop_map(Step::Probe),
+        1 => (0..2_usize).prop_map(Step::Evict),
+        1 => Just(Step::Clear),
+        1 => (1..9_i64).prop_map(Step::Trim),
+        2 => Just(Step::BackUp),
+        2 => Just(Step::Restore),
+    ]
+}
+
+const HOSTS: usize = 2;
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => any_step().prop_map(Event::Step),
+        6 => (0..HOSTS, 1..4_usize, vec(any_step(), 0..2))
+            .prop_map(|(host, limit, amid)| Event::Read(host, limit, amid)),
+        1 => (0..HOSTS).prop_map(Event::Store),
+        1 => (0..HOSTS).prop_map(Event::Kill),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_host_that_reads_the_feed_has_what_is_listed(events in vec(any_event(), 1..60)) {
+        let world = World::new();
+        let mut hosts = [(); HOSTS].map(|()| (Host::default(), Host::default()));
+        for event in &events {
+            match event {
+                Event::Step(step) => world.take(step),
+                Event::Read(host, limit, amid) => drop(hosts[*host].0.read(&world, *limit, amid)),
+                Event::Store(host) => hosts[*host].1 = hosts[*host].0.clone(),
+                Event::Kill(host) => hosts[*host].0 = hosts[*host].1.clone(),
+            }
+        }
+        for (mut host, _) in hosts {
+            host.read_all(&world);
+            for row in world.rows().iter().filter(|row| row.generation.is_fetched()) {
+                let items = world.store.items_after(row.id, 0, 100).expect("read");
+                let files: Files = items.iter().flat_map(|(_, item)| files_of(item)).collect();
+                prop_assert_eq!(host.files.remove(&row.id).unwrap_or_default(), files);
+            }
+        }
+    }
+}
 #[test]
-fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
+fn changes_that_were_trimmed_between_two_pages_must_be_listed_again() {
     let films = Films::with(&[film(1)]);
-    let begun = films.cursor(false);
+    let (begun, listing) = (films.cursor(false), films.cursor(true));
     films.list(&numbered(1..6));
-    let listing = films.sequence();
-    let page = page(&films.store, &begun, 2).expect("a page");
-    assert_eq!((page.changes.len(), page.has_more), (2, true));
-    films
-        .store
-        .write(Deadline::NONE, |tx| publishing::remove_history_upto(tx, listing))
-        .expect("forgotten");
-    for limit in 1..4 {
-        assert_eq!(changes_from(&films.store, page.next, limit), ["!"], "{limit}");
+    let told = page(&films.store, &begun, 2).expect("a page");
+    assert_eq!((told.changes.len(), told.next.has_more()), (2, true));
+    let end = films.cursor(false);
+    let trimmed = films.store.write(Deadline::NONE, |tx| trim_feed(tx, 1));
+    assert!(trimmed.expect("trimmed"));
+    for cursor in [told.next, begun, listing] {
+        let error = page(&films.store, &cursor, 2).expect_err("it lacks changes");
+        assert_eq!(error.status, Status::ListAgain);
+        assert!(FeedRows(&films.store).has(&cursor).expect("looked"));
     }
     // A reader that had read everything misses nothing.
-    let end = films.cursor(false);
+    assert!(!FeedRows(&films.store).has(&end).expect("looked"));
     films.list(&numbered(1..7));
     assert_eq!(changes_from(&films.store, end, 1), ["6"]);
+}
+
+#[test]
+fn an_item_with_a_new_rating_key_is_one_change_of_a_page() {
+    let item = |key: &str, guid: &str| Item {
+        guid: guid.to_owned(),
+        ..film(key)
+    };
+    let films = Films::with(&[item("1", "plex://movie/a"), item("2", "")]);
+    let begun = films.cursor(false);
+    films.list(&[item("7", ""), item("8", "plex://movie/a")]);
+    let keys = |told: &Option<Item>| told.as_ref().map(|item| item.rating_key.clone());
+    let told = page(&films.store, &begun, 10).expect("a page").changes;
+    let mut told: Vec<_> = told.iter().map(|told| (keys(&told.was), keys(&told.now))).collect();
+    told.sort();
+    let some = |key: &str| Some(key.to_owned());
+    assert_eq!(told, [(None, some("7")), (some("1"), some("8")), (some("2"), None)]);
+    assert_eq!(changes_from(&films.store, begun, 1).len(), 4);
+}
+
+/// A page shows an item as it is when the page is read, which can be newer than the page's last row.
+#[test]
+fn a_store_that_lost_a_commit_that_a_page_showed_does_not_continue_it() {
+    let films = Films::with(&[film(1)]);
+    let begun = films.cursor(false);
+    films.merge(&[film(2)]);
+    films.merge(&[film(3)]);
+    films.store.close();
+    let older = tempfile::tempdir().expect("a folder");
+    copy(films.folder.path(), older.path());
+    films.merge(&[movie("2", "/data/new.mkv")]);
+    let told = page(&films.store, &begun, 1).expect("a page");
+    let now = told.changes[0].now.as_ref().expect("listed");
+    assert_eq!((&now.parts[0], told.next.has_more()), (&"/data/new.mkv".into(), true));
+    let older = Store::open(older.path(), true).expect("opens");
+    assert_eq!(changes_from(&older, begun, 1), ["2", "3"]);
+    let continued = page(&older, &told.next, 1).expect_err("it shows another file");
+    assert_eq!(continued.status, Status::ListAgain);
 }
 
 #[test]
@@ -96,44 +407,6 @@ fn a_listing_gives_the_same_changes_with_any_page_size() {
     }
 }
 
-#[test]
-fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
-    let mut films = Films::with(&[film(1)]);
-    let before = films.cursor(false);
-    films.store.close();
-    let copy = tempfile::tempdir().expect("a folder");
-    for entry in fs::read_dir(films.folder.path()).expect("the folder").flatten() {
-        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
-    }
-    // A film is added here and read. The restored copy lacks it, and uses its change sequences for other films.
-    films.store = Store::open(films.folder.path(), true).expect("opens").into();
-    films.merge(&[film(2)]);
-    assert_eq!(changes_from(&films.store, before, 10), ["2"]);
-    let (read, full) = (films.cursor(false), films.cursor(true));
-    let mut listed = changes_from(&films.store, full, 10);
-    listed.sort();
-    assert_eq!(listed, ["1", "2"]);
-
-    let put_back = Store::open(copy.path(), true).expect("opens");
-    let again = |position| page(&put_back, &position, 10).map(|_| ()).map_err(|error| error.status);
-    assert_eq!(again(read), Err(Status::ListAgain), "of what is to come");
-    for number in [3, 4] {
-        ItemRows(&put_back)
-            .merge_items(
-                &films.row(),
-                &[film(number)],
-                put_back.sequence().expect("read"),
-                Deadline::NONE,
-            )
-            .expect("merged");
-    }
-    assert_eq!(again(read), Err(Status::ListAgain));
-    assert_eq!(again(full), Err(Status::ListAgain));
-    assert!(FeedRows(&put_back).has(&read).expect("looked"));
-    // Both have the same commits up to there, so the changes since are known.
-    assert_eq!(changes_from(&put_back, before, 10), ["3", "4"]);
-}
-
 /// The feed cannot report which file the item lost.
 #[test]
 fn an_item_that_changes_while_its_segment_is_lost_means_a_new_listing() {
@@ -152,15 +425,7 @@ fn an_item_that_changes_while_its_segment_is_lost_means_a_new_listing() {
 fn a_position_in_another_users_listing_gives_nothing() {
     let films = Films::with(&[film(1), film(2)]);
     let other = reached(&films.store, "http://b", "two");
-    let position = FeedPosition::Full {
-        log_start: films.sequence(),
-        library: films.id,
-        after: 0,
-    };
-    let mine = FeedCursor {
-        position,
-        ..films.cursor(true)
-    };
+    let mine = films.cursor(true);
     let foreign = FeedCursor { view_id: other, ..mine };
     assert_eq!(changes_from(&films.store, mine, 10).len(), 2);
     assert!(changes_from(&films.store, foreign, 10).is_empty());

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{
-    Endpoint, FeedCursor, FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite,
-    LoggedChange, RecordRows, RecordedMatches, Store, StoreStates, Sweeper,
+    Endpoint, FeedCursor, FeedRows, ItemRows, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult,
+    ListingRows, LocalWrite, LoggedChange, RecordRows, RecordedMatches, Store, StoreStates, Sweeper,
 };
 use crate::engine::segment::listing_cursor;
 use crate::engine::writing::ListingSegments;
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{
     ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId,
@@ -168,8 +168,8 @@ impl Films {
         is_evicted.expect("evicted")
     }
 
-    pub fn sweep(&self, rows: usize) {
-        while Sweeper(&self.store).sweep(rows, Deadline::NONE).expect("swept") {}
+    pub fn sweep(&self) {
+        while Sweeper(&self.store).sweep(Deadline::NONE).expect("swept") {}
     }
 
     pub fn count(&self, query: &str) -> i64 {
@@ -242,20 +242,33 @@ pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[It
     finish(store, view_id, &listing)
 }
 
-/// The items of a library, with their cursors and in their order.
-pub fn items_after(store: &Store, row: &LibraryRow, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-    let row = LibraryRows(store).library_row(row.id)?;
-    let mut found = Vec::new();
-    if row.generation.is_fetched() {
-        ItemRows(store).of(&row)?.for_each(&mut |item, _| {
-            found.push((listing_cursor(&item.rating_key), item));
-            Ok(())
-        })?;
+impl ListedItems for Store {
+    fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        let mut found = Vec::new();
+        if let Some(row) = fetched(self, library) {
+            ItemRows(self).of(&row)?.for_each(&mut |item, _| {
+                found.push((listing_cursor(&item.rating_key), item));
+                Ok(())
+            })?;
+        }
+        found.sort_by_key(|(at, _)| *at);
+        found.retain(|(at, _)| *at > after);
+        found.truncate(limit);
+        Ok(found)
     }
-    found.sort_by_key(|(at, _)| *at);
-    found.retain(|(at, _)| *at > cursor);
-    found.truncate(limit);
-    Ok(found)
+
+    fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
+        let item = |(library, key): &(LibraryId, &str)| {
+            let row = fetched(self, *library).ok_or_else(|| Error::new(Status::ListAgain, "no listing"))?;
+            ItemRows(self).of(&row)?.item(key)
+        };
+        wanted.iter().map(item).collect()
+    }
+}
+
+fn fetched(store: &Store, library: LibraryId) -> Option<LibraryRow> {
+    let row = LibraryRows(store).library_row(library).ok()?;
+    row.generation.is_fetched().then_some(row)
 }
 
 pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use rusqlite::{Connection, params};
 
 use super::change_log::PackedItem;
-use super::library_rows::{LibraryRow, mark_listing_current, one_library, restart_history};
+use super::library_rows::{LibraryRow, mark_listing_current, one_library};
 use super::schema::{CachedStatements, last_position_of};
 use super::store::Store;
 use super::store_folder::listing_text;
@@ -352,7 +352,7 @@ impl<'s> ItemRows<'s> {
                     added += i64::from(item.is_some()) - i64::from(old_item.is_some());
                     tx.log_item_change(&library, requested_at, key, old_item.as_ref(), item)?;
                     if base.is_lost && last.is_none_or(|last| last.sequence <= base.included_sequence) {
-                        restart_history(tx, library.id)?; // which files the item had is unknown
+                        tx.relist_in_feed(library.id)?; // which files the item had is unknown
                     }
                 }
             }

@@ -286,16 +286,6 @@ pub fn upsert(
         ])
 }
 
-/// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
-/// an earlier cursor must list the library again.
-pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.changes_feed.set(true);
-    tx.run(
-        "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",
-        params![library, tx.sequence],
-    )
-}
-
 /// Stores that a library's listing is current at the change token `token`, and clears hints up to `begun`, the change
 /// sequence before the request for the token. `now_ms`: the time of the check, in Unix ms. `provisional`: whether the
 /// listing expires early.
@@ -317,15 +307,11 @@ pub fn mark_listing_current(
 /// Detaches libraries from their view, so that sweeps delete their rows, a limited number at a time. Selects the
 /// libraries whose column `column` (`id` or `view_id`) equals `value`.
 pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlite::Result<()> {
-    // The feed cannot report the removed libraries' items, so readers must list again.
-    tx.changes_feed.set(true);
-    tx.run(
-        &format!(
-            "UPDATE views SET feed_from = ?2 WHERE id IN \
-             (SELECT view_id FROM libraries WHERE {column} = ?1 AND generation <> 0)"
-        ),
-        params![value, tx.sequence],
-    )?;
+    // The feed cannot report the removed libraries' items, and must not keep them.
+    let was_fetched = format!("SELECT 1 FROM libraries WHERE {column} = ?1 AND generation <> 0");
+    if tx.has(&was_fetched, [&value])? {
+        tx.restart_feed()?;
+    }
     // A negative `view_id` belongs to no view, and `-id` keeps the pair of `view_id` and `uuid` unique.
     tx.run(
         &format!("UPDATE libraries SET view_id = -id, present = 0, segment = '' WHERE {column} = ?1"),

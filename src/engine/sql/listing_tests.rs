@@ -25,7 +25,7 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
         .invalidate_libraries(films.view_id, None, Deadline::NONE)
         .expect("invalidated");
     films.list(&[]);
-    films.sweep(1);
+    films.sweep();
     assert_eq!(films.count("SELECT count(*) FROM records"), 0);
 }
 

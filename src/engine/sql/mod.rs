@@ -53,7 +53,7 @@ mod store_tests;
 pub use super::record_rows::{MAX_INLINE, Manifest, NamedSegment, RecordRow, RecordTable, RecordsState, TableRow};
 pub use change_log::{LoggedChange, Sweeper, Totals};
 pub use confirmed_matches::{LibraryHint, RecordedMatches};
-pub use feed_rows::{FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
+pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, MergedChanges, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};

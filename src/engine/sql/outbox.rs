@@ -7,9 +7,8 @@ use std::collections::HashMap;
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use super::change_log::{begin_timeline, host_id};
 use super::library_rows::libraries;
 use super::schema::{CachedStatements, Tx};
 use super::store::{LocalWrite, Store, WriteObserver};
@@ -17,6 +16,8 @@ use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
 use crate::model::{Library, LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
+use crate::platform::files::Inode;
+use crate::platform::stamp::boot_id;
 
 /// Number of delivered entries that the outbox keeps for each server and user.
 const KEPT: i64 = 20_000;
@@ -133,7 +134,7 @@ impl Outbox<'_> {
     pub fn entries(&self, view_id: ViewId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.0.read(|c| {
             c.rows(
-                "SELECT id, timeline, kind, library, key, body FROM outbox WHERE view_id = ?1 AND sent = 0 \
+                "SELECT id, host, kind, library, key, body FROM outbox WHERE view_id = ?1 AND sent = 0 \
                  ORDER BY id LIMIT ?2",
                 params![view_id, i64::try_from(limit).unwrap_or(i64::MAX)],
                 |row| {
@@ -168,7 +169,7 @@ impl Outbox<'_> {
     pub fn mark_delivered(&self, view_id: ViewId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
-                "UPDATE outbox SET sent = 1 WHERE view_id = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
+                "UPDATE outbox SET sent = 1 WHERE view_id = ?1 AND sent = 0 AND id <= ?3 AND host = ?2",
                 params![view_id, host.0, upto.cast_signed()],
             )?;
             // Keep about `KEPT` delivered entries: a number is a counter, followed by `RANDOM_BITS` random bits.
@@ -184,7 +185,7 @@ impl Outbox<'_> {
     pub fn last_delivered(&self, view_id: ViewId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
-                "SELECT timeline, id FROM outbox WHERE view_id = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
+                "SELECT host, id FROM outbox WHERE view_id = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
                 [view_id],
                 |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
             )
@@ -196,7 +197,7 @@ impl Outbox<'_> {
     pub fn has_written_entry(&self, host: HostId, number: u64) -> Result<bool> {
         self.0.read(|c| {
             c.has(
-                "SELECT 1 FROM outbox WHERE id = ?2 AND timeline = ?1",
+                "SELECT 1 FROM outbox WHERE id = ?2 AND host = ?1",
                 params![host.0, number.cast_signed()],
             )
         })
@@ -213,7 +214,7 @@ impl Outbox<'_> {
     /// number is 0 if there is no such entry.
     pub fn applied_upto(&self, host: HostId) -> Result<(u64, u64)> {
         self.0.read(|c| {
-            let written: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
+            let written: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE host = ?1", [host.0])?;
             let read: Option<i64> = c.find_value("SELECT number FROM applied WHERE host = ?1", [host.0])?;
             Ok((written.unwrap_or(0).cast_unsigned(), read.unwrap_or(0).cast_unsigned()))
         })
@@ -283,13 +284,41 @@ impl Store {
 
 /// Gives this folder a new host id, and assigns the undelivered entries to the new id.
 fn assign_new_host_id(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
-    let new_host_id = begin_timeline(tx)?;
+    tx.run("UPDATE meta SET host_id = random() & ?1", [i64::MAX])?;
     // 2: delivered under an earlier host id; 1: delivered under the current one; 0: not delivered
     tx.run("UPDATE outbox SET sent = 2 WHERE view_id = ?1 AND sent = 1", [view_id])?;
     tx.run(
-        "UPDATE outbox SET timeline = ?2 WHERE view_id = ?1 AND sent = 0",
-        params![view_id, new_host_id],
+        "UPDATE outbox SET host = (SELECT host_id FROM meta) WHERE view_id = ?1 AND sent = 0",
+        [view_id],
     )
+}
+
+/// Gives this folder a new host id if the machine rebooted or the database was replaced since the last commit, because
+/// the store may lack entries that the shared log has under the old id.
+pub fn renew_host_id_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
+    let incarnation = store.opened.newest().number + 1; // 0 stands for no incarnation
+    if store.has_host_id.load(Ordering::Relaxed) == incarnation {
+        return Ok(());
+    }
+    let boot_and_inode = format!(
+        "{:?} {:?}",
+        boot_id().map(|id| String::from_utf8_lossy(&id).into_owned()),
+        Inode::of(store.folder.database())
+    );
+    if tx.value::<String>("SELECT host_of FROM meta", [])? == boot_and_inode {
+        // Set this only after an earlier transaction committed the id; the current one may still roll back.
+        store.has_host_id.store(incarnation, Ordering::Relaxed);
+        return Ok(());
+    }
+    tx.run(
+        "UPDATE meta SET host_id = random() & ?1, host_of = ?2",
+        params![i64::MAX, boot_and_inode],
+    )
+}
+
+/// Returns this folder's host id; 0 before the first commit.
+fn host_id(c: &Connection) -> rusqlite::Result<i64> {
+    c.value("SELECT host_id FROM meta", [])
 }
 
 /// Removes undelivered entries if there are too many, because the log has been unavailable for long: first each entry
@@ -346,7 +375,7 @@ fn enqueue(tx: &Tx<'_>, view_id: ViewId, entries: &[NewEntry]) -> rusqlite::Resu
     let host = host_id(tx.connection)?;
     for NewEntry { name, body } in entries {
         tx.run(
-            "INSERT INTO outbox (id, view_id, timeline, kind, library, key, body) VALUES ( \
+            "INSERT INTO outbox (id, view_id, host, kind, library, key, body) VALUES ( \
              (((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox') >> ?7) + 1 << ?7) \
              + (random() & (1 << ?7) - 1), ?1, ?2, ?3, ?4, ?5, ?6)",
             params![

@@ -17,18 +17,13 @@ use super::for_tests::{Films, STATEMENTS_FILE, film};
 /// Allowed steps of plans: a part of the statement (empty for any), the step, and the reason.
 const ALLOWED: &str = r"
  | SCAN meta | the table has one row
-FROM timelines | SCAN timelines | only the first row in this order; once in many commits, those to keep
-FROM timelines | SCAN timelines USING INDEX timelines_here | as above
 SELECT in_table, name, value | SCAN records | an export reads all
 s.machine_identifier FROM libraries | SCAN t USING COVERING INDEX tables_library | a row for each library
 GROUP BY kind, library, key | USE TEMP B-TREE FOR GROUP BY | only when too many entries await delivery
- | SCAN libraries | a row for each library
  | SCAN tables | a row for each table that a host keeps
 ORDER BY l.position, l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
-ORDER BY feed_from, id | USE TEMP B-TREE FOR ORDER BY | a row for each library
 AND generation > 0 ORDER BY id LIMIT 1 | USE TEMP B-TREE FOR ORDER BY | a row for each library
 ORDER BY CASE WHEN l.checked_ms | USE TEMP B-TREE FOR ORDER BY | a row for each library
-FROM libraries l CROSS JOIN feed f | SCAN l | a row for each library
 FROM endpoints WHERE view_id | SCAN endpoints | a row for each address and user
 LEFT JOIN endpoints e | SCAN e LEFT-JOIN | a row for each address and user
 FROM endpoints mine | SCAN mine | a row for each address and user
@@ -41,10 +36,6 @@ FROM unverified u | SEARCH u USING PRIMARY KEY (library=?) | few; all of a libra
 (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2) | SCAN (subquery-1) | some hundred, before a segment is made of them
 FROM records WHERE in_table | SCAN records | all matches: a library went, or a listing under another token ends
  | SEARCH changes USING INDEX changes_item (library=?) | few: items added or removed since the segment
-SELECT count(*) FROM feed | SCAN feed USING COVERING INDEX feed_library | once a probe
-SELECT EXISTS (SELECT 1 FROM feed) | SCAN feed USING COVERING INDEX feed_library | the first row and no other
-SELECT sequence FROM feed ORDER BY id | SCAN feed | only when the feed has too much, and up to the surplus
-WHERE l.view_id < 0 LIMIT ?1 + 0 | SEARCH f USING COVERING INDEX feed_library (library=?) | a slice, which goes
 DELETE FROM path_searches | SCAN path_searches | asked about lately; when some are old, or a library goes
 ";
 
@@ -117,7 +108,7 @@ fn is_whole(store: &Store, text: &str) -> bool {
 /// The expensive steps of a statement's plan: those that read a whole table or library, or sort.
 fn dear_steps(store: &Store, statement: &str) -> Vec<String> {
     let dear = Regex::new(
-        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (changes_item|feed_library|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
+        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (changes_item|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
     );
     let dear = dear.expect("a pattern");
     let mut steps: Vec<String> = Vec::new();

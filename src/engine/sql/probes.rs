@@ -7,8 +7,8 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::evicting::remove_vanished;
-use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, restart_history, upsert};
-use super::publishing::{MAX_FEED_CHANGES, trim_history};
+use super::feed_rows::{MAX_FEED_ROWS, trim_feed};
+use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, upsert};
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::store::Store;
 use crate::error::{Result, Status};
@@ -58,17 +58,17 @@ impl LibraryRows<'_> {
                 }
             }
             remove_vanished(tx, view_id, now_ms)?;
-            trim_history(tx, MAX_FEED_CHANGES)?;
+            trim_feed(tx, MAX_FEED_ROWS)?;
             let updated = libraries(tx.connection, view_id)?;
             for row in only_in_first(&stored, &updated).chain(only_in_first(&updated, &stored)) {
-                restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
+                tx.relist_in_feed(row.id)?; // the library vanished, or came back with its old listing
             }
-            // The feed contains a library's title and section, so a change to either restarts the library's history.
+            // The feed's changes contain a library's title and section, so readers list it again after a change to either.
             let names_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
             let names: HashMap<LibraryId, _> = updated.iter().map(|row| (row.id, names_of(row))).collect();
             for row in &stored {
                 if names.get(&row.id).is_some_and(|names| *names != names_of(row)) {
-                    restart_history(tx, row.id)?;
+                    tx.relist_in_feed(row.id)?;
                 }
             }
             tx.libraries_changed(view_id)?;

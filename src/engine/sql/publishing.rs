@@ -1,5 +1,4 @@
-//! Publishes complete listings: replaces a library's segment, and reports the differences to the feed. Also limits the
-//! history, the changes that the feed can report.
+//! Publishes complete listings: replaces a library's segment, and reports the differences to the feed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,15 +6,15 @@ use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::change_log::Sweeper;
-use super::feed_rows::FeedRows;
+use super::feed_rows::MAX_FEED_ROWS;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
-use super::library_rows::{LibraryRow, one_library, restart_history};
+use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
 use super::schema::{CachedStatements, Tx, last_position_of};
 use super::store_folder::listing_text;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, ItemType, LibraryId, ListingName, Sequence, ViewId};
+use crate::model::{Item, ListingName, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of changed items that the feed always reports. If a listing changes more items, and more than a fifth
@@ -171,7 +170,7 @@ impl ListingRows<'_> {
 /// Returns the maximum number of changes that the feed reports for a listing with `items` items: a fifth of the items,
 /// within bounds. If there are more changes, readers must list again.
 fn max_reported(items: u64) -> usize {
-    let max_changes = (items / 5).max(RELIST_ABOVE).min(MAX_FEED_CHANGES.cast_unsigned());
+    let max_changes = (items / 5).max(RELIST_ABOVE).min(MAX_FEED_ROWS.cast_unsigned());
     usize::try_from(max_changes).unwrap_or(usize::MAX)
 }
 
@@ -258,9 +257,12 @@ impl Publication {
         )?;
         match differences {
             Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
-                report(tx, listing.library, differences)
+                differences.iter().try_for_each(|(was, now)| {
+                    let [was, now] = [was, now].map(|version| item_of(version.as_ref()));
+                    tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
+                })
             }
-            _ => restart_history(tx, listing.library),
+            _ => tx.relist_in_feed(listing.library),
         }
     }
 
@@ -313,46 +315,6 @@ fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
     count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= max_reported(items)
 }
 
-/// Adds differences to the feed. A removal and an addition with the same type and GUID become one change, because Plex
-/// gave the item a new rating key.
-fn report(tx: &Tx<'_>, library: LibraryId, differences: Vec<ItemDifference<'_>>) -> rusqlite::Result<()> {
-    let guid = |version: &Version<'_>| -> Option<(ItemType, u64)> {
-        let item = version.item()?;
-        (!item.guid.is_empty()).then(|| (item.kind, xxh3_64(item.guid.as_bytes())))
-    };
-    let mut added: HashMap<(ItemType, u64), Vec<Version<'_>>> = HashMap::new();
-    let mut others = Vec::new();
-    // Collect the additions by type and GUID, in reverse order, so that `pop` below returns the first one.
-    for (was, now) in differences.into_iter().rev() {
-        match (was, now) {
-            (None, Some(now)) => match guid(&now) {
-                Some(guid) => added.entry(guid).or_default().push(now),
-                None => others.push((None, Some(now))),
-            },
-            other => others.push(other),
-        }
-    }
-    let add = |(was, now): ItemDifference<'_>| {
-        let [was, now] = [was, now].map(|version| item_of(version.as_ref()));
-        tx.add_to_feed(library, was.as_ref(), now.as_ref())
-    };
-    // Report all other differences, and combine each removal with an addition.
-    for (was, mut now) in others.into_iter().rev() {
-        if now.is_none() {
-            let guid = was.as_ref().and_then(guid);
-            now = guid.and_then(|guid| added.get_mut(&guid)?.pop());
-        }
-        add((was, now))?;
-    }
-    // Report the remaining additions in the listing's order, and then those of single items.
-    let mut unpaired: Vec<Version<'_>> = added.into_values().flatten().collect();
-    unpaired.sort_by_key(|version| match version {
-        Version::Listed(_, first) => *first,
-        Version::Single(_) => u32::MAX,
-    });
-    unpaired.into_iter().try_for_each(|version| add((None, Some(version))))
-}
-
 /// Stores the change token and the times of a finished listing, and ends hints and invalidations from before the
 /// listing. Logs the change for other processes.
 fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
@@ -378,55 +340,4 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
         params![id, listing.begun_sequence],
     )?;
     tx.libraries_changed(view_id)
-}
-
-// The history: the changes that the feed can report.
-//
-// A library's history starts at the change sequence `feed_from`. A reader at an earlier position gets a single change,
-// 'list again'. A sweep removes older rows.
-
-/// Maximum number of changes that the feed keeps for all libraries: 64 MiB of rows, at about 512 bytes each.
-pub const MAX_FEED_CHANGES: i64 = (64 << 20) / 512;
-
-/// If the feed has more than `max_changes` changes, removes the oldest changes of all libraries, so that the feed stays
-/// small. Readers with an earlier cursor must then list again.
-pub fn trim_history(tx: &Tx<'_>, max_changes: i64) -> rusqlite::Result<()> {
-    let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
-    if count <= max_changes {
-        return Ok(());
-    }
-    // Remove a tenth more than necessary, so that the next listing need not remove changes again.
-    let surplus = count - max_changes + max_changes / 10;
-    let last_removed = tx.find_value(
-        "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
-        [surplus.min(count) - 1],
-    )?;
-    last_removed.map_or(Ok(()), |last_removed| remove_history_upto(tx, last_removed))
-}
-
-/// Removes the history of all fetched libraries up to the change sequence `upto`. Readers with an earlier cursor must
-/// then list again.
-pub fn remove_history_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    tx.run(
-        "UPDATE libraries SET feed_from = ?1 WHERE feed_from < ?1 AND generation > 0",
-        [upto],
-    )?;
-    // `id` contains only the low bits of a change sequence, but is the primary key.
-    tx.run(
-        "DELETE FROM feed WHERE id <= ?2 AND sequence <= ?1",
-        params![upto, last_position_of(upto)],
-    )
-}
-
-impl FeedRows<'_> {
-    /// Removes the history of all fetched libraries to free space. Returns `false` if there was no history.
-    pub fn remove_all_history(&self, deadline: Deadline) -> Result<bool> {
-        let has_history = self
-            .0
-            .read(|connection| connection.value::<bool>("SELECT EXISTS (SELECT 1 FROM feed)", []))?;
-        if has_history {
-            self.0.write(deadline, |tx| remove_history_upto(tx, tx.sequence))?;
-        }
-        Ok(has_history)
-    }
 }

@@ -196,7 +196,7 @@ fn records_of_cleared_tables_are_swept() {
     let rows = all_rows(&store);
     assert_eq!(rows.len(), 1, "all of the other table");
     RecordRows(&store).clear_tables(Deadline::NONE).expect("cleared");
-    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
+    while Sweeper(&store).sweep(Deadline::NONE).expect("swept") {}
     assert_eq!(all_rows(&store), []);
 }
 
@@ -275,7 +275,7 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
         3
     );
     RecordRows(&store).clear_tables(Deadline::NONE).expect("cleared");
-    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
+    while Sweeper(&store).sweep(Deadline::NONE).expect("swept") {}
     assert_eq!(matches_of(&store, row.id).len(), 2, "tables are cleared without them");
 }
 

@@ -19,7 +19,7 @@ use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 7;
+pub const SCHEMA_VERSION: i64 = 8;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -78,6 +78,10 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('views', ?1), ('libraries', ?1)",
         [first_sequence],
+    )?;
+    tx.execute(
+        "INSERT INTO feed (mark, library, rating_key) VALUES (random(), 0, '')",
+        [],
     )?;
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
@@ -295,10 +299,6 @@ pub struct Tx<'c> {
     pub sequence: Sequence,
     /// Number of rows that this transaction has added to the change log and the log of records.
     change_count: Cell<i64>,
-    /// Number of rows that this transaction has added to the feed.
-    feed_row_count: Cell<i64>,
-    /// Whether this transaction has changed what feed readers see.
-    pub changes_feed: Cell<bool>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
@@ -327,8 +327,6 @@ impl<'c> Tx<'c> {
             connection,
             sequence,
             change_count: Cell::new(0),
-            feed_row_count: Cell::new(0),
-            changes_feed: Cell::new(false),
             last_library: None,
             next_library: Cell::default(),
             unmerged: RefCell::default(),
@@ -347,12 +345,6 @@ impl<'c> Tx<'c> {
     /// within this transaction.
     pub fn next_log_number(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
-    }
-
-    /// Returns a number, starting at 0, for the next row in the feed, which is unique within this transaction.
-    pub fn next_feed_number(&self) -> i64 {
-        self.changes_feed.set(true);
-        self.feed_row_count.replace(self.feed_row_count.get() + 1)
     }
 }
 
@@ -410,7 +402,7 @@ type Migration = (&'static str, &'static str, &'static str);
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     (
         "meta",
         "one",
@@ -455,6 +447,33 @@ const MIGRATIONS: [Migration; 4] = [
         "
     ALTER TABLE libraries ADD COLUMN explained_seq INTEGER NOT NULL DEFAULT 0;
     UPDATE libraries SET explained_seq = max(merged_seq, unexplained_seq);
+    ",
+    ),
+    // A reader that has read the whole feed continues; others list again. Its cursor ('c1') has the last timeline, and a
+    // sequence after the timeline's first and after all changes of the feed: the row with this mark has that id. The next
+    // row has a higher id than the sequence of any cursor.
+    (
+        "meta",
+        "host_id",
+        "
+    ALTER TABLE meta ADD COLUMN host_id INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE meta ADD COLUMN host_of TEXT NOT NULL DEFAULT '';
+    UPDATE meta SET (host_id, host_of) = (SELECT coalesce(max(id), 0), coalesce(max(here), '') FROM
+        (SELECT id, here FROM timelines WHERE here IS NOT NULL ORDER BY begun DESC LIMIT 1));
+    ALTER TABLE feed RENAME TO old_feed;
+    CREATE TABLE feed (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL, library INTEGER NOT NULL,
+        rating_key TEXT NOT NULL, was BLOB) STRICT;
+    INSERT INTO feed SELECT 1 + max(begun, (SELECT coalesce(max(sequence), 0) FROM old_feed),
+        (SELECT coalesce(max(feed_from), 0) FROM libraries), (SELECT coalesce(max(feed_from), 0) FROM views)),
+        id, 0, '', NULL FROM timelines ORDER BY begun DESC LIMIT 1;
+    INSERT INTO feed SELECT 2 + max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0),
+        (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)), random(), 0, '', NULL FROM meta;
+    DROP TABLE old_feed;
+    DROP TABLE timelines;
+    DROP TABLE shared_listings;
+    ALTER TABLE views DROP COLUMN feed_from;
+    ALTER TABLE libraries DROP COLUMN feed_from;
+    ALTER TABLE outbox RENAME COLUMN timeline TO host;
     ",
     ),
 ];

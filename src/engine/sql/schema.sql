@@ -12,7 +12,9 @@ CREATE TABLE meta (
     evictions INTEGER NOT NULL DEFAULT 0,
     segments  TEXT    NOT NULL DEFAULT '', -- record segments, newest first: name and number of records
     merged    INTEGER NOT NULL DEFAULT 0,  -- records up to this change sequence are in segments
-    manifest  INTEGER NOT NULL DEFAULT 0   -- change sequence at which segments or tables last changed
+    manifest  INTEGER NOT NULL DEFAULT 0,  -- change sequence at which segments or tables last changed
+    host_id   INTEGER NOT NULL DEFAULT 0,  -- this folder's random id in the shared log
+    host_of   TEXT    NOT NULL DEFAULT ''  -- what host_id was made for: boot id of the machine, inode of the database
 ) STRICT;
 
 CREATE TABLE servers (
@@ -25,7 +27,6 @@ CREATE TABLE views (         -- one user's view of one server
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- 1: the host cleared the view, which then inherits no matches
-    feed_from INTEGER NOT NULL DEFAULT 0,  -- the feed lacks changes up to this change sequence
     same_user BLOB,                        -- keyed hash of the user in accepted tokens; NULL: unknown
     UNIQUE (server, who)
 ) STRICT;
@@ -76,8 +77,6 @@ CREATE TABLE libraries (
     -- the segment
     segment            TEXT    NOT NULL DEFAULT '',  -- name of the listing's segment
     segment_seq        INTEGER NOT NULL DEFAULT 0,   -- the segment has changes to single items up to here
-    -- the history for the feed
-    feed_from          INTEGER NOT NULL DEFAULT 0,   -- the feed lacks changes up to here: 'list again'
     -- hints from events
     hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: no hint for the next probe
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last hint; a later probe clears the hint
@@ -122,22 +121,13 @@ CREATE TABLE changes (       -- the change log, for other processes
 ) STRICT;
 CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9); -- items added or removed one by one
 
-CREATE TABLE feed (          -- changes of items, for readers of the feed
-    id       INTEGER PRIMARY KEY,          -- schema.rs, position_of(sequence, number)
-    sequence INTEGER NOT NULL,
-    library  INTEGER NOT NULL,
-    was      BLOB,                         -- the item before and after the change, encoded; NULL: not listed
-    now      BLOB
+CREATE TABLE feed (          -- changes of items, for readers of the feed: see feed_rows.rs. Has at least one row
+    id         INTEGER PRIMARY KEY,
+    mark       INTEGER NOT NULL,           -- random; tells this row from one that a lost commit added
+    library    INTEGER NOT NULL,           -- 0: no change
+    rating_key TEXT    NOT NULL,           -- of the changed item; empty: list the library again
+    was        BLOB                        -- the item before the change, encoded; NULL: not listed
 ) STRICT;
-CREATE INDEX feed_library ON feed (library, sequence);
-
-CREATE TABLE timelines (     -- see change_log.rs
-    begun INTEGER PRIMARY KEY,             -- first change sequence of the timeline
-    id    INTEGER NOT NULL UNIQUE,         -- random
-    here  TEXT                             -- boot id of the machine, and inode of the database; NULL: began with a
-                                           -- change of the feed
-) STRICT;
-CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
 
 -- In path_searches, library 0 has a view's special rows, by hash: 0 is the last question about an unlisted path
 -- (first_ms: its change sequence); 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries;
@@ -184,16 +174,10 @@ CREATE TABLE shared (        -- positions up to which this folder has read the s
     PRIMARY KEY (view_id, mappings)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE shared_listings ( -- unused
-    library INTEGER PRIMARY KEY,
-    listing INTEGER NOT NULL,
-    begun_ms INTEGER NOT NULL
-) STRICT;
-
 CREATE TABLE outbox (        -- entries for the shared log, written in the transaction of the write that they describe
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     view_id  INTEGER NOT NULL REFERENCES views (id),
-    timeline INTEGER NOT NULL,             -- host id of this folder when it wrote the entry
+    host     INTEGER NOT NULL,             -- host id of this folder when it wrote the entry
     kind     INTEGER NOT NULL,             -- EntryKind
     library  TEXT    NOT NULL,             -- uuid of the library
     key      BLOB    NOT NULL,

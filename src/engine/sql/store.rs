@@ -35,8 +35,8 @@ pub struct Store {
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint (server URL and user) of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// Number of the incarnation whose timeline is known to be stored, plus 1; 0 if none is.
-    pub(super) on_timeline: AtomicU64,
+    /// Number of the incarnation for which the stored host id is known to be made, plus 1; 0 if none is.
+    pub(super) has_host_id: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
     /// The observer of writes by hosts and events.
@@ -67,7 +67,7 @@ impl Store {
             opened: OpenFiles::default(),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
-            on_timeline: AtomicU64::new(0),
+            has_host_id: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
             observer: OnceLock::new(),
             syncs_outbox: AtomicBool::new(false),

@@ -45,7 +45,7 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
         let row = probed(store, view_id, &["films"], NOW_MS).remove(0);
         listed(store, view_id, &row, &[film(1)]);
     }
-    films.sweep(1);
+    films.sweep();
     assert_eq!(left(), [0; 6]);
     assert_eq!(films.count("SELECT count(*) FROM libraries"), 2);
     assert_eq!(films.count("SELECT count(*) FROM records"), 0);
@@ -128,7 +128,7 @@ fn a_vanished_library_leaves_only_its_matches() {
     films.record(&[(b"/h/1.mkv", "1")]);
     for days in 0..60 {
         probe(&["shows"], days);
-        films.sweep(100);
+        films.sweep();
         if days == 29 {
             assert_eq!(listed_items(), 2, "it may be a disk that is away");
         }
@@ -346,10 +346,10 @@ fn items_added_singly_between_two_evictions_are_swept() {
         films.list(&[film(1), film(2)]);
         assert_eq!(films.paths().len(), 2);
         assert!(films.evict(), "{round}");
-        films.sweep(1);
+        films.sweep();
         assert_eq!(films.count(SINGLE_ITEMS), 0, "{round}");
         films.merge(&[film(2)]);
-        films.sweep(1);
+        films.sweep();
         assert_eq!(films.count(SINGLE_ITEMS), 1, "{round}");
     }
 }

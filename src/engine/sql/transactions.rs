@@ -7,9 +7,10 @@ use std::time::Duration;
 use rusqlite::ffi::SQLITE_BUSY;
 use rusqlite::{Connection, ErrorCode};
 
-use super::change_log::{Sweeper, begin_feed_timeline, begin_timeline_if_needed, trim_now_and_then};
+use super::change_log::{Sweeper, trim_now_and_then};
 use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
+use super::outbox::renew_host_id_if_needed;
 use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, patience, sequence_of};
 use super::store::Store;
 use super::store_folder::{UnusableDatabase, explain, is_locked};
@@ -179,12 +180,9 @@ impl Store {
         }
         // From here until `page.commit`, readers query the database.
         let page = self.begin_on_page(last_sequence, tx.sequence)?;
-        let result = begin_timeline_if_needed(self, &tx)
+        let result = renew_host_id_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
-                if tx.changes_feed.get() {
-                    begin_feed_timeline(&tx)?;
-                }
                 trim_now_and_then(&tx)?;
                 // A log row contains the change sequence. Without such a row, store the sequence itself.
                 if tx.has_no_log_rows() {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::store_writer::ROWS_PER_SWEEP;
 use crate::engine::sql::{FeedRows, LibraryRows, Store, Sweeper};
 use crate::error::Result;
 use crate::model::LibraryId;
@@ -146,7 +145,7 @@ impl FolderLimit {
     /// Removes rows that no reader sees, unused files and free database pages. Returns `false` if the deadline passed.
     fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
         let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_passed(moment));
-        while Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline)? {
+        while Sweeper(&self.store).sweep(deadline)? {
             if has_timed_out() {
                 return Ok(false);
             }

@@ -16,8 +16,6 @@ use crate::stats::{Activity, Counters};
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of transactions in one [`StoreWriter::sweep`].
 const MAX_SWEEPS: usize = 50;
-/// Maximum number of rows of each kind that a sweep deletes per transaction.
-pub(super) const ROWS_PER_SWEEP: usize = 2_000;
 
 /// The result of writing confirmed matches.
 pub struct MatchWrite {
@@ -146,7 +144,7 @@ impl StoreWriter {
     /// Deletes rows that no reader can see, in several transactions. Only logs errors, because a later sweep retries.
     fn sweep_rows(&self, deadline: Deadline) {
         for _ in 0..MAX_SWEEPS {
-            match Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline) {
+            match Sweeper(&self.store).sweep(deadline) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {

@@ -1,57 +1,47 @@
-//! The string encoding of a reader's position in the feed. Any process can use a cursor later. A cursor contains the
-//! timeline, the view and the library for which the cursor is valid.
+//! The string encoding of a reader's position in the feed. Any process can use a cursor later. A cursor contains the view
+//! and the library for which the cursor is valid.
 
-use crate::engine::{FeedCursor, FeedLogPosition, FeedPosition};
+use crate::engine::FeedCursor;
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::model::{LibraryId, Sequence, ViewId};
+use crate::model::{LibraryId, ViewId};
 
 /// The first part of a cursor: the version of the encoding.
-const VERSION: &str = "c1";
-/// Marks a position in a full listing; other positions are in the change log.
-const FULL: &str = "full";
-/// Marks the change sequence at which the current series of pages ends.
-const END: &str = "to";
+const VERSION: &str = "c2";
+/// The first part of a cursor of a store before format 8.
+const OLDER_VERSION: &str = "c1";
 
 impl FeedCursor {
-    /// Encodes the cursor as a string that the host keeps between pages: the version, timeline, view, library (0 for
-    /// all), position and, within a series of pages, the change sequence at which it ends, separated by dots.
+    /// Encodes the cursor as a string that the host keeps between pages: the version, view, library (0 for all), position,
+    /// end, newest row with its mark and, in a full listing, the library and its cursor, separated by dots.
     pub fn to_text(self) -> String {
         let Self {
-            timeline,
             view_id,
             library,
             position,
             end,
+            newest: (id, mark),
+            listing,
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
-        let prefix = format!("{VERSION}.{timeline:x}.{view_id}.{library}");
-        let text = match position {
-            FeedPosition::Log(FeedLogPosition {
-                sequence,
-                change_number,
-                next_library,
-            }) => format!("{prefix}.{sequence}.{change_number}.{next_library}"),
-            FeedPosition::Full {
-                log_start,
-                library,
-                after,
-            } => format!("{prefix}.{FULL}.{log_start}.{library}.{after}"),
-        };
-        match end {
-            Some(end) => format!("{text}.{END}.{end}"),
+        let text = format!("{VERSION}.{view_id}.{library}.{position}.{end}.{id}.{mark:x}");
+        match listing {
+            Some((library, after)) => format!("{text}.{library}.{after}"),
             None => text,
         }
     }
 
-    /// Parses a cursor that the host passed; fails unless [`FeedCursor::to_text`] returned exactly this string.
+    /// Parses a cursor that the host passed; fails unless [`FeedCursor::to_text`] returned exactly this string, now or
+    /// before format 8.
     pub fn from_text(text: &str) -> Result<Self> {
         /// Maximum length of a cursor in bytes, as documented in the C header.
         const MAX_LENGTH: usize = 200;
         /// Maximum number of characters quoted from an invalid cursor.
         const QUOTED: usize = 40;
-        let parsed = (text.len() <= MAX_LENGTH).then(|| parse(text)).flatten();
         // This comparison rejects other spellings of the same numbers, such as leading zeros.
-        let Some(cursor) = parsed.filter(|cursor| cursor.to_text() == text) else {
+        let exact = |text: &str| parse(text).filter(|cursor| cursor.to_text() == text);
+        let is_short = text.len() <= MAX_LENGTH;
+        let parsed = is_short.then(|| exact(text).or_else(|| parse_older(text))).flatten();
+        let Some(cursor) = parsed else {
             let quoted: String = text.chars().take(QUOTED).collect();
             return invalid_argument_error(format!(
                 "'{quoted}' is not a valid cursor: pass a cursor exactly as returned, or omit the cursor to start over"
@@ -82,42 +72,50 @@ impl FeedCursor {
 
 /// Parses a cursor, but may accept other strings for the same numbers; `None` if the cursor is malformed.
 fn parse(text: &str) -> Option<FeedCursor> {
-    let mut parts = text.split('.');
-    if parts.next()? != VERSION {
-        return None;
-    }
-    let timeline = i64::from_str_radix(parts.next()?, 16).ok()?;
-    let view_id = ViewId(parts.next()?.parse().ok()?);
-    let library = LibraryId(parts.next()?.parse().ok()?);
-    let library = (library != LibraryId::ALL).then_some(library);
-    let number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
-    let full_or_sequence = parts.next()?;
-    let mut next_number = || parts.next().and_then(number);
-    let position = if full_or_sequence == FULL {
-        FeedPosition::Full {
-            log_start: Sequence(next_number()?.cast_unsigned()),
-            library: LibraryId(next_number()?),
-            after: next_number()?,
-        }
-    } else {
-        FeedPosition::Log(FeedLogPosition {
-            sequence: Sequence(number(full_or_sequence).filter(|number| *number > 0)?.cast_unsigned()),
-            change_number: next_number()?,
-            next_library: next_number()?,
-        })
-    };
-    let end = match parts.next() {
-        Some(END) => Some(Sequence(number(parts.next()?)?.cast_unsigned())),
-        Some(_) => return None,
+    let mut parts = text.strip_prefix(VERSION)?.strip_prefix('.')?.split('.');
+    let mut number = || number(parts.next()?);
+    let (view_id, library) = (ViewId(number()?), library(number()?));
+    let (position, end, id) = (number()?, number()?, number()?);
+    let mark = u64::from_str_radix(parts.next()?, 16).ok()?.cast_signed();
+    let listing = match parts.next() {
+        Some(library) => Some((LibraryId(self::number(library)?), self::number(parts.next()?)?)),
         None => None,
     };
     parts.next().is_none().then_some(FeedCursor {
-        timeline,
         view_id,
         library,
         position,
         end,
+        newest: (id, mark),
+        listing,
     })
+}
+
+/// Parses a cursor of a store before format 8: the version, timeline, view, library, and a position that starts with a
+/// change sequence or, in a full listing, with a word. `schema.rs` explains which of these cursors remain valid.
+fn parse_older(text: &str) -> Option<FeedCursor> {
+    let mut parts = text.strip_prefix(OLDER_VERSION)?.strip_prefix('.')?.split('.');
+    let mark = i64::from_str_radix(parts.next()?, 16).ok()?;
+    let (view_id, library) = (ViewId(number(parts.next()?)?), library(number(parts.next()?)?));
+    let id = number(parts.next()?).unwrap_or(0); // no row has this id, so the reader must list again
+    Some(FeedCursor {
+        view_id,
+        library,
+        position: id,
+        end: id,
+        newest: (id, mark),
+        listing: None,
+    })
+}
+
+/// Parses a number that is not negative.
+fn number(part: &str) -> Option<i64> {
+    part.parse().ok().filter(|number| *number >= 0)
+}
+
+/// Returns the library with this number; `None` for all libraries.
+fn library(number: i64) -> Option<LibraryId> {
+    Some(LibraryId(number)).filter(|library| *library != LibraryId::ALL)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::owned_answers::Item;
 use super::queries::Queries;
-use crate::engine::{FeedCursor, FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, library_indexes};
+use crate::engine::{FeedCursor, FeedPage, FeedRows, ItemChange, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::freshness::{NeededRequest, needed_request};
 use crate::matching::{Scope, byte_string};
@@ -68,7 +68,7 @@ pub struct Change {
     /// Title of the library.
     #[serde(rename = "library")]
     pub library_title: String,
-    /// The item after the change, or the removed item; `None` for [`ChangeKind::ListAgain`].
+    /// The item as it is now, or the removed item; `None` for [`ChangeKind::ListAgain`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
     /// The file's path in the server's spelling; `None` for an item without files.
@@ -136,27 +136,21 @@ impl Queries {
             // The page lacks the other libraries' changes, so the new cursor is valid only for this library.
             FeedCursor { library, ..reader }
         };
-        let page = if cursor.is_empty() && matches!(reader.position, FeedPosition::Log(_)) {
+        let page = if cursor.is_empty() && reader.listing.is_none() {
             // The caller needs only the current position.
             FeedPage {
                 changes: Vec::new(),
                 next: reader,
-                has_more: false,
             }
         } else {
-            // After a full listing, the reader continues in the log at a position older than the items, so that it
-            // misses no change.
-            feed.page(&reader, limit, &|row, after, limit| {
-                self.reading.catch_up(call.deadline)?;
-                self.reading.stored_items(row.id, after, limit)
-            })?
+            feed.page(&reader, limit, &*self.reading)?
         };
         let kind = self.reading.kind();
         let changes = page.changes.into_iter();
         Ok(ChangePage {
             changes: changes.flat_map(|changes| changes_per_file(changes, kind)).collect(),
             cursor: page.next.to_text(),
-            more: page.has_more,
+            more: page.next.has_more(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, never_fetched_error};
-use crate::engine::Snapshot;
+use crate::engine::{ListedItems, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Resolver, Scope};
 use crate::model::{Item, LibraryId, MatchKind};
@@ -117,23 +117,6 @@ impl IndexReader {
         })
     }
 
-    /// Returns about `limit` items in a library after `cursor`, each with the cursor from which the next call
-    /// continues: a few more if several items have the last cursor. Returns no items if the library was removed. The
-    /// library was fetched when the caller chose it, so without a listing the call fails with [`Status::ListAgain`].
-    pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-        self.read_undamaged(|snapshot| {
-            let Some(index) = snapshot.rows.iter().position(|row| row.id == library) else {
-                return Ok(Vec::new());
-            };
-            if !snapshot.rows[index].generation.is_fetched() {
-                let title = &snapshot.rows[index].library.title;
-                let text = format!("the listing of '{title}' was damaged or evicted: list again in full");
-                return Err(Error::new(Status::ListAgain, text));
-            }
-            Ok(snapshot.libraries[index].items_after(cursor, limit))
-        })
-    }
-
     /// Returns the item with this rating key; `None` if no selected library contains the item. Fails if plexindex has
     /// fetched none of the selected libraries, because the item may exist on the server.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
@@ -149,6 +132,46 @@ impl IndexReader {
             }
         })
     }
+}
+
+/// The feed chose libraries that were fetched, so a library without a listing was damaged or evicted meanwhile.
+impl ListedItems for IndexReader {
+    /// Returns a few more items than `limit` if several items have the last cursor.
+    fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        self.catch_up(Deadline::NONE)?;
+        self.read_undamaged(|snapshot| {
+            let index = listed_index(snapshot, library)?;
+            Ok(index.map_or_else(Vec::new, |index| snapshot.libraries[index].items_after(after, limit)))
+        })
+    }
+
+    /// Reads all items from one snapshot.
+    fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
+        self.catch_up(Deadline::NONE)?;
+        self.read_undamaged(|snapshot| {
+            let item = |(library, rating_key): &(LibraryId, &str)| match listed_index(snapshot, *library)? {
+                Some(index) => Ok(snapshot.libraries[index].stored_item(rating_key)),
+                None => Err(Error::new(
+                    Status::ListAgain,
+                    "a library was removed: list again in full",
+                )),
+            };
+            wanted.iter().map(item).collect()
+        })
+    }
+}
+
+/// Returns the index of a library with a listing; `None` if the library was removed.
+fn listed_index(snapshot: &Snapshot, library: LibraryId) -> Result<Option<usize>> {
+    let Some(index) = snapshot.rows.iter().position(|row| row.id == library) else {
+        return Ok(None);
+    };
+    if !snapshot.rows[index].generation.is_fetched() {
+        let title = &snapshot.rows[index].library.title;
+        let text = format!("the listing of '{title}' was damaged or evicted: list again in full");
+        return Err(Error::new(Status::ListAgain, text));
+    }
+    Ok(Some(index))
 }
 
 /// Returns the error for segments that are missing or damaged again after a repair.

@@ -6,6 +6,7 @@ mod broken;
 mod every_write;
 mod full;
 mod growth;
+mod migration;
 mod mutations;
 mod network;
 mod open;
@@ -31,6 +32,7 @@ pub const ROLES: &[Role] = &[
     ("small disk", growth::small_disk),
     ("power", power::power),
     ("every write", every_write::every_write),
+    ("migration", migration::migration),
     ("on a network", network::on_a_network),
     ("without threads", scarce::without_threads),
     ("without descriptors", scarce::without_descriptors),

@@ -14,7 +14,7 @@ use plexindex::inside::{ChangePage, DebounceIntervals};
 ///
 /// - `added`: the item now has the file `path`.
 /// - `removed`: the item no longer has the file `path`.
-/// - `moved`: the file `from` is now `path`.
+/// - `moved`: the file `from` is now `path`. Across two pages, an item with a new rating key is `removed` and `added`.
 /// - `changed`: something else changed; `from` is a file that the item no longer has.
 /// - `list_again`: the library is new, was removed or renamed, has a new section id, or has changes in more than 20
 ///   items and in more than a fifth of its items. List the library again.
@@ -25,8 +25,8 @@ use plexindex::inside::{ChangePage, DebounceIntervals};
 /// the cursor together, as feed.c does.
 ///
 /// A cursor remains valid after a crash: a reader misses no changes, but may see some changes twice. A cursor belongs
-/// to one store, server, user and library; a cursor for all libraries also works for one library. The store keeps about
-/// 64 MiB of changes, or less when the folder is near `size_limit`.
+/// to one store, server, user and library; a cursor for all libraries also works for one library. The store keeps
+/// 131,072 changes, or fewer when the folder is near `size_limit`.
 ///
 /// LIST_AGAIN: the store no longer has the changes since the cursor, the cursor belongs elsewhere, or a power cut or a
 /// restored copy undid its state. NOT_FETCHED: no library has been fetched yet.

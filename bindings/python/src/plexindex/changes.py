@@ -66,7 +66,7 @@ class Change:
     library changed too much or was removed: list the library again with ``changes(library=…, full=True)``.
     """
     item: Item | None
-    """The item after the change, or a removed item before the change. None with ``"list_again"``."""
+    """The item as it is now, or a removed item as it was. None with ``"list_again"``."""
     path: str | None
     """The file's path on the server. Each of an item's files is a separate change. None if there is no file."""
     from_path: str | None

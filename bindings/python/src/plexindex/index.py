@@ -270,7 +270,7 @@ class Index:
         Without ``since``, returns only the current cursor; with ``full``, all items as additions. Asks the server if a
         listing has expired; with ``check``, in any case. If the server does not answer, returns the known changes
         (:attr:`Changes.stale`). A cursor outlives the process. A cursor for all libraries can be used with a
-        ``library``; the new cursor is only for that library. Raises ListAgainError if the store, which keeps 64 MiB of
+        ``library``; the new cursor is only for that library. Raises ListAgainError if the store, which keeps 131,072
         changes, no longer has them: start again with ``full``. Raises TimeoutError if the timeout passes before any
         library (with ``full``, each library) is fetched.
         """
