@@ -137,7 +137,10 @@ impl Query<'_> {
                     ));
                 }
                 let request = LocalWrite::Matches(&row.library, &matches);
-                if let Some(written) = inner.store_writer.record_matches(&row, &request, &matches, call.deadline)? {
+                if let Some(written) = inner
+                    .store_writer
+                    .record_matches(&row, &request, &matches, call.deadline)?
+                {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {

@@ -128,6 +128,14 @@ fn drip(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     })
 }
 
+fn dripping_head(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
+    write!(out, "HTTP/1.1 200 OK\r\nX: ")?;
+    (0..200).try_for_each(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        out.write_all(b"x")
+    })
+}
+
 fn endless_head(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     write!(out, "HTTP/1.1 200 OK\r\n")?;
     (0..100_000_000).try_for_each(|number| write!(out, "X-{number}: {number}\r\n"))
@@ -249,6 +257,22 @@ fn a_refresh_ends_if_ten_million_rows_never_come() {
         let found = index.match_path("/data/movies/1.mkv").expect("an answer");
         assert!(found.item().is_some() && found.stale, "{found:?}");
     }
+}
+
+#[test]
+fn a_head_that_drips_is_too_late_at_the_read_timeout() {
+    let server = serve(Arc::new(Mutex::new(dripping_head as Way)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = plexindex::Index::open(plexindex::Options {
+        server_url: Some(server.url()),
+        token: plexindex::Token::new("t"),
+        read_timeout: Duration::from_millis(500),
+        retry_for: Duration::ZERO,
+        ..plexindex::Options::new(folder.path())
+    })
+    .expect("the index opens");
+    let error = index.query().refresh_fully().expect_err("the head takes 10 s");
+    assert_eq!(error.kind(), plexindex::ErrorKind::Timeout, "{error}");
 }
 
 #[test]

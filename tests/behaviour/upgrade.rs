@@ -268,6 +268,18 @@ fn a_migration_adds_only_what_is_missing() {
 }
 
 #[test]
+fn the_listing_of_the_format_before_answers_while_the_server_is_away() {
+    let folder = store_of(7);
+    let index = open(folder.path(), |options| options.offline = true);
+    let listed = movies(&index).ask("/data/movies/later.mkv");
+    assert_eq!(listed.status, Status::Ok);
+    // By the end of the path, which the name table finds.
+    let elsewhere = movies(&index).ask("/mnt/later.mkv");
+    assert_eq!(elsewhere.key(), listed.key());
+    assert!(elsewhere.key().is_some());
+}
+
+#[test]
 fn there_is_a_store_of_each_older_format() {
     assert_eq!(formats(), (3..current_version()).collect::<Vec<_>>());
 }

@@ -109,6 +109,7 @@ impl Transport {
         let request = agent
             .configure_request(request)
             .timeout_global(time_left)
+            .timeout_recv_response(Some(silence))
             .timeout_per_read(Some(silence))
             .timeout_per_write(Some(silence));
         agent.run(request.build())
@@ -185,6 +186,8 @@ impl Transport {
             .proxy(None)
             .user_agent(concat!("plexindex/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(self.connect_timeout))
+            // The whole head: a server that sends one byte of it now and then would never be silent.
+            .timeout_recv_response(Some(read_timeout))
             .timeout_per_read(Some(read_timeout))
             .timeout_per_write(Some(read_timeout))
             .max_idle_age(MAX_IDLE)
