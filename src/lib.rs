@@ -97,6 +97,11 @@ mod engine;
 mod entries;
 mod events;
 mod freshness;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "requests have no tickets yet")
+)]
+mod knowledge;
 mod meter;
 #[doc(hidden)]
 pub mod options;

@@ -4,6 +4,7 @@ use super::NeededRequest::{Delta, Listing, Nothing, Probe};
 use super::*;
 use crate::model::PathSearch;
 use crate::model::TokenReliability::{Exact, Hint as Hinted, Useless};
+use crate::options::Options;
 use std::time::Duration;
 
 const HOUR: i64 = 3_600_000;

@@ -8,55 +8,18 @@ mod questions;
 
 pub use questions::{
     DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
-    is_pause_over, may_search_again, path_question, was_found_recently,
+    may_search_again, path_question, was_found_recently,
 };
 
+use crate::knowledge::{CLOCK_TOLERANCE_MS, PAGE_ROWS, is_aged, listing_interval_ms, tells_content};
+pub use crate::knowledge::{
+    PROVISIONAL_MS, Policy, SETTLING_MS, has_changed_content, is_pause_over, is_unsettled, shrank_too_much,
+};
 use crate::model::{Hint, SourceState, TokenReliability};
-use crate::options::{Options, Ttl};
+use crate::options::Ttl;
 
-/// Time to live of a provisional listing: a listing that plexindex fetched during a scan, or that has inconsistent
-/// counts.
-pub const PROVISIONAL_MS: i64 = 60_000;
-/// Time after a scan during which items can still change.
-pub const SETTLING_MS: i64 = 60_000;
 /// Time after the last page during which plexindex can resume an interrupted listing.
 const RESUME_MS: i64 = 600_000;
-
-/// Time after a listing, per page of the listing, during which deltas can replace a new listing. Large listings are
-/// expensive, so they are less frequent.
-const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
-/// Assumed number of rows per page of a full listing.
-const PAGE_ROWS: u64 = 1_000;
-/// Maximum clock correction, in either direction, that does not expire listings. Small clock corrections are frequent.
-const CLOCK_TOLERANCE_MS: i64 = 60_000;
-
-/// How long answers from a listing are not stale, from the host's options.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    ttl: Ttl,
-    max_age_ms: i64,
-}
-
-impl Policy {
-    /// Creates the policy from the host's options: the TTL and the maximum age.
-    #[must_use]
-    pub fn new(options: &Options) -> Self {
-        Self {
-            ttl: options.library_ttl,
-            max_age_ms: i64::try_from(options.max_age.as_millis()).unwrap_or(i64::MAX),
-        }
-    }
-
-    /// Returns the TTL in milliseconds. The caller chooses the result for [`Ttl::Zero`] (`zero_ms`) and
-    /// [`Ttl::Forever`] (`forever_ms`).
-    fn ttl_ms(&self, zero_ms: i64, forever_ms: i64) -> i64 {
-        match self.ttl {
-            Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
-            Ttl::Zero => zero_ms,
-            Ttl::Forever => forever_ms,
-        }
-    }
-}
 
 /// The age of a listing, and other facts that determine whether the listing is stale.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,33 +147,10 @@ fn needs_explanation(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.unexplained && !(0..listing_interval_ms(age.items, policy)).contains(&since_listed_ms)
 }
 
-/// Returns the first word of a change token, which changes only if the library's content changes. The rest of the token
-/// can change although nothing has changed, for example after each scan.
-fn content_of(token: &str) -> &str {
-    token.split_once(' ').map_or(token, |(content, _)| content)
-}
-
-/// Returns whether the change token shows changes of the content at all; in some libraries, the value is always 0.
-fn tells_content(token: &str) -> bool {
-    content_of(token) != "0"
-}
-
-/// Returns whether a token that is a hint says that the library's content has changed since the listing.
-#[must_use]
-pub fn has_changed_content(listed_token: &str, probed: &SourceState) -> bool {
-    probed.trust == TokenReliability::Hint && content_of(listed_token) != content_of(&probed.token)
-}
-
 /// Returns whether a listing is so old that the library needs a new listing even if the change token is equal. A
 /// listing with an exact token is never too old, because an equal token then proves that nothing has changed.
 fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.trust != TokenReliability::Exact && is_aged(age, policy, now_ms)
-}
-
-/// Returns whether a listing is older than the option `max_age`. Also returns `true` for a listing from the future,
-/// because the clock was set back and the age is unknown.
-fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
+    age.trust != TokenReliability::Exact && is_aged(age.listed_ms, policy, now_ms)
 }
 
 /// Returns the milliseconds since a listing was last known to be current (`checked_ms`), for answers; `None` if that
@@ -219,14 +159,6 @@ fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
 pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
     let age = now_ms.saturating_sub(checked_ms);
     (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0)) // small clock corrections count as age 0
-}
-
-/// Returns for how many milliseconds after a listing of this many items deltas can replace a new listing.
-fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
-    let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1); // the last may be empty
-    pages
-        .saturating_mul(LISTING_INTERVAL_PER_PAGE_MS)
-        .min(policy.max_age_ms)
 }
 
 /// Returns whether answers from a listing of this age are stale. While rows may be missing, while plexindex holds back
@@ -247,18 +179,10 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &
     // A token that is only a hint can miss changes, so an event, a scan or a high age makes it unreliable.
     let is_token_reliable = match probed.trust {
         TokenReliability::Useless => false,
-        TokenReliability::Hint => age.hint != Hint::Changed && !probed.busy && !is_aged(age, policy, now_ms),
+        TokenReliability::Hint => age.hint != Hint::Changed && !probed.busy && !is_aged(age.listed_ms, policy, now_ms),
         TokenReliability::Exact => true,
     };
     is_token_reliable && age.listed && !age.due && !age.provisional && !age.held_back && listed_token == probed.token
-}
-
-/// Returns whether a listing that starts in this state is provisional: a scan is running or ended less than a minute
-/// ago, so items can still change. Always returns `false` for an exact token, which shows every later change.
-#[must_use]
-pub fn is_unsettled(state: &SourceState, now_ms: i64) -> bool {
-    let since_scan_ms = now_ms.saturating_sub(state.scanned_ms);
-    state.trust != TokenReliability::Exact && (state.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
 /// Returns whether a library remained unchanged while plexindex fetched its listing. `before`: the library's state at
@@ -274,13 +198,6 @@ pub fn was_unchanged_during_listing(before: &SourceState, begun_ms: i64, after: 
 #[must_use]
 pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
-}
-
-/// Returns whether a listing has lost more than one item and more than 30 % of its items. A second listing must then
-/// confirm the loss, because an unmounted disk can empty a listing.
-#[must_use]
-pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
-    items_now.saturating_add(1) < items_before && items_now.saturating_mul(10) < items_before.saturating_mul(7)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.
 
-use super::Policy;
+use crate::knowledge::{Policy, is_pause_over};
 use crate::model::PathSearch;
 
 /// Minimum pause between two questions or searches for the same path.
@@ -112,13 +112,6 @@ pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i6
     let pause_ms =
         (search.last_ms - search.first_ms).clamp(PATH_REQUEST_INTERVAL_MS, max_pause_ms.max(PATH_REQUEST_INTERVAL_MS));
     is_pause_over(Some(search.last_ms), pause_ms, now_ms)
-}
-
-/// Returns whether a pause of `pause_ms` that started at `start_ms` is over. Also returns `true` if no pause has
-/// started (`None`), or if it started in the future, because the clock was set back.
-#[must_use]
-pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
-    start_ms.is_none_or(|start_ms| !(0..pause_ms).contains(&now_ms.saturating_sub(start_ms)))
 }
 
 /// Returns whether the last search found the path, and was so recent that plexindex can answer without a new request.

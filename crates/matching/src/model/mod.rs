@@ -269,7 +269,7 @@ impl Item {
 }
 
 /// The reliability of a change token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum TokenReliability {
     /// Equal tokens do not prove that the library is unchanged.
@@ -294,7 +294,7 @@ impl TokenReliability {
 }
 
 /// A library's state as the source reports it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct SourceState {
     /// The change token: an opaque string, compared only for equality with the same library's tokens.
     pub token: String,

@@ -1,0 +1,292 @@
+//! Folds a reply into what is known. Nothing else changes a library's items, its token, or ends a doubt.
+
+use super::model::{
+    Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need, Observation, ProbedState,
+    StoredItem, SyncRequest,
+};
+use super::policy::{PROVISIONAL_MS, has_changed_content, is_pause_over, is_unsettled, shrank_too_much};
+use super::rules::{FreshnessRules, Order, Verdict};
+use crate::model::{SourceState, TokenReliability};
+
+/// Returns what a reply changes. `interval`: of the reply; its `came` is the commit that writes the effects. `items` and
+/// `doubts`: as this transaction reads them.
+#[must_use]
+pub fn fold<R: FreshnessRules, V: Clone + PartialEq>(
+    knowledge: &Knowledge,
+    doubts: &[Doubt],
+    items: &dyn ItemStore<V>,
+    observation: &Observation<'_, V>,
+    interval: Interval,
+    now_ms: i64,
+) -> Effects<V> {
+    let mut fold = Fold {
+        doubts,
+        items,
+        interval,
+        now_ms,
+        effects: Effects {
+            knowledge: knowledge.clone(),
+            put: Vec::new(),
+            publishes: false,
+            end: Vec::new(),
+            raise: Vec::new(),
+        },
+    };
+    match *observation {
+        Observation::State(state) => fold.state::<R>(state),
+        Observation::Items { items, are_doubted } => fold.single_items::<R>(items, are_doubted),
+        Observation::Changes { request, items, count } => fold.changes::<R>(request, items, count),
+        Observation::Listing {
+            request,
+            listed,
+            count,
+            is_whole,
+            may_shrink,
+        } => {
+            // The store lets only one listing run at a time, but a running one may have been evicted.
+            let is_newer = R::order(knowledge.base, interval) == Order::Later;
+            if is_newer && (may_shrink || !fold.holds_back(request, count)) {
+                fold.listing::<R>(request, listed, count, is_whole);
+            }
+        }
+    }
+    fold.effects
+}
+
+/// A reply that is being folded.
+struct Fold<'f, V> {
+    doubts: &'f [Doubt],
+    items: &'f dyn ItemStore<V>,
+    interval: Interval,
+    now_ms: i64,
+    effects: Effects<V>,
+}
+
+impl<V: Clone + PartialEq> Fold<'_, V> {
+    /// Folds a probe. If it shows the token up to which the store has all changes, the store is current, as far as the
+    /// token can be trusted.
+    fn state<R: FreshnessRules>(&mut self, state: &SourceState) {
+        let shown: &[Need] = match state.trust {
+            TokenReliability::Useless => &[],
+            TokenReliability::Hint => &[Need::Probe],
+            TokenReliability::Exact => &[Need::Probe, Need::Changes],
+        };
+        let mut probed = ProbedState {
+            state: state.clone(),
+            interval: self.interval,
+        };
+        let knowledge = &mut self.effects.knowledge;
+        if let Some(last) = knowledge.probed.take() {
+            let verdict = Verdict::of::<R>(last.interval, self.interval, last.state.token == state.token);
+            if !verdict.is_newer {
+                probed.state = last.state;
+            }
+            probed.interval = verdict.interval;
+            if verdict.is_disputed && !shown.is_empty() {
+                self.raise(DoubtScope::Library, Cause::Overlap);
+            }
+        }
+        let knowledge = &mut self.effects.knowledge;
+        knowledge.probed = Some(probed);
+        let listing = knowledge.listing.as_mut();
+        let current = listing.filter(|listing| listing.token == state.token && !shown.is_empty());
+        let is_current = current.is_some();
+        if let Some(listing) = current {
+            listing.checked_ms = self.now_ms;
+        }
+        self.end_of_library::<R>(shown);
+        // Something changed that the token does not tell. If it tells of a change, the delta must show the item.
+        if is_current {
+            self.explain::<R>(&[]);
+        }
+        if is_unsettled(state, self.now_ms) {
+            self.raise(DoubtScope::Library, Cause::Scan);
+        }
+    }
+
+    /// Folds single items. An item that differs, though nobody doubted it, may be one of many that changed.
+    fn single_items<R: FreshnessRules>(&mut self, items: &[(String, Option<V>)], are_doubted: bool) {
+        for (key, value) in items {
+            let is_replaced = self.put::<R>(key, value.as_ref());
+            if is_replaced && !are_doubted && self.effects.knowledge.listing.is_some() {
+                self.raise(DoubtScope::Item(key.clone()), Cause::Differs);
+            }
+        }
+        self.settle::<R>(items);
+    }
+
+    /// Folds a delta, unless another listing has replaced the one that it extends.
+    fn changes<R: FreshnessRules>(&mut self, request: &SyncRequest, items: &[(String, Option<V>)], count: u64) {
+        let knowledge = &self.effects.knowledge;
+        let Some(listing) = knowledge.listing.clone() else {
+            return;
+        };
+        if request.extends != knowledge.base.asked {
+            return;
+        }
+        let is_shown = |(key, value): &(String, Option<V>)| {
+            let stored = self.items.get(key);
+            stored.value != *value || !knowledge.had_at_last_sync(&stored)
+        };
+        let shows_change = count != listing.items || items.iter().any(is_shown);
+        let must_show = has_changed_content(&listing.token, &request.state)
+            || self.doubts.iter().any(|doubt| doubt.cause == Cause::Unsettled);
+        for (key, value) in items {
+            self.put::<R>(key, value.as_ref());
+        }
+        self.settle::<R>(items);
+        self.effects.knowledge.listing = Some(ListingState {
+            checked_ms: self.now_ms,
+            token: request.state.token.clone(),
+            synced: request.asked,
+            items: count,
+            ..listing
+        });
+        // A useless token has nothing to show.
+        self.end_of_library::<R>(match request.state.trust {
+            TokenReliability::Useless => &[Need::Changes, Need::Probe],
+            TokenReliability::Hint | TokenReliability::Exact => &[Need::Changes],
+        });
+        self.explain::<R>(items);
+        let is_unsettled = is_unsettled(&request.state, self.now_ms);
+        match (must_show && !shows_change, is_unsettled) {
+            (true, true) => self.raise(DoubtScope::Library, Cause::Unsettled),
+            (true, false) => self.raise(DoubtScope::Library, Cause::Unexplained),
+            (false, true) => self.raise(DoubtScope::Library, Cause::Scan),
+            (false, false) => {}
+        }
+    }
+
+    /// Returns whether a second listing must confirm a listing, because it lost too many items; if so, raises a doubt.
+    fn holds_back(&mut self, request: &SyncRequest, count: u64) -> bool {
+        let listing = self.effects.knowledge.listing.as_ref();
+        let has_shrunk = listing.is_some_and(|listing| shrank_too_much(listing.items, count));
+        let is_confirmed = self.doubts.iter().any(|doubt| {
+            doubt.cause == Cause::HeldBack
+                && request.asked > doubt.raised
+                && is_pause_over(Some(doubt.raised_ms), PROVISIONAL_MS, self.now_ms)
+        });
+        let holds_back = has_shrunk && !is_confirmed;
+        if holds_back {
+            self.raise(DoubtScope::Library, Cause::HeldBack);
+        }
+        holds_back
+    }
+
+    /// Folds a complete listing, which replaces the single rows that it is newer than.
+    fn listing<R: FreshnessRules>(
+        &mut self,
+        request: &SyncRequest,
+        listed: &dyn Fn(&str) -> (Option<V>, Interval),
+        count: u64,
+        is_whole: bool,
+    ) {
+        for (key, stored) in self.items.singles() {
+            let (value, page) = listed(&key);
+            let is_equal = stored.value == value;
+            let verdict = Verdict::of::<R>(stored.interval, page, is_equal);
+            if !verdict.is_newer && !is_equal {
+                let interval = verdict.interval;
+                self.effects.put.push((key.clone(), StoredItem { interval, ..stored }));
+            }
+            if verdict.is_disputed {
+                self.raise(DoubtScope::Item(key), Cause::Overlap);
+            }
+        }
+        // A page shows its items; only the whole listing shows what the library and a path have become.
+        let asked = request.asked;
+        self.end(|doubt| {
+            let asked = match &doubt.scope {
+                DoubtScope::Item(key) if doubt.needs() == Need::Item => listed(key).1.asked,
+                _ => asked,
+            };
+            R::ends(doubt, &[doubt.needs()], asked)
+        });
+        self.effects.publishes = true;
+        self.effects.knowledge.base = self.interval;
+        self.effects.knowledge.listing = Some(ListingState {
+            listed_ms: self.now_ms,
+            checked_ms: self.now_ms,
+            token: request.state.token.clone(),
+            synced: request.asked,
+            items: count,
+        });
+        if !is_whole {
+            self.raise(DoubtScope::Library, Cause::Partial);
+        }
+        if is_unsettled(&request.state, request.begun_ms) {
+            self.raise(DoubtScope::Library, Cause::Scan);
+        }
+    }
+
+    /// Stores an item by rule 1. Returns whether the stored item then differs from the one before.
+    fn put<R: FreshnessRules>(&mut self, key: &str, value: Option<&V>) -> bool {
+        let stored = self.items.get(key);
+        let is_equal = stored.value.as_ref() == value;
+        let verdict = Verdict::of::<R>(stored.interval, self.interval, is_equal);
+        let is_replaced = verdict.is_newer && !is_equal;
+        let row = StoredItem {
+            value: if is_replaced { value.cloned() } else { stored.value },
+            interval: verdict.interval,
+            is_single: true,
+        };
+        self.effects.put.push((key.to_owned(), row));
+        if verdict.is_disputed {
+            self.raise(DoubtScope::Item(key.to_owned()), Cause::Overlap);
+        }
+        for rival in value
+            .filter(|_| is_replaced)
+            .map_or(Vec::new(), |value| self.items.rivals(key, value))
+        {
+            self.raise(DoubtScope::Item(rival), Cause::Rival);
+        }
+        is_replaced
+    }
+
+    /// Ends doubts about the observed items. Also drops the new doubts about rivals that the same reply has observed.
+    fn settle<R: FreshnessRules>(&mut self, items: &[(String, Option<V>)]) {
+        let is_observed = |doubt: &Doubt| items.iter().any(|(key, _)| is_of_item(doubt, key));
+        let asked = self.interval.asked;
+        self.end(|doubt| is_observed(doubt) && R::ends(doubt, &[Need::Item], asked));
+        let raise = &mut self.effects.raise;
+        raise.retain(|doubt| doubt.cause != Cause::Rival || !is_observed(doubt));
+    }
+
+    /// Ends the doubts about items that differ, which a delta or an equal token was to explain. If it does not show such
+    /// an item among `items`, more items may have changed in the same way.
+    fn explain<R: FreshnessRules>(&mut self, items: &[(String, Option<V>)]) {
+        let asked = self.interval.asked;
+        let is_over = |doubt: &Doubt| doubt.cause == Cause::Differs && R::ends(doubt, &[doubt.needs()], asked);
+        let is_shown = |doubt: &Doubt| items.iter().any(|(key, _)| is_of_item(doubt, key));
+        self.end(is_over);
+        if self.doubts.iter().any(|doubt| is_over(doubt) && !is_shown(doubt)) {
+            self.raise(DoubtScope::Library, Cause::Unexplained);
+        }
+    }
+
+    /// Ends doubts about the library.
+    fn end_of_library<R: FreshnessRules>(&mut self, shown: &[Need]) {
+        let asked = self.interval.asked;
+        self.end(|doubt| doubt.scope == DoubtScope::Library && R::ends(doubt, shown, asked));
+    }
+
+    fn end(&mut self, ends: impl Fn(&Doubt) -> bool) {
+        self.effects
+            .end
+            .extend(self.doubts.iter().filter(|doubt| ends(doubt)).cloned());
+    }
+
+    fn raise(&mut self, scope: DoubtScope, cause: Cause) {
+        self.effects.raise.push(Doubt {
+            scope,
+            cause,
+            raised: self.interval.came,
+            raised_ms: self.now_ms,
+        });
+    }
+}
+
+/// Returns whether a doubt is about the item with this rating key.
+fn is_of_item(doubt: &Doubt, rating_key: &str) -> bool {
+    matches!(&doubt.scope, DoubtScope::Item(key) if key == rating_key)
+}

@@ -1,0 +1,61 @@
+//! What plexindex knows about a library, and which request it needs next. These functions do no I/O: callers pass the
+//! stored rows, the time, and a ticket for each request.
+//!
+//! Requests overlap: a reply can arrive after the reply to a later request, and neither order says which of the two the
+//! server sent first. A [`Ticket`] before each request, from the counter that also numbers the commits, bounds when the
+//! server can have sent the reply ([`Interval`]). Everything that is stored follows from three rules
+//! ([`FreshnessRules`]):
+//!
+//! 1. **Value.** A reply replaces what is stored if the request began after the stored reply had come, and counts for
+//!    nothing if it came before the request for the stored reply began. If the two overlap and differ, the later request
+//!    counts, and the item is doubted.
+//! 2. **Doubt.** A [`Doubt`] ends only by an observation of its own [`DoubtScope`] that shows what its [`Cause`] needs,
+//!    and whose request began after the doubt was raised.
+//! 3. **Fresh.** An answer is fresh if no doubt marks it, the token that the server last showed is equivalent to the
+//!    token up to which the store has all changes, and that was checked within the TTL.
+//!
+//! A doubt marks answers at once, and its request is due at once, except:
+//!
+//! | cause | ends with | due after | marks |
+//! |---|---|---|---|
+//! | `News` | a probe | a minute | when due |
+//! | `Scan` | a delta | a minute | when due |
+//! | `Partial` | a listing | a minute | when due |
+//! | `Unsettled` | a delta | a minute | at once |
+//! | `HeldBack` | a listing, the second one | a minute, and nothing else is due before | at once |
+//! | `EmptyList` | a probe, the second one | a minute, and nothing else is due before | at once |
+//! | `Unexplained` | a listing | 15 minutes a page since the last listing | at once |
+//!
+//! `Differs` needs a delta that shows its item. A delta that does not, or a probe without a change, makes it
+//! `Unexplained`. A doubt about a path marks nothing, but withholds the items that were observed before it was raised.
+//!
+//! | file | contains |
+//! |---|---|
+//! | `model` | what is known, and what a request observes |
+//! | `rules` | the three rules |
+//! | `fold` | [`fold`], the only function that changes what is known |
+//! | `need` | [`need`] and [`is_stale`] |
+//! | `policy` | the times: options, pauses, and what a change token says |
+//!
+//! The test is an explorer (`tests`), which runs through all interleavings of a few requests.
+
+mod fold;
+mod model;
+mod need;
+mod policy;
+mod rules;
+
+pub use fold::fold;
+pub use model::{
+    Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need, Observation, ProbedState,
+    StoredItem, SyncRequest, Ticket,
+};
+pub use need::{Moment, is_stale, need};
+pub use policy::{
+    CLOCK_TOLERANCE_MS, PAGE_ROWS, PROVISIONAL_MS, Policy, SETTLING_MS, has_changed_content, is_aged, is_pause_over,
+    is_unsettled, listing_interval_ms, shrank_too_much, tells_content,
+};
+pub use rules::{FreshnessRules, Order, StandardRules};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! What is known about a library, and what a request observes.
+
+use crate::model::SourceState;
+
+/// The number of a commit. A request takes a ticket with a commit of its own before plexindex sends it, so that tickets
+/// are unique, and the order of tickets, commits and doubts is one order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// When the server can have sent a reply: after the request's ticket, and before the commit that stored the reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Interval {
+    /// The request's ticket, or an earlier one.
+    pub asked: Ticket,
+    /// The commit that stored the reply, or a later one.
+    pub came: Ticket,
+}
+
+/// A kind of request, in the order of urgency: a probe comes before a delta, because a delta does not show the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Single items, by rating key.
+    Item,
+    /// The items that changed since the last delta or listing.
+    Changes,
+    /// The library's change token.
+    Probe,
+    /// All items, which also show what the others would.
+    Listing,
+}
+
+/// What a doubt is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DoubtScope {
+    Library,
+    /// The item with this rating key.
+    Item(String),
+    /// The path with this normal form. Only a listing shows that no other item has the path; until then, the path leads
+    /// only to items that were observed after the doubt was raised.
+    Path(Vec<u8>),
+}
+
+/// Why something is doubted, which determines what ends the doubt and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The host invalidated the library, item or path, an event reported that the item was deleted, or a match was
+    /// recorded for an item that is not listed.
+    Invalidated,
+    /// Two replies overlap and differ.
+    Overlap,
+    /// Another item now has one of the item's files.
+    Rival,
+    /// An event reported that the library may have changed.
+    Event,
+    /// An event reported that items changed, even if the token has not changed yet.
+    Changed,
+    /// Events about the library arrived, and an [`Cause::Event`] or [`Cause::Changed`] follows.
+    News,
+    /// Plex was scanning the library, so that items may have changed after the reply.
+    Scan,
+    /// The content changed during a scan, and the delta has not shown what changed.
+    Unsettled,
+    /// The content changed, but no delta shows what changed.
+    Unexplained,
+    /// A reply about this item differed from the store, though nobody doubted the item.
+    Differs,
+    /// The listing's item counts disagree, so that rows may be missing.
+    Partial,
+    /// A newer listing lost too many items, so that a second listing must confirm the loss.
+    HeldBack,
+    /// The server listed no libraries, which a second probe must confirm.
+    EmptyList,
+}
+
+/// Something that may be wrong, until an observation ends the doubt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Doubt {
+    pub scope: DoubtScope,
+    pub cause: Cause,
+    /// The commit that raised the doubt, or the last of several that raised it.
+    pub raised: Ticket,
+    /// When the doubt was first raised, in Unix ms.
+    pub raised_ms: i64,
+}
+
+impl Doubt {
+    /// Returns the request that can end the doubt. A listing ends every doubt.
+    #[must_use]
+    pub fn needs(&self) -> Need {
+        let is_library = self.scope == DoubtScope::Library;
+        match self.cause {
+            Cause::Invalidated if is_library => Need::Listing,
+            Cause::Overlap if is_library => Need::Probe,
+            Cause::Invalidated | Cause::Overlap | Cause::Rival => Need::Item,
+            Cause::Event | Cause::News | Cause::EmptyList => Need::Probe,
+            Cause::Changed | Cause::Differs | Cause::Scan | Cause::Unsettled => Need::Changes,
+            Cause::Unexplained | Cause::Partial | Cause::HeldBack => Need::Listing,
+        }
+    }
+
+    /// Returns whether answers are stale before the request for the doubt is due.
+    #[must_use]
+    pub fn marks_at_once(&self) -> bool {
+        !matches!(self.cause, Cause::News | Cause::Scan | Cause::Partial)
+    }
+
+    /// Returns whether all answers from the library are doubtful.
+    #[must_use]
+    pub fn is_about_library(&self) -> bool {
+        self.scope == DoubtScope::Library || self.cause == Cause::Differs
+    }
+
+    /// Returns whether a doubt about a path withholds an item with this path. `stored`: the item's interval.
+    #[must_use]
+    pub fn withholds(&self, stored: Interval) -> bool {
+        matches!(self.scope, DoubtScope::Path(_)) && stored.asked <= self.raised
+    }
+
+    /// Merges a doubt with the same scope and cause that was raised later. The request stays due at the time of the
+    /// first, so that repeated scans do not postpone it forever.
+    pub fn merge(&mut self, later: &Self) {
+        self.raised = self.raised.max(later.raised);
+        self.raised_ms = self.raised_ms.min(later.raised_ms);
+    }
+}
+
+/// The library's state in a probe's reply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProbedState {
+    pub state: SourceState,
+    pub interval: Interval,
+}
+
+/// A library's complete listing, with all changes since.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListingState {
+    /// Time when the listing was completed, in Unix ms.
+    pub listed_ms: i64,
+    /// Time when the store was last known to have all changes, in Unix ms.
+    pub checked_ms: i64,
+    /// The change token up to which the store has all changes.
+    pub token: String,
+    /// The ticket of the delta or listing that stored these changes.
+    pub synced: Ticket,
+    /// Number of items after this delta or listing.
+    pub items: u64,
+}
+
+/// What is known about a library, apart from its doubts and items.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Knowledge {
+    /// The newest reply to a probe; `None` before the first.
+    pub probed: Option<ProbedState>,
+    /// When the server sent the items without a single row. From the listing's first request to its publication, which
+    /// `begin` identifies; after an eviction, from 0 to the eviction.
+    pub base: Interval,
+    /// The listing; `None` if the library was never fetched, or its listing was evicted or lost.
+    pub listing: Option<ListingState>,
+}
+
+/// A delta or listing that has begun, and what was known before its first request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SyncRequest {
+    pub asked: Ticket,
+    pub begun_ms: i64,
+    /// The library's state, from a probe that had come before. The reply includes all changes up to this state's token.
+    pub state: SourceState,
+    /// The listing that the delta extends, by its first ticket.
+    pub extends: Ticket,
+}
+
+impl Knowledge {
+    /// Begins a delta or listing with a new ticket. Returns `None` before the first probe.
+    #[must_use]
+    pub fn begin(&self, ticket: Ticket, now_ms: i64) -> Option<SyncRequest> {
+        Some(SyncRequest {
+            asked: ticket,
+            begun_ms: now_ms,
+            state: self.probed.as_ref()?.state.clone(),
+            extends: self.base.asked,
+        })
+    }
+
+    /// Discards the listing and all single rows in the commit `at`, because it was evicted or lost. A reply to an
+    /// earlier request then overlaps, because the listing may have been newer.
+    pub fn discard_listing(&mut self, at: Ticket) {
+        self.base = Interval {
+            asked: Ticket::default(),
+            came: at,
+        };
+        self.listing = None;
+    }
+
+    /// Moves single rows into the listing's segment. `came`: the latest of their `came`, which must be before the first
+    /// request of an unfinished listing. The rows must be known to deltas ([`Self::had_at_last_sync`]).
+    pub fn compact(&mut self, came: Ticket) {
+        self.base.came = self.base.came.max(came);
+    }
+
+    /// Returns whether the last delta or listing already knew an item as it is stored, so that a delta can end there and
+    /// an equal row shows no change. A search or check since then may have found what the token does not tell yet.
+    #[must_use]
+    pub fn had_at_last_sync<V>(&self, stored: &StoredItem<V>) -> bool {
+        let is_synced = |synced| stored.interval.came < synced || stored.interval.asked == synced;
+        !stored.is_single || self.listing.as_ref().is_some_and(|listing| is_synced(listing.synced))
+    }
+}
+
+/// A stored item, or that the library has no such item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoredItem<V> {
+    /// The item; `None` if the server has no such item.
+    pub value: Option<V>,
+    pub interval: Interval,
+    /// Whether the item has a row of its own, which counts instead of the listing.
+    pub is_single: bool,
+}
+
+/// The items of a library, as the transaction that folds a reply reads them.
+pub trait ItemStore<V> {
+    /// Returns an item, listed or single.
+    fn get(&self, rating_key: &str) -> StoredItem<V>;
+
+    /// Returns all single rows.
+    fn singles(&self) -> Vec<(String, StoredItem<V>)>;
+
+    /// Returns the rating keys of the other items that have a file which this item gains with `value`.
+    fn rivals(&self, rating_key: &str, value: &V) -> Vec<String>;
+}
+
+/// What a reply says about a library.
+pub enum Observation<'o, V> {
+    /// A probe.
+    State(&'o SourceState),
+    /// Single items, from a request by key or a search.
+    Items {
+        /// Rating keys with the items; `None` for an item that the server does not have.
+        items: &'o [(String, Option<V>)],
+        /// Whether the items were doubted, so that a difference is no surprise.
+        are_doubted: bool,
+    },
+    /// A delta.
+    Changes {
+        request: &'o SyncRequest,
+        /// As in `Items`: added, updated and removed items.
+        items: &'o [(String, Option<V>)],
+        /// Number of items in the library afterwards.
+        count: u64,
+    },
+    /// A complete listing.
+    Listing {
+        request: &'o SyncRequest,
+        /// Returns an item with the interval of its page; `None` with the whole listing's interval for an item on no
+        /// page.
+        listed: &'o dyn Fn(&str) -> (Option<V>, Interval),
+        /// Number of items in the library afterwards.
+        count: u64,
+        /// Whether the item counts agree.
+        is_whole: bool,
+        /// Whether the library may lose any number of items at once.
+        may_shrink: bool,
+    },
+}
+
+/// What to write in the transaction that folds a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effects<V> {
+    pub knowledge: Knowledge,
+    /// Single rows to write. If the value is the stored one, only the interval changes.
+    pub put: Vec<(String, StoredItem<V>)>,
+    /// Whether the observed listing replaces the listing and all single rows except those in `put`.
+    pub publishes: bool,
+    /// Doubts that end, before those in `raise` are added.
+    pub end: Vec<Doubt>,
+    pub raise: Vec<Doubt>,
+}
