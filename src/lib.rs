@@ -54,7 +54,7 @@
 //!
 //! `unstable-source`: adds `Index::open_with_source`, which accepts a custom source. May change in any release.
 //!
-//! To share an index between hosts through a `PostgreSQL` database, use the crate `plexindex-sharing`, whose `open`
+//! To share matches between hosts through a `PostgreSQL` database, use the crate `plexindex-sharing`, whose `open`
 //! accepts [`Options::shared`].
 //!
 //! # Use with `rusqlite`, `sqlx` or `diesel`

@@ -1,4 +1,4 @@
-//! A host that shares an index forks while it records. In a process of its own: a fork takes the locks of all that is open.
+//! A host that shares a log forks while it records. In a process of its own: a fork takes the locks of all that is open.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,4 @@
-//! Random histories of several hosts that share one index: whatever is written, taken back, lost and restored, in the end
+//! Random histories of several hosts that share one log: whatever is written, taken back, lost and restored, in the end
 //! all hosts agree, and no host answers with an item that the server does not have for a path.
 //!
 //! `PLEXINDEX_SEED` and `PLEXINDEX_SEEDS` choose the histories of `histories_for_long`.

@@ -1,4 +1,4 @@
-//! Several hosts share one index by a log. Here the log is in memory; `postgres.rs` has the real one.
+//! Several hosts share one log. Here the log is in memory; `postgres.rs` has the real one.
 
 mod delivering;
 

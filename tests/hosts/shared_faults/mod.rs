@@ -1,4 +1,4 @@
-//! Several hosts share one index: what goes wrong around the log, at each step. The log is in memory.
+//! Several hosts share one log: what goes wrong around the log, at each step. The log is in memory.
 
 mod clocks;
 mod echoes;
