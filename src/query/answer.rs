@@ -119,6 +119,7 @@ impl<'a> Answer<'a> {
     pub(super) fn failed(kind: &'static SourceKind, error: &'a Error) -> Self {
         Self {
             status: error.status,
+            reason: Reason::None,
             message: &error.message,
             ..Self::of_items(kind, &[], 0, &[])
         }

@@ -193,7 +193,7 @@ class Watch:
         until = _FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The loop still notices changes that other processes detect.
         silent_until = 0.0
-        missed = None if offline else bring_up_to_date(library, None, progress, waits=True)
+        missed = None if offline else bring_up_to_date(library, self._timeout, progress, waits=True)
         if missed:
             silent_until = monotonic() + _PAUSE
         found = Changes(library, self._since, missed=missed)
@@ -209,7 +209,8 @@ class Watch:
             end = min(until, silent_until) if silent and not offline else until
             if _wait(library, cursor or "", end - now, progress, offline=silent) and not silent:
                 # This call sends a request only if a listing has expired or an event has invalidated an item.
-                missed = bring_up_to_date(library, None, progress, always=True, waits=True)
+                left = None if self._timeout is None else max(0.0, until - monotonic())
+                missed = bring_up_to_date(library, left, progress, always=True, waits=True)
                 silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
             found = Changes(library, cursor, missed=missed)
 
