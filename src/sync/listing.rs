@@ -123,8 +123,9 @@ impl SyncJob<'_> {
         // A second listing that lacks the same number confirms that the server has no more items.
         let is_confirmed = row.generation.is_fetched()
             && row.left_out == left_out
+            && (row.partial || left_out > 0)
             && freshness::is_pause_over(Some(row.listed_ms), freshness::PROVISIONAL_MS, now_ms);
-        let is_whole = counts_agree || listing.total > Some(draft.items()) && is_confirmed;
+        let is_whole = counts_agree || is_confirmed;
         let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &after.change);
         let mut result = ListingResult {
             provisional: !(is_whole && is_settled),

@@ -329,6 +329,16 @@ fn each_minute(at: &Scene, library: &crate::support::index::Library, path: &str)
 }
 
 #[test]
+fn a_total_that_is_too_small_is_believed_the_second_time() {
+    let at = Scene::movies(30).with(|options| options.page_size = 10);
+    at.server.config(|config| config.unseen_rows = -5);
+    let (_index, library) = at.opened();
+    let (known, _) = path_of(&at.server, 1, 29);
+    let (found, current) = ((Status::Ok, true), (Status::Ok, false));
+    assert_eq!(each_minute(&at, &library, &known), [found, current, current, current]);
+}
+
+#[test]
 fn a_total_that_is_too_large_is_believed_the_second_time() {
     let at = Scene::movies(30);
     at.server.config(|config| config.unseen_rows = 5);

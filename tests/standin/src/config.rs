@@ -13,8 +13,8 @@ pub struct Config {
     pub max_page: Option<u32>,
     /// `totalSize` and its header are left out when the window covers the library. Default false.
     pub omit_total_size_when_covered: bool,
-    /// Rows that `totalSize` counts although no page has them. Default 0.
-    pub unseen_rows: u64,
+    /// Rows that `totalSize` counts although no page has them; negative: those that it does not count. Default 0.
+    pub unseen_rows: i64,
     /// Microseconds that a page is late, for each row that it was asked for. Default 0.
     pub row_us: u64,
     /// Most items in the answer of `/library/metadata/a,b,c`. Default: no limit.

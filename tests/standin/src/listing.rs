@@ -75,7 +75,7 @@ fn page(
             let omit = omit || (config.omit_total_size_when_covered && covered);
             window = Some(Window {
                 offset: start,
-                total: (!omit).then_some(total + config.unseen_rows),
+                total: (!omit).then_some(total.saturating_add_signed(config.unseen_rows)),
             });
             (from, total.min(start.saturating_add(size)))
         }
