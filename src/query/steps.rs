@@ -121,6 +121,8 @@ impl Queries {
         } else {
             0
         }) && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
+            // A check waits for the lock itself, as long as it has time.
+            && !(call.always_asks && is_locked(&error))
         {
             state.failure = Some(error);
             return Ok(());

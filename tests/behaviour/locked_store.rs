@@ -177,6 +177,10 @@ fn a_local_lock_is_no_failure_of_the_server() {
         missing.message
     );
     assert_eq!(missing.reason, Reason::NotListed, "{}", missing.message);
+    // Another check asks the server again.
+    at.server.reset();
+    assert!(index.ask(&hurried, &path).stale);
+    assert_ne!(requests(&at.server), [0; 6]);
     // As soon as the lock is free, the next calls ask the server again.
     drop(other);
     let fresh = library.ask(&path);
