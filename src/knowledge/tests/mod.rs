@@ -134,7 +134,7 @@ fn two_requests_of_each_kind() {
     expect_no_failure("two requests", &setups);
 }
 
-/// A delta that shows one of two changes hides the other, so both are shown here.
+/// Without `Hidden`: a delta that shows one change explains the token, whatever else has changed.
 #[test]
 fn two_items_change() {
     let setups = pairs(|setup| {
