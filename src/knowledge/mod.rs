@@ -33,8 +33,8 @@
 //! |---|---|
 //! | `model` | what is known, and what a request observes |
 //! | `rules` | the three rules |
-//! | `fold` | [`fold`], the only function that changes what is known |
-//! | `need` | [`need`] and [`is_stale`] |
+//! | `fold` | [`fold()`], the only function that changes what is known |
+//! | `need` | [`need()`] and [`is_stale`] |
 //! | `policy` | the times: options, pauses, and what a change token says |
 //!
 //! The test is an explorer (`tests`), which runs through all interleavings of a few requests.

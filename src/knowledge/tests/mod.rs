@@ -218,7 +218,7 @@ fn tokens_are_exact() {
         if is_deep() {
             setup.changes = 2;
         } else {
-            setup.marks = &[Mark::Changed];
+            setup.marks = &[Mark::Changed, Mark::Library];
         }
     });
     expect_no_failure("exact tokens", &setups);

@@ -135,6 +135,8 @@ pub struct World<'s> {
     turn: Turn,
     /// The server has just changed, which only a reply or a mark can notice.
     is_unnoticed: bool,
+    /// Whether a reply has said anything.
+    has_counted: bool,
     now_ms: i64,
 }
 
@@ -195,6 +197,7 @@ impl<'s> World<'s> {
             left: [setup.changes, setup.mark_count, setup.kills, setup.upheavals],
             turn: Turn::None,
             is_unnoticed: false,
+            has_counted: false,
             now_ms: 0,
         }
     }
@@ -434,6 +437,7 @@ impl<'s> World<'s> {
         if matches!(kind, Kind::Delta | Kind::Listing) {
             store.cursor = flight.cursor;
         }
+        self.has_counted = true;
         self.note(kind, &flight, before, interval, &page_of);
     }
 
@@ -538,25 +542,17 @@ impl<'s> World<'s> {
         world.send::<R>(Kind::Probe); // as after the TTL
         let is_of_path = |doubt: &Doubt| matches!(doubt.scope, DoubtScope::Path(_));
         for _ in 0..24 {
-            let store = &world.store;
-            match need(&store.knowledge, &store.doubts, &policy(), &world.moment()) {
-                Some(Need::Listing) => world.send::<R>(Kind::Listing),
-                Some(Need::Changes) => {
-                    let before = store.knowledge.clone();
-                    world.send::<R>(Kind::Delta);
-                    if world.store.knowledge == before {
-                        world.send::<R>(Kind::Listing);
-                    }
+            let doubts = &world.store.doubts;
+            let is_doubted = |key: &usize| doubts.iter().any(|doubt| doubt.scope == item_scope(*key));
+            let kind = match need(&world.store.knowledge, doubts, &policy(), &world.moment()) {
+                Some(Need::Listing) => Kind::Listing,
+                Some(Need::Changes) => Kind::Delta,
+                Some(Need::Probe) => Kind::Probe,
+                Some(Need::Item) => Kind::Item((0..KEYS).find(is_doubted).expect("a doubted item")),
+                None if !doubts.iter().all(is_of_path) => {
+                    world.now_ms += 1_000_000; // a pause must pass
+                    continue;
                 }
-                Some(Need::Probe) => world.send::<R>(Kind::Probe),
-                Some(Need::Item) => {
-                    let is_doubted = |key: &usize| store.doubts.iter().any(|doubt| doubt.scope == item_scope(*key));
-                    for key in (0..KEYS).filter(is_doubted).collect::<Vec<_>>() {
-                        world.send::<R>(Kind::Item(key));
-                    }
-                }
-                // A pause must pass.
-                None if !store.doubts.iter().all(is_of_path) => world.now_ms += 1_000_000,
                 None => {
                     let told = match self.setup.trust {
                         TokenReliability::Useless => [0; KEYS],
@@ -567,6 +563,10 @@ impl<'s> World<'s> {
                     let is_marked = world.is_marked::<R>(|_| false);
                     return (is_old || is_marked).then_some("L: nothing is needed, but something is old or marked");
                 }
+            };
+            // If a delta cannot tell what changed, a listing follows.
+            if !world.send::<R>(kind) && kind == Kind::Delta {
+                world.send::<R>(Kind::Listing);
             }
             if let Some(broken) = world.broken_property::<R>() {
                 return Some(broken);
@@ -575,8 +575,8 @@ impl<'s> World<'s> {
         Some("L: requests are needed without end")
     }
 
-    /// Sends one request, from its begin to its end.
-    fn send<R: FreshnessRules>(&mut self, kind: Kind) {
+    /// Sends one request, from its begin to its end. Returns whether the reply said anything.
+    fn send<R: FreshnessRules>(&mut self, kind: Kind) -> bool {
         let setup = Setup {
             kinds: vec![kind],
             ..self.setup.clone()
@@ -587,12 +587,14 @@ impl<'s> World<'s> {
             left: [0; 4],
             turn: Turn::None,
             is_unnoticed: false,
+            has_counted: false,
             ..self.clone()
         };
         while let Some(action) = world.actions().pop() {
             world.act::<R>(action);
         }
         (self.store, self.truth) = (world.store, world.truth);
+        world.has_counted
     }
 
     /// Replaces each ticket by its rank, because only their order counts.
