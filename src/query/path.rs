@@ -331,12 +331,9 @@ impl QueryKind for PathQuery<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // A suffix match can suggest a missing mapping; a file name match only if the file is directly in its location. A
-        // path in a library location needs no mapping.
-        if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName)
-            && status == Status::Ok
-            && !matches!(outcome.reason, Reason::NotListed | Reason::NotFetched)
-            && let Some(found) = outcome.single()
+        // A suffix match can suggest a missing mapping; a file name match only if the file is directly in its location.
+        if status == Status::Ok
+            && let Some(found) = outcome.mapping_sample()
         {
             let below = snapshot.components_below_location(found);
             if outcome.match_kind == MatchKind::Suffix || below == 1 {

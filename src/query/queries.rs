@@ -13,7 +13,7 @@ use crate::error::{Result, Status, invalid_argument_error};
 use crate::freshness::Policy;
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::matching::{NormalPath, Resolution, Resolver, Scope};
-use crate::model::{Confidence, MatchKind, Reason};
+use crate::model::{Confidence, MatchKind};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
@@ -107,9 +107,7 @@ impl Queries {
             let resolution = resolver.resolve(path);
             if !is_single_listed(&resolution) {
                 unlisted.push(*path);
-                let is_suffix = matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName);
-                let is_sample = is_suffix && !matches!(resolution.reason, Reason::NotListed | Reason::NotFetched);
-                if let Some(found) = resolution.single().filter(|_| is_sample) {
+                if let Some(found) = resolution.mapping_sample() {
                     let is_certain = resolution.confidence == Confidence::High;
                     samples.add(path, found.path, snapshot.components_below_location(found), is_certain);
                 }

@@ -189,6 +189,22 @@ fn a_name_that_differs_only_in_spaces_or_punctuation_is_a_low_candidate() {
 }
 
 #[test]
+fn a_name_that_is_only_alike_says_nothing_about_a_mapping() {
+    let listed: Vec<String> = (0..10)
+        .map(|nth| format!("/data/movies/Long Film {nth} (2001).mkv"))
+        .collect();
+    let (_at, index, library) = mapped(&listed.iter().map(String::as_str).collect::<Vec<_>>());
+    for path in &listed {
+        let moved = path.replace("/data/movies", "/nas");
+        for asked in [moved.replace(['(', ')'], "_"), moved] {
+            assert_eq!(path_in(&library.ask(&asked)).as_deref(), Some(&**path), "{asked}");
+        }
+    }
+    let proposed = &index.proposals()[0];
+    assert_eq!((proposed.matched, proposed.of), (10, 10));
+}
+
+#[test]
 fn a_name_that_is_not_utf8_is_a_low_candidate() {
     let listed = [
         "/data/movies/Caf\u{FFFD} (2001)/Caf\u{FFFD}.mkv",

@@ -272,6 +272,15 @@ impl<'v> Resolution<'v> {
         }
     }
 
+    /// Returns the single item whose path has the same end, if a missing mapping may be why the path itself is not listed.
+    /// A path in a library's own folder needs no mapping, and a name that is only alike proves none.
+    #[must_use]
+    pub fn mapping_sample(&self) -> Option<&FoundItem<'v>> {
+        let is_suffix = matches!(self.match_kind, MatchKind::Suffix | MatchKind::FileName);
+        let is_unlisted = matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::NotFetched);
+        self.single().filter(|_| is_suffix && !is_unlisted)
+    }
+
     /// Returns whether several items match equally well. Several episodes in one file are not ambiguous.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
