@@ -26,13 +26,16 @@ pub const MAX_FEED_ROWS: i64 = 1 << 17;
 /// Reads items as they are listed now.
 pub trait ListedItems {
     /// Returns about as many items as requested from a library, starting after a cursor (0: at the start), each with its
-    /// own cursor. Returns none if the library was removed.
+    /// own cursor.
+    ///
+    /// # Errors
+    /// [`Status::ListAgain`] if the library has no listing now.
     fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>>;
 
     /// Returns the items with these rating keys at one moment; `None` for an item that its library does not list.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] if one of the libraries has no listing.
+    /// [`Status::ListAgain`] if one of the libraries has no listing now.
     fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>>;
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::{
     Endpoint, FeedCursor, FeedRows, ItemRows, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult,
-    ListingRows, LocalWrite, LoggedChange, RecordRows, RecordedMatches, Store, StoreStates, Sweeper,
+    ListingRows, LocalWrite, LoggedChange, RecordRows, RecordedMatches, Store, StoreStates, StoredItems, Sweeper,
 };
 use crate::engine::segment::listing_cursor;
 use crate::engine::writing::ListingSegments;
@@ -245,12 +245,10 @@ pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[It
 impl ListedItems for Store {
     fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         let mut found = Vec::new();
-        if let Some(row) = fetched(self, library) {
-            ItemRows(self).of(&row)?.for_each(&mut |item, _| {
-                found.push((listing_cursor(&item.rating_key), item));
-                Ok(())
-            })?;
-        }
+        listed_items(self, library)?.for_each(&mut |item, _| {
+            found.push((listing_cursor(&item.rating_key), item));
+            Ok(())
+        })?;
         found.sort_by_key(|(at, _)| *at);
         found.retain(|(at, _)| *at > after);
         found.truncate(limit);
@@ -258,17 +256,15 @@ impl ListedItems for Store {
     }
 
     fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
-        let item = |(library, key): &(LibraryId, &str)| {
-            let row = fetched(self, *library).ok_or_else(|| Error::new(Status::ListAgain, "no listing"))?;
-            ItemRows(self).of(&row)?.item(key)
-        };
+        let item = |(library, key): &(LibraryId, &str)| listed_items(self, *library)?.item(key);
         wanted.iter().map(item).collect()
     }
 }
 
-fn fetched(store: &Store, library: LibraryId) -> Option<LibraryRow> {
-    let row = LibraryRows(store).library_row(library).ok()?;
-    row.generation.is_fetched().then_some(row)
+fn listed_items(store: &Store, library: LibraryId) -> Result<StoredItems<'_>> {
+    let row = LibraryRows(store).library_row(library).ok();
+    let row = row.filter(|row| row.generation.is_fetched());
+    ItemRows(store).of(&row.ok_or_else(|| Error::new(Status::ListAgain, "no listing"))?)
 }
 
 pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {

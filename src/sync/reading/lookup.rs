@@ -2,7 +2,7 @@
 
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, never_fetched_error};
-use crate::engine::{ListedItems, Snapshot};
+use crate::engine::{LibraryRow, ListedItems, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Resolver, Scope};
 use crate::model::{Item, LibraryId, MatchKind};
@@ -134,14 +134,13 @@ impl IndexReader {
     }
 }
 
-/// The feed chose libraries that were fetched, so a library without a listing was damaged or evicted meanwhile.
 impl ListedItems for IndexReader {
     /// Returns a few more items than `limit` if several items have the last cursor.
     fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
             let index = listed_index(snapshot, library)?;
-            Ok(index.map_or_else(Vec::new, |index| snapshot.libraries[index].items_after(after, limit)))
+            Ok(snapshot.libraries[index].items_after(after, limit))
         })
     }
 
@@ -149,29 +148,21 @@ impl ListedItems for IndexReader {
     fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
-            let item = |(library, rating_key): &(LibraryId, &str)| match listed_index(snapshot, *library)? {
-                Some(index) => Ok(snapshot.libraries[index].stored_item(rating_key)),
-                None => Err(Error::new(
-                    Status::ListAgain,
-                    "a library was removed: list again in full",
-                )),
+            let item = |(library, rating_key): &(LibraryId, &str)| {
+                let index = listed_index(snapshot, *library)?;
+                Ok(snapshot.libraries[index].stored_item(rating_key))
             };
             wanted.iter().map(item).collect()
         })
     }
 }
 
-/// Returns the index of a library with a listing; `None` if the library was removed.
-fn listed_index(snapshot: &Snapshot, library: LibraryId) -> Result<Option<usize>> {
-    let Some(index) = snapshot.rows.iter().position(|row| row.id == library) else {
-        return Ok(None);
-    };
-    if !snapshot.rows[index].generation.is_fetched() {
-        let title = &snapshot.rows[index].library.title;
-        let text = format!("the listing of '{title}' was damaged or evicted: list again in full");
-        return Err(Error::new(Status::ListAgain, text));
-    }
-    Ok(Some(index))
+/// Returns the index of a library that had a listing when the feed chose it. Fails if it has none now.
+fn listed_index(snapshot: &Snapshot, library: LibraryId) -> Result<usize> {
+    let is_listed = |row: &LibraryRow| row.id == library && row.generation.is_fetched();
+    let text = "a library was removed, or its listing was damaged or evicted: list again in full";
+    let index = snapshot.rows.iter().position(is_listed);
+    index.ok_or_else(|| Error::new(Status::ListAgain, text))
 }
 
 /// Returns the error for segments that are missing or damaged again after a repair.
