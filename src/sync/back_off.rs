@@ -1,5 +1,5 @@
 //! Pauses requests after the server or the store has failed. While another process keeps the store locked, no call could
-//! store a reply, so none asks; the pause ends with the lock.
+//! store a reply, so only a check asks; the pause ends with the lock.
 
 use std::sync::atomic::Ordering;
 

@@ -1,9 +1,9 @@
 //! The name table: all listed paths, sorted so that paths with the same last components are adjacent.
 //!
 //! The sort order is the upper half of a hash of the file name's likeness, then the components, last component first.
-//! Components are compared byte by byte, and shorter paths come first. An element contains this half of the hash and the number of the
-//! entry. A directory contains the index at which each small range of hashes begins, so a short scan finds a hash. A
-//! binary search then compares the components.
+//! Components are compared byte by byte, and shorter paths come first. An element contains this half of the hash and the
+//! number of the entry. A directory contains the index at which each small range of hashes begins, so a short scan finds
+//! a hash. A binary search then compares the components.
 
 use std::cmp::Ordering;
 use std::io;

@@ -397,7 +397,7 @@ const OLDEST_VERSION: i64 = 3;
 /// from a build between two formats, needs no statements.
 type Migration = (&'static str, &'static str, &'static str);
 /// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop
-/// data that plexindex can fetch again, but never confirmed matches, tables, the feed or the outbox.
+/// data that plexindex can fetch again, but never confirmed matches, tables or the outbox.
 ///
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer

@@ -92,7 +92,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Verified<ServerCertVerified> {
         match &self.authorities {
-            Some(authorities) if !self.pinned.iter().any(|pinned| pinned == certificate) => {
+            Some(authorities) if !self.pinned.contains(certificate) => {
                 authorities.verify_server_cert(certificate, intermediates, name, ocsp, now)
             }
             _ => Ok(ServerCertVerified::assertion()),
