@@ -123,7 +123,7 @@
 #define PLEXINDEX_REASON_NOT_FETCHED 3 // plexindex never fetched the library completely.
 #define PLEXINDEX_REASON_SEVERAL_ITEMS 4 // several items match equally well.
 #define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // several libraries list the path.
-#define PLEXINDEX_REASON_UNCONFIRMED 6 // the item was invalidated, and plexindex has not verified it since.
+#define PLEXINDEX_REASON_UNCONFIRMED 6 // the path was invalidated, and plexindex has not verified its item since.
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs: a mapping is missing. High confidence.
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // the file contains several episodes; the item is the first of them.
 #define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
@@ -564,7 +564,8 @@ int32_t plexindex_record_matches(const plexindex_library_handle *library, const 
 int32_t plexindex_invalidate_path(const plexindex_library_handle *library, const char *path, size_t path_length,
                                   plexindex_buffer *error);
 
-// Invalidates all paths of an item by its key or rating key, for example after the server returned 404.
+// Invalidates an item by its key or rating key, for example after the server returned 404, and removes its recorded
+// matches. plexindex verifies the item with one request before it returns it again; without a reply, the answer is stale.
 int32_t plexindex_invalidate_item(const plexindex_library_handle *library, const char *key, size_t key_length,
                                   plexindex_buffer *error);
 
@@ -582,11 +583,11 @@ int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error)
 // a full listing. Verifies up to 256 invalidated items, 64 per request. `text` must be empty.
 //
 // plexindex holds back a listing that has lost more than 30 % of its items, since a disk may be unmounted. The call
-// then logs a warning and returns PLEXINDEX_OK, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
+// then logs a warning and returns PLEXINDEX_NOT_YET, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
 // accepts the next listing of any size at least a minute later, or at once with PLEXINDEX_QUERY_FULL.
 //
-// Returns PLEXINDEX_OK if the library is up to date. If the timeout passed, returns PLEXINDEX_NOT_YET, and the next
-// call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
+// Returns PLEXINDEX_OK if answers are then fresh; PLEXINDEX_NOT_YET if they are not, or if the timeout passed, and the
+// next call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 int32_t plexindex_refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *error);
 
 // Fills in the statistics. Set `size` in `out_stats` first.

@@ -96,11 +96,7 @@ mod edit;
 mod engine;
 mod entries;
 mod events;
-mod freshness;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "requests have no tickets yet")
-)]
+
 mod knowledge;
 mod meter;
 #[doc(hidden)]

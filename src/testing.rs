@@ -16,8 +16,8 @@ pub mod matching {
     pub use crate::matching::mapping_proposals::{ProposedMapping, Samples};
     pub use crate::matching::normal::normal_form;
     pub use crate::matching::{
-        FoldBuffers, FolderResolver, FoundItem, ItemRef, MAX_BATCH, MAX_CANDIDATES, Mappings, NormalPath, Relation,
-        Resolution, Resolver, Scope, lies_under,
+        FoldBuffers, FolderResolver, FoundItem, HitDoubt, ItemRef, MAX_BATCH, MAX_CANDIDATES, Mappings, NormalPath,
+        Relation, Resolution, Resolver, Scope, lies_under,
     };
 }
 

@@ -82,7 +82,8 @@ impl Proposal {
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
-    /// The timeout passed before the refresh finished. The next refresh continues where this refresh stopped.
+    /// The timeout passed before the refresh finished, and the next refresh continues where this refresh stopped; or
+    /// answers are stale for another reason, such as a listing that a second one must confirm.
     NotYet,
     /// The timeout is too short for the server, so repeating the call does not help. Refresh once without a timeout.
     NeedsWarm,

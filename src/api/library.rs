@@ -222,7 +222,7 @@ impl Library {
     }
 
     /// Invalidates a path, and removes its confirmed match. If an item lists the path, plexindex asks the server about
-    /// that item before it returns the item again.
+    /// that item before it returns the item for this path again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); errors of the store.
@@ -232,7 +232,8 @@ impl Library {
         self.reading.invalidate_paths(&self.selection, &[path])
     }
 
-    /// Invalidates an item and all its paths, and removes its confirmed matches. `key` is the item's key or rating key.
+    /// Invalidates an item, and removes its confirmed matches. plexindex asks the server about the item before it returns
+    /// it again; if the server cannot be asked, the answer is stale. `key` is the item's key or rating key.
     ///
     /// # Errors
     /// As [`Library::invalidate_path`].

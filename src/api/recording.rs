@@ -137,9 +137,11 @@ impl Query<'_> {
                     ));
                 }
                 let request = LocalWrite::Matches(&row.library, &matches);
-                if let Some(written) = inner
-                    .store_writer
-                    .record_matches(&row, &request, &matches, call.deadline)?
+                let unlisted = reading.unlisted(&row, &matches);
+                if let Some(written) =
+                    inner
+                        .store_writer
+                        .record_matches(&row, &request, &matches, &unlisted, call.deadline)?
                 {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
@@ -154,7 +156,11 @@ impl Query<'_> {
                             };
                             (row.id, change)
                         });
-                        reading.apply_committed(view_id, written.at, recorded.collect());
+                        let doubted = unlisted.iter().map(|key| {
+                            let rating_key = (*key).to_owned();
+                            (row.id, MemtableChange::UnverifiedItem { rating_key })
+                        });
+                        reading.apply_committed(view_id, written.at, recorded.chain(doubted).collect());
                     }
                     // A large batch has no segment if writing it failed, or if another thread was building one.
                     let caught_up = reading.catch_up(call.deadline);

@@ -156,7 +156,7 @@ impl Editing {
         };
         let mut scans = find_all();
         if scans.iter().any(|scan| scan.target.is_none()) {
-            self.sync.probe(call, self.reading.snapshot().probed_sequence())?;
+            self.sync.probe(call, self.reading.snapshot().probed_at())?;
             self.reading.catch_up(call.deadline)?;
             scans = find_all();
         }

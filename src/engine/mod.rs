@@ -20,12 +20,13 @@ mod writing;
 
 pub use memtable::MemtableChange;
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
-pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
+pub use snapshot::{LiveSnapshot, Snapshot, library_indexes};
 pub use sql::{
-    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, ItemChange, ItemRows, LastQuestion,
-    LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult, ListingRows, LocalWrite, MergedChanges,
-    NewListing, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, SearchRows, SharedLogPosition, ShowRows,
-    Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, is_locked,
+    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, ItemChange, ItemRows,
+    KnowledgeRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult,
+    ListingRows, LocalWrite, MAX_DELTA_ITEMS, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, Replies,
+    SearchRows, SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
+    WriteObserver, is_locked,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

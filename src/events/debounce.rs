@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::LibraryHint;
-use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
+use crate::knowledge::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
 

@@ -303,7 +303,9 @@ impl Events {
     /// Stores that libraries have changed (`None`: all), so that lookups of unlisted paths ask the server at once.
     fn store_news(&self, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
         match self.reading.view_id() {
-            Some(view_id) => LibraryRows(&self.reading.store).store_news(view_id, sections, deadline),
+            Some(view_id) => {
+                LibraryRows(&self.reading.store).store_news(view_id, sections, self.reading.clock.now_ms(), deadline)
+            }
             None => Ok(()), // no library is stored
         }
     }

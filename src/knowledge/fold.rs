@@ -45,7 +45,7 @@ pub fn fold<R: FreshnessRules, V: Clone + PartialEq>(
         } => {
             // The store lets only one listing run at a time, but a running one may have been evicted.
             let is_newer = R::order(knowledge.base, interval) == Order::Later;
-            if is_newer && (may_shrink || !fold.holds_back(request, count)) {
+            if is_newer && (may_shrink || !fold.holds_back(request, count, is_whole)) {
                 fold.listing::<R>(request, listed, count, is_whole);
             }
         }
@@ -95,6 +95,8 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             listing.checked_ms = self.now_ms;
         }
         self.end_of_library::<R>(shown);
+        let asked = self.interval.asked;
+        self.end(|doubt| doubt.cause == Cause::EmptyList && R::ends(doubt, &[Need::Probe], asked));
         // Something changed that the token does not tell. If it tells of a change, the delta must show the item.
         if is_current {
             self.explain::<R>(&[]);
@@ -157,10 +159,12 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         }
     }
 
-    /// Returns whether a second listing must confirm a listing, because it lost too many items; if so, raises a doubt.
-    fn holds_back(&mut self, request: &SyncRequest, count: u64) -> bool {
+    /// Returns whether a second listing must confirm a listing, because it lost too many items, or lost items and may lack
+    /// rows; if so, raises a doubt.
+    fn holds_back(&mut self, request: &SyncRequest, count: u64, is_whole: bool) -> bool {
         let listing = self.effects.knowledge.listing.as_ref();
-        let has_shrunk = listing.is_some_and(|listing| shrank_too_much(listing.items, count));
+        let has_shrunk =
+            listing.is_some_and(|listing| shrank_too_much(listing.items, count) || !is_whole && count < listing.items);
         let is_confirmed = self.doubts.iter().any(|doubt| {
             doubt.cause == Cause::HeldBack
                 && request.asked > doubt.raised
@@ -253,11 +257,16 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
     }
 
     /// Ends the doubts about items that differ, which a delta or an equal token was to explain. If it does not show such
-    /// an item among `items`, more items may have changed in the same way.
+    /// an item among `items`, although the token has had time to change, more items may have changed in the same way.
     fn explain<R: FreshnessRules>(&mut self, items: &[(String, Option<V>)]) {
-        let asked = self.interval.asked;
-        let is_over = |doubt: &Doubt| doubt.cause == Cause::Differs && R::ends(doubt, &[doubt.needs()], asked);
+        let (asked, now_ms) = (self.interval.asked, self.now_ms);
         let is_shown = |doubt: &Doubt| items.iter().any(|(key, _)| is_of_item(doubt, key));
+        let is_late = |doubt: &Doubt| is_pause_over(Some(doubt.raised_ms), PROVISIONAL_MS, now_ms);
+        let is_over = |doubt: &Doubt| {
+            doubt.cause == Cause::Differs
+                && R::ends(doubt, &[doubt.needs()], asked)
+                && (is_shown(doubt) || is_late(doubt))
+        };
         self.end(is_over);
         if self.doubts.iter().any(|doubt| is_over(doubt) && !is_shown(doubt)) {
             self.raise(DoubtScope::Library, Cause::Unexplained);

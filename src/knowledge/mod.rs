@@ -20,14 +20,14 @@
 //! |---|---|---|---|
 //! | `News` | a probe | a minute | when due |
 //! | `Scan` | a delta | a minute | when due |
-//! | `Partial` | a listing | a minute | when due |
+//! | `Partial` | a listing | a minute | at once |
 //! | `Unsettled` | a delta | a minute | at once |
+//! | `Differs` | a delta that shows its item | a minute | at once |
 //! | `HeldBack` | a listing, the second one | a minute, and nothing else is due before | at once |
 //! | `EmptyList` | a probe, the second one | a minute, and nothing else is due before | at once |
 //! | `Unexplained` | a listing | 15 minutes a page since the last listing | at once |
 //!
-//! `Differs` needs a delta that shows its item. A delta that does not, or a probe without a change, makes it
-//! `Unexplained`. A doubt about a path marks nothing, but withholds the items that were observed before it was raised.
+//! A delta that does not show the item of `Differs`, or a probe without a change, makes it `Unexplained` after the minute. A doubt about a path marks nothing, but withholds the items that were observed before it was raised.
 //!
 //! | file | contains |
 //! |---|---|
@@ -36,6 +36,7 @@
 //! | `fold` | [`fold()`], the only function that changes what is known |
 //! | `need` | [`need()`] and [`is_stale`] |
 //! | `policy` | the times: options, pauses, and what a change token says |
+//! | `questions` | when to ask the server about an unlisted path |
 //!
 //! The test is an explorer (`tests`), which runs through all interleavings of a few requests.
 
@@ -43,6 +44,7 @@ mod fold;
 mod model;
 mod need;
 mod policy;
+mod questions;
 mod rules;
 
 pub use fold::fold;
@@ -51,11 +53,14 @@ pub use model::{
     StoredItem, SyncRequest, Ticket,
 };
 pub use need::{Moment, is_stale, need};
-pub use policy::{
-    CLOCK_TOLERANCE_MS, PAGE_ROWS, PROVISIONAL_MS, Policy, SETTLING_MS, has_changed_content, is_aged, is_pause_over,
-    is_unsettled, listing_interval_ms, shrank_too_much, tells_content,
+pub use policy::{PROVISIONAL_MS, Policy, SETTLING_MS, age_ms, is_pause_over, may_resume, shrank_too_much};
+pub use questions::{
+    DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
+    may_search_again, path_question, was_found_recently,
 };
-pub use rules::{FreshnessRules, Order, StandardRules};
+pub use rules::StandardRules;
+#[cfg(test)]
+pub use rules::{FreshnessRules, Order};
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,14 @@
 //! What is known about a library, and what a request observes.
 
-use crate::model::SourceState;
+use serde::{Deserialize, Serialize};
 
 /// The number of a commit. A request takes a ticket with a commit of its own before plexindex sends it, so that tickets
 /// are unique, and the order of tickets, commits and doubts is one order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
+pub use crate::model::Sequence as Ticket;
+use crate::model::SourceState;
 
 /// When the server can have sent a reply: after the request's ticket, and before the commit that stored the reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Interval {
     /// The request's ticket, or an earlier one.
     pub asked: Ticket,
@@ -30,7 +30,7 @@ pub enum Need {
 }
 
 /// What a doubt is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DoubtScope {
     Library,
     /// The item with this rating key.
@@ -41,39 +41,69 @@ pub enum DoubtScope {
 }
 
 /// Why something is doubted, which determines what ends the doubt and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[repr(i64)]
 pub enum Cause {
     /// The host invalidated the library, item or path, an event reported that the item was deleted, or a match was
     /// recorded for an item that is not listed.
-    Invalidated,
+    Invalidated = 0,
     /// Two replies overlap and differ.
-    Overlap,
+    Overlap = 1,
     /// Another item now has one of the item's files.
-    Rival,
+    Rival = 2,
     /// An event reported that the library may have changed.
-    Event,
+    Event = 3,
     /// An event reported that items changed, even if the token has not changed yet.
-    Changed,
+    Changed = 4,
     /// Events about the library arrived, and an [`Cause::Event`] or [`Cause::Changed`] follows.
-    News,
+    News = 5,
     /// Plex was scanning the library, so that items may have changed after the reply.
-    Scan,
+    Scan = 6,
     /// The content changed during a scan, and the delta has not shown what changed.
-    Unsettled,
+    Unsettled = 7,
     /// The content changed, but no delta shows what changed.
-    Unexplained,
+    Unexplained = 8,
     /// A reply about this item differed from the store, though nobody doubted the item.
-    Differs,
+    Differs = 9,
     /// The listing's item counts disagree, so that rows may be missing.
-    Partial,
+    Partial = 10,
     /// A newer listing lost too many items, so that a second listing must confirm the loss.
-    HeldBack,
+    HeldBack = 11,
     /// The server listed no libraries, which a second probe must confirm.
-    EmptyList,
+    EmptyList = 12,
+}
+
+impl Cause {
+    /// Decodes the stored number; [`Cause::Invalidated`] for unknown numbers, because it is the strongest.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
+        use Cause::{
+            Changed, Differs, EmptyList, Event, HeldBack, Invalidated, News, Overlap, Partial, Rival, Scan,
+            Unexplained, Unsettled,
+        };
+        let all = [
+            Invalidated,
+            Overlap,
+            Rival,
+            Event,
+            Changed,
+            News,
+            Scan,
+            Unsettled,
+            Unexplained,
+            Differs,
+            Partial,
+            HeldBack,
+            EmptyList,
+        ];
+        all.into_iter()
+            .find(|cause| *cause as i64 == number)
+            .unwrap_or(Invalidated)
+    }
 }
 
 /// Something that may be wrong, until an observation ends the doubt.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Doubt {
     pub scope: DoubtScope,
     pub cause: Cause,
@@ -101,7 +131,7 @@ impl Doubt {
     /// Returns whether answers are stale before the request for the doubt is due.
     #[must_use]
     pub fn marks_at_once(&self) -> bool {
-        !matches!(self.cause, Cause::News | Cause::Scan | Cause::Partial)
+        !matches!(self.cause, Cause::News | Cause::Scan)
     }
 
     /// Returns whether all answers from the library are doubtful.
@@ -125,14 +155,14 @@ impl Doubt {
 }
 
 /// The library's state in a probe's reply.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProbedState {
     pub state: SourceState,
     pub interval: Interval,
 }
 
 /// A library's complete listing, with all changes since.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ListingState {
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
@@ -147,7 +177,7 @@ pub struct ListingState {
 }
 
 /// What is known about a library, apart from its doubts and items.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Knowledge {
     /// The newest reply to a probe; `None` before the first.
     pub probed: Option<ProbedState>,
@@ -214,6 +244,16 @@ pub struct StoredItem<V> {
     pub interval: Interval,
     /// Whether the item has a row of its own, which counts instead of the listing.
     pub is_single: bool,
+}
+
+impl<V> Default for StoredItem<V> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            interval: Interval::default(),
+            is_single: false,
+        }
+    }
 }
 
 /// The items of a library, as the transaction that folds a reply reads them.

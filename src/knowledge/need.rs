@@ -13,6 +13,8 @@ use crate::options::Ttl;
 pub struct Moment {
     /// In Unix ms.
     pub now_ms: i64,
+    /// When this process last found the listing to be current, by its own clock; `None` if the store's time counts.
+    pub checked_ms: Option<i64>,
     /// Whether a local source's files have changed since the last probe.
     pub source_changed: bool,
     /// Whether the source's deltas contain every change, so that a delta can always replace a listing.
@@ -69,10 +71,14 @@ pub fn is_stale<'d, R: FreshnessRules>(
 fn is_due(doubt: &Doubt, listing: &ListingState, policy: &Policy, now_ms: i64) -> bool {
     let (start_ms, pause_ms) = match doubt.cause {
         Cause::Unexplained => (listing.listed_ms, listing_interval_ms(listing.items, policy)),
-        // A disk may be unmounted, a scan may still be running, and the event may still follow.
-        Cause::HeldBack | Cause::EmptyList | Cause::Partial | Cause::Scan | Cause::Unsettled | Cause::News => {
-            (doubt.raised_ms, PROVISIONAL_MS)
-        }
+        // A disk may be unmounted, a scan may still be running, and the event or the token may still follow.
+        Cause::HeldBack
+        | Cause::EmptyList
+        | Cause::Partial
+        | Cause::Scan
+        | Cause::Unsettled
+        | Cause::Differs
+        | Cause::News => (doubt.raised_ms, PROVISIONAL_MS),
         _ => return true,
     };
     is_pause_over(Some(start_ms), pause_ms, now_ms)
@@ -80,11 +86,12 @@ fn is_due(doubt: &Doubt, listing: &ListingState, policy: &Policy, now_ms: i64) -
 
 /// Returns whether the TTL or the maximum age is over, or a local source has changed.
 fn has_expired(listing: &ListingState, probed: &ProbedState, policy: &Policy, moment: &Moment) -> bool {
+    let checked_ms = moment.checked_ms.unwrap_or(listing.checked_ms);
     policy.ttl != Ttl::Forever
         && (moment.source_changed
             || is_too_old(listing, probed, policy, moment)
             // A negative age means that the clock was set back, so the age is unknown.
-            || !(0..policy.ttl_ms(0, 0)).contains(&moment.now_ms.saturating_sub(listing.checked_ms)))
+            || !(0..policy.ttl_ms(0, 0)).contains(&moment.now_ms.saturating_sub(checked_ms)))
 }
 
 /// Returns whether the listing is older than the option `max_age`. With an exact token, no listing is too old.

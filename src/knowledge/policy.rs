@@ -15,6 +15,9 @@ pub const CLOCK_TOLERANCE_MS: i64 = 60_000;
 /// expensive, so they are less frequent.
 const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
 
+/// Time after the last page during which plexindex can resume an interrupted listing.
+const RESUME_MS: i64 = 600_000;
+
 /// How long answers from a listing are not stale, from the host's options.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -29,6 +32,15 @@ impl Policy {
         Self {
             ttl: options.library_ttl,
             max_age_ms: i64::try_from(options.max_age.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Returns the policy by which listings do not expire.
+    #[must_use]
+    pub fn without_ttl(self) -> Self {
+        Self {
+            ttl: Ttl::Forever,
+            ..self
         }
     }
 
@@ -54,6 +66,21 @@ pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool 
 /// because the clock was set back and the age is unknown.
 pub fn is_aged(listed_ms: i64, policy: &Policy, now_ms: i64) -> bool {
     !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(listed_ms))
+}
+
+/// Returns the milliseconds since a listing was last known to be current (`checked_ms`), for answers; `None` if that
+/// time is in the future, because the clock was set back.
+#[must_use]
+pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
+    let age = now_ms.saturating_sub(checked_ms);
+    (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0)) // small clock corrections count as age 0
+}
+
+/// Returns whether plexindex can resume an interrupted listing: its last page is recent, and the change token is still
+/// the token from the start of the listing. `begun_at`: the library's state then. `probed`: its state now.
+#[must_use]
+pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
+    (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
 }
 
 /// Returns for how many milliseconds after a listing of this many items deltas can replace a new listing.

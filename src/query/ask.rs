@@ -12,7 +12,6 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
 use crate::engine::{SearchRows, Snapshot};
 use crate::error::{Result, Status};
-use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -59,7 +58,7 @@ impl Queries {
                 LibraryStep::Continue => {}
                 LibraryStep::Fail => return Err(self.library_error(call, &snapshot, state.failure)),
                 LibraryStep::Fetch => {
-                    let (view_id, seen) = (snapshot.view_id, snapshot.probed_sequence());
+                    let (view_id, seen) = (snapshot.view_id, snapshot.probed_at());
                     drop(snapshot);
                     let is_asked = self.sync.should_ask_for_library(call, view_id)?;
                     if is_asked {
@@ -132,19 +131,20 @@ impl Queries {
             return Err(then);
         }
         let (rows, only_index) = (&snapshot.rows, scope.only());
-        let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
+        let can_answer =
+            |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms() <= now_ms;
         // If all libraries are in scope, the search decides which libraries the answer uses, so their check follows the
         // search.
         let is_usable = |now_ms| match only_index {
             Some(index) => can_answer(index, now_ms),
-            None => rows.iter().all(|row| row.checked_ms <= now_ms),
+            None => rows.iter().all(|row| row.checked_ms() <= now_ms),
         };
         // Recently stored times may be a few milliseconds ahead of the coarse clock, so try the precise clock too.
         let usable_at = |now_ms| (self.reading.snapshot.is_current(snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
-        let is_fresh = || only_index.is_some_and(|index| !is_stale(&self.sync.age(&rows[index]), &self.policy, now_ms));
+        let is_fresh = || only_index.is_some_and(|index| !self.sync.is_stale(&rows[index], now_ms));
         // For a local source, this check reads the disk, so it waits until the result is needed.
         let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
         let context = QueryContext {
@@ -279,7 +279,12 @@ impl QueryState {
             }
             let view_id = conditions.view_id.unwrap_or_default();
             // One refresh is enough, unless a different server answers, which changes the view.
-            if self.refreshed != Some(view_id) && self.refreshes < MAX_REFRESHES && is_due(Step::Refresh)? {
+            // A question has fetched the changes, or another call fetches them.
+            if (!self.asked || self.verified)
+                && self.refreshed != Some(view_id)
+                && self.refreshes < MAX_REFRESHES
+                && is_due(Step::Refresh)?
+            {
                 self.refreshed = Some(view_id);
                 self.refreshes += 1;
                 return Ok(Step::Refresh);

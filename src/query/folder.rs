@@ -6,6 +6,7 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::LibraryRow;
 use crate::error::{Result, Status};
+use crate::knowledge::Cause;
 use crate::matching::{
     FolderIndex, FolderPosition, FolderResolution, FolderResolver, MAX_CANDIDATES, NormalPath, Resolution, Resolver,
     folder_positions,
@@ -91,7 +92,7 @@ impl FolderQuery<'_> {
         let owns = self.owner_flags(context);
         let mut unfetched = context.libraries_where(owns).filter(|row| !row.generation.is_fetched());
         unfetched.all(|row| {
-            !row.due
+            !row.has_doubt(Cause::Invalidated)
                 && (context.searched || !sync.source_may_have_changed(row))
                 && sync
                     .has_recent_hit(view_id, row, SearchTarget::Folder(self.path))
@@ -160,13 +161,10 @@ impl QueryKind for FolderQuery<'_> {
         for folder in outcome.folders.iter().filter(|_| is_certain) {
             let limit = MAX_CANDIDATES - unverified.len();
             let view = &context.snapshot.libraries[folder.library];
-            for (rating_key, paths) in
-                view.invalidated_items(Some((&folder.form, folder.is_host_path)), mappings, limit)
-            {
+            for rating_key in view.invalidated_items(Some((&folder.form, folder.is_host_path)), mappings, limit) {
                 unverified.push(ItemToVerify {
                     row: context.snapshot.rows[folder.library].clone(),
                     rating_key,
-                    paths,
                 });
             }
         }

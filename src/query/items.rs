@@ -8,7 +8,9 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{ShowRows, library_indexes};
 use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
-use crate::matching::{ACCEPTED_SPELLINGS, FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid};
+use crate::matching::{
+    ACCEPTED_SPELLINGS, FoundItem, HitDoubt, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid,
+};
 use crate::model::{Confidence, Item, ItemType, LibraryKind, MatchKind, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::SourceKind;
@@ -223,13 +225,15 @@ impl QueryKind for ItemQuery<'_> {
         let mut unverified = Vec::new();
         for (index_in_scope, item) in &found.items {
             let (library, key) = (first_library + index_in_scope, item.rating_key.as_str());
-            let is_unverified =
-                |path: &[u8]| NormalPath::with(path, |normal| snapshot.is_unverified(library, normal, path, key));
+            let is_unverified = |path: &[u8]| {
+                NormalPath::with(path, |normal| {
+                    snapshot.doubt(library, normal, path, key) != HitDoubt::None
+                })
+            };
             if is_unverified(b"") || item.parts.iter().any(|part| is_unverified(part.as_bytes())) {
                 unverified.push(ItemToVerify {
                     row: snapshot.rows[library].clone(),
                     rating_key: key.to_owned(),
-                    paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
                 });
             }
         }
@@ -270,15 +274,10 @@ impl QueryKind for ItemQuery<'_> {
             .collect();
         let mut answer = Answer::of_items(kind, &found, total, rows);
         answer.set_age(rows, |row| context.age_ms(row));
-        answer.stale = context.is_answer_stale(&state);
+        // A doubted item may have changed, or may no longer exist.
+        answer.stale = context.is_answer_stale(&state) || !unverified.is_empty();
         let has_unfetched = rows.iter().any(|row| !row.generation.is_fetched());
-        // An invalidated item may no longer exist, so the answer does not count as found.
-        let mut message = if !unverified.is_empty() {
-            (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
-            answer.reason = Reason::Unconfirmed;
-            let noun = kind.noun;
-            format!("an item with {criterion} has changed or was invalidated, and {noun} has not confirmed it")
-        } else if answer.status == Status::NotFound {
+        let mut message = if answer.status == Status::NotFound {
             if let Some(status) = state.timeout_status {
                 answer.status = status;
             }

@@ -10,7 +10,6 @@ use super::queries::Queries;
 use super::query_kind::QueryState;
 use crate::engine::{Snapshot, is_locked};
 use crate::error::{Error, Result, Status};
-use crate::freshness;
 use crate::model::{LibraryKind, Sequence};
 use crate::sync::{Call, Selector, never_fetched_error};
 
@@ -89,10 +88,10 @@ impl Queries {
                 kind: library.kind,
                 locations: library.locations.into_iter().map(PathBuf::from).collect(),
                 items: Some(row.items).filter(|items| is_fetched || *items > 0),
-                checked: is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms)),
-                age: is_fetched.then(|| time(now - row.checked_ms)),
+                checked: is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms())),
+                age: is_fetched.then(|| time(now - row.checked_ms())),
                 generation: is_fetched.then_some(row.generation.0.cast_unsigned()),
-                fresh: !freshness::is_stale(&self.sync.age(row), &self.policy, now),
+                fresh: !self.sync.is_stale(row, now),
             }
         });
         Ok(infos.collect())

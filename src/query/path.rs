@@ -9,7 +9,10 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver};
+use crate::knowledge::Cause;
+use crate::matching::{
+    ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver,
+};
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Batch, Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
@@ -73,13 +76,14 @@ impl Queries {
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], each: impl FnMut(&Answer<'_>)) -> Result<()> {
         self.reading.catch_up(call.deadline)?;
         let (batch, started_ms) = (Batch::default(), self.clock.now_ms());
+        let since = self.reading.snapshot().sequence();
         let batch_call = Call {
-            batch_start: Some((self.reading.snapshot().sequence(), started_ms)),
+            batch_start: Some((since, started_ms)),
             batch: Some(&batch),
             ..*call
         };
         let result = self.match_batch(&batch_call, paths, each);
-        self.sync.finish_batch(&batch, started_ms);
+        self.sync.finish_batch(&batch, since, started_ms);
         result
     }
 
@@ -135,14 +139,16 @@ impl PathQuery<'_> {
     /// Returns whether the item is from a recent search in a library that was never fetched, so that the library need
     /// not be fetched now.
     fn is_recent_search_result(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
-        if outcome.match_kind == MatchKind::None || outcome.is_unverified {
+        if outcome.match_kind == MatchKind::None || outcome.doubt != HitDoubt::None {
             return Ok(false);
         }
         let (Some(found), Some(view_id)) = (outcome.single(), context.snapshot.view_id) else {
             return Ok(false);
         };
         let row = &context.snapshot.rows[found.library];
-        if row.generation.is_fetched() || row.due || !matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
+        if row.generation.is_fetched()
+            || row.has_doubt(Cause::Invalidated)
+            || !matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
         {
             return Ok(false);
         }
@@ -151,9 +157,9 @@ impl PathQuery<'_> {
             && sync.has_recent_hit(view_id, row, SearchTarget::Path(self.path))?)
     }
 
-    /// Returns the rating key of a confirmed match that does not count because its item is not listed, and the
-    /// library's title, for the answer's message. Returns `None` if the path is listed, or has no such match.
-    fn unlisted_match<'t>(&self, context: &QueryContext<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
+    /// Returns the index of the library and the rating key of a confirmed match that does not count because its item is not
+    /// listed. Returns `None` if the path is listed, or has no such match.
+    fn unlisted_match<'t>(&self, context: &QueryContext<'t>, outcome: &Resolution<'_>) -> Option<(usize, &'t str)> {
         if !matches!(
             outcome.match_kind,
             MatchKind::None | MatchKind::Suffix | MatchKind::FileName
@@ -167,7 +173,7 @@ impl PathQuery<'_> {
                 confirmed_key = view.key_and_path(hit).map(|(key, _)| key);
             });
             let key = confirmed_key.filter(|key| view.find_item(key).is_none())?;
-            Some((key, context.snapshot.rows[index].library.title.as_str()))
+            Some((index, key))
         })
     }
 }
@@ -196,8 +202,8 @@ impl QueryKind for PathQuery<'_> {
         };
         Assessment {
             needs_rebuild,
-            is_missing: is_uncertain && !outcome.is_unverified,
-            is_final_if_fresh: is_listed && outcome.total == 1 && !outcome.is_unverified && !needs_rebuild,
+            is_missing: is_uncertain && outcome.doubt == HitDoubt::None,
+            is_final_if_fresh: is_listed && outcome.total == 1 && outcome.doubt == HitDoubt::None && !needs_rebuild,
             is_final_without_store: true,
         }
     }
@@ -213,17 +219,25 @@ impl QueryKind for PathQuery<'_> {
 
     /// Returns the candidates that were invalidated, and not verified since.
     fn unverified_items(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<Vec<ItemToVerify>> {
-        if !outcome.is_unverified {
+        let (snapshot, rows) = (context.snapshot, &context.snapshot.rows);
+        if let Some((index, rating_key)) = self.unlisted_match(context, outcome)
+            && snapshot.libraries[index].is_doubted(rating_key)
+        {
+            return Ok(vec![ItemToVerify {
+                row: rows[index].clone(),
+                rating_key: rating_key.to_owned(),
+            }]);
+        }
+        if outcome.doubt == HitDoubt::None {
             return Ok(Vec::new());
         }
-        let snapshot = context.snapshot;
         let found = outcome.found().iter();
+        let doubt = |found: &FoundItem<'_>| snapshot.doubt(found.library, self.path, found.path, found.item.rating_key);
         Ok(found
-            .filter(|found| snapshot.is_unverified(found.library, self.path, found.path, found.item.rating_key))
+            .filter(|found| doubt(found) != HitDoubt::None)
             .map(|found| ItemToVerify {
-                row: snapshot.rows[found.library].clone(),
+                row: rows[found.library].clone(),
                 rating_key: found.item.rating_key.to_owned(),
-                paths: vec![self.path.raw().to_vec(), found.path.to_vec()],
             })
             .collect())
     }
@@ -236,7 +250,7 @@ impl QueryKind for PathQuery<'_> {
     /// Returns whether the result is a confirmed match, which never expires, or is from a recent search.
     fn needs_no_refresh(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         Ok(
-            (outcome.match_kind == MatchKind::Confirmed && !outcome.is_unverified && !outcome.is_ambiguous())
+            (outcome.match_kind == MatchKind::Confirmed && outcome.doubt == HitDoubt::None && !outcome.is_ambiguous())
                 || self.is_recent_search_result(context, outcome)?,
         )
     }
@@ -287,7 +301,8 @@ impl QueryKind for PathQuery<'_> {
     ) -> Result<R> {
         let (queries, snapshot, path) = (context.queries, context.snapshot, self.path.raw());
         let rows = snapshot.rows_in(context.scope);
-        let status = if outcome.is_unverified {
+        let unlisted = self.unlisted_match(context, outcome);
+        let status = if outcome.doubt == HitDoubt::Path {
             Status::NotFound
         } else if outcome.is_ambiguous() {
             Status::Ambiguous
@@ -303,7 +318,7 @@ impl QueryKind for PathQuery<'_> {
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
         let message;
-        if outcome.is_unverified {
+        if outcome.doubt == HitDoubt::Path {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
         } else if rows.is_empty() && state.timeout_status == Some(status) {
             // The deadline passed before the server returned the list of libraries.
@@ -319,7 +334,7 @@ impl QueryKind for PathQuery<'_> {
                 owner: (answer.reason == Reason::NoLocation)
                     .then(|| context.owner_out_of_scope(self))
                     .flatten(),
-                unlisted_match: self.unlisted_match(context, outcome),
+                unlisted_match: unlisted.map(|(index, key)| (key, snapshot.rows[index].library.title.as_str())),
                 view_id: snapshot.view_id,
             };
             message = queries.explain(&answer, rows, self.path, &explanation, state.failure.as_ref());
@@ -353,6 +368,9 @@ impl QueryKind for PathQuery<'_> {
         let is_just_found = state.asked && outcome.match_kind.is_listed();
         answer.stale = outcome.match_kind != MatchKind::Confirmed
             && (is_outdated || !is_just_found && context.is_answer_stale(&state));
+        // The server was not asked about a doubted item, or about that of a confirmed match.
+        answer.stale |= outcome.doubt != HitDoubt::None
+            || unlisted.is_some_and(|(index, key)| snapshot.libraries[index].is_doubted(key));
         // The server no longer has the item, but may list the file for a different item.
         answer.stale |= state.verified && status == Status::NotFound;
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());

@@ -10,7 +10,6 @@ use super::samples::MappingSamples;
 use crate::disk::WalkProgress;
 use crate::engine::Store;
 use crate::error::{Result, Status, invalid_argument_error};
-use crate::freshness::Policy;
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::matching::{NormalPath, Resolution, Resolver, Scope};
 use crate::model::{Confidence, MatchKind};
@@ -31,7 +30,6 @@ pub struct Queries {
     pub(super) store: Arc<Store>,
     pub(super) reading: Arc<IndexReader>,
     pub(super) sync: Arc<Synchronizer>,
-    pub(super) policy: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub display: PathDisplay,
@@ -58,7 +56,6 @@ impl Queries {
             store,
             reading,
             sync,
-            policy: Policy::new(options),
             clock,
             counters,
             samples: MappingSamples::default(),

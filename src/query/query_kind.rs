@@ -6,9 +6,9 @@ use super::answer::Answer;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, NeededRequest, PathQuestion, is_stale, needed_request};
+use crate::knowledge::{PathQuestion, age_ms};
 use crate::matching::Scope;
-use crate::model::{Generation, LibraryId, Sequence, ViewId};
+use crate::model::{Generation, LibraryId, Sequence, TokenReliability, ViewId};
 use crate::sync::{Call, ItemToVerify, Question, SearchCause, SearchTarget, never_fetched_error};
 
 /// The snapshot that a query searches, and the call that made the query.
@@ -229,7 +229,7 @@ impl<'t> QueryContext<'t> {
         {
             let view_id = self.snapshot.view_id.unwrap_or_default();
             let question = Question::new(self.call, view_id, &targets.libraries, target, self.since);
-            targets.path_question = sync.path_question(&question)?;
+            targets.path_question = sync.path_question(&question, &targets.libraries)?;
             return Ok(targets.path_question != PathQuestion::Answered || sync.recent_failure_for_path().is_some());
         }
         // Until the pause after a failure is over, the query skips the search, and the refresh reports the failure.
@@ -274,13 +274,12 @@ impl<'t> QueryContext<'t> {
     /// Returns the query's libraries that are due for a refresh.
     fn stale_libraries<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
-        // After a check, the changes that its probe has shown must be fetched too.
         let is_checked = |row: &LibraryRow| {
-            row.probed_sequence > self.since && (!row.is_behind() || row.merged_sequence > self.since || row.held_back)
+            row.probed_at() > self.since
+                && (row.library.change.trust != TokenReliability::Useless || row.synced_at() > self.since)
         };
         let is_fresh = |row: &LibraryRow| {
-            (!self.call.always_asks || is_checked(row))
-                && needed_request(&queries.sync.age(row), &queries.policy, self.now_ms) == NeededRequest::Nothing
+            (!self.call.always_asks || is_checked(row)) && queries.sync.need(row, self.now_ms).is_none()
         };
         // Fast path: most queries need no refresh and no allocation.
         if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {
@@ -326,7 +325,7 @@ impl<'t> QueryContext<'t> {
 
     /// Returns the milliseconds since a listing was last known to be current; `None` if the clock was set back.
     pub fn age_ms(&self, row: &LibraryRow) -> Option<i64> {
-        freshness::age_ms(self.queries.sync.checked_ms(row), self.now_ms)
+        age_ms(self.queries.sync.checked_ms(row), self.now_ms)
     }
 
     /// Returns whether the answer is stale, because the query has not fetched what the server may have changed, because
@@ -338,16 +337,18 @@ impl<'t> QueryContext<'t> {
         if state.was_not_asked() {
             return true;
         }
-        let (sync, policy) = (&self.queries.sync, &self.queries.policy);
+        let sync = &self.queries.sync;
         let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
         fetched_rows.any(|row| {
             // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted. A
             // listing whose check time is in the future, because the clock was set back, is not accepted.
             let is_just_checked =
-                state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms);
-            let age = sync.age(row);
-            is_stale(&age, policy, self.now_ms)
-                && (!is_just_checked || age.partial || age.held_back || age.due || age.unexplained || age.unsettled)
+                state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms());
+            if is_just_checked {
+                sync.is_doubted(row, self.now_ms)
+            } else {
+                sync.is_stale(row, self.now_ms)
+            }
         })
     }
 }

@@ -89,7 +89,7 @@ impl Queries {
             Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
                 Ok(updated) => {
                     let is_listed = |row: LibraryRow| {
-                        row.begun_sequence > state.since || row.listed_token == row.library.change.token
+                        row.listing_asked() > state.since || row.listed_token() == row.library.change.token
                     };
                     if updated.status == Status::Ok {
                         let rows = LibraryRows(&self.store);

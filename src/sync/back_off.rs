@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer};
 use crate::engine::{LastQuestion, LibraryRow, PathRequests, QuestionOutcome, SearchRows, is_locked};
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, PATH_REQUEST_INTERVAL_MS};
+use crate::knowledge::{DOWN_SERVER_INTERVAL_MS, PATH_REQUEST_INTERVAL_MS, is_pause_over};
 use crate::model::ViewId;
 use crate::platform::mutex::lock;
 use crate::source::{RequestKind, SourceKind};
@@ -98,8 +98,8 @@ impl Synchronizer {
             return None;
         };
         let pause = pause_after(status);
-        if freshness::is_pause_over(Some(ended_ms), pause, now_ms)
-            || libraries.iter().all(|row| row.borrow().checked_ms > ended_ms)
+        if is_pause_over(Some(ended_ms), pause, now_ms)
+            || libraries.iter().all(|row| row.borrow().checked_ms() > ended_ms)
         {
             return None;
         }
@@ -164,7 +164,7 @@ impl SyncJob<'_> {
         // Without a recent success to overwrite, the next query for a path sends its own request.
         let now_ms = sync.clock.now_ms();
         let is_recent_success = |last: LastQuestion| {
-            let is_recent = !freshness::is_pause_over(Some(last.ended_ms), PATH_REQUEST_INTERVAL_MS, now_ms);
+            let is_recent = !is_pause_over(Some(last.ended_ms), PATH_REQUEST_INTERVAL_MS, now_ms);
             last.outcome == QuestionOutcome::Answered && is_recent
         };
         if let Ok(Some(view_id)) = self.view_id()

@@ -1,14 +1,14 @@
 //! Merges deltas (changes since the last listing) from sources that report changes. If a delta removes too many items
 //! at once, plexindex fetches a full listing instead.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LibraryRow, Listing, MergedChanges, StoredItems};
+use crate::engine::{Folded, ItemRows, KnowledgeRows, LibraryRow, MAX_DELTA_ITEMS, Replies, StoredItems};
 use crate::error::{Result, RetryAdvice, Status};
-use crate::freshness;
+use crate::knowledge::shrank_too_much;
 use crate::matching::{LibraryIndex, NormalPath};
 use crate::model::{ByteString, Item, Library, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
@@ -19,85 +19,41 @@ use crate::stats::Activity;
 /// Maximum number of items that plexindex asks about because their files belong to other items.
 const MAX_RIVALS: usize = 256;
 
-/// A library's stored items. The source compares its own items with these to find changes, and a delta changes them.
+/// A library's stored items, with the items of the delta that has begun. The source compares its own items with these.
 struct IndexedLibrary<'o> {
-    sync: &'o Synchronizer,
     row: &'o LibraryRow,
-    /// The change token of the library's listing.
-    listed_token: &'o str,
-    /// The library's items, from the current generation or from a listing that is not published yet.
     items: StoredItems<'o>,
-    /// Whether `items` are from the current generation, and not from a listing that is not published yet.
-    is_current: bool,
-    /// The change sequence before plexindex read the source. Later changes are newer than the source's reply.
-    begun_sequence: Sequence,
-    /// Rating keys of the items that the source added.
-    added_keys: Mutex<HashSet<String>>,
-    /// The change sequence after the last of them was added.
-    added_sequence: Mutex<Sequence>,
-    /// Files that these items did not have before.
-    new_files: Mutex<Vec<ByteString>>,
-    /// GUIDs of these items' shows.
-    shows: Mutex<BTreeSet<String>>,
+    /// What the source has added, by rating key, and how many of these items are not stored.
+    added: Mutex<(BTreeMap<String, Item>, u64)>,
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
     may_shrink: bool,
-    deadline: Deadline,
-}
-
-impl<'o> IndexedLibrary<'o> {
-    /// `listed`: the change token of the listing, and the listed items. `library`: the library's current state.
-    fn new(
-        job: &SyncJob<'o>,
-        row: &'o LibraryRow,
-        (listed_token, items): (&'o str, StoredItems<'o>),
-        library: &Library,
-    ) -> Result<Self> {
-        Ok(Self {
-            sync: job.sync,
-            row,
-            listed_token,
-            items,
-            is_current: true,
-            begun_sequence: job.sync.store.sequence()?,
-            added_keys: Mutex::default(),
-            added_sequence: Mutex::default(),
-            new_files: Mutex::default(),
-            shows: Mutex::default(),
-            may_shrink: job.is_exact_and_complete(library),
-            deadline: job.bounds.deadline,
-        })
-    }
 }
 
 impl IndexedItems for IndexedLibrary<'_> {
     /// Returns the change token of the listing that the delta extends.
     fn base_token(&self) -> &str {
-        self.listed_token
+        self.row.listed_token()
     }
 
-    /// Stores new and changed items that the source found, unless plexindex has stored a change to them since the delta
-    /// began. Skips items that cannot be stored.
+    /// Notes new and changed items that the source found. Skips items that cannot be stored.
     fn add(&self, items: &[Item]) -> Result<()> {
-        let store_start = Instant::now();
-        let valid: Vec<Item> = items.iter().filter(|item| item.is_storable()).cloned().collect();
-        for item in &valid {
-            let before = self.items.item(&item.rating_key)?.unwrap_or_default();
-            let new_files = item.parts.iter().filter(|file| !before.parts.contains(file));
-            lock(&self.new_files).extend(new_files.cloned());
-            lock(&self.added_keys).insert(item.rating_key.clone());
-            lock(&self.shows).insert(item.show_guid.clone());
+        for item in items.iter().filter(|item| item.is_storable()) {
+            let is_new = !self.has_any(std::slice::from_ref(&item.rating_key))?;
+            let (added, new) = &mut *lock(&self.added);
+            *new += u64::from(is_new);
+            // A larger delta becomes a listing, so this one need not be whole.
+            if added.len() <= MAX_DELTA_ITEMS {
+                added.insert(item.rating_key.clone(), item.clone());
+            }
         }
-        ItemRows(&self.sync.store).merge_items(self.row, &valid, self.begun_sequence, self.deadline)?;
-        *lock(&self.added_sequence) = self.sync.store.sequence()?;
-        self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         Ok(())
     }
 
     /// Returns whether the store has contained an identical item since the last delta or listing, so that the source
     /// need not add it.
     fn has(&self, item: &Item) -> Result<bool> {
-        let stored = self.items.item_and_sequence(&item.rating_key)?;
-        Ok(stored.is_some_and(|(stored, sequence)| stored == *item && sequence <= self.row.merged_sequence))
+        let stored = self.items.stored(&item.rating_key)?;
+        Ok(stored.value.as_ref() == Some(item) && self.row.knowledge.had_at_last_sync(&stored))
     }
 
     /// Returns where the last delta ended.
@@ -108,35 +64,41 @@ impl IndexedItems for IndexedLibrary<'_> {
         }
     }
 
-    /// Returns whether the store contains an item with one of these rating keys.
+    /// Returns whether the library contains an item with one of these rating keys.
     fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
         for key in rating_keys {
-            if self.items.has(key)? {
+            if lock(&self.added).0.contains_key(key) || self.items.has(key)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Returns the number of the library's stored items.
+    /// Returns the number of the library's items.
     fn count(&self) -> Result<u64> {
-        self.items.count()
+        Ok(self.items.count()? + lock(&self.added).1)
     }
 
-    /// Returns the library's item count at the listing's change token; `None` for a listing that is not published yet.
+    /// Returns the library's item count at the listing's change token.
     fn count_at_base(&self) -> Result<Option<u64>> {
-        Ok(self.is_current.then_some(self.row.told_items))
+        Ok(self.row.knowledge.listing.as_ref().map(|listing| listing.items))
     }
 
-    /// Passes the rating keys of all stored items to `each`, in any order.
+    /// Passes the rating keys of all items to `each`, in any order.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.items.for_each_key(each)
+        self.items.for_each_key(each)?;
+        for key in lock(&self.added).0.keys() {
+            if !self.items.has(key)? {
+                each(key);
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether the library may shrink to this number of items without a second listing as confirmation.
     fn accepts_shrinking_to(&self, items: u64) -> Result<bool> {
         // The comparison uses the count before the delta, so that newly added items do not allow more removals.
-        Ok(self.may_shrink || !freshness::shrank_too_much(self.row.items, items))
+        Ok(self.may_shrink || !shrank_too_much(self.row.items, items))
     }
 }
 
@@ -147,154 +109,121 @@ impl SyncJob<'_> {
         library.change.trust == TokenReliability::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges a library's changes. Returns `false` if a full listing is necessary.
+    /// Fetches and stores a library's changes. Returns `false` if a full listing is necessary.
     pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
-        let sync = self.sync;
+        let (sync, deadline) = (self.sync, self.bounds.deadline);
         if self.view_id()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(false);
         }
         let Ok(items) = ItemRows(&sync.store).of(row) else {
             return Ok(false); // the listing is missing or damaged
         };
-        let indexed = IndexedLibrary::new(self, row, (&row.listed_token, items), &row.library)?;
-        let Some((items, removed_keys, watermark)) = self.merge_changes(&row.library, &indexed)? else {
+        let now_ms = sync.clock.now_ms();
+        let Some(request) = row.knowledge.begin(sync.store.ticket(deadline)?, now_ms) else {
             return Ok(false);
         };
+        let indexed = IndexedLibrary {
+            row,
+            items,
+            added: Mutex::default(),
+            may_shrink: self.is_exact_and_complete(&row.library),
+        };
+        let SourceChanges::Known {
+            removed_keys,
+            watermark,
+        } = self.source.changes(&row.library, &indexed, self.bounds)?
+        else {
+            return Ok(false);
+        };
+        let count = indexed.count()?.saturating_sub(removed_keys.len() as u64);
+        let is_shrinking = !removed_keys.is_empty() && !indexed.accepts_shrinking_to(count)?;
+        let mut replies = std::mem::take(&mut lock(&indexed.added).0);
+        if is_shrinking || replies.len() + removed_keys.len() > MAX_DELTA_ITEMS {
+            return Ok(false);
+        }
+        let shows: BTreeSet<String> = replies.values().map(|item| item.show_guid.clone()).collect();
+        // What the source says about an item that it has just added is older than that the item is gone.
+        for key in &removed_keys {
+            replies.remove(key);
+        }
+        let mut items: Vec<(String, Option<Item>)> = replies.into_iter().map(|(key, item)| (key, Some(item))).collect();
+        items.extend(removed_keys.into_iter().map(|key| (key, None)));
         // A local source needs no request, and its deltas replace listings.
         if self.source.abilities().local {
             self.refresh_shows(row)?;
         } else {
-            self.refresh_unknown_shows(row, &lock(&indexed.shows))?;
+            self.refresh_unknown_shows(row, &shows)?;
         }
-        let mut keys = std::mem::take(&mut *lock(&indexed.added_keys));
-        keys.extend(removed_keys);
-        let new_files = match self.source.abilities().changes {
-            Delta::Complete => Vec::new(),
-            Delta::None | Delta::Mostly => std::mem::take(&mut *lock(&indexed.new_files)),
+        let rivals = |key: &str, gained: &Item| match self.source.abilities().changes {
+            Delta::Complete => Vec::new(), // the delta has them, too
+            Delta::None | Delta::Mostly => sync.items_with_files(row, key, &gained.parts),
         };
-        let rivals = sync.items_with_files(row, &new_files, &keys);
-        let are_settled = self.settle_rivals(row, rivals, &mut keys);
-        let now_ms = sync.clock.now_ms();
-        let merged = MergedChanges {
-            items,
-            keys: &keys,
-            newest_update: watermark.newest_update,
-            left_out: watermark.left_out,
-            changed_content: freshness::has_changed_content(&row.listed_token, &row.library.change),
-            is_unexplained: !are_settled?,
-            provisional: freshness::is_unsettled(&row.library.change, now_ms),
-        };
-        let deadline = self.bounds.deadline;
-        ItemRows(&sync.store).store_merged_delta(row, indexed.begun_sequence, &merged, now_ms, deadline)?;
+        let store_start = Instant::now();
+        let cursor = (watermark.newest_update, watermark.left_out);
+        let folded = KnowledgeRows(&sync.store).fold_changes(
+            row.id,
+            &request,
+            (&items, count),
+            cursor,
+            &rivals,
+            (sync.clock.now_ms(), deadline),
+        )?;
+        sync.counters.add_time(Activity::Store, store_start.elapsed());
+        self.settle_rivals(row, folded.rivals)?;
         Ok(true)
     }
 
-    /// Merges changes that happened during a listing into `stored`, the listed items, before the listing is published.
-    /// `listed_library`: the library's state after the listing. Returns the new number of items; `None` if the source
-    /// cannot report all changes.
-    pub fn merge_changes_during_listing(
-        &self,
-        row: &LibraryRow,
-        listing: &Listing,
-        listed_library: &Library,
-        stored: StoredItems<'_>,
-    ) -> Result<Option<u64>> {
-        let listed = LibraryRow {
-            items: stored.count()?,
-            ..row.clone()
-        };
-        let indexed = IndexedLibrary {
-            is_current: false,
-            ..IndexedLibrary::new(self, &listed, (&listing.change.token, stored), listed_library)?
-        };
-        Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, ..)| items))
-    }
-
     /// Asks the server about `rivals`, the items that have a file of an item that was added or changed, because nothing
-    /// else may show that an older item lost its file; and so on for the files that these items have now. Skips the
-    /// items in `known`, and adds the others. Returns whether the server answered for all items.
-    pub(super) fn settle_rivals(
-        &self,
-        row: &LibraryRow,
-        mut rivals: Vec<String>,
-        known: &mut HashSet<String>,
-    ) -> Result<bool> {
-        let (rows, deadline) = (ItemRows(&self.sync.store), self.bounds.deadline);
-        let mut room = MAX_RIVALS;
-        while !rivals.is_empty() {
-            if rivals.len() > room || !self.source.abilities().items {
-                return Ok(false);
-            }
+    /// else may show that an older item lost its file; and so on for the files that these items have now. Without a reply,
+    /// they stay doubted.
+    pub(super) fn settle_rivals(&self, row: &LibraryRow, mut rivals: Vec<String>) -> Result<()> {
+        let (sync, deadline) = (self.sync, self.bounds.deadline);
+        let (mut room, mut known) = (MAX_RIVALS, BTreeSet::new());
+        while !rivals.is_empty() && rivals.len() <= room && self.source.abilities().items {
             room -= rivals.len();
-            let requested_at = self.sync.store.sequence()?;
+            let asked = sync.store.ticket(deadline)?;
             let keys: Vec<&str> = rivals.iter().map(String::as_str).collect();
             let located = match self.source.items(&keys, self.bounds) {
                 Ok(located) => located,
                 Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Vec::new(),
                 Err(error) if error.status == Status::Aborted => return Err(error),
                 Err(error) => {
-                    log::warn!("cannot find out which item has a file: {error}; a full listing will show it");
-                    return Ok(false);
+                    log::warn!("cannot find out which item has a file: {error}; a later lookup or refresh will ask");
+                    return Ok(());
                 }
             };
-            let mut files = Vec::new();
-            for key in rivals {
-                match located.iter().find(|located| located.item.rating_key == key) {
-                    Some(located) if located.is_in(&row.library.section) => {
-                        rows.merge_items(row, std::slice::from_ref(&located.item), requested_at, deadline)?;
-                        files.extend_from_slice(&located.item.parts);
-                    }
-                    _ => {
-                        rows.remove_items(row, &[&key], requested_at, deadline)?;
-                    }
-                }
-                known.insert(key);
-            }
-            rivals = self.sync.items_with_files(row, &files, known);
+            known.extend(rivals.iter().cloned());
+            let reply = |key: &String| {
+                let found = located.iter().find(|located| located.item.rating_key == *key);
+                let found = found.filter(|located| located.is_in(&row.library.section));
+                (key.clone(), found.map(|located| located.item.clone()))
+            };
+            let replies: Vec<_> = rivals.iter().map(reply).collect();
+            rivals = sync.store_items(row, &replies, (asked, true), deadline)?.rivals;
+            rivals.retain(|key| !known.contains(key));
         }
-        Ok(true)
-    }
-
-    /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of
-    /// items, the rating keys of removed items, and where the next delta may end; `None` if a full listing is
-    /// necessary, because the source cannot report all changes or too many items are gone.
-    fn merge_changes(
-        &self,
-        library: &Library,
-        stored: &IndexedLibrary<'_>,
-    ) -> Result<Option<(u64, Vec<String>, DeltaWatermark)>> {
-        let changes = self.source.changes(library, stored, self.bounds);
-        let SourceChanges::Known {
-            removed_keys: gone,
-            watermark,
-        } = changes?
-        else {
-            return Ok(None);
-        };
-        let remaining_count = stored.count()?.saturating_sub(gone.len() as u64);
-        if !gone.is_empty() && !stored.accepts_shrinking_to(remaining_count)? {
-            return Ok(None);
-        }
-        // What the source says about an item that it has just added is newer than the rest.
-        let is_added = |key: &&String| lock(&stored.added_keys).contains(*key);
-        let (added, others): (Vec<&String>, Vec<&String>) = gone.iter().partition(is_added);
-        let added_at = *lock(&stored.added_sequence);
-        for (keys, requested_at) in [(added, added_at), (others, stored.begun_sequence)] {
-            ItemRows(&self.sync.store).remove_items(stored.row, &keys, requested_at, self.bounds.deadline)?;
-        }
-        Ok(Some((remaining_count, gone, watermark)))
+        Ok(())
     }
 }
 
 impl Synchronizer {
-    /// Returns the rating keys of the library's items that have one of these files, except the items in `others`. Uses
-    /// the current snapshot, which may lack the newest changes.
-    pub(super) fn items_with_files(
+    /// Stores the server's replies about items, which doubts other items that have one of their new files. `asked`: the
+    /// request's ticket, and whether the items were doubted.
+    pub(super) fn store_items(
         &self,
         row: &LibraryRow,
-        files: &[ByteString],
-        others: &HashSet<String>,
-    ) -> Vec<String> {
+        items: &Replies,
+        asked: (Sequence, bool),
+        deadline: Deadline,
+    ) -> Result<Folded> {
+        let rivals = |key: &str, gained: &Item| self.items_with_files(row, key, &gained.parts);
+        let now_ms = self.clock.now_ms();
+        KnowledgeRows(&self.store).fold_items(row.id, items, asked, &rivals, now_ms, deadline)
+    }
+
+    /// Returns the rating keys of the library's other items that have one of these files. Uses the current snapshot, which
+    /// may lack the newest changes.
+    fn items_with_files(&self, row: &LibraryRow, rating_key: &str, files: &[ByteString]) -> Vec<String> {
         let snapshot = self.reading.snapshot();
         let Some(index) = snapshot.rows.iter().position(|other| other.id == row.id) else {
             return Vec::new();
@@ -305,7 +234,7 @@ impl Synchronizer {
             NormalPath::with(file.as_bytes(), |path| {
                 view.each_listed(path, |hit, _| {
                     let key = view.key_and_path(hit).map(|(key, _)| key);
-                    keys.extend(key.filter(|key| !others.contains(*key)).map(str::to_owned));
+                    keys.extend(key.filter(|key| *key != rating_key).map(str::to_owned));
                 });
             });
         }

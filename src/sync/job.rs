@@ -12,18 +12,16 @@ use super::flight::SingleFlight;
 use super::own_checks::OwnChecks;
 use super::reading::IndexReader;
 use super::report::{JobMonitor, JobProgress, TICK};
-use crate::engine::{
-    Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter, listing_age,
-};
+use crate::engine::{Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter};
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::freshness::{Age, Policy};
+use crate::knowledge::{Moment, Need, Policy, StandardRules, is_stale, need};
 use crate::model::{Library, ViewId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::thread::on_worker;
-use crate::source::{Abilities, Bounds, Session, Source};
+use crate::source::{Abilities, Bounds, Delta, Session, Source};
 use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
@@ -217,15 +215,35 @@ impl Synchronizer {
         self.capabilities().is_some_and(|can| can.local)
     }
 
-    /// Returns the age of a library's listing, including whether a local source has changed since the listing.
-    pub fn age(&self, row: &LibraryRow) -> Age {
-        Age {
-            source_changed: row.generation.is_fetched()
-                && self.is_local()
-                && (row.listed_token != row.library.change.token || self.source_may_have_changed(row)),
-            checked_ms: self.checked_ms(row),
-            ..listing_age(row)
+    /// Returns the time for [`need`] and [`is_stale`], and what this process knows about a library's source.
+    pub fn moment(&self, row: &LibraryRow, now_ms: i64) -> Moment {
+        let abilities = self.capabilities();
+        Moment {
+            now_ms,
+            checked_ms: Some(self.checked_ms(row)),
+            source_changed: row.generation.is_fetched() && self.source_may_have_changed(row),
+            reports_all: abilities.is_some_and(|abilities| abilities.changes == Delta::Complete),
         }
+    }
+
+    /// Returns the request that a library needs most now; `None` if no request can make its answers fresher.
+    pub fn need(&self, row: &LibraryRow, now_ms: i64) -> Option<Need> {
+        need(&row.knowledge, &row.doubts, &self.policy, &self.moment(row, now_ms))
+    }
+
+    /// Returns whether answers from a library are stale.
+    pub fn is_stale(&self, row: &LibraryRow, now_ms: i64) -> bool {
+        is_stale::<StandardRules>(&row.knowledge, &row.doubts, &self.policy, &self.moment(row, now_ms))
+    }
+
+    /// Returns whether answers from a library are stale for another reason than their age.
+    pub fn is_doubted(&self, row: &LibraryRow, now_ms: i64) -> bool {
+        is_stale::<StandardRules>(
+            &row.knowledge,
+            &row.doubts,
+            &self.policy.without_ttl(),
+            &self.moment(row, now_ms),
+        )
     }
 
     /// Returns the time when the library's listing was last found to be current, by this process's clock if possible.

@@ -8,11 +8,11 @@ use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer};
 use super::pages::Shift;
 use crate::engine::{
-    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, LocalWrite, NewListing, RecordRows,
-    ShowRows, StoredItems,
+    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, LocalWrite, RecordRows, ShowRows,
+    StoredItems,
 };
 use crate::error::{Error, Result, Status};
-use crate::freshness;
+use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};
 use crate::model::{Generation, Item, Library, LibraryKind, ViewId};
 use crate::source::{Bounds, Delta, PageRequest, Resume};
 use crate::stats::Activity;
@@ -45,7 +45,10 @@ impl SyncJob<'_> {
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation.next()
-                    && listing.begun_sequence >= row.due_sequence
+                    && !row
+                        .doubts
+                        .iter()
+                        .any(|doubt| doubt.needs() == Need::Listing && doubt.raised > listing.asked)
                     && self.source.abilities().resume != Resume::Never
                     && self.can_resume(row, &listing, now_ms) =>
             {
@@ -88,7 +91,7 @@ impl SyncJob<'_> {
             listing = begin_listing()?;
             draft = sync.segments.empty_draft(row, &listing);
         }
-        self.check_and_publish(row, listing, draft, job_start, why)
+        self.check_and_publish(row, &listing, draft, job_start, why)
     }
 
     /// Returns whether newly fetched pages would be consistent with the stored pages. If a source reports all changes
@@ -98,7 +101,7 @@ impl SyncJob<'_> {
         let abilities = self.source.abilities();
         let may_vary = abilities.changes == Delta::Complete && abilities.resume == Resume::ByPosition;
         let compared_state = if may_vary { &listing.change } else { &row.library.change };
-        freshness::may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
+        may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
     }
 
     /// Checks a complete listing against the reported counts and the library's change token, and publishes the listing,
@@ -107,7 +110,7 @@ impl SyncJob<'_> {
     fn check_and_publish(
         &self,
         row: &LibraryRow,
-        mut listing: Listing,
+        listing: &Listing,
         draft: ListingDraft,
         job_start: Instant,
         why: RefreshReason,
@@ -116,39 +119,45 @@ impl SyncJob<'_> {
         // Find out whether the listing is complete, and whether the library changed during the listing.
         let (view_id, after) = self.probe_again(row)?;
         let now_ms = sync.clock.now_ms();
-        let draft = sync.segments.without_duplicates(row, &listing, draft)?;
+        let draft = sync.segments.without_duplicates(row, listing, draft)?;
         // Rows that the server counts, but that are no items, or never come.
         let left_out = listing.total.unwrap_or(listing.rows).saturating_sub(draft.items());
         let counts_agree = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
         // A second listing that lacks the same number confirms that the server has no more items.
         let is_confirmed = row.generation.is_fetched()
             && row.left_out == left_out
-            && (row.partial || left_out > 0)
-            && freshness::is_pause_over(Some(row.listed_ms), freshness::PROVISIONAL_MS, now_ms);
+            && (row.has_doubt(Cause::Partial) || left_out > 0)
+            && is_pause_over(Some(row.listed_ms()), PROVISIONAL_MS, now_ms);
         let is_whole = counts_agree || is_confirmed;
-        let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &after.change);
-        let mut result = ListingResult {
-            provisional: !(is_whole && is_settled),
-            partial: !is_whole,
+        let scanned = Some(listing.change.scanned_ms / 1_000);
+        let result = ListingResult {
+            is_whole,
             left_out,
+            // All updates since the first page are later than the last scan before it.
+            newest_update: scanned.filter(|time| *time > 0).max(row.newest_update),
             listed_ms: now_ms,
         };
-        if why != RefreshReason::Full
-            && self.is_held_back(view_id, row, &listing, &after, (draft.items(), is_whole), now_ms)?
-        {
+        if why != RefreshReason::Full && self.is_held_back(row, listing, &after, (draft.items(), is_whole), now_ms)? {
             return Ok(());
         }
         self.refresh_shows(row)?;
-        let new_segment = if sync.segments.has_same_content(row, &listing, &draft)? {
+        let new_segment = if sync.segments.has_same_content(row, listing, &draft)? {
             None
         } else {
-            Some(sync.segments.write_draft(row, &listing, draft)?)
+            Some(sync.segments.write_draft(row, listing, draft)?)
         };
         let store_start = Instant::now();
-        self.reconcile(view_id, row, &mut listing, &after, new_segment.as_ref(), &mut result)?;
+        // Copy matches only at the first listing, not when plexindex lists an evicted library again.
+        if row.generation == Generation::default() {
+            let stored = match &new_segment {
+                Some(new) => StoredItems::of_listing(&sync.store, &new.name)?,
+                None => ItemRows(&sync.store).of(row)?,
+            };
+            self.copy_matches_of_other_tokens(view_id, row, &stored)?;
+        }
         let stored = sync
             .segments
-            .publish(view_id, &listing, &result, new_segment, self.bounds.deadline)?;
+            .publish(view_id, listing, &result, new_segment, self.bounds.deadline)?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.counters.count_listing();
         log::info!(
@@ -156,7 +165,7 @@ impl SyncJob<'_> {
             row.library.title,
             stored.items,
             job_start.elapsed().as_secs_f64(),
-            if stored.provisional { " (provisional)" } else { "" }
+            if is_whole { "" } else { " (some may be missing)" }
         );
         self.report.has_listed.store(true, Ordering::Relaxed);
         self.tidy_after_listing();
@@ -203,20 +212,20 @@ impl SyncJob<'_> {
     /// the listing.
     fn is_held_back(
         &self,
-        view_id: ViewId,
         row: &LibraryRow,
         listing: &Listing,
         probed: &Library,
         (items, is_whole): (u64, bool),
         now_ms: i64,
     ) -> Result<bool> {
-        let has_lost = freshness::shrank_too_much(row.items, items) || !is_whole && items < row.items;
-        let has_shrunk = row.generation.is_fetched() && has_lost;
-        let (store, pause_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
-        // `hold_back_listing` returns `true` if an earlier small listing, at least a minute ago, confirms this listing.
-        if !has_shrunk
+        if items >= row.items
             || self.is_exact_and_complete(probed)
-            || ListingRows(store).hold_back_listing(view_id, listing, items, now_ms, pause_ms, self.bounds.deadline)?
+            || !ListingRows(&self.sync.store).hold_back_listing(
+                listing,
+                (items, is_whole),
+                now_ms,
+                self.bounds.deadline,
+            )?
         {
             return Ok(false);
         }
@@ -228,40 +237,6 @@ impl SyncJob<'_> {
             row.items
         );
         Ok(true)
-    }
-
-    /// Before the listing is published, merges changes that happened during the listing, and copies matches from other
-    /// views. `library_after`: the library's state after the listing. `new`: the new segment; `None` if the current
-    /// segment has the same content. `result`: what will be published, no longer provisional if all changes were
-    /// merged.
-    fn reconcile(
-        &self,
-        view_id: ViewId,
-        row: &LibraryRow,
-        listing: &mut Listing,
-        library_after: &Library,
-        new: Option<&NewListing>,
-        result: &mut ListingResult,
-    ) -> Result<()> {
-        let store = &self.sync.store;
-        let stored = || match new {
-            Some(new) => StoredItems::of_listing(store, &new.name),
-            None => ItemRows(store).of(row),
-        };
-        if listing.change.token != library_after.change.token
-            && self.source.abilities().changes == Delta::Complete
-            && self
-                .merge_changes_during_listing(row, listing, library_after, stored()?)?
-                .is_some()
-        {
-            listing.change.clone_from(&library_after.change);
-            result.provisional = result.partial; // the listing is now as new as the probe
-        }
-        // Copy matches only at the first listing, not when plexindex lists an evicted library again.
-        if row.generation == Generation::default() {
-            self.copy_matches_of_other_tokens(view_id, row, &stored()?)?;
-        }
-        Ok(())
     }
 
     /// Copies confirmed matches from the views of other tokens for the same library, for items that this view also
@@ -276,7 +251,7 @@ impl SyncJob<'_> {
             let pairs: Vec<(&[u8], &str)> = part.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .store_writer
-                .record_matches(row, &LocalWrite::NONE, &pairs, self.bounds.deadline)?;
+                .record_matches(row, &LocalWrite::NONE, &pairs, &[], self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(

@@ -31,8 +31,8 @@ impl OwnChecks {
     /// future or older than this handle's check, a process whose clock differs has written it.
     pub fn compare(&self, row: &LibraryRow, now_ms: i64) {
         let by_library = lock(&self.by_library);
-        let is_older = |own: &OwnCheck| own.token == row.listed_token && row.checked_ms < own.checked_ms;
-        if row.checked_ms > now_ms || by_library.get(&row.id).is_some_and(is_older) {
+        let is_older = |own: &OwnCheck| own.token == row.listed_token() && row.checked_ms() < own.checked_ms;
+        if row.checked_ms() > now_ms || by_library.get(&row.id).is_some_and(is_older) {
             self.do_clocks_differ.store(true, Ordering::Relaxed);
         }
     }
@@ -40,8 +40,8 @@ impl OwnChecks {
     /// Records the libraries that a probe at `now_ms` found to be current.
     pub fn note(&self, rows: &[LibraryRow], now_ms: i64) {
         let mut by_library = lock(&self.by_library);
-        for row in rows.iter().filter(|row| row.checked_ms == now_ms) {
-            let token = row.listed_token.clone();
+        for row in rows.iter().filter(|row| row.checked_ms() == now_ms) {
+            let token = row.listed_token().to_owned();
             by_library.insert(
                 row.id,
                 OwnCheck {
@@ -56,15 +56,15 @@ impl OwnChecks {
     /// possible.
     pub fn checked_ms(&self, row: &LibraryRow, clock: &dyn Clock) -> i64 {
         if !self.do_clocks_differ.load(Ordering::Relaxed) {
-            return row.checked_ms;
+            return row.checked_ms();
         }
         let now_ms = clock.now_ms();
         let by_library = lock(&self.by_library);
-        let is_usable = |own: &&OwnCheck| own.token == row.listed_token && own.checked_ms <= now_ms;
+        let is_usable = |own: &&OwnCheck| own.token == row.listed_token() && own.checked_ms <= now_ms;
         match by_library.get(&row.id).filter(is_usable) {
-            Some(own) if row.checked_ms > now_ms => own.checked_ms,
-            Some(own) => row.checked_ms.max(own.checked_ms),
-            None => row.checked_ms,
+            Some(own) if row.checked_ms() > now_ms => own.checked_ms,
+            Some(own) => row.checked_ms().max(own.checked_ms),
+            None => row.checked_ms(),
         }
     }
 }

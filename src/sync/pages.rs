@@ -39,7 +39,7 @@ struct FetchedPage {
     items: Vec<Item>,
     /// Rating keys of the last [`OVERLAP`] rows, including those in the trash.
     last_keys: Vec<String>,
-    /// The change sequence at which the page was requested.
+    /// The ticket of the page's request.
     requested_at: Sequence,
     /// Whether this is the first page of a partition.
     first: bool,
@@ -258,7 +258,7 @@ impl SyncJob<'_> {
     ) -> Result<Option<Shift>> {
         let size = self.sync.page_size;
         loop {
-            let requested_at = self.sync.store.sequence()?;
+            let requested_at = self.sync.store.ticket(self.bounds.deadline)?;
             let request = PageRequest {
                 library,
                 partition: cursor.partition,

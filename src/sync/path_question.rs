@@ -1,4 +1,4 @@
-//! Asks the server about unlisted paths, by the rules in [`crate::freshness`].
+//! Asks the server about unlisted paths, by the rules in `knowledge::questions`.
 
 use std::time::Duration;
 
@@ -8,11 +8,9 @@ use super::back_off::RequestCounts;
 use super::call::{Batch, Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer};
 use super::search::{PathAnswer, SEARCH_TIMEOUT, SearchCause, SearchTarget};
-use crate::engine::{
-    EarlierQuestions, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows, is_locked,
-};
+use crate::engine::{EarlierQuestions, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows, is_locked};
 use crate::error::{Result, Status};
-use crate::freshness::{self, PATH_REQUEST_INTERVAL_MS, PathQuestion};
+use crate::knowledge::{Cause, PATH_REQUEST_INTERVAL_MS, PathQuestion, is_pause_over, may_search_again, path_question};
 use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::source::Bounds;
@@ -60,7 +58,7 @@ impl<'q> Question<'q> {
 
 impl Synchronizer {
     /// Asks the server whether libraries that may contain an unlisted path have changed, and merges the changes, but
-    /// fetches no full listing. [`crate::freshness::questions`] contains the rules. `what_to_do`: the result of
+    /// fetches no full listing. `knowledge::questions` contains the rules. `what_to_do`: the result of
     /// [`Self::path_question`].
     pub fn ask_about_path(
         &self,
@@ -93,12 +91,13 @@ impl Synchronizer {
         Ok(PathAnswer::of(result))
     }
 
-    /// Records the questions that the batch's probe has answered, at the time when the batch started.
-    pub fn finish_batch(&self, batch: &Batch, started_ms: i64) {
+    /// Records the questions that the batch's probe has answered. `since`, `started_ms`: when the batch started.
+    pub fn finish_batch(&self, batch: &Batch, since: Sequence, started_ms: i64) {
         let questions = std::mem::take(&mut batch.state().questions);
         if let Some(view_id) = self.reading.view_id() {
             let record = PathRequests {
                 questions: &questions,
+                since,
                 ..PathRequests::default()
             };
             SearchRows(&self.store).note_path_requests(view_id, started_ms, &record);
@@ -112,11 +111,7 @@ impl Synchronizer {
             return Ok(true);
         };
         let earlier = SearchRows(&self.store).library_question(view_id, selection_hash(call))?;
-        Ok(freshness::may_search_again(
-            earlier.as_ref(),
-            &self.policy,
-            self.clock.now_ms(),
-        ))
+        Ok(may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
     }
 
     /// Records that the server has answered a request for the list of libraries for this call.
@@ -127,33 +122,32 @@ impl Synchronizer {
     }
 
     /// Returns what to do about an unlisted path: asks unless an earlier question answers it in all libraries. In a
-    /// batch, the first path's probe answers for the others, without a read.
-    pub fn path_question(&self, question: &Question<'_>) -> Result<PathQuestion> {
-        let is_probed = |row: &LibraryRow| row.probed_sequence > question.since;
-        if question.libraries.iter().all(is_probed) {
-            return Ok(PathQuestion::Probed);
-        }
-        let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
-        let ids: Vec<LibraryId> = question.libraries.iter().map(|row| row.id).collect();
-        let earlier = rows.earlier_questions(question.view_id, &ids, question.hash, now_ms)?;
-        let EarlierQuestions { has_event, budget, .. } = earlier;
-        let is_answer = |last: LastQuestion| last.outcome == QuestionOutcome::Answered && last.begun > question.since;
-        if earlier.last.is_some_and(is_answer) {
+    /// batch, the first path's probe answers for the others, without a read. `rows`: the libraries as they are now.
+    pub fn path_question(&self, question: &Question<'_>, rows: &[LibraryRow]) -> Result<PathQuestion> {
+        if rows.iter().all(|row| row.probed_at() > question.since) {
             return Ok(PathQuestion::Probed);
         }
         if question.always_asks {
             return Ok(PathQuestion::Ask);
         }
-        let answer_in =
-            |last: Option<PathSearch>| freshness::path_question(last.as_ref(), has_event, budget, &self.policy, now_ms);
-        let mut answers = earlier.questions.into_iter().map(answer_in);
+        let (searches, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
+        let ids: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
+        let earlier = searches.earlier_questions(question.view_id, &ids, question.hash, now_ms)?;
+        let EarlierQuestions { budget, .. } = earlier;
+        let answer_in = |(row, last): (&LibraryRow, Option<(PathSearch, Sequence)>)| {
+            let has_news = last.is_some_and(|(_, asked)| {
+                row.doubts.iter().any(|doubt| doubt.raised > asked)
+                    || row.listed_token() != row.library.change.token && row.probed_at() > asked
+            });
+            let last = last.map(|(search, _)| search);
+            path_question(last.as_ref(), has_news, budget, &self.policy, now_ms)
+        };
+        let mut answers = rows.iter().zip(earlier.questions).map(answer_in);
         if let Some(open) = answers.find(|answer| *answer != PathQuestion::Answered) {
             return Ok(open);
         }
         // If a later question about any path failed, the answer says so.
-        let error = earlier
-            .last
-            .and_then(|last| self.question_error(last, question.libraries));
+        let error = earlier.last.and_then(|last| self.question_error(last, rows));
         Ok(error.map_or(PathQuestion::Answered, |_| PathQuestion::Postponed))
     }
 
@@ -166,13 +160,12 @@ impl Synchronizer {
                 Ok(row) if row.present => row,
                 _ => continue, // the library was removed or cleared
             };
-            are_listed &= row.begun_sequence > question.since;
+            are_listed &= row.listing_asked() > question.since;
             has_changed |= row.is_behind()
                 || row.library.change.busy
-                || row.listed_token != before.listed_token
-                || row.provisional
-                || row.unexplained;
-            if row.is_behind() && !row.held_back {
+                || row.listed_token() != before.listed_token()
+                || !row.doubts.is_empty();
+            if row.is_behind() && !row.has_doubt(Cause::HeldBack) {
                 unlisted.push(row.id);
             }
         }
@@ -191,7 +184,7 @@ impl Synchronizer {
         };
         if search.is_some() && !(has_changed || question.has_changed || question.libraries.iter().any(awaits_search)) {
             let last_ms = rows.last_unchanged_search(question.view_id)?;
-            let is_allowed = freshness::is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
+            let is_allowed = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
                 && rows
                     .budget(question.view_id, now_ms)?
                     .spend(record.requests, now_ms)
@@ -212,6 +205,7 @@ impl Synchronizer {
         }
         let record = PathRequests {
             questions: &questions,
+            since: question.since,
             are_open: is_open,
             begins_unchanged_search: search == Some(SearchCause::Unlisted),
             ..record
@@ -235,15 +229,16 @@ impl SyncJob<'_> {
     fn ask_about_path(&self, question: &Question<'_>, requests_before: RequestCounts) -> Result<PathAnswer> {
         let (sync, view_id) = (self.sync, question.view_id);
         let rows = SearchRows(&sync.store);
-        match sync.path_question(question)? {
+        let stored = question
+            .libraries
+            .iter()
+            .filter_map(|row| LibraryRows(&sync.store).library_row(row.id).ok());
+        let stored: Vec<LibraryRow> = stored.collect();
+        match sync.path_question(question, &stored)? {
             PathQuestion::Probed => return sync.answer_after_probe(question, PathRequests::default()),
             PathQuestion::Ask
                 if question.always_asks || sync.recent_question_error(view_id, question.libraries)?.is_none() => {}
             _ => return Ok(PathAnswer::postponed()),
-        }
-        // Without the record, each process would ask about each path.
-        if !rows.begin_question(view_id, sync.clock.now_ms()) {
-            return Ok(PathAnswer::postponed());
         }
         let asked_after = sync.request_counts();
         let update = |row: &LibraryRow| {
@@ -272,7 +267,8 @@ impl SyncJob<'_> {
         }
         rows.note_path_requests(view_id, sync.clock.now_ms(), &record);
         match result {
-            Err(error) if !is_late => Err(error),
+            // No reply could be stored.
+            Err(error) if !is_late && !is_locked(&error) => Err(error),
             _ => Ok(PathAnswer::postponed()),
         }
     }

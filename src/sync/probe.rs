@@ -1,6 +1,5 @@
 //! Probes the server: requests its identity, its libraries, and their change tokens.
 
-use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -8,9 +7,8 @@ use super::call::Call;
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
 use super::report::StoredReply;
-use crate::engine::{Endpoint, LibraryRow, LibraryRows, SearchRows, Snapshot, listing_age};
+use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{Library, Sequence, Server, ViewId};
 use crate::platform::mutex::lock;
@@ -103,7 +101,7 @@ impl Synchronizer {
                     Some(library) => return Err(library.unknown_library_error(&snapshot, &self.reading)),
                     None => return Ok(None),
                 }
-                snapshot.probed_sequence()
+                snapshot.probed_at()
             };
             attempts += 1;
             server_has_libraries = self.probe(call, seen)?;
@@ -124,8 +122,8 @@ struct ProbeReply {
     is_claimed: bool,
     /// The server's identity, if the probe has requested it.
     server: Option<Server>,
-    /// The change sequence before the request for the libraries.
-    begun_sequence: Sequence,
+    /// The ticket of the request for the libraries.
+    asked: Sequence,
     libraries: Vec<Library>,
 }
 
@@ -213,8 +211,7 @@ impl SyncJob<'_> {
         let view = stored.or(claimed);
         // Request a new server's identity without the token, in case the server is not Plex.
         let server = view.is_none().then(|| self.source.server(self.bounds)).transpose()?;
-        // Read the change sequence first, because the reply may not reflect later changes.
-        let begun_sequence = sync.store.sequence()?;
+        let asked = sync.store.ticket(self.bounds.deadline)?;
         let libraries = self.source.libraries(self.bounds)?;
         self.report.probe_answered.store(true, Ordering::Relaxed);
         Ok(ProbeReply {
@@ -222,7 +219,7 @@ impl SyncJob<'_> {
             view,
             is_claimed: claimed.is_some(),
             server,
-            begun_sequence,
+            asked,
             libraries,
         })
     }
@@ -258,24 +255,11 @@ impl SyncJob<'_> {
             }
         };
         let store_start = Instant::now();
-        // A transaction takes no other lock, because a fork takes the lock of the database last.
-        let rows_before = RefCell::new(Vec::new());
-        let is_current = |row: &LibraryRow, library: &Library| {
-            rows_before.borrow_mut().push(row.clone());
-            freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
-        };
-        let rows = LibraryRows(&sync.store).store_probe(
-            view_id,
-            &libraries,
-            reply.begun_sequence,
-            now,
-            self.bounds.deadline,
-            &is_current,
-        )?;
-        sync.counters.add_time(Activity::Store, store_start.elapsed());
-        for row in &rows_before.into_inner() {
-            sync.own_checks.compare(row, now);
+        for row in LibraryRows(&sync.store).libraries(view_id)? {
+            sync.own_checks.compare(&row, now);
         }
+        let rows = LibraryRows(&sync.store).store_probe(view_id, &libraries, reply.asked, now, self.bounds.deadline)?;
+        sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.own_checks.note(&rows, now);
         *lock(&self.report.stored_reply) = Some(StoredReply {
             view: view_id,
@@ -293,13 +277,10 @@ impl SyncJob<'_> {
             let known_view = self.view_id()?;
             if let Some(view_id) = known_view {
                 let rows = LibraryRows(&sync.store).libraries(view_id)?;
-                if rows.iter().any(|row| row.probed_sequence > after) {
+                if rows.iter().any(|row| row.probed_at() > after) {
                     return Ok(rows);
                 }
             }
-            // The probe begins after the start of this handle's calls.
-            let newest = sync.reading.snapshot().sequence();
-            SearchRows(&sync.store).begin_probe(newest);
             let (_, rows) = self.probe()?;
             // The first probe identifies the view, so this host can now read other hosts' changes.
             if known_view.is_none() {

@@ -8,12 +8,12 @@ use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::report::JobProgress;
 use crate::engine::{LibraryRow, LibraryRows, Sweeper, is_locked};
-use crate::error::{Error, Result, Status};
-use crate::freshness::{self, NeededRequest};
-use crate::model::{LibraryId, Sequence};
+use crate::error::{Result, Status};
+use crate::knowledge::{Cause, Doubt, DoubtScope, Need, need};
+use crate::model::{LibraryId, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
-use crate::source::{Bounds, Delta};
+use crate::source::Bounds;
 
 /// Maximum number of retries for a library that other processes clear at the same time.
 const MAX_CLEAR_RETRIES: u32 = 8;
@@ -63,8 +63,8 @@ impl Synchronizer {
         })
     }
 
-    /// Refreshes a call's libraries, and fetches their invalidated items. Returns `Ok`, or the status that says why the
-    /// call did not finish before the deadline.
+    /// Refreshes a call's libraries, and fetches their invalidated items. Returns `Ok` if answers from them are fresh,
+    /// `NotYet` if something is still doubted, or the status that says why the call did not finish before the deadline.
     pub fn refresh(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         // A refresh can take a long time, so the options limit its retries, not the shorter limit for queries.
         let call = &Call {
@@ -77,10 +77,19 @@ impl Synchronizer {
                 Status::Ok => self.verify_invalidated(call)?,
                 other => other,
             };
-            if status == Status::Ok {
-                self.compact_listings(call)?;
+            if status != Status::Ok {
+                return Ok(status);
             }
-            Ok(status)
+            self.compact_listings(call)?;
+            let (snapshot, now_ms) = (self.reading.snapshot(), self.clock.now_ms());
+            let scope = call.scope(&snapshot)?.filter(|_| !snapshot.rows.is_empty());
+            let rows = scope.map_or(&[][..], |scope| snapshot.rows_in(scope));
+            let is_doubted = |row: &LibraryRow| row.generation.is_fetched() && self.is_doubted(row, now_ms);
+            Ok(if rows.iter().any(is_doubted) {
+                Status::NotYet
+            } else {
+                Status::Ok
+            })
         };
         match refresh() {
             // The next call continues, as soon as the lock is free.
@@ -164,8 +173,7 @@ impl Synchronizer {
     fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
         let may_fetch = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
-        let is_due =
-            |row: &LibraryRow| freshness::needed_request(&self.age(row), &self.policy, now) != NeededRequest::Nothing;
+        let is_due = |row: &LibraryRow| self.need(row, now).is_some();
         let is_stale = |row: &&LibraryRow| may_fetch(row) && (reason != RefreshReason::Due || is_due(row));
         rows.iter().filter(is_stale).cloned().collect()
     }
@@ -205,7 +213,7 @@ impl SyncJob<'_> {
         // probe that it has not seen.
         let after = match reason {
             RefreshReason::Missing | RefreshReason::Check => since,
-            RefreshReason::Due | RefreshReason::Unverified | RefreshReason::Full => library.probed_sequence.min(since),
+            RefreshReason::Due | RefreshReason::Unverified | RefreshReason::Full => library.probed_at().min(since),
         };
         // A question about a missing path does not wait for a running listing, which can take minutes.
         let bounds = Bounds {
@@ -220,10 +228,9 @@ impl SyncJob<'_> {
             let read_row = || LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
             // A listing that began before the call may lack what the call asks for.
             let is_updated = |row: &LibraryRow| match reason {
-                RefreshReason::Unverified | RefreshReason::Full => row.begun_sequence > since,
+                RefreshReason::Unverified | RefreshReason::Full => row.listing_asked() > since,
                 RefreshReason::Due => {
-                    row.begun_sequence != library.begun_sequence
-                        && self.needed_request(row, reason) == NeededRequest::Nothing
+                    row.listing_asked() != library.listing_asked() && sync.need(row, sync.clock.now_ms()).is_none()
                 }
                 RefreshReason::Missing | RefreshReason::Check => false,
             };
@@ -232,16 +239,17 @@ impl SyncJob<'_> {
             }
             self.sync.peers.exchange(self.bounds.deadline)?;
             // The probe for an earlier library of this job has also checked this library.
-            if let Some(row) = read_row().filter(|row| row.probed_sequence > after) {
-                self.fetch_needed(&row, reason)?;
-                return Ok(None);
-            }
-            let rows = self.probe_once(after)?;
-            match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
-                Some(row) if row.id != id => return Ok(Some(row.id)),
-                Some(row) => self.fetch_needed(row, reason)?,
-                None => {} // the server no longer lists the library
-            }
+            let row = if let Some(row) = read_row().filter(|row| row.probed_at() > after) {
+                row
+            } else {
+                let mut rows = self.probe_once(after)?.into_iter();
+                match rows.find(|row| row.library.uuid == library.library.uuid) {
+                    Some(row) if row.id != id => return Ok(Some(row.id)),
+                    Some(row) => row,
+                    None => return Ok(None), // the server no longer lists the library
+                }
+            };
+            self.bring_up_to_date(row, since, reason)?;
             Ok(None)
         })?;
         match result {
@@ -252,78 +260,63 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Updates a library after a probe. If the library needs a full listing that the job must skip, only reports this.
-    fn fetch_needed(&self, row: &LibraryRow, reason: RefreshReason) -> Result<()> {
-        let need = self.needed_request(row, reason);
-        if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
-            // An earlier version of plexindex listed the library without its shows.
-            return if row.generation.is_fetched() {
-                self.refresh_unknown_shows(row, &BTreeSet::new())
-            } else {
-                Ok(())
+    /// Sends the requests that a library needs after a probe: at most one delta and one listing. If it needs a full listing
+    /// that the job must skip, only reports this.
+    fn bring_up_to_date(&self, mut row: LibraryRow, since: Sequence, reason: RefreshReason) -> Result<()> {
+        let (mut has_fetched, mut has_listed) = (false, false);
+        loop {
+            let is_fetched = row.generation.is_fetched();
+            let takes_delta = match self.needed_request(&row, since, reason) {
+                Some(Need::Changes) if !has_fetched => true,
+                Some(Need::Listing) if !has_listed => false,
+                _ => break,
+            };
+            // A first listing is no change.
+            self.report.has_changed.fetch_or(is_fetched, Ordering::Relaxed);
+            let is_done = takes_delta && self.delta(&row)?;
+            if !is_done {
+                if self.skips_listings && is_fetched {
+                    lock(&self.report.unlisted).push(row.id);
+                    return Ok(());
+                }
+                self.list(&row, reason)?;
+                has_listed = true;
+            }
+            has_fetched |= takes_delta;
+            row = match LibraryRows(&self.sync.store).library_row(row.id) {
+                Ok(row) if row.present => row,
+                _ => return Ok(()), // another call has cleared it
             };
         }
-        // A first listing is no change.
-        (self.report.has_changed).fetch_or(row.generation.is_fetched(), Ordering::Relaxed);
-        let skips_listings = self.skips_listings && row.generation.is_fetched();
-        let result = match need {
-            NeededRequest::Listing if skips_listings => Err(listing_skipped_error()),
-            need => self.fetch(row, need, reason),
-        };
-        match result {
-            Err(error) if skips_listings && error.status == Status::NotYet => {
-                lock(&self.report.unlisted).push(row.id);
-                Ok(())
-            }
-            result => result,
+        // An earlier version of plexindex listed the library without its shows.
+        if row.generation.is_fetched() && !has_fetched && !has_listed {
+            self.refresh_unknown_shows(&row, &BTreeSet::new())?;
         }
+        Ok(())
     }
 
-    /// Updates a library from the source. `need`: the request that the library needs.
-    fn fetch(&self, row: &LibraryRow, need: NeededRequest, reason: RefreshReason) -> Result<()> {
-        let row = match need {
-            NeededRequest::Delta if self.delta(row)? => return Ok(()),
-            // An incomplete delta may have added items. Keep the item count from before the delta, because plexindex
-            // compares the listing with this count.
-            NeededRequest::Delta => &LibraryRow {
-                items: row.items,
-                ..LibraryRows(&self.sync.store).library_row(row.id)?
-            },
-            _ => row,
-        };
-        if self.skips_listings && row.generation.is_fetched() {
-            return Err(listing_skipped_error());
+    /// Returns the request that a library needs, according to what is known and the reason for the refresh. `since`: the
+    /// change sequence when the call began.
+    fn needed_request(&self, row: &LibraryRow, since: Sequence, reason: RefreshReason) -> Option<Need> {
+        let is_listed_since = row.generation.is_fetched() && row.listing_asked() > since;
+        if matches!(reason, RefreshReason::Unverified | RefreshReason::Full) && !is_listed_since {
+            return Some(Need::Listing);
         }
-        self.list(row, reason)
+        let (sync, now_ms) = (self.sync, self.sync.clock.now_ms());
+        // If no token tells of changes, only the changes answer a call that asks for the newest state.
+        let synced = row.knowledge.listing.as_ref().map(|listing| listing.synced);
+        let asks = matches!(reason, RefreshReason::Missing | RefreshReason::Check)
+            && row.library.change.trust == TokenReliability::Useless
+            && synced.is_none_or(|synced| synced <= since);
+        // The job has probed. A doubt that was raised meanwhile needs the next probe, after the changes up to this one.
+        let mut doubts = row.doubts.clone();
+        doubts.retain(|doubt| doubt.needs() != Need::Probe);
+        doubts.extend(asks.then_some(Doubt {
+            scope: DoubtScope::Library,
+            cause: Cause::Changed,
+            raised: since,
+            raised_ms: now_ms,
+        }));
+        need(&row.knowledge, &doubts, &sync.policy, &sync.moment(row, now_ms))
     }
-
-    /// Returns the request that a library needs, according to its last probe and the reason for the refresh.
-    pub fn needed_request(&self, row: &LibraryRow, reason: RefreshReason) -> NeededRequest {
-        let (age, now_ms) = (self.sync.age(row), self.sync.clock.now_ms());
-        let reports_all = self.source.abilities().changes == Delta::Complete;
-        let (token, probed, policy) = (&row.listed_token, &row.library.change, &self.sync.policy);
-        let need_by_probe = || freshness::needed_request_after_probe(&age, token, probed, reports_all, policy, now_ms);
-        match reason {
-            RefreshReason::Unverified | RefreshReason::Full => NeededRequest::Listing,
-            // Missing paths must not start a second listing while a disk may be unmounted.
-            RefreshReason::Missing if age.held_back => NeededRequest::Nothing,
-            // `Due` needs nothing while the listing is fresh. `Check` needs a probe even then, unless a listing is held
-            // back.
-            RefreshReason::Due | RefreshReason::Check
-                if (reason == RefreshReason::Due || age.held_back)
-                    && freshness::needed_request(&age, policy, now_ms) == NeededRequest::Nothing =>
-            {
-                NeededRequest::Nothing
-            }
-            RefreshReason::Due | RefreshReason::Missing | RefreshReason::Check => need_by_probe(),
-        }
-    }
-}
-
-/// Returns the error for a job that must not fetch the full listing that a library needs. Only a job sees this error.
-fn listing_skipped_error() -> Error {
-    Error::new(
-        Status::NotYet,
-        "the library needs a full listing, which this job does not fetch",
-    )
 }

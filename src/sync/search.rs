@@ -15,7 +15,7 @@ use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
 use crate::engine::{ItemRows, LibraryRow, PathRequests, QuestionOutcome, SearchRows};
 use crate::error::{Error, Result};
-use crate::freshness::{self, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
+use crate::knowledge::{MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, may_search_again, was_found_recently};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
 use crate::model::{ByteString, Item, LibraryId, ViewId};
@@ -120,7 +120,7 @@ impl Synchronizer {
     pub fn has_recent_hit(&self, view_id: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
         let search = SearchRows(&self.store).path_search(view_id, row.id, target.hash())?;
         let now_ms = self.clock.now_ms();
-        Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now_ms))
+        Ok(was_found_recently(search.as_ref(), &self.policy, now_ms))
     }
 
     /// Returns whether to search libraries that were never fetched. Returns `false` after several searches in a short
@@ -267,7 +267,7 @@ impl Synchronizer {
             return Ok(last.is_none_or(|last| last.found || last.last_ms < changed_ms));
         }
         let earlier = rows.path_search(view_id, row.id, hash)?;
-        let may_search = || freshness::may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms());
+        let may_search = || may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms());
         Ok(self.is_local() || may_search())
     }
 
@@ -314,14 +314,21 @@ impl SyncJob<'_> {
             title: title.as_deref(),
         };
         // Another call may store a newer reply meanwhile.
-        let requested_at = self.sync.store.sequence()?;
+        let asked = self.sync.store.ticket(self.bounds.deadline)?;
         let mut are_merged = true;
         let mut merge_hits = |mut items: Vec<Item>| {
             items.retain(|item| self.is_hit(&wanted, item));
             if items.is_empty() {
                 return Ok(false);
             }
-            are_merged &= ItemRows(&self.sync.store).merge_items(row, &items, requested_at, self.bounds.deadline)?;
+            let replies: Vec<_> = items
+                .into_iter()
+                .map(|item| (item.rating_key.clone(), Some(item)))
+                .collect();
+            are_merged &= self
+                .sync
+                .store_items(row, &replies, (asked, false), self.bounds.deadline)?
+                .are_stored;
             Ok(true)
         };
         let is_hit = self
@@ -350,7 +357,7 @@ impl SyncJob<'_> {
             let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trim_end_separators(folder), &[separator]].concat();
         }
-        let requested_at = self.sync.store.sequence()?;
+        let asked = self.sync.store.ticket(self.bounds.deadline)?;
         let Some(mut items) = self
             .source
             .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
@@ -365,15 +372,17 @@ impl SyncJob<'_> {
         };
         // Remove items that an earlier search found but that are no longer below the folder.
         let mut vanished = Vec::new();
-        ItemRows(store).of(row)?.for_each(&mut |stored, _| {
+        ItemRows(store).of(row)?.for_each(asked, &mut |stored, _| {
             if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
                 vanished.push(stored.rating_key);
             }
             Ok(())
         })?;
-        let are_removed = ItemRows(store).remove_items(row, &vanished, requested_at, deadline)?;
-        let are_merged = ItemRows(store).merge_items(row, &items, requested_at, deadline)?;
-        Ok(Found::of(items.iter().any(is_below), are_removed && are_merged))
+        let is_found = items.iter().any(is_below);
+        let found = items.into_iter().map(|item| (item.rating_key.clone(), Some(item)));
+        let replies: Vec<_> = vanished.into_iter().map(|key| (key, None)).chain(found).collect();
+        let stored = self.sync.store_items(row, &replies, (asked, false), deadline)?;
+        Ok(Found::of(is_found, stored.are_stored))
     }
 }
 

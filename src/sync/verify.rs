@@ -1,14 +1,13 @@
 //! Verifies invalidated items: fetches them from the server before plexindex returns them again.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use super::call::{Call, RefreshReason};
 use super::job::Synchronizer;
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, library_indexes};
+use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::matching::{FolderIndex, InvalidatedItem, Scope};
-use crate::model::{ByteString, Sequence};
+use crate::matching::{FolderIndex, Scope};
+use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
@@ -16,8 +15,6 @@ use crate::source::LocatedItem;
 pub struct ItemToVerify {
     pub row: LibraryRow,
     pub rating_key: String,
-    /// Invalidated paths that match the item; an empty path if the item itself was invalidated.
-    pub paths: Vec<Vec<u8>>,
 }
 
 /// Maximum number of items per request.
@@ -38,7 +35,7 @@ impl Synchronizer {
     }
 
     /// Returns at most `limit` invalidated items in the library with this index.
-    fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<InvalidatedItem> {
+    fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<String> {
         snapshot.libraries[index].invalidated_items(None, self.reading.mappings(), limit)
     }
 
@@ -67,10 +64,9 @@ impl Synchronizer {
             };
             for index in library_indexes(scope, snapshot.rows.len()) {
                 let items = self.invalidated_in(&snapshot, index, MAX_ITEMS - unverified.len());
-                unverified.extend(items.into_iter().map(|(rating_key, paths)| ItemToVerify {
+                unverified.extend(items.into_iter().map(|rating_key| ItemToVerify {
                     row: snapshot.rows[index].clone(),
                     rating_key,
-                    paths,
                 }));
             }
         }
@@ -105,8 +101,7 @@ impl Synchronizer {
         self.capabilities().is_some_and(|can| can.items)
     }
 
-    /// Fetches invalidated items, stores the replies, and marks the items and their paths as verified. If the source
-    /// cannot fetch single items, lists their libraries instead.
+    /// Fetches doubted items, and stores the replies, which end the doubts. If the source cannot fetch single items, lists their libraries instead.
     pub fn verify(&self, call: &Call<'_>, unverified: &[ItemToVerify]) -> Result<()> {
         if !self.can_fetch_items() {
             let rows: Vec<LibraryRow> = unverified.iter().map(|item| item.row.clone()).collect();
@@ -120,19 +115,12 @@ impl Synchronizer {
                 .map(|_| ());
         }
         // Read the snapshot before the request, because a new token can change the view during the request.
-        let (view_id, rows) = {
-            let snapshot = self.reading.snapshot();
-            (snapshot.view_id, snapshot.rows.clone())
-        };
-        let Some(view_id) = view_id else {
-            return Ok(());
-        };
-        // Read the change sequence before the request, because the reply may not reflect later invalidations.
-        let since = self.store.sequence()?;
+        let rows = self.reading.snapshot().rows.clone();
+        let asked = self.store.ticket(call.deadline)?;
         let keys: Vec<&str> = unverified.iter().map(|item| item.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
-        for ItemToVerify { row, rating_key, paths } in unverified {
+        for ItemToVerify { row, rating_key } in unverified {
             if replies.unanswered.contains(&rating_key.as_str()) {
                 continue;
             }
@@ -140,37 +128,19 @@ impl Synchronizer {
                 .items
                 .iter()
                 .find(|located| located.item.rating_key == *rating_key);
-            let rows_of_items = ItemRows(&self.store);
-            let is_stored = if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
-                // The server's reply is valid even if the item's paths have changed, so merge it.
-                let items = std::slice::from_ref(&located.item);
-                let before = rows_of_items.of(row).and_then(|items| items.item(rating_key));
-                let before = before.ok().flatten().unwrap_or_default();
-                let is_new = |file: &&ByteString| !before.parts.contains(file);
-                let new_files: Vec<ByteString> = located.item.parts.iter().filter(is_new).cloned().collect();
-                let mut known = HashSet::from([rating_key.clone()]);
-                let rivals = self.items_with_files(row, &new_files, &known);
-                if !rivals.is_empty() {
-                    self.job(call, |job| job.settle_rivals(row, rivals, &mut known))?;
-                }
-                rows_of_items.merge_items(row, items, since, call.deadline)?
-            } else {
+            let here = found.filter(|located| located.is_in(&row.library.section));
+            if here.is_none() {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
-                    self.merge_elsewhere(&rows, located, since, call.deadline)?;
+                    self.merge_elsewhere(&rows, located, asked, call.deadline)?;
                 }
-                let is_removed = rows_of_items.remove_items(row, &[rating_key], since, call.deadline)?;
-                if is_removed {
-                    let lost_from = if found.is_some() { "its library" } else { "the server" };
-                    log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
-                }
-                is_removed
-            };
-            // The stored item is now up to date, so the invalidation ends, unless another call has stored a different
-            // reply: the server decides again.
-            if is_stored {
-                let keys = [rating_key.as_str()];
-                LibraryRows(&self.store).end_invalidations(view_id, row.id, paths, &keys, since, call.deadline)?;
+                let lost_from = if found.is_some() { "its library" } else { "the server" };
+                log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
+            }
+            let reply = [(rating_key.clone(), here.map(|located| located.item.clone()))];
+            let folded = self.store_items(row, &reply, (asked, true), call.deadline)?;
+            if !folded.rivals.is_empty() {
+                self.job(call, |job| job.settle_rivals(row, folded.rivals))?;
             }
         }
         replies.failure.map_or(Ok(()), Err)
@@ -210,13 +180,13 @@ impl Synchronizer {
         &self,
         rows: &[LibraryRow],
         located: &LocatedItem,
-        since: Sequence,
+        asked: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         if let Some(row) = rows.iter().find(is_there) {
-            let items = std::slice::from_ref(&located.item);
-            ItemRows(&self.store).merge_items(row, items, since, deadline)?;
+            let reply = [(located.item.rating_key.clone(), Some(located.item.clone()))];
+            self.store_items(row, &reply, (asked, false), deadline)?;
         }
         Ok(())
     }

@@ -269,7 +269,7 @@ fn a_migration_adds_only_what_is_missing() {
 
 #[test]
 fn the_listing_of_the_format_before_answers_while_the_server_is_away() {
-    let folder = store_of(7);
+    let folder = store_of(current_version() - 1);
     let index = open(folder.path(), |options| options.offline = true);
     let listed = movies(&index).ask("/data/movies/later.mkv");
     assert_eq!(listed.status, Status::Ok);

@@ -211,6 +211,9 @@ impl World {
             }
             _ => None,
         };
+        // What is doubted has a stale answer, and no fast one.
+        let is_withheld = after.is_none() && batch.is_none() && full.as_ref().is_ok_and(|found| found.stale);
+        let sure = sure.filter(|_| !is_withheld);
         if after != sure || batch != sure || before.is_some() && before != sure {
             return Err(format!(
                 "{path} in {library:?}: fast lookups give {before:?}, then {after:?} and {batch:?}, and the full answer is {:?}",
@@ -504,12 +507,13 @@ impl World {
         if self.is_unsure() {
             return Ok(());
         }
-        // Nothing has asked the server since.
+        // Nothing has asked the server since, so that the answer is none or stale.
         let query = options(Some(&one), Deadline::Default, true);
         let guid = format!("memory://{key}");
         if let Ok(found) = self.handles[at].index.match_guid(&query, &guid)
             && found.status == Status::Ok
             && found.confidence == Confidence::High
+            && !found.stale
         {
             return Err(format!("{guid} was invalidated, and answers: {}", show(&found)));
         }

@@ -2,8 +2,8 @@
 //! `docs/design/` promises from that: it never looks into the index.
 //!
 //! An item that is answered was on the server so, at a step that the answer's own age allows; what is not answered was not
-//! there for all of that time. What a host invalidated is answered as the server had it since. What it recorded is answered
-//! until it is invalidated or its item goes.
+//! there for all of that time. What a host invalidated is answered as the server had it since, or stale; by a path that it
+//! invalidated, never stale. What it recorded is answered until it is invalidated or its item goes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -507,10 +507,13 @@ impl Model {
         let path = String::from_utf8_lossy(&candidate.path).into_owned();
         let told = self.told_of(asked, library);
         let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
-        let floor = (told.all)
+        let mut floor = (told.all)
             .max(of(&told.paths, &fold(asked.path)))
-            .max(of(&told.paths, &fold(&path)))
-            .max(of(&told.keys, key));
+            .max(of(&told.paths, &fold(&path)));
+        // A doubted item may be answered, and is then marked.
+        if !found.stale {
+            floor = floor.max(of(&told.keys, key));
+        }
         let place = (asked.who.url, library.clone(), key.clone());
         let Some(facts) = self.facts.get(&place) else {
             return Err(format!("{key}: the server never had such an item in '{library}'"));

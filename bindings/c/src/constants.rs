@@ -104,7 +104,7 @@ pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
 pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
 /// plexindex_answer.reason: several libraries list the path.
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
-/// plexindex_answer.reason: the item was invalidated, and plexindex has not verified it since.
+/// plexindex_answer.reason: the path was invalidated, and plexindex has not verified its item since.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
 /// plexindex_answer.reason: only the root differs: a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;

@@ -40,8 +40,8 @@ mod words;
 
 pub use fast::{FoldBuffers, MAX_BATCH};
 pub use folder::{
-    FolderContents, FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, InvalidatedItem,
-    folder_form, folder_positions, nearest_position,
+    FolderContents, FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, folder_form,
+    folder_positions, nearest_position,
 };
 pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};
@@ -54,7 +54,7 @@ pub use normal::{ExactBytes, MAX_PATH, NormalPath};
 pub use path_shape::PathShape;
 pub use redundant_components::remove_redundant_components;
 pub use relation::Relation;
-pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, Presence, Resolution};
+pub use resolution::{FoundItem, GuidRef, HitDoubt, ItemRef, MAX_CANDIDATES, Presence, Resolution};
 pub use resolver::Resolver;
 
 #[cfg(test)]

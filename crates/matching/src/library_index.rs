@@ -4,7 +4,7 @@
 use std::ops::Deref;
 
 use super::normal::{ExactBytes, NormalPath};
-use super::resolution::{FoundItem, ItemRef};
+use super::resolution::{FoundItem, HitDoubt, ItemRef};
 use crate::model::{LibraryKind, MatchKind};
 
 /// The time when a path was listed or recorded, as a change sequence.
@@ -116,9 +116,9 @@ pub trait LibraryIndex: Sized {
     /// Returns the time when a hit's path was listed or recorded.
     fn entry_time(&self, hit: Self::Hit<'_>) -> EntryTime;
 
-    /// Returns whether the queried path (`requested`), the matched path or the item was invalidated, and not verified
-    /// since.
-    fn is_unverified(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> bool;
+    /// Returns what is doubted: the item, or the queried path (`requested`) or the matched path since the item was
+    /// requested.
+    fn doubt(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt;
 
     /// Returns whether a segment's checksum failed, so that results are unreliable until the segment is rebuilt.
     fn is_broken(&self) -> bool;

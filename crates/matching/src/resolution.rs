@@ -4,6 +4,19 @@ use smallvec::SmallVec;
 
 use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 
+/// What is doubted about a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HitDoubt {
+    /// Nothing.
+    #[default]
+    None,
+    /// The item may have changed, so that the server must be asked about it.
+    Item,
+    /// The path was called wrong since the item was requested, so that no answer may contain the item before the server
+    /// was asked.
+    Path,
+}
+
 /// Maximum number of candidates in an answer.
 pub const MAX_CANDIDATES: usize = 16;
 
@@ -180,8 +193,8 @@ pub struct Resolution<'v> {
     /// Number of distinct items that match equally well. Numbers above [`MAX_CANDIDATES`] may include an item several
     /// times, once for each path.
     pub total: usize,
-    /// Whether a candidate, its path or the queried path was invalidated, so that a request must verify the match.
-    pub is_unverified: bool,
+    /// The strongest doubt about a candidate, its path or the queried path, so that a request must verify the match.
+    pub doubt: HitDoubt,
     /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again. The
     /// resolution then has no items.
     pub is_broken: bool,
@@ -199,7 +212,7 @@ impl Default for Resolution<'_> {
             confidence: Confidence::None,
             reason: Reason::None,
             total: 0,
-            is_unverified: false,
+            doubt: HitDoubt::None,
             is_broken: false,
             common_components: 0,
             found: SmallVec::new(),

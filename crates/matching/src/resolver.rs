@@ -20,7 +20,7 @@ use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
-use super::resolution::{FoundItem, ItemRef, LookupHit, Resolution};
+use super::resolution::{FoundItem, HitDoubt, ItemRef, LookupHit, Resolution};
 use super::roots::{naming_title, only_root_differs};
 use crate::model::{Confidence, MatchKind, Reason};
 
@@ -139,7 +139,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             resolution.match_kind = match_kind;
             self.fill(&candidates, &similarity, resolution);
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
-                (Some(_), _) if resolution.is_unverified => (confidence, Reason::Unconfirmed),
+                (Some(_), _) if resolution.doubt == HitDoubt::Path => (confidence, Reason::Unconfirmed),
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
                 }
@@ -172,7 +172,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 common => similarity(hit, common),
             },
             |candidate| {
-                resolution.is_unverified |= self.is_unverified(candidate);
+                resolution.doubt = resolution.doubt.max(self.doubt(candidate));
                 resolution.push(self.found_item(candidate));
             },
         );
@@ -184,8 +184,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let mut candidates = Candidates::new();
         let (match_kind, confidence, _) = self.search(&mut candidates, None);
         let hit = candidates.first()?;
-        let is_certain =
-            candidates.total == 1 && confidence == Confidence::High && !self.is_unverified(hit) && !self.is_broken();
+        let is_certain = candidates.total == 1
+            && confidence == Confidence::High
+            && self.doubt(hit) == HitDoubt::None
+            && !self.is_broken();
         is_certain.then(|| LookupHit::new(hit.library, (hit.rating_key, match_kind)))
     }
 
@@ -429,10 +431,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         })
     }
 
-    /// Returns whether the queried path, or a candidate's path or item, was invalidated, and not verified since.
-    fn is_unverified(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
+    /// Returns what is doubted about a candidate.
+    fn doubt(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> HitDoubt {
         let view = &*self.resolver.libraries[candidate.library];
-        view.is_unverified(&self.path, candidate.path, candidate.rating_key)
+        view.doubt(&self.path, candidate.path, candidate.rating_key)
     }
 
     /// Returns how similar a suffix match with `common` components is to the queried path, which has these `words`.

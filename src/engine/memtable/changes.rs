@@ -9,8 +9,8 @@
 //! |---|---|
 //! | confirmed match of exactly this path | `Matched`, `Forgotten` |
 //! | item with this rating key | `Added`, `Removed` |
-//! | whether the path is invalidated | `UnverifiedPath`, `VerifiedPath`, `Matched` |
-//! | whether the item is invalidated | `UnverifiedItem`, `VerifiedItem`, `Matched` |
+//! | since when the path is doubted | `UnverifiedPath` |
+//! | whether the item is doubted | `UnverifiedItem`, `VerifiedItem` |
 
 use std::sync::Arc;
 
@@ -40,22 +40,19 @@ pub enum MemtableChange {
         /// The path as the host recorded it.
         path: Vec<u8>,
     },
-    /// The path was invalidated. Lookups return no item until a request verifies the path.
+    /// The path is doubted: lookups return no item whose request began before `raised`.
     UnverifiedPath {
-        /// Any path with the invalidated normal form.
+        /// Any path with the doubted normal form.
         path: Vec<u8>,
+        /// The change sequence at which the doubt was raised.
+        raised: u64,
     },
-    /// A request verified the path.
-    VerifiedPath {
-        /// Any path with the verified normal form.
-        path: Vec<u8>,
-    },
-    /// The item and all its paths were invalidated.
+    /// The item is doubted.
     UnverifiedItem {
         /// The item's rating key.
         rating_key: String,
     },
-    /// A request verified the item.
+    /// No doubt about the item is left.
     VerifiedItem {
         /// The item's rating key.
         rating_key: String,
@@ -64,8 +61,8 @@ pub enum MemtableChange {
     Added {
         /// The item with all its files.
         item: Arc<Item>,
-        /// The change sequence at which the item was added.
-        sequence: u64,
+        /// The ticket of the request for the item.
+        asked: u64,
     },
     /// The item was removed.
     Removed {
@@ -203,15 +200,18 @@ fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, Ma
 }
 
 impl MemtableChange {
-    /// Returns the invalidation of a path, or of an item if the path is empty.
+    /// Returns the doubt about a path, or about an item if the path is empty, from the change sequence `raised` on.
     #[must_use]
-    pub fn unverified(path: &[u8], rating_key: &str) -> Self {
+    pub fn unverified(path: &[u8], rating_key: &str, raised: u64) -> Self {
         if path.is_empty() {
             Self::UnverifiedItem {
                 rating_key: rating_key.to_owned(),
             }
         } else {
-            Self::UnverifiedPath { path: path.to_vec() }
+            Self::UnverifiedPath {
+                path: path.to_vec(),
+                raised,
+            }
         }
     }
 
@@ -224,7 +224,7 @@ impl MemtableChange {
             | Self::VerifiedItem { rating_key }
             | Self::Removed { rating_key } => Some(rating_key),
             Self::Added { item, .. } => Some(&item.rating_key),
-            Self::Forgotten { .. } | Self::UnverifiedPath { .. } | Self::VerifiedPath { .. } => None,
+            Self::Forgotten { .. } | Self::UnverifiedPath { .. } => None,
         }
     }
 
@@ -232,10 +232,7 @@ impl MemtableChange {
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Self::Matched { path, .. }
-            | Self::Forgotten { path }
-            | Self::UnverifiedPath { path }
-            | Self::VerifiedPath { path } => Some(path),
+            Self::Matched { path, .. } | Self::Forgotten { path } | Self::UnverifiedPath { path, .. } => Some(path),
             _ => None,
         }
     }

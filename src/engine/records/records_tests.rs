@@ -99,9 +99,9 @@ impl World {
                 scanned_ms: 0,
             },
         });
-        let now = store.sequence().expect("read");
+        let asked = store.ticket(Deadline::NONE).expect("a ticket");
         LibraryRows(&store)
-            .store_probe(view_id, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
+            .store_probe(view_id, &libraries, asked, 1_000, Deadline::NONE)
             .expect("probed");
         Self {
             dice: Dice(seed),
@@ -139,7 +139,7 @@ impl World {
     /// Records matches as a host does; returns whether a segment was written.
     pub(super) fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
         let recorded =
-            RecordRows(&self.store).record_matches(&self.row(0), &LocalWrite::NONE, pairs, Deadline::NONE, |tx| {
+            RecordRows(&self.store).record_matches(&self.row(0), &LocalWrite::NONE, pairs, &[], Deadline::NONE, |tx| {
                 self.records.flush_if_due(tx)
             });
         let merged = recorded.expect("recorded").expect("a library").then_result;
@@ -171,10 +171,14 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded =
-                    RecordRows(&self.store).record_matches(&row, &LocalWrite::NONE, &given, Deadline::NONE, |tx| {
-                        self.records.flush_if_due(tx)
-                    });
+                let recorded = RecordRows(&self.store).record_matches(
+                    &row,
+                    &LocalWrite::NONE,
+                    &given,
+                    &[],
+                    Deadline::NONE,
+                    |tx| self.records.flush_if_due(tx),
+                );
                 let merged = recorded.expect("recorded").expect("a library").then_result;
                 self.records.advance_merges(given.len(), merged, Deadline::NONE);
                 self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));

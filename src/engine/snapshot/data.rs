@@ -6,8 +6,7 @@ use crate::engine::current::SnapshotOf;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibrarySnapshot;
-use crate::freshness::{Age, has_changed_content};
-use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
+use crate::matching::{FoundItem, HitDoubt, LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::{Sequence, ViewId};
 
 /// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
@@ -33,9 +32,9 @@ impl Snapshot {
         &self.rows[library_indexes(scope, self.rows.len())]
     }
 
-    /// Returns the change sequence before the last probe that the snapshot includes.
-    pub fn probed_sequence(&self) -> Sequence {
-        let probed = self.rows.iter().map(|row| row.probed_sequence);
+    /// Returns the ticket of the last probe that the snapshot includes.
+    pub fn probed_at(&self) -> Sequence {
+        let probed = self.rows.iter().map(LibraryRow::probed_at);
         probed.max().unwrap_or_default()
     }
 
@@ -44,10 +43,10 @@ impl Snapshot {
         &self.libraries[library_indexes(scope, self.libraries.len())]
     }
 
-    /// Returns whether the item with this rating key, the requested path (`queried`) or the matched path (`path`) is
-    /// invalidated, so that a request must verify the answer. `library_index`: the library's index in `libraries`.
-    pub fn is_unverified(&self, library_index: usize, queried: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
-        self.libraries[library_index].is_unverified(queried, path, rating_key)
+    /// Returns what is doubted about an item that the requested path (`queried`) leads to by the path `matched`.
+    /// `library_index`: the library's index in `libraries`.
+    pub fn doubt(&self, library_index: usize, queried: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
+        self.libraries[library_index].doubt(queried, matched, rating_key)
     }
 
     /// Returns the number of components that a found item's listed path has below its library's location.
@@ -77,26 +76,6 @@ impl Snapshot {
 /// Returns whether a new snapshot can reuse a segment: the segment is open and not damaged.
 pub(super) fn is_usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken())
-}
-
-/// Returns the age of a library's listing and other facts from which plexindex decides whether to refresh the library.
-pub fn listing_age(row: &LibraryRow) -> Age {
-    Age {
-        listed: row.generation.is_fetched(),
-        listed_ms: row.listed_ms,
-        checked_ms: row.checked_ms,
-        provisional: row.provisional,
-        due: row.due,
-        held_back: row.held_back,
-        unexplained: row.unexplained,
-        unsettled: row.provisional && has_changed_content(&row.listed_token, &row.library.change),
-        partial: row.partial,
-        items: row.items,
-        hint: row.hint,
-        trust: row.library.change.trust,
-        // Only the source knows whether its files have changed, so the caller may set this field later.
-        source_changed: false,
-    }
 }
 
 /// Returns the index range of the libraries in a scope. `count`: the total number of libraries.

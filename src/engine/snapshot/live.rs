@@ -306,6 +306,7 @@ impl LiveSnapshot {
             kind: row.library.kind,
             locations: row.library.locations.clone(),
             listed_at: row.listed_sequence.0,
+            listing_asked: row.listing_asked().0,
             fetched: row.generation.is_fetched(),
         };
         LibrarySnapshot::new(properties, &self.mappings, segment, matches)

@@ -3,5 +3,5 @@
 mod data;
 mod live;
 
-pub use data::{Snapshot, library_indexes, listing_age};
+pub use data::{Snapshot, library_indexes};
 pub use live::LiveSnapshot;

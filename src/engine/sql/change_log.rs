@@ -12,7 +12,6 @@ use super::store::Store;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
-use crate::matching::normal::normal_form;
 use crate::model::{Item, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 
@@ -29,28 +28,31 @@ pub struct LoggedChange {
 // The kinds of changes, as stored in the database. Confirmed matches are in `records`.
 const UNVERIFIED_PATH: i64 = 3;
 const UNVERIFIED_ITEM: i64 = 4;
-pub const VERIFIED_PATH: i64 = 5;
-pub const VERIFIED_ITEM: i64 = 6;
+const VERIFIED_ITEM: i64 = 6;
 const LIBRARY: i64 = 7;
 const REMOVED: i64 = 8;
 const ADDED: i64 = 9;
+/// A reply about a single item was as the listing has it. Readers need not know.
+const AS_LISTED: i64 = 11;
 
 impl FromCells for LoggedChange {
     /// Reads a change from its row in the table `changes`. An unknown kind comes from another version, such as 10 from
     /// an older one, and becomes a change of libraries, because loading a new snapshot is always correct.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let (library, kind): (_, i64) = (cells.get("library")?, cells.get("kind")?);
-        let (path, rating_key) = (cells.get("path")?, cells.get("rating_key")?);
+        let (path, rating_key): (Vec<u8>, String) = (cells.get("path")?, cells.get("rating_key")?);
         let (sequence, item): (Sequence, Option<PackedItem>) = (cells.get("sequence")?, cells.get("item")?);
         let change = match kind {
-            UNVERIFIED_PATH => Some(MemtableChange::UnverifiedPath { path }),
+            UNVERIFIED_PATH => Some(MemtableChange::UnverifiedPath {
+                path,
+                raised: sequence.0,
+            }),
             UNVERIFIED_ITEM => Some(MemtableChange::UnverifiedItem { rating_key }),
-            VERIFIED_PATH => Some(MemtableChange::VerifiedPath { path }),
             VERIFIED_ITEM => Some(MemtableChange::VerifiedItem { rating_key }),
             REMOVED => Some(MemtableChange::Removed { rating_key }),
             ADDED => item.map(|packed| MemtableChange::Added {
                 item: Arc::new(packed.0),
-                sequence: sequence.0,
+                asked: asked_in(&path, sequence).0,
             }),
             _ => None,
         };
@@ -59,24 +61,52 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
-    /// feed, unless the item is listed neither before nor after. `requested_at`: the change sequence before the request, which
-    /// the column `path` stores. `old_item` and `new_item`: the item before and after the change; `None` if not listed.
-    pub fn log_item_change(
+    /// Logs a single item; `None` if it was removed. `asked`: the ticket of the request, which the column `path` stores.
+    pub fn log_item(
         &self,
         library: &LibraryState,
-        requested_at: Sequence,
+        asked: Sequence,
         rating_key: &str,
-        old_item: Option<&Item>,
-        new_item: Option<&Item>,
+        item: Option<&Item>,
     ) -> rusqlite::Result<()> {
-        let kind = if new_item.is_some() { ADDED } else { REMOVED };
-        let requested_at = requested_at.0.to_be_bytes();
-        self.log(library.view_id, library.id, kind, &requested_at, rating_key, new_item)?;
-        if library.generation.is_fetched() && (old_item.is_some() || new_item.is_some()) {
-            self.add_to_feed(library.id, old_item, new_item)?;
-        }
-        Ok(())
+        let kind = if item.is_some() { ADDED } else { REMOVED };
+        self.log(
+            library.view_id,
+            library.id,
+            kind,
+            &asked.0.to_be_bytes(),
+            rating_key,
+            item,
+        )
+    }
+
+    /// Logs that a reply about a single item was as the listing has it.
+    pub fn log_as_listed(&self, library: &LibraryState, asked: Sequence, rating_key: &str) -> rusqlite::Result<()> {
+        self.log(
+            library.view_id,
+            library.id,
+            AS_LISTED,
+            &asked.0.to_be_bytes(),
+            rating_key,
+            None,
+        )
+    }
+
+    /// Logs whether an item is doubted.
+    pub fn log_item_doubt(
+        &self,
+        view_id: ViewId,
+        library: LibraryId,
+        rating_key: &str,
+        is_doubted: bool,
+    ) -> rusqlite::Result<()> {
+        let kind = if is_doubted { UNVERIFIED_ITEM } else { VERIFIED_ITEM };
+        self.log(view_id, library, kind, b"", rating_key, None)
+    }
+
+    /// Logs that a path is doubted from now on.
+    pub fn log_path_doubt(&self, view_id: ViewId, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
+        self.log(view_id, library, UNVERIFIED_PATH, path, "", None)
     }
 
     /// Appends a row to the change log, so that other processes apply the change to their snapshots. `view_id`: the
@@ -115,26 +145,11 @@ impl Tx<'_> {
     }
 }
 
-/// Marks a path, or an item if the path is empty, as unverified, and logs this for other processes. `rating_key`: empty
-/// for a path.
-pub fn mark_unverified(
-    tx: &Tx<'_>,
-    view_id: ViewId,
-    library: LibraryId,
-    path: &[u8],
-    rating_key: &str,
-) -> rusqlite::Result<()> {
-    tx.run(
-        "INSERT OR REPLACE INTO unverified (library, form, rating_key, path, sequence) \
-         SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
-        params![library, normal_form(path), rating_key, path, tx.sequence],
-    )?;
-    let kind = if path.is_empty() {
-        UNVERIFIED_ITEM
-    } else {
-        UNVERIFIED_PATH
-    };
-    tx.log(view_id, library, kind, path, rating_key, None)
+/// Reads the ticket of the request for a single item from the column `path`. A change from an earlier version has none:
+/// then, its request began before the commit (`came`).
+pub fn asked_in(path: &[u8], came: Sequence) -> Sequence {
+    let bytes = <[u8; 8]>::try_from(path);
+    bytes.map_or(came.previous(), |bytes| Sequence(u64::from_be_bytes(bytes)))
 }
 
 /// Number of transactions between two trims of the change log.
@@ -154,10 +169,10 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
 /// Deletes the changes up to the change sequence `upto`. A process with an earlier snapshot then loads a new snapshot.
 /// Keeps changes to single items that a library's current segment or its unfinished listing does not contain yet.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    // Kinds 8 and 9 are changes to single items. A removed library has a negative `view_id`. `id` contains only the
+    // Kinds 8, 9 and 11 are replies about single items. A removed library has a negative `view_id`. `id` contains only the
     // low bits of a change sequence, but is the primary key.
     tx.run(
-        "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \
+        "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9, 11) AND EXISTS \
          (SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library \
          AND l.view_id > 0 AND changes.sequence > min(l.segment_seq, coalesce(n.begun_seq, l.segment_seq))))",
         params![upto, last_position_of(upto)],
@@ -199,11 +214,11 @@ impl Sweeper<'_> {
             if sweep_cleared(tx.connection)? {
                 return Ok(true);
             }
-            // The kinds 8 and 9 add and remove single items.
+            // The kinds 8, 9 and 11 are replies about single items.
             for statement in [
-                "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM changes WHERE kind IN (8, 9, 11) AND library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
-                "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM doubts WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM libraries WHERE view_id < 0",
                 "PRAGMA incremental_vacuum(256)", // only 256 pages, so that the write stays short

@@ -7,17 +7,17 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change_log::{LoggedChange, VERIFIED_ITEM, VERIFIED_PATH, mark_unverified};
+use super::doubts::doubts_of;
 use super::incarnation::Incarnation;
-use super::item_rows::OpenListing;
+use super::item_rows::{OpenListing, last_change};
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::record_log::{RecordRows, RecordTx};
 use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
 use super::store::LocalWrite;
 use super::views::TOKEN_DIGEST_LENGTH;
-use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
+use crate::knowledge::{Cause, Doubt, DoubtScope, Interval};
 use crate::matching::normal::normal_form;
 use crate::model::{Hint, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
@@ -33,7 +33,8 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl RecordRows<'_> {
-    /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `then` runs at the end of
+    /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `unlisted`: those of these keys
+    /// that the library does not list, so that their items are doubted. `then` runs at the end of
     /// the transaction, so that the caller can flush a long log of records. Returns the incarnation and change sequence
     /// of the write, and the result of `then`; `None` if the library no longer exists, because another call cleared it.
     pub fn record_matches<T>(
@@ -41,6 +42,7 @@ impl RecordRows<'_> {
         row: &LibraryRow,
         request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
+        unlisted: &[&str],
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
@@ -54,17 +56,26 @@ impl RecordRows<'_> {
             let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            // A confirmed match ends the invalidation of its path and its item. `cached` is set only for a library
-            // without invalidations.
-            let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
-            for (path, key) in pairs.iter().filter(|_| has_unverified) {
-                end_invalidation(tx, library.view_id, row.id, path, "", tx.sequence)?;
-                end_invalidation(tx, library.view_id, row.id, b"", key, tx.sequence)?;
+            // The host's word ends its doubt about the path. `cached` is set only for a library without doubts about paths.
+            let doubts = if cached.is_none() {
+                doubts_of(tx, row.id)?
+            } else {
+                Vec::new()
+            };
+            let is_of_path = |doubt: &&Doubt| matches!(doubt.scope, DoubtScope::Path(_));
+            let has_doubted_paths = doubts.iter().any(|doubt| is_of_path(&doubt));
+            for (path, _) in pairs.iter().filter(|_| has_doubted_paths) {
+                let scope = DoubtScope::Path(normal_form(path));
+                tx.end_doubts(row.id, doubts.iter().filter(|doubt| doubt.scope == scope))?;
+            }
+            for key in unlisted {
+                let scope = DoubtScope::Item((*key).to_owned());
+                tx.raise(library.view_id, row.id, scope, Cause::Invalidated, 0, b"")?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
             self.0.observe(tx, library.view_id, request)?;
-            // Keep the library's state for the next write, unless invalidations may remain.
-            tx.next_library.set(Some(library).filter(|_| !has_unverified));
+            // Keep the library's state for the next write, unless doubted paths may remain.
+            tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
             let records = RecordTx::new(tx);
             let matches: Vec<(&[u8], Vec<u8>)> = (pairs.iter())
                 .map(|(path, key)| (*path, encode_match(key, tx.sequence)))
@@ -205,101 +216,45 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
-/// Removes confirmed matches, and marks their paths as unverified, because the listing may be wrong where a host had to
-/// confirm a match. `confirmed`: each match's library and path.
+/// Removes confirmed matches, and doubts their paths, because the listing may be wrong where a host had to confirm a
+/// match. `confirmed`: each match's library and path.
 pub fn remove_matches(tx: &Tx<'_>, view_id: ViewId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?; // no value (removes the match), no expiry time
         }
-        mark_unverified(tx, view_id, *library, path, "")?;
+        doubt_path_or_item(tx, view_id, *library, path, "")?;
     }
     Ok(())
 }
 
-impl LibraryRows<'_> {
-    /// Ends the invalidations of paths, compared by normal form, and of items, after plexindex has verified them. Keeps
-    /// invalidations after the change sequence `since`, because the verification may be older.
-    pub fn end_invalidations(
-        &self,
-        view_id: ViewId,
-        library: LibraryId,
-        paths: &[Vec<u8>],
-        rating_keys: &[&str],
-        since: Sequence,
-        deadline: Deadline,
-    ) -> Result<()> {
-        if !self
-            .0
-            .read(|connection| connection.has("SELECT 1 FROM unverified WHERE library = ?1", [library]))?
-        {
-            return Ok(());
-        }
-        self.0.write(deadline, |tx| {
-            for path in paths {
-                end_invalidation(tx, view_id, library, path, "", since)?;
-            }
-            for rating_key in rating_keys {
-                end_invalidation(tx, view_id, library, b"", rating_key, since)?;
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Ends the invalidation of a path, compared by normal form, or of an item if the path is empty. Keeps an invalidation
-/// after the change sequence `since`, because the verification may be older.
-///
-/// A version with different Unicode tables may have stored a different normal form, so that this call does not find the
-/// invalidation. A later listing then ends the invalidation.
-pub fn end_invalidation(
+/// Doubts a path, or an item if the path is empty.
+fn doubt_path_or_item(
     tx: &Tx<'_>,
     view_id: ViewId,
     library: LibraryId,
     path: &[u8],
     rating_key: &str,
-    since: Sequence,
 ) -> rusqlite::Result<()> {
-    let ended = tx
-        .prepare_cached(
-            "DELETE FROM unverified WHERE library = ?1 AND form = ?2 AND rating_key = ?3 AND sequence <= ?4",
-        )?
-        .execute(params![library, normal_form(path), rating_key, since])?;
-    if ended == 0 {
-        return Ok(());
-    }
-    let kind = if path.is_empty() { VERIFIED_ITEM } else { VERIFIED_PATH };
-    tx.log(view_id, library, kind, path, rating_key, None)
-}
-
-/// Returns the invalidations in all libraries of a view, so that a new snapshot can add them like changes.
-pub fn unverified_of(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LoggedChange>> {
-    connection.rows(
-        "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
-         WHERE l.view_id = ?1",
-        [view_id],
-        |row| {
-            let (path, rating_key): (Vec<u8>, String) = (row.get(1)?, row.get(2)?);
-            Ok(LoggedChange {
-                library: row.get(0)?,
-                change: Some(MemtableChange::unverified(&path, &rating_key)),
-            })
-        },
-    )
+    let scope = if path.is_empty() {
+        DoubtScope::Item(rating_key.to_owned())
+    } else {
+        DoubtScope::Path(normal_form(path))
+    };
+    tx.raise(view_id, library, scope, Cause::Invalidated, 0, path)
 }
 
 impl LibraryRows<'_> {
     /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
     /// and the change sequence of the write.
     ///
-    /// Marks the paths and items in `unverified` as unverified; a path's entry has an empty rating key, and an item's
-    /// entry has an empty path. Removes the confirmed matches for the paths in `confirmed`, and marks these paths
-    /// as unverified too. `request`: the host's request, which the observer shares with other hosts.
+    /// Doubts the paths and items in `doubted`; a path's entry has an empty rating key, and an item's entry has an empty
+    /// path. Removes the confirmed matches for the paths in `confirmed`, and doubts these paths too. `request`: the host's request, which the observer shares with other hosts.
     pub fn invalidate(
         &self,
         view_id: ViewId,
         request: &LocalWrite<'_>,
-        unverified: &[(LibraryId, &[u8], &str)],
+        doubted: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
     ) -> Result<(Incarnation, Sequence)> {
@@ -308,16 +263,20 @@ impl LibraryRows<'_> {
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, request)?;
+            // A doubt about a library that another call has cleared would mean nothing.
+            let exists = |library: &LibraryId| tx.has("SELECT 1 FROM libraries WHERE id = ?1", [library]);
             remove_matches(tx, view_id, confirmed)?;
-            for (library, path, rating_key) in unverified {
-                mark_unverified(tx, view_id, *library, path, rating_key)?;
+            for (library, path, rating_key) in doubted {
+                if exists(library)? {
+                    doubt_path_or_item(tx, view_id, *library, path, rating_key)?;
+                }
             }
             Ok((incarnation, tx.sequence))
         })
     }
 
-    /// Marks items as unverified after an edit, so that plexindex verifies them before it returns them. The observer
-    /// shares this with other hosts. Keeps confirmed matches.
+    /// Doubts items after an edit, so that plexindex verifies them. The observer shares this with other hosts. Keeps
+    /// confirmed matches.
     pub fn invalidate_items(
         &self,
         view_id: ViewId,
@@ -332,24 +291,21 @@ impl LibraryRows<'_> {
                 with_matches: false,
             };
             self.0.observe(tx, view_id, &request)?;
-            let base = OpenListing::of(tx, self.0, library)?;
+            tx.expect_library(library)?;
             for rating_key in rating_keys {
-                mark_item_unverified(tx, view_id, library, &base, rating_key)?;
+                doubt_path_or_item(tx, view_id, library, b"", rating_key)?;
             }
             Ok(())
         })
     }
 
-    /// Replaces the invalidations of single paths and items in a library by a request for a full listing, because there
-    /// are too many for a memtable. The listing verifies all paths and items. Keeps confirmed matches.
+    /// Replaces the doubts about single paths and items in a library by one about the library, which a listing ends,
+    /// because there are too many for a memtable. Keeps confirmed matches.
     pub fn invalidate_all_paths(&self, view_id: ViewId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
-            tx.execute(
-                "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
-                params![library, tx.sequence],
-            )?;
-            tx.libraries_changed(view_id)
+            let doubts = doubts_of(tx, library)?;
+            tx.end_doubts(library, doubts.iter().filter(|doubt| !doubt.is_about_library()))?;
+            tx.raise(view_id, library, DoubtScope::Library, Cause::Invalidated, 0, b"")
         })
     }
 
@@ -359,33 +315,16 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, &LocalWrite::Library(library))?;
             let libraries: Vec<LibraryId> = tx.values(
-                "UPDATE libraries SET due_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
-                params![view_id, library, tx.sequence],
+                "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2)",
+                params![view_id, library],
             )?;
             for library in libraries {
+                tx.raise(view_id, library, DoubtScope::Library, Cause::Invalidated, 0, b"")?;
                 drop_matches(tx, library)?;
             }
             tx.libraries_changed(view_id)
         })
     }
-}
-
-/// Marks an item as unverified if the library may list the item. While a new listing is running, marks any item,
-/// because the listing may publish the item's old state. Returns whether the library may list the item. `base`: the
-/// library's current listing.
-pub fn mark_item_unverified(
-    tx: &Tx<'_>,
-    view_id: ViewId,
-    library: LibraryId,
-    base: &OpenListing,
-    rating_key: &str,
-) -> rusqlite::Result<bool> {
-    // Other processes may still have a lost segment.
-    let is_listed = base.is_lost || base.item(tx, library, rating_key)?.is_some();
-    if is_listed || tx.has("SELECT 1 FROM listings WHERE library = ?1", [library])? {
-        mark_unverified(tx, view_id, library, b"", rating_key)?;
-    }
-    Ok(is_listed)
 }
 
 /// Hints from events about one library or all libraries: whether to probe, and which items were deleted.
@@ -400,8 +339,8 @@ pub struct LibraryHint {
 }
 
 impl LibraryRows<'_> {
-    /// Stores hints from events (`hints`) in one transaction, so that the next refresh acts on them. Marks deleted
-    /// items as unverified. A hint about a library that the view lacks becomes a hint to probe all libraries.
+    /// Stores hints from events (`hints`) in one transaction as doubts, so that the next refresh acts on them. Doubts
+    /// deleted items. A hint about a library that the view lacks becomes a hint to probe all libraries.
     pub fn store_hints(&self, view_id: ViewId, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let rows = libraries(tx.connection, view_id)?;
@@ -412,36 +351,40 @@ impl LibraryRows<'_> {
                     listings.push((row.id, OpenListing::of_row(self.0, row)));
                 }
             }
-            let mut is_any_stored = false;
             for event in hints {
                 let is_hinted = |row: &&LibraryRow| event.section.as_ref().is_none_or(|id| row.library.section == *id);
                 let hinted_rows: Vec<&LibraryRow> = rows.iter().filter(is_hinted).collect();
                 let mut hint = event.hint;
                 for rating_key in &event.deleted {
-                    let mut is_marked = false;
+                    let mut is_listed = false;
                     let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
                     for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
-                        is_marked |= mark_item_unverified(tx, view_id, *library, base, rating_key)?;
+                        // A reply that is on its way may still bring the item.
+                        doubt_path_or_item(tx, view_id, *library, b"", rating_key)?;
+                        let last = last_change(tx, *library, rating_key)?;
+                        // Other processes may still have a lost segment.
+                        is_listed |= base.is_lost || base.stored(last, rating_key, Interval::default()).value.is_some();
                     }
                     // Otherwise, the key belongs to a show or an album, or only an unfinished listing has the item.
-                    if !is_marked {
+                    if !is_listed {
                         hint = hint.max(Hint::Probe);
                     }
                 }
-                if hint == Hint::None {
-                    continue;
-                }
-                is_any_stored = true;
+                // The token may tell more than a delta shows.
+                let causes: &[Cause] = match hint {
+                    Hint::None => &[],
+                    Hint::Probe => &[Cause::Event],
+                    Hint::Changed => &[Cause::Event, Cause::Changed],
+                };
                 for row in &hinted_rows {
-                    store_hint(tx, row.id, hint)?;
+                    for cause in causes {
+                        tx.raise(view_id, row.id, DoubtScope::Library, *cause, 0, b"")?;
+                    }
                 }
                 // A probe also finds a library that is not stored yet.
-                for row in rows.iter().filter(|_| hinted_rows.is_empty()) {
-                    store_hint(tx, row.id, Hint::Probe)?;
+                for row in rows.iter().filter(|_| hinted_rows.is_empty() && !causes.is_empty()) {
+                    tx.raise(view_id, row.id, DoubtScope::Library, Cause::Event, 0, b"")?;
                 }
-            }
-            if is_any_stored {
-                tx.libraries_changed(view_id)?;
             }
             Ok(())
         })
@@ -449,24 +392,21 @@ impl LibraryRows<'_> {
 
     /// Stores that events have announced changes in the libraries with these section ids (`None`: all libraries). This
     /// ends the pauses of unlisted paths, but answers do not become stale before the hints follow.
-    pub fn store_news(&self, view_id: ViewId, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
+    pub fn store_news(
+        &self,
+        view_id: ViewId,
+        sections: &[Option<String>],
+        now_ms: i64,
+        deadline: Deadline,
+    ) -> Result<()> {
         self.0.write(deadline, |tx| {
-            for section in sections {
-                tx.run(
-                    "UPDATE libraries SET hint_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR section = ?2)",
-                    params![view_id, section, tx.sequence],
-                )?;
+            for row in libraries(tx.connection, view_id)? {
+                let is_told = |section: &Option<String>| section.as_ref().is_none_or(|id| *id == row.library.section);
+                if sections.iter().any(is_told) {
+                    tx.raise(view_id, row.id, DoubtScope::Library, Cause::News, now_ms, b"")?;
+                }
             }
             Ok(())
         })
     }
-}
-
-/// Stores a hint about a library, or keeps a stronger one. Always updates `hint_seq`, so that only a probe that starts
-/// later clears the hint.
-fn store_hint(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
-    tx.run(
-        "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",
-        params![library, hint as i64, tx.sequence],
-    )
 }

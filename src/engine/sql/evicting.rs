@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change_log::Sweeper;
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries};
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, one_library};
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
 use crate::engine::record_rows::RecordRow;
 use crate::engine::segment::decode_match;
 use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::knowledge::{Cause, DoubtScope};
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
@@ -128,14 +129,14 @@ impl LibraryRows<'_> {
                 return Ok(false);
             };
             let segment = row.segment.as_ref().map(listing_text).unwrap_or_default();
-            // A negative generation means that the listing was lost, and `due_seq` requests a full listing.
+            // A negative generation means that the listing was lost.
             let changed_rows = tx.connection.execute(
-                "UPDATE libraries SET generation = -generation, due_seq = ?3 WHERE id = ?1 AND generation > 0 \
-                 AND segment = ?2",
-                params![row.id, segment, tx.sequence],
+                "UPDATE libraries SET generation = -generation WHERE id = ?1 AND generation > 0 AND segment = ?2",
+                params![row.id, segment],
             )?;
             if changed_rows > 0 {
                 drop_listing(tx, row.id)?;
+                tx.raise(library.view_id, row.id, DoubtScope::Library, Cause::Invalidated, 0, b"")?;
                 tx.libraries_changed(library.view_id)?;
             }
             Ok(changed_rows > 0)
@@ -146,23 +147,27 @@ impl LibraryRows<'_> {
 /// Removes a library's items: its listing, its single items and an unfinished listing. Keeps its confirmed matches and
 /// invalidations.
 fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    // A negative generation means that the listing was removed. A higher `begun_seq` ends an invalidation of the
-    // library. A higher `segment_seq` hides single items, whose changes have the kinds 8 and 9.
+    // A negative generation means that the listing was removed. A higher `segment_seq` hides single items, whose changes
+    // have the kinds 8 and 9.
     tx.run(
-        "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
+        "UPDATE libraries SET generation = -abs(generation), segment_seq = ?2 WHERE id = ?1",
         params![library, tx.sequence],
     )?;
     drop_listing(tx, library)?;
-    tx.run("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9)", [library])?;
+    tx.run(
+        "DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9, 11)",
+        [library],
+    )?;
     tx.run("DELETE FROM listings WHERE library = ?1", [library])
 }
 
-/// Resets a library's row to the state without a listing, except the generation, which the caller sets. `shrunk` is -1
-/// if no listing is held back. Keeps the segment file, which a later sweep removes.
+/// Resets a library's row to the state without a listing, except the generation, which the caller sets. Keeps the segment file, which a later sweep removes.
 fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    let mut knowledge = one_library(tx, library)?.knowledge;
+    knowledge.discard_listing(tx.sequence);
+    tx.write_knowledge(library, &knowledge)?;
     tx.run(
-        "UPDATE libraries SET generation_seq = ?2, listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, \
-         shrunk = -1, shrunk_ms = 0, segment = '' WHERE id = ?1",
+        "UPDATE libraries SET generation_seq = ?2, listed_items = 0, segment = '' WHERE id = ?1",
         params![library, tx.sequence],
     )?;
     tx.run("DELETE FROM shows WHERE library = ?1", [library])?;
@@ -176,14 +181,14 @@ const VANISHED_KEPT_MS: i64 = 30 * DAY_MS;
 /// matches loses only its items, until the server lists the library again.
 pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
-    // Start the month now if it has not started, or if its start is in the future because the clock was set back.
+    // Start the month now if its start is in the future because the clock was set back.
     c.execute(
-        "UPDATE libraries SET gone_ms = ?2 WHERE view_id = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
+        "UPDATE libraries SET gone_ms = ?2 WHERE view_id = ?1 AND gone_ms <> 0 AND gone_ms NOT BETWEEN 1 AND ?2",
         params![view_id, now_ms],
     )?;
     let limit_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
     let has_vanished = c.has(
-        "SELECT 1 FROM libraries WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2",
+        "SELECT 1 FROM libraries WHERE view_id = ?1 AND gone_ms BETWEEN 1 AND ?2",
         params![view_id, limit_ms],
     )?;
     if !has_vanished {
@@ -193,9 +198,9 @@ pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::R
     // 9 add or remove single items.
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
-         FROM libraries) l WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2 \
+         FROM libraries) l WHERE view_id = ?1 AND gone_ms BETWEEN 1 AND ?2 \
          AND (NOT matches OR generation > 0 \
-         OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9)))",
+         OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9, 11)))",
         params![view_id, limit_ms],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;

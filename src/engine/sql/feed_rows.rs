@@ -252,7 +252,7 @@ fn newest(c: &Connection) -> rusqlite::Result<(i64, i64)> {
 /// Returns the first library of this reader that has a listing and an id of at least `first`; `None` after the last one.
 fn next_library(c: &Connection, cursor: &FeedCursor, first: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
     let id = c.find_value(
-        "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id >= ?3 AND present \
+        "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id >= ?3 AND gone_ms = 0 \
          AND generation > 0 ORDER BY id LIMIT 1",
         params![cursor.view_id, cursor.library, first],
     )?;
@@ -275,7 +275,7 @@ fn rows(c: &Connection, cursor: &FeedCursor, end: i64, limit: usize) -> rusqlite
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found: Vec<(i64, LibraryId, String, Option<PackedItem>)> = c.rows(
         "SELECT f.id, f.library, f.rating_key, f.was FROM feed f CROSS JOIN libraries l ON l.id = f.library \
-         AND (f.rating_key = '' OR l.present AND l.generation > 0) WHERE f.id > ?3 AND f.id <= ?4 \
+         AND (f.rating_key = '' OR l.gone_ms = 0 AND l.generation > 0) WHERE f.id > ?3 AND f.id <= ?4 \
          AND l.view_id = ?1 AND (?2 IS NULL OR l.id = ?2) ORDER BY f.id LIMIT ?5",
         params![cursor.view_id, cursor.library, cursor.position, end, limit],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),

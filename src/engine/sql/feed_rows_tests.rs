@@ -9,8 +9,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::feed_rows::trim_feed;
-use super::for_tests::{DAY_MS, Films, NOW_MS, film, library, listed, movie, opened, reached};
-use super::{FeedCursor, FeedPage, FeedRows, ItemChange, ItemRows, LibraryRow, LibraryRows, ListedItems, Store};
+use super::for_tests::{DAY_MS, Films, NOW_MS, film, library, listed, merge, movie, opened, reached, store_replies};
+use super::{FeedCursor, FeedPage, FeedRows, ItemChange, LibraryRow, LibraryRows, ListedItems, Store};
 use crate::error::{Result, Status};
 use crate::model::{ByteString, Item, ItemType, Library, LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
@@ -101,7 +101,7 @@ impl World {
 
     fn take(&self, step: &Step) {
         let (store, now) = (&self.store, Deadline::NONE);
-        let requested_at = store.sequence().expect("read");
+        let asked = store.ticket(now).expect("a ticket");
         match step {
             Step::Probe(titles) => {
                 let shown = LIBRARIES.iter().zip(titles).filter_map(|(uuid, title)| {
@@ -111,20 +111,17 @@ impl World {
                     })
                 });
                 let shown: Vec<Library> = shown.collect();
-                let probed =
-                    LibraryRows(store).store_probe(self.view_id, &shown, requested_at, NOW_MS, now, &|_, _| false);
+                let probed = LibraryRows(store).store_probe(self.view_id, &shown, asked, NOW_MS, now);
                 probed.expect("probed");
             }
             Step::Merge(number, items) => {
                 if let Some(row) = self.row(*number) {
-                    let merged = ItemRows(store).merge_items(&row, items, requested_at, now);
-                    merged.expect("merged");
+                    merge(store, row.id, items, asked);
                 }
             }
             Step::Remove(number, key) => {
                 if let Some(row) = self.row(*number) {
-                    let removed = ItemRows(store).remove_items(&row, &[key], requested_at, now);
-                    removed.expect("removed");
+                    store_replies(store, row.id, &[(key.clone(), None)], asked);
                 }
             }
             Step::List(number, items) => {
@@ -371,15 +368,8 @@ fn a_renamed_library_must_be_listed_again() {
     let changes_after = |library: &Library| {
         let at = films.cursor(false);
         let (rows, libraries) = (LibraryRows(&films.store), std::slice::from_ref(library));
-        rows.store_probe(
-            films.view_id,
-            libraries,
-            films.sequence(),
-            NOW_MS,
-            Deadline::NONE,
-            &|_, _| false,
-        )
-        .expect("probed");
+        rows.store_probe(films.view_id, libraries, films.ticket(), NOW_MS, Deadline::NONE)
+            .expect("probed");
         changes_from(&films.store, at, 5)
     };
     let mut shown = library("films");

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{
-    Endpoint, FeedCursor, FeedRows, ItemRows, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult,
-    ListingRows, LocalWrite, LoggedChange, RecordRows, RecordedMatches, Store, StoreStates, StoredItems, Sweeper,
+    Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,
+    ListingResult, ListingRows, LocalWrite, LoggedChange, RecordRows, RecordedMatches, Replies, Store, StoreStates,
+    StoredItems, Sweeper,
 };
 use crate::engine::segment::listing_cursor;
 use crate::engine::writing::ListingSegments;
@@ -25,9 +26,9 @@ pub use super::schema::DAY_MS;
 
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
 pub const FINISHED: ListingResult = ListingResult {
-    provisional: false,
-    partial: false,
+    is_whole: true,
     left_out: 0,
+    newest_update: None,
     listed_ms: NOW_MS,
 };
 
@@ -139,17 +140,25 @@ impl Films {
     }
 
     pub fn merge(&self, items: &[Item]) {
-        self.merge_requested_at(items, self.sequence());
+        self.merge_asked(items, self.ticket());
     }
 
-    pub fn merge_requested_at(&self, items: &[Item], requested_at: Sequence) {
-        let merged = ItemRows(&self.store).merge_items(&self.row(), items, requested_at, Deadline::NONE);
-        merged.expect("merged");
+    /// Stores the reply to a request that began at `asked`. Returns whether it counts.
+    pub fn merge_asked(&self, items: &[Item], asked: Sequence) -> bool {
+        merge(&self.store, self.id, items, asked)
     }
 
     pub fn remove<K: AsRef<str>>(&self, keys: &[K]) {
-        let removed = ItemRows(&self.store).remove_items(&self.row(), keys, self.sequence(), Deadline::NONE);
-        removed.expect("removed");
+        self.remove_asked(keys, self.ticket());
+    }
+
+    pub fn remove_asked<K: AsRef<str>>(&self, keys: &[K], asked: Sequence) -> bool {
+        let replies: Vec<_> = keys.iter().map(|key| (key.as_ref().to_owned(), None)).collect();
+        store_replies(&self.store, self.id, &replies, asked)
+    }
+
+    pub fn ticket(&self) -> Sequence {
+        self.store.ticket(Deadline::NONE).expect("a ticket")
     }
 
     pub fn record(&self, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
@@ -195,7 +204,7 @@ impl Films {
     pub fn paths(&self) -> Vec<ByteString> {
         let mut found = Vec::new();
         let items = ItemRows(&self.store).of(&self.row()).expect("read");
-        let read = items.for_each(&mut |item, _| {
+        let read = items.for_each(Sequence(u64::MAX), &mut |item, _| {
             found.extend(item.parts);
             Ok(())
         });
@@ -208,9 +217,9 @@ impl Films {
 /// The rows of a view that a probe shows with these libraries.
 pub fn probed(store: &Store, view_id: ViewId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
-    let begun = store.sequence().expect("read");
+    let asked = store.ticket(Deadline::NONE).expect("a ticket");
     LibraryRows(store)
-        .store_probe(view_id, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
+        .store_probe(view_id, &shown, asked, now_ms, Deadline::NONE)
         .expect("probed")
 }
 
@@ -232,12 +241,36 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
         .expect("published")
 }
 
+/// Stores the server's reply about these items. Returns whether it counts.
+pub fn merge(store: &Store, library: LibraryId, items: &[Item], asked: Sequence) -> bool {
+    let replies = items.iter().map(|item| (item.rating_key.clone(), Some(item.clone())));
+    store_replies(store, library, &replies.collect::<Vec<_>>(), asked)
+}
+
+pub fn store_replies(store: &Store, library: LibraryId, replies: &Replies, asked: Sequence) -> bool {
+    let rows = KnowledgeRows(store);
+    let folded = rows.fold_items(
+        library,
+        replies,
+        (asked, true),
+        &|_, _| Vec::new(),
+        NOW_MS,
+        Deadline::NONE,
+    );
+    folded.expect("stored").are_stored
+}
+
 pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
     let mut listing = ListingRows(store)
         .begin_listing(row, NOW_MS, Deadline::NONE)
         .expect("begun");
     ListingRows(store)
-        .store_page(&mut listing, items, Sequence(u64::MAX >> 1), Deadline::NONE)
+        .store_page(
+            &mut listing,
+            items,
+            store.ticket(Deadline::NONE).expect("a ticket"),
+            Deadline::NONE,
+        )
         .expect("stored");
     finish(store, view_id, &listing)
 }
@@ -245,7 +278,7 @@ pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[It
 impl ListedItems for Store {
     fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         let mut found = Vec::new();
-        listed_items(self, library)?.for_each(&mut |item, _| {
+        listed_items(self, library)?.for_each(Sequence(u64::MAX), &mut |item, _| {
             found.push((listing_cursor(&item.rating_key), item));
             Ok(())
         })?;
@@ -282,6 +315,7 @@ pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) ->
             row,
             &LocalWrite::Matches(&row.library, pairs),
             pairs,
+            &[],
             Deadline::NONE,
             |_| Ok(()),
         )

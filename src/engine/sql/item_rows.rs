@@ -1,31 +1,39 @@
 //! A library's items: the segment of its listing, and later changes to single items in the change log.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::error::Error as _;
 
 use rusqlite::{Connection, params};
 
-use super::change_log::PackedItem;
-use super::library_rows::{LibraryRow, mark_listing_current, one_library};
+use super::change_log::{PackedItem, asked_in};
+use super::library_rows::{LibraryRow, one_library};
 use super::schema::{CachedStatements, last_position_of};
 use super::store::Store;
 use super::store_folder::listing_text;
 use crate::engine::segment::ListingSegment;
 use crate::error::{Error, Result, Status};
+use crate::knowledge::{Interval, StoredItem};
 use crate::model::{Item, LibraryId, ListingName, Sequence};
-use crate::platform::deadline::Deadline;
-
-/// Maximum number of items that one transaction removes, so that other writers do not wait long.
-const REMOVALS_PER_WRITE: usize = 1_000;
 
 /// The last logged change of a single item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleChange {
     pub sequence: Sequence,
-    /// The change sequence before the request to the server.
-    pub requested_at: Sequence,
+    /// The ticket of the request to the server.
+    pub asked: Sequence,
     /// The added item; `None` for a removal.
     pub item: Option<Item>,
+    /// Whether the reply was as the listing has the item.
+    pub is_as_listed: bool,
+}
+
+impl SingleChange {
+    fn interval(&self) -> Interval {
+        Interval {
+            asked: self.asked,
+            came: self.sequence,
+        }
+    }
 }
 
 /// The last logged change of each single item, by rating key.
@@ -34,9 +42,9 @@ pub type SingleChanges = BTreeMap<String, SingleChange>;
 /// Returns the last change of each item that was added to or removed from a library as a single item after the change
 /// sequence `since`.
 pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
-    // Kind 8 is a removal, and kind 9 an addition (see `change_log.rs`).
+    // Kind 8 is a removal, kind 9 an addition, and kind 11 an item as listed (see `change_log.rs`).
     let changes = c.rows(
-        "SELECT rating_key, sequence, item, path FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+        "SELECT rating_key, sequence, item, path, kind FROM changes WHERE library = ?1 AND kind IN (8, 9, 11) AND id > ?2",
         params![library, last_position_of(since)],
         |row| Ok((row.get(0)?, single_change(row, 1)?)),
     )?;
@@ -44,30 +52,29 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     Ok(changes.into_iter().collect())
 }
 
-/// Returns how many items a library has: a segment's items, with each item's last change applied. Without a segment,
-/// counts only the added items.
+/// Returns how many items a library has: a segment's items, and single items, which the segment has otherwise. Without a
+/// segment, counts only the single items. `singles`: rating keys, and whether the library has the item.
 pub fn count_items_with<'c>(
     segment: Option<&ListingSegment>,
-    changes: impl IntoIterator<Item = (&'c String, &'c SingleChange)>,
+    singles: impl IntoIterator<Item = (&'c String, bool)>,
 ) -> u64 {
     let mut count = segment.map_or(0, ListingSegment::item_count);
-    for (key, change) in changes {
+    for (key, is_there) in singles {
         // A changed item counts once: it is added here, and removed below if the segment also has it.
-        count += u64::from(change.item.is_some());
+        count += u64::from(is_there);
         count -= u64::from(segment.is_some_and(|segment| segment.find(key).is_some()));
     }
     count
 }
 
-/// Reads a change from the adjacent columns `sequence`, `item` and `path`. `column`: the index of `sequence`.
+/// Reads a change from the adjacent columns `sequence`, `item`, `path` and `kind`. `column`: the index of `sequence`.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
-    let (sequence, requested_at): (Sequence, Vec<u8>) = (row.get(column)?, row.get(column + 2)?);
-    let bytes = <[u8; 8]>::try_from(requested_at.as_slice());
+    let (sequence, path): (Sequence, Vec<u8>) = (row.get(column)?, row.get(column + 2)?);
     Ok(SingleChange {
         sequence,
-        // Unknown for a change from an earlier version.
-        requested_at: bytes.map_or(sequence.previous(), |bytes| Sequence(u64::from_be_bytes(bytes))),
+        asked: asked_in(&path, sequence),
         item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
+        is_as_listed: row.get::<_, i64>(column + 3)? == 11,
     })
 }
 
@@ -81,11 +88,6 @@ pub struct OpenListing {
 }
 
 impl OpenListing {
-    /// Reads a library's row, and opens its listing as [`Self::of_row`] does.
-    pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
-        Ok(Self::of_row(store, &one_library(c, library)?))
-    }
-
     /// Opens a library's segment. If the segment cannot be opened, `segment` is `None`, so that only later changes to
     /// single items are found. `row`: as the caller's transaction reads it.
     pub fn of_row(store: &Store, row: &LibraryRow) -> Self {
@@ -98,30 +100,42 @@ impl OpenListing {
     }
 
     /// Returns the item with this rating key: from the change log if the item changed after the segment was built,
-    /// otherwise from the segment. `None` if the library does not list the item.
-    pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
-        Ok(self
-            .item_with_change(last_change(c, library, rating_key)?.as_ref(), rating_key)
-            .map(|(item, _)| item))
+    /// otherwise from the segment. `last`: the item's last change in the log. `base`: the interval of the listing.
+    pub fn stored(&self, last: Option<SingleChange>, rating_key: &str, base: Interval) -> StoredItem<Item> {
+        if let Some(change) = last.filter(|change| change.sequence > self.included_sequence) {
+            return self.single(change, rating_key);
+        }
+        StoredItem {
+            value: self.listed(rating_key),
+            interval: base,
+            is_single: false,
+        }
     }
 
-    /// Returns the item with this rating key, and the change sequence at which it was last added or changed as a single
-    /// item; 0 if the item is from the listing. `None` if the library does not list the item. `last`: the item's last
-    /// change in the log, which has no effect if the segment already includes the change.
-    fn item_with_change(&self, last: Option<&SingleChange>, rating_key: &str) -> Option<(Item, Sequence)> {
-        if let Some(change) = last.filter(|change| change.sequence > self.included_sequence) {
-            return change.item.clone().map(|item| (item, change.sequence));
+    /// Returns a single item from its last change, which the segment does not include.
+    pub fn single(&self, change: SingleChange, rating_key: &str) -> StoredItem<Item> {
+        StoredItem {
+            interval: change.interval(),
+            value: if change.is_as_listed {
+                self.listed(rating_key)
+            } else {
+                change.item
+            },
+            is_single: true,
         }
+    }
+
+    /// Returns an item as the segment has it.
+    pub fn listed(&self, rating_key: &str) -> Option<Item> {
         let segment = self.segment.as_ref()?;
-        let first = segment.find(rating_key)?;
-        Some((segment.whole_item(first)?, Sequence(segment.added_sequence(first))))
+        segment.whole_item(segment.find(rating_key)?)
     }
 }
 
 /// Returns the last change of a single item in the change log; `None` if the log has no change to the item.
-fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
+pub fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
     c.find(
-        "SELECT sequence, item, path FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
+        "SELECT sequence, item, path, kind FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9, 11) \
          ORDER BY id DESC LIMIT 1",
         params![library, rating_key],
         |row| single_change(row, 0),
@@ -151,6 +165,8 @@ pub struct StoredItems<'s> {
     store: &'s Store,
     library: LibraryId,
     base: OpenListing,
+    /// When the server sent the items in the segment.
+    interval: Interval,
 }
 
 impl<'s> StoredItems<'s> {
@@ -165,20 +181,20 @@ impl<'s> StoredItems<'s> {
             store,
             library: name.library,
             base,
+            interval: Interval::default(),
         })
     }
 
     /// Returns the item with this rating key; `None` if the item is not listed.
     pub fn item(&self, rating_key: &str) -> Result<Option<Item>> {
-        self.store.read(|c| self.base.item(c, self.library, rating_key))
+        Ok(self.stored(rating_key)?.value)
     }
 
-    /// Returns the item with this rating key, and the change sequence at which the item was last added or changed as a
-    /// single item; 0 if the item is from the listing. Returns `None` if the item is not listed.
-    pub fn item_and_sequence(&self, rating_key: &str) -> Result<Option<(Item, Sequence)>> {
+    /// Returns the item with this rating key, and when the server sent it.
+    pub fn stored(&self, rating_key: &str) -> Result<StoredItem<Item>> {
         self.store.read(|c| {
             let last = last_change(c, self.library, rating_key)?;
-            Ok(self.base.item_with_change(last.as_ref(), rating_key))
+            Ok(self.base.stored(last, rating_key, self.interval))
         })
     }
 
@@ -187,10 +203,11 @@ impl<'s> StoredItems<'s> {
         Ok(self.item(rating_key)?.is_some())
     }
 
-    /// Passes each item to `each`, in any order, with the change sequence at which the item was added as a single item;
-    /// 0 if the item is from the listing. Fails if the segment is damaged, or if `each` fails.
-    pub fn for_each(&self, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
-        let changes = self.changes()?;
+    /// Passes each item to `each`, in any order, with the ticket of the request for a single item; 0 if the item is from
+    /// the listing. Ignores changes after `upto`. Fails if the segment is damaged, or if `each` fails.
+    pub fn for_each(&self, upto: Sequence, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
+        let mut changes = self.changes()?;
+        changes.retain(|_, change| change.sequence <= upto);
         // First the unchanged items in the segment, then the added or changed items in the log.
         if let Some(segment) = &self.base.segment {
             segment.for_each_item(|item, added_sequence| match changes.get(&item.rating_key) {
@@ -200,7 +217,7 @@ impl<'s> StoredItems<'s> {
         }
         for change in changes.into_values() {
             if let Some(item) = change.item {
-                each(item, change.sequence)?;
+                each(item, change.asked)?;
             }
         }
         Ok(())
@@ -229,38 +246,44 @@ impl<'s> StoredItems<'s> {
         let has_content =
             segment.is_some_and(|segment| (segment.item_count(), segment.items_digest()) == (count, content));
         let position = last_position_of(self.base.included_sequence.min(begun));
-        let query = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2";
+        let query = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9, 11) AND kind <> 11 AND id > ?2";
         Ok(has_content && !self.store.read(|c| c.has(query, params![self.library, position]))?)
     }
 
     /// Returns the number of items in the listing, with all changes to single items.
     pub fn count(&self) -> Result<u64> {
-        Ok(count_items_with(self.base.segment.as_ref(), &self.changes()?))
+        let changes = self.changes()?;
+        let singles = changes.iter().map(|(key, change)| (key, change.item.is_some()));
+        Ok(count_items_with(self.base.segment.as_ref(), singles))
     }
 
-    /// Returns the changes to single items that the segment does not include.
+    /// Returns the change sequence up to which a new segment may include the changes to single items: before those that
+    /// the last delta or listing did not know, so that the next delta sees them, and before the unfinished listing began.
+    pub fn mergeable_sequence(&self, row: &LibraryRow, upto: Sequence) -> Result<Sequence> {
+        let begun: Option<Sequence> = self
+            .store
+            .read(|c| c.find_value("SELECT begun_seq FROM listings WHERE library = ?1", [self.library]))?;
+        let changes = self.changes()?.into_values();
+        let unknown = changes.filter(|change| {
+            let stored = StoredItem::<Item> {
+                value: None,
+                interval: change.interval(),
+                is_single: true,
+            };
+            !row.knowledge.had_at_last_sync(&stored)
+        });
+        let first = unknown.map(|change| change.sequence).chain(begun).min();
+        Ok(first.map_or(upto, |first| first.previous().min(upto)))
+    }
+
+    /// Returns the single items that the segment does not include, or has otherwise.
     fn changes(&self) -> Result<SingleChanges> {
-        self.store
-            .read(|c| single_changes(c, self.library, self.base.included_sequence))
+        let mut changes = self
+            .store
+            .read(|c| single_changes(c, self.library, self.base.included_sequence))?;
+        changes.retain(|_, change| !change.is_as_listed);
+        Ok(changes)
     }
-}
-
-/// The changes that a delta has merged into a library.
-pub struct MergedChanges<'k> {
-    /// Number of items in the library.
-    pub items: u64,
-    /// Rating keys of all items that the delta added, updated or removed.
-    pub keys: &'k HashSet<String>,
-    /// The server's latest update time; `None` if unknown.
-    pub newest_update: Option<i64>,
-    /// Number of rows that the server counts but plexindex leaves out.
-    pub left_out: u64,
-    /// Whether the change token says that the library's content changed.
-    pub changed_content: bool,
-    /// Whether the delta is certainly incomplete.
-    pub is_unexplained: bool,
-    /// Whether the listing expires early.
-    pub provisional: bool,
 }
 
 pub struct ItemRows<'s>(pub &'s Store);
@@ -290,126 +313,8 @@ impl<'s> ItemRows<'s> {
                 store: self.0,
                 library: row.id,
                 base,
+                interval: row.knowledge.base,
             });
         }
-    }
-
-    /// Merges items from the server. `requested_at`: the change sequence before the first item was requested. Returns
-    /// `false` if a newer reply differs; see [`Self::store_replies`].
-    pub fn merge_items(
-        &self,
-        row: &LibraryRow,
-        items: &[Item],
-        requested_at: Sequence,
-        deadline: Deadline,
-    ) -> Result<bool> {
-        let replies = items.iter().map(|item| (item.rating_key.as_str(), Some(item)));
-        Ok(items.is_empty() || self.store_replies(row, &replies, requested_at, deadline)?)
-    }
-
-    /// Removes items that the server no longer has, and keeps their confirmed matches, which plexindex returns again if
-    /// an item comes back. One transaction removes up to [`REMOVALS_PER_WRITE`] items, because each opens the segment.
-    /// Returns `false` if a newer reply differs; see [`Self::store_replies`].
-    pub fn remove_items<K: AsRef<str>>(
-        &self,
-        row: &LibraryRow,
-        rating_keys: &[K],
-        requested_at: Sequence,
-        deadline: Deadline,
-    ) -> Result<bool> {
-        rating_keys.chunks(REMOVALS_PER_WRITE).try_fold(true, |has_all, keys| {
-            let replies = keys.iter().map(|key| (key.as_ref(), None));
-            Ok(self.store_replies(row, &replies, requested_at, deadline)? && has_all)
-        })
-    }
-
-    /// Stores the server's replies about items, by rating key; `None` for an item that the server no longer has. Skips a
-    /// reply that was overtaken: another call stored a listing since the request, or a reply to the same or a later
-    /// request. Returns `false` if such a reply differs from what is stored.
-    fn store_replies<'i>(
-        &self,
-        row: &LibraryRow,
-        replies: &(impl Iterator<Item = (&'i str, Option<&'i Item>)> + Clone),
-        requested_at: Sequence,
-        deadline: Deadline,
-    ) -> Result<bool> {
-        self.0.write(deadline, |tx| {
-            let library = tx.expect_library(row.id)?;
-            let row = one_library(tx, row.id)?;
-            let base = OpenListing::of_row(self.0, &row);
-            let is_listed_since = row.begun_sequence.max(row.listed_sequence) > requested_at;
-            let (mut added, mut has_all) = (0_i64, true);
-            for (key, item) in replies.clone() {
-                let last = last_change(tx, library.id, key)?;
-                let old_item = base.item_with_change(last.as_ref(), key).map(|(item, _)| item);
-                if is_listed_since || last.as_ref().is_some_and(|last| last.requested_at >= requested_at) {
-                    has_all &= old_item.as_ref() == item;
-                    continue;
-                }
-                // An unchanged item needs no row in the logs. A removal does, because an earlier reply may contain the
-                // item.
-                if item.is_none() || old_item.as_ref() != item {
-                    added += i64::from(item.is_some()) - i64::from(old_item.is_some());
-                    tx.log_item_change(&library, requested_at, key, old_item.as_ref(), item)?;
-                    if base.is_lost && last.is_none_or(|last| last.sequence <= base.included_sequence) {
-                        tx.relist_in_feed(library.id)?; // which files the item had is unknown
-                    }
-                }
-            }
-            if added != 0 {
-                let text = "UPDATE libraries SET listed_items = max(listed_items + ?2, 0) WHERE id = ?1";
-                tx.run(text, params![library.id, added])?;
-            }
-            Ok(has_all)
-        })
-    }
-
-    /// Stores that a library's listing is current, because a delta merged all changes up to the last probe, and ends the
-    /// hints from before the probe. `begun`: the change sequence before the delta's first request.
-    ///
-    /// If the library's content changed, but the delta shows no item that changed and the item count is the same, the
-    /// change remains unexplained until the next listing: an item that only a search found may be one of many that
-    /// changed. While items are still changing (`provisional`), a later delta decides.
-    pub fn store_merged_delta(
-        &self,
-        row: &LibraryRow,
-        begun: Sequence,
-        merged: &MergedChanges<'_>,
-        now_ms: i64,
-        deadline: Deadline,
-    ) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            let library = tx.expect_library(row.id)?;
-            let changed_since = |sequence| single_changes(tx, library.id, sequence);
-            let is_shown = || -> rusqlite::Result<bool> {
-                let changed = changed_since(row.explained_sequence)?;
-                Ok(merged.items != row.told_items || changed.keys().any(|key| merged.keys.contains(key)))
-            };
-            let is_unexplained = merged.is_unexplained || merged.changed_content && !is_shown()?;
-            let token = if is_unexplained && merged.provisional {
-                &row.listed_token
-            } else {
-                &row.library.change.token
-            };
-            mark_listing_current(tx, row.id, token, row.probed_sequence, now_ms, merged.provisional)?;
-            // An item that another call merged meanwhile may be newer than the source's reply.
-            let are_all_merged = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
-            let merged_sequence = if are_all_merged { tx.sequence } else { begun };
-            tx.run(
-                "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
-                 left_out = ?5, explained_seq = ?7, \
-                 unexplained_seq = iif(unexplained_seq = 0 AND ?6, ?7, unexplained_seq) WHERE id = ?1",
-                params![
-                    row.id,
-                    merged.items.cast_signed(),
-                    merged_sequence,
-                    merged.newest_update,
-                    merged.left_out.cast_signed(),
-                    is_unexplained && !merged.provisional,
-                    tx.sequence,
-                ],
-            )?;
-            tx.libraries_changed(library.view_id)
-        })
     }
 }

@@ -7,69 +7,42 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::change_log::Sweeper;
+use super::change_log::{LoggedChange, Sweeper};
+use super::doubts::{doubts_in, doubts_of};
 use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, last_position_of, list, read};
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
 use crate::error::Result;
+use crate::knowledge::{Cause, Doubt, DoubtScope, Interval, Knowledge, ListingState, ProbedState, Ticket};
 use crate::matching::RequestedGuid;
 use crate::model::{
-    Generation, Hint, Item, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId,
-    TokenReliability, ViewId,
+    Generation, Item, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
+    ViewId,
 };
 use crate::platform::deadline::Deadline;
 
 /// A library in the store, as one view sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
     pub id: LibraryId,
     /// The library, as the last probe returned it.
     pub library: Library,
     /// Whether the last probe returned the library.
     pub present: bool,
-    /// The change sequence before this host's last probe.
-    pub probed_sequence: Sequence,
-    /// The change sequence at which the newest complete listing started, which identifies the listing.
-    pub begun_sequence: Sequence,
+    /// What is known about the library, apart from its items.
+    pub knowledge: Knowledge,
+    /// The doubts about the library; not those about single items and paths.
+    pub doubts: Vec<Doubt>,
     /// Number of the newest complete listing; 0 or less if the library has no listing.
     pub generation: Generation,
     /// The change sequence at which the generation was published.
     pub listed_sequence: Sequence,
     /// Number of items in the library, including single items that were added after the listing.
     pub items: u64,
-    /// Number of items when the change token was `listed_token`, without later changes to single items.
-    pub told_items: u64,
-    /// The change token at which the listing was last known to be current.
-    pub listed_token: String,
-    /// Time when the listing was completed, in Unix ms.
-    pub listed_ms: i64,
-    /// Time when plexindex last found the listing to be current, in Unix ms.
-    pub checked_ms: i64,
-    /// Whether the listing expires early, because a scan ran during the fetch or the item counts disagree.
-    pub provisional: bool,
-    /// Whether the listing's item counts disagree, so that rows may be missing.
-    pub partial: bool,
-    /// Whether the library was invalidated, so that it needs a full listing now.
-    pub due: bool,
-    /// Whether plexindex does not publish a newer listing, because it is so much smaller that a second listing must
-    /// confirm it, or whether the server lists no libraries, which a second probe must confirm.
-    pub held_back: bool,
-    /// The change sequence at the end of this host's last delta, or at the start of a later listing; later, if other
-    /// hosts' deltas came since, but before the first single item that this host has changed since. Such items come
-    /// from searches and from requests for items.
-    pub merged_sequence: Sequence,
-    /// The change sequence at the end of the last delta of any host, or at the start of a later listing. Single items
-    /// that changed later may be why the content has changed since.
-    pub explained_sequence: Sequence,
     /// The server's latest update time at the last delta; `None` if unknown.
     pub newest_update: Option<i64>,
     /// Number of rows that the server counts but plexindex leaves out, such as the trash.
     pub left_out: u64,
-    /// Whether the library's content has changed in a way that no delta has shown.
-    pub unexplained: bool,
-    /// The change sequence when the library was last invalidated.
-    pub due_sequence: Sequence,
     pub segment: Option<ListingName>,
     /// The change sequence up to which the segment includes changes to single items.
     pub segment_sequence: Sequence,
@@ -77,14 +50,53 @@ pub struct LibraryRow {
     pub matches: Option<TableId>,
     /// Number of confirmed matches in record segments.
     pub merged_matches: u64,
-    /// A hint from an event, until a probe acts on the hint.
-    pub hint: Hint,
 }
 
 impl LibraryRow {
     /// Returns whether the last probe has shown changes, or may have missed them, that plexindex has not fetched.
     pub fn is_behind(&self) -> bool {
-        self.listed_token != self.library.change.token || self.library.change.trust == TokenReliability::Useless
+        self.listed_token() != self.library.change.token || self.library.change.trust == TokenReliability::Useless
+    }
+
+    /// Returns whether the library, and not only an item or a path, is doubted for this cause.
+    pub fn has_doubt(&self, cause: Cause) -> bool {
+        self.doubts.iter().any(|doubt| doubt.cause == cause)
+    }
+
+    /// Returns the ticket of the last probe.
+    pub fn probed_at(&self) -> Ticket {
+        self.knowledge
+            .probed
+            .as_ref()
+            .map_or(Ticket::default(), |probed| probed.interval.asked)
+    }
+
+    /// Returns the ticket of the last delta or listing; 0 without one.
+    pub fn synced_at(&self) -> Ticket {
+        self.knowledge
+            .listing
+            .as_ref()
+            .map_or(Ticket::default(), |listing| listing.synced)
+    }
+
+    /// Returns the ticket of the listing, which identifies it.
+    pub fn listing_asked(&self) -> Ticket {
+        self.knowledge.base.asked
+    }
+
+    /// Returns the change token up to which the store has all changes; empty without a listing.
+    pub fn listed_token(&self) -> &str {
+        self.knowledge.listing.as_ref().map_or("", |listing| &listing.token)
+    }
+
+    /// Returns the time when the listing was completed, in Unix ms; 0 without a listing.
+    pub fn listed_ms(&self) -> i64 {
+        self.knowledge.listing.as_ref().map_or(0, |listing| listing.listed_ms)
+    }
+
+    /// Returns the time when the store was last known to have all changes, in Unix ms; 0 without a listing.
+    pub fn checked_ms(&self) -> i64 {
+        self.knowledge.listing.as_ref().map_or(0, |listing| listing.checked_ms)
     }
 }
 
@@ -100,11 +112,25 @@ fn locations(text: &str) -> Vec<String> {
 impl FromCells for LibraryRow {
     /// Reads a library from the columns of its row (`l`) and its match table (`t`).
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        let provisional: i64 = cells.get("l.provisional")?;
-        let due_sequence: Sequence = cells.get("l.due_seq")?;
-        let begun_sequence: Sequence = cells.get("l.begun_seq")?;
-        let present: bool = cells.get("l.present")?;
-        let (shrunk, gone_ms): (i64, i64) = (cells.get("l.shrunk")?, cells.get("l.gone_ms")?);
+        let gone_ms: i64 = cells.get("l.gone_ms")?;
+        let change = SourceState {
+            token: cells.get("l.token")?,
+            trust: TokenReliability::from_number(cells.get("l.trust")?),
+            busy: cells.get("l.busy")?,
+            scanned_ms: cells.get("l.scanned_ms")?,
+        };
+        let generation: Generation = cells.get("l.generation")?;
+        let probed = ProbedState {
+            state: change.clone(),
+            interval: interval(cells, ["l.seen_asked", "l.seen_came"])?,
+        };
+        let listing = ListingState {
+            listed_ms: cells.get("l.listed_ms")?,
+            checked_ms: cells.get("l.checked_ms")?,
+            token: cells.get("l.listed_token")?,
+            synced: cells.get("l.synced_asked")?,
+            items: unsigned(cells, "l.told_items")?,
+        };
         Ok(Self {
             id: cells.get("l.id")?,
             library: Library {
@@ -113,43 +139,34 @@ impl FromCells for LibraryRow {
                 title: cells.get("l.title")?,
                 kind: LibraryKind::from_number(cells.get("l.kind")?),
                 locations: locations(&cells.get::<String>("l.locations")?),
-                change: SourceState {
-                    token: cells.get("l.token")?,
-                    trust: TokenReliability::from_number(cells.get("l.trust")?),
-                    busy: cells.get("l.busy")?,
-                    scanned_ms: cells.get("l.scanned_ms")?,
-                },
+                change,
             },
-            present,
-            probed_sequence: cells.get("l.probed_seq")?,
-            begun_sequence,
-            generation: cells.get("l.generation")?,
+            present: gone_ms == 0,
+            knowledge: Knowledge {
+                probed: (probed.interval.asked > Ticket::default()).then_some(probed),
+                base: interval(cells, ["l.base_asked", "l.base_came"])?,
+                listing: generation.is_fetched().then_some(listing),
+            },
+            doubts: Vec::new(), // in another table
+            generation,
             listed_sequence: cells.get("l.generation_seq")?,
             items: unsigned(cells, "l.listed_items")?,
-            told_items: unsigned(cells, "l.told_items")?,
-            listed_token: cells.get("l.listed_token")?,
-            listed_ms: cells.get("l.listed_ms")?,
-            checked_ms: cells.get("l.checked_ms")?,
-            // 1: a scan ran during the fetch; 2: the item counts disagree.
-            provisional: provisional != 0,
-            partial: provisional == 2,
-            due: due_sequence > begun_sequence,
-            // The item count of the listing that is held back; -1 if there is none.
-            // A library that is present and has a time at which it vanished was not in the last, empty list.
-            held_back: shrunk >= 0 || present && gone_ms > 0,
-            merged_sequence: cells.get("l.merged_seq")?,
-            explained_sequence: cells.get("l.explained_seq")?,
             newest_update: cells.get("l.newest_update")?,
             left_out: unsigned(cells, "l.left_out")?,
-            unexplained: cells.get::<i64>("l.unexplained_seq")? > 0,
-            due_sequence,
             segment: listing_name(&cells.get::<String>("l.segment")?),
             segment_sequence: cells.get("l.segment_seq")?,
             matches: cells.get("t.id")?,
             merged_matches: cells.get::<Option<i64>>("t.entries")?.map_or(0, i64::cast_unsigned),
-            hint: Hint::from_number(cells.get("l.hint")?),
         })
     }
+}
+
+/// Reads when the server can have sent a reply from two columns.
+fn interval(cells: &mut RowCells<'_, '_>, columns: [&'static str; 2]) -> rusqlite::Result<Interval> {
+    Ok(Interval {
+        asked: cells.get(columns[0])?,
+        came: cells.get(columns[1])?,
+    })
 }
 
 /// Reads a number that is never negative from a column. SQLite has only signed numbers.
@@ -162,23 +179,39 @@ const FROM_LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library =
 
 /// Returns a view's libraries from its last probe, in the server's order.
 pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
-    connection.rows(
+    Ok(libraries_with_doubts(connection, view_id)?.0)
+}
+
+/// Returns a view's libraries like [`libraries`], and the doubts about their items and paths.
+pub fn libraries_with_doubts(
+    connection: &Connection,
+    view_id: ViewId,
+) -> rusqlite::Result<(Vec<LibraryRow>, Vec<LoggedChange>)> {
+    let mut rows: Vec<LibraryRow> = connection.rows(
         &format!(
-            "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.present ORDER BY l.position, l.id",
+            "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.gone_ms = 0 ORDER BY l.position, l.id",
             list::<LibraryRow>()
         ),
         [view_id],
         read,
-    )
+    )?;
+    let (mut of_libraries, others) = doubts_in(connection, view_id)?;
+    for row in &mut rows {
+        row.doubts = of_libraries.remove(&row.id).unwrap_or_default();
+    }
+    Ok((rows, others))
 }
 
 /// Returns a library's row. Fails if the library does not exist.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
-    connection.row(
+    let mut row: LibraryRow = connection.row(
         &format!("SELECT {} {FROM_LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
         [id],
         read,
-    )
+    )?;
+    row.doubts = doubts_of(connection, id)?;
+    row.doubts.retain(Doubt::is_about_library);
+    Ok(row)
 }
 
 impl Tx<'_> {
@@ -218,7 +251,7 @@ impl LibraryRows<'_> {
     pub fn counts(&self, view_id: ViewId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
-                "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE view_id = ?1 AND present",
+                "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE view_id = ?1 AND gone_ms = 0",
                 [view_id],
                 |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)),
             )
@@ -230,7 +263,7 @@ impl LibraryRows<'_> {
     pub fn unmerged_items(&self, row: &LibraryRow) -> Result<u64> {
         let count: i64 = self.0.read(|connection| {
             connection.value(
-                "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+                "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9, 11) AND kind <> 11 AND id > ?2",
                 params![row.id, last_position_of(row.segment_sequence)],
             )
         })?;
@@ -239,14 +272,32 @@ impl LibraryRows<'_> {
 
     /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer
     /// generation or segment. The new segment includes all changes to single items up to the sequence in its name.
-    pub fn set_segment(&self, view_id: ViewId, segment: &ListingName, deadline: Deadline) -> Result<()> {
+    /// `needs_listing`: whether the last delta does not know some of them.
+    pub fn set_segment(
+        &self,
+        view_id: ViewId,
+        segment: &ListingName,
+        needs_listing: bool,
+        deadline: Deadline,
+    ) -> Result<()> {
         let name = listing_text(segment);
         let unreferenced = self.0.write(deadline, |tx| {
             let replaced = tx.find_value("SELECT segment FROM libraries WHERE id = ?1", [segment.library])?;
             let changed_rows = tx.execute(
-                "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
+                "UPDATE libraries SET segment = ?3, segment_seq = ?4, base_came = max(base_came, ?4) \
+                 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
                 params![segment.library, segment.generation, name, segment.sequence],
             )?;
+            if needs_listing && changed_rows > 0 {
+                tx.raise(
+                    view_id,
+                    segment.library,
+                    DoubtScope::Library,
+                    Cause::Invalidated,
+                    0,
+                    b"",
+                )?;
+            }
             tx.libraries_changed(view_id)?;
             Ok(replaced.filter(|_| changed_rows > 0).unwrap_or_else(|| name.clone()))
         })?;
@@ -256,21 +307,15 @@ impl LibraryRows<'_> {
 }
 
 /// Inserts a library that a probe returned, or updates the view's library with the same `uuid` and marks it as present.
-/// `position`: the library's index in the server's order. `probed`: the change sequence before this host's probe.
-pub fn upsert(
-    tx: &Tx<'_>,
-    view_id: ViewId,
-    position: i64,
-    library: &Library,
-    probed: Sequence,
-) -> rusqlite::Result<()> {
-    let Library { change, .. } = library;
+/// Leaves its state to [`super::knowledge_rows`]. `position`: the library's index in the server's order. Returns its id.
+pub fn upsert(tx: &Tx<'_>, view_id: ViewId, position: i64, library: &Library) -> rusqlite::Result<LibraryId> {
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
-    tx.run("INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position, token, trust, busy, scanned_ms, \
-             probed_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (view_id, uuid) DO UPDATE SET \
-             section = excluded.section, title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
-             position = excluded.position, present = 1, gone_ms = 0, token = excluded.token, trust = excluded.trust, \
-             busy = excluded.busy, scanned_ms = excluded.scanned_ms, probed_seq = max(probed_seq, excluded.probed_seq)", params![
+    tx.value(
+        "INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (view_id, uuid) DO UPDATE SET section = excluded.section, \
+         title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
+         position = excluded.position, gone_ms = 0 RETURNING id",
+        params![
             view_id,
             library.section,
             library.uuid,
@@ -278,29 +323,7 @@ pub fn upsert(
             library.kind as i64,
             locations,
             position,
-            change.token,
-            change.trust as i64,
-            change.busy,
-            change.scanned_ms,
-            probed,
-        ])
-}
-
-/// Stores that a library's listing is current at the change token `token`, and clears hints up to `begun`, the change
-/// sequence before the request for the token. `now_ms`: the time of the check, in Unix ms. `provisional`: whether the
-/// listing expires early.
-pub fn mark_listing_current(
-    tx: &Tx<'_>,
-    library: LibraryId,
-    token: &str,
-    begun: Sequence,
-    now_ms: i64,
-    provisional: bool,
-) -> rusqlite::Result<()> {
-    tx.run(
-        "UPDATE libraries SET checked_ms = ?2, listed_token = ?3, provisional = ?4, \
-         hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
-        params![library, now_ms, token, provisional, begun],
+        ],
     )
 }
 
@@ -314,7 +337,7 @@ pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlit
     }
     // A negative `view_id` belongs to no view, and `-id` keeps the pair of `view_id` and `uuid` unique.
     tx.run(
-        &format!("UPDATE libraries SET view_id = -id, present = 0, segment = '' WHERE {column} = ?1"),
+        &format!("UPDATE libraries SET view_id = -id, gone_ms = 1, segment = '' WHERE {column} = ?1"),
         [value],
     )
 }

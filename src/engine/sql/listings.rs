@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::change_log::Sweeper;
+use super::knowledge_rows::Folding;
 use super::library_rows::LibraryRow;
 use super::record_log::{RecordTx, manifest};
 use super::schema::{CachedStatements, Tx};
@@ -22,7 +23,8 @@ use super::store_folder::{NAME, StoreFolder, listing_text, segment_name, segment
 use crate::engine::record_rows::NamedSegment;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
-use crate::model::{Generation, Item, LibraryId, ListingName, SegmentName, Sequence, SourceState, ViewId};
+use crate::knowledge::{Cause, Interval, Observation, SyncRequest, Ticket};
+use crate::model::{Generation, Item, LibraryId, ListingName, SegmentName, Sequence, SourceState};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -47,8 +49,8 @@ pub struct Listing {
     pub tail: Vec<String>,
     /// The library's change token and scan state before the first page.
     pub change: SourceState,
-    /// The change sequence when the listing started.
-    pub begun_sequence: Sequence,
+    /// The listing's ticket: it began then.
+    pub asked: Ticket,
     /// Time when the listing started, in Unix ms.
     pub begun_ms: i64,
     /// Time when the last page was stored, in Unix ms.
@@ -59,14 +61,26 @@ pub struct Listing {
     pub end: FileEnd,
 }
 
+impl Listing {
+    /// Returns the listing as a request. A listing extends no other one.
+    pub fn request(&self) -> SyncRequest {
+        SyncRequest {
+            asked: self.asked,
+            begun_ms: self.begun_ms,
+            state: self.change.clone(),
+            extends: Ticket::default(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
-    /// Whether the listing expires early, because a scan ran during the fetch or the item counts disagree.
-    pub provisional: bool,
-    /// Whether the listing's item counts disagree, so that rows may be missing.
-    pub partial: bool,
+    /// Whether the listing's item counts agree, so that no rows are missing.
+    pub is_whole: bool,
     /// Number of rows that the server counts but plexindex leaves out.
     pub left_out: u64,
+    /// A time by the server's clock, before which a later delta need not look; `None` if unknown.
+    pub newest_update: Option<i64>,
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
 }
@@ -100,7 +114,7 @@ impl ListingRows<'_> {
                 library: row.id,
                 generation: row.generation.next(),
                 change: row.library.change.clone(),
-                begun_sequence: tx.sequence,
+                asked: tx.sequence,
                 begun_ms: now_ms,
                 touched_ms: now_ms,
                 file: file.clone(),
@@ -165,47 +179,36 @@ impl ListingRows<'_> {
         read.is_ok()
     }
 
-    /// Holds back a listing with only `items` items: discards it, and keeps the current listing, in case a disk is not
-    /// mounted. Returns `true`, and discards nothing, if this is the second such listing, at least `min_interval_ms`
-    /// after the first one (or if the clock was set back); the caller then publishes the second listing.
+    /// Returns whether a second listing must confirm a listing with only `count` items, in case a disk is not mounted. If
+    /// so, discards it, and keeps the current listing, which is then doubted. `is_whole`: whether the item counts agree.
     pub fn hold_back_listing(
         &self,
-        view_id: ViewId,
         listing: &Listing,
-        items: u64,
+        (count, is_whole): (u64, bool),
         now_ms: i64,
-        min_interval_ms: i64,
         deadline: Deadline,
     ) -> Result<bool> {
-        let is_second = self.0.write(deadline, |tx| {
-            let (held_items, held_since_ms): (i64, i64) = tx.row(
-                "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
-                [listing.library],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            let is_held = held_items >= 0; // -1: no listing is held back
-            // The sizes of both listings need not be equal, because a user may be editing the library. A time in the
-            // future means that the clock was set back.
-            if is_held && !(0..min_interval_ms).contains(&now_ms.saturating_sub(held_since_ms)) {
-                return Ok(true);
+        let is_held_back = self.0.write(deadline, |tx| {
+            let folding = Folding::open(self.0, tx, listing.library, &|_, _| Vec::new())?;
+            let observation = Observation::Listing {
+                request: &listing.request(),
+                listed: &|_| (None, Interval::default()),
+                count,
+                is_whole,
+                may_shrink: false,
+            };
+            let effects = folding.fold(&observation, listing.asked, now_ms)?;
+            let is_held_back = effects.raise.iter().any(|doubt| doubt.cause == Cause::HeldBack);
+            if is_held_back {
+                folding.apply(&effects, false)?;
+                tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
             }
-            tx.execute(
-                "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1, shrunk_ms = ?4 WHERE id = ?1",
-                params![
-                    listing.library,
-                    items.cast_signed(),
-                    now_ms,
-                    if is_held { held_since_ms } else { now_ms }
-                ],
-            )?;
-            tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
-            tx.libraries_changed(view_id)?;
-            Ok(false)
+            Ok(is_held_back)
         })?;
-        if !is_second {
+        if is_held_back {
             self.remove_pages(listing);
         }
-        Ok(is_second)
+        Ok(is_held_back)
     }
 
     /// Removes the file with a finished listing's pages.
@@ -220,7 +223,7 @@ impl ListingRows<'_> {
 pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     c.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
-        params![listing.library, listing.begun_sequence, listing.pages.cast_signed()],
+        params![listing.library, listing.asked, listing.pages.cast_signed()],
     )
 }
 
@@ -241,7 +244,7 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             listing.library,
-            listing.begun_sequence,
+            listing.asked,
             listing.touched_ms,
             listing.position.cast_signed(),
             listing.pages.cast_signed(),

@@ -29,10 +29,10 @@ LEFT JOIN endpoints e | SCAN e LEFT-JOIN | a row for each address and user
 FROM endpoints mine | SCAN mine | a row for each address and user
 max(checked_ms) | USE TEMP B-TREE FOR ORDER BY | a row for each user of a server
 (SELECT sequence FROM changes ORDER BY id DESC LIMIT 1) | SCAN changes | the last row and no other
-DELETE FROM unverified WHERE library IN | SEARCH unverified USING PRIMARY KEY (library=?) | they go with their library
+DELETE FROM doubts WHERE library IN | SEARCH doubts USING PRIMARY KEY (library=?) | they go with their library
 FROM shows WHERE library | SEARCH shows USING PRIMARY KEY (library=?) | all shows of a library are meant
-unverified WHERE library = ?1 | SEARCH unverified USING PRIMARY KEY (library=?) | few; all of a library's are meant
-FROM unverified u | SEARCH u USING PRIMARY KEY (library=?) | few; all of a library's are meant
+FROM doubts WHERE library = ?1 | SEARCH doubts USING PRIMARY KEY (library=?) | few; all of a library's are meant
+FROM doubts d | SEARCH d USING PRIMARY KEY (library=?) | few; all of a library's are meant
 (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2) | SCAN (subquery-1) | some hundred, before a segment is made of them
 FROM records WHERE in_table | SCAN records | all matches: a library went, or a listing under another token ends
  | SEARCH changes USING INDEX changes_item (library=?) | few: items added or removed since the segment

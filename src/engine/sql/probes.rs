@@ -1,61 +1,72 @@
 //! Stores the results of probes, which are a view's libraries and their change tokens. Also stores what plexindex asked
 //! the server, so that no process repeats it too soon.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 
 use super::evicting::remove_vanished;
 use super::feed_rows::{MAX_FEED_ROWS, trim_feed};
-use super::library_rows::{LibraryRow, LibraryRows, libraries, mark_listing_current, upsert};
+use super::knowledge_rows::Folding;
+use super::library_rows::{LibraryRow, LibraryRows, libraries, upsert};
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::store::Store;
 use crate::error::{Result, Status};
-use crate::freshness::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
+use crate::knowledge::{
+    Cause, Doubt, DoubtScope, Observation, PATH_REQUEST_INTERVAL_MS, PROVISIONAL_MS, RequestBudget, Ticket,
+    is_pause_over,
+};
 use crate::model::{Library, LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::{Deadline, SHORTEST_WAIT};
 
-/// Time after an empty list of libraries before a second one can confirm it, in milliseconds.
-const CONFIRM_EMPTY_MS: i64 = 60_000;
-
 impl LibraryRows<'_> {
-    /// Stores the libraries that a probe returned (`on_server`), unless a later probe is stored. Returns the rows of all
-    /// the view's libraries.
-    ///
-    /// `begun`: the change sequence before the probe; later change hints stay. `is_current` compares a stored row with
-    /// the library on the server, and returns whether the probe proves that the row's listing is current.
+    /// Stores the libraries that a probe returned (`on_server`), and folds their states. Returns the rows of all the view's
+    /// libraries. `asked`: the probe's ticket. A reply to a later probe decides which libraries there are.
     pub fn store_probe(
         &self,
         view_id: ViewId,
         on_server: &[Library],
-        begun: Sequence,
+        asked: Ticket,
         now_ms: i64,
         deadline: Deadline,
-        is_current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
             let stored = libraries(tx.connection, view_id)?;
-            if stored.iter().any(|row| row.probed_sequence > begun) {
-                return Ok(stored);
-            }
-            if on_server.is_empty() && hold_back_empty_list(tx, view_id, now_ms)? {
-                tx.libraries_changed(view_id)?;
+            if on_server.is_empty() && hold_back_empty_list(tx, view_id, &stored, asked, now_ms)? {
                 return libraries(tx.connection, view_id);
             }
-            // Mark all libraries as absent; `upsert` marks those on the server as present.
-            tx.execute("UPDATE libraries SET present = 0 WHERE view_id = ?1", [view_id])?;
-            let by_uuid: HashMap<&str, &LibraryRow> = stored.iter().map(|row| (&*row.library.uuid, row)).collect();
+            let is_latest = stored.iter().all(|row| row.probed_at() < asked);
+            let mut ids = Vec::new();
             for (position, library) in (0_i64..).zip(on_server) {
-                upsert(tx, view_id, position, library, begun)?;
-                if let Some(row) = by_uuid.get(&*library.uuid)
-                    && row.generation.is_fetched()
-                    && is_current(row, library)
-                {
-                    mark_listing_current(tx, row.id, &library.change.token, begun, now_ms, row.provisional)?;
+                let id = if is_latest {
+                    upsert(tx, view_id, position, library)?
+                } else if let Some(row) = stored.iter().find(|row| row.library.uuid == library.uuid) {
+                    row.id
+                } else {
+                    continue;
+                };
+                ids.push(id);
+                let folding = Folding::open(self.0, tx, id, &|_, _| Vec::new())?;
+                folding.apply(
+                    &folding.fold(&Observation::State(&library.change), asked, now_ms)?,
+                    false,
+                )?;
+                let known = stored.iter().find(|row| row.id == id);
+                if known.is_some_and(|row| has_moved(&row.library, library) && row.generation.is_fetched()) {
+                    // The server moved the files, too.
+                    tx.raise(view_id, id, DoubtScope::Library, Cause::Invalidated, now_ms, b"")?;
                 }
+            }
+            if !is_latest {
+                return libraries(tx.connection, view_id);
+            }
+            for row in stored.iter().filter(|row| !ids.contains(&row.id)) {
+                tx.run(
+                    "UPDATE libraries SET gone_ms = ?2 WHERE id = ?1",
+                    params![row.id, now_ms.max(1)],
+                )?;
             }
             remove_vanished(tx, view_id, now_ms)?;
             trim_feed(tx, MAX_FEED_ROWS)?;
@@ -77,15 +88,20 @@ impl LibraryRows<'_> {
     }
 }
 
+/// Returns whether a library's folders have changed, so that its files have other paths.
+fn has_moved(stored: &Library, on_server: &Library) -> bool {
+    let sorted = |library: &Library| library.locations.iter().cloned().collect::<BTreeSet<_>>();
+    let (before, now) = (sorted(stored), sorted(on_server));
+    !before.is_subset(&now)
+}
+
 /// What is known about an unlisted path before a question about it.
 pub struct EarlierQuestions {
     /// The view's last question about any unlisted path.
     pub last: Option<LastQuestion>,
-    /// Whether an event has reported a change in one of the libraries since the last question began.
-    pub has_event: bool,
     pub budget: RequestBudget,
-    /// For each library, the earlier questions about the path.
-    pub questions: Vec<Option<PathSearch>>,
+    /// For each library, the earlier questions about the path, and the change sequence when the last call began that asked.
+    pub questions: Vec<Option<(PathSearch, Sequence)>>,
 }
 
 impl SearchRows<'_> {
@@ -99,19 +115,12 @@ impl SearchRows<'_> {
     ) -> Result<EarlierQuestions> {
         self.0.read(|connection| {
             let last = read_last_question(connection, view_id)?;
-            let (mut has_event, mut questions) = (false, Vec::new());
+            let mut questions = Vec::new();
             for library in libraries {
-                if let Some(last) = last {
-                    let text = "SELECT 1 FROM libraries WHERE id = ?1 AND hint_seq > ?2";
-                    has_event |= connection
-                        .find(text, params![library, last.begun], |_| Ok(()))?
-                        .is_some();
-                }
-                questions.push(read_search(connection, view_id, questions_about(*library), hash)?);
+                questions.push(read_question(connection, view_id, questions_about(*library), hash)?);
             }
             Ok(EarlierQuestions {
                 last,
-                has_event,
                 budget: read_budget(connection, view_id, now_ms)?,
                 questions,
             })
@@ -125,26 +134,28 @@ fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl 
     first.iter().filter(move |row| !others.contains(&row.id))
 }
 
-/// Holds back an empty list of libraries: keeps the libraries, and marks their answers as stale. Returns `false` if the
-/// view has no libraries, or if an earlier empty list, at least a minute ago, confirms this one.
-fn hold_back_empty_list(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Result<bool> {
-    let confirmed_ms = now_ms.saturating_sub(CONFIRM_EMPTY_MS);
-    let is_confirmed = tx.connection.has(
-        "SELECT 1 FROM libraries WHERE view_id = ?1 AND present AND gone_ms BETWEEN 1 AND ?2",
-        params![view_id, confirmed_ms],
-    )?;
-    if is_confirmed {
+/// Holds back an empty list of libraries: keeps the libraries, and doubts them. Returns `false` if the view has no
+/// libraries, or if an earlier empty list, at least a minute ago, confirms this one.
+fn hold_back_empty_list(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    stored: &[LibraryRow],
+    asked: Ticket,
+    now_ms: i64,
+) -> rusqlite::Result<bool> {
+    let confirms = |doubt: &Doubt| {
+        doubt.cause == Cause::EmptyList
+            && doubt.raised < asked
+            && is_pause_over(Some(doubt.raised_ms), PROVISIONAL_MS, now_ms)
+    };
+    if stored.is_empty() || stored.iter().flat_map(|row| &row.doubts).any(confirms) {
         return Ok(false);
     }
-    let held = tx.execute(
-        "UPDATE libraries SET gone_ms = iif(gone_ms BETWEEN 1 AND ?2, gone_ms, ?2), checked_ms = ?2 \
-         WHERE view_id = ?1 AND present",
-        params![view_id, now_ms],
-    )?;
-    if held > 0 {
-        log::warn!("the server lists no libraries; plexindex keeps its libraries until a second list confirms this");
+    for row in stored {
+        tx.raise(view_id, row.id, DoubtScope::Library, Cause::EmptyList, now_ms, b"")?;
     }
-    Ok(held > 0)
+    log::warn!("the server lists no libraries; plexindex keeps its libraries until a second list confirms this");
+    Ok(true)
 }
 
 // Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
@@ -181,8 +192,6 @@ pub enum QuestionOutcome {
 /// The last question about any unlisted path.
 #[derive(Clone, Copy, Debug)]
 pub struct LastQuestion {
-    /// The change sequence at which the question began. Its probe answers for every path that was missed before.
-    pub begun: Sequence,
     /// Time of the outcome, in Unix ms.
     pub ended_ms: i64,
     pub outcome: QuestionOutcome,
@@ -195,6 +204,8 @@ pub struct PathRequests<'r> {
     pub outcome: Option<QuestionOutcome>,
     /// Libraries and hashes about which the server was asked.
     pub questions: &'r [(LibraryId, u64)],
+    /// The change sequence when the call that asked began.
+    pub since: Sequence,
     /// Whether a search must still follow the questions.
     pub are_open: bool,
     /// Libraries and hashes for which the server was searched, and whether it has the target.
@@ -254,20 +265,6 @@ impl SearchRows<'_> {
         self.0.read(|connection| read_last_question(connection, view_id))
     }
 
-    /// Advances the change sequence beyond `since`, at which a call began, so that a probe that begins now is later.
-    pub fn begin_probe(&self, since: Sequence) {
-        if self.0.sequence().is_ok_and(|sequence| sequence <= since) {
-            // A busy writer also advances the sequence, so this call need not wait.
-            let _ = self.0.write_unless_busy(Deadline::after(Duration::ZERO), |_| Ok(()));
-        }
-    }
-
-    /// Records that a question about an unlisted path begins. Its probe answers for every path that was missed before
-    /// this transaction. Returns whether the record is stored.
-    pub fn begin_question(&self, view_id: ViewId, now_ms: i64) -> bool {
-        self.record(|tx| replace(tx, view_id, 0, tx.sequence.0.cast_signed(), now_ms))
-    }
-
     /// Records what requests about unlisted paths have shown, in one transaction; nothing to record needs none. Returns
     /// whether the record is stored and, with `begins_unchanged_search`, the search may begin, because no other call
     /// began one a moment ago.
@@ -283,16 +280,32 @@ impl SearchRows<'_> {
             }
             for (library, hash) in record.questions {
                 let library = questions_about(*library);
-                note(tx, view_id, library, hash.cast_signed(), now_ms, record.are_open.into())?;
+                note(
+                    tx,
+                    view_id,
+                    library,
+                    hash.cast_signed(),
+                    now_ms,
+                    record.are_open.into(),
+                    record.since,
+                )?;
             }
             for (library, hash, is_found) in record.searches {
-                note(tx, view_id, *library, hash.cast_signed(), now_ms, (*is_found).into())?;
+                note(
+                    tx,
+                    view_id,
+                    *library,
+                    hash.cast_signed(),
+                    now_ms,
+                    (*is_found).into(),
+                    Sequence(0),
+                )?;
             }
             if record.begins_unchanged_search {
                 let last_ms = read_last_unchanged_search(tx, view_id)?;
                 may_search = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
                 if may_search {
-                    note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0)?;
+                    note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0, Sequence(0))?;
                 }
             }
             delete_old(tx, now_ms)?;
@@ -338,7 +351,15 @@ impl SearchRows<'_> {
     /// `found`: whether the server has the target.
     fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
         self.record(|tx| {
-            note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
+            note(
+                tx,
+                view_id,
+                library,
+                hash.cast_signed(),
+                now_ms,
+                found.into(),
+                Sequence(0),
+            )?;
             delete_old(tx, now_ms)
         });
     }
@@ -364,15 +385,26 @@ fn read_search(
     library: LibraryId,
     hash: u64,
 ) -> rusqlite::Result<Option<PathSearch>> {
+    Ok(read_question(connection, view_id, library, hash)?.map(|(search, _)| search))
+}
+
+/// Reads a record like [`read_search`]; of a question, also the change sequence when the call began.
+fn read_question(
+    connection: &Connection,
+    view_id: ViewId,
+    library: LibraryId,
+    hash: u64,
+) -> rusqlite::Result<Option<(PathSearch, Sequence)>> {
     connection.find(
-        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
+        "SELECT first_ms, last_ms, found, asked FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
         params![view_id, library, hash.cast_signed()],
         |row| {
-            Ok(PathSearch {
+            let search = PathSearch {
                 first_ms: row.get(0)?,
                 last_ms: row.get(1)?,
                 found: row.get(2)?,
-            })
+            };
+            Ok((search, row.get(3)?))
         },
     )
 }
@@ -380,17 +412,16 @@ fn read_search(
 /// Reads a view's last question about an unlisted path; `None` if there is none.
 fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
     connection.find(
-        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
+        "SELECT last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
         params![view_id, QUESTION],
         |row| {
-            let outcome = match row.get::<_, i64>(2)? {
+            let outcome = match row.get::<_, i64>(1)? {
                 UNDER_WAY => QuestionOutcome::UnderWay,
                 ANSWERED => QuestionOutcome::Answered,
                 status => QuestionOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
             };
             Ok(LastQuestion {
-                begun: row.get(0)?,
-                ended_ms: row.get(1)?,
+                ended_ms: row.get(0)?,
                 outcome,
             })
         },
@@ -426,17 +457,25 @@ fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusql
 }
 
 /// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path or must
-/// still follow a question, otherwise 0. Keeps the time of the first question, or of the first search with the same
+/// still follow a question, otherwise 0. `asked`: when the call began that asked. Keeps the time of the first question, or of the first search with the same
 /// outcome, from which callers derive the next pause. An earlier search does not close an open question.
-fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
+fn note(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    library: LibraryId,
+    hash: i64,
+    now_ms: i64,
+    found: i64,
+    asked: Sequence,
+) -> rusqlite::Result<()> {
     tx.run(
-        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found, asked) \
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
          first_ms = CASE WHEN library > 0 AND found <> excluded.found OR first_ms > excluded.last_ms \
          THEN excluded.first_ms ELSE first_ms END, \
-         last_ms = excluded.last_ms, found = excluded.found \
+         last_ms = excluded.last_ms, found = excluded.found, asked = max(asked, excluded.asked) \
          WHERE library > 0 OR found <= excluded.found OR last_ms <= excluded.last_ms",
-        params![view_id, library, hash, now_ms, found],
+        params![view_id, library, hash, now_ms, found, asked],
     )
 }
 
@@ -485,7 +524,7 @@ fn change_budget(
     replace(tx, view_id, hash, change(budget).whole_ms, now_ms)
 }
 
-/// Replaces the record of a view's last question (hash 0), which is then under way, or of a budget.
+/// Replaces the record of a budget.
 fn replace(tx: &Tx<'_>, view_id: ViewId, hash: i64, first: i64, now_ms: i64) -> rusqlite::Result<()> {
     tx.run(
         "INSERT OR REPLACE INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \

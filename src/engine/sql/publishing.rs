@@ -1,20 +1,22 @@
 //! Publishes complete listings: replaces a library's segment, and reports the differences to the feed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::change_log::Sweeper;
 use super::feed_rows::MAX_FEED_ROWS;
-use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
+use super::item_rows::count_items_with;
+use super::knowledge_rows::Folding;
 use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
-use super::schema::{CachedStatements, Tx, last_position_of};
+use super::schema::{CachedStatements, Tx};
 use super::store_folder::listing_text;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, ListingName, Sequence, ViewId};
+use crate::knowledge::{Effects, Interval, ItemStore, Observation, Ticket};
+use crate::model::{Item, ListingName, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of changed items that the feed always reports. If a listing changes more items, and more than a fifth
@@ -29,25 +31,31 @@ pub struct NewListing {
     pub segment: ListingSegment,
     /// Hashes of the rating keys, in page order.
     pub key_hashes: Vec<u64>,
-    /// For each page, the end of its keys in `key_hashes`, and the change sequence at which plexindex requested it.
-    pub pages: Vec<(usize, Sequence)>,
+    /// For each page, the end of its keys in `key_hashes`, and the ticket of its request.
+    pub pages: Vec<(usize, Ticket)>,
 }
 
 impl NewListing {
-    /// Maps each hash in `wanted` (hashes of rating keys) to the change sequence at which plexindex requested the last
-    /// page with the key. Omits keys that are on no page.
-    fn last_requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
-        let mut last_requested = HashMap::new();
+    /// Maps each hash in `wanted` (hashes of rating keys) to the interval of the last page with the key. Omits keys that are
+    /// on no page. A page had arrived when the next one was requested. `came`: the change sequence of the publication.
+    fn intervals(&self, wanted: &HashSet<u64>, came: Ticket) -> HashMap<u64, Interval> {
+        let mut intervals = HashMap::new();
         let mut page_start = 0;
-        for (end, requested_at) in &self.pages {
-            for hash in &self.key_hashes[page_start..*end] {
-                if wanted.contains(hash) {
-                    last_requested.insert(*hash, *requested_at);
-                }
+        for (index, (end, asked)) in self.pages.iter().enumerate() {
+            let next = self.pages.get(index + 1);
+            let interval = Interval {
+                asked: *asked,
+                came: next.map_or(came, |(_, asked)| *asked),
+            };
+            for hash in self.key_hashes[page_start..*end]
+                .iter()
+                .filter(|hash| wanted.contains(hash))
+            {
+                intervals.insert(*hash, interval);
             }
             page_start = *end;
         }
-        last_requested
+        intervals
     }
 }
 
@@ -64,7 +72,7 @@ struct Comparison {
 enum Version<'v> {
     /// In the current or the new segment: the item's entry number.
     Listed(&'v ListingSegment, u32),
-    /// A single item from the change log.
+    /// A single item.
     Single(&'v Item),
 }
 
@@ -115,14 +123,62 @@ impl ListingRows<'_> {
                 if !is_own(tx, listing)? || new.is_none() && !stored_row.generation.is_fetched() {
                     return Ok(Published::TakenOver);
                 }
-                if let (Some(new), Some(compared)) = (new, &compared) {
-                    let row = one_library(tx, listing.library)?;
-                    if row.segment != compared.segment {
-                        return Ok(Published::SegmentReplaced);
-                    }
-                    Publication::of(tx, listing, new, row.segment_sequence)?.publish(tx, listing, new, compared)?;
+                let folding = Folding::open(self.0, tx, listing.library, &|_, _| Vec::new())?;
+                if compared
+                    .as_ref()
+                    .is_some_and(|compared| folding.row.segment != compared.segment)
+                {
+                    return Ok(Published::SegmentReplaced);
                 }
-                set_finished(tx, view_id, listing, finished)?;
+                let whole = Interval {
+                    asked: listing.asked,
+                    came: tx.sequence,
+                };
+                let wanted = folding.item_keys().iter().map(|key| xxh3_64(key.as_bytes())).collect();
+                let intervals = new.map(|new| new.intervals(&wanted, tx.sequence)).unwrap_or_default();
+                let listed = |rating_key: &str| {
+                    let Some(new) = new else {
+                        return (folding.listed(rating_key), whole);
+                    };
+                    let item = new
+                        .segment
+                        .find(rating_key)
+                        .and_then(|first| new.segment.whole_item(first));
+                    // The hashes can collide, so an item that is not found is on no page.
+                    let interval = intervals
+                        .get(&xxh3_64(rating_key.as_bytes()))
+                        .filter(|_| item.is_some());
+                    (item, interval.copied().unwrap_or(whole))
+                };
+                let items = new.map_or(folding.row.items, |new| new.segment.item_count());
+                let observation = Observation::Listing {
+                    request: &listing.request(),
+                    listed: &listed,
+                    count: items,
+                    is_whole: finished.is_whole,
+                    may_shrink: true, // the caller has checked it
+                };
+                let mut effects = folding.fold(&observation, listing.asked, finished.listed_ms)?;
+                // The listing was evicted, or changes from after its begin are in the segment.
+                if !effects.publishes {
+                    tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
+                    return Ok(Published::TakenOver);
+                }
+                let mut items = items;
+                if let (Some(new), Some(compared)) = (new, &compared) {
+                    let publication = Publication::of(&folding, &effects);
+                    items = publication.publish(tx, listing, new, compared)?;
+                }
+                if let Some(listing) = effects.knowledge.listing.as_mut() {
+                    listing.items = items;
+                }
+                folding.apply(&effects, false)?;
+                tx.run(
+                    "UPDATE libraries SET left_out = ?2, newest_update = ?3 WHERE id = ?1",
+                    params![listing.library, finished.left_out.cast_signed(), finished.newest_update],
+                )?;
+                tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
+                tx.libraries_changed(view_id)?;
                 let row = one_library(tx.connection, listing.library)?;
                 Ok(Published::Done(Box::new(row)))
             })?;
@@ -174,86 +230,59 @@ fn max_reported(items: u64) -> usize {
     usize::try_from(max_changes).unwrap_or(usize::MAX)
 }
 
-/// The changes to single items that affect the publication of a listing.
+/// The single items that affect the publication of a listing.
 struct Publication {
-    /// The last change of each item that changed after the current segment was built or after the listing started.
-    changes: SingleChanges,
-    /// The change sequence up to which the current segment includes changes to single items.
-    since: Sequence,
-    /// The change sequence at which the listing started.
-    begun: Sequence,
-    /// Rating keys of items whose last change the listing replaces, because it was requested after the change.
-    replaced: HashSet<String>,
+    /// The items that the current segment does not have so.
+    singles: BTreeMap<String, Option<Item>>,
+    /// Rating keys of those that are newer than the listing.
+    kept: HashSet<String>,
 }
 
 impl Publication {
-    /// Reads the changes to single items that affect a listing's publication: those since the current segment or the
-    /// start of the listing. The listing replaces a change that was requested before its start, or before the page with
-    /// the item. `since`: the change sequence up to which the current segment includes changes.
-    fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing, since: Sequence) -> rusqlite::Result<Self> {
-        let begun = listing.begun_sequence;
-        let changes = single_changes(tx, listing.library, since.min(begun))?;
-        let hash = |key: &String| xxh3_64(key.as_bytes());
-        let newer = || changes.iter().filter(|(_, change)| change.sequence > begun);
-        let requests = new.last_requests(&newer().map(|(key, _)| hash(key)).collect());
-        let is_replaced = |(key, change): &(&String, &SingleChange)| {
-            // `requests` contains hashes, which can collide, so also look up the key itself.
-            let request = requests.get(&hash(key)).filter(|_| new.segment.find(key).is_some());
-            change.requested_at < begun || request.is_some_and(|requested_at| *requested_at > change.requested_at)
-        };
-        let replaced = newer().filter(is_replaced).map(|(key, _)| key.clone()).collect();
-        Ok(Self {
-            changes,
-            since,
-            begun,
-            replaced,
-        })
+    /// Reads the single items. `effects`: what the listing changes.
+    fn of(folding: &Folding<'_, '_>, effects: &Effects<Item>) -> Self {
+        let singles = folding.singles().into_iter();
+        Self {
+            singles: singles.map(|(key, stored)| (key, stored.value)).collect(),
+            kept: effects.put.iter().map(|(key, _)| key.clone()).collect(),
+        }
     }
 
-    /// Returns the change that decides whether and how an item is listed before the publication; `None` if the current
-    /// segment decides, because it includes all changes.
-    fn change_before(&self, key: &str) -> Option<&SingleChange> {
-        self.changes.get(key).filter(|change| change.sequence > self.since)
-    }
-
-    /// Returns the change that decides whether and how an item is listed after the publication; `None` if the new
-    /// segment decides, because it includes all changes.
-    fn change_after(&self, key: &str) -> Option<&SingleChange> {
-        let change = self.changes.get(key).filter(|change| change.sequence > self.begun);
-        change.filter(|_| !self.replaced.contains(key))
+    /// Returns the single item that counts after the publication; `None` if the new segment counts.
+    fn single_after(&self, key: &str) -> Option<&Option<Item>> {
+        self.singles.get(key).filter(|_| self.kept.contains(key))
     }
 
     /// Makes the new segment current, and reports the differences to the feed. If there are too many differences,
-    /// readers must list the library again. Does nothing if a fetched library's items do not differ.
-    fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
+    /// readers must list the library again. Returns the number of items.
+    fn publish(
+        &self,
+        tx: &Tx<'_>,
+        listing: &Listing,
+        new: &NewListing,
+        compared: &Comparison,
+    ) -> rusqlite::Result<u64> {
         let library = tx.expect_library(listing.library)?;
         let differences = self.differences(new, compared);
-        if differences.as_ref().is_some_and(Vec::is_empty) && library.generation.is_fetched() {
-            return Ok(());
-        }
-        // The new segment contains newer versions of these items, so delete their logged changes (kinds 8 and 9).
-        for key in &self.replaced {
-            tx.run(
-                "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) AND id > ?3",
-                params![listing.library, key, last_position_of(listing.begun_sequence)],
-            )?;
-        }
-        let later_changes = self
-            .changes
-            .keys()
-            .filter_map(|key| Some((key, self.change_after(key)?)));
-        let items = count_items_with(Some(&new.segment), later_changes);
+        let kept = self.singles.keys();
+        let kept = kept.filter_map(|key| Some((key, self.single_after(key)?.is_some())));
+        let items = count_items_with(Some(&new.segment), kept);
         tx.run(
-            "UPDATE libraries SET generation = ?2, generation_seq = ?3, listed_items = ?4, segment = ?5, \
-             segment_seq = ?6 WHERE id = ?1",
+            "UPDATE libraries SET listed_items = ?2, segment = ?3, segment_seq = ?4 WHERE id = ?1",
             params![
                 listing.library,
-                listing.generation,
-                tx.sequence,
                 items.cast_signed(),
                 listing_text(&new.name),
-                listing.begun_sequence
+                listing.asked
             ],
+        )?;
+        // The generation changes only if the content does.
+        if library.generation.is_fetched() && differences.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(items);
+        }
+        tx.run(
+            "UPDATE libraries SET generation = ?2, generation_seq = ?3 WHERE id = ?1",
+            params![listing.library, listing.generation, tx.sequence],
         )?;
         match differences {
             Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
@@ -263,7 +292,8 @@ impl Publication {
                 })
             }
             _ => tx.relist_in_feed(listing.library),
-        }
+        }?;
+        Ok(items)
     }
 
     /// Returns the items that differ between the library's current state (`was`) and the state to publish (`now`);
@@ -281,19 +311,17 @@ impl Publication {
             };
             let key_in = |segment: &'v ListingSegment, first: Option<u32>| segment.key_and_path(first?);
             let (key, _) = key_in(old, was).or_else(|| key_in(&new.segment, now))?;
-            if !self.changes.contains_key(key) {
+            if !self.singles.contains_key(key) {
                 differing.push((listed(old, was), listed(&new.segment, now)));
             }
         }
-        // An item with a single change can differ even if the segments do not. A change that a segment does not include
-        // replaces the segment's version.
-        let version = |change: Option<&'v SingleChange>, listed: Option<Version<'v>>| match change {
-            Some(SingleChange { item, .. }) => item.as_ref().map(Version::Single),
-            None => listed,
-        };
-        for key in self.changes.keys() {
-            let was = version(self.change_before(key), listed(old, old.find(key)));
-            let now = version(self.change_after(key), listed(&new.segment, new.segment.find(key)));
+        // A single item can differ even if the segments do not.
+        for (key, single) in &self.singles {
+            let was = single.as_ref().map(Version::Single);
+            let now = match self.single_after(key) {
+                Some(kept) => kept.as_ref().map(Version::Single),
+                None => listed(&new.segment, new.segment.find(key)),
+            };
             if item_of(was.as_ref()) != item_of(now.as_ref()) {
                 differing.push((was, now));
             }
@@ -313,31 +341,4 @@ fn item_of(version: Option<&Version<'_>>) -> Option<Item> {
 fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
     let count = |has: fn(&ItemDifference<'_>) -> bool| differences.iter().filter(|one| has(one)).count();
     count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= max_reported(items)
-}
-
-/// Stores the change token and the times of a finished listing, and ends hints and invalidations from before the
-/// listing. Logs the change for other processes.
-fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
-    let id = listing.library;
-    // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
-    // listing is held back.
-    tx.run(
-        "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
-         provisional = ?4, begun_seq = ?5, merged_seq = ?5, explained_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, \
-         hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
-        params![
-            id,
-            listing.change.token,
-            finished.listed_ms,
-            i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
-            listing.begun_sequence,
-            finished.left_out.cast_signed(),
-        ],
-    )?;
-    tx.run("DELETE FROM listings WHERE library = ?1", [id])?;
-    tx.run(
-        "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
-        params![id, listing.begun_sequence],
-    )?;
-    tx.libraries_changed(view_id)
 }

@@ -19,7 +19,7 @@ use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 9;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -394,7 +394,7 @@ pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
 /// The oldest format that plexindex can migrate.
 const OLDEST_VERSION: i64 = 3;
 /// A table, a column that a migration adds to it, and the migration's statements. A database that already has the column,
-/// from a build between two formats, needs no statements.
+/// from a build between two formats, needs neither these statements nor those of earlier migrations.
 type Migration = (&'static str, &'static str, &'static str);
 /// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop
 /// data that plexindex can fetch again, but never confirmed matches, tables or the outbox.
@@ -402,7 +402,7 @@ type Migration = (&'static str, &'static str, &'static str);
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     (
         "meta",
         "one",
@@ -476,6 +476,43 @@ const MIGRATIONS: [Migration; 5] = [
     ALTER TABLE outbox RENAME COLUMN timeline TO host;
     ",
     ),
+    // What was marked, or about to be asked for, needs a listing. A commit after the migration has a higher sequence than
+    // `meta`, the logs and all requests.
+    (
+        "doubts",
+        "library",
+        "
+    CREATE TABLE doubts (library INTEGER NOT NULL REFERENCES libraries (id), scope BLOB NOT NULL, cause INTEGER NOT NULL,
+        path BLOB NOT NULL, raised INTEGER NOT NULL, raised_ms INTEGER NOT NULL, PRIMARY KEY (library, scope, cause))
+        STRICT, WITHOUT ROWID;
+    INSERT INTO doubts SELECT library, iif(path = x'', CAST('i' || rating_key AS BLOB), unhex('70' || hex(form))), 0, path, sequence, 0
+        FROM unverified;
+    INSERT INTO doubts SELECT id, x'', 0, x'', max(due_seq, hint_seq, probed_seq, begun_seq, generation_seq, merged_seq), 0
+        FROM libraries WHERE due_seq > begun_seq OR hint <> 0 OR provisional <> 0 OR shrunk >= 0 OR unexplained_seq <> 0
+        OR present AND gone_ms > 0;
+    DROP TABLE unverified;
+    UPDATE libraries SET gone_ms = iif(present, 0, max(gone_ms, 1));
+    ALTER TABLE libraries RENAME COLUMN begun_seq TO base_asked;
+    ALTER TABLE libraries RENAME COLUMN probed_seq TO seen_asked;
+    ALTER TABLE libraries RENAME COLUMN merged_seq TO synced_asked;
+    ALTER TABLE libraries ADD COLUMN base_came INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN seen_came INTEGER NOT NULL DEFAULT 0;
+    UPDATE libraries SET synced_asked = synced_asked + 1, base_came = max(base_asked, generation_seq),
+        seen_came = seen_asked;
+    ALTER TABLE libraries DROP COLUMN present;
+    ALTER TABLE libraries DROP COLUMN provisional;
+    ALTER TABLE libraries DROP COLUMN explained_seq;
+    ALTER TABLE libraries DROP COLUMN unexplained_seq;
+    ALTER TABLE libraries DROP COLUMN due_seq;
+    ALTER TABLE libraries DROP COLUMN shrunk;
+    ALTER TABLE libraries DROP COLUMN shrunk_ms;
+    ALTER TABLE libraries DROP COLUMN hint;
+    ALTER TABLE libraries DROP COLUMN hint_seq;
+    ALTER TABLE path_searches ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX changes_item;
+    CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9, 11);
+    ",
+    ),
 ];
 const _: () = assert!(
     OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
@@ -495,11 +532,16 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     let _rollback_guard = RollbackGuard(connection);
     // Another process may have migrated the database while this one waited for the lock.
     let version = version_of(connection)?;
-    for (table, column, statements) in migrations_from(version)? {
+    let migrations = migrations_from(version)?;
+    let mut first = 0;
+    for (index, (table, column, _)) in migrations.iter().enumerate() {
         let query = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
-        if !connection.prepare(query)?.exists([table, column])? {
-            connection.execute_batch(statements)?;
+        if connection.prepare(query)?.exists([table, column])? {
+            first = index + 1;
         }
+    }
+    for (_, _, statements) in &migrations[first..] {
+        connection.execute_batch(statements)?;
     }
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     connection.execute_batch("COMMIT")?;

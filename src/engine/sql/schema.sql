@@ -48,38 +48,30 @@ CREATE TABLE libraries (
     kind               INTEGER NOT NULL,
     locations          TEXT    NOT NULL,             -- JSON array
     position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
-    present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not return the library
-    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not return the library
-    -- the state at the last probe
+    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not return the library; 0: it is present
+    -- the last probe
     token              TEXT    NOT NULL DEFAULT '',  -- the source's change token; only compared for equality
     trust              INTEGER NOT NULL DEFAULT 0,   -- Trust: whether an equal token proves that nothing changed
     busy               INTEGER NOT NULL DEFAULT 0,   -- 1: a scan was running
     scanned_ms         INTEGER NOT NULL DEFAULT 0,   -- when a scan last ended
-    probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last probe
+    seen_asked         INTEGER NOT NULL DEFAULT 0,   -- ticket of the probe
+    seen_came          INTEGER NOT NULL DEFAULT 0,   -- change sequence at which its reply was stored
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; -n: the listing n was evicted or lost
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence when the generation was published
-    listed_items       INTEGER NOT NULL DEFAULT 0,
-    told_items         INTEGER NOT NULL DEFAULT 0,   -- number of items at listed_token
-    listed_token       TEXT    NOT NULL DEFAULT '',  -- change token when the listing was last current
-    listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when the listing was completed
-    checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when the listing was last found to be current
-    provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: fetched during a scan; 2: item counts disagree
-    begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when the listing started
-    merged_seq         INTEGER NOT NULL DEFAULT 0,   -- own single items that changed later: from searches and checks
-    explained_seq      INTEGER NOT NULL DEFAULT 0,   -- single items that changed later explain a change of the content
-    newest_update      INTEGER,                      -- the server's latest `updatedAt` at the last delta
-    left_out           INTEGER NOT NULL DEFAULT 0,   -- rows on the server that are not items, such as the trash
-    unexplained_seq    INTEGER NOT NULL DEFAULT 0,   -- explained_seq of a delta that did not show how the content changed
-    due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
-    shrunk             INTEGER NOT NULL DEFAULT -1,  -- item count of a held-back smaller listing; -1: none
-    shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when the first smaller listing was fetched
-    -- the segment
     segment            TEXT    NOT NULL DEFAULT '',  -- name of the listing's segment
     segment_seq        INTEGER NOT NULL DEFAULT 0,   -- the segment has changes to single items up to here
-    -- hints from events
-    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: no hint for the next probe
-    hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last hint; a later probe clears the hint
+    listed_items       INTEGER NOT NULL DEFAULT 0,
+    listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when the listing was completed
+    base_asked         INTEGER NOT NULL DEFAULT 0,   -- ticket of the listing
+    base_came          INTEGER NOT NULL DEFAULT 0,   -- change sequence at which it was published
+    -- the last delta or listing
+    listed_token       TEXT    NOT NULL DEFAULT '',  -- the change token up to which the store has all changes
+    synced_asked       INTEGER NOT NULL DEFAULT 0,   -- its ticket
+    told_items         INTEGER NOT NULL DEFAULT 0,   -- number of items afterwards
+    checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when the store was last known to have all changes
+    newest_update      INTEGER,                      -- the server's latest `updatedAt`
+    left_out           INTEGER NOT NULL DEFAULT 0,   -- rows on the server that are not items, such as the trash
     UNIQUE (view_id, uuid)
 ) STRICT;
 
@@ -100,13 +92,14 @@ CREATE TABLE listings (      -- unfinished full listings
     progress   BLOB    NOT NULL            -- an encoded Listing. A build that cannot decode it starts again
 ) STRICT;
 
-CREATE TABLE unverified (    -- invalidated paths and items, which plexindex must verify
-    library    INTEGER NOT NULL REFERENCES libraries (id),
-    form       BLOB    NOT NULL,           -- the path's normal form; empty for an item
-    rating_key TEXT    NOT NULL,           -- empty for a path
-    path       BLOB    NOT NULL,           -- as the host last wrote it
-    sequence   INTEGER NOT NULL,           -- change sequence; a later listing clears the row
-    PRIMARY KEY (library, form, rating_key)
+CREATE TABLE doubts (        -- what may be wrong, until a later request has shown it: src/knowledge
+    library   INTEGER NOT NULL REFERENCES libraries (id),
+    scope     BLOB    NOT NULL,            -- empty: the library; 'i' and a rating key; 'p' and a path's normal form
+    cause     INTEGER NOT NULL,            -- Cause
+    path      BLOB    NOT NULL,            -- a doubted path as the host last wrote it; empty for other scopes
+    raised    INTEGER NOT NULL,            -- change sequence at which the doubt was last raised
+    raised_ms INTEGER NOT NULL,            -- when it was first raised
+    PRIMARY KEY (library, scope, cause)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE changes (       -- the change log, for other processes
@@ -119,7 +112,7 @@ CREATE TABLE changes (       -- the change log, for other processes
     rating_key TEXT    NOT NULL,
     item       BLOB                        -- the added item, encoded
 ) STRICT;
-CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9); -- items added or removed one by one
+CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9, 11); -- single items
 
 CREATE TABLE feed (          -- changes of items, for readers of the feed: see feed_rows.rs. Has at least one row
     id         INTEGER PRIMARY KEY,
@@ -129,8 +122,7 @@ CREATE TABLE feed (          -- changes of items, for readers of the feed: see f
     was        BLOB                        -- the item before the change, encoded; NULL: not listed
 ) STRICT;
 
--- In path_searches, library 0 has a view's special rows, by hash: 0 is the last question about an unlisted path
--- (first_ms: its change sequence); 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries;
+-- In path_searches, library 0 has a view's special rows, by hash: 0 is the last question about an unlisted path; 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries;
 -- of view 0, the hash of a precondition. A negative library -n has the questions about paths in n, and -2^63 those for
 -- the libraries.
 CREATE TABLE path_searches ( -- searches of the server for unlisted paths
@@ -140,6 +132,7 @@ CREATE TABLE path_searches ( -- searches of the server for unlisted paths
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
     found    INTEGER NOT NULL,             -- 0 or 1; for a last question: 0 running, 1 answered, other: error status
+    asked    INTEGER NOT NULL DEFAULT 0,   -- of a question: change sequence when the call began
     PRIMARY KEY (view_id, library, hash)
 ) STRICT, WITHOUT ROWID;
 

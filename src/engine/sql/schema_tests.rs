@@ -38,7 +38,7 @@ fn read<T: FromCells>(prefix: &str) -> Vec<String> {
 fn each_column_is_read_or_listed_as_internal() {
     let (_folder, store) = opened();
     assert_eq!(read::<LoggedChange>(""), columns(&store, "changes", &["id", "view_id"]));
-    let own = ["view_id", "position", "shrunk_ms", "hint_seq"];
+    let own = ["view_id", "position"];
     assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
 }
 

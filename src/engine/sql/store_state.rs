@@ -6,11 +6,10 @@ use rusqlite::{Connection, Params, params};
 use serde::{Deserialize, Serialize};
 
 use super::change_log::LoggedChange;
-use super::confirmed_matches::unverified_of;
 use super::incarnation::{
     CachedEndpoint, CachedState, CachedView, Incarnation, StoreFiles, is_first_sequence, write_state_file,
 };
-use super::library_rows::{LibraryRow, libraries};
+use super::library_rows::{LibraryRow, libraries_with_doubts};
 use super::record_log::manifest;
 use super::schema::{CachedStatements, last_position_of, list, names, read, sequence_of};
 use super::store::Store;
@@ -70,18 +69,18 @@ pub fn state_of(
             ..StoreState::default()
         });
     };
-    let libraries = libraries(connection, view_id)?;
+    let (libraries, doubts) = libraries_with_doubts(connection, view_id)?;
     let manifest = manifest(connection)?;
     let mut changes = match_changes_since(connection, Some(view_id), manifest.merged, sequence, i64::MAX)?;
     for row in &libraries {
         // Read all changes to single items that the segment does not include. The index returns the items by rating
         // key; `sort_by_position` sorts them by position below.
-        let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
+        let single_items = "library = ?1 AND kind IN (8, 9, 11) AND kind <> 11 AND id > ?2";
         let since = last_position_of(row.segment_sequence);
         changes.extend(logged(connection, single_items, params![row.id, since])?);
     }
     let mut changes = sort_by_position(changes);
-    changes.extend(unverified_of(connection, view_id)?);
+    changes.extend(doubts);
     Ok(StoreState {
         sequence,
         incarnation,
@@ -205,8 +204,8 @@ impl StoreStates<'_> {
             if trimmed_of(connection)? > since || current < since {
                 return Ok((current, None));
             }
-            // A change with `view_id` 0 affects all views.
-            let condition = "id > ?1 AND (?2 IS NULL OR view_id IN (0, ?2)) ORDER BY id LIMIT ?3";
+            // A change with `view_id` 0 affects all views. Kind 11 changes nothing.
+            let condition = "id > ?1 AND (?2 IS NULL OR view_id IN (0, ?2)) AND kind <> 11 ORDER BY id LIMIT ?3";
             let mut changes = logged(
                 connection,
                 condition,

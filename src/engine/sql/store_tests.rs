@@ -30,7 +30,7 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
         .expect("stored");
     films.begin();
     let left = || {
-        let tables = ["changes", "feed", "shows", "unverified", "listings", "tables"];
+        let tables = ["changes", "feed", "shows", "doubts", "listings", "tables"];
         tables.map(|table| {
             let id = films.id.0;
             let kind = if table == "changes" { "kind IN (8, 9)" } else { "true" };
@@ -53,23 +53,17 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
     assert_eq!(films.count("SELECT sum(listed_items) FROM libraries"), 2);
 }
 
-/// A recorded match ends the invalidation that the host knew of, but not a later one.
 #[test]
 fn a_second_invalidation_outlives_the_first_verification() {
     let films = Films::with(&[film(1)]);
-    let invalidate = || {
-        films.invalidate(b"", "1");
-        films.sequence()
-    };
-    let (before, since) = (invalidate(), invalidate());
-    let left_after = |since| {
-        let rows = LibraryRows(&films.store);
-        let ended = rows.end_invalidations(films.view_id, films.id, &[], &["1"], since, Deadline::NONE);
-        ended.expect("noted");
-        films.count("SELECT count(*) FROM unverified")
-    };
-    assert_eq!(left_after(before), 1);
-    assert_eq!(left_after(since), 0);
+    let left = || films.count("SELECT count(*) FROM doubts");
+    films.invalidate(b"", "1");
+    let asked = films.ticket();
+    films.invalidate(b"", "1");
+    films.merge_asked(&[film(1)], asked);
+    assert_eq!(left(), 1);
+    films.merge(&[film(1)]);
+    assert_eq!(left(), 0);
 }
 
 #[test]
@@ -95,16 +89,15 @@ fn writes_between_two_matches_are_read() {
     let shows = probed(&films.store, films.view_id, &["films", "shows"], NOW_MS).remove(1);
     let unverified_after = |path: &[u8]| {
         record_pairs(&films.store, &row, &[(path, "1")]).expect("recorded");
-        films.count("SELECT count(*) FROM unverified")
+        films.count("SELECT count(*) FROM doubts")
     };
     assert_eq!(unverified_after(b"/h/1.mkv"), 0);
     assert_eq!(unverified_after(b"/h/2.mkv"), 0, "as the first one left it");
     record_pairs(&films.store, &shows, &[(b"/h/3.mkv", "1")]);
     assert_eq!(unverified_after(b"/h/4.mkv"), 0);
     films.invalidate(b"/h/5.mkv", "");
-    films.invalidate(b"", "1");
     films.invalidate(b"", "2");
-    assert_eq!(unverified_after(b"/h/6.mkv"), 2, "its item is confirmed");
+    assert_eq!(unverified_after(b"/h/6.mkv"), 2);
     assert_eq!(unverified_after(b"/H/5.MKV"), 1, "and a path in another spelling");
     LibraryRows(&films.store)
         .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)

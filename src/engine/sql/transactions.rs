@@ -39,6 +39,12 @@ impl Store {
         self.read(sequence_of)
     }
 
+    /// Takes the ticket for a request: the change sequence of a commit of its own, so that it is unique, and later than
+    /// everything that is stored.
+    pub fn ticket(&self, deadline: Deadline) -> Result<Sequence> {
+        self.write(deadline, |tx| Ok(tx.sequence))
+    }
+
     /// Runs `work` in a short read transaction on any open connection, so that a process that only does lookups opens
     /// only one connection. If `deadline` is `None`, waits only a moment for other threads and processes, and then
     /// fails.

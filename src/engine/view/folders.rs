@@ -6,7 +6,7 @@ use super::library_snapshot::LibrarySnapshot;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
-    FolderContents, FolderFile, FolderIndex, FolderMember, FolderPosition, Form, FoundItem, InvalidatedItem, ItemRef,
+    FolderContents, FolderFile, FolderIndex, FolderMember, FolderPosition, Form, FoundItem, HitDoubt, ItemRef,
     LibraryIndex, MAX_CANDIDATES, Mappings, NormalPath, Season, nearest_position,
 };
 use crate::model::Item;
@@ -145,24 +145,15 @@ impl FolderIndex for LibrarySnapshot {
         folder_contents
     }
 
-    /// Returns at most `limit` invalidated items with their invalidated paths (an empty path if the item itself was
-    /// invalidated), from the memtable, which contains all invalidations. `below`: only items with a file below this
-    /// folder, and whether the folder is a host path.
-    fn invalidated_items(
-        &self,
-        below: Option<(&[u8], bool)>,
-        mappings: &Mappings,
-        limit: usize,
-    ) -> Vec<InvalidatedItem> {
-        let mut found: Vec<InvalidatedItem> = Vec::new();
+    /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path, from the memtable,
+    /// which contains all these doubts. `below`: only items with a file below this folder, and whether the folder is a
+    /// host path.
+    fn invalidated_items(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
-            let invalid = || NormalPath::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            // Paths are grouped by item, because the caller verifies each item once for all its paths.
-            match found.iter().position(|(known, _)| known == rating_key) {
-                Some(index) if found[index].1.iter().any(|known| known == path) || !invalid() => {}
-                Some(index) => found[index].1.push(path.to_vec()),
-                None if found.len() < limit && invalid() => found.push((rating_key.to_owned(), vec![path.to_vec()])),
-                None => {}
+            let is_doubted = || NormalPath::with(path, |normal| self.doubt(normal, path, rating_key) != HitDoubt::None);
+            if found.len() < limit && !found.iter().any(|known| known == rating_key) && is_doubted() {
+                found.push(rating_key.to_owned());
             }
         };
         for record in self.memtable.records() {
@@ -172,7 +163,7 @@ impl FolderIndex for LibrarySnapshot {
                     Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
                     Some(_) => {}
                 },
-                MemtableChange::UnverifiedPath { path } => NormalPath::with(path, |normal| {
+                MemtableChange::UnverifiedPath { path, .. } => NormalPath::with(path, |normal| {
                     // The invalidated path can be a server path or a host path.
                     let mut consider_hit = |hit| {
                         let Some((rating_key, listed)) = self.key_and_path(hit) else {

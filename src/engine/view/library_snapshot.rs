@@ -10,8 +10,8 @@ use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{
-    EntryTime, ExactBytes, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, NormalPath, lies_at_or_under,
-    lies_under,
+    EntryTime, ExactBytes, FirstEntry, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath,
+    lies_at_or_under, lies_under,
 };
 use crate::model::{Item, LibraryKind, MatchKind};
 
@@ -142,6 +142,29 @@ impl LibrarySnapshot {
         self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
+    /// Returns the ticket of the request that brought an item, as [`LibraryIndex::find_item`] finds it.
+    fn asked(&self, hit: Hit<'_>) -> u64 {
+        match (hit, &self.segment) {
+            (Hit::Listed(number), Some(segment)) => segment.added_sequence(number).max(self.properties.listing_asked),
+            (Hit::Added(record, _), _) => match record.change {
+                MemtableChange::Added { asked, .. } => asked,
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+
+    /// Returns whether the item with this rating key is doubted, listed or not.
+    pub fn is_doubted(&self, rating_key: &str) -> bool {
+        let mut records = self.memtable.records_of_item(rating_key);
+        let newest = records.find_map(|record| match record.change {
+            MemtableChange::UnverifiedItem { .. } => Some(true),
+            MemtableChange::VerifiedItem { .. } => Some(false),
+            _ => None,
+        });
+        newest == Some(true)
+    }
+
     /// Returns the newest change to the confirmed match for exactly the path `raw`, whose normal form is `path`.
     fn match_of<'v>(&'v self, path: &NormalPath<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let is_about_match = |record: &&MemtableEntry| {
@@ -162,8 +185,7 @@ impl LibrarySnapshot {
         let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
             return None;
         };
-        (!self.is_unverified(path, path.raw(), rating_key) && !self.is_broken())
-            .then_some((rating_key, MatchKind::Confirmed))
+        (!self.is_doubted(rating_key) && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed))
     }
 
     /// Returns the match for a path that the segment lists only for the item `rating_key`; `None` if a confirmed match
@@ -472,7 +494,7 @@ impl LibraryIndex for LibrarySnapshot {
                 (matches.get(position).map_or(0, |(_, _, recorded)| recorded.0), 0)
             }
             (Hit::Added(record, _), ..) => match &record.change {
-                MemtableChange::Added { sequence, .. } => (listed(*sequence), record.order),
+                MemtableChange::Added { asked, .. } => (listed(*asked), record.order),
                 _ => (0, 0),
             },
             (Hit::MatchedInMemtable(record), ..) => match &record.change {
@@ -484,30 +506,28 @@ impl LibraryIndex for LibrarySnapshot {
         EntryTime { sequence, order }
     }
 
-    /// Returns whether the item, the requested path (`requested`) or the matched path (`path`) is invalidated.
-    fn is_unverified(&self, requested: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
+    /// Returns what is doubted about an item that the path `requested` leads to by its path `matched`.
+    fn doubt(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
         if self.memtable.is_empty() {
-            return false;
+            return HitDoubt::None;
         }
-        let item_state = self
-            .memtable
-            .records_of_item(rating_key)
-            .find_map(|record| match record.change {
-                MemtableChange::UnverifiedItem { .. } => Some(true),
-                // `Added` does not end an invalidation, which the store keeps, and which a new handle would load.
-                MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
-                _ => None,
-            });
-        let invalid = |path: &NormalPath<'_>| {
+        let asked = self.find_item(rating_key).map_or(0, |hit| self.asked(hit));
+        let is_withheld = |path: &NormalPath<'_>| {
             let mut records = self.memtable.records_of_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
-                MemtableChange::UnverifiedPath { .. } => Some(true),
-                MemtableChange::VerifiedPath { .. } | MemtableChange::Matched { .. } => Some(false),
+                MemtableChange::UnverifiedPath { raised, .. } => Some(asked <= raised),
+                MemtableChange::Matched { .. } => Some(false), // the host's later word
                 _ => None,
             });
             newest == Some(true)
         };
-        item_state == Some(true) || invalid(requested) || (path != requested.raw() && NormalPath::with(path, invalid))
+        if is_withheld(requested) || (matched != requested.raw() && NormalPath::with(matched, is_withheld)) {
+            HitDoubt::Path
+        } else if self.is_doubted(rating_key) {
+            HitDoubt::Item
+        } else {
+            HitDoubt::None
+        }
     }
 
     /// Returns whether a segment is missing or damaged, so that the caller must not trust the results.

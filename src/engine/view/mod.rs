@@ -19,6 +19,8 @@ pub struct LibraryProperties {
     pub locations: Vec<String>,
     /// Change sequence at which the newest listing was published.
     pub listed_at: u64,
+    /// Ticket of the newest listing.
+    pub listing_asked: u64,
     /// Whether plexindex has ever completed a listing of the library.
     pub fetched: bool,
 }

@@ -47,7 +47,8 @@ impl ListingSegments {
     /// Rebuilds the segment of a library whose memtable is full, so that the new segment's memtable starts empty.
     pub fn compact_full_memtable(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
-            self.compact_listing(view_id, row, deadline)?;
+            let compacted = self.compact(view_id, row, true, deadline);
+            self.discard_if_damaged(row, compacted, deadline)?;
         }
         Sweeper(&self.store).sweep_segments();
         Ok(())
@@ -64,19 +65,22 @@ impl ListingSegments {
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
     /// damaged, discards the listing, so that plexindex fetches the listing again.
     pub fn compact_listing(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        let compacted = self.compact(view_id, row, deadline);
+        let compacted = self.compact(view_id, row, false, deadline);
         self.discard_if_damaged(row, compacted, deadline)
     }
 
-    /// Rebuilds a listing's segment so that it contains all changes to single items. Fails if the old segment is
-    /// missing or damaged.
-    fn compact(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        // The segment can also contain changes after `sequence`, which readers apply again without effect.
-        let sequence = self.store.sequence()?;
-        let name = new_listing_name(row.id, row.generation, sequence);
+    /// Rebuilds a listing's segment so that it contains the changes to single items up to the last delta, or all of them
+    /// (`takes_all`). Fails if the old segment is missing or damaged.
+    fn compact(&self, view_id: ViewId, row: &LibraryRow, takes_all: bool, deadline: Deadline) -> Result<()> {
+        let current = self.store.sequence()?;
         let items = ItemRows(&self.store).of(row)?;
-        self.write_items(&name, row, |each| items.for_each(each))?;
-        LibraryRows(&self.store).set_segment(view_id, &name, deadline)
+        let known = items.mergeable_sequence(row, current)?;
+        let upto = if takes_all { current } else { known };
+        let name = new_listing_name(row.id, row.generation, upto);
+        self.write_items(&name, row, |each| items.for_each(upto, each))?;
+        // What no delta knows yet needs a listing once it is in the segment.
+        let is_unknown = upto > known;
+        LibraryRows(&self.store).set_segment(view_id, &name, is_unknown, deadline)
     }
 
     /// Writes a segment with the items that `read` passes to its argument. `read` passes each item with the change
@@ -114,7 +118,7 @@ impl ListingSegments {
     /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
     /// segment contains all changes to single items up to the start of the listing.
     fn name_of(listing: &Listing) -> ListingName {
-        new_listing_name(listing.library, listing.generation, listing.begun_sequence)
+        new_listing_name(listing.library, listing.generation, listing.asked)
     }
 
     /// If several items in the draft have the same rating key, returns a draft with only the last of them. Such
@@ -166,7 +170,7 @@ impl ListingSegments {
             return Ok(false);
         };
         let builder = &draft.builder;
-        items.has_same_content(builder.items(), builder.content(), listing.begun_sequence)
+        items.has_same_content(builder.items(), builder.content(), listing.asked)
     }
 
     /// Writes the segment that `draft` has built from all pages of `listing`, and opens it. Returns the segment with
@@ -263,7 +267,7 @@ impl ListingSegments {
         };
         let replaced = match self.copy_segment(name, row) {
             // Other processes may have mapped the damaged file, so the new segment gets a new name.
-            Ok(true) => self.compact(view_id, row, deadline),
+            Ok(true) => self.compact(view_id, row, false, deadline),
             copied => copied.map(drop),
         };
         self.discard_if_damaged(row, replaced, deadline)

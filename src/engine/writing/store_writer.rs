@@ -104,7 +104,8 @@ impl StoreWriter {
         self.store.checkpoint();
     }
 
-    /// Records confirmed matches. `pairs`: paths and rating keys. `request`: the host's request, which the observer
+    /// Records confirmed matches. `pairs`: paths and rating keys. `unlisted`: those of these keys that the library does not
+    /// list. `request`: the host's request, which the observer
     /// shares with other hosts. Returns `None` if another call has cleared the
     /// library since `row` was read; the caller must then look up the library again.
     pub fn record_matches(
@@ -112,11 +113,13 @@ impl StoreWriter {
         row: &LibraryRow,
         request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
+        unlisted: &[&str],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
-        let stored =
-            RecordRows(&self.store).record_matches(row, request, pairs, deadline, |tx| self.records.flush_if_due(tx));
+        let stored = RecordRows(&self.store).record_matches(row, request, pairs, unlisted, deadline, |tx| {
+            self.records.flush_if_due(tx)
+        });
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
         let Some(RecordedMatches {

@@ -543,7 +543,8 @@ impl<'s> World<'s> {
         let is_of_path = |doubt: &Doubt| matches!(doubt.scope, DoubtScope::Path(_));
         for _ in 0..24 {
             let doubts = &world.store.doubts;
-            let is_doubted = |key: &usize| doubts.iter().any(|doubt| doubt.scope == item_scope(*key));
+            let is_of = |doubt: &Doubt, key| doubt.needs() == Need::Item && doubt.scope == item_scope(key);
+            let is_doubted = |key: &usize| doubts.iter().any(|doubt| is_of(doubt, *key));
             let kind = match need(&world.store.knowledge, doubts, &policy(), &world.moment()) {
                 Some(Need::Listing) => Kind::Listing,
                 Some(Need::Changes) => Kind::Delta,

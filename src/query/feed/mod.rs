@@ -14,7 +14,6 @@ use super::owned_answers::Item;
 use super::queries::Queries;
 use crate::engine::{FeedCursor, FeedPage, FeedRows, ItemChange, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::freshness::{NeededRequest, needed_request};
 use crate::matching::{Scope, byte_string};
 use crate::model::{self, Library, LibraryId, ViewId};
 use crate::platform::clock::coarse_ms;
@@ -231,8 +230,7 @@ impl Queries {
         };
         let now_ms = self.clock.now_ms();
         let mut rows = library_indexes(scope, snapshot.rows.len()).filter_map(|index| snapshot.rows.get(index));
-        let is_due =
-            |row: &LibraryRow| needed_request(&self.sync.age(row), &self.policy, now_ms) != NeededRequest::Nothing;
+        let is_due = |row: &LibraryRow| self.sync.need(row, now_ms).is_some();
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 

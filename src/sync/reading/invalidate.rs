@@ -133,14 +133,29 @@ impl IndexReader {
     ) -> Result<()> {
         let written_at =
             LibraryRows(&self.store).invalidate(view_id, request, unverified, confirmed, Deadline::NONE)?;
+        let raised = written_at.1.0;
         let removed = confirmed.iter().flat_map(|(id, path)| {
             let forgotten = MemtableChange::Forgotten { path: path.clone() };
-            [(*id, forgotten), (*id, MemtableChange::unverified(path, ""))]
+            [(*id, forgotten), (*id, MemtableChange::unverified(path, "", raised))]
         });
         let unverified = unverified.iter();
-        let unverified = unverified.map(|(id, path, key)| (*id, MemtableChange::unverified(path, key)));
+        let unverified = unverified.map(|(id, path, key)| (*id, MemtableChange::unverified(path, key, raised)));
         self.apply_committed(view_id, written_at, removed.chain(unverified).collect());
         Ok(())
+    }
+
+    /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
+    pub fn unlisted<'m>(&self, row: &LibraryRow, matches: &[(&[u8], &'m str)]) -> Vec<&'m str> {
+        let snapshot = self.snapshot();
+        let index = snapshot
+            .rows
+            .iter()
+            .position(|other| other.id == row.id && other.generation.is_fetched());
+        let Some(view) = index.map(|index| &snapshot.libraries[index]) else {
+            return Vec::new();
+        };
+        let keys = matches.iter().map(|(_, key)| *key);
+        keys.filter(|key| view.find_item(key).is_none()).collect()
     }
 
     /// Returns the library and path of each confirmed match for this item in `libraries`.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::viewpoint::EndpointResolver;
 use crate::engine::{FolderLimit, LibraryRow, LibraryRows, ListingSegments, LiveSnapshot, Records, Store};
 use crate::error::{Error, Result, Status};
+use crate::knowledge::Cause;
 use crate::matching::Mappings;
 use crate::model::{Generation, LibraryId, Token};
 use crate::options::Options;
@@ -22,6 +23,7 @@ pub struct IndexReader {
     kind: &'static SourceKind,
     pub(super) live: LiveSnapshot,
     pub limit: FolderLimit,
+    pub clock: Arc<dyn Clock>,
     pub viewpoint: Arc<EndpointResolver>,
     pub tokens: Arc<Tokens>,
     /// What the host must change before this handle can send requests. `None` if the handle can.
@@ -61,7 +63,7 @@ impl IndexReader {
         let limit = FolderLimit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit);
         let viewpoint = Arc::new(EndpointResolver::new(
             Arc::clone(&store),
-            clock,
+            Arc::clone(&clock),
             Arc::clone(&tokens),
             options,
         ));
@@ -74,6 +76,7 @@ impl IndexReader {
             kind,
             live,
             limit,
+            clock,
             viewpoint,
             tokens,
             offline_remedy: match (
@@ -219,6 +222,6 @@ impl IndexReader {
     /// generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         // A listing whose segment was lost also has a negative generation, but is due.
-        self.limit.bytes().is_some() && row.generation < Generation::default() && !row.due
+        self.limit.bytes().is_some() && row.generation < Generation::default() && !row.has_doubt(Cause::Invalidated)
     }
 }

@@ -110,7 +110,7 @@ fn files_that_change_places_are_listed_again_and_stale_until_then() {
     set_file(&at.server, &other.1, &one.0, false);
     at.clock.advance_ms(HOUR_MS);
     at.server.reset();
-    assert_eq!(check(&index, &library), Status::Ok);
+    assert_eq!(check(&index, &library), Status::NotYet);
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     let answer = ask();
     assert!(answer.stale, "{}", answer.message);

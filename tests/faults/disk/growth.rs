@@ -184,7 +184,7 @@ fn what_was_invalidated_goes_when_a_listing_cleared_them() {
     }
     assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
     index.close().expect("closes");
-    assert_eq!(count(at.folder(), "unverified"), 0);
+    assert_eq!(count(at.folder(), "doubts"), 0);
 }
 
 /// The names of the files in a folder.

@@ -159,7 +159,7 @@ fn an_item_that_fails_its_batch_is_asked_for_alone() {
     let left = || {
         let is_unsure = |nth: &usize| {
             let path = path(&format!("Film {nth}"));
-            at.index.ask(&offline, path.as_bytes()).status != Status::Ok
+            at.index.ask(&offline, path.as_bytes()).stale
         };
         (0..100).filter(is_unsure).collect::<Vec<usize>>()
     };

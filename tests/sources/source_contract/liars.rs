@@ -203,7 +203,7 @@ fn pages_that_lie_about_their_end() {
         });
         for page in [totals, rows, next] {
             let (scene, status, text) = first_listing(page);
-            let is_right = matches!(status, Status::Ok | Status::BadAnswer);
+            let is_right = matches!(status, Status::Ok | Status::NotYet | Status::BadAnswer);
             assert!(is_right, "{number}: {status:?} {text}");
             assert!(scene.pages() < 100, "{number}: {}", scene.pages());
         }
@@ -228,7 +228,7 @@ fn partitions_that_overlap_answer_each_item_once() {
         }
         end
     }));
-    assert_eq!(status, Status::Ok, "{text}");
+    assert_eq!(status, Status::NotYet, "{text}");
     assert_eq!(scene.index.counts().items, 40);
     for number in 0..40 {
         let found = scene.library.ask(film(number).as_bytes());

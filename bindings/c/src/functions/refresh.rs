@@ -12,11 +12,11 @@ use plexindex::inside::RefreshReason;
 /// a full listing. Verifies up to 256 invalidated items, 64 per request. `text` must be empty.
 ///
 /// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may be unmounted. The call
-/// then logs a warning and returns PLEXINDEX_OK, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
+/// then logs a warning and returns PLEXINDEX_NOT_YET, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
 /// accepts the next listing of any size at least a minute later, or at once with PLEXINDEX_QUERY_FULL.
 ///
-/// Returns PLEXINDEX_OK if the library is up to date. If the timeout passed, returns PLEXINDEX_NOT_YET, and the next
-/// call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
+/// Returns PLEXINDEX_OK if answers are then fresh; PLEXINDEX_NOT_YET if they are not, or if the timeout passed, and the
+/// next call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.

@@ -296,7 +296,7 @@ def bring_up_to_date(
         return None if fresh and isinstance(error, OfflineError) else error
     if not waits:
         _expect_listed(library, late=True, whole=whole)
-    return LateError("the timeout passed before the server's whole answer arrived")
+    return LateError("the timeout passed before the server's whole answer arrived, or a later answer must confirm it")
 
 
 def _is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:

@@ -232,7 +232,9 @@ class Index:
         self._in(library).invalidate_path(path)
 
     def invalidate_item(self, key: KeyArg, library: LibraryArg = None) -> None:
-        """Invalidates an item and all its paths, and removes their confirmed matches, for example after a 404."""
+        """Invalidates an item, and removes its confirmed matches, for example after a 404. Its next lookup requests the
+        item once; until the server has replied, answers with the item are stale.
+        """
         self._in(library).invalidate_item(key)
 
     def invalidate_library(self, library: LibraryArg) -> None:

@@ -204,11 +204,13 @@ class Library(Lookups):
             except plexindex.NotFetchedError:
                 if options.get("offline"):
                     raise
-                if not self.refresh(**waiting):
+                self.refresh(**waiting)
+                try:
+                    page = self._request(method, **waiting, **request)
+                except plexindex.NotFetchedError:
                     raise plexindex.TimeoutError(
                         "the timeout passed before the library was fetched: retry to resume"
                     ) from None
-                page = self._request(method, **waiting, **request)
             while True:
                 for facts in page["items"]:
                     # An item has no external IDs. The garbage collector visits all lists again and again, but not
@@ -269,7 +271,7 @@ class Library(Lookups):
         self._session.ask(self._session.native.invalidate_path, raw, len(raw), target=self._handle)
 
     def invalidate_item(self, key: KeyArg) -> None:
-        """Invalidates an item and all its paths: :meth:`Index.invalidate_item` in this library."""
+        """Invalidates an item: :meth:`Index.invalidate_item` in this library."""
         raw = convert.key_bytes(key)
         self._session.ask(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
 

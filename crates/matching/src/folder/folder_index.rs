@@ -42,9 +42,6 @@ pub struct FolderFile<'v> {
     pub item_has_other_files: bool,
 }
 
-/// The rating key and the invalidated paths of an item. An empty path means the whole item.
-pub type InvalidatedItem = (String, Vec<Vec<u8>>);
-
 /// A library with the methods for [`FolderResolver`](crate::FolderResolver). Folders are normal forms without a
 /// trailing separator.
 pub trait FolderIndex: LibraryIndex {
@@ -52,15 +49,10 @@ pub trait FolderIndex: LibraryIndex {
     /// translate the listed paths before the comparison.
     fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v>;
 
-    /// Returns at most `limit` items that were invalidated and not verified since. `below` restricts the result to
+    /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path. `below` restricts the result to
     /// items with a file below a folder; its `bool` says whether server-to-host rules translate the listed paths. If
     /// `below` is `None`, the result includes items without files.
-    fn invalidated_items(
-        &self,
-        below: Option<(&[u8], bool)>,
-        mappings: &Mappings,
-        limit: usize,
-    ) -> Vec<InvalidatedItem>;
+    fn invalidated_items(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<String>;
 
     /// Finds the folders of listed files that share the longest suffix with `folder`, of at least `min_components`
     /// components (at least one). Calls `each` with the number of common components and a folder, for at most

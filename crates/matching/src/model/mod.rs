@@ -425,7 +425,7 @@ pub enum Reason {
     SeveralItems = 4,
     /// Several libraries list the path.
     SeveralLibraries = 5,
-    /// The listed path was invalidated, and has not been verified since.
+    /// The path was invalidated, and its item has not been verified since.
     Unconfirmed = 6,
     /// The path differs from the listed path only in the root: a mapping is missing. High confidence.
     OnlyRootDiffers = 7,

@@ -316,8 +316,13 @@ impl Exchange {
             .iter()
             .map(|(path, key)| (path.as_slice(), key.as_str()))
             .collect();
-        self.store_writer
-            .record_matches(row, &LocalWrite::NONE, &pairs, Deadline::NONE)?;
+        self.store_writer.record_matches(
+            row,
+            &LocalWrite::NONE,
+            &pairs,
+            &self.reading.unlisted(row, &pairs),
+            Deadline::NONE,
+        )?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::parts::{
     LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange,
     Record, RecordSegment, RecordSegmentBuilder, RecordSegments, StoredValue, encode_match, hash_of, upper,
 };
-use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
+use crate::matching::{HitDoubt, MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, LibraryKind, Sequence, TableId};
 use crate::options::{Mapping, MappingKind};
 
@@ -241,6 +241,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
         kind: LibraryKind::Movie,
         locations: setup.locations.clone(),
         listed_at: 1,
+        listing_asked: 1,
         fetched: setup.fetched,
     };
     let view = LibrarySnapshot::new(properties, mappings, segment, recorded);
@@ -318,12 +319,12 @@ pub fn compare(
         );
         seen.push(id);
     }
-    let unverified = got.found().iter().any(|best| {
-        let library = &naive[best.library];
-        library.is_unverified(path, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
-    });
-    assert_eq!(got.is_unverified, unverified, "{}", context());
-    if !(unverified && got.total == 1) && wanted.found.len() <= MAX_CANDIDATES {
+    let doubts = got.found().iter();
+    let doubts = doubts.map(|best| naive[best.library].doubt(path, best.path, best.item.rating_key));
+    let doubt = doubts.max().unwrap_or_default();
+    let unverified = doubt != HitDoubt::None;
+    assert_eq!(got.doubt, doubt, "{}", context());
+    if !(doubt == HitDoubt::Path && got.total == 1) && wanted.found.len() <= MAX_CANDIDATES {
         assert_eq!(got.reason, wanted.reason, "{}", context());
     }
     let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;

@@ -42,7 +42,7 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
     };
     let added = MemtableChange::Added {
         item: Arc::new(item),
-        sequence: 1,
+        asked: 1,
     };
     assert_eq!(films.memtable.push(added, &none), Err(MemtableFull));
     // An item that did not fit completely hides nothing.
@@ -113,7 +113,7 @@ fn readers_see_whole_changes_while_a_writer_appends() {
             let item = Arc::new(movie("1", &[&format!("/mnt/{n}.mkv")]));
             films
                 .memtable
-                .push(MemtableChange::Added { item, sequence: 1 }, &none)
+                .push(MemtableChange::Added { item, asked: 1 }, &none)
                 .expect("there is room");
         }
         done.store(true, Ordering::Release);

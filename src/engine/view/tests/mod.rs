@@ -39,6 +39,7 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         kind: LibraryKind::Movie,
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
         listed_at: 1,
+        listing_asked: 1,
         fetched: true,
     };
     let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");

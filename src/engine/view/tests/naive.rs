@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use unicode_normalization::UnicodeNormalization;
 
 use super::parts::MemtableChange;
+use crate::matching::HitDoubt;
 use crate::model::{Confidence, Item, MatchKind, Reason};
 
 /// A library as lists.
@@ -17,7 +18,10 @@ pub struct Naive {
     pub items: Vec<(Item, (u64, u64))>,
     /// Recorded matches: path, rating key, moment.
     pub matches: Vec<(Vec<u8>, String, (u64, u64))>,
-    pub unverified_paths: Vec<Vec<u8>>,
+    /// Doubted paths, and since when.
+    pub unverified_paths: Vec<(Vec<u8>, u64)>,
+    /// The tickets of items that are not from the listing.
+    pub asked: BTreeMap<String, u64>,
     pub unverified_items: Vec<String>,
     pub changes: u64,
 }
@@ -181,7 +185,6 @@ pub(super) fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
 impl Naive {
     pub fn apply(&mut self, change: &MemtableChange) {
         self.changes += 1;
-        let moment = (1, self.changes);
         let forget_item = |items: &mut Vec<String>, key: &str| items.retain(|known| known != key);
         match change {
             MemtableChange::Matched {
@@ -192,15 +195,18 @@ impl Naive {
                 self.matches.retain(|(known, _, _)| known != path);
                 self.matches
                     .push((path.clone(), rating_key.clone(), (*sequence, self.changes)));
-                self.unverified_paths.retain(|known| form(known) != form(path));
-                forget_item(&mut self.unverified_items, rating_key);
+                self.unverified_paths.retain(|(known, _)| form(known) != form(path));
             }
             MemtableChange::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
-            MemtableChange::UnverifiedPath { path } => self.unverified_paths.push(path.clone()),
-            MemtableChange::VerifiedPath { path } => self.unverified_paths.retain(|known| form(known) != form(path)),
+            MemtableChange::UnverifiedPath { path, raised } => {
+                self.unverified_paths.retain(|(known, _)| form(known) != form(path));
+                self.unverified_paths.push((path.clone(), *raised));
+            }
             MemtableChange::UnverifiedItem { rating_key } => self.unverified_items.push(rating_key.clone()),
             MemtableChange::VerifiedItem { rating_key } => forget_item(&mut self.unverified_items, rating_key),
-            MemtableChange::Added { item, .. } => {
+            MemtableChange::Added { item, asked } => {
+                let moment = ((*asked).max(1), self.changes);
+                self.asked.insert(item.rating_key.clone(), *asked);
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
                 self.items.push(((**item).clone(), moment));
             }
@@ -208,9 +214,19 @@ impl Naive {
         }
     }
 
-    pub fn is_unverified(&self, path: &[u8], rating_key: &str) -> bool {
-        self.unverified_items.iter().any(|known| known == rating_key)
-            || self.unverified_paths.iter().any(|known| form(known) == form(path))
+    pub fn doubt(&self, requested: &[u8], matched: &[u8], rating_key: &str) -> HitDoubt {
+        let is_listed = self.items.iter().any(|(item, _)| item.rating_key == rating_key);
+        let asked = self.asked.get(rating_key).copied().unwrap_or(1);
+        let asked = if is_listed { asked } else { 0 };
+        let is_of = |known: &[u8]| [requested, matched].iter().any(|path| form(path) == form(known));
+        let mut paths = self.unverified_paths.iter();
+        if paths.any(|(known, raised)| is_of(known) && asked <= *raised) {
+            HitDoubt::Path
+        } else if self.unverified_items.iter().any(|known| known == rating_key) {
+            HitDoubt::Item
+        } else {
+            HitDoubt::None
+        }
     }
 
     fn owns(&self, path: &[u8], rules: &[Rule]) -> bool {

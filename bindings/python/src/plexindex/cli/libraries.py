@@ -100,12 +100,15 @@ def refresh_command(full: bool, library: tuple[str, ...]) -> int:
             if given.get("json"):
                 output.say_json({"library": one.title, "section": one.section, "complete": is_complete})
     if late:
-        output.complain(f"the time limit passed before {', '.join(late)} could be fetched: run the command again")
+        output.complain(
+            f"not up to date yet: {', '.join(late)}; the time limit passed, or a second listing must confirm this one: "
+            "run the command again in a minute"
+        )
     return codes.SERVER if late else codes.OK
 
 
 def fetch(index: Index, library: Library, *, full: bool = False) -> bool:
-    """Refreshes a library, with a progress bar on a terminal. Returns False if the time limit passes first."""
+    """Refreshes a library, with a progress bar on a terminal. Returns whether it is then up to date."""
     listings, bar = index.stats()["listings"], output.Bar(library.title)
     try:
         is_done = library.refresh(full, progress=bar)

@@ -6,11 +6,11 @@
 //! - If the library has changed, plexindex fetches the changes, and then searches for the path; also as long as a change
 //!   is unexplained. Until a search that began after the change succeeds, the question stays open. If the library has
 //!   not changed, one search every 30 s is enough, for files that Plex renamed without changing a token.
-//! - plexindex asks about the same path again after 30 s, and doubles this pause each time. An event ends the pause.
+//! - plexindex asks about the same path again after 30 s, and doubles this pause each time. A doubt about the library, or a change of it, ends the pause.
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.
 
-use crate::knowledge::{Policy, is_pause_over};
+use super::policy::{Policy, is_pause_over};
 use crate::model::PathSearch;
 
 /// Minimum pause between two questions or searches for the same path.
@@ -44,19 +44,19 @@ pub enum PathQuestion {
 }
 
 /// Returns what to do about an unlisted path. `earlier`: the earlier questions about the path, which are no answer if a
-/// search must still follow (`found`); `None` if there was none. `has_event`: whether an event has reported a change
-/// since the last question about any path.
+/// search must still follow (`found`); `None` if there was none. `has_news`: whether the library has changed, or was
+/// doubted, since the last question about the path.
 #[must_use]
 pub fn path_question(
     earlier: Option<&PathSearch>,
-    has_event: bool,
+    has_news: bool,
     budget: RequestBudget,
     policy: &Policy,
     now_ms: i64,
 ) -> PathQuestion {
     let earlier = earlier.filter(|question| !question.found);
     let last_ms = earlier.map(|question| question.last_ms);
-    if has_event {
+    if has_news {
         PathQuestion::Ask
     } else if !is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms) {
         PathQuestion::Answered

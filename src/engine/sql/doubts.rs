@@ -1,0 +1,151 @@
+//! What may be wrong: the table `doubts`.
+
+use std::collections::HashMap;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, params};
+
+use super::change_log::LoggedChange;
+use super::schema::{CachedStatements, Tx};
+use crate::engine::memtable::MemtableChange;
+use crate::knowledge::{Cause, Doubt, DoubtScope};
+use crate::model::{LibraryId, ViewId};
+
+impl ToSql for DoubtScope {
+    /// Encodes a scope: empty for the library, otherwise a letter with the rating key or the path's normal form.
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let bytes = match self {
+            Self::Library => Vec::new(),
+            Self::Item(rating_key) => [b"i", rating_key.as_bytes()].concat(),
+            Self::Path(form) => [&b"p"[..], form].concat(),
+        };
+        Ok(ToSqlOutput::from(bytes))
+    }
+}
+
+impl FromSql for DoubtScope {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_blob()?.split_first() {
+            None => Ok(Self::Library),
+            Some((b'i', key)) => String::from_utf8(key.to_vec())
+                .map(Self::Item)
+                .map_err(|error| FromSqlError::Other(error.into())),
+            Some((_, form)) => Ok(Self::Path(form.to_vec())),
+        }
+    }
+}
+
+/// Reads a doubt from the adjacent columns `scope`, `cause`, `raised` and `raised_ms`. `column`: the index of `scope`.
+fn doubt_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Doubt> {
+    Ok(Doubt {
+        scope: row.get(column)?,
+        cause: Cause::from_number(row.get(column + 1)?),
+        raised: row.get(column + 2)?,
+        raised_ms: row.get(column + 3)?,
+    })
+}
+
+/// Returns all doubts about a library, its items and its paths.
+pub fn doubts_of(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Doubt>> {
+    let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1";
+    c.rows(text, [library], |row| doubt_in(row, 0))
+}
+
+/// Doubts about libraries.
+pub type DoubtsOfLibraries = HashMap<LibraryId, Vec<Doubt>>;
+
+/// Returns the doubts about a view's libraries, and those about their items and paths as changes of a snapshot.
+pub fn doubts_in(c: &Connection, view_id: ViewId) -> rusqlite::Result<(DoubtsOfLibraries, Vec<LoggedChange>)> {
+    let doubts = c.rows(
+        "SELECT d.library, d.path, d.scope, d.cause, d.raised, d.raised_ms FROM doubts d \
+         JOIN libraries l ON l.id = d.library WHERE l.view_id = ?1",
+        [view_id],
+        |row| {
+            Ok((
+                row.get::<_, LibraryId>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                doubt_in(row, 2)?,
+            ))
+        },
+    )?;
+    let (mut of_libraries, mut changes) = (HashMap::<_, Vec<_>>::new(), Vec::new());
+    for (library, path, doubt) in doubts {
+        if doubt.is_about_library() {
+            of_libraries.entry(library).or_default().push(doubt);
+            continue;
+        }
+        let change = match doubt.scope {
+            DoubtScope::Item(rating_key) => MemtableChange::UnverifiedItem { rating_key },
+            _ => MemtableChange::UnverifiedPath {
+                path,
+                raised: doubt.raised.0,
+            },
+        };
+        changes.push(LoggedChange {
+            library,
+            change: Some(change),
+        });
+    }
+    Ok((of_libraries, changes))
+}
+
+impl Tx<'_> {
+    /// Raises doubts in this transaction, and logs them for other processes. `path`: a doubted path as the host wrote it;
+    /// empty for other scopes. `now_ms`: 0 for a cause without a pause.
+    pub fn raise(
+        &self,
+        view_id: ViewId,
+        library: LibraryId,
+        scope: DoubtScope,
+        cause: Cause,
+        now_ms: i64,
+        path: &[u8],
+    ) -> rusqlite::Result<()> {
+        let doubt = Doubt {
+            scope,
+            cause,
+            raised: self.sequence,
+            raised_ms: now_ms,
+        };
+        self.store_doubt(library, &doubt, path)?;
+        match &doubt.scope {
+            DoubtScope::Path(_) => self.log_path_doubt(view_id, library, path),
+            DoubtScope::Item(rating_key) if !doubt.is_about_library() => {
+                self.log_item_doubt(view_id, library, rating_key, true)
+            }
+            _ => self.libraries_changed(view_id),
+        }
+    }
+
+    /// Stores a doubt, or merges it with an earlier one of the same scope and cause, as [`Doubt::merge`] does.
+    pub fn store_doubt(&self, library: LibraryId, doubt: &Doubt, path: &[u8]) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO doubts (library, scope, cause, path, raised, raised_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (library, scope, cause) DO UPDATE SET path = excluded.path, \
+             raised = max(raised, excluded.raised), raised_ms = min(raised_ms, excluded.raised_ms)",
+            params![
+                library,
+                doubt.scope,
+                doubt.cause as i64,
+                path,
+                doubt.raised,
+                doubt.raised_ms
+            ],
+        )
+    }
+
+    /// Ends doubts about a library, its items and its paths: the only place that deletes a doubt of a library that exists.
+    pub fn end_doubts<'d>(
+        &self,
+        library: LibraryId,
+        ended: impl IntoIterator<Item = &'d Doubt>,
+    ) -> rusqlite::Result<()> {
+        for doubt in ended {
+            self.run(
+                "DELETE FROM doubts WHERE library = ?1 AND scope = ?2 AND cause = ?3",
+                params![library, doubt.scope, doubt.cause as i64],
+            )?;
+        }
+        Ok(())
+    }
+}

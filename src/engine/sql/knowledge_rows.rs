@@ -1,0 +1,328 @@
+//! What is known about libraries and their items: folds replies into it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::params;
+
+use super::doubts::doubts_of;
+use super::item_rows::{OpenListing, SingleChange, last_change, single_changes};
+use super::library_rows::{LibraryRow, one_library};
+use super::schema::{CachedStatements, LibraryState, Tx};
+use super::store::Store;
+use crate::error::Result;
+use crate::knowledge::{
+    Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, Observation, StandardRules, StoredItem,
+    SyncRequest, Ticket, fold,
+};
+use crate::model::{Item, LibraryId};
+use crate::platform::deadline::Deadline;
+
+/// Maximum number of items in a delta, whose transaction would otherwise keep other writers waiting.
+pub const MAX_DELTA_ITEMS: usize = 10_000;
+
+/// Rating keys with the server's items; `None` for an item that the server does not have.
+pub type Replies = [(String, Option<Item>)];
+
+/// Returns the rating keys of the other items that have one of these files.
+pub type RivalsOf<'r> = &'r dyn Fn(&str, &Item) -> Vec<String>;
+
+/// What folding a reply about items has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Whether the store now has all these replies. If not, a later reply counts, or the server must decide.
+    pub are_stored: bool,
+    /// Rating keys of items that have a file which another item has gained.
+    pub rivals: Vec<String>,
+}
+
+impl Tx<'_> {
+    /// Writes what is known about a library.
+    pub fn write_knowledge(&self, library: LibraryId, knowledge: &Knowledge) -> rusqlite::Result<()> {
+        let Knowledge { probed, base, listing } = knowledge;
+        let probed = probed.clone().unwrap_or_default();
+        self.run(
+            "UPDATE libraries SET token = ?2, trust = ?3, busy = ?4, scanned_ms = ?5, seen_asked = ?6, seen_came = ?7, \
+             base_asked = ?8, base_came = ?9 WHERE id = ?1",
+            params![
+                library,
+                probed.state.token,
+                probed.state.trust as i64,
+                probed.state.busy,
+                probed.state.scanned_ms,
+                probed.interval.asked,
+                probed.interval.came,
+                base.asked,
+                base.came,
+            ],
+        )?;
+        let listing = listing.clone().unwrap_or_default();
+        self.run(
+            "UPDATE libraries SET listed_token = ?2, listed_ms = ?3, checked_ms = ?4, synced_asked = ?5, told_items = ?6 \
+             WHERE id = ?1",
+            params![
+                library,
+                listing.token,
+                listing.listed_ms,
+                listing.checked_ms,
+                listing.synced,
+                listing.items.cast_signed(),
+            ],
+        )
+    }
+}
+
+/// A library as a transaction reads it, into which the transaction folds a reply.
+pub struct Folding<'t, 'c> {
+    tx: &'t Tx<'c>,
+    library: LibraryState,
+    pub row: LibraryRow,
+    base: OpenListing,
+    doubts: Vec<Doubt>,
+    rivals: RivalsOf<'t>,
+    /// Items that were read, by rating key.
+    read: RefCell<HashMap<String, StoredItem<Item>>>,
+    /// The first error of a read.
+    error: RefCell<Option<rusqlite::Error>>,
+}
+
+impl<'t, 'c> Folding<'t, 'c> {
+    /// Reads a library. Fails if it does not exist any more. `rivals`: see [`RivalsOf`].
+    pub fn open(store: &Store, tx: &'t Tx<'c>, library: LibraryId, rivals: RivalsOf<'t>) -> rusqlite::Result<Self> {
+        let (library, row) = (tx.expect_library(library)?, one_library(tx, library)?);
+        Ok(Self {
+            base: OpenListing::of_row(store, &row),
+            doubts: doubts_of(tx, library.id)?,
+            tx,
+            library,
+            row,
+            rivals,
+            read: RefCell::default(),
+            error: RefCell::default(),
+        })
+    }
+
+    /// Returns an item as the current listing has it.
+    pub fn listed(&self, rating_key: &str) -> Option<Item> {
+        self.base.listed(rating_key)
+    }
+
+    /// Returns the rating keys of the items that are single, or doubted.
+    pub fn item_keys(&self) -> Vec<String> {
+        let doubted = self.doubts.iter().filter_map(|doubt| match &doubt.scope {
+            DoubtScope::Item(rating_key) => Some(rating_key.clone()),
+            _ => None,
+        });
+        doubted.chain(self.singles().into_iter().map(|(key, _)| key)).collect()
+    }
+
+    /// Returns what a reply changes, which came now. `asked`: the ticket of its request.
+    pub fn fold(
+        &self,
+        observation: &Observation<'_, Item>,
+        asked: Ticket,
+        now_ms: i64,
+    ) -> rusqlite::Result<Effects<Item>> {
+        let interval = Interval {
+            asked,
+            came: self.tx.sequence,
+        };
+        let effects =
+            fold::<StandardRules, Item>(&self.row.knowledge, &self.doubts, self, observation, interval, now_ms);
+        self.error.take().map_or(Ok(effects), Err)
+    }
+
+    /// Writes what a reply changes, and logs it for other processes. `tells_all`: also tells them of items that are as the
+    /// listing has them, because these may be withheld.
+    pub fn apply(&self, effects: &Effects<Item>, tells_all: bool) -> rusqlite::Result<()> {
+        let (tx, id, view_id) = (self.tx, self.library.id, self.library.view_id);
+        if effects.publishes {
+            // The listing has them, or `put` logs them again.
+            tx.run("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9, 11)", [id])?;
+        }
+        for (rating_key, new) in &effects.put {
+            self.put(rating_key, new, effects.publishes, tells_all)?;
+        }
+        tx.end_doubts(id, &effects.end)?;
+        for doubt in &effects.raise {
+            tx.store_doubt(id, doubt, b"")?;
+        }
+        let is_known = effects.knowledge == self.row.knowledge;
+        if !is_known {
+            tx.write_knowledge(id, &effects.knowledge)?;
+        }
+        let changed = || effects.end.iter().chain(&effects.raise);
+        // A new snapshot reads all doubts.
+        if !is_known || changed().any(Doubt::is_about_library) {
+            return tx.libraries_changed(view_id);
+        }
+        let items: BTreeSet<&str> = changed()
+            .filter_map(|doubt| match &doubt.scope {
+                DoubtScope::Item(rating_key) => Some(&**rating_key),
+                _ => None,
+            })
+            .collect();
+        for rating_key in items {
+            let is_doubted = tx.has(
+                "SELECT 1 FROM doubts WHERE library = ?1 AND scope = ?2 AND cause <> ?3",
+                params![id, DoubtScope::Item(rating_key.to_owned()), Cause::Differs as i64],
+            )?;
+            tx.log_item_doubt(view_id, id, rating_key, is_doubted)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a single item. `publishes`: a listing that the item is newer than becomes current.
+    fn put(&self, rating_key: &str, new: &StoredItem<Item>, publishes: bool, tells_all: bool) -> rusqlite::Result<()> {
+        let (tx, id) = (self.tx, self.library.id);
+        let (asked, item) = (new.interval.asked, new.value.as_ref());
+        if publishes {
+            return tx.log_item(&self.library, asked, rating_key, item); // the publication reports the differences
+        }
+        // The last row of an item is enough.
+        tx.run(
+            "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9, 11)",
+            params![id, rating_key],
+        )?;
+        let old = self.get(rating_key);
+        let is_as_listed = || item.is_some() && self.base.listed(rating_key) == new.value;
+        if !tells_all && old.value == new.value && is_as_listed() {
+            return tx.log_as_listed(&self.library, asked, rating_key);
+        }
+        tx.log_item(&self.library, asked, rating_key, item)?;
+        if old.value == new.value {
+            return Ok(());
+        }
+        if self.library.generation.is_fetched() {
+            tx.add_to_feed(id, old.value.as_ref(), item)?;
+            if self.base.is_lost && !old.is_single {
+                tx.relist_in_feed(id)?; // which files the item had is unknown
+            }
+        }
+        let added = i64::from(item.is_some()) - i64::from(old.value.is_some());
+        tx.run(
+            "UPDATE libraries SET listed_items = max(listed_items + ?2, 0) WHERE id = ?1",
+            params![id, added],
+        )
+    }
+
+    fn checked<T: Default>(&self, read: rusqlite::Result<T>) -> T {
+        read.unwrap_or_else(|error| {
+            self.error.borrow_mut().get_or_insert(error);
+            T::default()
+        })
+    }
+
+    /// Reads an item from the transaction.
+    fn stored(&self, rating_key: &str) -> rusqlite::Result<StoredItem<Item>> {
+        let last = last_change(self.tx, self.library.id, rating_key)?;
+        Ok(self.base.stored(last, rating_key, self.row.knowledge.base))
+    }
+}
+
+impl ItemStore<Item> for Folding<'_, '_> {
+    fn get(&self, rating_key: &str) -> StoredItem<Item> {
+        if let Some(known) = self.read.borrow().get(rating_key) {
+            return known.clone();
+        }
+        let stored = self.checked(self.stored(rating_key));
+        self.read.borrow_mut().insert(rating_key.to_owned(), stored.clone());
+        stored
+    }
+
+    fn singles(&self) -> Vec<(String, StoredItem<Item>)> {
+        let since = self.base.included_sequence;
+        let changes = self.checked(single_changes(self.tx, self.library.id, since));
+        let single = |(key, change): (String, SingleChange)| {
+            let stored = self.base.single(change, &key);
+            (key, stored)
+        };
+        changes.into_iter().map(single).collect()
+    }
+
+    fn rivals(&self, rating_key: &str, value: &Item) -> Vec<String> {
+        let known = self.get(rating_key).value.unwrap_or_default();
+        let gained = value.parts.iter().filter(|file| !known.parts.contains(file));
+        let gained = Item {
+            parts: gained.cloned().collect(),
+            ..Item::default()
+        };
+        if gained.parts.is_empty() {
+            return Vec::new();
+        }
+        (self.rivals)(rating_key, &gained)
+    }
+}
+
+/// Folds replies about items into what is known about a library.
+pub struct KnowledgeRows<'s>(pub &'s Store);
+
+impl KnowledgeRows<'_> {
+    /// Folds single items. `asked`: the ticket of the request. `are_doubted`: whether the items were doubted, so that a
+    /// difference is no surprise.
+    pub fn fold_items(
+        &self,
+        library: LibraryId,
+        items: &Replies,
+        (asked, are_doubted): (Ticket, bool),
+        rivals: RivalsOf<'_>,
+        now_ms: i64,
+        deadline: Deadline,
+    ) -> Result<Folded> {
+        if items.is_empty() {
+            return Ok(Folded {
+                are_stored: true,
+                ..Folded::default()
+            });
+        }
+        self.0.write(deadline, |tx| {
+            let folding = Folding::open(self.0, tx, library, rivals)?;
+            let effects = folding.fold(&Observation::Items { items, are_doubted }, asked, now_ms)?;
+            folding.apply(&effects, are_doubted)?;
+            Ok(Folded::of(items, &effects))
+        })
+    }
+
+    /// Folds a delta. `count`: number of items in the library afterwards. `cursor`: the server's latest update time
+    /// (`None` if unknown), and the number of rows that plexindex leaves out.
+    pub fn fold_changes(
+        &self,
+        library: LibraryId,
+        request: &SyncRequest,
+        (items, count): (&Replies, u64),
+        (newest_update, left_out): (Option<i64>, u64),
+        rivals: RivalsOf<'_>,
+        (now_ms, deadline): (i64, Deadline),
+    ) -> Result<Folded> {
+        self.0.write(deadline, |tx| {
+            let folding = Folding::open(self.0, tx, library, rivals)?;
+            let observation = Observation::Changes { request, items, count };
+            let effects = folding.fold(&observation, request.asked, now_ms)?;
+            folding.apply(&effects, false)?;
+            if folding.row.knowledge.base.asked == request.extends {
+                tx.run(
+                    "UPDATE libraries SET newest_update = coalesce(?2, newest_update), left_out = ?3 WHERE id = ?1",
+                    params![library, newest_update, left_out.cast_signed()],
+                )?;
+            }
+            Ok(Folded::of(items, &effects))
+        })
+    }
+}
+
+impl Folded {
+    fn of(items: &Replies, effects: &Effects<Item>) -> Self {
+        // One row for each item, in order; none if the delta extends another listing.
+        let stored = effects.put.iter().map(|(_, stored)| &stored.value);
+        let rivals = effects.raise.iter().filter(|doubt| doubt.cause == Cause::Rival);
+        Self {
+            are_stored: items.iter().map(|(_, item)| item).eq(stored),
+            rivals: rivals
+                .filter_map(|doubt| match &doubt.scope {
+                    DoubtScope::Item(rating_key) => Some(rating_key.clone()),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+}
