@@ -22,8 +22,8 @@ pub use memtable::MemtableChange;
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes};
 pub use sql::{
-    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, ItemChange, ItemRows,
-    KnowledgeRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult,
+    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, ItemChange, ItemReply,
+    ItemRows, KnowledgeRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing, ListingResult,
     ListingRows, LocalWrite, MAX_DELTA_ITEMS, Outbox, OutboxRow, PathRequests, QuestionOutcome, RecordRows, Replies,
     SearchRows, SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
     WriteObserver, is_locked,

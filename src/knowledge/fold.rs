@@ -1,5 +1,7 @@
 //! Folds a reply into what is known. Nothing else changes a library's items, its token, or ends a doubt.
 
+use std::collections::HashSet;
+
 use super::model::{
     Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need, Observation, ProbedState,
     StoredItem, SyncRequest,
@@ -249,7 +251,8 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
 
     /// Ends doubts about the observed items. Also drops the new doubts about rivals that the same reply has observed.
     fn settle<R: FreshnessRules>(&mut self, items: &[(String, Option<V>)]) {
-        let is_observed = |doubt: &Doubt| items.iter().any(|(key, _)| is_of_item(doubt, key));
+        let keys = keys_of(items);
+        let is_observed = |doubt: &Doubt| is_of_item(doubt, &keys);
         let asked = self.interval.asked;
         self.end(|doubt| is_observed(doubt) && R::ends(doubt, &[Need::Item], asked));
         let raise = &mut self.effects.raise;
@@ -260,7 +263,8 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
     /// an item among `items`, although the token has had time to change, more items may have changed in the same way.
     fn explain<R: FreshnessRules>(&mut self, items: &[(String, Option<V>)]) {
         let (asked, now_ms) = (self.interval.asked, self.now_ms);
-        let is_shown = |doubt: &Doubt| items.iter().any(|(key, _)| is_of_item(doubt, key));
+        let keys = keys_of(items);
+        let is_shown = |doubt: &Doubt| is_of_item(doubt, &keys);
         let is_late = |doubt: &Doubt| is_pause_over(Some(doubt.raised_ms), PROVISIONAL_MS, now_ms);
         let is_over = |doubt: &Doubt| {
             doubt.cause == Cause::Differs
@@ -295,7 +299,11 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
     }
 }
 
-/// Returns whether a doubt is about the item with this rating key.
-fn is_of_item(doubt: &Doubt, rating_key: &str) -> bool {
-    matches!(&doubt.scope, DoubtScope::Item(key) if key == rating_key)
+fn keys_of<V>(items: &[(String, Option<V>)]) -> HashSet<&str> {
+    items.iter().map(|(key, _)| key.as_str()).collect()
+}
+
+/// Returns whether a doubt is about one of the items with these rating keys.
+fn is_of_item(doubt: &Doubt, rating_keys: &HashSet<&str>) -> bool {
+    matches!(&doubt.scope, DoubtScope::Item(key) if rating_keys.contains(key.as_str()))
 }

@@ -1,13 +1,14 @@
 //! Verifies invalidated items: fetches them from the server before plexindex returns them again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::call::{Call, RefreshReason};
 use super::job::Synchronizer;
-use crate::engine::{LibraryRow, Snapshot, library_indexes};
+use crate::engine::{ItemReply, LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{FolderIndex, Scope};
-use crate::model::Sequence;
+use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
@@ -120,6 +121,7 @@ impl Synchronizer {
         let keys: Vec<&str> = unverified.iter().map(|item| item.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
+        let mut of_libraries = BTreeMap::<LibraryId, (&LibraryRow, Vec<ItemReply>)>::new();
         for ItemToVerify { row, rating_key } in unverified {
             if replies.unanswered.contains(&rating_key.as_str()) {
                 continue;
@@ -137,8 +139,11 @@ impl Synchronizer {
                 let lost_from = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
             }
-            let reply = [(rating_key.clone(), here.map(|located| located.item.clone()))];
-            let folded = self.store_items(row, &reply, (asked, true), call.deadline)?;
+            let (_, items) = of_libraries.entry(row.id).or_insert((row, Vec::new()));
+            items.push((rating_key.clone(), here.map(|located| located.item.clone())));
+        }
+        for (row, items) in of_libraries.into_values() {
+            let folded = self.store_items(row, &items, (asked, true), call.deadline)?;
             if !folded.rivals.is_empty() {
                 self.job(call, |job| job.settle_rivals(row, folded.rivals))?;
             }

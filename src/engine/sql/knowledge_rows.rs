@@ -21,8 +21,10 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of items in a delta, whose transaction would otherwise keep other writers waiting.
 pub const MAX_DELTA_ITEMS: usize = 10_000;
 
-/// Rating keys with the server's items; `None` for an item that the server does not have.
-pub type Replies = [(String, Option<Item>)];
+/// A rating key with the server's item; `None` if the server does not have it.
+pub type ItemReply = (String, Option<Item>);
+/// Replies about items.
+pub type Replies = [ItemReply];
 
 /// Returns the rating keys of the other items that have one of these files.
 pub type RivalsOf<'r> = &'r dyn Fn(&str, &Item) -> Vec<String>;

@@ -58,7 +58,7 @@ pub use confirmed_matches::{LibraryHint, RecordedMatches};
 pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, StoredItems};
-pub use knowledge_rows::{Folded, KnowledgeRows, MAX_DELTA_ITEMS, Replies};
+pub use knowledge_rows::{Folded, ItemReply, KnowledgeRows, MAX_DELTA_ITEMS, Replies};
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows, new_listing_name, new_segment_name, touch_segment};
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};

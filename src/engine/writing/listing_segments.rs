@@ -65,6 +65,11 @@ impl ListingSegments {
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
     /// damaged, discards the listing, so that plexindex fetches the listing again.
     pub fn compact_listing(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+        if let Ok(items) = ItemRows(&self.store).of(row)
+            && items.mergeable_sequence(row, self.store.sequence()?)? <= row.segment_sequence
+        {
+            return Ok(()); // the next delta makes them known
+        }
         let compacted = self.compact(view_id, row, false, deadline);
         self.discard_if_damaged(row, compacted, deadline)
     }
