@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::doubts::doubts_of;
+use super::doubts::{doubts_of, doubts_of_path, has_doubted_paths};
 use super::incarnation::Incarnation;
 use super::item_rows::{OpenListing, last_change};
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
@@ -17,7 +17,7 @@ use super::store::LocalWrite;
 use super::views::TOKEN_DIGEST_LENGTH;
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
-use crate::knowledge::{Cause, Doubt, DoubtScope, Interval};
+use crate::knowledge::{Cause, DoubtScope, Interval};
 use crate::matching::normal::normal_form;
 use crate::model::{Hint, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
@@ -57,16 +57,9 @@ impl RecordRows<'_> {
                 return Ok(None);
             };
             // The host's word ends its doubt about the path. `cached` is set only for a library without doubts about paths.
-            let doubts = if cached.is_none() {
-                doubts_of(tx, row.id)?
-            } else {
-                Vec::new()
-            };
-            let is_of_path = |doubt: &&Doubt| matches!(doubt.scope, DoubtScope::Path(_));
-            let has_doubted_paths = doubts.iter().any(|doubt| is_of_path(&doubt));
+            let has_doubted_paths = cached.is_none() && has_doubted_paths(tx, row.id)?;
             for (path, _) in pairs.iter().filter(|_| has_doubted_paths) {
-                let scope = DoubtScope::Path(normal_form(path));
-                tx.end_doubts(row.id, doubts.iter().filter(|doubt| doubt.scope == scope))?;
+                tx.end_doubts(row.id, &doubts_of_path(tx, row.id, normal_form(path))?)?;
             }
             for key in unlisted {
                 let scope = DoubtScope::Item((*key).to_owned());

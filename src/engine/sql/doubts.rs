@@ -51,6 +51,20 @@ pub fn doubts_of(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Dou
     c.rows(text, [library], |row| doubt_in(row, 0))
 }
 
+/// Returns the doubts about a path.
+pub fn doubts_of_path(c: &Connection, library: LibraryId, form: Vec<u8>) -> rusqlite::Result<Vec<Doubt>> {
+    let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1 AND scope = ?2";
+    c.rows(text, params![library, DoubtScope::Path(form)], |row| doubt_in(row, 0))
+}
+
+/// Returns whether paths of a library are doubted.
+pub fn has_doubted_paths(c: &Connection, library: LibraryId) -> rusqlite::Result<bool> {
+    c.has(
+        "SELECT 1 FROM doubts WHERE library = ?1 AND scope >= x'70' AND scope < x'71'",
+        [library],
+    )
+}
+
 /// Doubts about libraries.
 pub type DoubtsOfLibraries = HashMap<LibraryId, Vec<Doubt>>;
 

@@ -485,8 +485,8 @@ const MIGRATIONS: [Migration; 6] = [
     CREATE TABLE doubts (library INTEGER NOT NULL REFERENCES libraries (id), scope BLOB NOT NULL, cause INTEGER NOT NULL,
         path BLOB NOT NULL, raised INTEGER NOT NULL, raised_ms INTEGER NOT NULL, PRIMARY KEY (library, scope, cause))
         STRICT, WITHOUT ROWID;
-    INSERT INTO doubts SELECT library, iif(path = x'', CAST('i' || rating_key AS BLOB), unhex('70' || hex(form))), 0, path, sequence, 0
-        FROM unverified;
+    INSERT INTO doubts SELECT library, CAST(iif(path = x'', 'i' || rating_key, 'p' || CAST(form AS TEXT)) AS BLOB), 0, path,
+        sequence, 0 FROM unverified;
     INSERT INTO doubts SELECT id, x'', 0, x'', max(due_seq, hint_seq, probed_seq, begun_seq, generation_seq, merged_seq), 0
         FROM libraries WHERE due_seq > begun_seq OR hint <> 0 OR provisional <> 0 OR shrunk >= 0 OR unexplained_seq <> 0
         OR present AND gone_ms > 0;
