@@ -23,11 +23,14 @@
 //! | `Partial` | a listing | a minute | at once |
 //! | `Unsettled` | a delta | a minute | at once |
 //! | `Differs` | a delta that shows its item | a minute | at once |
-//! | `HeldBack` | a listing, the second one | a minute, and nothing else is due before | at once |
-//! | `EmptyList` | a probe, the second one | a minute, and nothing else is due before | at once |
+//! | `HeldBack` | a listing, the second one | a minute, and nothing but items is due before | at once |
+//! | `EmptyList` | a probe, the second one | a minute, and nothing but items is due before | at once |
 //! | `Unexplained` | a listing | 15 minutes a page since the last listing | at once |
 //!
-//! A delta that does not show the item of `Differs`, or a probe without a change, makes it `Unexplained` after the minute. A doubt about a path marks nothing, but withholds the items that were observed before it was raised.
+//! A doubt about an item is about answers with this item; `Differs` is about all answers. After the minute, a delta that
+//! does not show its item, or a probe with the listing's token, replaces it by `Unexplained`. A doubt about a path withholds the items that were requested before it was raised, and marks the answers that lack
+//! them. A probe with an exact token also shows what a delta does, and a delta with a useless token what a probe does.
+//! An eviction keeps the doubts.
 //!
 //! | file | contains |
 //! |---|---|

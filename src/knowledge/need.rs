@@ -21,7 +21,8 @@ pub struct Moment {
     pub reports_all: bool,
 }
 
-/// Returns the request that a library needs most now; `None` if no request can make its answers fresher. After each
+/// Returns the request that a library needs most now; `None` if no request can make its answers fresher now: nothing is
+/// doubted, or a pause is not over. After each
 /// request, the caller folds the reply and asks again. Before a delta, the caller also probes, unless it has just done so,
 /// because the delta may turn out to be unnecessary. A doubt about a path needs a request only when the path is looked up.
 #[must_use]
