@@ -565,7 +565,7 @@ int32_t plexindex_invalidate_path(const plexindex_library_handle *library, const
                                   plexindex_buffer *error);
 
 // Invalidates an item by its key or rating key, for example after the server returned 404, and removes its recorded
-// matches. plexindex verifies the item with one request before it returns it again; without a reply, the answer is stale.
+// matches. plexindex verifies the item with one request before it returns it again; until then, answers are stale.
 int32_t plexindex_invalidate_item(const plexindex_library_handle *library, const char *key, size_t key_length,
                                   plexindex_buffer *error);
 

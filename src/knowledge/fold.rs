@@ -191,7 +191,13 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             let (value, page) = listed(&key);
             let is_equal = stored.value == value;
             let verdict = Verdict::of::<R>(stored.interval, page, is_equal);
-            if !verdict.is_newer && !is_equal {
+            // An equal item that was requested later than its page is known to be right for longer.
+            let is_kept = if is_equal {
+                stored.interval.asked > page.asked
+            } else {
+                !verdict.is_newer
+            };
+            if is_kept {
                 let interval = verdict.interval;
                 self.effects.put.push((key.clone(), StoredItem { interval, ..stored }));
             }

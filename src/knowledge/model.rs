@@ -134,6 +134,16 @@ impl Doubt {
         !matches!(self.cause, Cause::News | Cause::Scan)
     }
 
+    /// Returns whether the doubt tells of a change, so that a missed path may be new. What requests say again and again
+    /// does not.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        !matches!(
+            self.cause,
+            Cause::Scan | Cause::Unsettled | Cause::HeldBack | Cause::EmptyList | Cause::Partial | Cause::Overlap
+        )
+    }
+
     /// Returns whether all answers from the library are doubtful.
     #[must_use]
     pub fn is_about_library(&self) -> bool {

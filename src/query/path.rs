@@ -365,7 +365,7 @@ impl QueryKind for PathQuery<'_> {
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
         // The server has just listed a path that was missing before this query asked.
-        let is_just_found = state.asked && outcome.match_kind.is_listed();
+        let is_just_found = state.asked && !state.verified && outcome.match_kind.is_listed();
         answer.stale = outcome.match_kind != MatchKind::Confirmed
             && (is_outdated || !is_just_found && context.is_answer_stale(&state));
         // The server was not asked about a doubted item, or about that of a confirmed match.

@@ -136,7 +136,7 @@ impl Synchronizer {
         let EarlierQuestions { budget, .. } = earlier;
         let answer_in = |(row, last): (&LibraryRow, Option<(PathSearch, Sequence)>)| {
             let has_news = last.is_some_and(|(_, asked)| {
-                row.doubts.iter().any(|doubt| doubt.raised > asked)
+                row.doubts.iter().any(|doubt| doubt.is_news() && doubt.raised > asked)
                     || row.listed_token() != row.library.change.token && row.probed_at() > asked
             });
             let last = last.map(|(search, _)| search);
@@ -155,11 +155,13 @@ impl Synchronizer {
     /// their rows before the call. `record`: what the call has requested so far.
     fn answer_after_probe(&self, question: &Question<'_>, record: PathRequests<'_>) -> Result<PathAnswer> {
         let (mut has_changed, mut are_listed, mut unlisted) = (false, true, Vec::new());
+        let mut asked = None;
         for before in question.libraries {
             let row = match LibraryRows(&self.store).library_row(before.id) {
                 Ok(row) if row.present => row,
                 _ => continue, // the library was removed or cleared
             };
+            asked = Some(asked.map_or(row.probed_at(), |asked: Sequence| asked.min(row.probed_at())));
             are_listed &= row.listing_asked() > question.since;
             has_changed |= row.is_behind()
                 || row.library.change.busy
@@ -205,7 +207,7 @@ impl Synchronizer {
         }
         let record = PathRequests {
             questions: &questions,
-            since: question.since,
+            since: asked.unwrap_or_default().max(question.since),
             are_open: is_open,
             begins_unchanged_search: search == Some(SearchCause::Unlisted),
             ..record

@@ -85,7 +85,8 @@ impl Synchronizer {
             let scope = call.scope(&snapshot)?.filter(|_| !snapshot.rows.is_empty());
             let rows = scope.map_or(&[][..], |scope| snapshot.rows_in(scope));
             let is_doubted = |row: &LibraryRow| row.generation.is_fetched() && self.is_doubted(row, now_ms);
-            Ok(if rows.iter().any(is_doubted) {
+            let has_doubted_items = || scope.is_some_and(|scope| self.has_doubted_items(&snapshot, scope));
+            Ok(if rows.iter().any(is_doubted) || has_doubted_items() {
                 Status::NotYet
             } else {
                 Status::Ok
@@ -303,14 +304,15 @@ impl SyncJob<'_> {
             return Some(Need::Listing);
         }
         let (sync, now_ms) = (self.sync, self.sync.clock.now_ms());
+        let is_useless = row.library.change.trust == TokenReliability::Useless;
         // If no token tells of changes, only the changes answer a call that asks for the newest state.
         let synced = row.knowledge.listing.as_ref().map(|listing| listing.synced);
         let asks = matches!(reason, RefreshReason::Missing | RefreshReason::Check)
-            && row.library.change.trust == TokenReliability::Useless
+            && is_useless
             && synced.is_none_or(|synced| synced <= since);
         // The job has probed. A doubt that was raised meanwhile needs the next probe, after the changes up to this one.
         let mut doubts = row.doubts.clone();
-        doubts.retain(|doubt| doubt.needs() != Need::Probe);
+        doubts.retain(|doubt| doubt.needs() != Need::Probe || is_useless && doubt.cause != Cause::EmptyList);
         doubts.extend(asks.then_some(Doubt {
             scope: DoubtScope::Library,
             cause: Cause::Changed,

@@ -30,9 +30,12 @@ const RETRY_AFTER_MS: i64 = 30_000;
 impl Synchronizer {
     /// Returns whether the libraries in scope contain invalidated items that a refresh can fetch now.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
-        self.may_fetch_invalidated()
-            && library_indexes(scope, snapshot.rows.len())
-                .any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
+        self.may_fetch_invalidated() && self.has_doubted_items(snapshot, scope)
+    }
+
+    /// Returns whether the libraries in scope contain items that are doubted, or withheld.
+    pub(super) fn has_doubted_items(&self, snapshot: &Snapshot, scope: Scope) -> bool {
+        library_indexes(scope, snapshot.rows.len()).any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
     }
 
     /// Returns at most `limit` invalidated items in the library with this index.

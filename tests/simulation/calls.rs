@@ -567,7 +567,8 @@ impl World {
                 let offline = options(one.as_ref(), Deadline::Default, true);
                 let listed = self.handles[at].index.libraries(&offline);
                 let is_stale = listed.is_ok_and(|all| all.iter().any(|library| !library.fresh));
-                if self.hurried || self.net.failed(url, Status::Timeout, 0) || late == Status::NotYet && is_stale {
+                let may_be_doubted = late == Status::NotYet && (is_stale || self.model.has_told_items());
+                if self.hurried || self.net.failed(url, Status::Timeout, 0) || may_be_doubted {
                     Ok(())
                 } else {
                     Err(format!("a refresh is late: {late:?}"))

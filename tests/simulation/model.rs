@@ -243,6 +243,14 @@ impl Model {
         stirred.is_some_and(|steps| steps.iter().any(|step| *step != at && *step > since))
     }
 
+    /// Whether anything was said of items or paths, which the server may not have confirmed yet.
+    pub fn has_told_items(&self) -> bool {
+        self.hosts
+            .told
+            .values()
+            .any(|told| !told.keys.is_empty() || !told.paths.is_empty())
+    }
+
     fn told(&mut self, server: usize, who: Who, library: &str) -> &mut Told {
         self.hosts.told.entry((server, who, library.to_owned())).or_default()
     }

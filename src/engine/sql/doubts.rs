@@ -51,6 +51,12 @@ pub fn doubts_of(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Dou
     c.rows(text, [library], |row| doubt_in(row, 0))
 }
 
+/// Returns the doubts about a library; not those about single items and paths.
+pub fn doubts_of_library(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Doubt>> {
+    let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1 AND (scope = x'' OR cause = ?2)";
+    c.rows(text, params![library, Cause::Differs as i64], |row| doubt_in(row, 0))
+}
+
 /// Returns the doubts about a path.
 pub fn doubts_of_path(c: &Connection, library: LibraryId, form: Vec<u8>) -> rusqlite::Result<Vec<Doubt>> {
     let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1 AND scope = ?2";

@@ -181,6 +181,9 @@ impl<'t, 'c> Folding<'t, 'c> {
         if publishes {
             return tx.log_item(&self.library, asked, rating_key, item); // the publication reports the differences
         }
+        // A reader may not have read the row that this one replaces, and a compaction may have.
+        let last = last_change(tx, id, rating_key)?;
+        let replaces = last.is_some_and(|last| !last.is_as_listed && last.sequence > self.base.included_sequence);
         // The last row of an item is enough.
         tx.run(
             "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9, 11)",
@@ -188,7 +191,7 @@ impl<'t, 'c> Folding<'t, 'c> {
         )?;
         let old = self.get(rating_key);
         let is_as_listed = || item.is_some() && self.base.listed(rating_key) == new.value;
-        if !tells_all && old.value == new.value && is_as_listed() {
+        if !tells_all && !replaces && old.value == new.value && is_as_listed() {
             return tx.log_as_listed(&self.library, asked, rating_key);
         }
         tx.log_item(&self.library, asked, rating_key, item)?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::change_log::{LoggedChange, Sweeper};
-use super::doubts::{doubts_in, doubts_of};
+use super::doubts::{doubts_in, doubts_of_library};
 use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, last_position_of, list, read};
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
@@ -209,8 +209,7 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
         [id],
         read,
     )?;
-    row.doubts = doubts_of(connection, id)?;
-    row.doubts.retain(Doubt::is_about_library);
+    row.doubts = doubts_of_library(connection, id)?;
     Ok(row)
 }
 

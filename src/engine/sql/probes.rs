@@ -34,10 +34,15 @@ impl LibraryRows<'_> {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
             let stored = libraries(tx.connection, view_id)?;
-            if on_server.is_empty() && hold_back_empty_list(tx, view_id, &stored, asked, now_ms)? {
+            // Also a list without a library tells of it.
+            let last: Ticket = tx.value(
+                "SELECT coalesce(max(seen_asked), 0) FROM libraries WHERE view_id = ?1",
+                [view_id],
+            )?;
+            let is_latest = last < asked;
+            if on_server.is_empty() && is_latest && hold_back_empty_list(tx, view_id, &stored, asked, now_ms)? {
                 return libraries(tx.connection, view_id);
             }
-            let is_latest = stored.iter().all(|row| row.probed_at() < asked);
             let mut ids = Vec::new();
             for (position, library) in (0_i64..).zip(on_server) {
                 let id = if is_latest {
@@ -53,7 +58,7 @@ impl LibraryRows<'_> {
                     &folding.fold(&Observation::State(&library.change), asked, now_ms)?,
                     false,
                 )?;
-                let known = stored.iter().find(|row| row.id == id);
+                let known = stored.iter().find(|row| row.id == id && is_latest);
                 if known.is_some_and(|row| has_moved(&row.library, library) && row.generation.is_fetched()) {
                     // The server moved the files, too.
                     tx.raise(view_id, id, DoubtScope::Library, Cause::Invalidated, now_ms, b"")?;
@@ -64,8 +69,8 @@ impl LibraryRows<'_> {
             }
             for row in stored.iter().filter(|row| !ids.contains(&row.id)) {
                 tx.run(
-                    "UPDATE libraries SET gone_ms = ?2 WHERE id = ?1",
-                    params![row.id, now_ms.max(1)],
+                    "UPDATE libraries SET gone_ms = ?2, seen_asked = ?3, seen_came = ?4 WHERE id = ?1",
+                    params![row.id, now_ms.max(1), asked, tx.sequence],
                 )?;
             }
             remove_vanished(tx, view_id, now_ms)?;

@@ -1,6 +1,7 @@
 //! What is known makes answers right, or marks them: an older reply never wins, and a mark ends only with a newer reply
 //! about the same thing. First the nine faults that led to this rule, then more of their kind (`more`).
 
+mod attacks;
 mod more;
 
 use std::sync::mpsc::channel;

@@ -112,7 +112,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
 }
 
 /// Invalidates an item by its key or rating key, for example after the server returned 404, and removes its recorded
-/// matches. plexindex verifies the item with one request before it returns it again; without a reply, the answer is stale.
+/// matches. plexindex verifies the item with one request before it returns it again; until then, answers are stale.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
