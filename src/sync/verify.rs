@@ -44,8 +44,8 @@ impl Synchronizer {
     }
 
     /// Fetches the invalidated items in a call's libraries, so that hosts that only read the feed also learn of the
-    /// items' changes. Items without a reply stay invalidated. The refresh then still succeeds, because the listings
-    /// are current. Returns `NotYet` if the deadline passes first.
+    /// items' changes. Items without a reply stay invalidated, so the refresh returns `NotYet`. Returns `NotYet` too if
+    /// the deadline passes first.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
