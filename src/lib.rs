@@ -96,7 +96,6 @@ mod edit;
 mod engine;
 mod entries;
 mod events;
-
 mod knowledge;
 mod meter;
 #[doc(hidden)]

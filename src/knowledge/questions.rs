@@ -6,7 +6,8 @@
 //! - If the library has changed, plexindex fetches the changes, and then searches for the path; also as long as a change
 //!   is unexplained. Until a search that began after the change succeeds, the question stays open. If the library has
 //!   not changed, one search every 30 s is enough, for files that Plex renamed without changing a token.
-//! - plexindex asks about the same path again after 30 s, and doubles this pause each time. A doubt about the library, or a change of it, ends the pause.
+//! - plexindex asks about the same path again after 30 s, and doubles this pause each time. A doubt about the library,
+//!   or a change of it, ends the pause.
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.
 

@@ -8,7 +8,7 @@ use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{PathQuestion, age_ms};
 use crate::matching::Scope;
-use crate::model::{Generation, LibraryId, Sequence, TokenReliability, ViewId};
+use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::sync::{Call, ItemToVerify, Question, SearchCause, SearchTarget, never_fetched_error};
 
 /// The snapshot that a query searches, and the call that made the query.
@@ -274,10 +274,7 @@ impl<'t> QueryContext<'t> {
     /// Returns the query's libraries that are due for a refresh.
     fn stale_libraries<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
-        let is_checked = |row: &LibraryRow| {
-            row.probed_at() > self.since
-                && (row.library.change.trust != TokenReliability::Useless || row.synced_at() > self.since)
-        };
+        let is_checked = |row: &LibraryRow| row.probed_at() > self.since && row.tells_changes(self.since);
         let is_fresh = |row: &LibraryRow| {
             (!self.call.always_asks || is_checked(row)) && queries.sync.need(row, self.now_ms).is_none()
         };

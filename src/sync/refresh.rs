@@ -306,10 +306,7 @@ impl SyncJob<'_> {
         let (sync, now_ms) = (self.sync, self.sync.clock.now_ms());
         let is_useless = row.library.change.trust == TokenReliability::Useless;
         // If no token tells of changes, only the changes answer a call that asks for the newest state.
-        let synced = row.knowledge.listing.as_ref().map(|listing| listing.synced);
-        let asks = matches!(reason, RefreshReason::Missing | RefreshReason::Check)
-            && is_useless
-            && synced.is_none_or(|synced| synced <= since);
+        let asks = matches!(reason, RefreshReason::Missing | RefreshReason::Check) && !row.tells_changes(since);
         // The job has probed. A doubt that was raised meanwhile needs the next probe, after the changes up to this one.
         let mut doubts = row.doubts.clone();
         doubts.retain(|doubt| doubt.needs() != Need::Probe || is_useless && doubt.cause != Cause::EmptyList);

@@ -105,7 +105,8 @@ impl Synchronizer {
         self.capabilities().is_some_and(|can| can.items)
     }
 
-    /// Fetches doubted items, and stores the replies, which end the doubts. If the source cannot fetch single items, lists their libraries instead.
+    /// Fetches doubted items, and stores the replies, which end the doubts. If the source cannot fetch single items,
+    /// lists their libraries instead.
     pub fn verify(&self, call: &Call<'_>, unverified: &[ItemToVerify]) -> Result<()> {
         if !self.can_fetch_items() {
             let rows: Vec<LibraryRow> = unverified.iter().map(|item| item.row.clone()).collect();

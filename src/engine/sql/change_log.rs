@@ -32,8 +32,9 @@ const VERIFIED_ITEM: i64 = 6;
 const LIBRARY: i64 = 7;
 const REMOVED: i64 = 8;
 const ADDED: i64 = 9;
-/// A reply about a single item was as the listing has it. Readers need not know.
-const AS_LISTED: i64 = 11;
+/// A reply about a single item was as the listing has it. Readers need not know. A statement that leaves it out still names
+/// it (`kind IN (8, 9, 11) AND kind <> 11`), because SQLite uses the index of single items only then.
+pub const AS_LISTED: i64 = 11;
 
 impl FromCells for LoggedChange {
     /// Reads a change from its row in the table `changes`. An unknown kind comes from another version, such as 10 from

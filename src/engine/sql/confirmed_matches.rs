@@ -17,7 +17,7 @@ use super::store::LocalWrite;
 use super::views::TOKEN_DIGEST_LENGTH;
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
-use crate::knowledge::{Cause, DoubtScope, Interval};
+use crate::knowledge::{Cause, Interval};
 use crate::matching::normal::normal_form;
 use crate::model::{Hint, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
@@ -62,8 +62,7 @@ impl RecordRows<'_> {
                 tx.end_doubts(row.id, &doubts_of_path(tx, row.id, normal_form(path))?)?;
             }
             for key in unlisted {
-                let scope = DoubtScope::Item((*key).to_owned());
-                tx.raise(library.view_id, row.id, scope, Cause::Invalidated, 0, b"")?;
+                tx.doubt_path_or_item(library.view_id, row.id, b"", key)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
             self.0.observe(tx, library.view_id, request)?;
@@ -216,25 +215,9 @@ pub fn remove_matches(tx: &Tx<'_>, view_id: ViewId, confirmed: &[(LibraryId, Vec
         if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?; // no value (removes the match), no expiry time
         }
-        doubt_path_or_item(tx, view_id, *library, path, "")?;
+        tx.doubt_path_or_item(view_id, *library, path, "")?;
     }
     Ok(())
-}
-
-/// Doubts a path, or an item if the path is empty.
-fn doubt_path_or_item(
-    tx: &Tx<'_>,
-    view_id: ViewId,
-    library: LibraryId,
-    path: &[u8],
-    rating_key: &str,
-) -> rusqlite::Result<()> {
-    let scope = if path.is_empty() {
-        DoubtScope::Item(rating_key.to_owned())
-    } else {
-        DoubtScope::Path(normal_form(path))
-    };
-    tx.raise(view_id, library, scope, Cause::Invalidated, 0, path)
 }
 
 impl LibraryRows<'_> {
@@ -242,7 +225,8 @@ impl LibraryRows<'_> {
     /// and the change sequence of the write.
     ///
     /// Doubts the paths and items in `doubted`; a path's entry has an empty rating key, and an item's entry has an empty
-    /// path. Removes the confirmed matches for the paths in `confirmed`, and doubts these paths too. `request`: the host's request, which the observer shares with other hosts.
+    /// path. Removes the confirmed matches for the paths in `confirmed`, and doubts these paths too. `request`: the
+    /// host's request, which the observer shares with other hosts.
     pub fn invalidate(
         &self,
         view_id: ViewId,
@@ -261,7 +245,7 @@ impl LibraryRows<'_> {
             remove_matches(tx, view_id, confirmed)?;
             for (library, path, rating_key) in doubted {
                 if exists(library)? {
-                    doubt_path_or_item(tx, view_id, *library, path, rating_key)?;
+                    tx.doubt_path_or_item(view_id, *library, path, rating_key)?;
                 }
             }
             Ok((incarnation, tx.sequence))
@@ -286,7 +270,7 @@ impl LibraryRows<'_> {
             self.0.observe(tx, view_id, &request)?;
             tx.expect_library(library)?;
             for rating_key in rating_keys {
-                doubt_path_or_item(tx, view_id, library, b"", rating_key)?;
+                tx.doubt_path_or_item(view_id, library, b"", rating_key)?;
             }
             Ok(())
         })
@@ -298,7 +282,7 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             let doubts = doubts_of(tx, library)?;
             tx.end_doubts(library, doubts.iter().filter(|doubt| !doubt.is_about_library()))?;
-            tx.raise(view_id, library, DoubtScope::Library, Cause::Invalidated, 0, b"")
+            tx.doubt_library(view_id, library, Cause::Invalidated, 0)
         })
     }
 
@@ -312,7 +296,7 @@ impl LibraryRows<'_> {
                 params![view_id, library],
             )?;
             for library in libraries {
-                tx.raise(view_id, library, DoubtScope::Library, Cause::Invalidated, 0, b"")?;
+                tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
                 drop_matches(tx, library)?;
             }
             tx.libraries_changed(view_id)
@@ -353,7 +337,7 @@ impl LibraryRows<'_> {
                     let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
                     for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
                         // A reply that is on its way may still bring the item.
-                        doubt_path_or_item(tx, view_id, *library, b"", rating_key)?;
+                        tx.doubt_path_or_item(view_id, *library, b"", rating_key)?;
                         let last = last_change(tx, *library, rating_key)?;
                         // Other processes may still have a lost segment.
                         is_listed |= base.is_lost || base.stored(last, rating_key, Interval::default()).value.is_some();
@@ -371,12 +355,12 @@ impl LibraryRows<'_> {
                 };
                 for row in &hinted_rows {
                     for cause in causes {
-                        tx.raise(view_id, row.id, DoubtScope::Library, *cause, 0, b"")?;
+                        tx.doubt_library(view_id, row.id, *cause, 0)?;
                     }
                 }
                 // A probe also finds a library that is not stored yet.
                 for row in rows.iter().filter(|_| hinted_rows.is_empty() && !causes.is_empty()) {
-                    tx.raise(view_id, row.id, DoubtScope::Library, Cause::Event, 0, b"")?;
+                    tx.doubt_library(view_id, row.id, Cause::Event, 0)?;
                 }
             }
             Ok(())
@@ -396,7 +380,7 @@ impl LibraryRows<'_> {
             for row in libraries(tx.connection, view_id)? {
                 let is_told = |section: &Option<String>| section.as_ref().is_none_or(|id| *id == row.library.section);
                 if sections.iter().any(is_told) {
-                    tx.raise(view_id, row.id, DoubtScope::Library, Cause::News, now_ms, b"")?;
+                    tx.doubt_library(view_id, row.id, Cause::News, now_ms)?;
                 }
             }
             Ok(())

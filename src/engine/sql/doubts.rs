@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 
 use super::change_log::LoggedChange;
 use super::schema::{CachedStatements, Tx};
 use crate::engine::memtable::MemtableChange;
 use crate::knowledge::{Cause, Doubt, DoubtScope};
+use crate::matching::normal::normal_form;
 use crate::model::{LibraryId, ViewId};
 
 impl ToSql for DoubtScope {
@@ -35,7 +36,10 @@ impl FromSql for DoubtScope {
     }
 }
 
-/// Reads a doubt from the adjacent columns `scope`, `cause`, `raised` and `raised_ms`. `column`: the index of `scope`.
+/// The columns of a doubt.
+const COLUMNS: &str = "scope, cause, raised, raised_ms";
+
+/// Reads a doubt from the adjacent [`COLUMNS`]. `column`: the index of the first one.
 fn doubt_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Doubt> {
     Ok(Doubt {
         scope: row.get(column)?,
@@ -45,22 +49,27 @@ fn doubt_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Doubt> {
     })
 }
 
+/// Reads the doubts for which a condition holds.
+fn doubts_where(c: &Connection, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Doubt>> {
+    let text = format!("SELECT {COLUMNS} FROM doubts WHERE {condition}");
+    c.rows(&text, values, |row| doubt_in(row, 0))
+}
+
 /// Returns all doubts about a library, its items and its paths.
 pub fn doubts_of(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Doubt>> {
-    let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1";
-    c.rows(text, [library], |row| doubt_in(row, 0))
+    doubts_where(c, "library = ?1", [library])
 }
 
 /// Returns the doubts about a library; not those about single items and paths.
 pub fn doubts_of_library(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Doubt>> {
-    let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1 AND (scope = x'' OR cause = ?2)";
-    c.rows(text, params![library, Cause::Differs as i64], |row| doubt_in(row, 0))
+    let condition = "library = ?1 AND (scope = x'' OR cause = ?2)";
+    doubts_where(c, condition, params![library, Cause::Differs as i64])
 }
 
 /// Returns the doubts about a path.
 pub fn doubts_of_path(c: &Connection, library: LibraryId, form: Vec<u8>) -> rusqlite::Result<Vec<Doubt>> {
-    let text = "SELECT scope, cause, raised, raised_ms FROM doubts WHERE library = ?1 AND scope = ?2";
-    c.rows(text, params![library, DoubtScope::Path(form)], |row| doubt_in(row, 0))
+    let condition = "library = ?1 AND scope = ?2";
+    doubts_where(c, condition, params![library, DoubtScope::Path(form)])
 }
 
 /// Returns whether paths of a library are doubted.
@@ -110,34 +119,55 @@ pub fn doubts_in(c: &Connection, view_id: ViewId) -> rusqlite::Result<(DoubtsOfL
 }
 
 impl Tx<'_> {
-    /// Raises doubts in this transaction, and logs them for other processes. `path`: a doubted path as the host wrote it;
-    /// empty for other scopes. `now_ms`: 0 for a cause without a pause.
-    pub fn raise(
+    /// Doubts a library, and logs this for other processes. `now_ms`: 0 for a cause without a pause.
+    pub fn doubt_library(
         &self,
         view_id: ViewId,
         library: LibraryId,
-        scope: DoubtScope,
         cause: Cause,
         now_ms: i64,
+    ) -> rusqlite::Result<()> {
+        self.raise(library, DoubtScope::Library, cause, now_ms, b"")?;
+        self.libraries_changed(view_id)
+    }
+
+    /// Doubts a path, or an item if the path is empty, and logs this for other processes.
+    pub fn doubt_path_or_item(
+        &self,
+        view_id: ViewId,
+        library: LibraryId,
+        path: &[u8],
+        rating_key: &str,
+    ) -> rusqlite::Result<()> {
+        if path.is_empty() {
+            let scope = DoubtScope::Item(rating_key.to_owned());
+            self.raise(library, scope, Cause::Invalidated, 0, b"")?;
+            return self.log_item_doubt(view_id, library, rating_key, true);
+        }
+        let scope = DoubtScope::Path(normal_form(path));
+        self.raise(library, scope, Cause::Invalidated, 0, path)?;
+        self.log_path_doubt(view_id, library, path)
+    }
+
+    fn raise(
+        &self,
+        library: LibraryId,
+        scope: DoubtScope,
+        cause: Cause,
+        raised_ms: i64,
         path: &[u8],
     ) -> rusqlite::Result<()> {
         let doubt = Doubt {
             scope,
             cause,
             raised: self.sequence,
-            raised_ms: now_ms,
+            raised_ms,
         };
-        self.store_doubt(library, &doubt, path)?;
-        match &doubt.scope {
-            DoubtScope::Path(_) => self.log_path_doubt(view_id, library, path),
-            DoubtScope::Item(rating_key) if !doubt.is_about_library() => {
-                self.log_item_doubt(view_id, library, rating_key, true)
-            }
-            _ => self.libraries_changed(view_id),
-        }
+        self.store_doubt(library, &doubt, path)
     }
 
-    /// Stores a doubt, or merges it with an earlier one of the same scope and cause, as [`Doubt::merge`] does.
+    /// Stores a doubt, or merges it with an earlier one of the same scope and cause, as [`Doubt::merge`] does. `path`: a
+    /// doubted path as the host wrote it; empty for other scopes.
     pub fn store_doubt(&self, library: LibraryId, doubt: &Doubt, path: &[u8]) -> rusqlite::Result<()> {
         self.run(
             "INSERT INTO doubts (library, scope, cause, path, raised, raised_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \

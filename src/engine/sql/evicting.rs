@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change_log::Sweeper;
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, one_library};
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, library_without_doubts};
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
 use crate::engine::record_rows::RecordRow;
 use crate::engine::segment::decode_match;
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::knowledge::{Cause, DoubtScope};
+use crate::knowledge::Cause;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
@@ -136,7 +136,7 @@ impl LibraryRows<'_> {
             )?;
             if changed_rows > 0 {
                 drop_listing(tx, row.id)?;
-                tx.raise(library.view_id, row.id, DoubtScope::Library, Cause::Invalidated, 0, b"")?;
+                tx.doubt_library(library.view_id, row.id, Cause::Invalidated, 0)?;
                 tx.libraries_changed(library.view_id)?;
             }
             Ok(changed_rows > 0)
@@ -161,9 +161,10 @@ fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("DELETE FROM listings WHERE library = ?1", [library])
 }
 
-/// Resets a library's row to the state without a listing, except the generation, which the caller sets. Keeps the segment file, which a later sweep removes.
+/// Resets a library's row to the state without a listing, except the generation, which the caller sets. Keeps the
+/// segment file, which a later sweep removes.
 fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    let mut knowledge = one_library(tx, library)?.knowledge;
+    let mut knowledge = library_without_doubts(tx, library)?.knowledge;
     knowledge.discard_listing(tx.sequence);
     tx.write_knowledge(library, &knowledge)?;
     tx.run(

@@ -5,7 +5,7 @@ use std::error::Error as _;
 
 use rusqlite::{Connection, params};
 
-use super::change_log::{PackedItem, asked_in};
+use super::change_log::{AS_LISTED, PackedItem, asked_in};
 use super::library_rows::{LibraryRow, one_library};
 use super::schema::{CachedStatements, last_position_of};
 use super::store::Store;
@@ -74,7 +74,7 @@ fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sin
         sequence,
         asked: asked_in(&path, sequence),
         item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
-        is_as_listed: row.get::<_, i64>(column + 3)? == 11,
+        is_as_listed: row.get::<_, i64>(column + 3)? == AS_LISTED,
     })
 }
 

@@ -1,13 +1,13 @@
 //! What is known about libraries and their items: folds replies into it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::params;
 
 use super::doubts::doubts_of;
 use super::item_rows::{OpenListing, SingleChange, last_change, single_changes};
-use super::library_rows::{LibraryRow, one_library};
+use super::library_rows::{LibraryRow, library_without_doubts};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
 use crate::error::Result;
@@ -76,10 +76,13 @@ impl Tx<'_> {
 
 /// A library as a transaction reads it, into which the transaction folds a reply.
 pub struct Folding<'t, 'c> {
+    store: &'t Store,
     tx: &'t Tx<'c>,
     library: LibraryState,
+    /// The library's row, without its doubts.
     pub row: LibraryRow,
-    base: OpenListing,
+    base: OnceCell<OpenListing>,
+    /// All doubts about the library, its items and its paths.
     doubts: Vec<Doubt>,
     rivals: RivalsOf<'t>,
     /// Items that were read, by rating key.
@@ -90,10 +93,11 @@ pub struct Folding<'t, 'c> {
 
 impl<'t, 'c> Folding<'t, 'c> {
     /// Reads a library. Fails if it does not exist any more. `rivals`: see [`RivalsOf`].
-    pub fn open(store: &Store, tx: &'t Tx<'c>, library: LibraryId, rivals: RivalsOf<'t>) -> rusqlite::Result<Self> {
-        let (library, row) = (tx.expect_library(library)?, one_library(tx, library)?);
+    pub fn open(store: &'t Store, tx: &'t Tx<'c>, library: LibraryId, rivals: RivalsOf<'t>) -> rusqlite::Result<Self> {
+        let (library, row) = (tx.expect_library(library)?, library_without_doubts(tx, library)?);
         Ok(Self {
-            base: OpenListing::of_row(store, &row),
+            store,
+            base: OnceCell::new(),
             doubts: doubts_of(tx, library.id)?,
             tx,
             library,
@@ -104,9 +108,14 @@ impl<'t, 'c> Folding<'t, 'c> {
         })
     }
 
+    /// Opens the current listing, at the first use: a probe's reply needs none.
+    fn base(&self) -> &OpenListing {
+        self.base.get_or_init(|| OpenListing::of_row(self.store, &self.row))
+    }
+
     /// Returns an item as the current listing has it.
     pub fn listed(&self, rating_key: &str) -> Option<Item> {
-        self.base.listed(rating_key)
+        self.base().listed(rating_key)
     }
 
     /// Returns the rating keys of the items that are single, or doubted.
@@ -181,16 +190,16 @@ impl<'t, 'c> Folding<'t, 'c> {
         if publishes {
             return tx.log_item(&self.library, asked, rating_key, item); // the publication reports the differences
         }
+        let old = self.get(rating_key);
         // A reader may not have read the row that this one replaces, and a compaction may have.
         let last = last_change(tx, id, rating_key)?;
-        let replaces = last.is_some_and(|last| !last.is_as_listed && last.sequence > self.base.included_sequence);
+        let replaces = last.is_some_and(|last| !last.is_as_listed && last.sequence > self.base().included_sequence);
         // The last row of an item is enough.
         tx.run(
             "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9, 11)",
             params![id, rating_key],
         )?;
-        let old = self.get(rating_key);
-        let is_as_listed = || item.is_some() && self.base.listed(rating_key) == new.value;
+        let is_as_listed = || item.is_some() && self.base().listed(rating_key) == new.value;
         if !tells_all && !replaces && old.value == new.value && is_as_listed() {
             return tx.log_as_listed(&self.library, asked, rating_key);
         }
@@ -200,7 +209,7 @@ impl<'t, 'c> Folding<'t, 'c> {
         }
         if self.library.generation.is_fetched() {
             tx.add_to_feed(id, old.value.as_ref(), item)?;
-            if self.base.is_lost && !old.is_single {
+            if self.base().is_lost && !old.is_single {
                 tx.relist_in_feed(id)?; // which files the item had is unknown
             }
         }
@@ -221,7 +230,7 @@ impl<'t, 'c> Folding<'t, 'c> {
     /// Reads an item from the transaction.
     fn stored(&self, rating_key: &str) -> rusqlite::Result<StoredItem<Item>> {
         let last = last_change(self.tx, self.library.id, rating_key)?;
-        Ok(self.base.stored(last, rating_key, self.row.knowledge.base))
+        Ok(self.base().stored(last, rating_key, self.row.knowledge.base))
     }
 }
 
@@ -236,10 +245,10 @@ impl ItemStore<Item> for Folding<'_, '_> {
     }
 
     fn singles(&self) -> Vec<(String, StoredItem<Item>)> {
-        let since = self.base.included_sequence;
+        let since = self.base().included_sequence;
         let changes = self.checked(single_changes(self.tx, self.library.id, since));
         let single = |(key, change): (String, SingleChange)| {
-            let stored = self.base.single(change, &key);
+            let stored = self.base().single(change, &key);
             (key, stored)
         };
         changes.into_iter().map(single).collect()

@@ -13,7 +13,7 @@ use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, las
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
 use crate::error::Result;
-use crate::knowledge::{Cause, Doubt, DoubtScope, Interval, Knowledge, ListingState, ProbedState, Ticket};
+use crate::knowledge::{Cause, Doubt, Interval, Knowledge, ListingState, ProbedState, Ticket};
 use crate::matching::RequestedGuid;
 use crate::model::{
     Generation, Item, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
@@ -77,6 +77,11 @@ impl LibraryRow {
             .listing
             .as_ref()
             .map_or(Ticket::default(), |listing| listing.synced)
+    }
+
+    /// Returns whether the last probe tells of all changes, or a delta or listing since the ticket `since` has them.
+    pub fn tells_changes(&self, since: Ticket) -> bool {
+        self.library.change.trust != TokenReliability::Useless || self.synced_at() > since
     }
 
     /// Returns the ticket of the listing, which identifies it.
@@ -204,13 +209,19 @@ pub fn libraries_with_doubts(
 
 /// Returns a library's row. Fails if the library does not exist.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
-    let mut row: LibraryRow = connection.row(
+    Ok(LibraryRow {
+        doubts: doubts_of_library(connection, id)?,
+        ..library_without_doubts(connection, id)?
+    })
+}
+
+/// Returns a library's row like [`one_library`], for a caller that needs no doubts, or reads more of them.
+pub fn library_without_doubts(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
+    connection.row(
         &format!("SELECT {} {FROM_LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
         [id],
         read,
-    )?;
-    row.doubts = doubts_of_library(connection, id)?;
-    Ok(row)
+    )
 }
 
 impl Tx<'_> {
@@ -288,14 +299,7 @@ impl LibraryRows<'_> {
                 params![segment.library, segment.generation, name, segment.sequence],
             )?;
             if needs_listing && changed_rows > 0 {
-                tx.raise(
-                    view_id,
-                    segment.library,
-                    DoubtScope::Library,
-                    Cause::Invalidated,
-                    0,
-                    b"",
-                )?;
+                tx.doubt_library(view_id, segment.library, Cause::Invalidated, 0)?;
             }
             tx.libraries_changed(view_id)?;
             Ok(replaced.filter(|_| changed_rows > 0).unwrap_or_else(|| name.clone()))

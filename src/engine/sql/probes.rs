@@ -13,8 +13,7 @@ use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::store::Store;
 use crate::error::{Result, Status};
 use crate::knowledge::{
-    Cause, Doubt, DoubtScope, Observation, PATH_REQUEST_INTERVAL_MS, PROVISIONAL_MS, RequestBudget, Ticket,
-    is_pause_over,
+    Cause, Doubt, Observation, PATH_REQUEST_INTERVAL_MS, PROVISIONAL_MS, RequestBudget, Ticket, is_pause_over,
 };
 use crate::model::{Library, LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::{Deadline, SHORTEST_WAIT};
@@ -61,7 +60,7 @@ impl LibraryRows<'_> {
                 let known = stored.iter().find(|row| row.id == id && is_latest);
                 if known.is_some_and(|row| has_moved(&row.library, library) && row.generation.is_fetched()) {
                     // The server moved the files, too.
-                    tx.raise(view_id, id, DoubtScope::Library, Cause::Invalidated, now_ms, b"")?;
+                    tx.doubt_library(view_id, id, Cause::Invalidated, now_ms)?;
                 }
             }
             if !is_latest {
@@ -157,7 +156,7 @@ fn hold_back_empty_list(
         return Ok(false);
     }
     for row in stored {
-        tx.raise(view_id, row.id, DoubtScope::Library, Cause::EmptyList, now_ms, b"")?;
+        tx.doubt_library(view_id, row.id, Cause::EmptyList, now_ms)?;
     }
     log::warn!("the server lists no libraries; plexindex keeps its libraries until a second list confirms this");
     Ok(true)
@@ -285,32 +284,18 @@ impl SearchRows<'_> {
             }
             for (library, hash) in record.questions {
                 let library = questions_about(*library);
-                note(
-                    tx,
-                    view_id,
-                    library,
-                    hash.cast_signed(),
-                    now_ms,
-                    record.are_open.into(),
-                    record.since,
-                )?;
+                let key = (view_id, library, hash.cast_signed());
+                note(tx, key, now_ms, record.are_open.into(), record.since)?;
             }
             for (library, hash, is_found) in record.searches {
-                note(
-                    tx,
-                    view_id,
-                    *library,
-                    hash.cast_signed(),
-                    now_ms,
-                    (*is_found).into(),
-                    Sequence(0),
-                )?;
+                let key = (view_id, *library, hash.cast_signed());
+                note(tx, key, now_ms, (*is_found).into(), Sequence(0))?;
             }
             if record.begins_unchanged_search {
                 let last_ms = read_last_unchanged_search(tx, view_id)?;
                 may_search = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
                 if may_search {
-                    note(tx, view_id, QUESTION, UNCHANGED_SEARCH, now_ms, 0, Sequence(0))?;
+                    note(tx, (view_id, QUESTION, UNCHANGED_SEARCH), now_ms, 0, Sequence(0))?;
                 }
             }
             delete_old(tx, now_ms)?;
@@ -356,15 +341,8 @@ impl SearchRows<'_> {
     /// `found`: whether the server has the target.
     fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
         self.record(|tx| {
-            note(
-                tx,
-                view_id,
-                library,
-                hash.cast_signed(),
-                now_ms,
-                found.into(),
-                Sequence(0),
-            )?;
+            let key = (view_id, library, hash.cast_signed());
+            note(tx, key, now_ms, found.into(), Sequence(0))?;
             delete_old(tx, now_ms)
         });
     }
@@ -462,13 +440,12 @@ fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusql
 }
 
 /// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path or must
-/// still follow a question, otherwise 0. `asked`: when the call began that asked. Keeps the time of the first question, or of the first search with the same
-/// outcome, from which callers derive the next pause. An earlier search does not close an open question.
+/// still follow a question, otherwise 0. `asked`: when the call began that asked. Keeps the time of the first question,
+/// or of the first search with the same outcome, from which callers derive the next pause. An earlier search does not
+/// close an open question.
 fn note(
     tx: &Tx<'_>,
-    view_id: ViewId,
-    library: LibraryId,
-    hash: i64,
+    (view_id, library, hash): (ViewId, LibraryId, i64),
     now_ms: i64,
     found: i64,
     asked: Sequence,

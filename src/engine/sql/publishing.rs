@@ -36,8 +36,9 @@ pub struct NewListing {
 }
 
 impl NewListing {
-    /// Maps each hash in `wanted` (hashes of rating keys) to the interval of the last page with the key. Omits keys that are
-    /// on no page. A page had arrived when the next one was requested. `came`: the change sequence of the publication.
+    /// Maps each hash in `wanted` (hashes of rating keys) to the interval of the last page with the key. Omits keys
+    /// that are on no page. A page had arrived when the next one was requested. `came`: the change sequence of the
+    /// publication.
     fn intervals(&self, wanted: &HashSet<u64>, came: Ticket) -> HashMap<u64, Interval> {
         let mut intervals = HashMap::new();
         let mut page_start = 0;
@@ -150,7 +151,7 @@ impl ListingRows<'_> {
                         .filter(|_| item.is_some());
                     (item, interval.copied().unwrap_or(whole))
                 };
-                let items = new.map_or(folding.row.items, |new| new.segment.item_count());
+                let mut items = new.map_or(folding.row.items, |new| new.segment.item_count());
                 let observation = Observation::Listing {
                     request: &listing.request(),
                     listed: &listed,
@@ -164,7 +165,6 @@ impl ListingRows<'_> {
                     tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
                     return Ok(Published::TakenOver);
                 }
-                let mut items = items;
                 if let (Some(new), Some(compared)) = (new, &compared) {
                     let publication = Publication::of(&folding, &effects);
                     items = publication.publish(tx, listing, new, compared)?;

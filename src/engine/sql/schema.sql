@@ -122,9 +122,9 @@ CREATE TABLE feed (          -- changes of items, for readers of the feed: see f
     was        BLOB                        -- the item before the change, encoded; NULL: not listed
 ) STRICT;
 
--- In path_searches, library 0 has a view's special rows, by hash: 0 is the last question about an unlisted path; 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries;
--- of view 0, the hash of a precondition. A negative library -n has the questions about paths in n, and -2^63 those for
--- the libraries.
+-- In path_searches, library 0 has a view's special rows, by hash: 0 is the last question about an unlisted path; 1 to 4
+-- are the budgets (one per clock); 5 is the last search in unchanged libraries; of view 0, the hash of a precondition.
+-- A negative library -n has the questions about paths in n, and -2^63 those for the libraries.
 CREATE TABLE path_searches ( -- searches of the server for unlisted paths
     library  INTEGER NOT NULL,             -- 0: special rows; negative: questions
     hash     INTEGER NOT NULL,             -- of the path's normal form

@@ -511,11 +511,11 @@ impl LibraryIndex for LibrarySnapshot {
         if self.memtable.is_empty() {
             return HitDoubt::None;
         }
-        let asked = self.find_item(rating_key).map_or(0, |hit| self.asked(hit));
+        let asked = || self.find_item(rating_key).map_or(0, |hit| self.asked(hit));
         let is_withheld = |path: &NormalPath<'_>| {
             let mut records = self.memtable.records_of_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
-                MemtableChange::UnverifiedPath { raised, .. } => Some(asked <= raised),
+                MemtableChange::UnverifiedPath { raised, .. } => Some(asked() <= raised),
                 MemtableChange::Matched { .. } => Some(false), // the host's later word
                 _ => None,
             });

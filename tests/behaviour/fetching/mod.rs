@@ -159,8 +159,8 @@ fn stopping_a_call_cuts_no_page_of_another() {
     std::thread::scope(|scope| {
         let fetching = scope.spawn(|| index.refresh(&QueryOptions::default(), true));
         until("the second page is asked for", || server.stats().of(Kind::Listing) == 2);
-        // Stopped while it waits for the other one's fetch; the page may not have begun to come at the first times. One that
-        // comes after the fetch has nothing to wait for.
+        // Stopped while it waits for the other one's fetch; the page may not have begun to come at the first times. One
+        // that comes after the fetch has nothing to wait for.
         let mut stops = 0;
         until("the page is cut", || {
             let stopped = QueryOptions::default().progress(&|_| false);

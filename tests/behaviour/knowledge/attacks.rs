@@ -58,14 +58,7 @@ fn a_verified_item_does_not_freshen_its_rival() {
     give_file(&at.server, &other, &file, false);
     let (index, library) = at.listed();
     assert_eq!(library.ask(&file).status, Status::Ambiguous);
-    let gone: Vec<u64> = at
-        .server
-        .paths(1)
-        .split_off(10)
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
-    remove(&at.server, &gone);
+    keep_ten(&at.server);
     let checked = index.check(&QueryOptions::default()).expect("checked");
     assert_eq!(
         (checked == Status::Ok, is_fresh(&index)),
@@ -153,14 +146,7 @@ fn a_listing_does_not_withhold_a_verified_item_again() {
 fn a_held_back_listing_does_not_make_each_query_ask() {
     let at = Scene::movies(100);
     let (index, library) = at.listed();
-    let gone: Vec<u64> = at
-        .server
-        .paths(1)
-        .split_off(10)
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
-    remove(&at.server, &gone);
+    keep_ten(&at.server);
     index.check(&QueryOptions::default()).expect("checked");
     let file = elsewhere("P");
     library.ask(&file);

@@ -54,6 +54,13 @@ fn is_missed_or_marked(answer: &Match) -> bool {
     answer.key().is_none() || answer.stale
 }
 
+/// Removes all films but ten. Returns the others: rating keys and files.
+fn keep_ten(server: &Standin) -> Vec<(u64, Option<String>)> {
+    let gone = server.paths(1).split_off(10);
+    remove(server, &gone.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    gone
+}
+
 fn ask_batch(index: &Index, query: &QueryOptions<'_>, paths: &[&[u8]]) -> Vec<Match> {
     let mut answers = Vec::new();
     let batch = index.match_paths_with(query, paths, |answer| answers.push(Match::from(answer)));
@@ -321,8 +328,7 @@ fn a_check_returns_whether_answers_are_fresh() {
     // Most films are gone for a moment.
     let at = Scene::movies(100);
     let (index, _) = at.listed();
-    let gone: Vec<(u64, Option<String>)> = at.server.paths(1).split_off(10);
-    remove(&at.server, &gone.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    let gone = keep_ten(&at.server);
     let first = check(&index);
     let back = gone
         .iter()

@@ -49,9 +49,9 @@ pub trait FolderIndex: LibraryIndex {
     /// translate the listed paths before the comparison.
     fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v>;
 
-    /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path. `below` restricts the result to
-    /// items with a file below a folder; its `bool` says whether server-to-host rules translate the listed paths. If
-    /// `below` is `None`, the result includes items without files.
+    /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path. `below`
+    /// restricts the result to items with a file below a folder; its `bool` says whether server-to-host rules translate
+    /// the listed paths. If `below` is `None`, the result includes items without files.
     fn invalidated_items(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<String>;
 
     /// Finds the folders of listed files that share the longest suffix with `folder`, of at least `min_components`

@@ -467,25 +467,12 @@ pub struct PathSearch {
 
 /// What the events since the last probe require for a library.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[repr(i64)]
 pub enum Hint {
     /// No event.
     #[default]
-    None = 0,
+    None,
     /// Something may have changed, so the library needs a probe.
-    Probe = 1,
+    Probe,
     /// Items changed. Even if the change token is unchanged, the library needs a refresh, because tokens may be late.
-    Changed = 2,
-}
-
-impl Hint {
-    /// Decodes the stored number; for unknown numbers [`Hint::Changed`], because an unnecessary refresh does no harm.
-    #[must_use]
-    pub fn from_number(number: i64) -> Self {
-        match number {
-            0 => Self::None,
-            1 => Self::Probe,
-            _ => Self::Changed,
-        }
-    }
+    Changed,
 }
