@@ -133,7 +133,7 @@ pub mod unstable_source {
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
-        Abilities, Bounds, Delta, DeltaWatermark, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock,
+        Abilities, Bounds, Delta, DeltaCursor, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock,
         Notification, PageEnd, PageRequest, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens,
         WantedPath,
     };

@@ -158,7 +158,8 @@ impl Query<'_> {
                         });
                         let doubted = unlisted.iter().map(|key| {
                             let rating_key = (*key).to_owned();
-                            (row.id, MemtableChange::UnverifiedItem { rating_key })
+                            let raised = written.at.1.0;
+                            (row.id, MemtableChange::DoubtedItem { rating_key, raised })
                         });
                         reading.apply_committed(view_id, written.at, recorded.chain(doubted).collect());
                     }

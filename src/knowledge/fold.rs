@@ -37,18 +37,24 @@ pub fn fold<R: FreshnessRules, V: Clone + PartialEq>(
     match *observation {
         Observation::State(state) => fold.state::<R>(state),
         Observation::Items { items, are_doubted } => fold.single_items::<R>(items, are_doubted),
-        Observation::Changes { request, items, count } => fold.changes::<R>(request, items, count),
+        Observation::Changes {
+            request,
+            items,
+            is_resized,
+            cursor,
+        } => fold.changes::<R>(request, items, is_resized, cursor),
         Observation::Listing {
             request,
             listed,
             count,
             is_whole,
             may_shrink,
+            cursor,
         } => {
             // The store lets only one listing run at a time, but a running one may have been evicted.
             let is_newer = R::order(knowledge.base, interval) == Order::Later;
             if is_newer && (may_shrink || !fold.holds_back(request, count, is_whole)) {
-                fold.listing::<R>(request, listed, count, is_whole);
+                fold.listing::<R>(request, listed, (count, is_whole), cursor);
             }
         }
     }
@@ -120,7 +126,13 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
     }
 
     /// Folds a delta, unless another listing has replaced the one that it extends.
-    fn changes<R: FreshnessRules>(&mut self, request: &SyncRequest, items: &[(String, Option<V>)], count: u64) {
+    fn changes<R: FreshnessRules>(
+        &mut self,
+        request: &SyncRequest,
+        items: &[(String, Option<V>)],
+        is_resized: bool,
+        cursor: &str,
+    ) {
         let knowledge = &self.effects.knowledge;
         let Some(listing) = knowledge.listing.clone() else {
             return;
@@ -132,7 +144,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             let stored = self.items.get(key);
             stored.value != *value || !knowledge.had_at_last_sync(&stored)
         };
-        let shows_change = count != listing.items || items.iter().any(is_shown);
+        let shows_change = is_resized || items.iter().any(is_shown);
         let must_show = has_changed_content(&listing.token, &request.state)
             || self.doubts.iter().any(|doubt| doubt.cause == Cause::Unsettled);
         for (key, value) in items {
@@ -143,7 +155,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             checked_ms: self.now_ms,
             token: request.state.token.clone(),
             synced: request.asked,
-            items: count,
+            cursor: cursor.to_owned(),
             ..listing
         });
         // A useless token has nothing to show.
@@ -184,8 +196,8 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         &mut self,
         request: &SyncRequest,
         listed: &dyn Fn(&str) -> (Option<V>, Interval),
-        count: u64,
-        is_whole: bool,
+        (count, is_whole): (u64, bool),
+        cursor: &str,
     ) {
         for (key, stored) in self.items.singles() {
             let (value, page) = listed(&key);
@@ -221,6 +233,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             checked_ms: self.now_ms,
             token: request.state.token.clone(),
             synced: request.asked,
+            cursor: cursor.to_owned(),
             items: count,
         });
         if !is_whole {

@@ -182,7 +182,9 @@ pub struct ListingState {
     pub token: String,
     /// The ticket of the delta or listing that stored these changes.
     pub synced: Ticket,
-    /// Number of items after this delta or listing.
+    /// Where the source's next delta begins; only the source understands it.
+    pub cursor: String,
+    /// Number of items now.
     pub items: u64,
 }
 
@@ -294,8 +296,10 @@ pub enum Observation<'o, V> {
         request: &'o SyncRequest,
         /// As in `Items`: added, updated and removed items.
         items: &'o [(String, Option<V>)],
-        /// Number of items in the library afterwards.
-        count: u64,
+        /// Whether the number of items differs from that after the last delta or listing.
+        is_resized: bool,
+        /// See [`ListingState::cursor`].
+        cursor: &'o str,
     },
     /// A complete listing.
     Listing {
@@ -309,6 +313,8 @@ pub enum Observation<'o, V> {
         is_whole: bool,
         /// Whether the library may lose any number of items at once.
         may_shrink: bool,
+        /// See [`ListingState::cursor`].
+        cursor: &'o str,
     },
 }
 

@@ -13,7 +13,7 @@ use crate::matching::{LibraryIndex, NormalPath};
 use crate::model::{ByteString, Item, Library, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
-use crate::source::{Delta, DeltaWatermark, IndexedItems, SourceChanges};
+use crate::source::{Delta, DeltaCursor, IndexedItems, SourceChanges};
 use crate::stats::Activity;
 
 /// Maximum number of items that plexindex asks about because their files belong to other items.
@@ -22,7 +22,7 @@ const MAX_RIVALS: usize = 256;
 /// A library's stored items, with the items of the delta that has begun. The source compares its own items with these.
 struct IndexedLibrary<'o> {
     row: &'o LibraryRow,
-    items: StoredItems<'o>,
+    items: StoredItems,
     /// What the source has added, by rating key, and how many of these items are not stored.
     added: Mutex<(BTreeMap<String, Item>, u64)>,
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
@@ -52,22 +52,19 @@ impl IndexedItems for IndexedLibrary<'_> {
     /// Returns whether the store has contained an identical item since the last delta or listing, so that the source
     /// need not add it.
     fn has(&self, item: &Item) -> Result<bool> {
-        let stored = self.items.stored(&item.rating_key)?;
+        let stored = self.items.stored(&item.rating_key);
         Ok(stored.value.as_ref() == Some(item) && self.row.knowledge.had_at_last_sync(&stored))
     }
 
-    /// Returns where the last delta ended.
-    fn watermark(&self) -> DeltaWatermark {
-        DeltaWatermark {
-            newest_update: self.row.newest_update,
-            left_out: self.row.left_out,
-        }
+    /// Returns where the last delta or listing ended.
+    fn cursor(&self) -> DeltaCursor {
+        cursor_of(self.row)
     }
 
     /// Returns whether the library contains an item with one of these rating keys.
     fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
         for key in rating_keys {
-            if lock(&self.added).0.contains_key(key) || self.items.has(key)? {
+            if lock(&self.added).0.contains_key(key) || self.items.has(key) {
                 return Ok(true);
             }
         }
@@ -76,19 +73,14 @@ impl IndexedItems for IndexedLibrary<'_> {
 
     /// Returns the number of the library's items.
     fn count(&self) -> Result<u64> {
-        Ok(self.items.count()? + lock(&self.added).1)
-    }
-
-    /// Returns the library's item count at the listing's change token.
-    fn count_at_base(&self) -> Result<Option<u64>> {
-        Ok(self.row.knowledge.listing.as_ref().map(|listing| listing.items))
+        Ok(self.items.count() + lock(&self.added).1)
     }
 
     /// Passes the rating keys of all items to `each`, in any order.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.items.for_each_key(each)?;
         for key in lock(&self.added).0.keys() {
-            if !self.items.has(key)? {
+            if !self.items.has(key) {
                 each(key);
             }
         }
@@ -100,6 +92,12 @@ impl IndexedItems for IndexedLibrary<'_> {
         // The comparison uses the count before the delta, so that newly added items do not allow more removals.
         Ok(self.may_shrink || !shrank_too_much(self.row.items, items))
     }
+}
+
+/// Returns where a library's last delta or listing ended.
+pub(super) fn cursor_of(row: &LibraryRow) -> DeltaCursor {
+    let listing = row.knowledge.listing.as_ref();
+    listing.map_or_else(DeltaCursor::default, |listing| DeltaCursor::from_text(&listing.cursor))
 }
 
 impl SyncJob<'_> {
@@ -115,12 +113,13 @@ impl SyncJob<'_> {
         if self.view_id()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(false);
         }
-        let Ok(items) = ItemRows(&sync.store).of(row) else {
-            return Ok(false); // the listing is missing or damaged
-        };
         let now_ms = sync.clock.now_ms();
         let Some(request) = row.knowledge.begin(sync.store.ticket(deadline)?, now_ms) else {
             return Ok(false);
+        };
+        // After the ticket, so that the delta does not know less than what it is compared with.
+        let Ok(items) = ItemRows(&sync.store).of(row.id) else {
+            return Ok(false); // the listing is missing or damaged
         };
         let indexed = IndexedLibrary {
             row,
@@ -130,7 +129,7 @@ impl SyncJob<'_> {
         };
         let SourceChanges::Known {
             removed_keys,
-            watermark,
+            mut cursor,
         } = self.source.changes(&row.library, &indexed, self.bounds)?
         else {
             return Ok(false);
@@ -159,12 +158,14 @@ impl SyncJob<'_> {
             Delta::None | Delta::Mostly => sync.items_with_files(row, key, &gained.parts),
         };
         let store_start = Instant::now();
-        let cursor = (watermark.newest_update, watermark.left_out);
+        let last = cursor_of(row);
+        cursor.items = Some(count);
+        cursor.newest_update = cursor.newest_update.or(last.newest_update);
         let folded = KnowledgeRows(&sync.store).fold_changes(
             row.id,
             &request,
-            (&items, count),
-            cursor,
+            &items,
+            (cursor.items != last.items, &cursor.to_text()),
             &rivals,
             (sync.clock.now_ms(), deadline),
         )?;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::call::{Call, RefreshReason};
+use super::delta::cursor_of;
 use super::job::{SyncJob, Synchronizer};
 use super::pages::Shift;
 use crate::engine::{
@@ -14,7 +15,7 @@ use crate::engine::{
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};
 use crate::model::{Generation, Item, Library, LibraryKind, ViewId};
-use crate::source::{Bounds, Delta, PageRequest, Resume};
+use crate::source::{Bounds, Delta, DeltaCursor, PageRequest, Resume};
 use crate::stats::Activity;
 
 /// Maximum number of confirmed matches that one transaction copies from the views of other tokens.
@@ -44,7 +45,7 @@ impl SyncJob<'_> {
         // Resume an interrupted listing if its stored pages are still usable; otherwise start a new listing.
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
             Some(listing)
-                if listing.generation == row.generation.next()
+                if listing.generation == row.generation
                     && !row
                         .doubts
                         .iter()
@@ -124,24 +125,29 @@ impl SyncJob<'_> {
         let left_out = listing.total.unwrap_or(listing.rows).saturating_sub(draft.items());
         let counts_agree = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
         // A second listing that lacks the same number confirms that the server has no more items.
+        let last = cursor_of(row);
         let is_confirmed = row.generation.is_fetched()
-            && row.left_out == left_out
+            && last.left_out == left_out
             && (row.has_doubt(Cause::Partial) || left_out > 0)
             && is_pause_over(Some(row.listed_ms()), PROVISIONAL_MS, now_ms);
         let is_whole = counts_agree || is_confirmed;
         let scanned = Some(listing.change.scanned_ms / 1_000);
-        let result = ListingResult {
-            is_whole,
+        let cursor = DeltaCursor {
+            items: Some(draft.items()),
             left_out,
             // All updates since the first page are later than the last scan before it.
-            newest_update: scanned.filter(|time| *time > 0).max(row.newest_update),
+            newest_update: scanned.filter(|time| *time > 0).max(last.newest_update),
+        };
+        let result = ListingResult {
+            is_whole,
+            cursor: cursor.to_text(),
             listed_ms: now_ms,
         };
         if why != RefreshReason::Full && self.is_held_back(row, listing, &after, (draft.items(), is_whole), now_ms)? {
             return Ok(());
         }
         self.refresh_shows(row)?;
-        let new_segment = if sync.segments.has_same_content(row, listing, &draft)? {
+        let new_segment = if sync.segments.has_same_content(row, &draft) {
             None
         } else {
             Some(sync.segments.write_draft(row, listing, draft)?)
@@ -151,7 +157,7 @@ impl SyncJob<'_> {
         if row.generation == Generation::default() {
             let stored = match &new_segment {
                 Some(new) => StoredItems::of_listing(&sync.store, &new.name)?,
-                None => ItemRows(&sync.store).of(row)?,
+                None => ItemRows(&sync.store).of(row.id)?,
             };
             self.copy_matches_of_other_tokens(view_id, row, &stored)?;
         }
@@ -244,7 +250,7 @@ impl SyncJob<'_> {
     ///
     /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
     /// killed. Hosts that share the index have the matches already, in the view of the token that recorded them.
-    fn copy_matches_of_other_tokens(&self, view_id: ViewId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
+    fn copy_matches_of_other_tokens(&self, view_id: ViewId, row: &LibraryRow, stored: &StoredItems) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row.id, &is_listed)?;
         for part in inherited.chunks(MATCHES_PER_COPY) {

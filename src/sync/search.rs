@@ -372,7 +372,7 @@ impl SyncJob<'_> {
         };
         // Remove items that an earlier search found but that are no longer below the folder.
         let mut vanished = Vec::new();
-        ItemRows(store).of(row)?.for_each(asked, &mut |stored, _| {
+        ItemRows(store).of(row.id)?.for_each(asked, &mut |stored, _| {
             if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
                 vanished.push(stored.rating_key);
             }

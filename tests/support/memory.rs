@@ -9,7 +9,7 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, DeltaWatermark, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter,
+    Abilities, Bounds, Delta, DeltaCursor, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter,
     Notification, PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
 };
 
@@ -634,7 +634,7 @@ impl Source for MemorySource {
         known.add(&read)?;
         Ok(SourceChanges::Known {
             removed_keys: gone,
-            watermark: DeltaWatermark::default(),
+            cursor: DeltaCursor::default(),
         })
     }
 

@@ -9,8 +9,9 @@
 //! |---|---|
 //! | confirmed match of exactly this path | `Matched`, `Forgotten` |
 //! | item with this rating key | `Added`, `Removed` |
-//! | since when the path is doubted | `UnverifiedPath` |
-//! | whether the item is doubted | `UnverifiedItem`, `VerifiedItem` |
+//! | since when the path is doubted | `DoubtedPath` |
+//!
+//! An item is doubted if `raised` of a `DoubtedItem` is not before `asked` of its replies (`Added`, `AsListed`, `Removed`).
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::chains::{ChainedRecords, MemtableFull};
 use crate::engine::segment::name_hash;
 use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, NormalPath};
-use crate::model::Item;
+use crate::model::{Item, LibraryId, Sequence};
 
 /// A change in a library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,21 +42,18 @@ pub enum MemtableChange {
         path: Vec<u8>,
     },
     /// The path is doubted: lookups return no item whose request began before `raised`.
-    UnverifiedPath {
+    DoubtedPath {
         /// Any path with the doubted normal form.
         path: Vec<u8>,
         /// The change sequence at which the doubt was raised.
         raised: u64,
     },
-    /// The item is doubted.
-    UnverifiedItem {
+    /// The item is doubted, until a reply whose request began after `raised`.
+    DoubtedItem {
         /// The item's rating key.
         rating_key: String,
-    },
-    /// No doubt about the item is left.
-    VerifiedItem {
-        /// The item's rating key.
-        rating_key: String,
+        /// The change sequence at which the doubt was raised.
+        raised: u64,
     },
     /// The server returned this new or changed item, which replaces any item with the same rating key.
     Added {
@@ -64,11 +62,28 @@ pub enum MemtableChange {
         /// The ticket of the request for the item.
         asked: u64,
     },
+    /// The server returned the item as the segment has it.
+    AsListed {
+        /// The item's rating key.
+        rating_key: String,
+        /// The ticket of the request for the item.
+        asked: u64,
+    },
     /// The item was removed.
     Removed {
         /// The item's rating key.
         rating_key: String,
+        /// The ticket of the request for the item.
+        asked: u64,
     },
+}
+
+/// A change with its library, which processes apply to their earlier snapshots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LibraryChange {
+    pub sequence: Sequence,
+    pub library: LibraryId,
+    pub change: MemtableChange,
 }
 
 /// The changes in a library that the library's segment does not contain yet.
@@ -202,13 +217,14 @@ fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, Ma
 impl MemtableChange {
     /// Returns the doubt about a path, or about an item if the path is empty, from the change sequence `raised` on.
     #[must_use]
-    pub fn unverified(path: &[u8], rating_key: &str, raised: u64) -> Self {
+    pub fn doubted(path: &[u8], rating_key: &str, raised: u64) -> Self {
         if path.is_empty() {
-            Self::UnverifiedItem {
+            Self::DoubtedItem {
                 rating_key: rating_key.to_owned(),
+                raised,
             }
         } else {
-            Self::UnverifiedPath {
+            Self::DoubtedPath {
                 path: path.to_vec(),
                 raised,
             }
@@ -220,11 +236,11 @@ impl MemtableChange {
     pub fn rating_key(&self) -> Option<&str> {
         match self {
             Self::Matched { rating_key, .. }
-            | Self::UnverifiedItem { rating_key }
-            | Self::VerifiedItem { rating_key }
-            | Self::Removed { rating_key } => Some(rating_key),
+            | Self::DoubtedItem { rating_key, .. }
+            | Self::AsListed { rating_key, .. }
+            | Self::Removed { rating_key, .. } => Some(rating_key),
             Self::Added { item, .. } => Some(&item.rating_key),
-            Self::Forgotten { .. } | Self::UnverifiedPath { .. } => None,
+            Self::Forgotten { .. } | Self::DoubtedPath { .. } => None,
         }
     }
 
@@ -232,7 +248,7 @@ impl MemtableChange {
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Self::Matched { path, .. } | Self::Forgotten { path } | Self::UnverifiedPath { path, .. } => Some(path),
+            Self::Matched { path, .. } | Self::Forgotten { path } | Self::DoubtedPath { path, .. } => Some(path),
             _ => None,
         }
     }

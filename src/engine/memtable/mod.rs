@@ -8,5 +8,5 @@ mod table_memtable;
 pub use chains::CAPACITY as MEMTABLE_CAPACITY;
 #[cfg(test)]
 pub use chains::MemtableFull;
-pub use changes::{Memtable, MemtableChange, MemtableEntry};
+pub use changes::{LibraryChange, Memtable, MemtableChange, MemtableEntry};
 pub use table_memtable::{OwnedRecord, OwnedValue, TableMemtable};

@@ -152,7 +152,7 @@ impl World {
         let state = StoreStates(&self.store).state_at(Some(&self.endpoint), Some(Deadline::NONE));
         let changes = state.expect("read").1.changes.into_iter();
         changes
-            .filter(|logged| !matches!(logged.change, Some(MemtableChange::UnverifiedPath { .. })))
+            .filter(|logged| !matches!(logged.change, MemtableChange::DoubtedPath { .. }))
             .count()
     }
 
@@ -259,8 +259,8 @@ impl World {
             reader.since = reader.since.max(now);
             for logged in changes {
                 let (path, told) = match logged.change {
-                    Some(MemtableChange::Matched { path, rating_key, .. }) => (path, Some(rating_key)),
-                    Some(MemtableChange::Forgotten { path }) => (path, None),
+                    MemtableChange::Matched { path, rating_key, .. } => (path, Some(rating_key)),
+                    MemtableChange::Forgotten { path } => (path, None),
                     _ => continue,
                 };
                 reader.told.push((logged.library, path, told));

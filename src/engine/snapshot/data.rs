@@ -18,7 +18,7 @@ pub type Snapshot = SnapshotOf<SnapshotLibraries>;
 pub struct SnapshotLibraries {
     /// The view's id; `None` until plexindex first reached the server.
     pub view_id: Option<ViewId>,
-    /// The libraries, in the server's order.
+    /// The libraries, in the order in which plexindex first saw them.
     pub rows: Vec<LibraryRow>,
     /// The segments and memtables of the libraries, in the order of `rows`.
     pub libraries: Vec<Arc<LibrarySnapshot>>,

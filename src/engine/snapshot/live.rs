@@ -6,12 +6,10 @@ use std::time::Instant;
 
 use super::data::{Snapshot, SnapshotLibraries, is_usable};
 use crate::engine::current::{CurrentSnapshot, OpenSegments, SnapshotOf};
-use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
+use crate::engine::memtable::{LibraryChange, MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::records::Records;
 use crate::engine::segment::{Matches, SegmentsLost};
-use crate::engine::sql::{
-    Endpoint, Incarnation, LibraryRow, LibraryRows, LoggedChange, RecordRows, Store, StoreState, StoreStates,
-};
+use crate::engine::sql::{Endpoint, Incarnation, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
@@ -128,7 +126,7 @@ impl LiveSnapshot {
             return;
         }
         for (library, change) in own {
-            if !self.apply(&snapshot, library, Some(change)) {
+            if !self.apply(&snapshot, library, change) {
                 return; // the memtable is full; the next catch-up applies all changes (again, without effect)
             }
         }
@@ -144,7 +142,7 @@ impl LiveSnapshot {
         if changes.is_some_and(|changes| {
             changes
                 .into_iter()
-                .all(|logged| self.apply(&snapshot, logged.library, logged.change))
+                .all(|LibraryChange { library, change, .. }| self.apply(&snapshot, library, change))
         }) {
             snapshot.advance_to(sequence);
             return Ok(());
@@ -195,16 +193,11 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds a change to the snapshot. Returns `false` if the caller must reload the snapshot instead: the change is not
-    /// to a single match or item, or the memtable is full.
-    fn apply(&self, snapshot: &Snapshot, library: LibraryId, change: Option<MemtableChange>) -> bool {
+    /// Adds a change to the snapshot. Returns `false` if the memtable is full, so that the caller must reload the snapshot.
+    fn apply(&self, snapshot: &Snapshot, library: LibraryId, change: MemtableChange) -> bool {
         let index = snapshot.rows.iter().position(|row| row.id == library);
-        match (index, change) {
-            (_, None) => false,
-            (Some(index), Some(change)) => snapshot.libraries[index].memtable.push(change, &self.mappings).is_ok(),
-            // Ignore changes to the content of a library that is not in the snapshot.
-            (None, Some(_)) => true,
-        }
+        // Ignore changes to a library that is not in the snapshot.
+        index.is_none_or(|index| snapshot.libraries[index].memtable.push(change, &self.mappings).is_ok())
     }
 
     /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing, because a
@@ -269,7 +262,7 @@ impl LiveSnapshot {
 
     /// Adds changes to a new snapshot. Returns the libraries whose changes the caller must write to segments, because
     /// the memtable is full.
-    fn add_changes(&self, snapshot: &Snapshot, changes: Vec<LoggedChange>) -> Vec<LibraryRow> {
+    fn add_changes(&self, snapshot: &Snapshot, changes: Vec<LibraryChange>) -> Vec<LibraryRow> {
         let mut full_libraries: Vec<LibraryRow> = Vec::new();
         for change in changes {
             if !self.apply(snapshot, change.library, change.change)
@@ -305,7 +298,7 @@ impl LiveSnapshot {
             uuid: row.library.uuid.clone(),
             kind: row.library.kind,
             locations: row.library.locations.clone(),
-            listed_at: row.listed_sequence.0,
+            listed_at: row.listed_sequence().0,
             listing_asked: row.listing_asked().0,
             fetched: row.generation.is_fetched(),
         };

@@ -9,8 +9,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::{doubts_of, doubts_of_path, has_doubted_paths};
 use super::incarnation::Incarnation;
-use super::item_rows::{OpenListing, last_change};
+use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
+use super::overlay::overlay_row;
 use super::record_log::{RecordRows, RecordTx};
 use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
 use super::store::LocalWrite;
@@ -62,7 +63,7 @@ impl RecordRows<'_> {
                 tx.end_doubts(row.id, &doubts_of_path(tx, row.id, normal_form(path))?)?;
             }
             for key in unlisted {
-                tx.doubt_path_or_item(library.view_id, row.id, b"", key)?;
+                tx.doubt_path_or_item(row.id, b"", key)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
             self.0.observe(tx, library.view_id, request)?;
@@ -90,7 +91,7 @@ impl RecordRows<'_> {
         &self,
         view_id: ViewId,
         library: LibraryId,
-        is_listed: &dyn Fn(&str) -> Result<bool>,
+        is_listed: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<(Vec<u8>, String)>> {
         let candidates = self.0.read(|c| {
             // `who` has this length only for a token. A cleared view inherits no matches.
@@ -117,13 +118,8 @@ impl RecordRows<'_> {
             matches.sort_unstable();
             Ok(matches)
         })?;
-        let mut listed = Vec::new();
-        for (_, path, key) in candidates {
-            if is_listed(&key)? {
-                listed.push((path, key));
-            }
-        }
-        Ok(listed)
+        let listed = candidates.into_iter().filter(|(_, _, key)| is_listed(key));
+        Ok(listed.map(|(_, path, key)| (path, key)).collect())
     }
 
     /// Returns the path and rating key of each confirmed match in a library, in any order, for the exchange with other
@@ -210,12 +206,12 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 
 /// Removes confirmed matches, and doubts their paths, because the listing may be wrong where a host had to confirm a
 /// match. `confirmed`: each match's library and path.
-pub fn remove_matches(tx: &Tx<'_>, view_id: ViewId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
+pub fn remove_matches(tx: &Tx<'_>, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?; // no value (removes the match), no expiry time
         }
-        tx.doubt_path_or_item(view_id, *library, path, "")?;
+        tx.doubt_path_or_item(*library, path, "")?;
     }
     Ok(())
 }
@@ -242,10 +238,10 @@ impl LibraryRows<'_> {
             self.0.observe(tx, view_id, request)?;
             // A doubt about a library that another call has cleared would mean nothing.
             let exists = |library: &LibraryId| tx.has("SELECT 1 FROM libraries WHERE id = ?1", [library]);
-            remove_matches(tx, view_id, confirmed)?;
+            remove_matches(tx, confirmed)?;
             for (library, path, rating_key) in doubted {
                 if exists(library)? {
-                    tx.doubt_path_or_item(view_id, *library, path, rating_key)?;
+                    tx.doubt_path_or_item(*library, path, rating_key)?;
                 }
             }
             Ok((incarnation, tx.sequence))
@@ -270,7 +266,7 @@ impl LibraryRows<'_> {
             self.0.observe(tx, view_id, &request)?;
             tx.expect_library(library)?;
             for rating_key in rating_keys {
-                tx.doubt_path_or_item(view_id, library, b"", rating_key)?;
+                tx.doubt_path_or_item(library, b"", rating_key)?;
             }
             Ok(())
         })
@@ -337,10 +333,11 @@ impl LibraryRows<'_> {
                     let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
                     for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
                         // A reply that is on its way may still bring the item.
-                        tx.doubt_path_or_item(view_id, *library, b"", rating_key)?;
-                        let last = last_change(tx, *library, rating_key)?;
+                        tx.doubt_path_or_item(*library, b"", rating_key)?;
+                        let single = overlay_row(tx, *library, rating_key)?;
                         // Other processes may still have a lost segment.
-                        is_listed |= base.is_lost || base.stored(last, rating_key, Interval::default()).value.is_some();
+                        is_listed |=
+                            base.is_lost || base.stored(single, rating_key, Interval::default()).value.is_some();
                     }
                     // Otherwise, the key belongs to a show or an album, or only an unfinished listing has the item.
                     if !is_listed {

@@ -1,10 +1,10 @@
 //! Connections: on a file system without shared memory, closed, and opened only when needed.
 
 use super::Store;
-use super::change_log::Totals;
 use super::connection::LazyConnection;
 use super::store_folder::StoreFolder;
 use super::store_state::StoreStates;
+use super::sweeper::Totals;
 use crate::error::Status;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;

@@ -1,16 +1,13 @@
 //! What may be wrong: the table `doubts`.
 
-use std::collections::HashMap;
-
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row, params};
 
-use super::change_log::LoggedChange;
 use super::schema::{CachedStatements, Tx};
-use crate::engine::memtable::MemtableChange;
+use crate::engine::memtable::{LibraryChange, MemtableChange};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::normal::normal_form;
-use crate::model::{LibraryId, ViewId};
+use crate::model::{LibraryId, Sequence, ViewId};
 
 impl ToSql for DoubtScope {
     /// Encodes a scope: empty for the library, otherwise a letter with the rating key or the path's normal form.
@@ -80,46 +77,42 @@ pub fn has_doubted_paths(c: &Connection, library: LibraryId) -> rusqlite::Result
     )
 }
 
-/// Doubts about libraries.
-pub type DoubtsOfLibraries = HashMap<LibraryId, Vec<Doubt>>;
+/// Returns the doubts about the items and paths of all libraries that were raised after `since`, at most `most`, as changes
+/// of a snapshot.
+pub fn doubts_since(c: &Connection, since: Sequence, most: i64) -> rusqlite::Result<Vec<LibraryChange>> {
+    changes_where(c, "raised > ?1 ORDER BY raised LIMIT ?2", params![since, most])
+}
 
-/// Returns the doubts about a view's libraries, and those about their items and paths as changes of a snapshot.
-pub fn doubts_in(c: &Connection, view_id: ViewId) -> rusqlite::Result<(DoubtsOfLibraries, Vec<LoggedChange>)> {
-    let doubts = c.rows(
-        "SELECT d.library, d.path, d.scope, d.cause, d.raised, d.raised_ms FROM doubts d \
-         JOIN libraries l ON l.id = d.library WHERE l.view_id = ?1",
-        [view_id],
-        |row| {
-            Ok((
-                row.get::<_, LibraryId>(0)?,
-                row.get::<_, Vec<u8>>(1)?,
-                doubt_in(row, 2)?,
-            ))
-        },
-    )?;
-    let (mut of_libraries, mut changes) = (HashMap::<_, Vec<_>>::new(), Vec::new());
-    for (library, path, doubt) in doubts {
-        if doubt.is_about_library() {
-            of_libraries.entry(library).or_default().push(doubt);
-            continue;
-        }
+/// Returns the doubts about a library's items and paths, as changes of a snapshot.
+pub fn doubts_of_items_and_paths(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<LibraryChange>> {
+    changes_where(c, "library = ?1", [library])
+}
+
+fn changes_where(c: &Connection, condition: &str, values: impl Params) -> rusqlite::Result<Vec<LibraryChange>> {
+    let of_library = Cause::Differs as i64;
+    let text = format!(
+        "SELECT library, path, {COLUMNS} FROM doubts WHERE scope <> x'' AND cause <> {of_library} AND {condition}"
+    );
+    c.rows(&text, values, |row| {
+        let doubt = doubt_in(row, 2)?;
+        let raised = doubt.raised.0;
         let change = match doubt.scope {
-            DoubtScope::Item(rating_key) => MemtableChange::UnverifiedItem { rating_key },
-            _ => MemtableChange::UnverifiedPath {
-                path,
-                raised: doubt.raised.0,
+            DoubtScope::Item(rating_key) => MemtableChange::DoubtedItem { rating_key, raised },
+            _ => MemtableChange::DoubtedPath {
+                path: row.get(1)?,
+                raised,
             },
         };
-        changes.push(LoggedChange {
-            library,
-            change: Some(change),
-        });
-    }
-    Ok((of_libraries, changes))
+        Ok(LibraryChange {
+            sequence: doubt.raised,
+            library: row.get(0)?,
+            change,
+        })
+    })
 }
 
 impl Tx<'_> {
-    /// Doubts a library, and logs this for other processes. `now_ms`: 0 for a cause without a pause.
+    /// Doubts a library. `now_ms`: 0 for a cause without a pause.
     pub fn doubt_library(
         &self,
         view_id: ViewId,
@@ -131,22 +124,14 @@ impl Tx<'_> {
         self.libraries_changed(view_id)
     }
 
-    /// Doubts a path, or an item if the path is empty, and logs this for other processes.
-    pub fn doubt_path_or_item(
-        &self,
-        view_id: ViewId,
-        library: LibraryId,
-        path: &[u8],
-        rating_key: &str,
-    ) -> rusqlite::Result<()> {
+    /// Doubts a path, or an item if the path is empty.
+    pub fn doubt_path_or_item(&self, library: LibraryId, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
         if path.is_empty() {
             let scope = DoubtScope::Item(rating_key.to_owned());
-            self.raise(library, scope, Cause::Invalidated, 0, b"")?;
-            return self.log_item_doubt(view_id, library, rating_key, true);
+            return self.raise(library, scope, Cause::Invalidated, 0, b"");
         }
         let scope = DoubtScope::Path(normal_form(path));
-        self.raise(library, scope, Cause::Invalidated, 0, path)?;
-        self.log_path_doubt(view_id, library, path)
+        self.raise(library, scope, Cause::Invalidated, 0, path)
     }
 
     fn raise(

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change_log::Sweeper;
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, library_without_doubts};
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
 use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
+use super::sweeper::Sweeper;
 use crate::engine::record_rows::RecordRow;
 use crate::engine::segment::decode_match;
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -83,7 +83,7 @@ impl LibraryRows<'_> {
                  AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
                  AND (l.listed_items > 0 OR n.library IS NOT NULL) \
                  ORDER BY CASE WHEN l.checked_ms > ?1 + ?3 THEN 0 ELSE l.checked_ms END, l.listed_ms, \
-                 l.generation_seq",
+                 abs(l.generation)",
                 params![now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -147,17 +147,13 @@ impl LibraryRows<'_> {
 /// Removes a library's items: its listing, its single items and an unfinished listing. Keeps its confirmed matches and
 /// invalidations.
 fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    // A negative generation means that the listing was removed. A higher `segment_seq` hides single items, whose changes
-    // have the kinds 8 and 9.
+    // A negative generation means that the listing was removed.
     tx.run(
-        "UPDATE libraries SET generation = -abs(generation), segment_seq = ?2 WHERE id = ?1",
-        params![library, tx.sequence],
-    )?;
-    drop_listing(tx, library)?;
-    tx.run(
-        "DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9, 11)",
+        "UPDATE libraries SET generation = -abs(generation) WHERE id = ?1",
         [library],
     )?;
+    drop_listing(tx, library)?;
+    tx.trim_overlay(library, tx.sequence)?;
     tx.run("DELETE FROM listings WHERE library = ?1", [library])
 }
 
@@ -168,10 +164,12 @@ fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     knowledge.discard_listing(tx.sequence);
     tx.write_knowledge(library, &knowledge)?;
     tx.run(
-        "UPDATE libraries SET generation_seq = ?2, listed_items = 0, segment = '' WHERE id = ?1",
-        params![library, tx.sequence],
+        "UPDATE libraries SET listed_items = 0, segment = '' WHERE id = ?1",
+        [library],
     )?;
     tx.run("DELETE FROM shows WHERE library = ?1", [library])?;
+    // What the listing had is not known any more.
+    tx.run("DELETE FROM overlay WHERE library = ?1 AND item = x''", [library])?;
     tx.relist_in_feed(library)
 }
 
@@ -195,13 +193,12 @@ pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::R
     if !has_vanished {
         return Ok(());
     }
-    // Skip libraries that have only matches, because an earlier call removed their listings. Changes of the kinds 8 and
-    // 9 add or remove single items.
+    // Skip libraries that have only matches, because an earlier call removed their items.
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE view_id = ?1 AND gone_ms BETWEEN 1 AND ?2 \
          AND (NOT matches OR generation > 0 \
-         OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9, 11)))",
+         OR EXISTS (SELECT 1 FROM overlay WHERE library = l.id))",
         params![view_id, limit_ms],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;

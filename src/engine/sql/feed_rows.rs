@@ -12,8 +12,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::change_log::{PackedItem, pack};
 use super::library_rows::{LibraryRow, one_library};
+use super::overlay::{PackedItem, pack};
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use crate::error::{Error, Result, Status};

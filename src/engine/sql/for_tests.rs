@@ -9,9 +9,10 @@ use rusqlite::Connection;
 
 use super::{
     Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,
-    ListingResult, ListingRows, LocalWrite, LoggedChange, RecordRows, RecordedMatches, Replies, Store, StoreStates,
-    StoredItems, Sweeper,
+    ListingResult, ListingRows, LocalWrite, RecordRows, RecordedMatches, Replies, Store, StoreStates, StoredItems,
+    Sweeper,
 };
+use crate::engine::memtable::LibraryChange;
 use crate::engine::segment::listing_cursor;
 use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status};
@@ -27,8 +28,7 @@ pub use super::schema::DAY_MS;
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
 pub const FINISHED: ListingResult = ListingResult {
     is_whole: true,
-    left_out: 0,
-    newest_update: None,
+    cursor: String::new(),
     listed_ms: NOW_MS,
 };
 
@@ -190,7 +190,7 @@ impl Films {
     }
 
     /// The changes of the library's state, as a new process reads them.
-    pub fn changes(&self) -> Vec<LoggedChange> {
+    pub fn changes(&self) -> Vec<LibraryChange> {
         let state = StoreStates(&self.store).state(Some(self.view_id));
         state.expect("read").changes
     }
@@ -203,7 +203,7 @@ impl Films {
     /// The paths of what the library lists.
     pub fn paths(&self) -> Vec<ByteString> {
         let mut found = Vec::new();
-        let items = ItemRows(&self.store).of(&self.row()).expect("read");
+        let items = ItemRows(&self.store).of(self.id).expect("read");
         let read = items.for_each(Sequence(u64::MAX), &mut |item, _| {
             found.extend(item.parts);
             Ok(())
@@ -234,7 +234,7 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
     );
     let draft = segments.draft(&row, listing).expect("pages");
     let draft = segments.without_duplicates(&row, listing, draft).expect("pages");
-    let is_current = segments.has_same_content(&row, listing, &draft).expect("compared");
+    let is_current = segments.has_same_content(&row, &draft);
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
     segments
         .publish(view_id, listing, &FINISHED, new, Deadline::NONE)
@@ -289,15 +289,15 @@ impl ListedItems for Store {
     }
 
     fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
-        let item = |(library, key): &(LibraryId, &str)| listed_items(self, *library)?.item(key);
+        let item = |(library, key): &(LibraryId, &str)| Ok(listed_items(self, *library)?.item(key));
         wanted.iter().map(item).collect()
     }
 }
 
-fn listed_items(store: &Store, library: LibraryId) -> Result<StoredItems<'_>> {
+fn listed_items(store: &Store, library: LibraryId) -> Result<StoredItems> {
     let row = LibraryRows(store).library_row(library).ok();
     let row = row.filter(|row| row.generation.is_fetched());
-    ItemRows(store).of(&row.ok_or_else(|| Error::new(Status::ListAgain, "no listing"))?)
+    ItemRows(store).of(row.ok_or_else(|| Error::new(Status::ListAgain, "no listing"))?.id)
 }
 
 pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {

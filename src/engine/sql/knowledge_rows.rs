@@ -1,13 +1,15 @@
 //! What is known about libraries and their items: folds replies into it.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::params;
 
 use super::doubts::doubts_of;
-use super::item_rows::{OpenListing, SingleChange, last_change, single_changes};
+use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, library_without_doubts};
+use super::overlay::{SingleItem, overlay, overlay_row};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
 use crate::error::Result;
@@ -60,7 +62,7 @@ impl Tx<'_> {
         )?;
         let listing = listing.clone().unwrap_or_default();
         self.run(
-            "UPDATE libraries SET listed_token = ?2, listed_ms = ?3, checked_ms = ?4, synced_asked = ?5, told_items = ?6 \
+            "UPDATE libraries SET listed_token = ?2, listed_ms = ?3, checked_ms = ?4, synced_asked = ?5, cursor = ?6 \
              WHERE id = ?1",
             params![
                 library,
@@ -68,7 +70,7 @@ impl Tx<'_> {
                 listing.listed_ms,
                 listing.checked_ms,
                 listing.synced,
-                listing.items.cast_signed(),
+                listing.cursor,
             ],
         )
     }
@@ -143,16 +145,14 @@ impl<'t, 'c> Folding<'t, 'c> {
         self.error.take().map_or(Ok(effects), Err)
     }
 
-    /// Writes what a reply changes, and logs it for other processes. `tells_all`: also tells them of items that are as the
-    /// listing has them, because these may be withheld.
-    pub fn apply(&self, effects: &Effects<Item>, tells_all: bool) -> rusqlite::Result<()> {
-        let (tx, id, view_id) = (self.tx, self.library.id, self.library.view_id);
+    /// Writes what a reply changes.
+    pub fn apply(&self, effects: &Effects<Item>) -> rusqlite::Result<()> {
+        let (tx, id) = (self.tx, self.library.id);
         if effects.publishes {
-            // The listing has them, or `put` logs them again.
-            tx.run("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9, 11)", [id])?;
+            tx.trim_overlay(id, tx.sequence)?; // the listing has them, or `put` writes them again
         }
         for (rating_key, new) in &effects.put {
-            self.put(rating_key, new, effects.publishes, tells_all)?;
+            self.put(rating_key, new, effects.publishes)?;
         }
         tx.end_doubts(id, &effects.end)?;
         for doubt in &effects.raise {
@@ -162,48 +162,29 @@ impl<'t, 'c> Folding<'t, 'c> {
         if !is_known {
             tx.write_knowledge(id, &effects.knowledge)?;
         }
-        let changed = || effects.end.iter().chain(&effects.raise);
-        // A new snapshot reads all doubts.
-        if !is_known || changed().any(Doubt::is_about_library) {
-            return tx.libraries_changed(view_id);
-        }
-        let items: BTreeSet<&str> = changed()
-            .filter_map(|doubt| match &doubt.scope {
-                DoubtScope::Item(rating_key) => Some(&**rating_key),
-                _ => None,
-            })
-            .collect();
-        for rating_key in items {
-            let is_doubted = tx.has(
-                "SELECT 1 FROM doubts WHERE library = ?1 AND scope = ?2 AND cause <> ?3",
-                params![id, DoubtScope::Item(rating_key.to_owned()), Cause::Differs as i64],
-            )?;
-            tx.log_item_doubt(view_id, id, rating_key, is_doubted)?;
+        // A reply about an item also tells that its doubts have ended; a new snapshot reads all doubts.
+        let ended_or_raised = effects.end.iter().chain(&effects.raise);
+        if !is_known || ended_or_raised.into_iter().any(Doubt::is_about_library) {
+            tx.libraries_changed(self.library.view_id)?;
         }
         Ok(())
     }
 
     /// Writes a single item. `publishes`: a listing that the item is newer than becomes current.
-    fn put(&self, rating_key: &str, new: &StoredItem<Item>, publishes: bool, tells_all: bool) -> rusqlite::Result<()> {
+    fn put(&self, rating_key: &str, new: &StoredItem<Item>, publishes: bool) -> rusqlite::Result<()> {
         let (tx, id) = (self.tx, self.library.id);
-        let (asked, item) = (new.interval.asked, new.value.as_ref());
+        let (interval, item) = (new.interval, new.value.as_ref());
+        let changed = item.map_or(SingleItem::Removed, |item| SingleItem::Item(Arc::new(item.clone())));
         if publishes {
-            return tx.log_item(&self.library, asked, rating_key, item); // the publication reports the differences
+            return tx.write_overlay(id, rating_key, interval, &changed); // the publication reports the differences
         }
         let old = self.get(rating_key);
-        // A reader may not have read the row that this one replaces, and a compaction may have.
-        let last = last_change(tx, id, rating_key)?;
-        let replaces = last.is_some_and(|last| !last.is_as_listed && last.sequence > self.base().included_sequence);
-        // The last row of an item is enough.
-        tx.run(
-            "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9, 11)",
-            params![id, rating_key],
-        )?;
-        let is_as_listed = || item.is_some() && self.base().listed(rating_key) == new.value;
-        if !tells_all && !replaces && old.value == new.value && is_as_listed() {
-            return tx.log_as_listed(&self.library, asked, rating_key);
+        // A compaction may be writing the row that this one replaces.
+        let replaces = overlay_row(tx, id, rating_key)?.is_some_and(|last| last.item.is_change());
+        if !replaces && item.is_some() && old.value == new.value && self.listed(rating_key) == new.value {
+            return tx.write_overlay(id, rating_key, interval, &SingleItem::AsListed);
         }
-        tx.log_item(&self.library, asked, rating_key, item)?;
+        tx.write_overlay(id, rating_key, interval, &changed)?;
         if old.value == new.value {
             return Ok(());
         }
@@ -229,8 +210,8 @@ impl<'t, 'c> Folding<'t, 'c> {
 
     /// Reads an item from the transaction.
     fn stored(&self, rating_key: &str) -> rusqlite::Result<StoredItem<Item>> {
-        let last = last_change(self.tx, self.library.id, rating_key)?;
-        Ok(self.base().stored(last, rating_key, self.row.knowledge.base))
+        let single = overlay_row(self.tx, self.library.id, rating_key)?;
+        Ok(self.base().stored(single, rating_key, self.row.knowledge.base))
     }
 }
 
@@ -245,13 +226,14 @@ impl ItemStore<Item> for Folding<'_, '_> {
     }
 
     fn singles(&self) -> Vec<(String, StoredItem<Item>)> {
-        let since = self.base().included_sequence;
-        let changes = self.checked(single_changes(self.tx, self.library.id, since));
-        let single = |(key, change): (String, SingleChange)| {
-            let stored = self.base().single(change, &key);
-            (key, stored)
-        };
-        changes.into_iter().map(single).collect()
+        let singles = self.checked(overlay(self.tx, self.library.id)).into_iter();
+        let base = self.row.knowledge.base;
+        singles
+            .map(|(key, single)| {
+                let stored = self.base().stored(Some(single), &key, base);
+                (key, stored)
+            })
+            .collect()
     }
 
     fn rivals(&self, rating_key: &str, value: &Item) -> Vec<String> {
@@ -292,33 +274,31 @@ impl KnowledgeRows<'_> {
         self.0.write(deadline, |tx| {
             let folding = Folding::open(self.0, tx, library, rivals)?;
             let effects = folding.fold(&Observation::Items { items, are_doubted }, asked, now_ms)?;
-            folding.apply(&effects, are_doubted)?;
+            folding.apply(&effects)?;
             Ok(Folded::of(items, &effects))
         })
     }
 
-    /// Folds a delta. `count`: number of items in the library afterwards. `cursor`: the server's latest update time
-    /// (`None` if unknown), and the number of rows that plexindex leaves out.
+    /// Folds a delta. `is_resized`, `cursor`: see [`Observation::Changes`].
     pub fn fold_changes(
         &self,
         library: LibraryId,
         request: &SyncRequest,
-        (items, count): (&Replies, u64),
-        (newest_update, left_out): (Option<i64>, u64),
+        items: &Replies,
+        (is_resized, cursor): (bool, &str),
         rivals: RivalsOf<'_>,
         (now_ms, deadline): (i64, Deadline),
     ) -> Result<Folded> {
         self.0.write(deadline, |tx| {
             let folding = Folding::open(self.0, tx, library, rivals)?;
-            let observation = Observation::Changes { request, items, count };
+            let observation = Observation::Changes {
+                request,
+                items,
+                is_resized,
+                cursor,
+            };
             let effects = folding.fold(&observation, request.asked, now_ms)?;
-            folding.apply(&effects, false)?;
-            if folding.row.knowledge.base.asked == request.extends {
-                tx.run(
-                    "UPDATE libraries SET newest_update = coalesce(?2, newest_update), left_out = ?3 WHERE id = ?1",
-                    params![library, newest_update, left_out.cast_signed()],
-                )?;
-            }
+            folding.apply(&effects)?;
             Ok(Folded::of(items, &effects))
         })
     }

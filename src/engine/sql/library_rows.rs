@@ -7,11 +7,12 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::change_log::{LoggedChange, Sweeper};
-use super::doubts::{doubts_in, doubts_of_library};
-use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, last_position_of, list, read};
+use super::doubts::doubts_of_library;
+use super::overlay::count_changes;
+use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, list, read};
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
+use super::sweeper::Sweeper;
 use crate::error::Result;
 use crate::knowledge::{Cause, Doubt, Interval, Knowledge, ListingState, ProbedState, Ticket};
 use crate::matching::RequestedGuid;
@@ -35,17 +36,9 @@ pub struct LibraryRow {
     pub doubts: Vec<Doubt>,
     /// Number of the newest complete listing; 0 or less if the library has no listing.
     pub generation: Generation,
-    /// The change sequence at which the generation was published.
-    pub listed_sequence: Sequence,
     /// Number of items in the library, including single items that were added after the listing.
     pub items: u64,
-    /// The server's latest update time at the last delta; `None` if unknown.
-    pub newest_update: Option<i64>,
-    /// Number of rows that the server counts but plexindex leaves out, such as the trash.
-    pub left_out: u64,
     pub segment: Option<ListingName>,
-    /// The change sequence up to which the segment includes changes to single items.
-    pub segment_sequence: Sequence,
     /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
     /// Number of confirmed matches in record segments.
@@ -82,6 +75,11 @@ impl LibraryRow {
     /// Returns whether the last probe tells of all changes, or a delta or listing since the ticket `since` has them.
     pub fn tells_changes(&self, since: Ticket) -> bool {
         self.library.change.trust != TokenReliability::Useless || self.synced_at() > since
+    }
+
+    /// Returns the change sequence at which the newest listing with other content was published.
+    pub fn listed_sequence(&self) -> Sequence {
+        Sequence(self.generation.0.unsigned_abs())
     }
 
     /// Returns the ticket of the listing, which identifies it.
@@ -129,12 +127,14 @@ impl FromCells for LibraryRow {
             state: change.clone(),
             interval: interval(cells, ["l.seen_asked", "l.seen_came"])?,
         };
+        let items = unsigned(cells, "l.listed_items")?;
         let listing = ListingState {
             listed_ms: cells.get("l.listed_ms")?,
             checked_ms: cells.get("l.checked_ms")?,
             token: cells.get("l.listed_token")?,
             synced: cells.get("l.synced_asked")?,
-            items: unsigned(cells, "l.told_items")?,
+            cursor: cells.get("l.cursor")?,
+            items,
         };
         Ok(Self {
             id: cells.get("l.id")?,
@@ -154,12 +154,8 @@ impl FromCells for LibraryRow {
             },
             doubts: Vec::new(), // in another table
             generation,
-            listed_sequence: cells.get("l.generation_seq")?,
-            items: unsigned(cells, "l.listed_items")?,
-            newest_update: cells.get("l.newest_update")?,
-            left_out: unsigned(cells, "l.left_out")?,
+            items,
             segment: listing_name(&cells.get::<String>("l.segment")?),
-            segment_sequence: cells.get("l.segment_seq")?,
             matches: cells.get("t.id")?,
             merged_matches: cells.get::<Option<i64>>("t.entries")?.map_or(0, i64::cast_unsigned),
         })
@@ -182,29 +178,20 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 /// The FROM clause for reading a [`LibraryRow`].
 const FROM_LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
-/// Returns a view's libraries from its last probe, in the server's order.
+/// Returns a view's libraries from its last probe.
 pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
-    Ok(libraries_with_doubts(connection, view_id)?.0)
-}
-
-/// Returns a view's libraries like [`libraries`], and the doubts about their items and paths.
-pub fn libraries_with_doubts(
-    connection: &Connection,
-    view_id: ViewId,
-) -> rusqlite::Result<(Vec<LibraryRow>, Vec<LoggedChange>)> {
     let mut rows: Vec<LibraryRow> = connection.rows(
         &format!(
-            "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.gone_ms = 0 ORDER BY l.position, l.id",
+            "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.gone_ms = 0 ORDER BY l.id",
             list::<LibraryRow>()
         ),
         [view_id],
         read,
     )?;
-    let (mut of_libraries, others) = doubts_in(connection, view_id)?;
     for row in &mut rows {
-        row.doubts = of_libraries.remove(&row.id).unwrap_or_default();
+        row.doubts = doubts_of_library(connection, row.id)?;
     }
-    Ok((rows, others))
+    Ok(rows)
 }
 
 /// Returns a library's row. Fails if the library does not exist.
@@ -247,7 +234,7 @@ impl Tx<'_> {
 pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
-    /// Returns a view's libraries from its last probe, in the server's order.
+    /// Returns a view's libraries from its last probe.
     pub fn libraries(&self, view_id: ViewId) -> Result<Vec<LibraryRow>> {
         self.0.read(|connection| libraries(connection, view_id))
     }
@@ -268,56 +255,63 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Returns the number of logged changes to single items that a library's segment does not include. If there are
-    /// many, the caller builds a new segment.
+    /// Returns the number of single items that a library's segment has otherwise. If there are many, the caller builds a new
+    /// segment.
     pub fn unmerged_items(&self, row: &LibraryRow) -> Result<u64> {
-        let count: i64 = self.0.read(|connection| {
-            connection.value(
-                "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9, 11) AND kind <> 11 AND id > ?2",
-                params![row.id, last_position_of(row.segment_sequence)],
-            )
-        })?;
-        Ok(count.cast_unsigned())
+        self.0.read(|connection| count_changes(connection, row.id))
     }
 
-    /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer
-    /// generation or segment. The new segment includes all changes to single items up to the sequence in its name.
-    /// `needs_listing`: whether the last delta does not know some of them.
+    /// Replaces a library's `old` segment by a new segment of the same generation, which has the single items that came up
+    /// to the change sequence `upto`. Does nothing if the library has another segment now. `needs_listing`: whether the last
+    /// delta does not know some of them.
     pub fn set_segment(
         &self,
         view_id: ViewId,
-        segment: &ListingName,
-        needs_listing: bool,
+        (old, segment): (&ListingName, &ListingName),
+        (upto, needs_listing): (Sequence, bool),
         deadline: Deadline,
     ) -> Result<()> {
-        let name = listing_text(segment);
+        let [old, new] = [old, segment].map(listing_text);
         let unreferenced = self.0.write(deadline, |tx| {
-            let replaced = tx.find_value("SELECT segment FROM libraries WHERE id = ?1", [segment.library])?;
             let changed_rows = tx.execute(
-                "UPDATE libraries SET segment = ?3, segment_seq = ?4, base_came = max(base_came, ?4) \
-                 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
-                params![segment.library, segment.generation, name, segment.sequence],
+                "UPDATE libraries SET segment = ?3, base_came = max(base_came, ?4) WHERE id = ?1 AND segment = ?2",
+                params![segment.library, old, new, upto],
             )?;
-            if needs_listing && changed_rows > 0 {
+            if changed_rows == 0 {
+                return Ok(&new);
+            }
+            tx.trim_overlay(segment.library, upto)?;
+            if needs_listing {
                 tx.doubt_library(view_id, segment.library, Cause::Invalidated, 0)?;
             }
             tx.libraries_changed(view_id)?;
-            Ok(replaced.filter(|_| changed_rows > 0).unwrap_or_else(|| name.clone()))
+            Ok(&old)
         })?;
-        Sweeper(self.0).remove_replaced(&unreferenced);
+        Sweeper(self.0).remove_replaced(unreferenced);
         Ok(())
     }
 }
 
+impl Tx<'_> {
+    /// Stores that a view's libraries, their listings, or the ages of these changed ([`ViewId::ALL`]: all views), so that
+    /// other processes load a new snapshot.
+    pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
+        self.run(
+            "UPDATE views SET changed = ?1 WHERE ?2 = 0 OR id = ?2",
+            params![self.sequence, view_id],
+        )
+    }
+}
+
 /// Inserts a library that a probe returned, or updates the view's library with the same `uuid` and marks it as present.
-/// Leaves its state to [`super::knowledge_rows`]. `position`: the library's index in the server's order. Returns its id.
-pub fn upsert(tx: &Tx<'_>, view_id: ViewId, position: i64, library: &Library) -> rusqlite::Result<LibraryId> {
+/// Leaves its state to [`super::knowledge_rows`]. Returns its id.
+pub fn upsert(tx: &Tx<'_>, view_id: ViewId, library: &Library) -> rusqlite::Result<LibraryId> {
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
     tx.value(
-        "INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (view_id, uuid) DO UPDATE SET section = excluded.section, \
-         title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
-         position = excluded.position, gone_ms = 0 RETURNING id",
+        "INSERT INTO libraries (view_id, section, uuid, title, kind, locations) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (view_id, uuid) DO UPDATE SET section = excluded.section, \
+         title = excluded.title, kind = excluded.kind, locations = excluded.locations, gone_ms = 0 \
+         RETURNING id",
         params![
             view_id,
             library.section,
@@ -325,7 +319,6 @@ pub fn upsert(tx: &Tx<'_>, view_id: ViewId, position: i64, library: &Library) ->
             library.title,
             library.kind as i64,
             locations,
-            position,
         ],
     )
 }

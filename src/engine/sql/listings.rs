@@ -13,13 +13,13 @@ use std::time::SystemTime;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::change_log::Sweeper;
 use super::knowledge_rows::Folding;
 use super::library_rows::LibraryRow;
 use super::record_log::{RecordTx, manifest};
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text, segment_name, segment_text};
+use super::sweeper::Sweeper;
 use crate::engine::record_rows::NamedSegment;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
@@ -32,7 +32,7 @@ use crate::platform::files;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
     pub library: LibraryId,
-    /// The generation number of the listing after its publication.
+    /// The generation of the current listing at the start.
     pub generation: Generation,
     /// Index of the library's partition that is being listed.
     pub partition: usize,
@@ -77,10 +77,8 @@ impl Listing {
 pub struct ListingResult {
     /// Whether the listing's item counts agree, so that no rows are missing.
     pub is_whole: bool,
-    /// Number of rows that the server counts but plexindex leaves out.
-    pub left_out: u64,
-    /// A time by the server's clock, before which a later delta need not look; `None` if unknown.
-    pub newest_update: Option<i64>,
+    /// Where the source's next delta begins.
+    pub cursor: String,
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
 }
@@ -112,7 +110,7 @@ impl ListingRows<'_> {
             let old_file = tx.find_value::<String>("SELECT file FROM listings WHERE library = ?1", [row.id])?;
             let listing = Listing {
                 library: row.id,
-                generation: row.generation.next(),
+                generation: row.generation,
                 change: row.library.change.clone(),
                 asked: tx.sequence,
                 begun_ms: now_ms,
@@ -196,11 +194,12 @@ impl ListingRows<'_> {
                 count,
                 is_whole,
                 may_shrink: false,
+                cursor: "",
             };
             let effects = folding.fold(&observation, listing.asked, now_ms)?;
             let is_held_back = effects.raise.iter().any(|doubt| doubt.cause == Cause::HeldBack);
             if is_held_back {
-                folding.apply(&effects, false)?;
+                folding.apply(&effects)?;
                 tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
             }
             Ok(is_held_back)

@@ -17,7 +17,6 @@ mod store_folder;
 mod transactions;
 
 // The tables.
-mod change_log;
 mod confirmed_matches;
 mod doubts;
 mod evicting;
@@ -27,10 +26,12 @@ mod knowledge_rows;
 mod library_rows;
 mod listings;
 mod outbox;
+mod overlay;
 mod probes;
 mod publishing;
 mod record_log;
 mod store_state;
+mod sweeper;
 mod views;
 
 #[cfg(test)]
@@ -53,7 +54,6 @@ mod schema_tests;
 mod store_tests;
 
 pub use super::record_rows::{MAX_INLINE, Manifest, NamedSegment, RecordRow, RecordTable, RecordsState, TableRow};
-pub use change_log::{LoggedChange, Sweeper, Totals};
 pub use confirmed_matches::{LibraryHint, RecordedMatches};
 pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use incarnation::Incarnation;
@@ -69,4 +69,5 @@ pub use schema::last_position_of;
 pub use store::{LocalWrite, Store, StoreInfo, WriteObserver};
 pub use store_folder::is_locked;
 pub use store_state::{StoreState, StoreStates};
+pub use sweeper::{Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

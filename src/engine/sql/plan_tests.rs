@@ -21,21 +21,21 @@ SELECT in_table, name, value | SCAN records | an export reads all
 s.machine_identifier FROM libraries | SCAN t USING COVERING INDEX tables_library | a row for each library
 GROUP BY kind, library, key | USE TEMP B-TREE FOR GROUP BY | only when too many entries await delivery
  | SCAN tables | a row for each table that a host keeps
-ORDER BY l.position, l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
+gone_ms = 0 ORDER BY l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
 AND generation > 0 ORDER BY id LIMIT 1 | USE TEMP B-TREE FOR ORDER BY | a row for each library
 ORDER BY CASE WHEN l.checked_ms | USE TEMP B-TREE FOR ORDER BY | a row for each library
+views | SCAN views | a row for each user
 FROM endpoints WHERE view_id | SCAN endpoints | a row for each address and user
 LEFT JOIN endpoints e | SCAN e LEFT-JOIN | a row for each address and user
 FROM endpoints mine | SCAN mine | a row for each address and user
 max(checked_ms) | USE TEMP B-TREE FOR ORDER BY | a row for each user of a server
-(SELECT sequence FROM changes ORDER BY id DESC LIMIT 1) | SCAN changes | the last row and no other
 DELETE FROM doubts WHERE library IN | SEARCH doubts USING PRIMARY KEY (library=?) | they go with their library
 FROM shows WHERE library | SEARCH shows USING PRIMARY KEY (library=?) | all shows of a library are meant
 FROM doubts WHERE library = ?1 | SEARCH doubts USING PRIMARY KEY (library=?) | few; all of a library's are meant
-FROM doubts d | SEARCH d USING PRIMARY KEY (library=?) | few; all of a library's are meant
+cause <> 9 AND library = ?1 | SEARCH doubts USING PRIMARY KEY (library=?) | few; all of a library's are meant
 (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2) | SCAN (subquery-1) | some hundred, before a segment is made of them
 FROM records WHERE in_table | SCAN records | all matches: a library went, or a listing under another token ends
- | SEARCH changes USING INDEX changes_item (library=?) | few: items added or removed since the segment
+ | SEARCH overlay USING PRIMARY KEY (library=?) | few: items that replies brought since the listing
 DELETE FROM path_searches | SCAN path_searches | asked about lately; when some are old, or a library goes
 ";
 

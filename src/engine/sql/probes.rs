@@ -43,9 +43,9 @@ impl LibraryRows<'_> {
                 return libraries(tx.connection, view_id);
             }
             let mut ids = Vec::new();
-            for (position, library) in (0_i64..).zip(on_server) {
+            for library in on_server {
                 let id = if is_latest {
-                    upsert(tx, view_id, position, library)?
+                    upsert(tx, view_id, library)?
                 } else if let Some(row) = stored.iter().find(|row| row.library.uuid == library.uuid) {
                     row.id
                 } else {
@@ -53,10 +53,7 @@ impl LibraryRows<'_> {
                 };
                 ids.push(id);
                 let folding = Folding::open(self.0, tx, id, &|_, _| Vec::new())?;
-                folding.apply(
-                    &folding.fold(&Observation::State(&library.change), asked, now_ms)?,
-                    false,
-                )?;
+                folding.apply(&folding.fold(&Observation::State(&library.change), asked, now_ms)?)?;
                 let known = stored.iter().find(|row| row.id == id && is_latest);
                 if known.is_some_and(|row| has_moved(&row.library, library) && row.generation.is_fetched()) {
                     // The server moved the files, too.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::change_log::Sweeper;
 use super::feed_rows::MAX_FEED_ROWS;
 use super::item_rows::count_items_with;
 use super::knowledge_rows::Folding;
@@ -13,6 +12,7 @@ use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
 use super::schema::{CachedStatements, Tx};
 use super::store_folder::listing_text;
+use super::sweeper::Sweeper;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Effects, Interval, ItemStore, Observation, Ticket};
@@ -151,15 +151,16 @@ impl ListingRows<'_> {
                         .filter(|_| item.is_some());
                     (item, interval.copied().unwrap_or(whole))
                 };
-                let mut items = new.map_or(folding.row.items, |new| new.segment.item_count());
+                let items = new.map_or(folding.row.items, |new| new.segment.item_count());
                 let observation = Observation::Listing {
                     request: &listing.request(),
                     listed: &listed,
                     count: items,
                     is_whole: finished.is_whole,
                     may_shrink: true, // the caller has checked it
+                    cursor: &finished.cursor,
                 };
-                let mut effects = folding.fold(&observation, listing.asked, finished.listed_ms)?;
+                let effects = folding.fold(&observation, listing.asked, finished.listed_ms)?;
                 // The listing was evicted, or changes from after its begin are in the segment.
                 if !effects.publishes {
                     tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
@@ -167,16 +168,9 @@ impl ListingRows<'_> {
                 }
                 if let (Some(new), Some(compared)) = (new, &compared) {
                     let publication = Publication::of(&folding, &effects);
-                    items = publication.publish(tx, listing, new, compared)?;
+                    publication.publish(tx, listing, new, compared)?;
                 }
-                if let Some(listing) = effects.knowledge.listing.as_mut() {
-                    listing.items = items;
-                }
-                folding.apply(&effects, false)?;
-                tx.run(
-                    "UPDATE libraries SET left_out = ?2, newest_update = ?3 WHERE id = ?1",
-                    params![listing.library, finished.left_out.cast_signed(), finished.newest_update],
-                )?;
+                folding.apply(&effects)?;
                 tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
                 tx.libraries_changed(view_id)?;
                 let row = one_library(tx.connection, listing.library)?;
@@ -254,35 +248,24 @@ impl Publication {
     }
 
     /// Makes the new segment current, and reports the differences to the feed. If there are too many differences,
-    /// readers must list the library again. Returns the number of items.
-    fn publish(
-        &self,
-        tx: &Tx<'_>,
-        listing: &Listing,
-        new: &NewListing,
-        compared: &Comparison,
-    ) -> rusqlite::Result<u64> {
+    /// readers must list the library again.
+    fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
         let library = tx.expect_library(listing.library)?;
         let differences = self.differences(new, compared);
         let kept = self.singles.keys();
-        let kept = kept.filter_map(|key| Some((key, self.single_after(key)?.is_some())));
+        let kept = kept.filter_map(|key| Some((&**key, self.single_after(key)?.is_some())));
         let items = count_items_with(Some(&new.segment), kept);
         tx.run(
-            "UPDATE libraries SET listed_items = ?2, segment = ?3, segment_seq = ?4 WHERE id = ?1",
-            params![
-                listing.library,
-                items.cast_signed(),
-                listing_text(&new.name),
-                listing.asked
-            ],
+            "UPDATE libraries SET listed_items = ?2, segment = ?3 WHERE id = ?1",
+            params![listing.library, items.cast_signed(), listing_text(&new.name)],
         )?;
         // The generation changes only if the content does.
         if library.generation.is_fetched() && differences.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(items);
+            return Ok(());
         }
         tx.run(
-            "UPDATE libraries SET generation = ?2, generation_seq = ?3 WHERE id = ?1",
-            params![listing.library, listing.generation, tx.sequence],
+            "UPDATE libraries SET generation = ?2 WHERE id = ?1",
+            params![listing.library, tx.sequence],
         )?;
         match differences {
             Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
@@ -292,8 +275,7 @@ impl Publication {
                 })
             }
             _ => tx.relist_in_feed(listing.library),
-        }?;
-        Ok(items)
+        }
     }
 
     /// Returns the items that differ between the library's current state (`was`) and the state to publish (`now`);

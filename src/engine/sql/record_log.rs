@@ -10,12 +10,12 @@ use std::mem;
 use rusqlite::ffi::SQLITE_CORRUPT;
 use rusqlite::{CachedStatement, Connection, params};
 
-use super::change_log::sweep_cleared;
 use super::schema::{CachedStatements, FromCells, RowCells, list, read};
 use super::schema::{NUMBER_MASK, failure, last_position_of, position_of};
 use super::schema::{Tx, sequence_of};
 use super::store::Store;
 use super::store_folder::{segment_name, segment_text};
+use super::sweeper::sweep_cleared;
 use crate::engine::record_rows::{
     MAX_INLINE, Manifest, NamedSegment, RecordRow, RecordTable, RecordsState, TableRow, UnmergedRows,
 };

@@ -1,6 +1,6 @@
-use super::super::change_log::Sweeper;
 use super::super::for_tests::{NOW_MS, endpoint, matches as matches_of, opened, probed, record_pairs, server};
 use super::super::library_rows::LibraryRows;
+use super::super::sweeper::Sweeper;
 use super::*;
 use crate::model::SegmentName;
 

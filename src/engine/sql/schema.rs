@@ -19,7 +19,7 @@ use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 10;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -72,7 +72,7 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
-        "INSERT INTO meta (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
+        "INSERT INTO meta (one, store_id, secret, sequence) VALUES (1, ?1, ?2, ?3)",
         rusqlite::params![store_id, secret, first_sequence],
     )?;
     tx.execute(
@@ -288,6 +288,12 @@ pub fn position_of(sequence: Sequence, number: i64) -> i64 {
     (low_bits << NUMBER_BITS).cast_signed() | number
 }
 
+/// Returns the change sequence of a position. `now`: the current change sequence, whose upper bits all have.
+pub fn sequence_at(position: i64, now: Sequence) -> Sequence {
+    let upper_bits = now.0 >> SEQUENCE_BITS << SEQUENCE_BITS;
+    Sequence(upper_bits | position.cast_unsigned() >> NUMBER_BITS)
+}
+
 /// Returns the largest possible position for a change sequence. Rows of later transactions have larger positions.
 pub fn last_position_of(sequence: Sequence) -> i64 {
     position_of(sequence, NUMBER_MASK) // all bits of the number are set
@@ -297,7 +303,7 @@ pub fn last_position_of(sequence: Sequence) -> i64 {
 pub struct Tx<'c> {
     pub connection: &'c Connection,
     pub sequence: Sequence,
-    /// Number of rows that this transaction has added to the change log and the log of records.
+    /// Number of rows that this transaction has added to the log of records.
     change_count: Cell<i64>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
@@ -335,14 +341,14 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Returns whether this transaction has added no rows to the change log and the log of records. If so, it must
-    /// update the change sequence in the table `meta`.
+    /// Returns whether this transaction has added no rows to the log of records. If so, it must update the change sequence
+    /// in the table `meta`.
     pub fn has_no_log_rows(&self) -> bool {
         self.change_count.get() == 0
     }
 
-    /// Returns a number, starting at 0, for the next row in the change log or the log of records. The number is unique
-    /// within this transaction.
+    /// Returns a number, starting at 0, for the next row in the log of records. The number is unique within this
+    /// transaction.
     pub fn next_log_number(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
@@ -378,15 +384,14 @@ impl Drop for WaitGuard<'_> {
     }
 }
 
-/// Returns the current change sequence: the highest sequence in the table `meta`, the last logged change and the last
-/// record. A transaction that adds a change or a record therefore need not update `meta`.
+/// Returns the current change sequence: the highest sequence in the table `meta` and the last record. A transaction that
+/// adds a record therefore need not update `meta`.
 ///
 /// A record's id contains only the low 36 bits of its change sequence, above 27 bits for the record's number. The table
 /// `meta` supplies the upper bits, which are the same for all sequences in a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
-        "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
-         (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM meta",
+        "SELECT max(sequence, (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM meta",
         [],
     )
 }
@@ -402,7 +407,7 @@ type Migration = (&'static str, &'static str, &'static str);
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     (
         "meta",
         "one",
@@ -511,6 +516,39 @@ const MIGRATIONS: [Migration; 6] = [
     ALTER TABLE path_searches ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
     DROP INDEX changes_item;
     CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9, 11);
+    ",
+    ),
+    // The last reply about each single item that its library's segment does not have. The eight bytes of `path` are the
+    // ticket of its request; without them, the request began before the commit.
+    (
+        "overlay",
+        "library",
+        "
+    CREATE TABLE overlay (library INTEGER NOT NULL REFERENCES libraries (id), rating_key TEXT NOT NULL,
+        asked INTEGER NOT NULL, came INTEGER NOT NULL, item BLOB, PRIMARY KEY (library, rating_key))
+        STRICT, WITHOUT ROWID;
+    CREATE INDEX overlay_came ON overlay (came);
+    CREATE INDEX doubts_raised ON doubts (raised);
+    WITH RECURSIVE digits (place) AS (VALUES (1) UNION ALL SELECT place + 1 FROM digits WHERE place < 16)
+    INSERT OR REPLACE INTO overlay SELECT c.library, c.rating_key,
+        iif(length(c.path) = 8, (SELECT sum((instr('0123456789ABCDEF', substr(hex(c.path), place, 1)) - 1) << 64 - 4 * place)
+            FROM digits), c.sequence - 1),
+        c.sequence, CASE c.kind WHEN 8 THEN NULL WHEN 9 THEN c.item ELSE x'' END
+        FROM changes c JOIN libraries l ON l.id = c.library
+        WHERE c.kind IN (8, 9, 11) AND l.view_id > 0 AND c.sequence > l.segment_seq ORDER BY c.id;
+    UPDATE meta SET sequence = max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0));
+    DROP TABLE changes;
+    ALTER TABLE meta DROP COLUMN trimmed;
+    ALTER TABLE views ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries DROP COLUMN segment_seq;
+    ALTER TABLE libraries DROP COLUMN position;
+    UPDATE libraries SET generation = sign(generation) * max(generation_seq, 1);
+    ALTER TABLE libraries DROP COLUMN generation_seq;
+    ALTER TABLE libraries ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
+    UPDATE libraries SET cursor = concat(told_items, ' ', left_out, ' ' || newest_update) WHERE generation > 0;
+    ALTER TABLE libraries DROP COLUMN told_items;
+    ALTER TABLE libraries DROP COLUMN newest_update;
+    ALTER TABLE libraries DROP COLUMN left_out;
     ",
     ),
 ];

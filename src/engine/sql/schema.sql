@@ -6,7 +6,6 @@ CREATE TABLE meta (
     store_id  INTEGER NOT NULL,            -- random; distinguishes a new database from the one it replaced
     secret    BLOB    NOT NULL,            -- key for hashing tokens
     sequence  INTEGER NOT NULL,            -- the change sequence
-    trimmed   INTEGER NOT NULL DEFAULT 0,  -- the log lacks changes up to this change sequence
     requests  INTEGER NOT NULL DEFAULT 0,  -- since the creation of the store
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
@@ -28,6 +27,7 @@ CREATE TABLE views (         -- one user's view of one server
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- 1: the host cleared the view, which then inherits no matches
     same_user BLOB,                        -- keyed hash of the user in accepted tokens; NULL: unknown
+    changed   INTEGER NOT NULL DEFAULT 0,  -- change sequence at which its libraries last changed, or doubts about these
     UNIQUE (server, who)
 ) STRICT;
 
@@ -47,7 +47,6 @@ CREATE TABLE libraries (
     title              TEXT    NOT NULL,
     kind               INTEGER NOT NULL,
     locations          TEXT    NOT NULL,             -- JSON array
-    position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
     gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not return the library; 0: it is present
     -- the last probe
     token              TEXT    NOT NULL DEFAULT '',  -- the source's change token; only compared for equality
@@ -57,10 +56,9 @@ CREATE TABLE libraries (
     seen_asked         INTEGER NOT NULL DEFAULT 0,   -- ticket of the probe
     seen_came          INTEGER NOT NULL DEFAULT 0,   -- change sequence at which its reply was stored
     -- the newest complete listing
-    generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; -n: the listing n was evicted or lost
-    generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence when the generation was published
+    generation         INTEGER NOT NULL DEFAULT 0,   -- change sequence at which its content was published; 0: never
+                                                     -- fetched; negative: the listing was evicted or lost
     segment            TEXT    NOT NULL DEFAULT '',  -- name of the listing's segment
-    segment_seq        INTEGER NOT NULL DEFAULT 0,   -- the segment has changes to single items up to here
     listed_items       INTEGER NOT NULL DEFAULT 0,
     listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when the listing was completed
     base_asked         INTEGER NOT NULL DEFAULT 0,   -- ticket of the listing
@@ -68,10 +66,8 @@ CREATE TABLE libraries (
     -- the last delta or listing
     listed_token       TEXT    NOT NULL DEFAULT '',  -- the change token up to which the store has all changes
     synced_asked       INTEGER NOT NULL DEFAULT 0,   -- its ticket
-    told_items         INTEGER NOT NULL DEFAULT 0,   -- number of items afterwards
     checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when the store was last known to have all changes
-    newest_update      INTEGER,                      -- the server's latest `updatedAt`
-    left_out           INTEGER NOT NULL DEFAULT 0,   -- rows on the server that are not items, such as the trash
+    cursor             TEXT    NOT NULL DEFAULT '',  -- where the source's next delta begins; only the source reads it
     UNIQUE (view_id, uuid)
 ) STRICT;
 
@@ -101,18 +97,17 @@ CREATE TABLE doubts (        -- what may be wrong, until a later request has sho
     raised_ms INTEGER NOT NULL,            -- when it was first raised
     PRIMARY KEY (library, scope, cause)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX doubts_raised ON doubts (raised);
 
-CREATE TABLE changes (       -- the change log, for other processes
-    id         INTEGER PRIMARY KEY,        -- position in the log: schema.rs, position_of(sequence, number)
-    sequence   INTEGER NOT NULL,
-    view_id    INTEGER NOT NULL,
-    library    INTEGER NOT NULL,           -- 0: all libraries
-    kind       INTEGER NOT NULL,           -- the numbers are in change_log.rs
-    path       BLOB    NOT NULL,
+CREATE TABLE overlay (       -- single items that later replies brought, which win over the listing
+    library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
-    item       BLOB                        -- the added item, encoded
-) STRICT;
-CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9, 11); -- single items
+    asked      INTEGER NOT NULL,           -- ticket of the request
+    came       INTEGER NOT NULL,           -- change sequence at which the reply was stored
+    item       BLOB,                       -- the item, encoded; empty: as the listing has it; NULL: removed
+    PRIMARY KEY (library, rating_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX overlay_came ON overlay (came);
 
 CREATE TABLE feed (          -- changes of items, for readers of the feed: see feed_rows.rs. Has at least one row
     id         INTEGER PRIMARY KEY,

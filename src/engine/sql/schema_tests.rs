@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::for_tests::{Films, opened};
-use super::schema::{CachedStatements, FromCells, names};
-use super::{ItemRows, LibraryRow, LoggedChange, Store};
+use super::for_tests::{Films, film, opened};
+use super::overlay::pack;
+use super::schema::{CachedStatements, FromCells, connect, migrate, names, sequence_of};
+use super::{ItemRows, LibraryRow, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{Item, ItemType};
 
@@ -37,9 +38,68 @@ fn read<T: FromCells>(prefix: &str) -> Vec<String> {
 #[test]
 fn each_column_is_read_or_listed_as_internal() {
     let (_folder, store) = opened();
-    assert_eq!(read::<LoggedChange>(""), columns(&store, "changes", &["id", "view_id"]));
-    let own = ["view_id", "position"];
+    let own = ["view_id"];
     assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
+}
+
+/// The last reply about each item stays, with the ticket of its request, unless the segment has it.
+#[test]
+fn single_items_move_from_the_change_log_to_the_overlay() {
+    let films = Films::with(&[film(1)]);
+    let (id, listed) = (films.id, films.sequence().0.cast_signed());
+    films.store.close();
+    let connection = connect(films.store.folder().database()).expect("connected");
+    connection
+        .execute_batch(
+            "DROP TABLE overlay; DROP INDEX doubts_raised; ALTER TABLE views DROP COLUMN changed;
+             CREATE TABLE changes (id INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, view_id INTEGER NOT NULL,
+                 library INTEGER NOT NULL, kind INTEGER NOT NULL, path BLOB NOT NULL, rating_key TEXT NOT NULL, item BLOB);
+             ALTER TABLE meta ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE libraries DROP COLUMN cursor;
+             ALTER TABLE libraries ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE libraries ADD COLUMN generation_seq INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE libraries ADD COLUMN segment_seq INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE libraries ADD COLUMN told_items INTEGER NOT NULL DEFAULT 7;
+             ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 2;
+             ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
+             PRAGMA user_version = 9",
+        )
+        .expect("as before");
+    connection
+        .execute("UPDATE libraries SET segment_seq = ?1, generation_seq = ?1", [listed])
+        .expect("written");
+    let mut number = 0;
+    let mut log = |sequence: i64, kind: i64, ticket: &[u8], key: &str, item: Option<Vec<u8>>| {
+        number += 1;
+        let row = rusqlite::params![number, sequence, films.view_id, id, kind, ticket, key, item];
+        connection
+            .execute("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", row)
+            .expect("written");
+    };
+    let ticket = listed.to_be_bytes();
+    let item = || Some(pack(&film(3)).expect("encoded"));
+    log(listed, 9, &ticket, "1", item()); // the segment has it
+    log(listed + 1, 8, &ticket, "3", None);
+    log(listed + 2, 9, &ticket, "3", item());
+    log(listed + 3, 11, &ticket, "1", None);
+    log(listed + 4, 8, b"", "2", None);
+    log(listed + 5, 7, b"", "", None);
+    migrate(&connection).expect("migrated");
+    let rows = connection.rows(
+        "SELECT rating_key, asked, came, item FROM overlay ORDER BY rating_key",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    );
+    let expected: [(String, i64, i64, Option<Vec<u8>>); 3] = [
+        ("1".to_owned(), listed, listed + 3, Some(Vec::new())),
+        ("2".to_owned(), listed + 3, listed + 4, None),
+        ("3".to_owned(), listed, listed + 2, item()),
+    ];
+    assert_eq!(rows.expect("read"), expected);
+    let sequence = sequence_of(&connection).expect("read");
+    assert_eq!(sequence.0.cast_signed(), listed + 5);
+    let cursor: String = connection.value("SELECT cursor FROM libraries", []).expect("read");
+    assert_eq!(cursor, "7 2");
 }
 
 /// Cells of Plex's own database may have any type, but those of our store must not.
@@ -95,7 +155,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     let films = Films::new();
     for item in others.iter().chain([&whole]) {
         films.merge(std::slice::from_ref(item));
-        let stored = ItemRows(&films.store).of(&films.row()).expect("read");
-        assert_eq!(stored.item(&item.rating_key).expect("read").as_ref(), Some(item));
+        let stored = ItemRows(&films.store).of(films.id).expect("read");
+        assert_eq!(stored.item(&item.rating_key).as_ref(), Some(item));
     }
 }

@@ -2,19 +2,20 @@
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::change_log::LoggedChange;
+use super::doubts::{doubts_of_items_and_paths, doubts_since};
 use super::incarnation::{
     CachedEndpoint, CachedState, CachedView, Incarnation, StoreFiles, is_first_sequence, write_state_file,
 };
-use super::library_rows::{LibraryRow, libraries_with_doubts};
+use super::library_rows::{LibraryRow, libraries};
+use super::overlay::{changes_of, changes_since};
 use super::record_log::manifest;
-use super::schema::{CachedStatements, last_position_of, list, names, read, sequence_of};
+use super::schema::{CachedStatements, last_position_of, list, sequence_at, sequence_of};
 use super::store::Store;
 use super::views::{Endpoint, several_views_warning, view_of};
-use crate::engine::memtable::MemtableChange;
+use crate::engine::memtable::{LibraryChange, MemtableChange};
 use crate::engine::record_rows::Manifest;
 use crate::engine::segment::decode_match;
 use crate::engine::version_page::PageState;
@@ -32,7 +33,7 @@ const MAX_CACHED_CHANGES: usize = 1_024;
 
 /// Returns the column names of the rows in the state file. A build with different columns ignores the state file.
 fn columns() -> String {
-    format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
+    list::<LibraryRow>()
 }
 
 /// Returns the URL and the user of an endpoint, which are the key of a state in the state file.
@@ -47,12 +48,11 @@ pub struct StoreState {
     /// The incarnation from which the state was read.
     #[serde(skip)]
     pub incarnation: Incarnation,
-    /// The libraries from the last probe, in the server's order.
+    /// The libraries from the last probe.
     pub libraries: Vec<LibraryRow>,
     pub manifest: Manifest,
-    /// Changes to confirmed matches and single items that the segments do not include, oldest first, followed by the
-    /// invalidations.
-    pub changes: Vec<LoggedChange>,
+    /// Confirmed matches and single items that the segments do not include, and doubts about items and paths; oldest first.
+    pub changes: Vec<LibraryChange>,
 }
 
 /// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence.
@@ -69,18 +69,14 @@ pub fn state_of(
             ..StoreState::default()
         });
     };
-    let (libraries, doubts) = libraries_with_doubts(connection, view_id)?;
+    let libraries = libraries(connection, view_id)?;
     let manifest = manifest(connection)?;
     let mut changes = match_changes_since(connection, Some(view_id), manifest.merged, sequence, i64::MAX)?;
     for row in &libraries {
-        // Read all changes to single items that the segment does not include. The index returns the items by rating
-        // key; `sort_by_position` sorts them by position below.
-        let single_items = "library = ?1 AND kind IN (8, 9, 11) AND kind <> 11 AND id > ?2";
-        let since = last_position_of(row.segment_sequence);
-        changes.extend(logged(connection, single_items, params![row.id, since])?);
+        changes.extend(changes_of(connection, row.id)?);
+        changes.extend(doubts_of_items_and_paths(connection, row.id)?);
     }
-    let mut changes = sort_by_position(changes);
-    changes.extend(doubts);
+    changes.sort_by_key(|change| change.sequence);
     Ok(StoreState {
         sequence,
         incarnation,
@@ -90,33 +86,19 @@ pub fn state_of(
     })
 }
 
-/// Returns the rows of the change log that satisfy an SQL condition with `arguments`, each with its position there.
-fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
-    let statement = format!("SELECT {}, id FROM changes WHERE {condition}", list::<LoggedChange>());
-    let position = names::<LoggedChange>().len();
-    c.rows(&statement, arguments, |row| Ok((row.get(position)?, read(row)?)))
+/// Returns the change sequence up to which the log of records is incomplete, because rows are in segments.
+fn merged_upto(connection: &Connection) -> rusqlite::Result<Sequence> {
+    connection.value("SELECT merged FROM meta", [])
 }
 
-/// Returns the change sequence up to which the logs are incomplete, because rows were deleted or are in segments.
-fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
-    connection.value("SELECT max(trimmed, merged) FROM meta", [])
-}
-
-/// Sorts changes by their positions in the logs, and removes the positions.
-fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
-    changes.sort_by_key(|(position, _)| *position);
-    changes.into_iter().map(|(_, change)| change).collect()
-}
-
-/// Returns at most `most` changes to confirmed matches after `since`, oldest first, with their positions in the log. If
-/// `view_id` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
+/// Returns at most `most` changes to confirmed matches after `since`, oldest first. If `view_id` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
 fn match_changes_since(
     connection: &Connection,
     view_id: Option<ViewId>,
     since: Sequence,
     now: Sequence,
     most: i64,
-) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
+) -> rusqlite::Result<Vec<LibraryChange>> {
     connection.rows(
         "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
          JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) \
@@ -134,14 +116,11 @@ fn match_changes_since(
                 },
                 None => MemtableChange::Forgotten { path },
             };
-            let library = row.get(1)?;
-            Ok((
-                row.get(0)?,
-                LoggedChange {
-                    library,
-                    change: Some(change),
-                },
-            ))
+            Ok(LibraryChange {
+                sequence: sequence_at(row.get(0)?, now),
+                library: row.get(1)?,
+                change,
+            })
         },
     )
 }
@@ -195,30 +174,33 @@ impl StoreStates<'_> {
         since: Sequence,
         incarnation: Incarnation,
         deadline: Option<Deadline>,
-    ) -> Result<(Sequence, Option<Vec<LoggedChange>>)> {
+    ) -> Result<(Sequence, Option<Vec<LibraryChange>>)> {
         let work = |connection: &Connection| {
             let current = sequence_of(connection)?;
             if current == since {
                 return Ok((current, Some(Vec::new())));
             }
-            if trimmed_of(connection)? > since || current < since {
+            let changed_views = "SELECT 1 FROM views WHERE changed > ?1 AND (?2 IS NULL OR id = ?2)";
+            if current < since
+                || merged_upto(connection)? > since
+                || connection.has(changed_views, params![since, view_id])?
+            {
                 return Ok((current, None));
             }
-            // A change with `view_id` 0 affects all views. Kind 11 changes nothing.
-            let condition = "id > ?1 AND (?2 IS NULL OR view_id IN (0, ?2)) AND kind <> 11 ORDER BY id LIMIT ?3";
-            let mut changes = logged(
-                connection,
-                condition,
-                params![last_position_of(since), view_id, MAX_CHANGES],
-            )?;
-            let recorded = match_changes_since(connection, view_id, since, current, MAX_CHANGES)?;
-            let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
-            // There may be more changes, or the libraries changed: the caller must read the whole state.
-            let must_reload = reaches_limit(&changes)
-                || reaches_limit(&recorded)
-                || changes.iter().any(|(_, logged)| logged.change.is_none());
-            changes.extend(recorded);
-            Ok((current, (!must_reload).then(|| sort_by_position(changes))))
+            let mut changes = Vec::new();
+            for some in [
+                changes_since(connection, since, MAX_CHANGES)?,
+                doubts_since(connection, since, MAX_CHANGES)?,
+                match_changes_since(connection, view_id, since, current, MAX_CHANGES)?,
+            ] {
+                // There may be more changes.
+                if i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES) {
+                    return Ok((current, None));
+                }
+                changes.extend(some);
+            }
+            changes.sort_by_key(|change| change.sequence);
+            Ok((current, Some(changes)))
         };
         let outcome = self.0.read_by(deadline, work);
         // In another incarnation, `since` means nothing.

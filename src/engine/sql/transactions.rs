@@ -7,13 +7,13 @@ use std::time::Duration;
 use rusqlite::ffi::SQLITE_BUSY;
 use rusqlite::{Connection, ErrorCode};
 
-use super::change_log::{Sweeper, trim_now_and_then};
 use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
 use super::outbox::renew_host_id_if_needed;
 use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, patience, sequence_of};
 use super::store::Store;
 use super::store_folder::{UnusableDatabase, explain, is_locked};
+use super::sweeper::Sweeper;
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -189,8 +189,7 @@ impl Store {
         let result = renew_host_id_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
-                trim_now_and_then(&tx)?;
-                // A log row contains the change sequence. Without such a row, store the sequence itself.
+                // A record's row contains the change sequence. Without one, store the sequence itself.
                 if tx.has_no_log_rows() {
                     connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
                 }

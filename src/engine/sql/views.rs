@@ -3,10 +3,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::change_log::Sweeper;
 use super::library_rows::{LibraryRows, detach_libraries};
 use super::probes::forget_library_questions;
 use super::schema::{CachedStatements, DAY_MS, Tx};
+use super::sweeper::Sweeper;
 use crate::error::Result;
 use crate::model::{LibraryId, Server, ViewId};
 use crate::platform::deadline::Deadline;

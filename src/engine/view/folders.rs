@@ -20,7 +20,7 @@ impl LibrarySnapshot {
             .records()
             .filter_map(|record| match &record.change {
                 MemtableChange::Added { item, .. } => segment.find(&item.rating_key),
-                MemtableChange::Removed { rating_key } => segment.find(rating_key),
+                MemtableChange::Removed { rating_key, .. } => segment.find(rating_key),
                 _ => None,
             })
             .collect();
@@ -158,12 +158,12 @@ impl FolderIndex for LibrarySnapshot {
         };
         for record in self.memtable.records() {
             match &record.change {
-                MemtableChange::UnverifiedItem { rating_key } => match below {
+                MemtableChange::DoubtedItem { rating_key, .. } => match below {
                     None => consider(rating_key, b""),
                     Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
                     Some(_) => {}
                 },
-                MemtableChange::UnverifiedPath { path, .. } => NormalPath::with(path, |normal| {
+                MemtableChange::DoubtedPath { path, .. } => NormalPath::with(path, |normal| {
                     // The invalidated path can be a server path or a host path.
                     let mut consider_hit = |hit| {
                         let Some((rating_key, listed)) = self.key_and_path(hit) else {

@@ -157,12 +157,23 @@ impl LibrarySnapshot {
     /// Returns whether the item with this rating key is doubted, listed or not.
     pub fn is_doubted(&self, rating_key: &str) -> bool {
         let mut records = self.memtable.records_of_item(rating_key);
-        let newest = records.find_map(|record| match record.change {
-            MemtableChange::UnverifiedItem { .. } => Some(true),
-            MemtableChange::VerifiedItem { .. } => Some(false),
+        let doubted = records.find_map(|record| match record.change {
+            MemtableChange::DoubtedItem { raised, .. } => Some(raised),
             _ => None,
         });
-        newest == Some(true)
+        doubted.is_some_and(|raised| raised >= self.replied(rating_key))
+    }
+
+    /// Returns the ticket of the last request that brought a single item, as listed or not; 0 without one.
+    fn replied(&self, rating_key: &str) -> u64 {
+        let records = self.memtable.records_of_item(rating_key);
+        let asked = records.filter_map(|record| match record.change {
+            MemtableChange::Added { asked, .. }
+            | MemtableChange::AsListed { asked, .. }
+            | MemtableChange::Removed { asked, .. } => Some(asked),
+            _ => None,
+        });
+        asked.max().unwrap_or(0)
     }
 
     /// Returns the newest change to the confirmed match for exactly the path `raw`, whose normal form is `path`.
@@ -511,11 +522,14 @@ impl LibraryIndex for LibrarySnapshot {
         if self.memtable.is_empty() {
             return HitDoubt::None;
         }
-        let asked = || self.find_item(rating_key).map_or(0, |hit| self.asked(hit));
+        let asked = || {
+            let hit = self.find_item(rating_key);
+            hit.map_or(0, |hit| self.asked(hit).max(self.replied(rating_key)))
+        };
         let is_withheld = |path: &NormalPath<'_>| {
             let mut records = self.memtable.records_of_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
-                MemtableChange::UnverifiedPath { raised, .. } => Some(asked() <= raised),
+                MemtableChange::DoubtedPath { raised, .. } => Some(asked() <= raised),
                 MemtableChange::Matched { .. } => Some(false), // the host's later word
                 _ => None,
             });

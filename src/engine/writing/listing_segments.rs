@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, Sweeper,
+    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, StoredItems, Sweeper,
     new_listing_name,
 };
 use crate::error::{Error, Result, Status};
@@ -65,27 +65,37 @@ impl ListingSegments {
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
     /// damaged, discards the listing, so that plexindex fetches the listing again.
     pub fn compact_listing(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        if let Ok(items) = ItemRows(&self.store).of(row)
-            && items.mergeable_sequence(row, self.store.sequence()?)? <= row.segment_sequence
-        {
-            return Ok(()); // the next delta makes them known
-        }
         let compacted = self.compact(view_id, row, false, deadline);
         self.discard_if_damaged(row, compacted, deadline)
     }
 
-    /// Rebuilds a listing's segment so that it contains the changes to single items up to the last delta, or all of them
-    /// (`takes_all`). Fails if the old segment is missing or damaged.
+    /// Rebuilds a listing's segment so that it contains the single items up to the last delta, or all of them (`takes_all`),
+    /// if there are any. Fails if the old segment is missing or damaged.
     fn compact(&self, view_id: ViewId, row: &LibraryRow, takes_all: bool, deadline: Deadline) -> Result<()> {
-        let current = self.store.sequence()?;
-        let items = ItemRows(&self.store).of(row)?;
-        let known = items.mergeable_sequence(row, current)?;
-        let upto = if takes_all { current } else { known };
-        let name = new_listing_name(row.id, row.generation, upto);
+        let items = ItemRows(&self.store).of(row.id)?;
+        let (known, all) = items.mergeable(row);
+        let upto = if takes_all { all } else { known };
+        if upto > Sequence::default() {
+            // What no delta knows yet needs a listing once it is in the segment.
+            self.rebuild(view_id, row, &items, (upto, upto > known), deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Rebuilds a listing's segment so that it contains the single items that came up to `upto`. `needs_listing`: whether
+    /// the last delta does not know some of them.
+    fn rebuild(
+        &self,
+        view_id: ViewId,
+        row: &LibraryRow,
+        items: &StoredItems,
+        (upto, needs_listing): (Sequence, bool),
+        deadline: Deadline,
+    ) -> Result<()> {
+        let Some(old) = items.segment_name() else { return Ok(()) };
+        let name = new_listing_name(row.id, row.generation, self.store.sequence()?);
         self.write_items(&name, row, |each| items.for_each(upto, each))?;
-        // What no delta knows yet needs a listing once it is in the segment.
-        let is_unknown = upto > known;
-        LibraryRows(&self.store).set_segment(view_id, &name, is_unknown, deadline)
+        LibraryRows(&self.store).set_segment(view_id, (&old, &name), (upto, needs_listing), deadline)
     }
 
     /// Writes a segment with the items that `read` passes to its argument. `read` passes each item with the change
@@ -165,17 +175,15 @@ impl ListingSegments {
         Err(Error::new(Status::Store, why))
     }
 
-    /// Returns whether `draft`, built from all pages of `listing`, has the same content as the current segment, and
+    /// Returns whether `draft`, built from all pages of a listing, has the same content as the current segment, and
     /// therefore needs no new segment. Returns `false` if the current segment is missing or damaged.
-    pub fn has_same_content(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
+    pub fn has_same_content(&self, row: &LibraryRow, draft: &ListingDraft) -> bool {
         if !row.generation.is_fetched() {
-            return Ok(false);
+            return false;
         }
-        let Ok(items) = ItemRows(&self.store).of(row) else {
-            return Ok(false);
-        };
         let builder = &draft.builder;
-        items.has_same_content(builder.items(), builder.content(), listing.asked)
+        let items = ItemRows(&self.store).of(row.id);
+        items.is_ok_and(|items| items.has_same_content(builder.items(), builder.content()))
     }
 
     /// Writes the segment that `draft` has built from all pages of `listing`, and opens it. Returns the segment with
@@ -272,7 +280,10 @@ impl ListingSegments {
         };
         let replaced = match self.copy_segment(name, row) {
             // Other processes may have mapped the damaged file, so the new segment gets a new name.
-            Ok(true) => self.compact(view_id, row, false, deadline),
+            Ok(true) => {
+                let items = ItemRows(&self.store).of(row.id);
+                items.and_then(|items| self.rebuild(view_id, row, &items, (Sequence::default(), false), deadline))
+            }
             copied => copied.map(drop),
         };
         self.discard_if_damaged(row, replaced, deadline)

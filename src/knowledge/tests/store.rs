@@ -12,6 +12,8 @@ pub struct Store {
     pub rows: [Option<StoredItem<u8>>; KEYS],
     /// Where the next delta begins.
     pub cursor: u8,
+    /// Number of items after the last delta or listing.
+    pub told: usize,
     /// The last ticket.
     pub last: Ticket,
 }
@@ -82,6 +84,10 @@ impl Store {
         }
         for (key, row) in effects.put {
             self.rows[index_of(&key)] = Some(row);
+        }
+        let items = (0..KEYS).filter(|key| self.content(*key).is_some()).count() as u64;
+        if let Some(listing) = &mut self.knowledge.listing {
+            listing.items = items;
         }
     }
 

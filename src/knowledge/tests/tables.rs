@@ -58,6 +58,7 @@ fn listed(trust: TokenReliability) -> Knowledge {
             checked_ms: LISTED,
             token: "10 20".to_owned(),
             synced: Ticket(3),
+            cursor: String::new(),
             items: 100,
         }),
     }
@@ -138,6 +139,7 @@ fn relisted(knowledge: &Knowledge, doubts: &[Doubt], asked: u64, count: u64, now
         count,
         is_whole: true,
         may_shrink: false,
+        cursor: "",
     };
     folded(knowledge, doubts, &listing, (asked, asked + 1), now_ms)
 }
@@ -148,7 +150,8 @@ fn delta(knowledge: &Knowledge, doubts: &[Doubt], asked: u64, now_ms: i64) -> Ef
     let changes = Observation::Changes {
         request: &request,
         items: &[],
-        count: 100,
+        is_resized: false,
+        cursor: "",
     };
     folded(knowledge, doubts, &changes, (asked, asked + 1), now_ms)
 }
@@ -377,6 +380,7 @@ fn the_host_and_an_exact_source_may_empty_a_library() {
         count: 0,
         is_whole: false,
         may_shrink: true,
+        cursor: "",
     };
     let effects = folded(&knowledge, &[], &emptied, (10, 11), LISTED);
     assert_eq!((effects.publishes, causes(&effects)), (true, vec![Cause::Partial]));
@@ -459,7 +463,8 @@ fn an_item_that_a_search_brought_explains_a_change() {
     let changes = Observation::Changes {
         request: &request,
         items: &[("1".to_owned(), Some(1))],
-        count: 100,
+        is_resized: false,
+        cursor: "",
     };
     let effects = fold::<StandardRules, u8>(&knowledge, &[], &films, &changes, interval(10, 11), LISTED);
     assert_eq!(causes(&effects), []);
@@ -514,7 +519,8 @@ fn a_reply_about_a_library_without_a_listing_is_stored() {
     let changes = Observation::Changes {
         request: &request,
         items: &[("1".to_owned(), Some(1))],
-        count: 100,
+        is_resized: false,
+        cursor: "",
     };
     assert_eq!(folded(&knowledge, &[], &changes, (12, 13), LISTED).put, []);
     assert_eq!(Knowledge::default().begin(Ticket(1), LISTED), None);

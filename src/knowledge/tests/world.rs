@@ -171,6 +171,7 @@ impl<'s> World<'s> {
             checked_ms: 0,
             token: token_text(0),
             synced: Ticket(3),
+            cursor: String::new(),
             items: KEYS as u64,
         };
         Self {
@@ -190,6 +191,7 @@ impl<'s> World<'s> {
                 base: [setup.shape.content(0); KEYS],
                 rows: [None, None],
                 cursor: 0,
+                told: KEYS,
                 last: Ticket(4),
             },
             truth: Truth::default(),
@@ -399,7 +401,8 @@ impl<'s> World<'s> {
                 Observation::Changes {
                     request,
                     items: &items,
-                    count: flight.count as u64,
+                    is_resized: flight.count != self.store.told,
+                    cursor: "",
                 }
             }
             (Kind::Listing, Some(request)) => Observation::Listing {
@@ -408,6 +411,7 @@ impl<'s> World<'s> {
                 count: listed.iter().flatten().count() as u64,
                 is_whole: true,
                 may_shrink: false,
+                cursor: "",
             },
             (Kind::Delta | Kind::Listing, None) => unreachable!("a probe came before"),
         };
@@ -436,6 +440,8 @@ impl<'s> World<'s> {
         }
         if matches!(kind, Kind::Delta | Kind::Listing) {
             store.cursor = flight.cursor;
+            let listed = listed.iter().flatten().count();
+            store.told = if kind == Kind::Delta { flight.count } else { listed };
         }
         self.has_counted = true;
         self.note(kind, &flight, before, interval, &page_of);

@@ -122,18 +122,9 @@ pub trait IndexedItems {
     /// Those of the store.
     fn count(&self) -> Result<u64>;
 
-    /// Returns the number of items that the index had at [`IndexedItems::base_token`]; `None` if unknown. If single
-    /// items were added or removed later, the number differs from [`IndexedItems::count`].
-    ///
-    /// # Errors
-    /// Those of the store.
-    fn count_at_base(&self) -> Result<Option<u64>> {
-        Ok(None)
-    }
-
-    /// Returns where the last delta ended.
-    fn watermark(&self) -> DeltaWatermark {
-        DeltaWatermark::default()
+    /// Returns where the last delta or listing ended.
+    fn cursor(&self) -> DeltaCursor {
+        DeltaCursor::default()
     }
 
     /// Calls `each` with every indexed rating key, in any order.
@@ -150,13 +141,38 @@ pub trait IndexedItems {
     fn accepts_shrinking_to(&self, items: u64) -> Result<bool>;
 }
 
-/// What a source needs to know of the last delta.
+/// What a source needs to know of the last delta or listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeltaWatermark {
-    /// The server's latest update time, by the server's clock; `None` if unknown.
-    pub newest_update: Option<i64>,
+pub struct DeltaCursor {
+    /// Number of items in the index afterwards; `None` if unknown. If single items were added or removed later, the number
+    /// differs from [`IndexedItems::count`].
+    pub items: Option<u64>,
     /// Number of rows that the server counts but plexindex leaves out, such as the trash.
     pub left_out: u64,
+    /// The server's latest update time, by the server's clock; `None` if unknown.
+    pub newest_update: Option<i64>,
+}
+
+impl DeltaCursor {
+    /// Encodes the cursor for the store.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let newest_update = self.newest_update.map(|time| format!(" {time}"));
+        let items = self.items.map_or_else(|| "-".to_owned(), |items| items.to_string());
+        format!("{items} {}{}", self.left_out, newest_update.unwrap_or_default())
+    }
+
+    /// Decodes a cursor; the parts that are missing are unknown.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let mut parts = text.split(' ');
+        let mut number = || parts.next()?.parse().ok();
+        Self {
+            items: number().map(i64::cast_unsigned),
+            left_out: number().map_or(0, i64::cast_unsigned),
+            newest_update: number(),
+        }
+    }
 }
 
 /// The changes that a source found in a library.
@@ -166,8 +182,8 @@ pub enum SourceChanges {
     Known {
         /// Rating keys of items that the server no longer has.
         removed_keys: Vec<String>,
-        /// Where the next delta may end.
-        watermark: DeltaWatermark,
+        /// Where this delta ended. The caller counts the items.
+        cursor: DeltaCursor,
     },
     /// The source cannot determine the changes: a listing is needed.
     Unknown,

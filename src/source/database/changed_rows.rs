@@ -14,7 +14,7 @@
 use crate::error::Result;
 use crate::model::{Item, Library};
 
-use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
+use super::super::contract::{Bounds, DeltaCursor, IndexedItems, SourceChanges};
 use super::super::plex::item_types_with_files;
 use super::PlexDatabase;
 use super::item_reader::{ItemReader, for_each_integer};
@@ -69,7 +69,7 @@ impl PlexDatabase {
         };
         let section = section_id(library)?;
         // The row count in the change token is useless if single items were later added to or removed from the index.
-        let is_row_count_valid = index.count_at_base()? == Some(index.count()?);
+        let is_row_count_valid = index.cursor().items == Some(index.count()?);
         let token = &library.change.token;
         // The row count in the new token must have grown exactly by the new rows, and no write may have followed that
         // token.
@@ -121,7 +121,7 @@ impl PlexDatabase {
         if counts_agree && !changed.lost_last_change && is_trash_unchanged && !has_moved_items {
             return Ok(SourceChanges::Known {
                 removed_keys: Vec::new(),
-                watermark: DeltaWatermark::default(),
+                cursor: DeltaCursor::default(),
             });
         }
         let (removed_keys, count) =
@@ -132,7 +132,7 @@ impl PlexDatabase {
         }
         Ok(SourceChanges::Known {
             removed_keys,
-            watermark: DeltaWatermark::default(),
+            cursor: DeltaCursor::default(),
         })
     }
 

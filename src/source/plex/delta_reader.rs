@@ -15,7 +15,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
+use super::super::contract::{Bounds, DeltaCursor, IndexedItems, SourceChanges};
 use super::plex_http::PlexHttp;
 use super::replies::Reply;
 use super::server_request::{Rows, RowsRequest, item_types_with_files};
@@ -81,19 +81,17 @@ impl DeltaReader<'_> {
         }
         self.index.add(&new)?;
         let known = |removed_keys, left_out| {
-            let watermark = DeltaWatermark {
+            let cursor = DeltaCursor {
                 newest_update,
                 left_out,
+                items: None,
             };
-            Ok(Some(SourceChanges::Known {
-                removed_keys,
-                watermark,
-            }))
+            Ok(Some(SourceChanges::Known { removed_keys, cursor }))
         };
         // Items that went to the trash are still among the server's rows.
         let mut trash: BTreeSet<String> = keys_in_trash(&new);
         let mut trashed = self.indexed_keys(&trash)?;
-        let mut left_out = self.index.watermark().left_out + trashed.len() as u64;
+        let mut left_out = self.index.cursor().left_out + trashed.len() as u64;
         let indexed = self.index.count()?;
         let mut rows = indexed + left_out - trashed.len() as u64;
         if rows != total && (rows < total || left_out > 0) {
@@ -151,7 +149,7 @@ impl DeltaReader<'_> {
     /// or if the server reports no row count, without which the delta cannot detect removals.
     fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<(u64, Option<i64>)>> {
         let rows = Rows::NewestUpdated;
-        let last_delta = self.index.watermark().newest_update;
+        let last_delta = self.index.cursor().newest_update;
         let (mut start, mut newest) = (0, None);
         for page in 0..MAX_PAGES {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };

@@ -136,10 +136,10 @@ impl IndexReader {
         let raised = written_at.1.0;
         let removed = confirmed.iter().flat_map(|(id, path)| {
             let forgotten = MemtableChange::Forgotten { path: path.clone() };
-            [(*id, forgotten), (*id, MemtableChange::unverified(path, "", raised))]
+            [(*id, forgotten), (*id, MemtableChange::doubted(path, "", raised))]
         });
         let unverified = unverified.iter();
-        let unverified = unverified.map(|(id, path, key)| (*id, MemtableChange::unverified(path, key, raised)));
+        let unverified = unverified.map(|(id, path, key)| (*id, MemtableChange::doubted(path, key, raised)));
         self.apply_committed(view_id, written_at, removed.chain(unverified).collect());
         Ok(())
     }

@@ -53,8 +53,8 @@ number! {
 }
 
 number! {
-    /// The generation of a library's listing, which changes only if the content changes. 0 means never fetched. -n
-    /// means that listing n was evicted; refetching the same content restores n.
+    /// The generation of a library's listing: the change sequence at which its content was published. 0 means never
+    /// fetched, and -n that the listing was evicted or lost.
     Generation(i64)
 }
 
@@ -79,12 +79,6 @@ impl Generation {
     pub fn is_fetched(self) -> bool {
         self.0 > 0
     }
-
-    /// Returns the generation of the next listing. The number of an evicted listing is negative, but counts too.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0.abs() + 1)
-    }
 }
 
 impl Sequence {
@@ -106,7 +100,7 @@ impl Sequence {
 pub struct ListingName {
     /// The library.
     pub library: LibraryId,
-    /// The generation of the listing.
+    /// The generation of the library's listing when the segment was begun.
     pub generation: Generation,
     /// The change sequence up to which the segment is complete.
     pub sequence: Sequence,

@@ -22,7 +22,9 @@ pub struct Naive {
     pub unverified_paths: Vec<(Vec<u8>, u64)>,
     /// The tickets of items that are not from the listing.
     pub asked: BTreeMap<String, u64>,
-    pub unverified_items: Vec<String>,
+    /// When items were last doubted, and the server last asked about them.
+    pub doubted_items: HashMap<String, u64>,
+    pub replied_items: HashMap<String, u64>,
     pub changes: u64,
 }
 
@@ -185,7 +187,10 @@ pub(super) fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
 impl Naive {
     pub fn apply(&mut self, change: &MemtableChange) {
         self.changes += 1;
-        let forget_item = |items: &mut Vec<String>, key: &str| items.retain(|known| known != key);
+        let raise = |map: &mut HashMap<String, u64>, key: &str, to: u64| {
+            let known = map.entry(key.to_owned()).or_default();
+            *known = to.max(*known);
+        };
         match change {
             MemtableChange::Matched {
                 path,
@@ -198,31 +203,38 @@ impl Naive {
                 self.unverified_paths.retain(|(known, _)| form(known) != form(path));
             }
             MemtableChange::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
-            MemtableChange::UnverifiedPath { path, raised } => {
+            MemtableChange::DoubtedPath { path, raised } => {
                 self.unverified_paths.retain(|(known, _)| form(known) != form(path));
                 self.unverified_paths.push((path.clone(), *raised));
             }
-            MemtableChange::UnverifiedItem { rating_key } => self.unverified_items.push(rating_key.clone()),
-            MemtableChange::VerifiedItem { rating_key } => forget_item(&mut self.unverified_items, rating_key),
+            MemtableChange::DoubtedItem { rating_key, raised } => {
+                self.doubted_items.extend([(rating_key.clone(), *raised)]);
+            }
+            MemtableChange::AsListed { rating_key, asked } => raise(&mut self.replied_items, rating_key, *asked),
             MemtableChange::Added { item, asked } => {
                 let moment = ((*asked).max(1), self.changes);
+                raise(&mut self.replied_items, &item.rating_key, *asked);
                 self.asked.insert(item.rating_key.clone(), *asked);
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
                 self.items.push(((**item).clone(), moment));
             }
-            MemtableChange::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
+            MemtableChange::Removed { rating_key, asked } => {
+                raise(&mut self.replied_items, rating_key, *asked);
+                self.items.retain(|(known, _)| known.rating_key != *rating_key);
+            }
         }
     }
 
     pub fn doubt(&self, requested: &[u8], matched: &[u8], rating_key: &str) -> HitDoubt {
         let is_listed = self.items.iter().any(|(item, _)| item.rating_key == rating_key);
         let asked = self.asked.get(rating_key).copied().unwrap_or(1);
-        let asked = if is_listed { asked } else { 0 };
+        let replied = self.replied_items.get(rating_key).copied().unwrap_or(0);
+        let asked = if is_listed { asked.max(replied) } else { 0 };
         let is_of = |known: &[u8]| [requested, matched].iter().any(|path| form(path) == form(known));
         let mut paths = self.unverified_paths.iter();
         if paths.any(|(known, raised)| is_of(known) && asked <= *raised) {
             HitDoubt::Path
-        } else if self.unverified_items.iter().any(|known| known == rating_key) {
+        } else if self.doubted_items.get(rating_key) >= self.replied_items.get(rating_key).or(Some(&1)) {
             HitDoubt::Item
         } else {
             HitDoubt::None

@@ -54,11 +54,11 @@ fn change() -> impl Strategy<Value = MemtableChange> {
     prop_oneof![
         3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| MemtableChange::Matched { path, rating_key, sequence }),
         1 => path().prop_map(|path| MemtableChange::Forgotten { path }),
-        2 => (path(), 0..3u64).prop_map(|(path, raised)| MemtableChange::UnverifiedPath { path, raised }),
-        1 => key().prop_map(|rating_key| MemtableChange::UnverifiedItem { rating_key }),
-        1 => key().prop_map(|rating_key| MemtableChange::VerifiedItem { rating_key }),
+        2 => (path(), 0..3u64).prop_map(|(path, raised)| MemtableChange::DoubtedPath { path, raised }),
+        1 => (key(), 1..4u64).prop_map(|(rating_key, raised)| MemtableChange::DoubtedItem { rating_key, raised }),
+        1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::AsListed { rating_key, asked }),
         2 => (item(), 0..3u64).prop_map(|(item, asked)| MemtableChange::Added { item: Arc::new(item), asked }),
-        1 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key }),
+        1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::Removed { rating_key, asked }),
     ]
 }
 

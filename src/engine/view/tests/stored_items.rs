@@ -65,7 +65,13 @@ fn mixed(path: &Path) -> LibrarySnapshot {
             },
         );
     }
-    change(&view, MemtableChange::Removed { rating_key: "5".into() });
+    change(
+        &view,
+        MemtableChange::Removed {
+            rating_key: "5".into(),
+            asked: 9,
+        },
+    );
     (60..75).for_each(|number| add(&view, episode(number)));
     view
 }

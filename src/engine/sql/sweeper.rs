@@ -1,0 +1,126 @@
+//! Sweeps of rows that no reader can see, and the counters of the store.
+
+use rusqlite::{Connection, params};
+
+use super::schema::CachedStatements;
+use super::store::Store;
+use crate::engine::version_page::VersionPage;
+use crate::error::Result;
+use crate::model::TableId;
+use crate::platform::deadline::Deadline;
+
+/// Maximum number of rows that one write examines in order to sweep cleared tables.
+const CLEARED_PER_WRITE: i64 = 400;
+
+/// Removes rows and files that a store no longer needs.
+pub struct Sweeper<'s>(pub &'s Store);
+
+impl Sweeper<'_> {
+    /// Deletes rows that no reader can see. Returns whether more rows may remain.
+    pub fn sweep(&self, deadline: Deadline) -> Result<bool> {
+        self.0.write(deadline, |tx| {
+            // A removed library has a negative `view_id`. Without a library, its match table counts as cleared.
+            tx.run(
+                "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                [],
+            )?;
+            if sweep_cleared(tx.connection)? {
+                return Ok(true);
+            }
+            for statement in [
+                "DELETE FROM overlay WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM doubts WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM libraries WHERE view_id < 0",
+                "PRAGMA incremental_vacuum(256)", // only 256 pages, so that the write stays short
+            ] {
+                let mut statement = tx.prepare_cached(statement)?;
+                let mut rows = statement.raw_query();
+                while rows.next()?.is_some() {} // run the pragma to completion
+            }
+            Ok(false)
+        })
+    }
+}
+
+/// Deletes some records of a cleared table, or the table's row if no records are left. Returns whether there was a
+/// cleared table, so that a later call must continue.
+pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
+    let cleared: Option<(TableId, i64)> = c.find(
+        "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let Some((id, swept_upto)) = cleared else {
+        return Ok(false);
+    };
+    let last_row: Option<i64> = c.value(
+        "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
+        params![swept_upto, CLEARED_PER_WRITE],
+    )?;
+    let Some(last_row) = last_row else {
+        c.run("DELETE FROM tables WHERE id = ?1", [id])?;
+        return Ok(true);
+    };
+    c.run(
+        "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
+        params![swept_upto, last_row, id],
+    )?;
+    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, last_row])?;
+    Ok(true)
+}
+
+/// Counters since the creation of the store: requests to the server, answered lookups, and evictions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub requests: u64,
+    pub answers: u64,
+    pub evictions: u64,
+}
+
+impl Totals {
+    /// Reads the counters, including answers that are counted only on the version page.
+    pub fn of(store: &Store) -> Result<Self> {
+        let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
+        store.read(|connection| {
+            connection.row("SELECT requests, answers, evictions FROM meta", [], |row| {
+                Ok(Totals {
+                    requests: row.get::<_, i64>(0)?.cast_unsigned(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned() + answers_on_page,
+                    evictions: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            })
+        })
+    }
+
+    /// Adds new `requests` and `answers` to the store's counters, and moves the answer count from the version page to
+    /// the store. Adds nothing and returns `false` if other processes keep writing until the deadline.
+    pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
+        let answers_on_page = store
+            .opened
+            .newest()
+            .page
+            .as_ref()
+            .map_or(0, VersionPage::take_answer_count);
+        let added = store.write_unless_busy(deadline, |tx| {
+            tx.run(
+                "UPDATE meta SET requests = requests + ?1, answers = answers + ?2",
+                [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
+            )
+        });
+        // If the store has not counted the answers, move them back to the page.
+        if !matches!(added, Ok(Some(()))) {
+            Self::count_on_page(store, answers_on_page);
+        }
+        Ok(added?.is_some())
+    }
+
+    /// Adds `answers` to the answer count on the version page, so that a process that only does lookups need not write
+    /// to the store. A later writer moves the count to the store. Returns `false` if there is no valid page.
+    pub fn count_on_page(store: &Store, answers: u64) -> bool {
+        let opened = store.opened.newest();
+        let page = opened.page.as_ref().filter(|_| opened.is_page_valid());
+        page.inspect(|page| page.count_answers(answers)).is_some()
+    }
+}
