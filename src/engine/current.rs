@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::segment::RecordSegments;
-use super::sql::{Incarnation, Manifest, Store};
+use super::sql::{DatabaseNumber, Manifest, Store};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -16,7 +16,7 @@ use crate::platform::swap::{Guard, SwapCell};
 /// The record segments in a manifest (the store's list of record segments), opened for lookups.
 #[derive(Default)]
 pub struct OpenSegments {
-    pub incarnation: Incarnation,
+    pub database_number: DatabaseNumber,
     pub manifest: Manifest,
     /// Segments in manifest order.
     pub segments: Arc<RecordSegments>,
@@ -38,7 +38,7 @@ pub struct SnapshotOf<P> {
     pub number: u64,
     /// The change sequence up to which the snapshot contains every commit.
     sequence: AtomicU64,
-    /// Segments of confirmed matches and tables, with the snapshot's incarnation.
+    /// Segments of confirmed matches and tables, with the snapshot's database.
     pub open: Arc<OpenSegments>,
     /// The libraries or the tables.
     part: P,
@@ -115,15 +115,16 @@ impl<P: Default> CurrentSnapshot<P> {
     /// Returns whether the snapshot contains every commit. Takes only a few memory loads.
     #[inline]
     pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {
-        self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
+        self.store
+            .is_current_in(snapshot.open.database_number, snapshot.sequence())
     }
 
-    /// Returns whether the snapshot lacks only the commit with this incarnation and change sequence. If so, the thread
-    /// that made the commit can add its changes without reading the database. Compares the incarnation, because two
-    /// incarnations can use the same change sequence for different commits.
-    pub fn lacks_only(&self, snapshot: &SnapshotOf<P>, incarnation: Incarnation, sequence: Sequence) -> bool {
-        snapshot.open.incarnation == incarnation
-            && self.store.incarnation() == incarnation
+    /// Returns whether the snapshot lacks only the commit with this database and change sequence. If so, the thread
+    /// that made the commit can add its changes without reading the database. Compares the database, because two
+    /// databases can use the same change sequence for different commits.
+    pub fn lacks_only(&self, snapshot: &SnapshotOf<P>, database_number: DatabaseNumber, sequence: Sequence) -> bool {
+        snapshot.open.database_number == database_number
+            && self.store.database_number() == database_number
             && snapshot.sequence().next() == sequence
     }
 

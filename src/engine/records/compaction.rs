@@ -228,7 +228,7 @@ impl Records {
 
     /// Merges the records that are in no segment with the newest small segments into a new segment in the manifest.
     pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteError> {
-        let open = self.open(self.store.incarnation(), tx.log.manifest()?);
+        let open = self.open(self.store.database_number(), tx.log.manifest()?);
         if open.are_lost() {
             return Err(WriteError::SegmentsLost);
         }
@@ -322,11 +322,11 @@ impl Records {
     /// Returns a due merge; `None` if none is due. Merges only segments that are newer than all segments in running
     /// merges, so that no two merges share a segment.
     fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
-        let incarnation = self.store.incarnation();
+        let database_number = self.store.database_number();
         let state =
             RecordRows(&self.store).read_record_log(|log| Ok((log.manifest()?, log.active_tables()?, log.sequence)));
         let (manifest, tables, sequence) = state.ok()?;
-        let open = self.open(incarnation, manifest);
+        let open = self.open(database_number, manifest);
         if open.are_lost() {
             return None;
         }
@@ -345,7 +345,7 @@ impl Records {
         let names = in_manifest[range.clone()].iter().map(|segment| segment.name);
         let path_in_folder = self.store.folder().segment(&new_segment_name(sequence));
         Some(SlicedMerge::new(
-            incarnation,
+            database_number,
             names.zip(list[range.clone()].iter().cloned()).collect(),
             tables.iter().map(|table| table.id).collect(),
             range.end == list.len(), // whether the merge includes the oldest segment
@@ -356,10 +356,13 @@ impl Records {
     /// Stores the merged segment, and puts it in place of its inputs in the manifest. Discards it if the manifest no
     /// longer lists the inputs, or if the database was replaced.
     fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
-        let (incarnation, names) = (merge.incarnation, merge.names.clone());
+        let (database_number, names) = (merge.database_number, merge.names.clone());
         let mut builder = Some(merge.into_builder());
         RecordRows(&self.store).write_records(deadline, |tx| {
-            let Some(builder) = builder.take().filter(|_| self.store.incarnation() == incarnation) else {
+            let Some(builder) = builder
+                .take()
+                .filter(|_| self.store.database_number() == database_number)
+            else {
                 return Ok(());
             };
             let name = new_segment_name(tx.sequence());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentBuilder};
-use crate::engine::sql::Incarnation;
+use crate::engine::sql::DatabaseNumber;
 use crate::model::{SegmentName, TableId};
 
 /// Maximum ratio of an older segment's record count to the record count of a merge that includes the segment. Segment
@@ -149,7 +149,7 @@ impl MergeRules<'_> {
 
 /// A merge of segments in slices. The new file has a temporary name until the merge finishes.
 pub struct SlicedMerge {
-    pub incarnation: Incarnation,
+    pub database_number: DatabaseNumber,
     /// Names of the segments to merge, which are adjacent in the manifest, from newest to oldest.
     pub names: Vec<SegmentName>,
     inputs: Vec<(Arc<RecordSegment>, RecordCursor)>,
@@ -164,14 +164,14 @@ impl SlicedMerge {
     /// Starts a merge of `inputs`, newest first. `tables`: the existing tables. `includes_oldest`: whether `inputs`
     /// includes the oldest segment. `path_in_folder`: a path in the folder of the temporary file.
     pub fn new(
-        incarnation: Incarnation,
+        database_number: DatabaseNumber,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
         tables: Vec<TableId>,
         includes_oldest: bool,
         path_in_folder: &Path,
     ) -> Self {
         Self {
-            incarnation,
+            database_number,
             names: inputs.iter().map(|(name, _)| *name).collect(),
             builder: RecordSegmentBuilder::new(
                 path_in_folder,

@@ -41,7 +41,8 @@ impl Records {
         let _lock_or_timeout = FileLock::acquire(&lock_path, wait, &|| false);
         let begin = |log: &RecordLog<'_>| {
             let manifest = log.manifest()?;
-            let is_current = (self.store.incarnation(), manifest.changed) == (open.incarnation, open.manifest.changed);
+            let is_current =
+                (self.store.database_number(), manifest.changed) == (open.database_number, open.manifest.changed);
             let path = self.store.folder().segment(&new_segment_name(log.sequence));
             is_current.then(|| Rebuild::new(log, manifest, path)).transpose()
         };
@@ -67,7 +68,9 @@ impl Records {
                 {}
             }
             match rebuild {
-                Some(rebuild) if self.store.incarnation() == open.incarnation && rebuild.is_current(&tx.log)? => {
+                Some(rebuild)
+                    if self.store.database_number() == open.database_number && rebuild.is_current(&tx.log)? =>
+                {
                     self.store_rebuilt(tx, rebuild).map(|()| true)
                 }
                 _ => Ok(false),

@@ -235,7 +235,7 @@ impl World {
                 .changes(
                     Some(self.view_id),
                     reader.since,
-                    reader.open.incarnation,
+                    reader.open.database_number,
                     Some(Deadline::NONE),
                 )
                 .expect("read");
@@ -246,7 +246,7 @@ impl World {
                 let (_, state) = StoreStates(&self.store)
                     .state_at(Some(&self.endpoint), Some(Deadline::NONE))
                     .expect("read");
-                reader.open = self.records.open(state.incarnation, state.manifest);
+                reader.open = self.records.open(state.database_number, state.manifest);
                 reader.rows = state.libraries;
                 reader.told.clear();
                 reader.since = state.sequence;
@@ -499,7 +499,7 @@ fn others_write_while_segments_are_rebuilt_in_steps() {
     assert!(!log.read_record_log(|log| rebuild.is_current(log)).expect("read"));
     let read = |log: &RecordLog<'_>| log.manifest();
     let manifest = log.read_record_log(read).expect("read");
-    let open = world.records.open(world.store.incarnation(), manifest);
+    let open = world.records.open(world.store.database_number(), manifest);
     *crate::platform::mutex::lock(&world.records.rebuilding) = true;
     world.records.rebuild(&open, Deadline::NONE).expect("rebuilt");
     assert!(!*crate::platform::mutex::lock(&world.records.rebuilding));
@@ -513,6 +513,6 @@ fn a_rebuild_does_not_wait_for_ever_for_another_process() {
     let _held = FileLock::acquire(&lock, Deadline::NONE, &|| false).expect("locks work");
     let read = |log: &RecordLog<'_>| log.manifest();
     let manifest = RecordRows(&world.store).read_record_log(read).expect("read");
-    let open = world.records.open(world.store.incarnation(), manifest);
+    let open = world.records.open(world.store.database_number(), manifest);
     world.records.rebuild(&open, Deadline::NONE).expect("rebuilt");
 }

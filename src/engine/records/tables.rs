@@ -8,7 +8,7 @@ use super::table_snapshot::{TableSnapshot, TablesContent};
 use super::tree::Records;
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
 use crate::engine::segment::SegmentsLost;
-use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_position_of};
+use crate::engine::sql::{DatabaseNumber, RecordRows, RecordsState, Store, last_position_of};
 use crate::error::{Error, Result, Status};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
@@ -145,13 +145,13 @@ impl Tables {
     /// If the state contains the manifest (the list of record segments), it is complete and replaces the snapshot.
     /// Otherwise, it contains only rows to add to the snapshot.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
-        let incarnation = self.store.incarnation();
+        let database_number = self.store.database_number();
         let snapshot = self.snapshot.read();
-        let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
+        let is_usable = snapshot.number > 0 && snapshot.open.database_number == database_number && !snapshot.is_lost();
         let since = is_usable.then(|| snapshot.since());
         let state = RecordRows(&self.store).records_since(since, deadline)?;
         if state.manifest.is_some() {
-            let new_snapshot = self.load(&snapshot, incarnation, state);
+            let new_snapshot = self.load(&snapshot, database_number, state);
             drop(snapshot);
             self.snapshot.replace(new_snapshot);
         } else {
@@ -174,7 +174,7 @@ impl Tables {
     pub(super) fn load(
         &self,
         previous: &TableSnapshot,
-        incarnation: Incarnation,
+        database_number: DatabaseNumber,
         state: RecordsState,
     ) -> TableSnapshot {
         let RecordsState {
@@ -184,7 +184,7 @@ impl Tables {
         } = state;
         let (manifest, tables) = manifest.unwrap_or_default();
         let merged = manifest.merged;
-        let open = self.records.open(incarnation, manifest);
+        let open = self.records.open(database_number, manifest);
         let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
         // The segments contain all rows up to the change sequence `merged`, so the memtable needs only later rows.
         for row in rows {

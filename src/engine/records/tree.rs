@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::merge::SlicedMerge;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
-use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
+use crate::engine::sql::{DatabaseNumber, Manifest, NamedSegment, Store};
 use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::SwapCell;
@@ -48,15 +48,15 @@ impl Records {
     /// Two threads can open the same segments at the same time. A mutex could deadlock here, because a write would lock
     /// the mutex after the database's write lock, but a fork would lock the mutex first.
     #[must_use]
-    pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
+    pub fn open(&self, database_number: DatabaseNumber, manifest: Manifest) -> Arc<OpenSegments> {
         let previous = self.open.read();
-        if previous.incarnation == incarnation && previous.manifest == manifest && !previous.are_lost() {
+        if previous.database_number == database_number && previous.manifest == manifest && !previous.are_lost() {
             return Arc::clone(&previous);
         }
-        let segments = self.open_segments(&previous, incarnation, &manifest);
+        let segments = self.open_segments(&previous, database_number, &manifest);
         drop(previous);
         let open = Arc::new(OpenSegments {
-            incarnation,
+            database_number,
             manifest,
             segments,
         });
@@ -69,13 +69,13 @@ impl Records {
     fn open_segments(
         &self,
         previous: &OpenSegments,
-        incarnation: Incarnation,
+        database_number: DatabaseNumber,
         manifest: &Manifest,
     ) -> Arc<RecordSegments> {
         let list: Option<Vec<_>> = manifest
             .segments
             .iter()
-            .map(|named| self.open_segment(named, previous, incarnation))
+            .map(|named| self.open_segment(named, previous, database_number))
             .collect();
         Arc::new(list.map_or_else(RecordSegments::lost, |list| {
             RecordSegments::with_filter_from(list, &previous.segments)
@@ -88,11 +88,11 @@ impl Records {
         &self,
         named: &NamedSegment,
         previous: &OpenSegments,
-        incarnation: Incarnation,
+        database_number: DatabaseNumber,
     ) -> Option<Arc<RecordSegment>> {
         let mut open_segments = previous.manifest.segments.iter();
         let open_index = open_segments.position(|open| open.name == named.name);
-        if let Some(index) = open_index.filter(|_| previous.incarnation == incarnation)
+        if let Some(index) = open_index.filter(|_| previous.database_number == database_number)
             && let Some(segment) = previous.segments.list().get(index)
             && !segment.is_broken()
         {

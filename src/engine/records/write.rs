@@ -12,7 +12,7 @@ use super::table_snapshot::{TableSnapshot, counts_of, to_record};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
-use crate::engine::sql::{Incarnation, MAX_INLINE, RecordRows, RecordTx, Sweeper, last_position_of, write_of};
+use crate::engine::sql::{DatabaseNumber, MAX_INLINE, RecordRows, RecordTx, Sweeper, last_position_of, write_of};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -25,7 +25,7 @@ const MAX_EXPIRED: usize = 80;
 
 /// A write that is committed, but is not in the snapshot yet.
 struct CommittedWrite {
-    incarnation: Incarnation,
+    database_number: DatabaseNumber,
     sequence: Sequence,
     records: Vec<OwnedRecord>,
     /// Whether the snapshot must be reloaded, because the list of segments or tables has changed, or because the
@@ -310,9 +310,9 @@ impl Tables {
         ops: &[Op<'_>],
         limits: &TableLimits,
     ) -> std::result::Result<CommittedWrite, WriteError> {
-        let incarnation = self.store.incarnation();
+        let database_number = self.store.database_number();
         let snapshot = self.snapshot.read();
-        let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
+        let is_usable = snapshot.number > 0 && snapshot.open.database_number == database_number && !snapshot.is_lost();
         let mut state = tx.log.state(is_usable.then(|| snapshot.since()))?;
         // A state with a manifest is complete and becomes a new snapshot. A state without a manifest contains only rows
         // to add to the snapshot.
@@ -324,7 +324,7 @@ impl Tables {
         let loaded = state
             .manifest
             .is_some()
-            .then(|| self.load(&snapshot, incarnation, state));
+            .then(|| self.load(&snapshot, database_number, state));
         let base = loaded.as_ref().unwrap_or(&snapshot);
         if base.is_lost() {
             return Err(WriteError::SegmentsLost);
@@ -361,7 +361,7 @@ impl Tables {
         }
         let has_table_changes = !batch.new_tables.is_empty() || !batch.cleared.is_empty();
         Ok(CommittedWrite {
-            incarnation,
+            database_number,
             sequence: tx.sequence(),
             needs_reload: is_due || batch.first_new > 0 || has_table_changes,
             has_flushed: is_due,
@@ -380,7 +380,7 @@ impl Tables {
             let snapshot = self.snapshot.read();
             let is_next = self
                 .snapshot
-                .lacks_only(&snapshot, committed.incarnation, committed.sequence);
+                .lacks_only(&snapshot, committed.database_number, committed.sequence);
             if is_next && !snapshot.is_lost() {
                 for record in committed.records {
                     snapshot.push(record);

@@ -9,7 +9,9 @@ use crate::engine::current::{CurrentSnapshot, OpenSegments, SnapshotOf};
 use crate::engine::memtable::{LibraryChange, MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::records::Records;
 use crate::engine::segment::{Matches, SegmentsLost};
-use crate::engine::sql::{Endpoint, Incarnation, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates};
+use crate::engine::sql::{
+    DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
+};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
@@ -111,17 +113,18 @@ impl LiveSnapshot {
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`), each with its library, without
-    /// reading them from the database. `written_at`: the incarnation and the change sequence of the commit. Does
+    /// reading them from the database. `written_at`: the database and the change sequence of the commit. Does
     /// nothing if the snapshot lacks any other commit; the next catch-up then reads all changes.
     pub fn apply_committed(
         &self,
         view_id: ViewId,
-        (incarnation, sequence): (Incarnation, Sequence),
+        (database_number, sequence): (DatabaseNumber, Sequence),
         own: Vec<(LibraryId, MemtableChange)>,
     ) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
-        let is_next = snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
+        let is_next =
+            snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, database_number, sequence);
         if !is_next || own.len() > MAX_APPLIED {
             return;
         }
@@ -137,8 +140,9 @@ impl LiveSnapshot {
     /// caller must have locked `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let snapshot = self.snapshot.read();
-        let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let (sequence, changes) = StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, deadline)?;
+        let (since, database_number) = (snapshot.sequence(), snapshot.open.database_number);
+        let (sequence, changes) =
+            StoreStates(&self.store).changes(snapshot.view_id, since, database_number, deadline)?;
         if changes.is_some_and(|changes| {
             changes
                 .into_iter()
@@ -229,19 +233,19 @@ impl LiveSnapshot {
         let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), deadline)?;
         let StoreState {
             sequence,
-            incarnation,
+            database_number,
             libraries: rows,
             manifest,
             changes,
         } = state;
-        let segments = self.records.open(incarnation, manifest);
+        let segments = self.records.open(database_number, manifest);
         let libraries = rows
             .iter()
             .map(|row| {
                 let last_library = last_snapshot
                     .rows
                     .iter()
-                    .position(|old| old.id == row.id && last_snapshot.open.incarnation == incarnation)
+                    .position(|old| old.id == row.id && last_snapshot.open.database_number == database_number)
                     .map(|index| (&last_snapshot.rows[index], &*last_snapshot.libraries[index]));
                 Arc::new(self.load_library(row, last_library, &segments, sequence))
             })

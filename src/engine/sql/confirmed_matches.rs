@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::{doubts_of, doubts_of_path, has_doubted_paths};
-use super::incarnation::Incarnation;
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
+use super::opened_files::DatabaseNumber;
 use super::overlay::overlay_row;
 use super::record_log::{RecordRows, RecordTx};
 use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
@@ -25,8 +25,8 @@ use crate::platform::deadline::Deadline;
 
 /// The result of [`RecordRows::record_matches`].
 pub struct RecordedMatches<T> {
-    /// The incarnation and the change sequence of the write.
-    pub written_at: (Incarnation, Sequence),
+    /// The database and the change sequence of the write.
+    pub written_at: (DatabaseNumber, Sequence),
     pub then_result: T,
 }
 
@@ -36,7 +36,7 @@ type Match = (String, Sequence);
 impl RecordRows<'_> {
     /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `unlisted`: those of these keys
     /// that the library does not list, so that their items are doubted. `then` runs at the end of
-    /// the transaction, so that the caller can flush a long log of records. Returns the incarnation and change sequence
+    /// the transaction, so that the caller can flush a long log of records. Returns the database and change sequence
     /// of the write, and the result of `then`; `None` if the library no longer exists, because another call cleared it.
     pub fn record_matches<T>(
         &self,
@@ -47,9 +47,9 @@ impl RecordRows<'_> {
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
-        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
-        // because its incarnation is outdated.
-        let incarnation = self.0.incarnation();
+        // Read the database before the write. If the write creates a new database, callers then ignore this result,
+        // because its database is outdated.
+        let database_number = self.0.database_number();
         self.0.write(deadline, |tx| {
             // The library's view or listing may have changed since the caller read `row`, so read the library again,
             // unless this connection also made the last write and has the current state.
@@ -75,7 +75,7 @@ impl RecordRows<'_> {
                 .collect();
             records.add_all(table, &matches)?;
             Ok(Some(RecordedMatches {
-                written_at: (incarnation, tx.sequence),
+                written_at: (database_number, tx.sequence),
                 then_result: then(&records)?,
             }))
         })
@@ -217,7 +217,7 @@ pub fn remove_matches(tx: &Tx<'_>, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqli
 }
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
+    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the database
     /// and the change sequence of the write.
     ///
     /// Doubts the paths and items in `doubted`; a path's entry has an empty rating key, and an item's entry has an empty
@@ -230,10 +230,10 @@ impl LibraryRows<'_> {
         doubted: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
-    ) -> Result<(Incarnation, Sequence)> {
-        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
-        // because its incarnation is outdated.
-        let incarnation = self.0.incarnation();
+    ) -> Result<(DatabaseNumber, Sequence)> {
+        // Read the database before the write. If the write creates a new database, callers then ignore this result,
+        // because its database is outdated.
+        let database_number = self.0.database_number();
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, request)?;
             // A doubt about a library that another call has cleared would mean nothing.
@@ -244,7 +244,7 @@ impl LibraryRows<'_> {
                     tx.doubt_path_or_item(*library, path, rating_key)?;
                 }
             }
-            Ok((incarnation, tx.sequence))
+            Ok((database_number, tx.sequence))
         })
     }
 

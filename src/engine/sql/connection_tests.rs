@@ -127,7 +127,7 @@ fn a_second_connection_is_opened_before_the_first_write() {
     let store = open();
     let (_, state) = StoreStates(&store).state_at(None, Some(Deadline::NONE)).expect("read");
     let changes =
-        |store: &Store, deadline| StoreStates(store).changes(None, state.sequence, state.incarnation, deadline);
+        |store: &Store, deadline| StoreStates(store).changes(None, state.sequence, state.database_number, deadline);
     assert!(changes(&store, None).is_ok() && changes(&store, Some(Deadline::NONE)).is_ok());
     assert!(!has_two(&store));
 

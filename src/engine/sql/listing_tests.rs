@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::for_tests::{FINISHED, Films, endpoint, film, merge, movie, segments};
-use super::incarnation::StoreFiles;
+use super::opened_files::StoreFiles;
 use super::{LibraryRows, ListingRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::records::Records;
@@ -282,12 +282,12 @@ fn search(films: &Films, item: &Item, asked: crate::model::Sequence) {
 fn a_reader_learns_that_an_item_is_as_listed_again() {
     let films = Films::with(&[film(1)]);
     films.merge(&[movie("1", "/data/new.mkv")]);
-    let (seen, incarnation) = (films.sequence(), films.store.incarnation());
+    let (seen, database_number) = (films.sequence(), films.store.database_number());
     let asked = films.ticket(); // of a search that is served late
     films.merge(&[film(1)]);
     search(&films, &film(1), asked);
     assert_eq!(films.paths(), ["/data/1.mkv"]);
-    let read = StoreStates(&films.store).changes(Some(films.view_id), seen, incarnation, None);
+    let read = StoreStates(&films.store).changes(Some(films.view_id), seen, database_number, None);
     let (_, changes) = read.expect("read");
     let tells = changes.as_ref().is_none_or(|changes| {
         changes

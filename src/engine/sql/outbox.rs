@@ -296,8 +296,8 @@ fn assign_new_host_id(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
 /// Gives this folder a new host id if the machine rebooted or the database was replaced since the last commit, because
 /// the store may lack entries that the shared log has under the old id.
 pub fn renew_host_id_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let incarnation = store.opened.newest().number + 1; // 0 stands for no incarnation
-    if store.has_host_id.load(Ordering::Relaxed) == incarnation {
+    let database_number = store.opened.newest().number + 1; // 0 stands for no database
+    if store.has_host_id.load(Ordering::Relaxed) == database_number {
         return Ok(());
     }
     let boot_and_inode = format!(
@@ -307,7 +307,7 @@ pub fn renew_host_id_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<(
     );
     if tx.value::<String>("SELECT host_of FROM meta", [])? == boot_and_inode {
         // Set this only after an earlier transaction committed the id; the current one may still roll back.
-        store.has_host_id.store(incarnation, Ordering::Relaxed);
+        store.has_host_id.store(database_number, Ordering::Relaxed);
         return Ok(());
     }
     tx.run(

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use serde::Serialize;
 
 use super::connection::{Connections, LazyConnection};
-use super::incarnation::{
-    CachedEndpoint, CachedState, Incarnation, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
+use super::opened_files::{
+    CachedEndpoint, CachedState, DatabaseNumber, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
 };
 use super::schema::{CachedStatements, patience, sequence_of};
 use super::store_folder::{StoreFolder, StoreKey, UnusableDatabase, explain, is_broken};
@@ -35,7 +35,7 @@ pub struct Store {
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint (server URL and user) of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// Number of the incarnation for which the stored host id is known to be made, plus 1; 0 if none is.
+    /// Number of the database for which the stored host id is known to be made, plus 1; 0 if none is.
     pub(super) has_host_id: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
@@ -147,21 +147,21 @@ impl Store {
         }
     }
 
-    /// Returns the current incarnation, to which later reads belong.
+    /// Returns the current database, to which later reads belong.
     #[must_use]
-    pub fn incarnation(&self) -> Incarnation {
-        Incarnation(self.opened.newest().number)
+    pub fn database_number(&self) -> DatabaseNumber {
+        DatabaseNumber(self.opened.newest().number)
     }
 
-    /// Returns whether `sequence` is the newest commit in this incarnation. Returns `false` if the version page cannot
+    /// Returns whether `sequence` is the newest commit in this database. Returns `false` if the version page cannot
     /// show the newest commit. Takes only a few memory loads.
     #[inline]
     #[must_use]
-    pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
+    pub fn is_current_in(&self, database_number: DatabaseNumber, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
         self.uses_version_page
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && incarnation == Incarnation(opened.number)
+            && database_number == DatabaseNumber(opened.number)
     }
 
     /// Returns the newest commit's change sequence, so that a waiting reader of the feed notices commits; `None` if the
@@ -189,9 +189,9 @@ impl Store {
         explain(error, &self.folder)
     }
 
-    /// Closes the connections, and opens or creates the database at the store's path. Starts a new incarnation. Does
-    /// nothing if another thread has already done so. If `deadline` is `None`, waits only a moment, and fails if the
-    /// database must be created or repaired.
+    /// Closes the connections, and opens or creates the database at the store's path. Does nothing if another
+    /// thread has already done so. If `deadline` is `None`, waits only a moment, and fails if the database must be created
+    /// or repaired.
     pub(super) fn reopen_database(&self, deadline: Option<Deadline>) -> Result<()> {
         let lock = |slot| match deadline {
             Some(deadline) => self.lock_by(deadline, slot),

@@ -6,10 +6,10 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::doubts::{doubts_of_items_and_paths, doubts_since};
-use super::incarnation::{
-    CachedEndpoint, CachedState, CachedView, Incarnation, StoreFiles, is_first_sequence, write_state_file,
-};
 use super::library_rows::{LibraryRow, libraries};
+use super::opened_files::{
+    CachedEndpoint, CachedState, CachedView, DatabaseNumber, StoreFiles, is_first_sequence, write_state_file,
+};
 use super::overlay::{changes_of, changes_since};
 use super::record_log::manifest;
 use super::schema::{CachedStatements, last_position_of, list, sequence_at, sequence_of};
@@ -45,9 +45,9 @@ fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreState {
     pub sequence: Sequence,
-    /// The incarnation from which the state was read.
+    /// The database from which the state was read.
     #[serde(skip)]
-    pub incarnation: Incarnation,
+    pub database_number: DatabaseNumber,
     /// The libraries from the last probe.
     pub libraries: Vec<LibraryRow>,
     pub manifest: Manifest,
@@ -58,14 +58,14 @@ pub struct StoreState {
 /// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence.
 pub fn state_of(
     connection: &Connection,
-    incarnation: Incarnation,
+    database_number: DatabaseNumber,
     view_id: Option<ViewId>,
 ) -> rusqlite::Result<StoreState> {
     let sequence = sequence_of(connection)?;
     let Some(view_id) = view_id else {
         return Ok(StoreState {
             sequence,
-            incarnation,
+            database_number,
             ..StoreState::default()
         });
     };
@@ -79,7 +79,7 @@ pub fn state_of(
     changes.sort_by_key(|change| change.sequence);
     Ok(StoreState {
         sequence,
-        incarnation,
+        database_number,
         libraries,
         manifest,
         changes,
@@ -133,7 +133,7 @@ impl StoreStates<'_> {
     #[cfg(test)]
     pub fn state(&self, view_id: Option<ViewId>) -> Result<StoreState> {
         self.0
-            .read(|connection| state_of(connection, self.0.incarnation(), view_id))
+            .read(|connection| state_of(connection, self.0.database_number(), view_id))
     }
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
@@ -148,9 +148,9 @@ impl StoreStates<'_> {
             return Ok(cached);
         }
         self.0.read_by(deadline, |connection| {
-            // Read the incarnation first. If the database is replaced during the read, the state then belongs to an old
-            // incarnation, so the caller reads it again.
-            let incarnation = self.0.incarnation();
+            // Read the database first. If the database is replaced during the read, the state then belongs to an old
+            // database, so the caller reads it again.
+            let database_number = self.0.database_number();
             let view_id = view_of(connection, endpoint)?;
             if endpoint.is_none()
                 && !self.0.warned_of_views.load(Ordering::Relaxed)
@@ -160,19 +160,19 @@ impl StoreStates<'_> {
             {
                 log::warn!("{warning}");
             }
-            Ok((view_id, state_of(connection, incarnation, view_id)?))
+            Ok((view_id, state_of(connection, database_number, view_id)?))
         })
     }
 
     /// Returns the current change sequence, and the changes after `since`, oldest first. `since`: a change sequence of
-    /// `incarnation`. The changes are `None` if the caller must read the whole state with [`Self::state_at`], for
+    /// `database`. The changes are `None` if the caller must read the whole state with [`Self::state_at`], for
     /// example because there are too many changes. If `deadline` is `None`, waits only a moment for locks, and then
     /// fails.
     pub fn changes(
         &self,
         view_id: Option<ViewId>,
         since: Sequence,
-        incarnation: Incarnation,
+        database_number: DatabaseNumber,
         deadline: Option<Deadline>,
     ) -> Result<(Sequence, Option<Vec<LibraryChange>>)> {
         let work = |connection: &Connection| {
@@ -203,8 +203,8 @@ impl StoreStates<'_> {
             Ok((current, Some(changes)))
         };
         let outcome = self.0.read_by(deadline, work);
-        // In another incarnation, `since` means nothing.
-        if self.0.incarnation() != incarnation {
+        // In another database, `since` means nothing.
+        if self.0.database_number() != database_number {
             return outcome.map(|(current, _)| (current, None));
         }
         outcome
@@ -223,8 +223,14 @@ impl StoreStates<'_> {
             return None;
         }
         *lock(&self.0.cache_used) = Some((cached.sequence, cached_endpoint));
-        let incarnation = self.0.incarnation();
-        Some((Some(view.view_id), StoreState { incarnation, ..state }))
+        let database_number = self.0.database_number();
+        Some((
+            Some(view.view_id),
+            StoreState {
+                database_number,
+                ..state
+            },
+        ))
     }
 
     /// Closes the connections. If the state file is outdated, writes a new one for `endpoint` (server URL and user), so
@@ -266,7 +272,7 @@ impl StoreStates<'_> {
         {
             return None;
         }
-        let incarnation = self.0.incarnation();
+        let database_number = self.0.database_number();
         // `None`: fail rather than wait long.
         let view = self.0.read_by(None, |connection| {
             let Some(view_id) = view_of(connection, endpoint)? else {
@@ -276,7 +282,7 @@ impl StoreStates<'_> {
             if endpoint.is_none() && several_views_warning(connection, view_id)?.is_some() {
                 return Ok(None);
             }
-            let state = state_of(connection, incarnation, Some(view_id))?;
+            let state = state_of(connection, database_number, Some(view_id))?;
             if state.sequence != sequence || state.changes.len() > MAX_CACHED_CHANGES {
                 return Ok(None);
             }

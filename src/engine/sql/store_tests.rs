@@ -140,7 +140,7 @@ fn a_reader_of_long_ago_reads_what_changed_since_and_no_more() {
     }
     let states = StoreStates(&films.store);
     let changes = |since| {
-        let changes = states.changes(Some(films.view_id), since, films.store.incarnation(), None);
+        let changes = states.changes(Some(films.view_id), since, films.store.database_number(), None);
         changes.expect("read").1.expect("single changes")
     };
     let all: Vec<_> = changes(since).into_iter().map(|one| one.change).collect();

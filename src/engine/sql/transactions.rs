@@ -8,7 +8,7 @@ use rusqlite::ffi::SQLITE_BUSY;
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::{LazyConnection, OpenConnection};
-use super::incarnation::is_first_sequence;
+use super::opened_files::is_first_sequence;
 use super::outbox::renew_host_id_if_needed;
 use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, patience, sequence_of};
 use super::store::Store;

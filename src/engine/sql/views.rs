@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use super::library_rows::{LibraryRows, detach_libraries};
-use super::probes::forget_library_questions;
+use super::path_searches::forget_library_questions;
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::sweeper::Sweeper;
 use crate::error::Result;

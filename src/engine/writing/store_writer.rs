@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Incarnation, LibraryRow, LocalWrite, RecordRows, RecordedMatches, Store, Sweeper, Totals};
+use crate::engine::sql::{DatabaseNumber, LibraryRow, LocalWrite, RecordRows, RecordedMatches, Store, Sweeper, Totals};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -20,7 +20,7 @@ const MAX_SWEEPS: usize = 50;
 /// The result of writing confirmed matches.
 pub struct MatchWrite {
     /// Incarnation and change sequence of the write transaction.
-    pub at: (Incarnation, Sequence),
+    pub at: (DatabaseNumber, Sequence),
     /// Whether the write created a segment, and may have evicted matches.
     pub has_segment: bool,
 }

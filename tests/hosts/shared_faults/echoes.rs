@@ -70,7 +70,7 @@ fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {
         one.deliver();
         one.record(PRIVATE, &key);
         let one = world.moved(one);
-        one.record("/downloads/other.mkv", &key); // the first write there begins an incarnation
+        one.record("/downloads/other.mkv", &key); // the first write there makes it another database
         exchange(&[&one]);
         one.movies.ask(PRIVATE);
         assert_eq!(one.confirmed(PRIVATE), Some(key), "{what:?}");

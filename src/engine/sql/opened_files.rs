@@ -25,18 +25,18 @@ use crate::platform::files;
 use crate::platform::files::Inode;
 use crate::platform::stamp::{FileStamp, StampContent, boot_id};
 
-/// The number of databases that this handle opened before the current one. Each replacement of the database, for
-/// example by a restored backup, starts a new incarnation. Change sequences and segment names from different
-/// incarnations must not be compared.
+/// The number of databases that this handle opened before the current one: one more after each replacement of the
+/// database, for example by a restored backup. Change sequences and segment names from different databases must not be
+/// compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Incarnation(pub(super) u64);
+pub struct DatabaseNumber(pub(super) u64);
 
 /// A database and its version page, as an entry in a linked list. plexindex appends a new entry when the database or
 /// the page is replaced. Entries live as long as the store, so readers need no lock.
 #[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
-    /// The number of the [`Incarnation`]. The store's id is not enough, because a copy of the database has the same id.
+    /// A [`DatabaseNumber`]. The store's id is not enough, because a copy of the database has the same id.
     pub number: u64,
     /// The key for hashing tokens, which is in the database.
     pub secret: [u8; 32],
@@ -353,5 +353,5 @@ fn decode(bytes: &[u8], files: &[u8]) -> Option<CachedState> {
 }
 
 #[cfg(test)]
-#[path = "incarnation_tests.rs"]
+#[path = "opened_files_tests.rs"]
 mod tests;

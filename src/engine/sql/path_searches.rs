@@ -1,0 +1,394 @@
+//! The table `path_searches`: when plexindex asked the server about a path or searched for it, so that no process repeats
+//! this too soon. Also the last question about any path, the budget for fruitless requests, and checks of sources'
+//! preconditions.
+
+use rusqlite::{Connection, params};
+
+use super::schema::{CachedStatements, DAY_MS, Tx};
+use super::store::Store;
+use crate::error::{Result, Status};
+use crate::knowledge::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
+use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
+use crate::platform::deadline::{Deadline, SHORTEST_WAIT};
+
+/// What is known about an unlisted path before a question about it.
+pub struct EarlierQuestions {
+    /// The view's last question about any unlisted path.
+    pub last: Option<LastQuestion>,
+    pub budget: RequestBudget,
+    /// For each library, the earlier questions about the path, and the change sequence when the last call began that asked.
+    pub questions: Vec<Option<(PathSearch, Sequence)>>,
+}
+
+impl SearchRows<'_> {
+    /// Returns what is known about the path with this hash, which one of the `libraries` may contain.
+    pub fn earlier_questions(
+        &self,
+        view_id: ViewId,
+        libraries: &[LibraryId],
+        hash: u64,
+        now_ms: i64,
+    ) -> Result<EarlierQuestions> {
+        self.0.read(|connection| {
+            let last = read_last_question(connection, view_id)?;
+            let mut questions = Vec::new();
+            for library in libraries {
+                questions.push(read_question(connection, view_id, questions_about(*library), hash)?);
+            }
+            Ok(EarlierQuestions {
+                last,
+                budget: read_budget(connection, view_id, now_ms)?,
+                questions,
+            })
+        })
+    }
+}
+
+/// Retention time for a record: a day, which is longer than any pause between two searches for a path.
+const SEARCH_KEPT_MS: i64 = DAY_MS;
+
+/// Library id in the records of a view's last question, budgets and preconditions. The last question has the hash 0.
+const QUESTION: LibraryId = LibraryId(0);
+/// Hashes of a view's records of its request budget: one per clock, because processes' clocks can differ.
+const BUDGETS: std::ops::RangeInclusive<i64> = 1..=4;
+/// Hash of the record of a view's last search in libraries that had not changed.
+const UNCHANGED_SEARCH: i64 = 5;
+/// Library id in the records of questions for a list of libraries.
+const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
+
+/// Value of `found` for a question that has no outcome yet. [`ANSWERED`] is the value for an answered question; other
+/// values are the error status of a failed one.
+const UNDER_WAY: i64 = 0;
+const ANSWERED: i64 = 1;
+
+/// The outcome of a question about an unlisted path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuestionOutcome {
+    /// The question has no outcome yet, or none because its process was killed or the server rejected the token.
+    UnderWay,
+    Answered,
+    /// The question or the search after it failed with this status; `None` for a status from a newer version.
+    Failed(Option<Status>),
+}
+
+/// The last question about any unlisted path.
+#[derive(Clone, Copy, Debug)]
+pub struct LastQuestion {
+    /// Time of the outcome, in Unix ms.
+    pub ended_ms: i64,
+    pub outcome: QuestionOutcome,
+}
+
+/// What requests about unlisted paths have shown, for [`SearchRows::note_path_requests`].
+#[derive(Clone, Copy, Default)]
+pub struct PathRequests<'r> {
+    /// The outcome of a question; `None`: the last outcome stays.
+    pub outcome: Option<QuestionOutcome>,
+    /// Libraries and hashes about which the server was asked.
+    pub questions: &'r [(LibraryId, u64)],
+    /// The change sequence when the call that asked began.
+    pub since: Sequence,
+    /// Whether a search must still follow the questions.
+    pub are_open: bool,
+    /// Libraries and hashes for which the server was searched, and whether it has the target.
+    pub searches: &'r [(LibraryId, u64, bool)],
+    /// Whether a search follows in libraries that have not changed.
+    pub begins_unchanged_search: bool,
+    /// Number of requests to take from the budget.
+    pub requests: u64,
+}
+
+/// Access to a store's records of path searches.
+pub struct SearchRows<'s>(pub &'s Store);
+
+impl SearchRows<'_> {
+    /// Records requests, even if the call has no time left. Logs an error, and returns whether the record is stored.
+    fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) -> bool {
+        let result = self.0.write(Deadline::NONE.at_most(SHORTEST_WAIT), work);
+        if let Err(error) = &result {
+            log::debug!("cannot record a request to the server: {error}");
+        }
+        result.is_ok()
+    }
+
+    /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
+    /// record.
+    pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+        self.0
+            .read(|connection| read_search(connection, view_id, library, hash))
+    }
+
+    /// Returns the last question about the target with this hash; `found`: a search must still follow.
+    pub fn question(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+        self.path_search(view_id, questions_about(library), hash)
+    }
+
+    /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can
+    /// limit the rate. Ignores searches after `now_ms`, which were recorded before the clock was set back.
+    pub fn count_searches(&self, view_id: ViewId, library: LibraryId, since_ms: i64, now_ms: i64) -> Result<u64> {
+        self.0.read(|connection| {
+            connection.row(
+                "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND last_ms > ?3 AND \
+                 last_ms <= ?4",
+                params![view_id, library, since_ms, now_ms],
+                |row| row.get::<_, i64>(0).map(i64::cast_unsigned),
+            )
+        })
+    }
+
+    /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
+    pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
+        self.0
+            .read(|connection| read_last_unchanged_search(connection, view_id))
+    }
+
+    /// Returns the last question about an unlisted path; `None` without a record.
+    pub fn last_question(&self, view_id: ViewId) -> Result<Option<LastQuestion>> {
+        self.0.read(|connection| read_last_question(connection, view_id))
+    }
+
+    /// Records what requests about unlisted paths have shown, in one transaction; nothing to record needs none. Returns
+    /// whether the record is stored and, with `begins_unchanged_search`, the search may begin, because no other call
+    /// began one a moment ago.
+    pub fn note_path_requests(&self, view_id: ViewId, now_ms: i64, record: &PathRequests<'_>) -> bool {
+        let is_empty = record.outcome.is_none() && record.questions.is_empty() && record.searches.is_empty();
+        if is_empty && !record.begins_unchanged_search && record.requests == 0 {
+            return true;
+        }
+        let mut may_search = true;
+        let is_stored = self.record(|tx| {
+            if let Some(outcome) = record.outcome {
+                note_outcome(tx, view_id, now_ms, outcome)?;
+            }
+            for (library, hash) in record.questions {
+                let library = questions_about(*library);
+                let key = (view_id, library, hash.cast_signed());
+                note(tx, key, now_ms, record.are_open.into(), record.since)?;
+            }
+            for (library, hash, is_found) in record.searches {
+                let key = (view_id, *library, hash.cast_signed());
+                note(tx, key, now_ms, (*is_found).into(), Sequence(0))?;
+            }
+            if record.begins_unchanged_search {
+                let last_ms = read_last_unchanged_search(tx, view_id)?;
+                may_search = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
+                if may_search {
+                    note(tx, (view_id, QUESTION, UNCHANGED_SEARCH), now_ms, 0, Sequence(0))?;
+                }
+            }
+            delete_old(tx, now_ms)?;
+            change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
+        });
+        is_stored && may_search
+    }
+
+    /// Returns the budget for fruitless requests.
+    pub fn budget(&self, view_id: ViewId, now_ms: i64) -> Result<RequestBudget> {
+        self.0.read(|connection| read_budget(connection, view_id, now_ms))
+    }
+
+    /// Returns requests to the budget, because they were fruitful.
+    pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64) {
+        self.record(|tx| change_budget(tx, view_id, now_ms, |budget| budget.refund(requests)));
+    }
+
+    /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
+    pub fn library_question(&self, view_id: ViewId, hash: u64) -> Result<Option<PathSearch>> {
+        self.path_search(view_id, LIBRARY_LIST, hash)
+    }
+
+    /// Records a request for the list of libraries by a call that selects a library with this hash.
+    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64) {
+        self.note_search(view_id, LIBRARY_LIST, hash, now_ms, false);
+    }
+
+    /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
+    /// database belongs to the server. `hash`: the hash of the precondition's text.
+    pub fn has_recent_precondition_check(&self, hash: u64, now_ms: i64) -> Result<bool> {
+        let last_check = self.path_search(ViewId::ALL, QUESTION, hash)?;
+        Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
+    }
+
+    /// Records, for all users of the store, that a source's precondition is met, so that no process checks it again for
+    /// a day. `hash`: the hash of the precondition's text.
+    pub fn record_precondition_met(&self, hash: u64, now_ms: i64) {
+        self.note_search(ViewId::ALL, QUESTION, hash, now_ms, true); // `true`: it is met
+    }
+
+    /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
+    /// `found`: whether the server has the target.
+    fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
+        self.record(|tx| {
+            let key = (view_id, library, hash.cast_signed());
+            note(tx, key, now_ms, found.into(), Sequence(0))?;
+            delete_old(tx, now_ms)
+        });
+    }
+}
+
+/// Removes the records of a view's requests for the list of libraries, because the view no longer has the list.
+pub fn forget_library_questions(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
+    tx.run(
+        "DELETE FROM path_searches WHERE view_id = ?1 AND library = ?2",
+        params![view_id, LIBRARY_LIST],
+    )
+}
+
+/// Returns the id under which the store records questions about paths in a library. Searches have the library's id.
+fn questions_about(library: LibraryId) -> LibraryId {
+    LibraryId(-library.0)
+}
+
+/// Reads the record of a search, question or precondition check; `None` if there is none.
+fn read_search(
+    connection: &Connection,
+    view_id: ViewId,
+    library: LibraryId,
+    hash: u64,
+) -> rusqlite::Result<Option<PathSearch>> {
+    Ok(read_question(connection, view_id, library, hash)?.map(|(search, _)| search))
+}
+
+/// Reads a record like [`read_search`]; of a question, also the change sequence when the call began.
+fn read_question(
+    connection: &Connection,
+    view_id: ViewId,
+    library: LibraryId,
+    hash: u64,
+) -> rusqlite::Result<Option<(PathSearch, Sequence)>> {
+    connection.find(
+        "SELECT first_ms, last_ms, found, asked FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
+        params![view_id, library, hash.cast_signed()],
+        |row| {
+            let search = PathSearch {
+                first_ms: row.get(0)?,
+                last_ms: row.get(1)?,
+                found: row.get(2)?,
+            };
+            Ok((search, row.get(3)?))
+        },
+    )
+}
+
+/// Reads a view's last question about an unlisted path; `None` if there is none.
+fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
+    connection.find(
+        "SELECT last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
+        params![view_id, QUESTION],
+        |row| {
+            let outcome = match row.get::<_, i64>(1)? {
+                UNDER_WAY => QuestionOutcome::UnderWay,
+                ANSWERED => QuestionOutcome::Answered,
+                status => QuestionOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
+            };
+            Ok(LastQuestion {
+                ended_ms: row.get(0)?,
+                outcome,
+            })
+        },
+    )
+}
+
+/// Reads a view's budget for fruitless requests.
+fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
+    let stored = stored_budget(connection, view_id, now_ms)?;
+    Ok(stored.map_or_else(RequestBudget::default, |(_, budget)| budget))
+}
+
+/// Records the outcome of the last question about an unlisted path, so that no process repeats a failed one too soon.
+fn note_outcome(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, outcome: QuestionOutcome) -> rusqlite::Result<()> {
+    let found = match outcome {
+        QuestionOutcome::UnderWay => UNDER_WAY,
+        QuestionOutcome::Answered => ANSWERED,
+        // Only an outcome that was read from the store can lack a status.
+        QuestionOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
+    };
+    tx.run(
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+         last_ms = excluded.last_ms, found = excluded.found",
+        params![view_id, QUESTION, now_ms, found],
+    )
+}
+
+/// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
+fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<i64>> {
+    let last = read_search(connection, view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
+    Ok(last.map(|search| search.last_ms))
+}
+
+/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path or must
+/// still follow a question, otherwise 0. `asked`: when the call began that asked. Keeps the time of the first question,
+/// or of the first search with the same outcome, from which callers derive the next pause. An earlier search does not
+/// close an open question.
+fn note(
+    tx: &Tx<'_>,
+    (view_id, library, hash): (ViewId, LibraryId, i64),
+    now_ms: i64,
+    found: i64,
+    asked: Sequence,
+) -> rusqlite::Result<()> {
+    tx.run(
+        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found, asked) \
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
+         first_ms = CASE WHEN library > 0 AND found <> excluded.found OR first_ms > excluded.last_ms \
+         THEN excluded.first_ms ELSE first_ms END, \
+         last_ms = excluded.last_ms, found = excluded.found, asked = max(asked, excluded.asked) \
+         WHERE library > 0 OR found <= excluded.found OR last_ms <= excluded.last_ms",
+        params![view_id, library, hash, now_ms, found, asked],
+    )
+}
+
+/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock
+/// will not reach within a day.
+fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
+    tx.run(
+        "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 AND (library <> ?3 OR hash NOT BETWEEN 0 AND ?4)",
+        params![now_ms - SEARCH_KEPT_MS, now_ms + SEARCH_KEPT_MS, QUESTION, BUDGETS.end()],
+    )
+}
+
+/// Returns a view's budget and the hash of its record. Processes whose clocks differ have different records: the budget
+/// is in the newest record that is not in the future.
+fn stored_budget(
+    connection: &Connection,
+    view_id: ViewId,
+    now_ms: i64,
+) -> rusqlite::Result<Option<(i64, RequestBudget)>> {
+    connection.find(
+        "SELECT hash, first_ms, max(last_ms) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND \
+         hash BETWEEN ?3 AND ?4 AND last_ms <= ?5 GROUP BY view_id",
+        params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end(), now_ms],
+        |row| Ok((row.get(0)?, RequestBudget { whole_ms: row.get(1)? })),
+    )
+}
+
+/// Changes a view's budget. If all records are in the future, because the clock was set back, uses another record.
+fn change_budget(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    now_ms: i64,
+    change: impl Fn(RequestBudget) -> RequestBudget,
+) -> rusqlite::Result<()> {
+    let stored = stored_budget(tx.connection, view_id, now_ms)?;
+    let (hash, budget) = if let Some(stored) = stored {
+        stored
+    } else {
+        let count: i64 = tx.row(
+            "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash BETWEEN ?3 AND ?4",
+            params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end()],
+            |row| row.get(0),
+        )?;
+        ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
+    };
+    replace(tx, view_id, hash, change(budget).whole_ms, now_ms)
+}
+
+/// Replaces the record of a budget.
+fn replace(tx: &Tx<'_>, view_id: ViewId, hash: i64, first: i64, now_ms: i64) -> rusqlite::Result<()> {
+    tx.run(
+        "INSERT OR REPLACE INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![view_id, QUESTION, hash, first, now_ms, UNDER_WAY],
+    )
+}
