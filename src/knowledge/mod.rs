@@ -14,18 +14,7 @@
 //! 3. **Fresh.** An answer is fresh if no doubt marks it, the token that the server last showed is equivalent to the
 //!    token up to which the store has all changes, and that was checked within the TTL.
 //!
-//! A doubt marks answers at once, and its request is due at once, except:
-//!
-//! | cause | ends with | due after | marks |
-//! |---|---|---|---|
-//! | `News` | a probe | a minute | when due |
-//! | `Scan` | a delta | a minute | when due |
-//! | `Partial` | a listing | a minute | at once |
-//! | `Unsettled` | a delta | a minute | at once |
-//! | `Differs` | a delta that shows its item | a minute | at once |
-//! | `HeldBack` | a listing, the second one | a minute, and nothing but items is due before | at once |
-//! | `EmptyList` | a probe, the second one | a minute, and nothing but items is due before | at once |
-//! | `Unexplained` | a listing | 15 minutes a page since the last listing | at once |
+//! The table of causes in `docs/design/freshness.md` says what each doubt needs, when that is due, and what it marks.
 //!
 //! A doubt about an item is about answers with this item; `Differs` is about all answers. After the minute, a delta that
 //! does not show its item, or a probe with the listing's token, replaces it by `Unexplained`. A doubt about a path

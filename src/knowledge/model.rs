@@ -114,7 +114,8 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    /// Returns the request that can end the doubt. A listing ends every doubt.
+    /// Returns the request that can end the doubt; for a path, the one that lets it lead to an item again. A listing ends
+    /// every doubt.
     #[must_use]
     pub fn needs(&self) -> Need {
         let is_library = self.scope == DoubtScope::Library;

@@ -6,8 +6,8 @@
 //! - If the library has changed, plexindex fetches the changes, and then searches for the path; also as long as a change
 //!   is unexplained. Until a search that began after the change succeeds, the question stays open. If the library has
 //!   not changed, one search every 30 s is enough, for files that Plex renamed without changing a token.
-//! - plexindex asks about the same path again after 30 s, and doubles this pause each time. A doubt about the library,
-//!   or a change of it, ends the pause.
+//! - plexindex asks about the same path again after 30 s, and again; then it doubles this pause each time. A change of the
+//!   library, or a doubt that tells of one, ends the pause.
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.
 
@@ -45,8 +45,8 @@ pub enum PathQuestion {
 }
 
 /// Returns what to do about an unlisted path. `earlier`: the earlier questions about the path, which are no answer if a
-/// search must still follow (`found`); `None` if there was none. `has_news`: whether the library has changed, or was
-/// doubted, since the last question about the path.
+/// search must still follow (`found`); `None` if there was none. `has_news`: whether the library has changed since the
+/// last question about the path, or was doubted so ([`Doubt::is_news`](super::Doubt::is_news)).
 #[must_use]
 pub fn path_question(
     earlier: Option<&PathSearch>,

@@ -50,6 +50,8 @@ impl OpenListing {
 
     /// Returns the item with this rating key. `single`: its row in the overlay. `base`: the interval of the listing.
     pub fn stored(&self, single: Option<OverlayRow>, rating_key: &str, base: Interval) -> StoredItem<Item> {
+        // What a lost segment had is unknown.
+        let single = single.filter(|single| single.item.is_change() || !self.is_lost);
         let is_single = single.is_some();
         let interval = single.as_ref().map_or(base, |single| single.interval);
         let value = match single.map(|single| single.item) {

@@ -107,7 +107,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     let index = at.open_listed()?;
     let token = index.changes(None)?.cursor().expect("a cursor").to_owned();
     let (key, other) = (at.path(3).1, at.open());
-    let short = || index.query().timeout(Duration::from_millis(1));
+    let short = || index.query().timeout(Duration::from_millis(100));
     assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::NotYet);
 
     let number: u64 = key.trim_start_matches("/library/metadata/").parse()?;
