@@ -27,25 +27,37 @@ pub type Likeness = SmallVec<[u8; 512]>;
 pub fn likeness(name: &[u8]) -> Likeness {
     // Some apostrophes count as letters in Unicode.
     let is_letter = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2B9}'..='\u{2BF}');
-    let text = String::from_utf8_lossy(name);
-    let stem = text.rsplit_once('.').map_or(&*text, |(stem, _)| stem);
-    if !stem.contains(is_letter) {
-        return Likeness::from_slice(name);
-    }
     let mut kept = Likeness::new();
     let (mut last, mut has_gap) = (' ', false);
-    for c in text.chars() {
-        if !is_letter(c) && (c != char::REPLACEMENT_CHARACTER || c == last) {
-            has_gap = true;
-            continue;
+    // Whether there was a letter or digit, and whether there was one before the last dot.
+    let (mut has_letter, mut has_stem) = (false, None);
+    for chunk in name.utf8_chunks() {
+        let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+        for c in chunk.valid().chars().chain(replaced) {
+            if is_letter(c) {
+                has_letter = true;
+            } else if c != char::REPLACEMENT_CHARACTER || c == last {
+                has_gap = true;
+                if c == '.' {
+                    has_stem = Some(has_letter);
+                }
+                continue;
+            }
+            if has_gap && last.is_numeric() && c.is_numeric() {
+                kept.push(b' ');
+            }
+            match u8::try_from(c) {
+                Ok(byte) if byte.is_ascii() => kept.push(byte), // most names are ASCII
+                _ => kept.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+            (last, has_gap) = (c, false);
         }
-        if has_gap && last.is_numeric() && c.is_numeric() {
-            kept.push(b' ');
-        }
-        c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| kept.push(byte));
-        (last, has_gap) = (c, false);
     }
-    kept
+    if has_stem.unwrap_or(has_letter) {
+        kept
+    } else {
+        Likeness::from_slice(name)
+    }
 }
 
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
@@ -70,9 +82,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         for separators in &separators[..=usize::from(form.contains(&b'\\'))] {
             let names = form.rsplit(|byte| separators.contains(byte));
             let names = names.filter(|name| !name.is_empty()).take(MAX_COMPONENTS);
-            let names: Vec<Likeness> = names.map(likeness).collect();
+            let names: Vec<&[u8]> = names.collect();
             // Without the bytes that are not UTF-8, the end of the path proves nothing, as in a suffix match.
-            let is_replaced = |name: &Likeness| name.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes());
+            let is_replaced = |name: &&[u8]| name.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes());
             let first_replaced = replaced.as_ref().and_then(|_| names.iter().position(is_replaced));
             let min_components = first_replaced.unwrap_or(0) + 1;
             for group in self.groups() {
@@ -86,18 +98,20 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
     }
 
-    /// Adds the listed files with the most last components alike, at least `min_components`. `names` contains the
-    /// likenesses of the queried path's components, last first.
+    /// Adds the listed files with the most last components alike, at least `min_components`. `names` contains the queried
+    /// path's components, last first.
     fn add_alike(
         &self,
         group: LibraryGroup,
-        (names, min_components): (&[Likeness], usize),
+        (names, min_components): (&[&[u8]], usize),
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) {
-        let Some(name) = names.first() else { return };
+        let Some(name) = names.first().map(|name| likeness(name)) else {
+            return;
+        };
         for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
-            view.each_alike(name, MAX_COMPARED, |hit| {
+            view.each_alike(&name, MAX_COMPARED, |hit| {
                 let Some(candidate) = Self::candidate(library, view, hit) else {
                     return;
                 };
@@ -105,7 +119,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     let components = Form::from_folded(listed.form()).rev_components();
                     let alike = components
                         .zip(names)
-                        .take_while(|(one, name)| likeness(one.bytes()) == **name);
+                        .take_while(|(one, name)| likeness(one.bytes()) == likeness(name));
                     alike.count()
                 });
                 if alike >= min_components
