@@ -519,7 +519,7 @@ const MIGRATIONS: [Migration; 7] = [
     ",
     ),
     // The last reply about each single item that its library's segment does not have. The eight bytes of `path` are the
-    // ticket of its request; without them, the request began before the commit.
+    // ticket of its request; without them, the request began before the commit, and perhaps before each doubt.
     (
         "overlay",
         "library",
@@ -532,7 +532,8 @@ const MIGRATIONS: [Migration; 7] = [
     WITH RECURSIVE digits (place) AS (VALUES (1) UNION ALL SELECT place + 1 FROM digits WHERE place < 16)
     INSERT OR REPLACE INTO overlay SELECT c.library, c.rating_key,
         iif(length(c.path) = 8, (SELECT sum((instr('0123456789ABCDEF', substr(hex(c.path), place, 1)) - 1) << 64 - 4 * place)
-            FROM digits), c.sequence - 1),
+            FROM digits), min(c.sequence - 1, coalesce((SELECT min(raised) FROM doubts d WHERE d.library = c.library
+            AND d.scope <> x''), c.sequence))),
         c.sequence, CASE c.kind WHEN 8 THEN NULL WHEN 9 THEN c.item ELSE x'' END
         FROM changes c JOIN libraries l ON l.id = c.library
         WHERE c.kind IN (8, 9, 11) AND l.view_id > 0 AND c.sequence > l.segment_seq ORDER BY c.id;

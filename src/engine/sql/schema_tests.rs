@@ -42,13 +42,10 @@ fn each_column_is_read_or_listed_as_internal() {
     assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
 }
 
-/// The last reply about each item stays, with the ticket of its request, unless the segment has it.
-#[test]
-fn single_items_move_from_the_change_log_to_the_overlay() {
-    let films = Films::with(&[film(1)]);
-    let (id, listed) = (films.id, films.sequence().0.cast_signed());
-    films.store.close();
-    let connection = connect(films.store.folder().database()).expect("connected");
+/// Makes the store one of format 9. `listed`: the change sequence that its segments have.
+fn as_format_9(store: &Store, listed: i64) -> rusqlite::Connection {
+    store.close();
+    let connection = connect(store.folder().database()).expect("connected");
     connection
         .execute_batch(
             "DROP TABLE overlay; DROP INDEX doubts_raised; ALTER TABLE views DROP COLUMN changed;
@@ -68,6 +65,15 @@ fn single_items_move_from_the_change_log_to_the_overlay() {
     connection
         .execute("UPDATE libraries SET segment_seq = ?1, generation_seq = ?1", [listed])
         .expect("written");
+    connection
+}
+
+/// The last reply about each item stays, with the ticket of its request, unless the segment has it.
+#[test]
+fn single_items_move_from_the_change_log_to_the_overlay() {
+    let films = Films::with(&[film(1)]);
+    let (id, listed) = (films.id, films.sequence().0.cast_signed());
+    let connection = as_format_9(&films.store, listed);
     let mut number = 0;
     let mut log = |sequence: i64, kind: i64, ticket: &[u8], key: &str, item: Option<Vec<u8>>| {
         number += 1;
@@ -100,6 +106,28 @@ fn single_items_move_from_the_change_log_to_the_overlay() {
     assert_eq!(sequence.0.cast_signed(), listed + 5);
     let cursor: String = connection.value("SELECT cursor FROM libraries", []).expect("read");
     assert_eq!(cursor, "7 2");
+}
+
+/// A reply of format 8, whose request began before the item was doubted, did not end the doubt.
+#[test]
+fn a_migrated_item_stays_doubted() {
+    let films = Films::with(&[film(1)]);
+    let (id, listed) = (films.id, films.sequence().0.cast_signed());
+    let connection = as_format_9(&films.store, listed);
+    let row = rusqlite::params![1, listed + 3, films.view_id, id, pack(&film(3)).expect("encoded")];
+    connection
+        .execute("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, 9, x'', '3', ?5)", row)
+        .expect("written");
+    connection
+        .execute(
+            "INSERT INTO doubts VALUES (?1, CAST('i3' AS BLOB), 0, x'', ?2, 0)",
+            rusqlite::params![id, listed + 1],
+        )
+        .expect("written");
+    migrate(&connection).expect("migrated");
+    let is_after = "SELECT asked > raised FROM overlay o JOIN doubts d ON d.library = o.library";
+    let is_after: bool = connection.value(is_after, []).expect("read");
+    assert!(!is_after, "readers take the reply for a later one");
 }
 
 /// Cells of Plex's own database may have any type, but those of our store must not.
