@@ -253,7 +253,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         let row = StoredItem {
             value: if is_replaced { value.cloned() } else { stored.value },
             interval: verdict.interval,
-            is_single: true,
+            is_single: is_replaced || stored.is_single,
         };
         self.effects.put.push((key.to_owned(), row));
         if verdict.is_disputed {

@@ -158,14 +158,16 @@ impl SyncJob<'_> {
             Delta::None | Delta::Mostly => sync.items_with_files(row, key, &gained.parts),
         };
         let store_start = Instant::now();
-        let last = cursor_of(row);
         cursor.items = Some(count);
-        cursor.newest_update = cursor.newest_update.or(last.newest_update);
+        cursor.newest_update = cursor.newest_update.or(cursor_of(row).newest_update);
         let folded = KnowledgeRows(&sync.store).fold_changes(
             row.id,
             &request,
             &items,
-            (cursor.items != last.items, &cursor.to_text()),
+            (
+                &|last| DeltaCursor::from_text(last).items != Some(count),
+                &cursor.to_text(),
+            ),
             &rivals,
             (sync.clock.now_ms(), deadline),
         )?;

@@ -11,7 +11,7 @@ use super::store::Store;
 use super::store_folder::listing_text;
 use crate::engine::segment::ListingSegment;
 use crate::error::{Error, Result, Status};
-use crate::knowledge::{Interval, StoredItem};
+use crate::knowledge::{Interval, Knowledge, StoredItem};
 use crate::model::{Item, LibraryId, ListingName, Sequence};
 
 /// Returns how many items a library has: a segment's items, and single items, which the segment has otherwise. Without a
@@ -52,7 +52,8 @@ impl OpenListing {
     pub fn stored(&self, single: Option<OverlayRow>, rating_key: &str, base: Interval) -> StoredItem<Item> {
         // What a lost segment had is unknown.
         let single = single.filter(|single| single.item.is_change() || !self.is_lost);
-        let is_single = single.is_some();
+        // An item that is as listed has no value of its own, which a delta could not know.
+        let is_single = single.as_ref().is_some_and(|single| single.item.is_change());
         let interval = single.as_ref().map_or(base, |single| single.interval);
         let value = match single.map(|single| single.item) {
             Some(SingleItem::Removed) => None,
@@ -95,8 +96,7 @@ impl Store {
 pub struct StoredItems {
     name: Option<ListingName>,
     base: OpenListing,
-    /// When the server sent the items in the segment.
-    interval: Interval,
+    knowledge: Knowledge,
     overlay: Overlay,
     /// The ticket of the unfinished listing.
     begun: Option<Sequence>,
@@ -113,7 +113,7 @@ impl StoredItems {
                 segment: Some(store.listing_segment(name)?),
                 is_lost: false,
             },
-            interval: Interval::default(),
+            knowledge: Knowledge::default(),
             overlay,
             begun: None,
         })
@@ -132,7 +132,7 @@ impl StoredItems {
     /// Returns the item with this rating key, and when the server sent it.
     pub fn stored(&self, rating_key: &str) -> StoredItem<Item> {
         let single = self.overlay.get(rating_key).cloned();
-        self.base.stored(single, rating_key, self.interval)
+        self.base.stored(single, rating_key, self.knowledge.base)
     }
 
     /// Returns whether the item with this rating key is listed.
@@ -143,16 +143,21 @@ impl StoredItems {
     /// Passes each item to `each`, in any order, with the ticket of the request for a single item; 0 if the item is from
     /// the listing. Ignores replies after `upto`. Fails if the segment is damaged, or if `each` fails.
     pub fn for_each(&self, upto: Sequence, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
-        let mut changes = self.changes();
-        changes.retain(|_, single| single.interval.came <= upto);
+        let mut singles: BTreeMap<&str, &OverlayRow> =
+            self.overlay.iter().map(|(key, single)| (&**key, single)).collect();
+        singles.retain(|_, single| single.interval.came <= upto);
         // First the unchanged items in the segment, then the single items.
         if let Some(segment) = &self.base.segment {
-            segment.for_each_item(|item, added_sequence| match changes.get(&*item.rating_key) {
-                Some(_) => Ok(()),
-                None => each(item, Sequence(added_sequence)),
+            segment.for_each_item(|item, added_sequence| match singles.get(&*item.rating_key) {
+                Some(single) if single.item.is_change() => Ok(()),
+                // A request that brought the item as listed tells the same as one that brought another.
+                single => {
+                    let asked = single.map_or(Sequence::default(), |single| single.interval.asked);
+                    each(item, asked.max(Sequence(added_sequence)))
+                }
             })?;
         }
-        for single in changes.into_values() {
+        for single in singles.into_values() {
             if let SingleItem::Item(item) = &single.item {
                 each((**item).clone(), single.interval.asked)?;
             }
@@ -194,7 +199,7 @@ impl StoredItems {
     /// Returns when the last reply came that a new segment may include, and the last reply of all; 0 without one. A segment
     /// may include the replies that the last delta or listing knew, so that the next delta sees the others, and that came
     /// before the unfinished listing began.
-    pub fn mergeable(&self, row: &LibraryRow) -> (Sequence, Sequence) {
+    pub fn mergeable(&self) -> (Sequence, Sequence) {
         let changes = self.changes();
         let is_unknown = |single: &&&OverlayRow| {
             let stored = StoredItem::<Item> {
@@ -202,7 +207,7 @@ impl StoredItems {
                 interval: single.interval,
                 is_single: true,
             };
-            !row.knowledge.had_at_last_sync(&stored)
+            !self.knowledge.had_at_last_sync(&stored)
         };
         let came = |single: &&OverlayRow| single.interval.came;
         let unknown = changes.values().filter(is_unknown).map(came).chain(self.begun).min();
@@ -251,7 +256,7 @@ impl ItemRows<'_> {
                     segment: segment?,
                     is_lost: false,
                 },
-                interval: row.knowledge.base,
+                knowledge: row.knowledge,
                 overlay,
                 begun,
             });

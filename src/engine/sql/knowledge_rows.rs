@@ -179,6 +179,7 @@ impl<'t, 'c> Folding<'t, 'c> {
             return tx.write_overlay(id, rating_key, interval, &changed); // the publication reports the differences
         }
         let old = self.get(rating_key);
+        self.read.borrow_mut().insert(rating_key.to_owned(), new.clone()); // a reply can have the item twice
         // A compaction may be writing the row that this one replaces.
         let replaces = overlay_row(tx, id, rating_key)?.is_some_and(|last| last.item.is_change());
         if !replaces && item.is_some() && old.value == new.value && self.listed(rating_key) == new.value {
@@ -279,22 +280,24 @@ impl KnowledgeRows<'_> {
         })
     }
 
-    /// Folds a delta. `is_resized`, `cursor`: see [`Observation::Changes`].
+    /// Folds a delta. `is_resized`: whether the number of items differs from that at a cursor. `cursor`: see
+    /// [`Observation::Changes`].
     pub fn fold_changes(
         &self,
         library: LibraryId,
         request: &SyncRequest,
         items: &Replies,
-        (is_resized, cursor): (bool, &str),
+        (is_resized, cursor): (&dyn Fn(&str) -> bool, &str),
         rivals: RivalsOf<'_>,
         (now_ms, deadline): (i64, Deadline),
     ) -> Result<Folded> {
         self.0.write(deadline, |tx| {
             let folding = Folding::open(self.0, tx, library, rivals)?;
+            let last = folding.row.knowledge.listing.as_ref();
             let observation = Observation::Changes {
                 request,
                 items,
-                is_resized,
+                is_resized: last.is_some_and(|last| is_resized(&last.cursor)),
                 cursor,
             };
             let effects = folding.fold(&observation, request.asked, now_ms)?;

@@ -47,6 +47,8 @@ mod listing_tests;
 #[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
+mod overlay_tests;
+#[cfg(test)]
 mod plan_tests;
 #[cfg(test)]
 mod probes_tests;

@@ -10,6 +10,7 @@ use super::item_rows::count_items_with;
 use super::knowledge_rows::Folding;
 use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
+use super::overlay::count_changes;
 use super::schema::{CachedStatements, Tx};
 use super::store_folder::listing_text;
 use super::sweeper::Sweeper;
@@ -120,8 +121,9 @@ impl ListingRows<'_> {
             let compared = new.map(|new| self.compare(listing, new)).transpose()?;
             let published = self.0.write(deadline, |tx| {
                 let stored_row = tx.expect_library(listing.library)?;
-                // Without a new segment, the current generation must still exist.
-                if !is_own(tx, listing)? || new.is_none() && !stored_row.generation.is_fetched() {
+                // Without a new segment, the current generation must still be as the listing.
+                let is_as_before = stored_row.generation.is_fetched() && count_changes(tx, listing.library)? == 0;
+                if !is_own(tx, listing)? || new.is_none() && !is_as_before {
                     return Ok(Published::TakenOver);
                 }
                 let folding = Folding::open(self.0, tx, listing.library, &|_, _| Vec::new())?;

@@ -73,7 +73,7 @@ impl ListingSegments {
     /// if there are any. Fails if the old segment is missing or damaged.
     fn compact(&self, view_id: ViewId, row: &LibraryRow, takes_all: bool, deadline: Deadline) -> Result<()> {
         let items = ItemRows(&self.store).of(row.id)?;
-        let (known, all) = items.mergeable(row);
+        let (known, all) = items.mergeable();
         let upto = if takes_all { all } else { known };
         if upto > Sequence::default() {
             // What no delta knows yet needs a listing once it is in the segment.
