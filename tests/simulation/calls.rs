@@ -220,11 +220,10 @@ impl World {
                 full.as_ref().map(show)
             ));
         }
-        if let Some(key) = &sure {
-            let asked = self.asked(at, library, path, true);
-            self.model.check_lookup(&asked, key)?;
-        }
-        Ok(())
+        let Ok(full) = full else { return Ok(()) };
+        let asked = self.asked(at, library, path, true);
+        let checked = self.model.check(&asked, &full, None);
+        checked.map_err(|what| format!("{path} in {library:?}, from the store: {what}; {}", show(&full)))
     }
 
     pub(super) fn look_up(&mut self) -> Result<(), String> {
@@ -272,7 +271,6 @@ impl World {
     pub(super) fn by(
         &mut self,
         what: &str,
-        path: &str,
         library: Option<&str>,
         at: usize,
         found: Result<Match, Error>,
@@ -283,7 +281,7 @@ impl World {
             Ok(found) => {
                 self.say(&format!("{what} in {library:?}: {}", show(&found)));
                 // No path of any library: what is invalidated is told by keys, and by the item's own.
-                let asked = self.asked(at, library, path, offline);
+                let asked = self.asked(at, library, "", offline);
                 let found = Match {
                     candidates: (found.candidates.iter().cloned())
                         .map(|mut one| {
@@ -322,7 +320,7 @@ impl World {
                 .check_guid(&self.asked(at, library.as_deref(), "", offline), found, &key)
                 .map_err(|why| format!("{why}: {}", show(found)))?;
         }
-        self.by(&guid, "", library.as_deref(), at, found, offline)
+        self.by(&guid, library.as_deref(), at, found, offline)
     }
 
     pub(super) fn title(&mut self) -> Result<(), String> {
@@ -334,7 +332,7 @@ impl World {
         let one = self.handle_of(at, library.as_deref())?;
         let query = options(one.as_ref(), deadline, offline);
         let found = self.handles[at].index.search_title(&query, &title);
-        self.by(&title, "", library.as_deref(), at, found, offline)
+        self.by(&title, library.as_deref(), at, found, offline)
     }
 
     pub(super) fn record(&mut self) -> Result<(), String> {

@@ -494,7 +494,7 @@ impl Model {
         }
         self.confirmed_stays(asked, found)?;
         let done = self.nothing_is_missing(asked, found, mapped);
-        if !asked.path.is_empty() {
+        if !asked.path.is_empty() && !asked.offline {
             let path = fold(mapped.unwrap_or(asked.path));
             for library in asked.library.map_or_else(|| TITLES.to_vec(), |library| vec![library]) {
                 self.told(asked.server, asked.who, library).asked.insert(path.clone());
@@ -564,11 +564,8 @@ impl Model {
                 return Err(format!("{key} is confirmed, and {:?} was recorded", record.keys));
             }
             // Of another token: taken over when the library was fetched first.
-            let others = (0..3).filter(|user| *user != asked.who.user);
-            let of_others = others
-                .map(|user| (asked.server, user, library.clone(), path.clone()))
-                .any(|place| self.hosts.records.contains_key(&place))
-                || (self.hosts.ever).contains(&(asked.server, library.clone(), path.clone(), key.clone()));
+            let place = (asked.server, library.clone(), path.clone(), key.clone());
+            let of_others = self.hosts.ever.contains(&place);
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
             let dead = told.fetched.is_some_and(|fetched| ended > fetched);
@@ -589,20 +586,10 @@ impl Model {
             && facts
                 .last()
                 .is_some_and(|fact| fact.shown && fact.server == asked.server)
-            && !self.is_kept_back(asked.who, library)
         {
             return Err(format!("{key} is confirmed, and is gone since step {to}"));
         }
         Ok(())
-    }
-
-    /// So much of a library went at once that listings may be kept back.
-    fn is_kept_back(&self, who: Who, library: &str) -> bool {
-        let of = (self.facts.iter())
-            .filter(|((at, title, key), _)| *at == who.url && title == library && sees(who.user, key));
-        let all: Vec<&Fact> = of.filter_map(|(_, facts)| facts.last()).collect();
-        let now = all.iter().filter(|fact| fact.to.is_none() && fact.shown).count();
-        now * 10 < all.len() * 7
     }
 
     /// What was recorded and acknowledged is answered.
@@ -626,7 +613,12 @@ impl Model {
             None if record.spelled.len() > 1 => return Ok(()), // each spelling is a candidate
             None => &record.keys[0],
         };
-        if !self.stays(asked.who, library, key, since) || self.was_listed(asked.who.url, &path) {
+        if !self.stays(asked.who, library, key, since)
+            || self
+                .paths(asked.who.url, None, true)
+                .iter()
+                .any(|one| fold(one) == path)
+        {
             return Ok(());
         }
         // Marked as unverified by what hosts said of the item or the path before: the server has to be asked.
@@ -659,12 +651,6 @@ impl Model {
         from <= since
     }
 
-    fn was_listed(&self, url: usize, path: &str) -> bool {
-        (self.facts.iter())
-            .filter(|((at, ..), _)| *at == url)
-            .any(|(_, facts)| facts.iter().any(|fact| fold(&fact.path) == path))
-    }
-
     /// A fresh answer of 'not listed' while the path was there all the time that the listing can be of.
     fn nothing_is_missing(&self, asked: &Asked<'_>, found: &Match, mapped: Option<&str>) -> Result<(), String> {
         let Some(library) = asked.library else {
@@ -690,11 +676,11 @@ impl Model {
             {
                 continue;
             }
-            let passes = fact.began_untold && self.may_pass(asked, library, fact.from);
+            // It may pass for what came at the same time as well, unless the items whose files others got are asked for.
+            let passes = fact.began_untold && (!self.tells_items || self.may_pass(asked, library, fact.from));
             let mut since = self.since(found.age_ms, fact.began_silently, passes)?;
-            let is_told = !fact.began_silently
-                && matches!(self.token, Some(Token::Exact | Token::Coarse | Token::Content))
-                && !self.is_kept_back(asked.who, library);
+            let is_told =
+                !fact.began_silently && matches!(self.token, Some(Token::Exact | Token::Coarse | Token::Content));
             if is_told && !asked.offline && !asked.full && !told.asked.contains(&path) {
                 since = self.now(); // a path that was never asked for is asked for
             }
@@ -743,42 +729,6 @@ impl Model {
                     .any(|((.., other), _)| self.may_be_unconfirmed(asked, library, other))
     }
 
-    /// Checks a key that a fast lookup gave: some time it was right, and it was not invalidated since.
-    pub fn check_lookup(&self, asked: &Asked<'_>, key: &str) -> Result<(), String> {
-        let path = fold(asked.path);
-        let recorded = (0..3).any(|user| {
-            self.hosts
-                .records
-                .iter()
-                .any(|((at, of, _, on), record)| (*at, *of, on) == (asked.server, user, &path) && record.may_be(key))
-        }) || (self.hosts.ever)
-            .iter()
-            .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
-        // However a host spells the folders, the file has its name.
-        let name = path.rsplit('/').next().unwrap_or("");
-        let named = |fact: &Fact| fold(&fact.path).rsplit('/').next() == Some(name);
-        let mut held = false;
-        for ((url, library, one), facts) in &self.facts {
-            if *url != asked.who.url || one != key || asked.library.is_some_and(|asked| asked != library) {
-                continue;
-            }
-            let told = self.told_of(asked, library);
-            let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
-            let floor = (told.all).max(of(&told.paths, &path)).max(of(&told.keys, key));
-            held |= sees(asked.who.user, key)
-                && facts
-                    .iter()
-                    .any(|fact| fact.server == asked.server && named(fact) && fact.to.is_none_or(|to| to > floor));
-        }
-        if held || recorded {
-            Ok(())
-        } else {
-            Err(format!(
-                "a fast lookup gives {key}, which was not there since it was invalidated"
-            ))
-        }
-    }
-
     /// A GUID that only this item has: it is found where it was there all along.
     pub fn check_guid(&self, asked: &Asked<'_>, found: &Match, key: &str) -> Result<(), String> {
         let Some(library) = asked.library else {
@@ -805,15 +755,18 @@ impl Model {
         Ok(())
     }
 
+    /// The items of a library, or of all of them, that are there or were.
+    fn items<'m>(&'m self, url: usize, library: Option<&'m str>) -> impl Iterator<Item = (&'m String, &'m [Fact])> {
+        let is_of = move |at: usize, title: &str| at == url && library.is_none_or(|one| one == title);
+        let here = self.facts.iter().filter(move |((at, title, _), _)| is_of(*at, title));
+        here.map(|((.., key), facts)| (key, &facts[..]))
+    }
+
     /// The paths of a library, or of all of them: of items that are there, and of those that were.
     pub fn paths(&self, url: usize, library: Option<&str>, also_old: bool) -> Vec<String> {
-        let mut paths = Vec::new();
-        for ((at, title, _), facts) in &self.facts {
-            if *at == url && library.is_none_or(|library| library == title) {
-                let facts = facts.iter().filter(|fact| also_old || fact.to.is_none());
-                paths.extend(facts.map(|fact| fact.path.clone()));
-            }
-        }
+        let facts = self.items(url, library).flat_map(|(_, facts)| facts);
+        let facts = facts.filter(|fact| also_old || fact.to.is_none());
+        let mut paths: Vec<String> = facts.map(|fact| fact.path.clone()).collect();
         paths.sort();
         paths.dedup();
         paths
@@ -821,20 +774,13 @@ impl Model {
 
     /// The same for keys, of what is there and what was.
     pub fn keys(&self, url: usize, library: Option<&str>) -> Vec<String> {
-        let of = |at: &usize, title: &String| *at == url && library.is_none_or(|library| library == title);
-        (self.facts.keys())
-            .filter(|(at, title, _)| of(at, title))
-            .map(|(.., key)| key.clone())
-            .collect()
+        self.items(url, library).map(|(key, _)| key.clone()).collect()
     }
 
     /// The titles of what is there.
     pub fn titles(&self, url: usize, library: Option<&str>) -> Vec<String> {
-        let of = |at: &usize, title: &String| *at == url && library.is_none_or(|library| library == title);
-        let here = self.facts.iter().filter(|((at, title, _), _)| of(at, title));
-        here.filter_map(|(_, facts)| facts.last())
-            .filter(|fact| fact.to.is_none())
-            .map(|fact| fact.title.clone())
-            .collect()
+        let last = self.items(url, library).filter_map(|(_, facts)| facts.last());
+        let here = last.filter(|fact| fact.to.is_none());
+        here.map(|fact| fact.title.clone()).collect()
     }
 }

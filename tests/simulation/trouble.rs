@@ -177,7 +177,7 @@ impl World {
             }
             let guid = format!("memory://{key}");
             let found = self.handles[at].index.match_guid(&query_of(&one), &guid);
-            self.by(&guid, "", Some(&title), at, found, false)?;
+            self.by(&guid, Some(&title), at, found, false)?;
         }
         let done = self.compare();
         server.fail(None);
