@@ -18,6 +18,7 @@ mod folder;
 mod form;
 mod guid;
 mod library_index;
+mod likeness;
 mod lookalikes;
 mod lower_name;
 pub mod mapping_proposals;
@@ -46,7 +47,8 @@ pub use folder::{
 pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};
 pub use library_index::{EntryTime, FirstEntry, LibraryIndex, Scope};
-pub use lookalikes::{are_lookalike_paths, has_replaced_characters, likeness};
+pub use likeness::{likeness, name_hash};
+pub use lookalikes::{are_lookalike_paths, has_replaced_characters};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
 pub use member::{FolderMember, Season};

@@ -84,18 +84,20 @@ pub trait LibraryIndex: Sized {
 
     /// Finds the listed paths that share the longest suffix with `path`, of at least `min_components` components (at
     /// least one). Calls `each` with the number of common components and a hit, for at least `limit` paths if there are
-    /// so many. Returns the number of unreported paths with the same suffix.
+    /// so many. Returns the number of unreported paths with the same suffix. `name_hash`: [`name_hash`](super::name_hash) of
+    /// the path.
     fn suffix_matches<'v>(
         &'v self,
         path: &NormalPath<'_>,
+        name_hash: Option<u64>,
         min_components: usize,
         limit: usize,
         each: impl FnMut(usize, Self::Hit<'v>),
     ) -> usize;
 
-    /// Calls `each` for the listed paths whose file names have this [`likeness`](super::likeness), for about `limit`
+    /// Calls `each` for the listed paths whose file names have this [`name_hash`](super::name_hash), for about `limit`
     /// paths, and perhaps for others.
-    fn each_alike<'v>(&'v self, likeness: &[u8], limit: usize, each: impl FnMut(Self::Hit<'v>));
+    fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, each: impl FnMut(Self::Hit<'v>));
 
     /// Finds the listed item with this rating key. The hit has the item's first path; an empty path if the item has no
     /// files. `None` if the library does not list the item.

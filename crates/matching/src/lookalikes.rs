@@ -4,76 +4,30 @@
 use std::cell::OnceCell;
 use std::ops::Deref;
 
-use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::candidates::{Candidates, RankedHit};
 use super::form::Form;
 use super::library_index::LibraryIndex;
+use super::likeness::likeness;
 use super::normal::{NormalPath, normal_form};
 use super::resolution::Resolution;
-use super::resolver::{HitOf, LibraryGroup, MAX_COMPARED, PathResolver, Resolver, SimilarityOf};
+use super::resolver::{HitOf, LibraryGroup, MAX_COMPARED, PathResolver, SimilarityOf};
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of a path's components to compare.
 const MAX_COMPONENTS: usize = 16;
 
-/// The part of a name in which alike names are equal.
-pub type Likeness = SmallVec<[u8; 512]>;
-
-/// Returns the letters and digits of a name in normal form, with a space between two numbers, because `2 1` is not `21`.
-/// Each run of bytes that are not UTF-8, or of the characters with which Plex replaces them, is a letter. Returns the
-/// whole name if it has no other letters or digits before its extension.
-#[must_use]
-pub fn likeness(name: &[u8]) -> Likeness {
-    // Some apostrophes count as letters in Unicode.
-    let is_letter = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2B9}'..='\u{2BF}');
-    let mut kept = Likeness::new();
-    let (mut last, mut has_gap) = (' ', false);
-    // Whether there was a letter or digit, and whether there was one before the last dot.
-    let (mut has_letter, mut has_stem) = (false, None);
-    for chunk in name.utf8_chunks() {
-        let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
-        for c in chunk.valid().chars().chain(replaced) {
-            if is_letter(c) {
-                has_letter = true;
-            } else if c != char::REPLACEMENT_CHARACTER || c == last {
-                has_gap = true;
-                if c == '.' {
-                    has_stem = Some(has_letter);
-                }
-                continue;
-            }
-            if has_gap && last.is_numeric() && c.is_numeric() {
-                kept.push(b' ');
-            }
-            match u8::try_from(c) {
-                Ok(byte) if byte.is_ascii() => kept.push(byte), // most names are ASCII
-                _ => kept.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-            (last, has_gap) = (c, false);
-        }
-    }
-    if has_stem.unwrap_or(has_letter) {
-        kept
-    } else {
-        Likeness::from_slice(name)
-    }
-}
-
-impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
-    /// Adds the items of listed files with alike names, if nothing matches a path. The candidates have low confidence,
-    /// and the reason remains that of the miss.
-    pub fn add_lookalikes(&self, path: &NormalPath<'_>, resolution: &mut Resolution<'v>) {
-        if resolution.total == 0 && matches!(resolution.reason, Reason::NotListed | Reason::NoLocation) {
-            self.path_resolver(*path).add_lookalikes(resolution);
-        }
-    }
-}
-
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
-    /// Adds the items of the files with the most last components alike: the name, at least. `\` separates components in
-    /// any path, since a host may have put a Windows path behind a folder of its own, but first is a part of a name.
-    fn add_lookalikes(&self, resolution: &mut Resolution<'v>) {
+    /// Adds the items of listed files with alike names, if nothing matches the path. The candidates have low confidence,
+    /// and the reason remains that of the miss.
+    ///
+    /// Adds the files with the most last components alike: the name, at least. `\` separates components in any path, since
+    /// a host may have put a Windows path behind a folder of its own, but first is a part of a name.
+    pub(super) fn add_lookalikes(&self, resolution: &mut Resolution<'v>) {
+        if resolution.total > 0 || !matches!(resolution.reason, Reason::NotListed | Reason::NoLocation) {
+            return;
+        }
         let replaced = (!self.path.is_utf8()).then(|| normal_form(String::from_utf8_lossy(self.path.raw()).as_bytes()));
         let form = replaced.as_deref().unwrap_or(self.path.form());
         let words = OnceCell::new();
@@ -87,9 +41,17 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             let is_replaced = |name: &&[u8]| name.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes());
             let first_replaced = replaced.as_ref().and_then(|_| names.iter().position(is_replaced));
             let min_components = first_replaced.unwrap_or(0) + 1;
+            let is_own_name = replaced.is_none() && separators.len() == 1;
+            let hash_of = |name: &&[u8]| xxh3_64(&likeness(name));
+            let hash = if is_own_name {
+                self.name_hash()
+            } else {
+                names.first().map(hash_of)
+            };
+            let Some(hash) = hash else { continue };
             for group in self.groups() {
                 let mut candidates = Candidates::new();
-                self.add_alike(*group, (&names, min_components), &mut candidates, &similarity);
+                self.add_alike(*group, (hash, &names, min_components), &mut candidates, &similarity);
                 if candidates.total > 0 {
                     (resolution.match_kind, resolution.confidence) = (MatchKind::FileName, Confidence::Low);
                     return self.fill(&candidates, &similarity, resolution);
@@ -99,19 +61,16 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 
     /// Adds the listed files with the most last components alike, at least `min_components`. `names` contains the queried
-    /// path's components, last first.
+    /// path's components, last first; `hash`: of the first one's likeness.
     fn add_alike(
         &self,
         group: LibraryGroup,
-        (names, min_components): (&[&[u8]], usize),
+        (hash, names, min_components): (u64, &[&[u8]], usize),
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) {
-        let Some(name) = names.first().map(|name| likeness(name)) else {
-            return;
-        };
         for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
-            view.each_alike(&name, MAX_COMPARED, |hit| {
+            view.each_alike(hash, MAX_COMPARED, |hit| {
                 let Some(candidate) = Self::candidate(library, view, hit) else {
                     return;
                 };

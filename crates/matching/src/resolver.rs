@@ -10,7 +10,7 @@
 //! Otherwise kind 4 has high confidence if only the root differs ([`super::roots`]) from exactly one listed file.
 //!
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
-//! that are not UTF-8 have no suffix matches. [`Resolver::add_lookalikes`] finds files with alike names for a miss.
+//! that are not UTF-8 have no suffix matches. [`PathResolver::add_lookalikes`] finds files with alike names for a miss.
 
 use std::cell::OnceCell;
 use std::ops::Deref;
@@ -18,6 +18,7 @@ use std::ops::Deref;
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
+use super::likeness::name_hash;
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, HitDoubt, ItemRef, LookupHit, Resolution};
@@ -53,13 +54,19 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
         // The search fills the resolution in place, because moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
-        NormalPath::with(path, |path| self.resolve_normal(path, None, &mut resolution));
+        NormalPath::with(path, |path| self.resolve_normal(path, (None, false), &mut resolution));
         resolution
     }
 
     /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
-    /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry.
-    pub fn resolve_normal(&self, path: &NormalPath<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
+    /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry. `finds_alike`: adds
+    /// files with alike names for a miss.
+    pub fn resolve_normal(
+        &self,
+        path: &NormalPath<'_>,
+        (entry, finds_alike): (Option<FirstEntry>, bool),
+        resolution: &mut Resolution<'v>,
+    ) {
         // Fast path: the only library in scope lists the path, and the path has only one item.
         let hit = self.only_library().and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
@@ -69,7 +76,12 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
             Some((library, view, view.hit_of_entry(entry)?))
         });
         let Some((library, view, hit)) = hit else {
-            return self.path_resolver(*path).resolve_into(resolution);
+            let one_path = self.path_resolver(*path);
+            one_path.resolve_into(resolution);
+            if finds_alike {
+                one_path.add_lookalikes(resolution);
+            }
+            return;
         };
         resolution.match_kind = MatchKind::Exact;
         resolution.total = 1;
@@ -92,7 +104,11 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
 
     /// Creates the resolver for one path.
     pub(super) fn path_resolver<'p>(&'p self, path: NormalPath<'p>) -> PathResolver<'v, 'p, V> {
-        PathResolver { resolver: self, path }
+        PathResolver {
+            resolver: self,
+            path,
+            name_hash: OnceCell::new(),
+        }
     }
 }
 
@@ -113,6 +129,7 @@ pub(super) type SimilarityOf<'s, 'v, H> = &'s dyn Fn(&RankedHit<'v, H>, usize) -
 pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
     pub(super) path: NormalPath<'p>,
+    name_hash: OnceCell<Option<u64>>,
 }
 
 /// A group of libraries that the resolver searches together.
@@ -127,6 +144,11 @@ pub(super) enum LibraryGroup {
 }
 
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
+    /// Returns the path's [`name_hash`].
+    pub(super) fn name_hash(&self) -> Option<u64> {
+        *self.name_hash.get_or_init(|| name_hash(self.path.form()))
+    }
+
     /// Searches for the path, and writes the result to an empty `resolution`.
     fn resolve_into(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
@@ -403,7 +425,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         // Skip libraries that were never fetched, because an unknown item might match better.
         for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
             let mut view_components = 0;
-            let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), limit, |components, hit| {
+            let rank = candidates.rank.max(1);
+            let further_paths = view.suffix_matches(&self.path, self.name_hash(), rank, limit, |components, hit| {
                 view_components = components;
                 let left_over = candidates.add_candidate(components, Self::candidate(library, view, hit));
                 if let Some((candidate, similarity)) = left_over.zip(similarity) {

@@ -19,9 +19,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::chains::{ChainedRecords, MemtableFull};
-use crate::engine::segment::name_hash;
 use crate::matching::normal::normal_form;
-use crate::matching::{Form, Mappings, NormalPath};
+use crate::matching::{Form, Mappings, NormalPath, name_hash};
 use crate::model::{Item, LibraryId, Sequence};
 
 /// A change in a library.
@@ -178,15 +177,19 @@ impl Memtable {
 
     /// Iterates over the files of added items whose names have this [`name_hash`]. Yields the item's record, and the
     /// file's index in the item.
-    pub fn files_with_name(&self, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
-        self.0.records_with_hash(NAMES, hash)
+    pub fn files_with_name(&self, hash: Option<u64>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
+        self.0.records_with_hash(NAMES, move || hash)
     }
 
     /// Iterates over the files of added items that have the same file name as `path`. Yields the item's record, the
     /// file's index in the item, and the number of last components that the file's path has in common with `path`.
-    pub fn suffix_matches(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
+    pub fn suffix_matches(
+        &self,
+        path: &NormalPath<'_>,
+        name_hash: Option<u64>,
+    ) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
-        self.files_with_name(|| name_hash(path.form()))
+        self.files_with_name(name_hash)
             .map(move |(record, part)| {
                 let common = record
                     .forms

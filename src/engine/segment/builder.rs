@@ -16,7 +16,7 @@ use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_W
 use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, too_large, write_error};
 use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
-use super::{hash_table, name_table, parents};
+use super::{hash_table, parents};
 use crate::error::Result;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
 use crate::model::{ByteString, Item, ItemType};
@@ -314,7 +314,7 @@ impl ListingBuilder {
         };
         self.put_path(path, flags, target, indexed_path.entry, |segment, form| {
             segment.listed.push(form, indexed_path.to_numbers())?;
-            match name_table::name_hash(form) {
+            match crate::matching::name_hash(form) {
                 // The name table's order depends only on the upper half of this hash.
                 Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, indexed_path.entry),
                 None => Ok(()),

@@ -56,7 +56,6 @@ pub use hash_table::upper;
 pub use items_file::{FileEnd, append_page, read_pages};
 pub use layout::{decode_match, encode_match};
 pub use matches::{Matches, RecordPosition, SingleMatch};
-pub use name_table::name_hash;
 pub use read::ListingSegment;
 pub use record_builder::RecordSegmentBuilder;
 pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, StoredValue, hash_of, record_hash};

@@ -16,7 +16,7 @@ use super::hash_table::upper;
 use super::layout::{FileKind, SegmentHeader, SegmentPart, u32_at};
 use super::record::EntryRef;
 use super::spool::Spool;
-use crate::matching::{Form, NormalPath, likeness};
+use crate::matching::{Form, NormalPath};
 
 /// Average number of elements in each hash range of the directory.
 const RANGE_ELEMENTS: usize = 4;
@@ -24,13 +24,6 @@ const RANGE_ELEMENTS: usize = 4;
 const MAX_SCANNED: usize = 16;
 /// Maximum number of nested ranges: one for the file name's hash, and one for each common component.
 const DEPTH: usize = 32;
-
-/// Returns the hash of the likeness of a path's file name, the last component of its normal form. `None` if the path has
-/// no components.
-pub fn name_hash(form: &[u8]) -> Option<u64> {
-    let name = Form::from_folded(form).rev_components().next()?;
-    Some(xxh3_64(&likeness(name.bytes())))
-}
 
 /// Encodes the name table's sorted elements, and builds their directory.
 pub struct NameTableBuilder {
@@ -138,14 +131,14 @@ impl NameTable {
     pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
-        path: &NormalPath<'_>,
+        (path, name_hash): (&NormalPath<'_>, Option<u64>),
         min_components: usize,
         limit: usize,
         hidden: impl Fn(&EntryRef<'i>) -> ReadResult<bool>,
         mut each: impl FnMut(usize, &EntryRef<'i>),
     ) -> ReadResult<usize> {
         let form = Form::from_folded(path.form());
-        let Some(narrowed) = self.narrow(file, path.form())? else {
+        let Some(narrowed) = self.narrow(file, path.form(), name_hash)? else {
             return Ok(0);
         };
         // If all entries in the narrowest range are hidden, the search continues in the next wider range.
@@ -190,18 +183,18 @@ impl NameTable {
         Ok(0)
     }
 
-    /// Calls `each` with the numbers of at most `limit` entries whose file names have this likeness, or perhaps another.
+    /// Calls `each` with the numbers of at most `limit` entries whose file names have this hash of their likeness.
     pub fn each_alike(
         &self,
         file: &CheckedBytes,
-        likeness: &[u8],
+        name_hash: u64,
         limit: usize,
         mut each: impl FnMut(u32),
     ) -> ReadResult<()> {
         if self.has_whole_names {
             return Ok(());
         }
-        let (from, to) = self.same_hash(file, upper(xxh3_64(likeness)))?;
+        let (from, to) = self.same_hash(file, upper(name_hash))?;
         for index in (from..to).take(limit) {
             each(self.entry(file, index)?.number);
         }
@@ -240,14 +233,14 @@ impl NameTable {
     /// Returns nested ranges around the searched path. Each range requires one more common component than the previous
     /// range. Stops when few entries are left, or when no path has the next component. `None` if no path has a file
     /// name like this one.
-    fn narrow(&self, file: &CheckedBytes, form: &[u8]) -> ReadResult<Option<NarrowedRange>> {
+    fn narrow(&self, file: &CheckedBytes, form: &[u8], name_hash: Option<u64>) -> ReadResult<Option<NarrowedRange>> {
         let hash = if self.has_whole_names {
             Form::from_folded(form)
                 .rev_components()
                 .next()
                 .map(|name| xxh3_64(name.bytes()))
         } else {
-            name_hash(form)
+            name_hash
         };
         let Some(hash) = hash else {
             return Ok(None);

@@ -155,6 +155,7 @@ impl ListingSegment {
     pub fn suffix_matches<'i>(
         &'i self,
         path: &NormalPath<'_>,
+        name_hash: Option<u64>,
         min_components: usize,
         limit: usize,
         hidden: Option<&dyn Fn(&str) -> bool>,
@@ -165,14 +166,13 @@ impl ListingSegment {
             None => Ok(false),
         };
         self.names
-            .suffix_matches(&self.file, path, min_components, limit, hidden, each)
+            .suffix_matches(&self.file, (path, name_hash), min_components, limit, hidden, each)
             .unwrap_or(0)
     }
 
-    /// Calls `each` with the numbers of at most `limit` listed entries whose file names have this likeness, or perhaps
-    /// another.
-    pub fn each_alike(&self, likeness: &[u8], limit: usize, each: impl FnMut(u32)) {
-        let _damage_is_marked = self.names.each_alike(&self.file, likeness, limit, each);
+    /// Calls `each` with the numbers of at most `limit` listed entries whose file names have this hash of their likeness.
+    pub fn each_alike(&self, name_hash: u64, limit: usize, each: impl FnMut(u32)) {
+        let _damage_is_marked = self.names.each_alike(&self.file, name_hash, limit, each);
     }
 
     /// Finds an item by its rating key, and returns the number of the entry with its first path, if any. If the item

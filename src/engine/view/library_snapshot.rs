@@ -406,12 +406,13 @@ impl LibraryIndex for LibrarySnapshot {
     fn suffix_matches<'v>(
         &'v self,
         path: &NormalPath<'_>,
+        name_hash: Option<u64>,
         min_components: usize,
         limit: usize,
         mut each: impl FnMut(usize, Hit<'v>),
     ) -> usize {
         let mut best = min_components.max(1);
-        for (record, part, common) in self.memtable.suffix_matches(path) {
+        for (record, part, common) in self.memtable.suffix_matches(path, name_hash) {
             if common >= best && self.live_item(record).is_some() {
                 best = common;
                 each(common, hit_of(record, part));
@@ -421,7 +422,7 @@ impl LibraryIndex for LibrarySnapshot {
             Some(segment) => {
                 let hides = |rating_key: &str| self.hides(rating_key);
                 let hides: Option<&dyn Fn(&str) -> bool> = if self.memtable.is_empty() { None } else { Some(&hides) };
-                segment.suffix_matches(path, best, limit, hides, |common, entry| {
+                segment.suffix_matches(path, name_hash, best, limit, hides, |common, entry| {
                     each(common, Hit::Listed(entry.number));
                 })
             }
@@ -429,16 +430,16 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Calls `each` for the listed paths whose file names have this likeness, or perhaps another; for at most `limit`
+    /// Calls `each` for the listed paths whose file names have this hash of their likeness; for at most `limit`
     /// paths in the segment.
-    fn each_alike<'v>(&'v self, likeness: &[u8], limit: usize, mut each: impl FnMut(Hit<'v>)) {
-        for (record, part) in self.memtable.files_with_name(|| Some(xxh3_64(likeness))) {
+    fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, mut each: impl FnMut(Hit<'v>)) {
+        for (record, part) in self.memtable.files_with_name(Some(name_hash)) {
             if self.live_item(record).is_some() {
                 each(hit_of(record, part));
             }
         }
         if let Some(segment) = &self.segment {
-            segment.each_alike(likeness, limit, |number| {
+            segment.each_alike(name_hash, limit, |number| {
                 let hit = Hit::Listed(number);
                 if self
                     .key_and_path(hit)

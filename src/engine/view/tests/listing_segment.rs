@@ -52,7 +52,7 @@ fn an_empty_segment_answers() {
         );
         segment.for_each_with_form(path, |_, _| panic!("nothing is listed"));
         assert_eq!(
-            segment.suffix_matches(path, 1, 1, None, |_, _| panic!("nothing is listed")),
+            segment.suffix_matches(path, None, 1, 1, None, |_, _| panic!("nothing is listed")),
             0
         );
     });
