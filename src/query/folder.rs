@@ -116,7 +116,7 @@ impl QueryKind for FolderQuery<'_> {
         found.is_listed = found.outcome.match_kind != MatchKind::None;
         if !found.is_listed {
             let mut file = Resolution::default();
-            Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, (None, false), &mut file);
+            Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, None, false, &mut file);
             found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
         }
         if found.outcome.reason == Reason::NotFetched {

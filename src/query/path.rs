@@ -185,7 +185,7 @@ impl QueryKind for PathQuery<'_> {
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
         let resolver = Resolver::new(libraries, context.scope, mappings);
-        resolver.resolve_normal(self.path, (self.first_entry.take(), true), outcome);
+        resolver.resolve_normal(self.path, self.first_entry.take(), true, outcome);
         Ok(())
     }
 

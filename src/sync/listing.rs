@@ -163,7 +163,7 @@ impl SyncJob<'_> {
         }
         let stored = sync
             .segments
-            .publish(view_id, listing, &result, new_segment, self.bounds.deadline)?;
+            .publish(listing, &result, new_segment, self.bounds.deadline)?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.counters.count_listing();
         log::info!(

@@ -54,7 +54,7 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
         // The search fills the resolution in place, because moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
-        NormalPath::with(path, |path| self.resolve_normal(path, (None, false), &mut resolution));
+        NormalPath::with(path, |path| self.resolve_normal(path, None, false, &mut resolution));
         resolution
     }
 
@@ -64,7 +64,8 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     pub fn resolve_normal(
         &self,
         path: &NormalPath<'_>,
-        (entry, finds_alike): (Option<FirstEntry>, bool),
+        entry: Option<FirstEntry>,
+        finds_alike: bool,
         resolution: &mut Resolution<'v>,
     ) {
         // Fast path: the only library in scope lists the path, and the path has only one item.

@@ -295,7 +295,7 @@ impl LibraryRows<'_> {
                 tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
                 drop_matches(tx, library)?;
             }
-            tx.libraries_changed(view_id)
+            Ok(())
         })
     }
 }

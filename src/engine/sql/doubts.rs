@@ -69,10 +69,13 @@ pub fn doubts_of_path(c: &Connection, library: LibraryId, form: Vec<u8>) -> rusq
     doubts_where(c, condition, params![library, DoubtScope::Path(form)])
 }
 
+/// SQL condition for the doubts about paths, whose scopes begin with `p`.
+pub const OF_A_PATH: &str = "scope >= x'70' AND scope < x'71'";
+
 /// Returns whether paths of a library are doubted.
 pub fn has_doubted_paths(c: &Connection, library: LibraryId) -> rusqlite::Result<bool> {
     c.has(
-        "SELECT 1 FROM doubts WHERE library = ?1 AND scope >= x'70' AND scope < x'71'",
+        &format!("SELECT 1 FROM doubts WHERE library = ?1 AND {OF_A_PATH}"),
         [library],
     )
 }

@@ -137,7 +137,6 @@ impl LibraryRows<'_> {
             if changed_rows > 0 {
                 drop_listing(tx, row.id)?;
                 tx.doubt_library(library.view_id, row.id, Cause::Invalidated, 0)?;
-                tx.libraries_changed(library.view_id)?;
             }
             Ok(changed_rows > 0)
         })

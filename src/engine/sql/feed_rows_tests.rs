@@ -126,7 +126,7 @@ impl World {
             }
             Step::List(number, items) => {
                 if let Some(row) = self.row(*number) {
-                    listed(store, self.view_id, &row, items);
+                    listed(store, &row, items);
                 }
             }
             Step::Evict(number) => {

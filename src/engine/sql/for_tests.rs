@@ -13,7 +13,9 @@ use super::{
     Sweeper,
 };
 use crate::engine::memtable::LibraryChange;
+use crate::engine::records::Records;
 use crate::engine::segment::listing_cursor;
+use crate::engine::snapshot::LiveSnapshot;
 use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -31,6 +33,18 @@ pub const FINISHED: ListingResult = ListingResult {
     cursor: String::new(),
     listed_ms: NOW_MS,
 };
+
+/// The libraries of a store as its process reads them.
+pub fn live(store: &Arc<Store>) -> LiveSnapshot {
+    LiveSnapshot::new(
+        Arc::clone(store),
+        Arc::new(segments(store)),
+        Records::new(Arc::clone(store), u64::MAX),
+        Mappings::default(),
+        Arc::default(),
+        Box::new(|| Some(endpoint("http://a"))),
+    )
+}
 
 pub fn opened() -> (tempfile::TempDir, Arc<Store>) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -119,7 +133,7 @@ impl Films {
     }
 
     pub fn list(&self, items: &[Item]) -> LibraryRow {
-        listed(&self.store, self.view_id, &self.row(), items)
+        listed(&self.store, &self.row(), items)
     }
 
     pub fn begin(&self) -> Listing {
@@ -136,7 +150,7 @@ impl Films {
     }
 
     pub fn finish(&self, listing: &Listing) -> LibraryRow {
-        finish(&self.store, self.view_id, listing)
+        finish(&self.store, listing)
     }
 
     pub fn merge(&self, items: &[Item]) {
@@ -227,7 +241,7 @@ pub fn segments(store: &Arc<Store>) -> ListingSegments {
     ListingSegments::new(Arc::clone(store), Mappings::default(), Arc::default())
 }
 
-pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> LibraryRow {
+pub fn finish(store: &Arc<Store>, listing: &Listing) -> LibraryRow {
     let (segments, row) = (
         segments(store),
         LibraryRows(store).library_row(listing.library).expect("a row"),
@@ -237,7 +251,7 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
     let is_current = segments.has_same_content(&row, &draft);
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
     segments
-        .publish(view_id, listing, &FINISHED, new, Deadline::NONE)
+        .publish(listing, &FINISHED, new, Deadline::NONE)
         .expect("published")
 }
 
@@ -260,7 +274,7 @@ pub fn store_replies(store: &Store, library: LibraryId, replies: &Replies, asked
     folded.expect("stored").are_stored
 }
 
-pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
+pub fn listed(store: &Arc<Store>, row: &LibraryRow, items: &[Item]) -> LibraryRow {
     let mut listing = ListingRows(store)
         .begin_listing(row, NOW_MS, Deadline::NONE)
         .expect("begun");
@@ -272,7 +286,7 @@ pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[It
             Deadline::NONE,
         )
         .expect("stored");
-    finish(store, view_id, &listing)
+    finish(store, &listing)
 }
 
 impl ListedItems for Store {

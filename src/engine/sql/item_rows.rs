@@ -1,6 +1,5 @@
 //! A library's items: the segment of its listing, and the single items that win over it.
 
-use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Arc;
 
@@ -143,21 +142,21 @@ impl StoredItems {
     /// Passes each item to `each`, in any order, with the ticket of the request for a single item; 0 if the item is from
     /// the listing. Ignores replies after `upto`. Fails if the segment is damaged, or if `each` fails.
     pub fn for_each(&self, upto: Sequence, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
-        let mut singles: BTreeMap<&str, &OverlayRow> =
-            self.overlay.iter().map(|(key, single)| (&**key, single)).collect();
-        singles.retain(|_, single| single.interval.came <= upto);
+        let is_in_time = |single: &&OverlayRow| single.interval.came <= upto;
         // First the unchanged items in the segment, then the single items.
         if let Some(segment) = &self.base.segment {
-            segment.for_each_item(|item, added_sequence| match singles.get(&*item.rating_key) {
-                Some(single) if single.item.is_change() => Ok(()),
-                // A request that brought the item as listed tells the same as one that brought another.
-                single => {
-                    let asked = single.map_or(Sequence::default(), |single| single.interval.asked);
-                    each(item, asked.max(Sequence(added_sequence)))
+            segment.for_each_item(|item, added_sequence| {
+                match self.overlay.get(&item.rating_key).filter(is_in_time) {
+                    Some(single) if single.item.is_change() => Ok(()),
+                    // A request that brought the item as listed tells the same as one that brought another.
+                    single => {
+                        let asked = single.map_or(Sequence::default(), |single| single.interval.asked);
+                        each(item, asked.max(Sequence(added_sequence)))
+                    }
                 }
             })?;
         }
-        for single in singles.into_values() {
+        for single in self.overlay.values().filter(is_in_time) {
             if let SingleItem::Item(item) = &single.item {
                 each((**item).clone(), single.interval.asked)?;
             }
@@ -167,15 +166,14 @@ impl StoredItems {
 
     /// Passes the rating keys of all items to `each`, in any order. Fails if the segment is damaged.
     pub fn for_each_key(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        let changes = self.changes();
         if let Some(segment) = &self.base.segment {
             segment.for_each_key(|key| {
-                if !changes.contains_key(key) {
+                if !self.overlay.get(key).is_some_and(|single| single.item.is_change()) {
                     each(key);
                 }
             })?;
         }
-        let added = changes.iter().filter(|(_, single)| single.has_item());
+        let added = self.changes().filter(|(_, single)| single.has_item());
         added.for_each(|(key, _)| each(key));
         Ok(())
     }
@@ -186,13 +184,12 @@ impl StoredItems {
         let segment = self.base.segment.as_ref();
         let has_content =
             segment.is_some_and(|segment| (segment.item_count(), segment.items_digest()) == (count, content));
-        has_content && self.changes().is_empty()
+        has_content && self.changes().next().is_none()
     }
 
     /// Returns the number of items in the listing, with all single items.
     pub fn count(&self) -> u64 {
-        let changes = self.changes();
-        let singles = changes.iter().map(|(key, single)| (*key, single.has_item()));
+        let singles = self.changes().map(|(key, single)| (key, single.has_item()));
         count_items_with(self.base.segment.as_ref(), singles)
     }
 
@@ -200,8 +197,8 @@ impl StoredItems {
     /// may include the replies that the last delta or listing knew, so that the next delta sees the others, and that came
     /// before the unfinished listing began.
     pub fn mergeable(&self) -> (Sequence, Sequence) {
-        let changes = self.changes();
-        let is_unknown = |single: &&&OverlayRow| {
+        let changes = || self.changes().map(|(_, single)| single);
+        let is_unknown = |single: &&OverlayRow| {
             let stored = StoredItem::<Item> {
                 value: None,
                 interval: single.interval,
@@ -209,20 +206,17 @@ impl StoredItems {
             };
             !self.knowledge.had_at_last_sync(&stored)
         };
-        let came = |single: &&OverlayRow| single.interval.came;
-        let unknown = changes.values().filter(is_unknown).map(came).chain(self.begun).min();
+        let came = |single: &OverlayRow| single.interval.came;
+        let unknown = changes().filter(is_unknown).map(came).chain(self.begun).min();
         let is_known = |came: &Sequence| unknown.is_none_or(|unknown| *came < unknown);
-        let known = changes.values().map(came).filter(is_known).max();
-        (
-            known.unwrap_or_default(),
-            changes.values().map(came).max().unwrap_or_default(),
-        )
+        let known = changes().map(came).filter(is_known).max();
+        (known.unwrap_or_default(), changes().map(came).max().unwrap_or_default())
     }
 
     /// Returns the single items that the listing has otherwise.
-    fn changes(&self) -> BTreeMap<&str, &OverlayRow> {
-        let singles = self.overlay.iter().filter(|(_, single)| single.item.is_change());
-        singles.map(|(key, single)| (&**key, single)).collect()
+    fn changes(&self) -> impl Iterator<Item = (&str, &OverlayRow)> {
+        let singles = self.overlay.iter().map(|(key, single)| (&**key, single));
+        singles.filter(|(_, single)| single.item.is_change())
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::params;
 use super::doubts::doubts_of;
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, library_without_doubts};
-use super::overlay::{SingleItem, overlay, overlay_row};
+use super::overlay::{Overlay, OverlayRow, SingleItem, overlay, overlay_row};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
 use crate::error::Result;
@@ -84,6 +84,7 @@ pub struct Folding<'t, 'c> {
     /// The library's row, without its doubts.
     pub row: LibraryRow,
     base: OnceCell<OpenListing>,
+    overlay: OnceCell<Overlay>,
     /// All doubts about the library, its items and its paths.
     doubts: Vec<Doubt>,
     rivals: RivalsOf<'t>,
@@ -100,6 +101,7 @@ impl<'t, 'c> Folding<'t, 'c> {
         Ok(Self {
             store,
             base: OnceCell::new(),
+            overlay: OnceCell::new(),
             doubts: doubts_of(tx, library.id)?,
             tx,
             library,
@@ -126,7 +128,13 @@ impl<'t, 'c> Folding<'t, 'c> {
             DoubtScope::Item(rating_key) => Some(rating_key.clone()),
             _ => None,
         });
-        doubted.chain(self.singles().into_iter().map(|(key, _)| key)).collect()
+        doubted.chain(self.overlay().keys().cloned()).collect()
+    }
+
+    /// Returns the single items, as they were at the first use.
+    fn overlay(&self) -> &Overlay {
+        let read = || self.checked(overlay(self.tx, self.library.id));
+        self.overlay.get_or_init(read)
     }
 
     /// Returns what a reply changes, which came now. `asked`: the ticket of its request.
@@ -174,18 +182,17 @@ impl<'t, 'c> Folding<'t, 'c> {
     fn put(&self, rating_key: &str, new: &StoredItem<Item>, publishes: bool) -> rusqlite::Result<()> {
         let (tx, id) = (self.tx, self.library.id);
         let (interval, item) = (new.interval, new.value.as_ref());
-        let changed = item.map_or(SingleItem::Removed, |item| SingleItem::Item(Arc::new(item.clone())));
+        let changed = || item.map_or(SingleItem::Removed, |item| SingleItem::Item(Arc::new(item.clone())));
         if publishes {
-            return tx.write_overlay(id, rating_key, interval, &changed); // the publication reports the differences
+            return tx.write_overlay(id, rating_key, interval, &changed()); // the publication reports the differences
         }
         let old = self.get(rating_key);
         self.read.borrow_mut().insert(rating_key.to_owned(), new.clone()); // a reply can have the item twice
-        // A compaction may be writing the row that this one replaces.
-        let replaces = overlay_row(tx, id, rating_key)?.is_some_and(|last| last.item.is_change());
-        if !replaces && item.is_some() && old.value == new.value && self.listed(rating_key) == new.value {
+        // A compaction may be writing the row of a single item, which this one replaces.
+        if !old.is_single && item.is_some() && old.value == new.value && self.listed(rating_key) == new.value {
             return tx.write_overlay(id, rating_key, interval, &SingleItem::AsListed);
         }
-        tx.write_overlay(id, rating_key, interval, &changed)?;
+        tx.write_overlay(id, rating_key, interval, &changed())?;
         if old.value == new.value {
             return Ok(());
         }
@@ -227,14 +234,12 @@ impl ItemStore<Item> for Folding<'_, '_> {
     }
 
     fn singles(&self) -> Vec<(String, StoredItem<Item>)> {
-        let singles = self.checked(overlay(self.tx, self.library.id)).into_iter();
         let base = self.row.knowledge.base;
-        singles
-            .map(|(key, single)| {
-                let stored = self.base().stored(Some(single), &key, base);
-                (key, stored)
-            })
-            .collect()
+        let stored = |(key, single): (&String, &OverlayRow)| {
+            let stored = self.base().stored(Some(single.clone()), key, base);
+            (key.clone(), stored)
+        };
+        self.overlay().iter().map(stored).collect()
     }
 
     fn rivals(&self, rating_key: &str, value: &Item) -> Vec<String> {

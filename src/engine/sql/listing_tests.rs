@@ -7,10 +7,7 @@ use super::for_tests::{FINISHED, Films, endpoint, film, merge, movie, segments};
 use super::opened_files::StoreFiles;
 use super::{LibraryRows, ListingRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::records::Records;
-use crate::engine::snapshot::LiveSnapshot;
 use crate::error::{Result, Status};
-use crate::matching::Mappings;
 use crate::model::Item;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -96,7 +93,7 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
         films.page(&mut other, &[film(1)], films.ticket());
         let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
         late(films.store_page(&mut held_up, &[], films.sequence()));
-        let finished = rows.finish_listing(films.view_id, &held_up, &FINISHED, None, Deadline::NONE);
+        let finished = rows.finish_listing(&held_up, &FINISHED, None, Deadline::NONE);
         late(finished.map(drop));
         films.page(&mut other, &[film(2)], films.ticket());
         films.finish(&other);
@@ -251,14 +248,7 @@ fn a_process_that_has_read_the_name_of_a_segment_copes_with_its_removal() {
         films.store.listing_segment(&before).is_err(),
         "the file went with its listing"
     );
-    let live = LiveSnapshot::new(
-        Arc::clone(&reader),
-        Arc::new(segments(&reader)),
-        Records::new(reader, u64::MAX),
-        Mappings::default(),
-        Arc::default(),
-        Box::new(|| Some(endpoint("http://a"))),
-    );
+    let live = super::for_tests::live(&reader);
     live.reload(Deadline::NONE).expect("loaded");
     assert!(!live.snapshot().is_incomplete);
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row, params};
 
+use super::doubts::OF_A_PATH;
 use super::schema::{CachedStatements, Tx};
 use crate::engine::memtable::{LibraryChange, MemtableChange};
 use crate::knowledge::Interval;
@@ -129,8 +130,10 @@ pub fn count_changes(c: &Connection, library: LibraryId) -> rusqlite::Result<u64
 /// Returns the single items that a library's listing has otherwise, as changes of a snapshot, and those that were asked
 /// for after a path was doubted, which may lead to them.
 pub fn changes_of(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<LibraryChange>> {
-    let first_doubt = "SELECT min(raised) FROM doubts WHERE library = ?1 AND scope >= x'70' AND scope < x'71'";
-    let condition = format!("library = ?1 AND (item IS NOT x'' OR asked > ({first_doubt}))");
+    let condition = format!(
+        "library = ?1 AND (item IS NOT x'' OR asked > \
+         (SELECT min(raised) FROM doubts WHERE library = ?1 AND {OF_A_PATH}))"
+    );
     changes_where(c, &condition, [library])
 }
 

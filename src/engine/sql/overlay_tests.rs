@@ -3,27 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::for_tests::{FINISHED, Films, NOW_MS, endpoint, film, library, movie, segments};
+use super::for_tests::{FINISHED, Films, NOW_MS, film, library, live, movie, segments};
 use super::schema::CachedStatements;
 use super::{FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRows, ListingRows, Store};
-use crate::engine::records::Records;
 use crate::engine::snapshot::LiveSnapshot;
 use crate::knowledge::SyncRequest;
-use crate::matching::{HitDoubt, LibraryIndex, Mappings, NormalPath};
+use crate::matching::{HitDoubt, LibraryIndex, NormalPath};
 use crate::model::{Item, Sequence, SourceState, TokenReliability};
 use crate::platform::deadline::Deadline;
 
 /// A reader in another process.
 fn reader(films: &Films) -> LiveSnapshot {
-    let store = Arc::new(Store::open(films.folder.path(), true).expect("the store opens"));
-    LiveSnapshot::new(
-        Arc::clone(&store),
-        Arc::new(segments(&store)),
-        Records::new(store, u64::MAX),
-        Mappings::default(),
-        Arc::default(),
-        Box::new(|| Some(endpoint("http://a"))),
-    )
+    live(&Arc::new(
+        Store::open(films.folder.path(), true).expect("the store opens"),
+    ))
 }
 
 fn doubt(live: &LiveSnapshot, path: &str, key: &str) -> HitDoubt {
@@ -91,7 +84,7 @@ fn an_item_that_a_listing_drops_is_not_counted() {
     films.page(&mut listing, &[film(1)], films.ticket());
     let at = films.cursor(false);
     films.merge_asked(&[film(2)], asked);
-    let published = ListingRows(&films.store).finish_listing(films.view_id, &listing, &FINISHED, None, Deadline::NONE);
+    let published = ListingRows(&films.store).finish_listing(&listing, &FINISHED, None, Deadline::NONE);
     if published.is_err() {
         films.finish(&listing);
     }
@@ -231,7 +224,7 @@ fn run(seed: u64) {
                     if random.below(2) == 0 {
                         films.merge_asked(&[movie("3", "/data/9.mkv")], asked);
                     }
-                    let _ = segments.publish(films.view_id, &begun, &FINISHED, new, Deadline::NONE);
+                    let _ = segments.publish(&begun, &FINISHED, new, Deadline::NONE);
                 }
             }
             9 => {

@@ -17,7 +17,7 @@ use super::sweeper::Sweeper;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Effects, Interval, ItemStore, Observation, Ticket};
-use crate::model::{Item, ListingName, ViewId};
+use crate::model::{Item, ListingName};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of changed items that the feed always reports. If a listing changes more items, and more than a fifth
@@ -109,7 +109,6 @@ impl ListingRows<'_> {
     /// [`crate::error::Status::StoreFull`].
     pub fn finish_listing(
         &self,
-        view_id: ViewId,
         listing: &Listing,
         finished: &ListingResult,
         new: Option<&NewListing>,
@@ -122,8 +121,9 @@ impl ListingRows<'_> {
             let published = self.0.write(deadline, |tx| {
                 let stored_row = tx.expect_library(listing.library)?;
                 // Without a new segment, the current generation must still be as the listing.
-                let is_as_before = stored_row.generation.is_fetched() && count_changes(tx, listing.library)? == 0;
-                if !is_own(tx, listing)? || new.is_none() && !is_as_before {
+                let is_fetched = stored_row.generation.is_fetched();
+                let has_changed = new.is_none() && (!is_fetched || count_changes(tx, listing.library)? > 0);
+                if !is_own(tx, listing)? || has_changed {
                     return Ok(Published::TakenOver);
                 }
                 let folding = Folding::open(self.0, tx, listing.library, &|_, _| Vec::new())?;
@@ -174,7 +174,6 @@ impl ListingRows<'_> {
                 }
                 folding.apply(&effects)?;
                 tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
-                tx.libraries_changed(view_id)?;
                 let row = one_library(tx.connection, listing.library)?;
                 Ok(Published::Done(Box::new(row)))
             })?;

@@ -37,7 +37,7 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
         .expect("cleared");
     for view_id in [other, films.view_id] {
         let row = probed(store, view_id, &["films"], NOW_MS).remove(0);
-        listed(store, view_id, &row, &[film(1)]);
+        listed(store, &row, &[film(1)]);
     }
     films.sweep();
     assert_eq!(left(), [0; 6]);

@@ -206,13 +206,12 @@ impl ListingSegments {
     /// current segment, which has the same content. If the database does not accept the new segment, removes its file.
     pub fn publish(
         &self,
-        view_id: ViewId,
         listing: &Listing,
         finished: &ListingResult,
         new: Option<NewListing>,
         deadline: Deadline,
     ) -> Result<LibraryRow> {
-        let published = ListingRows(&self.store).finish_listing(view_id, listing, finished, new.as_ref(), deadline);
+        let published = ListingRows(&self.store).finish_listing(listing, finished, new.as_ref(), deadline);
         if let Some(NewListing { name, segment, .. }) = new
             && published.as_ref().is_ok_and(|row| row.segment != Some(name))
         {
