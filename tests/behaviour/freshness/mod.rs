@@ -363,6 +363,19 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
 }
 
 #[test]
+fn a_listing_from_the_future_is_marked_while_the_server_fails() {
+    let at = Scene::movies(300);
+    at.clock.advance_ms(5 * HOUR_MS);
+    let index = at.open_with(|options| options.retry_for = Duration::ZERO);
+    let library = index.movies();
+    let (path, _) = path_of(&at.server, 1, 5);
+    assert!(!library.ask(&path).stale);
+    at.clock.advance_ms(-5 * HOUR_MS);
+    at.server.fault(Fault::status(500));
+    assert!(library.ask(path).stale, "nobody knows its age");
+}
+
+#[test]
 fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does() {
     let at = Scene::movies(300);
     let (writer, written) = at.listed();
