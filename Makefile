@@ -103,6 +103,7 @@ ci: needs-test needs-lint ## run lint, test and test-languages, as CI does
 DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching --package plexindex-sharing' \
 	loom 'RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --package plexindex --test loom' \
 	faults 'PLEXINDEX_TEST_DEEP=1 $(NEXTEST) --profile deep --release --run-ignored all --workspace' \
+	$(foreach memory,early never,'records $(memory) in memory' 'PLEXINDEX_TEST_MEMORY=$(memory) $(NEXTEST) --release --package plexindex-tests -E "binary(behaviour) + binary(simulation)"') \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python' \

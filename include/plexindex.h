@@ -486,9 +486,9 @@ int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, cons
 // plexindex_table_lookup()) on any handle. Returns NULL if no answer is available at once, or for a NULL argument:
 // then call plexindex_match_path().
 //
-// Sends no request and calls no callback. If nothing has changed since the last lookup, takes no lock, allocates
-// nothing and makes no system call, except to check twice a second whether the store still exists. After a change,
-// reads the change and waits at most about 200 ms. Also answers from expired listings.
+// Sends no request and calls no callback. If nothing has changed since the last lookup, and what hosts recorded for
+// the path is in memory, takes no lock, allocates nothing and makes no system call, except to check twice a second
+// whether the store still exists. Otherwise reads the store for at most about 200 ms. Expired listings also answer.
 const char *plexindex_lookup_key(const plexindex_library_handle *library, const char *path);
 
 // Returns the keys for many paths, from fast lookups. `paths`: `count` paths, each followed by a NUL. `out_keys`: the

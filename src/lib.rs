@@ -165,8 +165,8 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            LibraryRow, LibraryRows, LocalWrite, Outbox, OutboxRow, RecordRows, SharedLogPosition, Store, StoreWriter,
-            UNDELIVERED, WriteObserver,
+            Invalidated, LibraryRow, LibraryRows, LocalWrite, Outbox, OutboxRow, RecordRows, SharedLogPosition, Store,
+            StoreWriter, UNDELIVERED, WriteObserver,
         };
     }
     pub mod entries {
@@ -174,7 +174,7 @@ pub mod peers {
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;
-        pub use crate::matching::{NormalPath, Resolver, Scope, lies_under};
+        pub use crate::matching::{NormalPath, lies_under};
     }
     pub mod platform {
         pub use crate::platform::clock::{Clock, SystemClock};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::renewing::TokenRenewal;
 use super::timing::CallTimer;
 use crate::edit::Editing;
-use crate::engine::{LibraryRows, ListingSegments, Records, Store, StoreStates, StoreWriter, Tables, Totals};
+use crate::engine::{LibraryRows, ListingSegments, Store, StoreStates, StoreWriter, Tables, Totals};
 use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -57,8 +57,7 @@ impl Inner {
     ) -> Result<Arc<Self>> {
         let mappings = Mappings::new(&options.mappings)?;
         let store = Arc::new(store);
-        let records = Records::new(Arc::clone(&store), options.matches_limit);
-        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), Arc::clone(&clock));
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&clock));
         let listings = Arc::new(ListingSegments::new(
             Arc::clone(&store),
             mappings.clone(),
@@ -67,13 +66,12 @@ impl Inner {
         let store_writer = Arc::new(StoreWriter::new(
             Arc::clone(&store),
             Arc::clone(&counters),
-            Arc::clone(&records),
+            options.matches_limit,
             source.is_none(),
         ));
         let reading = Arc::new(IndexReader::new(
             Arc::clone(&store),
             Arc::clone(&listings),
-            records,
             mappings,
             Arc::clone(&clock),
             Arc::clone(&counters),
@@ -86,7 +84,7 @@ impl Inner {
         ));
         // Load the first snapshot, which the components below use.
         reading.reload(Deadline::NONE)?;
-        // A fast lookup repairs nothing, but after an upgrade, it finds every confirmed match.
+        // A fast lookup repairs nothing.
         if let Err(error) = reading.rebuild_if_incomplete(Deadline::NONE) {
             log::warn!("{error}; the next query will try again");
         }
@@ -284,7 +282,7 @@ impl Inner {
             Some(view_id) => LibraryRows(&self.store).counts(view_id)?,
             None => [0; 2], // the store has no view of this server and user yet
         };
-        let matches = self.reading.count_matches(Deadline::NONE)?;
+        let matches = self.reading.count_matches()?;
         Ok(Stats {
             items,
             matches,

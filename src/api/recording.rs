@@ -143,29 +143,15 @@ impl Query<'_> {
                         .store_writer
                         .record_matches(&row, &request, &matches, &unlisted, call.deadline)?
                 {
-                    // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
-                    // write may have removed other matches, so `catch_up` reads the database instead.
-                    if !written.has_segment {
-                        let recorded = matches.iter().map(|(path, key)| {
-                            let (path, rating_key) = (path.to_vec(), (*key).to_owned());
-                            let sequence = written.at.1.0;
-                            let change = MemtableChange::Matched {
-                                path,
-                                rating_key,
-                                sequence,
-                            };
-                            (row.id, change)
-                        });
-                        let doubted = unlisted.iter().map(|key| {
-                            let rating_key = (*key).to_owned();
-                            let raised = written.at.1.0;
-                            (row.id, MemtableChange::DoubtedItem { rating_key, raised })
-                        });
-                        reading.apply_committed(view_id, written.at, recorded.chain(doubted).collect());
+                    // Updates the snapshot now, so that fast lookups need not. If the write has also removed matches,
+                    // `catch_up` reads the changes.
+                    if !written.has_evicted {
+                        let raised = written.at.1.0;
+                        let doubted = unlisted.iter().map(|key| MemtableChange::doubted(b"", key, raised));
+                        let paths = matches.iter().map(|(path, _)| *path);
+                        reading.apply_committed(view_id, row.id, written.at, doubted.collect(), paths);
                     }
-                    // A large batch has no segment if writing it failed, or if another thread was building one.
                     let caught_up = reading.catch_up(call.deadline);
-                    let caught_up = caught_up.and_then(|()| reading.rebuild_if_incomplete(call.deadline));
                     // The matches are stored, so after a timeout, the next reader catches up.
                     caught_up.or_else(|error| if is_locked(&error) { Ok(()) } else { Err(error) })?;
                     return if self.through {

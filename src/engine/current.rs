@@ -4,32 +4,13 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::segment::RecordSegments;
-use super::sql::{DatabaseNumber, Manifest, Store};
+use super::sql::{DatabaseNumber, Store};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::SingleThreadProof;
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, SwapCell};
-
-/// The record segments in a manifest (the store's list of record segments), opened for lookups.
-#[derive(Default)]
-pub struct OpenSegments {
-    pub database_number: DatabaseNumber,
-    pub manifest: Manifest,
-    /// Segments in manifest order.
-    pub segments: Arc<RecordSegments>,
-}
-
-impl OpenSegments {
-    /// Returns whether a segment is missing or damaged. If so, the caller must rebuild all segments.
-    #[inline]
-    #[must_use]
-    pub fn are_lost(&self) -> bool {
-        self.segments.are_lost()
-    }
-}
 
 /// A snapshot of the store's libraries or tables, depending on `P`.
 #[derive(Default)]
@@ -38,8 +19,7 @@ pub struct SnapshotOf<P> {
     pub number: u64,
     /// The change sequence up to which the snapshot contains every commit.
     sequence: AtomicU64,
-    /// Segments of confirmed matches and tables, with the snapshot's database.
-    pub open: Arc<OpenSegments>,
+    pub database_number: DatabaseNumber,
     /// The libraries or the tables.
     part: P,
 }
@@ -55,13 +35,13 @@ impl<P> Deref for SnapshotOf<P> {
 }
 
 impl<P> SnapshotOf<P> {
-    /// Creates the snapshot that replaces `before`, with the next number, from the record segments `open` and the
-    /// libraries or tables `part`, which contain every commit up to `sequence`.
-    pub fn after(before: &Self, sequence: Sequence, open: Arc<OpenSegments>, part: P) -> Self {
+    /// Creates the snapshot that replaces `before`, with the next number, from the libraries or tables `part` of a
+    /// database, which contain every commit up to `sequence`.
+    pub fn after(before: &Self, sequence: Sequence, database_number: DatabaseNumber, part: P) -> Self {
         Self {
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
-            open,
+            database_number,
             part,
         }
     }
@@ -115,15 +95,14 @@ impl<P: Default> CurrentSnapshot<P> {
     /// Returns whether the snapshot contains every commit. Takes only a few memory loads.
     #[inline]
     pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {
-        self.store
-            .is_current_in(snapshot.open.database_number, snapshot.sequence())
+        self.store.is_current_in(snapshot.database_number, snapshot.sequence())
     }
 
     /// Returns whether the snapshot lacks only the commit with this database and change sequence. If so, the thread
     /// that made the commit can add its changes without reading the database. Compares the database, because two
     /// databases can use the same change sequence for different commits.
     pub fn lacks_only(&self, snapshot: &SnapshotOf<P>, database_number: DatabaseNumber, sequence: Sequence) -> bool {
-        snapshot.open.database_number == database_number
+        snapshot.database_number == database_number
             && self.store.database_number() == database_number
             && snapshot.sequence().next() == sequence
     }

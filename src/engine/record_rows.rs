@@ -1,102 +1,60 @@
-//! The rows of the log of records, of its tables, and of the list of segments.
+//! The rows of hosts' tables and of confirmed matches.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{SegmentName, Sequence, TableId};
+use crate::model::{LibraryId, Sequence, TableId};
 
-/// Maximum length of a value in segments and memtables, in bytes. Longer values are only in the database.
+/// Maximum length of a value that a process keeps in memory, in bytes.
 pub const MAX_INLINE: usize = 1000;
 
-/// The list of record segments, which contain tables and confirmed matches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The change sequence of the last write that changed the list of segments, or created or cleared a table.
-    pub changed: Sequence,
-    /// The change sequence up to which the segments contain all records.
-    pub merged: Sequence,
-    /// The segments, newest first.
-    pub segments: Vec<NamedSegment>,
-}
-
-/// A segment in the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamedSegment {
-    pub name: SegmentName,
-    pub records: u64,
-}
-
-/// A host's table.
+/// An entry of a host's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableRow {
-    pub id: TableId,
-    pub name: Vec<u8>,
-    /// Number of the table's entries in segments, including expired entries.
-    pub entries: i64,
-    /// Total size, in bytes, of the table's entries in segments.
-    pub bytes: i64,
-}
-
-/// A host's table, or a library's match table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordTable {
-    pub id: TableId,
-    /// Whether the table contains confirmed matches, whose names are paths.
-    pub is_paths: bool,
-    /// Number of the table's entries in segments, including expired entries, and their total size in bytes.
-    pub counts: [i64; 2],
-}
-
-/// A row of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordRow {
-    /// The row ID: the change sequence and the row's number in its transaction, combined.
-    pub id: i64,
-    pub table: TableId,
-    pub name: Vec<u8>,
-    /// The value and its length; `None` for a removal. A value that is too long or was not requested is `None`.
-    pub value: Option<(Option<Vec<u8>>, u64)>,
+pub struct StoredEntry {
+    /// The length of the value in bytes.
+    pub length: u64,
+    /// The value; `None` if it is longer than [`MAX_INLINE`].
+    pub value: Option<Vec<u8>>,
     /// Expiry time in Unix ms; `None` if the value never expires.
     pub expires_ms: Option<i64>,
 }
 
-/// What a connection knows of the rows that are in no segment, so that a write need not read them.
-#[derive(Default)]
-pub enum UnmergedRows {
-    #[default]
-    Unknown,
-    /// Only their number, because another connection has written some of them.
-    Counted(usize),
-    /// All rows, in order. May include rows that were replaced and deleted.
-    Known(Vec<RecordRow>),
+/// A confirmed match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StoredMatch {
+    /// The change sequence at which the match was recorded.
+    pub sequence: Sequence,
+    /// The path as the host passed it.
+    pub path: Vec<u8>,
+    pub rating_key: String,
 }
 
-impl UnmergedRows {
-    /// Adds a row that the connection has written.
-    pub fn add(&mut self, row: impl FnOnce() -> RecordRow) {
-        match self {
-            Self::Unknown => {}
-            Self::Counted(count) => *count += 1,
-            Self::Known(rows) => rows.push(row()),
-        }
-    }
-
-    /// Returns the number of rows; `None` if it is unknown.
-    pub fn count(&self) -> Option<usize> {
-        match self {
-            Self::Unknown => None,
-            Self::Counted(count) => Some(*count),
-            Self::Known(rows) => Some(rows.len()),
-        }
-    }
+/// The matches of a library that a new snapshot has in memory from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableMatches {
+    pub table: TableId,
+    pub matches: Vec<StoredMatch>,
 }
 
-/// The changes to records since a snapshot, or all records.
-#[derive(Clone, Debug)]
-pub struct RecordsState {
+/// A path whose confirmed matches have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedMatch {
+    pub library: LibraryId,
+    pub table: TableId,
+    /// The path's normal form.
+    pub form: Vec<u8>,
+}
+
+/// The id and the name of a host's table.
+pub type NamedTable = (TableId, Vec<u8>);
+
+/// The changes in hosts' tables since a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct TableChanges {
     /// The change sequence of the database.
     pub sequence: Sequence,
-    /// The manifest and the hosts' tables; `None` if they have not changed.
-    pub manifest: Option<(Manifest, Vec<TableRow>)>,
-    /// The records since the snapshot or, if `manifest` is set, the records that its segments do not contain.
-    pub rows: Vec<RecordRow>,
+    /// The names of the tables, and the change sequence at which a table was last created or cleared; `None` if the
+    /// snapshot has them.
+    pub tables: Option<(Sequence, Vec<NamedTable>)>,
+    /// The names of the changed entries; `None` if there are too many, so that the snapshot must forget all entries.
+    pub entries: Option<Vec<(TableId, Vec<u8>)>>,
 }

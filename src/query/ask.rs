@@ -71,17 +71,31 @@ impl Queries {
                     continue;
                 }
             }
+            let (scope, sequence) = (scope.unwrap_or(Scope::All), snapshot.sequence());
+            if let Some(path) = query.recorded_path()
+                && !self.reading.ask_matches(&snapshot, scope, path, Some(call.deadline))?
+            {
+                drop(snapshot);
+                (snapshot, now_ms) = self.read_snapshot(call)?;
+                continue;
+            }
             let context = QueryContext {
                 queries: self,
                 call,
                 snapshot: &snapshot,
-                scope: scope.unwrap_or(Scope::All),
+                scope,
                 now_ms,
                 searched: state.searched_unfetched,
                 since: state.since,
             };
             let mut found = Q::Found::default();
             query.find(&context, &mut found)?;
+            if snapshot.has_matches_after(sequence, scope) {
+                drop(found);
+                drop(snapshot);
+                (snapshot, now_ms) = self.read_snapshot(call)?;
+                continue;
+            }
             let assessment = query.assess(&context, &found);
             let mut targets = StepTargets::default();
             let step = state.next_step(&context.step_conditions::<Q>(assessment), |step| {
@@ -157,7 +171,12 @@ impl Queries {
             since: snapshot.sequence(),
         };
         let mut found = Q::Found::default();
-        if query.find(&context, &mut found).is_err() {
+        let sequence = snapshot.sequence();
+        let knows_matches = query.recorded_path().is_none_or(|path| {
+            let asked = self.reading.ask_matches(snapshot, scope, path, None);
+            asked.is_ok_and(|is_known| is_known)
+        });
+        if !knows_matches || query.find(&context, &mut found).is_err() || snapshot.has_matches_after(sequence, scope) {
             return Err(then);
         }
         if only_index.is_none() {

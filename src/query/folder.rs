@@ -171,6 +171,10 @@ impl QueryKind for FolderQuery<'_> {
         Ok(unverified)
     }
 
+    fn recorded_path(&self) -> Option<&[u8]> {
+        Some(self.path.raw())
+    }
+
     /// Returns the folder, which plexindex searches for only in unfetched libraries: probes update fetched libraries.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Folder(self.path))

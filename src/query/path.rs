@@ -241,6 +241,10 @@ impl QueryKind for PathQuery<'_> {
             .collect())
     }
 
+    fn recorded_path(&self) -> Option<&[u8]> {
+        Some(self.path.raw())
+    }
+
     /// Returns the path, which plexindex can search for on the server.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Path(self.path))

@@ -97,11 +97,18 @@ impl Queries {
         self.reading.check_accepted()?;
         let snapshot = self.reading.snapshot();
         let resolver = Resolver::new(&snapshot.libraries, Scope::All, self.reading.mappings());
+        // While other processes keep writing, some paths cannot be resolved, and count as unlisted.
+        let resolve = |path: &[u8]| {
+            let asked = self
+                .reading
+                .ask_matches(&snapshot, Scope::All, path, Some(Deadline::NONE));
+            asked.map(|_| resolver.resolve(path))
+        };
         let is_single_listed =
             |resolution: &Resolution<'_>| resolution.match_kind.is_listed() && resolution.single().is_some();
         let (mut samples, mut unlisted) = (Samples::default(), Vec::new());
         for path in paths {
-            let resolution = resolver.resolve(path);
+            let resolution = resolve(path)?;
             if !is_single_listed(&resolution) {
                 unlisted.push(*path);
                 if let Some(found) = resolution.mapping_sample() {
@@ -114,8 +121,11 @@ impl Queries {
         let mut useful = Vec::new();
         for pair in samples.proposals().into_iter().take(MAX_TRIED) {
             let rule = pair.rule();
-            let finds =
-                |path: &NormalPath<'_>| rule.rewrite(path, &mut |path| is_single_listed(&resolver.resolve(path)));
+            let finds = |path: &NormalPath<'_>| {
+                rule.rewrite(path, &mut |path| {
+                    resolve(path).is_ok_and(|found| is_single_listed(&found))
+                })
+            };
             let still_unlisted: Vec<&[u8]> = (unlisted.iter().copied())
                 .filter(|path| NormalPath::with(path, finds) != Some(true))
                 .collect();

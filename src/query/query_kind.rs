@@ -53,6 +53,10 @@ pub trait QueryKind {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R>;
 
+    /// Returns the path whose confirmed matches the search needs; `None` if it needs none.
+    fn recorded_path(&self) -> Option<&[u8]> {
+        None
+    }
     /// Returns the path or folder to search for on the server; `None` if the server cannot search for the item.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         None

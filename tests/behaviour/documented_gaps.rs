@@ -45,27 +45,6 @@ fn gap_10_a_show_can_be_edited() {
     assert!(edited.is_ok(), "shows can be edited: {edited:?}");
 }
 
-#[test]
-#[should_panic(expected = "what was never recorded")]
-fn gap_11_a_bit_that_flips_in_a_row_is_noticed() {
-    let at = Scene::movies(20);
-    let (index, library) = at.listed();
-    let (_, key) = path_of(&at.server, 1, 3);
-    library.record("/host/flipped.mkv", &key);
-    index.close().expect("closes");
-    let database = at.folder().join("plexindex-1.db");
-    let mut bytes = fs::read(&database).expect("read");
-    for place in 0..bytes.len() - 17 {
-        if bytes[place..].starts_with(b"/host/flipped.mkv") {
-            bytes[place + 8] ^= 1;
-        }
-    }
-    fs::write(&database, bytes).expect("written");
-    let (_index, library) = at.opened();
-    let found = library.match_path(b"/host/flhpped.mkv").map(|found| found.match_kind);
-    assert_ne!(found, Ok(MatchKind::Confirmed), "what was never recorded");
-}
-
 fn repository(path: &str) -> String {
     fs::read_to_string(plexindex_tests::repository(path)).unwrap_or_default()
 }

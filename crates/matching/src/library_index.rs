@@ -71,8 +71,9 @@ pub trait LibraryIndex: Sized {
     /// Returns the hit for an entry that [`LibraryIndex::unique_hit`] accepted; `None` for a default entry.
     fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
 
-    /// Calls `each` for the confirmed matches whose paths have this normal form.
-    fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>));
+    /// Calls `each` for the confirmed matches whose paths have this normal form. Returns `false` if the library does not
+    /// know them, so that the caller must not trust the results.
+    fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>)) -> bool;
 
     /// Calls `each` for the listed paths with this normal form. The second argument of `each` says whether the raw
     /// bytes are also equal.

@@ -12,7 +12,7 @@
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
 //! that are not UTF-8 have no suffix matches. [`PathResolver::add_lookalikes`] finds files with alike names for a miss.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
@@ -109,6 +109,7 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
             resolver: self,
             path,
             name_hash: OnceCell::new(),
+            lacks_matches: Cell::new(false),
         }
     }
 }
@@ -131,6 +132,8 @@ pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
     pub(super) path: NormalPath<'p>,
     name_hash: OnceCell<Option<u64>>,
+    /// Whether a library does not know its confirmed matches of the path.
+    lacks_matches: Cell<bool>,
 }
 
 /// A group of libraries that the resolver searches together.
@@ -362,7 +365,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             if !view.may_have_confirmed() {
                 continue;
             }
-            view.each_confirmed(&self.path, |hit| {
+            let knows_all = view.each_confirmed(&self.path, |hit| {
                 let Some((rating_key, path)) = view.key_and_path(hit) else {
                     return;
                 };
@@ -382,6 +385,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 };
                 candidates.add_candidate(usize::from(self.path.has_spelling(path)), Some(candidate));
             });
+            if !knows_all {
+                self.lacks_matches.set(true);
+            }
         }
     }
 
@@ -486,9 +492,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         Some(FoundItem::new(candidate.library, item, candidate.path))
     }
 
-    /// Returns whether a library in scope has a damaged segment, so that results may be incomplete until a rebuild.
+    /// Returns whether a library in scope has a damaged segment, or does not know its confirmed matches of the path, so that
+    /// results may be incomplete.
     fn is_broken(&self) -> bool {
-        self.libraries_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
+        self.lacks_matches.get() || self.libraries_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
     }
 
     /// Returns why nothing matches, judged by the libraries that own the path, or by all libraries if there is no

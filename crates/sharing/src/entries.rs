@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use crate::contract::{EntryKind, NewEntry};
 use crate::engine::LocalWrite;
-use crate::matching::{NormalPath, Resolver, Scope, lies_under, normal_form};
-use crate::model::{Library, LibraryId, MatchKind};
+use crate::matching::{NormalPath, lies_under, normal_form};
+use crate::model::{Library, LibraryId};
 use crate::sync::IndexReader;
 
 /// The body of an item invalidation that also removes the item's matches.
@@ -60,17 +60,6 @@ impl SharedEntries<'_> {
     pub fn to_host_path<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         let host_path = self.0.mappings().host_path(path);
         (*host_path != *path || is_in_library(library, path)).then_some(host_path)
-    }
-
-    /// Returns the rating key of this host's confirmed match for a path on this host; `None` if there is none.
-    pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
-        let snapshot = self.0.snapshot();
-        let index = snapshot.rows.iter().position(|row| row.id == library)?;
-        let resolved = Resolver::new(&snapshot.libraries, Scope::One(index), self.0.mappings()).resolve(path);
-        let confirmed_match = resolved
-            .single()
-            .filter(|_| resolved.match_kind == MatchKind::Confirmed)?;
-        Some(confirmed_match.item.rating_key.to_owned())
     }
 
     /// Converts confirmed matches, given as pairs of host path and rating key, to entries. Skips paths that cannot be

@@ -14,6 +14,9 @@ pub const CAPACITY: usize = 8192;
 /// and a mapping gives each file a second path.
 const NODES: usize = CAPACITY * 8;
 
+/// Number of kinds of hashes.
+const KINDS: usize = 3;
+
 /// The error for a full memtable, which the caller must compact into a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemtableFull;
@@ -109,27 +112,27 @@ impl Chains {
     }
 }
 
-/// Records with `KINDS` sets of hash chains. One thread appends; any number of threads read without a lock.
-pub struct ChainedRecords<T, const KINDS: usize>(
+/// Records with a set of hash chains for each kind of hash. One thread appends; any number of threads read without a lock.
+pub struct ChainedRecords<T>(
     /// Allocated when the first record is added, so a lookup in an empty memtable costs only one load.
-    OnceBox<Filled<T, KINDS>>,
+    OnceBox<Filled<T>>,
 );
 
-struct Filled<T, const KINDS: usize> {
+struct Filled<T> {
     records: AppendLog<T>,
     /// Number of records that readers can see.
     length: AtomicU32,
     chains: [Chains; KINDS],
 }
 
-impl<T, const KINDS: usize> Default for ChainedRecords<T, KINDS> {
+impl<T> Default for ChainedRecords<T> {
     /// Creates an empty list of records without allocating memory.
     fn default() -> Self {
         Self(OnceBox::new())
     }
 }
 
-impl<T, const KINDS: usize> ChainedRecords<T, KINDS> {
+impl<T> ChainedRecords<T> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.get().is_none()

@@ -7,7 +7,6 @@
 //!
 //! | query | changes, of which the newest is valid |
 //! |---|---|
-//! | confirmed match of exactly this path | `Matched`, `Forgotten` |
 //! | item with this rating key | `Added`, `Removed` |
 //! | since when the path is doubted | `DoubtedPath` |
 //!
@@ -26,20 +25,6 @@ use crate::model::{Item, LibraryId, Sequence};
 /// A change in a library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemtableChange {
-    /// The host recorded this match.
-    Matched {
-        /// The path as the host passed it.
-        path: Vec<u8>,
-        /// The item's rating key.
-        rating_key: String,
-        /// The change sequence at which the match was recorded.
-        sequence: u64,
-    },
-    /// The confirmed match of exactly this path was removed.
-    Forgotten {
-        /// The path as the host recorded it.
-        path: Vec<u8>,
-    },
     /// The path is doubted: lookups return no item whose request began before `raised`.
     DoubtedPath {
         /// Any path with the doubted normal form.
@@ -87,7 +72,7 @@ pub struct LibraryChange {
 
 /// The changes in a library that the library's segment does not contain yet.
 #[derive(Default)]
-pub struct Memtable(ChainedRecords<MemtableEntry, 3>);
+pub struct Memtable(ChainedRecords<MemtableEntry>);
 
 /// Kinds of hashes: of a path's normal form, of a rating key, and of a file name's likeness.
 const PATHS: usize = 0;
@@ -238,12 +223,11 @@ impl MemtableChange {
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {
         match self {
-            Self::Matched { rating_key, .. }
-            | Self::DoubtedItem { rating_key, .. }
+            Self::DoubtedItem { rating_key, .. }
             | Self::AsListed { rating_key, .. }
             | Self::Removed { rating_key, .. } => Some(rating_key),
             Self::Added { item, .. } => Some(&item.rating_key),
-            Self::Forgotten { .. } | Self::DoubtedPath { .. } => None,
+            Self::DoubtedPath { .. } => None,
         }
     }
 
@@ -251,7 +235,7 @@ impl MemtableChange {
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Self::Matched { path, .. } | Self::Forgotten { path } | Self::DoubtedPath { path, .. } => Some(path),
+            Self::DoubtedPath { path, .. } => Some(path),
             _ => None,
         }
     }

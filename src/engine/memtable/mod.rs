@@ -1,12 +1,12 @@
-//! Memtables: changes that the segments do not contain yet. One thread appends; readers take no lock.
+//! What a process keeps in memory of the database: a library's changes that its segment does not contain, and the records
+//! of tables. One thread at a time writes; readers take no lock.
 
 mod append_only;
 mod chains;
 mod changes;
-mod table_memtable;
+mod record_memory;
 
-pub use chains::CAPACITY as MEMTABLE_CAPACITY;
 #[cfg(test)]
 pub use chains::MemtableFull;
 pub use changes::{LibraryChange, Memtable, MemtableChange, MemtableEntry};
-pub use table_memtable::{OwnedRecord, OwnedValue, TableMemtable};
+pub use record_memory::{Known, KnownRecord, LoadAfter, NewRecord, RecordMemory};

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::table_snapshot::{TableSnapshot, has_expired};
-use super::tables::{LONGEST_NAME, TableLimits, Tables, entry_count};
-use crate::engine::segment::record_hash;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::tables::{KnownEntry, KnownTable, LONGEST_NAME, TableLimits, TableSnapshot, Tables, decode};
+use crate::engine::memtable::Known;
 use crate::engine::sql::RecordRows;
 use crate::error::{Result, check_length};
-use crate::model::TableId;
 use crate::options::Ttl;
+use crate::platform::deadline::Deadline;
 
 /// A handle to a table, which need not exist yet. Any thread can use the handle.
 pub struct Table {
@@ -24,6 +25,9 @@ pub struct Table {
 const INDEX_BITS: u32 = 16;
 /// The highest index that [`Table::cached`] can contain.
 const MAX_CACHED_INDEX: u64 = (1 << INDEX_BITS) - 1;
+
+/// Maximum number of times that a lookup asks the database, while other processes change the same entry.
+const MAX_QUESTIONS: u32 = 4;
 
 /// A change to a table, for [`Tables::write`].
 #[derive(Clone, Copy)]
@@ -84,17 +88,18 @@ impl Table {
         &self.tables
     }
 
-    /// Looks up an entry in memory, passes its value to `use_value`, and returns the result. `None` means that there is
-    /// no value, or that the lookup would need the database.
+    /// Looks up an entry, passes its value to `use_value`, and returns the result. `None` means that there is no value, or
+    /// that the lookup would have to wait.
     ///
-    /// Takes no lock while the snapshot is current. Checks twice a second that the store's files still exist.
+    /// Takes no lock and allocates nothing while the snapshot is current and the entry is in memory. Otherwise, asks the
+    /// database. Checks twice a second that the store's files still exist.
     #[inline]
     pub fn lookup<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.find(name, use_value).flatten()
     }
 
-    /// Looks up an entry in memory, and passes its value to `use_value`. Returns `Some(Some(result))` for a value,
-    /// `Some(None)` if there is no value, and `None` if the lookup would need the database.
+    /// Looks up an entry, and passes its value to `use_value`. Returns `Some(Some(result))` for a value, `Some(None)` if
+    /// there is no value, and `None` if the lookup would have to wait, or if the value is long.
     #[inline]
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         // This lookup allocates no memory, so it returns `None` for a longer name.
@@ -107,24 +112,34 @@ impl Table {
         } else {
             name
         };
-        let (snapshot, first) = self.tables.try_read_current(|snapshot| {
-            let id = self.id(snapshot)?;
-            let hash = record_hash(id, name);
-            Some((id, hash, snapshot.prefetch_first(hash)))
-        })?;
-        // `None`: the table does not exist, or the snapshot is unusable. Snapshot 0 precedes the first read of the
-        // store.
-        let record = match first {
-            Some((id, hash, first)) => snapshot.find((id, name), hash, first).ok()?,
-            None if snapshot.number == 0 || snapshot.is_lost() => return None,
-            None => None,
-        };
-        match record.and_then(|record| record.state) {
-            Some(stored) if !has_expired(&stored, || self.tables.clock.now_ms()) => {
-                // A long value is only in the database, so its result is `None`.
-                stored.value.map(use_value).map(Some)
+        let hash = xxh3_64(name);
+        for _ in 0..MAX_QUESTIONS {
+            let (snapshot, index) = self.tables.try_read_current(|snapshot| self.index(snapshot))?;
+            let Some(table) = index.and_then(|index| snapshot.tables.get(index)) else {
+                // Snapshot 0 precedes the first read of the store.
+                return (snapshot.number > 0).then_some(None);
+            };
+            match self.known(table, name, hash) {
+                KnownEntry::Value(value) => return Some(Some(use_value(value))),
+                KnownEntry::Long => return None,
+                KnownEntry::Absent => return Some(None),
+                KnownEntry::Unknown => drop(snapshot),
             }
-            _ => Some(None),
+            self.tables.ask(&self.name, name, None).ok()?;
+        }
+        None
+    }
+
+    /// Returns what the process knows of an entry.
+    #[inline]
+    fn known<'t>(&self, table: &'t KnownTable, name: &[u8], hash: u64) -> KnownEntry<'t> {
+        match table.memory.find(name, hash) {
+            Known::Record(record) if record.is_current => match record.payload {
+                Some(payload) => decode(payload, || self.tables.clock.now_ms()),
+                None => KnownEntry::Absent,
+            },
+            Known::Absent => KnownEntry::Absent,
+            Known::Record(_) | Known::Unknown => KnownEntry::Unknown,
         }
     }
 
@@ -140,41 +155,31 @@ impl Table {
         }
         let folded = self.ignores_case.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
-        self.tables.retry(|| {
-            // `found` contains the row id, whether the value is only in the database, the value's length, and the value
-            // if it is in memory and not too long.
-            let found = self.tables.query(|snapshot| {
-                let Some(id) = self.id(snapshot) else { return Ok(None) };
-                let hash = record_hash(id, name);
-                let Some(record) = snapshot.find((id, name), hash, snapshot.prefetch_first(hash))? else {
-                    return Ok(None);
-                };
-                let is_valid = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
-                Ok(record.state.filter(is_valid).map(|stored| {
-                    let value = stored.value.filter(|value| value.len() <= max_length);
-                    (
-                        record.row,
-                        stored.value.is_none(),
-                        stored.length,
-                        value.map(<[u8]>::to_vec),
-                    )
-                }))
-            })?;
-            Ok(match found {
-                None => Some(None),
-                // If the row is missing, another write has replaced the value, so `None` starts another attempt.
-                Some((row, true, ..)) => {
-                    let rows = RecordRows(&self.tables.store);
-                    rows.long_value(row, max_length, use_value)?.map(Some)
-                }
-                Some((_, false, length, value)) => {
-                    if let Some(value) = value {
-                        use_value(&value);
+        let hash = xxh3_64(name);
+        for _ in 0..MAX_QUESTIONS {
+            let snapshot = self.tables.catch_up()?;
+            let Some(table) = self.index(&snapshot).and_then(|index| snapshot.tables.get(index)) else {
+                return Ok(None);
+            };
+            match self.known(table, name, hash) {
+                KnownEntry::Value(value) => {
+                    if value.len() <= max_length {
+                        use_value(value);
                     }
-                    Some(Some(usize::try_from(length).unwrap_or(usize::MAX)))
+                    return Ok(Some(value.len()));
                 }
-            })
-        })
+                KnownEntry::Long => break,
+                KnownEntry::Absent => return Ok(None),
+                KnownEntry::Unknown => drop(snapshot),
+            }
+            self.tables.ask(&self.name, name, Some(Deadline::NONE))?;
+        }
+        // A long value, or one that other processes keep changing.
+        let snapshot = self.tables.catch_up()?;
+        let Some(table) = self.index(&snapshot).and_then(|index| snapshot.tables.get(index)) else {
+            return Ok(None);
+        };
+        RecordRows(&self.tables.store).value(table.id, name, max_length, self.tables.clock.now_ms(), use_value)
     }
 
     /// Stores a value under a name, and replaces an earlier value. `limits`: when the value expires, and the size
@@ -208,23 +213,11 @@ impl Table {
     /// # Errors
     /// Store errors.
     pub fn next(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
-        let now_ms = self.tables.clock.now_ms();
-        self.tables.query(|snapshot| {
-            let Some(id) = self.id(snapshot) else { return Ok(None) };
-            let mut after = after;
-            while let Some(name) = snapshot.next_name(id, after)? {
-                let hash = record_hash(id, name);
-                let record = snapshot.find((id, name), hash, snapshot.prefetch_first(hash))?;
-                if record
-                    .and_then(|record| record.state)
-                    .is_some_and(|stored| !has_expired(&stored, || now_ms))
-                {
-                    return Ok(Some(name.to_vec()));
-                }
-                after = Some(name);
-            }
-            Ok(None)
-        })
+        let snapshot = self.tables.catch_up()?;
+        let Some(table) = self.index(&snapshot).and_then(|index| snapshot.tables.get(index)) else {
+            return Ok(None);
+        };
+        RecordRows(&self.tables.store).next_name(table.id, after, self.tables.clock.now_ms())
     }
 
     /// Returns the number of entries, including expired entries that are still stored.
@@ -232,26 +225,26 @@ impl Table {
     /// # Errors
     /// Store errors.
     pub fn count(&self) -> Result<u64> {
-        self.tables.query(|snapshot| {
-            let table = self.id(snapshot).and_then(|id| snapshot.table(id));
-            Ok(table.map_or(0, |table| entry_count(table.counts())))
+        let snapshot = self.tables.catch_up()?;
+        let table = self.index(&snapshot).and_then(|index| snapshot.tables.get(index));
+        table.map_or(Ok(0), |table| {
+            RecordRows(&self.tables.store).count_entries(Some(table.id))
         })
     }
 
-    /// Returns the table's id in this snapshot; `None` if the table does not exist. Remembers the table's index
-    /// together with the snapshot's number, so that later lookups in this snapshot need not compare names.
+    /// Returns the table's index in this snapshot; `None` if the table does not exist. Remembers it together with the
+    /// snapshot's number, so that later lookups in this snapshot need not compare names.
     #[inline]
-    fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
+    fn index(&self, snapshot: &TableSnapshot) -> Option<usize> {
         let cached = self.cached.load(Ordering::Relaxed);
         if cached >> INDEX_BITS == snapshot.number && snapshot.number > 0 {
-            let cached_index = usize::try_from(cached & MAX_CACHED_INDEX).unwrap_or(0);
-            return Some(snapshot.tables.get(cached_index)?.row.id);
+            return usize::try_from(cached & MAX_CACHED_INDEX).ok();
         }
-        let index = snapshot.tables.iter().position(|table| table.row.name == self.name)?;
+        let index = snapshot.tables.iter().position(|table| table.name == self.name)?;
         if index as u64 <= MAX_CACHED_INDEX {
             let new_cached = snapshot.number << INDEX_BITS | index as u64;
             self.cached.store(new_cached, Ordering::Relaxed);
         }
-        Some(snapshot.tables.get(index)?.row.id)
+        Some(index)
     }
 }

@@ -4,34 +4,61 @@ use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use super::table_snapshot::{TableSnapshot, TablesContent};
-use super::tree::Records;
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
-use crate::engine::segment::SegmentsLost;
-use crate::engine::sql::{DatabaseNumber, RecordRows, RecordsState, Store, last_position_of};
-use crate::error::{Error, Result, Status};
+use crate::engine::memtable::{LoadAfter, NewRecord, RecordMemory};
+use crate::engine::record_rows::{StoredEntry, TableChanges};
+use crate::engine::sql::{RecordRows, Store};
+use crate::error::Result;
+use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
 use crate::platform::swap::Guard;
 
-/// Maximum number of attempts per call. An attempt fails if a segment is damaged, or if another write replaces the
-/// value.
-const MAX_RETRIES: u32 = 8;
 /// Maximum length of a table name or entry name in bytes.
 pub const LONGEST_NAME: usize = 1 << 20;
 /// Maximum length of a value in bytes. SQLite limits a row, including the entry's name, to 1,000,000,000 bytes.
 pub const MAX_VALUE_BYTES: usize = 900_000_000;
+/// Number of entries that a step of loading reads, which takes less than a millisecond.
+const LOADED_PER_STEP: usize = 512;
 
 /// A store's tables. Any thread can use them. Calls have no deadline.
 pub struct Tables {
     pub(super) store: Arc<Store>,
-    pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) snapshot: CurrentSnapshot<TablesContent>,
+    pub(super) snapshot: CurrentSnapshot<KnownTables>,
     /// Number of writes in this process, for [`Tables::write`].
     pub(super) writes: AtomicU32,
+}
+
+/// The snapshot of the tables that lookups read. A catch-up changes it; a change to the list of tables replaces it.
+pub type TableSnapshot = SnapshotOf<KnownTables>;
+
+/// The tables of a snapshot, and what the process knows of their entries.
+#[derive(Default)]
+pub struct KnownTables {
+    pub tables: Vec<KnownTable>,
+    /// The change sequence at which a table was last created or cleared.
+    changed: Sequence,
+}
+
+/// A table, and the entries that the process knows.
+#[derive(Clone)]
+pub struct KnownTable {
+    pub id: TableId,
+    pub name: Vec<u8>,
+    pub memory: Arc<RecordMemory>,
+}
+
+impl KnownTables {
+    /// Returns the memory of a table; `None` if the table does not exist.
+    pub fn memory(&self, id: TableId) -> Option<&RecordMemory> {
+        let table = self.tables.iter().find(|table| table.id == id);
+        table.map(|table| &*table.memory)
+    }
 }
 
 /// Expiry and size limit for values that a write stores.
@@ -59,11 +86,10 @@ impl RefUnwindSafe for Tables {}
 
 impl Tables {
     /// Opens a store's tables. A fork waits until no thread is updating the snapshot.
-    pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
             snapshot: CurrentSnapshot::new(Arc::clone(&store)),
             store,
-            records,
             clock,
             writes: AtomicU32::new(0),
         });
@@ -76,49 +102,7 @@ impl Tables {
     /// # Errors
     /// Store errors.
     pub fn count(&self) -> Result<u64> {
-        self.query(|snapshot| Ok(entry_count(snapshot.total())))
-    }
-
-    /// Returns the result of `find` for a current snapshot. If a segment is missing or damaged, rebuilds the segments,
-    /// and calls `find` again.
-    pub(super) fn query<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
-        self.retry(|| {
-            let snapshot = self.catch_up()?;
-            if let Ok(found) = find(&snapshot)
-                && !snapshot.is_lost()
-            {
-                return Ok(Some(found));
-            }
-            self.rebuild(snapshot)?;
-            Ok(None)
-        })
-    }
-
-    /// Calls `attempt` until the result is not `None`, at most [`MAX_RETRIES`] times, and then fails. `attempt` returns
-    /// `None` after it repaired a segment, or if another write replaced the value.
-    pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-        for _ in 0..MAX_RETRIES {
-            if let Some(result) = attempt()? {
-                return Ok(result);
-            }
-        }
-        Err(Error::new(
-            Status::Store,
-            format!(
-                "store in {}: the table segments are damaged again after each repair; find the program that \
-                 writes to these files, or choose another cache_dir",
-                self.store.folder().path().display()
-            ),
-        ))
-    }
-
-    /// Rebuilds the missing or damaged segments of `snapshot`, and loads a new snapshot.
-    pub(super) fn rebuild(&self, snapshot: Guard<'_, TableSnapshot>) -> Result<()> {
-        let open = Arc::clone(&snapshot.open);
-        drop(snapshot);
-        self.records.rebuild(&open, Deadline::NONE)?;
-        let _catching_up = self.snapshot.lock();
-        self.reload()
+        RecordRows(&self.store).count_entries(None)
     }
 
     /// Returns a current snapshot, and the result of `look` for this snapshot; `None` if the caller would have to wait.
@@ -133,73 +117,168 @@ impl Tables {
 
     /// Returns a current snapshot. Waits for the database or another thread if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
-        let is_usable = |snapshot: &TableSnapshot| !snapshot.is_lost();
         let deadline = Deadline::NONE;
         self.snapshot
-            .read_current(deadline, is_usable, || self.catch_up_locked(Some(deadline)))
+            .read_current(deadline, |_| true, || self.catch_up_locked(Some(deadline)))
     }
 
     /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. Without a
     /// `deadline`, fails rather than wait long for the database.
-    ///
-    /// If the state contains the manifest (the list of record segments), it is complete and replaces the snapshot.
-    /// Otherwise, it contains only rows to add to the snapshot.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let database_number = self.store.database_number();
         let snapshot = self.snapshot.read();
-        let is_usable = snapshot.number > 0 && snapshot.open.database_number == database_number && !snapshot.is_lost();
-        let since = is_usable.then(|| snapshot.since());
-        let state = RecordRows(&self.store).records_since(since, deadline)?;
-        if state.manifest.is_some() {
-            let new_snapshot = self.load(&snapshot, database_number, state);
-            drop(snapshot);
-            self.snapshot.replace(new_snapshot);
-        } else {
-            let sequence = state.sequence;
-            for row in state.rows {
-                snapshot.apply(row);
+        let is_usable = snapshot.number > 0 && snapshot.database_number == database_number;
+        let since = is_usable.then(|| (snapshot.sequence(), snapshot.changed));
+        let TableChanges {
+            sequence,
+            tables,
+            entries,
+        } = RecordRows(&self.store).table_changes(since, deadline)?;
+        for (table, name) in entries.iter().flatten() {
+            if let Some(memory) = snapshot.memory(*table) {
+                memory.outdate(name, xxh3_64(name));
             }
-            snapshot.advance_to(sequence);
         }
+        if entries.is_some() && tables.is_none() {
+            snapshot.advance_to(sequence);
+            return Ok(());
+        }
+        // What is known of a table stays, unless entries have changed that cannot be named.
+        let (changed, names) = tables.unwrap_or_else(|| {
+            let tables = snapshot.tables.iter();
+            (
+                snapshot.changed,
+                tables.map(|table| (table.id, table.name.clone())).collect(),
+            )
+        });
+        let known = |id: TableId| snapshot.tables.iter().find(|table| table.id == id && entries.is_some());
+        let to_table = |(id, name)| {
+            let memory = known(id).map_or_else(Arc::default, |table| Arc::clone(&table.memory));
+            KnownTable { id, name, memory }
+        };
+        let tables = names.into_iter().map(to_table).collect();
+        let part = KnownTables { tables, changed };
+        let new_snapshot = SnapshotOf::after(&snapshot, sequence, database_number, part);
+        drop(snapshot);
+        self.snapshot.replace(new_snapshot);
         Ok(())
     }
 
-    /// Reloads the whole snapshot, because segments were rebuilt. The caller must have locked `snapshot.catching_up`.
-    pub(super) fn reload(&self) -> Result<()> {
-        self.snapshot.read().set_must_reload();
-        self.catch_up_locked(Some(Deadline::NONE))
-    }
-
-    /// Creates the snapshot that replaces `previous` from `state`: all tables and segments, and the rows in no segment.
-    pub(super) fn load(
-        &self,
-        previous: &TableSnapshot,
-        database_number: DatabaseNumber,
-        state: RecordsState,
-    ) -> TableSnapshot {
-        let RecordsState {
-            sequence,
-            manifest,
-            rows,
-        } = state;
-        let (manifest, tables) = manifest.unwrap_or_default();
-        let merged = manifest.merged;
-        let open = self.records.open(database_number, manifest);
-        let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
-        // The segments contain all rows up to the change sequence `merged`, so the memtable needs only later rows.
-        for row in rows {
-            if row.id > last_position_of(merged) {
-                snapshot.apply(row);
+    /// Asks the database for an entry, and stores the answer in memory. Returns `false` if there is no such table. Without
+    /// a `deadline`, fails rather than wait long for the database.
+    pub(super) fn ask(&self, table: &[u8], name: &[u8], deadline: Option<Deadline>) -> Result<bool> {
+        let locked = match deadline {
+            Some(deadline) => Some(self.store.lock_by(deadline, &self.snapshot.catching_up)?),
+            None => self.store.short_wait.lock(&self.snapshot.catching_up),
+        };
+        let Some(_catching_up) = locked else {
+            return Err(self.store.locked_error());
+        };
+        if !self.snapshot.is_current(&self.snapshot.read()) {
+            self.catch_up_locked(deadline)?;
+        }
+        let snapshot = self.snapshot.read();
+        let Some(table) = snapshot.tables.iter().find(|known| known.name == table) else {
+            return Ok(false);
+        };
+        let rows = RecordRows(&self.store);
+        let memory = &table.memory;
+        // A commit after this read is in the next catch-up, which marks the name as outdated.
+        let entry = rows.entry(table.id, name, deadline)?;
+        put(memory, snapshot.sequence(), [(name, entry.as_ref())]);
+        if let Some(LoadAfter(after)) = memory.count_question() {
+            let entries = rows.entries_after(table.id, after.as_deref(), LOADED_PER_STEP)?;
+            let records = entries.iter().map(|(name, entry)| (&name[..], Some(entry)));
+            put(memory, snapshot.sequence(), records);
+            match entries.last() {
+                Some((last, _)) => memory.set_loaded_upto(last),
+                None => memory.set_complete(),
             }
         }
-        snapshot
+        if memory.must_renew() {
+            let mut tables = snapshot.tables.clone();
+            if let Some(renewed) = tables.iter_mut().find(|one| one.id == table.id) {
+                renewed.memory = Arc::new(memory.renewed());
+                put(&renewed.memory, snapshot.sequence(), [(name, entry.as_ref())]);
+            }
+            let part = KnownTables {
+                tables,
+                changed: snapshot.changed,
+            };
+            let renewed = SnapshotOf::after(&snapshot, snapshot.sequence(), snapshot.database_number, part);
+            drop(snapshot);
+            self.snapshot.replace(renewed);
+        }
+        Ok(true)
     }
 }
 
-/// Returns the number of entries in a pair of counts. The number can be negative while another thread changes the
-/// counts; the result is then 0.
-pub(super) fn entry_count([entries, _bytes]: [i64; 2]) -> u64 {
-    u64::try_from(entries).unwrap_or(0)
+/// Stores entries in memory, as they were read at a change sequence or later; `None` for a name without an entry.
+fn put<'e>(
+    memory: &RecordMemory,
+    sequence: Sequence,
+    entries: impl IntoIterator<Item = (&'e [u8], Option<&'e StoredEntry>)>,
+) {
+    let encoded = entries.into_iter().map(|(name, entry)| (name, entry.map(encode)));
+    let encoded: Vec<(&[u8], Option<Vec<u8>>)> = encoded.collect();
+    let records = encoded.iter().map(|(name, payload)| NewRecord {
+        key: name,
+        hash: xxh3_64(name),
+        spelling: None,
+        payload: payload.as_deref(),
+    });
+    memory.put(sequence, records);
+}
+
+/// In a payload: the value is only in the database, and its length follows.
+const IS_LONG: u8 = 1;
+/// In a payload: the time of expiry follows.
+const EXPIRES: u8 = 2;
+
+/// Encodes an entry for [`RecordMemory`]: flags, the time of expiry, and the value or its length.
+pub(super) fn encode(entry: &StoredEntry) -> Vec<u8> {
+    let is_long = if entry.value.is_none() { IS_LONG } else { 0 };
+    let expires = if entry.expires_ms.is_some() { EXPIRES } else { 0 };
+    let mut payload = vec![is_long | expires];
+    payload.extend(entry.expires_ms.iter().flat_map(|ms| ms.to_le_bytes()));
+    match &entry.value {
+        Some(value) => payload.extend_from_slice(value),
+        None => payload.extend_from_slice(&entry.length.to_le_bytes()),
+    }
+    payload
+}
+
+/// What memory has for an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KnownEntry<'m> {
+    /// The database must be asked.
+    Unknown,
+    /// There is no entry, or it has expired.
+    Absent,
+    Value(&'m [u8]),
+    /// The value is only in the database.
+    Long,
+}
+
+/// Decodes an entry.
+#[inline]
+pub(super) fn decode(payload: &[u8], now_ms: impl FnOnce() -> i64) -> KnownEntry<'_> {
+    let Some((flags, mut rest)) = payload.split_first() else {
+        return KnownEntry::Absent;
+    };
+    if flags & EXPIRES != 0
+        && let Some((expires_ms, value)) = rest.split_first_chunk::<8>()
+    {
+        if i64::from_le_bytes(*expires_ms) <= now_ms() {
+            return KnownEntry::Absent;
+        }
+        rest = value;
+    }
+    if flags & IS_LONG == 0 {
+        KnownEntry::Value(rest)
+    } else {
+        KnownEntry::Long
+    }
 }
 
 impl ForkAware for Tables {

@@ -3,7 +3,6 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::matching::normal::form_tag;
-use crate::model::Sequence;
 
 /// The kind of a segment file. The numbers are part of the file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,8 +14,6 @@ pub enum FileKind {
     EarlierListing = 0,
     /// An index of a listing's items by GUID and title.
     Index = 2,
-    /// Records of hosts: confirmed matches and tables. The number 1 was for records without hashes.
-    Records = 3,
 }
 
 /// Size in bytes of the header, and of each block that has its own checksum.
@@ -246,29 +243,4 @@ pub fn zigzag(value: i32) -> u64 {
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)
-}
-
-/// Mask for the lower half of a change sequence. Match records store only this half, because the upper half is the same
-/// for all change sequences of a store.
-const LOWER: u64 = 0xFFFF_FFFF;
-
-/// Encodes a match record's value: the change sequence at which the match was recorded, and the rating key.
-#[must_use]
-pub fn encode_match(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
-    // A varint of 32 bits has at most five bytes.
-    let mut value = Vec::with_capacity(rating_key.len() + 5);
-    put_varint(&mut value, recorded_at.0 & LOWER);
-    value.extend_from_slice(rating_key.as_bytes());
-    value
-}
-
-/// Decodes a match record's value: the rating key, and the change sequence at which the match was recorded.
-/// `any_sequence` is any change sequence of the store, and supplies the upper half. Returns `None` if the value is
-/// malformed.
-#[must_use]
-pub fn decode_match(value: &[u8], any_sequence: Sequence) -> Option<(&str, Sequence)> {
-    let (recorded_at, length) = read_varint(value)?;
-    let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
-    let rating_key = Some(rating_key).filter(|key| !key.is_empty())?;
-    Some((rating_key, Sequence(any_sequence.0 & !LOWER | recorded_at)))
 }

@@ -1,5 +1,4 @@
-//! Segments: immutable files, written once and mapped by all processes. A segment contains either the listing of one
-//! library or hosts' records ([`record_segment`]).
+//! Segments: immutable files, written once and mapped by all processes. A segment contains the listing of one library.
 //!
 //! A listing's segment has the following layout. All numbers are little-endian. An entry's number is its offset divided
 //! by four, so that 32 bits address up to 16 GiB.
@@ -16,8 +15,7 @@
 //!
 //! Damage never leads to a wrong answer: plexindex verifies the header and the checksum table when it opens a segment,
 //! and every other block when it first reads the block ([`checked_bytes`]). plexindex checks all offsets against the
-//! file's bounds. A failed check marks the segment as broken. plexindex then rebuilds a broken record segment from the
-//! database, and fetches a broken listing again.
+//! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
 //! The first query by GUID or title creates an index of the items in a file beside the segment: [`item_index`].
 
@@ -26,7 +24,6 @@ mod checked_bytes;
 mod differences;
 mod external_ids;
 mod fields;
-mod filter;
 mod folder_items;
 #[cfg(test)]
 mod for_tests;
@@ -34,16 +31,12 @@ mod hash_table;
 mod item_index;
 mod items_file;
 mod layout;
-mod matches;
 mod name_table;
 mod order;
 mod parents;
 mod parts;
 mod read;
 mod record;
-mod record_builder;
-mod record_segment;
-mod record_segments;
 mod segment_writer;
 mod sorter;
 mod spool;
@@ -52,14 +45,8 @@ mod whole_items;
 
 pub use builder::{ListingBuilder, ListingMeta};
 pub use differences::Difference;
-pub use hash_table::upper;
 pub use items_file::{FileEnd, append_page, read_pages};
-pub use layout::{decode_match, encode_match};
-pub use matches::{Matches, RecordPosition, SingleMatch};
 pub use read::ListingSegment;
-pub use record_builder::RecordSegmentBuilder;
-pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, StoredValue, hash_of, record_hash};
-pub use record_segments::{RecordSegments, SegmentsLost};
 pub use whole_items::{folded_titles_of, listing_cursor};
 
 use std::path::Path;

@@ -84,11 +84,6 @@ impl SegmentWriter {
         }
     }
 
-    /// Reserves memory for about `bytes` bytes, at most a piece, if there is enough.
-    pub fn expect(&mut self, bytes: usize) {
-        let _ = reserve(&mut self.buffer, bytes.min(PIECE));
-    }
-
     /// Returns a path in whose folder callers can create temporary files.
     pub fn place(&self) -> PathBuf {
         self.place.clone()

@@ -43,6 +43,26 @@ impl Snapshot {
         &self.libraries[library_indexes(scope, self.libraries.len())]
     }
 
+    /// Returns whether the process knows all confirmed matches of the libraries in a scope.
+    #[inline]
+    pub fn knows_all_matches(&self, scope: Scope) -> bool {
+        let knows =
+            |view: &Arc<LibrarySnapshot>| view.matches.as_ref().is_none_or(|matches| matches.memory.is_settled());
+        self.libraries_in(scope).iter().all(knows)
+    }
+
+    /// Returns whether matches of the libraries in a scope were read after a change sequence, at which a lookup began: it
+    /// may have seen them, but not what else was changed with them.
+    #[inline]
+    pub fn has_matches_after(&self, sequence: Sequence, scope: Scope) -> bool {
+        let is_newer = |view: &Arc<LibrarySnapshot>| {
+            view.matches
+                .as_ref()
+                .is_some_and(|known| known.memory.newest() > sequence.0)
+        };
+        self.libraries_in(scope).iter().any(is_newer)
+    }
+
     /// Returns what is doubted about an item that the requested path (`queried`) leads to by the path `matched`.
     /// `library_index`: the library's index in `libraries`.
     pub fn doubt(&self, library_index: usize, queried: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {

@@ -4,18 +4,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::data::{Snapshot, SnapshotLibraries, is_usable};
-use crate::engine::current::{CurrentSnapshot, OpenSegments, SnapshotOf};
-use crate::engine::memtable::{LibraryChange, MEMTABLE_CAPACITY, MemtableChange};
-use crate::engine::records::Records;
-use crate::engine::segment::{Matches, SegmentsLost};
+use super::data::{Snapshot, SnapshotLibraries, is_usable, library_indexes};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::engine::current::{CurrentSnapshot, SnapshotOf};
+use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange};
+use crate::engine::record_rows::ChangedMatch;
 use crate::engine::sql::{
-    DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
+    Changes, DatabaseNumber, Endpoint, HeldMatches, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
 };
-use crate::engine::view::{LibraryProperties, LibrarySnapshot};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, put_matches};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
-use crate::matching::Mappings;
+use crate::matching::{Mappings, NormalPath, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
@@ -28,7 +29,6 @@ pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
 pub struct LiveSnapshot {
     pub store: Arc<Store>,
     listings: Arc<ListingSegments>,
-    pub records: Arc<Records>,
     mappings: Mappings,
     pub counters: Arc<Counters>,
     endpoint: CurrentEndpoint,
@@ -42,7 +42,6 @@ impl LiveSnapshot {
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
-        records: Arc<Records>,
         mappings: Mappings,
         counters: Arc<Counters>,
         endpoint: CurrentEndpoint,
@@ -51,7 +50,6 @@ impl LiveSnapshot {
             snapshot: CurrentSnapshot::new(Arc::clone(&store)),
             store,
             listings,
-            records,
             mappings,
             counters,
             endpoint,
@@ -84,7 +82,7 @@ impl LiveSnapshot {
         let empty_snapshot = SnapshotOf::after(
             &last_snapshot,
             Sequence::default(),
-            Arc::default(),
+            DatabaseNumber::default(),
             SnapshotLibraries::default(),
         );
         drop(last_snapshot);
@@ -99,8 +97,10 @@ impl LiveSnapshot {
 const MAX_APPLIED: usize = 1024;
 /// Maximum number of attempts to load a snapshot while other processes replace its segments.
 const MAX_LOADS: u32 = 4;
-/// When a memtable is full and at least this many records are in no segment, plexindex rebuilds the record segments.
-const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
+/// Number of forms that a step of loading matches reads, which takes less than a millisecond.
+const LOADED_PER_STEP: usize = 512;
+/// Maximum number of times that a lookup asks for matches, while other processes change them.
+pub const MAX_QUESTIONS: u32 = 4;
 
 impl LiveSnapshot {
     /// Updates the snapshot, or waits for a thread that is updating it. If a memtable cannot contain all changes, writes
@@ -112,26 +112,35 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds to the snapshot the changes that this thread has just committed (`own`), each with its library, without
-    /// reading them from the database. `written_at`: the database and the change sequence of the commit. Does
-    /// nothing if the snapshot lacks any other commit; the next catch-up then reads all changes.
-    pub fn apply_committed(
+    /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from
+    /// the database, and marks the matches of `paths` as outdated. `written_at`: the database and the change sequence of
+    /// the commit. Does nothing if the snapshot lacks any other commit; the next catch-up then reads all changes.
+    pub fn apply_committed<'p>(
         &self,
         view_id: ViewId,
+        library: LibraryId,
         (database_number, sequence): (DatabaseNumber, Sequence),
-        own: Vec<(LibraryId, MemtableChange)>,
+        own: Vec<MemtableChange>,
+        paths: impl ExactSizeIterator<Item = &'p [u8]>,
     ) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
         let is_next =
             snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, database_number, sequence);
-        if !is_next || own.len() > MAX_APPLIED {
+        if !is_next || own.len().max(paths.len()) > MAX_APPLIED {
             return;
         }
-        for (library, change) in own {
+        let index = snapshot.rows.iter().position(|row| row.id == library);
+        let Some(matches) = index.and_then(|index| snapshot.libraries[index].matches.as_ref()) else {
+            return; // the first match of a library; the next catch-up loads the library again
+        };
+        for change in own {
             if !self.apply(&snapshot, library, change) {
                 return; // the memtable is full; the next catch-up applies all changes (again, without effect)
             }
+        }
+        for path in paths {
+            NormalPath::with(path, |path| matches.memory.outdate(path.form(), path.hash()));
         }
         snapshot.advance_to(sequence);
     }
@@ -140,13 +149,14 @@ impl LiveSnapshot {
     /// caller must have locked `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let snapshot = self.snapshot.read();
-        let (since, database_number) = (snapshot.sequence(), snapshot.open.database_number);
+        let (since, database_number) = (snapshot.sequence(), snapshot.database_number);
         let (sequence, changes) =
             StoreStates(&self.store).changes(snapshot.view_id, since, database_number, deadline)?;
-        if changes.is_some_and(|changes| {
-            changes
-                .into_iter()
-                .all(|LibraryChange { library, change, .. }| self.apply(&snapshot, library, change))
+        if changes.is_some_and(|Changes { changes, matches }| {
+            // Doubts come first: whoever no longer sees a match must see the doubt about its path.
+            let mut changes = changes.into_iter();
+            changes.all(|LibraryChange { library, change, .. }| self.apply(&snapshot, library, change))
+                && matches.iter().all(|changed| outdate(&snapshot, changed))
         }) {
             snapshot.advance_to(sequence);
             return Ok(());
@@ -177,14 +187,6 @@ impl LiveSnapshot {
             };
             // Write the changes to segments, which the next attempt loads.
             let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
-            let segments = Arc::clone(&snapshot.open);
-            // Changes to items also fill memtables, so rebuild the record segments only if many records are in no
-            // segment.
-            let unmerged = RecordRows(&self.store)
-                .read_record_log(|log| log.count_since(segments.manifest.merged, MANY_UNMERGED))?;
-            if unmerged == MANY_UNMERGED {
-                self.records.rebuild(&segments, deadline)?;
-            }
             for row in full_libraries {
                 self.listings.compact_full_memtable(view_id, &row, deadline)?;
                 // A segment cannot contain invalidations, so these still fill the memtable. One request for a full
@@ -204,8 +206,7 @@ impl LiveSnapshot {
         index.is_none_or(|index| snapshot.libraries[index].memtable.push(change, &self.mappings).is_ok())
     }
 
-    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing, because a
-    /// lookup without the segments of confirmed matches could return a wrong item.
+    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing.
     #[inline]
     pub fn try_current(&self) -> Option<Guard<'_, Snapshot>> {
         let (snapshot, ()) = self.snapshot.try_read_current(|_| (), || self.catch_up_locked(None))?;
@@ -230,36 +231,61 @@ impl LiveSnapshot {
     /// database.
     fn load(&self, deadline: Option<Deadline>) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let last_snapshot = self.snapshot.read();
-        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), deadline)?;
+        let held = held_matches(&last_snapshot);
+        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &held, deadline)?;
         let StoreState {
             sequence,
             database_number,
             libraries: rows,
-            manifest,
+            matches,
+            changed_matches,
             changes,
         } = state;
-        let segments = self.records.open(database_number, manifest);
+        // What is known of matches stays, unless they have changed in a way that cannot be told.
+        let mut tables: Vec<MatchTable> = Vec::new();
+        if let Some(changed) = changed_matches {
+            let known = last_snapshot.libraries.iter().filter_map(|view| view.matches.as_ref());
+            let known = known.filter(|known| held.tables.contains(&known.table));
+            tables.extend(known.map(|known| MatchTable::new(known.table, Arc::clone(&known.memory))));
+            for change in changed {
+                if let Some(known) = tables.iter().find(|known| known.table == change.table) {
+                    known.memory.outdate(&change.form, xxh3_64(&change.form));
+                }
+            }
+        }
+        let few = matches.into_iter();
+        tables.extend(few.map(|few| MatchTable::with_all(few.table, few.matches, sequence)));
+        let others = last_snapshot.libraries.iter().filter_map(|view| view.matches.as_ref());
+        let renewed = others.filter(|known| known.memory.must_renew());
+        tables.extend(renewed.map(|known| MatchTable::new(known.table, Arc::new(known.memory.renewed()))));
         let libraries = rows
             .iter()
             .map(|row| {
                 let last_library = last_snapshot
                     .rows
                     .iter()
-                    .position(|old| old.id == row.id && last_snapshot.open.database_number == database_number)
+                    .position(|old| old.id == row.id && last_snapshot.database_number == database_number)
                     .map(|index| (&last_snapshot.rows[index], &*last_snapshot.libraries[index]));
-                Arc::new(self.load_library(row, last_library, &segments, sequence))
+                let table = row.matches.map(|id| {
+                    let known = tables.iter().position(|known| known.table == id);
+                    known.map_or_else(
+                        || MatchTable::new(id, Arc::default()),
+                        |index| tables.swap_remove(index),
+                    )
+                });
+                Arc::new(self.load_library(row, last_library, table))
             })
             .collect::<Vec<Arc<LibrarySnapshot>>>();
         let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibrarySnapshot>)| row.generation.is_fetched() && view.segment.is_none();
-        let is_incomplete = segments.are_lost() || rows.iter().zip(&libraries).any(lacks_segment);
+        let is_incomplete = rows.iter().zip(&libraries).any(lacks_segment);
         let part = SnapshotLibraries {
             view_id,
             rows,
             libraries,
             is_incomplete,
         };
-        let snapshot = SnapshotOf::after(&last_snapshot, sequence, segments, part);
+        let snapshot = SnapshotOf::after(&last_snapshot, sequence, database_number, part);
         let full_libraries = self.add_changes(&snapshot, changes);
         Ok((snapshot, full_libraries))
     }
@@ -280,24 +306,17 @@ impl LiveSnapshot {
     }
 
     /// Creates a library's part of a new snapshot, with an empty memtable. `known`: the library in the last snapshot,
-    /// whose unchanged segment is reused. `open`: the record segments, which contain confirmed matches. `now`: the
-    /// store's current change sequence.
+    /// whose unchanged segment is reused. `matches`: its confirmed matches.
     fn load_library(
         &self,
         row: &LibraryRow,
         known: Option<(&LibraryRow, &LibrarySnapshot)>,
-        open: &OpenSegments,
-        now: Sequence,
+        matches: Option<MatchTable>,
     ) -> LibrarySnapshot {
         let segment = match known {
             Some((old, view)) if old.segment == row.segment && is_usable(view.segment.as_ref()) => view.segment.clone(),
             _ => self.listings.open(row),
         };
-        // Lookups skip the record segments if these have no confirmed matches of the library, unless a segment is lost.
-        let matches = row.matches.and_then(|table| {
-            let count = row.merged_matches;
-            (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
-        });
         let properties = LibraryProperties {
             uuid: row.library.uuid.clone(),
             kind: row.library.kind,
@@ -318,19 +337,100 @@ impl LiveSnapshot {
         }
     }
 
-    /// Returns the number of confirmed matches in the snapshot. Rebuilds missing and damaged segments first. Returns 0
-    /// if a segment is damaged again after its rebuild.
-    pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
-        self.rebuild_if_incomplete(deadline)?;
-        let count_in = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
-            snapshot.libraries.iter().map(|view| view.count_matches()).sum()
-        };
-        let count = count_in(&self.snapshot.read());
-        if let Ok(count) = count {
-            return Ok(count);
+    /// Returns the number of the view's confirmed matches.
+    pub fn count_matches(&self) -> Result<u64> {
+        self.view_id()
+            .map_or(Ok(0), |view_id| RecordRows(&self.store).count_matches(view_id))
+    }
+
+    /// Makes known what hosts recorded for a path in the libraries of a scope: asks the database where the process does
+    /// not know it. Returns `false` if that was read after the snapshot, so that the caller needs a newer one. Without a
+    /// `deadline`, fails rather than wait long for the database.
+    #[inline]
+    pub fn ask_matches(
+        &self,
+        snapshot: &Snapshot,
+        scope: Scope,
+        path: &[u8],
+        deadline: Option<Deadline>,
+    ) -> Result<bool> {
+        if snapshot.knows_all_matches(scope) {
+            return Ok(true);
         }
-        self.rebuild_broken(deadline)?;
-        Ok(count_in(&self.snapshot.read()).unwrap_or(0))
+        NormalPath::with(path, |path| self.ask_unknown_matches(snapshot, scope, path, deadline))
+    }
+
+    /// Asks like [`Self::ask_matches`].
+    #[cold]
+    fn ask_unknown_matches(
+        &self,
+        snapshot: &Snapshot,
+        scope: Scope,
+        path: &NormalPath<'_>,
+        deadline: Option<Deadline>,
+    ) -> Result<bool> {
+        let knows = |view: &Arc<LibrarySnapshot>| view.matches.as_ref().is_none_or(|matches| matches.knows(path));
+        if snapshot.libraries_in(scope).iter().all(knows) {
+            return Ok(true);
+        }
+        let locked = match deadline {
+            Some(deadline) => Some(self.store.lock_by(deadline, &self.snapshot.catching_up)?),
+            None => self.store.short_wait.lock(&self.snapshot.catching_up),
+        };
+        let Some(_catching_up) = locked else {
+            return Err(self.store.locked_error());
+        };
+        let current = self.snapshot.read();
+        if current.number != snapshot.number {
+            return Ok(false);
+        }
+        let mut has_full = false;
+        for index in library_indexes(scope, current.libraries.len()) {
+            if let Some(matches) = &current.libraries[index].matches
+                && !matches.knows(path)
+            {
+                if !self.fill(matches, path.form(), current.sequence(), deadline)? {
+                    return Ok(false);
+                }
+                has_full |= matches.memory.must_renew();
+            }
+        }
+        drop(current);
+        if has_full {
+            self.reload_locked(deadline)?;
+        }
+        Ok(!has_full)
+    }
+
+    /// Reads the matches of a form from the database, and some more if the process keeps asking. Returns `false` if the
+    /// database has changed since `sequence`.
+    fn fill(&self, matches: &MatchTable, form: &[u8], sequence: Sequence, deadline: Option<Deadline>) -> Result<bool> {
+        let rows = RecordRows(&self.store);
+        let (read_at, found) = rows.matches_of_form(matches.table, form, deadline)?;
+        if read_at != sequence {
+            return Ok(false);
+        }
+        put_matches(&matches.memory, sequence, [(form, &found[..])].into_iter());
+        if let Some(LoadAfter(after)) = matches.memory.count_question() {
+            let (read_at, found) = rows.matches_after(matches.table, after.as_deref(), LOADED_PER_STEP)?;
+            if read_at != sequence {
+                return Ok(true); // loads them later
+            }
+            let Some((last, _)) = found.last() else {
+                matches.memory.set_complete();
+                return Ok(true);
+            };
+            let stored: Vec<_> = found.iter().map(|(_, stored)| stored.clone()).collect();
+            let mut from = 0;
+            let forms = found.chunk_by(|(form, _), (next, _)| form == next).map(|of_form| {
+                let range = from..from + of_form.len();
+                from = range.end;
+                (&of_form[0].0[..], &stored[range])
+            });
+            put_matches(&matches.memory, sequence, forms);
+            matches.memory.set_loaded_upto(last);
+        }
+        Ok(true)
     }
 
     /// Rebuilds all missing and damaged segments, and reloads the snapshot.
@@ -348,15 +448,10 @@ impl LiveSnapshot {
             })
             .map(|(row, view)| (row.clone(), view.segment.is_none()))
             .collect();
-        let segments = snapshot.open.are_lost().then(|| Arc::clone(&snapshot.open));
-        let is_lost = !listings.is_empty() || segments.is_some();
-        let Some(view_id) = snapshot.view_id.filter(|_| is_lost) else {
+        let Some(view_id) = snapshot.view_id.filter(|_| !listings.is_empty()) else {
             return Ok(());
         };
         drop(snapshot);
-        if let Some(open) = segments {
-            self.records.rebuild(&open, deadline)?;
-        }
         for (row, is_missing) in &listings {
             // Another process may have built a segment that was missing when the snapshot was loaded.
             if !is_missing || self.listings.open(row).is_none() {
@@ -364,5 +459,30 @@ impl LiveSnapshot {
             }
         }
         self.reload(deadline)
+    }
+}
+
+/// Marks a path's matches as outdated. Returns `false` if the snapshot lacks the table, so that it must be loaded again.
+fn outdate(snapshot: &Snapshot, changed: &ChangedMatch) -> bool {
+    let Some(index) = snapshot.rows.iter().position(|row| row.id == changed.library) else {
+        return true; // a library that is not in the snapshot
+    };
+    let matches = snapshot.libraries[index].matches.as_ref();
+    matches
+        .filter(|matches| matches.table == changed.table)
+        .is_some_and(|matches| {
+            matches.memory.outdate(&changed.form, xxh3_64(&changed.form));
+            true
+        })
+}
+
+/// Returns the matches that a new snapshot takes over from the last one.
+fn held_matches(snapshot: &Snapshot) -> HeldMatches {
+    let known = snapshot.libraries.iter().filter_map(|view| view.matches.as_ref());
+    let usable = known.filter(|matches| !matches.memory.must_renew());
+    HeldMatches {
+        database_number: snapshot.database_number,
+        since: snapshot.sequence(),
+        tables: usable.map(|matches| matches.table).collect(),
     }
 }

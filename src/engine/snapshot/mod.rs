@@ -4,4 +4,4 @@ mod data;
 mod live;
 
 pub use data::{Snapshot, library_indexes};
-pub use live::LiveSnapshot;
+pub use live::{LiveSnapshot, MAX_QUESTIONS};

@@ -1,9 +1,8 @@
-//! Confirmed matches. Each library has a table for its matches, and each match is a record with the path as its name
-//! and the rating key in its value.
+//! Confirmed matches. Each library has a table for its matches.
 //!
 //! Also invalidates paths, libraries and items, such as those that events report as deleted.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,41 +11,41 @@ use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::opened_files::DatabaseNumber;
 use super::overlay::overlay_row;
-use super::record_log::{RecordRows, RecordTx};
-use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
+use super::record_rows::{RecordKind, RecordRows, RecordTx, all_matches_in, matches_where};
+use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::LocalWrite;
 use super::views::TOKEN_DIGEST_LENGTH;
-use crate::engine::segment::{decode_match, encode_match};
+use crate::engine::record_rows::StoredMatch;
 use crate::error::Result;
 use crate::knowledge::{Cause, Interval};
 use crate::matching::normal::normal_form;
 use crate::model::{Hint, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 
-/// The result of [`RecordRows::record_matches`].
-pub struct RecordedMatches<T> {
-    /// The database and the change sequence of the write.
-    pub written_at: (DatabaseNumber, Sequence),
-    pub then_result: T,
-}
+/// Maximum number of older matches that a write evicts, if it does not record more.
+const MAX_EVICTED: usize = 128;
 
-/// A match's rating key, and the change sequence at which a host recorded the match.
-type Match = (String, Sequence);
+/// A write of confirmed matches.
+pub struct MatchWrite {
+    /// The database and the change sequence of the write.
+    pub at: (DatabaseNumber, Sequence),
+    /// Whether the write removed older matches.
+    pub has_evicted: bool,
+}
 
 impl RecordRows<'_> {
     /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `unlisted`: those of these keys
-    /// that the library does not list, so that their items are doubted. `then` runs at the end of
-    /// the transaction, so that the caller can flush a long log of records. Returns the database and change sequence
-    /// of the write, and the result of `then`; `None` if the library no longer exists, because another call cleared it.
-    pub fn record_matches<T>(
+    /// that the library does not list, so that their items are doubted. `limit`: the maximum size of all matches, in
+    /// bytes; older ones go. Returns `None` if the library no longer exists, because another call cleared it.
+    pub fn record_matches(
         &self,
         row: &LibraryRow,
         request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
         unlisted: &[&str],
+        limit: u64,
         deadline: Deadline,
-        mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<RecordedMatches<T>>> {
+    ) -> Result<Option<MatchWrite>> {
         // Read the database before the write. If the write creates a new database, callers then ignore this result,
         // because its database is outdated.
         let database_number = self.0.database_number();
@@ -70,13 +69,14 @@ impl RecordRows<'_> {
             // Keep the library's state for the next write, unless doubted paths may remain.
             tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
             let records = RecordTx::new(tx);
-            let matches: Vec<(&[u8], Vec<u8>)> = (pairs.iter())
-                .map(|(path, key)| (*path, encode_match(key, tx.sequence)))
-                .collect();
-            records.add_all(table, &matches)?;
-            Ok(Some(RecordedMatches {
-                written_at: (database_number, tx.sequence),
-                then_result: then(&records)?,
+            for (path, key) in pairs {
+                records.put_match(table, path, key)?;
+            }
+            let has_evicted = records.evict(RecordKind::Matches, limit, MAX_EVICTED.max(2 * pairs.len()))?;
+            records.finish()?;
+            Ok(Some(MatchWrite {
+                at: (database_number, tx.sequence),
+                has_evicted,
             }))
         })
     }
@@ -104,29 +104,40 @@ impl RecordRows<'_> {
                  JOIN libraries theirs ON theirs.view_id = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
                 params![view_id, library, TOKEN_DIGEST_LENGTH],
             )?;
-            let mut matches: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
+            let mut matches: Vec<StoredMatch> = Vec::new();
             if !others.is_empty() {
-                let own_matches = all_matches_of(c, library)?;
+                let own_matches = all_matches_of(c, library)?.into_iter();
+                let own_paths: HashSet<Vec<u8>> = own_matches.map(|own| own.path).collect();
                 for other in others {
-                    for (path, (key, recorded_at)) in all_matches_of(c, other)? {
-                        if !own_matches.contains_key(&path) {
-                            matches.push((recorded_at, path, key));
-                        }
-                    }
+                    let theirs = all_matches_of(c, other)?;
+                    matches.extend(theirs.into_iter().filter(|one| !own_paths.contains(&one.path)));
                 }
             }
             matches.sort_unstable();
             Ok(matches)
         })?;
-        let listed = candidates.into_iter().filter(|(_, _, key)| is_listed(key));
-        Ok(listed.map(|(_, path, key)| (path, key)).collect())
+        let listed = candidates.into_iter().filter(|one| is_listed(&one.rating_key));
+        Ok(listed.map(|one| (one.path, one.rating_key)).collect())
     }
 
-    /// Returns the path and rating key of each confirmed match in a library, in any order, for the exchange with other
-    /// hosts. Scans the whole log of records.
+    /// Returns the rating key of the confirmed match of exactly this path, or of the only path with the same normal form;
+    /// `None` if there is none.
+    pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Result<Option<String>> {
+        let found = self.0.read(|c| {
+            let table = find_match_table(c, library)?;
+            table.map_or(Ok(Vec::new()), |table| {
+                matches_where(c, table, "form = ?2", &[&normal_form(path)])
+            })
+        })?;
+        let exact = found.iter().position(|(_, stored)| stored.path == path);
+        let index = exact.or_else(|| (found.len() == 1).then_some(0));
+        Ok(index.map(|index| found[index].1.rating_key.clone()))
+    }
+
+    /// Returns the path and rating key of each confirmed match in a library, for the exchange with other hosts.
     pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
-        Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
+        Ok(all.into_iter().map(|one| (one.path, one.rating_key)).collect())
     }
 }
 
@@ -134,26 +145,22 @@ impl RecordRows<'_> {
 impl RecordRows<'_> {
     /// Invalidates an item and removes its confirmed matches.
     pub fn invalidate_item(&self, view_id: ViewId, library: LibraryId, rating_key: &str) {
-        let all = self.all_matches(library).expect("read").into_iter();
-        let confirmed: Vec<_> = all
-            .filter(|(_, key)| key == rating_key)
-            .map(|(path, _)| (library, path))
-            .collect();
+        let item = Invalidated {
+            library,
+            path: b"",
+            rating_key,
+            removes_matches: true,
+            is_doubted: true,
+        };
         super::library_rows::LibraryRows(self.0)
-            .invalidate(
-                view_id,
-                &LocalWrite::NONE,
-                &[(library, b"", rating_key)],
-                &confirmed,
-                Deadline::NONE,
-            )
+            .invalidate(view_id, &LocalWrite::NONE, &[item], Deadline::NONE)
             .expect("invalidated");
     }
 
     /// Returns all confirmed matches of a library.
     pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
-        Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
+        Ok(all.into_iter().map(|one| (one.path, one.rating_key)).collect())
     }
 }
 
@@ -174,29 +181,10 @@ fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqli
     Ok(table)
 }
 
-/// Returns all confirmed matches in a library by path, each with its rating key and the change sequence at which it was
-/// recorded. Scans the whole log of records, which also contains the records in segments.
-pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
-    let mut matches = HashMap::new();
-    let Some(table) = find_match_table(connection, library)? else {
-        return Ok(matches);
-    };
-    // A value stores only the low bits of a change sequence. The current sequence has the same upper bits.
-    let any_sequence = sequence_of(connection)?;
-    let mut statement = connection.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
-    let mut rows = statement.query([table])?;
-    while let Some(row) = rows.next()? {
-        let path = row.get_ref(0)?.as_blob()?;
-        match row.get_ref(1)?.as_blob_or_null()? {
-            Some(value) => {
-                if let Some((key, recorded_at)) = decode_match(value, any_sequence) {
-                    matches.insert(path.to_vec(), (key.to_owned(), recorded_at));
-                }
-            }
-            None => drop(matches.remove(path)), // this record removes the match
-        }
-    }
-    Ok(matches)
+/// Returns all confirmed matches in a library.
+pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<StoredMatch>> {
+    let table = find_match_table(connection, library)?;
+    table.map_or(Ok(Vec::new()), |table| all_matches_in(connection, table))
 }
 
 /// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.
@@ -204,47 +192,74 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
-/// Removes confirmed matches, and doubts their paths, because the listing may be wrong where a host had to confirm a
-/// match. `confirmed`: each match's library and path.
-pub fn remove_matches(tx: &Tx<'_>, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
-    for (library, path) in confirmed {
-        if let Some(table) = find_match_table(tx.connection, *library)? {
-            RecordTx::new(tx).add(table, path, None, None)?; // no value (removes the match), no expiry time
+/// A path or an item that is invalidated in a library.
+#[derive(Clone, Copy, Debug)]
+pub struct Invalidated<'i> {
+    pub library: LibraryId,
+    /// The path; empty for an item.
+    pub path: &'i [u8],
+    /// The item's rating key; empty for a path.
+    pub rating_key: &'i str,
+    /// Whether the confirmed matches of the path, or of the item, are removed. Their paths are then doubted, because the
+    /// listing may be wrong where a host had to confirm a match.
+    pub removes_matches: bool,
+    /// Whether the path or the item is doubted even without confirmed matches.
+    pub is_doubted: bool,
+}
+
+impl Invalidated<'_> {
+    fn write(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+        let table = find_match_table(tx.connection, self.library)?.filter(|_| self.removes_matches);
+        let records = RecordTx::new(tx);
+        let mut is_doubted = self.is_doubted;
+        match table {
+            Some(table) if self.path.is_empty() => {
+                for path in records.remove_matches_of_item(table, self.rating_key)? {
+                    tx.doubt_path_or_item(self.library, &path, "")?;
+                }
+            }
+            Some(table) => is_doubted |= records.remove_matches_of_form(table, &normal_form(self.path))? > 0,
+            None => {}
         }
-        tx.doubt_path_or_item(*library, path, "")?;
+        records.finish()?;
+        // A doubt about a library that another call has cleared would mean nothing.
+        if is_doubted && tx.has("SELECT 1 FROM libraries WHERE id = ?1", [self.library])? {
+            tx.doubt_path_or_item(self.library, self.path, self.rating_key)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the database
-    /// and the change sequence of the write.
-    ///
-    /// Doubts the paths and items in `doubted`; a path's entry has an empty rating key, and an item's entry has an empty
-    /// path. Removes the confirmed matches for the paths in `confirmed`, and doubts these paths too. `request`: the
-    /// host's request, which the observer shares with other hosts.
+    /// Removes the confirmed matches of exactly these paths, and doubts the paths, because another host took them back.
+    pub fn remove_matches(&self, matches: &[(LibraryId, Vec<u8>)], deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            for (library, path) in matches {
+                if let Some(table) = find_match_table(tx.connection, *library)? {
+                    let records = RecordTx::new(tx);
+                    records.remove_match(table, path)?;
+                    records.finish()?;
+                }
+                tx.doubt_path_or_item(*library, path, "")?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl LibraryRows<'_> {
+    /// Invalidates paths and items in one transaction, so that they become invalid together. `request`: the host's
+    /// request, which the observer shares with other hosts.
     pub fn invalidate(
         &self,
         view_id: ViewId,
         request: &LocalWrite<'_>,
-        doubted: &[(LibraryId, &[u8], &str)],
-        confirmed: &[(LibraryId, Vec<u8>)],
+        invalidated: &[Invalidated<'_>],
         deadline: Deadline,
-    ) -> Result<(DatabaseNumber, Sequence)> {
-        // Read the database before the write. If the write creates a new database, callers then ignore this result,
-        // because its database is outdated.
-        let database_number = self.0.database_number();
+    ) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, request)?;
-            // A doubt about a library that another call has cleared would mean nothing.
-            let exists = |library: &LibraryId| tx.has("SELECT 1 FROM libraries WHERE id = ?1", [library]);
-            remove_matches(tx, confirmed)?;
-            for (library, path, rating_key) in doubted {
-                if exists(library)? {
-                    tx.doubt_path_or_item(*library, path, rating_key)?;
-                }
-            }
-            Ok((database_number, tx.sequence))
+            invalidated.iter().try_for_each(|one| one.write(tx))
         })
     }
 

@@ -11,12 +11,11 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
 
-use super::schema::{self, BUSY, LastWrite, LibraryState, connect, journal, migrate, warn_of_network};
+use super::migrations::migrate;
+use super::schema::{self, BUSY, LastWrite, Tx, connect, journal, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
-use crate::engine::record_rows::UnmergedRows;
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
-use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
@@ -27,9 +26,9 @@ use crate::platform::{files, fork, log_sync};
 /// Maximum wait for other processes to close the database, so that plexindex can turn off the write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
-/// WAL length, in pages, that triggers a checkpoint: about 5 MB. A checkpoint waits for the disk, and takes as long as
-/// a thousand writes of single records.
-const CHECKPOINT: u32 = 1_200;
+/// WAL length, in pages, that triggers a checkpoint: about 10 MB. A checkpoint waits for the disk, and takes as long as
+/// a thousand writes of single records, each of two pages.
+const CHECKPOINT: u32 = 2_400;
 /// Size of a WAL frame in bytes: a page and its header.
 const WAL_FRAME_BYTES: u64 = 4_096 + 24;
 /// WAL length, in bytes, at which opening the writer's connection runs a checkpoint.
@@ -113,15 +112,13 @@ impl OpenConnection {
         Ok(Some(last).filter(|last| last.data_version == data_version))
     }
 
-    /// Stores the change sequence of a committed write, so that the next write need not read it again. `library`: the
-    /// library whose matches the write recorded; `None` for other writes, or if the library may have invalidations.
-    /// `unmerged`: the rows of records that are in no segment.
-    pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>, unmerged: UnmergedRows) {
+    /// Stores what a committed write knows, so that the next write need not read it again.
+    pub fn note_write(&self, tx: &Tx<'_>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
-            sequence,
-            library,
-            unmerged,
+            sequence: tx.sequence,
+            library: tx.next_library.take(),
+            totals: tx.totals.each_ref().map(Cell::get),
         });
         self.last_write.set(write.ok());
     }
@@ -330,10 +327,11 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
     // WAL that is longer than 16 MiB.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
-        "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
-         PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
+        "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA journal_size_limit = 16777216; \
+         PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
-    migrate(&connection)?;
+    migrate(&connection)?; // may sort a million rows in a temporary file
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     let journal_mode = set_journal_mode(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM meta", [], |row| row.get::<_, i64>(0))?;
     connection.busy_timeout(BUSY)?;

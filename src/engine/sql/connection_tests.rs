@@ -3,7 +3,7 @@
 use super::Store;
 use super::connection::LazyConnection;
 use super::store_folder::StoreFolder;
-use super::store_state::StoreStates;
+use super::store_state::{HeldMatches, StoreStates};
 use super::sweeper::Totals;
 use crate::error::Status;
 use crate::platform::deadline::Deadline;
@@ -125,7 +125,9 @@ fn a_second_connection_is_opened_before_the_first_write() {
     let open = || Store::open(place.path(), true).expect("opens");
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
-    let (_, state) = StoreStates(&store).state_at(None, Some(Deadline::NONE)).expect("read");
+    let (_, state) = StoreStates(&store)
+        .state_at(None, &HeldMatches::default(), Some(Deadline::NONE))
+        .expect("read");
     let changes =
         |store: &Store, deadline| StoreStates(store).changes(None, state.sequence, state.database_number, deadline);
     assert!(changes(&store, None).is_ok() && changes(&store, Some(Deadline::NONE)).is_ok());

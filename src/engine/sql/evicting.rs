@@ -2,22 +2,22 @@
 //! Removes a library a month after the server stopped listing it. Also exports confirmed matches, from the store or
 //! from a database that was renamed to `.broken`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, library_without_doubts};
-use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRows, RecordTx, rows};
-use super::schema::{CachedStatements, DAY_MS, Tx, connect, migrate};
-use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
+use super::migrations::migrate_damaged;
+use super::move_records::readable_matches_in_log;
+use super::record_rows::{RecordRows, all_matches_in, readable_matches_in};
+use super::schema::{CachedStatements, DAY_MS, Tx, connect};
+use super::store_folder::{BROKEN, NAME, listing_text};
 use super::sweeper::Sweeper;
-use crate::engine::record_rows::RecordRow;
-use crate::engine::segment::decode_match;
+use crate::engine::record_rows::StoredMatch;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::knowledge::Cause;
-use crate::model::{LibraryId, Sequence, TableId, ViewId};
+use crate::model::{LibraryId, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -211,79 +211,6 @@ pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::R
     Ok(())
 }
 
-/// Maximum number of rows that one write examines to evict entries of hosts' tables.
-const EVICTED_PER_WRITE: usize = 10_000;
-/// Number of rows that one query reads.
-const ROWS: usize = 64;
-
-impl RecordTx<'_> {
-    /// Passes rows with confirmed matches, oldest first, to `each`, which evicts them and returns `false` to stop.
-    pub fn oldest_matches<E: From<rusqlite::Error>>(
-        &self,
-        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
-    ) -> std::result::Result<(), E> {
-        let matches_after = format!(
-            "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id"
-        );
-        let mut last_id = 0;
-        loop {
-            let rows = rows(self.log.connection, &matches_after, last_id, NO_VALUES, ROWS)?;
-            let Some(last_row) = rows.last() else { return Ok(()) };
-            last_id = last_row.id;
-            for row in rows {
-                if !each(row)? {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Passes rows with entries of hosts' tables, oldest first, to `each`, which deletes the row to evict its entry, or
-    /// returns `false` to stop. Examines a limited number of rows. Stores the row id up to which no entries are left,
-    /// so that later writes skip these rows.
-    pub fn oldest_entries<E: From<rusqlite::Error>>(
-        &self,
-        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
-    ) -> std::result::Result<(), E> {
-        let c = self.log.connection;
-        let tables: Vec<(TableId, i64)> = c.rows("SELECT id, swept FROM tables WHERE name IS NOT NULL", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-        let mut last_id = tables.iter().map(|(_, swept)| *swept).min().unwrap_or(0);
-        // Hosts' tables have no rows up to the id `gone_upto`. `is_gone` becomes false at the first row that stays.
-        let (mut gone_upto, mut is_gone) = (last_id, true);
-        let mut batches = 0;
-        'all: while batches < EVICTED_PER_WRITE / ROWS {
-            let rows = rows(c, ROWS_AFTER, last_id, NO_VALUES, ROWS)?;
-            let Some(last_row) = rows.last() else { break };
-            last_id = last_row.id;
-            batches += 1;
-            for row in rows {
-                let id = row.id;
-                if tables.iter().any(|(table, _)| *table == row.table) {
-                    // A row without a value removes an entry. The row must stay until a segment contains the removal;
-                    // otherwise the entry would reappear from an older segment.
-                    is_gone &= row.value.is_some();
-                    if row.value.is_some() && !each(row)? {
-                        break 'all;
-                    }
-                }
-                if is_gone {
-                    gone_upto = id;
-                }
-            }
-        }
-        // Reading one batch again is cheap, so store the position only after several batches.
-        if batches > 1 {
-            self.tx.run(
-                "UPDATE tables SET swept = ?1 WHERE name IS NOT NULL AND swept < ?1",
-                [gone_upto],
-            )?;
-        }
-        Ok(())
-    }
-}
-
 /// A confirmed match, with the names of its library.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExportedMatch {
@@ -295,17 +222,11 @@ pub struct ExportedMatch {
     pub server: String,
 }
 
-/// The newest value of each name in each table; `None` for a removed name.
-type NewestValues = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
-
 impl RecordRows<'_> {
-    /// Returns all confirmed matches in a view, sorted by library and path. Scans the whole log of records.
+    /// Returns all confirmed matches in a view, sorted by library and path.
     pub fn export(&self, view_id: ViewId) -> Result<Vec<ExportedMatch>> {
-        self.0.read(|connection| {
-            let mut values = NewestValues::new();
-            read_upwards(connection, &mut values)?;
-            matches_in(connection, Some(view_id), &values)
-        })
+        self.0
+            .read(|connection| matches_in(connection, Some(view_id), all_matches_in))
     }
 
     /// Returns the confirmed matches in `database`, a damaged database of any view that plexindex renamed to `.broken`,
@@ -355,16 +276,16 @@ impl DatabaseCopy {
         let connection = connect(&self.0)?;
         // No other process uses the copy, so SQLite needs no shared memory.
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")?;
-        migrate(&connection)?;
-        let mut values = NewestValues::new();
-        if let Err(error) = read_upwards(&connection, &mut values) {
-            if !is_broken(&error) {
-                return Err(error);
-            }
-            log::warn!("some confirmed matches cannot be read: {error}");
-            read_downwards(&connection, &mut values);
-        }
-        matches_in(&connection, None, &values)
+        let is_log = migrate_damaged(&connection)?;
+        matches_in(
+            &connection,
+            None,
+            if is_log {
+                readable_matches_in_log
+            } else {
+                readable_matches_in
+            },
+        )
     }
 }
 
@@ -382,39 +303,12 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Adds the records to `values`, oldest first, until the end or a damaged page.
-fn read_upwards(connection: &Connection, values: &mut NewestValues) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached("SELECT in_table, name, value FROM records ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        values.insert((row.get(0)?, row.get(1)?), row.get(2)?);
-    }
-    Ok(())
-}
-
-/// Adds the records to `values`, newest first, until a damaged page. The records are newer than those in `values`,
-/// which [`read_upwards`] has read up to a damaged page.
-fn read_downwards(connection: &Connection, values: &mut NewestValues) {
-    let mut newest = NewestValues::new();
-    let read = || {
-        let mut statement = connection.prepare_cached("SELECT in_table, name, value FROM records ORDER BY id DESC")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let value = row.get(2)?;
-            newest.entry((row.get(0)?, row.get(1)?)).or_insert(value);
-        }
-        Ok::<_, rusqlite::Error>(())
-    };
-    let _ = { read }(); // ends with the same error
-    values.extend(newest);
-}
-
-/// Returns the confirmed matches among `values` that belong to a library in the view; in any view if `view_id` is
-/// `None`.
+/// Returns the confirmed matches in the libraries of a view; of any view if `view_id` is `None`. `read` returns those in a
+/// table.
 fn matches_in(
     connection: &Connection,
     view_id: Option<ViewId>,
-    values: &NewestValues,
+    read: fn(&Connection, TableId) -> rusqlite::Result<Vec<StoredMatch>>,
 ) -> rusqlite::Result<Vec<ExportedMatch>> {
     let libraries: Vec<(TableId, ExportedMatch)> = connection.rows(
         "SELECT t.id, l.uuid, l.title, s.machine_identifier FROM libraries l JOIN tables t ON t.library = l.id \
@@ -433,18 +327,12 @@ fn matches_in(
     )?;
     let mut matches = Vec::new();
     for (table, library) in libraries {
-        let of_table = values
-            .range((table, Vec::new())..)
-            .take_while(|((other, _), _)| *other == table);
-        // The change sequence of a match does not matter here.
-        matches.extend(of_table.filter_map(|((_, path), value)| {
-            let (rating_key, _) = decode_match(value.as_ref()?, Sequence(0))?;
-            Some(ExportedMatch {
-                path: path.clone(),
-                rating_key: rating_key.to_owned(),
-                ..library.clone()
-            })
-        }));
+        let exported = read(connection, table)?.into_iter().map(|stored| ExportedMatch {
+            path: stored.path,
+            rating_key: stored.rating_key,
+            ..library.clone()
+        });
+        matches.extend(exported);
     }
     matches.sort_unstable();
     Ok(matches)

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{
-    Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,
-    ListingResult, ListingRows, LocalWrite, RecordRows, RecordedMatches, Replies, Store, StoreStates, StoredItems,
+    Endpoint, FeedCursor, FeedRows, Invalidated, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems,
+    Listing, ListingResult, ListingRows, LocalWrite, MatchWrite, RecordRows, Replies, Store, StoreStates, StoredItems,
     Sweeper,
 };
 use crate::engine::memtable::LibraryChange;
-use crate::engine::records::Records;
 use crate::engine::segment::listing_cursor;
 use crate::engine::snapshot::LiveSnapshot;
 use crate::engine::writing::ListingSegments;
@@ -39,7 +38,6 @@ pub fn live(store: &Arc<Store>) -> LiveSnapshot {
     LiveSnapshot::new(
         Arc::clone(store),
         Arc::new(segments(store)),
-        Records::new(Arc::clone(store), u64::MAX),
         Mappings::default(),
         Arc::default(),
         Box::new(|| Some(endpoint("http://a"))),
@@ -175,14 +173,20 @@ impl Films {
         self.store.ticket(Deadline::NONE).expect("a ticket")
     }
 
-    pub fn record(&self, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
+    pub fn record(&self, pairs: &[(&[u8], &str)]) -> Option<MatchWrite> {
         record_pairs(&self.store, &self.row(), pairs)
     }
 
     pub fn invalidate(&self, path: &[u8], rating_key: &str) {
-        let invalid = [(self.id, path, rating_key)];
+        let invalid = [Invalidated {
+            library: self.id,
+            path,
+            rating_key,
+            removes_matches: false,
+            is_doubted: true,
+        }];
         let rows = LibraryRows(&self.store);
-        let invalidated = rows.invalidate(self.view_id, &LocalWrite::NONE, &invalid, &[], Deadline::NONE);
+        let invalidated = rows.invalidate(self.view_id, &LocalWrite::NONE, &invalid, Deadline::NONE);
         invalidated.expect("invalidated");
     }
 
@@ -322,16 +326,16 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
         .collect()
 }
 
-/// Records matches, without making a segment of them.
-pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
+/// Records matches.
+pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<MatchWrite> {
     RecordRows(store)
         .record_matches(
             row,
             &LocalWrite::Matches(&row.library, pairs),
             pairs,
             &[],
+            u64::MAX,
             Deadline::NONE,
-            |_| Ok(()),
         )
         .expect("recorded")
 }

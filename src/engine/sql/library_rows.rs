@@ -41,8 +41,6 @@ pub struct LibraryRow {
     pub segment: Option<ListingName>,
     /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
-    /// Number of confirmed matches in record segments.
-    pub merged_matches: u64,
 }
 
 impl LibraryRow {
@@ -157,7 +155,6 @@ impl FromCells for LibraryRow {
             items,
             segment: listing_name(&cells.get::<String>("l.segment")?),
             matches: cells.get("t.id")?,
-            merged_matches: cells.get::<Option<i64>>("t.entries")?.map_or(0, i64::cast_unsigned),
         })
     }
 }

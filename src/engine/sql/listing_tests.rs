@@ -21,7 +21,7 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
         .expect("invalidated");
     films.list(&[]);
     films.sweep();
-    assert_eq!(films.count("SELECT count(*) FROM records"), 0);
+    assert_eq!(films.count("SELECT count(*) FROM matches"), 0);
 }
 
 #[test]
@@ -280,11 +280,11 @@ fn a_reader_learns_that_an_item_is_as_listed_again() {
     let read = StoreStates(&films.store).changes(Some(films.view_id), seen, database_number, None);
     let (_, changes) = read.expect("read");
     let tells = changes.as_ref().is_none_or(|changes| {
+        let mut changes = changes.changes.iter();
         changes
-            .iter()
             .any(|logged| matches!(&logged.change, MemtableChange::Added { item, .. } if item.parts == film(1).parts))
     });
-    assert!(tells, "a reader still has /data/new.mkv: {changes:?}");
+    assert!(tells, "a reader still has /data/new.mkv");
 }
 
 #[test]

@@ -10,7 +10,10 @@
 
 // The folder and the database in it.
 mod connection;
+mod migrations;
+mod move_records;
 mod opened_files;
+mod record_encoding;
 mod schema;
 mod store;
 mod store_folder;
@@ -30,7 +33,7 @@ mod overlay;
 mod path_searches;
 mod probes;
 mod publishing;
-mod record_log;
+mod record_rows;
 mod segment_files;
 mod store_state;
 mod sweeper;
@@ -41,7 +44,7 @@ mod connection_tests;
 #[cfg(test)]
 mod feed_rows_tests;
 #[cfg(test)]
-mod for_tests;
+pub(super) mod for_tests;
 #[cfg(test)]
 mod listing_tests;
 #[cfg(test)]
@@ -57,8 +60,7 @@ mod schema_tests;
 #[cfg(test)]
 mod store_tests;
 
-pub use super::record_rows::{MAX_INLINE, Manifest, NamedSegment, RecordRow, RecordTable, RecordsState, TableRow};
-pub use confirmed_matches::{LibraryHint, RecordedMatches};
+pub use confirmed_matches::{Invalidated, LibraryHint, MatchWrite};
 pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use item_rows::{ItemRows, StoredItems};
 pub use knowledge_rows::{Folded, ItemReply, KnowledgeRows, MAX_DELTA_ITEMS, Replies};
@@ -68,11 +70,10 @@ pub use opened_files::DatabaseNumber;
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
 pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use publishing::NewListing;
-pub use record_log::{RecordLog, RecordRows, RecordTx, write_of};
-pub use schema::last_position_of;
-pub use segment_files::{new_listing_name, new_segment_name, touch_segment};
+pub use record_rows::{RecordKind, RecordRows, RecordTx};
+pub use segment_files::new_listing_name;
 pub use store::{LocalWrite, Store, StoreInfo, WriteObserver};
 pub use store_folder::is_locked;
-pub use store_state::{StoreState, StoreStates};
+pub use store_state::{Changes, HeldMatches, StoreState, StoreStates};
 pub use sweeper::{Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

@@ -335,10 +335,7 @@ fn limit_undelivered(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
     let count = || -> rusqlite::Result<i64> {
         tx.value("SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0", [view_id])
     };
-    let matches: i64 = tx.value(
-        "SELECT coalesce(sum(entries), 0) FROM tables WHERE library IS NOT NULL",
-        [],
-    )?;
+    let matches: i64 = tx.value("SELECT count(*) FROM matches", [])?;
     let limit = MAX_UNDELIVERED + matches;
     if count()? <= limit {
         return Ok(());

@@ -51,14 +51,14 @@ fn the_outbox_stays_bounded_and_keeps_the_newest_entries() {
     let host = || outbox.host().expect("a host");
     let first_host = host();
     // Newer entries of the same paths replace older ones.
-    for key in ["1", "2", "3"] {
+    for key in ["1", "2", "3", "4"] {
         for number in 0..1_000 {
             films.record(&[(format!("/data/{number}.mkv").as_bytes(), key)]);
         }
     }
-    assert_eq!(count(), 1_000, "one for each path");
+    assert!((1_000..3_000).contains(&count()), "{}", count());
     let first = outbox.entries(films.view_id, 1).expect("read").remove(0).entry;
-    assert_eq!((&*first.name.key, &*first.body), (&b"/data/0.mkv"[..], &b"3"[..]));
+    assert_eq!((&*first.name.key, &*first.body), (&b"/data/0.mkv"[..], &b"4"[..]));
     assert_ne!(host(), first_host, "the log may have some of the removed entries");
     // Of entries with different names, the newest remain.
     for number in 0..5_000 {

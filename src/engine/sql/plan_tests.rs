@@ -17,10 +17,13 @@ use super::for_tests::{Films, STATEMENTS_FILE, film};
 /// Allowed steps of plans: a part of the statement (empty for any), the step, and the reason.
 const ALLOWED: &str = r"
  | SCAN meta | the table has one row
-SELECT in_table, name, value | SCAN records | an export reads all
+ORDER BY id DESC LIMIT 1 | SCAN entries | the newest row
+ORDER BY id DESC LIMIT 1 | SCAN matches | the newest row
+(SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2) | SCAN (subquery-1) | at most as many as asked for
+matches NOT INDEXED ORDER BY id | SCAN matches | an export of a damaged database reads all
+SELECT count(*) FROM matches | SCAN matches USING COVERING INDEX matches_form | when many entries await delivery
 s.machine_identifier FROM libraries | SCAN t USING COVERING INDEX tables_library | a row for each library
 GROUP BY kind, library, key | USE TEMP B-TREE FOR GROUP BY | only when too many entries await delivery
- | SCAN tables | a row for each table that a host keeps
 gone_ms = 0 ORDER BY l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
 AND generation > 0 ORDER BY id LIMIT 1 | USE TEMP B-TREE FOR ORDER BY | a row for each library
 ORDER BY CASE WHEN l.checked_ms | USE TEMP B-TREE FOR ORDER BY | a row for each library
@@ -33,8 +36,6 @@ DELETE FROM doubts WHERE library IN | SEARCH doubts USING PRIMARY KEY (library=?
 FROM shows WHERE library | SEARCH shows USING PRIMARY KEY (library=?) | all shows of a library are meant
 FROM doubts WHERE library = ?1 | SEARCH doubts USING PRIMARY KEY (library=?) | few; all of a library's are meant
 cause <> 9 AND library = ?1 | SEARCH doubts USING PRIMARY KEY (library=?) | few; all of a library's are meant
-(SELECT 1 FROM records WHERE id > ?1 LIMIT ?2) | SCAN (subquery-1) | some hundred, before a segment is made of them
-FROM records WHERE in_table | SCAN records | all matches: a library went, or a listing under another token ends
  | SEARCH overlay USING PRIMARY KEY (library=?) | few: items that replies brought since the listing
 DELETE FROM path_searches | SCAN path_searches | asked about lately; when some are old, or a library goes
 ";
@@ -56,6 +57,9 @@ fn texts(of_tests: bool) -> Vec<String> {
     for file in files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/sql"))) {
         let code = fs::read_to_string(&file).expect("read");
         let name = file.file_name().expect("a file").to_string_lossy();
+        if name == "move_records.rs" {
+            continue; // runs once, on tables of an older format
+        }
         let is_test = ["_tests.rs", "for_tests.rs"].iter().any(|end| name.ends_with(end));
         let (own, inline) = code.split_at(code.find("\nmod tests {").unwrap_or(code.len()));
         let code = match (of_tests, is_test) {

@@ -1,7 +1,7 @@
 //! Creates databases, migrates them and connects to them. Also what all statements share: the transaction, the cache of
 //! statements, columns, positions of rows, and the limit of waits for the lock.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -11,15 +11,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
-use crate::engine::record_rows::UnmergedRows;
-use crate::model::{Generation, LibraryId, SegmentName, Sequence, TableId, ViewId};
+use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::local_path::for_sqlite;
 use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 10;
+pub const SCHEMA_VERSION: i64 = 11;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -83,6 +82,7 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO feed (mark, library, rating_key) VALUES (random(), 0, '')",
         [],
     )?;
+    tx.execute("INSERT INTO removed (id, in_table, name) VALUES (0, 0, x'')", [])?;
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report
@@ -209,7 +209,8 @@ pub struct LastWrite {
     pub sequence: Sequence,
     /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
     pub library: Option<LibraryState>,
-    pub unmerged: UnmergedRows,
+    /// The total sizes of entries and of matches; `None` if they are not known.
+    pub totals: [Option<i64>; 2],
 }
 
 // Derives the column list of a SELECT from the code that reads its rows, so that each column is declared only once.
@@ -303,16 +304,14 @@ pub fn last_position_of(sequence: Sequence) -> i64 {
 pub struct Tx<'c> {
     pub connection: &'c Connection,
     pub sequence: Sequence,
-    /// Number of rows that this transaction has added to the log of records.
+    /// Number of positions that this transaction has taken.
     change_count: Cell<i64>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
     pub next_library: Cell<Option<LibraryState>>,
-    /// The rows of records that are in no segment, from and for [`LastWrite::unmerged`].
-    pub unmerged: RefCell<UnmergedRows>,
-    /// Name of a new record segment, whose file the transaction must remove if it fails.
-    pub new_segments: Cell<Option<SegmentName>>,
+    /// The total sizes of entries and of matches, from and for `LastWrite::totals`.
+    pub totals: [Cell<Option<i64>>; 2],
     /// Number of entries that this transaction has added to the outbox.
     pub enqueued: Cell<i64>,
 }
@@ -335,20 +334,18 @@ impl<'c> Tx<'c> {
             change_count: Cell::new(0),
             last_library: None,
             next_library: Cell::default(),
-            unmerged: RefCell::default(),
-            new_segments: Cell::default(),
+            totals: Default::default(),
             enqueued: Cell::default(),
         }
     }
 
-    /// Returns whether this transaction has added no rows to the log of records. If so, it must update the change sequence
-    /// in the table `meta`.
+    /// Returns whether this transaction has added no rows with a position. If so, it must update the change sequence in the
+    /// table `meta`.
     pub fn has_no_log_rows(&self) -> bool {
         self.change_count.get() == 0
     }
 
-    /// Returns a number, starting at 0, for the next row in the log of records. The number is unique within this
-    /// transaction.
+    /// Returns a number, starting at 0, for the next row with a position. The number is unique within this transaction.
     pub fn next_log_number(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
@@ -384,237 +381,15 @@ impl Drop for WaitGuard<'_> {
     }
 }
 
-/// Returns the current change sequence: the highest sequence in the table `meta` and the last record. A transaction that
-/// adds a record therefore need not update `meta`.
+/// Returns the current change sequence: the highest sequence in the table `meta` and of the rows with a position. A
+/// transaction that adds such a row therefore need not update `meta`.
 ///
-/// A record's id contains only the low 36 bits of its change sequence, above 27 bits for the record's number. The table
-/// `meta` supplies the upper bits, which are the same for all sequences in a database.
+/// A position contains only the low 36 bits of its change sequence. The table `meta` supplies the upper bits, which are
+/// the same for all sequences in a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
-        "SELECT max(sequence, (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM meta",
+        "SELECT max(sequence, (sequence & ~0xFFFFFFFFF) | (max(coalesce((SELECT max(id) FROM matches), 0), \
+         coalesce((SELECT max(id) FROM entries), 0), coalesce((SELECT max(id) FROM removed), 0)) >> 27)) FROM meta",
         [],
     )
-}
-
-/// The oldest format that plexindex can migrate.
-const OLDEST_VERSION: i64 = 3;
-/// A table, a column that a migration adds to it, and the migration's statements. A database that already has the column,
-/// from a build between two formats, needs neither these statements nor those of earlier migrations.
-type Migration = (&'static str, &'static str, &'static str);
-/// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop
-/// data that plexindex can fetch again, but never confirmed matches, tables or the outbox.
-///
-/// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
-/// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
-/// find.
-const MIGRATIONS: [Migration; 7] = [
-    (
-        "meta",
-        "one",
-        "
-    ALTER TABLE store RENAME TO meta;
-    ALTER TABLE identities RENAME TO views;
-    ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
-    ALTER TABLE libraries RENAME COLUMN identity TO view_id;
-    ALTER TABLE changes RENAME COLUMN identity TO view_id;
-    ALTER TABLE path_searches RENAME COLUMN identity TO view_id;
-    ALTER TABLE shared RENAME COLUMN identity TO view_id;
-    ALTER TABLE outbox RENAME COLUMN identity TO view_id;
-    ",
-    ),
-    (
-        "libraries",
-        "merged_seq",
-        "
-    CREATE TABLE new_timelines (begun INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, here TEXT) STRICT;
-    INSERT OR REPLACE INTO new_timelines (begun, id, here) SELECT begun, id, here FROM timelines;
-    DROP TABLE timelines;
-    ALTER TABLE new_timelines RENAME TO timelines;
-    CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
-    ALTER TABLE libraries ADD COLUMN merged_seq INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
-    ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
-    ",
-    ),
-    (
-        "shows",
-        "library",
-        "
-    CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
-        PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
-    DELETE FROM outbox WHERE kind > 7; -- searches and hints, which hosts no longer share
-    ",
-    ),
-    (
-        "libraries",
-        "explained_seq",
-        "
-    ALTER TABLE libraries ADD COLUMN explained_seq INTEGER NOT NULL DEFAULT 0;
-    UPDATE libraries SET explained_seq = max(merged_seq, unexplained_seq);
-    ",
-    ),
-    // A reader that has read the whole feed continues; others list again. Its cursor ('c1') has the last timeline, and a
-    // sequence after the timeline's first and after all changes of the feed: the row with this mark has that id. The next
-    // row has a higher id than the sequence of any cursor.
-    (
-        "meta",
-        "host_id",
-        "
-    ALTER TABLE meta ADD COLUMN host_id INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE meta ADD COLUMN host_of TEXT NOT NULL DEFAULT '';
-    UPDATE meta SET (host_id, host_of) = (SELECT coalesce(max(id), 0), coalesce(max(here), '') FROM
-        (SELECT id, here FROM timelines WHERE here IS NOT NULL ORDER BY begun DESC LIMIT 1));
-    ALTER TABLE feed RENAME TO old_feed;
-    CREATE TABLE feed (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL, library INTEGER NOT NULL,
-        rating_key TEXT NOT NULL, was BLOB) STRICT;
-    INSERT INTO feed SELECT 1 + max(begun, (SELECT coalesce(max(sequence), 0) FROM old_feed),
-        (SELECT coalesce(max(feed_from), 0) FROM libraries), (SELECT coalesce(max(feed_from), 0) FROM views)),
-        id, 0, '', NULL FROM timelines ORDER BY begun DESC LIMIT 1;
-    INSERT INTO feed SELECT 2 + max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0),
-        (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)), random(), 0, '', NULL FROM meta;
-    DROP TABLE old_feed;
-    DROP TABLE timelines;
-    DROP TABLE shared_listings;
-    ALTER TABLE views DROP COLUMN feed_from;
-    ALTER TABLE libraries DROP COLUMN feed_from;
-    ALTER TABLE outbox RENAME COLUMN timeline TO host;
-    ",
-    ),
-    // What was marked, or about to be asked for, needs a listing. A commit after the migration has a higher sequence than
-    // `meta`, the logs and all requests.
-    (
-        "doubts",
-        "library",
-        "
-    CREATE TABLE doubts (library INTEGER NOT NULL REFERENCES libraries (id), scope BLOB NOT NULL, cause INTEGER NOT NULL,
-        path BLOB NOT NULL, raised INTEGER NOT NULL, raised_ms INTEGER NOT NULL, PRIMARY KEY (library, scope, cause))
-        STRICT, WITHOUT ROWID;
-    INSERT INTO doubts SELECT library, CAST(iif(path = x'', 'i' || rating_key, 'p' || CAST(form AS TEXT)) AS BLOB), 0, path,
-        sequence, 0 FROM unverified;
-    INSERT INTO doubts SELECT id, x'', 0, x'', max(due_seq, hint_seq, probed_seq, begun_seq, generation_seq, merged_seq), 0
-        FROM libraries WHERE due_seq > begun_seq OR hint <> 0 OR provisional <> 0 OR shrunk >= 0 OR unexplained_seq <> 0
-        OR present AND gone_ms > 0;
-    DROP TABLE unverified;
-    UPDATE libraries SET gone_ms = iif(present, 0, max(gone_ms, 1));
-    ALTER TABLE libraries RENAME COLUMN begun_seq TO base_asked;
-    ALTER TABLE libraries RENAME COLUMN probed_seq TO seen_asked;
-    ALTER TABLE libraries RENAME COLUMN merged_seq TO synced_asked;
-    ALTER TABLE libraries ADD COLUMN base_came INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE libraries ADD COLUMN seen_came INTEGER NOT NULL DEFAULT 0;
-    UPDATE libraries SET synced_asked = synced_asked + 1, base_came = max(base_asked, generation_seq),
-        seen_came = seen_asked;
-    ALTER TABLE libraries DROP COLUMN present;
-    ALTER TABLE libraries DROP COLUMN provisional;
-    ALTER TABLE libraries DROP COLUMN explained_seq;
-    ALTER TABLE libraries DROP COLUMN unexplained_seq;
-    ALTER TABLE libraries DROP COLUMN due_seq;
-    ALTER TABLE libraries DROP COLUMN shrunk;
-    ALTER TABLE libraries DROP COLUMN shrunk_ms;
-    ALTER TABLE libraries DROP COLUMN hint;
-    ALTER TABLE libraries DROP COLUMN hint_seq;
-    ALTER TABLE path_searches ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
-    DROP INDEX changes_item;
-    CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9, 11);
-    ",
-    ),
-    // The last reply about each single item that its library's segment does not have. The eight bytes of `path` are the
-    // ticket of its request; without them, the request began before the commit, and perhaps before each doubt.
-    (
-        "overlay",
-        "library",
-        "
-    CREATE TABLE overlay (library INTEGER NOT NULL REFERENCES libraries (id), rating_key TEXT NOT NULL,
-        asked INTEGER NOT NULL, came INTEGER NOT NULL, item BLOB, PRIMARY KEY (library, rating_key))
-        STRICT, WITHOUT ROWID;
-    CREATE INDEX overlay_came ON overlay (came);
-    CREATE INDEX doubts_raised ON doubts (raised);
-    WITH RECURSIVE digits (place) AS (VALUES (1) UNION ALL SELECT place + 1 FROM digits WHERE place < 16)
-    INSERT OR REPLACE INTO overlay SELECT c.library, c.rating_key,
-        iif(length(c.path) = 8, (SELECT sum((instr('0123456789ABCDEF', substr(hex(c.path), place, 1)) - 1) << 64 - 4 * place)
-            FROM digits), min(c.sequence - 1, coalesce((SELECT min(raised) FROM doubts d WHERE d.library = c.library
-            AND d.scope <> x''), c.sequence))),
-        c.sequence, CASE c.kind WHEN 8 THEN NULL WHEN 9 THEN c.item ELSE x'' END
-        FROM changes c JOIN libraries l ON l.id = c.library
-        WHERE c.kind IN (8, 9, 11) AND l.view_id > 0 AND c.sequence > l.segment_seq ORDER BY c.id;
-    UPDATE meta SET sequence = max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0));
-    DROP TABLE changes;
-    ALTER TABLE meta DROP COLUMN trimmed;
-    ALTER TABLE views ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE libraries DROP COLUMN segment_seq;
-    ALTER TABLE libraries DROP COLUMN position;
-    UPDATE libraries SET generation = sign(generation) * max(generation_seq, 1);
-    ALTER TABLE libraries DROP COLUMN generation_seq;
-    ALTER TABLE libraries ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
-    UPDATE libraries SET cursor = concat(told_items, ' ', left_out, ' ' || newest_update) WHERE generation > 0;
-    ALTER TABLE libraries DROP COLUMN told_items;
-    ALTER TABLE libraries DROP COLUMN newest_update;
-    ALTER TABLE libraries DROP COLUMN left_out;
-    ",
-    ),
-];
-const _: () = assert!(
-    OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
-    "each format needs a migration from the format before"
-);
-
-/// Migrates a database to the current format in one transaction. Does nothing if the database has the current format.
-///
-/// # Errors
-/// `SQLITE_NOTADB` if the file is not a store's database, an error that names both formats if the database's is newer,
-/// and SQLite's errors.
-pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
-    if migrations_from(version_of(connection)?)?.is_empty() {
-        return Ok(());
-    }
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let _rollback_guard = RollbackGuard(connection);
-    // Another process may have migrated the database while this one waited for the lock.
-    let version = version_of(connection)?;
-    let migrations = migrations_from(version)?;
-    let mut first = 0;
-    for (index, (table, column, _)) in migrations.iter().enumerate() {
-        let query = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
-        if connection.prepare(query)?.exists([table, column])? {
-            first = index + 1;
-        }
-    }
-    for (_, _, statements) in &migrations[first..] {
-        connection.execute_batch(statements)?;
-    }
-    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    connection.execute_batch("COMMIT")?;
-    log::info!("migrated the store from format {version} to format {SCHEMA_VERSION}");
-    Ok(())
-}
-
-/// Fails if the database no longer has the current format, because a newer version of plexindex has migrated it since
-/// this connection opened it.
-pub fn check_version(connection: &Connection) -> rusqlite::Result<()> {
-    match connection.value("PRAGMA user_version", [])? {
-        SCHEMA_VERSION => Ok(()),
-        other => Err(version_error(other)),
-    }
-}
-
-/// Returns the migrations from a format to the current one.
-fn migrations_from(version: i64) -> rusqlite::Result<&'static [Migration]> {
-    match usize::try_from(version - OLDEST_VERSION) {
-        Ok(first) => MIGRATIONS.get(first..).ok_or_else(|| version_error(version)),
-        // An unfinished database never has the database's name, and no release has used an older format.
-        Err(_) => Err(failure(rusqlite::ffi::SQLITE_NOTADB)),
-    }
-}
-
-fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
-/// Returns the error for a database whose format this version of plexindex does not use.
-fn version_error(version: i64) -> rusqlite::Error {
-    let text = format!(
-        "the store has format {version}, and plexindex {} uses format {SCHEMA_VERSION}",
-        env!("CARGO_PKG_VERSION")
-    );
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA), Some(text))
 }

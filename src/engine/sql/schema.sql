@@ -9,9 +9,7 @@ CREATE TABLE meta (
     requests  INTEGER NOT NULL DEFAULT 0,  -- since the creation of the store
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
-    segments  TEXT    NOT NULL DEFAULT '', -- record segments, newest first: name and number of records
-    merged    INTEGER NOT NULL DEFAULT 0,  -- records up to this change sequence are in segments
-    manifest  INTEGER NOT NULL DEFAULT 0,  -- change sequence at which segments or tables last changed
+    tables_changed INTEGER NOT NULL DEFAULT 0, -- change sequence at which a host's table was last made or cleared
     host_id   INTEGER NOT NULL DEFAULT 0,  -- this folder's random id in the shared log
     host_of   TEXT    NOT NULL DEFAULT ''  -- what host_id was made for: boot id of the machine, inode of the database
 ) STRICT;
@@ -132,25 +130,42 @@ CREATE TABLE path_searches ( -- searches of the server for unlisted paths
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tables (        -- hosts' tables, and each library's match table
-    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, because segments contain records with ids
+    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused: the rows of a cleared table keep its id
     name    BLOB    UNIQUE,                -- name of a host's table
-    library INTEGER,                       -- library of a match table. Without name and library: cleared
-    entries INTEGER NOT NULL DEFAULT 0,    -- number of entries in segments, including expired ones
-    bytes   INTEGER NOT NULL DEFAULT 0,    -- size of these entries
-    swept   INTEGER NOT NULL DEFAULT 0     -- the table has no records up to this row id
+    library INTEGER                        -- library of a match table. Without name and library: cleared
 ) STRICT;
-
 CREATE UNIQUE INDEX tables_library ON tables (library) WHERE library IS NOT NULL;
 
-CREATE TABLE records (       -- the log of the tables. The last record of a name counts. A confirmed match has its path
-                             -- as name; its value is a change sequence and a rating key
-    id         INTEGER PRIMARY KEY,        -- schema.rs, position_of(sequence, number)
-    in_table   INTEGER NOT NULL REFERENCES tables (id),
+CREATE TABLE matches (       -- confirmed matches, in the order of their writes: record_rows.rs
+    id       INTEGER PRIMARY KEY,          -- schema.rs, position_of(sequence, number)
+    in_table INTEGER NOT NULL,
+    form     BLOB    NOT NULL,             -- normal form of the path
+    spelling BLOB    NOT NULL,             -- how the path differs from it
+    item     TEXT    NOT NULL,             -- rating key
+    at       INTEGER NOT NULL,             -- when it was written, in Unix ms; of a row from format 10, only the order
+    total    INTEGER NOT NULL,             -- of the newest row: the size of all rows
+    sum      INTEGER NOT NULL              -- checksum of the row
+) STRICT;
+CREATE UNIQUE INDEX matches_form ON matches (in_table, form, spelling);
+
+CREATE TABLE entries (       -- entries of hosts' tables, in the order of their writes
+    id         INTEGER PRIMARY KEY,
+    in_table   INTEGER NOT NULL,
     name       BLOB    NOT NULL,
     expires_ms INTEGER,                    -- NULL: never
-    value      BLOB                        -- NULL: the name was removed
+    at         INTEGER NOT NULL,
+    total      INTEGER NOT NULL,
+    sum        INTEGER NOT NULL,
+    value      BLOB    NOT NULL
 ) STRICT;
-CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE UNIQUE INDEX entries_name ON entries (in_table, name);
+CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE TABLE removed (       -- names and forms that were removed lately, for those who follow. Has at least one row
+    id       INTEGER PRIMARY KEY,          -- the removals before the first row are not known any more
+    in_table INTEGER NOT NULL,
+    name     BLOB    NOT NULL
+) STRICT;
 
 CREATE TABLE shared (        -- positions up to which this folder has read the shared log
     view_id  INTEGER NOT NULL REFERENCES views (id),

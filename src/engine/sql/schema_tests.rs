@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::for_tests::{Films, film, opened};
+use super::migrations::migrate;
 use super::overlay::pack;
-use super::schema::{CachedStatements, FromCells, connect, migrate, names, sequence_of};
-use super::{ItemRows, LibraryRow, Store};
+use super::schema::{CachedStatements, FromCells, connect, names, position_of, sequence_of};
+use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
-use crate::model::{Item, ItemType};
+use crate::model::{Item, ItemType, Sequence, TableId};
+use crate::platform::deadline::Deadline;
 
 /// The columns of a table, except those in `own`, which only the store uses.
 fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
@@ -42,10 +44,83 @@ fn each_column_is_read_or_listed_as_internal() {
     assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
 }
 
-/// Makes the store one of format 9. `listed`: the change sequence that its segments have.
-fn as_format_9(store: &Store, listed: i64) -> rusqlite::Connection {
+/// Makes the store one of format 10.
+fn as_format_10(store: &Store) -> rusqlite::Connection {
     store.close();
     let connection = connect(store.folder().database()).expect("connected");
+    connection
+        .execute_batch(
+            "DROP TABLE matches; DROP TABLE entries; DROP TABLE removed;
+             CREATE TABLE records (id INTEGER PRIMARY KEY, in_table INTEGER NOT NULL, name BLOB NOT NULL,
+                 expires_ms INTEGER, value BLOB);
+             ALTER TABLE tables ADD COLUMN entries INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE tables ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE tables ADD COLUMN swept INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE meta ADD COLUMN segments TEXT NOT NULL DEFAULT 'plexindex-1-r7-ab:3';
+             ALTER TABLE meta ADD COLUMN merged INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE meta RENAME COLUMN tables_changed TO manifest;
+             PRAGMA user_version = 10",
+        )
+        .expect("as before");
+    connection
+}
+
+/// The last row of each name moves, in the order of the rows, unless it was a removal, had expired, or nobody can read it.
+#[test]
+fn records_move_from_the_log_to_rows() {
+    let films = Films::with(&[film(1)]);
+    let (id, listed) = (films.id, films.sequence());
+    let at = |later: u64, number| position_of(Sequence(listed.0 + later), number);
+    let connection = as_format_10(&films.store);
+    let write = |text: &str, values: &[&dyn rusqlite::ToSql]| connection.execute(text, values).expect("written");
+    write("INSERT INTO tables (id, name) VALUES (1, x'31'), (2, NULL)", &[]);
+    write("INSERT INTO tables (id, library) VALUES (3, ?1)", &[&id]);
+    write("UPDATE meta SET merged = ?1", &[&Sequence(listed.0 + 2)]);
+    let log = |id: i64, table: i64, name: &str, expires_ms: Option<i64>, value: Option<&[u8]>| {
+        let text = "INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)";
+        write(text, &[&id, &table, &name.as_bytes(), &expires_ms, &value]);
+    };
+    log(at(1, 0), 1, "replaced", None, Some(b"old"));
+    log(at(1, 1), 1, "removed", None, Some(b"old"));
+    log(at(1, 2), 3, "/Films/A.mkv", None, Some(b"\x81\x0112"));
+    log(at(2, 0), 1, "stays", Some(i64::MAX), Some(b"value"));
+    log(at(2, 1), 2, "of a cleared table", None, Some(b"value"));
+    log(at(3, 0), 1, "replaced", None, Some(b"newer"));
+    log(at(3, 1), 1, "expired", Some(1), Some(b"value"));
+    log(at(4, 0), 1, "removed", None, None);
+    log(at(5, 0), 3, "/Films/A.mkv", None, Some(b"\x0713"));
+    log(at(5, 1), 1, "replaced", None, Some(b"newest"));
+    migrate(&connection).expect("migrated");
+
+    assert_eq!(sequence_of(&connection).expect("read"), Sequence(listed.0 + 5));
+    let names = connection.rows("SELECT name, value FROM entries ORDER BY id", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let names: Vec<(Vec<u8>, Vec<u8>)> = names.expect("read");
+    let expected = [
+        (b"stays".to_vec(), b"value".to_vec()),
+        (b"replaced".to_vec(), b"newest".to_vec()),
+    ];
+    assert_eq!(names, expected);
+    let left: Vec<i64> = connection
+        .values("SELECT id FROM tables ORDER BY id", [])
+        .expect("read");
+    assert_eq!(left, [1, 3]);
+    drop(connection);
+    // The rows are sound, and the totals those of the rows.
+    let matches = RecordRows(&films.store).all_matches(id).expect("read");
+    assert_eq!(matches, [(b"/Films/A.mkv".to_vec(), "13".to_owned())].into());
+    let entry = RecordRows(&films.store)
+        .entry(TableId(1), b"stays", None)
+        .expect("read");
+    assert_eq!(entry.expect("stays").expires_ms, Some(i64::MAX));
+    let total = RecordRows(&films.store).write_records(Deadline::NONE, |tx| tx.total(RecordKind::Entries));
+    assert_eq!(total.expect("read"), 5 + 5 + 64 + 8 + 6 + 64);
+}
+
+/// Makes the store one of format 9. `listed`: the change sequence that its segments have.
+fn as_format_9(store: &Store, listed: i64) -> rusqlite::Connection {
+    let connection = as_format_10(store);
     connection
         .execute_batch(
             "DROP TABLE overlay; DROP INDEX doubts_raised; ALTER TABLE views DROP COLUMN changed;

@@ -2,19 +2,16 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::fs::Metadata;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use super::record_log::{RecordTx, manifest};
 use super::schema::CachedStatements;
-use super::store_folder::{NAME, StoreFolder, listing_text, segment_name, segment_text};
+use super::store_folder::{NAME, StoreFolder, listing_text};
 use super::sweeper::Sweeper;
-use crate::engine::record_rows::NamedSegment;
 use crate::error::Result;
-use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
+use crate::model::{Generation, LibraryId, ListingName, Sequence};
 use crate::platform::files;
 
 /// Suffix of segment files.
@@ -26,8 +23,6 @@ const ITEMS_SUFFIX: &str = ".items";
 const UNNAMED_KEPT_S: u64 = 60;
 /// Age, in seconds, at which plexindex removes a temporary file. Until then, a process may still be writing the file.
 const TEMPORARY_KEPT_S: u64 = 600;
-/// Maximum size of the replaced record segments that a write keeps for processes that have just read their names.
-const MAX_REPLACED: u64 = 8 << 20;
 
 impl StoreFolder {
     /// Returns the path of a listing's segment for hosts with these mappings. Hosts with other mappings build their own
@@ -45,11 +40,6 @@ impl StoreFolder {
         Ok(segment_files.map(|file| self.path().join(file)).collect())
     }
 
-    /// Returns the path of a record segment, which does not depend on mappings.
-    pub fn segment(&self, name: &SegmentName) -> PathBuf {
-        self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
-    }
-
     /// Returns the segments, their indexes, the files with listings' pages, and the temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
@@ -64,7 +54,6 @@ impl StoreFolder {
                 let metadata = entry.metadata().ok();
                 Some(SegmentFile {
                     name,
-                    bytes: metadata.as_ref().map_or(0, Metadata::len),
                     changed: metadata.and_then(|metadata| metadata.modified().ok()),
                 })
             })
@@ -87,24 +76,9 @@ pub fn new_items_file_name(library: LibraryId) -> String {
     format!("{NAME}-l{library}-{:x}{ITEMS_SUFFIX}", random_number())
 }
 
-/// Returns a new, unique name for a record segment that the write at this change sequence creates.
-pub fn new_segment_name(sequence: Sequence) -> SegmentName {
-    SegmentName {
-        sequence,
-        number: random_number(),
-    }
-}
-
 /// Returns a number that makes a name unique; 0 if the system has no random numbers.
 fn random_number() -> u32 {
     u32::from_le_bytes(files::random_bytes().unwrap_or_default())
-}
-
-/// Updates the modification time of a segment file that is about to be replaced. Sweeps then keep the file for
-/// another minute, so that a process that has just read its name can open it.
-pub fn touch_segment(path: &Path) {
-    // Errors are harmless: a reader that does not find the file reads the state again.
-    let _ = files::open_existing(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// Returns the name by which the database references a file: the segment name for a segment or its index, and the file
@@ -120,7 +94,6 @@ fn referenced_name(file: &str) -> Option<&str> {
 /// A file in the folder.
 struct SegmentFile {
     name: String,
-    bytes: u64,
     /// Time of the last modification; `None` if unknown.
     changed: Option<SystemTime>,
 }
@@ -154,7 +127,6 @@ impl NamedSegments {
         let mut names: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
         let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
         names.extend(connection.values::<String>(pages, [])?);
-        names.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
         Ok(Self(names))
     }
 
@@ -171,49 +143,18 @@ impl Sweeper<'_> {
         // List the folder before reading the database, so that a segment that is published in between is not removed.
         let files = self.0.folder.segment_files();
         match self.named_segments() {
-            Ok(referenced) => drop(self.remove_unreferenced(files, &referenced, u64::MAX)),
+            Ok(referenced) => self.remove_unreferenced(files, &referenced),
             Err(error) => log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
         }
     }
 
-    /// Sweeps in a write that replaces segments. Also removes the oldest replaced record segments until the others have
-    /// at most [`MAX_REPLACED`] bytes, because the files that a bulk write replaces within a minute are many times as
-    /// large as its data. `committed`: the segments in the manifest before this write.
-    pub fn sweep_in_write(&self, tx: &RecordTx<'_>, committed: &[NamedSegment]) {
-        if let Err(error) = self.sweep_replaced(tx.tx.connection, committed, MAX_REPLACED) {
-            log::debug!("cannot remove old segment files: {error}; a later sweep will retry");
+    /// Removes the unreferenced files that no process can still need.
+    fn remove_unreferenced(&self, files: Vec<SegmentFile>, referenced: &NamedSegments) {
+        for file in files {
+            if (file.is_temporary() || referenced.is_unreferenced(&file.name)) && file.is_abandoned() {
+                let _ = files::remove(&self.0.folder.path().join(&file.name));
+            }
         }
-    }
-
-    /// Removes old files, and the oldest replaced record segments until the others have at most `max_bytes`. A reader
-    /// that misses such a file reads the state again. Returns the number of removed files. Requires the write lock,
-    /// because a writer creates a segment before it commits the segment's name.
-    pub(super) fn sweep_replaced(
-        &self,
-        connection: &Connection,
-        committed: &[NamedSegment],
-        max_bytes: u64,
-    ) -> rusqlite::Result<usize> {
-        let files = self.0.folder.segment_files();
-        let mut referenced = NamedSegments::read(connection)?;
-        referenced.0.extend(committed.iter().map(|one| segment_text(&one.name)));
-        Ok(self.remove_unreferenced(files, &referenced, max_bytes))
-    }
-
-    /// Removes the unreferenced files that no process can still need, and the oldest unreferenced record segments,
-    /// until those that remain have at most `max_bytes`. Returns the number of removed files.
-    fn remove_unreferenced(&self, mut files: Vec<SegmentFile>, referenced: &NamedSegments, max_bytes: u64) -> usize {
-        files.retain(|file| file.is_temporary() || referenced.is_unreferenced(&file.name));
-        files.sort_by_key(|file| std::cmp::Reverse(file.changed));
-        let mut replaced_bytes = 0;
-        let mut is_removable = |file: &&SegmentFile| {
-            let is_of_records = referenced_name(&file.name).is_some_and(|name| segment_name(name).is_some());
-            replaced_bytes += if is_of_records { file.bytes } else { 0 };
-            file.is_abandoned() || is_of_records && replaced_bytes > max_bytes
-        };
-        let removable = files.iter().filter(|file| is_removable(file));
-        let removed = removable.filter(|file| files::remove(&self.0.folder.path().join(&file.name)).is_ok());
-        removed.count()
     }
 
     /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age, to

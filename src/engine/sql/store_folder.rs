@@ -10,7 +10,7 @@ use std::{fs, io};
 use rusqlite::ErrorCode;
 
 use crate::error::{Error, Result, Status};
-use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, SegmentName, Sequence};
+use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::local_path::canonical;
 use crate::platform::lock::{FileLock, lock_holder};
@@ -422,23 +422,6 @@ pub fn listing_name(text: &str) -> Option<ListingName> {
     (listing_text(&name) == text).then_some(name)
 }
 
-/// Encodes the name of a record segment for the database. The name of the segment's file starts with this text.
-pub fn segment_text(name: &SegmentName) -> String {
-    let SegmentName { sequence, number } = name;
-    format!("{NAME}-r{sequence}-{number:x}")
-}
-
-/// Parses the name of a record segment from the database; `None` if the text is invalid.
-pub fn segment_name(text: &str) -> Option<SegmentName> {
-    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
-    let name = SegmentName {
-        sequence: Sequence(parts.next()?.parse().ok()?),
-        number: u32::from_str_radix(parts.next()?, 16).ok()?,
-    };
-    // Reject other texts for the same numbers, such as leading zeros, and further parts.
-    (segment_text(&name) == text).then_some(name)
-}
-
 /// The key for a store's keyed hashes.
 pub struct StoreKey<'s>(pub(super) &'s [u8; 32]);
 
@@ -461,13 +444,6 @@ impl StoreKey<'_> {
     #[must_use]
     pub fn name_mac(&self, name: &ListingName) -> u64 {
         self.mac_of(&listing_text(name))
-    }
-
-    /// Returns the keyed hash of a record segment's name. A segment file contains this hash, which proves that this
-    /// store wrote the file under this name.
-    #[must_use]
-    pub fn segment_mac(&self, name: &SegmentName) -> u64 {
-        self.mac_of(&segment_text(name))
     }
 
     /// Returns the first eight bytes of a name's keyed hash as a number.

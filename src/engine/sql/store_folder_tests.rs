@@ -34,17 +34,3 @@ fn listing_names_round_trip() {
         assert_eq!(listing_name(other), None, "{other}");
     }
 }
-
-#[test]
-fn segment_names_round_trip() {
-    let name = SegmentName {
-        sequence: Sequence(u64::MAX),
-        number: 0xAB,
-    };
-    let text = segment_text(&name);
-    assert_eq!(text, format!("{NAME}-r18446744073709551615-ab"));
-    assert_eq!((segment_name(&text), listing_name(&text)), (Some(name), None));
-    for other in ["", "r8-9", &format!("{text}-5"), &text.replace("-r", "-l")] {
-        assert_eq!(segment_name(other), None, "{other}");
-    }
-}

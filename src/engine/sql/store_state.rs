@@ -11,22 +11,21 @@ use super::opened_files::{
     CachedEndpoint, CachedState, CachedView, DatabaseNumber, StoreFiles, is_first_sequence, write_state_file,
 };
 use super::overlay::{changes_of, changes_since};
-use super::record_log::manifest;
-use super::schema::{CachedStatements, last_position_of, list, sequence_at, sequence_of};
+use super::record_rows::{MAX_FOLLOWED, all_matches_in, count_matches_in, matches_changed_since};
+use super::schema::{CachedStatements, list, sequence_of};
 use super::store::Store;
 use super::views::{Endpoint, several_views_warning, view_of};
-use crate::engine::memtable::{LibraryChange, MemtableChange};
-use crate::engine::record_rows::Manifest;
-use crate::engine::segment::decode_match;
+use crate::engine::memtable::LibraryChange;
+use crate::engine::record_rows::{ChangedMatch, TableMatches};
 use crate::engine::version_page::PageState;
 use crate::error::Result;
-use crate::model::{Sequence, ViewId};
+use crate::model::{Sequence, TableId, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
-/// Maximum number of changes to read one by one. If there are more changes, plexindex reads the whole state.
-const MAX_CHANGES: i64 = 2_000;
+/// Maximum number of a library's matches that a new snapshot has in memory from the start.
+const MAX_LOADED: i64 = 1_024;
 
 /// Maximum number of changes in a cached state. Compaction would soon replace a state with more changes.
 const MAX_CACHED_CHANGES: usize = 1_024;
@@ -50,9 +49,27 @@ pub struct StoreState {
     pub database_number: DatabaseNumber,
     /// The libraries from the last probe.
     pub libraries: Vec<LibraryRow>,
-    pub manifest: Manifest,
-    /// Confirmed matches and single items that the segments do not include, and doubts about items and paths; oldest first.
+    /// The confirmed matches of libraries with few of them.
+    pub matches: Vec<TableMatches>,
+    /// The paths whose matches have changed since [`HeldMatches::since`]; `None` if the caller must forget what it holds.
+    #[serde(skip)]
+    pub changed_matches: Option<Vec<ChangedMatch>>,
+    /// Single items that the segments do not include, and doubts about items and paths; oldest first.
     pub changes: Vec<LibraryChange>,
+}
+
+/// The confirmed matches that a snapshot holds in memory, and that the next one takes over.
+#[derive(Clone, Debug, Default)]
+pub struct HeldMatches {
+    pub database_number: DatabaseNumber,
+    pub since: Sequence,
+    pub tables: Vec<TableId>,
+}
+
+/// The changes since a snapshot.
+pub struct Changes {
+    pub changes: Vec<LibraryChange>,
+    pub matches: Vec<ChangedMatch>,
 }
 
 /// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence.
@@ -60,6 +77,7 @@ pub fn state_of(
     connection: &Connection,
     database_number: DatabaseNumber,
     view_id: Option<ViewId>,
+    held: &HeldMatches,
 ) -> rusqlite::Result<StoreState> {
     let sequence = sequence_of(connection)?;
     let Some(view_id) = view_id else {
@@ -70,8 +88,21 @@ pub fn state_of(
         });
     };
     let libraries = libraries(connection, view_id)?;
-    let manifest = manifest(connection)?;
-    let mut changes = match_changes_since(connection, Some(view_id), manifest.merged, sequence, i64::MAX)?;
+    let is_held = held.database_number == database_number && held.since <= sequence;
+    let changed_matches = if is_held && !held.tables.is_empty() {
+        matches_changed_since(connection, Some(view_id), held.since)?
+    } else {
+        None
+    };
+    let mut matches = Vec::new();
+    for table in libraries.iter().filter_map(|row| row.matches) {
+        let is_held = changed_matches.is_some() && held.tables.contains(&table);
+        if !is_held && count_matches_in(connection, table, MAX_LOADED)? <= MAX_LOADED {
+            let all = all_matches_in(connection, table)?;
+            matches.push(TableMatches { table, matches: all });
+        }
+    }
+    let mut changes = Vec::new();
     for row in &libraries {
         changes.extend(changes_of(connection, row.id)?);
         changes.extend(doubts_of_items_and_paths(connection, row.id)?);
@@ -81,48 +112,10 @@ pub fn state_of(
         sequence,
         database_number,
         libraries,
-        manifest,
+        matches,
+        changed_matches,
         changes,
     })
-}
-
-/// Returns the change sequence up to which the log of records is incomplete, because rows are in segments.
-fn merged_upto(connection: &Connection) -> rusqlite::Result<Sequence> {
-    connection.value("SELECT merged FROM meta", [])
-}
-
-/// Returns at most `most` changes to confirmed matches after `since`, oldest first. If `view_id` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
-fn match_changes_since(
-    connection: &Connection,
-    view_id: Option<ViewId>,
-    since: Sequence,
-    now: Sequence,
-    most: i64,
-) -> rusqlite::Result<Vec<LibraryChange>> {
-    connection.rows(
-        "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
-         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) \
-         ORDER BY r.id LIMIT ?3",
-        params![last_position_of(since), view_id, most],
-        |row| {
-            let match_of = |value| decode_match(value, now);
-            let recorded = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
-            let path = row.get(2)?;
-            let change = match recorded {
-                Some((key, recorded_at)) => MemtableChange::Matched {
-                    path,
-                    rating_key: key.to_owned(),
-                    sequence: recorded_at.0,
-                },
-                None => MemtableChange::Forgotten { path },
-            };
-            Ok(LibraryChange {
-                sequence: sequence_at(row.get(0)?, now),
-                library: row.get(1)?,
-                change,
-            })
-        },
-    )
 }
 
 /// Reads a store's state from the database or the state file, and writes the state file for the next process.
@@ -133,15 +126,16 @@ impl StoreStates<'_> {
     #[cfg(test)]
     pub fn state(&self, view_id: Option<ViewId>) -> Result<StoreState> {
         self.0
-            .read(|connection| state_of(connection, self.0.database_number(), view_id))
+            .read(|connection| state_of(connection, self.0.database_number(), view_id, &HeldMatches::default()))
     }
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
-    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. If `deadline` is
-    /// `None`, waits only a moment for locks, and then fails.
+    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. `held`: the matches
+    /// that the caller need not read again. If `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
+        held: &HeldMatches,
         deadline: Option<Deadline>,
     ) -> Result<(Option<ViewId>, StoreState)> {
         if let Some(cached) = self.take_cached_state(endpoint) {
@@ -160,7 +154,7 @@ impl StoreStates<'_> {
             {
                 log::warn!("{warning}");
             }
-            Ok((view_id, state_of(connection, database_number, view_id)?))
+            Ok((view_id, state_of(connection, database_number, view_id, held)?))
         })
     }
 
@@ -174,33 +168,34 @@ impl StoreStates<'_> {
         since: Sequence,
         database_number: DatabaseNumber,
         deadline: Option<Deadline>,
-    ) -> Result<(Sequence, Option<Vec<LibraryChange>>)> {
+    ) -> Result<(Sequence, Option<Changes>)> {
         let work = |connection: &Connection| {
             let current = sequence_of(connection)?;
             if current == since {
-                return Ok((current, Some(Vec::new())));
+                let none = Changes {
+                    changes: Vec::new(),
+                    matches: Vec::new(),
+                };
+                return Ok((current, Some(none)));
             }
             let changed_views = "SELECT 1 FROM views WHERE changed > ?1 AND (?2 IS NULL OR id = ?2)";
-            if current < since
-                || merged_upto(connection)? > since
-                || connection.has(changed_views, params![since, view_id])?
-            {
+            if current < since || connection.has(changed_views, params![since, view_id])? {
                 return Ok((current, None));
             }
             let mut changes = Vec::new();
             for some in [
-                changes_since(connection, since, MAX_CHANGES)?,
-                doubts_since(connection, since, MAX_CHANGES)?,
-                match_changes_since(connection, view_id, since, current, MAX_CHANGES)?,
+                changes_since(connection, since, MAX_FOLLOWED)?,
+                doubts_since(connection, since, MAX_FOLLOWED)?,
             ] {
                 // There may be more changes.
-                if i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES) {
+                if i64::try_from(some.len()).is_ok_and(|count| count >= MAX_FOLLOWED) {
                     return Ok((current, None));
                 }
                 changes.extend(some);
             }
             changes.sort_by_key(|change| change.sequence);
-            Ok((current, Some(changes)))
+            let matches = matches_changed_since(connection, view_id, since)?;
+            Ok((current, matches.map(|matches| Changes { changes, matches })))
         };
         let outcome = self.0.read_by(deadline, work);
         // In another database, `since` means nothing.
@@ -282,9 +277,13 @@ impl StoreStates<'_> {
             if endpoint.is_none() && several_views_warning(connection, view_id)?.is_some() {
                 return Ok(None);
             }
-            let state = state_of(connection, database_number, Some(view_id))?;
+            let mut state = state_of(connection, database_number, Some(view_id), &HeldMatches::default())?;
             if state.sequence != sequence || state.changes.len() > MAX_CACHED_CHANGES {
                 return Ok(None);
+            }
+            // Without them, the next process asks the database.
+            if state.matches.iter().map(|one| one.matches.len()).sum::<usize>() > MAX_CACHED_CHANGES {
+                state.matches.clear();
             }
             let state = postcard::to_stdvec(&(columns(), state)).ok();
             Ok(state.map(|state| CachedView {

@@ -42,7 +42,7 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
     films.sweep();
     assert_eq!(left(), [0; 6]);
     assert_eq!(films.count("SELECT count(*) FROM libraries"), 2);
-    assert_eq!(films.count("SELECT count(*) FROM records"), 0);
+    assert_eq!(films.count("SELECT count(*) FROM matches"), 0);
     assert_eq!(films.count(SINGLE_ITEMS), 0);
     assert_eq!(films.count("SELECT sum(listed_items) FROM libraries"), 2);
 }
@@ -126,8 +126,9 @@ fn a_vanished_library_leaves_only_its_matches() {
     let row = probe(&["shows", "films"], 61).remove(0);
     assert!(!row.generation.is_fetched());
     assert_eq!(matches(&films.store, row.id).len(), 1);
-    let changed: Vec<_> = films.changes().iter().map(|one| one.library).collect();
-    assert_eq!(changed, [row.id]);
+    let state = StoreStates(&films.store).state(Some(films.view_id)).expect("read");
+    let known: Vec<_> = state.matches.iter().map(|few| (few.table, few.matches.len())).collect();
+    assert_eq!(known, [(row.matches.expect("a table"), 1)]);
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn a_reader_of_long_ago_reads_what_changed_since_and_no_more() {
     let states = StoreStates(&films.store);
     let changes = |since| {
         let changes = states.changes(Some(films.view_id), since, films.store.database_number(), None);
-        changes.expect("read").1.expect("single changes")
+        changes.expect("read").1.expect("single changes").changes
     };
     let all: Vec<_> = changes(since).into_iter().map(|one| one.change).collect();
     let [MemtableChange::Added { .. }, MemtableChange::DoubtedPath { .. }] = all[..] else {
@@ -171,16 +172,11 @@ fn a_match_has_the_sequence_of_its_write() {
     assert!(now.generation > before.generation);
     record_pairs(&films.store, &before, &[(path, "3")]);
     let all = films.store.read(|connection| all_matches_of(connection, films.id));
-    let (_, recorded) = all.expect("read")[path];
+    let recorded = all.expect("read")[0].sequence;
     assert!(
         recorded > films.row().listed_sequence(),
         "the listing that is older overrules it"
     );
-    let told = films.changes();
-    let MemtableChange::Matched { sequence, .. } = told[0].change else {
-        panic!("{told:?}");
-    };
-    assert_eq!(sequence, recorded.0);
     // A later listing with another item is newer than the match; one with the same item changes nothing.
     assert!(films.list(&of_path("2")).listed_sequence() < recorded);
     assert!(films.list(&of_path("4")).listed_sequence() > recorded);

@@ -1,16 +1,11 @@
 //! Sweeps of rows that no reader can see, and the counters of the store.
 
-use rusqlite::{Connection, params};
-
+use super::record_rows::RecordTx;
 use super::schema::CachedStatements;
 use super::store::Store;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
-use crate::model::TableId;
 use crate::platform::deadline::Deadline;
-
-/// Maximum number of rows that one write examines in order to sweep cleared tables.
-const CLEARED_PER_WRITE: i64 = 400;
 
 /// Removes rows and files that a store no longer needs.
 pub struct Sweeper<'s>(pub &'s Store);
@@ -19,12 +14,10 @@ impl Sweeper<'_> {
     /// Deletes rows that no reader can see. Returns whether more rows may remain.
     pub fn sweep(&self, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
-            // A removed library has a negative `view_id`. Without a library, its match table counts as cleared.
-            tx.run(
-                "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
-                [],
-            )?;
-            if sweep_cleared(tx.connection)? {
+            let records = RecordTx::new(tx);
+            let has_swept = records.sweep_step()?;
+            records.finish()?;
+            if has_swept {
                 return Ok(true);
             }
             for statement in [
@@ -42,33 +35,6 @@ impl Sweeper<'_> {
             Ok(false)
         })
     }
-}
-
-/// Deletes some records of a cleared table, or the table's row if no records are left. Returns whether there was a
-/// cleared table, so that a later call must continue.
-pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
-    let cleared: Option<(TableId, i64)> = c.find(
-        "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let Some((id, swept_upto)) = cleared else {
-        return Ok(false);
-    };
-    let last_row: Option<i64> = c.value(
-        "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
-        params![swept_upto, CLEARED_PER_WRITE],
-    )?;
-    let Some(last_row) = last_row else {
-        c.run("DELETE FROM tables WHERE id = ?1", [id])?;
-        return Ok(true);
-    };
-    c.run(
-        "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
-        params![swept_upto, last_row, id],
-    )?;
-    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, last_row])?;
-    Ok(true)
 }
 
 /// Counters since the creation of the store: requests to the server, answered lookups, and evictions.

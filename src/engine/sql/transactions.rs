@@ -1,5 +1,6 @@
 //! Short read and write transactions on the database at the store's path.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,16 +9,15 @@ use rusqlite::ffi::SQLITE_BUSY;
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::{LazyConnection, OpenConnection};
+use super::migrations::check_version;
 use super::opened_files::is_first_sequence;
 use super::outbox::renew_host_id_if_needed;
-use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, lock_by, patience, sequence_of};
+use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, lock_by, patience, sequence_of};
 use super::store::Store;
 use super::store_folder::{UnusableDatabase, explain, is_locked};
-use super::sweeper::Sweeper;
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
-use crate::platform::files;
 use crate::platform::mutex::try_lock;
 use crate::platform::write_out::write_out;
 
@@ -117,27 +117,11 @@ impl Store {
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
         self.open_reader();
-        let mut write = || {
-            self.with(deadline, &self.connections.writer, |connection| {
-                self.transaction(connection, deadline, &mut work)
-            })
-        };
-        let mut result = write();
-        if matches!(&result, Err(error) if error.status == Status::StoreFull) && self.has_freed_space(deadline) {
-            result = write();
-        }
+        let result = self.with(deadline, &self.connections.writer, |connection| {
+            self.transaction(connection, deadline, &mut work)
+        });
         self.notify_observer();
         result
-    }
-
-    /// Removes all replaced segments after a write has failed because the disk is full. Returns whether there were any.
-    fn has_freed_space(&self, deadline: Deadline) -> bool {
-        let removed = self.with(deadline, &self.connections.writer, |connection| {
-            connection.run("BEGIN IMMEDIATE", [])?;
-            let _rollback_guard = RollbackGuard(connection);
-            Sweeper(self).sweep_replaced(connection, &[], 0)
-        });
-        removed.is_ok_and(|removed| removed > 0)
     }
 
     /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Returns `None` if other
@@ -182,27 +166,21 @@ impl Store {
         let mut tx = Tx::new(connection, last_sequence.next());
         if let Some(last) = last_write {
             tx.last_library = last.library;
-            tx.unmerged = last.unmerged.into();
+            tx.totals = last.totals.map(Cell::new);
         }
         // From here until `page.commit`, readers query the database.
         let page = self.begin_on_page(last_sequence, tx.sequence)?;
         let result = renew_host_id_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
-                // A record's row contains the change sequence. Without one, store the sequence itself.
+                // A row with a position contains the change sequence. Without one, store the sequence itself.
                 if tx.has_no_log_rows() {
                     connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
                 }
                 connection.run("COMMIT", [])?;
-                connection.note_write(tx.sequence, tx.next_library.take(), tx.unmerged.take());
+                connection.note_write(&tx);
                 Ok(value)
             });
-        // After a failure, remove the file of a segment that `work` has created, because no row refers to it.
-        if result.is_err()
-            && let Some(name) = tx.new_segments.take()
-        {
-            let _ = files::remove(&self.folder.segment(&name));
-        }
         if let Some(page) = page {
             if result.is_ok() {
                 page.counters().commit(tx.sequence.0);

@@ -1,13 +1,12 @@
 //! Combines one library's listing segment, confirmed matches and memtable.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Hit, LibraryProperties};
+use super::{Hit, LibraryProperties, MatchTable, SingleMatch};
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
-use crate::engine::segment::{ListingSegment, Matches, SegmentsLost, SingleMatch};
+use crate::engine::segment::ListingSegment;
 use crate::matching::normal::normal_form;
 use crate::matching::{
     EntryTime, ExactBytes, FirstEntry, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath,
@@ -20,8 +19,8 @@ pub struct LibrarySnapshot {
     pub properties: LibraryProperties,
     /// Segment of the newest complete listing; `None` without a listing, or if the segment is unusable.
     pub segment: Option<Arc<ListingSegment>>,
-    /// Confirmed matches in segments; `None` if there are none.
-    pub matches: Option<Matches>,
+    /// Confirmed matches; `None` if none was recorded.
+    pub matches: Option<MatchTable>,
     pub memtable: Memtable,
     /// Normal forms of the library's folders, as server paths.
     locations: Box<[Box<[u8]>]>,
@@ -36,7 +35,7 @@ impl LibrarySnapshot {
         properties: LibraryProperties,
         mappings: &Mappings,
         segment: Option<Arc<ListingSegment>>,
-        matches: Option<Matches>,
+        matches: Option<MatchTable>,
     ) -> Self {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in properties.locations.iter().filter(|location| !location.is_empty()) {
@@ -56,63 +55,6 @@ impl LibrarySnapshot {
             locations: locations.into_boxed_slice(),
             hosts: hosts.into_boxed_slice(),
         }
-    }
-
-    /// Calls `each` for each path that has a confirmed match and the same normal form as `path`.
-    pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
-        NormalPath::with(path, |path| {
-            self.each_confirmed(path, |hit| {
-                if let Some((_, path)) = self.key_and_path(hit) {
-                    each(path);
-                }
-            });
-        });
-    }
-
-    /// Returns the paths whose confirmed match is this item.
-    pub fn confirmed_paths_of_item(&self, rating_key: &str) -> Vec<Vec<u8>> {
-        let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
-        let changed = self.memtable.records_of_item(rating_key).filter(is_match);
-        let mut paths: Vec<&[u8]> = changed.filter_map(|record| record.change.path()).collect();
-        if let Some(matches) = &self.matches {
-            matches.for_each_path_of_item(rating_key, |path| paths.push(path));
-        }
-        paths.sort_unstable();
-        paths.dedup();
-        paths.retain(|path| {
-            let mut is_its = false; // a later change can have removed or replaced the match
-            NormalPath::with(path, |normal| {
-                self.each_confirmed(normal, |hit| {
-                    is_its |= self.key_and_path(hit) == Some((rating_key, *path));
-                });
-            });
-            is_its
-        });
-        paths.into_iter().map(<[u8]>::to_vec).collect()
-    }
-
-    /// Returns the number of confirmed matches.
-    ///
-    /// # Errors
-    /// [`SegmentsLost`] if a segment is missing or damaged.
-    pub fn count_matches(&self) -> Result<u64, SegmentsLost> {
-        let mut newest: HashMap<&[u8], bool> = HashMap::new();
-        for record in self.memtable.records() {
-            match &record.change {
-                MemtableChange::Matched { path, .. } => drop(newest.insert(path, true)),
-                MemtableChange::Forgotten { path } => drop(newest.insert(path, false)),
-                _ => {}
-            }
-        }
-        let mut count = self.matches.as_ref().map_or(0, |matches| matches.count.cast_signed());
-        for (path, is_recorded) in newest {
-            let was_recorded = match &self.matches {
-                Some(matches) => matches.has(path)?,
-                None => false,
-            };
-            count += i64::from(is_recorded) - i64::from(was_recorded);
-        }
-        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// Returns the memtable's newest change that adds or removes the item; `None` without a change.
@@ -176,39 +118,23 @@ impl LibrarySnapshot {
         asked.max().unwrap_or(0)
     }
 
-    /// Returns the newest change to the confirmed match for exactly the path `raw`, whose normal form is `path`.
-    fn match_of<'v>(&'v self, path: &NormalPath<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
-        let is_about_match = |record: &&MemtableEntry| {
-            matches!(
-                record.change,
-                MemtableChange::Matched { .. } | MemtableChange::Forgotten { .. }
-            ) && record.change.path() == Some(raw)
-        };
-        let mut records = self.memtable.records_of_path(path).map(|(record, _)| record);
-        records.find(is_about_match)
-    }
-
-    /// Returns the memtable's confirmed match for exactly this path, unless a listed path could contradict the match.
-    fn unique_confirmed<'v>(&'v self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
-        if self.properties.fetched || path.is_utf8() {
-            return None; // a UTF-8 path can have twins; a path that is not UTF-8 matches only itself
-        }
-        let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
-            return None;
-        };
-        (!self.is_doubted(rating_key) && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed))
-    }
-
     /// Returns the match for a path that the segment lists only for the item `rating_key`; `None` if a confirmed match
-    /// may contradict the listing, or a segment is damaged. `form_hash`: the hash of the path's normal form.
+    /// may contradict the listing, or a segment is damaged. `form`, `hash`: the path's normal form and its
+    /// hash.
     #[inline]
-    fn unique_listed<'v>(&'v self, path: &[u8], form_hash: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
+    fn unique_listed<'v>(
+        &'v self,
+        path: &[u8],
+        form: &[u8],
+        hash: u64,
+        rating_key: &'v str,
+    ) -> Option<(&'v str, MatchKind)> {
         let recorded = self
             .matches
             .as_ref()
-            .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form_hash));
+            .map_or(SingleMatch::None, |matches| matches.unique(path, form, hash));
         match recorded {
-            _ if self.is_broken() => None, // the lookup above may have found damage
+            _ if self.is_broken() => None,
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
             SingleMatch::NeedsFullLookup => None,
@@ -305,7 +231,7 @@ impl LibraryIndex for LibrarySnapshot {
     /// Returns `false` if the library certainly has no confirmed matches, so that the caller skips them.
     #[inline]
     fn may_have_confirmed(&self) -> bool {
-        self.matches.is_some() || !self.memtable.is_empty()
+        self.matches.is_some()
     }
 
     /// Returns the rating key and match kind for exactly this path; `None` if a change or another path could contradict
@@ -314,11 +240,12 @@ impl LibraryIndex for LibrarySnapshot {
     fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let has_changes = !self.memtable.is_empty();
         if has_changes && self.memtable.records_of_path(path).next().is_some() {
-            return self.unique_confirmed(path);
+            return None;
         }
         // Without a listing, no listed path can contradict a confirmed match.
         if !self.properties.fetched {
-            let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
+            let matches = self.matches.as_ref()?;
+            let SingleMatch::Match(rating_key) = matches.unique(path.raw(), path.form(), path.hash()) else {
                 return None;
             };
             let outdated = has_changes && self.memtable.records_of_item(rating_key).next().is_some();
@@ -328,7 +255,7 @@ impl LibraryIndex for LibrarySnapshot {
         if has_changes && self.memtable.records_of_item(rating_key).next().is_some() {
             return None;
         }
-        self.unique_listed(path.raw(), path.hash(), rating_key)
+        self.unique_listed(path.raw(), path.form(), path.hash(), rating_key)
     }
 
     /// Looks up a non-ASCII path by its exact bytes; `None` if the caller needs a full lookup with the normal form.
@@ -338,7 +265,7 @@ impl LibraryIndex for LibrarySnapshot {
             return None;
         }
         let (rating_key, form) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
-        self.unique_listed(path.raw(), xxh3_64(form), rating_key)
+        self.unique_listed(path.raw(), form, xxh3_64(form), rating_key)
     }
 
     /// Returns the normal form that the segment stores for exactly this path, to save computing it; `None` if unlisted.
@@ -350,9 +277,6 @@ impl LibraryIndex for LibrarySnapshot {
     /// Prefetches the memory for a lookup of a path with this hash.
     #[inline]
     fn prefetch(&self, hash: u64) {
-        if let Some(matches) = &self.matches {
-            matches.prefetch(hash);
-        }
         if let Some(segment) = &self.segment {
             segment.prefetch(hash);
         }
@@ -372,22 +296,9 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     /// Calls `each` for each confirmed match whose path has this normal form.
-    fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, mut each: impl FnMut(Hit<'v>)) {
-        if let Some(matches) = &self.matches {
-            matches.for_each_match(path, |position, raw| {
-                if self.memtable.is_empty() || self.match_of(path, raw).is_none() {
-                    each(Hit::MatchedInSegment(position)); // no newer change replaces or removes it
-                }
-            });
-        }
-        for (record, _) in self.memtable.records_of_path(path) {
-            if let MemtableChange::Matched { path: raw, .. } = &record.change
-                && let Some(newest) = self.match_of(path, raw)
-                && newest.order == record.order
-            {
-                each(Hit::MatchedInMemtable(record));
-            }
-        }
+    fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, mut each: impl FnMut(Hit<'v>)) -> bool {
+        let matches = self.matches.as_ref();
+        matches.is_none_or(|matches| matches.each(path, |recorded| each(Hit::Matched(recorded))))
     }
 
     /// Calls `each` with each listed path of this normal form, and with whether the bytes are also equal.
@@ -463,16 +374,12 @@ impl LibraryIndex for LibrarySnapshot {
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> Option<(&'v str, &'v [u8])> {
         match hit {
             Hit::Listed(number) => self.segment.as_ref()?.key_and_path(number),
-            Hit::MatchedInSegment(position) => {
-                let (rating_key, path, _) = self.matches.as_ref()?.get(position)?;
-                Some((rating_key, path))
-            }
+            Hit::Matched(recorded) => Some((recorded.rating_key, recorded.path)),
             Hit::Added(record, part) => {
                 let item = added_item(record)?;
                 let path = item.parts.get(part as usize);
                 Some((&item.rating_key, path.map_or(b"", |path| path.as_bytes())))
             }
-            Hit::MatchedInMemtable(record) => Some((record.change.rating_key()?, record.change.path()?)),
         }
     }
 
@@ -481,7 +388,7 @@ impl LibraryIndex for LibrarySnapshot {
         match hit {
             Hit::Listed(number) => Some(self.segment.as_ref()?.item_and_is_multi_file(number)?.0),
             Hit::Added(record, _) => added_item(record).map(ItemRef::from),
-            _ => Some(ItemRef::key_only(self.key_and_path(hit)?.0)), // a confirmed match has only a rating key
+            Hit::Matched(recorded) => Some(ItemRef::key_only(recorded.rating_key)),
         }
     }
 
@@ -500,20 +407,14 @@ impl LibraryIndex for LibrarySnapshot {
     fn entry_time(&self, hit: Hit<'_>) -> EntryTime {
         // An item that was added before the listing was published is also in the listing.
         let listed = |added_sequence: u64| added_sequence.max(self.properties.listed_at);
-        let (sequence, order) = match (hit, &self.segment, &self.matches) {
-            (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
-            (Hit::MatchedInSegment(position), _, Some(matches)) => {
-                (matches.get(position).map_or(0, |(_, _, recorded)| recorded.0), 0)
-            }
-            (Hit::Added(record, _), ..) => match &record.change {
+        let (sequence, order) = match (hit, &self.segment) {
+            (Hit::Listed(number), Some(segment)) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
+            (Hit::Matched(recorded), _) => (recorded.sequence, 0),
+            (Hit::Added(record, _), _) => match &record.change {
                 MemtableChange::Added { asked, .. } => (listed(*asked), record.order),
                 _ => (0, 0),
             },
-            (Hit::MatchedInMemtable(record), ..) => match &record.change {
-                MemtableChange::Matched { sequence, .. } => (*sequence, record.order),
-                _ => (0, 0),
-            },
-            _ => (0, 0),
+            (Hit::Listed(_), None) => (0, 0),
         };
         EntryTime { sequence, order }
     }
@@ -529,12 +430,13 @@ impl LibraryIndex for LibrarySnapshot {
         };
         let is_withheld = |path: &NormalPath<'_>| {
             let mut records = self.memtable.records_of_path(path);
-            let newest = records.find_map(|(record, _)| match record.change {
-                MemtableChange::DoubtedPath { raised, .. } => Some(asked() <= raised),
-                MemtableChange::Matched { .. } => Some(false), // the host's later word
+            let raised = records.find_map(|(record, _)| match record.change {
+                MemtableChange::DoubtedPath { raised, .. } => Some(raised),
                 _ => None,
             });
-            newest == Some(true)
+            // A match that was recorded since is the host's later word.
+            let recorded = || self.matches.as_ref().map_or(0, |matches| matches.newest(path));
+            raised.is_some_and(|raised| asked() <= raised && recorded() <= raised)
         };
         if is_withheld(requested) || (matched != requested.raw() && NormalPath::with(matched, is_withheld)) {
             HitDoubt::Path
@@ -545,10 +447,9 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns whether a segment is missing or damaged, so that the caller must not trust the results.
+    /// Returns whether the segment is damaged, so that the caller must not trust the results.
     #[inline]
     fn is_broken(&self) -> bool {
         self.segment.as_ref().is_some_and(|segment| segment.is_broken())
-            || self.matches.as_ref().is_some_and(Matches::are_lost)
     }
 }

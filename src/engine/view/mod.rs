@@ -3,12 +3,13 @@
 
 mod folders;
 mod library_snapshot;
+mod match_table;
 mod stored_items;
 
 pub use library_snapshot::LibrarySnapshot;
+pub use match_table::{MatchTable, RecordedMatch, SingleMatch, put as put_matches};
 
 use crate::engine::memtable::MemtableEntry;
-use crate::engine::segment::RecordPosition;
 use crate::model::LibraryKind;
 
 /// Properties of a library, without its items.
@@ -30,10 +31,9 @@ pub struct LibraryProperties {
 pub enum Hit<'v> {
     /// A path in the listing segment: the entry's number.
     Listed(u32),
-    MatchedInSegment(RecordPosition),
+    Matched(RecordedMatch<'v>),
     /// A file of an added item in the memtable: the change, and the index in the item's parts.
     Added(&'v MemtableEntry, u32),
-    MatchedInMemtable(&'v MemtableEntry),
 }
 
 #[cfg(test)]

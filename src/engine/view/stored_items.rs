@@ -29,7 +29,7 @@ impl LibrarySnapshot {
         match hit {
             Hit::Listed(first) => self.segment.as_ref()?.whole_item(first),
             Hit::Added(record, _) => self.live_item(record).cloned(),
-            _ => None,
+            Hit::Matched(_) => None,
         }
     }
 

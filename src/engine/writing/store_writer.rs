@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::engine::records::Records;
-use crate::engine::sql::{DatabaseNumber, LibraryRow, LocalWrite, RecordRows, RecordedMatches, Store, Sweeper, Totals};
+use crate::engine::sql::{LibraryRow, LocalWrite, MatchWrite, RecordRows, Store, Sweeper, Totals};
 use crate::error::Result;
-use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
@@ -17,19 +15,12 @@ const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of transactions in one [`StoreWriter::sweep`].
 const MAX_SWEEPS: usize = 50;
 
-/// The result of writing confirmed matches.
-pub struct MatchWrite {
-    /// Incarnation and change sequence of the write transaction.
-    pub at: (DatabaseNumber, Sequence),
-    /// Whether the write created a segment, and may have evicted matches.
-    pub has_segment: bool,
-}
-
 /// Writes what a handle records in the store, and maintains the store.
 pub struct StoreWriter {
     store: Arc<Store>,
-    records: Arc<Records>,
     counters: Arc<Counters>,
+    /// Maximum size of all confirmed matches, in bytes.
+    matches_limit: u64,
     /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after them.
     sweeps: bool,
     /// This handle's numbers of requests and of answers that are already in the store.
@@ -38,11 +29,11 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     /// Creates the writer for a handle. `sweeps`: whether the handle sweeps after its own writes.
-    pub fn new(store: Arc<Store>, counters: Arc<Counters>, records: Arc<Records>, sweeps: bool) -> Self {
+    pub fn new(store: Arc<Store>, counters: Arc<Counters>, matches_limit: u64, sweeps: bool) -> Self {
         Self {
             store,
-            records,
             counters,
+            matches_limit,
             sweeps,
             stored_counts: Mutex::new((0, 0)),
         }
@@ -105,9 +96,8 @@ impl StoreWriter {
     }
 
     /// Records confirmed matches. `pairs`: paths and rating keys. `unlisted`: those of these keys that the library does not
-    /// list. `request`: the host's request, which the observer
-    /// shares with other hosts. Returns `None` if another call has cleared the
-    /// library since `row` was read; the caller must then look up the library again.
+    /// list. `request`: the host's request, which the observer shares with other hosts. Returns `None` if another call
+    /// has cleared the library since `row` was read, and the caller must look up the library again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
@@ -117,25 +107,11 @@ impl StoreWriter {
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
-        let stored = RecordRows(&self.store).record_matches(row, request, pairs, unlisted, deadline, |tx| {
-            self.records.flush_if_due(tx)
-        });
+        let rows = RecordRows(&self.store);
+        let written = rows.record_matches(row, request, pairs, unlisted, self.matches_limit, deadline);
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
-        let Some(RecordedMatches {
-            written_at: at,
-            then_result: has_segment,
-        }) = stored?
-        else {
-            return Ok(None);
-        };
-        let start = Instant::now();
-        if has_segment && self.sweeps {
-            self.sweep_rows(deadline);
-        }
-        self.records.advance_merges(pairs.len(), has_segment, deadline);
-        self.counters.add_time(Activity::NotMatching, start.elapsed());
-        Ok(Some(MatchWrite { at, has_segment }))
+        written
     }
 
     /// Deletes rows that no reader can see, in several transactions, and removes unused files.

@@ -3,10 +3,10 @@
 use super::lookup::segments_lost_error;
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, MemtableChange, Snapshot, library_indexes};
+use crate::engine::{Invalidated, LibraryRow, LibraryRows, ListingRows, LocalWrite, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{LibraryIndex, Resolver, Scope};
-use crate::model::{LibraryId, MatchKind, ViewId};
+use crate::matching::{LibraryIndex, Scope};
+use crate::model::{LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of attempts for a write while other threads clear the same library.
@@ -55,19 +55,16 @@ impl IndexReader {
 
     /// Invalidates paths in the selected libraries, and removes the paths' confirmed matches.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry_until_current(|| self.forget_paths(library, paths, paths.len()))?;
-        self.records.flush_removals(Deadline::NONE)
+        self.retry_until_current(|| self.forget_paths(library, paths, paths.len()))
     }
 
     /// Invalidates a file by its host path and its server path. Removes only the host path's confirmed match, because
     /// on this host, the server path can be a different file.
     pub fn invalidate_file(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
-        self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1))?; // 1: `host_path`
-        self.records.flush_removals(Deadline::NONE)
+        self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1)) // 1: `host_path`
     }
 
-    /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first, because a
-    /// reader such as an invalidation would miss a match in a damaged segment, and the match would reappear later.
+    /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first.
     pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         for _ in 0..2 {
             self.rebuild_broken(Deadline::NONE)?;
@@ -87,61 +84,30 @@ impl IndexReader {
             let (Some(view_id), Resolved::Scope(scope)) = (snapshot.view_id, library.resolve(snapshot)?) else {
                 return Ok(None); // the library is not stored, so no answer can be wrong
             };
-            // Collect the confirmed matches to remove, and the other paths to mark as unverified.
-            let mut confirmed = Vec::new();
-            let mut unverified = Vec::new();
+            let mut invalidated = Vec::new();
             for index in library_indexes(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
                 // A library that was never listed needs a mark only if a search or an unfinished listing has stored an
                 // item.
-                let library_scope = Scope::One(index);
                 let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
                 for (path_index, path) in paths.iter().enumerate() {
-                    let confirmed_before = confirmed.len();
-                    if path_index < removed {
-                        snapshot.libraries[index].confirmed_paths(path, |twin| confirmed.push((row.id, twin.to_vec())));
-                    }
-                    let resolver = || Resolver::new(&snapshot.libraries, library_scope, self.mappings());
-                    // Removing a confirmed match also marks the path as unverified.
-                    if confirmed.len() == confirmed_before
-                        && (is_listed || resolver().resolve(path).match_kind != MatchKind::None)
-                    {
-                        unverified.push((row.id, *path, ""));
-                    }
+                    invalidated.push(Invalidated {
+                        library: row.id,
+                        path,
+                        rating_key: "",
+                        removes_matches: path_index < removed,
+                        is_doubted: is_listed || !snapshot.libraries[index].memtable.is_empty(),
+                    });
                 }
             }
-            let ids = ids_of(&snapshot.rows, scope);
-            Ok(Some((view_id, ids, unverified, confirmed)))
+            Ok(Some((view_id, ids_of(&snapshot.rows, scope), invalidated)))
         })?;
-        let Some((view_id, ids, unverified, confirmed)) = affected else {
+        let Some((view_id, ids, invalidated)) = affected else {
             return Ok(None);
         };
         let request = LocalWrite::Paths(&ids, &paths[..removed]);
-        self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
+        LibraryRows(&self.store).invalidate(view_id, &request, &invalidated, Deadline::NONE)?;
         Ok(Some((view_id, ids)))
-    }
-
-    /// Stores that the `unverified` paths and items are invalidated, removes the `confirmed` matches, and applies the
-    /// changes to the snapshot. An empty path in `unverified` means the item with the rating key. `request`: the host's
-    /// request, which plexindex shares with other hosts.
-    fn write_invalidation(
-        &self,
-        view_id: ViewId,
-        request: &LocalWrite<'_>,
-        unverified: &[(LibraryId, &[u8], &str)],
-        confirmed: &[(LibraryId, Vec<u8>)],
-    ) -> Result<()> {
-        let written_at =
-            LibraryRows(&self.store).invalidate(view_id, request, unverified, confirmed, Deadline::NONE)?;
-        let raised = written_at.1.0;
-        let removed = confirmed.iter().flat_map(|(id, path)| {
-            let forgotten = MemtableChange::Forgotten { path: path.clone() };
-            [(*id, forgotten), (*id, MemtableChange::doubted(path, "", raised))]
-        });
-        let unverified = unverified.iter();
-        let unverified = unverified.map(|(id, path, key)| (*id, MemtableChange::doubted(path, key, raised)));
-        self.apply_committed(view_id, written_at, removed.chain(unverified).collect());
-        Ok(())
     }
 
     /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
@@ -158,39 +124,30 @@ impl IndexReader {
         keys.filter(|key| view.find_item(key).is_none()).collect()
     }
 
-    /// Returns the library and path of each confirmed match for this item in `libraries`.
-    pub fn matches_of_item(&self, libraries: &[LibraryId], rating_key: &str) -> Result<Vec<(LibraryId, Vec<u8>)>> {
-        self.catch_up(Deadline::NONE)?;
-        self.read_undamaged(|snapshot| {
-            let rows = snapshot.rows.iter().zip(&snapshot.libraries);
-            let paths = rows
-                .filter(|(row, _)| libraries.contains(&row.id))
-                .flat_map(|(row, view)| {
-                    view.confirmed_paths_of_item(rating_key)
-                        .into_iter()
-                        .map(|path| (row.id, path))
-                });
-            Ok(paths.collect())
-        })
-    }
-
     /// Invalidates an item in the selected libraries, and removes the item's confirmed matches.
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
         self.retry_until_current(|| {
             let Some((view_id, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
-            let confirmed = self.matches_of_item(&ids, rating_key)?;
             let request = LocalWrite::Items {
                 libraries: &ids,
                 rating_keys: &[rating_key],
                 with_matches: true,
             };
-            let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
+            let invalidated: Vec<_> = ids
+                .iter()
+                .map(|id| Invalidated {
+                    library: *id,
+                    path: b"",
+                    rating_key,
+                    removes_matches: true,
+                    is_doubted: true,
+                })
+                .collect();
+            LibraryRows(&self.store).invalidate(view_id, &request, &invalidated, Deadline::NONE)?;
             Ok(Some((view_id, ids)))
-        })?;
-        self.records.flush_removals(Deadline::NONE)
+        })
     }
 
     /// Invalidates the selected libraries (`None`: all libraries in the view), so that each needs a full listing.

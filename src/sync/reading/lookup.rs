@@ -2,7 +2,7 @@
 
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, never_fetched_error};
-use crate::engine::{LibraryRow, ListedItems, Snapshot};
+use crate::engine::{LibraryRow, ListedItems, MAX_QUESTIONS, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Resolver, Scope};
 use crate::model::{Item, LibraryId, MatchKind};
@@ -12,17 +12,31 @@ impl IndexReader {
     /// Finds the item with this path, and returns the result of `use_key` for its rating key; `None` if the snapshot
     /// has no item for the path with high confidence.
     ///
-    /// Two memory loads show whether the snapshot is current. If it is not, this call first reads the new changes.
+    /// Two memory loads show whether the snapshot is current. If it is not, this call first reads the new changes. Asks the
+    /// database what hosts recorded for the path, unless the process knows.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], use_key: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
         }
-        if let Some(snapshot) = self.try_current()
-            && let Some(scope) = resolve_scope(library, &snapshot)
-            && let Some(hit) = Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup(path)
-        {
+        let mut use_key = Some(use_key);
+        for _ in 0..MAX_QUESTIONS {
+            let Some(snapshot) = self.try_current() else { break };
+            let Some(scope) = resolve_scope(library, &snapshot) else {
+                break;
+            };
+            let sequence = snapshot.sequence();
+            match self.ask_matches(&snapshot, scope, path, None) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) => break,
+            }
+            let hit = Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup(path);
+            if snapshot.has_matches_after(sequence, scope) {
+                continue;
+            }
+            let Some(hit) = hit else { break };
             self.counters.count_lookups(hit.match_kind, 1);
-            return Some(use_key(hit.rating_key));
+            return use_key.take().map(|use_key| use_key(hit.rating_key));
         }
         self.counters.count_lookup_misses(1);
         None
@@ -59,6 +73,15 @@ impl IndexReader {
                 }
                 continue;
             };
+            // Without all matches in memory, the paths of the group are looked up one by one.
+            if !snapshot.knows_all_matches(scope) {
+                drop(snapshot);
+                for path in group {
+                    let key = self.lookup_key(library, path, str::to_owned);
+                    each(key.as_deref());
+                }
+                continue;
+            }
             // Count the hits once per group, because counting is slow compared with a lookup.
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;

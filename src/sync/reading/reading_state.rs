@@ -5,7 +5,7 @@ use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use super::viewpoint::EndpointResolver;
-use crate::engine::{FolderLimit, LibraryRow, LibraryRows, ListingSegments, LiveSnapshot, Records, Store};
+use crate::engine::{FolderLimit, LibraryRow, LibraryRows, ListingSegments, LiveSnapshot, Store};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::Cause;
 use crate::matching::Mappings;
@@ -52,7 +52,6 @@ impl IndexReader {
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
-        records: Arc<Records>,
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
@@ -71,7 +70,7 @@ impl IndexReader {
             let viewpoint = Arc::clone(&viewpoint);
             Box::new(move || viewpoint.endpoint())
         };
-        let live = LiveSnapshot::new(store, listings, records, mappings, counters, endpoint);
+        let live = LiveSnapshot::new(store, listings, mappings, counters, endpoint);
         Self {
             kind,
             live,

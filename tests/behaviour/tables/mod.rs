@@ -2,15 +2,13 @@
 //! stored.
 #![allow(unsafe_code)] // fork has no safe door
 
-mod kills;
+use crate::support::KEEP;
 
-use crate::support::{KEEP, copy_of, segments};
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::support::index::{Index, failpoint};
-use crate::support::worker::{choice, until};
+use crate::support::index::Index;
+use crate::support::worker::until;
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, TableLimits};

@@ -107,12 +107,3 @@ pub struct ListingName {
     /// A random number that makes the name unique, since generation and sequence may repeat after a power cut.
     pub number: u32,
 }
-
-/// The name of a record segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SegmentName {
-    /// The change sequence of the write that created the segment.
-    pub sequence: Sequence,
-    /// A random number, as in [`ListingName::number`].
-    pub number: u32,
-}

@@ -7,7 +7,7 @@ mod scrub;
 mod token;
 
 pub use crate::byte_string::ByteString;
-pub use ids::{Generation, LibraryId, ListingName, SegmentName, Sequence, TableId, ViewId};
+pub use ids::{Generation, LibraryId, ListingName, Sequence, TableId, ViewId};
 pub use token::{Claims, Token};
 
 /// Maximum length of a rating key in bytes. Plex's keys are short numbers. plexindex ignores longer keys, because every

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::core::{Exchange, LogView};
 use crate::contract::{Entry, EntryKind, NewEntry};
-use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, UNDELIVERED};
+use crate::engine::{LibraryRow, LibraryRows, Outbox, RecordRows, UNDELIVERED};
 use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::platform::Deadline;
@@ -115,8 +115,6 @@ impl Exchange {
         if removed.is_empty() {
             return Ok(());
         }
-        LibraryRows(&self.store)
-            .invalidate(view.view_id, &LocalWrite::NONE, &[], &removed, Deadline::NONE)
-            .map(drop)
+        LibraryRows(&self.store).remove_matches(&removed, Deadline::NONE)
     }
 }

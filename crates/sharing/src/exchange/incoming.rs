@@ -9,7 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::applied::Applied;
 use super::core::{Exchange, LogView, waits_for_slow_log, without_entries};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position, SharedLog};
-use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, UNDELIVERED};
+use crate::engine::{
+    Invalidated, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, UNDELIVERED,
+};
 use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::model::{LibraryId, ViewId};
@@ -290,7 +292,7 @@ impl Exchange {
             let (Some(host_path), Ok(key)) = (host_path, std::str::from_utf8(&entry.body)) else {
                 continue;
             };
-            let old_key = SharedEntries(&self.reading).confirmed_key(row.id, &host_path);
+            let old_key = RecordRows(&self.store).confirmed_key(row.id, &host_path)?;
             if key.is_empty() {
                 removed.extend(old_key.map(|_| (row.id, host_path.into_owned())));
             } else {
@@ -307,7 +309,7 @@ impl Exchange {
             }
         }
         if !removed.is_empty() {
-            LibraryRows(&self.store).invalidate(view.view_id, &LocalWrite::NONE, &[], &removed, Deadline::NONE)?;
+            LibraryRows(&self.store).remove_matches(&removed, Deadline::NONE)?;
         }
         if pairs.is_empty() {
             return Ok(());
@@ -347,9 +349,14 @@ impl Exchange {
                 }
                 (Applied::Never, _) => {
                     if kind == EntryKind::InvalidItem {
-                        let matches = self.reading.matches_of_item(&[row.id], &key)?;
-                        let item = [(row.id, &b""[..], &*key)]; // the empty path stands for the whole item
-                        libraries.invalidate(view_id, &LocalWrite::NONE, &item, &matches, Deadline::NONE)?;
+                        let item = Invalidated {
+                            library: row.id,
+                            path: b"",
+                            rating_key: &key,
+                            removes_matches: true,
+                            is_doubted: true,
+                        };
+                        libraries.invalidate(view_id, &LocalWrite::NONE, &[item], Deadline::NONE)?;
                     } else {
                         libraries.invalidate_libraries(view_id, Some(row.id), Deadline::NONE)?;
                     }

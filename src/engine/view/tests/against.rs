@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
 use super::parts::{
-    LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange,
-    Record, RecordSegment, RecordSegmentBuilder, RecordSegments, StoredValue, encode_match, hash_of, upper,
+    LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, MatchTable,
+    MemtableChange, StoredMatch,
 };
 use crate::matching::{HitDoubt, MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, LibraryKind, Sequence, TableId};
@@ -101,60 +101,14 @@ pub fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
     builder.finish(path, 0).expect("a segment is made");
 }
 
-/// The table of the matches.
-pub const MATCHES: TableId = TableId(3);
-
-/// A match that was recorded, or forgotten: path, rating key, change sequence.
-pub type Recorded<'r> = (&'r [u8], Option<&'r str>, u64);
-
-/// A segment of confirmed matches. `row`: the row number of all its records.
-pub fn match_segment(recorded: &[Recorded<'_>], row: i64) -> RecordSegment {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("segment");
-    write_matches(recorded, row, &path, 0);
-    RecordSegment::open(&path, MapMode::Read, 0).expect("a segment opens")
-}
-
-/// Writes the file of such a segment.
-pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac: u64) {
-    let mut recorded = recorded.to_vec();
-    recorded.sort_unstable();
-    let mut builder = RecordSegmentBuilder::new(path, 0);
-    for (path, rating_key, sequence) in recorded {
-        let value = rating_key.map(|rating_key| encode_match(rating_key, Sequence(sequence)));
-        let state = value.as_ref().map(|value| StoredValue {
-            value: Some(value),
-            length: value.len() as u64,
-            expires_ms: None,
-        });
-        let record = Record {
-            table: MATCHES,
-            is_path: true,
-            name: path,
-            hash: upper(hash_of(MATCHES, true, path)),
-            row,
-            state,
-        };
-        builder.push(&record).expect("memory");
-    }
-    builder.finish(path, name_mac).expect("a segment is made");
-}
-
-/// Confirmed matches in segments, the newest first.
-pub fn matches_in(segments: Vec<RecordSegment>) -> Matches {
-    let count = segments.iter().map(RecordSegment::records).sum();
-    let segments =
-        RecordSegments::with_filter_from(segments.into_iter().map(Arc::new).collect(), &RecordSegments::default());
-    Matches::new(Arc::new(segments), MATCHES, count, Sequence(0))
-}
-
-/// The same in one segment.
-pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Matches {
-    let recorded: Vec<_> = recorded
-        .iter()
-        .map(|(path, key, at)| (*path, Some(*key), *at))
-        .collect();
-    matches_in(vec![match_segment(&recorded, 1)])
+/// Confirmed matches: paths, rating keys, and the change sequences at which they were recorded.
+pub fn matches(recorded: &[(&[u8], &str, u64)]) -> MatchTable {
+    let stored = recorded.iter().map(|(path, key, at)| StoredMatch {
+        sequence: Sequence(*at),
+        path: path.to_vec(),
+        rating_key: (*key).to_owned(),
+    });
+    MatchTable::with_all(TableId(3), stored.collect(), Sequence(9))
 }
 
 /// The content of a library.

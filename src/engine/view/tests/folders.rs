@@ -473,7 +473,6 @@ fn setup() -> impl Strategy<Value = Setup> {
     let change = prop_oneof![
         3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), asked: 1 }),
         2 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key, asked: 1 }),
-        1 => (question(), key()).prop_map(|(path, rating_key)| MemtableChange::Matched { path, rating_key, sequence: 1 }),
     ];
     let items = proptest::collection::vec(item(), 0..24);
     let changes = proptest::collection::vec(change, 0..6);

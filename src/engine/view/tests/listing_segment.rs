@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::against::{Recorded, host_rule, match_segment, matches, matches_in};
+use super::against::{host_rule, matches};
 use super::{listing, movie};
-use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, SingleMatch};
-use crate::engine::view::{LibraryProperties, LibrarySnapshot};
+use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot, SingleMatch};
 use crate::matching::{ExactBytes, GuidRef, Mappings, NormalPath, Resolver, Scope};
 use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
@@ -60,45 +60,41 @@ fn an_empty_segment_answers() {
 }
 
 #[test]
-fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
-    let segment = |recorded: &[Recorded<'_>], row| match_segment(recorded, row);
-    let matches = matches_in(vec![
-        segment(&[(b"/a/\xff.mkv", Some("12"), 3), (b"/A/gone.mkv", None, 0)], 2),
-        segment(
-            &[
-                (b"/A/x.mkv", Some("13"), 2),
-                (b"/a/\xff.mkv", Some("11"), 1),
-                (b"/A/gone.mkv", Some("14"), 1),
-            ],
-            1,
-        ),
+fn matches_know_when_they_were_recorded() {
+    let matches = matches(&[
+        (b"/a/\xff.mkv", "12", 3),
+        (b"/A/x.mkv", "13", 2),
+        (b"/a/Twin.mkv", "14", 1),
+        (b"/a/twin.mkv", "15", 4),
     ]);
     let found = |path: &[u8]| {
         let mut found = Vec::new();
         NormalPath::with(path, |path| {
-            matches.for_each_match(path, |place, _| {
-                let (key, path, at) = matches.get(place).expect("sound");
-                found.push((key.to_owned(), path.to_vec(), at.0));
+            let is_known = matches.each(path, |one| {
+                found.push((one.rating_key.to_owned(), one.path.to_vec(), one.sequence));
             });
+            assert!(is_known);
         });
+        found.sort();
         found
     };
     assert_eq!(found(b"/a/\xff.mkv"), [("12".to_owned(), b"/a/\xff.mkv".to_vec(), 3)]);
     assert_eq!(found(b"/a/x.mkv"), [("13".to_owned(), b"/A/x.mkv".to_vec(), 2)]);
     assert_eq!(found(b"/A/\xff.mkv"), []);
-    assert_eq!(found(b"/A/gone.mkv"), []);
-    let unique_hit = |path: &[u8]| NormalPath::with(path, |path| matches.unique_hit(path.raw(), path.hash()));
-    assert_eq!(unique_hit(b"/a/\xff.mkv"), SingleMatch::Match("12"));
-    assert_eq!(unique_hit(b"/A/gone.mkv"), SingleMatch::None);
-    assert_eq!(unique_hit(b"/a/other.mkv"), SingleMatch::None);
-    assert_eq!(
-        unique_hit(b"/a/x.mkv"),
-        SingleMatch::NeedsFullLookup,
-        "another spelling was recorded"
-    );
-    assert_eq!(matches.has(b"/A/gone.mkv"), Ok(false));
-    assert_eq!(matches.has(b"/A/x.mkv"), Ok(true));
-    assert_eq!(matches.has(b"/a/x.mkv"), Ok(false));
+    assert_eq!(found(b"/A/TWIN.mkv").len(), 2);
+    let unique = |path: &[u8]| NormalPath::with(path, |path| matches.unique(path.raw(), path.form(), path.hash()));
+    assert_eq!(unique(b"/a/\xff.mkv"), SingleMatch::Match("12"));
+    assert_eq!(unique(b"/a/other.mkv"), SingleMatch::None);
+    assert_eq!(unique(b"/A/x.mkv"), SingleMatch::Match("13"));
+    for path in [&b"/a/x.mkv"[..], b"/a/twin.mkv"] {
+        assert_eq!(
+            unique(path),
+            SingleMatch::NeedsFullLookup,
+            "another spelling was recorded"
+        );
+    }
+    let newest = |path: &[u8]| NormalPath::with(path, |path| matches.newest(path));
+    assert_eq!((newest(b"/a/TWIN.mkv"), newest(b"/a/other.mkv")), (4, 0));
 }
 
 #[cfg(unix)]

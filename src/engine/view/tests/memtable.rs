@@ -3,15 +3,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableFull};
-use crate::engine::view::LibrarySnapshot;
 use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::Item;
 
-fn matched(n: usize, key: &str) -> MemtableChange {
-    MemtableChange::Matched {
+fn doubted(n: usize) -> MemtableChange {
+    MemtableChange::DoubtedPath {
         path: format!("/host/{n}.mkv").into_bytes(),
-        rating_key: key.into(),
-        sequence: 1,
+        raised: 1,
     }
 }
 
@@ -21,14 +19,14 @@ fn a_memtable_holds_its_capacity_and_no_more() {
     let memtable = Memtable::default();
     assert!(memtable.is_empty());
     let mut taken = 0;
-    while memtable.push(matched(taken, "1"), &none).is_ok() {
+    while memtable.push(doubted(taken), &none).is_ok() {
         taken += 1;
     }
     assert_eq!(taken, 8192);
     assert_eq!(memtable.len(), taken);
-    assert_eq!(memtable.push(matched(0, "2"), &none), Err(MemtableFull));
+    assert_eq!(memtable.push(doubted(0), &none), Err(MemtableFull));
     assert_eq!(memtable.changes().count(), taken);
-    assert_eq!(memtable.changes().nth(8191), Some(&matched(8191, "1")));
+    assert_eq!(memtable.changes().nth(8191), Some(&doubted(8191)));
 }
 
 #[test]
@@ -51,32 +49,6 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
             .fast_lookup(b"/mnt/a.mkv")
             .is_some()
     );
-}
-
-#[test]
-fn removal_finds_all_recorded_spellings() {
-    let none = Mappings::default();
-    let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
-    for path in ["/Host/A.mkv", "/host/a.mkv"] {
-        let change = MemtableChange::Matched {
-            path: path.into(),
-            rating_key: "1".into(),
-            sequence: 1,
-        };
-        films.memtable.push(change, &none).expect("there is room");
-    }
-    let recorded = |films: &LibrarySnapshot| {
-        let mut paths = Vec::new();
-        films.confirmed_paths(b"/HOST/a.mkv", |path| paths.push(path.to_vec()));
-        paths.sort();
-        paths
-    };
-    assert_eq!(recorded(&films), [b"/Host/A.mkv".to_vec(), b"/host/a.mkv".to_vec()]);
-    let forgotten = MemtableChange::Forgotten {
-        path: b"/Host/A.mkv".to_vec(),
-    };
-    films.memtable.push(forgotten, &none).expect("there is room");
-    assert_eq!(recorded(&films), [b"/host/a.mkv".to_vec()]);
 }
 
 /// A reader never sees half a change: a moving item is always at exactly one path, the old or the new one.

@@ -192,17 +192,6 @@ impl Naive {
             *known = to.max(*known);
         };
         match change {
-            MemtableChange::Matched {
-                path,
-                rating_key,
-                sequence,
-            } => {
-                self.matches.retain(|(known, _, _)| known != path);
-                self.matches
-                    .push((path.clone(), rating_key.clone(), (*sequence, self.changes)));
-                self.unverified_paths.retain(|(known, _)| form(known) != form(path));
-            }
-            MemtableChange::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
             MemtableChange::DoubtedPath { path, raised } => {
                 self.unverified_paths.retain(|(known, _)| form(known) != form(path));
                 self.unverified_paths.push((path.clone(), *raised));
@@ -232,7 +221,12 @@ impl Naive {
         let asked = if is_listed { asked.max(replied) } else { 0 };
         let is_of = |known: &[u8]| [requested, matched].iter().any(|path| form(path) == form(known));
         let mut paths = self.unverified_paths.iter();
-        if paths.any(|(known, raised)| is_of(known) && asked <= *raised) {
+        // A match that was recorded since is the host's later word.
+        let is_recorded_since = |known: &[u8], raised: u64| {
+            let mut recorded = self.matches.iter();
+            recorded.any(|(path, _, (at, _))| form(path) == form(known) && *at > raised)
+        };
+        if paths.any(|(known, raised)| is_of(known) && asked <= *raised && !is_recorded_since(known, *raised)) {
             HitDoubt::Path
         } else if self.doubted_items.get(rating_key) >= self.replied_items.get(rating_key).or(Some(&1)) {
             HitDoubt::Item

@@ -52,8 +52,6 @@ pub(super) fn key() -> impl Strategy<Value = String> {
 fn change() -> impl Strategy<Value = MemtableChange> {
     let path = || question().prop_map(|path| path);
     prop_oneof![
-        3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| MemtableChange::Matched { path, rating_key, sequence }),
-        1 => path().prop_map(|path| MemtableChange::Forgotten { path }),
         2 => (path(), 0..3u64).prop_map(|(path, raised)| MemtableChange::DoubtedPath { path, raised }),
         1 => (key(), 1..4u64).prop_map(|(rating_key, raised)| MemtableChange::DoubtedItem { rating_key, raised }),
         1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::AsListed { rating_key, asked }),
@@ -79,7 +77,7 @@ fn setup() -> impl Strategy<Value = Setup> {
     );
     let many = proptest::collection::vec(proptest::collection::vec(path(), 1..3), 0..60);
     let items = proptest::collection::vec(item(), 0..14);
-    let recorded = proptest::collection::vec((question(), key(), 0..3u64), 0..5);
+    let recorded = proptest::collection::vec((question(), key(), 0..4u64), 0..8);
     let changes = proptest::collection::vec(change(), 0..14);
     (locations, any::<bool>(), items, many, any::<bool>(), recorded, changes).prop_map(
         |(locations, fetched, items, many, crowded, recorded, changes)| {

@@ -1,7 +1,7 @@
 //! The promises of resolution, case by case. `random` tests it in general.
 
+use super::against::matches;
 use super::{library, movie};
-use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
 use crate::matching::{FolderResolver, MAX_CANDIDATES, Mappings, NormalPath, Resolver, Scope};
 use crate::model::{Confidence, Item, MatchKind, Reason};
@@ -117,19 +117,14 @@ fn equal_bytes_win_between_names_that_differ_by_case() {
 #[test]
 fn a_newer_listing_overrules_a_confirmed_match() {
     let none = Mappings::default();
-    let films = library(
+    let mut films = library(
         &["/mnt"],
         &[movie("1", &["/mnt/a.mkv"]), movie("2", &["/mnt/b.mkv"])],
         &none,
     );
     // The listing has the sequence 1.
     for (sequence, found) in [(1, (MatchKind::Confirmed, "2")), (0, (MatchKind::Exact, "1"))] {
-        let matched = MemtableChange::Matched {
-            path: b"/mnt/a.mkv".to_vec(),
-            rating_key: "2".into(),
-            sequence,
-        };
-        films.memtable.push(matched, &none).expect("there is room");
+        films.matches = Some(matches(&[(b"/mnt/a.mkv", "2", sequence)]));
         let (match_kind, _, _, key) = ask(&[&films], &none, "/mnt/a.mkv");
         assert_eq!((match_kind, key), (found.0, keys(&[found.1])));
     }

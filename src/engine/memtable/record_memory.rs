@@ -1,0 +1,453 @@
+//! What a process keeps in memory of one table of records: the entries of a host's table, or a library's confirmed
+//! matches. It is a cache of rows in the database: nothing is lost with it.
+//!
+//! A hash table of 64-bit slots leads to records in chunks that never change. One thread at a time fills the memory;
+//! readers take no lock and allocate nothing. A slot has, from its highest bit: a tag from the key's hash (27 bits),
+//! whether the record is outdated (1), the number of the record's chunk (22), and its position there in words of four
+//! bytes (14). 0 is an empty slot, because chunks are counted from 1. A larger array of slots needs only the tags.
+//!
+//! A record has the length of its key and of its payload, the key, and the payload.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use once_cell::race::OnceBox;
+
+use super::append_only::AppendLog;
+use crate::model::Sequence;
+use crate::platform::mutex::lock;
+
+/// Number of slots in the first array. Each further array has twice as many.
+const FIRST_SLOTS: usize = 64;
+/// Number of arrays: the largest has as many slots as there are tags.
+const SIZES: usize = 22;
+/// Number of low bits of a slot that contain a position, a chunk, and whether the record is outdated.
+const POSITION_BITS: u32 = 14;
+const CHUNK_BITS: u32 = 22;
+const OUTDATED: u64 = 1 << (POSITION_BITS + CHUNK_BITS);
+const TAG_SHIFT: u32 = POSITION_BITS + CHUNK_BITS + 1;
+/// Size of a word, in which positions are counted.
+const WORD: usize = 4;
+/// Length of a chunk, after which the next record begins a new one.
+const CHUNK_BYTES: usize = 1 << 15;
+/// Number of bytes before a record's key: the lengths of the key and of the payload.
+const HEADER: usize = 8;
+/// In the length of a key: the key is stored in another spelling, which is equal if the case of A to Z is ignored.
+const IS_SPELLED: u32 = 1 << 31;
+
+/// Maximum size of a memory. With more bytes, the owner renews it, and asks the database from then on.
+const MAX_BYTES: usize = if usize::BITS > 32 { 256 << 20 } else { 64 << 20 };
+/// Size up to which replaced records do not matter.
+const MIN_WASTE: usize = 1 << 20;
+/// Number of questions about unknown keys per step of loading: a process that asks only a few never loads.
+const QUESTIONS_PER_STEP: u32 = 64;
+
+/// What a memory has for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known<'m> {
+    /// Only the database knows.
+    Unknown,
+    /// The table has no such key.
+    Absent,
+    /// The record as it was when the memory was last filled with it.
+    Record(KnownRecord<'m>),
+}
+
+/// A record in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownRecord<'m> {
+    /// The key, or its spelling from [`NewRecord::spelling`].
+    pub key: &'m [u8],
+    /// The payload; `None` if the table has no such key.
+    pub payload: Option<&'m [u8]>,
+    /// Whether no later commit has changed the key.
+    pub is_current: bool,
+}
+
+/// The last key that was loaded; `None` before the first.
+pub struct LoadAfter(pub Option<Vec<u8>>);
+
+/// A record to add.
+pub struct NewRecord<'r> {
+    pub key: &'r [u8],
+    pub hash: u64,
+    /// Another spelling to store in place of the key, which differs only in the case of the letters A to Z.
+    pub spelling: Option<&'r [u8]>,
+    /// The payload; `None` if the table has no such key.
+    pub payload: Option<&'r [u8]>,
+}
+
+/// The records of one table that a process knows.
+pub struct RecordMemory {
+    arrays: [OnceBox<Vec<AtomicU64>>; SIZES],
+    /// Number of arrays; the last one is current.
+    array_count: AtomicU32,
+    chunks: AppendLog<Vec<u8>>,
+    /// Whether a key without a record is not in the table.
+    is_complete: AtomicBool,
+    /// The change sequence at which the newest record was read.
+    newest: AtomicU64,
+    /// Whether the memory was renewed because a table is too large, and therefore never loads it.
+    never_loads: bool,
+    /// Number of outdated records.
+    outdated: AtomicU32,
+    // The rest is only used by the thread that fills the memory.
+    is_loading: AtomicBool,
+    chunk_count: AtomicU32,
+    used_slots: AtomicUsize,
+    bytes: AtomicUsize,
+    wasted_bytes: AtomicUsize,
+    questions: AtomicU32,
+    /// The last key that was loaded; keys are loaded in order. `None` before the first.
+    loaded_upto: Mutex<Option<Vec<u8>>>,
+}
+
+impl Default for RecordMemory {
+    /// Creates an empty memory without allocating.
+    fn default() -> Self {
+        Self {
+            arrays: std::array::from_fn(|_| OnceBox::new()),
+            array_count: AtomicU32::new(0),
+            chunks: AppendLog::new(),
+            is_complete: AtomicBool::new(false),
+            newest: AtomicU64::new(0),
+            never_loads: false,
+            outdated: AtomicU32::new(0),
+            is_loading: AtomicBool::new(false),
+            chunk_count: AtomicU32::new(0),
+            used_slots: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            wasted_bytes: AtomicUsize::new(0),
+            questions: AtomicU32::new(0),
+            loaded_upto: Mutex::default(),
+        }
+    }
+}
+
+impl RecordMemory {
+    /// Returns whether a key without a record is not in the table.
+    #[inline]
+    pub fn is_complete(&self) -> bool {
+        self.is_complete.load(Ordering::Acquire)
+    }
+
+    /// Returns whether every key is known, so that nobody need ask.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.is_complete() && self.outdated.load(Ordering::Acquire) == 0
+    }
+
+    /// Returns the change sequence at which the newest record was read: a snapshot of an earlier sequence must not use it.
+    #[inline]
+    pub fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// Returns what is known of a key. `hash`: the xxh3 hash of the key.
+    #[inline]
+    pub fn find(&self, key: &[u8], hash: u64) -> Known<'_> {
+        // Read this first: whoever sees a complete memory also sees all of its records.
+        let without_record = if self.is_complete() {
+            Known::Absent
+        } else {
+            Known::Unknown
+        };
+        let Some(slots) = self.slots() else {
+            return without_record;
+        };
+        for index in probes(hash >> TAG_SHIFT, slots.len()) {
+            let slot = slots[index].load(Ordering::Acquire);
+            if slot == 0 {
+                break;
+            }
+            if slot >> TAG_SHIFT == hash >> TAG_SHIFT
+                && let Some(record) = self.record_at(slot, key)
+            {
+                return Known::Record(record);
+            }
+        }
+        without_record
+    }
+
+    /// Returns whether the database need not be asked about a key.
+    pub fn knows(&self, key: &[u8], hash: u64) -> bool {
+        match self.find(key, hash) {
+            Known::Unknown => false,
+            Known::Absent => true,
+            Known::Record(record) => record.is_current,
+        }
+    }
+
+    /// Returns the current array of slots; `None` before the first record.
+    #[inline]
+    fn slots(&self) -> Option<&[AtomicU64]> {
+        let count = self.array_count.load(Ordering::Acquire) as usize;
+        Some(self.arrays.get(count.checked_sub(1)?)?.get()?)
+    }
+
+    /// Returns the record of a slot if it has this key.
+    #[inline]
+    fn record_at(&self, slot: u64, key: &[u8]) -> Option<KnownRecord<'_>> {
+        let number = (slot >> POSITION_BITS) & ((1 << CHUNK_BITS) - 1);
+        let position = (slot & ((1 << POSITION_BITS) - 1)) as usize * WORD;
+        let record = self.chunks.get(number as usize)?.get(position..)?;
+        let (key_length, rest) = record.split_first_chunk::<4>()?;
+        let (payload_length, rest) = rest.split_first_chunk::<4>()?;
+        let key_length = u32::from_le_bytes(*key_length);
+        let (stored, rest) = rest.split_at_checked((key_length & !IS_SPELLED) as usize)?;
+        let is_equal = if key_length & IS_SPELLED == 0 {
+            stored == key
+        } else {
+            stored.eq_ignore_ascii_case(key)
+        };
+        let payload_length = u32::from_le_bytes(*payload_length) as usize; // 0: absent
+        let payload = payload_length.checked_sub(1).map(|length| rest.get(..length));
+        is_equal.then_some(KnownRecord {
+            key: stored,
+            payload: payload.flatten(),
+            is_current: slot & OUTDATED == 0,
+        })
+    }
+
+    /// Adds records that were read at a change sequence, or replaces earlier ones. Stops without an error if there is no
+    /// room: the keys then stay unknown. One thread at a time may fill a memory.
+    pub fn put<'r>(&self, sequence: Sequence, records: impl IntoIterator<Item = NewRecord<'r>>) {
+        let mut chunk = Vec::new();
+        let mut positions = Vec::new();
+        self.newest.fetch_max(sequence.0, Ordering::Release);
+        for record in records {
+            if !append(&record, &mut chunk, &mut positions) {
+                return;
+            }
+            if chunk.len() >= CHUNK_BYTES {
+                self.publish(&mut chunk, &mut positions, 0);
+            }
+        }
+        self.publish(&mut chunk, &mut positions, 0);
+    }
+
+    /// Marks a key as changed by a later commit, so that the database is asked again. Until then, the memory keeps its
+    /// record for those who read an earlier snapshot.
+    pub fn outdate(&self, key: &[u8], hash: u64) {
+        if let Some(slot) = self.slot_of(key, hash) {
+            if slot.load(Ordering::Relaxed) & OUTDATED == 0 {
+                self.outdated.fetch_add(1, Ordering::Release);
+                slot.fetch_or(OUTDATED, Ordering::Release);
+            }
+        } else if self.is_complete() || self.is_loading.load(Ordering::Relaxed) {
+            // The key is new, and loading may already have passed it.
+            let (mut chunk, mut positions) = (Vec::new(), Vec::new());
+            let record = NewRecord {
+                key,
+                hash,
+                spelling: None,
+                payload: None,
+            };
+            self.outdated.fetch_add(1, Ordering::Release);
+            if append(&record, &mut chunk, &mut positions) {
+                self.publish(&mut chunk, &mut positions, OUTDATED);
+            }
+        }
+    }
+
+    /// Replaces what is known of a key by this process's own commit. If nothing is known of it, the database is asked.
+    pub fn replace(&self, sequence: Sequence, record: NewRecord<'_>) {
+        let is_known = self.slot_of(record.key, record.hash).is_some();
+        if is_known || self.is_complete() || self.is_loading.load(Ordering::Relaxed) {
+            self.put(sequence, [record]);
+        }
+    }
+
+    /// Counts a question that the database had to answer. Returns after which key some must be loaded now, if any must.
+    pub fn count_question(&self) -> Option<LoadAfter> {
+        let questions = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_due = questions.is_multiple_of(questions_per_step());
+        if !is_due || self.never_loads || self.is_complete() {
+            return None;
+        }
+        // From now on, a new key gets a record, because loading may have passed it.
+        self.is_loading.store(true, Ordering::Relaxed);
+        Some(LoadAfter(lock(&self.loaded_upto).clone()))
+    }
+
+    /// Stores that all keys up to `key` are loaded.
+    pub fn set_loaded_upto(&self, key: &[u8]) {
+        *lock(&self.loaded_upto) = Some(key.to_vec());
+    }
+
+    /// Stores that all keys are loaded.
+    pub fn set_complete(&self) {
+        if !self.must_renew() {
+            self.is_complete.store(true, Ordering::Release);
+        }
+    }
+
+    /// Returns whether the memory is too large, or half of it has been replaced.
+    pub fn must_renew(&self) -> bool {
+        let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
+        bytes > MAX_BYTES || wasted > bytes / 2 && bytes > MIN_WASTE
+    }
+
+    /// Returns an empty memory to take the place of one that [must be renewed](Self::must_renew).
+    pub fn renewed(&self) -> Self {
+        let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
+        Self {
+            never_loads: self.never_loads || bytes - wasted.min(bytes) > MAX_BYTES / 2,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the number of bytes that the memory takes.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Publishes a chunk and the slots of its records, and begins a new one. Stops if there is no room.
+    fn publish(&self, chunk: &mut Vec<u8>, positions: &mut Vec<Position>, flags: u64) {
+        if chunk.is_empty() {
+            return;
+        }
+        let number = u64::from(self.chunk_count.load(Ordering::Relaxed)) + 1;
+        let mut chunk = std::mem::take(chunk);
+        chunk.shrink_to_fit();
+        self.bytes.fetch_add(chunk.len(), Ordering::Relaxed);
+        if number >> CHUNK_BITS != 0 || !self.chunks.set(usize::try_from(number).unwrap_or(usize::MAX), chunk) {
+            self.bytes.fetch_add(MAX_BYTES, Ordering::Relaxed); // must be renewed
+            return;
+        }
+        self.chunk_count.fetch_add(1, Ordering::Relaxed);
+        for Position { hash, at, length, key } in positions.drain(..) {
+            let slot = hash >> TAG_SHIFT << TAG_SHIFT | flags | number << POSITION_BITS | (at / WORD) as u64;
+            if let Some(known) = self.slot_of(&key, hash) {
+                let before = known.swap(slot, Ordering::Release);
+                if before & OUTDATED != 0 {
+                    self.outdated.fetch_sub(1, Ordering::Release);
+                }
+                self.wasted_bytes.fetch_add(length, Ordering::Relaxed);
+            } else if !self.insert(slot) {
+                return;
+            }
+        }
+    }
+
+    /// Returns the slot of a key; `None` if the key has no record.
+    fn slot_of(&self, key: &[u8], hash: u64) -> Option<&AtomicU64> {
+        let slots = self.slots()?;
+        for index in probes(hash >> TAG_SHIFT, slots.len()) {
+            let slot = slots[index].load(Ordering::Relaxed);
+            if slot == 0 {
+                return None;
+            }
+            if slot >> TAG_SHIFT == hash >> TAG_SHIFT && self.record_at(slot, key).is_some() {
+                return Some(&slots[index]);
+            }
+        }
+        None
+    }
+
+    /// Inserts the slot of a new key. Returns `false` if there is no room.
+    fn insert(&self, slot: u64) -> bool {
+        let used = self.used_slots.load(Ordering::Relaxed) + 1;
+        if self.slots().is_none_or(|slots| used > slots.len() / 4 * 3) && !self.grow() {
+            return false;
+        }
+        let Some(slots) = self.slots() else { return false };
+        self.used_slots.store(used, Ordering::Relaxed);
+        insert_in(slots, slot)
+    }
+
+    /// Copies the slots to an array of twice the size. Returns `false` if there is no room.
+    fn grow(&self) -> bool {
+        let count = self.array_count.load(Ordering::Relaxed);
+        let length = FIRST_SLOTS << count;
+        let mut slots: Vec<AtomicU64> = Vec::new();
+        if count as usize >= SIZES || slots.try_reserve_exact(length).is_err() {
+            return false;
+        }
+        slots.resize_with(length, AtomicU64::default);
+        for slot in self.slots().unwrap_or_default() {
+            let slot = slot.load(Ordering::Relaxed);
+            if slot != 0 {
+                insert_in(&slots, slot);
+            }
+        }
+        self.bytes.fetch_add(length * size_of::<u64>(), Ordering::Relaxed);
+        if self.arrays[count as usize].set(Box::new(slots)).is_err() {
+            return false;
+        }
+        self.array_count.store(count + 1, Ordering::Release);
+        true
+    }
+}
+
+/// Appends a record to an unpublished chunk. Returns `false` if there is no room.
+fn append(record: &NewRecord<'_>, chunk: &mut Vec<u8>, positions: &mut Vec<Position>) -> bool {
+    let key = record.spelling.unwrap_or(record.key);
+    let payload = record.payload.unwrap_or_default();
+    let length = HEADER + key.len() + payload.len();
+    let (Ok(key_length), Ok(payload_length)) = (u32::try_from(key.len()), u32::try_from(payload.len() + 1)) else {
+        return false;
+    };
+    if key_length & IS_SPELLED != 0 || chunk.try_reserve(length.next_multiple_of(WORD)).is_err() {
+        return false;
+    }
+    let is_spelled = if record.spelling.is_some() { IS_SPELLED } else { 0 };
+    let payload_length = if record.payload.is_some() { payload_length } else { 0 };
+    positions.push(Position {
+        hash: record.hash,
+        at: chunk.len(),
+        length,
+        key: record.key.to_vec(),
+    });
+    chunk.extend_from_slice(&(key_length | is_spelled).to_le_bytes());
+    chunk.extend_from_slice(&payload_length.to_le_bytes());
+    chunk.extend_from_slice(key);
+    chunk.extend_from_slice(payload);
+    chunk.resize(chunk.len().next_multiple_of(WORD), 0);
+    true
+}
+
+/// A record in an unpublished chunk.
+struct Position {
+    hash: u64,
+    at: usize,
+    length: usize,
+    key: Vec<u8>,
+}
+
+/// Stores a slot in the first empty place for its tag. Returns `false` if there is none.
+fn insert_in(slots: &[AtomicU64], slot: u64) -> bool {
+    let mut empty = probes(slot >> TAG_SHIFT, slots.len()).filter(|index| slots[*index].load(Ordering::Relaxed) == 0);
+    empty
+        .next()
+        .map(|index| slots[index].store(slot, Ordering::Release))
+        .is_some()
+}
+
+/// Iterates over the places for a tag in an array of this length.
+#[inline]
+fn probes(tag: u64, length: usize) -> impl Iterator<Item = usize> {
+    let first = usize::try_from(tag).unwrap_or(0);
+    (0..length).map(move |step| (first + step) & (length - 1))
+}
+
+/// Returns the number of questions per step of loading. Tests load at once, or never (`PLEXINDEX_TEST_MEMORY`).
+fn questions_per_step() -> u32 {
+    #[cfg(feature = "testing")]
+    {
+        static TESTED: once_cell::sync::Lazy<u32> =
+            once_cell::sync::Lazy::new(|| match std::env::var("PLEXINDEX_TEST_MEMORY").as_deref() {
+                Ok("early") => 1,
+                Ok("never") => u32::MAX,
+                _ => QUESTIONS_PER_STEP,
+            });
+        *TESTED
+    }
+    #[cfg(not(feature = "testing"))]
+    QUESTIONS_PER_STEP
+}
+
+#[cfg(test)]
+#[path = "record_memory_tests.rs"]
+mod tests;

@@ -1,0 +1,266 @@
+//! Migrates the databases of earlier formats, each in one transaction.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use super::move_records::move_records;
+use super::schema::{CachedStatements, RollbackGuard, SCHEMA_VERSION, failure};
+
+/// The oldest format that plexindex can migrate.
+const OLDEST_VERSION: i64 = 3;
+/// A table, a column that a migration adds to it, and the migration's statements. A database that already has the column,
+/// from a build between two formats, needs neither these statements nor those of earlier migrations.
+type Migration = (&'static str, &'static str, &'static str);
+/// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop
+/// data that plexindex can fetch again, but never confirmed matches, tables or the outbox.
+///
+/// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
+/// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
+/// find.
+const MIGRATIONS: [Migration; 8] = [
+    (
+        "meta",
+        "one",
+        "
+    ALTER TABLE store RENAME TO meta;
+    ALTER TABLE identities RENAME TO views;
+    ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
+    ALTER TABLE libraries RENAME COLUMN identity TO view_id;
+    ALTER TABLE changes RENAME COLUMN identity TO view_id;
+    ALTER TABLE path_searches RENAME COLUMN identity TO view_id;
+    ALTER TABLE shared RENAME COLUMN identity TO view_id;
+    ALTER TABLE outbox RENAME COLUMN identity TO view_id;
+    ",
+    ),
+    (
+        "libraries",
+        "merged_seq",
+        "
+    CREATE TABLE new_timelines (begun INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, here TEXT) STRICT;
+    INSERT OR REPLACE INTO new_timelines (begun, id, here) SELECT begun, id, here FROM timelines;
+    DROP TABLE timelines;
+    ALTER TABLE new_timelines RENAME TO timelines;
+    CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
+    ALTER TABLE libraries ADD COLUMN merged_seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
+    ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
+    ",
+    ),
+    (
+        "shows",
+        "library",
+        "
+    CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
+        PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
+    DELETE FROM outbox WHERE kind > 7; -- searches and hints, which hosts no longer share
+    ",
+    ),
+    (
+        "libraries",
+        "explained_seq",
+        "
+    ALTER TABLE libraries ADD COLUMN explained_seq INTEGER NOT NULL DEFAULT 0;
+    UPDATE libraries SET explained_seq = max(merged_seq, unexplained_seq);
+    ",
+    ),
+    // A reader that has read the whole feed continues; others list again. Its cursor ('c1') has the last timeline, and a
+    // sequence after the timeline's first and after all changes of the feed: the row with this mark has that id. The next
+    // row has a higher id than the sequence of any cursor.
+    (
+        "meta",
+        "host_id",
+        "
+    ALTER TABLE meta ADD COLUMN host_id INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE meta ADD COLUMN host_of TEXT NOT NULL DEFAULT '';
+    UPDATE meta SET (host_id, host_of) = (SELECT coalesce(max(id), 0), coalesce(max(here), '') FROM
+        (SELECT id, here FROM timelines WHERE here IS NOT NULL ORDER BY begun DESC LIMIT 1));
+    ALTER TABLE feed RENAME TO old_feed;
+    CREATE TABLE feed (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL, library INTEGER NOT NULL,
+        rating_key TEXT NOT NULL, was BLOB) STRICT;
+    INSERT INTO feed SELECT 1 + max(begun, (SELECT coalesce(max(sequence), 0) FROM old_feed),
+        (SELECT coalesce(max(feed_from), 0) FROM libraries), (SELECT coalesce(max(feed_from), 0) FROM views)),
+        id, 0, '', NULL FROM timelines ORDER BY begun DESC LIMIT 1;
+    INSERT INTO feed SELECT 2 + max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0),
+        (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)), random(), 0, '', NULL FROM meta;
+    DROP TABLE old_feed;
+    DROP TABLE timelines;
+    DROP TABLE shared_listings;
+    ALTER TABLE views DROP COLUMN feed_from;
+    ALTER TABLE libraries DROP COLUMN feed_from;
+    ALTER TABLE outbox RENAME COLUMN timeline TO host;
+    ",
+    ),
+    // What was marked, or about to be asked for, needs a listing. A commit after the migration has a higher sequence than
+    // `meta`, the logs and all requests.
+    (
+        "doubts",
+        "library",
+        "
+    CREATE TABLE doubts (library INTEGER NOT NULL REFERENCES libraries (id), scope BLOB NOT NULL, cause INTEGER NOT NULL,
+        path BLOB NOT NULL, raised INTEGER NOT NULL, raised_ms INTEGER NOT NULL, PRIMARY KEY (library, scope, cause))
+        STRICT, WITHOUT ROWID;
+    INSERT INTO doubts SELECT library, CAST(iif(path = x'', 'i' || rating_key, 'p' || CAST(form AS TEXT)) AS BLOB), 0, path,
+        sequence, 0 FROM unverified;
+    INSERT INTO doubts SELECT id, x'', 0, x'', max(due_seq, hint_seq, probed_seq, begun_seq, generation_seq, merged_seq), 0
+        FROM libraries WHERE due_seq > begun_seq OR hint <> 0 OR provisional <> 0 OR shrunk >= 0 OR unexplained_seq <> 0
+        OR present AND gone_ms > 0;
+    DROP TABLE unverified;
+    UPDATE libraries SET gone_ms = iif(present, 0, max(gone_ms, 1));
+    ALTER TABLE libraries RENAME COLUMN begun_seq TO base_asked;
+    ALTER TABLE libraries RENAME COLUMN probed_seq TO seen_asked;
+    ALTER TABLE libraries RENAME COLUMN merged_seq TO synced_asked;
+    ALTER TABLE libraries ADD COLUMN base_came INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN seen_came INTEGER NOT NULL DEFAULT 0;
+    UPDATE libraries SET synced_asked = synced_asked + 1, base_came = max(base_asked, generation_seq),
+        seen_came = seen_asked;
+    ALTER TABLE libraries DROP COLUMN present;
+    ALTER TABLE libraries DROP COLUMN provisional;
+    ALTER TABLE libraries DROP COLUMN explained_seq;
+    ALTER TABLE libraries DROP COLUMN unexplained_seq;
+    ALTER TABLE libraries DROP COLUMN due_seq;
+    ALTER TABLE libraries DROP COLUMN shrunk;
+    ALTER TABLE libraries DROP COLUMN shrunk_ms;
+    ALTER TABLE libraries DROP COLUMN hint;
+    ALTER TABLE libraries DROP COLUMN hint_seq;
+    ALTER TABLE path_searches ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX changes_item;
+    CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9, 11);
+    ",
+    ),
+    // The last reply about each single item that its library's segment does not have. The eight bytes of `path` are the
+    // ticket of its request; without them, the request began before the commit, and perhaps before each doubt.
+    (
+        "overlay",
+        "library",
+        "
+    CREATE TABLE overlay (library INTEGER NOT NULL REFERENCES libraries (id), rating_key TEXT NOT NULL,
+        asked INTEGER NOT NULL, came INTEGER NOT NULL, item BLOB, PRIMARY KEY (library, rating_key))
+        STRICT, WITHOUT ROWID;
+    CREATE INDEX overlay_came ON overlay (came);
+    CREATE INDEX doubts_raised ON doubts (raised);
+    WITH RECURSIVE digits (place) AS (VALUES (1) UNION ALL SELECT place + 1 FROM digits WHERE place < 16)
+    INSERT OR REPLACE INTO overlay SELECT c.library, c.rating_key,
+        iif(length(c.path) = 8, (SELECT sum((instr('0123456789ABCDEF', substr(hex(c.path), place, 1)) - 1) << 64 - 4 * place)
+            FROM digits), min(c.sequence - 1, coalesce((SELECT min(raised) FROM doubts d WHERE d.library = c.library
+            AND d.scope <> x''), c.sequence))),
+        c.sequence, CASE c.kind WHEN 8 THEN NULL WHEN 9 THEN c.item ELSE x'' END
+        FROM changes c JOIN libraries l ON l.id = c.library
+        WHERE c.kind IN (8, 9, 11) AND l.view_id > 0 AND c.sequence > l.segment_seq ORDER BY c.id;
+    UPDATE meta SET sequence = max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0));
+    DROP TABLE changes;
+    ALTER TABLE meta DROP COLUMN trimmed;
+    ALTER TABLE views ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries DROP COLUMN segment_seq;
+    ALTER TABLE libraries DROP COLUMN position;
+    UPDATE libraries SET generation = sign(generation) * max(generation_seq, 1);
+    ALTER TABLE libraries DROP COLUMN generation_seq;
+    ALTER TABLE libraries ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
+    UPDATE libraries SET cursor = concat(told_items, ' ', left_out, ' ' || newest_update) WHERE generation > 0;
+    ALTER TABLE libraries DROP COLUMN told_items;
+    ALTER TABLE libraries DROP COLUMN newest_update;
+    ALTER TABLE libraries DROP COLUMN left_out;
+    ",
+    ),
+    // `move_records` then fills these tables.
+    (
+        "matches",
+        "form",
+        "
+    CREATE TABLE matches (id INTEGER PRIMARY KEY, in_table INTEGER NOT NULL, form BLOB NOT NULL, spelling BLOB NOT NULL,
+        item TEXT NOT NULL, at INTEGER NOT NULL, total INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
+    CREATE TABLE entries (id INTEGER PRIMARY KEY, in_table INTEGER NOT NULL, name BLOB NOT NULL, expires_ms INTEGER,
+        at INTEGER NOT NULL, total INTEGER NOT NULL, sum INTEGER NOT NULL, value BLOB NOT NULL) STRICT;
+    CREATE TABLE removed (id INTEGER PRIMARY KEY, in_table INTEGER NOT NULL, name BLOB NOT NULL) STRICT;
+    ",
+    ),
+];
+const _: () = assert!(
+    OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
+    "each format needs a migration from the format before"
+);
+
+/// Migrates a database to the current format in one transaction. Does nothing if the database has the current format.
+///
+/// # Errors
+/// `SQLITE_NOTADB` if the file is not a store's database, an error that names both formats if the database's is newer,
+/// and SQLite's errors.
+pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    if migrations_from(version_of(connection)?)?.is_empty() {
+        return Ok(());
+    }
+    let start = Instant::now();
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let _rollback_guard = RollbackGuard(connection);
+    // Another process may have migrated the database while this one waited for the lock.
+    let version = version_of(connection)?;
+    let mut moved = 0;
+    if run(connection, migrations_from(version)?)? {
+        moved = move_records(connection)?;
+    }
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    connection.execute_batch("COMMIT")?;
+    log::info!(
+        "migrated the store from format {version} to format {SCHEMA_VERSION}, with {moved} recorded matches and entries, \
+         in {} ms",
+        start.elapsed().as_millis()
+    );
+    Ok(())
+}
+
+/// Migrates a damaged database as far as its records need not be moved. Returns whether they are still in the log.
+pub fn migrate_damaged(connection: &Connection) -> rusqlite::Result<bool> {
+    let migrations = migrations_from(version_of(connection)?)?;
+    let Some((_, earlier)) = migrations.split_last() else {
+        return Ok(false);
+    };
+    run(connection, earlier)?;
+    Ok(true)
+}
+
+/// Runs those of some migrations that the database needs. Returns whether it needed the last one.
+fn run(connection: &Connection, migrations: &[Migration]) -> rusqlite::Result<bool> {
+    let mut first = 0;
+    for (index, (table, column, _)) in migrations.iter().enumerate() {
+        let query = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
+        if connection.prepare(query)?.exists([table, column])? {
+            first = index + 1;
+        }
+    }
+    for (_, _, statements) in &migrations[first..] {
+        connection.execute_batch(statements)?;
+    }
+    Ok(first < migrations.len())
+}
+
+/// Fails if the database no longer has the current format, because a newer version of plexindex has migrated it since
+/// this connection opened it.
+pub fn check_version(connection: &Connection) -> rusqlite::Result<()> {
+    match connection.value("PRAGMA user_version", [])? {
+        SCHEMA_VERSION => Ok(()),
+        other => Err(version_error(other)),
+    }
+}
+
+/// Returns the migrations from a format to the current one.
+fn migrations_from(version: i64) -> rusqlite::Result<&'static [Migration]> {
+    match usize::try_from(version - OLDEST_VERSION) {
+        Ok(first) => MIGRATIONS.get(first..).ok_or_else(|| version_error(version)),
+        // An unfinished database never has the database's name, and no release has used an older format.
+        Err(_) => Err(failure(rusqlite::ffi::SQLITE_NOTADB)),
+    }
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Returns the error for a database whose format this version of plexindex does not use.
+fn version_error(version: i64) -> rusqlite::Error {
+    let text = format!(
+        "the store has format {version}, and plexindex {} uses format {SCHEMA_VERSION}",
+        env!("CARGO_PKG_VERSION")
+    );
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA), Some(text))
+}

@@ -1,0 +1,174 @@
+//! The migration to format 11: confirmed matches and entries of hosts' tables were rows of one log, in which the last row
+//! of a name counted. Segments had copies of these rows, so the migration needs none of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, Row, params};
+
+use super::record_encoding::{row_size, spelling_of, sum_of};
+use super::schema::last_position_of;
+use super::store_folder::is_broken;
+use crate::engine::record_rows::StoredMatch;
+use crate::matching::normal::normal_form;
+use crate::model::{Sequence, TableId};
+use crate::platform::clock::{Clock as _, SystemClock};
+
+/// The tables whose rows can be read, with whether they have matches. A cleared library has a negative `view_id`.
+const LIVE: &str = "SELECT id, name IS NULL FROM tables \
+     WHERE name IS NOT NULL OR library IN (SELECT id FROM libraries WHERE view_id > 0)";
+/// The change sequence of the database, as format 10 had it.
+const SEQUENCE: &str = "UPDATE meta SET sequence = max(sequence, (sequence & ~0xFFFFFFFFF) \
+     | (coalesce((SELECT max(id) FROM records), 0) >> 27))";
+/// Statements that follow when all rows are there.
+const FINISH: &str = "
+    CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;
+    INSERT INTO removed (id, in_table, name) VALUES (0, 0, x'');
+    DROP TABLE records;
+    DELETE FROM tables WHERE name IS NULL AND (library IS NULL
+        OR library NOT IN (SELECT id FROM libraries WHERE view_id > 0));
+    ALTER TABLE tables DROP COLUMN entries;
+    ALTER TABLE tables DROP COLUMN bytes;
+    ALTER TABLE tables DROP COLUMN swept;
+    ALTER TABLE meta DROP COLUMN segments;
+    ALTER TABLE meta DROP COLUMN merged;
+    ALTER TABLE meta RENAME COLUMN manifest TO tables_changed;
+";
+
+/// Moves the rows of the log `records` to the tables of format 11. Returns their number.
+pub fn move_records(c: &Connection) -> rusqlite::Result<usize> {
+    c.execute_batch(SEQUENCE)?;
+    let mut moving = Moving {
+        c,
+        tables: c
+            .prepare(LIVE)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?,
+        newest: HashMap::new(),
+        totals: [0; 2],
+        count: 0,
+        now_ms: SystemClock.now_ms(),
+    };
+    // Only rows that were in no segment could be replaced by a later row, or be a removal.
+    let merged: Sequence = c.query_row("SELECT merged FROM meta", [], |row| row.get(0))?;
+    let mut unmerged = c.prepare("SELECT id, in_table, name FROM records WHERE id > ?1 ORDER BY id")?;
+    let mut rows = unmerged.query([last_position_of(merged)])?;
+    while let Some(row) = rows.next()? {
+        moving.newest.insert((row.get(1)?, row.get(2)?), row.get(0)?);
+    }
+    drop(rows);
+    let mut all = c.prepare("SELECT id, in_table, name, value, expires_ms FROM records ORDER BY id")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        moving.move_row(row)?;
+    }
+    let count = moving.count;
+    drop(rows);
+    for (index, table, key) in [
+        ("matches_form", "matches", "in_table, form, spelling"),
+        ("entries_name", "entries", "in_table, name"),
+    ] {
+        let create = format!("CREATE UNIQUE INDEX {index} ON {table} ({key})");
+        if c.execute_batch(&create).is_err() {
+            // The log of a store that broke its own rule has a name twice.
+            c.execute_batch(&format!(
+                "DELETE FROM {table} WHERE id NOT IN (SELECT max(id) FROM {table} GROUP BY {key})"
+            ))?;
+            c.execute_batch(&create)?;
+        }
+    }
+    c.execute_batch(FINISH)?;
+    Ok(count)
+}
+
+/// Returns the matches of a table that can be read in a damaged database of an earlier format: from both ends of its log.
+pub fn readable_matches_in_log(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
+    let mut newest: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+    for order in ["", "DESC"] {
+        let mut later = BTreeMap::new();
+        let mut all = c.prepare(&format!(
+            "SELECT in_table, name, value FROM records ORDER BY id {order}"
+        ))?;
+        let mut rows = all.query([])?;
+        let is_whole = loop {
+            match rows.next() {
+                Ok(Some(row)) if row.get::<_, TableId>(0)? != table => {}
+                Ok(Some(row)) if order.is_empty() => drop(newest.insert(row.get(1)?, row.get(2)?)),
+                Ok(Some(row)) => _ = later.entry(row.get(1)?).or_insert(row.get(2)?),
+                Ok(None) => break true,
+                Err(error) if is_broken(&error) => {
+                    log::warn!("some confirmed matches cannot be read: {error}");
+                    break false;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        newest.extend(later);
+        if is_whole {
+            break;
+        }
+    }
+    let found = newest.into_iter().filter_map(|(path, value)| {
+        let rating_key = decode_match(&value?)?.to_owned();
+        let sequence = Sequence(0); // the matches are only exported
+        Some(StoredMatch {
+            sequence,
+            path,
+            rating_key,
+        })
+    });
+    Ok(found.collect())
+}
+
+struct Moving<'c> {
+    c: &'c Connection,
+    tables: HashMap<TableId, bool>,
+    /// The id of the newest row of each name that was in no segment.
+    newest: HashMap<(TableId, Vec<u8>), i64>,
+    totals: [i64; 2],
+    count: usize,
+    now_ms: i64,
+}
+
+impl Moving<'_> {
+    fn move_row(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+        let (id, table): (i64, TableId) = (row.get(0)?, row.get(1)?);
+        let (name, value) = (row.get_ref(2)?.as_blob()?, row.get_ref(3)?.as_blob_or_null()?);
+        let expires_ms: Option<i64> = row.get(4)?;
+        let (Some(has_matches), Some(value)) = (self.tables.get(&table), value) else {
+            return Ok(());
+        };
+        let newest = self.newest.get(&(table, name.to_vec()));
+        if newest.is_some_and(|newest| *newest != id) || expires_ms.is_some_and(|ms| ms <= self.now_ms) {
+            return Ok(());
+        }
+        let at = id >> 27; // the order only
+        if *has_matches {
+            let Some(rating_key) = decode_match(value) else {
+                return Ok(());
+            };
+            let form = normal_form(name);
+            let spelling = spelling_of(&form, name);
+            let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
+            self.totals[1] += row_size(&[&form, &spelling, rating_key.as_bytes()]);
+            self.c
+                .prepare_cached("INSERT INTO matches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+                .execute(params![id, table, form, spelling, rating_key, at, self.totals[1], sum])?;
+        } else {
+            let sum = sum_of(id, table, [name, b"", value], expires_ms);
+            self.totals[0] += row_size(&[name, value]);
+            self.c
+                .prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+                .execute(params![id, table, name, expires_ms, at, self.totals[0], sum, value])?;
+        }
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// Returns the rating key of a match in format 10, which follows a number of seven bits per byte.
+fn decode_match(value: &[u8]) -> Option<&str> {
+    let length = value.iter().position(|byte| *byte < 0x80)? + 1;
+    std::str::from_utf8(value.get(length..)?)
+        .ok()
+        .filter(|key| !key.is_empty())
+}

@@ -1,0 +1,748 @@
+//! Entries of hosts' tables, and confirmed matches, in the order of their writes.
+//!
+//! A row's id is the position of its write ([`position_of`]), so that readers follow the rows after their snapshot. What
+//! was removed is a row in `removed` for some time. The newest row of each kind has the total size of all rows of its
+//! kind. A checksum covers a row's key and value: a row with a wrong one does not count, and is logged.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row, params};
+
+use super::record_encoding::{ROW_OVERHEAD, path_of, row_size, spelling_of, sum_of};
+use super::schema::{CachedStatements, Tx, last_position_of, position_of, sequence_at, sequence_of};
+use super::store::Store;
+use super::store_folder::is_broken;
+use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, StoredEntry, StoredMatch, TableChanges};
+use crate::error::Result;
+use crate::matching::normal::normal_form;
+use crate::model::{Sequence, TableId, ViewId};
+use crate::platform::clock::{Clock as _, SystemClock};
+use crate::platform::deadline::Deadline;
+
+/// Maximum number of changed rows that a snapshot follows one by one.
+pub const MAX_FOLLOWED: i64 = 2_000;
+/// Number of commits for which a removed name is kept for those who follow.
+const REMOVED_KEPT: u64 = 16_384;
+/// Maximum number of rows that one step of a sweep deletes.
+const SWEPT_PER_STEP: i64 = 400;
+/// Number of rows that one query for the oldest rows returns.
+const OLDEST: i64 = 64;
+
+/// A kind of rows: the entries of hosts' tables, or confirmed matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    Entries,
+    Matches,
+}
+
+/// Access to a store's confirmed matches and tables.
+pub struct RecordRows<'s>(pub &'s Store);
+
+/// A write transaction on records.
+pub struct RecordTx<'t> {
+    pub tx: &'t Tx<'t>,
+    now_ms: i64,
+    /// Whether rows were deleted since the last row of this kind was written, which has the total.
+    is_outdated: [Cell<bool>; 2],
+    written: Cell<usize>,
+}
+
+/// Logs that a row does not count.
+fn warn_of_damage(what: &str, table: TableId) {
+    log::warn!("{what} in table {table} of the store is damaged and is ignored: record it again");
+}
+
+/// The normal form of a path, and its match.
+type MatchOfForm = (Vec<u8>, StoredMatch);
+
+/// The columns of a match for [`match_in`].
+const MATCH_COLUMNS: &str = "id, form, spelling, item, sum";
+
+/// Reads a match and its form from [`MATCH_COLUMNS`]; `None` if the row is damaged.
+fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> rusqlite::Result<Option<MatchOfForm>> {
+    let id = row.get(0)?;
+    let [form, spelling] = [row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?];
+    let item = row.get_ref(3)?.as_bytes()?;
+    let is_whole = sum_of(id, table, [form, spelling, item], None) == row.get::<_, i64>(4)?;
+    let rating_key = String::from_utf8(item.to_vec()).ok().filter(|_| is_whole);
+    if rating_key.is_none() {
+        warn_of_damage("a confirmed match", table);
+    }
+    Ok(rating_key.map(|rating_key| {
+        let stored = StoredMatch {
+            sequence: sequence_at(id, now),
+            path: path_of(form, spelling),
+            rating_key,
+        };
+        (form.to_vec(), stored)
+    }))
+}
+
+/// Returns the matches of a table for which a condition holds, each with its form.
+pub fn matches_where(
+    c: &Connection,
+    table: TableId,
+    condition: &str,
+    values: &[&dyn ToSql],
+) -> rusqlite::Result<Vec<MatchOfForm>> {
+    let now = sequence_of(c)?;
+    let text = format!("SELECT {MATCH_COLUMNS} FROM matches WHERE in_table = ?1 AND {condition}");
+    let mut values = values.to_vec();
+    values.insert(0, &table);
+    let rows = c.rows(&text, &*values, |row| match_in(row, table, now))?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Returns all matches of a table, in the order of their forms.
+pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
+    let all = matches_where(c, table, "true ORDER BY form", &[])?;
+    Ok(all.into_iter().map(|(_, stored)| stored).collect())
+}
+
+/// Returns the matches of a table that can be read in a damaged database: from both ends of the rows.
+pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
+    let now = Sequence(0); // the order suffices
+    let mut found = BTreeSet::new();
+    for order in ["ASC", "DESC"] {
+        let text = format!("SELECT {MATCH_COLUMNS}, in_table FROM matches NOT INDEXED ORDER BY id {order}");
+        let mut statement = c.prepare_cached(&text)?;
+        let mut rows = statement.query([])?;
+        loop {
+            match rows.next() {
+                Ok(Some(row)) if row.get::<_, TableId>(5)? != table => {}
+                Ok(Some(row)) => found.extend(match_in(row, table, now)?.map(|(_, stored)| stored)),
+                Ok(None) => return Ok(found.into_iter().collect()),
+                Err(error) if is_broken(&error) => {
+                    log::warn!("some confirmed matches cannot be read: {error}");
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Returns the number of a table's matches, or a number above `most` if there are more.
+pub fn count_matches_in(c: &Connection, table: TableId, most: i64) -> rusqlite::Result<i64> {
+    c.value(
+        "SELECT count(*) FROM (SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2)",
+        params![table, most.saturating_add(1)],
+    )
+}
+
+/// The columns of an entry for [`entry_in`]; `?2` is the maximum length of a value.
+const ENTRY_COLUMNS: &str = "id, name, expires_ms, sum, length(value), CASE WHEN length(value) <= ?2 THEN value END";
+
+/// Reads an entry and its name from [`ENTRY_COLUMNS`]; `None` if the row is damaged.
+fn entry_in(row: &Row<'_>, table: TableId) -> rusqlite::Result<Option<(Vec<u8>, StoredEntry)>> {
+    let name: Vec<u8> = row.get(1)?;
+    let entry = StoredEntry {
+        length: row.get::<_, i64>(4)?.cast_unsigned(),
+        value: row.get(5)?,
+        expires_ms: row.get(2)?,
+    };
+    let sum =
+        |value: &Vec<u8>| Ok::<_, rusqlite::Error>(sum_of(row.get(0)?, table, [&name, b"", value], entry.expires_ms));
+    if let Some(value) = &entry.value
+        && sum(value)? != row.get::<_, i64>(3)?
+    {
+        warn_of_damage("an entry", table);
+        return Ok(None);
+    }
+    Ok(Some((name, entry)))
+}
+
+/// Returns the entries of a table for which a condition holds, each with its name. `?2` is taken.
+fn entries_where(
+    c: &Connection,
+    table: TableId,
+    max_value: usize,
+    condition: &str,
+    values: &[&dyn ToSql],
+) -> rusqlite::Result<Vec<(Vec<u8>, StoredEntry)>> {
+    let max_value = to_i64(max_value);
+    let text = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE in_table = ?1 AND {condition}");
+    let values = [&[&table as &dyn ToSql, &max_value], values].concat();
+    let rows = c.rows(&text, &*values, |row| entry_in(row, table))?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Returns whether `removed` has all removals after the change sequence `since`.
+fn has_removals_since(c: &Connection, since: Sequence) -> rusqlite::Result<bool> {
+    let first: Option<i64> = c.value("SELECT min(id) FROM removed", [])?;
+    Ok(first.is_some_and(|first| first <= last_position_of(since)))
+}
+
+/// Returns the paths whose matches have changed since a change sequence; `None` if there are too many, so that the
+/// snapshot must forget all matches. If `view_id` is `None`, includes all views.
+pub fn matches_changed_since(
+    c: &Connection,
+    view_id: Option<ViewId>,
+    since: Sequence,
+) -> rusqlite::Result<Option<Vec<ChangedMatch>>> {
+    if !has_removals_since(c, since)? {
+        return Ok(None);
+    }
+    let mut changed = Vec::new();
+    for statement in [
+        "SELECT t.library, t.id, m.form FROM matches m JOIN tables t ON t.id = m.in_table \
+         JOIN libraries l ON l.id = t.library WHERE m.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) ORDER BY m.id LIMIT ?3",
+        "SELECT t.library, t.id, r.name FROM removed r JOIN tables t ON t.id = r.in_table \
+         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) ORDER BY r.id LIMIT ?3",
+    ] {
+        let rows = c.rows(
+            statement,
+            params![last_position_of(since), view_id, MAX_FOLLOWED],
+            |row| {
+                Ok(ChangedMatch {
+                    library: row.get(0)?,
+                    table: row.get(1)?,
+                    form: row.get(2)?,
+                })
+            },
+        )?;
+        if to_i64(rows.len()) >= MAX_FOLLOWED {
+            return Ok(None);
+        }
+        changed.extend(rows);
+    }
+    Ok(Some(changed))
+}
+
+impl RecordRows<'_> {
+    /// Returns the changes in hosts' tables since a snapshot. `since`: the change sequences of the snapshot and of its
+    /// list of tables; `None` without a snapshot. If `deadline` is `None`, waits only a moment for locks, and then fails.
+    pub fn table_changes(
+        &self,
+        since: Option<(Sequence, Sequence)>,
+        deadline: Option<Deadline>,
+    ) -> Result<TableChanges> {
+        self.0.read_by(deadline, |c| {
+            let sequence = sequence_of(c)?;
+            if since.is_some_and(|(since, _)| since == sequence) {
+                return Ok(TableChanges {
+                    sequence,
+                    tables: None,
+                    entries: Some(Vec::new()),
+                });
+            }
+            let changed: Sequence = c.value("SELECT tables_changed FROM meta", [])?;
+            let is_known = since.is_some_and(|(_, known)| known == changed);
+            let tables = (!is_known).then(|| -> rusqlite::Result<_> {
+                let names = "SELECT id, name FROM tables WHERE name IS NOT NULL";
+                Ok((changed, c.rows(names, [], |row| Ok((row.get(0)?, row.get(1)?)))?))
+            });
+            let entries = match since {
+                // In a database that was restored, the snapshot may be newer.
+                Some((since, _)) if since <= sequence && has_removals_since(c, since)? => {
+                    let mut changed = Vec::new();
+                    let mut are_few = true;
+                    for statement in [
+                        "SELECT in_table, name FROM entries WHERE id > ?1 ORDER BY id LIMIT ?2",
+                        "SELECT in_table, name FROM removed WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    ] {
+                        let values = params![last_position_of(since), MAX_FOLLOWED];
+                        let rows = c.rows(statement, values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                        are_few &= to_i64(rows.len()) < MAX_FOLLOWED;
+                        changed.extend(rows);
+                    }
+                    are_few.then_some(changed)
+                }
+                _ => None,
+            };
+            Ok(TableChanges {
+                sequence,
+                tables: tables.transpose()?,
+                entries,
+            })
+        })
+    }
+
+    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced.
+    pub fn write_records<T>(
+        &self,
+        deadline: Deadline,
+        mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.0.write(deadline, |tx| {
+            let records = RecordTx::new(tx);
+            let result = work(&records)?;
+            records.finish()?;
+            Ok(result)
+        })
+    }
+
+    /// Clears all hosts' tables. Later writes delete the rows.
+    pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
+            tables_changed(tx)
+        })
+    }
+
+    /// Returns an entry; `None` if there is none. If `deadline` is `None`, waits only a moment for locks, and then fails.
+    pub fn entry(&self, table: TableId, name: &[u8], deadline: Option<Deadline>) -> Result<Option<StoredEntry>> {
+        let found = self
+            .0
+            .read_by(deadline, |c| entries_where(c, table, MAX_INLINE, "name = ?3", &[&name]))?;
+        Ok(found.into_iter().next().map(|(_, entry)| entry))
+    }
+
+    /// Returns the next entries of a table after a name, at most `most`, in the order of their names. `after`: `None` for
+    /// the first entries.
+    pub fn entries_after(
+        &self,
+        table: TableId,
+        after: Option<&[u8]>,
+        most: usize,
+    ) -> Result<Vec<(Vec<u8>, StoredEntry)>> {
+        self.0.read(|c| match after {
+            Some(after) => {
+                let condition = "name > ?4 ORDER BY name LIMIT ?3";
+                entries_where(c, table, MAX_INLINE, condition, &[&to_i64(most), &after])
+            }
+            None => entries_where(c, table, MAX_INLINE, "true ORDER BY name LIMIT ?3", &[&to_i64(most)]),
+        })
+    }
+
+    /// Passes an entry's value to `use_value` if the value has at most `max_length` bytes. Returns the value's length;
+    /// `None` if there is no entry, or it has expired by `now_ms`.
+    pub fn value(
+        &self,
+        table: TableId,
+        name: &[u8],
+        max_length: usize,
+        now_ms: i64,
+        use_value: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<usize>> {
+        let found = self
+            .0
+            .read(|c| entries_where(c, table, max_length, "name = ?3", &[&name]))?;
+        let found = found.into_iter().next().map(|(_, entry)| entry);
+        let found = found.filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms));
+        Ok(found.map(|entry| {
+            entry.value.as_deref().map(use_value);
+            usize::try_from(entry.length).unwrap_or(0)
+        }))
+    }
+
+    /// Returns the first name after `after` in byte order whose entry has not expired; `None` after the last one. `after`:
+    /// `None` for the first name.
+    pub fn next_name(&self, table: TableId, after: Option<&[u8]>, now_ms: i64) -> Result<Option<Vec<u8>>> {
+        self.0.read(|c| match after {
+            Some(after) => c.find_value(
+                "SELECT name FROM entries WHERE in_table = ?1 AND name > ?3 \
+                 AND (expires_ms IS NULL OR expires_ms > ?2) ORDER BY name LIMIT 1",
+                params![table, now_ms, after],
+            ),
+            None => c.find_value(
+                "SELECT name FROM entries WHERE in_table = ?1 AND (expires_ms IS NULL OR expires_ms > ?2) \
+                 ORDER BY name LIMIT 1",
+                params![table, now_ms],
+            ),
+        })
+    }
+
+    /// Returns the number of a table's entries; without a table, of all tables'. Includes expired entries.
+    pub fn count_entries(&self, table: Option<TableId>) -> Result<u64> {
+        self.0.read(|c| {
+            let tables: Vec<TableId> = match table {
+                Some(table) => vec![table],
+                None => c.values("SELECT id FROM tables WHERE name IS NOT NULL", [])?,
+            };
+            let mut count = 0;
+            for table in tables {
+                count += c.value::<i64>("SELECT count(*) FROM entries WHERE in_table = ?1", [table])?;
+            }
+            Ok(count.cast_unsigned())
+        })
+    }
+
+    /// Returns the number of a view's confirmed matches.
+    pub fn count_matches(&self, view_id: ViewId) -> Result<u64> {
+        self.0.read(|c| {
+            let tables: Vec<TableId> = c.values(
+                "SELECT t.id FROM tables t JOIN libraries l ON l.id = t.library WHERE l.view_id = ?1",
+                [view_id],
+            )?;
+            let counts = tables.into_iter().map(|table| count_matches_in(c, table, i64::MAX));
+            counts.sum::<rusqlite::Result<i64>>().map(i64::cast_unsigned)
+        })
+    }
+
+    /// Returns the matches of paths with a normal form, and the change sequence at which they were read. If `deadline` is
+    /// `None`, waits only a moment for locks, and then fails.
+    pub fn matches_of_form(
+        &self,
+        table: TableId,
+        form: &[u8],
+        deadline: Option<Deadline>,
+    ) -> Result<(Sequence, Vec<StoredMatch>)> {
+        self.0.read_by(deadline, |c| {
+            let found = matches_where(c, table, "form = ?2", &[&form])?;
+            Ok((sequence_of(c)?, found.into_iter().map(|(_, stored)| stored).collect()))
+        })
+    }
+
+    /// Returns the next matches of a table after a form, each with its form, in their order: `most`, and those that have
+    /// the same form as the last one. Also returns the change sequence at which they were read.
+    pub fn matches_after(
+        &self,
+        table: TableId,
+        after: Option<&[u8]>,
+        most: usize,
+    ) -> Result<(Sequence, Vec<MatchOfForm>)> {
+        // No path has an empty form.
+        let form = after.unwrap_or_default();
+        self.0.read(|c| {
+            let mut found = matches_where(c, table, "form > ?2 ORDER BY form LIMIT ?3", &[&form, &to_i64(most)])?;
+            if let Some((last, _)) = found.last().cloned() {
+                found.retain(|(form, _)| *form != last);
+                found.extend(matches_where(c, table, "form = ?2", &[&last])?);
+            }
+            Ok((sequence_of(c)?, found))
+        })
+    }
+}
+
+/// Converts a length or a limit to a statement parameter.
+fn to_i64(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
+
+/// Marks the list of tables as changed, so that readers read it again.
+fn tables_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    tx.run("UPDATE meta SET tables_changed = ?1, sequence = ?1", [tx.sequence])
+}
+
+/// A row to delete.
+struct OldRow {
+    id: i64,
+    table: TableId,
+    /// The entry's name, or the form of the match's path.
+    name: Vec<u8>,
+    /// The row's size, as limits count it.
+    bytes: i64,
+}
+
+impl OldRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            table: row.get(1)?,
+            name: row.get(2)?,
+            bytes: row.get::<_, i64>(3)? + ROW_OVERHEAD,
+        })
+    }
+}
+
+/// The columns of an [`OldRow`] of each kind.
+const OLD_ENTRY: &str = "id, in_table, name, length(name) + length(value)";
+const OLD_MATCH: &str = "id, in_table, form, length(form) + length(spelling) + length(item)";
+
+impl RecordKind {
+    const fn index(self) -> usize {
+        match self {
+            Self::Entries => 0,
+            Self::Matches => 1,
+        }
+    }
+}
+
+impl<'t> RecordTx<'t> {
+    /// Wraps a running write transaction. The caller calls [`Self::finish`] after the last change.
+    pub fn new(tx: &'t Tx<'t>) -> Self {
+        Self {
+            tx,
+            now_ms: SystemClock.now_ms(),
+            is_outdated: Default::default(),
+            written: Cell::new(0),
+        }
+    }
+
+    /// Returns the number of rows that this transaction has written.
+    pub fn written(&self) -> usize {
+        self.written.get()
+    }
+
+    /// Returns the total size of all rows of a kind, as limits count it.
+    pub fn total(&self, kind: RecordKind) -> rusqlite::Result<i64> {
+        let total = &self.tx.totals[kind.index()];
+        if let Some(known) = total.get() {
+            return Ok(known);
+        }
+        let statement = match kind {
+            RecordKind::Entries => "SELECT total FROM entries ORDER BY id DESC LIMIT 1",
+            RecordKind::Matches => "SELECT total FROM matches ORDER BY id DESC LIMIT 1",
+        };
+        let stored = self.tx.find_value(statement, [])?.unwrap_or(0);
+        total.set(Some(stored));
+        Ok(stored)
+    }
+
+    /// Returns the id for the next row. Each call returns a new id.
+    fn next_row_id(&self) -> i64 {
+        self.written.set(self.written.get() + 1);
+        position_of(self.tx.sequence, self.tx.next_log_number())
+    }
+
+    /// Stores the totals of kinds whose newest row may have gone. Must follow the last change.
+    pub fn finish(&self) -> rusqlite::Result<()> {
+        for kind in [RecordKind::Entries, RecordKind::Matches] {
+            if self.is_outdated[kind.index()].take() {
+                let statement = match kind {
+                    RecordKind::Entries => "UPDATE entries SET total = ?1 WHERE id = (SELECT max(id) FROM entries)",
+                    RecordKind::Matches => "UPDATE matches SET total = ?1 WHERE id = (SELECT max(id) FROM matches)",
+                };
+                self.tx.run(statement, [self.total(kind)?])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores an entry's value, in place of an earlier one. `expires_ms`: when it expires, in Unix ms; `None`: never.
+    pub fn put_entry(
+        &self,
+        table: TableId,
+        name: &[u8],
+        value: &[u8],
+        expires_ms: Option<i64>,
+    ) -> rusqlite::Result<()> {
+        let id = self.next_row_id();
+        let sum = sum_of(id, table, [name, b"", value], expires_ms);
+        let total = self.total(RecordKind::Entries)? + row_size(&[name, value]);
+        // Most names are new.
+        let inserted = self
+            .tx
+            .cached(
+                "INSERT INTO entries (id, in_table, name, expires_ms, at, total, sum, value) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, name) DO NOTHING",
+            )?
+            .execute(params![id, table, name, expires_ms, self.now_ms, total, sum, value])?;
+        if inserted > 0 {
+            self.set_written(RecordKind::Entries, total);
+            return Ok(());
+        }
+        let (old_id, old_length): (i64, i64) = self.tx.row(
+            "SELECT id, length(value) FROM entries WHERE in_table = ?1 AND name = ?2",
+            params![table, name],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let total = total - row_size(&[name]) - old_length;
+        self.tx.run(
+            "UPDATE entries SET id = ?1, expires_ms = ?2, at = ?3, total = ?4, sum = ?5, value = ?6 WHERE id = ?7",
+            params![id, expires_ms, self.now_ms, total, sum, value, old_id],
+        )?;
+        self.set_written(RecordKind::Entries, total);
+        Ok(())
+    }
+
+    /// Stores the total that the newest row of a kind has.
+    fn set_written(&self, kind: RecordKind, total: i64) {
+        self.tx.totals[kind.index()].set(Some(total));
+        self.is_outdated[kind.index()].set(false);
+    }
+
+    /// Removes an entry if it exists.
+    pub fn remove_entry(&self, table: TableId, name: &[u8]) -> rusqlite::Result<()> {
+        let text = format!("SELECT {OLD_ENTRY} FROM entries WHERE in_table = ?1 AND name = ?2");
+        let old = self.tx.find(&text, params![table, name], OldRow::read)?;
+        old.map_or(Ok(()), |old| self.remove(RecordKind::Entries, &old))
+    }
+
+    /// Records a confirmed match, in place of an earlier one of exactly this path.
+    pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
+        let form = normal_form(path);
+        let spelling = spelling_of(&form, path);
+        let id = self.next_row_id();
+        let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
+        let total = self.total(RecordKind::Matches)? + row_size(&[&form, &spelling, rating_key.as_bytes()]);
+        let inserted = self
+            .tx
+            .cached(
+                "INSERT INTO matches (id, in_table, form, spelling, item, at, total, sum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, form, spelling) DO NOTHING",
+            )?
+            .execute(params![id, table, form, spelling, rating_key, self.now_ms, total, sum])?;
+        if inserted > 0 {
+            self.set_written(RecordKind::Matches, total);
+            return Ok(());
+        }
+        let (old_id, old_length): (i64, i64) = self.tx.row(
+            "SELECT id, length(item) FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
+            params![table, form, spelling],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let total = total - row_size(&[&form, &spelling]) - old_length;
+        self.tx.run(
+            "UPDATE matches SET id = ?1, item = ?2, at = ?3, total = ?4, sum = ?5 WHERE id = ?6",
+            params![id, rating_key, self.now_ms, total, sum, old_id],
+        )?;
+        self.set_written(RecordKind::Matches, total);
+        Ok(())
+    }
+
+    /// Removes the matches of all paths with this normal form. Returns their number.
+    pub fn remove_matches_of_form(&self, table: TableId, form: &[u8]) -> rusqlite::Result<usize> {
+        let text = format!("SELECT {OLD_MATCH} FROM matches WHERE in_table = ?1 AND form = ?2");
+        let old = self.tx.rows(&text, params![table, form], OldRow::read)?;
+        old.iter().try_for_each(|row| self.remove(RecordKind::Matches, row))?;
+        Ok(old.len())
+    }
+
+    /// Removes the match of exactly this path, if it has one.
+    pub fn remove_match(&self, table: TableId, path: &[u8]) -> rusqlite::Result<()> {
+        let form = normal_form(path);
+        let text = format!("SELECT {OLD_MATCH} FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3");
+        let values = params![table, form, spelling_of(&form, path)];
+        let old = self.tx.find(&text, values, OldRow::read)?;
+        old.map_or(Ok(()), |old| self.remove(RecordKind::Matches, &old))
+    }
+
+    /// Removes an item's matches. Returns their paths.
+    pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<Vec<u8>>> {
+        let paths = matches_where(self.tx, table, "item = ?2", &[&rating_key])?;
+        for (_, stored) in &paths {
+            self.remove_match(table, &stored.path)?;
+        }
+        Ok(paths.into_iter().map(|(_, stored)| stored.path).collect())
+    }
+
+    /// Deletes a row, and tells those who follow.
+    fn remove(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
+        self.delete(kind, old)?;
+        self.tx.run(
+            "INSERT INTO removed (id, in_table, name) VALUES (?1, ?2, ?3)",
+            params![self.next_row_id(), old.table, old.name],
+        )
+    }
+
+    /// Deletes a row that nobody follows.
+    fn delete(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
+        let statement = match kind {
+            RecordKind::Entries => "DELETE FROM entries WHERE id = ?1",
+            RecordKind::Matches => "DELETE FROM matches WHERE id = ?1",
+        };
+        let total = self.total(kind)? - old.bytes; // reads it before it goes with the row
+        self.tx.totals[kind.index()].set(Some(total));
+        self.tx.run(statement, [old.id])?;
+        self.is_outdated[kind.index()].set(true);
+        Ok(())
+    }
+
+    /// Returns at most `most` rows of a table.
+    fn rows_of(&self, kind: RecordKind, table: TableId, most: i64) -> rusqlite::Result<Vec<OldRow>> {
+        let text = match kind {
+            RecordKind::Entries => format!("SELECT {OLD_ENTRY} FROM entries WHERE in_table = ?1 LIMIT ?2"),
+            RecordKind::Matches => format!("SELECT {OLD_MATCH} FROM matches WHERE in_table = ?1 LIMIT ?2"),
+        };
+        self.tx.rows(&text, params![table, most], OldRow::read)
+    }
+
+    /// Removes at most `most` expired entries, but none that this transaction wrote, which expire at once if their TTL is
+    /// 0. Returns whether it removed any.
+    pub fn remove_expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<bool> {
+        let text =
+            format!("SELECT {OLD_ENTRY} FROM entries WHERE expires_ms <= ?1 AND id < ?2 ORDER BY expires_ms LIMIT ?3");
+        let first_own = position_of(self.tx.sequence, 0);
+        let expired = self
+            .tx
+            .rows(&text, params![now_ms, first_own, to_i64(most)], OldRow::read)?;
+        expired
+            .iter()
+            .try_for_each(|row| self.remove(RecordKind::Entries, row))?;
+        Ok(!expired.is_empty())
+    }
+
+    /// Deletes some rows of a cleared table, or the table's row if no rows are left; without such a table, what was removed
+    /// long ago. Returns whether there was a cleared table, so that a later call must continue.
+    pub fn sweep_step(&self) -> rusqlite::Result<bool> {
+        let tx = self.tx;
+        // A removed library has a negative `view_id`.
+        let cleared = "SELECT id FROM tables WHERE name IS NULL \
+                       AND (library IS NULL OR library IN (SELECT id FROM libraries WHERE view_id < 0)) LIMIT 1";
+        let Some(id) = tx.find_value::<TableId>(cleared, [])? else {
+            // The row before those that are kept shows how far they reach.
+            let kept_from = position_of(tx.sequence, 0) - position_of(Sequence(REMOVED_KEPT), 0); // may be negative
+            tx.run(
+                "DELETE FROM removed WHERE id IN (SELECT id FROM removed WHERE id < ?1 ORDER BY id LIMIT ?2) \
+                 AND id < (SELECT max(id) FROM removed WHERE id < ?1)",
+                params![kept_from, SWEPT_PER_STEP],
+            )?;
+            return Ok(false);
+        };
+        for kind in [RecordKind::Entries, RecordKind::Matches] {
+            let rows = self.rows_of(kind, id, SWEPT_PER_STEP)?;
+            rows.iter().try_for_each(|row| self.delete(kind, row))?;
+            if !rows.is_empty() {
+                return Ok(true);
+            }
+        }
+        tx.run("DELETE FROM tables WHERE id = ?1", [id])?;
+        Ok(true)
+    }
+
+    /// Removes the rows of a kind that were written longest ago until their total size is at most `limit`, but about `most`
+    /// at most, and none that this transaction wrote. Rows of one transaction go together. Rows of cleared tables, which
+    /// nobody can read, go first. Returns whether it removed any that could be read.
+    pub fn evict(&self, kind: RecordKind, limit: u64, most: usize) -> rusqlite::Result<bool> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut steps = 0..=to_i64(most) / SWEPT_PER_STEP;
+        while self.total(kind)? > limit && self.sweep_step()? {
+            if steps.next().is_none() {
+                return Ok(false); // a later write goes on
+            }
+        }
+        let first_own = position_of(self.tx.sequence, 0);
+        let text = match kind {
+            RecordKind::Entries => format!("SELECT {OLD_ENTRY} FROM entries WHERE id < ?1 ORDER BY id LIMIT ?2"),
+            RecordKind::Matches => format!("SELECT {OLD_MATCH} FROM matches WHERE id < ?1 ORDER BY id LIMIT ?2"),
+        };
+        let (mut evicted, mut last_sequence) = (0, None);
+        loop {
+            let oldest = if self.total(kind)? > limit || last_sequence.is_some() {
+                self.tx.rows(&text, params![first_own, OLDEST], OldRow::read)?
+            } else {
+                Vec::new()
+            };
+            for row in &oldest {
+                let sequence = Some(sequence_at(row.id, self.tx.sequence));
+                let is_over = self.total(kind)? > limit && evicted < most;
+                if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
+                    return Ok(evicted > 0);
+                }
+                self.remove(kind, row)?;
+                (evicted, last_sequence) = (evicted + 1, sequence);
+            }
+            if oldest.is_empty() {
+                return Ok(evicted > 0);
+            }
+        }
+    }
+
+    /// Returns the id of the host's table with this name; `None` if it does not exist.
+    pub fn table(&self, name: &[u8]) -> rusqlite::Result<Option<TableId>> {
+        self.tx.find_value("SELECT id FROM tables WHERE name = ?1", [name])
+    }
+
+    /// Creates a table with this name, and returns its id.
+    pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
+        self.tx.run("INSERT INTO tables (name) VALUES (?1)", [name])?;
+        let id = self.tx.last_insert_rowid();
+        tables_changed(self.tx)?;
+        Ok(TableId(id))
+    }
+
+    /// Clears a table in constant time. The table's id becomes invalid, and later writes delete the table's rows.
+    pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
+        self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
+        tables_changed(self.tx)
+    }
+}
+
+#[cfg(test)]
+#[path = "record_rows_tests.rs"]
+mod tests;

@@ -1,0 +1,248 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::engine::sql::for_tests::opened;
+use crate::model::LibraryId;
+
+/// What the rows of a kind add up to.
+fn counted(store: &Store, kind: RecordKind) -> i64 {
+    let text = match kind {
+        RecordKind::Entries => "SELECT coalesce(sum(length(name) + length(value) + 64), 0) FROM entries",
+        RecordKind::Matches => {
+            "SELECT coalesce(sum(length(form) + length(spelling) + length(item) + 64), 0) FROM matches"
+        }
+    };
+    store.read(|c| c.query_row(text, [], |row| row.get(0))).expect("read")
+}
+
+fn total(store: &Store, kind: RecordKind) -> i64 {
+    let rows = RecordRows(store);
+    rows.write_records(Deadline::NONE, |tx| tx.total(kind))
+        .expect("written")
+}
+
+/// What random writes leave is what a map has, the totals are right after each commit, and so is the change sequence.
+#[test]
+fn rows_and_totals_are_what_writes_left() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows
+        .write_records(Deadline::NONE, |tx| tx.make_table(b"one"))
+        .expect("made");
+    let mut right: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut order: Vec<Vec<u8>> = Vec::new();
+    let mut random = 7_u64;
+    let mut next = |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    for step in 0..400 {
+        let name = format!("name {}", next(40)).into_bytes();
+        let value = vec![7; usize::try_from(next(60)).expect("small")];
+        let what = next(10);
+        let sequence = store.sequence().expect("read");
+        rows.write_records(Deadline::NONE, |tx| match what {
+            0..=5 => tx.put_entry(table, &name, &value, None),
+            6..=7 => tx.remove_entry(table, &name),
+            8 => tx.evict(RecordKind::Entries, 1_500, 8).map(drop),
+            _ => tx.put_match(table, &name, "1"),
+        })
+        .expect("written");
+        assert_eq!(store.sequence().expect("read"), sequence.next(), "step {step}");
+        match what {
+            0..=5 => {
+                order.retain(|one| *one != name);
+                order.push(name.clone());
+                right.insert(name, value);
+            }
+            6..=7 => {
+                order.retain(|one| *one != name);
+                right.remove(&name);
+            }
+            8 => {
+                let size = |right: &BTreeMap<Vec<u8>, Vec<u8>>| -> usize {
+                    right.iter().map(|(name, value)| name.len() + value.len() + 64).sum()
+                };
+                for _ in 0..8 {
+                    if size(&right) > 1_500 {
+                        right.remove(&order.remove(0));
+                    }
+                }
+            }
+            _ => {}
+        }
+        let stored = rows.entries_after(table, None, 1_000).expect("read");
+        let stored: BTreeMap<_, _> = stored
+            .into_iter()
+            .map(|(name, entry)| (name, entry.value.expect("short")))
+            .collect();
+        assert_eq!(stored, right, "step {step}");
+        for kind in [RecordKind::Entries, RecordKind::Matches] {
+            assert_eq!(
+                total(&store, kind),
+                counted(&store, kind),
+                "{kind:?} step {step} {what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_of_one_write_are_evicted_together() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows
+        .write_records(Deadline::NONE, |tx| tx.make_table(b"one"))
+        .expect("made");
+    for write in 0..3 {
+        let put = |tx: &RecordTx<'_>| {
+            (0..5).try_for_each(|n| tx.put_entry(table, format!("{write}-{n}").as_bytes(), b"12345", None))
+        };
+        rows.write_records(Deadline::NONE, put).expect("written");
+    }
+    let left = 14 * (3 + 5 + 64); // one too many
+    rows.write_records(Deadline::NONE, |tx| tx.evict(RecordKind::Entries, left, 100))
+        .expect("written");
+    assert_eq!(rows.count_entries(Some(table)).expect("read"), 10);
+}
+
+#[test]
+fn a_row_whose_bits_have_flipped_is_no_answer() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows.write_records(Deadline::NONE, |tx| {
+        let table = tx.make_table(b"one")?;
+        tx.put_entry(table, b"name", b"value", None)?;
+        tx.put_match(table, b"/Films/a.mkv", "12")?;
+        Ok(table)
+    });
+    let table = table.expect("written");
+    assert!(rows.entry(table, b"name", None).expect("read").is_some());
+    for damage in [
+        "UPDATE entries SET value = x'76616c7564'",
+        "UPDATE matches SET item = '13'",
+    ] {
+        rows.write_records(Deadline::NONE, |tx| tx.tx.run(damage, []))
+            .expect("damaged");
+    }
+    assert_eq!(rows.entry(table, b"name", None).expect("read"), None);
+    let form = normal_form(b"/Films/a.mkv");
+    assert_eq!(rows.matches_of_form(table, &form, None).expect("read").1, []);
+    let mut length = 0;
+    let value = rows.value(table, b"name", 100, 0, &mut |value| length = value.len());
+    assert_eq!((value.expect("read"), length), (None, 0));
+}
+
+#[test]
+fn expired_entries_are_removed_but_not_those_of_the_same_write() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows
+        .write_records(Deadline::NONE, |tx| tx.make_table(b"one"))
+        .expect("made");
+    let names = |after: Option<&[u8]>| {
+        let found = rows.entries_after(table, after, 9).expect("read");
+        found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let write = |name: &[u8], expires_ms| {
+        let written = rows.write_records(Deadline::NONE, |tx| {
+            tx.put_entry(table, name, b"1", expires_ms)?;
+            tx.remove_expired(2_000, 80)
+        });
+        written.expect("written")
+    };
+    assert!(!write(b"a", Some(1_000)));
+    assert!(!write(b"b", None) || names(None) == [b"b"]);
+    assert_eq!((names(None), names(Some(b"b"))), (vec![b"b".to_vec()], Vec::new()));
+}
+
+#[test]
+fn those_who_follow_hear_of_removals_for_some_time() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows.write_records(Deadline::NONE, |tx| {
+        let table = tx.make_table(b"one")?;
+        tx.put_entry(table, b"gone", b"1", None)?;
+        tx.put_entry(table, b"stays", b"1", None)?;
+        Ok(table)
+    });
+    let table = table.expect("written");
+    let since = store.sequence().expect("read");
+    rows.write_records(Deadline::NONE, |tx| tx.remove_entry(table, b"gone"))
+        .expect("removed");
+    let changes = |since| {
+        let changes = rows.table_changes(Some((since, Sequence(0))), None).expect("read");
+        changes
+            .entries
+            .map(|names| names.into_iter().map(|(_, name)| name).collect::<Vec<_>>())
+    };
+    assert_eq!(changes(since), Some(vec![b"gone".to_vec()]));
+    // After many commits, the removal is forgotten, and so is whoever followed no further.
+    let later = position_of(Sequence(since.0 + REMOVED_KEPT + 10), 0);
+    let jump = |tx: &RecordTx<'_>| {
+        tx.tx
+            .run("INSERT INTO removed (id, in_table, name) VALUES (?1, 0, x'')", [later])?;
+        tx.tx
+            .run("UPDATE meta SET sequence = ?1", [Sequence(since.0 + REMOVED_KEPT + 10)])
+    };
+    rows.write_records(Deadline::NONE, jump).expect("written");
+    store.close(); // a new connection reads the change sequence
+    rows.write_records(Deadline::NONE, |tx| tx.sweep_step().map(drop))
+        .expect("swept");
+    assert_eq!(changes(since), None);
+    assert_eq!(changes(Sequence(since.0 + REMOVED_KEPT + 10)), Some(Vec::new()));
+}
+
+#[test]
+fn names_follow_each_other_in_byte_order() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows.write_records(Deadline::NONE, |tx| {
+        let table = tx.make_table(b"one")?;
+        tx.put_entry(table, b"", b"empty", None)?;
+        tx.put_entry(table, b"b", b"2", None)?;
+        tx.put_entry(table, b"a", b"1", Some(1_000))?;
+        Ok(table)
+    });
+    let table = table.expect("written");
+    let next = |after: Option<&[u8]>, now_ms| rows.next_name(table, after, now_ms).expect("read");
+    assert_eq!(next(None, 500), Some(b"".to_vec()));
+    assert_eq!(next(Some(b""), 500), Some(b"a".to_vec()));
+    assert_eq!(next(Some(b""), 1_000), Some(b"b".to_vec()));
+    assert_eq!(next(Some(b"b"), 500), None);
+    assert_eq!(rows.count_entries(None).expect("read"), 3);
+}
+
+#[test]
+fn matches_are_read_form_by_form() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let table = rows.write_records(Deadline::NONE, |tx| {
+        tx.tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
+        let table = TableId(tx.tx.last_insert_rowid());
+        for path in ["/a/X", "/a/x", "/b", "/c"] {
+            tx.put_match(table, path.as_bytes(), path)?;
+        }
+        Ok(table)
+    });
+    let table = table.expect("written");
+    let (_, first) = rows.matches_after(table, None, 1).expect("read");
+    let keys: Vec<&str> = first.iter().map(|(_, stored)| &*stored.rating_key).collect();
+    assert_eq!(keys.len(), 2, "all of the same form: {keys:?}");
+    let (_, rest) = rows.matches_after(table, Some(&first[0].0), 10).expect("read");
+    assert_eq!(rest.len(), 2);
+    assert!(rows.matches_after(table, Some(b"/c"), 10).expect("read").1.is_empty());
+    rows.write_records(Deadline::NONE, |tx| tx.remove_matches_of_item(table, "/a/X"))
+        .expect("removed");
+    assert_eq!(rows.matches_of_form(table, b"/a/x", None).expect("read").1.len(), 1);
+    rows.write_records(Deadline::NONE, |tx| tx.remove_matches_of_form(table, b"/a/x"))
+        .expect("removed");
+    assert_eq!(rows.matches_of_form(table, b"/a/x", None).expect("read").1.len(), 0);
+    let readable = store.read(|c| readable_matches_in(c, table)).expect("read");
+    assert_eq!(readable.len(), 2);
+    let evicted = rows.write_records(Deadline::NONE, |tx| tx.evict(RecordKind::Matches, 100, 9));
+    assert!(evicted.expect("evicted"));
+    assert_eq!(store.read(|c| count_matches_in(c, table, 9)).expect("read"), 0);
+}
