@@ -406,10 +406,9 @@ impl LiveSnapshot {
     /// database has changed since `sequence`.
     fn fill(&self, matches: &MatchTable, form: &[u8], sequence: Sequence, deadline: Option<Deadline>) -> Result<bool> {
         let rows = RecordRows(&self.store);
-        let (read_at, found) = rows.matches_of_form(matches.table, form, deadline)?;
-        if read_at != sequence {
+        let Some(found) = rows.matches_of_form(matches.table, form, sequence, deadline)? else {
             return Ok(false);
-        }
+        };
         put_matches(&matches.memory, sequence, [(form, &found[..])].into_iter());
         if let Some(LoadAfter(after)) = matches.memory.count_question() {
             let (read_at, found) = rows.matches_after(matches.table, after.as_deref(), LOADED_PER_STEP)?;

@@ -126,7 +126,7 @@ impl RecordRows<'_> {
         let found = self.0.read(|c| {
             let table = find_match_table(c, library)?;
             table.map_or(Ok(Vec::new()), |table| {
-                matches_where(c, table, "form = ?2", &[&normal_form(path)])
+                matches_where(c, table, Sequence(0), "form = ?2", &[&normal_form(path)])
             })
         })?;
         let exact = found.iter().position(|(_, stored)| stored.path == path);

@@ -80,14 +80,15 @@ fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> rusqlite::Result<Op
     }))
 }
 
-/// Returns the matches of a table for which a condition holds, each with its form.
+/// Returns the matches of a table for which a condition holds, each with its form. `now`: the current change sequence,
+/// or an earlier one.
 pub fn matches_where(
     c: &Connection,
     table: TableId,
+    now: Sequence,
     condition: &str,
     values: &[&dyn ToSql],
 ) -> rusqlite::Result<Vec<MatchOfForm>> {
-    let now = sequence_of(c)?;
     let text = format!("SELECT {MATCH_COLUMNS} FROM matches WHERE in_table = ?1 AND {condition}");
     let mut values = values.to_vec();
     values.insert(0, &table);
@@ -97,7 +98,7 @@ pub fn matches_where(
 
 /// Returns all matches of a table, in the order of their forms.
 pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
-    let all = matches_where(c, table, "true ORDER BY form", &[])?;
+    let all = matches_where(c, table, sequence_of(c)?, "true ORDER BY form", &[])?;
     Ok(all.into_iter().map(|(_, stored)| stored).collect())
 }
 
@@ -287,7 +288,7 @@ impl RecordRows<'_> {
     pub fn entry(&self, table: TableId, name: &[u8], deadline: Option<Deadline>) -> Result<Option<StoredEntry>> {
         let found = self
             .0
-            .read_by(deadline, |c| entries_where(c, table, MAX_INLINE, "name = ?3", &[&name]))?;
+            .query_by(deadline, |c| entries_where(c, table, MAX_INLINE, "name = ?3", &[&name]))?;
         Ok(found.into_iter().next().map(|(_, entry)| entry))
     }
 
@@ -373,17 +374,20 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns the matches of paths with a normal form, and the change sequence at which they were read. If `deadline` is
-    /// `None`, waits only a moment for locks, and then fails.
+    /// Returns the matches of paths with a normal form at the change sequence `now`; `None` if there are newer commits. If
+    /// `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn matches_of_form(
         &self,
         table: TableId,
         form: &[u8],
+        now: Sequence,
         deadline: Option<Deadline>,
-    ) -> Result<(Sequence, Vec<StoredMatch>)> {
-        self.0.read_by(deadline, |c| {
-            let found = matches_where(c, table, "form = ?2", &[&form])?;
-            Ok((sequence_of(c)?, found.into_iter().map(|(_, stored)| stored).collect()))
+    ) -> Result<Option<Vec<StoredMatch>>> {
+        self.0.query_by(deadline, |c| {
+            let found = matches_where(c, table, now, "form = ?2", &[&form])?;
+            // Read afterwards: if there is no newer commit now, there was none before.
+            let is_current = sequence_of(c)? == now;
+            Ok(is_current.then(|| found.into_iter().map(|(_, stored)| stored).collect()))
         })
     }
 
@@ -398,12 +402,19 @@ impl RecordRows<'_> {
         // No path has an empty form.
         let form = after.unwrap_or_default();
         self.0.read(|c| {
-            let mut found = matches_where(c, table, "form > ?2 ORDER BY form LIMIT ?3", &[&form, &to_i64(most)])?;
+            let now = sequence_of(c)?;
+            let mut found = matches_where(
+                c,
+                table,
+                now,
+                "form > ?2 ORDER BY form LIMIT ?3",
+                &[&form, &to_i64(most)],
+            )?;
             if let Some((last, _)) = found.last().cloned() {
                 found.retain(|(form, _)| *form != last);
-                found.extend(matches_where(c, table, "form = ?2", &[&last])?);
+                found.extend(matches_where(c, table, now, "form = ?2", &[&last])?);
             }
-            Ok((sequence_of(c)?, found))
+            Ok((now, found))
         })
     }
 }
@@ -604,7 +615,7 @@ impl<'t> RecordTx<'t> {
 
     /// Removes an item's matches. Returns their paths.
     pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<Vec<u8>>> {
-        let paths = matches_where(self.tx, table, "item = ?2", &[&rating_key])?;
+        let paths = matches_where(self.tx, table, self.tx.sequence, "item = ?2", &[&rating_key])?;
         for (_, stored) in &paths {
             self.remove_match(table, &stored.path)?;
         }

@@ -53,8 +53,17 @@ impl Store {
         deadline: Option<Deadline>,
         work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
+        self.query_by(deadline, in_transaction(work))
+    }
+
+    /// Runs `work` like [`Self::read_by`], but without a transaction, for single statements, of which each reads what was
+    /// committed last.
+    pub(super) fn query_by<T>(
+        &self,
+        deadline: Option<Deadline>,
+        mut work: impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         let patience = deadline.map_or_else(|| self.short_wait.current_timeout(), patience);
-        let mut work = in_transaction(work);
         let mut work = |connection: &OpenConnection| {
             let _wait = WaitGuard::new(connection, patience)?;
             work(connection)
