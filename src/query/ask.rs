@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
-use crate::engine::{SearchRows, Snapshot};
+use crate::engine::{MAX_QUESTIONS, SearchRows, Snapshot};
 use crate::error::{Result, Status};
 use crate::matching::Scope;
 use crate::model::Sequence;
@@ -76,7 +76,7 @@ impl Queries {
                 && !self.reading.ask_matches(&snapshot, scope, path, Some(call.deadline))?
             {
                 drop(snapshot);
-                (snapshot, now_ms) = self.read_snapshot(call)?;
+                (snapshot, now_ms) = self.read_newer_snapshot(call, &mut state)?;
                 continue;
             }
             let context = QueryContext {
@@ -93,7 +93,7 @@ impl Queries {
             if snapshot.has_matches_after(sequence, scope) {
                 drop(found);
                 drop(snapshot);
-                (snapshot, now_ms) = self.read_snapshot(call)?;
+                (snapshot, now_ms) = self.read_newer_snapshot(call, &mut state)?;
                 continue;
             }
             let assessment = query.assess(&context, &found);
@@ -200,6 +200,19 @@ impl Queries {
             return Err(then);
         }
         Ok(query.answer(&context, &found, state, then))
+    }
+
+    /// Reads a snapshot like [`Self::read_snapshot`], because the database has newer matches. If that happens again and
+    /// again, loads the whole snapshot once, and then fails.
+    fn read_newer_snapshot(&self, call: &Call<'_>, state: &mut QueryState) -> Result<(Guard<'_, Snapshot>, i64)> {
+        state.outdated_reads += 1;
+        if state.outdated_reads > 2 * MAX_QUESTIONS {
+            return Err(self.store.locked_error());
+        }
+        if state.outdated_reads == MAX_QUESTIONS {
+            self.reading.reload(call.deadline)?;
+        }
+        self.read_snapshot(call)
     }
 
     /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix milliseconds. Fails if the

@@ -126,6 +126,8 @@ pub struct StepConditions {
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is a step that is taken once
 pub struct QueryState {
+    /// Number of times that the database had newer matches than the snapshot.
+    pub outdated_reads: u32,
     /// The change sequence when the query started. Server replies that were stored later are fresh enough.
     pub since: Sequence,
     /// Time when the query started, in Unix milliseconds.
@@ -341,10 +343,8 @@ impl<'t> QueryContext<'t> {
         let sync = &self.queries.sync;
         let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
         fetched_rows.any(|row| {
-            // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted. A
-            // listing whose check time is in the future, because the clock was set back, is not accepted.
-            let is_just_checked =
-                state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms());
+            // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted.
+            let is_just_checked = state.refreshed.is_some() && row.checked_ms() >= state.started_ms;
             if is_just_checked {
                 sync.is_doubted(row, self.now_ms)
             } else {

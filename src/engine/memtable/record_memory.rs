@@ -30,6 +30,8 @@ const TAG_SHIFT: u32 = POSITION_BITS + CHUNK_BITS + 1;
 const WORD: usize = 4;
 /// Length of a chunk, after which the next record begins a new one.
 const CHUNK_BYTES: usize = 1 << 15;
+/// Approximate number of bytes that a chunk takes besides its records.
+const CHUNK_OVERHEAD: usize = 48;
 /// Number of bytes before a record's key: the lengths of the key and of the payload.
 const HEADER: usize = 8;
 /// In the length of a key: the key is stored in another spelling, which is equal if the case of A to Z is ignored.
@@ -91,6 +93,8 @@ pub struct RecordMemory {
     never_loads: bool,
     /// Number of outdated records.
     outdated: AtomicU32,
+    /// Whether something could not be added: the memory is then never complete, and must be renewed.
+    lacks_room: AtomicBool,
     // The rest is only used by the thread that fills the memory.
     is_loading: AtomicBool,
     chunk_count: AtomicU32,
@@ -113,6 +117,7 @@ impl Default for RecordMemory {
             newest: AtomicU64::new(0),
             never_loads: false,
             outdated: AtomicU32::new(0),
+            lacks_room: AtomicBool::new(false),
             is_loading: AtomicBool::new(false),
             chunk_count: AtomicU32::new(0),
             used_slots: AtomicUsize::new(0),
@@ -209,15 +214,15 @@ impl RecordMemory {
         })
     }
 
-    /// Adds records that were read at a change sequence, or replaces earlier ones. Stops without an error if there is no
-    /// room: the keys then stay unknown. One thread at a time may fill a memory.
+    /// Adds records that were read at a change sequence, or replaces earlier ones. If there is no room, the database stays
+    /// to be asked. One thread at a time may fill a memory.
     pub fn put<'r>(&self, sequence: Sequence, records: impl IntoIterator<Item = NewRecord<'r>>) {
         let mut chunk = Vec::new();
         let mut positions = Vec::new();
         self.newest.fetch_max(sequence.0, Ordering::Release);
         for record in records {
             if !append(&record, &mut chunk, &mut positions) {
-                return;
+                self.give_up(record.key, record.hash);
             }
             if chunk.len() >= CHUNK_BYTES {
                 self.publish(&mut chunk, &mut positions, 0);
@@ -246,12 +251,18 @@ impl RecordMemory {
             self.outdated.fetch_add(1, Ordering::Release);
             if append(&record, &mut chunk, &mut positions) {
                 self.publish(&mut chunk, &mut positions, OUTDATED);
+            } else {
+                self.give_up(key, hash);
             }
         }
     }
 
-    /// Replaces what is known of a key by this process's own commit. If nothing is known of it, the database is asked.
+    /// Replaces what is known of a key by this process's own commit. If nothing is known of it, or the memory must be
+    /// renewed, the database is asked.
     pub fn replace(&self, sequence: Sequence, record: NewRecord<'_>) {
+        if self.must_renew() {
+            return self.outdate(record.key, record.hash);
+        }
         let is_known = self.slot_of(record.key, record.hash).is_some();
         if is_known || self.is_complete() || self.is_loading.load(Ordering::Relaxed) {
             self.put(sequence, [record]);
@@ -285,14 +296,16 @@ impl RecordMemory {
     /// Returns whether the memory is too large, or half of it has been replaced.
     pub fn must_renew(&self) -> bool {
         let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
-        bytes > MAX_BYTES || wasted > bytes / 2 && bytes > MIN_WASTE
+        bytes > MAX_BYTES || wasted > bytes / 2 && bytes > MIN_WASTE || self.lacks_room.load(Ordering::Relaxed)
     }
 
     /// Returns an empty memory to take the place of one that [must be renewed](Self::must_renew).
     pub fn renewed(&self) -> Self {
         let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
         Self {
-            never_loads: self.never_loads || bytes - wasted.min(bytes) > MAX_BYTES / 2,
+            never_loads: self.never_loads
+                || bytes - wasted.min(bytes) > MAX_BYTES / 2
+                || self.lacks_room.load(Ordering::Relaxed),
             ..Self::default()
         }
     }
@@ -311,9 +324,9 @@ impl RecordMemory {
         let number = u64::from(self.chunk_count.load(Ordering::Relaxed)) + 1;
         let mut chunk = std::mem::take(chunk);
         chunk.shrink_to_fit();
-        self.bytes.fetch_add(chunk.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(chunk.len() + CHUNK_OVERHEAD, Ordering::Relaxed);
         if number >> CHUNK_BITS != 0 || !self.chunks.set(usize::try_from(number).unwrap_or(usize::MAX), chunk) {
-            self.bytes.fetch_add(MAX_BYTES, Ordering::Relaxed); // must be renewed
+            positions.drain(..).for_each(|lost| self.give_up(&lost.key, lost.hash));
             return;
         }
         self.chunk_count.fetch_add(1, Ordering::Relaxed);
@@ -326,8 +339,19 @@ impl RecordMemory {
                 }
                 self.wasted_bytes.fetch_add(length, Ordering::Relaxed);
             } else if !self.insert(slot) {
-                return;
+                self.give_up(&key, hash);
             }
+        }
+    }
+
+    /// Makes the database be asked about a key for which there is no room.
+    fn give_up(&self, key: &[u8], hash: u64) {
+        self.lacks_room.store(true, Ordering::Relaxed);
+        self.is_complete.store(false, Ordering::Release);
+        if let Some(slot) = self.slot_of(key, hash)
+            && slot.fetch_or(OUTDATED, Ordering::Release) & OUTDATED == 0
+        {
+            self.outdated.fetch_add(1, Ordering::Release);
         }
     }
 

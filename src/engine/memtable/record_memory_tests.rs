@@ -144,6 +144,11 @@ fn replaced_records_are_not_kept_for_ever() {
         renewals += usize::from(memory.must_renew());
     }
     assert!(renewals > 0);
+    // The memory does not grow until somebody renews it.
+    let bytes = memory.bytes();
+    memory.replace(Sequence(2), record(b"one", Some(&value)));
+    assert_eq!(memory.bytes(), bytes);
+    assert!(!memory.knows(b"one", xxh3_64(b"one")));
     assert!(!memory.renewed().never_loads, "little of it was in use");
 }
 

@@ -186,9 +186,11 @@ impl Tables {
         // A commit after this read is in the next catch-up, which marks the name as outdated.
         let entry = rows.entry(table.id, name, deadline)?;
         put(memory, snapshot.sequence(), [(name, entry.as_ref())]);
-        if let Some(LoadAfter(after)) = memory.count_question() {
-            let entries = rows.entries_after(table.id, after.as_deref(), LOADED_PER_STEP)?;
-            let records = entries.iter().map(|(name, entry)| (&name[..], Some(entry)));
+        // If a step of loading fails, a later one loads more.
+        if let Some(LoadAfter(after)) = memory.count_question()
+            && let Ok(entries) = rows.entries_after(table.id, after.as_deref(), LOADED_PER_STEP, deadline)
+        {
+            let records = entries.iter().map(|(name, entry)| (&name[..], entry.as_ref()));
             put(memory, snapshot.sequence(), records);
             match entries.last() {
                 Some((last, _)) => memory.set_loaded_upto(last),

@@ -410,22 +410,21 @@ impl LiveSnapshot {
             return Ok(false);
         };
         put_matches(&matches.memory, sequence, [(form, &found[..])].into_iter());
-        if let Some(LoadAfter(after)) = matches.memory.count_question() {
-            let (read_at, found) = rows.matches_after(matches.table, after.as_deref(), LOADED_PER_STEP)?;
-            if read_at != sequence {
-                return Ok(true); // loads them later
-            }
+        // If a step of loading fails, or the database changes, a later one loads more.
+        if let Some(LoadAfter(after)) = matches.memory.count_question()
+            && let Ok((read_at, found)) = rows.matches_after(matches.table, after.as_deref(), LOADED_PER_STEP, deadline)
+            && read_at == sequence
+        {
             let Some((last, _)) = found.last() else {
                 matches.memory.set_complete();
                 return Ok(true);
             };
-            let stored: Vec<_> = found.iter().map(|(_, stored)| stored.clone()).collect();
-            let mut from = 0;
-            let forms = found.chunk_by(|(form, _), (next, _)| form == next).map(|of_form| {
-                let range = from..from + of_form.len();
-                from = range.end;
-                (&of_form[0].0[..], &stored[range])
+            let of_forms = found.chunk_by(|(form, _), (next, _)| form == next).map(|of_form| {
+                let stored = of_form.iter().filter_map(|(_, stored)| stored.clone());
+                (&of_form[0].0[..], stored.collect::<Vec<_>>())
             });
+            let of_forms: Vec<_> = of_forms.collect();
+            let forms = of_forms.iter().map(|(form, stored)| (*form, &stored[..]));
             put_matches(&matches.memory, sequence, forms);
             matches.memory.set_loaded_upto(last);
         }

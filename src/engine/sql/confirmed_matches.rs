@@ -129,9 +129,10 @@ impl RecordRows<'_> {
                 matches_where(c, table, Sequence(0), "form = ?2", &[&normal_form(path)])
             })
         })?;
-        let exact = found.iter().position(|(_, stored)| stored.path == path);
+        let found: Vec<StoredMatch> = found.into_iter().filter_map(|(_, stored)| stored).collect();
+        let exact = found.iter().position(|stored| stored.path == path);
         let index = exact.or_else(|| (found.len() == 1).then_some(0));
-        Ok(index.map(|index| found[index].1.rating_key.clone()))
+        Ok(index.map(|index| found[index].rating_key.clone()))
     }
 
     /// Returns the path and rating key of each confirmed match in a library, for the exchange with other hosts.

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::migrations::migrate;
+use super::move_records::renew_forms;
 use super::schema::{self, BUSY, LastWrite, Tx, connect, journal, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::version_page::VersionPage;
@@ -25,9 +26,6 @@ use crate::platform::{files, fork, log_sync};
 
 /// Maximum wait for other processes to close the database, so that plexindex can turn off the write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
-
-/// Maximum wait for another process that migrates the database: with a million records, it takes some ten seconds.
-const MIGRATION_WAIT: Duration = Duration::from_secs(60);
 
 /// WAL length, in pages, that triggers a checkpoint: about 10 MB. A checkpoint waits for the disk, and takes as long as
 /// a thousand writes of single records, each of two pages.
@@ -333,10 +331,8 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA journal_size_limit = 16777216; \
          PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
-    if patience == BUSY {
-        connection.busy_timeout(MIGRATION_WAIT)?; // another process may be migrating
-    }
-    migrate(&connection)?; // may sort a million rows in a temporary file
+    migrate(&connection, patience)?; // may sort a million rows in a temporary file
+    renew_forms(&connection)?;
     connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     let journal_mode = set_journal_mode(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM meta", [], |row| row.get::<_, i64>(0))?;

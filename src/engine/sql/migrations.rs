@@ -1,11 +1,14 @@
 //! Migrates the databases of earlier formats, each in one transaction.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::move_records::move_records;
-use super::schema::{CachedStatements, RollbackGuard, SCHEMA_VERSION, failure};
+use super::schema::{BUSY, CachedStatements, RollbackGuard, SCHEMA_VERSION, failure};
+
+/// Maximum wait for another process that migrates the database, which takes some ten seconds with a million records.
+const MIGRATION_WAIT: Duration = Duration::from_secs(60);
 
 /// The oldest format that plexindex can migrate.
 const OLDEST_VERSION: i64 = 3;
@@ -172,7 +175,7 @@ const MIGRATIONS: [Migration; 8] = [
         item TEXT NOT NULL, at INTEGER NOT NULL, total INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
     CREATE TABLE entries (id INTEGER PRIMARY KEY, in_table INTEGER NOT NULL, name BLOB NOT NULL, expires_ms INTEGER,
         at INTEGER NOT NULL, total INTEGER NOT NULL, sum INTEGER NOT NULL, value BLOB NOT NULL) STRICT;
-    CREATE TABLE removed (id INTEGER PRIMARY KEY, in_table INTEGER NOT NULL, name BLOB NOT NULL) STRICT;
+    CREATE TABLE removed (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, in_table INTEGER NOT NULL, name BLOB NOT NULL) STRICT;
     ",
     ),
 ];
@@ -182,16 +185,19 @@ const _: () = assert!(
 );
 
 /// Migrates a database to the current format in one transaction. Does nothing if the database has the current format.
+/// Waits at most `patience` for other processes; [`MIGRATION_WAIT`] if the caller waits as long as for any write.
 ///
 /// # Errors
 /// `SQLITE_NOTADB` if the file is not a store's database, an error that names both formats if the database's is newer,
 /// and SQLite's errors.
-pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     if migrations_from(version_of(connection)?)?.is_empty() {
         return Ok(());
     }
     let start = Instant::now();
+    connection.busy_timeout(if patience == BUSY { MIGRATION_WAIT } else { patience })?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.busy_timeout(patience)?;
     let _rollback_guard = RollbackGuard(connection);
     // Another process may have migrated the database while this one waited for the lock.
     let version = version_of(connection)?;

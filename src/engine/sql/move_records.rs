@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row, params};
 
-use super::record_encoding::{row_size, spelling_of, sum_of};
-use super::schema::last_position_of;
+use super::record_encoding::{path_of, row_size, spelling_of, stored_total, sum_of};
+use super::schema::{RollbackGuard, last_position_of, sequence_of};
 use super::store_folder::is_broken;
 use crate::engine::record_rows::StoredMatch;
-use crate::matching::normal::normal_form;
+use crate::matching::normal::{form_tag, normal_form};
 use crate::model::{Sequence, TableId};
 use crate::platform::clock::{Clock as _, SystemClock};
 
@@ -22,7 +22,7 @@ const SEQUENCE: &str = "UPDATE meta SET sequence = max(sequence, (sequence & ~0x
 /// Statements that follow when all rows are there.
 const FINISH: &str = "
     CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;
-    INSERT INTO removed (id, in_table, name) VALUES (0, 0, x'');
+    INSERT INTO removed (id, number, in_table, name) VALUES (0, 0, 0, x'');
     DROP TABLE records;
     DELETE FROM tables WHERE name IS NULL AND (library IS NULL
         OR library NOT IN (SELECT id FROM libraries WHERE view_id > 0));
@@ -32,6 +32,7 @@ const FINISH: &str = "
     ALTER TABLE meta DROP COLUMN segments;
     ALTER TABLE meta DROP COLUMN merged;
     ALTER TABLE meta RENAME COLUMN manifest TO tables_changed;
+    ALTER TABLE meta ADD COLUMN form_tag INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Moves the rows of the log `records` to the tables of format 11. Returns their number.
@@ -77,6 +78,7 @@ pub fn move_records(c: &Connection) -> rusqlite::Result<usize> {
         }
     }
     c.execute_batch(FINISH)?;
+    c.execute("UPDATE meta SET form_tag = ?1", [form_tag()])?;
     Ok(count)
 }
 
@@ -149,20 +151,85 @@ impl Moving<'_> {
             let form = normal_form(name);
             let spelling = spelling_of(&form, name);
             let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
-            self.totals[1] += row_size(&[&form, &spelling, rating_key.as_bytes()]);
+            self.totals[1] += row_size(&[name, rating_key.as_bytes()]);
             self.c
                 .prepare_cached("INSERT INTO matches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-                .execute(params![id, table, form, spelling, rating_key, at, self.totals[1], sum])?;
+                .execute(params![
+                    id,
+                    table,
+                    form,
+                    spelling,
+                    rating_key,
+                    at,
+                    stored_total(id, self.totals[1]),
+                    sum
+                ])?;
         } else {
             let sum = sum_of(id, table, [name, b"", value], expires_ms);
             self.totals[0] += row_size(&[name, value]);
             self.c
                 .prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-                .execute(params![id, table, name, expires_ms, at, self.totals[0], sum, value])?;
+                .execute(params![
+                    id,
+                    table,
+                    name,
+                    expires_ms,
+                    at,
+                    stored_total(id, self.totals[0]),
+                    sum,
+                    value
+                ])?;
         }
         self.count += 1;
         Ok(())
     }
+}
+
+/// Makes the normal forms of all matches anew if they are of other rules or another Unicode version than this build's.
+pub fn renew_forms(c: &Connection) -> rusqlite::Result<()> {
+    let is_current = || {
+        c.query_row("SELECT form_tag = ?1 FROM meta", [form_tag()], |row| {
+            row.get::<_, bool>(0)
+        })
+    };
+    if is_current()? {
+        return Ok(());
+    }
+    c.execute_batch("BEGIN IMMEDIATE")?;
+    let _rollback_guard = RollbackGuard(c);
+    if is_current()? {
+        return Ok(());
+    }
+    let mut changed: Vec<(i64, TableId, Vec<u8>, String, i64, i64)> = Vec::new();
+    let mut all = c.prepare("SELECT id, in_table, form, spelling, item, at, total FROM matches")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        let form = row.get_ref(2)?.as_blob()?;
+        let path = path_of(form, row.get_ref(3)?.as_blob()?);
+        if normal_form(&path) != form {
+            changed.push((row.get(0)?, row.get(1)?, path, row.get(4)?, row.get(5)?, row.get(6)?));
+        }
+    }
+    drop(rows);
+    for (id, ..) in &changed {
+        c.execute("DELETE FROM matches WHERE id = ?1", [id])?;
+    }
+    let mut insert = c.prepare("INSERT INTO matches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for (id, table, path, item, at, total) in &changed {
+        let form = normal_form(path);
+        let spelling = spelling_of(&form, path);
+        let sum = sum_of(*id, *table, [&form, &spelling, item.as_bytes()], None);
+        insert.execute(params![id, table, form, spelling, item, at, total, sum])?;
+    }
+    // Whoever follows forgets what it knows.
+    let now = last_position_of(sequence_of(c)?);
+    c.execute("DELETE FROM removed", [])?;
+    c.execute(
+        "INSERT INTO removed (id, number, in_table, name) VALUES (?1, 0, 0, x'')",
+        [now],
+    )?;
+    c.execute("UPDATE meta SET form_tag = ?1", [form_tag()])?;
+    c.execute_batch("COMMIT")
 }
 
 /// Returns the rating key of a match in format 10, which follows a number of seven bits per byte.

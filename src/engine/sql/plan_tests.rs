@@ -19,6 +19,10 @@ const ALLOWED: &str = r"
  | SCAN meta | the table has one row
 ORDER BY id DESC LIMIT 1 | SCAN entries | the newest row
 ORDER BY id DESC LIMIT 1 | SCAN matches | the newest row
+ORDER BY id DESC LIMIT 1 | SCAN removed | the newest row
+removed ORDER BY id LIMIT ?1 | SCAN removed | the oldest rows, about as many as were added
+SELECT sum( | SCAN matches | the newest row is damaged
+SELECT sum( | SCAN entries | the newest row is damaged
 (SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2) | SCAN (subquery-1) | at most as many as asked for
 matches NOT INDEXED ORDER BY id | SCAN matches | an export of a damaged database reads all
 SELECT count(*) FROM matches | SCAN matches USING COVERING INDEX matches_form | when many entries await delivery

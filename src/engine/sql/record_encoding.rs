@@ -26,6 +26,20 @@ pub fn row_size(contents: &[&[u8]]) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX - ROW_OVERHEAD) + ROW_OVERHEAD
 }
 
+/// Number of bits of a stored total that check the rest.
+const CHECK_BITS: u32 = 16;
+
+/// Returns a total as the row with this id stores it: with a checksum in the low bits.
+pub fn stored_total(id: i64, total: i64) -> i64 {
+    total << CHECK_BITS | sum_of(id, TableId(total), [b""; 3], None) & ((1 << CHECK_BITS) - 1)
+}
+
+/// Returns the total that the row with this id stores; `None` if it is damaged.
+pub fn total_in(id: i64, stored: i64) -> Option<i64> {
+    let total = stored >> CHECK_BITS;
+    (stored_total(id, total) == stored).then_some(total)
+}
+
 /// Encodes how a path differs from its normal form, so that rows need not contain it twice: nothing if both are equal; 0
 /// and a bit for each byte that is an upper case letter; or 1 and the path.
 pub fn spelling_of(form: &[u8], path: &[u8]) -> Vec<u8> {

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
-use super::record_encoding::{ROW_OVERHEAD, path_of, row_size, spelling_of, sum_of};
+use super::migrations::check_version;
+use super::record_encoding::{ROW_OVERHEAD, path_of, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::schema::{CachedStatements, Tx, last_position_of, position_of, sequence_at, sequence_of};
 use super::store::Store;
 use super::store_folder::is_broken;
@@ -23,8 +24,8 @@ use crate::platform::deadline::Deadline;
 
 /// Maximum number of changed rows that a snapshot follows one by one.
 pub const MAX_FOLLOWED: i64 = 2_000;
-/// Number of commits for which a removed name is kept for those who follow.
-const REMOVED_KEPT: u64 = 16_384;
+/// Number of removed names that are kept for those who follow.
+const REMOVED_KEPT: i64 = 8_192;
 /// Maximum number of rows that one step of a sweep deletes.
 const SWEPT_PER_STEP: i64 = 400;
 /// Number of rows that one query for the oldest rows returns.
@@ -47,6 +48,10 @@ pub struct RecordTx<'t> {
     /// Whether rows were deleted since the last row of this kind was written, which has the total.
     is_outdated: [Cell<bool>; 2],
     written: Cell<usize>,
+    /// The number of the last removal; `None` until one is made.
+    removed: Cell<Option<i64>>,
+    /// Number of removals that are not trimmed yet.
+    removed_now: Cell<i64>,
 }
 
 /// Logs that a row does not count.
@@ -54,33 +59,34 @@ fn warn_of_damage(what: &str, table: TableId) {
     log::warn!("{what} in table {table} of the store is damaged and is ignored: record it again");
 }
 
-/// The normal form of a path, and its match.
-type MatchOfForm = (Vec<u8>, StoredMatch);
+/// The normal form of a path, and its match; `None` if the row is damaged.
+pub type MatchOfForm = (Vec<u8>, Option<StoredMatch>);
 
 /// The columns of a match for [`match_in`].
 const MATCH_COLUMNS: &str = "id, form, spelling, item, sum";
 
-/// Reads a match and its form from [`MATCH_COLUMNS`]; `None` if the row is damaged.
-fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> rusqlite::Result<Option<MatchOfForm>> {
-    let id = row.get(0)?;
-    let [form, spelling] = [row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?];
-    let item = row.get_ref(3)?.as_bytes()?;
-    let is_whole = sum_of(id, table, [form, spelling, item], None) == row.get::<_, i64>(4)?;
-    let rating_key = String::from_utf8(item.to_vec()).ok().filter(|_| is_whole);
-    if rating_key.is_none() {
-        warn_of_damage("a confirmed match", table);
-    }
-    Ok(rating_key.map(|rating_key| {
-        let stored = StoredMatch {
+/// Reads a match from [`MATCH_COLUMNS`]; `None` if the row is damaged.
+fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> Option<StoredMatch> {
+    let read = || -> rusqlite::Result<Option<StoredMatch>> {
+        let id = row.get(0)?;
+        let [form, spelling] = [row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?];
+        let item: String = row.get(3)?;
+        let is_whole = sum_of(id, table, [form, spelling, item.as_bytes()], None) == row.get::<_, i64>(4)?;
+        Ok(is_whole.then(|| StoredMatch {
             sequence: sequence_at(id, now),
             path: path_of(form, spelling),
-            rating_key,
-        };
-        (form.to_vec(), stored)
-    }))
+            rating_key: item,
+        }))
+    };
+    // A cell of another type is damage, too.
+    let stored = read().ok().flatten();
+    if stored.is_none() {
+        warn_of_damage("a confirmed match", table);
+    }
+    stored
 }
 
-/// Returns the matches of a table for which a condition holds, each with its form. `now`: the current change sequence,
+/// Returns the matches of a table for which a condition holds; `None` for a damaged row. Each has its form. `now`: the current change sequence,
 /// or an earlier one.
 pub fn matches_where(
     c: &Connection,
@@ -92,14 +98,16 @@ pub fn matches_where(
     let text = format!("SELECT {MATCH_COLUMNS} FROM matches WHERE in_table = ?1 AND {condition}");
     let mut values = values.to_vec();
     values.insert(0, &table);
-    let rows = c.rows(&text, &*values, |row| match_in(row, table, now))?;
-    Ok(rows.into_iter().flatten().collect())
+    c.rows(&text, &*values, |row| {
+        let form = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        Ok((form.to_vec(), match_in(row, table, now)))
+    })
 }
 
 /// Returns all matches of a table, in the order of their forms.
 pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
     let all = matches_where(c, table, sequence_of(c)?, "true ORDER BY form", &[])?;
-    Ok(all.into_iter().map(|(_, stored)| stored).collect())
+    Ok(all.into_iter().filter_map(|(_, stored)| stored).collect())
 }
 
 /// Returns the matches of a table that can be read in a damaged database: from both ends of the rows.
@@ -112,8 +120,8 @@ pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<V
         let mut rows = statement.query([])?;
         loop {
             match rows.next() {
-                Ok(Some(row)) if row.get::<_, TableId>(5)? != table => {}
-                Ok(Some(row)) => found.extend(match_in(row, table, now)?.map(|(_, stored)| stored)),
+                Ok(Some(row)) if row.get(5) != Ok(table) => {}
+                Ok(Some(row)) => found.extend(match_in(row, table, now)),
                 Ok(None) => return Ok(found.into_iter().collect()),
                 Err(error) if is_broken(&error) => {
                     log::warn!("some confirmed matches cannot be read: {error}");
@@ -137,38 +145,46 @@ pub fn count_matches_in(c: &Connection, table: TableId, most: i64) -> rusqlite::
 /// The columns of an entry for [`entry_in`]; `?2` is the maximum length of a value.
 const ENTRY_COLUMNS: &str = "id, name, expires_ms, sum, length(value), CASE WHEN length(value) <= ?2 THEN value END";
 
-/// Reads an entry and its name from [`ENTRY_COLUMNS`]; `None` if the row is damaged.
-fn entry_in(row: &Row<'_>, table: TableId) -> rusqlite::Result<Option<(Vec<u8>, StoredEntry)>> {
-    let name: Vec<u8> = row.get(1)?;
-    let entry = StoredEntry {
-        length: row.get::<_, i64>(4)?.cast_unsigned(),
-        value: row.get(5)?,
-        expires_ms: row.get(2)?,
+/// An entry's name, and the entry; `None` if the row is damaged.
+pub type NamedEntry = (Vec<u8>, Option<StoredEntry>);
+
+/// Reads an entry from [`ENTRY_COLUMNS`]; `None` if the row is damaged.
+fn entry_in(row: &Row<'_>, table: TableId) -> Option<StoredEntry> {
+    let read = || -> rusqlite::Result<Option<StoredEntry>> {
+        let name = row.get_ref(1)?.as_blob()?;
+        let entry = StoredEntry {
+            length: row.get::<_, i64>(4)?.cast_unsigned(),
+            value: row.get(5)?,
+            expires_ms: row.get(2)?,
+        };
+        let Some(value) = &entry.value else {
+            return Ok(Some(entry)); // whoever reads the value checks it
+        };
+        let sum = sum_of(row.get(0)?, table, [name, b"", value], entry.expires_ms);
+        Ok((sum == row.get::<_, i64>(3)?).then_some(entry))
     };
-    let sum =
-        |value: &Vec<u8>| Ok::<_, rusqlite::Error>(sum_of(row.get(0)?, table, [&name, b"", value], entry.expires_ms));
-    if let Some(value) = &entry.value
-        && sum(value)? != row.get::<_, i64>(3)?
-    {
+    let entry = read().ok().flatten();
+    if entry.is_none() {
         warn_of_damage("an entry", table);
-        return Ok(None);
     }
-    Ok(Some((name, entry)))
+    entry
 }
 
-/// Returns the entries of a table for which a condition holds, each with its name. `?2` is taken.
+/// Returns the entries of a table for which a condition holds. `?2` is taken.
 fn entries_where(
     c: &Connection,
     table: TableId,
     max_value: usize,
     condition: &str,
     values: &[&dyn ToSql],
-) -> rusqlite::Result<Vec<(Vec<u8>, StoredEntry)>> {
+) -> rusqlite::Result<Vec<NamedEntry>> {
     let max_value = to_i64(max_value);
     let text = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE in_table = ?1 AND {condition}");
     let values = [&[&table as &dyn ToSql, &max_value], values].concat();
-    let rows = c.rows(&text, &*values, |row| entry_in(row, table))?;
-    Ok(rows.into_iter().flatten().collect())
+    c.rows(&text, &*values, |row| {
+        let name = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        Ok((name.to_vec(), entry_in(row, table)))
+    })
 }
 
 /// Returns whether `removed` has all removals after the change sequence `since`.
@@ -286,21 +302,23 @@ impl RecordRows<'_> {
 
     /// Returns an entry; `None` if there is none. If `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn entry(&self, table: TableId, name: &[u8], deadline: Option<Deadline>) -> Result<Option<StoredEntry>> {
-        let found = self
-            .0
-            .query_by(deadline, |c| entries_where(c, table, MAX_INLINE, "name = ?3", &[&name]))?;
-        Ok(found.into_iter().next().map(|(_, entry)| entry))
+        let found = self.0.query_by(deadline, |c| {
+            check_version(c)?;
+            entries_where(c, table, MAX_INLINE, "name = ?3", &[&name])
+        })?;
+        Ok(found.into_iter().next().and_then(|(_, entry)| entry))
     }
 
     /// Returns the next entries of a table after a name, at most `most`, in the order of their names. `after`: `None` for
-    /// the first entries.
+    /// the first entries. If `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn entries_after(
         &self,
         table: TableId,
         after: Option<&[u8]>,
         most: usize,
-    ) -> Result<Vec<(Vec<u8>, StoredEntry)>> {
-        self.0.read(|c| match after {
+        deadline: Option<Deadline>,
+    ) -> Result<Vec<NamedEntry>> {
+        self.0.read_by(deadline, |c| match after {
             Some(after) => {
                 let condition = "name > ?4 ORDER BY name LIMIT ?3";
                 entries_where(c, table, MAX_INLINE, condition, &[&to_i64(most), &after])
@@ -322,7 +340,7 @@ impl RecordRows<'_> {
         let found = self
             .0
             .read(|c| entries_where(c, table, max_length, "name = ?3", &[&name]))?;
-        let found = found.into_iter().next().map(|(_, entry)| entry);
+        let found = found.into_iter().next().and_then(|(_, entry)| entry);
         let found = found.filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms));
         Ok(found.map(|entry| {
             entry.value.as_deref().map(use_value);
@@ -384,10 +402,11 @@ impl RecordRows<'_> {
         deadline: Option<Deadline>,
     ) -> Result<Option<Vec<StoredMatch>>> {
         self.0.query_by(deadline, |c| {
+            check_version(c)?;
             let found = matches_where(c, table, now, "form = ?2", &[&form])?;
             // Read afterwards: if there is no newer commit now, there was none before.
             let is_current = sequence_of(c)? == now;
-            Ok(is_current.then(|| found.into_iter().map(|(_, stored)| stored).collect()))
+            Ok(is_current.then(|| found.into_iter().filter_map(|(_, stored)| stored).collect()))
         })
     }
 
@@ -398,10 +417,11 @@ impl RecordRows<'_> {
         table: TableId,
         after: Option<&[u8]>,
         most: usize,
+        deadline: Option<Deadline>,
     ) -> Result<(Sequence, Vec<MatchOfForm>)> {
         // No path has an empty form.
         let form = after.unwrap_or_default();
-        self.0.read(|c| {
+        self.0.read_by(deadline, |c| {
             let now = sequence_of(c)?;
             let mut found = matches_where(
                 c,
@@ -452,7 +472,8 @@ impl OldRow {
 
 /// The columns of an [`OldRow`] of each kind.
 const OLD_ENTRY: &str = "id, in_table, name, length(name) + length(value)";
-const OLD_MATCH: &str = "id, in_table, form, length(form) + length(spelling) + length(item)";
+const OLD_MATCH: &str = "id, in_table, form, octet_length(item) \
+     + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form))";
 
 impl RecordKind {
     const fn index(self) -> usize {
@@ -471,6 +492,8 @@ impl<'t> RecordTx<'t> {
             now_ms: SystemClock.now_ms(),
             is_outdated: Default::default(),
             written: Cell::new(0),
+            removed: Cell::default(),
+            removed_now: Cell::default(),
         }
     }
 
@@ -486,10 +509,23 @@ impl<'t> RecordTx<'t> {
             return Ok(known);
         }
         let statement = match kind {
-            RecordKind::Entries => "SELECT total FROM entries ORDER BY id DESC LIMIT 1",
-            RecordKind::Matches => "SELECT total FROM matches ORDER BY id DESC LIMIT 1",
+            RecordKind::Entries => "SELECT id, total FROM entries ORDER BY id DESC LIMIT 1",
+            RecordKind::Matches => "SELECT id, total FROM matches ORDER BY id DESC LIMIT 1",
         };
-        let stored = self.tx.find_value(statement, [])?.unwrap_or(0);
+        let stored = self
+            .tx
+            .find(statement, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
+        let stored = match stored {
+            Some(Some(stored)) => stored,
+            None => 0,
+            Some(None) => self.tx.value(
+                match kind {
+                    RecordKind::Entries => "SELECT sum(length(name) + length(value) + 64) FROM entries",
+                    RecordKind::Matches => "SELECT sum(length(form) + length(item) + 64) FROM matches",
+                },
+                [],
+            )?,
+        };
         total.set(Some(stored));
         Ok(stored)
     }
@@ -502,13 +538,22 @@ impl<'t> RecordTx<'t> {
 
     /// Stores the totals of kinds whose newest row may have gone. Must follow the last change.
     pub fn finish(&self) -> rusqlite::Result<()> {
+        self.trim_removed()?;
         for kind in [RecordKind::Entries, RecordKind::Matches] {
             if self.is_outdated[kind.index()].take() {
-                let statement = match kind {
-                    RecordKind::Entries => "UPDATE entries SET total = ?1 WHERE id = (SELECT max(id) FROM entries)",
-                    RecordKind::Matches => "UPDATE matches SET total = ?1 WHERE id = (SELECT max(id) FROM matches)",
+                let (newest, update) = match kind {
+                    RecordKind::Entries => (
+                        "SELECT max(id) FROM entries",
+                        "UPDATE entries SET total = ?1 WHERE id = ?2",
+                    ),
+                    RecordKind::Matches => (
+                        "SELECT max(id) FROM matches",
+                        "UPDATE matches SET total = ?1 WHERE id = ?2",
+                    ),
                 };
-                self.tx.run(statement, [self.total(kind)?])?;
+                if let Some(newest) = self.tx.value::<Option<i64>>(newest, [])? {
+                    self.tx.run(update, [stored_total(newest, self.total(kind)?), newest])?;
+                }
             }
         }
         Ok(())
@@ -532,7 +577,16 @@ impl<'t> RecordTx<'t> {
                 "INSERT INTO entries (id, in_table, name, expires_ms, at, total, sum, value) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, name) DO NOTHING",
             )?
-            .execute(params![id, table, name, expires_ms, self.now_ms, total, sum, value])?;
+            .execute(params![
+                id,
+                table,
+                name,
+                expires_ms,
+                self.now_ms,
+                stored_total(id, total),
+                sum,
+                value
+            ])?;
         if inserted > 0 {
             self.set_written(RecordKind::Entries, total);
             return Ok(());
@@ -545,7 +599,7 @@ impl<'t> RecordTx<'t> {
         let total = total - row_size(&[name]) - old_length;
         self.tx.run(
             "UPDATE entries SET id = ?1, expires_ms = ?2, at = ?3, total = ?4, sum = ?5, value = ?6 WHERE id = ?7",
-            params![id, expires_ms, self.now_ms, total, sum, value, old_id],
+            params![id, expires_ms, self.now_ms, stored_total(id, total), sum, value, old_id],
         )?;
         self.set_written(RecordKind::Entries, total);
         Ok(())
@@ -570,27 +624,36 @@ impl<'t> RecordTx<'t> {
         let spelling = spelling_of(&form, path);
         let id = self.next_row_id();
         let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
-        let total = self.total(RecordKind::Matches)? + row_size(&[&form, &spelling, rating_key.as_bytes()]);
+        let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
         let inserted = self
             .tx
             .cached(
                 "INSERT INTO matches (id, in_table, form, spelling, item, at, total, sum) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, form, spelling) DO NOTHING",
             )?
-            .execute(params![id, table, form, spelling, rating_key, self.now_ms, total, sum])?;
+            .execute(params![
+                id,
+                table,
+                form,
+                spelling,
+                rating_key,
+                self.now_ms,
+                stored_total(id, total),
+                sum
+            ])?;
         if inserted > 0 {
             self.set_written(RecordKind::Matches, total);
             return Ok(());
         }
         let (old_id, old_length): (i64, i64) = self.tx.row(
-            "SELECT id, length(item) FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
+            "SELECT id, octet_length(item) FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
             params![table, form, spelling],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let total = total - row_size(&[&form, &spelling]) - old_length;
+        let total = total - row_size(&[path]) - old_length;
         self.tx.run(
             "UPDATE matches SET id = ?1, item = ?2, at = ?3, total = ?4, sum = ?5 WHERE id = ?6",
-            params![id, rating_key, self.now_ms, total, sum, old_id],
+            params![id, rating_key, self.now_ms, stored_total(id, total), sum, old_id],
         )?;
         self.set_written(RecordKind::Matches, total);
         Ok(())
@@ -616,19 +679,42 @@ impl<'t> RecordTx<'t> {
     /// Removes an item's matches. Returns their paths.
     pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<Vec<u8>>> {
         let paths = matches_where(self.tx, table, self.tx.sequence, "item = ?2", &[&rating_key])?;
-        for (_, stored) in &paths {
-            self.remove_match(table, &stored.path)?;
-        }
-        Ok(paths.into_iter().map(|(_, stored)| stored.path).collect())
+        let paths: Vec<Vec<u8>> = paths.into_iter().filter_map(|(_, stored)| Some(stored?.path)).collect();
+        paths.iter().try_for_each(|path| self.remove_match(table, path))?;
+        Ok(paths)
     }
 
     /// Deletes a row, and tells those who follow.
     fn remove(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
         self.delete(kind, old)?;
+        let last = match self.removed.get() {
+            Some(last) => last,
+            None => self
+                .tx
+                .value("SELECT number FROM removed ORDER BY id DESC LIMIT 1", [])?,
+        };
+        self.removed.set(Some(last + 1));
+        self.removed_now.set(self.removed_now.get() + 1);
         self.tx.run(
-            "INSERT INTO removed (id, in_table, name) VALUES (?1, ?2, ?3)",
-            params![self.next_row_id(), old.table, old.name],
+            "INSERT INTO removed (id, number, in_table, name) VALUES (?1, ?2, ?3, ?4)",
+            params![self.next_row_id(), last + 1, old.table, old.name],
         )
+    }
+
+    /// Forgets as many old removals as this transaction made, and some more.
+    fn trim_removed(&self) -> rusqlite::Result<()> {
+        let (Some(last), added) = (self.removed.get(), self.removed_now.take()) else {
+            return Ok(());
+        };
+        let oldest: Vec<(i64, i64)> = self.tx.rows(
+            "SELECT id, number FROM removed ORDER BY id LIMIT ?1",
+            [2 * added + 8],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        for (id, _) in oldest.iter().filter(|(_, number)| *number <= last - REMOVED_KEPT) {
+            self.tx.run("DELETE FROM removed WHERE id = ?1", [id])?;
+        }
+        Ok(())
     }
 
     /// Deletes a row that nobody follows.
@@ -668,21 +754,14 @@ impl<'t> RecordTx<'t> {
         Ok(!expired.is_empty())
     }
 
-    /// Deletes some rows of a cleared table, or the table's row if no rows are left; without such a table, what was removed
-    /// long ago. Returns whether there was a cleared table, so that a later call must continue.
+    /// Deletes some rows of a cleared table, or the table's row if no rows are left. Returns whether there was a cleared
+    /// table, so that a later call must continue.
     pub fn sweep_step(&self) -> rusqlite::Result<bool> {
         let tx = self.tx;
         // A removed library has a negative `view_id`.
         let cleared = "SELECT id FROM tables WHERE name IS NULL \
                        AND (library IS NULL OR library IN (SELECT id FROM libraries WHERE view_id < 0)) LIMIT 1";
         let Some(id) = tx.find_value::<TableId>(cleared, [])? else {
-            // The row before those that are kept shows how far they reach.
-            let kept_from = position_of(tx.sequence, 0) - position_of(Sequence(REMOVED_KEPT), 0); // may be negative
-            tx.run(
-                "DELETE FROM removed WHERE id IN (SELECT id FROM removed WHERE id < ?1 ORDER BY id LIMIT ?2) \
-                 AND id < (SELECT max(id) FROM removed WHERE id < ?1)",
-                params![kept_from, SWEPT_PER_STEP],
-            )?;
             return Ok(false);
         };
         for kind in [RecordKind::Entries, RecordKind::Matches] {

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
+use crate::matching::normal::form_tag;
 use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::local_path::for_sqlite;
@@ -71,8 +72,8 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
-        "INSERT INTO meta (one, store_id, secret, sequence) VALUES (1, ?1, ?2, ?3)",
-        rusqlite::params![store_id, secret, first_sequence],
+        "INSERT INTO meta (one, store_id, secret, sequence, form_tag) VALUES (1, ?1, ?2, ?3, ?4)",
+        rusqlite::params![store_id, secret, first_sequence, form_tag()],
     )?;
     tx.execute(
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('views', ?1), ('libraries', ?1)",
@@ -82,7 +83,10 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO feed (mark, library, rating_key) VALUES (random(), 0, '')",
         [],
     )?;
-    tx.execute("INSERT INTO removed (id, in_table, name) VALUES (0, 0, x'')", [])?;
+    tx.execute(
+        "INSERT INTO removed (id, number, in_table, name) VALUES (0, 0, 0, x'')",
+        [],
+    )?;
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report

@@ -10,6 +10,7 @@ CREATE TABLE meta (
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
     tables_changed INTEGER NOT NULL DEFAULT 0, -- change sequence at which a host's table was last made or cleared
+    form_tag  INTEGER NOT NULL DEFAULT 0,  -- of the normal forms in `matches`: matching, normal::form_tag
     host_id   INTEGER NOT NULL DEFAULT 0,  -- this folder's random id in the shared log
     host_of   TEXT    NOT NULL DEFAULT ''  -- what host_id was made for: boot id of the machine, inode of the database
 ) STRICT;
@@ -143,7 +144,7 @@ CREATE TABLE matches (       -- confirmed matches, in the order of their writes:
     spelling BLOB    NOT NULL,             -- how the path differs from it
     item     TEXT    NOT NULL,             -- rating key
     at       INTEGER NOT NULL,             -- when it was written, in Unix ms; of a row from format 10, only the order
-    total    INTEGER NOT NULL,             -- of the newest row: the size of all rows
+    total    INTEGER NOT NULL,             -- of the newest row: the size of all rows, with a checksum
     sum      INTEGER NOT NULL              -- checksum of the row
 ) STRICT;
 CREATE UNIQUE INDEX matches_form ON matches (in_table, form, spelling);
@@ -163,6 +164,7 @@ CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL
 
 CREATE TABLE removed (       -- names and forms that were removed lately, for those who follow. Has at least one row
     id       INTEGER PRIMARY KEY,          -- the removals before the first row are not known any more
+    number   INTEGER NOT NULL,             -- one more than that of the row before
     in_table INTEGER NOT NULL,
     name     BLOB    NOT NULL
 ) STRICT;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::for_tests::{Films, film, opened};
 use super::migrations::migrate;
 use super::overlay::pack;
-use super::schema::{CachedStatements, FromCells, connect, names, position_of, sequence_of};
+use super::schema::{BUSY, CachedStatements, FromCells, connect, names, position_of, sequence_of};
 use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{Item, ItemType, Sequence, TableId};
@@ -59,6 +59,7 @@ fn as_format_10(store: &Store) -> rusqlite::Connection {
              ALTER TABLE meta ADD COLUMN segments TEXT NOT NULL DEFAULT 'plexindex-1-r7-ab:3';
              ALTER TABLE meta ADD COLUMN merged INTEGER NOT NULL DEFAULT 0;
              ALTER TABLE meta RENAME COLUMN tables_changed TO manifest;
+             ALTER TABLE meta DROP COLUMN form_tag;
              PRAGMA user_version = 10",
         )
         .expect("as before");
@@ -90,7 +91,7 @@ fn records_move_from_the_log_to_rows() {
     log(at(4, 0), 1, "removed", None, None);
     log(at(5, 0), 3, "/Films/A.mkv", None, Some(b"\x0713"));
     log(at(5, 1), 1, "replaced", None, Some(b"newest"));
-    migrate(&connection).expect("migrated");
+    migrate(&connection, BUSY).expect("migrated");
 
     assert_eq!(sequence_of(&connection).expect("read"), Sequence(listed.0 + 5));
     let names = connection.rows("SELECT name, value FROM entries ORDER BY id", [], |row| {
@@ -116,6 +117,27 @@ fn records_move_from_the_log_to_rows() {
     assert_eq!(entry.expect("stays").expires_ms, Some(i64::MAX));
     let total = RecordRows(&films.store).write_records(Deadline::NONE, |tx| tx.total(RecordKind::Entries));
     assert_eq!(total.expect("read"), 5 + 5 + 64 + 8 + 6 + 64);
+}
+
+/// A build with other rules for normal forms finds what an earlier one recorded, and can remove it.
+#[test]
+fn forms_of_another_build_are_made_anew() {
+    let films = Films::with(&[film(1)]);
+    films.record(&[(b"/H/1.mkv", "1"), (b"/H/2.mkv", "1")]);
+    films.store.close();
+    let connection = connect(films.store.folder().database()).expect("connected");
+    connection
+        .execute_batch("UPDATE meta SET form_tag = 1; UPDATE matches SET form = '/h/1.mkv of old', spelling = x'012f482f312e6d6b76'
+            WHERE form = CAST('/h/1.mkv' AS BLOB)".replace("'/h/1.mkv of old'", "CAST('/h/1.mkv of old' AS BLOB)").as_str())
+        .expect("as before");
+    drop(connection);
+    let rows = RecordRows(&films.store);
+    assert_eq!(rows.all_matches(films.id).expect("read").len(), 2);
+    assert_eq!(
+        rows.confirmed_key(films.id, b"/H/1.mkv").expect("read").as_deref(),
+        Some("1")
+    );
+    assert_eq!(films.count("SELECT count(*) FROM matches WHERE form LIKE '%old'"), 0);
 }
 
 /// Makes the store one of format 9. `listed`: the change sequence that its segments have.
@@ -165,7 +187,7 @@ fn single_items_move_from_the_change_log_to_the_overlay() {
     log(listed + 3, 11, &ticket, "1", None);
     log(listed + 4, 8, b"", "2", None);
     log(listed + 5, 7, b"", "", None);
-    migrate(&connection).expect("migrated");
+    migrate(&connection, BUSY).expect("migrated");
     let rows = connection.rows(
         "SELECT rating_key, asked, came, item FROM overlay ORDER BY rating_key",
         [],
@@ -199,7 +221,7 @@ fn a_migrated_item_stays_doubted() {
             rusqlite::params![id, listed + 1],
         )
         .expect("written");
-    migrate(&connection).expect("migrated");
+    migrate(&connection, BUSY).expect("migrated");
     let is_after = "SELECT asked > raised FROM overlay o JOIN doubts d ON d.library = o.library";
     let is_after: bool = connection.value(is_after, []).expect("read");
     assert!(!is_after, "readers take the reply for a later one");

@@ -111,7 +111,10 @@ pub fn put<'p>(memory: &RecordMemory, sequence: Sequence, forms: impl Iterator<I
         payload.clear();
         // A path that only differs in case takes the place of its form.
         let spelling = match matches {
-            [only] if only.path.eq_ignore_ascii_case(form) => Some(&only.path[..]),
+            // A form that is not folded may have twins that differ in case.
+            [only] if only.path.eq_ignore_ascii_case(form) && !form.iter().any(u8::is_ascii_uppercase) => {
+                Some(&only.path[..])
+            }
             _ => None,
         };
         for stored in matches {

@@ -73,7 +73,9 @@ impl IndexReader {
                 }
                 continue;
             };
-            // Without all matches in memory, the paths of the group are looked up one by one.
+            // Without all matches in memory, the paths of the group are looked up one by one; also those for which this
+            // lookup may have seen a newer match, but not what changed with it.
+            let sequence = snapshot.sequence();
             if !snapshot.knows_all_matches(scope) {
                 drop(snapshot);
                 for path in group {
@@ -85,7 +87,13 @@ impl IndexReader {
             // Count the hits once per group, because counting is slow compared with a lookup.
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;
+            let mut group_paths = group.iter();
             Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup_batch(group, &mut buffers, |hit| {
+                let path = group_paths.next().copied().unwrap_or_default();
+                if snapshot.has_matches_after(sequence, scope) {
+                    let key = self.lookup_key(library, path, str::to_owned);
+                    return each(key.as_deref());
+                }
                 match &hit {
                     Some(hit) => hits[hit.match_kind as usize] += 1,
                     None => misses += 1,
