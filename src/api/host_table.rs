@@ -124,8 +124,9 @@ impl Table {
         Ok(value)
     }
 
-    /// Looks up the value with this name without a lock, a wait or a copy. Passes the value to `then`, and returns the
-    /// result of `then`. `None`: there is no value, or the value is not available at once; then use [`Table::get`].
+    /// Looks up the value with this name without a wait or a copy; once the value is in memory, also without a lock.
+    /// Passes the value to `then`, and returns the result of `then`. `None`: there is no value, or the value is not
+    /// available at once; then use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }

@@ -92,6 +92,14 @@ impl<P: Default> CurrentSnapshot<P> {
         lock(&self.catching_up)
     }
 
+    /// Locks `catching_up` by the deadline. Without one, waits only a moment, and then fails.
+    pub fn lock_by(&self, deadline: Option<Deadline>) -> Result<MutexGuard<'_, ()>> {
+        match deadline {
+            Some(deadline) => self.store.lock_by(deadline, &self.catching_up),
+            None => (self.store.short_wait.lock(&self.catching_up)).ok_or_else(|| self.store.locked_error()),
+        }
+    }
+
     /// Returns whether the snapshot contains every commit. Takes only a few memory loads.
     #[inline]
     pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {

@@ -167,13 +167,7 @@ impl Tables {
     /// Asks the database for an entry, and stores the answer in memory. Returns `false` if there is no such table. Without
     /// a `deadline`, fails rather than wait long for the database.
     pub(super) fn ask(&self, table: &[u8], name: &[u8], deadline: Option<Deadline>) -> Result<bool> {
-        let locked = match deadline {
-            Some(deadline) => Some(self.store.lock_by(deadline, &self.snapshot.catching_up)?),
-            None => self.store.short_wait.lock(&self.snapshot.catching_up),
-        };
-        let Some(_catching_up) = locked else {
-            return Err(self.store.locked_error());
-        };
+        let _catching_up = self.snapshot.lock_by(deadline)?;
         if !self.snapshot.is_current(&self.snapshot.read()) {
             self.catch_up_locked(deadline)?;
         }

@@ -373,13 +373,7 @@ impl LiveSnapshot {
         if snapshot.libraries_in(scope).iter().all(knows) {
             return Ok(true);
         }
-        let locked = match deadline {
-            Some(deadline) => Some(self.store.lock_by(deadline, &self.snapshot.catching_up)?),
-            None => self.store.short_wait.lock(&self.snapshot.catching_up),
-        };
-        let Some(_catching_up) = locked else {
-            return Err(self.store.locked_error());
-        };
+        let _catching_up = self.snapshot.lock_by(deadline)?;
         let current = self.snapshot.read();
         if current.number != snapshot.number {
             return Ok(false);
