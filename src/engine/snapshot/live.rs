@@ -99,6 +99,8 @@ const MAX_APPLIED: usize = 1024;
 const MAX_LOADS: u32 = 4;
 /// Number of forms that a step of loading matches reads, which takes less than a millisecond.
 const LOADED_PER_STEP: usize = 512;
+/// Maximum number of times that a lookup reads matches, while other processes commit in between.
+const MAX_READS: u32 = 64;
 /// Maximum number of times that a lookup asks for matches, while other processes change them.
 pub const MAX_QUESTIONS: u32 = 4;
 
@@ -374,26 +376,34 @@ impl LiveSnapshot {
             return Ok(true);
         }
         let _catching_up = self.snapshot.lock_by(deadline)?;
-        let current = self.snapshot.read();
-        if current.number != snapshot.number {
-            return Ok(false);
-        }
-        let mut has_full = false;
-        for index in library_indexes(scope, current.libraries.len()) {
-            if let Some(matches) = &current.libraries[index].matches
-                && !matches.knows(path)
-            {
-                if !self.fill(matches, path.form(), current.sequence(), deadline)? {
-                    return Ok(false);
-                }
-                has_full |= matches.memory.must_renew();
+        for _ in 0..MAX_READS {
+            let current = self.snapshot.read();
+            if current.number != snapshot.number {
+                return Ok(false);
             }
+            let (mut is_current, mut has_full) = (true, false);
+            for index in library_indexes(scope, current.libraries.len()) {
+                if let Some(matches) = current.libraries[index]
+                    .matches
+                    .as_ref()
+                    .filter(|matches| !matches.knows(path))
+                {
+                    is_current &= self.fill(matches, path.form(), current.sequence(), deadline)?;
+                    has_full |= matches.memory.must_renew();
+                }
+            }
+            drop(current);
+            if has_full {
+                self.reload_locked(deadline)?;
+                return Ok(false);
+            }
+            if is_current {
+                return Ok(true);
+            }
+            // Another process has committed since: read that, too.
+            self.catch_up_locked(deadline)?;
         }
-        drop(current);
-        if has_full {
-            self.reload_locked(deadline)?;
-        }
-        Ok(!has_full)
+        Ok(false)
     }
 
     /// Reads the matches of a form from the database, and some more if the process keeps asking. Returns `false` if the

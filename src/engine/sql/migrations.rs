@@ -201,8 +201,12 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
     let _rollback_guard = RollbackGuard(connection);
     // Another process may have migrated the database while this one waited for the lock.
     let version = version_of(connection)?;
+    let migrations = migrations_from(version)?;
+    if migrations.is_empty() {
+        return Ok(());
+    }
     let mut moved = 0;
-    if run(connection, migrations_from(version)?)? {
+    if run(connection, migrations)? {
         moved = move_records(connection)?;
     }
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
