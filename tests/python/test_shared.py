@@ -68,7 +68,12 @@ def test_an_index_that_shares_nothing(open_index: OpenIndex) -> None:
 
 
 def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("URL", server.url), ("TOKEN", TOKEN), ("DIR", str(tmp_path / "store")), ("SHARED", ADDRESS)):
+    for name, value in (
+        ("SERVER_URL", server.url),
+        ("TOKEN", TOKEN),
+        ("CACHE_DIR", str(tmp_path / "store")),
+        ("SHARED", ADDRESS),
+    ):
         monkeypatch.setenv(f"PLEXINDEX_{name}", value)
     for given, variable, expected in (
         ({}, "", (ADDRESS, False)),
