@@ -154,7 +154,7 @@ impl<P: Default> CurrentSnapshot<P> {
             return Ok(snapshot);
         }
         drop(snapshot);
-        let _catching_up = self.store.lock_by(deadline, &self.catching_up)?;
+        let _catching_up = self.lock_by(Some(deadline))?;
         read_newer()?;
         // Perhaps no version page was mapped. Map a page that another process has created, for later checks.
         self.store.map_existing_page();

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use once_cell::race::OnceBox;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::append_only::AppendLog;
 use crate::model::Sequence;
@@ -77,6 +78,18 @@ pub struct NewRecord<'r> {
     pub spelling: Option<&'r [u8]>,
     /// The payload; `None` if the table has no such key.
     pub payload: Option<&'r [u8]>,
+}
+
+impl<'r> NewRecord<'r> {
+    /// Creates a record whose key is stored as it is.
+    pub fn new(key: &'r [u8], payload: Option<&'r [u8]>) -> Self {
+        Self {
+            key,
+            hash: xxh3_64(key),
+            spelling: None,
+            payload,
+        }
+    }
 }
 
 /// The records of one table that a process knows.

@@ -2,18 +2,8 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
-
-fn record<'r>(key: &'r [u8], payload: Option<&'r [u8]>) -> NewRecord<'r> {
-    NewRecord {
-        key,
-        hash: xxh3_64(key),
-        spelling: None,
-        payload,
-    }
-}
 
 /// The payload of a known key: `Ok(None)` if the table has none, and `Err` if only the database knows.
 fn payload<'m>(memory: &'m RecordMemory, key: &[u8]) -> Result<Option<&'m [u8]>, ()> {
@@ -55,7 +45,7 @@ proptest! {
             match step {
                 Step::Put(key, value) => {
                     let bytes = value.map(u16::to_le_bytes);
-                    memory.put(Sequence(1), [record(&name(key), bytes.as_ref().map(|bytes| &bytes[..]))]);
+                    memory.put(Sequence(1), [NewRecord::new(&name(key), bytes.as_ref().map(|bytes| &bytes[..]))]);
                     right.insert(key, (value, true));
                 }
                 Step::Outdate(key) => {
@@ -67,7 +57,7 @@ proptest! {
                     }
                 }
                 Step::Replace(key, value) => {
-                    memory.replace(Sequence(1), record(&name(key), Some(&value.to_le_bytes())));
+                    memory.replace(Sequence(1), NewRecord::new(&name(key), Some(&value.to_le_bytes())));
                     if is_complete || right.contains_key(&key) {
                         right.insert(key, (Some(value), true));
                     }
@@ -91,7 +81,7 @@ fn a_spelling_takes_the_place_of_its_key() {
     let memory = RecordMemory::default();
     let spelled = NewRecord {
         spelling: Some(b"/Films/A.mkv"),
-        ..record(b"/films/a.mkv", Some(b"1"))
+        ..NewRecord::new(b"/films/a.mkv", Some(b"1"))
     };
     memory.put(Sequence(1), [spelled]);
     let Known::Record(found) = memory.find(b"/films/a.mkv", xxh3_64(b"/films/a.mkv")) else {
@@ -112,7 +102,7 @@ fn keys_that_are_all_alike_are_told_apart() {
             Sequence(1),
             [NewRecord {
                 hash,
-                ..record(&key, Some(&key))
+                ..NewRecord::new(&key, Some(&key))
             }],
         );
     }
@@ -140,13 +130,13 @@ fn replaced_records_are_not_kept_for_ever() {
     let value = vec![7; 1000];
     let mut renewals = 0;
     for _ in 0..10_000 {
-        memory.put(Sequence(1), [record(b"one", Some(&value))]);
+        memory.put(Sequence(1), [NewRecord::new(b"one", Some(&value))]);
         renewals += usize::from(memory.must_renew());
     }
     assert!(renewals > 0);
     // The memory does not grow until somebody renews it.
     let bytes = memory.bytes();
-    memory.replace(Sequence(2), record(b"one", Some(&value)));
+    memory.replace(Sequence(2), NewRecord::new(b"one", Some(&value)));
     assert_eq!(memory.bytes(), bytes);
     assert!(!memory.knows(b"one", xxh3_64(b"one")));
     assert!(!memory.renewed().never_loads, "little of it was in use");
@@ -181,7 +171,7 @@ fn readers_see_whole_records_while_a_thread_fills_the_memory() {
             let key = (value % 50).to_le_bytes();
             memory.put(
                 Sequence(value),
-                [record(&key, Some(&[key, value.to_le_bytes()].concat()))],
+                [NewRecord::new(&key, Some(&[key, value.to_le_bytes()].concat()))],
             );
             written.store(value, Ordering::Release);
         }

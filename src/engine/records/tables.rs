@@ -217,12 +217,9 @@ fn put<'e>(
 ) {
     let encoded = entries.into_iter().map(|(name, entry)| (name, entry.map(encode)));
     let encoded: Vec<(&[u8], Option<Vec<u8>>)> = encoded.collect();
-    let records = encoded.iter().map(|(name, payload)| NewRecord {
-        key: name,
-        hash: xxh3_64(name),
-        spelling: None,
-        payload: payload.as_deref(),
-    });
+    let records = encoded
+        .iter()
+        .map(|(name, payload)| NewRecord::new(name, payload.as_deref()));
     memory.put(sequence, records);
 }
 

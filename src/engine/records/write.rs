@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::table::{Op, Table};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables, encode};
 use crate::engine::memtable::NewRecord;
@@ -101,13 +99,7 @@ impl Tables {
         for (table, name, entry) in entries {
             if let Some(memory) = snapshot.memory(*table) {
                 let payload = entry.as_ref().map(encode);
-                let record = NewRecord {
-                    key: name,
-                    hash: xxh3_64(name),
-                    spelling: None,
-                    payload: payload.as_deref(),
-                };
-                memory.replace(committed.sequence, record);
+                memory.replace(committed.sequence, NewRecord::new(name, payload.as_deref()));
             }
         }
         snapshot.advance_to(committed.sequence);

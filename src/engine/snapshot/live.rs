@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::data::{Snapshot, SnapshotLibraries, is_usable, library_indexes};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::data::{Snapshot, SnapshotLibraries, is_usable, library_indexes};
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
 use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange};
 use crate::engine::record_rows::ChangedMatch;
@@ -170,7 +170,7 @@ impl LiveSnapshot {
     /// Reloads the snapshot from the database.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
         let deadline = deadline.at_least_shortest();
-        let _catching_up = self.store.lock_by(deadline, &self.snapshot.catching_up)?;
+        let _catching_up = self.snapshot.lock_by(Some(deadline))?;
         self.reload_locked(Some(deadline))
     }
 
@@ -243,23 +243,23 @@ impl LiveSnapshot {
             changed_matches,
             changes,
         } = state;
-        // What is known of matches stays, unless they have changed in a way that cannot be told.
-        let mut tables: Vec<MatchTable> = Vec::new();
-        if let Some(changed) = changed_matches {
-            let known = last_snapshot.libraries.iter().filter_map(|view| view.matches.as_ref());
-            let known = known.filter(|known| held.tables.contains(&known.table));
-            tables.extend(known.map(|known| MatchTable::new(known.table, Arc::clone(&known.memory))));
-            for change in changed {
-                if let Some(known) = tables.iter().find(|known| known.table == change.table) {
-                    known.memory.outdate(&change.form, xxh3_64(&change.form));
-                }
-            }
-        }
         let few = matches.into_iter();
-        tables.extend(few.map(|few| MatchTable::with_all(few.table, few.matches, sequence)));
-        let others = last_snapshot.libraries.iter().filter_map(|view| view.matches.as_ref());
-        let renewed = others.filter(|known| known.memory.must_renew());
-        tables.extend(renewed.map(|known| MatchTable::new(known.table, Arc::new(known.memory.renewed()))));
+        let few = few.map(|few| MatchTable::with_all(few.table, few.matches, sequence));
+        let mut tables: Vec<MatchTable> = few.collect();
+        for known in last_snapshot.libraries.iter().filter_map(|view| view.matches.as_ref()) {
+            let memory = match &changed_matches {
+                // What is known of matches stays, unless they have changed in a way that cannot be told.
+                Some(changed) if held.tables.contains(&known.table) => {
+                    for change in changed.iter().filter(|change| change.table == known.table) {
+                        known.memory.outdate(&change.form, xxh3_64(&change.form));
+                    }
+                    Arc::clone(&known.memory)
+                }
+                _ if known.memory.must_renew() => Arc::new(known.memory.renewed()),
+                _ => continue,
+            };
+            tables.push(MatchTable::new(known.table, memory));
+        }
         let libraries = rows
             .iter()
             .map(|row| {

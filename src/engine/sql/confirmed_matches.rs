@@ -68,12 +68,12 @@ impl RecordRows<'_> {
             self.0.observe(tx, library.view_id, request)?;
             // Keep the library's state for the next write, unless doubted paths may remain.
             tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
-            let records = RecordTx::new(tx);
-            for (path, key) in pairs {
-                records.put_match(table, path, key)?;
-            }
-            let has_evicted = records.evict(RecordKind::Matches, limit, MAX_EVICTED.max(2 * pairs.len()))?;
-            records.finish()?;
+            let has_evicted = RecordTx::run(tx, |records| {
+                for (path, key) in pairs {
+                    records.put_match(table, path, key)?;
+                }
+                records.evict(RecordKind::Matches, limit, MAX_EVICTED.max(2 * pairs.len()))
+            })?;
             Ok(Some(MatchWrite {
                 at: (database_number, tx.sequence),
                 has_evicted,
@@ -209,9 +209,9 @@ pub struct Invalidated<'i> {
 }
 
 impl Invalidated<'_> {
-    fn write(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+    fn write(&self, records: &RecordTx<'_>) -> rusqlite::Result<()> {
+        let tx = records.tx;
         let table = find_match_table(tx.connection, self.library)?.filter(|_| self.removes_matches);
-        let records = RecordTx::new(tx);
         let mut is_doubted = self.is_doubted;
         match table {
             Some(table) if self.path.is_empty() => {
@@ -222,7 +222,6 @@ impl Invalidated<'_> {
             Some(table) => is_doubted |= records.remove_matches_of_form(table, &normal_form(self.path))? > 0,
             None => {}
         }
-        records.finish()?;
         // A doubt about a library that another call has cleared would mean nothing.
         if is_doubted && tx.has("SELECT 1 FROM libraries WHERE id = ?1", [self.library])? {
             tx.doubt_path_or_item(self.library, self.path, self.rating_key)?;
@@ -235,15 +234,15 @@ impl LibraryRows<'_> {
     /// Removes the confirmed matches of exactly these paths, and doubts the paths, because another host took them back.
     pub fn remove_matches(&self, matches: &[(LibraryId, Vec<u8>)], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            for (library, path) in matches {
-                if let Some(table) = find_match_table(tx.connection, *library)? {
-                    let records = RecordTx::new(tx);
-                    records.remove_match(table, path)?;
-                    records.finish()?;
+            RecordTx::run(tx, |records| {
+                for (library, path) in matches {
+                    if let Some(table) = find_match_table(tx.connection, *library)? {
+                        records.remove_match(table, path)?;
+                    }
+                    tx.doubt_path_or_item(*library, path, "")?;
                 }
-                tx.doubt_path_or_item(*library, path, "")?;
-            }
-            Ok(())
+                Ok(())
+            })
         })
     }
 }
@@ -260,7 +259,7 @@ impl LibraryRows<'_> {
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, request)?;
-            invalidated.iter().try_for_each(|one| one.write(tx))
+            RecordTx::run(tx, |records| invalidated.iter().try_for_each(|one| one.write(records)))
         })
     }
 

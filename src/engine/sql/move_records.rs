@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
-use super::record_encoding::{path_of, row_size, spelling_of, stored_total, sum_of};
-use super::schema::{RollbackGuard, last_position_of, sequence_of};
-use super::store_folder::is_broken;
+use super::record_encoding::{encode_match, path_of, row_size, stored_total, sum_of};
+use super::schema::{RollbackGuard, from_both_ends, last_position_of, sequence_of};
 use crate::engine::record_rows::StoredMatch;
 use crate::matching::normal::{form_tag, normal_form};
 use crate::model::{Sequence, TableId};
@@ -34,6 +33,8 @@ const FINISH: &str = "
     ALTER TABLE meta RENAME COLUMN manifest TO tables_changed;
     ALTER TABLE meta ADD COLUMN form_tag INTEGER NOT NULL DEFAULT 0;
 ";
+
+const INSERT_MATCH: &str = "INSERT INTO matches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// Moves the rows of the log `records` to the tables of format 11. Returns their number.
 pub fn move_records(c: &Connection) -> rusqlite::Result<usize> {
@@ -85,30 +86,21 @@ pub fn move_records(c: &Connection) -> rusqlite::Result<usize> {
 /// Returns the matches of a table that can be read in a damaged database of an earlier format: from both ends of its log.
 pub fn readable_matches_in_log(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
     let mut newest: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-    for order in ["", "DESC"] {
-        let mut later = BTreeMap::new();
-        let mut all = c.prepare(&format!(
-            "SELECT in_table, name, value FROM records ORDER BY id {order}"
-        ))?;
-        let mut rows = all.query([])?;
-        let is_whole = loop {
-            match rows.next() {
-                Ok(Some(row)) if row.get::<_, TableId>(0)? != table => {}
-                Ok(Some(row)) if order.is_empty() => drop(newest.insert(row.get(1)?, row.get(2)?)),
-                Ok(Some(row)) => _ = later.entry(row.get(1)?).or_insert(row.get(2)?),
-                Ok(None) => break true,
-                Err(error) if is_broken(&error) => {
-                    log::warn!("some confirmed matches cannot be read: {error}");
-                    break false;
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        newest.extend(later);
-        if is_whole {
-            break;
+    let mut later = BTreeMap::new();
+    let all = "SELECT in_table, name, value FROM records ORDER BY id";
+    from_both_ends(c, all, |row, is_backward| {
+        if row.get::<_, TableId>(0)? != table {
+            return Ok(());
         }
-    }
+        let (name, value) = (row.get(1)?, row.get(2)?);
+        if is_backward {
+            later.entry(name).or_insert(value);
+        } else {
+            newest.insert(name, value);
+        }
+        Ok(())
+    })?;
+    newest.extend(later);
     let found = newest.into_iter().filter_map(|(path, value)| {
         let rating_key = decode_match(&value?)?.to_owned();
         let sequence = Sequence(0); // the matches are only exported
@@ -148,22 +140,10 @@ impl Moving<'_> {
             let Some(rating_key) = decode_match(value) else {
                 return Ok(());
             };
-            let form = normal_form(name);
-            let spelling = spelling_of(&form, name);
-            let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
             self.totals[1] += row_size(&[name, rating_key.as_bytes()]);
-            self.c
-                .prepare_cached("INSERT INTO matches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-                .execute(params![
-                    id,
-                    table,
-                    form,
-                    spelling,
-                    rating_key,
-                    at,
-                    stored_total(id, self.totals[1]),
-                    sum
-                ])?;
+            let total = stored_total(id, self.totals[1]);
+            let mut insert = self.c.prepare_cached(INSERT_MATCH)?;
+            insert_match(&mut insert, id, table, (name, rating_key), at, total)?;
         } else {
             let sum = sum_of(id, table, [name, b"", value], expires_ms);
             self.totals[0] += row_size(&[name, value]);
@@ -183,6 +163,20 @@ impl Moving<'_> {
         self.count += 1;
         Ok(())
     }
+}
+
+/// Inserts the row of a match with [`INSERT_MATCH`]. `total`: as the row stores it.
+fn insert_match(
+    insert: &mut Statement<'_>,
+    id: i64,
+    table: TableId,
+    (path, rating_key): (&[u8], &str),
+    at: i64,
+    total: i64,
+) -> rusqlite::Result<()> {
+    let (form, spelling, sum) = encode_match(id, table, path, rating_key);
+    insert.execute(params![id, table, form, spelling, rating_key, at, total, sum])?;
+    Ok(())
 }
 
 /// Makes the normal forms of all matches anew if they are of other rules or another Unicode version than this build's.
@@ -214,12 +208,9 @@ pub fn renew_forms(c: &Connection) -> rusqlite::Result<()> {
     for (id, ..) in &changed {
         c.execute("DELETE FROM matches WHERE id = ?1", [id])?;
     }
-    let mut insert = c.prepare("INSERT INTO matches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut insert = c.prepare(INSERT_MATCH)?;
     for (id, table, path, item, at, total) in &changed {
-        let form = normal_form(path);
-        let spelling = spelling_of(&form, path);
-        let sum = sum_of(*id, *table, [&form, &spelling, item.as_bytes()], None);
-        insert.execute(params![id, table, form, spelling, item, at, total, sum])?;
+        insert_match(&mut insert, *id, *table, (path, item), *at, *total)?;
     }
     // Whoever follows forgets what it knows.
     let now = last_position_of(sequence_of(c)?);

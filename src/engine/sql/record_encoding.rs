@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::matching::normal::normal_form;
 use crate::model::TableId;
 
 /// Overhead per row in bytes. The size limits include the overhead.
@@ -59,6 +60,15 @@ pub fn spelling_of(form: &[u8], path: &[u8]) -> Vec<u8> {
     bits
 }
 
+/// Returns the columns of the row of a match that depend on its path: the path's normal form, its spelling, and the
+/// checksum of the row.
+pub fn encode_match(id: i64, table: TableId, path: &[u8], rating_key: &str) -> (Vec<u8>, Vec<u8>, i64) {
+    let form = normal_form(path);
+    let spelling = spelling_of(&form, path);
+    let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
+    (form, spelling, sum)
+}
+
 /// Returns the path from its normal form and its spelling.
 pub fn path_of(form: &[u8], spelling: &[u8]) -> Vec<u8> {
     match spelling.split_first() {
@@ -84,7 +94,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::matching::normal::normal_form;
 
     proptest! {
         #[test]

@@ -11,10 +11,11 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
 use super::migrations::check_version;
-use super::record_encoding::{ROW_OVERHEAD, path_of, row_size, spelling_of, stored_total, sum_of, total_in};
-use super::schema::{CachedStatements, Tx, last_position_of, position_of, sequence_at, sequence_of};
+use super::record_encoding::{
+    ROW_OVERHEAD, encode_match, path_of, row_size, spelling_of, stored_total, sum_of, total_in,
+};
+use super::schema::{CachedStatements, Tx, from_both_ends, last_position_of, position_of, sequence_at, sequence_of};
 use super::store::Store;
-use super::store_folder::is_broken;
 use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, StoredEntry, StoredMatch, TableChanges};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
@@ -86,8 +87,8 @@ fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> Option<StoredMatch>
     stored
 }
 
-/// Returns the matches of a table for which a condition holds; `None` for a damaged row. Each has its form. `now`: the current change sequence,
-/// or an earlier one.
+/// Returns the matches of a table for which a condition holds; `None` for a damaged row. Each has its form. `now`: the
+/// current change sequence, or an earlier one.
 pub fn matches_where(
     c: &Connection,
     table: TableId,
@@ -114,23 +115,13 @@ pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<St
 pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
     let now = Sequence(0); // the order suffices
     let mut found = BTreeSet::new();
-    for order in ["ASC", "DESC"] {
-        let text = format!("SELECT {MATCH_COLUMNS}, in_table FROM matches NOT INDEXED ORDER BY id {order}");
-        let mut statement = c.prepare_cached(&text)?;
-        let mut rows = statement.query([])?;
-        loop {
-            match rows.next() {
-                Ok(Some(row)) if row.get(5) != Ok(table) => {}
-                Ok(Some(row)) => found.extend(match_in(row, table, now)),
-                Ok(None) => return Ok(found.into_iter().collect()),
-                Err(error) if is_broken(&error) => {
-                    log::warn!("some confirmed matches cannot be read: {error}");
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
+    let all = format!("SELECT {MATCH_COLUMNS}, in_table FROM matches NOT INDEXED ORDER BY id");
+    from_both_ends(c, &all, |row, _| {
+        if row.get(5) == Ok(table) {
+            found.extend(match_in(row, table, now));
         }
-    }
+        Ok(())
+    })?;
     Ok(found.into_iter().collect())
 }
 
@@ -187,10 +178,31 @@ fn entries_where(
     })
 }
 
-/// Returns whether `removed` has all removals after the change sequence `since`.
-fn has_removals_since(c: &Connection, since: Sequence) -> rusqlite::Result<bool> {
-    let first: Option<i64> = c.value("SELECT min(id) FROM removed", [])?;
-    Ok(first.is_some_and(|first| first <= last_position_of(since)))
+/// Returns the results of two queries for what was written and what was removed since a change sequence; `None` if there
+/// are too many, or if some removals are forgotten. In the queries, `?1` is the last row before, `?2` the limit, and `?3`
+/// is `value`.
+fn changed_since<T>(
+    c: &Connection,
+    since: Sequence,
+    [written, removed]: [&str; 2],
+    value: Option<&dyn ToSql>,
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<Vec<T>>> {
+    let last = last_position_of(since);
+    let first_removed: Option<i64> = c.value("SELECT min(id) FROM removed", [])?;
+    if first_removed.is_none_or(|first| first > last) {
+        return Ok(None);
+    }
+    let values = [&[&last as &dyn ToSql, &MAX_FOLLOWED], value.as_slice()].concat();
+    let mut changed = Vec::new();
+    for statement in [written, removed] {
+        let rows = c.rows(statement, &*values, &mut read)?;
+        if to_i64(rows.len()) >= MAX_FOLLOWED {
+            return Ok(None);
+        }
+        changed.extend(rows);
+    }
+    Ok(Some(changed))
 }
 
 /// Returns the paths whose matches have changed since a change sequence; `None` if there are too many, so that the
@@ -200,33 +212,19 @@ pub fn matches_changed_since(
     view_id: Option<ViewId>,
     since: Sequence,
 ) -> rusqlite::Result<Option<Vec<ChangedMatch>>> {
-    if !has_removals_since(c, since)? {
-        return Ok(None);
-    }
-    let mut changed = Vec::new();
-    for statement in [
+    let queries = [
         "SELECT t.library, t.id, m.form FROM matches m JOIN tables t ON t.id = m.in_table \
-         JOIN libraries l ON l.id = t.library WHERE m.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) ORDER BY m.id LIMIT ?3",
+         JOIN libraries l ON l.id = t.library WHERE m.id > ?1 AND (?3 IS NULL OR l.view_id = ?3) ORDER BY m.id LIMIT ?2",
         "SELECT t.library, t.id, r.name FROM removed r JOIN tables t ON t.id = r.in_table \
-         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) ORDER BY r.id LIMIT ?3",
-    ] {
-        let rows = c.rows(
-            statement,
-            params![last_position_of(since), view_id, MAX_FOLLOWED],
-            |row| {
-                Ok(ChangedMatch {
-                    library: row.get(0)?,
-                    table: row.get(1)?,
-                    form: row.get(2)?,
-                })
-            },
-        )?;
-        if to_i64(rows.len()) >= MAX_FOLLOWED {
-            return Ok(None);
-        }
-        changed.extend(rows);
-    }
-    Ok(Some(changed))
+         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?3 IS NULL OR l.view_id = ?3) ORDER BY r.id LIMIT ?2",
+    ];
+    changed_since(c, since, queries, Some(&view_id), |row| {
+        Ok(ChangedMatch {
+            library: row.get(0)?,
+            table: row.get(1)?,
+            form: row.get(2)?,
+        })
+    })
 }
 
 impl RecordRows<'_> {
@@ -254,19 +252,12 @@ impl RecordRows<'_> {
             });
             let entries = match since {
                 // In a database that was restored, the snapshot may be newer.
-                Some((since, _)) if since <= sequence && has_removals_since(c, since)? => {
-                    let mut changed = Vec::new();
-                    let mut are_few = true;
-                    for statement in [
+                Some((since, _)) if since <= sequence => {
+                    let queries = [
                         "SELECT in_table, name FROM entries WHERE id > ?1 ORDER BY id LIMIT ?2",
                         "SELECT in_table, name FROM removed WHERE id > ?1 ORDER BY id LIMIT ?2",
-                    ] {
-                        let values = params![last_position_of(since), MAX_FOLLOWED];
-                        let rows = c.rows(statement, values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-                        are_few &= to_i64(rows.len()) < MAX_FOLLOWED;
-                        changed.extend(rows);
-                    }
-                    are_few.then_some(changed)
+                    ];
+                    changed_since(c, since, queries, None, |row| Ok((row.get(0)?, row.get(1)?)))?
                 }
                 _ => None,
             };
@@ -284,12 +275,7 @@ impl RecordRows<'_> {
         deadline: Deadline,
         mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.0.write(deadline, |tx| {
-            let records = RecordTx::new(tx);
-            let result = work(&records)?;
-            records.finish()?;
-            Ok(result)
-        })
+        self.0.write(deadline, |tx| RecordTx::run(tx, &mut work))
     }
 
     /// Clears all hosts' tables. Later writes delete the rows.
@@ -470,31 +456,50 @@ impl OldRow {
     }
 }
 
-/// The columns of an [`OldRow`] of each kind.
-const OLD_ENTRY: &str = "id, in_table, name, length(name) + length(value)";
-const OLD_MATCH: &str = "id, in_table, form, octet_length(item) \
-     + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form))";
-
 impl RecordKind {
+    const ALL: [Self; 2] = [Self::Entries, Self::Matches];
+
     const fn index(self) -> usize {
         match self {
             Self::Entries => 0,
             Self::Matches => 1,
         }
     }
+
+    /// The name of the rows' table in the database.
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+            Self::Matches => "matches",
+        }
+    }
+
+    /// The columns of an [`OldRow`].
+    const fn old_columns(self) -> &'static str {
+        match self {
+            Self::Entries => "id, in_table, name, length(name) + length(value)",
+            Self::Matches => {
+                "id, in_table, form, octet_length(item) \
+                 + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form))"
+            }
+        }
+    }
 }
 
 impl<'t> RecordTx<'t> {
-    /// Wraps a running write transaction. The caller calls [`Self::finish`] after the last change.
-    pub fn new(tx: &'t Tx<'t>) -> Self {
-        Self {
+    /// Changes records in a running write transaction.
+    pub fn run<T>(tx: &'t Tx<'t>, work: impl FnOnce(&Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let records = Self {
             tx,
             now_ms: SystemClock.now_ms(),
             is_outdated: Default::default(),
             written: Cell::new(0),
             removed: Cell::default(),
             removed_now: Cell::default(),
-        }
+        };
+        let result = work(&records)?;
+        records.finish()?;
+        Ok(result)
     }
 
     /// Returns the number of rows that this transaction has written.
@@ -508,13 +513,10 @@ impl<'t> RecordTx<'t> {
         if let Some(known) = total.get() {
             return Ok(known);
         }
-        let statement = match kind {
-            RecordKind::Entries => "SELECT id, total FROM entries ORDER BY id DESC LIMIT 1",
-            RecordKind::Matches => "SELECT id, total FROM matches ORDER BY id DESC LIMIT 1",
-        };
+        let newest = format!("SELECT id, total FROM {} ORDER BY id DESC LIMIT 1", kind.table());
         let stored = self
             .tx
-            .find(statement, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
+            .find(&newest, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
         let stored = match stored {
             Some(Some(stored)) => stored,
             None => 0,
@@ -536,24 +538,17 @@ impl<'t> RecordTx<'t> {
         position_of(self.tx.sequence, self.tx.next_log_number())
     }
 
-    /// Stores the totals of kinds whose newest row may have gone. Must follow the last change.
-    pub fn finish(&self) -> rusqlite::Result<()> {
+    /// Stores the totals of kinds whose newest row may have gone.
+    fn finish(&self) -> rusqlite::Result<()> {
         self.trim_removed()?;
-        for kind in [RecordKind::Entries, RecordKind::Matches] {
-            if self.is_outdated[kind.index()].take() {
-                let (newest, update) = match kind {
-                    RecordKind::Entries => (
-                        "SELECT max(id) FROM entries",
-                        "UPDATE entries SET total = ?1 WHERE id = ?2",
-                    ),
-                    RecordKind::Matches => (
-                        "SELECT max(id) FROM matches",
-                        "UPDATE matches SET total = ?1 WHERE id = ?2",
-                    ),
-                };
-                if let Some(newest) = self.tx.value::<Option<i64>>(newest, [])? {
-                    self.tx.run(update, [stored_total(newest, self.total(kind)?), newest])?;
-                }
+        for kind in RecordKind::ALL {
+            let table = kind.table();
+            if self.is_outdated[kind.index()].take()
+                && let Some(newest) = self.tx.value(&format!("SELECT max(id) FROM {table}"), [])?
+            {
+                let total = stored_total(newest, self.total(kind)?);
+                let update = format!("UPDATE {table} SET total = ?1 WHERE id = ?2");
+                self.tx.run(&update, [total, newest])?;
             }
         }
         Ok(())
@@ -613,17 +608,15 @@ impl<'t> RecordTx<'t> {
 
     /// Removes an entry if it exists.
     pub fn remove_entry(&self, table: TableId, name: &[u8]) -> rusqlite::Result<()> {
-        let text = format!("SELECT {OLD_ENTRY} FROM entries WHERE in_table = ?1 AND name = ?2");
-        let old = self.tx.find(&text, params![table, name], OldRow::read)?;
-        old.map_or(Ok(()), |old| self.remove(RecordKind::Entries, &old))
+        let values = params![table, name];
+        self.remove_where(RecordKind::Entries, "in_table = ?1 AND name = ?2", values)
+            .map(drop)
     }
 
     /// Records a confirmed match, in place of an earlier one of exactly this path.
     pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
-        let form = normal_form(path);
-        let spelling = spelling_of(&form, path);
         let id = self.next_row_id();
-        let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
+        let (form, spelling, sum) = encode_match(id, table, path, rating_key);
         let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
         let inserted = self
             .tx
@@ -661,19 +654,16 @@ impl<'t> RecordTx<'t> {
 
     /// Removes the matches of all paths with this normal form. Returns their number.
     pub fn remove_matches_of_form(&self, table: TableId, form: &[u8]) -> rusqlite::Result<usize> {
-        let text = format!("SELECT {OLD_MATCH} FROM matches WHERE in_table = ?1 AND form = ?2");
-        let old = self.tx.rows(&text, params![table, form], OldRow::read)?;
-        old.iter().try_for_each(|row| self.remove(RecordKind::Matches, row))?;
-        Ok(old.len())
+        let values = params![table, form];
+        self.remove_where(RecordKind::Matches, "in_table = ?1 AND form = ?2", values)
     }
 
     /// Removes the match of exactly this path, if it has one.
     pub fn remove_match(&self, table: TableId, path: &[u8]) -> rusqlite::Result<()> {
         let form = normal_form(path);
-        let text = format!("SELECT {OLD_MATCH} FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3");
+        let condition = "in_table = ?1 AND form = ?2 AND spelling = ?3";
         let values = params![table, form, spelling_of(&form, path)];
-        let old = self.tx.find(&text, values, OldRow::read)?;
-        old.map_or(Ok(()), |old| self.remove(RecordKind::Matches, &old))
+        self.remove_where(RecordKind::Matches, condition, values).map(drop)
     }
 
     /// Removes an item's matches. Returns their paths.
@@ -682,6 +672,20 @@ impl<'t> RecordTx<'t> {
         let paths: Vec<Vec<u8>> = paths.into_iter().filter_map(|(_, stored)| Some(stored?.path)).collect();
         paths.iter().try_for_each(|path| self.remove_match(table, path))?;
         Ok(paths)
+    }
+
+    /// Returns the rows of a kind for which a condition holds.
+    fn rows_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<OldRow>> {
+        let [columns, table] = [kind.old_columns(), kind.table()];
+        let text = format!("SELECT {columns} FROM {table} WHERE {condition}");
+        self.tx.rows(&text, values, OldRow::read)
+    }
+
+    /// Removes the rows of a kind for which a condition holds. Returns their number.
+    fn remove_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<usize> {
+        let rows = self.rows_where(kind, condition, values)?;
+        rows.iter().try_for_each(|row| self.remove(kind, row))?;
+        Ok(rows.len())
     }
 
     /// Deletes a row, and tells those who follow.
@@ -719,39 +723,21 @@ impl<'t> RecordTx<'t> {
 
     /// Deletes a row that nobody follows.
     fn delete(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
-        let statement = match kind {
-            RecordKind::Entries => "DELETE FROM entries WHERE id = ?1",
-            RecordKind::Matches => "DELETE FROM matches WHERE id = ?1",
-        };
         let total = self.total(kind)? - old.bytes; // reads it before it goes with the row
         self.tx.totals[kind.index()].set(Some(total));
-        self.tx.run(statement, [old.id])?;
+        let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
+        self.tx.run(&delete, [old.id])?;
         self.is_outdated[kind.index()].set(true);
         Ok(())
-    }
-
-    /// Returns at most `most` rows of a table.
-    fn rows_of(&self, kind: RecordKind, table: TableId, most: i64) -> rusqlite::Result<Vec<OldRow>> {
-        let text = match kind {
-            RecordKind::Entries => format!("SELECT {OLD_ENTRY} FROM entries WHERE in_table = ?1 LIMIT ?2"),
-            RecordKind::Matches => format!("SELECT {OLD_MATCH} FROM matches WHERE in_table = ?1 LIMIT ?2"),
-        };
-        self.tx.rows(&text, params![table, most], OldRow::read)
     }
 
     /// Removes at most `most` expired entries, but none that this transaction wrote, which expire at once if their TTL is
     /// 0. Returns whether it removed any.
     pub fn remove_expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<bool> {
-        let text =
-            format!("SELECT {OLD_ENTRY} FROM entries WHERE expires_ms <= ?1 AND id < ?2 ORDER BY expires_ms LIMIT ?3");
+        let condition = "expires_ms <= ?1 AND id < ?2 ORDER BY expires_ms LIMIT ?3";
         let first_own = position_of(self.tx.sequence, 0);
-        let expired = self
-            .tx
-            .rows(&text, params![now_ms, first_own, to_i64(most)], OldRow::read)?;
-        expired
-            .iter()
-            .try_for_each(|row| self.remove(RecordKind::Entries, row))?;
-        Ok(!expired.is_empty())
+        let values = params![now_ms, first_own, to_i64(most)];
+        Ok(self.remove_where(RecordKind::Entries, condition, values)? > 0)
     }
 
     /// Deletes some rows of a cleared table, or the table's row if no rows are left. Returns whether there was a cleared
@@ -764,8 +750,8 @@ impl<'t> RecordTx<'t> {
         let Some(id) = tx.find_value::<TableId>(cleared, [])? else {
             return Ok(false);
         };
-        for kind in [RecordKind::Entries, RecordKind::Matches] {
-            let rows = self.rows_of(kind, id, SWEPT_PER_STEP)?;
+        for kind in RecordKind::ALL {
+            let rows = self.rows_where(kind, "in_table = ?1 LIMIT ?2", params![id, SWEPT_PER_STEP])?;
             rows.iter().try_for_each(|row| self.delete(kind, row))?;
             if !rows.is_empty() {
                 return Ok(true);
@@ -787,14 +773,10 @@ impl<'t> RecordTx<'t> {
             }
         }
         let first_own = position_of(self.tx.sequence, 0);
-        let text = match kind {
-            RecordKind::Entries => format!("SELECT {OLD_ENTRY} FROM entries WHERE id < ?1 ORDER BY id LIMIT ?2"),
-            RecordKind::Matches => format!("SELECT {OLD_MATCH} FROM matches WHERE id < ?1 ORDER BY id LIMIT ?2"),
-        };
         let (mut evicted, mut last_sequence) = (0, None);
         loop {
             let oldest = if self.total(kind)? > limit || last_sequence.is_some() {
-                self.tx.rows(&text, params![first_own, OLDEST], OldRow::read)?
+                self.rows_where(kind, "id < ?1 ORDER BY id LIMIT ?2", params![first_own, OLDEST])?
             } else {
                 Vec::new()
             };

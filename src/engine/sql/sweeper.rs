@@ -14,10 +14,7 @@ impl Sweeper<'_> {
     /// Deletes rows that no reader can see. Returns whether more rows may remain.
     pub fn sweep(&self, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
-            let records = RecordTx::new(tx);
-            let has_swept = records.sweep_step()?;
-            records.finish()?;
-            if has_swept {
+            if RecordTx::run(tx, RecordTx::sweep_step)? {
                 return Ok(true);
             }
             for statement in [

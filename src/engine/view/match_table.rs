@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::engine::memtable::{Known, KnownRecord, NewRecord, RecordMemory};
 use crate::engine::record_rows::StoredMatch;
 use crate::matching::NormalPath;
@@ -106,9 +104,8 @@ impl MatchTable {
 
 /// Adds the matches of forms, each with all of them, as they were read at a change sequence.
 pub fn put<'p>(memory: &RecordMemory, sequence: Sequence, forms: impl Iterator<Item = (&'p [u8], &'p [StoredMatch])>) {
-    let mut payload = Vec::new();
-    for (form, matches) in forms {
-        payload.clear();
+    let encoded = forms.map(|(form, matches)| {
+        let mut payload = Vec::new();
         // A path that only differs in case takes the place of its form.
         let spelling = match matches {
             // A form that is not folded may have twins that differ in case.
@@ -127,14 +124,14 @@ pub fn put<'p>(memory: &RecordMemory, sequence: Sequence, forms: impl Iterator<I
             payload.extend_from_slice(stored.rating_key.as_bytes());
             payload.extend_from_slice(if spelling.is_some() { b"" } else { &stored.path });
         }
-        let record = NewRecord {
-            key: form,
-            hash: xxh3_64(form),
-            spelling,
-            payload: Some(&payload[..]).filter(|payload| !payload.is_empty()),
-        };
-        memory.put(sequence, [record]);
-    }
+        (form, spelling, payload)
+    });
+    let encoded: Vec<_> = encoded.collect();
+    let records = encoded.iter().map(|(form, spelling, payload)| NewRecord {
+        spelling: *spelling,
+        ..NewRecord::new(form, Some(&payload[..]).filter(|payload| !payload.is_empty()))
+    });
+    memory.put(sequence, records);
 }
 
 /// Iterates over the matches in a record.
