@@ -2,7 +2,7 @@
 
 use super::model::{Doubt, Interval, Need, Ticket};
 use super::policy::has_changed_content;
-use crate::model::{SourceState, TokenReliability};
+use crate::model::{MAY_MISS_NEXT_WRITE, SourceState, TokenReliability};
 
 /// Which of two replies the server sent later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +38,16 @@ pub trait FreshnessRules {
     #[must_use]
     fn is_equivalent(probed: &SourceState, token: &str) -> bool {
         match probed.trust {
-            TokenReliability::Exact => probed.token == token,
+            TokenReliability::Exact => content(&probed.token) == content(token),
             TokenReliability::Hint => !has_changed_content(token, probed),
             TokenReliability::Useless => true,
         }
     }
+}
+
+/// Returns a token without [`MAY_MISS_NEXT_WRITE`]: being more certain of the next write changes nothing that was read.
+fn content(token: &str) -> &str {
+    token.trim_end_matches(MAY_MISS_NEXT_WRITE)
 }
 
 /// What rule 1 says about a stored value and a reply.

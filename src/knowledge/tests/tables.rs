@@ -204,6 +204,7 @@ fn only_the_content_of_a_hint_marks_but_each_difference_costs_a_delta() {
     assert_eq!(status(Hint, "11 20"), (Some(Need::Changes), true));
     assert_eq!(status(Hint, "10 21"), (Some(Need::Changes), false));
     assert_eq!(status(Exact, "10 21"), (Some(Need::Listing), true));
+    assert_eq!(status(Exact, "10 20~"), (Some(Need::Listing), false));
     assert_eq!(status(Useless, "11 21"), (None, false));
 }
 

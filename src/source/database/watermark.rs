@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::database_file::FileState;
 use super::item_reader::integer;
+use crate::model::MAY_MISS_NEXT_WRITE;
 
 /// Number of recently changed rows in a watermark. A delta is possible as long as one of these rows still exists.
 const RECENT_CHANGES: usize = 16;
@@ -40,8 +41,6 @@ pub struct DeltaBase {
 const SEPARATOR: char = '/';
 /// Placeholder for an unknown row count.
 const UNCOUNTED: &str = "-";
-/// Suffix of a stamp that the next write may leave unchanged.
-const MAY_MISS_NEXT_WRITE: char = '~';
 
 impl Watermark {
     /// Reads the current watermark. All queries use an index, so they are fast even in a large database.

@@ -268,6 +268,9 @@ impl Item {
     }
 }
 
+/// Ends an exact change token whose source may have missed a later change, because file times have a limited resolution.
+pub const MAY_MISS_NEXT_WRITE: char = '~';
+
 /// The reliability of a change token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
