@@ -42,7 +42,7 @@ build/demo/made:
 DEMO_BUILT = $(abspath $(TARGET))/quick
 STANDIN = $(DEMO_BUILT)/standin
 DEMO = $(CARGO) build --profile quick --package plexindex-standin --package plexindex-capi --lib --bins \
-		--no-default-features $(if $(1),--features plexindex-capi/$(1)) && \
+		--no-default-features $(if $(1),--features plexindex-abi/$(1)) && \
 	PLEXINDEX_PREBUILT=$(DEMO_BUILT)/$(SHARED) \
 	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
 	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python

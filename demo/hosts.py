@@ -196,8 +196,8 @@ class Demo:
         self.cluster.start()
         self.waited((b, c), LATER, key, time.time())
         status = a.ask("status")
-        t.row("A", f"entries to deliver: {status['undelivered']}")
-        self.check("A delivered all entries", status["undelivered"] == 0)
+        t.row("A", f"waits for delivery: {status['undelivered']}")
+        self.check("A delivered everything", status["undelivered"] == 0)
         self.step("after PostgreSQL started again", before, 0)
 
         t.heading("Requests to Plex")

@@ -94,7 +94,6 @@ mod edit;
     clippy::must_use_candidate
 )] // only `peers` exports it
 mod engine;
-mod entries;
 mod events;
 mod knowledge;
 mod meter;
@@ -165,12 +164,9 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            Invalidated, LibraryRow, LibraryRows, LocalWrite, Outbox, OutboxRow, RecordRows, SharedLogPosition, Store,
-            StoreWriter, UNDELIVERED, WriteObserver,
+            LibraryRow, LibraryRows, RecordTime, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep,
+            SharedWriteListener, Store, StoreWriter, Undelivered, Version,
         };
-    }
-    pub mod entries {
-        pub use crate::entries::*;
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;

@@ -7,12 +7,11 @@ package plexindex
 type Action string
 
 const (
-	ActionStatus   Action = "status"
-	ActionInit     Action = "init"
-	ActionClear    Action = "clear"
-	ActionDeliver  Action = "deliver"
-	ActionFollow   Action = "follow"
-	ActionUnfollow Action = "unfollow"
+	ActionStatus  Action = "status"
+	ActionInit    Action = "init"
+	ActionClear   Action = "clear"
+	ActionDeliver Action = "deliver"
+	ActionDropOld Action = "drop_old"
 )
 
 type BySection struct {
@@ -407,9 +406,12 @@ type PathRelations struct {
 }
 
 type Place struct {
-	Address     string `json:"address"`
-	Taken       *int64 `json:"taken,omitempty"`
-	Undelivered *int64 `json:"undelivered,omitempty"`
+	Address        string `json:"address"`
+	Error          string `json:"error,omitempty"`
+	FailingSinceMs *int64 `json:"failing_since_ms,omitempty"`
+	Lost           int64  `json:"lost"`
+	Taken          *int64 `json:"taken,omitempty"`
+	Undelivered    *int64 `json:"undelivered,omitempty"`
 }
 
 type Presence string
@@ -486,21 +488,22 @@ type ShareRequest struct {
 }
 
 type Shared struct {
-	Folder *Place        `json:"folder,omitempty"`
-	Log    *SharedStatus `json:"log,omitempty"`
-	Tables SharedTables  `json:"tables,omitempty"`
+	Database *SharedStatus `json:"database,omitempty"`
+	Folder   *Place        `json:"folder,omitempty"`
+	Tables   SharedTables  `json:"tables,omitempty"`
 }
 
 type SharedStatus struct {
-	Address     string       `json:"address"`
-	Behind      *int64       `json:"behind,omitempty"`
-	Error       string       `json:"error,omitempty"`
-	ErrorKind   ErrorKind    `json:"error_kind,omitempty"`
-	Reachable   bool         `json:"reachable"`
-	Server      string       `json:"server,omitempty"`
-	Taken       *int64       `json:"taken,omitempty"`
-	Undelivered *int64       `json:"undelivered,omitempty"`
-	Views       []SharedView `json:"views"`
+	Address        string       `json:"address"`
+	Behind         *int64       `json:"behind,omitempty"`
+	Error          string       `json:"error,omitempty"`
+	ErrorKind      ErrorKind    `json:"error_kind,omitempty"`
+	FailingSinceMs *int64       `json:"failing_since_ms,omitempty"`
+	Lost           int64        `json:"lost"`
+	Reachable      bool         `json:"reachable"`
+	Taken          *int64       `json:"taken,omitempty"`
+	Undelivered    *int64       `json:"undelivered,omitempty"`
+	Views          []SharedView `json:"views"`
 }
 
 type SharedTables string
@@ -511,14 +514,14 @@ const (
 )
 
 type SharedView struct {
-	AgeMs   *int64           `json:"age_ms,omitempty"`
-	Bytes   int64            `json:"bytes"`
-	Entries map[string]int64 `json:"entries"`
-	Hosts   int64            `json:"hosts"`
-	Last    int64            `json:"last"`
-	Own     bool             `json:"own"`
-	Server  string           `json:"server"`
-	User    string           `json:"user"`
+	AgeMs     *int64 `json:"age_ms,omitempty"`
+	Bytes     int64  `json:"bytes"`
+	Last      int64  `json:"last"`
+	Matches   int64  `json:"matches"`
+	Own       bool   `json:"own"`
+	Server    string `json:"server"`
+	TakenBack int64  `json:"taken_back"`
+	User      string `json:"user"`
 }
 
 type StartKind string

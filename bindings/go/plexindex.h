@@ -94,7 +94,7 @@
 #define PLEXINDEX_TABLE_CLEAR 3 // removes all entries of the table.
 
 // plexindex_record_matches().flags:
-#define PLEXINDEX_RECORD_THROUGH 1 // the call returns once the shared log has the matches.
+#define PLEXINDEX_RECORD_THROUGH 1 // the call returns once the shared database has the matches.
 
 // plexindex_get_library():
 #define PLEXINDEX_SELECT_ANY 0 // selects by uuid, exact title, section id, or title ignoring case, in this order.
@@ -547,9 +547,9 @@ int32_t plexindex_record_match(const plexindex_library_handle *library, const ch
 
 // Records many matches like plexindex_record_match(): all or none. `paths`, `keys`: `count` strings, each with a NUL.
 //
-// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, like the method
+// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared database has the matches, like the method
 // `sharing`. PLEXINDEX_TIMEOUT can then mean that this host has stored the matches and delivers them later.
-// PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index has no shared log, or a path is in no
+// PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index does not share, or a path is in no
 // library folder and under no mapping, so that no other host could use the match.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
                                  const char *keys, size_t keys_length, size_t count, uint32_t flags, int64_t timeout_ms,

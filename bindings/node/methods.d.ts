@@ -1,6 +1,6 @@
 // Made from include/plexindex.schema.json by `make header`.
 
-export type Action = 'status' | 'init' | 'clear' | 'deliver' | 'follow' | 'unfollow';
+export type Action = 'status' | 'init' | 'clear' | 'deliver' | 'drop_old';
 export interface BySection {
   section: string;
 }
@@ -254,6 +254,9 @@ export interface PathRelations {
 }
 export interface Place {
   address: string;
+  error?: string;
+  failing_since_ms?: number;
+  lost: number;
   taken?: number;
   undelivered?: number;
 }
@@ -297,8 +300,8 @@ export interface Share {
   action?: Action;
 }
 export interface Shared {
+  database?: SharedStatus;
   folder?: Place;
-  log?: SharedStatus;
   tables?: SharedTables;
 }
 export interface SharedStatus {
@@ -306,8 +309,9 @@ export interface SharedStatus {
   behind?: number;
   error?: string;
   error_kind?: ErrorKind;
+  failing_since_ms?: number;
+  lost: number;
   reachable: boolean;
-  server?: string;
   taken?: number;
   undelivered?: number;
   views: readonly (SharedView)[];
@@ -316,11 +320,11 @@ export type SharedTables = string;
 export interface SharedView {
   age_ms?: number;
   bytes: number;
-  entries: Readonly<Record<string, number>>;
-  hosts: number;
   last: number;
+  matches: number;
   own: boolean;
   server: string;
+  taken_back: number;
   user: string;
 }
 export type StartKind = 'folder' | 'file';

@@ -218,8 +218,6 @@ impl Index {
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if plexindex cannot start a thread.
     pub fn watch(&self) -> Result<Watch> {
         self.inner().events.watch_join(DebounceIntervals::default())?;
-        // While a watch runs, this host also receives other hosts' changes at once.
-        self.inner().sync.peers.listen(true);
         Ok(Watch(self.clone()))
     }
 
@@ -228,12 +226,10 @@ impl Index {
     /// intervals.
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
-        self.inner().events.watch_start(intervals)?;
-        self.inner().sync.peers.listen(true); // also receive other hosts' changes at once
-        Ok(())
+        self.inner().events.watch_start(intervals)
     }
 
-    /// Returns the component that exchanges entries with other hosts, for the crate `plexindex-sharing` and the C
+    /// Returns the component that exchanges records with other hosts, for the crate `plexindex-sharing` and the C
     /// functions.
     #[doc(hidden)]
     #[must_use]
@@ -246,7 +242,6 @@ impl Index {
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
-        self.inner().sync.peers.listen(false); // receive other hosts' changes only from time to time
     }
 
     /// Stores the change that a webhook or notification reports, so that the next query of the changed library asks the
@@ -435,10 +430,8 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Drop for Watch {
-    /// Stops receiving the server's events, and other hosts' changes at once, if no other watch is running.
+    /// Stops receiving the server's events if no other watch is running.
     fn drop(&mut self) {
-        let inner = self.0.inner();
-        inner.events.watch_leave();
-        inner.sync.peers.listen(inner.events.is_watching());
+        self.0.inner().events.watch_leave();
     }
 }

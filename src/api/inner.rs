@@ -45,7 +45,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Creates the components of an index. `source` is `None` if the index is offline. `peers` creates the exchange
-    /// with other hosts from the given components, or returns `None` if the index has no shared log.
+    /// with other hosts from the given components, or returns `None` if the index does not share.
     #[allow(clippy::too_many_lines)] // one statement for each component
     pub fn new(
         options: &Options,
@@ -132,7 +132,7 @@ impl Inner {
         });
         // From now on, a fork locks and resets the components.
         fork::register_component(&inner);
-        inner.sync.peers.listen(false); // receive other hosts' changes from time to time
+        inner.sync.peers.start();
         Ok(inner)
     }
 

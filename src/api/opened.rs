@@ -81,7 +81,7 @@ impl Index {
     }
 
     /// Opens an index for the crate `plexindex-sharing`. `peers` creates the exchange with other hosts from the given
-    /// components, or returns `None` if the index has no shared log.
+    /// components, or returns `None` if the index does not share.
     #[doc(hidden)]
     pub fn open_with_peers(
         options: &Options,
@@ -139,7 +139,7 @@ impl Index {
 
     /// Opens the store and all other components. `source` opens the source, which counts its requests with the given
     /// meter, or returns `None` for an offline index. `peers` creates the exchange with other hosts from the given
-    /// components, or returns `None` if the index has no shared log.
+    /// components, or returns `None` if the index does not share.
     fn open_components(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,

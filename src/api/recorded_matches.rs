@@ -1,6 +1,6 @@
 //! Exports recorded matches, and imports them into this or another index.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::opened::{Index, Library};
@@ -112,8 +112,7 @@ impl Query<'_> {
         let inner = self.index.inner();
         let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "import matches", call);
         let (_, row) = self.ask(find)?;
-        let existing = RecordRows(&inner.store).confirmed_matches(row.id)?;
-        let existing: HashSet<Vec<u8>> = existing.into_iter().map(|(path, _)| path).collect();
+        let existing = RecordRows(&inner.store).confirmed_paths(row.id)?;
         let new: Vec<(&[u8], &str)> = pairs
             .iter()
             .filter(|(path, _)| !existing.contains(*path))

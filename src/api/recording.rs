@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::opened::Library;
 use super::query_builder::Query;
-use crate::engine::{LocalWrite, MemtableChange, is_locked};
+use crate::engine::{MemtableChange, is_locked};
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::matching::remove_redundant_components;
 use crate::platform::files::bytes_of;
 use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
 impl Query<'_> {
-    /// Makes [`Query::record_match`] wait until the shared log contains the match, if hosts share this index
+    /// Makes [`Query::record_match`] wait until the shared database contains the match, if hosts share this index
     /// ([`Options::shared`](crate::Options::shared)). By default, the call returns at once, and the log receives the
     /// match a moment later. If the log does not have the match by the timeout, or within a few seconds without a
     /// timeout, the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): this host has stored the match
@@ -49,7 +49,7 @@ impl Query<'_> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path or key, for a query of all
-    /// libraries, and for [`Query::through`] if the index has no shared log or only this host has the path;
+    /// libraries, and for [`Query::through`] if the index does not share or only this host has the path;
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the timeout: without [`Query::through`], nothing is recorded;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. If the library is
     /// unknown, also [errors of the server](crate::ErrorKind#errors-of-the-server), and
@@ -90,7 +90,7 @@ impl Query<'_> {
 
     /// Records pairs of a path and an item's key or rating key as confirmed matches: either all or none. Fails if the
     /// query has no single library, or if a path or key is invalid. With [`Query::through`], also waits until the
-    /// shared log has the matches, and fails before the write if other hosts could not use a path.
+    /// shared database has the matches, and fails before the write if other hosts could not use a path.
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
@@ -104,7 +104,7 @@ impl Query<'_> {
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.start_timer("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
-            inner.sync.peers.expect_shared()?; // fails if the index has no shared log, before anything is written
+            inner.sync.peers.expect_shared()?; // fails if the index does not share, before anything is written
         }
         // Validate all pairs before the first request.
         let mut matches = try_with_capacity(pairs.len(), "matches")?;
@@ -136,12 +136,10 @@ impl Query<'_> {
                         library.selector().name()
                     ));
                 }
-                let request = LocalWrite::Matches(&row.library, &matches);
                 let unlisted = reading.unlisted(&row, &matches);
-                if let Some(written) =
-                    inner
-                        .store_writer
-                        .record_matches(&row, &request, &matches, &unlisted, call.deadline)?
+                if let Some(written) = inner
+                    .store_writer
+                    .record_matches(&row, &matches, &unlisted, call.deadline)?
                 {
                     // Updates the snapshot now, so that fast lookups need not. If the write has also removed matches,
                     // `catch_up` reads the changes.
@@ -155,7 +153,7 @@ impl Query<'_> {
                     // The matches are stored, so after a timeout, the next reader catches up.
                     caught_up.or_else(|error| if is_locked(&error) { Ok(()) } else { Err(error) })?;
                     return if self.through {
-                        inner.sync.peers.publish_and_wait(call.deadline)
+                        inner.sync.peers.deliver(call.deadline)
                     } else {
                         Ok(())
                     };

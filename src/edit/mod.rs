@@ -9,7 +9,7 @@ use crate::error::{
 };
 use crate::events::Events;
 use crate::matching::{Mappings, NormalPath, Relation};
-use crate::model::{ItemType, Library, ViewId};
+use crate::model::{ItemType, Library};
 use crate::source::{Deadline, EditRequest, FieldChange, Lock, SourceKind};
 use crate::sync::{Call, IndexReader, Synchronizer};
 
@@ -120,7 +120,7 @@ impl Editing {
             let kind = self.reading.kind();
             return Err(kind.unsupported("cannot be edited", "it accepts no edits"));
         }
-        let (view_id, row) = self.sync.find_library(library, "edit items", call)?;
+        let (_, row) = self.sync.find_library(library, "edit items", call)?;
         // Edit each type of item separately, since a request can contain only one type.
         self.find_types(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
@@ -133,7 +133,7 @@ impl Editing {
             let targets_of_kind: Vec<&EditTarget<'_>> =
                 targets.iter().filter(|target| target.item_type == Some(kind)).collect();
             for batch in targets_of_kind.chunks(ITEMS_PER_REQUEST) {
-                self.edit_batch(call, edit, (view_id, &row, kind), batch, report)?;
+                self.edit_batch(call, edit, (&row, kind), batch, report)?;
             }
         }
         self.reading.catch_up(call.deadline)
@@ -172,13 +172,13 @@ impl Editing {
     }
 
     /// Edits items of one type with one request, and invalidates the items in the store, so that plexindex verifies
-    /// them before it returns them again. `view_id`: the view that contains the library `row`. `batch` has at most
+    /// them before it returns them again. `row`: the library. `batch` has at most
     /// [`ITEMS_PER_REQUEST`] items.
     fn edit_batch(
         &self,
         call: &Call<'_>,
         edit: &Edit<'_>,
-        (view_id, row, kind): (ViewId, &LibraryRow, ItemType),
+        (row, kind): (&LibraryRow, ItemType),
         batch: &[&EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
@@ -193,7 +193,7 @@ impl Editing {
         };
         // If the store is locked, fails before the edit.
         let rows = LibraryRows(&self.reading.store);
-        rows.invalidate_items(view_id, row.id, &ids, call.deadline)?;
+        rows.invalidate_items(row.id, &ids, call.deadline)?;
         report.requests += 1;
         // The edit itself causes events, which need no refresh.
         self.events.ignore_events_of(request.section, &ids);
@@ -202,7 +202,7 @@ impl Editing {
         report.set_states(&indexes, state);
         // Invalidates the items even after a failure, since the server may have edited them, and without a deadline: a
         // reply from before the edit may have ended the first invalidation.
-        let invalidated = rows.invalidate_items(view_id, row.id, &ids, Deadline::NONE);
+        let invalidated = rows.invalidate_items(row.id, &ids, Deadline::NONE);
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.with_operation(&format!(

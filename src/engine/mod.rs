@@ -19,14 +19,15 @@ mod view;
 mod writing;
 
 pub use memtable::MemtableChange;
+pub use record_rows::{RecordTime, Version};
 pub use records::{LONGEST_NAME, Op, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Snapshot, library_indexes};
 pub use sql::{
     ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, Invalidated, ItemChange,
     ItemReply, ItemRows, KnowledgeRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing,
-    ListingResult, ListingRows, LocalWrite, MAX_DELTA_ITEMS, Outbox, OutboxRow, PathRequests, QuestionOutcome,
-    RecordRows, Replies, SearchRows, SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper,
-    Totals, UNDELIVERED, WriteObserver, is_locked,
+    ListingResult, ListingRows, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome, RecordRows, Replies, SearchRows,
+    SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, ShowRows, Store, StoreInfo,
+    StoreStates, StoredItems, Sweeper, Totals, Undelivered, is_locked,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 
@@ -34,7 +35,7 @@ pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use super::memtable::MemtableChange;
-    pub use super::record_rows::StoredMatch;
+    pub use super::record_rows::{RecordTime, StoredMatch};
     pub use super::segment::{ListingBuilder, ListingMeta, ListingSegment};
     pub use super::version_page::{PageState, VersionPage};
     pub use super::view::{LibraryProperties, LibrarySnapshot, MatchTable};

@@ -18,6 +18,40 @@ pub struct StoredEntry {
     pub expires_ms: Option<i64>,
 }
 
+/// When a match was recorded or taken back: µs since 1970 by the hosts' common clock, followed by bits of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordTime(pub i64);
+
+/// Number of low bits of a [`RecordTime`] that tell hosts apart.
+const HOST_BITS: u32 = 11;
+
+impl RecordTime {
+    /// Earlier than every record.
+    pub const NEVER: Self = Self(i64::MIN);
+
+    /// Returns the earliest record time at a time, in µs since 1970.
+    #[must_use]
+    pub fn at_us(us: i64) -> Self {
+        Self(us.clamp(0, i64::MAX >> HOST_BITS) << HOST_BITS)
+    }
+
+    /// Returns the time of a record that is made now, and that is later than another one. `host`: a number of the host.
+    #[must_use]
+    pub fn of_host(now_us: i64, host: i64, after: Self) -> Self {
+        let us = now_us.max((after.0 >> HOST_BITS).saturating_add(1));
+        Self(Self::at_us(us).0 | host & ((1 << HOST_BITS) - 1))
+    }
+}
+
+/// A match of a path, or that it was taken back, at a time. Of two, the later counts, on every host: of the same time, the
+/// one with the larger rating key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version<'k> {
+    pub at: RecordTime,
+    /// `None`: taken back.
+    pub rating_key: Option<&'k str>,
+}
+
 /// A confirmed match.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StoredMatch {
@@ -26,6 +60,18 @@ pub struct StoredMatch {
     /// The path as the host passed it.
     pub path: Vec<u8>,
     pub rating_key: String,
+    /// When it was recorded, by the hosts' common clock: [`RecordTime`]. 0 in a snapshot, which does not need it.
+    #[serde(skip)]
+    pub at: RecordTime,
+}
+
+impl StoredMatch {
+    pub fn version(&self) -> Version<'_> {
+        Version {
+            at: self.at,
+            rating_key: Some(&self.rating_key),
+        }
+    }
 }
 
 /// The matches of a library that a new snapshot has in memory from the start.

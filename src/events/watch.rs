@@ -215,11 +215,6 @@ impl Events {
         }
     }
 
-    /// Returns whether a watch is running.
-    pub fn is_watching(&self) -> bool {
-        lock(&self.watch).is_some()
-    }
-
     /// Stops the watch and waits until its threads have ended.
     pub fn watch_stop(&self) {
         // Waits after releasing the lock: a fork may be waiting for the lock, and the watch for the fork.

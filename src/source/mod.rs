@@ -1,6 +1,6 @@
 //! Sources of items: the trait [`Source`] and its implementations for the Plex HTTP API and Plex's own database.
 //!
-//! Apart from the shared log, only this folder accesses the network and reads the files of other programs. A source
+//! Apart from the shared database, only this folder accesses the network and reads the files of other programs. A source
 //! does not know the store, the index or freshness: it performs one operation and reports exactly how the operation
 //! failed. `contract` hides the formats of keys and versions, paging, and change detection. To add a kind of source,
 //! change [`kind`], [`view`], [`check`] and [`open`] here.

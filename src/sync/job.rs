@@ -66,23 +66,24 @@ pub struct SyncJob<'a> {
     pub skips_listings: bool,
 }
 
-/// The exchange of matches and invalidations with other hosts that use the same server. The default methods are for a
-/// host that does not share (`NoPeers`).
+/// The exchange of what hosts record, with other hosts that use the same server. The default methods are for a host that
+/// does not share (`NoPeers`).
 pub trait Peers: Any + Send + Sync {
-    /// Starts the exchange in the background. `immediately`: whether to receive other hosts' changes immediately, as a
-    /// host does while it watches the server, instead of from time to time.
-    fn listen(&self, _immediately: bool) {}
+    /// Starts the exchange in the background, unless it runs.
+    fn start(&self) {}
 
     /// Stops the exchange, before the index is closed.
     fn stop(&self) {}
 
-    /// Records that the host is using the index, so that plexindex reads other hosts' changes soon.
-    fn note_use(&self) {}
-
-    /// Sends this host's changes and receives other hosts', on a thread of a job and within the deadline. Succeeds even
-    /// if no other host can be reached.
+    /// Delivers this host's rows and applies those of other hosts, within the deadline. Succeeds even if no other host can
+    /// be reached.
     fn exchange(&self, _deadline: Deadline) -> Result<()> {
         Ok(())
+    }
+
+    /// Waits until other hosts can read what this host has recorded. Fails if the index is not shared.
+    fn deliver(&self, _deadline: Deadline) -> Result<()> {
+        self.expect_shared()
     }
 
     /// Fails if this host does not share its index, as is always the case for this default.
@@ -93,11 +94,6 @@ pub trait Peers: Any + Send + Sync {
     /// Returns whether this path leads to the same file on all hosts, so that they can share a match for the path.
     fn is_path_shareable(&self, _library: &Library, _path: &[u8]) -> bool {
         true
-    }
-
-    /// Publishes this host's changes, and waits until other hosts can read them. Fails if the index is not shared.
-    fn publish_and_wait(&self, _deadline: Deadline) -> Result<()> {
-        self.expect_shared()
     }
 
     /// Takes all locks for a fork. Dropping the returned values releases the locks.

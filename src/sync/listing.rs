@@ -9,8 +9,7 @@ use super::delta::cursor_of;
 use super::job::{SyncJob, Synchronizer};
 use super::pages::Shift;
 use crate::engine::{
-    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, LocalWrite, RecordRows, ShowRows,
-    StoredItems,
+    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, ShowRows, StoredItems,
 };
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};
@@ -252,12 +251,11 @@ impl SyncJob<'_> {
     /// killed. Hosts that share the index have the matches already, in the view of the token that recorded them.
     fn copy_matches_of_other_tokens(&self, view_id: ViewId, row: &LibraryRow, stored: &StoredItems) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
-        let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row.id, &is_listed)?;
+        let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row, &is_listed)?;
         for part in inherited.chunks(MATCHES_PER_COPY) {
-            let pairs: Vec<(&[u8], &str)> = part.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .store_writer
-                .record_matches(row, &LocalWrite::NONE, &pairs, &[], self.bounds.deadline)?;
+                .add_matches(view_id, part, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(

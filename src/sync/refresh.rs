@@ -71,7 +71,7 @@ impl Synchronizer {
             retry_for: None,
             ..*call
         };
-        self.peers.note_use();
+        self.peers.start(); // a forked child has no thread yet
         let refresh = || -> Result<Status> {
             let status = match self.refresh_listings(call, reason)? {
                 Status::Ok => self.verify_invalidated(call)?,

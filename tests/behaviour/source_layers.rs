@@ -143,7 +143,7 @@ fn files_of_a_folder_use_each_other_without_a_circle() {
                 arrows.entry(from.clone()).or_default().insert(to.clone());
             }
         }
-        assert!(folders.len() > 1, "{source}: nothing was read");
+        assert!(!folders.is_empty(), "{source}: nothing was read");
         for (folder, arrows) in folders {
             assert_eq!(circles(&arrows), [""; 0], "{source}/{}: {arrows:#?}", folder.join("/"));
         }

@@ -10,7 +10,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use plexindex_sharing::postgres::{Postgres, parse};
 use tempfile::TempDir;
 
 /// `nobody`, since `PostgreSQL` refuses to run as root.
@@ -230,11 +229,6 @@ impl Database<'_> {
         )
     }
 
-    /// A log in it.
-    pub fn log(&self) -> Postgres {
-        log(&self.address("postgres"))
-    }
-
     /// Runs statements as the superuser, and returns what they print.
     pub fn sql(&self, statements: &str) -> String {
         self.cluster.sql(&self.name, statements)
@@ -246,11 +240,6 @@ impl Database<'_> {
         self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'"));
         role
     }
-}
-
-/// A log at an address.
-pub fn log(address: &str) -> Postgres {
-    Postgres::new(parse(address, |_| None).expect("valid"))
 }
 
 fn is_root() -> bool {

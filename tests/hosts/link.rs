@@ -34,7 +34,6 @@ struct State {
     passes: Passes,
     /// Nothing passes any more from a request on that has this text.
     cut_at: Option<&'static str>,
-    connections: usize,
     ends: bool,
 }
 
@@ -95,7 +94,6 @@ impl Link {
             state: Mutex::new(State {
                 passes: Passes::All,
                 cut_at: None,
-                connections: 0,
                 ends: false,
             }),
             changed: Condvar::new(),
@@ -107,11 +105,10 @@ impl Link {
         std::thread::spawn(move || {
             let mut silent = Vec::new();
             for client in listener.incoming().flatten() {
-                let mut state = shared.state();
+                let state = shared.state();
                 if state.ends {
                     return;
                 }
-                state.connections += 1;
                 drop(state);
                 let Some(engine) = &engine else {
                     silent.push(client);
@@ -157,11 +154,6 @@ impl Link {
     /// Waits until the link is cut by [`LogConnection::cut_at`].
     pub fn wait_until_cut(&self) {
         assert!(self.shared.wait_for(|passes| passes == Passes::Nothing));
-    }
-
-    /// Number of connections that were made.
-    pub fn connections(&self) -> usize {
-        self.shared.state().connections
     }
 }
 

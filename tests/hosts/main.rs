@@ -1,22 +1,18 @@
-//! Several hosts, one index: the log that they share, in `PostgreSQL` and in memory.
+//! Several hosts, one database: what one of them records counts on all.
 
 mod cluster;
-mod contract;
-mod cuts;
+mod connecting;
 mod day;
-mod fixture;
-mod host;
+#[cfg(unix)]
+mod forking;
+mod histories;
 mod link;
-mod names;
 mod outages;
 mod pooler;
-mod postgres;
-mod shared_faults;
-#[cfg(unix)]
-mod shared_fork;
-mod shared_histories;
-mod shared_index;
-mod sizes;
+mod recording;
+mod restored;
 mod tls;
+mod upgrading;
+mod world;
 
 use plexindex_tests as support;

@@ -1,204 +1,227 @@
-//! A server that restarts, becomes a replica, is restored from a backup, or is silent.
+//! A database that is away, silent, read-only or full: hosts go on as if alone, say why, and lose nothing.
 
-use std::net::TcpListener;
-use std::process::{Child, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use plexindex::error::Status;
-use plexindex::inside::Deadline;
-use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
-use plexindex_sharing::{Position, SharedLog};
+use plexindex::error::{ErrorKind, Status};
+use plexindex::options::Options;
+use plexindex_sharing::SharedIndex;
+use tempfile::TempDir;
 
-use crate::cluster::{Database, alone, database, shared};
-use crate::fixture::{A, NONE, matched};
-use crate::postgres::{append, expect_error, keys, position, view, wait_for_sessions};
+use crate::cluster::{alone, shared};
+use crate::link::{Link, Passes};
+use crate::support::worker::until;
+use crate::support::{HOUR_MS, path_of, requests};
+use crate::world::{Host, World};
+
+const ODD: &str = "/mnt/odd.mkv";
+/// Far more than a call may lose, and far less than the timeout of a statement.
+const SHORT: Duration = Duration::from_secs(2);
+
+fn timed<R>(what: &str, call: impl FnOnce() -> R) -> R {
+    let begun = Instant::now();
+    let result = call();
+    assert!(begun.elapsed() < SHORT, "{what}: {:?}", begun.elapsed());
+    result
+}
+
+/// A host whose database is behind a link.
+fn host_at(world: &World, address: String) -> Host {
+    world.new_host(|options: &mut Options| options.shared = Some(address))
+}
 
 #[test]
-fn a_server_that_restarts_is_found_again() {
-    let Some(cluster) = alone() else { return };
-    let database = cluster.database();
-    let log = database.log();
-    let view = view(&log);
-    assert_eq!(append(&log, view, "1"), Ok(()));
-    assert_eq!(log.wait(view, 0, Duration::from_secs(60)), Ok(true));
-    for mode in ["fast", "immediate"] {
-        cluster.stop(mode);
-        cluster.restart();
-        assert_eq!(append(&log, view, mode), Ok(()), "the connection is made again");
-    }
-    // Nothing that was acknowledged is lost.
-    assert_eq!(keys(&log, view), ["1", "fast", "immediate"]);
-    // A wait ends with the server, since it may miss something, and reading says what is wrong.
-    assert_eq!(
-        log.wait(view, 3, Duration::from_secs(60)),
-        Ok(true),
-        "the connection broke before"
-    );
-    let waited = thread::scope(|scope| {
-        let waiting = scope.spawn(|| log.wait(view, 3, Duration::from_secs(60)));
-        wait_for_sessions(&database, "2");
-        cluster.stop("fast");
-        waiting.join().expect("no panic")
+fn a_silent_database_holds_up_nothing() {
+    let Some(world) = World::new() else { return };
+    let link = Link::to_nobody();
+    let host = timed("opening", || host_at(&world, link.address("d")));
+    timed("the first listing", || host.refresh());
+    let key = world.key(5);
+    timed("recording", || host.record(ODD, &key));
+    world.clock.advance_ms(2 * HOUR_MS);
+    let (path, _) = path_of(&world.server, 1, 5);
+    assert!(timed("a lookup that is due", || host.movies.ask(&path)).item.is_some());
+    timed("a path that is missing", || host.movies.ask("/mnt/missing.mkv"));
+    timed("invalidating", || {
+        host.movies.invalidate_item(&key).expect("invalidated");
     });
-    assert_eq!(waited, Ok(true));
-    let begin = Instant::now();
-    expect_error(
-        log.read(view, A, Position::default(), 1, NONE),
-        Status::Connect,
-        "check that PostgreSQL is running",
-    );
-    expect_error(
-        log.wait(view, 3, Duration::from_secs(60)),
-        Status::Connect,
-        "check that PostgreSQL is running",
-    );
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
-    cluster.restart();
-    assert_eq!(keys(&log, view).len(), 3);
+    timed("closing", || host.index.close().expect("closed"));
+}
+
+#[test]
+fn what_was_recorded_meanwhile_is_delivered_when_the_database_is_back() {
+    let Some(cluster) = alone() else { return };
+    // The cluster lives as long as the test.
+    let cluster = Box::leak(Box::new(cluster));
+    let world = World::over(cluster.database());
+    let (one, two) = (world.host(), world.host());
+    world.exchange(&[&one, &two]);
+    for mode in ["fast", "immediate"] {
+        let path = format!("/mnt/{mode}.mkv");
+        cluster.stop(mode);
+        one.record(&path, &world.key(5));
+        let late = one
+            .movies
+            .record_through(format!("/mnt/{mode}/2.mkv").as_bytes(), &world.key(6))
+            .expect_err("it is not delivered");
+        assert_eq!(late.status, Status::Timeout);
+        assert!(late.message.contains("stored in this folder"), "{late}");
+        until("the status says why", || {
+            one.status().error_kind == Some(ErrorKind::Connect)
+        });
+        let status = one.status();
+        assert_eq!((status.reachable, status.undelivered), (false, Some(2)));
+        assert!(status.failing_since_ms.is_some());
+        // An answer does not depend on the database.
+        world.server.reset();
+        world.clock.advance_ms(2 * HOUR_MS);
+        one.refresh();
+        assert!(requests(&world.server)[5] > 0);
+        cluster.restart();
+        until("both have it", || {
+            two.recorded(&path).is_some() && one.status().error.is_none()
+        });
+        assert_eq!(two.recorded(&format!("/mnt/{mode}/2.mkv")), Some(world.key(6)));
+    }
+    drop((one, two));
+    cluster.stop("immediate");
+}
+
+#[test]
+fn a_link_that_is_cut_loses_nothing_and_delivers_once() {
+    let Some(world) = World::new() else { return };
+    let two = world.host();
+    let link = Link::to(&world.database);
+    let one = host_at(&world, link.address(&world.database.name));
+    one.refresh();
+    one.deliver();
+    for passes in [Passes::Nothing, Passes::Requests] {
+        let path = format!("/mnt/{passes:?}.mkv");
+        link.set(passes);
+        timed("recording", || one.record(&path, &world.key(5)));
+        timed("a lookup", || one.movies.ask("/mnt/missing.mkv"));
+        link.set(Passes::All);
+        until("both have it", || two.recorded(&path).is_some());
+    }
+    assert_eq!(world.rows(), "2|0");
+}
+
+#[test]
+fn a_link_that_goes_silent_within_a_delivery_holds_up_no_closing() {
+    let Some(world) = World::new() else { return };
+    let link = Link::to(&world.database);
+    let host = host_at(&world, link.address(&world.database.name));
+    host.refresh();
+    host.deliver();
+    link.cut_at("plexindex_shared.deliver");
+    host.record(ODD, &world.key(5));
+    link.wait_until_cut();
+    timed("closing", || host.index.close().expect("closed"));
+}
+
+/// It has the lock under which tables are made, and the database is not told that it is gone.
+#[test]
+fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
+    let Some(world) = World::new() else { return };
+    let link = Link::to(&world.database);
+    link.cut_at("to_regclass");
+    let cut_off = host_at(&world, link.address(&world.database.name));
+    link.wait_until_cut();
+    let host = world.host();
+    host.record(ODD, &world.key(5));
+    host.deliver();
+    drop(cut_off);
+}
+
+#[test]
+fn a_name_that_is_not_resolved_holds_up_no_closing() {
+    let Some(world) = World::new() else { return };
+    let host = host_at(&world, "postgresql://u@no-such-host.invalid/d".into());
+    host.refresh();
+    timed("closing", || host.index.close().expect("closed"));
 }
 
 #[test]
 fn a_replica_is_read_and_then_promoted() {
     let Some(cluster) = alone() else { return };
-    let database = cluster.database();
-    let log = database.log();
-    let view = view(&log);
-    assert_eq!(append(&log, view, "1"), Ok(()));
+    let cluster = Box::leak(Box::new(cluster));
+    let world = World::over(cluster.database());
+    let (one, two) = (world.host(), world.host());
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
     cluster.stop("fast");
-    let signal = cluster.file("data/standby.signal", "");
+    cluster.file("data/standby.signal", "");
     cluster.restart();
-    assert_eq!(keys(&log, view), ["1"]);
-    assert_eq!(log.view("server", b"viewer", NONE), Ok(view));
-    expect_error(append(&log, view, "2"), Status::ServerError, "read-only");
-    // It does not allow to listen: the number is read at the end of a wait.
-    let time = Duration::from_millis(100);
-    assert_eq!(log.wait(view, 0, Duration::from_secs(60)), Ok(true));
-    let begin = Instant::now();
-    assert_eq!(log.wait(view, 1, time), Ok(false));
-    assert!(begin.elapsed() >= time, "{:?}", begin.elapsed());
-    assert_eq!(log.wait(view, 0, time), Ok(true));
+    one.record("/mnt/new.mkv", &world.key(6));
+    until("the status says why", || {
+        one.status().error.is_some_and(|error| error.contains("read-only"))
+    });
+    // A host that begins now reads what is there.
+    let three = world.host();
+    until("it is read", || three.recorded(ODD).is_some());
     cluster.pg_ctl(&["promote", "-w"]);
-    assert!(!signal.exists());
-    assert_eq!(append(&log, view, "2"), Ok(()));
-    assert_eq!(keys(&log, view), ["1", "2"]);
+    until("it is delivered", || two.recorded("/mnt/new.mkv").is_some());
+    drop((one, two, three));
+    cluster.stop("immediate");
 }
 
 #[test]
-fn a_restored_backup_starts_over() {
+fn a_full_disk_at_the_database_stops_no_reading() {
+    let Some(world) = World::new() else { return };
+    let (one, two) = (world.host(), world.host());
+    world.exchange(&[&one, &two]);
+    let role = "SELECT set_config('plexindex.full', 'off', false)";
+    world.database.sql(role);
+    // What a full disk does to a write: of the role of the second host only.
+    world.database.sql(
+        "CREATE ROLE full_disk SUPERUSER LOGIN; CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ \
+         BEGIN IF current_user = 'full_disk' THEN RAISE 'no space left on device' USING ERRCODE = '53100'; END IF; \
+         RETURN NEW; END $$; \
+         CREATE TRIGGER full_disk BEFORE INSERT ON plexindex_shared.matches FOR EACH ROW EXECUTE FUNCTION public.full_disk()",
+    );
+    let address = world.database.address("full_disk");
+    let two = world.reopened(two, |options| options.shared = Some(address));
+    two.record("/mnt/own.mkv", &world.key(5));
+    one.record(ODD, &world.key(6));
+    until("it is read", || two.recorded(ODD).is_some());
+    let status = two.status();
+    assert!(status.reachable && status.undelivered >= Some(1));
+    assert!(status.error.is_some_and(|error| error.contains("free some space")));
+    let waits = two.index.shared_deliver().expect_err("refused");
+    assert!(waits.message.contains("no space left"), "{waits}");
+    world.database.sql("DROP TRIGGER full_disk ON plexindex_shared.matches");
+    until("it is delivered", || one.recorded("/mnt/own.mkv").is_some());
+    until("nothing waits", || two.status().undelivered == Some(0));
+    drop((one, two));
+    world.database.sql("DROP OWNED BY full_disk; DROP ROLE full_disk");
+}
+
+#[test]
+fn a_process_that_ends_leaves_the_rest_to_the_next_one() {
     let Some(cluster) = shared() else { return };
-    let (database, name) = (cluster.database(), cluster.database().name);
-    let log = database.log();
-    let old = view(&log);
-    let of_host = |number: u64| (number, matched(&format!("{number} of the host"), ""));
-    assert_eq!(append(&log, old, "1"), Ok(()));
-    assert_eq!(log.deliver(old, A, 0, &[of_host(1)], NONE), Ok(1));
-    let kept = position(&log, old);
-    // A backup is taken; what follows is lost.
-    let backup = format!("{name}_backup");
-    let original = &database.name;
-    cluster.sql(
-        "postgres",
-        &format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE datname = '{original}' AND pid <> pg_backend_pid()"
-        ),
+    let world = World::over(cluster.database());
+    let one = host_at(&world, "postgresql://u@127.0.0.1:1/d?sslmode=disable".into());
+    one.refresh();
+    one.record(ODD, &world.key(5));
+    let (options, folder): (Options, Option<TempDir>) = one.end();
+    let address = world.database.address("postgres");
+    let again = world.open(
+        Options {
+            shared: Some(address),
+            ..options
+        },
+        folder,
     );
-    cluster.sql("postgres", &format!("CREATE DATABASE {backup} TEMPLATE {original}"));
-    let new = log.view("server", b"a new viewer", NONE).expect("a view");
-    assert_eq!(append(&log, new, "1"), Ok(()));
-    assert_eq!(log.deliver(old, A, 1, &[of_host(2), of_host(3)], NONE), Ok(3));
-    let lost = log.read(old, A, kept, 10, NONE).expect("read");
-    assert_eq!((lost.entries.len(), lost.starts_over), (2, false));
-    cluster.sql("postgres", &format!("DROP DATABASE {original} WITH (FORCE)"));
-    cluster.sql("postgres", &format!("ALTER DATABASE {backup} RENAME TO {original}"));
-    // A position of before the backup holds; one of after it does not, also when its number is there again.
-    assert!(!log.read(old, A, kept, 10, NONE).expect("read").starts_over);
-    assert!(log.read(old, A, lost.position, 10, NONE).expect("read").starts_over);
-    // The host finds which of its entries the log has.
-    assert_eq!(log.read(old, A, kept, 10, NONE).expect("read").delivered, 1);
-    assert_eq!(log.deliver(old, A, 1, &[of_host(2), of_host(3)], NONE), Ok(3));
-    let news = log.read(old, A, lost.position, 10, NONE).expect("read");
-    assert_eq!((news.entries.len(), news.starts_over), (4, true));
-    // The lost view has its number again.
-    assert_eq!(append(&log, new, "2"), Ok(()));
-    assert_eq!(keys(&log, new), ["2"]);
+    again.deliver();
+    assert_eq!(world.rows(), "1|0");
 }
 
-/// Keeps a lock on the table of views until it is dropped.
-struct Locked<'d> {
-    psql: Child,
-    database: &'d Database<'d>,
-}
-
-impl<'d> Locked<'d> {
-    fn new(database: &'d Database<'d>) -> Self {
-        let mut psql = database.cluster.psql(&database.name);
-        psql.args(["-c", "BEGIN; LOCK TABLE plexindex.views; SELECT pg_sleep(60)"]);
-        let psql = psql
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("started");
-        let statement = "SELECT count(*) FROM pg_locks WHERE relation = 'plexindex.views'::regclass AND granted AND \
-                         mode = 'AccessExclusiveLock'";
-        while database.sql(statement) != "1" {
-            thread::sleep(Duration::from_millis(5));
-        }
-        Self { psql, database }
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        // Only then the server notices: it sleeps.
-        self.database.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND query LIKE '%pg_sleep(60)' AND pid <> pg_backend_pid()",
-        );
-        self.psql.wait().expect("ended");
-    }
-}
-
+/// A command that records and ends at once has delivered.
 #[test]
-fn a_silent_server_is_left() {
-    let Some(database) = database() else { return };
-    let patience = Timeouts {
-        connect: Duration::from_millis(300),
-        silence: Duration::from_millis(200),
-    };
-    let impatient = |address: &str| {
-        let address = parse(address, |_| None).expect("valid");
-        Postgres::with_timeouts(address, patience)
-    };
-    let log = impatient(&database.address("postgres"));
-    let view = view(&database.log());
-    assert_eq!(append(&log, view, "1"), Ok(()));
-    let locked = Locked::new(&database);
-    let begin = Instant::now();
-    expect_error(append(&log, view, "2"), Status::Timeout, "in time");
-    let deadline = Deadline::after(Duration::from_millis(20));
-    expect_error(
-        database.log().read(view, A, Position::default(), 1, deadline),
-        Status::Timeout,
-        "in time",
-    );
-    let deadline = Deadline::at(Instant::now());
-    expect_error(
-        log.read(view, A, Position::default(), 1, deadline),
-        Status::Timeout,
-        "in time",
-    );
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    drop(locked);
-    while append(&log, view, "3") != Ok(()) {}
-    // One that accepts connections and says nothing.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = silent.local_addr().expect("a port").port();
-    let log = impatient(&format!("postgresql://u@127.0.0.1:{port}/d"));
-    expect_error(log.secret(NONE), Status::Timeout, "in time");
-    drop(silent);
-    expect_error(log.secret(NONE), Status::Connect, "refused");
-    let log = impatient("postgresql://u@no.such.host.invalid/d");
-    expect_error(log.secret(NONE), Status::Connect, "name is unknown");
+fn closing_delivers() {
+    let Some(world) = World::new() else { return };
+    let (options, folder) = world.host().end();
+    let host = world.open(options, folder);
+    host.record(ODD, &world.key(5));
+    host.index.close().expect("closed");
+    assert_eq!(world.rows(), "1|0");
 }

@@ -7,15 +7,9 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plexindex::inside::Deadline;
-use plexindex_sharing::SharedIndex;
-
-use crate::cluster::{Cluster, alone, as_nobody, shared};
-use crate::contract;
-use crate::fixture::{Fixture, matched};
-use crate::host::host;
-use crate::shared_faults::hosts::Host;
-use crate::support::{clock, movies, path_of};
+use crate::cluster::{Cluster, as_nobody, shared};
+use crate::support::worker::until;
+use crate::world::World;
 
 /// A running pgbouncer, before all databases of a cluster.
 struct Pooler(Child);
@@ -57,67 +51,25 @@ impl Drop for Pooler {
 }
 
 #[test]
-fn a_pooler_in_transaction_mode_is_no_obstacle() {
+fn hosts_behind_a_pooler_agree() {
     let Some(cluster) = shared() else { return };
     let Some(_pooler) = Pooler::start(cluster) else { return };
-    let fixture = || {
-        let name = cluster.database().name;
-        let address = format!("postgresql://postgres@:6432/{name}?host={}", cluster.folder().display());
-        Fixture::of_postgres(&address)
-    };
-    contract::each_that_needs_no_notification(fixture);
-    // Hosts that take turns on the sessions.
-    let first = fixture();
-    let second = Fixture::of_postgres(&first.address());
-    for round in 1..20 {
-        let (writes, reads) = if round % 2 == 0 {
-            (&first, &second)
-        } else {
-            (&second, &first)
-        };
-        writes.append(&[matched(&round.to_string(), "")]);
-        assert_eq!(reads.all().len(), round);
-    }
-    // A notification may be lost: the number is read at the end of a wait.
-    let (log, view) = (&first.log, first.view);
-    _ = log.wait(view, 19, Duration::from_millis(10)).expect("waited");
-    second.append(&[matched("20", "")]);
-    assert_eq!(log.wait(view, 19, Duration::from_millis(100)), Ok(true));
-    assert_eq!(log.wait(view, 20, Duration::from_millis(10)), Ok(false));
-    assert_eq!(log.summary(Deadline::NONE).expect("read").len(), 1);
-}
-
-#[test]
-fn a_host_that_follows_needs_no_notification() {
-    let Some(cluster) = alone() else { return };
-    let Some(_pooler) = Pooler::start(&cluster) else { return };
-    let (name, folder) = (cluster.database().name, cluster.folder().display());
-    let address = format!("postgresql://postgres@:6432/{name}?host={folder}&connect_timeout=30");
-    let (server, clock) = (movies(20), clock());
-    let hosts = [true, true, false].map(|has_thread| host(&server, &clock, &address, has_thread));
-    hosts.iter().for_each(Host::refresh);
-    let [often, now_and_then, one] = hosts;
-    let (_, key) = path_of(&server, 1, 7);
-    let taken = |host: &Host| host.index.shared_progress().and_then(|place| place.taken);
-    for path in ["/mnt/odd/1.mkv", "/mnt/odd/2.mkv"] {
-        for host in [&often, &now_and_then] {
-            host.index.follow_shared_until(false).expect("it shares");
-        }
-        one.record(path, &key);
-        assert!(one.index.exchange());
-        let last = taken(&one);
+    let world = World::over(cluster.database());
+    let address = format!(
+        "postgresql://postgres@:6432/{}?host={}",
+        world.database.name,
+        cluster.folder().display()
+    );
+    let hosts: Vec<_> = (0..3)
+        .map(|_| world.host_with(|options| options.shared = Some(address.clone())))
+        .collect();
+    for round in 0..6 {
+        let path = format!("/mnt/odd/{round}.mkv");
+        hosts[round % 3].record(&path, &world.key(round));
         let begun = Instant::now();
-        // A question would make a host look: the command asks none.
-        while [&often, &now_and_then].map(taken).iter().any(|number| *number < last) {
-            assert!(begun.elapsed() < Duration::from_secs(9), "{path} is not noticed");
-            // A host asks for its progress, as the command does.
-            often.index.follow_shared_until(false).expect("it shares");
-            if begun.elapsed().as_millis() % 500 < 2 {
-                now_and_then.index.follow_shared_until(false).expect("it shares");
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        let known = [&often, &now_and_then].map(|host| host.confirmed(path));
-        assert_eq!(known, [Some(key.clone()), Some(key.clone())]);
+        until("all have it", || {
+            hosts.iter().all(|host| host.recorded(&path).is_some())
+        });
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }

@@ -146,7 +146,7 @@ static void *one_round(void *argument)
     handle = open_shared(use, folder, use->address);
     CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "parent"));
     if (use->round % 2 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"follow\"}"));
+        CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"deliver\"}"));
     }
     child = fork();
     CHECK(child >= 0);
@@ -155,7 +155,7 @@ static void *one_round(void *argument)
             CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "child"));
         }
         if (use->round % 3 > 1) {
-            CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"follow\"}"));
+            CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"deliver\"}"));
         }
         CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
         check_threads(3, 5000);

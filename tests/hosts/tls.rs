@@ -1,11 +1,11 @@
 //! TLS to `PostgreSQL`, in libpq's modes.
 
-use plexindex::error::Status;
-use plexindex::inside::Deadline;
-use plexindex_sharing::SharedLog;
+use plexindex::error::{Error, Status};
+use plexindex_sharing::{SharedIndex, SharedTables};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::cluster::{Cluster, database, log};
+use crate::cluster::{Cluster, database};
+use crate::support::index::Index;
 
 /// An authority.
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -13,6 +13,16 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
+}
+
+/// Makes the tables at an address.
+fn prepare(address: String) -> Result<SharedTables, Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = plexindex::options::Options {
+        shared: Some(address),
+        ..plexindex::options::Options::new(folder.path())
+    };
+    Index::open(options)?.shared_init()
 }
 
 #[test]
@@ -33,8 +43,7 @@ fn modes_verify_what_libpq_verifies() {
     cluster.restart();
     cluster.allow("hostssl all all all trust\nhostnossl all all all reject");
     let database = cluster.database();
-    let connect =
-        |host: &str, parameters: &str| log(&database.tcp_address("postgres", host, parameters)).secret(Deadline::NONE);
+    let connect = |host: &str, parameters: &str| prepare(database.tcp_address("postgres", host, parameters));
     let (ca, other, nothing) = (ca.display(), other.display(), nothing.display());
     let with = |mode: &str, ca: &dyn std::fmt::Display| format!("{mode}sslrootcert={ca}");
     // The status of an error, and what its message says.
@@ -80,7 +89,7 @@ fn modes_verify_what_libpq_verifies() {
 #[test]
 fn a_server_without_tls_is_refused_unless_that_is_allowed() {
     let Some(database) = database() else { return };
-    let connect = |mode: &str| log(&database.tcp_address("postgres", "localhost", mode)).secret(Deadline::NONE);
+    let connect = |mode: &str| prepare(database.tcp_address("postgres", "localhost", mode));
     for mode in ["", "sslmode=require"] {
         let error = connect(mode).expect_err("no TLS");
         assert_eq!(error.status, Status::Tls, "{error}");

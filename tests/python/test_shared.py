@@ -13,7 +13,7 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import REPOSITORY, TOKEN, OpenIndex, Server, until
+from conftest import REPOSITORY, TOKEN, OpenIndex, Server
 from plexindex import aio
 
 from disk import make
@@ -38,14 +38,14 @@ def started() -> Iterator[Cluster]:
 
 
 def address(cluster: Cluster, role: str = "postgres") -> str:
-    """The address of the log, for a machine that does much else: an answer may take a while."""
+    """The address of the database, for a machine that does much else: an answer may take a while."""
     return f"{cluster.address.replace('postgres@', f'{role}@', 1)}&connect_timeout=30"
 
 
 @pytest.fixture
 def cluster(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """A cluster without tables of the log; this process has the owner's password."""
-    started.sql("DROP SCHEMA IF EXISTS plexindex CASCADE")
+    """A cluster without tables; this process has the owner's password."""
+    started.sql("DROP SCHEMA IF EXISTS plexindex, plexindex_shared CASCADE")
     monkeypatch.setenv("PGPASSWORD", OWNER_PASSWORD)
     return started
 
@@ -57,7 +57,7 @@ def test_an_index_that_shares_nothing(open_index: OpenIndex) -> None:
         index.shared_init,
         index.shared_deliver,
         index.shared_clear,
-        lambda: index.follow_shared().__enter__(),
+        index.shared_drop_old,
         lambda: index.library("Movies").record_match("/a.mkv", 1, through=True),
     ):
         with pytest.raises(plexindex.InvalidArgumentError, match="shared"):
@@ -82,13 +82,13 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
     ):
         monkeypatch.setenv("PLEXINDEX_SHARED_DURABLE", variable)
         with plexindex.open(**given) as index:  # type: ignore[arg-type]
-            # A process that unpickles the index shares the same log.
+            # A process that unpickles the index shares with the same hosts.
             options = index.__reduce__()[1][3]
         assert options["shared"] == expected[0]
         assert bool(options["shared_durable"]) == expected[1]
 
 
-def test_an_unreachable_log(open_index: OpenIndex) -> None:
+def test_an_unreachable_database(open_index: OpenIndex) -> None:
     index = open_index(shared=ADDRESS)
     status: Any = index.shared_status()
     assert status["error"]
@@ -102,40 +102,43 @@ def test_an_unreachable_log(open_index: OpenIndex) -> None:
 
 
 def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
+    # Without a server, nothing is exchanged: otherwise the tables may be made in the background.
+    assert open_index(shared=address(cluster), server_url=None).shared_init() == "made"
     index = open_index(shared=address(cluster))
-    assert index.shared_init() == "made"
     assert index.shared_init() == "present"
-    entries = "'{4,4,2}', '{lib,lib,lib}', '{a,b,c}', '{x,y,z}'"
-    cluster.sql(f"SELECT plexindex.write(plexindex.view('a machine', 'ann'), 7, {entries})")
+    cluster.sql(
+        "INSERT INTO plexindex_shared.views VALUES (1, 'a machine', 'user ann', 2, now()); "
+        "INSERT INTO plexindex_shared.matches VALUES (1, 'lib', 'a', 'x', 1, 1), (1, 'lib', 'b', NULL, 1, 2)"
+    )
     status: Any = asyncio.run(aio.AsyncIndex(index).shared_status())
     assert status["reachable"]
     assert "error" not in status
     (view,) = status["views"]
-    assert view["server"] == "a machine"
-    assert view["last"] == 3
-    assert view["entries"] == {"match": 2}, "not the listing of an earlier version"
+    assert (view["server"], view["user"], view["own"]) == ("a machine", "ann", False)
+    assert (view["last"], view["matches"], view["taken_back"]) == (2, 1, 1)
     assert 0 <= view["age_ms"] < 60_000
+    with pytest.raises(plexindex.InvalidArgumentError, match="look up a file"):
+        index.shared_clear()
+    index.refresh()
     index.shared_clear()
-    assert cluster.sql("SELECT count(*) FROM plexindex.entries") == "0"
-    with index.follow_shared() as following:
-        assert following.progress()["address"] == address(cluster)
+    assert cluster.sql("SELECT count(*) FROM plexindex_shared.matches WHERE view = 1") == "2", "another view"
+    index.shared_drop_old()
 
 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
         (f"shared status --shared {ADDRESS} --offline", "--offline"),
-        ("shared status", "no shared log"),
+        ("shared status", "no shared database"),
         (f"libraries --shared {ADDRESS} --no-server --database /x", "--shared"),
-        (f"--server-url= shared follow --shared {ADDRESS}", "--server-url"),
-        (f"shared follow --shared {ADDRESS} --timeout 3", "--timeout"),
+        (f"--server-url= shared clear --shared {ADDRESS} --yes", "--server-url"),
     ],
 )
 def test_wrong_words(cli: Cli, words: str, text: str) -> None:
     cli.fails(2, text, *words.split())
 
 
-def test_the_command_without_a_reachable_log(cli: Cli) -> None:
+def test_the_command_without_a_reachable_database(cli: Cli) -> None:
     cli.environment["PLEXINDEX_SHARED"] = ADDRESS
     for action in ("status", "init", "clear"):
         assert "token" not in cli.fails(3, "127.0.0.1", "shared", action)
@@ -157,7 +160,7 @@ def test_the_command(tmp_path: Path, cluster: Cluster, cli: Cli) -> None:
     for words in ((), ("--user", "ann", "--cache-dir", tmp_path / "ann")):
         assert cli.run("refresh", *words).returncode == 0
     _, header, *rows, host = cli.good("shared", "status").splitlines()
-    assert header.split()[:3] == ["server", "user", "hosts"]
+    assert header.split()[:3] == ["server", "user", "matches"]
     assert [" ann " in row for row in rows].count(True) == 1
     assert ["(this host's)" in row for row in rows].count(True) == 1
     assert host.startswith("this host ")
@@ -167,14 +170,15 @@ def test_the_command(tmp_path: Path, cluster: Cluster, cli: Cli) -> None:
     assert found["exit_code"] == 0
     assert found["shared"]["reachable"]
     assert OWNER_PASSWORD not in json.dumps(found)
-    assert "Shared log" in cli.good("doctor")
-    cluster.sql("SELECT plexindex.write(view, 7, '{4}', '{lib}', '{a}', '{x}') FROM plexindex.views")
+    assert "Shared database" in cli.good("doctor")
+    cluster.sql("SELECT plexindex_shared.deliver(view, '{lib}', '{a}', '{x}', '{1}') FROM plexindex_shared.views")
     cli.fails(2, "--yes", "shared", "clear")
     code, _ = cli.at_terminal("shared", "clear", react=lambda seen: "n\n" if "[y/N]" in seen else "")
     assert code == 1
-    assert cluster.sql("SELECT count(*) > 0 FROM plexindex.entries") == "t"
+    assert cluster.sql("SELECT count(key) FROM plexindex_shared.matches") == "2"
     cli.good("shared", "clear", "--yes")
-    assert cluster.sql("SELECT count(*) FROM plexindex.entries") == "0"
+    assert cluster.sql("SELECT count(key) FROM plexindex_shared.matches") == "1", "another user's stays"
+    cli.good("shared", "drop-old", "--yes")
 
 
 def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
@@ -192,26 +196,13 @@ def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
     expect_rejection("not allowed to create", tool, *every)
     expect_rejection("password authentication failed", {**owner, "PGPASSWORD": "wrong"}, *every)
     cli.good("shared", "init", **owner)
-    expect_rejection("permission denied for schema plexindex", tool, *every)
-    cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
-    cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
+    expect_rejection("permission denied for schema plexindex_shared", tool, *every)
+    cluster.sql("GRANT USAGE ON SCHEMA plexindex_shared TO tool")
+    cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex_shared TO tool")
     expect_rejection("not allowed to write", tool, "shared status", "shared init", "doctor")
     found = cli.json("doctor", **tool)["shared"]
     assert found["reachable"]
     assert found["error_kind"] == "forbidden"
-    cluster.sql("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
+    cluster.sql("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex_shared TO tool")
     assert cli.run("shared", "status", **tool).returncode == 0
-    expect_rejection("only the owner", tool, "shared clear --yes")
-
-
-def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server, cli: Cli, tmp_path: Path) -> None:
-    with cli.watching("shared", "follow", "-v", PLEXINDEX_SHARED=address(cluster)) as lines:
-        assert next(lines)["address"] == address(cluster)
-        index = open_index(tmp_path / "one", shared=address(cluster))
-        index.refresh()
-        file = server.paths(1)[0]
-        index.record_match(file["path"], file["ratingKey"], "Movies", through=True)
-        status: Any = index.shared_status()
-        until(lambda: (next(lines)["taken"] or 0) >= status["views"][0]["last"])
-    assert " from other hosts through the shared log" in cli.errors
-    assert server.get("stats")["listeners"] == 0
+    cli.good("shared", "clear", "--yes", **tool)

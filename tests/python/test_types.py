@@ -241,7 +241,16 @@ def test_the_program_runs(tmp_path: Path) -> None:
 def test_the_program_uses_each_public_name() -> None:
     program = ast.parse(Path(__file__).read_text(encoding="utf-8"))
     used = {node.attr for node in ast.walk(program) if isinstance(node, ast.Attribute)}
-    used |= {"Progress", "shared_init", "shared_deliver", "shared_clear", "follow_shared", "close", "clear", "summary"}
+    used |= {
+        "Progress",
+        "shared_init",
+        "shared_deliver",
+        "shared_clear",
+        "shared_drop_old",
+        "close",
+        "clear",
+        "summary",
+    }
     for kind in (plexindex.Index, plexindex.Library, plexindex.Match, plexindex.Item, plexindex.Change):
         assert {name for name in vars(kind) if not name.startswith("_")} - used == set()
     assert set(plexindex.__all__) - used == set()

@@ -21,7 +21,6 @@ use plexindex::stats::Stats;
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
 pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
 use plexindex::{Query, Refreshed};
-use plexindex_sharing::{SharedIndex, SharedLog};
 
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
 #[derive(Debug)]
@@ -294,15 +293,6 @@ impl Index {
         plexindex::Index::open_with(options, clock, source).map(Self)
     }
 
-    pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: (Arc<dyn SharedLog>, bool)) -> Result<Self> {
-        plexindex_sharing::open_with_log(options, clock, Some(log)).map(Self)
-    }
-
-    /// Exchanges news with other hosts; `false` if the log is away.
-    pub fn exchange(&self) -> bool {
-        SharedIndex::exchange(&self.0).expect("the store works")
-    }
-
     pub fn close(self) -> Result<()> {
         self.0.close_now()
     }
@@ -480,7 +470,7 @@ impl Library {
             .record_matches(pairs.iter().map(|(of, key)| (path(of), *key)))
     }
 
-    /// Records a match, and returns once the shared log has it.
+    /// Records a match, and returns once the shared database has it.
     pub fn record_through(&self, of: &[u8], key: &str) -> Result<()> {
         self.library.query().through().record_match(path(of), key)
     }

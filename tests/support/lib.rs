@@ -11,7 +11,6 @@
 pub mod hooked;
 pub mod index;
 pub mod memory;
-pub mod memory_log;
 pub mod plex_database;
 pub mod vfs;
 pub mod warnings;

@@ -58,7 +58,7 @@ pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
 /// plexindex_table_op.kind: removes all entries of the table.
 pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
 
-/// plexindex_record_matches().flags: the call returns once the shared log has the matches.
+/// plexindex_record_matches().flags: the call returns once the shared database has the matches.
 pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
 
 /// plexindex_get_library(): selects by uuid, exact title, section id, or title ignoring case, in this order.

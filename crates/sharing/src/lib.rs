@@ -1,5 +1,5 @@
-//! Shares entries between the indexes of several hosts, through a log in `PostgreSQL`. [`open`] opens an index with
-//! [`Options::shared`](plexindex::Options::shared); the trait [`SharedIndex`] adds methods to the index.
+//! Shares what hosts record between the indexes of several hosts, through a database in `PostgreSQL`. [`open`] opens an
+//! index with [`Options::shared`](plexindex::Options::shared); the trait [`SharedIndex`] adds methods to the index.
 //!
 //! ```no_run
 //! use plexindex::{Options, Token};
@@ -17,32 +17,27 @@
 //! ```
 #![deny(missing_docs)]
 
-// Design: `docs/design/sharing.md`. The log is a table of named entries. A new entry replaces the entry with the same
-// name, and gets the next number in its view. A host reads the entries that follow the last number that it has read.
+// Design: `docs/design/sharing.md`.
 
 #[doc(hidden)]
-mod contract;
-mod entries;
+pub mod address;
+mod database;
 mod exchange;
-#[doc(hidden)]
-pub mod postgres;
+mod failure;
+mod passfile;
+mod paths;
 mod sharing;
 mod status;
 mod system;
-mod wake;
+mod tls;
 
 // Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
 use plexindex::peers::{engine, matching, platform, sync};
 use plexindex::{error, model, options, source, stats};
 
 #[doc(inline)]
-pub use contract::SharedTables;
-#[doc(hidden)]
-pub use contract::{
-    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_ENTRY, LogSummary, NewEntry, Position,
-    SharedLog, ViewNumber,
-};
+pub use database::SharedTables;
 pub use sharing::open;
 #[doc(hidden)]
-pub use sharing::{SharedProgress, open_with_clock, open_with_log};
-pub use status::{SharedFollower, SharedIndex, SharedStatus, SharedView};
+pub use sharing::{SharedProgress, open_with_clock};
+pub use status::{SharedIndex, SharedStatus, SharedView};

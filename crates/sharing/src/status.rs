@@ -1,52 +1,52 @@
-//! Administers the shared log: reports its status, creates and empties its tables, and delivers entries on demand.
+//! Administers the shared database: reports its status, creates its tables, takes back what it has, and delivers on demand.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use plexindex::Index;
 
-use crate::contract::{EntryKind, LogSummary, SharedTables, ViewNumber};
-use crate::error::{Error, ErrorKind, Result, invalid_argument_error};
-use crate::exchange::Exchange;
-use crate::sharing::{SharedProgress, Sharing};
+use crate::database::{SharedTables, ViewSummary, now_us};
+use crate::engine::RecordTime;
+use crate::error::{Error, ErrorKind, Result, Status, invalid_argument_error};
+use crate::sharing::{CREATION_TIMEOUT, SharedProgress, Sharing, TIMEOUT};
 use crate::sync::{Peers, not_shared_error};
 
-/// Status of the shared log, and of this folder's exchange with the log.
+/// Status of the shared database, and of this folder's exchange with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SharedStatus {
-    /// The log's address, without a password.
+    /// The database's address, without a password.
     pub address: String,
-    /// Whether the log answered.
+    /// Whether the database answered.
     pub reachable: bool,
-    /// The reason why the log did not answer, or why this host cannot write to the log, with a remedy.
+    /// The reason why the database did not answer, or why this host cannot write to it, with a remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The kind of `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_kind: Option<ErrorKind>,
-    /// Machine identifier of this index's server.
+    /// Since when the exchange does not work, in Unix ms.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    /// Number of the last entry received.
+    pub failing_since_ms: Option<i64>,
+    /// Number of the last row received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
-    /// Number of entries that await delivery.
+    /// Number of matches and removals that the database may not have yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<u64>,
-    /// Number of other hosts' entries that this folder has not received yet; `None` until the server accepts the token.
+    /// Number of matches that were removed to keep the size limit before they were delivered.
+    pub lost: u64,
+    /// Number of rows that this folder has not received yet; `None` until the server accepts the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<u64>,
-    /// One summary per server and user; empty if the log did not answer.
+    /// One summary per server and user; empty if the database did not answer.
     pub views: Vec<SharedView>,
 }
 
-/// Statistics for one view in the shared log: one server as one user sees it.
+/// What the shared database has of one view: one server as one user sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -57,9 +57,9 @@ pub struct SharedView {
     pub user: String,
     /// Whether this index uses this view.
     pub own: bool,
-    /// Number of the last entry.
+    /// Number of the last row.
     pub last: u64,
-    /// Time since the last entry was written.
+    /// Time since the last write.
     #[serde(
         rename = "age_ms",
         serialize_with = "millis",
@@ -67,12 +67,11 @@ pub struct SharedView {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    /// Number of entries by kind: `match`, `invalid_item`, `invalid_path`, `invalid_library`. Omits kinds without
-    /// entries.
-    pub entries: BTreeMap<&'static str, u64>,
-    /// Number of hosts that have delivered entries, or whose entries are still in the log.
-    pub hosts: u64,
-    /// Total size of the view in the log, in bytes.
+    /// Number of matches.
+    pub matches: u64,
+    /// Number of paths and libraries whose matches were taken back.
+    pub taken_back: u64,
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
@@ -84,8 +83,8 @@ fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Er
 }
 
 impl SharedView {
-    /// Converts a log summary. `own`: the number of this index's view; `None` if the number is unknown.
-    fn new(summary: LogSummary, own: Option<ViewNumber>) -> Self {
+    /// Converts a summary. `own`: the number of this index's view; `None` if the number is unknown.
+    fn new(summary: ViewSummary, own: Option<i64>) -> Self {
         let user = summary.viewer.strip_prefix(b"user ").map(String::from_utf8_lossy);
         let hash = || match *summary.viewer {
             [first, second, third, ..] => format!("#{first:02x}{second:02x}{third:02x}"),
@@ -95,46 +94,32 @@ impl SharedView {
             user: user.map_or_else(hash, Cow::into_owned),
             own: own == Some(summary.view),
             server: summary.server,
-            last: summary.last,
+            last: summary.seq.cast_unsigned(),
             age: summary.age,
-            entries: summary
-                .entries
-                .into_iter()
-                .map(|(kind, count)| (kind_name(kind), count))
-                .collect(),
-            hosts: summary.hosts,
-            bytes: summary.bytes,
+            matches: summary.matches.cast_unsigned(),
+            taken_back: summary.taken_back.cast_unsigned(),
+            bytes: summary.bytes.cast_unsigned(),
         }
     }
 }
 
-/// Returns an entry kind's name in JSON.
-fn kind_name(kind: EntryKind) -> &'static str {
-    match kind {
-        EntryKind::Match => "match",
-        EntryKind::InvalidItem => "invalid_item",
-        EntryKind::InvalidPath => "invalid_path",
-        EntryKind::InvalidLibrary => "invalid_library",
-    }
-}
-
-/// Methods for an index with a shared log.
+/// Methods for an index that shares what it records.
 pub trait SharedIndex {
     /// Returns the index that the other methods use.
     #[doc(hidden)]
     fn index(&self) -> &Index;
 
-    /// Returns the status of the shared log and of this folder's exchange with it; `None` without
-    /// [`Options::shared`](plexindex::Options::shared). Waits 0.3 s (or the address's `connect_timeout`) for the first
-    /// answer, and then until [`Options::deadline`](plexindex::Options::deadline), or for a few seconds if no deadline
-    /// is set. Succeeds even if the log does not answer; [`SharedStatus::error`] then contains the reason.
+    /// Returns the status of the shared database and of this folder's exchange with it; `None` without
+    /// [`Options::shared`](plexindex::Options::shared). Waits for the database until
+    /// [`Options::timeout`](plexindex::Options::timeout), or for a few seconds without a timeout. Succeeds even if the
+    /// database does not answer; [`SharedStatus::error`] then contains the reason.
     ///
     /// ```
     /// # use plexindex_sharing::SharedIndex;
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex_sharing::open(plexindex::Options::new(folder.path()))?;
     /// if let Some(status) = index.shared_status()? {
-    ///     println!("{} answers: {}, {:?} entries behind", status.address, status.reachable, status.behind);
+    ///     println!("{} answers: {}, {:?} rows behind", status.address, status.reachable, status.behind);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -145,45 +130,51 @@ pub trait SharedIndex {
         let Some(sharing) = Sharing::of(self.index()) else {
             return Ok(None);
         };
-        let (server, progress) = (sharing.server()?, sharing.progress());
-        // Query the log: its views, this index's view, the entries that this host lacks, and whether it may write.
-        let found = sharing.run(|log| {
-            let deadline = sharing.deadline();
-            log.secret(deadline.at_most(log.answer_timeout()))?; // fail early: counting entries can take long
-            let views = log.summary(deadline)?;
-            let own_view = sharing.view();
-            let behind = match (own_view, progress.taken) {
-                (Some((view, host)), Some(taken)) => Some(log.count_others(view, host, taken, deadline)?),
+        let progress = sharing.progress();
+        let exchange = sharing.find_exchange();
+        let found = sharing.run(TIMEOUT, async |database, address| {
+            database.ensure_tables().await?;
+            let views = database.summary().await?;
+            let own = match exchange {
+                Some(exchange) => exchange.view(database).await.ok().flatten(),
+                None => None,
+            };
+            let own = own.map(|view| view.number);
+            let behind = match (own, progress.taken) {
+                (Some(number), Some(taken)) => {
+                    Some(database.count_after(number, taken.cast_signed()).await?.cast_unsigned())
+                }
                 _ => None,
             };
+            let writable = database.expect_writable(address.user()).await;
             Ok((
-                own_view.map(|(view, _)| view),
+                own,
                 views,
                 behind,
-                log.expect_writable(deadline).err(),
+                writable.err().map(|failure| failure.explain(address)),
             ))
         });
         let reachable = found.is_ok();
-        let (own_view, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
-        if progress.undelivered > Some(0) {
-            // Writes can fail even if the role is allowed to write, for example because the disk is full.
-            error = error.or_else(|| sharing.refusal());
-        }
+        let (own, views, behind, error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
+        // Writes can fail even if the role is allowed to write, for example because the disk is full.
+        let outage = exchange.and_then(|exchange| exchange.outage());
+        let error = error.or_else(|| Some(outage?.error));
         Ok(Some(SharedStatus {
             address: progress.address,
             reachable,
             error_kind: error.as_ref().map(Error::kind),
             error: error.map(|error| error.to_string()),
+            failing_since_ms: progress.failing_since_ms,
             taken: progress.taken,
             undelivered: progress.undelivered,
+            lost: progress.lost,
             behind,
-            server,
-            views: views.into_iter().map(|view| SharedView::new(view, own_view)).collect(),
+            views: views.into_iter().map(|view| SharedView::new(view, own)).collect(),
         }))
     }
 
-    /// Creates or upgrades the log's tables. The first host that uses the log does the same, so this call is needed
-    /// only if the hosts' roles are not allowed to create tables.
+    /// Creates the tables, and takes over the shared log of an earlier version. The first host does the same, so this call
+    /// is needed only if the hosts' roles are not allowed to create tables.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
@@ -192,71 +183,62 @@ pub trait SharedIndex {
     /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it does not respond,
     /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role is not allowed to create tables.
     fn shared_init(&self) -> Result<SharedTables> {
-        let sharing = sharing(self.index())?;
-        sharing.run(|log| log.create_tables(sharing.deadline()))
+        sharing(self.index())?.run(CREATION_TIMEOUT, async |database, _| database.ensure_tables().await)
     }
 
-    /// Waits until the shared log has all matches and invalidations that this host recorded. The wait ends at
-    /// [`Options::deadline`](plexindex::Options::deadline), or after a few seconds if no deadline is set. Without this
-    /// call, plexindex delivers the entries a moment later. [`Query::through`](plexindex::Query::through) records a
-    /// match and waits for its delivery in one call.
+    /// Removes the tables of the shared log of an earlier version.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log;
-    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not receive all entries in time (plexindex
-    /// delivers the rest later); errors from the store.
+    /// As for [`SharedIndex::shared_init`].
+    fn shared_drop_old(&self) -> Result<()> {
+        sharing(self.index())?.run(CREATION_TIMEOUT, async |database, _| {
+            database.ensure_tables().await?; // takes over what they have
+            database.drop_old().await
+        })
+    }
+
+    /// Waits until the shared database has all matches and removals that this host recorded. The wait ends at
+    /// [`Options::timeout`](plexindex::Options::timeout), or after a few seconds without a timeout. Without this call,
+    /// plexindex delivers them a moment later. [`Query::through`](plexindex::Query::through) records a match and waits for
+    /// its delivery in one call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index that does not share;
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the database does not receive everything in time
+    /// (plexindex delivers the rest later); errors from the store.
     fn shared_deliver(&self) -> Result<()> {
         let sharing = Sharing::of(self.index()).ok_or_else(not_shared_error)?;
-        sharing.publish_and_wait(sharing.deadline())
+        sharing.deliver(sharing.deadline())
     }
 
-    /// Receives other hosts' entries as soon as they are written, and delivers this folder's entries, until the last
-    /// [`SharedFollower`] is dropped. Call this method on a host whose tools run only briefly. Without a follower,
-    /// plexindex reads the log every few seconds while the index is in use. [`Index::watch`] also follows the log. Only
-    /// one process per folder follows the log at a time. A forked child must call this method itself.
-    ///
-    /// Following starts once the server has accepted the token, that is, after the first query that uses the server.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log.
-    fn follow_shared(&self) -> Result<SharedFollower> {
-        let index = self.index();
-        exchange(index)?.listen(|listeners| listeners.followers += 1);
-        Ok(SharedFollower(index.clone()))
-    }
-
-    /// Starts following the shared log, or stops if `ends` is `true`. For the C ABI, which has no [`SharedFollower`].
-    #[doc(hidden)]
-    fn follow_shared_until(&self, ends: bool) -> Result<()> {
-        exchange(self.index())?.listen(|listeners| listeners.follows = !ends);
-        Ok(())
-    }
-
-    /// Returns this folder's position in the log, without sending a request; `None` without a shared log.
+    /// Returns this folder's position, without sending a request; `None` without the option `shared`.
     #[doc(hidden)]
     #[must_use]
     fn shared_progress(&self) -> Option<SharedProgress> {
         Some(Sharing::of(self.index())?.progress())
     }
 
-    /// Empties the shared log for all servers and users, but keeps its tables. Each host keeps its folder and continues
-    /// to answer from the folder. Matches and invalidations that a host had not yet received never reach this host.
+    /// Takes back all matches of this index's server and user, on all hosts.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
-    /// [`shared`](plexindex::Options::shared); [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline
-    /// index; errors from the database.
+    /// As for [`SharedIndex::shared_init`]; [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) also if
+    /// the index has not reached its server yet.
     fn shared_clear(&self) -> Result<()> {
         let sharing = sharing(self.index())?;
-        sharing.run(|log| log.clear(sharing.deadline()))?;
-        log::info!("emptied the shared log");
+        sharing.run(CREATION_TIMEOUT, async |database, _| {
+            database.ensure_tables().await?;
+            let view = sharing.exchange()?.view(database).await?;
+            let view = view.ok_or_else(|| {
+                let text = "this index has not reached its server yet; look up a file first";
+                Error::new(Status::InvalidArgument, text)
+            })?;
+            let difference = database.clock_difference().await?;
+            let now = RecordTime::at_us(now_us().saturating_add(difference));
+            database.clear(view.number, now).await
+        })?;
+        sharing.exchange()?.wake();
+        log::info!("took back all matches in the shared database");
         Ok(())
-    }
-
-    /// Exchanges all entries with other hosts now. For tests. Returns `false` if not all entries were exchanged.
-    #[doc(hidden)]
-    fn exchange(&self) -> Result<bool> {
-        Sharing::of(self.index()).map_or(Ok(false), Sharing::exchange_now)
     }
 }
 
@@ -267,45 +249,14 @@ impl SharedIndex for Index {
     }
 }
 
-/// Returns an index's `Sharing`; fails if the index has no shared log.
+/// Returns an index's `Sharing`; fails if the index does not share.
 fn sharing(index: &Index) -> Result<&Sharing> {
     Sharing::of(index).map_or_else(
         || {
             invalid_argument_error(
-                "the index has no shared log; open it with the option 'shared' set to a PostgreSQL address",
+                "the index has no shared database; open it with the option 'shared' set to a PostgreSQL address",
             )
         },
         Ok,
     )
 }
-
-/// Returns an index's exchange; fails if the index does not exchange entries.
-fn exchange(index: &Index) -> Result<&Arc<Exchange>> {
-    Sharing::of(index).ok_or_else(not_shared_error)?.exchange()
-}
-
-/// Follows the shared log until dropped: the index receives other hosts' entries as soon as they are written. Keeps the
-/// index open.
-#[must_use = "dropping it stops following"]
-pub struct SharedFollower(Index);
-
-impl std::fmt::Debug for SharedFollower {
-    /// Shows the index's folder.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("SharedFollower").field(&self.0.folder()).finish()
-    }
-}
-
-impl Drop for SharedFollower {
-    /// Stops following the log if this was the last follower.
-    fn drop(&mut self) {
-        if let Ok(exchange) = exchange(&self.0) {
-            // A forked child starts with a count of 0, but can drop a follower that its parent created.
-            exchange.listen(|listeners| listeners.followers = listeners.followers.saturating_sub(1));
-        }
-    }
-}
-
-#[cfg(test)]
-#[path = "status_tests.rs"]
-mod tests;

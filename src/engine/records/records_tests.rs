@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Op, TableLimits, Tables};
 use crate::engine::snapshot::LiveSnapshot;
 use crate::engine::sql::for_tests::{Films, film, live};
-use crate::engine::sql::{Invalidated, LibraryRows, LocalWrite, RecordRows, Sweeper};
+use crate::engine::sql::{Invalidated, LibraryRows, RecordRows, Sweeper};
 use crate::matching::{LibraryIndex as _, NormalPath, Scope};
 use crate::options::Ttl;
 use crate::platform::clock::SystemClock;
@@ -77,7 +77,7 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = rows.record_matches(&row, &LocalWrite::NONE, &given, &[], self.limit, Deadline::NONE);
+                let recorded = rows.record_matches(&row, &given, &[], self.limit, Deadline::NONE);
                 recorded.expect("recorded").expect("a library");
                 self.ages.extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
                 self.expected.extend(pairs);
@@ -93,14 +93,14 @@ impl World {
                 });
                 let gone: Vec<_> = gone.collect();
                 LibraryRows(&self.films.store)
-                    .invalidate(self.films.view_id, &LocalWrite::NONE, &gone, Deadline::NONE)
+                    .invalidate(&gone, Deadline::NONE)
                     .expect("invalidated");
                 let is_gone = |own: &Vec<u8>| some.iter().any(|path| path.eq_ignore_ascii_case(own));
                 self.expected.retain(|own, _| !is_gone(own));
             }
             25..28 => {
                 let key = self.dice.roll(40).to_string();
-                rows.invalidate_item(self.films.view_id, row.id, &key);
+                rows.invalidate_item(row.id, &key);
                 self.expected.retain(|_, own| *own != key);
             }
             28 => {
@@ -263,7 +263,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     // A path is matched to one item, then to another.
     films.record(&[(b"/H/p.mkv", "7")]);
     films.record(&[(b"/H/p.mkv", "8"), (b"/H/q.mkv", "7")]);
-    RecordRows(&films.store).invalidate_item(films.view_id, films.id, "7");
+    RecordRows(&films.store).invalidate_item(films.id, "7");
     let left = RecordRows(&films.store).all_matches(films.id).expect("read");
     assert_eq!(left, [(b"/H/p.mkv".to_vec(), "8".to_owned())].into());
 }

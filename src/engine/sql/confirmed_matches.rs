@@ -4,22 +4,25 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::doubts::{doubts_of, doubts_of_path, has_doubted_paths};
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::opened_files::DatabaseNumber;
 use super::overlay::overlay_row;
-use super::record_rows::{RecordKind, RecordRows, RecordTx, all_matches_in, matches_where};
-use super::schema::{CachedStatements, LibraryState, Tx};
-use super::store::LocalWrite;
+use super::record_rows::{
+    MatchTime, RecordKind, RecordRows, RecordTx, all_matches_of, drop_matches, find_match_table,
+    find_or_create_match_table,
+};
+use super::schema::CachedStatements;
+use super::shared_rows::{SharedLibrary, SharedRow, note_latest, taken_back_at};
 use super::views::TOKEN_DIGEST_LENGTH;
-use crate::engine::record_rows::StoredMatch;
+use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
 use crate::knowledge::{Cause, Interval};
 use crate::matching::normal::normal_form;
-use crate::model::{Hint, LibraryId, Sequence, TableId, ViewId};
+use crate::model::{Hint, LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of older matches that a write evicts, if it does not record more.
@@ -40,7 +43,6 @@ impl RecordRows<'_> {
     pub fn record_matches(
         &self,
         row: &LibraryRow,
-        request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
         unlisted: &[&str],
         limit: u64,
@@ -65,12 +67,24 @@ impl RecordRows<'_> {
                 tx.doubt_path_or_item(row.id, b"", key)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
-            self.0.observe(tx, library.view_id, request)?;
+            let shared = library.is_shared.then(|| SharedLibrary {
+                view_id: library.view_id,
+                uuid: row.library.uuid.clone(),
+            });
+            tx.is_shared.set(library.is_shared);
             // Keep the library's state for the next write, unless doubted paths may remain.
             tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
             let has_evicted = RecordTx::run(tx, |records| {
+                let mut latest = RecordTime::NEVER;
                 for (path, key) in pairs {
-                    records.put_match(table, path, key)?;
+                    let after = shared
+                        .as_ref()
+                        .map_or(Ok(RecordTime::NEVER), |library| taken_back_at(tx, library, path))?;
+                    latest = latest.max(records.put_match(table, path, key, MatchTime::NowAfter(after))?);
+                }
+                // The clock was ahead when the path was recorded before.
+                if shared.is_some() && latest > records.time_after(RecordTime::NEVER)? {
+                    note_latest(tx, library.view_id, latest)?;
                 }
                 records.evict(RecordKind::Matches, limit, MAX_EVICTED.max(2 * pairs.len()))
             })?;
@@ -81,8 +95,8 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns the confirmed matches (paths and rating keys) that other tokens' views have for the same library, but
-    /// this view lacks; oldest first. A view copies these matches when it first lists the library. `view_id`,
+    /// Returns the confirmed matches that other tokens' views have for the same library, but this view lacks; oldest
+    /// first. A view copies these matches when it first lists the library. `view_id`,
     /// `library`: this view and its library. Includes only items for which `is_listed` returns `true`, because this
     /// token's user may have no access to other items.
     ///
@@ -90,9 +104,9 @@ impl RecordRows<'_> {
     pub fn matches_of_others(
         &self,
         view_id: ViewId,
-        library: LibraryId,
+        library: &LibraryRow,
         is_listed: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<(Vec<u8>, String)>> {
+    ) -> Result<Vec<SharedRow>> {
         let candidates = self.0.read(|c| {
             // `who` has this length only for a token. A cleared view inherits no matches.
             let others: Vec<LibraryId> = c.values(
@@ -102,11 +116,11 @@ impl RecordRows<'_> {
                  AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
                  WHERE mine.view_id = me.id AND same.view_id = other.id) \
                  JOIN libraries theirs ON theirs.view_id = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
-                params![view_id, library, TOKEN_DIGEST_LENGTH],
+                params![view_id, library.id, TOKEN_DIGEST_LENGTH],
             )?;
             let mut matches: Vec<StoredMatch> = Vec::new();
             if !others.is_empty() {
-                let own_matches = all_matches_of(c, library)?.into_iter();
+                let own_matches = all_matches_of(c, library.id)?.into_iter();
                 let own_paths: HashSet<Vec<u8>> = own_matches.map(|own| own.path).collect();
                 for other in others {
                     let theirs = all_matches_of(c, other)?;
@@ -117,35 +131,26 @@ impl RecordRows<'_> {
             Ok(matches)
         })?;
         let listed = candidates.into_iter().filter(|one| is_listed(&one.rating_key));
-        Ok(listed.map(|one| (one.path, one.rating_key)).collect())
+        let rows = listed.map(|one| SharedRow {
+            library: library.library.uuid.clone(),
+            path: one.path,
+            rating_key: Some(one.rating_key),
+            at: one.at,
+        });
+        Ok(rows.collect())
     }
 
-    /// Returns the rating key of the confirmed match of exactly this path, or of the only path with the same normal form;
-    /// `None` if there is none.
-    pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Result<Option<String>> {
-        let found = self.0.read(|c| {
-            let table = find_match_table(c, library)?;
-            table.map_or(Ok(Vec::new()), |table| {
-                matches_where(c, table, Sequence(0), "form = ?2", &[&normal_form(path)])
-            })
-        })?;
-        let found: Vec<StoredMatch> = found.into_iter().filter_map(|(_, stored)| stored).collect();
-        let exact = found.iter().position(|stored| stored.path == path);
-        let index = exact.or_else(|| (found.len() == 1).then_some(0));
-        Ok(index.map(|index| found[index].rating_key.clone()))
-    }
-
-    /// Returns the path and rating key of each confirmed match in a library, for the exchange with other hosts.
-    pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
+    /// Returns the paths with confirmed matches in a library.
+    pub fn confirmed_paths(&self, library: LibraryId) -> Result<HashSet<Vec<u8>>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
-        Ok(all.into_iter().map(|one| (one.path, one.rating_key)).collect())
+        Ok(all.into_iter().map(|one| one.path).collect())
     }
 }
 
 #[cfg(test)]
 impl RecordRows<'_> {
     /// Invalidates an item and removes its confirmed matches.
-    pub fn invalidate_item(&self, view_id: ViewId, library: LibraryId, rating_key: &str) {
+    pub fn invalidate_item(&self, library: LibraryId, rating_key: &str) {
         let item = Invalidated {
             library,
             path: b"",
@@ -154,7 +159,7 @@ impl RecordRows<'_> {
             is_doubted: true,
         };
         super::library_rows::LibraryRows(self.0)
-            .invalidate(view_id, &LocalWrite::NONE, &[item], Deadline::NONE)
+            .invalidate(&[item], Deadline::NONE)
             .expect("invalidated");
     }
 
@@ -163,34 +168,6 @@ impl RecordRows<'_> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|one| (one.path, one.rating_key)).collect())
     }
-}
-
-/// Returns the id of a library's match table; `None` if the library has no match table.
-fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
-    connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
-}
-
-/// Returns the id of a library's match table. If there is no table, creates one and stores its id in `library`. The
-/// caller has read `library` in this transaction, or knows that it is current.
-fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
-    if let Some(table) = library.matches {
-        return Ok(table);
-    }
-    tx.run("INSERT INTO tables (library) VALUES (?1)", [library.id])?;
-    let table = TableId(tx.last_insert_rowid());
-    library.matches = Some(table);
-    Ok(table)
-}
-
-/// Returns all confirmed matches in a library.
-pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<StoredMatch>> {
-    let table = find_match_table(connection, library)?;
-    table.map_or(Ok(Vec::new()), |table| all_matches_in(connection, table))
-}
-
-/// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.
-pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
 /// A path or an item that is invalidated in a library.
@@ -213,15 +190,20 @@ impl Invalidated<'_> {
         let tx = records.tx;
         let table = find_match_table(tx.connection, self.library)?.filter(|_| self.removes_matches);
         let mut is_doubted = self.is_doubted;
-        match table {
-            Some(table) if self.path.is_empty() => {
-                for path in records.remove_matches_of_item(table, self.rating_key)? {
-                    tx.doubt_path_or_item(self.library, &path, "")?;
-                }
-            }
-            Some(table) => is_doubted |= records.remove_matches_of_form(table, &normal_form(self.path))? > 0,
-            None => {}
+        let removed = match table {
+            Some(table) if self.path.is_empty() => records.remove_matches_of_item(table, self.rating_key)?,
+            Some(table) => records.remove_matches_of_form(table, &normal_form(self.path))?,
+            None => Vec::new(),
+        };
+        for stored in &removed {
+            records.take_back(self.library, &stored.path, stored.at)?;
+            tx.doubt_path_or_item(self.library, &stored.path, "")?;
         }
+        // Another host may have recorded the path.
+        if self.removes_matches && !self.path.is_empty() && removed.iter().all(|stored| stored.path != self.path) {
+            records.take_back(self.library, self.path, RecordTime::NEVER)?;
+        }
+        is_doubted |= !removed.is_empty() && !self.path.is_empty();
         // A doubt about a library that another call has cleared would mean nothing.
         if is_doubted && tx.has("SELECT 1 FROM libraries WHERE id = ?1", [self.library])? {
             tx.doubt_path_or_item(self.library, self.path, self.rating_key)?;
@@ -231,54 +213,16 @@ impl Invalidated<'_> {
 }
 
 impl LibraryRows<'_> {
-    /// Removes the confirmed matches of exactly these paths, and doubts the paths, because another host took them back.
-    pub fn remove_matches(&self, matches: &[(LibraryId, Vec<u8>)], deadline: Deadline) -> Result<()> {
+    /// Invalidates paths and items in one transaction, so that they become invalid together.
+    pub fn invalidate(&self, invalidated: &[Invalidated<'_>], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            RecordTx::run(tx, |records| {
-                for (library, path) in matches {
-                    if let Some(table) = find_match_table(tx.connection, *library)? {
-                        records.remove_match(table, path)?;
-                    }
-                    tx.doubt_path_or_item(*library, path, "")?;
-                }
-                Ok(())
-            })
-        })
-    }
-}
-
-impl LibraryRows<'_> {
-    /// Invalidates paths and items in one transaction, so that they become invalid together. `request`: the host's
-    /// request, which the observer shares with other hosts.
-    pub fn invalidate(
-        &self,
-        view_id: ViewId,
-        request: &LocalWrite<'_>,
-        invalidated: &[Invalidated<'_>],
-        deadline: Deadline,
-    ) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            self.0.observe(tx, view_id, request)?;
             RecordTx::run(tx, |records| invalidated.iter().try_for_each(|one| one.write(records)))
         })
     }
 
-    /// Doubts items after an edit, so that plexindex verifies them. The observer shares this with other hosts. Keeps
-    /// confirmed matches.
-    pub fn invalidate_items(
-        &self,
-        view_id: ViewId,
-        library: LibraryId,
-        rating_keys: &[&str],
-        deadline: Deadline,
-    ) -> Result<()> {
+    /// Doubts items after an edit, so that plexindex verifies them. Keeps confirmed matches.
+    pub fn invalidate_items(&self, library: LibraryId, rating_keys: &[&str], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            let request = LocalWrite::Items {
-                libraries: &[library],
-                rating_keys,
-                with_matches: false,
-            };
-            self.0.observe(tx, view_id, &request)?;
             tx.expect_library(library)?;
             for rating_key in rating_keys {
                 tx.doubt_path_or_item(library, b"", rating_key)?;
@@ -298,19 +242,21 @@ impl LibraryRows<'_> {
     }
 
     /// Requests a full listing of an invalidated library, and removes its confirmed matches. If `library` is `None`,
-    /// does so for all libraries in the view. The observer shares this with other hosts.
+    /// does so for all libraries in the view.
     pub fn invalidate_libraries(&self, view_id: ViewId, library: Option<LibraryId>, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            self.0.observe(tx, view_id, &LocalWrite::Library(library))?;
             let libraries: Vec<LibraryId> = tx.values(
                 "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2)",
                 params![view_id, library],
             )?;
-            for library in libraries {
-                tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
-                drop_matches(tx, library)?;
-            }
-            Ok(())
+            RecordTx::run(tx, |records| {
+                for library in libraries {
+                    tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
+                    drop_matches(tx, library)?;
+                    records.take_all_back(library)?;
+                }
+                Ok(())
+            })
         })
     }
 }

@@ -120,6 +120,7 @@ impl OpenConnection {
             sequence: tx.sequence,
             library: tx.next_library.take(),
             totals: tx.totals.each_ref().map(Cell::get),
+            clock: tx.clock.get(),
         });
         self.last_write.set(write.ok());
     }

@@ -9,8 +9,7 @@ use rusqlite::Connection;
 
 use super::{
     Endpoint, FeedCursor, FeedRows, Invalidated, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems,
-    Listing, ListingResult, ListingRows, LocalWrite, MatchWrite, RecordRows, Replies, Store, StoreStates, StoredItems,
-    Sweeper,
+    Listing, ListingResult, ListingRows, MatchWrite, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
 };
 use crate::engine::memtable::LibraryChange;
 use crate::engine::segment::listing_cursor;
@@ -186,7 +185,7 @@ impl Films {
             is_doubted: true,
         }];
         let rows = LibraryRows(&self.store);
-        let invalidated = rows.invalidate(self.view_id, &LocalWrite::NONE, &invalid, Deadline::NONE);
+        let invalidated = rows.invalidate(&invalid, Deadline::NONE);
         invalidated.expect("invalidated");
     }
 
@@ -329,14 +328,7 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
 /// Records matches.
 pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<MatchWrite> {
     RecordRows(store)
-        .record_matches(
-            row,
-            &LocalWrite::Matches(&row.library, pairs),
-            pairs,
-            &[],
-            u64::MAX,
-            Deadline::NONE,
-        )
+        .record_matches(row, pairs, &[], u64::MAX, Deadline::NONE)
         .expect("recorded")
 }
 

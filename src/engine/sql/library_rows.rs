@@ -213,7 +213,8 @@ impl Tx<'_> {
     /// another process cleared it (`view_id` is then negative) or renamed its database to `.broken`.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
-            "SELECT view_id, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
+            "SELECT view_id, generation, (SELECT id FROM tables WHERE library = libraries.id), \
+             EXISTS (SELECT 1 FROM shared WHERE view_id = libraries.view_id) FROM libraries \
              WHERE id = ?1 AND view_id > 0",
             [library],
             |row| {
@@ -222,6 +223,7 @@ impl Tx<'_> {
                     view_id: row.get(0)?,
                     generation: row.get(1)?,
                     matches: row.get(2)?,
+                    is_shared: row.get(3)?,
                 })
             },
         )

@@ -21,7 +21,7 @@ type Migration = (&'static str, &'static str, &'static str);
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     (
         "meta",
         "one",
@@ -178,7 +178,36 @@ const MIGRATIONS: [Migration; 8] = [
     CREATE TABLE removed (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, in_table INTEGER NOT NULL, name BLOB NOT NULL) STRICT;
     ",
     ),
+    // What hosts have exchanged in the log of format 11 gets the log's order: less than that of the log are the times of
+    // what came from it, or went there.
+    (
+        "shared",
+        "digest",
+        "
+    UPDATE matches SET at = at - (1 << 62) WHERE EXISTS (SELECT 1 FROM shared);
+    CREATE TABLE new_outbox (id INTEGER PRIMARY KEY, view_id INTEGER NOT NULL, kind INTEGER NOT NULL, library TEXT NOT NULL,
+        key BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+    INSERT INTO new_outbox SELECT id, view_id, kind, library, key, body FROM outbox WHERE sent = 0 ORDER BY id;
+    DROP TABLE outbox;
+    ALTER TABLE new_outbox RENAME TO outbox;
+    DROP TABLE applied;
+    ALTER TABLE shared RENAME TO old_shared;
+    CREATE TABLE shared (view_id INTEGER NOT NULL REFERENCES views (id), digest INTEGER NOT NULL, seq INTEGER NOT NULL,
+        mark INTEGER NOT NULL, delivered INTEGER NOT NULL, latest INTEGER NOT NULL, lost INTEGER NOT NULL,
+        PRIMARY KEY (view_id, digest)) STRICT, WITHOUT ROWID;
+    INSERT INTO shared SELECT DISTINCT view_id, 0, 0, 0, 0, 0, 0 FROM old_shared WHERE view_id IN (SELECT id FROM views);
+    DROP TABLE old_shared;
+    CREATE TABLE taken_back (view_id INTEGER NOT NULL REFERENCES views (id), library TEXT NOT NULL, path BLOB NOT NULL,
+        at INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (view_id, library, path)) STRICT, WITHOUT ROWID;
+    CREATE INDEX taken_back_id ON taken_back (view_id, id);
+    ALTER TABLE meta DROP COLUMN host_id;
+    ALTER TABLE meta DROP COLUMN host_of;
+    ALTER TABLE meta ADD COLUMN clock_us INTEGER NOT NULL DEFAULT 0;
+    ",
+    ),
 ];
+/// The place of the migration after which [`move_records`] fills tables.
+const MOVES_RECORDS: usize = 7;
 const _: () = assert!(
     OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
     "each format needs a migration from the format before"
@@ -206,9 +235,10 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
         return Ok(());
     }
     let mut moved = 0;
-    if run(connection, migrations)? {
+    run(connection, migrations, |connection| {
         moved = move_records(connection)?;
-    }
+        Ok(())
+    })?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     connection.execute_batch("COMMIT")?;
     log::info!(
@@ -222,15 +252,22 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
 /// Migrates a damaged database as far as its records need not be moved. Returns whether they are still in the log.
 pub fn migrate_damaged(connection: &Connection) -> rusqlite::Result<bool> {
     let migrations = migrations_from(version_of(connection)?)?;
-    let Some((_, earlier)) = migrations.split_last() else {
-        return Ok(false);
-    };
-    run(connection, earlier)?;
-    Ok(true)
+    let later = MIGRATIONS.len() - MOVES_RECORDS;
+    let is_log = migrations.len() >= later;
+    run(
+        connection,
+        &migrations[..migrations.len().saturating_sub(later)],
+        |_| Ok(()),
+    )?;
+    Ok(is_log)
 }
 
-/// Runs those of some migrations that the database needs. Returns whether it needed the last one.
-fn run(connection: &Connection, migrations: &[Migration]) -> rusqlite::Result<bool> {
+/// Runs those of some migrations that the database needs. `move_records` moves its records.
+fn run(
+    connection: &Connection,
+    migrations: &[Migration],
+    mut move_records: impl FnMut(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let mut first = 0;
     for (index, (table, column, _)) in migrations.iter().enumerate() {
         let query = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
@@ -238,10 +275,13 @@ fn run(connection: &Connection, migrations: &[Migration]) -> rusqlite::Result<bo
             first = index + 1;
         }
     }
-    for (_, _, statements) in &migrations[first..] {
-        connection.execute_batch(statements)?;
+    for migration in &migrations[first..] {
+        connection.execute_batch(migration.2)?;
+        if migration.1 == MIGRATIONS[MOVES_RECORDS].1 {
+            move_records(connection)?;
+        }
     }
-    Ok(first < migrations.len())
+    Ok(())
 }
 
 /// Fails if the database no longer has the current format, because a newer version of plexindex has migrated it since

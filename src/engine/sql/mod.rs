@@ -28,13 +28,13 @@ mod item_rows;
 mod knowledge_rows;
 mod library_rows;
 mod listings;
-mod outbox;
 mod overlay;
 mod path_searches;
 mod probes;
 mod publishing;
 mod record_rows;
 mod segment_files;
+mod shared_rows;
 mod store_state;
 mod sweeper;
 mod views;
@@ -47,8 +47,6 @@ mod feed_rows_tests;
 pub(super) mod for_tests;
 #[cfg(test)]
 mod listing_tests;
-#[cfg(test)]
-mod outbox_tests;
 #[cfg(test)]
 mod overlay_tests;
 #[cfg(test)]
@@ -67,12 +65,12 @@ pub use knowledge_rows::{Folded, ItemReply, KnowledgeRows, MAX_DELTA_ITEMS, Repl
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use opened_files::DatabaseNumber;
-pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
 pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_rows::{RecordKind, RecordRows, RecordTx};
 pub use segment_files::new_listing_name;
-pub use store::{LocalWrite, Store, StoreInfo, WriteObserver};
+pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Undelivered};
+pub use store::{SharedWriteListener, Store, StoreInfo};
 pub use store_folder::is_locked;
 pub use store_state::{Changes, HeldMatches, StoreState, StoreStates};
 pub use sweeper::{Sweeper, Totals};

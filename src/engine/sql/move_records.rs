@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, Statement, params};
 
 use super::record_encoding::{encode_match, path_of, row_size, stored_total, sum_of};
 use super::schema::{RollbackGuard, from_both_ends, last_position_of, sequence_of};
-use crate::engine::record_rows::StoredMatch;
+use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::matching::normal::{form_tag, normal_form};
 use crate::model::{Sequence, TableId};
 use crate::platform::clock::{Clock as _, SystemClock};
@@ -108,6 +108,7 @@ pub fn readable_matches_in_log(c: &Connection, table: TableId) -> rusqlite::Resu
             sequence,
             path,
             rating_key,
+            at: RecordTime::NEVER,
         })
     });
     Ok(found.collect())

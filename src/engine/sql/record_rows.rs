@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
@@ -14,12 +15,14 @@ use super::migrations::check_version;
 use super::record_encoding::{
     ROW_OVERHEAD, encode_match, path_of, row_size, spelling_of, stored_total, sum_of, total_in,
 };
-use super::schema::{CachedStatements, Tx, from_both_ends, last_position_of, position_of, sequence_at, sequence_of};
+use super::schema::{
+    CachedStatements, LibraryState, Tx, from_both_ends, last_position_of, position_of, sequence_at, sequence_of,
+};
 use super::store::Store;
-use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, StoredEntry, StoredMatch, TableChanges};
+use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::model::{Sequence, TableId, ViewId};
+use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::{Clock as _, SystemClock};
 use crate::platform::deadline::Deadline;
 
@@ -37,6 +40,15 @@ const OLDEST: i64 = 64;
 pub enum RecordKind {
     Entries,
     Matches,
+}
+
+/// When a match was recorded.
+#[derive(Clone, Copy, Debug)]
+pub enum MatchTime {
+    /// Now, and later than what was known of the path.
+    NowAfter(RecordTime),
+    /// At this time, on another host or for another token.
+    At(RecordTime),
 }
 
 /// Access to a store's confirmed matches and tables.
@@ -64,19 +76,21 @@ fn warn_of_damage(what: &str, table: TableId) {
 pub type MatchOfForm = (Vec<u8>, Option<StoredMatch>);
 
 /// The columns of a match for [`match_in`].
-const MATCH_COLUMNS: &str = "id, form, spelling, item, sum";
+pub const MATCH_COLUMNS: &str = "m.id, m.form, m.spelling, m.item, m.sum, m.at";
 
 /// Reads a match from [`MATCH_COLUMNS`]; `None` if the row is damaged.
-fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> Option<StoredMatch> {
+pub fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> Option<StoredMatch> {
     let read = || -> rusqlite::Result<Option<StoredMatch>> {
         let id = row.get(0)?;
         let [form, spelling] = [row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?];
         let item: String = row.get(3)?;
+        let at = RecordTime(row.get(5)?);
         let is_whole = sum_of(id, table, [form, spelling, item.as_bytes()], None) == row.get::<_, i64>(4)?;
         Ok(is_whole.then(|| StoredMatch {
             sequence: sequence_at(id, now),
             path: path_of(form, spelling),
             rating_key: item,
+            at,
         }))
     };
     // A cell of another type is damage, too.
@@ -96,13 +110,41 @@ pub fn matches_where(
     condition: &str,
     values: &[&dyn ToSql],
 ) -> rusqlite::Result<Vec<MatchOfForm>> {
-    let text = format!("SELECT {MATCH_COLUMNS} FROM matches WHERE in_table = ?1 AND {condition}");
+    let text = format!("SELECT {MATCH_COLUMNS} FROM matches m WHERE in_table = ?1 AND {condition}");
     let mut values = values.to_vec();
     values.insert(0, &table);
     c.rows(&text, &*values, |row| {
         let form = row.get_ref(1)?.as_bytes().unwrap_or_default();
         Ok((form.to_vec(), match_in(row, table, now)))
     })
+}
+
+/// Returns the id of a library's match table; `None` if the library has no match table.
+pub fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
+    connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
+}
+
+/// Returns the id of a library's match table. If there is no table, creates one and stores its id in `library`. The
+/// caller has read `library` in this transaction, or knows that it is current.
+pub fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
+    if let Some(table) = library.matches {
+        return Ok(table);
+    }
+    tx.run("INSERT INTO tables (library) VALUES (?1)", [library.id])?;
+    let table = TableId(tx.last_insert_rowid());
+    library.matches = Some(table);
+    Ok(table)
+}
+
+/// Returns all confirmed matches in a library.
+pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<StoredMatch>> {
+    let table = find_match_table(connection, library)?;
+    table.map_or(Ok(Vec::new()), |table| all_matches_in(connection, table))
+}
+
+/// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.
+pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
 /// Returns all matches of a table, in the order of their forms.
@@ -115,9 +157,9 @@ pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<St
 pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
     let now = Sequence(0); // the order suffices
     let mut found = BTreeSet::new();
-    let all = format!("SELECT {MATCH_COLUMNS}, in_table FROM matches NOT INDEXED ORDER BY id");
+    let all = format!("SELECT {MATCH_COLUMNS}, in_table FROM matches m NOT INDEXED ORDER BY id");
     from_both_ends(c, &all, |row, _| {
-        if row.get(5) == Ok(table) {
+        if row.get(6) == Ok(table) {
             found.extend(match_in(row, table, now));
         }
         Ok(())
@@ -533,9 +575,23 @@ impl<'t> RecordTx<'t> {
     }
 
     /// Returns the id for the next row. Each call returns a new id.
-    fn next_row_id(&self) -> i64 {
+    pub fn next_row_id(&self) -> i64 {
         self.written.set(self.written.get() + 1);
         position_of(self.tx.sequence, self.tx.next_log_number())
+    }
+
+    /// Returns the time of a record that this host makes now, and that is later than another one.
+    pub fn time_after(&self, after: RecordTime) -> rusqlite::Result<RecordTime> {
+        let (difference_us, host) = match self.tx.clock.get() {
+            Some(known) => known,
+            None => self.tx.row("SELECT clock_us, store_id FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?,
+        };
+        self.tx.clock.set(Some((difference_us, host)));
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_us = i64::try_from(now_us.as_micros()).unwrap_or(i64::MAX);
+        Ok(RecordTime::of_host(now_us.saturating_add(difference_us), host, after))
     }
 
     /// Stores the totals of kinds whose newest row may have gone.
@@ -613,8 +669,18 @@ impl<'t> RecordTx<'t> {
             .map(drop)
     }
 
-    /// Records a confirmed match, in place of an earlier one of exactly this path.
-    pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
+    /// Records a confirmed match, in place of an earlier one of exactly this path. Returns its time.
+    pub fn put_match(
+        &self,
+        table: TableId,
+        path: &[u8],
+        rating_key: &str,
+        time: MatchTime,
+    ) -> rusqlite::Result<RecordTime> {
+        let mut at = match time {
+            MatchTime::NowAfter(after) => self.time_after(after)?,
+            MatchTime::At(at) => at,
+        };
         let id = self.next_row_id();
         let (form, spelling, sum) = encode_match(id, table, path, rating_key);
         let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
@@ -630,32 +696,39 @@ impl<'t> RecordTx<'t> {
                 form,
                 spelling,
                 rating_key,
-                self.now_ms,
+                at.0,
                 stored_total(id, total),
                 sum
             ])?;
         if inserted > 0 {
             self.set_written(RecordKind::Matches, total);
-            return Ok(());
+            return Ok(at);
         }
-        let (old_id, old_length): (i64, i64) = self.tx.row(
-            "SELECT id, octet_length(item) FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
+        let (old_id, old_length, old_at): (i64, i64, i64) = self.tx.row(
+            "SELECT id, octet_length(item), at FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
             params![table, form, spelling],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
+        if let MatchTime::NowAfter(_) = time
+            && at.0 <= old_at
+        {
+            at = self.time_after(RecordTime(old_at))?;
+        }
         let total = total - row_size(&[path]) - old_length;
         self.tx.run(
             "UPDATE matches SET id = ?1, item = ?2, at = ?3, total = ?4, sum = ?5 WHERE id = ?6",
-            params![id, rating_key, self.now_ms, stored_total(id, total), sum, old_id],
+            params![id, rating_key, at.0, stored_total(id, total), sum, old_id],
         )?;
         self.set_written(RecordKind::Matches, total);
-        Ok(())
+        Ok(at)
     }
 
-    /// Removes the matches of all paths with this normal form. Returns their number.
-    pub fn remove_matches_of_form(&self, table: TableId, form: &[u8]) -> rusqlite::Result<usize> {
+    /// Removes the matches of all paths with this normal form, also damaged ones. Returns those that could be read.
+    pub fn remove_matches_of_form(&self, table: TableId, form: &[u8]) -> rusqlite::Result<Vec<StoredMatch>> {
+        let found = matches_where(self.tx, table, self.tx.sequence, "form = ?2", &[&form])?;
         let values = params![table, form];
-        self.remove_where(RecordKind::Matches, "in_table = ?1 AND form = ?2", values)
+        self.remove_where(RecordKind::Matches, "in_table = ?1 AND form = ?2", values)?;
+        Ok(found.into_iter().filter_map(|(_, stored)| stored).collect())
     }
 
     /// Removes the match of exactly this path, if it has one.
@@ -666,12 +739,14 @@ impl<'t> RecordTx<'t> {
         self.remove_where(RecordKind::Matches, condition, values).map(drop)
     }
 
-    /// Removes an item's matches. Returns their paths.
-    pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<Vec<u8>>> {
-        let paths = matches_where(self.tx, table, self.tx.sequence, "item = ?2", &[&rating_key])?;
-        let paths: Vec<Vec<u8>> = paths.into_iter().filter_map(|(_, stored)| Some(stored?.path)).collect();
-        paths.iter().try_for_each(|path| self.remove_match(table, path))?;
-        Ok(paths)
+    /// Removes an item's matches, and returns them.
+    pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<StoredMatch>> {
+        let found = matches_where(self.tx, table, self.tx.sequence, "item = ?2", &[&rating_key])?;
+        let found: Vec<StoredMatch> = found.into_iter().filter_map(|(_, stored)| stored).collect();
+        found
+            .iter()
+            .try_for_each(|stored| self.remove_match(table, &stored.path))?;
+        Ok(found)
     }
 
     /// Returns the rows of a kind for which a condition holds.
@@ -774,6 +849,7 @@ impl<'t> RecordTx<'t> {
         }
         let first_own = position_of(self.tx.sequence, 0);
         let (mut evicted, mut last_sequence) = (0, None);
+        let is_shared = self.total(kind)? > limit && self.tx.has("SELECT 1 FROM shared", [])?;
         loop {
             let oldest = if self.total(kind)? > limit || last_sequence.is_some() {
                 self.rows_where(kind, "id < ?1 ORDER BY id LIMIT ?2", params![first_own, OLDEST])?
@@ -785,6 +861,14 @@ impl<'t> RecordTx<'t> {
                 let is_over = self.total(kind)? > limit && evicted < most;
                 if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
                     return Ok(evicted > 0);
+                }
+                if kind == RecordKind::Matches && is_shared {
+                    // What is deleted to keep the limit is not taken back.
+                    self.tx.run(
+                        "UPDATE shared SET lost = lost + 1 WHERE delivered < ?1 AND view_id = \
+                         (SELECT l.view_id FROM tables t JOIN libraries l ON l.id = t.library WHERE t.id = ?2)",
+                        params![row.id, row.table],
+                    )?;
                 }
                 self.remove(kind, row)?;
                 (evicted, last_sequence) = (evicted + 1, sequence);

@@ -19,6 +19,8 @@ fn total(store: &Store, kind: RecordKind) -> i64 {
         .expect("written")
 }
 
+const NOW: MatchTime = MatchTime::NowAfter(RecordTime::NEVER);
+
 /// What random writes leave is what a map has, the totals are right after each commit, and so is the change sequence.
 #[test]
 fn rows_and_totals_are_what_writes_left() {
@@ -45,7 +47,7 @@ fn rows_and_totals_are_what_writes_left() {
             0..=5 => tx.put_entry(table, &name, &value, None),
             6..=7 => tx.remove_entry(table, &name),
             8 => tx.evict(RecordKind::Entries, 1_500, 8).map(drop),
-            _ => tx.put_match(table, &name, "1"),
+            _ => tx.put_match(table, &name, "1", NOW).map(drop),
         })
         .expect("written");
         assert_eq!(store.sequence().expect("read"), sequence.next(), "step {step}");
@@ -113,7 +115,7 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
     let table = rows.write_records(Deadline::NONE, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
-        tx.put_match(table, b"/Films/a.mkv", "12")?;
+        tx.put_match(table, b"/Films/a.mkv", "12", NOW)?;
         Ok(table)
     });
     let table = table.expect("written");
@@ -206,7 +208,7 @@ fn a_damaged_total_is_counted_again() {
     let put = |tx: &RecordTx<'_>| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
-        tx.put_match(table, b"/Films/a.mkv", "12")
+        tx.put_match(table, b"/Films/a.mkv", "12", NOW)
     };
     rows.write_records(Deadline::NONE, put).expect("written");
     for damage in [
@@ -250,7 +252,7 @@ fn matches_are_read_form_by_form() {
         tx.tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
         let table = TableId(tx.tx.last_insert_rowid());
         for path in ["/a/X", "/a/x", "/b", "/c"] {
-            tx.put_match(table, path.as_bytes(), path)?;
+            tx.put_match(table, path.as_bytes(), path, NOW)?;
         }
         Ok(table)
     });

@@ -20,7 +20,7 @@ use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 11;
+pub const SCHEMA_VERSION: i64 = 12;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -230,6 +230,8 @@ pub struct LibraryState {
     pub generation: Generation,
     /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
+    /// Whether the view is shared with other hosts.
+    pub is_shared: bool,
 }
 
 /// Data that the next write need not read again, unless another connection has written since.
@@ -241,6 +243,8 @@ pub struct LastWrite {
     pub library: Option<LibraryState>,
     /// The total sizes of entries and of matches; `None` if they are not known.
     pub totals: [Option<i64>; 2],
+    /// What to add to the clock, and a number of this host; `None` if they are not known.
+    pub clock: Option<(i64, i64)>,
 }
 
 // Derives the column list of a SELECT from the code that reads its rows, so that each column is declared only once.
@@ -342,8 +346,10 @@ pub struct Tx<'c> {
     pub next_library: Cell<Option<LibraryState>>,
     /// The total sizes of entries and of matches, from and for `LastWrite::totals`.
     pub totals: [Cell<Option<i64>>; 2],
-    /// Number of entries that this transaction has added to the outbox.
-    pub enqueued: Cell<i64>,
+    /// The clock, from and for `LastWrite::clock`.
+    pub clock: Cell<Option<(i64, i64)>>,
+    /// Whether this transaction has written what other hosts must get.
+    pub is_shared: Cell<bool>,
 }
 
 impl Deref for Tx<'_> {
@@ -365,7 +371,8 @@ impl<'c> Tx<'c> {
             last_library: None,
             next_library: Cell::default(),
             totals: Default::default(),
-            enqueued: Cell::default(),
+            clock: Cell::default(),
+            is_shared: Cell::default(),
         }
     }
 

@@ -11,8 +11,7 @@ CREATE TABLE meta (
     evictions INTEGER NOT NULL DEFAULT 0,
     tables_changed INTEGER NOT NULL DEFAULT 0, -- change sequence at which a host's table was last made or cleared
     form_tag  INTEGER NOT NULL DEFAULT 0,  -- of the normal forms in `matches`: matching, normal::form_tag
-    host_id   INTEGER NOT NULL DEFAULT 0,  -- this folder's random id in the shared log
-    host_of   TEXT    NOT NULL DEFAULT ''  -- what host_id was made for: boot id of the machine, inode of the database
+    clock_us  INTEGER NOT NULL DEFAULT 0   -- what to add to this host's time to get that of the shared database, in µs
 ) STRICT;
 
 CREATE TABLE servers (
@@ -143,7 +142,7 @@ CREATE TABLE matches (       -- confirmed matches, in the order of their writes:
     form     BLOB    NOT NULL,             -- normal form of the path
     spelling BLOB    NOT NULL,             -- how the path differs from it
     item     TEXT    NOT NULL,             -- rating key
-    at       INTEGER NOT NULL,             -- when it was written, in Unix ms; of a row from format 10, only the order
+    at       INTEGER NOT NULL,             -- RecordTime; of a row from an earlier format, less than that of any later one
     total    INTEGER NOT NULL,             -- of the newest row: the size of all rows, with a checksum
     sum      INTEGER NOT NULL              -- checksum of the row
 ) STRICT;
@@ -169,29 +168,32 @@ CREATE TABLE removed (       -- names and forms that were removed lately, for th
     name     BLOB    NOT NULL
 ) STRICT;
 
-CREATE TABLE shared (        -- positions up to which this folder has read the shared log
-    view_id  INTEGER NOT NULL REFERENCES views (id),
-    mappings INTEGER NOT NULL,             -- digest of the mappings and of one library's folders
-    log      TEXT    NOT NULL,             -- address of the log
-    number   INTEGER NOT NULL,             -- number of the last entry read
-    mark     INTEGER NOT NULL,             -- mark of the write that assigned this number
-    looked_ms INTEGER NOT NULL,            -- time of the last attempt to read the log; 0: not read to its end yet
-    PRIMARY KEY (view_id, mappings)
+CREATE TABLE shared (        -- views that this folder shares with other hosts: shared_rows.rs
+    view_id   INTEGER NOT NULL REFERENCES views (id),
+    digest    INTEGER NOT NULL,            -- of all that decides which rows concern a process; 0: of an earlier format
+    seq       INTEGER NOT NULL,            -- of the last row that was read
+    mark      INTEGER NOT NULL,            -- of the delivery that wrote this row
+    delivered INTEGER NOT NULL,            -- rows of `matches` and `taken_back` up to this id are delivered
+    latest    INTEGER NOT NULL,            -- the latest RecordTime of any row of this view
+    lost      INTEGER NOT NULL,            -- number of matches that went to keep the size limit before they were delivered
+    PRIMARY KEY (view_id, digest)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE outbox (        -- entries for the shared log, written in the transaction of the write that they describe
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    view_id  INTEGER NOT NULL REFERENCES views (id),
-    host     INTEGER NOT NULL,             -- host id of this folder when it wrote the entry
-    kind     INTEGER NOT NULL,             -- EntryKind
-    library  TEXT    NOT NULL,             -- uuid of the library
-    key      BLOB    NOT NULL,
-    body     BLOB    NOT NULL,
-    sent     INTEGER NOT NULL DEFAULT 0    -- 1: delivered; 2: delivered under an earlier host id
-) STRICT;
-CREATE TABLE applied (       -- invalidations of other hosts that this folder has applied
-    host   INTEGER PRIMARY KEY,
-    number INTEGER NOT NULL                -- number of the host's last applied entry
-) STRICT;
+CREATE TABLE taken_back (    -- matches that were taken back, of views in `shared`
+    view_id INTEGER NOT NULL REFERENCES views (id),
+    library TEXT    NOT NULL,              -- uuid; empty: all libraries
+    path    BLOB    NOT NULL,              -- the host's path; empty: all that was recorded before
+    at      INTEGER NOT NULL,              -- RecordTime
+    id      INTEGER NOT NULL,              -- as in `matches`
+    PRIMARY KEY (view_id, library, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX taken_back_id ON taken_back (view_id, id);
 
-CREATE INDEX outbox_sent ON outbox (view_id, sent, id);
+CREATE TABLE outbox (        -- what waited for the shared log of format 11: read once
+    id      INTEGER PRIMARY KEY,
+    view_id INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,              -- 4: a match; 6, 7: an invalid path or library
+    library TEXT    NOT NULL,
+    key     BLOB    NOT NULL,              -- the server's path
+    body    BLOB    NOT NULL               -- rating key
+) STRICT;

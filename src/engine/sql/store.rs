@@ -2,7 +2,7 @@
 //! the version page, and to the observer that shares a host's writes.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use serde::Serialize;
@@ -14,10 +14,9 @@ use super::opened_files::{
 use super::schema::{CachedStatements, patience, sequence_of};
 use super::store_folder::{StoreFolder, StoreKey, UnusableDatabase, explain, is_broken};
 use crate::engine::version_page::{PageState, VersionPage};
-use crate::entries::NewEntry;
 use crate::error::{Error, Result, Status};
 use crate::matching::byte_string;
-use crate::model::{Library, LibraryId, Sequence};
+use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 use crate::platform::deadline::Deadline;
 use crate::platform::map::MapMode;
@@ -35,16 +34,14 @@ pub struct Store {
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint (server URL and user) of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// Number of the database for which the stored host id is known to be made, plus 1; 0 if none is.
-    pub(super) has_host_id: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
-    /// The observer of writes by hosts and events.
-    pub(super) observer: OnceLock<Weak<dyn WriteObserver>>,
-    /// Whether writes that add entries to the outbox sync to disk before they return.
-    pub(super) syncs_outbox: AtomicBool,
-    /// Whether the outbox has new entries about which the observer was not notified.
-    pub(super) has_enqueued: AtomicBool,
+    /// Is told of writes that other hosts must get.
+    listener: OnceLock<Weak<dyn SharedWriteListener>>,
+    /// Whether such writes sync to disk before they return.
+    pub(super) syncs_shared: AtomicBool,
+    /// Whether there are such writes of which the listener was not told.
+    pub(super) has_undelivered: AtomicBool,
     /// Maximum time that lookups wait for other threads and processes.
     pub short_wait: ShortWait,
 }
@@ -67,11 +64,10 @@ impl Store {
             opened: OpenFiles::default(),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
-            has_host_id: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
-            observer: OnceLock::new(),
-            syncs_outbox: AtomicBool::new(false),
-            has_enqueued: AtomicBool::new(false),
+            listener: OnceLock::new(),
+            syncs_shared: AtomicBool::new(false),
+            has_undelivered: AtomicBool::new(false),
             short_wait: ShortWait::default(),
         };
         if store.open_from_state_file() {
@@ -91,6 +87,23 @@ impl Store {
         };
         store.opened = opened;
         Ok(store)
+    }
+
+    /// Sets who is told of writes that other hosts must get. Only the first call has an effect. `syncs`: whether such writes
+    /// sync to disk before they return, so that a power cut loses none.
+    pub fn listen(&self, listener: Weak<dyn SharedWriteListener>, syncs: bool) {
+        let _ = self.listener.set(listener);
+        self.syncs_shared.store(syncs, Ordering::Relaxed);
+    }
+
+    /// Tells the listener of the last write if other hosts must get it. The caller must hold no connection, because the
+    /// listener uses locks that a fork takes before the connections' locks.
+    pub(super) fn notify_listener(&self) {
+        if self.has_undelivered.swap(false, Ordering::Relaxed)
+            && let Some(listener) = self.listener.get().and_then(Weak::upgrade)
+        {
+            listener.after_commit();
+        }
     }
 
     /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
@@ -395,41 +408,8 @@ impl StoreInfo {
     }
 }
 
-/// A write by a host, for the observer. Contains the whole request, because another host may know a path
-/// that this folder does not know.
-#[derive(Clone, Copy, Debug)]
-pub enum LocalWrite<'w> {
-    /// Confirmed matches in a library: paths and rating keys.
-    Matches(&'w Library, &'w [(&'w [u8], &'w str)]),
-    /// Invalidated paths in these libraries.
-    Paths(&'w [LibraryId], &'w [&'w [u8]]),
-    /// Invalidated items in these libraries.
-    Items {
-        libraries: &'w [LibraryId],
-        rating_keys: &'w [&'w str],
-        /// Whether the items' confirmed matches are removed too.
-        with_matches: bool,
-    },
-    /// An invalidated library; `None` for all libraries.
-    Library(Option<LibraryId>),
-}
-
-impl LocalWrite<'_> {
-    /// A write that affects no path, item or library.
-    pub const NONE: Self = LocalWrite::Paths(&[], &[]);
-}
-
-/// An observer of writes by hosts. It adds entries to the outbox, from which they go to the shared log.
-pub trait WriteObserver: Send + Sync {
-    /// Returns whether the observer wants to be called for writes on this thread. Returns `false` while the thread
-    /// applies other hosts' writes, which must not go back to the log.
-    fn observes(&self) -> bool;
-
-    /// Returns the entries that a write adds to the outbox. Called in the write's transaction. `libraries`: the view's
-    /// libraries by id; empty for [`LocalWrite::Matches`], which contains its library.
-    fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
-
-    /// Called after a commit that added entries to the outbox, so that they are delivered soon. Runs on the writing
-    /// thread, which holds no connection's lock.
+/// Is told of writes that other hosts must get.
+pub trait SharedWriteListener: Send + Sync {
+    /// Called after a commit of such a write, on the writing thread, which holds no connection's lock.
     fn after_commit(&self);
 }

@@ -1,9 +1,9 @@
 //! Regression tests of the store: each reproduces a former defect.
 
-use super::confirmed_matches::all_matches_of;
 use super::for_tests::{
     DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs, server,
 };
+use super::record_rows::all_matches_of;
 use super::{Endpoint, FeedRows, LibraryRows, ShowRows, Store, StoreStates, Sweeper, Totals};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::PageState;

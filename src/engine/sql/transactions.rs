@@ -11,7 +11,6 @@ use rusqlite::{Connection, ErrorCode};
 use super::connection::{LazyConnection, OpenConnection};
 use super::migrations::check_version;
 use super::opened_files::is_first_sequence;
-use super::outbox::renew_host_id_if_needed;
 use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, lock_by, patience, sequence_of};
 use super::store::Store;
 use super::store_folder::{UnusableDatabase, explain, is_locked};
@@ -129,7 +128,7 @@ impl Store {
         let result = self.with(deadline, &self.connections.writer, |connection| {
             self.transaction(connection, deadline, &mut work)
         });
-        self.notify_observer();
+        self.notify_listener();
         result
     }
 
@@ -146,7 +145,7 @@ impl Store {
                 result => result.map(Some),
             }
         });
-        self.notify_observer();
+        self.notify_listener();
         result
     }
 
@@ -176,20 +175,19 @@ impl Store {
         if let Some(last) = last_write {
             tx.last_library = last.library;
             tx.totals = last.totals.map(Cell::new);
+            tx.clock = Cell::new(last.clock);
         }
         // From here until `page.commit`, readers query the database.
         let page = self.begin_on_page(last_sequence, tx.sequence)?;
-        let result = renew_host_id_if_needed(self, &tx)
-            .and_then(|()| work(&tx))
-            .and_then(|value| {
-                // A row with a position contains the change sequence. Without one, store the sequence itself.
-                if tx.has_no_log_rows() {
-                    connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
-                }
-                connection.run("COMMIT", [])?;
-                connection.note_write(&tx);
-                Ok(value)
-            });
+        let result = work(&tx).and_then(|value| {
+            // A row with a position contains the change sequence. Without one, store the sequence itself.
+            if tx.has_no_log_rows() {
+                connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
+            }
+            connection.run("COMMIT", [])?;
+            connection.note_write(&tx);
+            Ok(value)
+        });
         if let Some(page) = page {
             if result.is_ok() {
                 page.counters().commit(tx.sequence.0);
@@ -200,9 +198,9 @@ impl Store {
             }
         }
         drop(rollback_guard);
-        if result.is_ok() && tx.enqueued.get() > 0 {
-            self.has_enqueued.store(true, Ordering::Relaxed);
-            if self.syncs_outbox.load(Ordering::Relaxed) {
+        if result.is_ok() && tx.is_shared.get() {
+            self.has_undelivered.store(true, Ordering::Relaxed);
+            if self.syncs_shared.load(Ordering::Relaxed) {
                 connection.sync_log()?;
             }
         }

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::engine::sql::{LibraryRow, LocalWrite, MatchWrite, RecordRows, Store, Sweeper, Totals};
+use crate::engine::sql::{
+    LibraryRow, MatchWrite, RecordRows, SharedRow, SharedRows, SharedStep, Store, Sweeper, Totals,
+};
 use crate::error::Result;
+use crate::model::{LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
@@ -96,22 +99,37 @@ impl StoreWriter {
     }
 
     /// Records confirmed matches. `pairs`: paths and rating keys. `unlisted`: those of these keys that the library does not
-    /// list. `request`: the host's request, which the observer shares with other hosts. Returns `None` if another call
+    /// list. Returns `None` if another call
     /// has cleared the library since `row` was read, and the caller must look up the library again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
-        request: &LocalWrite<'_>,
         pairs: &[(&[u8], &str)],
         unlisted: &[&str],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
         let rows = RecordRows(&self.store);
-        let written = rows.record_matches(row, request, pairs, unlisted, self.matches_limit, deadline);
+        let written = rows.record_matches(row, pairs, unlisted, self.matches_limit, deadline);
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
         written
+    }
+
+    /// Adds matches of another token's view to a view; later ones stay.
+    pub fn add_matches(&self, view_id: ViewId, rows: &[SharedRow], deadline: Deadline) -> Result<()> {
+        SharedRows(&self.store).add(view_id, rows, self.matches_limit, deadline)
+    }
+
+    /// Merges rows of other hosts: see [`SharedRows::apply`].
+    pub fn apply_shared(
+        &self,
+        view: (ViewId, u64),
+        rows: &[SharedRow],
+        unlisted: &[(LibraryId, String)],
+        progress: SharedStep,
+    ) -> Result<Option<i64>> {
+        SharedRows(&self.store).apply(view, rows, unlisted, progress, self.matches_limit)
     }
 
     /// Deletes rows that no reader can see, in several transactions, and removes unused files.

@@ -3,7 +3,7 @@
 use super::lookup::segments_lost_error;
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::{Invalidated, LibraryRow, LibraryRows, ListingRows, LocalWrite, Snapshot, library_indexes};
+use crate::engine::{Invalidated, LibraryRow, LibraryRows, ListingRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Scope};
 use crate::model::{LibraryId, ViewId};
@@ -105,8 +105,7 @@ impl IndexReader {
         let Some((view_id, ids, invalidated)) = affected else {
             return Ok(None);
         };
-        let request = LocalWrite::Paths(&ids, &paths[..removed]);
-        LibraryRows(&self.store).invalidate(view_id, &request, &invalidated, Deadline::NONE)?;
+        LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
         Ok(Some((view_id, ids)))
     }
 
@@ -130,11 +129,6 @@ impl IndexReader {
             let Some((view_id, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
-            let request = LocalWrite::Items {
-                libraries: &ids,
-                rating_keys: &[rating_key],
-                with_matches: true,
-            };
             let invalidated: Vec<_> = ids
                 .iter()
                 .map(|id| Invalidated {
@@ -145,7 +139,7 @@ impl IndexReader {
                     is_doubted: true,
                 })
                 .collect();
-            LibraryRows(&self.store).invalidate(view_id, &request, &invalidated, Deadline::NONE)?;
+            LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
             Ok(Some((view_id, ids)))
         })
     }

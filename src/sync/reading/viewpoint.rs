@@ -94,7 +94,7 @@ impl EndpointResolver {
 
     /// Returns an identifier of the user that is the same on all hosts, because hosts share entries only within one
     /// user's view; `None` without a server. `hash`: hashes a string with the key that all hosts share, so that the
-    /// shared log does not contain the token or the user in its claims.
+    /// shared database does not contain the token or the user in its claims.
     pub fn shared_user_id(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),

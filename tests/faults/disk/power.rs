@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use self::steps::{STEPS, Step, check, forced, path};
 use crate::support::index::{Index, Library, failpoint};
@@ -16,7 +16,6 @@ use crate::support::{copy_files, files_in};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
 use plexindex_standin::Standin;
-use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::spoil;
@@ -311,15 +310,13 @@ fn open_as(journal: &str, server: &Standin, folder: &Path) -> Index {
         return open(options(server, folder), &clock);
     }
     let options = Options {
-        shared: Some("memory".into()),
+        // Nobody listens there, so everything waits in the folder.
+        shared: Some("postgresql://nobody@127.0.0.1:1/nowhere".into()),
         shared_durable: true,
         mappings: vec![Mapping::host_to_server("/host", "/media")],
         ..options(server, folder)
     };
-    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _));
-    // What is told waits in the folder.
-    log.set_trouble(Trouble::Away);
-    Index::open_with_log(&options, clock, (log, false)).expect("opened")
+    Index::open_with_clock(options, clock).expect("opened")
 }
 
 fn take(index: &Index, library: &Library, number: usize, key: &str) {

@@ -50,9 +50,9 @@ pub unsafe extern "C" fn plexindex_record_match(
 
 /// Records many matches like plexindex_record_match(): all or none. `paths`, `keys`: `count` strings, each with a NUL.
 ///
-/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, like the method
+/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared database has the matches, like the method
 /// `sharing`. PLEXINDEX_TIMEOUT can then mean that this host has stored the matches and delivers them later.
-/// PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index has no shared log, or a path is in no
+/// PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index does not share, or a path is in no
 /// library folder and under no mapping, so that no other host could use the match.
 ///
 /// # Safety

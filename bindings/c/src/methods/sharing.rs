@@ -1,4 +1,4 @@
-//! The method `sharing`, for the shared log.
+//! The method `sharing`, for the shared database.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,16 +7,15 @@ use super::{Caller, MethodResult, ok_answer};
 #[cfg(feature = "shared")]
 use plexindex_sharing::{SharedIndex, SharedProgress, SharedStatus, SharedTables};
 
-/// Inspects, prepares or empties the shared log (`options.shared`), or exchanges entries with it. Waits for the log
-/// until `options.timeout_ms`, or a few seconds without a timeout; `follow` and `unfollow` do not wait.
+/// Inspects, prepares or clears the shared database (`options.shared`), or delivers to it. Waits for the database until
+/// `options.timeout_ms`, or a few seconds without a timeout.
 ///
 /// After you record a match, `deliver` ensures that other hosts can use it, unless the match's path is in no library
-/// folder and under no mapping. A forked child must call `follow` itself.
+/// folder and under no mapping.
 ///
-/// If `deliver` returns TIMEOUT, plexindex delivers the rest later. `init` and `clear` can return CONNECT, TIMEOUT,
-/// OFFLINE, or FORBIDDEN if the PostgreSQL role lacks the privilege. All actions except `status` return
-/// INVALID_ARGUMENT without `options.shared`. `deliver`, `follow` and `unfollow` also require `server_url` and an
-/// online index.
+/// If `deliver` returns TIMEOUT, plexindex delivers the rest later. The other actions, except `status`, can return CONNECT,
+/// TIMEOUT, OFFLINE, or FORBIDDEN if the PostgreSQL role lacks the privilege. All actions except `status` return
+/// INVALID_ARGUMENT without `options.shared`. `deliver` and `clear` also require `server_url` and an online index.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
@@ -24,9 +23,9 @@ pub struct Share {
     action: Action,
 }
 
-/// `status`: reports the log's state. `init`: creates or upgrades the log's tables. `clear`: empties the log for all
-/// servers and users; hosts keep their folders. `deliver`: waits until the log has all entries of this host. `follow`:
-/// receives other hosts' entries as they arrive, and delivers this host's entries. `unfollow`: stops `follow`.
+/// `status`: reports the database's state. `init`: creates its tables. `clear`: takes back all matches of this server and
+/// user, on all hosts. `deliver`: waits until the database has everything that this host recorded. `drop_old`: removes the
+/// tables of versions that shared a log.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -35,30 +34,29 @@ pub enum Action {
     Init,
     Clear,
     Deliver,
-    Follow,
-    Unfollow,
+    DropOld,
 }
 
 #[cfg(feature = "shared")]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {
-    /// The log's state; absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
+    /// The database's state; absent without `options.shared`, and after `deliver`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<SharedStatus>,
-    /// The log's tables; present only after `init`.
+    database: Option<SharedStatus>,
+    /// The database's tables; present only after `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tables: Option<SharedTables>,
-    /// This folder's position in the log; absent without `options.shared`.
+    /// This folder's position; absent without `options.shared`.
     #[serde(skip_serializing_if = "Option::is_none")]
     folder: Option<SharedProgress>,
 }
 
-/// An empty answer, since this build has no shared log.
+/// An empty answer, since this build shares nothing.
 #[cfg(not(feature = "shared"))]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {}
 
-/// Runs `sharing` in a build without the shared log: every action except `status` fails.
+/// Runs `sharing` in a build without sharing: every action except `status` fails.
 #[cfg(not(feature = "shared"))]
 pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
@@ -68,12 +66,12 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     ok_answer(Shared {})
 }
 
-/// Runs `sharing`: performs an action on the shared log, and reports the log's state.
+/// Runs `sharing`: performs an action on the shared database, and reports its state.
 #[cfg(feature = "shared")]
 pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
     let mut tables = None;
-    let log = match request.action {
+    let database = match request.action {
         Action::Status => index.shared_status()?,
         Action::Init => {
             tables = Some(index.shared_init()?);
@@ -87,11 +85,15 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
             index.shared_deliver()?;
             None
         }
-        Action::Follow | Action::Unfollow => {
-            index.follow_shared_until(matches!(request.action, Action::Unfollow))?; // `true` stops following
-            None
+        Action::DropOld => {
+            index.shared_drop_old()?;
+            index.shared_status()?
         }
     };
     let folder = index.shared_progress();
-    ok_answer(Shared { log, tables, folder })
+    ok_answer(Shared {
+        database,
+        tables,
+        folder,
+    })
 }

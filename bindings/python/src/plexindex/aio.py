@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Self, Unpack
 
     from ._core import methods
-    from ._core.session import Following
     from ._core.types import Asking, PathArg
     from .changes import Change
     from .compare import Difference
@@ -372,6 +371,7 @@ class AsyncIndex(_Caller):
     shared_init = _coroutine(sync.Index.shared_init)
     shared_deliver = _coroutine(sync.Index.shared_deliver)
     shared_clear = _coroutine(sync.Index.shared_clear)
+    shared_drop_old = _coroutine(sync.Index.shared_drop_old)
 
     @_typed_as(sync.Index.changes)
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
@@ -382,10 +382,6 @@ class AsyncIndex(_Caller):
     def table(self, name: str | bytes) -> Table:
         """As :meth:`plexindex.Index.table`."""
         return self._target.table(name)
-
-    def follow_shared(self) -> Following:
-        """As :meth:`plexindex.Index.follow_shared`, which waits for nothing."""
-        return self._target.follow_shared()
 
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""

@@ -7,7 +7,6 @@ import plexindex
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 from ._core.convert import text_of
-from ._core.session import Following
 from .library import Library
 
 if TYPE_CHECKING:
@@ -208,9 +207,9 @@ class Index:
 
         Raises TimeoutError if the ``timeout`` passes first, and records nothing. Asks the server only about an unknown
         library, or raises OfflineError if the call must not ask. With ``through``, returns once the match is in the
-        shared log, like :meth:`shared_deliver`. After a TimeoutError, the match may be stored here, and is delivered
-        later. After an InvalidArgumentError, nothing is recorded: there is no shared log, or the path is neither in one
-        of the library's folders nor under a mapping.
+        shared database, like :meth:`shared_deliver`. After a TimeoutError, the match may be stored here, and is
+        delivered later. After an InvalidArgumentError, nothing is recorded: the index does not share, or the path is
+        neither in one of the library's folders nor under a mapping.
         """
         self._in(library).record_match(path, key, timeout=timeout, through=through)
 
@@ -411,17 +410,16 @@ class Index:
         return self._session.request("store.get")  # type: ignore[no-any-return]
 
     def shared_status(self) -> methods.SharedStatus | None:
-        """Returns the contents of the shared log, and how many entries this folder has not read; None without
-        ``shared``.
+        """Returns what the shared database has, and how many rows this folder has not read; None without ``shared``.
 
-        Waits 0.3 s for a connection, or the ``connect_timeout`` of the address, and then at most the ``timeout`` from
-        ``open``, or some seconds. If the log does not respond, the field ``error`` contains the reason.
+        Waits at most the ``timeout`` from ``open``, or some seconds. If the database does not respond, the field
+        ``error`` contains the reason.
         """
-        return self._share("status").get("log")
+        return self._share("status").get("database")
 
     def shared_init(self) -> str:
-        """Creates or upgrades the tables of the shared log, for hosts whose roles may not. Returns ``"made"`` or
-        ``"present"``. Otherwise, the first host that uses the log creates the tables.
+        """Creates the tables, for hosts whose roles may not. Returns ``"made"`` or ``"present"``. Otherwise, the first
+        host creates them.
 
         Raises InvalidArgumentError without ``shared``, and OfflineError if the index is offline. Errors of PostgreSQL
         are ServerUnavailableError, TimeoutError or UnauthorizedError.
@@ -429,27 +427,21 @@ class Index:
         return self._share("init")["tables"]  # type: ignore[no-any-return]
 
     def shared_deliver(self) -> None:
-        """Waits until the shared log contains all of this host's recorded matches and invalidations, which the index
-        otherwise delivers a moment later. Waits as long as :meth:`shared_status`. Raises TimeoutError if entries
-        remain, which the index delivers later, and InvalidArgumentError without ``shared``.
+        """Waits until the shared database has all that this host recorded or took back, which the index otherwise
+        delivers a moment later. Waits as long as :meth:`shared_status`. Raises TimeoutError if something remains, which
+        the index delivers later, and InvalidArgumentError without ``shared``.
         """
         self._share("deliver")
 
-    def follow_shared(self) -> Following:
-        """Reads other hosts' entries as they arrive, until the block ends: ``with index.follow_shared(): …``. Also
-        delivers this folder's entries, even from processes that have ended, for a host whose tools run only briefly
-        (``plexindex shared follow``). :meth:`watch` also follows the log.
-
-        Sends no request to Plex, so a new folder reads nothing until the server has accepted the token for the first
-        lookup. A forked child must call this method again. Raises InvalidArgumentError without ``shared``.
-        """
-        return Following(self._session)
-
     def shared_clear(self) -> None:
-        """Removes all servers' and users' entries from the shared log, and keeps the tables. Each host keeps its
-        folder; other hosts lose the entries that they have not read yet. Raises the errors of :meth:`shared_init`.
+        """Takes back all confirmed matches of this server and user, on all hosts. Raises the errors of
+        :meth:`shared_init`; InvalidArgumentError also if this index has not reached its server yet.
         """
         self._share("clear")
+
+    def shared_drop_old(self) -> None:
+        """Removes the tables of versions that shared a log. Raises the errors of :meth:`shared_init`."""
+        self._share("drop_old")
 
     def _share(self, action: str) -> dict[str, Any]:
         return self._session.request("sharing", action=action)  # type: ignore[no-any-return]

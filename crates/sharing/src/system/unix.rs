@@ -3,27 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-pub use std::os::unix::net::UnixStream as Socket;
 use std::path::PathBuf;
 
-pub use tokio::net::UnixStream as AsyncSocket;
+use tokio_postgres::Config;
 use tokio_postgres::config::Host;
-
-/// Returns a pair of connected sockets, so that a thread can wake another thread that waits on one of them.
-///
-/// # Errors
-/// Operating system errors.
-pub fn pair() -> io::Result<(Socket, Socket)> {
-    Socket::pair()
-}
-
-/// Connects to the Unix socket at `path`.
-///
-/// # Errors
-/// Operating system errors.
-pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
-    AsyncSocket::connect(path).await
-}
 
 /// Returns the folder of a Unix socket; `None` for the name of a host.
 pub fn socket_folder(host: &Host) -> Option<PathBuf> {
@@ -31,6 +14,11 @@ pub fn socket_folder(host: &Host) -> Option<PathBuf> {
         Host::Unix(folder) => Some(folder.clone()),
         Host::Tcp(_) => None,
     }
+}
+
+/// Adds the socket in this folder to the addresses to connect to.
+pub fn add_socket(config: &mut Config, folder: PathBuf) {
+    config.host_path(folder);
 }
 
 /// Returns whether the group or other users have any permission for a file.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::naive::{self, Naive, Rule};
 use super::parts::{
     LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, MatchTable,
-    MemtableChange, StoredMatch,
+    MemtableChange, RecordTime, StoredMatch,
 };
+
 use crate::matching::{HitDoubt, MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, LibraryKind, Sequence, TableId};
 use crate::options::{Mapping, MappingKind};
@@ -107,6 +108,7 @@ pub fn matches(recorded: &[(&[u8], &str, u64)]) -> MatchTable {
         sequence: Sequence(*at),
         path: path.to_vec(),
         rating_key: (*key).to_owned(),
+        at: RecordTime::NEVER,
     });
     MatchTable::with_all(TableId(3), stored.collect(), Sequence(9))
 }

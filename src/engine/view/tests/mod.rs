@@ -24,7 +24,7 @@ use against::{listing, movie};
 /// The names under which the fuzz targets use this module.
 mod parts {
     pub use crate::engine::memtable::MemtableChange;
-    pub use crate::engine::record_rows::StoredMatch;
+    pub use crate::engine::record_rows::{RecordTime, StoredMatch};
     pub use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
     pub use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable};
     pub use crate::platform::map::MapMode;

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..library import Library
     from ..progress import ProgressArg
 
-Action = Literal["status", "init", "clear", "deliver", "follow", "unfollow"]
+Action = Literal["status", "init", "clear", "deliver", "drop_old"]
 class BySection(TypedDict): section: str
 class ByTitle(TypedDict): title: str
 class ByUuid(TypedDict): uuid: str
@@ -70,7 +70,7 @@ class Nothing(TypedDict): ...
 class OneItem(TypedDict): item: NotRequired[ItemJson]
 class PathRelation(TypedDict): common: int; equal: bool; under: bool
 class PathRelations(TypedDict): relations: list[PathRelation]
-class Place(TypedDict): address: str; taken: NotRequired[int]; undelivered: NotRequired[int]
+class Place(TypedDict): address: str; error: NotRequired[str]; failing_since_ms: NotRequired[int]; lost: int; taken: NotRequired[int]; undelivered: NotRequired[int]
 Presence = Literal["there", "missing", "unknown"]
 ProposalJson = TypedDict("ProposalJson", {"from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
 class Proposals(TypedDict): proposals: list[ProposalJson]
@@ -82,10 +82,10 @@ class ScannedPath(TypedDict): folder: NotRequired[ByteString]; library: NotRequi
 class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str; version: NotRequired[str]
 class SetLogLevel(TypedDict): level: int
 class Share(TypedDict): action: NotRequired[Action | None]
-class Shared(TypedDict): folder: NotRequired[Place]; log: NotRequired[SharedStatus]; tables: NotRequired[SharedTables]
-class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; reachable: bool; server: NotRequired[str]; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]
+class Shared(TypedDict): database: NotRequired[SharedStatus]; folder: NotRequired[Place]; tables: NotRequired[SharedTables]
+class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; failing_since_ms: NotRequired[int]; lost: int; reachable: bool; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]
 SharedTables = str
-class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; entries: dict[str, int]; hosts: int; last: int; own: bool; server: str; user: str
+class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; last: int; matches: int; own: bool; server: str; taken_back: int; user: str
 StartKind = Literal["folder", "file"]
 class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...

@@ -457,26 +457,3 @@ class Session:
                 return False
             # The timeout handles a call that an interruption has prevented from waking this thread.
             wakeup.acquire(timeout=0.5)
-
-
-class Following:
-    """Follows the shared log within a ``with`` block. :meth:`Index.follow_shared` creates this object."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __enter__(self) -> Following:
-        self.progress()
-        return self
-
-    def progress(self) -> dict[str, Any]:
-        """Returns ``address``, ``taken`` and ``undelivered``, as in the log's status, without querying the log. Passes
-        log lines to ``logging``.
-        """
-        # A second "follow" changes nothing.
-        found = self._session.request("sharing", action="follow")["folder"]
-        return {name: found.get(name) for name in ("address", "taken", "undelivered")}
-
-    def __exit__(self, *_: object) -> None:
-        if self._session.is_open:
-            self._session.request("sharing", action="unfollow")

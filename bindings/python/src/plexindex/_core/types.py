@@ -11,13 +11,12 @@ from typing import Any, Literal, Optional, Protocol, TypedDict, Union
 
 from . import TYPE_CHECKING
 from .methods import ErrorKind, MatchStatus, ServerInfo, SharedStatus, StoreInfo
-from .session import Following
 
 if TYPE_CHECKING:
     from ..progress import ProgressArg
 
 # The reference describes these.
-__all__ = ["Asking", "Following", "HasRatingKey", "Listing", "ServerInfo", "SharedStatus", "Stats", "StoreInfo",
+__all__ = ["Asking", "HasRatingKey", "Listing", "ServerInfo", "SharedStatus", "Stats", "StoreInfo",
            "Summary", "Waiting"]  # fmt: skip
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]

@@ -38,10 +38,10 @@ from .settings import HOW_TO_NAME_A_SERVER, Settings
 def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
     """Check the setup, and find missing path mappings.
 
-    The command checks the server, the token, the libraries, the store and the shared log. Each PATH is a folder, or a
-    file that lists paths; - is standard input. The command matches a sample of these files, and proposes mappings for
-    files without a match. It first fetches missing libraries, and on a terminal asks before. Files that Plex ignores
-    (`plexindex diff --rules`) count separately.
+    The command checks the server, the token, the libraries, the store and the shared database. Each PATH is a folder,
+    or a file that lists paths; - is standard input. The command matches a sample of these files, and proposes
+    mappings for files without a match. It first fetches missing libraries, and on a terminal asks before. Files that
+    Plex ignores (`plexindex diff --rules`) count separately.
 
     \b
     Examples:
@@ -287,23 +287,23 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
 
 
 def _check_shared(report: Report, settings: Settings, index: Index) -> None:
-    """Reports the shared log's state and contents, and the number of entries that this host has not read."""
+    """Reports the shared database's state and contents, and what this host has not read."""
     if settings.shared is None:
         return
-    report.title("Shared log")
+    report.title("Shared database")
     status = None if settings.offline else index.shared_status()
     if status is None:
         report.add("note", "not checked, because --offline was given")
         return
     report.values["shared"] = status
     if not status["reachable"]:
-        effect = "until the log responds, this host uses only its own folder and Plex"
+        effect = "until the database responds, this host uses only its own folder and Plex"
         report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", shared.exit_code_of(status))
         return
     if status.get("error") is None:
         report.add("ok", f"{status['address']} responds: {shared.contents(status)}")
     else:
-        effect = "this host can read other hosts' entries, but cannot write its own"
+        effect = "this host gets what other hosts record, but they do not get what it records"
         report.bad(f"{status.get('error')}\n{effect}; {shared.contents(status)}", shared.exit_code_of(status))
     has_all = status.get("behind") == 0 and not status.get("undelivered")
     report.add("ok" if has_all else "note", f"this host {'; '.join(shared.behind(status))}")

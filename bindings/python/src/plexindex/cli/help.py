@@ -49,7 +49,7 @@ EXIT_CODES = """\
        you declined
   2    the command line, environment, configuration file or Plex's database is
        invalid
-  3    the server or the shared log is unreachable or failed, or the time limit
+  3    the server or the shared database failed or is away, or the time limit
        passed: try again later
   4    the server rejects the token or its user (401, 403, 498), or PostgreSQL
        rejects the role

@@ -1,8 +1,7 @@
-"""`plexindex shared`: creates, shows, follows and empties the log that several hosts share."""
+"""`plexindex shared`: creates, shows and clears the database that several hosts share."""
 
 from __future__ import annotations
 
-import time
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -16,19 +15,16 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .._core.methods import SharedStatus, SharedView
 
-# Seconds after which `shared follow` checks again whether the library has read more entries.
-_POLL_SECONDS = 0.5
-
 
 @click.group("shared", no_args_is_help=False)
 def shared_command() -> None:
-    """Manage the log in PostgreSQL that several hosts share."""
+    """Manage the PostgreSQL database that several hosts share."""
 
 
 def _settings() -> Settings:
     settings = Settings()
     if settings.shared is None:
-        raise click.UsageError("no shared log is specified: give --shared, or set PLEXINDEX_SHARED")
+        raise click.UsageError("no shared database is specified: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
         raise click.UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
     return settings
@@ -36,17 +32,17 @@ def _settings() -> Settings:
 
 @shared_command.command("init", cls=Command)
 def init_command() -> int:
-    """Create or upgrade the tables. This needs only PostgreSQL."""
+    """Create the tables. This needs only PostgreSQL."""
     return _run("init")
 
 
 @shared_command.command("status", cls=Command)
 def status_command() -> int:
-    """Show the log's contents, and what this host has not read.
+    """Show what the database has, and what this host has not read.
 
-    JSON: one object with address, reachable, error, server (the machine identifier), taken (the last entry that this
-    folder has read), undelivered (the entries that this host has yet to deliver), behind (the most entries that this
-    host has not read), and views (for each server and user: server, last, age in seconds, entries by kind, hosts,
+    JSON: one object with address, reachable, error, failing_since_ms, taken (the last row that this folder has read),
+    undelivered (what the database may not have yet), lost (what went before it was delivered), behind (the rows that
+    this host has not read), and views (for each server and user: server, user, own, last, age_ms, matches, taken_back,
     bytes).
     """
     return _run("status")
@@ -55,47 +51,40 @@ def status_command() -> int:
 @shared_command.command("clear", cls=Command)
 @yes
 def clear_command(yes: bool) -> int:
-    """Remove all entries of every server and user, after confirmation.
-
-    Each host keeps its folder, but the other hosts lose the entries that they have not read yet.
-    """
-    return _run("clear", is_confirmed=yes)
-
-
-@shared_command.command("follow", cls=Command)
-def follow_command() -> int:
-    """Read other hosts' entries, and deliver this host's, until Ctrl-C.
-
-    Use it on a host where your tools run only briefly.
-
-    JSON: one object with address, taken and undelivered at the start and after each change.
-    """
+    """Take back all confirmed matches of this server and user, on all hosts, after confirmation."""
     settings = _settings()
     if settings.url is None:
-        raise click.UsageError("`plexindex shared follow` reads only one server's entries: give --server-url")
-    if settings.timeout is not None:
-        raise click.UsageError("`plexindex shared follow` runs until Ctrl-C: omit --timeout")
+        raise click.UsageError("`plexindex shared clear` takes back one server's matches: give --server-url")
+    hide_warnings()
     with settings.open() as index:
-        if not index.libraries(offline=True):
-            # The index reads no entries until the server has accepted the token.
-            index.libraries()
-        with index.follow_shared() as following:
-            before, progress = None, following.progress()
-            if not given.get("json"):
-                say(f"following {progress['address']}; press Ctrl-C to stop")
-            while True:
-                if given.get("json") and progress != before:
-                    output.say_json(progress)
-                time.sleep(_POLL_SECONDS)
-                before, progress = progress, following.progress()
+        status = index.shared_status()
+        assert status is not None, "the option is set"
+        if status["reachable"]:
+            index.libraries()  # identifies the server
+            question = (
+                f"Take back all confirmed matches of this server and user in {status['address']} "
+                f"({contents(status)}), on all hosts?"
+            )
+            if not output.is_confirmed(yes, question):
+                return codes.NOT_ALL
+            given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
+            index.shared_clear()
+        return _print_status(index.shared_status())
+
+
+@shared_command.command("drop-old", cls=Command)
+@yes
+def drop_old_command(yes: bool) -> int:
+    """Remove the tables of versions that shared a log, after confirmation. Their matches stay."""
+    return _run("drop-old", is_confirmed=yes)
 
 
 def hide_warnings() -> None:
-    """Hides the library's warnings about the log unless -v was given, because the command reports the same problems."""
+    """Hides the library's warnings about the database unless -v was given: the command reports the same problems."""
     import logging
 
     for handler in logging.getLogger("plexindex").handlers if not given.get("verbose") else ():
-        handler.addFilter(lambda record: "shared log" not in record.getMessage())
+        handler.addFilter(lambda record: "shared database" not in record.getMessage())
 
 
 def _run(action: str, *, is_confirmed: bool = False) -> int:
@@ -105,23 +94,18 @@ def _run(action: str, *, is_confirmed: bool = False) -> int:
     if action == "status" and settings.has_store():
         with settings.open() as index:
             return _print_status(index.shared_status())
-    # These actions need only the log, and neither create nor change this host's folder.
+    # These actions need only the database, and neither create nor change this host's folder.
     with TemporaryDirectory() as folder, settings.open(cache_dir=folder) as index:
-        if action != "clear":
-            tables = index.shared_init() if action == "init" else None
-            no_store = f"this host has no index yet in {settings.folder}"
-            return _print_status(index.shared_status(), tables=tables, no_store=no_store)
-        status = index.shared_status()
-        assert status is not None, "the option is set"
-        question = (
-            f"Empty the shared log {status['address']} ({contents(status)}), for all servers and users? Each host "
-            "keeps its folder, but the other hosts lose the entries that they have not read yet."
-        )
-        if status["reachable"] and not output.is_confirmed(is_confirmed, question):
-            return codes.NOT_ALL
-        if status["reachable"]:
-            index.shared_clear()
-        return _print_status(index.shared_status(), no_store="each host keeps its folder")
+        tables = None
+        if action == "drop-old":
+            question = f"Remove the schema plexindex of earlier versions from {settings.shared}?"
+            if not output.is_confirmed(is_confirmed, question):
+                return codes.NOT_ALL
+            index.shared_drop_old()
+        elif action == "init":
+            tables = index.shared_init()
+        no_store = f"this host has no index yet in {settings.folder}"
+        return _print_status(index.shared_status(), tables=tables, no_store=no_store)
 
 
 def _print_status(status: SharedStatus | None, *, tables: str | None = None, no_store: str | None = None) -> int:
@@ -129,12 +113,12 @@ def _print_status(status: SharedStatus | None, *, tables: str | None = None, no_
     if given.get("json"):
         output.say_json({**status, "tables": tables})
     elif not status["reachable"]:
-        output.complain(status.get("error") or "the shared log does not respond")
+        output.complain(status.get("error") or "the shared database does not respond")
     else:
         if tables is None:
             say(f"{status['address']}: {contents(status)}")
             if status["views"]:
-                header = ("server", "user", "hosts", "entries", "matches", "size", "last entry")
+                header = ("server", "user", "matches", "taken back", "size", "last write")
                 output.print_table([header, *map(_view_row, status["views"])], right=(2, 3, 4), header=True)
             say(no_store or f"this host {'; '.join(behind(status))}")
         elif "error" not in status:
@@ -153,28 +137,29 @@ def exit_code_of(status: SharedStatus) -> int:
 
 def _view_row(view: SharedView) -> tuple[str, ...]:
     age = output.ago(view["age_ms"] / 1000) if "age_ms" in view else "–"
-    entries, matches = sum(view["entries"].values()), view["entries"].get("match", 0)
     user = f"{view['user']} (this host's)" if view["own"] else view["user"]
-    return (view["server"], user, str(view["hosts"]), f"{entries:,}", f"{matches:,}", output.size(view["bytes"]), age)
+    return (view["server"], user, f"{view['matches']:,}", f"{view['taken_back']:,}", output.size(view["bytes"]), age)
 
 
 def behind(status: SharedStatus) -> list[str]:
-    """Returns what this host has read, and how many entries wait on this host for delivery, if any."""
+    """Returns what this host has read, and how much waits on this host for delivery, if anything."""
     if status.get("behind") is None:
-        texts = [f"has read entry {status['taken']}" if "taken" in status else "has not read any entries yet"]
+        texts = [f"has read row {status['taken']}" if "taken" in status else "has not read anything yet"]
     elif status["behind"]:
-        texts = [f"is {count(status['behind'], 'entry', 'entries')} behind"]
+        texts = [f"is {count(status['behind'], 'row')} behind"]
     else:
-        texts = ["has read all entries"]
-    waiting = status.get("undelivered")
-    return [*texts, f"{count(waiting, 'entry waits', 'entries wait')} here for delivery"] if waiting else texts
+        texts = ["has read everything"]
+    if waiting := status.get("undelivered"):
+        texts.append(f"{count(waiting, 'row waits', 'rows wait')} here for delivery")
+    if lost := status.get("lost"):
+        texts.append(f"{count(lost, 'match', 'matches')} went before they were delivered: raise matches_limit")
+    return texts
 
 
 def contents(status: SharedStatus) -> str:
     if not status["views"]:
-        return "the log is empty"
-    entries = sum(sum(view["entries"].values()) for view in status["views"])
+        return "the database is empty"
+    matches = sum(view["matches"] for view in status["views"])
     servers = len({view["server"] for view in status["views"]})
-    hosts = max(view["hosts"] for view in status["views"])
     size = output.size(sum(view["bytes"] for view in status["views"]))
-    return f"{count(entries, 'entry', 'entries')} of {count(servers, 'server')}, from {count(hosts, 'host')}, {size}"
+    return f"{count(matches, 'match', 'matches')} of {count(servers, 'server')}, {size}"

@@ -1,0 +1,304 @@
+//! Parses a log's address, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
+//! with fewer parameters and without a password, since addresses appear in logs and process lists.
+
+use std::borrow::Cow;
+use std::error::Error as _;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode as Encryption};
+
+use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::system;
+
+/// A parsed and validated address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The user, the database, the application name, `PGPASSWORD`, and whether the connection is encrypted. The `Debug`
+    /// output hides the password.
+    pub config: Config,
+    /// The server's host or socket.
+    pub endpoint: ServerAddress,
+    /// The TCP port. For a Unix socket, the port is part of the socket's file name.
+    pub port: u16,
+    /// The TLS mode.
+    pub sslmode: SslMode,
+    /// A PEM file with the trusted certificate authorities; `None` for the system's authorities.
+    pub sslrootcert: Option<PathBuf>,
+    /// The path of the passfile.
+    pub passfile: Option<PathBuf>,
+}
+
+impl Address {
+    /// Returns the `PostgreSQL` role.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+
+    /// Returns the name of the database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or_default()
+    }
+
+    /// Returns the timeout for connecting; `None` for the default.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Option<Duration> {
+        self.config.get_connect_timeout().copied()
+    }
+}
+
+/// The endpoint on which the server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// A host name or an IP address.
+    Tcp(String),
+    /// The folder that contains the Unix socket.
+    Unix(PathBuf),
+}
+
+/// libpq's `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    /// No TLS.
+    Disable,
+    /// TLS if the server supports it, without verifying the certificate.
+    Prefer,
+    /// TLS without verifying the certificate. With `sslrootcert`, the mode becomes [`SslMode::VerifyCa`], as in libpq.
+    Require,
+    /// TLS with a certificate from a trusted authority, for any host name.
+    VerifyCa,
+    /// TLS with a certificate from a trusted authority, for the host name in the address.
+    VerifyFull,
+}
+
+impl fmt::Display for Address {
+    /// Writes a URL for messages, without any parameters except the socket's folder.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, database) = (self.user(), self.database());
+        let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
+        let port = port.unwrap_or_default();
+        match &self.endpoint {
+            ServerAddress::Tcp(host) if host.contains(':') => {
+                write!(f, "postgresql://{user}@[{host}]{port}/{database}")
+            }
+            ServerAddress::Tcp(host) => write!(f, "postgresql://{user}@{host}{port}/{database}"),
+            ServerAddress::Unix(folder) => write!(f, "postgresql://{user}@{port}/{database}?host={}", folder.display()),
+        }
+    }
+}
+
+const DEFAULT_PORT: u16 = 5432;
+
+/// Example address for error messages.
+const EXAMPLE: &str = "postgresql://user@host/database";
+
+/// Parses and validates an address, without reading a file. `environment` returns an environment variable's value.
+///
+/// # Errors
+/// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
+pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
+    let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
+    check_user(address)?;
+    // tokio-postgres parses the address without the parameters that it does not support.
+    let (main_part, query) = address.split_once('?').unwrap_or((address, ""));
+    let (mut sslmode, mut sslrootcert, mut supported) = (SslMode::VerifyFull, None, Vec::new());
+    let mut passfile = environment("PGPASSFILE")
+        .map(PathBuf::from)
+        .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".pgpass")));
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "connect_timeout" if value.parse::<u32>().is_err() => {
+                return invalid_argument_error(
+                    "the address of the shared database has an invalid connect_timeout; write a number of seconds",
+                );
+            }
+            "host" | "port" | "application_name" | "connect_timeout" => supported.push(pair),
+            "sslmode" => sslmode = parse_sslmode(value)?,
+            "sslrootcert" => sslrootcert = Some(decoded(name, value)?),
+            "passfile" => passfile = Some(decoded(name, value)?.into()),
+            "password" => return refuse_password(),
+            _ => {
+                return invalid_argument_error(format!(
+                    "the address of the shared database has the unknown parameter {:?}; use host, port, sslmode, \
+                     sslrootcert, passfile, connect_timeout or application_name",
+                    crate::error::truncate_for_message(name.as_bytes())
+                ));
+            }
+        }
+    }
+    let config: std::result::Result<Config, _> = format!("{main_part}?{}", supported.join("&")).parse();
+    let mut config = match config {
+        Ok(config) if config.get_password().is_some() => return refuse_password(),
+        Ok(config) => config,
+        Err(error) => {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            return invalid_argument_error(format!(
+                "the address of the shared database is invalid: {why}; write {EXAMPLE}"
+            ));
+        }
+    };
+    let most_hosts = 1 + supported.iter().filter(|pair| pair.starts_with("host=")).count();
+    // A host or port in the parameters follows, and overrides, the one before the question mark.
+    let last_host = config.get_hosts().last();
+    let endpoint = match (last_host.and_then(system::socket_folder), last_host) {
+        (Some(folder), _) => ServerAddress::Unix(folder),
+        (None, Some(Host::Tcp(host))) if host.contains(',') || config.get_hosts().len() > most_hosts => {
+            return invalid_argument_error("the address of the shared database has several hosts; use only one");
+        }
+        (None, Some(Host::Tcp(host))) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
+        _ => {
+            return invalid_argument_error(format!(
+                "the address of the shared database has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
+                 postgresql for a Unix socket"
+            ));
+        }
+    };
+    // Fill in missing parts.
+    if config.get_user().unwrap_or_default().is_empty() {
+        let names = ["PGUSER", "USER", "LOGNAME"];
+        let Some(user) = names.iter().find_map(|name| environment(name)) else {
+            return invalid_argument_error(format!(
+                "the address of the shared database has no user; write {EXAMPLE}"
+            ));
+        };
+        config.user(user);
+    }
+    if config.get_dbname().is_none() {
+        let user = config.get_user().unwrap_or_default().to_owned();
+        config.dbname(user);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("plexindex");
+    }
+    let port = config.get_ports().last().copied().unwrap_or(DEFAULT_PORT);
+    let mut address = Address {
+        port,
+        config: without_hosts(&config),
+        endpoint,
+        sslmode,
+        sslrootcert: None,
+        passfile,
+    };
+    if let Some(password) = environment("PGPASSWORD") {
+        address.config.password(password);
+    }
+    set_authorities(&mut address, sslrootcert.as_deref())?;
+    address.config.ssl_mode(match address.sslmode {
+        SslMode::Disable => Encryption::Disable,
+        SslMode::Prefer => Encryption::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Encryption::Require,
+    });
+    Ok(address)
+}
+
+/// Returns a configuration without hosts and ports, which the client would try one by one.
+fn without_hosts(config: &Config) -> Config {
+    let mut copy = Config::new();
+    copy.user(config.get_user().unwrap_or_default());
+    copy.dbname(config.get_dbname().unwrap_or_default());
+    copy.application_name(config.get_application_name().unwrap_or_default());
+    if let Some(timeout) = config.get_connect_timeout() {
+        copy.connect_timeout(*timeout);
+    }
+    copy
+}
+
+/// Fails if the address has another scheme, a password, or an @ that does not follow the user.
+fn check_user(address: &str) -> Result<()> {
+    let schemes = ["postgresql://", "postgres://"];
+    let Some(parts) = schemes.iter().find_map(|scheme| address.strip_prefix(scheme)) else {
+        return invalid_argument_error(format!(
+            "the address of the shared database must start with postgresql://, as in {EXAMPLE}"
+        ));
+    };
+    // tokio-postgres takes everything before the first @ for the user and the password.
+    if let Some((user, others)) = parts.split_once('@') {
+        if user.contains(':') {
+            return refuse_password();
+        }
+        if user.contains(['/', '?']) || others.contains('@') {
+            return invalid_argument_error(format!(
+                "the address of the shared database has an @ that does not follow the user; write {EXAMPLE}, with %40 for \
+                 every other @"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the error for an address that contains a password.
+fn refuse_password<T>() -> Result<T> {
+    invalid_argument_error(
+        "the address of the shared database contains a password, but addresses appear in logs and process lists; put the \
+         password into PGPASSWORD or a passfile (~/.pgpass)",
+    )
+}
+
+/// Decodes the percent escapes in a part of the address. `what`: the part's name in error messages.
+fn decoded(what: &str, value: &str) -> Result<String> {
+    match percent_decode_str(value).decode_utf8() {
+        Ok(value) => Ok(Cow::into_owned(value)),
+        Err(_) => invalid_argument_error(format!("{what} in the address of the shared database is not UTF-8")),
+    }
+}
+
+/// Parses an `sslmode` with libpq's names.
+fn parse_sslmode(mode: &str) -> Result<SslMode> {
+    Ok(match mode {
+        "disable" => SslMode::Disable,
+        "prefer" => SslMode::Prefer,
+        "require" => SslMode::Require,
+        "verify-ca" => SslMode::VerifyCa,
+        "verify-full" => SslMode::VerifyFull,
+        _ => {
+            return invalid_argument_error(
+                "the address of the shared database has an invalid sslmode; use disable, prefer, require, verify-ca or \
+                 verify-full",
+            );
+        }
+    })
+}
+
+/// Sets the trusted authorities, and adjusts `sslmode` to them as libpq does. `sslrootcert`: the parameter in the
+/// address, which is the path of a PEM file, or `system`.
+fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
+    if let ServerAddress::Unix(_) = address.endpoint {
+        address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host
+    }
+    match sslrootcert {
+        Some("") => {
+            return invalid_argument_error(
+                "the address of the shared database has an empty sslrootcert; use the path of a PEM file, or system",
+            );
+        }
+        Some("system") if [SslMode::Prefer, SslMode::Require].contains(&address.sslmode) => {
+            return invalid_argument_error(
+                "the address of the shared database has sslrootcert=system, which requires sslmode=verify-full",
+            );
+        }
+        Some("system") | None => {}
+        Some(file) => address.sslrootcert = Some(file.into()),
+    }
+    match address.sslmode {
+        SslMode::VerifyCa if address.sslrootcert.is_none() => Err(Error::new(
+            Status::InvalidArgument,
+            "the address of the shared database has sslmode=verify-ca without sslrootcert=FILE, but anyone can get a \
+             certificate from a public authority; add sslrootcert, or use sslmode=verify-full",
+        )),
+        SslMode::Require if address.sslrootcert.is_some() => {
+            address.sslmode = SslMode::VerifyCa;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;

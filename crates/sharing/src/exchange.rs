@@ -1,0 +1,667 @@
+//! The thread that exchanges rows with the shared database. It holds no lock of the index while it waits for the network.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::address::Address;
+use crate::database::{Database, Page, ROWS_PER_DELIVERY, now_us};
+use crate::engine::{
+    LibraryRow, LibraryRows, RecordTime, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Store,
+    StoreWriter,
+};
+use crate::error::{Error, Result, Status};
+use crate::failure::Failure;
+use crate::model::{LibraryId, ViewId};
+use crate::options::Options;
+use crate::paths::{to_host_path, to_server_path};
+use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork};
+use crate::stats::{Activity, Counters};
+use crate::sync::{IndexReader, PeerComponents};
+
+/// Interval between reads without a notification, which a pooler may lose.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Minimum interval between two rounds: what is recorded within it shares a request.
+const BATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// How long a call waits for a delivery if it has no timeout.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing the index waits for a delivery.
+const LAST_DELIVERY: Duration = Duration::from_secs(1);
+/// How long closing the index waits for a connection.
+const LAST_CONNECT: Duration = Duration::from_millis(200);
+/// How long a call that can continue without other hosts waits for them.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Maximum number of rows that one local transaction merges.
+const ROWS_PER_COMMIT: usize = 400;
+/// Rows of other views are skipped once there are this many commits of them.
+const SKIPPED_COMMITS: i64 = 10_000;
+/// Earlier than all times of this version, and later than those of the log of an earlier one.
+const WAITING: i64 = 1 << 50;
+
+/// The exchange of one index.
+pub struct Exchange {
+    pub address: Address,
+    store: Arc<Store>,
+    pub reading: Arc<IndexReader>,
+    store_writer: Arc<StoreWriter>,
+    counters: Arc<Counters>,
+    /// Hash of the address and the mappings.
+    digest: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+    thread: Mutex<Option<Worker>>,
+}
+
+/// What wakes the runtime of a thread. A forked child has a thread, and signals, of its own.
+#[derive(Default)]
+struct Signals {
+    /// A round is wanted, or the database has news.
+    wake: Arc<Notify>,
+    stop: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    is_stopping: bool,
+    /// Whether a round is wanted now.
+    is_wanted: bool,
+    /// Number of rounds that have ended.
+    rounds: u64,
+    /// When the last complete round began.
+    exchanged: Option<Instant>,
+    /// When a call last waited in vain.
+    waited: Option<Instant>,
+    failure: Option<Outage>,
+}
+
+/// Why the exchange does not work.
+#[derive(Clone)]
+pub struct Outage {
+    pub error: Error,
+    /// In µs since 1970.
+    pub since_us: i64,
+}
+
+/// What this host has delivered in a round.
+#[derive(Clone, Copy, Default)]
+struct Delivered {
+    /// Up to which row.
+    upto: i64,
+    /// The mark of the last delivery that counted.
+    mark: Option<SharedPosition>,
+}
+
+/// The index's view in the database.
+#[derive(Clone, Copy)]
+pub struct SharedViewId {
+    pub view_id: ViewId,
+    pub number: i64,
+}
+
+impl Exchange {
+    pub fn new(address: Address, components: &PeerComponents, options: &Options) -> Arc<Self> {
+        let digest = xxh3_64(format!("{address} {:?}", options.mappings).as_bytes());
+        Arc::new(Self {
+            address,
+            store: Arc::clone(&components.store),
+            reading: Arc::clone(&components.reading),
+            store_writer: Arc::clone(&components.store_writer),
+            counters: Arc::clone(&components.counters),
+            digest,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            thread: Mutex::new(None),
+        })
+    }
+
+    /// Starts the thread, unless it runs or the index is closing.
+    pub fn start(self: &Arc<Self>) {
+        let mut thread = lock(&self.thread);
+        if thread.is_none() && !lock(&self.state).is_stopping {
+            let exchange = Arc::clone(self);
+            *thread = Worker::spawn(move || exchange.run());
+            if thread.is_none() {
+                log::warn!("cannot start the thread that exchanges rows with other hosts");
+            }
+        }
+    }
+
+    /// Stops the thread, which first delivers what is undelivered. Returns when the thread has ended.
+    pub fn stop(&self) {
+        lock(&self.state).is_stopping = true;
+        self.changed.notify_all();
+        // Join the thread without the lock, since a fork waits for the lock, and the thread may wait for the fork.
+        let thread = lock(&self.thread).take();
+        drop(thread);
+    }
+
+    /// Wakes the thread to exchange rows now.
+    pub fn wake(self: &Arc<Self>) {
+        self.start(); // a forked child has no thread yet
+        lock(&self.state).is_wanted = true;
+        self.changed.notify_all();
+    }
+
+    /// Passes wake-ups on to the runtime, until the end. A host's thread does not: it would keep thread-local values.
+    fn pass_on(&self, signals: &Signals) {
+        loop {
+            let must_wait = |state: &mut State| !state.is_wanted && !state.is_stopping;
+            let waited = self.changed.wait_while(lock(&self.state), must_wait);
+            let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+            state.is_wanted = false;
+            let is_stopping = state.is_stopping;
+            drop(state);
+            signals.wake.notify_one();
+            if is_stopping {
+                return signals.stop.notify_one();
+            }
+        }
+    }
+
+    /// Waits for a round that began within the poll interval, but only briefly, and not if an earlier call waited in vain a
+    /// moment ago.
+    pub fn exchange(self: &Arc<Self>, until: Deadline) -> Result<()> {
+        self.begin()?;
+        let is_current = |state: &State| {
+            state.failure.is_some() || state.exchanged.is_some_and(|begun| begun.elapsed() < POLL_INTERVAL)
+        };
+        let may_wait = {
+            let state = lock(&self.state);
+            let was_in_vain = state.waited.is_some_and(|waited| waited.elapsed() < POLL_INTERVAL);
+            !is_current(&state) && !was_in_vain
+        };
+        if may_wait {
+            self.wake();
+            let is_done = self.wait_until(until.at_most(PATIENCE), is_current);
+            lock(&self.state).waited = (!is_done).then(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// Waits until the database has all rows of this host. Returns whether it has.
+    pub fn deliver(self: &Arc<Self>, until: Deadline) -> Result<bool> {
+        let until = until.at_most(DELIVERY_TIMEOUT);
+        loop {
+            let rounds = lock(&self.state).rounds;
+            if self.undelivered(1)? == 0 {
+                return Ok(true);
+            }
+            self.wake();
+            let has_ended = |state: &State| state.rounds != rounds;
+            if !self.wait_until(until, has_ended) || self.outage().is_some() {
+                return Ok(self.undelivered(1)? == 0);
+            }
+        }
+    }
+
+    /// Waits until the state meets a condition. Returns whether it does.
+    fn wait_until(&self, until: Deadline, is_met: impl Fn(&State) -> bool) -> bool {
+        let wait = until.wait(DELIVERY_TIMEOUT);
+        let waited = self
+            .changed
+            .wait_timeout_while(lock(&self.state), wait, |state| !is_met(state) && !state.is_stopping);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        is_met(&state)
+    }
+
+    /// Returns the number of rows that await delivery, up to `most`.
+    pub fn undelivered(&self, most: usize) -> Result<usize> {
+        let Some((view_id, _, libraries)) = self.view_and_libraries()? else {
+            return Ok(0);
+        };
+        let mut after = self
+            .stored_state(view_id, &libraries)?
+            .map_or(0, |state| state.delivered);
+        let (mut count, limit) = (0, most.max(ROWS_PER_DELIVERY));
+        while count < most {
+            let found = SharedRows(&self.store).undelivered(view_id, after, limit)?;
+            count += self.to_server(&libraries, &found.rows).len();
+            after = found.upto;
+            if found.count < limit {
+                break;
+            }
+        }
+        Ok(count.min(most))
+    }
+
+    /// Returns why the exchange does not work; `None` if it works.
+    pub fn outage(&self) -> Option<Outage> {
+        lock(&self.state).failure.clone()
+    }
+
+    /// Returns what the view has exchanged; `None` if it has not exchanged anything.
+    pub fn progress(&self) -> Result<Option<SharedState>> {
+        match self.view_and_libraries()? {
+            Some((view_id, _, libraries)) => self.stored_state(view_id, &libraries),
+            None => Ok(None),
+        }
+    }
+
+    /// Acquires the locks for a fork. A child never uses the parent's connection, because it does not have the thread.
+    pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
+        vec![
+            Box::new(lock_for_fork(self, |exchange| &exchange.thread)),
+            Box::new(lock_for_fork(self, |exchange| &exchange.state)),
+        ]
+    }
+
+    /// Resets the state in a forked child. Never waits for a lock, since the thread that holds it may not exist there.
+    pub fn after_fork(&self) {
+        if let Ok(mut thread) = self.thread.try_lock() {
+            std::mem::forget(thread.take());
+        }
+        if let Ok(mut state) = self.state.try_lock() {
+            *state = State::default();
+        }
+    }
+
+    /// Runs the thread until the index closes.
+    fn run(self: &Arc<Self>) {
+        let signals = Arc::new(Signals::default());
+        let (exchange, signalled) = (Arc::clone(self), Arc::clone(&signals));
+        let waker = Worker::spawn(move || exchange.pass_on(&signalled));
+        if waker.is_none() {
+            return log::warn!("cannot start a thread that exchanges rows with other hosts");
+        }
+        let runtime = match new_runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return log::warn!("cannot exchange rows with other hosts: {error}"),
+        };
+        runtime.block_on(async {
+            while !lock(&self.state).is_stopping {
+                let ended = tokio::select! {
+                    ended = self.session(&signals) => ended,
+                    () = self.overtime(&signals) => return,
+                };
+                if let Err(failure) = ended {
+                    self.note_failure(failure.explain(&self.address));
+                    if lock(&self.state).is_stopping {
+                        return;
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY_PAUSE) => {}
+                        () = signals.stop.notified() => return,
+                    }
+                }
+            }
+        });
+        runtime.shutdown_background();
+    }
+
+    /// Ends some time after the index begins to close: after as long as a delivery may take, if there is any.
+    async fn overtime(&self, signals: &Signals) {
+        signals.stop.notified().await;
+        let is_working = { lock(&self.state).exchanged.is_some() };
+        let is_needed = self.outage().is_none() && self.undelivered(1).is_ok_and(|count| count > 0);
+        let time = match (is_needed, is_working) {
+            (true, true) => LAST_DELIVERY,
+            (true, false) => LAST_CONNECT,
+            (false, _) => Duration::ZERO,
+        };
+        tokio::time::sleep(time).await;
+        if !is_working && lock(&self.state).exchanged.is_some() {
+            tokio::time::sleep(LAST_DELIVERY).await;
+        }
+    }
+
+    /// Connects, and exchanges rows until a failure or the end.
+    async fn session(&self, signals: &Signals) -> std::result::Result<(), Failure> {
+        if let Some((view_id, ..)) = self.begin()? {
+            SharedRows(&self.store).forget_old(view_id, now_us())?;
+        }
+        let database = Database::open(&self.address, Arc::clone(&signals.wake)).await?;
+        database.listen().await?;
+        SharedRows(&self.store).set_clock(database.clock_difference().await?)?;
+        let secret = database.secret().await?;
+        let mut numbers = HashMap::new();
+        loop {
+            let begun = Instant::now();
+            let is_stopping = lock(&self.state).is_stopping;
+            let round = self.round(&database, &secret, &mut numbers, is_stopping).await;
+            let refused = match round {
+                // What other hosts write still arrives.
+                Err(failure) if failure.is_refused() && !failure.has_code("PX001") => {
+                    Some(failure.explain(&self.address))
+                }
+                round => {
+                    round?;
+                    None
+                }
+            };
+            self.counters.add_time(Activity::Exchange, begun.elapsed());
+            let pause = if refused.is_some() { RETRY_PAUSE } else { BATCH_INTERVAL };
+            self.note_round(begun, refused);
+            if is_stopping {
+                return Ok(());
+            }
+            tokio::time::sleep(if lock(&self.state).is_stopping {
+                Duration::ZERO
+            } else {
+                pause
+            })
+            .await;
+            let _ = tokio::time::timeout(POLL_INTERVAL, signals.wake.notified()).await;
+        }
+    }
+
+    /// Delivers this host's rows, and merges those of other hosts. `delivers_only`: before the end.
+    async fn round(
+        &self,
+        database: &Database,
+        secret: &[u8; 32],
+        numbers: &mut HashMap<(ViewId, Vec<u8>), i64>,
+        delivers_only: bool,
+    ) -> std::result::Result<(), Failure> {
+        let Some((view_id, server, libraries)) = self.begin()? else {
+            return Ok(());
+        };
+        let Some(viewer) = self.viewer(secret) else {
+            return Ok(());
+        };
+        let number = match numbers.get(&(view_id, viewer.clone())) {
+            Some(number) => *number,
+            None => database.view(&server, &viewer).await?,
+        };
+        numbers.insert((view_id, viewer), number);
+        let view = SharedViewId { view_id, number };
+        // A read-only database can still be read.
+        let (delivered, refused) = match self.deliver_rows(database, view, &libraries).await {
+            Ok(delivered) => (delivered, Ok(())),
+            Err(failure) if failure.is_from_server() => (Delivered::default(), Err(failure)),
+            Err(failure) => return Err(failure),
+        };
+        if !delivers_only || delivered.mark.is_some() {
+            self.receive_rows(database, view, &libraries, delivered).await?;
+        }
+        refused
+    }
+
+    /// Delivers this host's rows. Whoever reads them stores that they are delivered: see [`SharedStep::is_last`].
+    async fn deliver_rows(
+        &self,
+        database: &Database,
+        view: SharedViewId,
+        libraries: &[LibraryRow],
+    ) -> std::result::Result<Delivered, Failure> {
+        let rows = SharedRows(&self.store);
+        let state = rows.state(view.view_id, self.digest_of(libraries))?.unwrap_or_default();
+        let mut delivered = Delivered {
+            upto: state.delivered,
+            mark: None,
+        };
+        loop {
+            let found = rows.undelivered(view.view_id, delivered.upto, ROWS_PER_DELIVERY)?;
+            if found.count == 0 {
+                if (found.upto - delivered.upto) >> 27 > SKIPPED_COMMITS {
+                    delivered.upto = found.upto;
+                }
+                return Ok(delivered);
+            }
+            let shared = self.to_server(libraries, &found.rows);
+            if !shared.is_empty() {
+                let mark = database.deliver(view.number, &shared).await?;
+                delivered.mark = mark.or(delivered.mark);
+            }
+            delivered.upto = found.upto;
+        }
+    }
+
+    /// Merges the rows that this host has not read, and then stores what was delivered.
+    async fn receive_rows(
+        &self,
+        database: &Database,
+        view: SharedViewId,
+        libraries: &[LibraryRow],
+        mut delivered: Delivered,
+    ) -> std::result::Result<(), Failure> {
+        let (rows, digest) = (SharedRows(&self.store), self.digest_of(libraries));
+        let mut cursor = None;
+        while let Some(state) = rows.state(view.view_id, digest)? {
+            let after = (state.read, cursor.unwrap_or(state.read.seq));
+            let Some(page) = database.read(view.number, after, delivered.mark).await? else {
+                log::warn!(
+                    "the shared database {} was restored, or is another one: everything is read and offered again",
+                    self.address
+                );
+                rows.begin(view.view_id, digest)?;
+                delivered = self.deliver_rows(database, view, libraries).await?;
+                cursor = None;
+                continue;
+            };
+            if page.position == Some(state.read) {
+                if delivered.upto > state.delivered {
+                    rows.set_delivered(view.view_id, digest, delivered.upto)?;
+                }
+                return Ok(());
+            }
+            cursor = Some(page.last);
+            let is_last = page.position.is_some();
+            let Some(upto) = self.merge((view.view_id, digest), libraries, page, &state, delivered.upto)? else {
+                return Ok(()); // another process reads, too
+            };
+            delivered.upto = upto;
+            if is_last || lock(&self.state).is_stopping {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges a page into the store. Returns what [`SharedRows::apply`] returns.
+    fn merge(
+        &self,
+        view: (ViewId, u64),
+        libraries: &[LibraryRow],
+        page: Page,
+        state: &SharedState,
+        mut delivered: i64,
+    ) -> Result<Option<i64>> {
+        let received = page.rows.len();
+        let rows: Vec<SharedRow> = page
+            .rows
+            .into_iter()
+            .filter_map(|row| self.to_host(libraries, row))
+            .collect();
+        let mut parts = rows.chunks(ROWS_PER_COMMIT).peekable();
+        loop {
+            let part = parts.next().unwrap_or_default();
+            let is_end = parts.peek().is_none();
+            let step = SharedStep {
+                from: state.read,
+                to: page.position.filter(|_| is_end),
+                delivered,
+            };
+            let unlisted = self.unlisted(libraries, part);
+            let Some(upto) = self.store_writer.apply_shared(view, part, &unlisted, step)? else {
+                return Ok(None);
+            };
+            delivered = upto;
+            if is_end {
+                break;
+            }
+        }
+        self.reading.catch_up(Deadline::NONE)?;
+        self.counters.count_received_entries(received as u64);
+        Ok(Some(delivered))
+    }
+
+    /// Returns the rating keys that libraries do not list, so that the server must be asked about them.
+    fn unlisted(&self, libraries: &[LibraryRow], rows: &[SharedRow]) -> Vec<(LibraryId, String)> {
+        let mut unlisted = Vec::new();
+        for library in libraries {
+            let of_library = rows.iter().filter(|row| row.library == library.library.uuid);
+            let pairs: Vec<(&[u8], &str)> = of_library
+                .filter_map(|row| Some((&*row.path, row.rating_key.as_deref()?)))
+                .collect();
+            let keys = self.reading.unlisted(library, &pairs);
+            unlisted.extend(keys.into_iter().map(|key| (library.id, key.to_owned())));
+        }
+        unlisted
+    }
+
+    /// Takes over what waited for the log of an earlier version.
+    fn adopt_waiting(&self, view_id: ViewId, libraries: &[LibraryRow]) -> Result<()> {
+        let waiting = SharedRows(&self.store).waiting(view_id)?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let mut rows = Vec::new();
+        for ((kind, library, path, body), at) in waiting.into_iter().zip(WAITING..) {
+            let rating_key = String::from_utf8(body).ok().filter(|key| !key.is_empty());
+            let row = match kind {
+                4 | 6 if !path.is_empty() => SharedRow {
+                    library,
+                    path,
+                    rating_key: rating_key.filter(|_| kind == 4),
+                    at: RecordTime(at),
+                },
+                // This host has taken back what it had; what it recorded since is not in the entry.
+                7 => {
+                    SharedRows(&self.store).take_back_library(view_id, &library, RecordTime(at))?;
+                    continue;
+                }
+                _ => continue,
+            };
+            rows.extend(self.to_host(libraries, row));
+        }
+        self.store_writer.add_matches(view_id, &rows, Deadline::NONE)?;
+        SharedRows(&self.store).remove_waiting(view_id)
+    }
+
+    /// Returns rows with the server's paths, without those that cannot be shared.
+    fn to_server(&self, libraries: &[LibraryRow], rows: &[SharedRow]) -> Vec<SharedRow> {
+        let to_server = |row: &SharedRow| {
+            let mut shared = row.clone();
+            if !row.path.is_empty() {
+                let library = libraries.iter().find(|known| known.library.uuid == row.library)?;
+                shared.path = to_server_path(&self.reading, &library.library, &row.path)?;
+            }
+            Some(shared)
+        };
+        rows.iter().filter_map(to_server).collect()
+    }
+
+    /// Returns a row with this host's path; `None` if this host cannot have it.
+    fn to_host(&self, libraries: &[LibraryRow], mut row: SharedRow) -> Option<SharedRow> {
+        if !row.path.is_empty() {
+            let library = libraries.iter().find(|known| known.library.uuid == row.library)?;
+            row.path = to_host_path(&self.reading, &library.library, &row.path)?.into_owned();
+        }
+        Some(row)
+    }
+
+    /// Returns the current view, the server's machine identifier, and the view's libraries; `None` until the server has
+    /// accepted the token and identified itself.
+    fn view_and_libraries(&self) -> Result<Option<(ViewId, String, Vec<LibraryRow>)>> {
+        let session = self.reading.tokens.current();
+        let Some(view_id) = self.reading.viewpoint.view_of(&session)? else {
+            return Ok(None);
+        };
+        let rows = LibraryRows(&self.store);
+        if !rows.has_machine_identifier(view_id)? {
+            return Ok(None);
+        }
+        Ok(Some((
+            view_id,
+            rows.machine_identifier(view_id)?,
+            rows.libraries(view_id)?,
+        )))
+    }
+
+    /// Returns the user of the current token, hashed with the key of all hosts.
+    pub fn viewer(&self, secret: &[u8; 32]) -> Option<Vec<u8>> {
+        let keyed_hash = |text: &str| blake3::keyed_hash(secret, text.as_bytes()).as_bytes().to_vec();
+        let session = self.reading.tokens.current();
+        self.reading.viewpoint.shared_user_id(&session, keyed_hash)
+    }
+
+    /// Returns this index's view in the database.
+    pub async fn view(&self, database: &Database) -> std::result::Result<Option<SharedViewId>, Failure> {
+        let Some((view_id, server, _)) = self.view_and_libraries()? else {
+            return Ok(None);
+        };
+        let secret = database.secret().await?;
+        let Some(viewer) = self.viewer(&secret) else {
+            return Ok(None);
+        };
+        let number = database.view(&server, &viewer).await?;
+        Ok(Some(SharedViewId { view_id, number }))
+    }
+
+    /// Begins to share the current view, if it is known: from then on, what is taken back is kept for other hosts. Returns
+    /// the view as [`Self::view_and_libraries`] does.
+    fn begin(&self) -> Result<Option<(ViewId, String, Vec<LibraryRow>)>> {
+        let known = self.view_and_libraries()?;
+        if let Some((view_id, _, libraries)) = &known {
+            let (rows, digest) = (SharedRows(&self.store), self.digest_of(libraries));
+            if rows.state(*view_id, digest)?.is_none() {
+                rows.begin(*view_id, digest)?;
+            }
+            self.adopt_waiting(*view_id, libraries)?;
+        }
+        Ok(known)
+    }
+
+    /// Returns the digest of all that decides which rows concern this host: the database, the mappings, and the libraries
+    /// with their folders.
+    fn digest_of(&self, libraries: &[LibraryRow]) -> u64 {
+        let mut parts: Vec<String> = libraries
+            .iter()
+            .map(|row| format!("{:?} {:?}", row.library.uuid, row.library.locations))
+            .collect();
+        parts.sort_unstable();
+        xxh3_64(format!("{} {parts:?}", self.digest).as_bytes())
+    }
+
+    fn stored_state(&self, view_id: ViewId, libraries: &[LibraryRow]) -> Result<Option<SharedState>> {
+        SharedRows(&self.store).state(view_id, self.digest_of(libraries))
+    }
+
+    /// Records the end of a round. `refused`: why the database rejected a write.
+    fn note_round(&self, begun: Instant, refused: Option<Error>) {
+        if let Some(error) = refused {
+            return self.note_failure(error);
+        }
+        let outage = {
+            let mut state = lock(&self.state);
+            state.rounds += 1;
+            state.exchanged = Some(begun);
+            state.failure.take()
+        };
+        self.changed.notify_all();
+        if outage.is_some() {
+            log::info!("the shared database {} answers again", self.address);
+        }
+    }
+
+    /// Records why the exchange does not work, and logs it once.
+    fn note_failure(&self, error: Error) {
+        let text = error.to_string();
+        let is_first = {
+            let mut state = lock(&self.state);
+            state.rounds += 1;
+            state.exchanged = None;
+            let since_us = state.failure.as_ref().map_or_else(now_us, |outage| outage.since_us);
+            state.failure.replace(Outage { error, since_us }).is_none()
+        };
+        self.changed.notify_all();
+        if is_first {
+            log::warn!("{text}; this host answers from its folder, and keeps there what it records");
+        } else {
+            log::debug!("{text}");
+        }
+    }
+}
+
+/// Returns a runtime for the calling thread, which must be one that plexindex started.
+pub fn new_runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Error::new(Status::ServerError, format!("cannot use the network: {error}")).with_io_source(&error)
+    })
+}

@@ -1,0 +1,486 @@
+//! What this folder exchanges with other hosts: the matches of shared views, and what was taken back.
+//!
+//! Rows get ids in the order of their writes, so one number tells which of them other hosts have. A row that arrives
+//! counts if it is later than what this folder has of its path: [`Version`].
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::doubts::doubts_of_path;
+use super::record_encoding::spelling_of;
+use super::record_rows::{
+    MATCH_COLUMNS, MatchTime, RecordKind, RecordTx, all_matches_of, drop_matches, find_or_create_match_table, match_in,
+    matches_where,
+};
+use super::schema::{CachedStatements, Tx, last_position_of, sequence_of};
+use super::store::Store;
+use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
+use crate::error::Result;
+use crate::matching::normal::normal_form;
+use crate::model::{LibraryId, Sequence, TableId, ViewId};
+use crate::platform::deadline::Deadline;
+
+/// Time after which what was taken back is forgotten: a year, in µs.
+const FORGOTTEN_AFTER_US: i64 = 366 * 24 * 3_600 * 1_000_000;
+/// Earlier than every time of this version. What is older has the order of an earlier version's log, and is kept.
+const FIRST_TIME: i64 = 1 << 52;
+/// Maximum number of rows that one commit forgets.
+const FORGOTTEN_PER_STEP: i64 = 400;
+
+/// A match of a path, or that the match was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedRow {
+    /// The library's uuid; empty: all libraries of the view.
+    pub library: String,
+    /// The host's path; empty: everything that was recorded before.
+    pub path: Vec<u8>,
+    /// The item's rating key; `None`: taken back.
+    pub rating_key: Option<String>,
+    pub at: RecordTime,
+}
+
+impl SharedRow {
+    fn version(&self) -> Version<'_> {
+        Version {
+            at: self.at,
+            rating_key: self.rating_key.as_deref(),
+        }
+    }
+}
+
+/// Up to which row this folder has read a view: the number of the last row, and the mark of the delivery that wrote it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedPosition {
+    pub seq: i64,
+    pub mark: i64,
+}
+
+/// What this folder has exchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedState {
+    pub read: SharedPosition,
+    /// Up to which row other hosts have this folder's rows.
+    pub delivered: i64,
+    /// Number of matches that went before they were delivered.
+    pub lost: u64,
+}
+
+/// A step of reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedStep {
+    pub from: SharedPosition,
+    /// The new position; `None` until everything is read.
+    pub to: Option<SharedPosition>,
+    /// Up to which row this folder's rows were delivered before the page was read. Stored only together with a new
+    /// position: a database that has this position has the deliveries, too, and one that was restored does not have it.
+    pub delivered: i64,
+}
+
+/// Rows that other hosts do not have yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undelivered {
+    pub rows: Vec<SharedRow>,
+    /// Their number. Damaged ones are not in `rows`.
+    pub count: usize,
+    /// The id up to which these are all rows.
+    pub upto: i64,
+}
+
+/// An entry that waited for the shared log of an earlier version: its kind, the library's uuid, the server's path, and the
+/// rating key.
+pub type WaitingEntry = (i64, String, Vec<u8>, Vec<u8>);
+
+/// Access to what a store shares.
+pub struct SharedRows<'s>(pub &'s Store);
+
+impl SharedRows<'_> {
+    /// Returns what a view has exchanged; `None` if it has not exchanged anything with this digest. `digest`: of all that
+    /// decides which rows concern this host.
+    pub fn state(&self, view_id: ViewId, digest: u64) -> Result<Option<SharedState>> {
+        self.0.read(|c| state_of(c, view_id, digest.cast_signed()))
+    }
+
+    /// Begins to share a view, or begins anew: everything is read and offered, and the later rows win.
+    pub fn begin(&self, view_id: ViewId, digest: u64) -> Result<()> {
+        self.0.write(Deadline::NONE, |tx| {
+            tx.next_library.set(None);
+            tx.run(
+                "INSERT INTO shared (view_id, digest, seq, mark, delivered, latest, lost) \
+                 VALUES (?1, ?2, 0, 0, 0, (SELECT coalesce(max(latest), 0) FROM shared WHERE view_id = ?1), 0) \
+                 ON CONFLICT (view_id, digest) DO UPDATE SET seq = 0, mark = 0, delivered = 0",
+                params![view_id, digest.cast_signed()],
+            )
+        })
+    }
+
+    /// Stores the difference between the shared database's clock and that of this host, in µs.
+    pub fn set_clock(&self, difference_us: i64) -> Result<()> {
+        let is_known = self
+            .0
+            .read(|c| c.has("SELECT 1 FROM meta WHERE clock_us = ?1", [difference_us]))?;
+        if is_known {
+            return Ok(());
+        }
+        self.0.write(Deadline::NONE, |tx| {
+            tx.clock.set(None);
+            tx.run("UPDATE meta SET clock_us = ?1", [difference_us])
+        })
+    }
+
+    /// Returns a view's rows after an id, oldest first, at most `most`.
+    pub fn undelivered(&self, view_id: ViewId, after: i64, most: usize) -> Result<Undelivered> {
+        self.0.read(|c| undelivered(c, view_id, after, most))
+    }
+
+    /// Stores that other hosts have this folder's rows up to an id.
+    pub fn set_delivered(&self, view_id: ViewId, digest: u64, upto: i64) -> Result<()> {
+        self.0.write(Deadline::NONE, |tx| {
+            tx.run(
+                "UPDATE shared SET delivered = max(delivered, ?3) WHERE view_id = ?1 AND digest = ?2",
+                params![view_id, digest.cast_signed(), upto],
+            )
+        })
+    }
+
+    /// Merges rows that came from other hosts, and stores the new position in the same transaction. `unlisted`: rating keys
+    /// that their libraries do not list, so that their items are doubted. `limit`: the maximum size of all matches.
+    ///
+    /// Returns up to which id other hosts then have this folder's rows: what was just read need not be delivered. Returns
+    /// `None`, and does nothing, if another process has moved the position.
+    pub fn apply(
+        &self,
+        (view_id, digest): (ViewId, u64),
+        rows: &[SharedRow],
+        unlisted: &[(LibraryId, String)],
+        progress: SharedStep,
+        limit: u64,
+    ) -> Result<Option<i64>> {
+        self.0.write(Deadline::NONE, |tx| {
+            tx.next_library.set(None);
+            let state = state_of(tx, view_id, digest.cast_signed())?;
+            if state.is_none_or(|state| state.read != progress.from) {
+                return Ok(None);
+            }
+            let is_all_delivered = undelivered(tx, view_id, progress.delivered, 1)?.count == 0;
+            merge(tx, view_id, rows, unlisted, limit)?;
+            let delivered = if is_all_delivered {
+                last_position_of(tx.sequence)
+            } else {
+                progress.delivered
+            };
+            let to = progress.to.unwrap_or(progress.from);
+            let stored = if progress.to.is_some() { delivered } else { 0 };
+            tx.run(
+                "UPDATE shared SET seq = ?2, mark = ?3, delivered = max(delivered, ?4) WHERE view_id = ?1 AND digest = ?5",
+                params![view_id, to.seq, to.mark, stored, digest.cast_signed()],
+            )?;
+            Ok(Some(delivered))
+        })
+    }
+
+    /// Adds rows with their times, such as those of another token's view. Later ones of this folder stay.
+    pub fn add(&self, view_id: ViewId, rows: &[SharedRow], limit: u64, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| merge(tx, view_id, rows, &[], limit))
+    }
+
+    /// Takes the entries that waited for the log of an earlier version.
+    pub fn waiting(&self, view_id: ViewId) -> Result<Vec<WaitingEntry>> {
+        self.0.read(|c| {
+            c.rows(
+                "SELECT kind, library, key, body FROM outbox WHERE view_id = ?1 ORDER BY id",
+                [view_id],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+        })
+    }
+
+    /// Stores that a library's matches were taken back at a time, and keeps what this folder has of them.
+    pub fn take_back_library(&self, view_id: ViewId, library: &str, at: RecordTime) -> Result<()> {
+        self.0.write(Deadline::NONE, |tx| {
+            RecordTx::run(tx, |records| records.store_taken_back(view_id, library, b"", at))
+        })
+    }
+
+    /// Removes the entries that waited for the log of an earlier version.
+    pub fn remove_waiting(&self, view_id: ViewId) -> Result<()> {
+        self.0.write(Deadline::NONE, |tx| {
+            tx.run("DELETE FROM outbox WHERE view_id = ?1", [view_id])
+        })
+    }
+
+    /// Forgets some of what was taken back long ago.
+    pub fn forget_old(&self, view_id: ViewId, now_us: i64) -> Result<()> {
+        let before = RecordTime::at_us(now_us.saturating_sub(FORGOTTEN_AFTER_US)).0;
+        let old = self.0.read(|c| {
+            c.rows(
+                "SELECT library, path FROM taken_back WHERE view_id = ?1 AND at BETWEEN ?2 AND ?3 LIMIT ?4",
+                params![view_id, FIRST_TIME, before, FORGOTTEN_PER_STEP],
+                |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)),
+            )
+        })?;
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.0.write(Deadline::NONE, |tx| {
+            old.iter().try_for_each(|(library, path)| {
+                tx.run(
+                    "DELETE FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = ?3 AND at <= ?4",
+                    params![view_id, library, path, before],
+                )
+            })
+        })
+    }
+}
+
+/// A view that is shared, and one of its libraries.
+pub struct SharedLibrary {
+    pub view_id: ViewId,
+    pub uuid: String,
+}
+
+/// Returns a library whose view is shared; `None` if it is not.
+pub fn shared_library(c: &Connection, library: LibraryId) -> rusqlite::Result<Option<SharedLibrary>> {
+    c.find(
+        "SELECT view_id, uuid FROM libraries l WHERE id = ?1 AND EXISTS (SELECT 1 FROM shared WHERE view_id = l.view_id)",
+        [library],
+        |row| {
+            Ok(SharedLibrary {
+                view_id: row.get(0)?,
+                uuid: row.get(1)?,
+            })
+        },
+    )
+}
+
+/// Returns when a path's match was last taken back, by itself, with its library, or with all libraries.
+pub fn taken_back_at(c: &Connection, library: &SharedLibrary, path: &[u8]) -> rusqlite::Result<RecordTime> {
+    let at: Option<i64> = c.value(
+        "SELECT max(at) FROM (SELECT at FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = ?3 \
+         UNION ALL SELECT at FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = x'' \
+         UNION ALL SELECT at FROM taken_back WHERE view_id = ?1 AND library = '' AND path = x'')",
+        params![library.view_id, library.uuid, path],
+    )?;
+    Ok(at.map_or(RecordTime::NEVER, RecordTime))
+}
+
+impl RecordTx<'_> {
+    /// Stores that a path's match was taken back, if other hosts must know. `after`: when the match was recorded.
+    pub fn take_back(&self, library: LibraryId, path: &[u8], after: RecordTime) -> rusqlite::Result<()> {
+        let Some(library) = shared_library(self.tx, library)? else {
+            return Ok(());
+        };
+        let at = self.time_after(after.max(taken_back_at(self.tx, &library, path)?))?;
+        self.store_taken_back(library.view_id, &library.uuid, path, at)
+    }
+
+    /// Stores that all matches of a library were taken back, if other hosts must know.
+    pub fn take_all_back(&self, library: LibraryId) -> rusqlite::Result<()> {
+        let Some(library) = shared_library(self.tx, library)? else {
+            return Ok(());
+        };
+        let latest: i64 = self
+            .tx
+            .value("SELECT max(latest) FROM shared WHERE view_id = ?1", [library.view_id])?;
+        let at = self.time_after(RecordTime(latest).max(taken_back_at(self.tx, &library, b"")?))?;
+        self.store_taken_back(library.view_id, &library.uuid, b"", at)
+    }
+
+    fn store_taken_back(&self, view_id: ViewId, library: &str, path: &[u8], at: RecordTime) -> rusqlite::Result<()> {
+        self.tx.is_shared.set(true);
+        self.tx.run(
+            "INSERT INTO taken_back (view_id, library, path, at, id) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (view_id, library, path) DO UPDATE SET at = excluded.at, id = excluded.id",
+            params![view_id, library, path, at.0, self.next_row_id()],
+        )?;
+        // The change sequence is not looked for in these rows.
+        self.tx.run("UPDATE meta SET sequence = ?1", [self.tx.sequence])?;
+        note_latest(self.tx, view_id, at)
+    }
+}
+
+/// Stores the time of a view's latest row.
+pub fn note_latest(tx: &Tx<'_>, view_id: ViewId, at: RecordTime) -> rusqlite::Result<()> {
+    tx.run(
+        "UPDATE shared SET latest = ?2 WHERE view_id = ?1 AND latest < ?2",
+        params![view_id, at.0],
+    )
+}
+
+fn state_of(c: &Connection, view_id: ViewId, digest: i64) -> rusqlite::Result<Option<SharedState>> {
+    c.find(
+        "SELECT seq, mark, delivered, lost FROM shared WHERE view_id = ?1 AND digest = ?2",
+        params![view_id, digest],
+        |row| {
+            Ok(SharedState {
+                read: SharedPosition {
+                    seq: row.get(0)?,
+                    mark: row.get(1)?,
+                },
+                delivered: row.get(2)?,
+                lost: row.get::<_, i64>(3)?.cast_unsigned(),
+            })
+        },
+    )
+}
+
+/// Returns a view's rows after an id, oldest first, at most `most`.
+fn undelivered(c: &Connection, view_id: ViewId, after: i64, most: usize) -> rusqlite::Result<Undelivered> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    // In this order, SQLite reads the newest rows.
+    let matches = format!(
+        "SELECT {MATCH_COLUMNS}, m.in_table, l.uuid FROM matches m CROSS JOIN tables t ON t.id = m.in_table \
+         CROSS JOIN libraries l ON l.id = t.library WHERE m.id > ?1 AND l.view_id = ?2 ORDER BY m.id LIMIT ?3"
+    );
+    let mut rows = c.rows(&matches, params![after, view_id, limit], |row| {
+        let stored = match_in(row, row.get(6)?, Sequence(0)).map(|stored| SharedRow {
+            library: row.get(7).unwrap_or_default(),
+            path: stored.path,
+            rating_key: Some(stored.rating_key),
+            at: stored.at,
+        });
+        Ok((row.get(0)?, stored))
+    })?;
+    rows.extend(c.rows(
+        "SELECT id, library, path, at FROM taken_back WHERE view_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        params![view_id, after, limit],
+        |row| {
+            let back = SharedRow {
+                library: row.get(1)?,
+                path: row.get(2)?,
+                rating_key: None,
+                at: RecordTime(row.get(3)?),
+            };
+            Ok((row.get(0)?, Some(back)))
+        },
+    )?);
+    rows.sort_by_key(|(id, _): &(i64, _)| *id);
+    let is_last = rows.len() < most;
+    rows.truncate(most);
+    let upto = match rows.last() {
+        Some((id, _)) if !is_last => *id,
+        _ => last_position_of(sequence_of(c)?),
+    };
+    Ok(Undelivered {
+        count: rows.len(),
+        rows: rows.into_iter().filter_map(|(_, row)| row).collect(),
+        upto,
+    })
+}
+
+/// Merges rows into a view: the later of two rows of a path counts.
+fn merge(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    rows: &[SharedRow],
+    unlisted: &[(LibraryId, String)],
+    limit: u64,
+) -> rusqlite::Result<()> {
+    let libraries: Vec<(String, LibraryId)> =
+        tx.rows("SELECT uuid, id FROM libraries WHERE view_id = ?1", [view_id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    RecordTx::run(tx, |records| {
+        for row in rows {
+            let is_meant = |(uuid, _): &&(String, LibraryId)| row.library.is_empty() || *uuid == row.library;
+            let mut of_row = libraries.iter().filter(is_meant).map(|(_, id)| *id);
+            if row.path.is_empty() {
+                merge_end(records, view_id, row, &mut of_row)?;
+            } else if let Some(id) = of_row.next() {
+                merge_path(records, view_id, id, row)?;
+            }
+        }
+        for (library, rating_key) in unlisted {
+            tx.doubt_path_or_item(*library, b"", rating_key)?;
+        }
+        records.evict(RecordKind::Matches, limit, 2 * rows.len())?;
+        let latest = rows.iter().map(|row| row.at).max();
+        latest.map_or(Ok(()), |latest| note_latest(tx, view_id, latest))
+    })
+}
+
+/// Merges a row about everything that was recorded before: in one library, or in all.
+fn merge_end(
+    records: &RecordTx<'_>,
+    view_id: ViewId,
+    row: &SharedRow,
+    libraries: &mut dyn Iterator<Item = LibraryId>,
+) -> rusqlite::Result<()> {
+    let tx = records.tx;
+    let known: Option<i64> = tx.find_value(
+        "SELECT at FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = x''",
+        params![view_id, row.library],
+    )?;
+    if known >= Some(row.at.0) {
+        return Ok(());
+    }
+    records.store_taken_back(view_id, &row.library, b"", row.at)?;
+    for library in libraries {
+        let all = all_matches_of(tx, library)?;
+        if all.iter().all(|stored| stored.at >= row.at) {
+            continue;
+        }
+        // Few are later than the row, which was on its way for a moment.
+        drop_matches(tx, library)?;
+        tx.libraries_changed(view_id)?;
+        let mut state = tx.expect_library(library)?;
+        for stored in all.iter().filter(|stored| stored.at >= row.at) {
+            let table = find_or_create_match_table(tx, &mut state)?;
+            records.put_match(table, &stored.path, &stored.rating_key, MatchTime::At(stored.at))?;
+        }
+    }
+    Ok(())
+}
+
+/// Merges a row about a path.
+fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow) -> rusqlite::Result<()> {
+    let tx = records.tx;
+    let Some(mut state) = tx.expect_library(library).optional()? else {
+        return Ok(());
+    };
+    let old = match state.matches {
+        Some(table) => match_of_path(tx, table, &row.path)?,
+        None => None,
+    };
+    let shared = SharedLibrary {
+        view_id,
+        uuid: row.library.clone(),
+    };
+    let back = Version {
+        at: taken_back_at(tx, &shared, &row.path)?,
+        rating_key: None,
+    };
+    let known = old.as_ref().map_or(back, |old| old.version().max(back));
+    if row.version() <= known {
+        return Ok(());
+    }
+    if row.rating_key.is_some() {
+        tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
+    }
+    if let Some(rating_key) = &row.rating_key {
+        // Which of two hosts is right is for the server to say.
+        if old.is_some_and(|old| old.rating_key != *rating_key) {
+            tx.doubt_path_or_item(library, b"", rating_key)?;
+        }
+        let table = find_or_create_match_table(tx, &mut state)?;
+        return records
+            .put_match(table, &row.path, rating_key, MatchTime::At(row.at))
+            .map(drop);
+    }
+    if let Some(table) = state.matches.filter(|_| old.is_some()) {
+        records.remove_match(table, &row.path)?;
+        tx.doubt_path_or_item(library, &row.path, "")?;
+    }
+    records.store_taken_back(view_id, &row.library, &row.path, row.at)
+}
+
+/// Returns the match of exactly this path.
+fn match_of_path(c: &Connection, table: TableId, path: &[u8]) -> rusqlite::Result<Option<StoredMatch>> {
+    let form = normal_form(path);
+    let spelling = spelling_of(&form, path);
+    let condition = "form = ?2 AND spelling = ?3";
+    let found = matches_where(c, table, Sequence(0), condition, &[&form, &spelling])?;
+    Ok(found.into_iter().next().and_then(|(_, stored)| stored))
+}
+
+#[cfg(test)]
+#[path = "shared_rows_tests.rs"]
+mod tests;

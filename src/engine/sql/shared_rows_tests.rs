@@ -1,0 +1,283 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::engine::sql::for_tests::{Films, film};
+use crate::engine::sql::{Invalidated, LibraryRows, RecordRows};
+
+const DIGEST: u64 = 7;
+
+fn shared() -> Films {
+    let films = Films::with(&[film(1), film(2), film(3)]);
+    SharedRows(&films.store).begin(films.view_id, DIGEST).expect("begun");
+    films
+}
+
+fn row(films: &Films, path: &str, key: Option<&str>, at: i64) -> SharedRow {
+    SharedRow {
+        library: films.row().library.uuid,
+        path: path.as_bytes().to_vec(),
+        rating_key: key.map(str::to_owned),
+        at: RecordTime(at),
+    }
+}
+
+fn add(films: &Films, rows: &[SharedRow]) {
+    let added = SharedRows(&films.store).add(films.view_id, rows, u64::MAX, Deadline::NONE);
+    added.expect("added");
+}
+
+fn state(films: &Films) -> SharedState {
+    let state = SharedRows(&films.store).state(films.view_id, DIGEST).expect("read");
+    state.expect("it is shared")
+}
+
+/// What waits for delivery: paths, and rating keys.
+fn waiting(films: &Films) -> Vec<(String, Option<String>)> {
+    let found = SharedRows(&films.store).undelivered(films.view_id, state(films).delivered, 100);
+    let named = |row: SharedRow| (String::from_utf8(row.path).expect("text"), row.rating_key);
+    found.expect("read").rows.into_iter().map(named).collect()
+}
+
+fn recorded(films: &Films) -> BTreeMap<Vec<u8>, String> {
+    RecordRows(&films.store).all_matches(films.id).expect("read")
+}
+
+fn invalidate(films: &Films, path: &str) {
+    let gone = Invalidated {
+        library: films.id,
+        path: path.as_bytes(),
+        rating_key: "",
+        removes_matches: true,
+        is_doubted: false,
+    };
+    LibraryRows(&films.store)
+        .invalidate(&[gone], Deadline::NONE)
+        .expect("invalidated");
+}
+
+/// In whatever order rows arrive, twice or late, the map is the same.
+#[test]
+fn rows_in_any_order_make_the_same_map() {
+    let rows = |films: &Films| {
+        vec![
+            row(films, "/h/1.mkv", Some("1"), 10),
+            row(films, "/h/1.mkv", Some("2"), 30),
+            row(films, "/h/1.mkv", None, 20),
+            row(films, "/h/2.mkv", Some("1"), 10),
+            row(films, "/h/2.mkv", None, 10),
+            row(films, "/h/3.mkv", Some("1"), 40),
+            row(films, "/h/3.mkv", Some("3"), 40),
+            row(films, "", None, 15),
+            row(films, "/h/4.mkv", Some("1"), 14),
+            SharedRow {
+                library: String::new(),
+                ..row(films, "", None, 12)
+            },
+        ]
+    };
+    let mut random = 1_u64;
+    let mut roll = |limit: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(random >> 33).expect("small") % limit
+    };
+    let expected = BTreeMap::from([
+        (b"/h/1.mkv".to_vec(), "2".to_owned()),
+        (b"/h/3.mkv".to_vec(), "3".to_owned()),
+    ]);
+    for round in 0..40 {
+        let films = shared();
+        let mut rows = rows(&films);
+        for place in (1..rows.len()).rev() {
+            rows.swap(place, roll(place + 1));
+        }
+        rows.push(rows[roll(rows.len())].clone());
+        for part in rows.chunks(1 + roll(rows.len())) {
+            add(&films, part);
+        }
+        assert_eq!(recorded(&films), expected, "round {round}");
+    }
+}
+
+#[test]
+fn what_a_host_records_and_takes_back_waits_in_its_order() {
+    let films = shared();
+    films.record(&[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "2")]);
+    invalidate(&films, "/h/1.mkv");
+    invalidate(&films, "/h/unknown.mkv");
+    let [two, one, unknown] = ["/h/2.mkv", "/h/1.mkv", "/h/unknown.mkv"].map(str::to_owned);
+    let expected = [(two, Some("2".to_owned())), (one, None), (unknown, None)];
+    assert_eq!(waiting(&films), expected);
+    let rows = SharedRows(&films.store);
+    let upto = rows.undelivered(films.view_id, 0, 2).expect("read").upto;
+    rows.set_delivered(films.view_id, DIGEST, upto).expect("set");
+    assert_eq!(waiting(&films), expected[2..]);
+    let upto = rows.undelivered(films.view_id, upto, 100).expect("read").upto;
+    rows.set_delivered(films.view_id, DIGEST, upto).expect("set");
+    assert_eq!(waiting(&films), []);
+    // Whoever begins anew offers everything.
+    rows.begin(films.view_id, DIGEST + 1).expect("begun");
+    assert_eq!(
+        rows.state(films.view_id, DIGEST)
+            .expect("read")
+            .map(|state| state.delivered),
+        Some(upto),
+        "another process"
+    );
+    let all = rows.undelivered(films.view_id, 0, 100).expect("read");
+    assert_eq!(all.rows.len(), 3);
+}
+
+#[test]
+fn a_host_that_does_not_share_keeps_nothing_of_what_it_takes_back() {
+    let films = Films::with(&[film(1)]);
+    films.record(&[(b"/h/1.mkv", "1")]);
+    invalidate(&films, "/h/1.mkv");
+    LibraryRows(&films.store)
+        .invalidate_libraries(films.view_id, None, Deadline::NONE)
+        .expect("invalidated");
+    assert_eq!(films.count("SELECT count(*) FROM taken_back"), 0);
+}
+
+/// Also if this host's clock is behind.
+#[test]
+fn a_record_is_later_than_what_is_known_of_its_path() {
+    let films = shared();
+    let far = RecordTime::at_us(3_000_000_000_000_000).0; // the year 2065
+    add(
+        &films,
+        &[
+            row(&films, "/h/1.mkv", Some("1"), far),
+            row(&films, "/h/2.mkv", None, far),
+        ],
+    );
+    films.record(&[(b"/h/1.mkv", "2"), (b"/h/2.mkv", "2"), (b"/h/3.mkv", "3")]);
+    let all = SharedRows(&films.store)
+        .undelivered(films.view_id, 0, 100)
+        .expect("read");
+    let later: Vec<bool> = all.rows.iter().map(|row| row.at.0 > far).collect();
+    // The row that was taken back stays, and is earlier than the new match.
+    assert_eq!(later, [false, true, true, false]);
+    invalidate(&films, "/h/1.mkv");
+    LibraryRows(&films.store)
+        .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)
+        .expect("invalidated");
+    let all = SharedRows(&films.store)
+        .undelivered(films.view_id, 0, 100)
+        .expect("read");
+    let [.., path, library] = &all.rows[..] else {
+        panic!("{all:?}")
+    };
+    assert!(library.path.is_empty() && library.at > path.at && path.at.0 > far);
+}
+
+#[test]
+fn the_clock_is_that_of_the_shared_database() {
+    let films = shared();
+    let hour_us = 3_600_000_000;
+    for difference_us in [hour_us, -hour_us, 0] {
+        SharedRows(&films.store).set_clock(difference_us).expect("set");
+        films.record(&[(b"/h/1.mkv", "1")]);
+        films.record(&[(b"/h/2.mkv", "1")]);
+    }
+    let all = SharedRows(&films.store)
+        .undelivered(films.view_id, 0, 100)
+        .expect("read");
+    // A path gets later each time; its first time was an hour ahead.
+    let ahead = all.rows[0].at.0 - RecordTime::of_host(0, 0, RecordTime::NEVER).0;
+    assert!(ahead > 0 && all.rows.len() == 2);
+}
+
+#[test]
+fn what_another_process_has_read_is_not_read_again() {
+    let films = shared();
+    let [zero, one, two] = [(0, 0), (5, 6), (9, 8)].map(|(seq, mark)| SharedPosition { seq, mark });
+    let rows = SharedRows(&films.store);
+    let apply = |path: &str, from, to: Option<SharedPosition>, delivered| {
+        let step = SharedStep { from, to, delivered };
+        let read = [row(&films, path, Some("1"), 10)];
+        let applied = rows.apply((films.view_id, DIGEST), &read, &[], step, u64::MAX);
+        applied.expect("applied")
+    };
+    let delivered = apply("/h/1.mkv", zero, None, 0).expect("ours");
+    assert_eq!(state(&films).delivered, 0, "not before everything is read");
+    let delivered = apply("/h/2.mkv", zero, Some(one), delivered).expect("ours");
+    assert_eq!(apply("/h/3.mkv", zero, Some(two), delivered), None);
+    assert_eq!(state(&films).read, one);
+    assert_eq!(recorded(&films).len(), 2);
+    assert_eq!(waiting(&films), [], "what was read need not be delivered");
+    // Unless something waits, which the number of the last delivered row cannot tell apart.
+    films.record(&[(b"/h/own.mkv", "1")]);
+    assert_eq!(apply("/h/4.mkv", one, Some(two), delivered), Some(delivered));
+    assert_eq!(waiting(&films).len(), 2);
+}
+
+#[test]
+fn what_differs_is_doubted() {
+    let films = shared();
+    let doubts = || films.count("SELECT count(*) FROM doubts");
+    films.record(&[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]);
+    add(&films, &[row(&films, "/h/3.mkv", Some("2"), 10)]);
+    assert_eq!(doubts(), 0, "nothing is known of the path");
+    let later = RecordTime::at_us(3_000_000_000_000_000).0;
+    add(&films, &[row(&films, "/h/1.mkv", Some("1"), later)]);
+    assert_eq!(doubts(), 0, "the same item");
+    add(&films, &[row(&films, "/h/1.mkv", Some("2"), later + 1)]);
+    assert_eq!(doubts(), 1);
+    add(&films, &[row(&films, "/h/2.mkv", None, later)]);
+    assert_eq!(doubts(), 2);
+    let rows = SharedRows(&films.store);
+    let unlisted = [(films.id, "77".to_owned())];
+    let step = SharedStep {
+        from: state(&films).read,
+        ..SharedStep::default()
+    };
+    let applied = rows.apply((films.view_id, DIGEST), &[], &unlisted, step, u64::MAX);
+    assert!(applied.expect("applied").is_some());
+    assert_eq!(doubts(), 3, "an item that the library does not list");
+}
+
+/// A match that goes to keep the size limit is not taken back, and is counted if nobody else has it.
+#[test]
+fn an_eviction_is_no_removal() {
+    let films = shared();
+    let rows = SharedRows(&films.store);
+    films.record(&[(b"/h/1.mkv", "1")]);
+    let upto = rows.undelivered(films.view_id, 0, 100).expect("read").upto;
+    rows.set_delivered(films.view_id, DIGEST, upto).expect("set");
+    films.record(&[(b"/h/2.mkv", "1")]);
+    let evicted = RecordRows(&films.store).record_matches(&films.row(), &[(b"/h/3.mkv", "1")], &[], 80, Deadline::NONE);
+    evicted.expect("recorded").expect("a library");
+    assert_eq!(recorded(&films).len(), 1);
+    assert_eq!(films.count("SELECT count(*) FROM taken_back"), 0);
+    assert_eq!(state(&films).lost, 1);
+}
+
+#[test]
+fn what_was_taken_back_is_forgotten_after_a_year() {
+    let films = shared();
+    let [old, now] = [1_700_000_000_000_000, 1_800_000_000_000_000].map(|us| RecordTime::at_us(us).0);
+    // The first one is of an earlier version's log.
+    let times = [("/h/0.mkv", 1), ("/h/1.mkv", old), ("/h/2.mkv", now)];
+    add(&films, &times.map(|(path, at)| row(&films, path, None, at)));
+    let rows = SharedRows(&films.store);
+    rows.forget_old(films.view_id, 1_800_000_000_000_000)
+        .expect("forgotten");
+    rows.forget_old(films.view_id, 1_800_000_000_000_000)
+        .expect("forgotten");
+    assert_eq!(films.count("SELECT count(*) FROM taken_back"), 2);
+}
+
+#[test]
+fn what_waited_for_a_log_is_read_once() {
+    let films = shared();
+    let entry = "INSERT INTO outbox (view_id, kind, library, key, body) VALUES (?1, 4, 'u', x'31', x'32')";
+    films
+        .store
+        .write(Deadline::NONE, |tx| tx.execute(entry, [films.view_id]).map(drop))
+        .expect("written");
+    let rows = SharedRows(&films.store);
+    let waiting = rows.waiting(films.view_id).expect("read");
+    assert_eq!(waiting, [(4, "u".to_owned(), b"1".to_vec(), b"2".to_vec())]);
+    rows.remove_waiting(films.view_id).expect("removed");
+    assert_eq!(rows.waiting(films.view_id).expect("read"), []);
+}

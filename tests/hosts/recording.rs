@@ -1,0 +1,298 @@
+//! What one host records, or takes back, counts on all.
+
+use plexindex::error::Status;
+use plexindex::options::{Mapping, Options};
+use plexindex_sharing::SharedIndex;
+
+use crate::support::worker::until;
+use crate::support::{HOUR_MS, add, path_of, requests};
+use crate::world::{World, pair};
+
+const ODD: &str = "/mnt/odd.mkv";
+
+#[test]
+fn a_match_is_on_all_hosts_each_with_its_own_path() {
+    let Some((world, one, two)) = pair() else { return };
+    let other = world.host_with(|options| options.mappings = vec![Mapping::host_to_server("/films", "/media")]);
+    let key = world.key(5);
+    one.record(ODD, &key);
+    world.exchange(&[&one, &two, &other]);
+    assert_eq!(two.answer(ODD), Some((key.clone(), false)));
+    assert_eq!(other.answer("/films/odd.mkv"), Some((key.clone(), false)));
+    assert_eq!(other.recorded(ODD), None);
+    // Nobody can tell which file this is elsewhere.
+    one.record("/downloads/a.mkv", &key);
+    world.exchange(&[&one, &two]);
+    assert_eq!(two.recorded("/downloads/a.mkv"), None);
+    assert_eq!(world.rows(), "1|0");
+}
+
+#[test]
+fn what_arrives_is_not_delivered_again() {
+    let Some((world, one, two)) = pair() else { return };
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
+    let status = two.status();
+    assert_eq!((status.undelivered, status.behind), (Some(0), Some(0)));
+    assert_eq!(world.database.sql("SELECT max(seq) FROM plexindex_shared.matches"), "1");
+}
+
+#[test]
+fn the_later_record_counts_on_both() {
+    let Some((world, one, two)) = pair() else { return };
+    let [first, second] = [world.key(5), world.key(6)];
+    one.record(ODD, &first);
+    world.exchange(&[&one, &two]);
+    two.record(ODD, &second);
+    world.exchange(&[&two, &one]);
+    // The host that had another match answers at once, and lets the server say which is right.
+    assert_eq!(one.answer(ODD), Some((second.clone(), true)));
+    assert_eq!(two.answer(ODD), Some((second, false)));
+}
+
+#[test]
+fn a_path_that_is_taken_back_is_taken_back_on_all() {
+    let Some((world, one, two)) = pair() else { return };
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
+    two.movies.invalidate_path(ODD.as_bytes()).expect("invalidated");
+    world.exchange(&[&two, &one]);
+    assert_eq!([one.recorded(ODD), two.recorded(ODD)], [None, None]);
+    assert_eq!(world.rows(), "0|1");
+    // It can be recorded again.
+    one.record(ODD, &world.key(6));
+    world.exchange(&[&one, &two]);
+    assert_eq!(two.recorded(ODD), Some(world.key(6)));
+}
+
+#[test]
+fn a_path_that_only_others_recorded_is_taken_back() {
+    let Some((world, one, two)) = pair() else { return };
+    world.exchange(&[&one, &two]);
+    one.record(ODD, &world.key(5));
+    one.deliver();
+    // Whether it has arrived or not.
+    two.movies.invalidate_path(ODD.as_bytes()).expect("invalidated");
+    world.exchange(&[&two, &one]);
+    assert_eq!([one.recorded(ODD), two.recorded(ODD)], [None, None]);
+}
+
+#[test]
+fn the_matches_of_an_item_are_taken_back_on_all() {
+    let Some((world, one, two)) = pair() else { return };
+    let key = world.key(5);
+    for path in [ODD, "/mnt/two.mkv"] {
+        one.record(path, &key);
+    }
+    one.record("/mnt/other.mkv", &world.key(6));
+    world.exchange(&[&one, &two]);
+    two.movies.invalidate_item(&key).expect("invalidated");
+    world.exchange(&[&two, &one]);
+    for host in [&one, &two] {
+        assert_eq!([host.recorded(ODD), host.recorded("/mnt/two.mkv")], [None, None]);
+        assert_eq!(host.recorded("/mnt/other.mkv"), Some(world.key(6)));
+    }
+}
+
+#[test]
+fn a_library_is_taken_back_with_one_row() {
+    let Some((world, one, two)) = pair() else { return };
+    let paths: Vec<String> = (0..1_200).map(|number| format!("/mnt/odd/{number}.mkv")).collect();
+    one.movies.record_all(&paths, &world.key(5));
+    world.exchange(&[&one, &two]);
+    assert_eq!(world.rows(), "1200|0");
+    two.movies.invalidate().expect("invalidated");
+    world.exchange(&[&two, &one]);
+    assert_eq!(world.rows(), "0|1");
+    for host in [&one, &two] {
+        assert!(paths.iter().step_by(100).all(|path| host.recorded(path).is_none()));
+    }
+    // What is recorded from now on stays, also on a host that reads all at once.
+    one.record(ODD, &world.key(6));
+    let three = world.host();
+    world.exchange(&[&one, &two, &three]);
+    for host in [&one, &two, &three] {
+        assert_eq!(host.recorded(ODD), Some(world.key(6)));
+    }
+}
+
+#[test]
+fn a_clear_takes_back_what_was_recorded() {
+    let Some((world, one, two)) = pair() else { return };
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
+    one.index.clear().expect("cleared");
+    one.refresh();
+    world.exchange(&[&one, &two]);
+    assert_eq!(two.recorded(ODD), None);
+}
+
+#[test]
+fn the_whole_view_is_cleared_on_all_hosts() {
+    let Some((world, one, two)) = pair() else { return };
+    let elsewhere = world.host_with(|options| options.user = Some("ann".into()));
+    for host in [&one, &elsewhere] {
+        host.record(ODD, &world.key(5));
+        host.deliver();
+    }
+    world.exchange(&[&one, &two]);
+    two.index.shared_clear().expect("cleared");
+    until("all matches are gone", || {
+        one.recorded(ODD).is_none() && two.recorded(ODD).is_none()
+    });
+    // Another user's view stays.
+    assert_eq!(elsewhere.recorded(ODD), Some(world.key(5)));
+    assert_eq!(world.rows(), "1|1");
+}
+
+#[test]
+fn a_host_that_joins_brings_its_matches_and_the_later_ones_count() {
+    let Some(world) = World::new() else { return };
+    let alone = world.host_with(|options| options.shared = None);
+    let two = world.host();
+    alone.record(ODD, &world.key(5));
+    alone.record("/mnt/both.mkv", &world.key(5));
+    two.record("/mnt/both.mkv", &world.key(6));
+    let address = world.database.address("postgres");
+    let one = world.reopened(alone, |options| options.shared = Some(address));
+    world.exchange(&[&one, &two]);
+    world.exchange(&[&one, &two]);
+    for host in [&one, &two] {
+        assert_eq!(host.recorded(ODD), Some(world.key(5)));
+        assert_eq!(host.recorded("/mnt/both.mkv"), Some(world.key(6)));
+    }
+}
+
+#[test]
+fn another_mapping_makes_other_paths() {
+    let Some((world, one, two)) = pair() else { return };
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
+    let two = world.reopened(two, |options| {
+        options.mappings = vec![Mapping::host_to_server("/films", "/media")];
+    });
+    world.exchange(&[&two]);
+    assert_eq!(two.recorded("/films/odd.mkv"), Some(world.key(5)));
+}
+
+#[test]
+fn each_host_lists_by_itself_and_each_user_has_its_own_view() {
+    let Some((world, one, two)) = pair() else { return };
+    let new = "/data/movies/New (2024)/New (2024).mkv";
+    add(&world.server, &[new]);
+    world.clock.advance_ms(2 * HOUR_MS);
+    for host in [&one, &two] {
+        world.server.reset();
+        host.refresh();
+        assert!(requests(&world.server)[5] > 0);
+    }
+    let ann = world.host_with(|options| options.user = Some("ann".into()));
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
+    ann.deliver();
+    assert_eq!(ann.recorded(ODD), None);
+    assert_eq!(ann.status().views.len(), 2);
+    assert_eq!(ann.status().behind, Some(0));
+}
+
+#[test]
+fn a_record_waits_for_the_database_if_asked() {
+    let Some((world, one, two)) = pair() else { return };
+    let (path, key) = path_of(&world.server, 1, 5);
+    one.movies.record_through(path.as_bytes(), &key).expect("delivered");
+    assert_eq!(world.rows(), "1|0", "at return");
+    let refused = one
+        .movies
+        .record_through(b"/downloads/a.mkv", &key)
+        .expect_err("it stays here");
+    assert_eq!(refused.status, Status::InvalidArgument);
+    assert!(refused.message.contains("'/downloads/a.mkv'"), "{refused}");
+    assert_eq!(one.recorded("/downloads/a.mkv"), None);
+    until("the other host has it", || two.recorded(&path).is_some());
+}
+
+#[test]
+fn an_index_that_does_not_share_says_so() {
+    let Some(world) = World::new() else { return };
+    let alone = world.host_with(|options| options.shared = None);
+    assert_eq!(alone.index.shared_status(), Ok(None));
+    let offline = world.host_with(|_| {});
+    let offline = world.reopened(offline, |options| options.offline = true);
+    for host in [&alone, &offline] {
+        for refused in [
+            host.index.shared_deliver(),
+            host.movies.record_through(b"/mnt/a.mkv", "1"),
+        ] {
+            let error = refused.expect_err("nothing is shared");
+            assert_eq!(error.status, Status::InvalidArgument, "{error}");
+            assert!(error.message.contains("'shared'"), "{error}");
+        }
+        assert_eq!(host.recorded("/mnt/a.mkv"), None);
+    }
+    assert_eq!(
+        offline.index.shared_init().expect_err("offline").status,
+        Status::Offline
+    );
+    // Without a server, there is nothing to exchange, and the database can be prepared.
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        shared: Some(world.database.address("postgres")),
+        ..Options::new(folder.path())
+    };
+    let host = world.open(options, None);
+    host.index.shared_init().expect("prepared");
+    assert_eq!((host.status().reachable, host.status().taken), (true, None));
+    assert_eq!(
+        host.index.shared_deliver().expect_err("no server").status,
+        Status::InvalidArgument
+    );
+}
+
+/// A view that a new token begins has the matches of the old one, which are no later for it.
+#[test]
+fn a_new_token_brings_no_old_match_back() {
+    let Some((world, one, two)) = pair() else { return };
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two]);
+    for host in [&one, &two] {
+        assert_eq!(host.recorded(ODD), Some(world.key(5)));
+    }
+    let ann = world.reopened(one, |options| options.user = Some("ann".into()));
+    ann.refresh();
+    let bob = world.reopened(two, |options| options.user = Some("ann".into()));
+    bob.record(ODD, &world.key(6));
+    world.exchange(&[&ann, &bob]);
+    assert_eq!(ann.recorded(ODD), Some(world.key(6)));
+}
+
+/// A host's clock was two hours ahead before it reached the database.
+#[test]
+fn a_correction_is_later_than_a_mistake_that_a_wrong_clock_made() {
+    let Some(world) = World::new() else { return };
+    let alone = world.host_with(|options| options.shared = None);
+    let (options, folder) = alone.end();
+    let store = rusqlite::Connection::open(options.cache_dir.join("plexindex-1.db")).expect("opened");
+    store
+        .execute("UPDATE meta SET clock_us = 7200000000", [])
+        .expect("changed");
+    drop(store);
+    let alone = world.open(options, folder);
+    alone.record(ODD, &world.key(5));
+    let address = world.database.address("postgres");
+    let one = world.reopened(alone, |options| options.shared = Some(address));
+    let two = world.host();
+    world.exchange(&[&one, &two]);
+    until("the mistake arrives", || two.recorded(ODD).is_some());
+    two.record(ODD, &world.key(6));
+    world.exchange(&[&two, &one]);
+    assert_eq!(
+        [one.recorded(ODD), two.recorded(ODD)],
+        [Some(world.key(6)), Some(world.key(6))]
+    );
+    // From its first contact on, the clock is right.
+    one.record("/mnt/new.mkv", &world.key(5));
+    world.exchange(&[&one, &two]);
+    two.record("/mnt/new.mkv", &world.key(6));
+    world.exchange(&[&two, &one]);
+    assert_eq!(one.recorded("/mnt/new.mkv"), Some(world.key(6)));
+}
