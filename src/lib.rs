@@ -165,7 +165,7 @@ pub mod peers {
     pub mod engine {
         pub use crate::engine::{
             LibraryRow, LibraryRows, RecordTime, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep,
-            SharedWriteListener, Store, StoreWriter, Undelivered, Version,
+            SharedWriteListener, Store, StoreWriter,
         };
     }
     pub mod matching {
@@ -177,12 +177,11 @@ pub mod peers {
         pub use crate::platform::deadline::Deadline;
         pub use crate::platform::files::open_host_file;
         pub use crate::platform::fork::{ForkLock, lock_for_fork};
-        pub use crate::platform::lock::FileLock;
-        pub use crate::platform::mutex::{lock, lock_by};
+        pub use crate::platform::mutex::lock;
         pub use crate::platform::thread::{Worker, on_worker};
     }
     pub mod sync {
-        pub use crate::sync::{IndexReader, PeerComponents, Peers, Selection, Selector, TICK, not_shared_error};
+        pub use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
     }
 }
 

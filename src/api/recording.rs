@@ -12,8 +12,8 @@ use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
 impl Query<'_> {
     /// Makes [`Query::record_match`] wait until the shared database contains the match, if hosts share this index
-    /// ([`Options::shared`](crate::Options::shared)). By default, the call returns at once, and the log receives the
-    /// match a moment later. If the log does not have the match by the timeout, or within a few seconds without a
+    /// ([`Options::shared`](crate::Options::shared)). By default, the call returns at once, and the database receives the
+    /// match a moment later. If the database does not have it by the timeout, or within a few seconds without a
     /// timeout, the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): this host has stored the match
     /// and delivers it later. For a path that only this host has, the call fails and records nothing.
     /// `SharedIndex::shared_deliver` in the crate `plexindex-sharing` waits for all earlier writes in the same way.

@@ -172,8 +172,7 @@ impl Editing {
     }
 
     /// Edits items of one type with one request, and invalidates the items in the store, so that plexindex verifies
-    /// them before it returns them again. `row`: the library. `batch` has at most
-    /// [`ITEMS_PER_REQUEST`] items.
+    /// them before it returns them again. `row`: the library. `batch` has at most [`ITEMS_PER_REQUEST`] items.
     fn edit_batch(
         &self,
         call: &Call<'_>,

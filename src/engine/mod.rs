@@ -19,7 +19,7 @@ mod view;
 mod writing;
 
 pub use memtable::MemtableChange;
-pub use record_rows::{RecordTime, Version};
+pub use record_rows::RecordTime;
 pub use records::{LONGEST_NAME, Op, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Snapshot, library_indexes};
 pub use sql::{
@@ -27,7 +27,7 @@ pub use sql::{
     ItemReply, ItemRows, KnowledgeRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing,
     ListingResult, ListingRows, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome, RecordRows, Replies, SearchRows,
     SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, ShowRows, Store, StoreInfo,
-    StoreStates, StoredItems, Sweeper, Totals, Undelivered, is_locked,
+    StoreStates, StoredItems, Sweeper, Totals, is_locked,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

@@ -46,9 +46,9 @@ const WAITING: i64 = 1 << 50;
 
 /// The exchange of one index.
 pub struct Exchange {
-    pub address: Address,
+    address: Address,
     store: Arc<Store>,
-    pub reading: Arc<IndexReader>,
+    reading: Arc<IndexReader>,
     store_writer: Arc<StoreWriter>,
     counters: Arc<Counters>,
     /// Hash of the address and the mappings.
@@ -97,11 +97,15 @@ struct Delivered {
     mark: Option<SharedPosition>,
 }
 
-/// The index's view in the database.
-#[derive(Clone, Copy)]
-pub struct SharedViewId {
-    pub view_id: ViewId,
-    pub number: i64,
+/// The view of the current token, as the store knows it.
+struct KnownView {
+    id: ViewId,
+    /// The server's machine identifier.
+    server: String,
+    libraries: Vec<LibraryRow>,
+    /// Hash of all that decides which rows concern this host: the database, the mappings, and the libraries with their
+    /// folders.
+    digest: u64,
 }
 
 impl Exchange {
@@ -212,16 +216,14 @@ impl Exchange {
 
     /// Returns the number of rows that await delivery, up to `most`.
     pub fn undelivered(&self, most: usize) -> Result<usize> {
-        let Some((view_id, _, libraries)) = self.view_and_libraries()? else {
+        let Some(view) = self.known_view()? else {
             return Ok(0);
         };
-        let mut after = self
-            .stored_state(view_id, &libraries)?
-            .map_or(0, |state| state.delivered);
+        let mut after = self.stored_state(&view)?.map_or(0, |state| state.delivered);
         let (mut count, limit) = (0, most.max(ROWS_PER_DELIVERY));
         while count < most {
-            let found = SharedRows(&self.store).undelivered(view_id, after, limit)?;
-            count += self.to_server(&libraries, &found.rows).len();
+            let found = SharedRows(&self.store).undelivered(view.id, after, limit)?;
+            count += self.to_server(&view.libraries, &found.rows).len();
             after = found.upto;
             if found.count < limit {
                 break;
@@ -237,8 +239,8 @@ impl Exchange {
 
     /// Returns what the view has exchanged; `None` if it has not exchanged anything.
     pub fn progress(&self) -> Result<Option<SharedState>> {
-        match self.view_and_libraries()? {
-            Some((view_id, _, libraries)) => self.stored_state(view_id, &libraries),
+        match self.known_view()? {
+            Some(view) => self.stored_state(&view),
             None => Ok(None),
         }
     }
@@ -312,8 +314,8 @@ impl Exchange {
 
     /// Connects, and exchanges rows until a failure or the end.
     async fn session(&self, signals: &Signals) -> std::result::Result<(), Failure> {
-        if let Some((view_id, ..)) = self.begin()? {
-            SharedRows(&self.store).forget_old(view_id, now_us())?;
+        if let Some(view) = self.begin()? {
+            SharedRows(&self.store).forget_old(view.id, now_us())?;
         }
         let database = Database::open(&self.address, Arc::clone(&signals.wake)).await?;
         database.listen().await?;
@@ -358,54 +360,55 @@ impl Exchange {
         numbers: &mut HashMap<(ViewId, Vec<u8>), i64>,
         delivers_only: bool,
     ) -> std::result::Result<(), Failure> {
-        let Some((view_id, server, libraries)) = self.begin()? else {
+        let Some(view) = self.begin()? else {
             return Ok(());
         };
         let Some(viewer) = self.viewer(secret) else {
             return Ok(());
         };
-        let number = match numbers.get(&(view_id, viewer.clone())) {
+        let name = (view.id, viewer);
+        let number = match numbers.get(&name) {
             Some(number) => *number,
-            None => database.view(&server, &viewer).await?,
+            None => database.view(&view.server, &name.1).await?,
         };
-        numbers.insert((view_id, viewer), number);
-        let view = SharedViewId { view_id, number };
+        numbers.insert(name, number);
         // A read-only database can still be read.
-        let (delivered, refused) = match self.deliver_rows(database, view, &libraries).await {
+        let (delivered, refused) = match self.deliver_rows(database, number, &view).await {
             Ok(delivered) => (delivered, Ok(())),
             Err(failure) if failure.is_from_server() => (Delivered::default(), Err(failure)),
             Err(failure) => return Err(failure),
         };
         if !delivers_only || delivered.mark.is_some() {
-            self.receive_rows(database, view, &libraries, delivered).await?;
+            self.receive_rows(database, number, &view, delivered).await?;
         }
         refused
     }
 
-    /// Delivers this host's rows. Whoever reads them stores that they are delivered: see [`SharedStep::is_last`].
+    /// Delivers this host's rows. Whoever reads them stores that they are delivered: see [`SharedStep::delivered`]. `number`:
+    /// of the view in the database.
     async fn deliver_rows(
         &self,
         database: &Database,
-        view: SharedViewId,
-        libraries: &[LibraryRow],
+        number: i64,
+        view: &KnownView,
     ) -> std::result::Result<Delivered, Failure> {
         let rows = SharedRows(&self.store);
-        let state = rows.state(view.view_id, self.digest_of(libraries))?.unwrap_or_default();
+        let state = self.stored_state(view)?.unwrap_or_default();
         let mut delivered = Delivered {
             upto: state.delivered,
             mark: None,
         };
         loop {
-            let found = rows.undelivered(view.view_id, delivered.upto, ROWS_PER_DELIVERY)?;
+            let found = rows.undelivered(view.id, delivered.upto, ROWS_PER_DELIVERY)?;
             if found.count == 0 {
                 if (found.upto - delivered.upto) >> 27 > SKIPPED_COMMITS {
                     delivered.upto = found.upto;
                 }
                 return Ok(delivered);
             }
-            let shared = self.to_server(libraries, &found.rows);
+            let shared = self.to_server(&view.libraries, &found.rows);
             if !shared.is_empty() {
-                let mark = database.deliver(view.number, &shared).await?;
+                let mark = database.deliver(number, &shared).await?;
                 delivered.mark = mark.or(delivered.mark);
             }
             delivered.upto = found.upto;
@@ -416,33 +419,33 @@ impl Exchange {
     async fn receive_rows(
         &self,
         database: &Database,
-        view: SharedViewId,
-        libraries: &[LibraryRow],
+        number: i64,
+        view: &KnownView,
         mut delivered: Delivered,
     ) -> std::result::Result<(), Failure> {
-        let (rows, digest) = (SharedRows(&self.store), self.digest_of(libraries));
+        let rows = SharedRows(&self.store);
         let mut cursor = None;
-        while let Some(state) = rows.state(view.view_id, digest)? {
+        while let Some(state) = self.stored_state(view)? {
             let after = (state.read, cursor.unwrap_or(state.read.seq));
-            let Some(page) = database.read(view.number, after, delivered.mark).await? else {
+            let Some(page) = database.read(number, after, delivered.mark).await? else {
                 log::warn!(
                     "the shared database {} was restored, or is another one: everything is read and offered again",
                     self.address
                 );
-                rows.begin(view.view_id, digest)?;
-                delivered = self.deliver_rows(database, view, libraries).await?;
+                rows.begin(view.id, view.digest)?;
+                delivered = self.deliver_rows(database, number, view).await?;
                 cursor = None;
                 continue;
             };
             if page.position == Some(state.read) {
                 if delivered.upto > state.delivered {
-                    rows.set_delivered(view.view_id, digest, delivered.upto)?;
+                    rows.set_delivered(view.id, view.digest, delivered.upto)?;
                 }
                 return Ok(());
             }
             cursor = Some(page.last);
             let is_last = page.position.is_some();
-            let Some(upto) = self.merge((view.view_id, digest), libraries, page, &state, delivered.upto)? else {
+            let Some(upto) = self.merge(view, page, &state, delivered.upto)? else {
                 return Ok(()); // another process reads, too
             };
             delivered.upto = upto;
@@ -454,19 +457,12 @@ impl Exchange {
     }
 
     /// Merges a page into the store. Returns what [`SharedRows::apply`] returns.
-    fn merge(
-        &self,
-        view: (ViewId, u64),
-        libraries: &[LibraryRow],
-        page: Page,
-        state: &SharedState,
-        mut delivered: i64,
-    ) -> Result<Option<i64>> {
+    fn merge(&self, view: &KnownView, page: Page, state: &SharedState, mut delivered: i64) -> Result<Option<i64>> {
         let received = page.rows.len();
         let rows: Vec<SharedRow> = page
             .rows
             .into_iter()
-            .filter_map(|row| self.to_host(libraries, row))
+            .filter_map(|row| self.to_host(&view.libraries, row))
             .collect();
         let mut parts = rows.chunks(ROWS_PER_COMMIT).peekable();
         loop {
@@ -477,8 +473,11 @@ impl Exchange {
                 to: page.position.filter(|_| is_end),
                 delivered,
             };
-            let unlisted = self.unlisted(libraries, part);
-            let Some(upto) = self.store_writer.apply_shared(view, part, &unlisted, step)? else {
+            let unlisted = self.unlisted(&view.libraries, part);
+            let Some(upto) = self
+                .store_writer
+                .apply_shared((view.id, view.digest), part, &unlisted, step)?
+            else {
                 return Ok(None);
             };
             delivered = upto;
@@ -506,8 +505,8 @@ impl Exchange {
     }
 
     /// Takes over what waited for the log of an earlier version.
-    fn adopt_waiting(&self, view_id: ViewId, libraries: &[LibraryRow]) -> Result<()> {
-        let waiting = SharedRows(&self.store).waiting(view_id)?;
+    fn adopt_waiting(&self, view: &KnownView) -> Result<()> {
+        let waiting = SharedRows(&self.store).waiting(view.id)?;
         if waiting.is_empty() {
             return Ok(());
         }
@@ -523,15 +522,15 @@ impl Exchange {
                 },
                 // This host has taken back what it had; what it recorded since is not in the entry.
                 7 => {
-                    SharedRows(&self.store).take_back_library(view_id, &library, RecordTime(at))?;
+                    SharedRows(&self.store).take_back_library(view.id, &library, RecordTime(at))?;
                     continue;
                 }
                 _ => continue,
             };
-            rows.extend(self.to_host(libraries, row));
+            rows.extend(self.to_host(&view.libraries, row));
         }
-        self.store_writer.add_matches(view_id, &rows, Deadline::NONE)?;
-        SharedRows(&self.store).remove_waiting(view_id)
+        self.store_writer.add_matches(view.id, &rows, Deadline::NONE)?;
+        SharedRows(&self.store).remove_waiting(view.id)
     }
 
     /// Returns rows with the server's paths, without those that cannot be shared.
@@ -556,71 +555,63 @@ impl Exchange {
         Some(row)
     }
 
-    /// Returns the current view, the server's machine identifier, and the view's libraries; `None` until the server has
-    /// accepted the token and identified itself.
-    fn view_and_libraries(&self) -> Result<Option<(ViewId, String, Vec<LibraryRow>)>> {
+    /// Returns the current view; `None` until the server has accepted the token and identified itself.
+    fn known_view(&self) -> Result<Option<KnownView>> {
         let session = self.reading.tokens.current();
-        let Some(view_id) = self.reading.viewpoint.view_of(&session)? else {
+        let Some(id) = self.reading.viewpoint.view_of(&session)? else {
             return Ok(None);
         };
         let rows = LibraryRows(&self.store);
-        if !rows.has_machine_identifier(view_id)? {
+        if !rows.has_machine_identifier(id)? {
             return Ok(None);
         }
-        Ok(Some((
-            view_id,
-            rows.machine_identifier(view_id)?,
-            rows.libraries(view_id)?,
-        )))
-    }
-
-    /// Returns the user of the current token, hashed with the key of all hosts.
-    pub fn viewer(&self, secret: &[u8; 32]) -> Option<Vec<u8>> {
-        let keyed_hash = |text: &str| blake3::keyed_hash(secret, text.as_bytes()).as_bytes().to_vec();
-        let session = self.reading.tokens.current();
-        self.reading.viewpoint.shared_user_id(&session, keyed_hash)
-    }
-
-    /// Returns this index's view in the database.
-    pub async fn view(&self, database: &Database) -> std::result::Result<Option<SharedViewId>, Failure> {
-        let Some((view_id, server, _)) = self.view_and_libraries()? else {
-            return Ok(None);
-        };
-        let secret = database.secret().await?;
-        let Some(viewer) = self.viewer(&secret) else {
-            return Ok(None);
-        };
-        let number = database.view(&server, &viewer).await?;
-        Ok(Some(SharedViewId { view_id, number }))
-    }
-
-    /// Begins to share the current view, if it is known: from then on, what is taken back is kept for other hosts. Returns
-    /// the view as [`Self::view_and_libraries`] does.
-    fn begin(&self) -> Result<Option<(ViewId, String, Vec<LibraryRow>)>> {
-        let known = self.view_and_libraries()?;
-        if let Some((view_id, _, libraries)) = &known {
-            let (rows, digest) = (SharedRows(&self.store), self.digest_of(libraries));
-            if rows.state(*view_id, digest)?.is_none() {
-                rows.begin(*view_id, digest)?;
-            }
-            self.adopt_waiting(*view_id, libraries)?;
-        }
-        Ok(known)
-    }
-
-    /// Returns the digest of all that decides which rows concern this host: the database, the mappings, and the libraries
-    /// with their folders.
-    fn digest_of(&self, libraries: &[LibraryRow]) -> u64 {
+        let libraries = rows.libraries(id)?;
         let mut parts: Vec<String> = libraries
             .iter()
             .map(|row| format!("{:?} {:?}", row.library.uuid, row.library.locations))
             .collect();
         parts.sort_unstable();
-        xxh3_64(format!("{} {parts:?}", self.digest).as_bytes())
+        Ok(Some(KnownView {
+            id,
+            server: rows.machine_identifier(id)?,
+            libraries,
+            digest: xxh3_64(format!("{} {parts:?}", self.digest).as_bytes()),
+        }))
     }
 
-    fn stored_state(&self, view_id: ViewId, libraries: &[LibraryRow]) -> Result<Option<SharedState>> {
-        SharedRows(&self.store).state(view_id, self.digest_of(libraries))
+    /// Returns the user of the current token, hashed with the key of all hosts.
+    fn viewer(&self, secret: &[u8; 32]) -> Option<Vec<u8>> {
+        let keyed_hash = |text: &str| blake3::keyed_hash(secret, text.as_bytes()).as_bytes().to_vec();
+        let session = self.reading.tokens.current();
+        self.reading.viewpoint.shared_user_id(&session, keyed_hash)
+    }
+
+    /// Returns the number of this index's view in the database.
+    pub async fn view_number(&self, database: &Database) -> std::result::Result<Option<i64>, Failure> {
+        let Some(view) = self.known_view()? else {
+            return Ok(None);
+        };
+        match self.viewer(&database.secret().await?) {
+            Some(viewer) => database.view(&view.server, &viewer).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Begins to share the current view, if it is known: from then on, what is taken back is kept for other hosts. Returns
+    /// the view.
+    fn begin(&self) -> Result<Option<KnownView>> {
+        let known = self.known_view()?;
+        if let Some(view) = &known {
+            if self.stored_state(view)?.is_none() {
+                SharedRows(&self.store).begin(view.id, view.digest)?;
+            }
+            self.adopt_waiting(view)?;
+        }
+        Ok(known)
+    }
+
+    fn stored_state(&self, view: &KnownView) -> Result<Option<SharedState>> {
+        SharedRows(&self.store).state(view.id, view.digest)
     }
 
     /// Records the end of a round. `refused`: why the database rejected a write.

@@ -62,7 +62,7 @@ impl Failure {
         self.database_error().is_some_and(is_kept) && !self.has_code(SqlState::READ_ONLY_SQL_TRANSACTION.code())
     }
 
-    /// Converts the failure to an error for the caller. The message contains the log's address and a remedy.
+    /// Converts the failure to an error for the caller. The message contains the database's address and a remedy.
     pub fn explain(&self, address: &Address) -> Error {
         let (status, text) = match self {
             Self::Known(error) => {

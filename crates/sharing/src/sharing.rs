@@ -102,12 +102,12 @@ fn is_zero(count: &u64) -> bool {
 /// An index that shares what it records.
 pub struct Sharing {
     /// The database's address, without a password.
-    pub name: String,
+    name: String,
     /// `None` for an offline index.
     address: Option<Address>,
     /// `None` for an index that is offline or has no server, since it has nothing to exchange.
     exchange: Option<Arc<Exchange>>,
-    pub reading: Arc<IndexReader>,
+    reading: Arc<IndexReader>,
     /// The time limit for each call ([`Options::timeout`]).
     timeout: Option<Duration>,
 }
@@ -129,8 +129,9 @@ impl Sharing {
         self.exchange.as_ref()
     }
 
-    /// Runs `work` for at most `time`, unless the index has a timeout, on a connection of its own, on a new thread, since the client leaves thread-local values behind, which
-    /// would prevent a host from unloading the library. Fails if the index is offline.
+    /// Runs `work` on a connection of its own, for at most `time` unless the index has a timeout. Runs it on a new thread,
+    /// since the client leaves thread-local values behind, which would prevent a host from unloading the library. Fails if
+    /// the index is offline.
     pub fn run<T: Send>(
         &self,
         time: Duration,

@@ -136,10 +136,9 @@ pub trait SharedIndex {
             database.ensure_tables().await?;
             let views = database.summary().await?;
             let own = match exchange {
-                Some(exchange) => exchange.view(database).await.ok().flatten(),
+                Some(exchange) => exchange.view_number(database).await.ok().flatten(),
                 None => None,
             };
-            let own = own.map(|view| view.number);
             let behind = match (own, progress.taken) {
                 (Some(number), Some(taken)) => {
                     Some(database.count_after(number, taken.cast_signed()).await?.cast_unsigned())
@@ -227,14 +226,14 @@ pub trait SharedIndex {
         let sharing = sharing(self.index())?;
         sharing.run(CREATION_TIMEOUT, async |database, _| {
             database.ensure_tables().await?;
-            let view = sharing.exchange()?.view(database).await?;
+            let view = sharing.exchange()?.view_number(database).await?;
             let view = view.ok_or_else(|| {
                 let text = "this index has not reached its server yet; look up a file first";
                 Error::new(Status::InvalidArgument, text)
             })?;
             let difference = database.clock_difference().await?;
             let now = RecordTime::at_us(now_us().saturating_add(difference));
-            database.clear(view.number, now).await
+            database.clear(view, now).await
         })?;
         sharing.exchange()?.wake();
         log::info!("took back all matches in the shared database");

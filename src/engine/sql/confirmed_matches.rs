@@ -197,7 +197,9 @@ impl Invalidated<'_> {
         };
         for stored in &removed {
             records.take_back(self.library, &stored.path, stored.at)?;
-            tx.doubt_path_or_item(self.library, &stored.path, "")?;
+            if self.path.is_empty() {
+                tx.doubt_path_or_item(self.library, &stored.path, "")?;
+            }
         }
         // Another host may have recorded the path.
         if self.removes_matches && !self.path.is_empty() && removed.iter().all(|stored| stored.path != self.path) {

@@ -69,7 +69,7 @@ pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOu
 pub use publishing::NewListing;
 pub use record_rows::{RecordKind, RecordRows, RecordTx};
 pub use segment_files::new_listing_name;
-pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Undelivered};
+pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{SharedWriteListener, Store, StoreInfo};
 pub use store_folder::is_locked;
 pub use store_state::{Changes, HeldMatches, StoreState, StoreStates};

@@ -102,7 +102,6 @@ impl SharedRows<'_> {
     /// Begins to share a view, or begins anew: everything is read and offered, and the later rows win.
     pub fn begin(&self, view_id: ViewId, digest: u64) -> Result<()> {
         self.0.write(Deadline::NONE, |tx| {
-            tx.next_library.set(None);
             tx.run(
                 "INSERT INTO shared (view_id, digest, seq, mark, delivered, latest, lost) \
                  VALUES (?1, ?2, 0, 0, 0, (SELECT coalesce(max(latest), 0) FROM shared WHERE view_id = ?1), 0) \
@@ -155,7 +154,6 @@ impl SharedRows<'_> {
         limit: u64,
     ) -> Result<Option<i64>> {
         self.0.write(Deadline::NONE, |tx| {
-            tx.next_library.set(None);
             let state = state_of(tx, view_id, digest.cast_signed())?;
             if state.is_none_or(|state| state.read != progress.from) {
                 return Ok(None);
@@ -269,6 +267,7 @@ impl RecordTx<'_> {
             return Ok(());
         };
         let at = self.time_after(after.max(taken_back_at(self.tx, &library, path)?))?;
+        self.tx.is_shared.set(true);
         self.store_taken_back(library.view_id, &library.uuid, path, at)
     }
 
@@ -281,11 +280,11 @@ impl RecordTx<'_> {
             .tx
             .value("SELECT max(latest) FROM shared WHERE view_id = ?1", [library.view_id])?;
         let at = self.time_after(RecordTime(latest).max(taken_back_at(self.tx, &library, b"")?))?;
+        self.tx.is_shared.set(true);
         self.store_taken_back(library.view_id, &library.uuid, b"", at)
     }
 
     fn store_taken_back(&self, view_id: ViewId, library: &str, path: &[u8], at: RecordTime) -> rusqlite::Result<()> {
-        self.tx.is_shared.set(true);
         self.tx.run(
             "INSERT INTO taken_back (view_id, library, path, at, id) VALUES (?1, ?2, ?3, ?4, ?5) \
              ON CONFLICT (view_id, library, path) DO UPDATE SET at = excluded.at, id = excluded.id",
@@ -452,10 +451,8 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
     if row.version() <= known {
         return Ok(());
     }
-    if row.rating_key.is_some() {
-        tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
-    }
     if let Some(rating_key) = &row.rating_key {
+        tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
         // Which of two hosts is right is for the server to say.
         if old.is_some_and(|old| old.rating_key != *rating_key) {
             tx.doubt_path_or_item(library, b"", rating_key)?;

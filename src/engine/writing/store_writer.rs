@@ -99,8 +99,8 @@ impl StoreWriter {
     }
 
     /// Records confirmed matches. `pairs`: paths and rating keys. `unlisted`: those of these keys that the library does not
-    /// list. Returns `None` if another call
-    /// has cleared the library since `row` was read, and the caller must look up the library again.
+    /// list. Returns `None` if another call has cleared the library since `row` was read, and the caller must look up the
+    /// library again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,

@@ -55,13 +55,7 @@ impl IndexReader {
 
     /// Invalidates paths in the selected libraries, and removes the paths' confirmed matches.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry_until_current(|| self.forget_paths(library, paths, paths.len()))
-    }
-
-    /// Invalidates a file by its host path and its server path. Removes only the host path's confirmed match, because
-    /// on this host, the server path can be a different file.
-    pub fn invalidate_file(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
-        self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1)) // 1: `host_path`
+        self.retry_until_current(|| self.forget_paths(library, paths))
     }
 
     /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first.
@@ -77,9 +71,9 @@ impl IndexReader {
         Err(segments_lost_error())
     }
 
-    /// Invalidates paths, and removes the confirmed matches for the first `removed` paths. Returns the view and the
-    /// selected libraries; `None` if the selected library is not stored.
-    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
+    /// Invalidates paths, and removes their confirmed matches. Returns the view and the selected libraries; `None` if the
+    /// selected library is not stored.
+    fn forget_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
             let (Some(view_id), Resolved::Scope(scope)) = (snapshot.view_id, library.resolve(snapshot)?) else {
                 return Ok(None); // the library is not stored, so no answer can be wrong
@@ -90,12 +84,12 @@ impl IndexReader {
                 // A library that was never listed needs a mark only if a search or an unfinished listing has stored an
                 // item.
                 let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
-                for (path_index, path) in paths.iter().enumerate() {
+                for path in paths {
                     invalidated.push(Invalidated {
                         library: row.id,
                         path,
                         rating_key: "",
-                        removes_matches: path_index < removed,
+                        removes_matches: true,
                         is_doubted: is_listed || !snapshot.libraries[index].memtable.is_empty(),
                     });
                 }
