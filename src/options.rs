@@ -169,9 +169,9 @@ pub struct Options {
     pub offline: bool,
     /// Number of rows per page of a full listing, from 1 to 1,000. 1,000 by default.
     pub page_size: u32,
-    /// Maximum size of confirmed matches on disk, in bytes. 50 MiB by default, enough for about 300,000 matches. Beyond
-    /// the limit, plexindex removes the oldest matches.
-    pub matches_limit: u64,
+    /// Maximum size of confirmed matches on disk, in bytes. `None`, the default: 50 MiB, enough for about 300,000 matches;
+    /// with [`Options::shared`], 500 MiB. Beyond the limit, plexindex removes the oldest matches.
+    pub matches_limit: Option<u64>,
     /// Maximum size of the folder, in bytes. Beyond the limit, plexindex evicts the least recently refreshed libraries,
     /// and fetches them again when a query needs them. `None` by default.
     pub size_limit: Option<u64>,
@@ -214,7 +214,7 @@ impl Default for Options {
             accept_invalid_certs: false,
             offline: false,
             page_size: 1000,
-            matches_limit: 50 << 20, // 50 MiB
+            matches_limit: None,
             size_limit: None,
             no_mmap: false,
             mappings: Vec::new(),
@@ -234,6 +234,12 @@ impl Options {
             cache_dir: cache_dir.into(),
             ..Self::default()
         }
+    }
+
+    /// Returns the maximum size of confirmed matches in bytes. Other hosts add to those of a host that shares.
+    pub(crate) fn matches_limit(&self) -> u64 {
+        let default = if self.shared.is_some() { 500 << 20 } else { 50 << 20 };
+        self.matches_limit.unwrap_or(default)
     }
 
     /// Validates the options, and logs a warning for each risky value.

@@ -66,3 +66,18 @@ fn no_password_is_shown() {
         assert!(debug.contains(shown) && !debug.contains("secret"), "{debug}");
     }
 }
+
+#[test]
+fn only_a_limit_of_matches_that_is_not_set_depends_on_sharing() {
+    let limit = |shared: Option<&str>, matches_limit| {
+        let options = Options {
+            shared: shared.map(str::to_owned),
+            matches_limit,
+            ..Options::new("folder")
+        };
+        options.matches_limit()
+    };
+    let address = Some("postgresql://user@host/database");
+    let limits = [(None, None), (address, None), (address, Some(50 << 20))].map(|(shared, set)| limit(shared, set));
+    assert_eq!(limits, [50 << 20, 500 << 20, 50 << 20]);
+}

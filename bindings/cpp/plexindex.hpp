@@ -251,7 +251,7 @@ struct Options {
     milliseconds read_timeout{0};    ///< How long the server may be silent. Default: 60 s.
     milliseconds retry_for{0};       ///< How long plexindex retries a failed request. Default: 30 s. no_retry.
     milliseconds slow{0};            ///< plexindex logs a call that takes this long. Default: 1 s. never_slow.
-    std::uint64_t matches_limit = 0; ///< How many bytes recorded matches may take. Default: 50 MiB.
+    std::uint64_t matches_limit = 0; ///< How many bytes recorded matches may take. Default: 50 MiB, with `shared` 500.
     std::uint64_t size_limit = 0;    ///< How many bytes the folder may take. Default: no limit.
     /// Plex's own database, its folder, or the folder 'Plex Media Server'. It needs neither URL nor token.
     std::filesystem::path database{};

@@ -275,7 +275,7 @@ typedef struct plexindex_options {
     int64_t connect_timeout_ms; // Timeout for connecting, in ms. 0: 5,000.
     int64_t read_timeout_ms; // Read timeout in ms. 0: 60,000. Requests other than listings wait at most 15,000.
     int64_t retry_ms; // How long plexindex retries a failed request, in ms. 0: 30,000. PLEXINDEX_NO_RETRY: never.
-    uint64_t matches_limit; // Maximum size of recorded matches in bytes; removes the oldest first. 0: 52,428,800.
+    uint64_t matches_limit; // Maximum size of recorded matches in bytes; removes the oldest first. 0: 50 MiB, with `shared` 500.
     uint32_t flags; // PLEXINDEX_OPEN_* flags.
     uint32_t page_size; // Number of rows per listing request, 1 to 1,000. 0: 1,000.
     int32_t log_level; // PLEXINDEX_LOG_*, for the whole process until the next plexindex_open(). 0: warnings.

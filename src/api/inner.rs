@@ -66,7 +66,7 @@ impl Inner {
         let store_writer = Arc::new(StoreWriter::new(
             Arc::clone(&store),
             Arc::clone(&counters),
-            options.matches_limit,
+            options.matches_limit(),
             source.is_none(),
         ));
         let reading = Arc::new(IndexReader::new(

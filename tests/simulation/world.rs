@@ -580,7 +580,7 @@ impl World {
             user: (!who.is_token()).then(|| format!("user-{}", who.user)),
             slow: None,
             size_limit: self.size_limit,
-            matches_limit: MATCHES_LIMIT,
+            matches_limit: Some(MATCHES_LIMIT),
             ..Options::default()
         }
     }

@@ -171,11 +171,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
             page_size: if page_size == 0 { default.page_size } else { page_size },
-            matches_limit: if matches_limit == 0 {
-                default.matches_limit
-            } else {
-                matches_limit
-            },
+            matches_limit: (matches_limit > 0).then_some(matches_limit),
             size_limit: (size_limit > 0).then_some(size_limit),
             no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
             mappings,

@@ -22,7 +22,7 @@ fn zeros_mean_the_defaults() {
     assert_eq!(options.stale_answer_timeout, seconds(2));
     assert_eq!(options.retry_for, seconds(30));
     assert_eq!(options.page_size, 1000);
-    assert_eq!(options.matches_limit, 52_428_800);
+    assert_eq!(options.matches_limit, None);
     assert_eq!(options.size_limit, None);
     assert_eq!(options.slow, Some(seconds(1)));
     assert_eq!(options.user, None);

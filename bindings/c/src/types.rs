@@ -72,7 +72,7 @@ pub struct OptionsRecord {
     pub read_timeout_ms: i64,
     /// How long plexindex retries a failed request, in ms. 0: 30,000. PLEXINDEX_NO_RETRY: never.
     pub retry_ms: i64,
-    /// Maximum size of recorded matches in bytes; removes the oldest first. 0: 52,428,800.
+    /// Maximum size of recorded matches in bytes; removes the oldest first. 0: 50 MiB, with `shared` 500.
     pub matches_limit: u64,
     /// PLEXINDEX_OPEN_* flags.
     pub flags: u32,

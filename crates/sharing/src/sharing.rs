@@ -24,8 +24,6 @@ use crate::sync::{IndexReader, Peers, TICK, not_shared_error};
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of calls that create or remove tables.
 pub const CREATION_TIMEOUT: Duration = Duration::from_secs(600);
-/// The size limit of confirmed matches, if the host sets none: other hosts add to them.
-const MATCHES_LIMIT: u64 = 500 << 20;
 
 /// Opens an index like [`Index::open`], and also supports [`Options::shared`]. Connects to the database in the background.
 ///
@@ -41,7 +39,7 @@ pub fn open(options: Options) -> Result<Index> {
 /// # Errors
 /// As for [`open`].
 #[doc(hidden)]
-pub fn open_with_clock(mut options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
+pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
     options.check_shared()?;
     let Some(shared) = options.shared.clone() else {
         return Index::open_with_peers(&options, clock, |_| None);
@@ -49,9 +47,6 @@ pub fn open_with_clock(mut options: Options, clock: Arc<dyn Clock>) -> Result<In
     let address = parse(&shared, |name| std::env::var(name).ok());
     // An offline index needs no valid address.
     let address = if options.offline { address.ok() } else { Some(address?) };
-    if options.matches_limit == Options::new("").matches_limit {
-        options.matches_limit = MATCHES_LIMIT;
-    }
     Index::open_with_peers(&options, clock, |components| {
         let exchange = address.filter(|_| !options.offline).map(|address| {
             let exchange = Exchange::new(address.clone(), &components, &options);

@@ -289,7 +289,7 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
 
 #[test]
 fn the_host_that_records_knows_what_its_own_writes_evicted() {
-    let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
+    let at = Scene::movies(20).with(|options| options.matches_limit = Some(100_000));
     let (index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
     for round in 0..4 {
@@ -305,7 +305,7 @@ fn the_host_that_records_knows_what_its_own_writes_evicted() {
 
 #[test]
 fn matches_of_a_cleared_library_push_none_out() {
-    let at = Scene::movies(20).with(|options| options.matches_limit = 150_000);
+    let at = Scene::movies(20).with(|options| options.matches_limit = Some(150_000));
     let [own, other] = ["anna", "bert"].map(|user| {
         let mut options = at.options.clone();
         options.user = Some(user.to_owned());

@@ -40,7 +40,7 @@ def open(
     offline: bool = False,
     mappings: Iterable[MappingArg] = (),
     page_size: int = 1000,
-    matches_limit: int = 52_428_800,
+    matches_limit: int | None = None,
     size_limit: int | None = None,
     database: PathArg | None = None,
     mmap: bool = True,
@@ -89,6 +89,7 @@ def open(
             ``(host, server)``.
         page_size: Number of rows in a page of a listing, from 1 to 1000.
         matches_limit: Maximum size of confirmed matches on disk in bytes. plexindex removes the oldest matches first.
+            None: 50 MiB, or 500 MiB with ``shared``.
         size_limit: Maximum size of the whole folder in bytes. plexindex removes the least recently refreshed libraries,
             and fetches them again when needed, but no confirmed matches, tables or newest listing. The smallest limit
             of all processes applies. None: no limit.
@@ -193,7 +194,7 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
         connect_timeout_ms=ms("connect_timeout", given.connect_timeout, none=None, zero=None),
         read_timeout_ms=ms("read_timeout", given.read_timeout, none=None, zero=None),
         retry_ms=ms("retry_for", given.retry_for, none=forever, zero=c.NO_RETRY),
-        matches_limit=_whole("matches_limit", given.matches_limit, 2**63 - 1),
+        matches_limit=0 if given.matches_limit is None else _whole("matches_limit", given.matches_limit, 2**63 - 1),
         flags=(c.OPEN_OFFLINE if given.offline else 0)
         | (c.OPEN_ACCEPT_INVALID_CERTS if given.accept_invalid_certs else 0)
         | (0 if given.mmap else c.OPEN_NO_MMAP)
