@@ -21,7 +21,7 @@ const LOG: &str = "CREATE SCHEMA plexindex; \
 
 impl World {
     /// Makes a log with the view of these hosts, and these matches: paths on the server, and rating keys. A path without a
-    /// key was invalidated.
+    /// key was invalidated, and so was the library without a path.
     fn make_log(&self, known: Host, matches: &[(&str, &str)]) -> (Options, Option<TempDir>) {
         // The view is that of a database of this version, which is removed.
         known.deliver();
@@ -40,7 +40,11 @@ impl World {
         let entries: Vec<String> = (1..)
             .zip(matches)
             .map(|(number, (path, key))| {
-                let kind = if key.is_empty() { 6 } else { 4 };
+                let kind = match (*path, *key) {
+                    ("", _) => 7,
+                    (_, "") => 6,
+                    _ => 4,
+                };
                 format!("INSERT INTO plexindex.entries VALUES ({view}, {kind}, '{library}', '{path}', {number}, 1, now(), '{key}');")
             })
             .collect();
@@ -87,15 +91,19 @@ fn the_matches_of_a_log_are_taken_over() {
 }
 
 #[test]
-fn what_waited_for_the_log_is_later_than_the_log_and_the_rest_is_earlier() {
+fn what_waited_for_the_log_is_later_than_the_log_and_what_the_host_had_is_as_old_as_its_number() {
     let Some(world) = World::new() else { return };
     let one = world.host();
     let keys: Vec<String> = (5..9).map(|nth| world.key(nth)).collect();
     one.record("/mnt/old.mkv", &keys[0]);
     one.record("/mnt/own.mkv", &keys[0]);
+    one.record("/elsewhere/own.mkv", &keys[0]);
+    one.record("/mnt/before.mkv", &keys[0]);
     one.record("/mnt/waits.mkv", &keys[1]);
     let in_log = [
-        ("/media/old.mkv", &*keys[2]),
+        ("", ""),
+        ("/media/item.mkv", &*keys[3]),
+        ("/media/old.mkv", &keys[2]),
         ("/media/waits.mkv", &keys[2]),
         ("/media/back.mkv", &keys[2]),
     ];
@@ -103,11 +111,18 @@ fn what_waited_for_the_log_is_later_than_the_log_and_the_rest_is_earlier() {
     let library = world
         .server
         .change(|state| state.library(1).expect("there").uuid.clone());
-    let waiting = [(4, "/media/waits.mkv", &*keys[1]), (6, "/media/back.mkv", "")];
+    let waiting = [
+        (4, "/media/waits.mkv", &*keys[1]),
+        (6, "/media/back.mkv", ""),
+        (5, &*keys[3], "1"),
+    ];
     let store = Connection::open(options.cache_dir.join("plexindex-1.db")).expect("opened");
-    store
-        .execute("UPDATE matches SET at = id - (1 << 62)", [])
-        .expect("changed");
+    // It has read the log up to the second entry, but one match is from before the library was invalidated.
+    for (at, path) in [(2, "%"), (0, "/mnt/before.mkv")] {
+        let update = "UPDATE matches SET at = ?1, sum = ((sum | at) - (sum & at) | ?1) - ((sum | at) - (sum & at) & ?1) \
+                      WHERE form LIKE ?2";
+        store.execute(update, rusqlite::params![at, path]).expect("changed");
+    }
     store.execute("DELETE FROM shared", []).expect("changed");
     for (kind, path, key) in waiting {
         let entry = "INSERT INTO outbox (view_id, kind, library, key, body) SELECT id, ?1, ?2, CAST(?3 AS BLOB), \
@@ -122,10 +137,13 @@ fn what_waited_for_the_log_is_later_than_the_log_and_the_rest_is_earlier() {
         for (path, key) in [
             ("/mnt/old.mkv", Some(&keys[2])),
             ("/mnt/own.mkv", Some(&keys[0])),
+            ("/mnt/before.mkv", None),
             ("/mnt/waits.mkv", Some(&keys[1])),
             ("/mnt/back.mkv", None),
+            ("/mnt/item.mkv", None),
         ] {
             until("the hosts agree", || host.recorded(path).as_ref() == key);
         }
     }
+    assert_eq!(one.recorded("/elsewhere/own.mkv").as_ref(), Some(&keys[0]));
 }

@@ -11,8 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::address::Address;
 use crate::database::{Database, Page, ROWS_PER_DELIVERY, now_us};
 use crate::engine::{
-    LibraryRow, LibraryRows, RecordTime, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Store,
-    StoreWriter,
+    LibraryRow, LibraryRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Store, StoreWriter,
 };
 use crate::error::{Error, Result, Status};
 use crate::failure::Failure;
@@ -39,10 +38,6 @@ const LAST_CONNECT: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Maximum number of rows that one local transaction merges.
 const ROWS_PER_COMMIT: usize = 400;
-/// Rows of other views are skipped once there are this many commits of them.
-const SKIPPED_COMMITS: i64 = 10_000;
-/// Earlier than all times of this version, and later than those of the log of an earlier one.
-const WAITING: i64 = 1 << 50;
 
 /// The exchange of one index.
 pub struct Exchange {
@@ -171,7 +166,7 @@ impl Exchange {
     /// Waits for a round that began within the poll interval, but only briefly, and not if an earlier call waited in vain a
     /// moment ago.
     pub fn exchange(self: &Arc<Self>, until: Deadline) -> Result<()> {
-        self.begin()?;
+        self.begin(until)?;
         let is_current = |state: &State| {
             state.failure.is_some() || state.exchanged.is_some_and(|begun| begun.elapsed() < POLL_INTERVAL)
         };
@@ -314,7 +309,8 @@ impl Exchange {
 
     /// Connects, and exchanges rows until a failure or the end.
     async fn session(&self, signals: &Signals) -> std::result::Result<(), Failure> {
-        if let Some(view) = self.begin()? {
+        if let Some(view) = self.begin(Deadline::NONE)? {
+            self.adopt_waiting(&view)?;
             SharedRows(&self.store).forget_old(view.id, now_us())?;
         }
         let database = Database::open(&self.address, Arc::clone(&signals.wake)).await?;
@@ -360,9 +356,10 @@ impl Exchange {
         numbers: &mut HashMap<(ViewId, Vec<u8>), i64>,
         delivers_only: bool,
     ) -> std::result::Result<(), Failure> {
-        let Some(view) = self.begin()? else {
+        let Some(view) = self.begin(Deadline::NONE)? else {
             return Ok(());
         };
+        self.adopt_waiting(&view)?;
         let Some(viewer) = self.viewer(secret) else {
             return Ok(());
         };
@@ -401,7 +398,7 @@ impl Exchange {
         loop {
             let found = rows.undelivered(view.id, delivered.upto, ROWS_PER_DELIVERY)?;
             if found.count == 0 {
-                if (found.upto - delivered.upto) >> 27 > SKIPPED_COMMITS {
+                if found.is_far {
                     delivered.upto = found.upto;
                 }
                 return Ok(delivered);
@@ -432,7 +429,7 @@ impl Exchange {
                     "the shared database {} was restored, or is another one: everything is read and offered again",
                     self.address
                 );
-                rows.begin(view.id, view.digest)?;
+                rows.begin(view.id, view.digest, Deadline::NONE)?;
                 delivered = self.deliver_rows(database, number, view).await?;
                 cursor = None;
                 continue;
@@ -441,7 +438,7 @@ impl Exchange {
                 if delivered.upto > state.delivered {
                     rows.set_delivered(view.id, view.digest, delivered.upto)?;
                 }
-                return Ok(());
+                return Ok(rows.take_items_back(view.id)?);
             }
             cursor = Some(page.last);
             let is_last = page.position.is_some();
@@ -510,27 +507,9 @@ impl Exchange {
         if waiting.is_empty() {
             return Ok(());
         }
-        let mut rows = Vec::new();
-        for ((kind, library, path, body), at) in waiting.into_iter().zip(WAITING..) {
-            let rating_key = String::from_utf8(body).ok().filter(|key| !key.is_empty());
-            let row = match kind {
-                4 | 6 if !path.is_empty() => SharedRow {
-                    library,
-                    path,
-                    rating_key: rating_key.filter(|_| kind == 4),
-                    at: RecordTime(at),
-                },
-                // This host has taken back what it had; what it recorded since is not in the entry.
-                7 => {
-                    SharedRows(&self.store).take_back_library(view.id, &library, RecordTime(at))?;
-                    continue;
-                }
-                _ => continue,
-            };
-            rows.extend(self.to_host(&view.libraries, row));
-        }
-        self.store_writer.add_matches(view.id, &rows, Deadline::NONE)?;
-        SharedRows(&self.store).remove_waiting(view.id)
+        let to_host = |row| self.to_host(&view.libraries, row);
+        let rows: Vec<SharedRow> = waiting.into_iter().filter_map(to_host).collect();
+        SharedRows(&self.store).adopt(view.id, &rows)
     }
 
     /// Returns rows with the server's paths, without those that cannot be shared.
@@ -599,13 +578,12 @@ impl Exchange {
 
     /// Begins to share the current view, if it is known: from then on, what is taken back is kept for other hosts. Returns
     /// the view.
-    fn begin(&self) -> Result<Option<KnownView>> {
+    fn begin(&self, deadline: Deadline) -> Result<Option<KnownView>> {
         let known = self.known_view()?;
-        if let Some(view) = &known {
-            if self.stored_state(view)?.is_none() {
-                SharedRows(&self.store).begin(view.id, view.digest)?;
-            }
-            self.adopt_waiting(view)?;
+        if let Some(view) = &known
+            && self.stored_state(view)?.is_none()
+        {
+            SharedRows(&self.store).begin(view.id, view.digest, deadline)?;
         }
         Ok(known)
     }

@@ -1,5 +1,6 @@
--- Takes over the shared log of earlier versions. Its times are its numbers, which are less than those of later records. A
--- path that was invalidated (kind 6) has its latest entry. Hosts of earlier versions then say that they must be upgraded.
+-- Takes over the shared log of earlier versions: matches (kind 4), and invalid paths (6) and libraries (7), each of which
+-- removed the matches before it. Their times are their numbers in the log, which are less than those of later records. Hosts
+-- of earlier versions then say that they must be upgraded.
 LOCK TABLE plexindex.meta, plexindex.views, plexindex.entries IN ACCESS EXCLUSIVE MODE;
 DROP FUNCTION IF EXISTS plexindex.deliver;
 DROP FUNCTION IF EXISTS plexindex.write;
@@ -9,7 +10,8 @@ INSERT INTO plexindex_shared.matches
     SELECT DISTINCT ON (view, library, key) view, library, key,
         CASE kind WHEN 4 THEN nullif(convert_from(body, 'UTF8'), '') END, number, number
     FROM plexindex.entries
-    WHERE kind IN (4, 6) AND octet_length(key) BETWEEN 1 AND 65536 AND (kind = 6 OR octet_length(body) <= 1000)
+    WHERE kind IN (4, 6, 7) AND (kind = 7) = (key = '') AND octet_length(key) <= 65536
+        AND (kind <> 4 OR octet_length(body) <= 1000)
     ORDER BY view, library, key, number DESC;
 INSERT INTO plexindex_shared.marks
     SELECT view, number, hashtextextended(gen_random_uuid()::text, 0) FROM plexindex.views WHERE number > 0;

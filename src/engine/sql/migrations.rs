@@ -178,13 +178,15 @@ const MIGRATIONS: [Migration; 9] = [
     CREATE TABLE removed (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, in_table INTEGER NOT NULL, name BLOB NOT NULL) STRICT;
     ",
     ),
-    // What hosts have exchanged in the log of format 11 gets the log's order: less than that of the log are the times of
-    // what came from it, or went there.
+    // The times of what hosts have shared are numbers of the log of format 11: a store had what the log said up to the number
+    // that it had read. The checksum of a row is then XOR its time, which SQLite has no operator for.
     (
         "shared",
         "digest",
         "
-    UPDATE matches SET at = at - (1 << 62) WHERE EXISTS (SELECT 1 FROM shared);
+    UPDATE matches SET at = number FROM (SELECT t.id, min(number) AS number FROM tables t
+        JOIN libraries l ON l.id = t.library JOIN shared USING (view_id) GROUP BY t.id) AS read WHERE in_table = read.id;
+    UPDATE matches SET sum = (sum | at) - (sum & at);
     CREATE TABLE new_outbox (id INTEGER PRIMARY KEY, view_id INTEGER NOT NULL, kind INTEGER NOT NULL, library TEXT NOT NULL,
         key BLOB NOT NULL, body BLOB NOT NULL) STRICT;
     INSERT INTO new_outbox SELECT id, view_id, kind, library, key, body FROM outbox WHERE sent = 0 ORDER BY id;

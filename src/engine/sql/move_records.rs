@@ -144,7 +144,8 @@ impl Moving<'_> {
             self.totals[1] += row_size(&[name, rating_key.as_bytes()]);
             let total = stored_total(id, self.totals[1]);
             let mut insert = self.c.prepare_cached(INSERT_MATCH)?;
-            insert_match(&mut insert, id, table, (name, rating_key), at, total)?;
+            // The migration to format 12 adds the time to the checksum.
+            insert_match(&mut insert, id, table, (name, rating_key), (at, 0), total)?;
         } else {
             let sum = sum_of(id, table, [name, b"", value], expires_ms);
             self.totals[0] += row_size(&[name, value]);
@@ -166,17 +167,18 @@ impl Moving<'_> {
     }
 }
 
-/// Inserts the row of a match with [`INSERT_MATCH`]. `total`: as the row stores it.
+/// Inserts the row of a match with [`INSERT_MATCH`]. `at`: its time, and what the checksum has of it. `total`: as the row
+/// stores it.
 fn insert_match(
     insert: &mut Statement<'_>,
     id: i64,
     table: TableId,
     (path, rating_key): (&[u8], &str),
-    at: i64,
+    (at, checked): (i64, i64),
     total: i64,
 ) -> rusqlite::Result<()> {
     let (form, spelling, sum) = encode_match(id, table, path, rating_key);
-    insert.execute(params![id, table, form, spelling, rating_key, at, total, sum])?;
+    insert.execute(params![id, table, form, spelling, rating_key, at, total, sum ^ checked])?;
     Ok(())
 }
 
@@ -211,7 +213,7 @@ pub fn renew_forms(c: &Connection) -> rusqlite::Result<()> {
     }
     let mut insert = c.prepare(INSERT_MATCH)?;
     for (id, table, path, item, at, total) in &changed {
-        insert_match(&mut insert, *id, *table, (path, item), *at, *total)?;
+        insert_match(&mut insert, *id, *table, (path, item), (*at, *at), *total)?;
     }
     // Whoever follows forgets what it knows.
     let now = last_position_of(sequence_of(c)?);

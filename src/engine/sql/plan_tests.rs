@@ -24,7 +24,7 @@ removed ORDER BY id LIMIT ?1 | SCAN removed | the oldest rows, about as many as 
 SELECT sum( | SCAN matches | the newest row is damaged
 SELECT sum( | SCAN entries | the newest row is damaged
 (SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2) | SCAN (subquery-1) | at most as many as asked for
-matches m NOT INDEXED ORDER BY id | SCAN m | an export of a damaged database reads all
+matches NOT INDEXED ORDER BY id | SCAN matches | an export of a damaged database reads all
 s.machine_identifier FROM libraries | SCAN t USING COVERING INDEX tables_library | a row for each library
 FROM outbox | SCAN outbox | what waited for an earlier version is read once
 SELECT 1 FROM shared | SCAN shared | a row for each user

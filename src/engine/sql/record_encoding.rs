@@ -61,7 +61,7 @@ pub fn spelling_of(form: &[u8], path: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the columns of the row of a match that depend on its path: the path's normal form, its spelling, and the
-/// checksum of the row.
+/// checksum of the row, which is stored XOR the time of the match.
 pub fn encode_match(id: i64, table: TableId, path: &[u8], rating_key: &str) -> (Vec<u8>, Vec<u8>, i64) {
     let form = normal_form(path);
     let spelling = spelling_of(&form, path);

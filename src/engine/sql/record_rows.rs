@@ -85,7 +85,8 @@ pub fn match_in(row: &Row<'_>, table: TableId, now: Sequence) -> Option<StoredMa
         let [form, spelling] = [row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?];
         let item: String = row.get(3)?;
         let at = RecordTime(row.get(5)?);
-        let is_whole = sum_of(id, table, [form, spelling, item.as_bytes()], None) == row.get::<_, i64>(4)?;
+        let sum = sum_of(id, table, [form, spelling, item.as_bytes()], None) ^ at.0;
+        let is_whole = sum == row.get::<_, i64>(4)?;
         Ok(is_whole.then(|| StoredMatch {
             sequence: sequence_at(id, now),
             path: path_of(form, spelling),
@@ -157,7 +158,10 @@ pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<St
 pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
     let now = Sequence(0); // the order suffices
     let mut found = BTreeSet::new();
-    let all = format!("SELECT {MATCH_COLUMNS}, in_table FROM matches m NOT INDEXED ORDER BY id");
+    // Before format 12, the checksum of a row did not contain its time.
+    let is_checked: bool = c.value("SELECT user_version > 11 FROM pragma_user_version", [])?;
+    let at = if is_checked { "at" } else { "0" };
+    let all = format!("SELECT id, form, spelling, item, sum, {at}, in_table FROM matches NOT INDEXED ORDER BY id");
     from_both_ends(c, &all, |row, _| {
         if row.get(6) == Ok(table) {
             found.extend(match_in(row, table, now));
@@ -698,7 +702,7 @@ impl<'t> RecordTx<'t> {
                 rating_key,
                 at.0,
                 stored_total(id, total),
-                sum
+                sum ^ at.0
             ])?;
         if inserted > 0 {
             self.set_written(RecordKind::Matches, total);
@@ -717,7 +721,7 @@ impl<'t> RecordTx<'t> {
         let total = total - row_size(&[path]) - old_length;
         self.tx.run(
             "UPDATE matches SET id = ?1, item = ?2, at = ?3, total = ?4, sum = ?5 WHERE id = ?6",
-            params![id, rating_key, at.0, stored_total(id, total), sum, old_id],
+            params![id, rating_key, at.0, stored_total(id, total), sum ^ at.0, old_id],
         )?;
         self.set_written(RecordKind::Matches, total);
         Ok(at)

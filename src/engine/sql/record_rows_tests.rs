@@ -116,13 +116,15 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
         tx.put_match(table, b"/Films/a.mkv", "12", NOW)?;
+        tx.put_match(table, b"/Films/A.mkv", "14", NOW)?;
         Ok(table)
     });
     let table = table.expect("written");
     assert!(rows.entry(table, b"name", None).expect("read").is_some());
     for damage in [
         "UPDATE entries SET value = x'76616c7564'",
-        "UPDATE matches SET item = '13'",
+        "UPDATE matches SET item = '13' WHERE item = '12'",
+        "UPDATE matches SET at = at + 1 WHERE item = '14'",
     ] {
         rows.write_records(Deadline::NONE, |tx| tx.tx.run(damage, []))
             .expect("damaged");

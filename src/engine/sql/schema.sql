@@ -144,7 +144,7 @@ CREATE TABLE matches (       -- confirmed matches, in the order of their writes:
     item     TEXT    NOT NULL,             -- rating key
     at       INTEGER NOT NULL,             -- RecordTime; of a row from an earlier format, less than that of any later one
     total    INTEGER NOT NULL,             -- of the newest row: the size of all rows, with a checksum
-    sum      INTEGER NOT NULL              -- checksum of the row
+    sum      INTEGER NOT NULL              -- checksum of the row, XOR `at`
 ) STRICT;
 CREATE UNIQUE INDEX matches_form ON matches (in_table, form, spelling);
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::for_tests::{Films, film, opened};
 use super::migrations::migrate;
 use super::overlay::pack;
+use super::record_rows::readable_matches_in;
 use super::schema::{BUSY, CachedStatements, FromCells, connect, names, position_of, sequence_of};
 use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
@@ -60,6 +61,7 @@ fn as_format_11(store: &Store) -> rusqlite::Connection {
              ALTER TABLE meta DROP COLUMN clock_us;
              ALTER TABLE meta ADD COLUMN host_id INTEGER NOT NULL DEFAULT 0;
              ALTER TABLE meta ADD COLUMN host_of TEXT NOT NULL DEFAULT '';
+             UPDATE matches SET sum = (sum | at) - (sum & at);
              PRAGMA user_version = 11",
         )
         .expect("as before");
@@ -72,6 +74,7 @@ fn the_records_of_a_shared_log_get_times() {
     for is_shared in [false, true] {
         let films = Films::with(&[film(1)]);
         films.record(&[(b"/h/1.mkv", "1")]);
+        let table = films.row().matches.expect("a table");
         let connection = as_format_11(&films.store);
         let entries = "INSERT INTO outbox (view_id, host, kind, library, key, body, sent) \
                        VALUES (1, 7, 4, 'u', x'31', x'32', 1), (1, 7, 4, 'u', x'33', x'34', 0)";
@@ -80,15 +83,19 @@ fn the_records_of_a_shared_log_get_times() {
             let position = "INSERT INTO shared SELECT id, 2, 'log', 3, 4, 5 FROM views";
             connection.execute(position, []).expect("written");
         }
+        let damaged = readable_matches_in(&connection, table);
+        assert_eq!(damaged.expect("read").len(), 1);
         migrate(&connection, BUSY).expect("migrated");
         let at: i64 = connection.value("SELECT at FROM matches", []).expect("read");
-        assert_eq!(at < 0, is_shared);
+        assert_eq!(at == 3, is_shared, "the number of the log");
         let waiting: Vec<Vec<u8>> = connection.values("SELECT key FROM outbox", []).expect("read");
         assert_eq!(waiting, [b"3"]);
         assert_eq!(
             connection.value("SELECT count(*) FROM shared", []),
             Ok(i64::from(is_shared))
         );
+        drop(connection);
+        assert_eq!(RecordRows(&films.store).all_matches(films.id).expect("sound").len(), 1);
     }
 }
 

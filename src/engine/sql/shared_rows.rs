@@ -11,7 +11,7 @@ use super::record_rows::{
     MATCH_COLUMNS, MatchTime, RecordKind, RecordTx, all_matches_of, drop_matches, find_or_create_match_table, match_in,
     matches_where,
 };
-use super::schema::{CachedStatements, Tx, last_position_of, sequence_of};
+use super::schema::{CachedStatements, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
 use crate::error::Result;
@@ -23,6 +23,10 @@ use crate::platform::deadline::Deadline;
 const FORGOTTEN_AFTER_US: i64 = 366 * 24 * 3_600 * 1_000_000;
 /// Earlier than every time of this version. What is older has the order of an earlier version's log, and is kept.
 const FIRST_TIME: i64 = 1 << 52;
+/// The time of what waited for that log, together with its number there: later than what is in the log.
+const WAITING: i64 = 1 << 50;
+/// Commits without rows of a view are skipped once there are this many.
+const SKIPPED_COMMITS: u64 = 10_000;
 /// Maximum number of rows that one commit forgets.
 const FORGOTTEN_PER_STEP: i64 = 400;
 
@@ -83,11 +87,9 @@ pub struct Undelivered {
     pub count: usize,
     /// The id up to which these are all rows.
     pub upto: i64,
+    /// Whether so many commits without such rows follow that it is worth a write to skip them.
+    pub is_far: bool,
 }
-
-/// An entry that waited for the shared log of an earlier version: its kind, the library's uuid, the server's path, and the
-/// rating key.
-pub type WaitingEntry = (i64, String, Vec<u8>, Vec<u8>);
 
 /// Access to what a store shares.
 pub struct SharedRows<'s>(pub &'s Store);
@@ -100,8 +102,8 @@ impl SharedRows<'_> {
     }
 
     /// Begins to share a view, or begins anew: everything is read and offered, and the later rows win.
-    pub fn begin(&self, view_id: ViewId, digest: u64) -> Result<()> {
-        self.0.write(Deadline::NONE, |tx| {
+    pub fn begin(&self, view_id: ViewId, digest: u64, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "INSERT INTO shared (view_id, digest, seq, mark, delivered, latest, lost) \
                  VALUES (?1, ?2, 0, 0, 0, (SELECT coalesce(max(latest), 0) FROM shared WHERE view_id = ?1), 0) \
@@ -180,27 +182,69 @@ impl SharedRows<'_> {
         self.0.write(deadline, |tx| merge(tx, view_id, rows, &[], limit))
     }
 
-    /// Takes the entries that waited for the log of an earlier version.
-    pub fn waiting(&self, view_id: ViewId) -> Result<Vec<WaitingEntry>> {
+    /// Returns the matches, paths and libraries that waited for the log of an earlier version, with the server's paths.
+    pub fn waiting(&self, view_id: ViewId) -> Result<Vec<SharedRow>> {
         self.0.read(|c| {
             c.rows(
-                "SELECT kind, library, key, body FROM outbox WHERE view_id = ?1 ORDER BY id",
-                [view_id],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+                "SELECT library, iif(kind = 7, x'', key), iif(kind = 4, body, x''), ?2 + id FROM outbox \
+                 WHERE view_id = ?1 AND (kind = 7 OR kind IN (4, 6) AND key <> x'') ORDER BY id",
+                params![view_id, WAITING],
+                |row| {
+                    Ok(SharedRow {
+                        library: row.get(0)?,
+                        path: row.get(1)?,
+                        rating_key: String::from_utf8(row.get(2)?).ok().filter(|key| !key.is_empty()),
+                        at: RecordTime(row.get(3)?),
+                    })
+                },
             )
         })
     }
 
-    /// Stores that a library's matches were taken back at a time, and keeps what this folder has of them.
-    pub fn take_back_library(&self, view_id: ViewId, library: &str, at: RecordTime) -> Result<()> {
+    /// Adds rows that waited, with this host's paths, in place of what waited. Items wait on: [`Self::take_items_back`].
+    pub fn adopt(&self, view_id: ViewId, rows: &[SharedRow]) -> Result<()> {
+        let (libraries, paths): (Vec<SharedRow>, Vec<SharedRow>) =
+            rows.iter().cloned().partition(|row| row.path.is_empty());
         self.0.write(Deadline::NONE, |tx| {
-            RecordTx::run(tx, |records| records.store_taken_back(view_id, library, b"", at))
+            // This host has taken back what it had of a library. What it recorded since is not in the row.
+            RecordTx::run(tx, |records| {
+                let mut libraries = libraries.iter();
+                libraries.try_for_each(|row| records.store_taken_back(view_id, &row.library, b"", row.at))
+            })?;
+            merge(tx, view_id, &paths, &[], u64::MAX)?;
+            tx.run("DELETE FROM outbox WHERE view_id = ?1 AND kind <> 5", [view_id])
         })
     }
 
-    /// Removes the entries that waited for the log of an earlier version.
-    pub fn remove_waiting(&self, view_id: ViewId) -> Result<()> {
+    /// Takes back the earlier matches of the invalid items that waited for the log of an earlier version. This host must
+    /// have read all rows: it has removed its own matches, and does not know the paths of the others.
+    pub fn take_items_back(&self, view_id: ViewId) -> Result<()> {
+        if !self
+            .0
+            .read(|c| c.has("SELECT 1 FROM outbox WHERE view_id = ?1", [view_id]))?
+        {
+            return Ok(());
+        }
         self.0.write(Deadline::NONE, |tx| {
+            let items: Vec<(LibraryId, String, Vec<u8>, i64)> = tx.rows(
+                "SELECT l.id, uuid, key, ?2 + outbox.id FROM outbox JOIN libraries l USING (view_id) \
+                 WHERE view_id = ?1 AND outbox.kind = 5 AND body <> x'' AND uuid = library",
+                params![view_id, WAITING],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )?;
+            let mut rows = Vec::new();
+            for (id, library, item, at) in items {
+                let of_item = all_matches_of(tx, id)?.into_iter();
+                let of_item = of_item.filter(|stored| stored.rating_key.as_bytes() == item);
+                rows.extend(of_item.map(|stored| SharedRow {
+                    library: library.clone(),
+                    path: stored.path,
+                    rating_key: None,
+                    at: RecordTime(at),
+                }));
+            }
+            merge(tx, view_id, &rows, &[], u64::MAX)?;
+            tx.is_shared.set(!rows.is_empty());
             tx.run("DELETE FROM outbox WHERE view_id = ?1", [view_id])
         })
     }
@@ -354,12 +398,14 @@ fn undelivered(c: &Connection, view_id: ViewId, after: i64, most: usize) -> rusq
     rows.sort_by_key(|(id, _): &(i64, _)| *id);
     let is_last = rows.len() < most;
     rows.truncate(most);
+    let now = sequence_of(c)?;
     let upto = match rows.last() {
         Some((id, _)) if !is_last => *id,
-        _ => last_position_of(sequence_of(c)?),
+        _ => last_position_of(now),
     };
     Ok(Undelivered {
         count: rows.len(),
+        is_far: rows.is_empty() && now.0.saturating_sub(sequence_at(after, now).0) > SKIPPED_COMMITS,
         rows: rows.into_iter().filter_map(|(_, row)| row).collect(),
         upto,
     })

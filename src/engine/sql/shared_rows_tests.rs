@@ -8,7 +8,9 @@ const DIGEST: u64 = 7;
 
 fn shared() -> Films {
     let films = Films::with(&[film(1), film(2), film(3)]);
-    SharedRows(&films.store).begin(films.view_id, DIGEST).expect("begun");
+    SharedRows(&films.store)
+        .begin(films.view_id, DIGEST, Deadline::NONE)
+        .expect("begun");
     films
 }
 
@@ -115,7 +117,7 @@ fn what_a_host_records_and_takes_back_waits_in_its_order() {
     rows.set_delivered(films.view_id, DIGEST, upto).expect("set");
     assert_eq!(waiting(&films), []);
     // Whoever begins anew offers everything.
-    rows.begin(films.view_id, DIGEST + 1).expect("begun");
+    rows.begin(films.view_id, DIGEST + 1, Deadline::NONE).expect("begun");
     assert_eq!(
         rows.state(films.view_id, DIGEST)
             .expect("read")
@@ -267,17 +269,42 @@ fn what_was_taken_back_is_forgotten_after_a_year() {
     assert_eq!(films.count("SELECT count(*) FROM taken_back"), 2);
 }
 
+/// A library, a path and a match; and an item, once everything is read.
 #[test]
 fn what_waited_for_a_log_is_read_once() {
     let films = shared();
-    let entry = "INSERT INTO outbox (view_id, kind, library, key, body) VALUES (?1, 4, 'u', x'31', x'32')";
-    films
-        .store
-        .write(Deadline::NONE, |tx| tx.execute(entry, [films.view_id]).map(drop))
-        .expect("written");
+    add(&films, &[row(&films, "/h/own.mkv", Some("2"), 9)]);
+    let library = films.row().library.uuid;
+    for (kind, key, body) in [
+        (7, "", ""),
+        (6, "/h/3.mkv", ""),
+        (4, "/h/1.mkv", "1"),
+        (5, "2", "1"),
+        (5, "1", ""),
+    ] {
+        let entry = "INSERT INTO outbox (view_id, kind, library, key, body) \
+                     VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), CAST(?5 AS BLOB))";
+        let values = params![films.view_id, kind, library, key, body];
+        let written = films.store.write(Deadline::NONE, |tx| tx.run(entry, values));
+        written.expect("written");
+    }
     let rows = SharedRows(&films.store);
-    let waiting = rows.waiting(films.view_id).expect("read");
-    assert_eq!(waiting, [(4, "u".to_owned(), b"1".to_vec(), b"2".to_vec())]);
-    rows.remove_waiting(films.view_id).expect("removed");
+    let found = rows.waiting(films.view_id).expect("read");
+    let expected = [("", None, 1), ("/h/3.mkv", None, 2), ("/h/1.mkv", Some("1"), 3)];
+    assert_eq!(
+        found,
+        expected.map(|(path, key, id)| row(&films, path, key, WAITING + id))
+    );
+    rows.adopt(films.view_id, &found).expect("adopted");
     assert_eq!(rows.waiting(films.view_id).expect("read"), []);
+    let [one, own] = [("/h/1.mkv", "1"), ("/h/own.mkv", "2")].map(|(path, key)| (path.into(), key.to_owned()));
+    assert_eq!(
+        recorded(&films),
+        BTreeMap::from([one.clone(), own]),
+        "what it has stays"
+    );
+    rows.take_items_back(films.view_id).expect("taken back");
+    assert_eq!(recorded(&films), BTreeMap::from([one]));
+    assert!(waiting(&films).contains(&("/h/own.mkv".to_owned(), None)));
+    assert_eq!(films.count("SELECT count(*) FROM outbox"), 0);
 }
