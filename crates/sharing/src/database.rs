@@ -6,6 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -274,12 +275,14 @@ impl Database {
     }
 
     /// Returns the rows that follow the number `cursor`; `None` if the database does not have the position `read`, or the
-    /// mark of the last delivery of this host, because it was restored or is another one.
+    /// mark of the last delivery of this host, because it was restored or is another one. `own`: the numbers of rows that this
+    /// host has just delivered, which are left out.
     pub async fn read(
         &self,
         view: i64,
         (read, cursor): (SharedPosition, i64),
         delivered: Option<SharedPosition>,
+        own: &[RangeInclusive<i64>],
     ) -> std::result::Result<Option<Page>, Failure> {
         let marks = [Some(read), delivered].map(Option::unwrap_or_default);
         let parameters: Parameters<'_> = &[
@@ -310,9 +313,18 @@ impl Database {
             (&cursor, Type::INT8),
             (&last, Type::INT8),
             (&ROWS_PER_PAGE, Type::INT8),
+            (
+                &own.iter().map(RangeInclusive::start).collect::<Vec<_>>(),
+                Type::INT8_ARRAY,
+            ),
+            (
+                &own.iter().map(RangeInclusive::end).collect::<Vec<_>>(),
+                Type::INT8_ARRAY,
+            ),
         ];
         let statement = "SELECT library, path, key, at, seq FROM plexindex_shared.matches \
-                         WHERE view = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+                         WHERE view = $1 AND seq > $2 AND seq <= $3 AND NOT EXISTS (SELECT FROM unnest($5, $6) AS own (a, z) \
+                         WHERE seq BETWEEN a AND z) ORDER BY seq LIMIT $4";
         let rows = self.query(statement, parameters).await?;
         let has_more = i64::try_from(rows.len()) == Ok(ROWS_PER_PAGE);
         let mut position = None;

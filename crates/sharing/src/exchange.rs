@@ -1,6 +1,7 @@
 //! The thread that exchanges rows with the shared database. It holds no lock of the index while it waits for the network.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,11 +62,20 @@ struct Signals {
     stop: Notify,
 }
 
+/// Whether a round is wanted.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Wish {
+    #[default]
+    Nothing,
+    New,
+    /// The runtime knows, and has not begun the round.
+    PassedOn,
+}
+
 #[derive(Default)]
 struct State {
     is_stopping: bool,
-    /// Whether a round is wanted now.
-    is_wanted: bool,
+    wish: Wish,
     /// Number of rounds that have ended.
     rounds: u64,
     /// When the last complete round began.
@@ -84,12 +94,26 @@ pub struct Outage {
 }
 
 /// What this host has delivered in a round.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Delivered {
     /// Up to which row.
     upto: i64,
     /// The mark of the last delivery that counted.
     mark: Option<SharedPosition>,
+    /// The numbers of the rows that were delivered: this host need not read them.
+    numbers: Vec<RangeInclusive<i64>>,
+}
+
+impl Delivered {
+    /// Notes a delivery of some rows, whose last one has the number of the mark.
+    fn add(&mut self, mark: SharedPosition, rows: usize) {
+        self.mark = Some(mark);
+        let first = mark.seq - i64::try_from(rows).unwrap_or(0) + 1;
+        match self.numbers.last_mut() {
+            Some(last) if *last.end() + 1 == first => *last = *last.start()..=mark.seq,
+            _ => self.numbers.push(first..=mark.seq),
+        }
+    }
 }
 
 /// The view of the current token, as the store knows it.
@@ -143,17 +167,26 @@ impl Exchange {
     /// Wakes the thread to exchange rows now.
     pub fn wake(self: &Arc<Self>) {
         self.start(); // a forked child has no thread yet
-        lock(&self.state).is_wanted = true;
-        self.changed.notify_all();
+        let is_new = {
+            let mut state = lock(&self.state);
+            let is_new = state.wish == Wish::Nothing;
+            if is_new {
+                state.wish = Wish::New;
+            }
+            is_new
+        };
+        if is_new {
+            self.changed.notify_all();
+        }
     }
 
     /// Passes wake-ups on to the runtime, until the end. A host's thread does not: it would keep thread-local values.
     fn pass_on(&self, signals: &Signals) {
         loop {
-            let must_wait = |state: &mut State| !state.is_wanted && !state.is_stopping;
+            let must_wait = |state: &mut State| state.wish != Wish::New && !state.is_stopping;
             let waited = self.changed.wait_while(lock(&self.state), must_wait);
             let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-            state.is_wanted = false;
+            state.wish = Wish::PassedOn;
             let is_stopping = state.is_stopping;
             drop(state);
             signals.wake.notify_one();
@@ -320,7 +353,11 @@ impl Exchange {
         let mut numbers = HashMap::new();
         loop {
             let begun = Instant::now();
-            let is_stopping = lock(&self.state).is_stopping;
+            let is_stopping = {
+                let mut state = lock(&self.state);
+                state.wish = Wish::Nothing;
+                state.is_stopping
+            };
             let round = self.round(&database, &secret, &mut numbers, is_stopping).await;
             let refused = match round {
                 // What other hosts write still arrives.
@@ -393,7 +430,7 @@ impl Exchange {
         let state = self.stored_state(view)?.unwrap_or_default();
         let mut delivered = Delivered {
             upto: state.delivered,
-            mark: None,
+            ..Delivered::default()
         };
         loop {
             let found = rows.undelivered(view.id, delivered.upto, ROWS_PER_DELIVERY)?;
@@ -405,8 +442,9 @@ impl Exchange {
             }
             let shared = self.to_server(&view.libraries, &found.rows);
             if !shared.is_empty() {
-                let mark = database.deliver(number, &shared).await?;
-                delivered.mark = mark.or(delivered.mark);
+                if let Some(mark) = database.deliver(number, &shared).await? {
+                    delivered.add(mark, shared.len());
+                }
             }
             delivered.upto = found.upto;
         }
@@ -424,7 +462,7 @@ impl Exchange {
         let mut cursor = None;
         while let Some(state) = self.stored_state(view)? {
             let after = (state.read, cursor.unwrap_or(state.read.seq));
-            let Some(page) = database.read(number, after, delivered.mark).await? else {
+            let Some(page) = database.read(number, after, delivered.mark, &delivered.numbers).await? else {
                 log::warn!(
                     "the shared database {} was restored, or is another one: everything is read and offered again",
                     self.address

@@ -16,7 +16,7 @@ use super::record_rows::{
     find_or_create_match_table,
 };
 use super::schema::CachedStatements;
-use super::shared_rows::{SharedLibrary, SharedRow, note_latest, taken_back_at};
+use super::shared_rows::{SharedRow, note_latest, taken_back_at};
 use super::views::TOKEN_DIGEST_LENGTH;
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
@@ -67,23 +67,17 @@ impl RecordRows<'_> {
                 tx.doubt_path_or_item(row.id, b"", key)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
-            let shared = library.is_shared.then(|| SharedLibrary {
-                view_id: library.view_id,
-                uuid: row.library.uuid.clone(),
-            });
             tx.is_shared.set(library.is_shared);
             // Keep the library's state for the next write, unless doubted paths may remain.
             tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
             let has_evicted = RecordTx::run(tx, |records| {
                 let mut latest = RecordTime::NEVER;
                 for (path, key) in pairs {
-                    let after = shared
-                        .as_ref()
-                        .map_or(Ok(RecordTime::NEVER), |library| taken_back_at(tx, library, path))?;
+                    let after = taken_back_at(tx, &library, path)?;
                     latest = latest.max(records.put_match(table, path, key, MatchTime::NowAfter(after))?);
                 }
                 // The clock was ahead when the path was recorded before.
-                if shared.is_some() && latest > records.time_after(RecordTime::NEVER)? {
+                if library.is_shared && latest > records.time_after(RecordTime::NEVER)? {
                     note_latest(tx, library.view_id, latest)?;
                 }
                 records.evict(RecordKind::Matches, limit, MAX_EVICTED.max(2 * pairs.len()))

@@ -13,6 +13,7 @@ use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, lis
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
 use super::sweeper::Sweeper;
+use crate::engine::record_rows::RecordTime;
 use crate::error::Result;
 use crate::knowledge::{Cause, Doubt, Interval, Knowledge, ListingState, ProbedState, Ticket};
 use crate::matching::RequestedGuid;
@@ -213,10 +214,11 @@ impl Tx<'_> {
     /// another process cleared it (`view_id` is then negative) or renamed its database to `.broken`.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
-            "SELECT view_id, generation, (SELECT id FROM tables WHERE library = libraries.id), \
-             EXISTS (SELECT 1 FROM shared WHERE view_id = libraries.view_id) FROM libraries \
-             WHERE id = ?1 AND view_id > 0",
-            [library],
+            "SELECT view_id, generation, (SELECT id FROM tables WHERE library = l.id), \
+             EXISTS (SELECT 1 FROM shared WHERE view_id = l.view_id), (SELECT coalesce(max(at), ?2) FROM taken_back \
+             WHERE view_id = l.view_id AND library IN ('', l.uuid) AND path = x''), EXISTS (SELECT 1 FROM taken_back \
+             WHERE view_id = l.view_id AND library = l.uuid AND path > x'') FROM libraries l WHERE id = ?1 AND view_id > 0",
+            params![library, RecordTime::NEVER.0],
             |row| {
                 Ok(LibraryState {
                     id: library,
@@ -224,6 +226,8 @@ impl Tx<'_> {
                     generation: row.get(1)?,
                     matches: row.get(2)?,
                     is_shared: row.get(3)?,
+                    all_taken_back: RecordTime(row.get(4)?),
+                    has_paths_taken_back: row.get(5)?,
                 })
             },
         )

@@ -12,6 +12,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::store_folder::is_broken;
+use crate::engine::record_rows::RecordTime;
 use crate::matching::normal::form_tag;
 use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
@@ -232,6 +233,10 @@ pub struct LibraryState {
     pub matches: Option<TableId>,
     /// Whether the view is shared with other hosts.
     pub is_shared: bool,
+    /// When all of the library's matches were last taken back.
+    pub all_taken_back: RecordTime,
+    /// Whether any path's match was taken back by itself.
+    pub has_paths_taken_back: bool,
 }
 
 /// Data that the next write need not read again, unless another connection has written since.

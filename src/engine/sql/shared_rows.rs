@@ -11,7 +11,7 @@ use super::record_rows::{
     MATCH_COLUMNS, MatchTime, RecordKind, RecordTx, all_matches_of, drop_matches, find_or_create_match_table, match_in,
     matches_where,
 };
-use super::schema::{CachedStatements, Tx, last_position_of, sequence_at, sequence_of};
+use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
 use crate::error::Result;
@@ -273,59 +273,50 @@ impl SharedRows<'_> {
     }
 }
 
-/// A view that is shared, and one of its libraries.
-pub struct SharedLibrary {
-    pub view_id: ViewId,
-    pub uuid: String,
-}
-
-/// Returns a library whose view is shared; `None` if it is not.
-pub fn shared_library(c: &Connection, library: LibraryId) -> rusqlite::Result<Option<SharedLibrary>> {
-    c.find(
-        "SELECT view_id, uuid FROM libraries l WHERE id = ?1 AND EXISTS (SELECT 1 FROM shared WHERE view_id = l.view_id)",
-        [library],
-        |row| {
-            Ok(SharedLibrary {
-                view_id: row.get(0)?,
-                uuid: row.get(1)?,
-            })
-        },
-    )
-}
-
 /// Returns when a path's match was last taken back, by itself, with its library, or with all libraries.
-pub fn taken_back_at(c: &Connection, library: &SharedLibrary, path: &[u8]) -> rusqlite::Result<RecordTime> {
-    let at: Option<i64> = c.value(
-        "SELECT max(at) FROM (SELECT at FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = ?3 \
-         UNION ALL SELECT at FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = x'' \
-         UNION ALL SELECT at FROM taken_back WHERE view_id = ?1 AND library = '' AND path = x'')",
-        params![library.view_id, library.uuid, path],
+pub fn taken_back_at(c: &Connection, library: &LibraryState, path: &[u8]) -> rusqlite::Result<RecordTime> {
+    if !library.has_paths_taken_back {
+        return Ok(library.all_taken_back);
+    }
+    let by_itself: Option<i64> = c.find_value(
+        "SELECT at FROM taken_back WHERE view_id = ?1 AND library = (SELECT uuid FROM libraries WHERE id = ?2) AND path = ?3",
+        params![library.view_id, library.id, path],
     )?;
-    Ok(at.map_or(RecordTime::NEVER, RecordTime))
+    Ok(by_itself.map_or(library.all_taken_back, |at| library.all_taken_back.max(RecordTime(at))))
 }
 
 impl RecordTx<'_> {
     /// Stores that a path's match was taken back, if other hosts must know. `after`: when the match was recorded.
     pub fn take_back(&self, library: LibraryId, path: &[u8], after: RecordTime) -> rusqlite::Result<()> {
-        let Some(library) = shared_library(self.tx, library)? else {
-            return Ok(());
-        };
-        let at = self.time_after(after.max(taken_back_at(self.tx, &library, path)?))?;
-        self.tx.is_shared.set(true);
-        self.store_taken_back(library.view_id, &library.uuid, path, at)
+        self.take_back_after(library, path, |state| {
+            Ok(after.max(taken_back_at(self.tx, state, path)?))
+        })
     }
 
     /// Stores that all matches of a library were taken back, if other hosts must know.
     pub fn take_all_back(&self, library: LibraryId) -> rusqlite::Result<()> {
-        let Some(library) = shared_library(self.tx, library)? else {
+        self.take_back_after(library, b"", |state| {
+            let latest = "SELECT max(latest) FROM shared WHERE view_id = ?1";
+            let latest = RecordTime(self.tx.value(latest, [state.view_id])?);
+            Ok(latest.max(state.all_taken_back))
+        })
+    }
+
+    /// Stores that a path, or all paths of a library, were taken back later than `after`, if the view is shared.
+    fn take_back_after(
+        &self,
+        library: LibraryId,
+        path: &[u8],
+        after: impl FnOnce(&LibraryState) -> rusqlite::Result<RecordTime>,
+    ) -> rusqlite::Result<()> {
+        let state = self.tx.expect_library(library).optional()?;
+        let Some(state) = state.filter(|state| state.is_shared) else {
             return Ok(());
         };
-        let latest: i64 = self
-            .tx
-            .value("SELECT max(latest) FROM shared WHERE view_id = ?1", [library.view_id])?;
-        let at = self.time_after(RecordTime(latest).max(taken_back_at(self.tx, &library, b"")?))?;
+        let at = self.time_after(after(&state)?)?;
+        let uuid: String = self.tx.value("SELECT uuid FROM libraries WHERE id = ?1", [library])?;
         self.tx.is_shared.set(true);
-        self.store_taken_back(library.view_id, &library.uuid, b"", at)
+        self.store_taken_back(state.view_id, &uuid, path, at)
     }
 
     fn store_taken_back(&self, view_id: ViewId, library: &str, path: &[u8], at: RecordTime) -> rusqlite::Result<()> {
@@ -485,12 +476,8 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
         Some(table) => match_of_path(tx, table, &row.path)?,
         None => None,
     };
-    let shared = SharedLibrary {
-        view_id,
-        uuid: row.library.clone(),
-    };
     let back = Version {
-        at: taken_back_at(tx, &shared, &row.path)?,
+        at: taken_back_at(tx, &state, &row.path)?,
         rating_key: None,
     };
     let known = old.as_ref().map_or(back, |old| old.version().max(back));
