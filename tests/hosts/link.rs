@@ -34,6 +34,8 @@ struct State {
     passes: Passes,
     /// Nothing passes any more from a request on that has this text.
     cut_at: Option<&'static str>,
+    /// Nothing passes any more after this many messages, and the next one is lost.
+    cut_after: Option<u64>,
     ends: bool,
 }
 
@@ -51,20 +53,24 @@ impl Shared {
         !state.unwrap_or_else(PoisonError::into_inner).ends
     }
 
-    fn cut_if_asked(&self, bytes: &[u8]) {
+    /// Cuts the link if that was asked for at this message. Returns whether the message is lost.
+    fn cut_if_asked(&self, bytes: &[u8]) -> bool {
         let mut state = self.state();
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        if state.cut_at.take_if(|text| has(text)).is_some() {
+        let is_lost = state.cut_after.take_if(|left| *left == 0).is_some();
+        state.cut_after = state.cut_after.map(|left| left - 1);
+        if is_lost || state.cut_at.take_if(|text| has(text)).is_some() {
             state.passes = Passes::Nothing;
             self.changed.notify_all();
         }
+        is_lost
     }
 
     fn pump(&self, mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(Passes) -> bool) {
         let mut bytes = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut bytes) {
-            self.cut_if_asked(&bytes[..length]);
-            if !self.wait_for(&passes) || to.write_all(&bytes[..length]).is_err() {
+            if self.cut_if_asked(&bytes[..length]) || !self.wait_for(&passes) || to.write_all(&bytes[..length]).is_err()
+            {
                 break;
             }
         }
@@ -94,6 +100,7 @@ impl Link {
             state: Mutex::new(State {
                 passes: Passes::All,
                 cut_at: None,
+                cut_after: None,
                 ends: false,
             }),
             changed: Condvar::new(),
@@ -151,7 +158,12 @@ impl Link {
         self.shared.state().cut_at = Some(text);
     }
 
-    /// Waits until the link is cut by [`LogConnection::cut_at`].
+    /// Cuts the link after this many more messages, in whichever direction. The next one is lost.
+    pub fn cut_after(&self, messages: u64) {
+        self.shared.state().cut_after = Some(messages);
+    }
+
+    /// Waits until the link is cut.
     pub fn wait_until_cut(&self) {
         assert!(self.shared.wait_for(|passes| passes == Passes::Nothing));
     }

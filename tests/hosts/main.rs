@@ -6,6 +6,7 @@ mod day;
 #[cfg(unix)]
 mod forking;
 mod histories;
+mod killed;
 mod link;
 mod outages;
 mod pooler;
@@ -16,3 +17,9 @@ mod upgrading;
 mod world;
 
 use plexindex_tests as support;
+
+#[test]
+#[ignore = "played by the other tests, as another process"]
+fn worker() {
+    support::worker::play(&[killed::ROLES]);
+}

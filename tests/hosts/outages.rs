@@ -225,3 +225,63 @@ fn closing_delivers() {
     host.index.close().expect("closed");
     assert_eq!(world.rows(), "1|0");
 }
+
+/// Others record and take back a lot meanwhile, and the database forgets what was taken back long ago.
+#[test]
+fn a_host_that_was_away_brings_nothing_back() {
+    let Some(world) = World::new() else { return };
+    let (one, two) = (world.host(), world.host());
+    let paths = |name: &str, count: usize| -> Vec<String> {
+        (0..count).map(|number| format!("/mnt/{name}/{number}.mkv")).collect()
+    };
+    let (long_ago, kept, gone) = (paths("long ago", 40), paths("kept", 3_000), paths("gone", 1_000));
+    one.movies.record_all(&long_ago, &world.key(5));
+    one.movies.record_all(&gone, &world.key(6));
+    world.exchange(&[&one, &two]);
+    two.movies.invalidate_item(&world.key(5)).expect("invalidated");
+    world.exchange(&[&two, &one]);
+    let two_years = 730_i64 * 86_400 * 1_000_000 << 11;
+    let earlier = format!("SET at = at - {two_years}");
+    world
+        .database
+        .sql(&format!("UPDATE plexindex_shared.matches {earlier} WHERE key IS NULL"));
+    let (options, folder) = two.end();
+    let store = rusqlite::Connection::open(options.cache_dir.join("plexindex-1.db")).expect("opened");
+    let shifted = store.execute(&format!("UPDATE taken_back {earlier}"), []);
+    assert_eq!(shifted, Ok(40));
+    drop(store);
+    let mut away = world.open(options, folder);
+    for is_long in [false, true] {
+        let (options, folder) = away.end();
+        let key = world.key(7 + usize::from(is_long));
+        one.movies.record_all(&kept, &key);
+        one.movies.invalidate_item(&world.key(6)).expect("invalidated");
+        one.deliver();
+        if is_long {
+            world
+                .database
+                .sql("UPDATE plexindex_shared.marks SET made = made - interval '70 days'");
+        }
+        // A host that connects tidies.
+        let another = world.host();
+        until("it is tidied", || world.rows() == "3000|1000");
+        let begun = Instant::now();
+        away = world.open(options, folder);
+        world.exchange(&[&away, &one, &another]);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        for host in [&away, &one, &another] {
+            assert!(
+                kept.iter()
+                    .step_by(99)
+                    .all(|path| host.recorded(path).as_ref() == Some(&key))
+            );
+            assert!(
+                gone.iter()
+                    .chain(&long_ago)
+                    .step_by(9)
+                    .all(|path| host.recorded(path).is_none())
+            );
+        }
+        assert_eq!(world.rows(), "3000|1000");
+    }
+}
