@@ -17,7 +17,14 @@ const LOG: &str = "CREATE SCHEMA plexindex; \
     CREATE TABLE plexindex.views (view bigint PRIMARY KEY, server text NOT NULL, viewer bytea NOT NULL, \
         number bigint NOT NULL DEFAULT 0, written timestamptz); \
     CREATE TABLE plexindex.entries (view bigint NOT NULL, kind smallint NOT NULL, library text NOT NULL, key bytea NOT NULL, \
-        number bigint NOT NULL, host bigint NOT NULL, at timestamptz NOT NULL, body bytea NOT NULL);";
+        number bigint NOT NULL, host bigint NOT NULL, at timestamptz NOT NULL, body bytea NOT NULL); \
+    CREATE FUNCTION plexindex.deliver(v bigint, h bigint) RETURNS bigint LANGUAGE sql AS 'SELECT v'; \
+    CREATE FUNCTION plexindex.write(v bigint, h bigint) RETURNS bigint LANGUAGE sql AS 'SELECT v';";
+/// What a host of the version that shared the log runs when it opens. It accepts version 2, and else says 'upgrade plexindex on
+/// this host'.
+const OPENING: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000; \
+    SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint); SELECT to_regclass('plexindex.meta') IS NOT NULL; \
+    SELECT version FROM plexindex.meta; COMMIT";
 
 impl World {
     /// Makes a log with the view of these hosts, and these matches: paths on the server, and rating keys. A path without a
@@ -83,8 +90,10 @@ fn the_matches_of_a_log_are_taken_over() {
     // What is recorded from now on is later.
     two.record(ODD, &third);
     until("the later counts", || one.recorded(ODD).as_ref() == Some(&third));
-    // Hosts of an earlier version are told to upgrade.
-    assert_eq!(world.database.sql("SELECT version FROM plexindex.meta"), "3");
+    // Hosts of an earlier version are told to upgrade, and one that is connected cannot write any more.
+    assert_eq!(world.database.sql(OPENING), "\nt\n3");
+    let writes = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'plexindex'::regnamespace";
+    assert_eq!(world.database.sql(writes), "0");
     two.index.shared_drop_old().expect("removed");
     assert_eq!(world.database.sql("SELECT to_regclass('plexindex.meta') IS NULL"), "t");
     assert_eq!(one.recorded("/mnt/two.mkv"), Some(second));
