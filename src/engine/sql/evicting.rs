@@ -2,6 +2,7 @@
 //! Removes a library a month after the server stopped listing it. Also exports confirmed matches, from the store or
 //! from a database that was renamed to `.broken`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,14 +11,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, library_without_doubts};
 use super::migrations::migrate_damaged;
 use super::move_records::readable_matches_in_log;
-use super::record_rows::{RecordRows, all_matches_in, readable_matches_in};
-use super::schema::{CachedStatements, DAY_MS, Tx, connect};
+use super::record_rows::{RecordRows, all_matches_in, match_in};
+use super::schema::{CachedStatements, DAY_MS, Tx, connect, from_both_ends};
 use super::store_folder::{BROKEN, NAME, listing_text};
 use super::sweeper::Sweeper;
 use crate::engine::record_rows::StoredMatch;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::knowledge::Cause;
-use crate::model::{LibraryId, TableId, ViewId};
+use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -301,6 +302,23 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Returns the matches of a table that can be read in a damaged database: from both ends of the rows.
+pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
+    let now = Sequence(0); // the order suffices
+    let mut found = BTreeSet::new();
+    // Before format 12, the checksum of a row did not contain its time.
+    let is_checked: bool = c.value("SELECT user_version > 11 FROM pragma_user_version", [])?;
+    let at = if is_checked { "at" } else { "0" };
+    let all = format!("SELECT id, form, spelling, item, sum, {at}, in_table FROM matches NOT INDEXED ORDER BY id");
+    from_both_ends(c, &all, |row, _| {
+        if row.get(6) == Ok(table) {
+            found.extend(match_in(row, table, now));
+        }
+        Ok(())
+    })?;
+    Ok(found.into_iter().collect())
 }
 
 /// Returns the confirmed matches in the libraries of a view; of any view if `view_id` is `None`. `read` returns those in a

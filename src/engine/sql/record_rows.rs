@@ -5,7 +5,6 @@
 //! kind. A checksum covers a row's key and value: a row with a wrong one does not count, and is logged.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::types::ToSql;
@@ -15,9 +14,7 @@ use super::migrations::check_version;
 use super::record_encoding::{
     ROW_OVERHEAD, encode_match, path_of, row_size, spelling_of, stored_total, sum_of, total_in,
 };
-use super::schema::{
-    CachedStatements, LibraryState, Tx, from_both_ends, last_position_of, position_of, sequence_at, sequence_of,
-};
+use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
 use crate::error::Result;
@@ -152,23 +149,6 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
     let all = matches_where(c, table, sequence_of(c)?, "true ORDER BY form", &[])?;
     Ok(all.into_iter().filter_map(|(_, stored)| stored).collect())
-}
-
-/// Returns the matches of a table that can be read in a damaged database: from both ends of the rows.
-pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
-    let now = Sequence(0); // the order suffices
-    let mut found = BTreeSet::new();
-    // Before format 12, the checksum of a row did not contain its time.
-    let is_checked: bool = c.value("SELECT user_version > 11 FROM pragma_user_version", [])?;
-    let at = if is_checked { "at" } else { "0" };
-    let all = format!("SELECT id, form, spelling, item, sum, {at}, in_table FROM matches NOT INDEXED ORDER BY id");
-    from_both_ends(c, &all, |row, _| {
-        if row.get(6) == Ok(table) {
-            found.extend(match_in(row, table, now));
-        }
-        Ok(())
-    })?;
-    Ok(found.into_iter().collect())
 }
 
 /// Returns the number of a table's matches, or a number above `most` if there are more.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::engine::sql::evicting::readable_matches_in;
 use crate::engine::sql::for_tests::opened;
 use crate::model::LibraryId;
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::evicting::readable_matches_in;
 use super::for_tests::{Films, film, opened};
 use super::migrations::migrate;
 use super::overlay::pack;
-use super::record_rows::readable_matches_in;
 use super::schema::{BUSY, CachedStatements, FromCells, connect, names, position_of, sequence_of};
 use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
