@@ -132,23 +132,18 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             }
         }
     }
-    let config: std::result::Result<Config, _> = format!("{main_part}?{}", supported.join("&")).parse();
-    let mut config = match config {
-        Ok(config) if config.get_password().is_some() => return refuse_password(),
-        Ok(config) => config,
-        Err(error) => {
-            let why = error.source().map(ToString::to_string).unwrap_or_default();
-            return invalid_argument_error(format!(
-                "the address of the shared database is invalid: {why}; write {EXAMPLE}"
-            ));
-        }
-    };
+    let parsed: std::result::Result<Config, _> = format!("{main_part}?{}", supported.join("&")).parse();
+    let parsed = parsed.map_err(|error| {
+        let why = error.source().map(ToString::to_string).unwrap_or_default();
+        let text = format!("the address of the shared database is invalid: {why}; write {EXAMPLE}");
+        Error::new(Status::InvalidArgument, text)
+    })?;
     let most_hosts = 1 + supported.iter().filter(|pair| pair.starts_with("host=")).count();
     // A host or port in the parameters follows, and overrides, the one before the question mark.
-    let last_host = config.get_hosts().last();
+    let last_host = parsed.get_hosts().last();
     let endpoint = match (last_host.and_then(system::socket_folder), last_host) {
         (Some(folder), _) => ServerAddress::Unix(folder),
-        (None, Some(Host::Tcp(host))) if host.contains(',') || config.get_hosts().len() > most_hosts => {
+        (None, Some(Host::Tcp(host))) if host.contains(',') || parsed.get_hosts().len() > most_hosts => {
             return invalid_argument_error("the address of the shared database has several hosts; use only one");
         }
         (None, Some(Host::Tcp(host))) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
@@ -159,27 +154,23 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             ));
         }
     };
-    // Fill in missing parts.
-    if config.get_user().unwrap_or_default().is_empty() {
-        let names = ["PGUSER", "USER", "LOGNAME"];
-        let Some(user) = names.iter().find_map(|name| environment(name)) else {
-            return invalid_argument_error(format!(
-                "the address of the shared database has no user; write {EXAMPLE}"
-            ));
-        };
-        config.user(user);
+    // Without hosts and ports, which the client would try one by one.
+    let mut config = Config::new();
+    let user = parsed.get_user().filter(|user| !user.is_empty()).map(str::to_owned);
+    let Some(user) = user.or_else(|| ["PGUSER", "USER", "LOGNAME"].into_iter().find_map(&environment)) else {
+        return invalid_argument_error(format!(
+            "the address of the shared database has no user; write {EXAMPLE}"
+        ));
+    };
+    config.dbname(parsed.get_dbname().unwrap_or(&user));
+    config.user(&user);
+    config.application_name(parsed.get_application_name().unwrap_or("plexindex"));
+    if let Some(timeout) = parsed.get_connect_timeout() {
+        config.connect_timeout(*timeout);
     }
-    if config.get_dbname().is_none() {
-        let user = config.get_user().unwrap_or_default().to_owned();
-        config.dbname(user);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("plexindex");
-    }
-    let port = config.get_ports().last().copied().unwrap_or(DEFAULT_PORT);
     let mut address = Address {
-        port,
-        config: without_hosts(&config),
+        port: parsed.get_ports().last().copied().unwrap_or(DEFAULT_PORT),
+        config,
         endpoint,
         sslmode,
         sslrootcert: None,
@@ -195,18 +186,6 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Encryption::Require,
     });
     Ok(address)
-}
-
-/// Returns a configuration without hosts and ports, which the client would try one by one.
-fn without_hosts(config: &Config) -> Config {
-    let mut copy = Config::new();
-    copy.user(config.get_user().unwrap_or_default());
-    copy.dbname(config.get_dbname().unwrap_or_default());
-    copy.application_name(config.get_application_name().unwrap_or_default());
-    if let Some(timeout) = config.get_connect_timeout() {
-        copy.connect_timeout(*timeout);
-    }
-    copy
 }
 
 /// Fails if the address has another scheme, a password, or an @ that does not follow the user.
