@@ -32,6 +32,8 @@ CREATE TABLE plexindex_shared.matches (
 );
 CREATE UNIQUE INDEX matches_path ON plexindex_shared.matches (view, library, sha256(path));
 CREATE UNIQUE INDEX matches_seq ON plexindex_shared.matches (view, seq);
+-- The few rows without a path, for each delivery: in another index, the planner may read all rows of the view.
+CREATE INDEX matches_all ON plexindex_shared.matches (view) WHERE path = '';
 
 -- A random mark for each delivery, with the seq of its last row. A reader whose mark is not there reads everything again:
 -- the database was restored, or is another one.
@@ -56,8 +58,8 @@ BEGIN
         SELECT DISTINCT ON (library, path) v, library, path, key, at, base + place
         FROM unnest(libraries, paths, keys, times) WITH ORDINALITY AS new (library, path, key, at, place)
         WHERE path = '' OR NOT EXISTS (
-            SELECT FROM plexindex_shared.matches m WHERE m.view = v AND m.library IN (new.library, '')
-            AND sha256(m.path) = sha256('') AND m.at > new.at)
+            SELECT FROM plexindex_shared.matches m WHERE m.view = v AND m.path = '' AND m.library IN (new.library, '')
+            AND m.at > new.at)
         ORDER BY library, path, at DESC, key COLLATE "C" DESC NULLS LAST
     ON CONFLICT (view, library, sha256(path)) DO UPDATE SET key = excluded.key, at = excluded.at, seq = excluded.seq
         WHERE (old.at, coalesce(old.key, '') COLLATE "C") < (excluded.at, coalesce(excluded.key, '') COLLATE "C");
