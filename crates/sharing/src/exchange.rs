@@ -441,10 +441,10 @@ impl Exchange {
                 return Ok(delivered);
             }
             let shared = self.to_server(&view.libraries, &found.rows);
-            if !shared.is_empty() {
-                if let Some(mark) = database.deliver(number, &shared).await? {
-                    delivered.add(mark, shared.len());
-                }
+            if !shared.is_empty()
+                && let Some(mark) = database.deliver(number, &shared).await?
+            {
+                delivered.add(mark, shared.len());
             }
             delivered.upto = found.upto;
         }

@@ -39,6 +39,7 @@ pub fn open(options: Options) -> Result<Index> {
 /// # Errors
 /// As for [`open`].
 #[doc(hidden)]
+#[allow(clippy::needless_pass_by_value)] // as `Index::open`
 pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
     options.check_shared()?;
     let Some(shared) = options.shared.clone() else {
