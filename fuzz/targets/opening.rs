@@ -179,7 +179,7 @@ pub fn run(data: &[u8]) {
     ] {
         *number = input.number();
     }
-    options.matches_limit = Some(input.number().cast_unsigned());
+    options.matches_limit = input.number().cast_unsigned();
     options.flags = u32::from(input.byte() & 15) | if input.byte() == 1 { input.u32() } else { 0 };
     options.page_size = u32::from(input.byte()) * 5;
     options.log_level = i32::from(input.byte() % 8) - 2;

@@ -240,7 +240,7 @@ fn a_host_that_was_away_brings_nothing_back() {
     world.exchange(&[&one, &two]);
     two.movies.invalidate_item(&world.key(5)).expect("invalidated");
     world.exchange(&[&two, &one]);
-    let two_years = 730_i64 * 86_400 * 1_000_000 << 11;
+    let two_years = (730_i64 * 86_400 * 1_000_000) << 11;
     let earlier = format!("SET at = at - {two_years}");
     world
         .database
