@@ -6,7 +6,7 @@ use crate::matching::normal::normal_form;
 use crate::model::TableId;
 
 /// Overhead per row in bytes. The size limits include the overhead.
-pub const ROW_OVERHEAD: i64 = 64;
+const ROW_OVERHEAD: i64 = 64;
 
 /// Returns the checksum of a row.
 pub fn sum_of(id: i64, table: TableId, parts: [&[u8]; 3], expires_ms: Option<i64>) -> i64 {

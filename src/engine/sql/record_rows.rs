@@ -11,9 +11,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
 use super::migrations::check_version;
-use super::record_encoding::{
-    ROW_OVERHEAD, encode_match, path_of, row_size, spelling_of, stored_total, sum_of, total_in,
-};
+use super::record_encoding::{encode_match, path_of, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
@@ -477,7 +475,7 @@ impl OldRow {
             id: row.get(0)?,
             table: row.get(1)?,
             name: row.get(2)?,
-            bytes: row.get::<_, i64>(3)? + ROW_OVERHEAD,
+            bytes: row.get(3)?,
         })
     }
 }
@@ -500,14 +498,22 @@ impl RecordKind {
         }
     }
 
-    /// The columns of an [`OldRow`].
-    const fn old_columns(self) -> &'static str {
+    /// A row's size in SQL, as limits count it: [`row_size`].
+    const fn size(self) -> &'static str {
         match self {
-            Self::Entries => "id, in_table, name, length(name) + length(value)",
+            Self::Entries => "length(name) + length(value) + 64",
             Self::Matches => {
-                "id, in_table, form, octet_length(item) \
-                 + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form))"
+                "octet_length(item) \
+                 + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form)) + 64"
             }
+        }
+    }
+
+    /// The name of an entry, or the form of a match's path, in SQL.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Entries => "name",
+            Self::Matches => "form",
         }
     }
 }
@@ -546,13 +552,9 @@ impl<'t> RecordTx<'t> {
         let stored = match stored {
             Some(Some(stored)) => stored,
             None => 0,
-            Some(None) => self.tx.value(
-                match kind {
-                    RecordKind::Entries => "SELECT sum(length(name) + length(value) + 64) FROM entries",
-                    RecordKind::Matches => "SELECT sum(length(form) + length(item) + 64) FROM matches",
-                },
-                [],
-            )?,
+            Some(None) => self
+                .tx
+                .value(&format!("SELECT sum({}) FROM {}", kind.size(), kind.table()), [])?,
         };
         total.set(Some(stored));
         Ok(stored)
@@ -735,8 +737,8 @@ impl<'t> RecordTx<'t> {
 
     /// Returns the rows of a kind for which a condition holds.
     fn rows_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<OldRow>> {
-        let [columns, table] = [kind.old_columns(), kind.table()];
-        let text = format!("SELECT {columns} FROM {table} WHERE {condition}");
+        let [name, size, table] = [kind.name(), kind.size(), kind.table()];
+        let text = format!("SELECT id, in_table, {name}, {size} FROM {table} WHERE {condition}");
         self.tx.rows(&text, values, OldRow::read)
     }
 

@@ -211,9 +211,12 @@ fn a_damaged_total_is_counted_again() {
     let put = |tx: &RecordTx<'_>| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
-        tx.put_match(table, b"/Films/a.mkv", "12", NOW)
+        // The size of a match is that of its path, which the row may have beside the normal form.
+        tx.put_match(table, "/Films/A\u{308}.mkv".as_bytes(), "12", NOW)
     };
     rows.write_records(Deadline::NONE, put).expect("written");
+    let kinds = [RecordKind::Entries, RecordKind::Matches];
+    let written = kinds.map(|kind| total(&store, kind));
     for damage in [
         "UPDATE entries SET total = total + (1 << 40)",
         "UPDATE matches SET total = total + 1",
@@ -222,9 +225,7 @@ fn a_damaged_total_is_counted_again() {
             .expect("damaged");
     }
     store.close(); // a new connection does not know the totals
-    for kind in [RecordKind::Entries, RecordKind::Matches] {
-        assert_eq!(total(&store, kind), counted(&store, kind));
-    }
+    assert_eq!(kinds.map(|kind| total(&store, kind)), written);
 }
 
 #[test]
