@@ -98,12 +98,24 @@ impl LibrarySnapshot {
 
     /// Returns whether the item with this rating key is doubted, listed or not.
     pub fn is_doubted(&self, rating_key: &str) -> bool {
+        self.doubted_since(rating_key).is_some()
+    }
+
+    /// Returns the change sequence at which an item was last doubted; `None` if a later request has shown it.
+    fn doubted_since(&self, rating_key: &str) -> Option<u64> {
         let mut records = self.memtable.records_of_item(rating_key);
         let doubted = records.find_map(|record| match record.change {
             MemtableChange::DoubtedItem { raised, .. } => Some(raised),
             _ => None,
         });
-        doubted.is_some_and(|raised| raised >= self.replied(rating_key))
+        doubted.filter(|raised| *raised >= self.replied(rating_key))
+    }
+
+    /// Returns the change sequence at which the newest match of a path, or of this path with an item, was recorded; 0 if
+    /// none is known.
+    fn newest_match(&self, path: &NormalPath<'_>, rating_key: Option<&str>) -> u64 {
+        let matches = self.matches.as_ref();
+        matches.map_or(0, |matches| matches.newest(path, rating_key))
     }
 
     /// Returns the ticket of the last request that brought a single item, as listed or not; 0 without one.
@@ -435,12 +447,15 @@ impl LibraryIndex for LibrarySnapshot {
                 _ => None,
             });
             // A match that was recorded since is the host's later word.
-            let recorded = || self.matches.as_ref().map_or(0, |matches| matches.newest(path));
+            let recorded = || self.newest_match(path, None);
             raised.is_some_and(|raised| asked() <= raised && recorded() <= raised)
         };
         if is_withheld(requested) || (matched != requested.raw() && NormalPath::with(matched, is_withheld)) {
             HitDoubt::Path
-        } else if self.is_doubted(rating_key) {
+        } else if self
+            .doubted_since(rating_key)
+            .is_some_and(|raised| self.newest_match(requested, Some(rating_key)) <= raised)
+        {
             HitDoubt::Item
         } else {
             HitDoubt::None

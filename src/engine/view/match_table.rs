@@ -93,12 +93,16 @@ impl MatchTable {
         }
     }
 
-    /// Returns the change sequence at which the newest match of a path with this form was recorded; 0 if none is known.
-    pub fn newest(&self, path: &NormalPath<'_>) -> u64 {
-        match self.memory.find(path.form(), path.hash()) {
-            Known::Record(record) => matches_in(record).map(|recorded| recorded.sequence).max().unwrap_or(0),
-            Known::Unknown | Known::Absent => 0,
-        }
+    /// Returns the change sequence at which the newest match of a path with this form was recorded, or the newest one with
+    /// the item `rating_key`; 0 if none is known.
+    pub fn newest(&self, path: &NormalPath<'_>, rating_key: Option<&str>) -> u64 {
+        let mut newest = 0;
+        self.each(path, |recorded| {
+            if rating_key.is_none_or(|key| key == recorded.rating_key) {
+                newest = newest.max(recorded.sequence);
+            }
+        });
+        newest
     }
 }
 

@@ -506,6 +506,29 @@ fn a_match_for_an_item_that_is_not_listed_yet_is_found() {
     assert!(wrong.is_empty(), "8: the match was acknowledged: {wrong:?}");
 }
 
+/// The host invalidates an item, and then records a path of it: about this path, the record is the later word.
+#[test]
+fn a_match_that_was_recorded_after_an_invalidation_is_found_at_once() {
+    const FILE: &str = "/x/film.mkv";
+    let at = Scene::movies(20);
+    let (_index, library) = at.listed();
+    let other = at.open().movies();
+    let (listed, key) = path_of(&at.server, 1, 3);
+    library.invalidate_item(&key).expect("invalidated");
+    library.record(FILE, &key);
+    at.server.reset();
+    for library in [&library, &other] {
+        assert_eq!(library.fast(FILE), Some(key.clone()));
+        assert_eq!(library.fast(&listed), None, "by other paths, the item is doubted");
+        assert_eq!(facts(&library.ask(FILE)), found(&key));
+    }
+    assert_eq!(requests(&at.server), [0; 6]);
+    assert_eq!(facts(&library.ask(&listed)), found(&key));
+    assert_eq!(requests(&at.server), [0, 0, 0, 0, 1, 1]);
+    library.invalidate_item(&key).expect("invalidated");
+    assert_eq!([&library, &other].map(|library| library.fast(FILE)), [None, None]);
+}
+
 /// Plex updates more rows than a page has during the first listing of a library.
 #[test]
 fn a_delta_after_the_first_listing_reads_all_updates() {

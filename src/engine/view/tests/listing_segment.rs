@@ -93,7 +93,7 @@ fn matches_know_when_they_were_recorded() {
             "another spelling was recorded"
         );
     }
-    let newest = |path: &[u8]| NormalPath::with(path, |path| matches.newest(path));
+    let newest = |path: &[u8]| NormalPath::with(path, |path| matches.newest(path, None));
     assert_eq!((newest(b"/a/TWIN.mkv"), newest(b"/a/other.mkv")), (4, 0));
 }
 

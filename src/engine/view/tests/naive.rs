@@ -222,13 +222,17 @@ impl Naive {
         let is_of = |known: &[u8]| [requested, matched].iter().any(|path| form(path) == form(known));
         let mut paths = self.unverified_paths.iter();
         // A match that was recorded since is the host's later word.
-        let is_recorded_since = |known: &[u8], raised: u64| {
-            let mut recorded = self.matches.iter();
+        let is_recorded_since = |known: &[u8], of: Option<&str>, raised: u64| {
+            let mut recorded = self.matches.iter().filter(|(_, key, _)| of.is_none_or(|of| of == key));
             recorded.any(|(path, _, (at, _))| form(path) == form(known) && *at > raised)
         };
-        if paths.any(|(known, raised)| is_of(known) && asked <= *raised && !is_recorded_since(known, *raised)) {
+        let doubted = self
+            .doubted_items
+            .get(rating_key)
+            .filter(|raised| **raised >= replied.max(1));
+        if paths.any(|(known, raised)| is_of(known) && asked <= *raised && !is_recorded_since(known, None, *raised)) {
             HitDoubt::Path
-        } else if self.doubted_items.get(rating_key) >= self.replied_items.get(rating_key).or(Some(&1)) {
+        } else if doubted.is_some_and(|raised| !is_recorded_since(requested, Some(rating_key), *raised)) {
             HitDoubt::Item
         } else {
             HitDoubt::None
