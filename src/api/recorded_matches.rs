@@ -55,8 +55,9 @@ pub struct ImportedMatches {
 impl Index {
     /// Returns all recorded matches, sorted by library and path. Sends no request.
     ///
-    /// `broken`: a damaged database that plexindex renamed to `.broken`, such as `plexindex-1.db.broken`. The call then
-    /// reads the matches of all servers and users from this file, as far as the file is readable.
+    /// `broken`: a damaged database that plexindex renamed to `.broken`: a path, or a name in the index's folder, such as
+    /// `plexindex-1.db.broken`. The call then reads the matches of all servers and users from this file, as far as the
+    /// file is readable.
     ///
     /// # Errors
     /// Errors of the store; [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if `broken` has another

@@ -70,6 +70,8 @@ fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
     assert!(found.iter().all(|one| one.library_title == "Movies"));
     assert!(found.iter().all(|one| !one.server.is_empty()));
     assert_eq!(fs::read(&broken).expect("read"), before);
+    let by_name = open(folder.path()).export_matches(broken.file_name().map(Path::new));
+    assert_eq!(by_name.expect("exported"), found);
 
     // A page in the middle of the records.
     let (folder, broken) = with_broken_database(|content| {

@@ -231,8 +231,12 @@ impl RecordRows<'_> {
     }
 
     /// Returns the confirmed matches in `database`, a damaged database of any view that plexindex renamed to `.broken`,
-    /// sorted by library and path. Reads the file as far as possible, and does not change it.
+    /// sorted by library and path. Reads the file as far as possible, and does not change it. A name alone is that of a file
+    /// in the store's folder.
     pub fn export_broken(&self, database: &Path) -> Result<Vec<ExportedMatch>> {
+        let in_folder = self.0.folder.path().join(database);
+        let is_name = database.parent() == Some(Path::new(""));
+        let database = if is_name { &in_folder } else { database };
         // plexindex never opens a file with such a name, so closing the file releases no locks of this process.
         let name = database.file_name().map(|name| name.to_string_lossy());
         if !name.is_some_and(|name| name.ends_with(BROKEN)) {

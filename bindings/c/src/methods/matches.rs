@@ -17,8 +17,8 @@ use plexindex::{ImportedMatches, RecordedMatch};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportMatches {
-    /// A damaged database whose name ends in `.broken`. The method reads the matches of all servers and users from this
-    /// file, as far as the file is readable. Default: the matches in the index.
+    /// A damaged database: a path, or a name in the index's folder, that ends in `.broken`. The method reads the matches of
+    /// all servers and users, as far as it is readable. Default: the matches in the index.
     broken: Option<ByteString>,
     /// Cursor of the last page; absent for the first page.
     cursor: Option<String>,
