@@ -482,6 +482,20 @@ fn an_item_that_a_search_brought_explains_a_change() {
 }
 
 #[test]
+fn an_item_that_a_search_brought_tells_nothing_of_the_rest_of_the_library() {
+    let doubts = [Cause::Unexplained, Cause::Unsettled, Cause::Changed, Cause::Invalidated].map(library);
+    let found = Observation::Items {
+        items: &[("1".to_owned(), Some(1))],
+        are_doubted: false,
+    };
+    let effects = folded(&probed(Hint, "11 20"), &doubts, &found, (10, 11), LISTED + MINUTE);
+    assert_eq!(effects.end, []);
+    // A listing does.
+    let relisted = relisted(&effects.knowledge, &doubts, 12, 100, LISTED + MINUTE);
+    assert_eq!(relisted.end, doubts);
+}
+
+#[test]
 fn an_item_with_the_file_of_another_makes_that_one_doubtful() {
     let knowledge = listed(Hint);
     let fetched = |items: &[(String, Option<u8>)]| {
