@@ -106,7 +106,7 @@ def go_names(abi: dict[str, Any]) -> str:
 
 
 # Structs of answers: Python reads their numbers at these offsets.
-READ = ("answers", "answer", "item")
+READ = ("answers", "answer", "item", "file")
 # The package passes a plexindex_bytes in these structs as two fields: that is faster, and a text need not end with NUL.
 SPLIT = {"query": "c_char_p", "progress": "c_void_p"}
 # A struct is created on its first use, unless every process needs it.

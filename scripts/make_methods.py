@@ -195,6 +195,7 @@ def python(schema: Shape) -> str:
 # The words that Go writes in capitals.
 INITIALISMS = {
     "guid": "GUID",
+    "id": "ID",
     "guids": "GUIDs",
     "uuid": "UUID",
     "abi": "ABI",

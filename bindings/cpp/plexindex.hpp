@@ -101,13 +101,16 @@ enum class Reason : std::uint8_t {
     several_items = PLEXINDEX_REASON_SEVERAL_ITEMS,         ///< Several items fit equally well.
     several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES, ///< Several libraries list it.
     unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,             ///< It was invalidated; the server has not verified it.
-    only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS, ///< Only the root differs: add a mapping. High.
+    only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS, ///< Only the root differs; no size is known. Low.
     several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,   ///< The file has several episodes: the candidates.
     empty = PLEXINDEX_REASON_EMPTY,                         ///< No listed file is below the folder.
     above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,     ///< The folder lies above those of libraries.
     unavailable = PLEXINDEX_REASON_UNAVAILABLE,             ///< Not listed, and the server did not answer.
     not_asked = PLEXINDEX_REASON_NOT_ASKED,                 ///< Not listed; a later call asks the server.
     same_name = PLEXINDEX_REASON_SAME_NAME,                 ///< Only the end of the path is the same. Low.
+    same_file = PLEXINDEX_REASON_SAME_FILE,                 ///< The file name and the size are the same. High.
+    size_differs = PLEXINDEX_REASON_SIZE_DIFFERS,           ///< The listed file has another size.
+    same_size = PLEXINDEX_REASON_SAME_SIZE,                 ///< Only the size is the same: renamed? Low.
 };
 
 /// The type of an item, folder or library, with Plex's numbers. A library of films is `movie`, one of music `artist`.
@@ -285,6 +288,10 @@ struct QueryOptions {
     /// match() and match_paths() return Status::not_yet instead of waiting. Other calls refuse it.
     bool at_once = false;
     bool check = false; ///< match() and match_paths() first ask the server for changes. Other calls refuse it.
+    /// The file's size in bytes, for match(). 0: plexindex reads the size from the disk if it is needed.
+    std::uint64_t size = 0;
+    bool no_size = false;    ///< match() and match_paths() do not read sizes. Other calls refuse it.
+    bool with_files = false; ///< Items have a file(). Other calls than match() and match_paths() refuse it.
     /// Runs on this thread while the call waits. `false` ends the call with Status::aborted. An exception ends the call
     /// too, which then throws it. The function must not close the index.
     std::function<bool(const Progress &)> progress{};
@@ -442,6 +449,29 @@ template <class Raw> struct Limited : Raw {
 
 } // namespace detail
 
+/// What Plex lists of a matching file. Copies share its memory. An unknown text is empty, an unknown number 0.
+class File {
+public:
+    std::uint64_t size() const noexcept { return record_->size_bytes; }       ///< Its size in bytes.
+    std::uint64_t part_id() const noexcept { return record_->part_id; }       ///< Plex's id of the part: of the file.
+    std::uint64_t media_id() const noexcept { return record_->media_id; }     ///< Plex's id of the version.
+    milliseconds duration() const noexcept { return milliseconds(static_cast<milliseconds::rep>(record_->duration_ms)); }
+    std::uint32_t part() const noexcept { return record_->part; }         ///< Which part of the version, from 1.
+    std::uint32_t parts() const noexcept { return record_->parts; }       ///< How many parts the version has.
+    std::uint32_t version() const noexcept { return record_->version; }   ///< Which version of the item, from 1.
+    std::uint32_t versions() const noexcept { return record_->versions; } ///< How many versions the item has.
+    std::string_view resolution() const noexcept { return record_.text(record_->resolution); } ///< `4k`, `1080`, `sd`.
+    std::string_view container() const noexcept { return record_.text(record_->container); }   ///< Such as `mkv`.
+    /// Returns whether Plex made the version itself ('Optimized Versions').
+    bool is_optimized() const noexcept { return (record_->flags & PLEXINDEX_FILE_OPTIMIZED) != 0; }
+
+private:
+    friend class Item;
+    File(const std::shared_ptr<const detail::Block> &block, const plexindex_file *record) : record_{block, record} {}
+
+    detail::Record<plexindex_file> record_;
+};
+
 /// An item of a match. Copies share its memory. An unknown text is empty. Texts except path() are UTF-8.
 class Item {
 public:
@@ -463,6 +493,11 @@ public:
     bool is_path_utf8() const noexcept { return (record_->flags & PLEXINDEX_ITEM_PATH_NOT_UTF8) == 0; }
     /// Returns whether only the key is known: the match was recorded, and no listing has the item.
     bool is_key_only() const noexcept { return (record_->flags & PLEXINDEX_ITEM_KEY_ONLY) != 0; }
+    /// Returns the file that matched, if QueryOptions::with_files asked for it and the listing has it.
+    std::optional<File> file() const {
+        const plexindex_file *const one = plexindex_get_file(&record_.block->buffer, record_.record);
+        return one == nullptr ? std::nullopt : std::optional<File>(File(record_.block, one));
+    }
 
 private:
     friend class Match;
@@ -599,7 +634,10 @@ private:
         query.text = detail::bytes(text);
         query.flags = flags | detail::flag_if(options.offline, PLEXINDEX_QUERY_OFFLINE) |
                       detail::flag_if(options.at_once, PLEXINDEX_QUERY_AT_ONCE) |
-                      detail::flag_if(options.check, PLEXINDEX_QUERY_PROBE);
+                      detail::flag_if(options.check, PLEXINDEX_QUERY_PROBE) |
+                      detail::flag_if(options.no_size, PLEXINDEX_QUERY_NO_SIZE) |
+                      detail::flag_if(options.with_files, PLEXINDEX_QUERY_FILE);
+        query.file_size = options.size;
         return std::make_shared<const detail::Block>(size, [&](plexindex_buffer *block, plexindex_buffer *error) {
             return query.ended(function(library_.index(), &query, block, error));
         });

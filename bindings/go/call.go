@@ -71,6 +71,10 @@ type Ask struct {
 	// Full, for Refresh, fetches a full listing. Check, for Refresh, Match and MatchPaths, asks the server for changes
 	// even if the listing is fresh.
 	Full, Check bool
+	// Size, for Match, is the file's size in bytes. By default, the library reads the size of a file on this machine if
+	// the path is neither recorded nor listed nor mapped; NoSize, for Match and MatchPaths, forbids it.
+	Size   uint64
+	NoSize bool
 	// Progress runs while the call waits. False ends the call with Aborted.
 	Progress func(Progress) bool
 }

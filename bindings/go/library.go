@@ -66,7 +66,9 @@ func (l *Library) match(ctx context.Context, text string, count int, ask Ask) (a
 	data, length := view(text)
 	_, err = l.index.wait(ctx, ask, func(deadline C.int64_t, user C.uintptr_t) (Status, error) {
 		status, err := fill(16384+4*len(text), func(out, failure *C.plexindex_buffer) C.int32_t {
-			return C.query(l.index.handle, l.handle, data, length, C.size_t(count), deadline, ask.flags(), user, out, failure)
+			flags := ask.flags() | C.PLEXINDEX_QUERY_FILE
+			return C.query(l.index.handle, l.handle, data, length, C.size_t(count), deadline, flags, C.uint64_t(ask.Size), user,
+				out, failure)
 		}, func(out *C.plexindex_buffer) { answers = readBlock(out) })
 		for _, answer := range answers { // the status of many is OK
 			if answer.Status == NotYet || answer.Status == NeedsWarm {
@@ -84,7 +86,8 @@ func (l *Library) Refresh(ctx context.Context, asks ...Ask) (bool, error) {
 	ask := firstAsk(asks)
 	status, err := l.index.wait(ctx, ask, func(deadline C.int64_t, user C.uintptr_t) (Status, error) {
 		return call(func(failure *C.plexindex_buffer) C.int32_t {
-			return C.query(l.index.handle, l.handle, nil, 0, 0, deadline, ask.flags(), user, nil, failure)
+			return C.query(l.index.handle, l.handle, nil, 0, 0, deadline, ask.flags(), C.uint64_t(ask.Size), user, nil,
+				failure)
 		})
 	})
 	return status == OK && err == nil, err
@@ -92,7 +95,8 @@ func (l *Library) Refresh(ctx context.Context, asks ...Ask) (bool, error) {
 
 func (a Ask) flags() C.uint32_t {
 	return flagIf(a.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flagIf(a.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE) |
-		flagIf(a.Full, C.PLEXINDEX_QUERY_FULL) | flagIf(a.Check, C.PLEXINDEX_QUERY_PROBE)
+		flagIf(a.Full, C.PLEXINDEX_QUERY_FULL) | flagIf(a.Check, C.PLEXINDEX_QUERY_PROBE) |
+		flagIf(a.NoSize, C.PLEXINDEX_QUERY_NO_SIZE)
 }
 
 // joinTexts returns texts with a NUL behind each.
@@ -209,6 +213,15 @@ func numberUnless(unknown, number C.int32_t) *int64 {
 	return &value
 }
 
+// known returns a number, or nil for 0, which means unknown.
+func known(number C.uint64_t) *int64 {
+	if number == 0 {
+		return nil
+	}
+	value := int64(number)
+	return &value
+}
+
 // word returns a name of plexindex.h as methods write it: "" for NONE.
 func word(name *C.char) string {
 	if text := strings.ToLower(C.GoString(name)); text != "none" {
@@ -233,6 +246,28 @@ func readItem(block *C.plexindex_buffer, item *C.plexindex_item) Item {
 		Year:          numberUnless(0, item.year),
 		Season:        numberUnless(-1, item.season),
 		Episode:       numberUnless(-1, item.episode),
+	}
+}
+
+// readFile returns the file of an item; nil if the listing does not have it.
+func readFile(block *C.plexindex_buffer, item *C.plexindex_item) *MatchedFile {
+	file := C.plexindex_get_file(block, item)
+	if file == nil {
+		return nil
+	}
+	return &MatchedFile{
+		Path:       ByteString(readText(block, &item.path)),
+		Size:       known(file.size_bytes),
+		PartID:     known(file.part_id),
+		MediaID:    known(file.media_id),
+		DurationMs: known(file.duration_ms),
+		Part:       int64(file.part),
+		Parts:      int64(file.parts),
+		Version:    int64(file.version),
+		Versions:   int64(file.versions),
+		Resolution: readText(block, &file.resolution),
+		Container:  readText(block, &file.container),
+		Optimized:  file.flags&C.PLEXINDEX_FILE_OPTIMIZED != 0,
 	}
 }
 
@@ -261,6 +296,7 @@ func readBlock(block *C.plexindex_buffer) []Answer {
 		}
 		if native.status == C.PLEXINDEX_OK {
 			answer.Match.Status, answer.Item = MatchStatusFound, &answer.Candidates[0]
+			answer.File = readFile(block, C.plexindex_get_item(block, native))
 		}
 	}
 	return answers

@@ -154,18 +154,19 @@ type Finding struct {
 }
 
 type Folder struct {
-	AgeMs      *int64      `json:"age_ms,omitempty"`
-	Candidates []Item      `json:"candidates"`
-	Confidence Confidence  `json:"confidence,omitempty"`
-	Files      int64       `json:"files"`
-	Items      int64       `json:"items"`
-	Kind       ItemType    `json:"kind,omitempty"`
-	MatchKind  MatchKind   `json:"match_kind,omitempty"`
-	Message    string      `json:"message,omitempty"`
-	Reason     Reason      `json:"reason,omitempty"`
-	Stale      bool        `json:"stale"`
-	Status     MatchStatus `json:"status"`
-	Total      int64       `json:"total"`
+	AgeMs      *int64       `json:"age_ms,omitempty"`
+	Candidates []Item       `json:"candidates"`
+	Confidence Confidence   `json:"confidence,omitempty"`
+	File       *MatchedFile `json:"file,omitempty"`
+	Files      int64        `json:"files"`
+	Items      int64        `json:"items"`
+	Kind       ItemType     `json:"kind,omitempty"`
+	MatchKind  MatchKind    `json:"match_kind,omitempty"`
+	Message    string       `json:"message,omitempty"`
+	Reason     Reason       `json:"reason,omitempty"`
+	Stale      bool         `json:"stale"`
+	Status     MatchStatus  `json:"status"`
+	Total      int64        `json:"total"`
 }
 
 type GetItemRequest struct {
@@ -193,23 +194,30 @@ type Imported struct {
 }
 
 type Item struct {
-	Episode       *int64       `json:"episode,omitempty"`
-	GUID          string       `json:"guid,omitempty"`
-	GUIDs         []string     `json:"guids,omitempty"`
-	Key           string       `json:"key"`
-	Kind          ItemType     `json:"kind"`
-	Library       string       `json:"library,omitempty"`
-	Path          ByteString   `json:"path,omitempty"`
-	Paths         []ByteString `json:"paths,omitempty"`
-	RatingKey     string       `json:"rating_key"`
-	Season        *int64       `json:"season,omitempty"`
-	Section       string       `json:"section,omitempty"`
-	ShowGUID      string       `json:"show_guid,omitempty"`
-	ShowRatingKey string       `json:"show_rating_key,omitempty"`
-	ShowTitle     string       `json:"show_title,omitempty"`
-	Title         string       `json:"title,omitempty"`
-	Trashed       bool         `json:"trashed"`
-	Year          *int64       `json:"year,omitempty"`
+	AddedAt         *int64       `json:"added_at,omitempty"`
+	DurationMs      *int64       `json:"duration_ms,omitempty"`
+	Edition         string       `json:"edition,omitempty"`
+	Episode         *int64       `json:"episode,omitempty"`
+	GUID            string       `json:"guid,omitempty"`
+	GUIDs           []string     `json:"guids,omitempty"`
+	Key             string       `json:"key"`
+	Kind            ItemType     `json:"kind"`
+	Library         string       `json:"library,omitempty"`
+	Media           []Media      `json:"media,omitempty"`
+	Path            ByteString   `json:"path,omitempty"`
+	Paths           []ByteString `json:"paths,omitempty"`
+	RatingKey       string       `json:"rating_key"`
+	Season          *int64       `json:"season,omitempty"`
+	SeasonGUID      string       `json:"season_guid,omitempty"`
+	SeasonRatingKey string       `json:"season_rating_key,omitempty"`
+	SeasonTitle     string       `json:"season_title,omitempty"`
+	Section         string       `json:"section,omitempty"`
+	ShowGUID        string       `json:"show_guid,omitempty"`
+	ShowRatingKey   string       `json:"show_rating_key,omitempty"`
+	ShowTitle       string       `json:"show_title,omitempty"`
+	Title           string       `json:"title,omitempty"`
+	Trashed         bool         `json:"trashed"`
+	Year            *int64       `json:"year,omitempty"`
 }
 
 type ItemType string
@@ -289,6 +297,10 @@ type ListLibrariesRequest struct {
 	Offline bool        `json:"offline,omitempty"`
 }
 
+type ListShowsRequest struct {
+	Library LibraryName `json:"library"`
+}
+
 type LockChange string
 
 const (
@@ -307,15 +319,16 @@ type MapToHostRequest struct {
 }
 
 type Match struct {
-	AgeMs      *int64      `json:"age_ms,omitempty"`
-	Candidates []Item      `json:"candidates"`
-	Confidence Confidence  `json:"confidence,omitempty"`
-	MatchKind  MatchKind   `json:"match_kind,omitempty"`
-	Message    string      `json:"message,omitempty"`
-	Reason     Reason      `json:"reason,omitempty"`
-	Stale      bool        `json:"stale"`
-	Status     MatchStatus `json:"status"`
-	Total      int64       `json:"total"`
+	AgeMs      *int64       `json:"age_ms,omitempty"`
+	Candidates []Item       `json:"candidates"`
+	Confidence Confidence   `json:"confidence,omitempty"`
+	File       *MatchedFile `json:"file,omitempty"`
+	MatchKind  MatchKind    `json:"match_kind,omitempty"`
+	Message    string       `json:"message,omitempty"`
+	Reason     Reason       `json:"reason,omitempty"`
+	Stale      bool         `json:"stale"`
+	Status     MatchStatus  `json:"status"`
+	Total      int64        `json:"total"`
 }
 
 type MatchFolderRequest struct {
@@ -369,9 +382,38 @@ type MatchTitleRequest struct {
 	Title   string      `json:"title"`
 }
 
+type MatchedFile struct {
+	Container  string     `json:"container,omitempty"`
+	DurationMs *int64     `json:"duration_ms,omitempty"`
+	MediaID    *int64     `json:"media_id,omitempty"`
+	Optimized  bool       `json:"optimized,omitempty"`
+	Part       int64      `json:"part"`
+	PartID     *int64     `json:"part_id,omitempty"`
+	Parts      int64      `json:"parts"`
+	Path       ByteString `json:"path"`
+	Resolution string     `json:"resolution,omitempty"`
+	Size       *int64     `json:"size,omitempty"`
+	Version    int64      `json:"version"`
+	Versions   int64      `json:"versions"`
+}
+
 type MatchesPage struct {
 	Cursor  string      `json:"cursor,omitempty"`
 	Matches []MatchLine `json:"matches"`
+}
+
+type Media struct {
+	Container  string      `json:"container,omitempty"`
+	DurationMs *int64      `json:"duration_ms,omitempty"`
+	MediaID    *int64      `json:"media_id,omitempty"`
+	Optimized  bool        `json:"optimized,omitempty"`
+	Parts      []MediaPart `json:"parts"`
+	Resolution string      `json:"resolution,omitempty"`
+}
+
+type MediaPart struct {
+	PartID *int64 `json:"part_id,omitempty"`
+	Size   *int64 `json:"size,omitempty"`
 }
 
 type MissingPage struct {
@@ -423,11 +465,13 @@ const (
 )
 
 type Proposal struct {
-	From    ByteString `json:"from"`
-	Gain    *int64     `json:"gain,omitempty"`
-	Matched int64      `json:"matched"`
-	Of      int64      `json:"of"`
-	To      ByteString `json:"to"`
+	Certain      bool       `json:"certain"`
+	Contradicted int64      `json:"contradicted"`
+	From         ByteString `json:"from"`
+	Gain         *int64     `json:"gain,omitempty"`
+	Matched      int64      `json:"matched"`
+	Of           int64      `json:"of"`
+	To           ByteString `json:"to"`
 }
 
 type Proposals struct {
@@ -455,6 +499,9 @@ const (
 	ReasonUnavailable      Reason = "unavailable"
 	ReasonNotAsked         Reason = "not_asked"
 	ReasonSameName         Reason = "same_name"
+	ReasonSameFile         Reason = "same_file"
+	ReasonSizeDiffers      Reason = "size_differs"
+	ReasonSameSize         Reason = "same_size"
 )
 
 type ScanFoldersRequest struct {
@@ -470,6 +517,15 @@ type ScannedPath struct {
 	Library string     `json:"library,omitempty"`
 	Message string     `json:"message,omitempty"`
 	Section string     `json:"section,omitempty"`
+}
+
+type Season struct {
+	GUID          string `json:"guid,omitempty"`
+	Items         int64  `json:"items"`
+	Number        *int64 `json:"number,omitempty"`
+	RatingKey     string `json:"rating_key"`
+	ShowRatingKey string `json:"show_rating_key,omitempty"`
+	Title         string `json:"title,omitempty"`
 }
 
 type ServerInfo struct {
@@ -522,6 +578,18 @@ type SharedView struct {
 	Server    string `json:"server"`
 	TakenBack int64  `json:"taken_back"`
 	User      string `json:"user"`
+}
+
+type Show struct {
+	GUID      string `json:"guid,omitempty"`
+	Items     int64  `json:"items"`
+	RatingKey string `json:"rating_key"`
+	Title     string `json:"title,omitempty"`
+}
+
+type Shows struct {
+	Seasons []Season `json:"seasons"`
+	Shows   []Show   `json:"shows"`
 }
 
 type StartKind string

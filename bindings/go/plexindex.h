@@ -18,24 +18,6 @@
  * Memory: free only the handle, with plexindex_close(), and answers of plexindex_call(), with plexindex_free().
  *   plexindex reads the strings and structs that you pass only during the call.
  * Compatibility: structs that start with `size` may grow. Programs compiled against an older header keep working.
- *
- * Functions
- *   Opening and closing: plexindex_get_abi_version, plexindex_get_version, plexindex_get_status_name, plexindex_open,
- *     plexindex_set_token, plexindex_close
- *   Libraries: plexindex_get_library
- *   Fast lookups: plexindex_lookup_key, plexindex_lookup_keys
- *   Full answers for paths: plexindex_match_path, plexindex_match_paths
- *   Answer blocks: plexindex_count_answers, plexindex_get_answer, plexindex_get_item, plexindex_get_candidate,
- *     plexindex_get_text
- *   Recording and invalidation: plexindex_record_match, plexindex_record_matches, plexindex_invalidate_path,
- *     plexindex_invalidate_item, plexindex_invalidate_library, plexindex_clear
- *   Refresh: plexindex_refresh
- *   Statistics: plexindex_get_stats
- *   Log: plexindex_drain_log
- *   Methods by name: plexindex_call, plexindex_free
- *   Events: plexindex_notify, plexindex_wake_waiting
- *   The host's tables: plexindex_get_table, plexindex_table_lookup, plexindex_table_get, plexindex_table_put,
- *     plexindex_table_remove, plexindex_table_write, plexindex_table_get_next
  */
 
 #ifndef PLEXINDEX_H
@@ -52,18 +34,12 @@
 
 #define PLEXINDEX_VERSION_NUMBER 1000 // The version of this header, as major * 1000000 + minor * 1000 + patch.
 
-// plexindex_options.library_ttl_ms:
-#define PLEXINDEX_TTL_AT_ONCE (-1) // a listing is never fresh.
-#define PLEXINDEX_TTL_NEVER (-2) // a listing stays fresh until an event or a call invalidates it.
-
-// plexindex_query.timeout_ms:
-#define PLEXINDEX_NO_TIMEOUT (-1) // the call has no time limit.
-
-// plexindex_options.retry_ms:
-#define PLEXINDEX_NO_RETRY (-1) // plexindex does not retry failed requests.
-
-// plexindex_options.slow_ms:
-#define PLEXINDEX_NEVER_SLOW (-1) // plexindex logs no slow calls.
+// Special values of times in ms:
+#define PLEXINDEX_TTL_AT_ONCE (-1) // library_ttl_ms: a listing is never fresh.
+#define PLEXINDEX_TTL_NEVER (-2) // library_ttl_ms: a listing stays fresh until an event or a call invalidates it.
+#define PLEXINDEX_NO_TIMEOUT (-1) // timeout_ms: the call has no time limit.
+#define PLEXINDEX_NO_RETRY (-1) // retry_ms: plexindex does not retry failed requests.
+#define PLEXINDEX_NEVER_SLOW (-1) // slow_ms: plexindex logs no slow calls.
 
 // plexindex_options.flags:
 #define PLEXINDEX_OPEN_OFFLINE 0x1 // plexindex sends no requests.
@@ -84,17 +60,17 @@
 #define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing, and accepts a listing of any size.
 #define PLEXINDEX_QUERY_AT_ONCE 0x4 // matching never waits, and returns PLEXINDEX_NOT_YET if a wait would be necessary.
 #define PLEXINDEX_QUERY_PROBE 0x8 // first asks the server once whether libraries have changed.
+#define PLEXINDEX_QUERY_NO_SIZE 0x10 // plexindex does not read the file's size.
+#define PLEXINDEX_QUERY_FILE 0x20 // the items have a `file`.
 
-// plexindex_get_table():
+// plexindex_get_table(), plexindex_record_matches():
 #define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // entry names ignore the case of `A` to `Z`.
+#define PLEXINDEX_RECORD_THROUGH 1 // the call returns once the shared database has the matches.
 
 // plexindex_table_op.kind:
 #define PLEXINDEX_TABLE_PUT 1 // stores `value` under `name`.
 #define PLEXINDEX_TABLE_REMOVE 2 // removes the entry `name`.
 #define PLEXINDEX_TABLE_CLEAR 3 // removes all entries of the table.
-
-// plexindex_record_matches().flags:
-#define PLEXINDEX_RECORD_THROUGH 1 // the call returns once the shared database has the matches.
 
 // plexindex_get_library():
 #define PLEXINDEX_SELECT_ANY 0 // selects by uuid, exact title, section id, or title ignoring case, in this order.
@@ -124,20 +100,22 @@
 #define PLEXINDEX_REASON_SEVERAL_ITEMS 4 // several items match equally well.
 #define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // several libraries list the path.
 #define PLEXINDEX_REASON_UNCONFIRMED 6 // the path was invalidated, and plexindex has not verified its item since.
-#define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs: a mapping is missing. High confidence.
+#define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs, and the size is unknown. Low confidence.
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // the file contains several episodes; the item is the first of them.
 #define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains library folders, and several shows or items.
 #define PLEXINDEX_REASON_UNAVAILABLE 14 // an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
 #define PLEXINDEX_REASON_NOT_ASKED 15 // an unlisted path; a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
 #define PLEXINDEX_REASON_SAME_NAME 16 // only the name or the end of the path equals a listed path. Low confidence.
+#define PLEXINDEX_REASON_SAME_FILE 17 // the file name and the size equal those of a listed file. High confidence.
+#define PLEXINDEX_REASON_SIZE_DIFFERS 18 // the listed file has another size: replaced since the scan, or another file.
+#define PLEXINDEX_REASON_SAME_SIZE 19 // only the size equals that of a listed file: perhaps renamed. Low confidence.
 
-// plexindex_answer.flags:
+// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags:
 #define PLEXINDEX_ANSWER_STALE 0x1 // possibly outdated: the server did not answer, or a listing awaits confirmation.
-
-// plexindex_item.flags:
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_KEY_ONLY 0x2 // a recorded match whose item is not listed; only the key is set.
+#define PLEXINDEX_FILE_OPTIMIZED 0x1 // Plex made this version itself ('Optimized Versions').
 
 // plexindex_item.kind:
 #define PLEXINDEX_KIND_OTHER 0 // another type.
@@ -275,7 +253,8 @@ typedef struct plexindex_options {
     int64_t connect_timeout_ms; // Timeout for connecting, in ms. 0: 5,000.
     int64_t read_timeout_ms; // Read timeout in ms. 0: 60,000. Requests other than listings wait at most 15,000.
     int64_t retry_ms; // How long plexindex retries a failed request, in ms. 0: 30,000. PLEXINDEX_NO_RETRY: never.
-    uint64_t matches_limit; // Maximum size of recorded matches in bytes; removes the oldest first. 0: 50 MiB, with `shared` 500.
+    // Maximum size of recorded matches in bytes; removes the oldest first. 0: 50 MiB, with `shared` 500.
+    uint64_t matches_limit;
     uint32_t flags; // PLEXINDEX_OPEN_* flags.
     uint32_t page_size; // Number of rows per listing request, 1 to 1,000. 0: 1,000.
     int32_t log_level; // PLEXINDEX_LOG_*, for the whole process until the next plexindex_open(). 0: warnings.
@@ -322,6 +301,8 @@ typedef struct plexindex_query {
     uint32_t reserved; // Zero.
     plexindex_progress_fn progress; // Called on this thread while the call waits for the server; may be NULL.
     void *progress_user; // Passed to `progress`.
+    // Size in bytes, for plexindex_match_path(). 0: reads it for an unlisted path, within 2 s, if it may wait.
+    uint64_t file_size;
 } plexindex_query;
 
 // A string in an answer block, followed by a NUL that `length` does not count. If `offset` is 0, there is no string.
@@ -362,8 +343,24 @@ typedef struct plexindex_item {
     int32_t season; // Season number, or disc number for a track; -1: none.
     int32_t episode; // Episode number or track number; -1: none.
     uint32_t flags; // PLEXINDEX_ITEM_* flags.
-    uint32_t reserved; // Zero.
+    uint32_t file; // Offset of the matching file (plexindex_file) in the block, with PLEXINDEX_QUERY_FILE; 0: none.
 } plexindex_item;
+
+// What Plex lists of a matching file, whose path is the item's `path`. 0 means unknown.
+typedef struct plexindex_file {
+    uint64_t size_bytes; // Size in bytes.
+    uint64_t part_id; // Plex's id of the part, which is the file.
+    uint64_t media_id; // Plex's id of the version that the part belongs to.
+    uint64_t duration_ms; // Duration of the version in ms.
+    uint32_t part; // Which part of the version the file is, from 1.
+    uint32_t parts; // Number of parts of the version; more than 1 for stacked files.
+    uint32_t version; // Which version of the item, from 1.
+    uint32_t versions; // Number of versions of the item.
+    plexindex_text resolution; // Resolution as Plex names it: `4k`, `1080`, `sd`.
+    plexindex_text container; // The container, such as `mkv`.
+    uint32_t flags; // PLEXINDEX_FILE_* flags.
+    uint32_t reserved; // Zero.
+} plexindex_file;
 
 // Statistics. Set `size` to sizeof(plexindex_stats); plexindex fills in the fields that it knows. Unless a comment
 // says otherwise, counts are for this handle.
@@ -429,6 +426,8 @@ typedef struct plexindex_answers {
     uint32_t count; // Number of answers: one per path, in order.
     uint32_t first; // Offset of the first answer in the block.
     uint32_t log_lines; // Number of log lines that wait for plexindex_drain_log().
+    uint32_t file_size; // sizeof(plexindex_file) in this library.
+    uint32_t reserved; // Zero.
 } plexindex_answers;
 
 #ifdef __cplusplus
@@ -513,8 +512,7 @@ int32_t plexindex_match_paths(const plexindex_handle *handle, const plexindex_qu
                               plexindex_buffer *out_answers, plexindex_buffer *error);
 
 // Returns the number of answers in a block, one per path in order; 0 if the buffer contains no block.
-//
-// This and the next four functions read an unchanged block from plexindex_match_path() or plexindex_match_paths().
+// This and the next five functions read an unchanged block from plexindex_match_path() or plexindex_match_paths().
 // They check all offsets, and return NULL or 0 for missing data. The returned pointers point into the block.
 size_t plexindex_count_answers(const plexindex_buffer *block);
 
@@ -527,6 +525,9 @@ const plexindex_item *plexindex_get_item(const plexindex_buffer *block, const pl
 // Returns the candidate at this index, starting at 0 with the best; NULL beyond the last candidate.
 const plexindex_item *plexindex_get_candidate(const plexindex_buffer *block, const plexindex_answer *answer,
                                               size_t index);
+
+// Returns an item's matching file; NULL if the query lacked PLEXINDEX_QUERY_FILE, or the listing has no such file.
+const plexindex_file *plexindex_get_file(const plexindex_buffer *block, const plexindex_item *item);
 
 // Returns a NUL-terminated string from a block, such as `&item->title`; NULL if missing. An empty string is not NULL.
 const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_text *text);
@@ -780,8 +781,8 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
     static const char *const names[] = {
         "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
         "ONLY_ROOT_DIFFERS", "UNKNOWN", "UNKNOWN", "UNKNOWN", "SEVERAL_EPISODES", "EMPTY", "ABOVE_LOCATIONS",
-        "UNAVAILABLE", "NOT_ASKED", "SAME_NAME"};
-    return reason >= 0 && reason < 17 ? names[reason] : "UNKNOWN";
+        "UNAVAILABLE", "NOT_ASKED", "SAME_NAME", "SAME_FILE", "SIZE_DIFFERS", "SAME_SIZE"};
+    return reason >= 0 && reason < 20 ? names[reason] : "UNKNOWN";
 }
 
 // Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.

@@ -90,7 +90,17 @@ func TestMatchesAndLookupsFindItems(t *testing.T) {
 	assertEqual(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path}, []any{key, title, ByteString(path)})
 	var found Match
 	must(t, index.Call(background, "match.title", MatchTitleRequest{Library: "Movies", Title: title}, &found))
-	found.AgeMs, answer.AgeMs = nil, nil
+	file := answer.File
+	assertEqual(t, []any{file.Path, file.Part, file.Parts, file.Version <= file.Versions, *file.Size > 0},
+		[]any{ByteString(path), int64(1), int64(1), true, true})
+	elsewhere := "/elsewhere" + path[strings.LastIndexByte(path, '/'):]
+	sized, err := movies.Match(background, elsewhere, Ask{Size: uint64(*file.Size)})
+	must(t, err)
+	assertEqual(t, []any{sized.Item.Key, sized.Confidence, sized.Reason}, []any{key, ConfidenceHigh, ReasonSameFile})
+	unsized, err := movies.MatchPaths(background, []string{elsewhere}, Ask{NoSize: true})
+	must(t, err)
+	assertEqual(t, unsized[0].Confidence, ConfidenceLow)
+	found.AgeMs, answer.AgeMs, answer.File = nil, nil, nil
 	found.MatchKind, found.Confidence = answer.MatchKind, answer.Confidence
 	assertEqual(t, found, answer.Match)
 	paths, keys := []string{}, []string{}

@@ -22,9 +22,9 @@ static inline int32_t call_method(const plexindex_handle *handle, const char *me
 
 // Matches many paths, or one if `count` is 0. Refreshes if `out` is NULL.
 static inline int32_t query(const plexindex_handle *handle, const plexindex_library_handle *library, const char *text,
-                            size_t length, size_t count, int64_t timeout_ms, uint32_t flags, uintptr_t user,
-                            plexindex_buffer *out, plexindex_buffer *error) {
-    plexindex_query query = {sizeof query, library, {text, length}, timeout_ms, flags, 0, report, (void *)user};
+                            size_t length, size_t count, int64_t timeout_ms, uint32_t flags, uint64_t size,
+                            uintptr_t user, plexindex_buffer *out, plexindex_buffer *error) {
+    plexindex_query query = {sizeof query, library, {text, length}, timeout_ms, flags, 0, report, (void *)user, size};
     if (out == NULL) return plexindex_refresh(handle, &query, error);
     if (count > 0) return plexindex_match_paths(handle, &query, count, out, error);
     return plexindex_match_path(handle, &query, out, error);

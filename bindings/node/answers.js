@@ -44,7 +44,7 @@ function readItem(block, itemOffset) {
     season,
     episode,
     flags,
-    reserved,
+    file,
     ...texts
   } = koffi.decode(block, itemOffset, structs.plexindex_item);
   const item = { library: textAt(block, library), kind: KINDS[kind] ?? 'other' };
@@ -55,6 +55,26 @@ function readItem(block, itemOffset) {
   if (season !== -1) item.season = season;
   if (episode !== -1) item.episode = episode;
   return known(item);
+}
+
+/** Reads the file of an item, whose record is at this offset; 0: none. */
+function readFile(block, itemOffset, path) {
+  const { file: offset } = koffi.decode(block, itemOffset, structs.plexindex_item);
+  if (offset === 0) return undefined;
+  const { flags, reserved, size_bytes: size, resolution, container, ...numbers } = koffi.decode(
+    block,
+    offset,
+    structs.plexindex_file,
+  );
+  // 0 means unknown.
+  const knownNumbers = Object.entries({ size, ...numbers }).filter(([, number]) => Number(number) !== 0);
+  return known({
+    path,
+    ...camelNames(Object.fromEntries(knownNumbers)),
+    resolution: textAt(block, resolution),
+    container: textAt(block, container),
+    optimized: (flags & constants.FILE_OPTIMIZED) !== 0 || undefined,
+  });
 }
 
 /** Reads a block of answers: plexindex_answers in the header. */
@@ -70,6 +90,7 @@ function readBlock(block) {
     return known({
       status: STATUS_NAMES[answer.status] ?? 'UNKNOWN',
       item: answer.status === statuses.OK ? candidates[0] : null,
+      file: answer.item === 0 ? undefined : readFile(block, answer.item, candidates[0].path),
       matchKind: word(MATCH_KINDS, answer.match_kind),
       confidence: word(CONFIDENCES, answer.confidence),
       reason: word(REASONS, answer.reason),

@@ -18,7 +18,20 @@ type Camel<T> = T extends Uint8Array
       : T;
 
 /** docs/methods.md describes the fields. A field that is not known is absent. */
-export type Item = Camel<Omit<methods.Item, 'paths' | 'guids'>>;
+export type Item = Camel<
+  Omit<
+    methods.Item,
+    | 'paths'
+    | 'guids'
+    | 'media'
+    | 'edition'
+    | 'added_at'
+    | 'duration_ms'
+    | 'season_rating_key'
+    | 'season_title'
+    | 'season_guid'
+  >
+>;
 /** Check `status` or `item`. matchPaths() also returns errors of single paths. */
 export type Answer = Found | Missed;
 export type Found = Omit<Camel<methods.Match>, 'status'> & { status: 'OK'; item: Item };
@@ -67,6 +80,14 @@ export interface QueryOptions extends Limits {
   check?: boolean | undefined;
 }
 
+export interface MatchOptions extends QueryOptions {
+  /**
+   * The file's size in bytes. By default, the library reads the size of a file on this machine if the path is neither
+   * recorded nor listed nor mapped; `false` forbids it. matchPaths() accepts only `false`.
+   */
+  size?: number | false | undefined;
+}
+
 /** Every failure except a wrong argument (TypeError) and an aborted signal (its reason). */
 export class PlexindexError extends Error {
   private constructor();
@@ -102,9 +123,9 @@ export interface Index {
 
 export interface Library {
   /** Finds the item of a path. Asks the server if necessary. */
-  match(path: Text, options?: QueryOptions): Promise<Answer>;
+  match(path: Text, options?: MatchOptions): Promise<Answer>;
   /** Finds the items of many paths with one call, in order. */
-  matchPaths(paths: Iterable<Text>, options?: QueryOptions): Promise<Answer[]>;
+  matchPaths(paths: Iterable<Text>, options?: MatchOptions & { size?: false | undefined }): Promise<Answer[]>;
   /** Returns the key of the item with this path, or null if the index does not have it at hand. Sends no request. */
   lookupKey(path: Text): string | null;
   lookupKeys(paths: Iterable<Text>): (string | null)[];

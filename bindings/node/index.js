@@ -11,6 +11,7 @@ const REQUESTS = words('REQUEST_');
 const LEVELS = words('LOG_');
 const LIMITS = ['timeoutMs', 'progress', 'signal'];
 const QUERY = [...LIMITS, 'offline', 'check'];
+const MATCH = [...QUERY, 'size'];
 // `/library/metadata/`, 255 digits, and a NUL.
 const LONGEST_KEY = 274;
 
@@ -164,16 +165,22 @@ class IndexPart {
 
 class Library extends IndexPart {
   /** Calls a function that takes a plexindex_query. */
-  #ask(text, { offline, check: probe, ...limits }, flags, work) {
+  #ask(text, { offline, check: probe, size, ...limits }, flags, work) {
     return this._index._wait(limits, (handle, query) => {
       Object.assign(query, { size: koffi.sizeof(structs.plexindex_query), library: this._handle, text: bytesOf(text) });
       query.flags = flags | (offline ? c.QUERY_OFFLINE : 0) | (probe ? c.QUERY_PROBE : 0);
+      query.flags |= size === false ? c.QUERY_NO_SIZE : 0;
+      query.file_size = size || 0;
       return work(handle, query);
     });
   }
 
   #match(name, text, options, ...count) {
-    return this.#ask(text, check.options(options, QUERY), 0, async (handle, query) => {
+    const given = check.options(options, MATCH);
+    if (given.size !== undefined && given.size !== false && !(check.integer(given.size, 'size') > 0)) {
+      check.refuse('size', 'a number of bytes or false', given.size);
+    }
+    return this.#ask(text, given, c.QUERY_FILE, async (handle, query) => {
       const ask = (buffer) => call(name, handle, query, ...count, buffer);
       const [, block] = await fill(16384 + text.length * 4, ask);
       return readBlock(block);

@@ -81,6 +81,7 @@ export interface Folder {
   age_ms?: number;
   candidates: readonly (Item)[];
   confidence?: Confidence;
+  file?: MatchedFile;
   files: number;
   items: number;
   kind?: ItemType;
@@ -112,16 +113,23 @@ export interface Imported {
   skipped: number;
 }
 export interface Item {
+  added_at?: number;
+  duration_ms?: number;
+  edition?: string;
   episode?: number;
   guid?: string;
   guids?: readonly (string)[];
   key: string;
   kind: ItemType;
   library?: string;
+  media?: readonly (Media)[];
   path?: ByteString;
   paths?: readonly (ByteString)[];
   rating_key: string;
   season?: number;
+  season_guid?: string;
+  season_rating_key?: string;
+  season_title?: string;
   section?: string;
   show_guid?: string;
   show_rating_key?: string;
@@ -175,6 +183,9 @@ export interface ListLibraries {
   library?: LibraryName;
   offline?: boolean;
 }
+export interface ListShows {
+  library: LibraryName;
+}
 export type LockChange = 'lock' | 'unlock' | 'leave';
 export interface LookedFor {
   item: Item;
@@ -187,6 +198,7 @@ export interface Match {
   age_ms?: number;
   candidates: readonly (Item)[];
   confidence?: Confidence;
+  file?: MatchedFile;
   match_kind?: MatchKind;
   message?: string;
   reason?: Reason;
@@ -222,9 +234,35 @@ export interface MatchTitle {
   offline?: boolean;
   title: string;
 }
+export interface MatchedFile {
+  container?: string;
+  duration_ms?: number;
+  media_id?: number;
+  optimized?: boolean;
+  part: number;
+  part_id?: number;
+  parts: number;
+  path: ByteString;
+  resolution?: string;
+  size?: number;
+  version: number;
+  versions: number;
+}
 export interface MatchesPage {
   cursor?: string;
   matches: readonly (MatchLine)[];
+}
+export interface Media {
+  container?: string;
+  duration_ms?: number;
+  media_id?: number;
+  optimized?: boolean;
+  parts: readonly (MediaPart)[];
+  resolution?: string;
+}
+export interface MediaPart {
+  part_id?: number;
+  size?: number;
 }
 export interface MissingPage {
   cursor?: string;
@@ -262,6 +300,8 @@ export interface Place {
 }
 export type Presence = 'there' | 'missing' | 'unknown';
 export interface Proposal {
+  certain: boolean;
+  contradicted: number;
   from: ByteString;
   gain?: number;
   matched: number;
@@ -274,7 +314,7 @@ export interface Proposals {
 export interface ProposeMappings {
   paths?: readonly (ByteString)[];
 }
-export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked' | 'same_name';
+export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked' | 'same_name' | 'same_file' | 'size_differs' | 'same_size';
 export interface ScanFolders {
   paths: readonly (ByteString)[];
 }
@@ -286,6 +326,14 @@ export interface ScannedPath {
   library?: string;
   message?: string;
   section?: string;
+}
+export interface Season {
+  guid?: string;
+  items: number;
+  number?: number;
+  rating_key: string;
+  show_rating_key?: string;
+  title?: string;
 }
 export interface ServerInfo {
   answered_us: number;
@@ -326,6 +374,16 @@ export interface SharedView {
   server: string;
   taken_back: number;
   user: string;
+}
+export interface Show {
+  guid?: string;
+  items: number;
+  rating_key: string;
+  title?: string;
+}
+export interface Shows {
+  seasons: readonly (Season)[];
+  shows: readonly (Show)[];
 }
 export type StartKind = 'folder' | 'file';
 export interface StartWatch {
@@ -393,6 +451,7 @@ export interface Methods {
   'server.check': { request: CheckServer; answer: ServerInfo };
   'server.scan': { request: ScanFolders; answer: ScannedFolders };
   'sharing': { request: Share; answer: Shared };
+  'shows.list': { request: ListShows; answer: Shows };
   'store.get': { request: GetStore; answer: StoreInfo };
   'tables.clear': { request: ClearTable; answer: Nothing };
   'tables.count': { request: CountTable; answer: TableCount };

@@ -1,6 +1,6 @@
 //! Paths by themselves: the normal form, how paths relate, mappings, and the mapping that is proposed.
 
-use crate::matching::{Mappings, NormalPath, Relation, Samples, lies_under, normal_form};
+use crate::matching::{Mappings, NormalPath, Relation, Samples, SizeEvidence, lies_under, normal_form};
 use crate::options::{Mapping, MappingKind};
 
 use std::ffi::OsStr;
@@ -153,7 +153,7 @@ fn a_folder_takes_the_others_place(from: &[u8], to: &[u8], path: &[u8]) {
 
 fn a_proposal_does_what_it_says(host: &[u8], server: &[u8]) {
     let mut samples = Samples::default();
-    samples.add(host, server, 2, true);
+    samples.add(host, server, 2, SizeEvidence::Same);
     let proposals = samples.proposals();
     let Some(best) = proposals.first() else { return };
     assert_eq!((best.matched, best.examined, samples.count()), (1, 1, 1));

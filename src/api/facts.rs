@@ -46,10 +46,14 @@ pub struct Proposal {
     #[serde(serialize_with = "byte_string::path")]
     #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub to: PathBuf,
-    /// Number of paths that would match.
+    /// Number of paths that would match, with the size that Plex lists.
     pub matched: usize,
     /// Number of examined paths.
     pub of: usize,
+    /// Number of paths that would lead to a file of another size.
+    pub contradicted: usize,
+    /// Whether sizes leave no doubt: ten paths match, and none is contradicted.
+    pub certain: bool,
     /// Number of given paths that match with this proposal but with no earlier proposal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<usize>,
@@ -60,6 +64,8 @@ impl Proposal {
     /// this proposal but with no earlier one; `None` if the host gave no paths.
     pub(super) fn of(pair: mapping_proposals::ProposedMapping, gain: Option<usize>) -> Self {
         Self {
+            certain: pair.is_certain(),
+            contradicted: pair.contradicted,
             from: path_from_bytes(pair.from),
             to: path_from_bytes(pair.to),
             matched: pair.matched,

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::matching::Scope;
 use crate::model;
 use crate::platform::files::bytes_of;
-use crate::query::{Answer, FileFilter, Folder, Item, Match};
+use crate::query::{Answer, FileFilter, Folder, Item, Match, Season, Show, ShowsAndSeasons};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Resolved;
 
@@ -285,6 +285,41 @@ impl Library {
             library: self.clone(),
             cursor: Some(0), // the first page
             page: Vec::new().into_iter(),
+        }
+    }
+
+    /// Lists the library's shows or artists, each once, sorted by title; none for a library of films. Reads all stored
+    /// items, and sends no request. Plex lists neither the year nor the external IDs of a show with its episodes.
+    ///
+    /// # Errors
+    /// As [`Library::items`].
+    pub fn shows(&self) -> Result<Vec<Show>> {
+        Ok(self.shows_and_seasons()?.shows)
+    }
+
+    /// Lists the library's seasons or albums, sorted by show, number and title, like [`Library::shows`]. Plex reports no
+    /// seasons of a show that hides them.
+    ///
+    /// # Errors
+    /// As [`Library::items`].
+    pub fn seasons(&self) -> Result<Vec<Season>> {
+        Ok(self.shows_and_seasons()?.seasons)
+    }
+
+    /// Lists shows and seasons with one pass over the items. For the bindings.
+    #[doc(hidden)]
+    pub fn shows_and_seasons(&self) -> Result<ShowsAndSeasons> {
+        let (mut found, mut cursor) = (ShowsAndSeasons::default(), 0);
+        loop {
+            let page = self.items_page(cursor, PAGE_ITEMS)?;
+            let Some((last, _)) = page.last() else {
+                found.sort();
+                return Ok(found);
+            };
+            cursor = *last;
+            for (_, item) in &page {
+                found.add(item);
+            }
         }
     }
 

@@ -24,7 +24,10 @@ pub use crate::events::Notified;
 pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
 #[doc(inline)]
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
-pub use crate::query::{Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus};
+pub use crate::query::{
+    Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus, MatchedFile, Media, MediaFacts, MediaPart,
+    Season, Show,
+};
 pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use crate::stats::Stats;
 pub use crate::sync::Progress;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::bytes_of;
 use crate::query::{Answer, ChangePage, Folder, Item, LibraryInfo, Match, non_empty};
-use crate::sync::{Call, Progress, RefreshReason};
+use crate::sync::{Call, FileSize, Progress, RefreshReason};
 
 /// The host's progress callback.
 type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
@@ -53,6 +53,7 @@ pub struct Query<'q> {
     deadline: Option<Duration>,
     offline: bool,
     always_asks: bool,
+    file_size: FileSize,
     pub(super) through: bool,
     progress: Option<RefCell<ProgressCallback<'q>>>,
 }
@@ -66,6 +67,7 @@ impl<'q> Query<'q> {
             deadline: index.inner().deadline,
             offline: false,
             always_asks: false,
+            file_size: FileSize::Read,
             through: false,
             progress: None,
         }
@@ -111,6 +113,20 @@ impl<'q> Query<'q> {
         self
     }
 
+    /// Tells the size of the file in bytes, as a webhook may know it. The same name and the same size are the very file. By
+    /// default, plexindex reads the size of a file on this machine if the path is not listed; it waits at most two seconds
+    /// for that, and not at all in [`Query::match_path_at_once`] and fast lookups.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.file_size = FileSize::Known(bytes);
+        self
+    }
+
+    /// Makes a query read nothing from the file's folder.
+    pub fn without_size(mut self) -> Self {
+        self.file_size = FileSize::Unread;
+        self
+    }
+
     /// Sets a callback that receives the progress of a fetch. The callback runs on this thread, about ten times a
     /// second and once after the last page. If the callback returns [`ControlFlow::Break`], even after the last page,
     /// the call fails with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and
@@ -129,6 +145,7 @@ impl<'q> Query<'q> {
             // Only an offline query trusts the store about an unlisted path. The call uses no token: number 0.
             offline: self.offline,
             always_asks: self.always_asks && !self.offline,
+            file_size: self.file_size,
             ..Call::offline(self.library.map(Library::selection), 0)
         }
     }

@@ -29,6 +29,7 @@ pub use sql::{
     SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, ShowRows, Store, StoreInfo,
     StoreStates, StoredItems, Sweeper, Totals, is_locked,
 };
+pub use view::LibrarySnapshot;
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 
 /// Additional exports for tests, fuzz targets and benchmarks.

@@ -30,6 +30,7 @@ pub mod log_sync;
 pub mod map;
 pub mod mutex;
 pub mod open_files;
+pub mod size_reader;
 pub mod stamp;
 #[cfg(test)]
 pub mod statements;

@@ -1,13 +1,16 @@
 //! A query's answer, which borrows from a snapshot.
 
-use crate::engine::{LibraryRow, is_locked};
+use std::sync::Arc;
+
+use super::media::MatchedFile;
+use crate::engine::{LibraryRow, LibrarySnapshot, Snapshot, is_locked};
 use crate::error::{Error, Status};
 use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::SourceKind;
 
 /// The answer to a query. An answer borrows from a snapshot, so callers must copy the fields that they keep.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// [`Status::Ok`] for one item; otherwise the status of a miss, of several matches, or of a passed deadline. In a
     /// batch, also the status of an error.
@@ -34,17 +37,21 @@ pub struct Answer<'a> {
     /// The candidates, whose `library` fields are indexes into `rows`.
     found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
+    /// The libraries of the rows, in the answer for a path; otherwise empty.
+    libraries: &'a [Arc<LibrarySnapshot>],
 }
 
 impl<'a> Answer<'a> {
-    /// Creates the answer for a path. `rows`: the snapshot's libraries. The caller must set message, age and staleness.
+    /// Creates the answer for a path. The caller must set message, age and staleness.
     pub(super) fn of(
         kind: &'static SourceKind,
         outcome: &'a Resolution<'_>,
-        rows: &'a [LibraryRow],
+        snapshot: &'a Snapshot,
         status: Status,
     ) -> Self {
+        let rows = &snapshot.rows;
         Self {
+            libraries: &snapshot.libraries,
             status,
             match_kind: outcome.match_kind,
             confidence: outcome.confidence,
@@ -101,6 +108,7 @@ impl<'a> Answer<'a> {
             folder: FolderFacts::default(),
             found,
             rows,
+            libraries: &[],
         }
     }
 
@@ -184,6 +192,17 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn candidates(&self) -> &'a [FoundItem<'a>] {
         self.found
+    }
+
+    /// Returns what Plex lists of a candidate's file. `None` in an answer that is not for a path, or if the server was not
+    /// asked. Reads the item from the index, so that answers whose file nobody needs are as fast as before.
+    #[must_use]
+    pub fn file(&self, candidate: &FoundItem<'_>) -> Option<MatchedFile> {
+        let item = self
+            .libraries
+            .get(candidate.library)?
+            .stored_item(candidate.item.rating_key)?;
+        MatchedFile::of(&item, candidate.path)
     }
 
     /// Returns a candidate's library; `None` in an answer without libraries.

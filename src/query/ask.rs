@@ -335,6 +335,10 @@ impl QueryState {
                     self.listed = true;
                     return Ok(Step::List);
                 }
+                if !self.listed_sizes && conditions.lacks_sizes && is_due(Step::ListSizes)? {
+                    self.listed_sizes = true;
+                    return Ok(Step::ListSizes);
+                }
             }
         }
         if !conditions.verifies_first && self.failure.is_none() && self.take_verify_step(conditions, &mut is_due)? {

@@ -31,6 +31,7 @@ impl Stated {
             view_id: self.view_id,
             needs_rebuild: self.needs_rebuild,
             verifies_first: self.path,
+            lacks_sizes: false,
         };
         state.next_step(&conditions, |step| {
             self.costly.set(self.costly.get() + u32::from(step != Step::Verify));
@@ -40,6 +41,7 @@ impl Stated {
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
                 Step::Ask | Step::Search(_) | Step::List => self.missing,
+                Step::ListSizes => false,
                 Step::Answer => self.settled,
             })
         })

@@ -19,6 +19,8 @@ pub struct ExplanationContext<'b> {
     pub unlisted_match: Option<(&'b str, &'b str)>,
     /// The view that the answer is from.
     pub view_id: Option<ViewId>,
+    /// Whether the file's size could decide, but the listing has none.
+    pub lacks_sizes: bool,
 }
 
 impl ExplanationContext<'_> {
@@ -120,6 +122,9 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
+            if context.lacks_sizes {
+                text.push_str("; the stored listing has no sizes yet, which an earlier version did not ask for");
+            }
             if answer.reason == Reason::NotFetched {
                 text = format!("{text}; {}", explain_unfetched(rows));
             }
@@ -230,12 +235,39 @@ impl Queries {
         // formatting.
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &count, " episodes in one file"],
+            Reason::SameFile => &["'", path, "' has the name and the size of '", &listed, "'", &episodes],
+            Reason::SizeDiffers if answer.match_kind.is_listed() => &[
+                "'",
+                path,
+                "' has another size than Plex lists: the file was replaced, and Plex has not scanned it yet",
+            ],
+            Reason::SizeDiffers => &[
+                "Plex lists '",
+                &listed,
+                "'",
+                &episodes,
+                " with another size: '",
+                path,
+                "' is a different file with the same name, or a version that Plex has not scanned yet",
+            ],
+            Reason::SameSize => &[
+                "Plex lists '",
+                &listed,
+                "'",
+                &episodes,
+                ", the only file of this size: '",
+                path,
+                "' may be this file under another name",
+            ],
             Reason::OnlyRootDiffers => &[
                 "Plex lists '",
                 &listed,
-                "': only the root of '",
+                "'",
+                &episodes,
+                ": only the root of '",
                 path,
-                "' differs, so a mapping is missing",
+                "' differs, but the size of one file is unknown, so it may be another work: add the missing mapping, or \
+                 pass the size",
             ],
             Reason::NotListed if std::str::from_utf8(raw).is_err() => &[
                 "'",
@@ -312,8 +344,19 @@ pub fn explain_folder(
     let mut text = match (answer.status, answer.reason) {
         _ if is_file => format!("'{path}' is a file, not a folder: use the match query (match)"),
         (Status::NotYet | Status::NeedsWarm, _) => explain_fetch_timeout(answer.status, rows, kind),
+        (Status::Ok, Reason::SameFile) => {
+            format!(
+                "files in '{path}' have the names and the sizes of files in '{}'",
+                listed()
+            )
+        }
+        (Status::Ok, Reason::SizeDiffers) => format!(
+            "Plex lists files in '{}' with other sizes: '{path}' is a different folder with the same name",
+            listed()
+        ),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
-            "Plex lists files in '{}': only the root of '{path}' differs, so a mapping is missing",
+            "Plex lists files in '{}': only the root of '{path}' differs, but no size of a file confirms it: add the \
+             missing mapping",
             listed()
         ),
         (Status::Ok, Reason::NotListed) => format!(

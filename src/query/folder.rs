@@ -8,11 +8,11 @@ use crate::engine::LibraryRow;
 use crate::error::{Result, Status};
 use crate::knowledge::Cause;
 use crate::matching::{
-    FolderIndex, FolderPosition, FolderResolution, FolderResolver, MAX_CANDIDATES, NormalPath, Resolution, Resolver,
-    folder_positions,
+    FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, MAX_CANDIDATES, NormalPath, PathShape,
+    Resolution, Resolver, folder_positions,
 };
 use crate::model::{Confidence, MatchKind, Reason};
-use crate::sync::{Call, ItemToVerify, SearchTarget, Synchronizer};
+use crate::sync::{Call, FileSize, ItemToVerify, SearchTarget, Synchronizer};
 
 /// A query for the item that a folder belongs to.
 struct FolderQuery<'p> {
@@ -31,6 +31,8 @@ struct FoundFolder<'t> {
     is_file: bool,
     /// Whether plexindex has searched all unfetched libraries on the server for everything below the folder.
     is_complete_search: bool,
+    /// The index of a library whose listing has no sizes, which could decide.
+    lacks_sizes: Option<usize>,
 }
 
 impl Queries {
@@ -101,6 +103,67 @@ impl FolderQuery<'_> {
     }
 }
 
+/// Number of files of a folder whose sizes are compared.
+const MAX_COMPARED: usize = 16;
+
+impl FolderQuery<'_> {
+    /// Raises the confidence of a folder under another root to high if a file in it has the name and the size of a listed
+    /// file, and no file has another size.
+    fn compare_sizes(&self, context: &QueryContext<'_>, found: &mut FoundFolder<'_>) {
+        let outcome = &mut found.outcome;
+        let [folder] = &outcome.folders[..] else { return };
+        if outcome.total != 1 || !matches!(outcome.reason, Reason::OnlyRootDiffers | Reason::SameName) {
+            return;
+        }
+        let (libraries, queries) = (&context.snapshot.libraries, context.queries);
+        let resolver = Resolver::new(libraries, context.scope, queries.reading.mappings());
+        let view = &libraries[folder.library];
+        let depth = Form::from_folded(&folder.form).rev_components().count();
+        let (mut is_confirmed, mut is_contradicted) = (false, false);
+        view.files_below(&folder.form, false, None, MAX_COMPARED, &mut |file| {
+            let below = Form::from_folded(&file.form)
+                .rev_components()
+                .count()
+                .saturating_sub(depth);
+            let mut path = [self.path.raw(), last_components(file.found.path, below)].join(&b'/');
+            if PathShape::of(file.found.path).windows && !PathShape::of(self.path.raw()).windows {
+                path.iter_mut()
+                    .filter(|byte| **byte == b'\\')
+                    .for_each(|byte| *byte = b'/');
+            }
+            let size = queries.size_of(&path, context.call.deadline);
+            if size == 0 {
+                return;
+            }
+            NormalPath::with(&path, |path| {
+                let mut resolution = Resolution::default();
+                resolver.resolve_normal(path, size, None, false, &mut resolution);
+                let is_listed_file = resolution.single().is_some_and(|single| single.path == file.found.path);
+                is_confirmed |= resolution.is_by_size && is_listed_file;
+                found.lacks_sizes = found.lacks_sizes.or(resolution.lacks_sizes);
+                is_contradicted |= resolution.reason == Reason::SizeDiffers;
+            });
+        });
+        if is_contradicted {
+            outcome.reason = Reason::SizeDiffers;
+        } else if is_confirmed {
+            (outcome.reason, outcome.confidence) = (Reason::SameFile, Confidence::High);
+        }
+    }
+}
+
+/// Returns the last `count` components of a listed path, as the server spells them.
+fn last_components(path: &[u8], count: usize) -> &[u8] {
+    let windows = PathShape::of(path).windows;
+    let mut separators = path.iter().enumerate().rev();
+    let is_separator = |byte: u8| byte == b'/' || windows && byte == b'\\';
+    let begin = separators
+        .by_ref()
+        .filter(|(_, byte)| is_separator(**byte))
+        .nth(count.saturating_sub(1));
+    begin.map_or(path, |(at, _)| &path[at + 1..])
+}
+
 impl QueryKind for FolderQuery<'_> {
     type Found<'t> = FoundFolder<'t>;
     const VERIFIES_FIRST: bool = false;
@@ -116,8 +179,11 @@ impl QueryKind for FolderQuery<'_> {
         found.is_listed = found.outcome.match_kind != MatchKind::None;
         if !found.is_listed {
             let mut file = Resolution::default();
-            Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, None, false, &mut file);
+            Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, 0, None, false, &mut file);
             found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
+        }
+        if !self.at_once && context.call.file_size == FileSize::Read {
+            self.compare_sizes(context, found);
         }
         if found.outcome.reason == Reason::NotFetched {
             let is_complete = self.is_search_complete(context);
@@ -137,6 +203,7 @@ impl QueryKind for FolderQuery<'_> {
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
             is_final_without_store: is_listed && found.outcome.total == 1,
+            lacks_sizes: found.lacks_sizes,
         }
     }
 

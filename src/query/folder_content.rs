@@ -12,7 +12,7 @@ use crate::error::{Result, Status, invalid_argument_error};
 use crate::matching::{
     FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, Presence, Scope, are_lookalike_paths,
 };
-use crate::model::{Confidence, LibraryKind};
+use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::local_path;
@@ -219,8 +219,7 @@ impl Queries {
                 Ok(match answer.item() {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
                     _ if is_listed => ListedStatus::Listed,
-                    // Otherwise, only a path whose root differs has high confidence.
-                    Some(item) if answer.confidence == Confidence::High => {
+                    Some(item) if matches!(answer.reason, Reason::SameFile | Reason::OnlyRootDiffers) => {
                         ListedStatus::OnlyRootDiffers(item.path.to_vec())
                     }
                     _ => lookalike(answer).map_or(ListedStatus::Unlisted, ListedStatus::Lookalike),

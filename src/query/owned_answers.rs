@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::answer::Answer;
+use super::media::{MatchedFile, Media, known, media_of, non_empty};
 use crate::error::{Error, Result, Status};
 use crate::matching::{ItemRef, byte_string};
 use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
@@ -64,6 +65,10 @@ pub struct Match {
     pub reason: Option<Reason>,
     /// Matching items, best first, at most 16.
     pub candidates: Vec<Item>,
+    /// The item's file, as Plex lists it; `None` in answers that are not for a path, without a single item, or if Plex was
+    /// not asked about files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<MatchedFile>,
     /// Number of matching items.
     pub total: usize,
     /// An explanation for users.
@@ -125,6 +130,7 @@ impl Match {
             confidence: Some(answer.confidence).filter(|confidence| *confidence != Confidence::None),
             reason: Some(answer.reason).filter(|reason| *reason != Reason::None),
             candidates: candidates.collect(),
+            file: answer.item().and_then(|found| answer.file(found)),
             total: answer.total,
             message: non_empty(answer.message),
             stale: answer.stale,
@@ -230,6 +236,27 @@ pub struct Item {
     /// External IDs, such as `imdb://…`; `None` in answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guids: Option<Vec<String>>,
+    /// Rating key of the season or album; `None` in answers, like the two fields below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub season_rating_key: Option<String>,
+    /// Title of the season or album.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub season_title: Option<String>,
+    /// GUID of the season or album.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub season_guid: Option<String>,
+    /// When Plex added the item, in Unix seconds; `None` in answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_at: Option<u64>,
+    /// Title of the edition; `None` in answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// Duration in milliseconds; `None` in answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// The versions of the item, with their files; `None` in answers, and if Plex was not asked about files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<Vec<Media>>,
     /// Paths of all files, in the server's spelling; `None` in answers.
     #[serde(serialize_with = "byte_string::paths", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<byte_string::ByteString>>"))]
@@ -257,7 +284,15 @@ impl Item {
     /// Converts a listed item, with all files and external IDs.
     pub(crate) fn of(item: model::Item, kind: &SourceKind) -> Self {
         let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
+        let facts = item.facts.0.as_deref();
         Self {
+            added_at: facts.and_then(|facts| known(facts.added_at)),
+            edition: facts.and_then(|facts| non_empty(facts.edition.as_str())),
+            duration_ms: facts.and_then(|facts| known(facts.duration_ms)),
+            media: media_of(&item),
+            season_rating_key: non_empty(item.season_rating_key),
+            season_title: non_empty(item.season_title),
+            season_guid: non_empty(item.season_guid),
             guids: Some(item.guids),
             trashed: item.trashed,
             paths: Some(item.parts.into_iter().map(|part| path_from_bytes(part.0)).collect()),
@@ -281,6 +316,13 @@ impl Item {
             episode: u32::try_from(item.episode).ok(),
             guid: non_empty(item.guid),
             guids: None,
+            season_rating_key: None,
+            season_title: None,
+            season_guid: None,
+            added_at: None,
+            edition: None,
+            duration_ms: None,
+            media: None,
             paths: None,
             path: None,
             section: None,
@@ -295,11 +337,6 @@ impl Item {
 pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
     time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         .serialize(out)
-}
-
-/// Converts an empty string, which means an unknown value, to `None`.
-pub fn non_empty(text: impl Into<String>) -> Option<String> {
-    Some(text.into()).filter(|text| !text.is_empty())
 }
 
 impl fmt::Display for Item {

@@ -1,6 +1,7 @@
 //! Answers path queries.
 
 use std::cell::Cell;
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
@@ -14,7 +15,8 @@ use crate::matching::{
     ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver,
 };
 use crate::model::{Confidence, MatchKind, Reason};
-use crate::sync::{Batch, Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
+use crate::platform::deadline::Deadline;
+use crate::sync::{Batch, Call, EvictionPin, FileSize, ItemToVerify, SearchTarget, TICK};
 
 /// A query for the item at a path.
 struct PathQuery<'p> {
@@ -22,6 +24,10 @@ struct PathQuery<'p> {
     /// The first entry with the path's hash in the only library in scope; `None` if the caller has not looked up the
     /// entry. The search consumes this value.
     first_entry: Cell<Option<FirstEntry>>,
+    /// The size of the file in bytes, 0 if it cannot be known; `None` before it is needed.
+    size: Cell<Option<u64>>,
+    /// Whether the query must not wait, and so not read the size.
+    at_once: bool,
 }
 
 impl Queries {
@@ -50,7 +56,12 @@ impl Queries {
             if self.display.check_path(path.raw()).is_err() {
                 return Err(then);
             }
-            let query = PathQuery { path, first_entry };
+            let query = PathQuery {
+                path,
+                first_entry,
+                size: Cell::new(None),
+                at_once: true,
+            };
             self.answer_at_once(call, &snapshot, scope, &query, then)
         })
     }
@@ -66,8 +77,13 @@ impl Queries {
     ) -> Result<R> {
         self.display.check_path(path)?;
         NormalPath::with(path, |path| {
-            let first_entry = Cell::new(None);
-            self.ask(pin, call, &PathQuery { path, first_entry }, then)
+            let query = PathQuery {
+                path,
+                first_entry: Cell::new(None),
+                size: Cell::new(None),
+                at_once: false,
+            };
+            self.ask(pin, call, &query, then)
         })
     }
 
@@ -135,6 +151,53 @@ impl Queries {
     }
 }
 
+impl Queries {
+    /// Returns the size of a file on this machine in bytes; 0 if there is none, or it cannot be read in time.
+    pub(super) fn size_of(&self, path: &[u8], deadline: Deadline) -> u64 {
+        self.sizes.size_of(path, deadline).unwrap_or(0)
+    }
+
+    /// Resolves a path, with the size of its file if that can decide.
+    pub(super) fn resolve_with_size<'v, V: Deref<Target: LibraryIndex + 'v>>(
+        &self,
+        resolver: &Resolver<'v, '_, V>,
+        path: &[u8],
+    ) -> Resolution<'v> {
+        let mut resolution = resolver.resolve(path);
+        if can_size_decide(&resolution) {
+            let size = self.size_of(path, Deadline::NONE);
+            if size > 0 {
+                resolution = Resolution::default();
+                NormalPath::with(path, |path| {
+                    resolver.resolve_normal(path, size, None, false, &mut resolution);
+                });
+            }
+        }
+        resolution
+    }
+}
+
+/// Returns whether the size of the file is needed.
+fn wants_size(context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
+    context.call.file_size != FileSize::Unread && can_size_decide(outcome)
+}
+
+/// Returns whether the answer is a file elsewhere, although a library should list the path itself, and the server was asked
+/// about it neither now nor a moment ago.
+fn is_unasked(context: &QueryContext<'_>, outcome: &Resolution<'_>, state: &QueryState) -> bool {
+    let was_asked = context.queries.sync.may_send_requests(context.call)
+        && state.failure.is_none()
+        && state.timeout_status.is_none()
+        && !state.verified
+        && !state.was_not_asked();
+    outcome.is_by_size && outcome.is_owned && !was_asked
+}
+
+/// Returns whether the size of the file can decide the answer: the path is neither recorded nor listed nor mapped.
+fn can_size_decide(outcome: &Resolution<'_>) -> bool {
+    !outcome.match_kind.is_listed() && outcome.confidence != Confidence::High && !outcome.is_broken
+}
+
 impl PathQuery<'_> {
     /// Returns whether the item is from a recent search in a library that was never fetched, so that the library need
     /// not be fetched now.
@@ -185,25 +248,34 @@ impl QueryKind for PathQuery<'_> {
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
         let resolver = Resolver::new(libraries, context.scope, mappings);
-        resolver.resolve_normal(self.path, self.first_entry.take(), true, outcome);
+        resolver.resolve_normal(self.path, 0, self.first_entry.take(), true, outcome);
+        let read = || context.queries.size_of(self.path.raw(), context.call.deadline);
+        // The first question that a size can decide builds an index, for which a call at once has no time.
+        let is_unlisted = can_size_decide(outcome);
+        let size = match context.call.file_size {
+            FileSize::Known(_) if self.at_once && is_unlisted => 0,
+            FileSize::Known(size) => size,
+            FileSize::Read if !self.at_once && is_unlisted => self.size.get().unwrap_or_else(read),
+            FileSize::Read | FileSize::Unread => 0,
+        };
+        if size > 0 {
+            self.size.set(Some(size));
+            *outcome = Resolution::default();
+            resolver.resolve_normal(self.path, size, None, true, outcome);
+        }
         Ok(())
     }
 
-    /// Assesses the result. A path is missing if it is not listed or mapped, and has neither a confirmed match nor a
-    /// suffix match with high confidence.
+    /// Assesses the result. A path is missing if it is neither listed nor mapped, and has no confirmed match.
     fn assess(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Assessment {
         let is_listed = outcome.match_kind.is_listed();
         let needs_rebuild = outcome.is_broken || context.snapshot.is_incomplete;
-        let is_uncertain = match outcome.match_kind {
-            MatchKind::None => true,
-            MatchKind::Suffix | MatchKind::FileName => outcome.confidence == Confidence::Low,
-            _ => false,
-        };
         Assessment {
             needs_rebuild,
-            is_missing: is_uncertain && outcome.doubt == HitDoubt::None,
+            is_missing: !is_listed && outcome.doubt == HitDoubt::None,
             is_final_if_fresh: is_listed && outcome.total == 1 && outcome.doubt == HitDoubt::None && !needs_rebuild,
-            is_final_without_store: true,
+            is_final_without_store: !wants_size(context, outcome),
+            lacks_sizes: outcome.lacks_sizes,
         }
     }
 
@@ -319,10 +391,12 @@ impl QueryKind for PathQuery<'_> {
         if status != Status::Ok {
             context.check_miss(state.failure.as_ref())?;
         }
-        let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
+        let mut answer = Answer::of(queries.reading.kind(), outcome, snapshot, status);
         let message;
         if outcome.doubt == HitDoubt::Path {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
+        } else if is_unasked(context, outcome, &state) {
+            (answer.reason, answer.confidence) = (Reason::NotListed, Confidence::Low);
         } else if rows.is_empty() && state.timeout_status == Some(status) {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
@@ -339,6 +413,7 @@ impl QueryKind for PathQuery<'_> {
                     .flatten(),
                 unlisted_match: unlisted.map(|(index, key)| (key, snapshot.rows[index].library.title.as_str())),
                 view_id: snapshot.view_id,
+                lacks_sizes: outcome.lacks_sizes.is_some(),
             };
             message = queries.explain(&answer, rows, self.path, &explanation, state.failure.as_ref());
             answer.message = &message;
@@ -355,10 +430,8 @@ impl QueryKind for PathQuery<'_> {
         {
             let below = snapshot.components_below_location(found);
             if outcome.match_kind == MatchKind::Suffix || below == 1 {
-                let is_certain = outcome.confidence == Confidence::High;
-                queries
-                    .samples
-                    .add(snapshot.view_id, path, found.path, below, is_certain);
+                let evidence = outcome.size_evidence();
+                queries.samples.add(snapshot.view_id, path, found.path, below, evidence);
             }
         }
         answer.set_age(rows, |row| context.age_ms(row));

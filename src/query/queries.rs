@@ -12,12 +12,13 @@ use crate::engine::Store;
 use crate::error::{Result, Status, invalid_argument_error};
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::matching::{NormalPath, Resolution, Resolver, Scope};
-use crate::model::{Confidence, MatchKind};
+use crate::model::MatchKind;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
+use crate::platform::size_reader::SizeReader;
 use crate::stats::Counters;
 use crate::sync::{IndexReader, Synchronizer};
 
@@ -36,6 +37,7 @@ pub struct Queries {
     /// The recent suffix matches, which suggest missing mappings.
     pub samples: MappingSamples,
     pub(super) walks: Walks,
+    pub(super) sizes: SizeReader,
     /// Time when a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
     pub(super) due_reported_ms: AtomicU64,
     /// Number of calls of [`Self::wake_waiting`].
@@ -60,16 +62,20 @@ impl Queries {
             counters,
             samples: MappingSamples::default(),
             walks: Walks::default(),
+            sizes: SizeReader::default(),
             due_reported_ms: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),
         }
     }
 
     /// Acquires this component's locks before a fork. Dropping the returned values releases the locks.
-    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn ForkLock>; 2] {
+    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn ForkLock>; 4] {
+        let [worker, state] = SizeReader::lock_for_fork(self, |queries| &queries.sizes);
         [
             Box::new(lock_for_fork(self, |queries| &queries.samples.0)),
             Box::new(lock_for_fork(self, |queries| &queries.walks.0)),
+            worker,
+            state,
         ]
     }
 
@@ -102,7 +108,7 @@ impl Queries {
             let asked = self
                 .reading
                 .ask_matches(&snapshot, Scope::All, path, Some(Deadline::NONE));
-            asked.map(|_| resolver.resolve(path))
+            asked.map(|_| self.resolve_with_size(&resolver, path))
         };
         let is_single_listed =
             |resolution: &Resolution<'_>| resolution.match_kind.is_listed() && resolution.single().is_some();
@@ -112,8 +118,8 @@ impl Queries {
             if !is_single_listed(&resolution) {
                 unlisted.push(*path);
                 if let Some(found) = resolution.mapping_sample() {
-                    let is_certain = resolution.confidence == Confidence::High;
-                    samples.add(path, found.path, snapshot.components_below_location(found), is_certain);
+                    let below = snapshot.components_below_location(found);
+                    samples.add(path, found.path, below, resolution.size_evidence());
                 }
             }
         }

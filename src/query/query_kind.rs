@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::knowledge::{PathQuestion, age_ms};
+use crate::knowledge::{Cause, PathQuestion, age_ms};
 use crate::matching::Scope;
 use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::sync::{Call, ItemToVerify, Question, SearchCause, SearchTarget, never_fetched_error};
@@ -87,8 +87,10 @@ pub struct Assessment {
     pub is_missing: bool,
     /// The result is final if the library is fresh.
     pub is_final_if_fresh: bool,
-    /// The result is final even if the search did not read the store.
+    /// The result is final even if the search did not read the store, or the file.
     pub is_final_without_store: bool,
+    /// The index of a library whose listing has no sizes, although the size of the file can decide the answer.
+    pub lacks_sizes: Option<usize>,
 }
 
 /// A step that a query takes before the answer.
@@ -108,11 +110,14 @@ pub enum Step {
     Search(SearchCause),
     /// Fetch the full listings that the query has skipped, because a search is faster.
     List,
+    /// Fetch the listings whose sizes are not known, because a size can decide the answer.
+    ListSizes,
     Answer,
 }
 
 /// Facts that determine the next step without reading the store.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct StepConditions {
     pub may_send_requests: bool,
     pub view_id: Option<ViewId>,
@@ -120,6 +125,8 @@ pub struct StepConditions {
     pub needs_rebuild: bool,
     /// Whether to verify invalidated items before refreshing libraries.
     pub verifies_first: bool,
+    /// Whether a listing lacks sizes that can decide the answer.
+    pub lacks_sizes: bool,
 }
 
 /// The steps that a query has taken, and their results.
@@ -154,6 +161,8 @@ pub struct QueryState {
     pub search: Option<SearchCause>,
     /// Whether a full listing, which the query has skipped, was fetched after the search.
     pub listed: bool,
+    /// Whether the query has fetched, or tried to fetch, listings without sizes.
+    pub listed_sizes: bool,
     /// Whether a refresh has found a change in a library that may contain the path.
     pub has_changed: bool,
     /// Whether a later query must ask the server about the path, because this query has not asked.
@@ -201,6 +210,7 @@ impl<'t> QueryContext<'t> {
             view_id: self.snapshot.view_id,
             needs_rebuild: assessment.needs_rebuild,
             verifies_first: Q::VERIFIES_FIRST,
+            lacks_sizes: assessment.lacks_sizes.is_some(),
         }
     }
 
@@ -227,6 +237,7 @@ impl<'t> QueryContext<'t> {
             Step::SearchUnfetched => query.unfetched_to_search(self, found),
             Step::Refresh => self.stale_libraries(query, found),
             Step::List => return Ok(assessment.is_missing),
+            Step::ListSizes => self.library_without_sizes(assessment),
             Step::Ask | Step::Search(_) => self.libraries_to_ask(query, assessment),
         };
         if step == Step::Ask
@@ -275,6 +286,13 @@ impl<'t> QueryContext<'t> {
         }
         let owned = self.libraries_where(query.owner_flags(self)).cloned();
         owned.filter(|row| row.generation.is_fetched()).collect()
+    }
+
+    /// Returns the library whose listing lacks sizes, unless the server failed recently, or a listing waits to be confirmed.
+    fn library_without_sizes(&self, assessment: Assessment) -> Vec<LibraryRow> {
+        let row = assessment.lacks_sizes.map(|index| &self.snapshot.rows[index]);
+        let row = row.filter(|row| !row.has_doubt(Cause::HeldBack) && self.queries.sync.recent_failure(0).is_none());
+        row.cloned().into_iter().collect()
     }
 
     /// Returns the query's libraries that are due for a refresh.

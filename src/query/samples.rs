@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::matching::mapping_proposals::{ProposedMapping, Samples};
+use crate::matching::mapping_proposals::{ProposedMapping, Samples, SizeEvidence};
 use crate::model::ViewId;
 use crate::platform::mutex::lock;
 
@@ -27,7 +27,7 @@ impl MappingSamples {
     /// Counts a suffix match in a view between a host path and a listed path, which has `below` components below its
     /// location. Does nothing after [`MAX_SAMPLES`]
     /// matches, or while another thread holds the lock, so that no query waits.
-    pub fn add(&self, view_id: Option<ViewId>, host_path: &[u8], listed: &[u8], below: usize, is_certain: bool) {
+    pub fn add(&self, view_id: Option<ViewId>, host_path: &[u8], listed: &[u8], below: usize, evidence: SizeEvidence) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.view_id != view_id {
             *counts = SampleCounts {
@@ -36,7 +36,7 @@ impl MappingSamples {
             };
         }
         if counts.samples.count() < MAX_SAMPLES {
-            counts.samples.add(host_path, listed, below, is_certain);
+            counts.samples.add(host_path, listed, below, evidence);
             counts.sentence = None;
         }
     }

@@ -86,6 +86,9 @@ impl Queries {
                 }
                 answer.failure
             }
+            Step::ListSizes => sync
+                .update(limited_call, libraries, state.since, RefreshReason::Unverified)
+                .err(),
             Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
                 Ok(updated) => {
                     let is_listed = |row: LibraryRow| {

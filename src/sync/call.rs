@@ -39,10 +39,22 @@ pub enum RefreshReason {
     Missing,
     /// The host requested a check, even if the listing has not expired.
     Check,
-    /// Items were invalidated, and the source cannot fetch single items, so a full listing is necessary.
+    /// A full listing is necessary: items were invalidated, and the source cannot fetch single items, or sizes are missing.
     Unverified,
     /// The host requested a full listing, and accepts a much smaller listing without a second listing as confirmation.
     Full,
+}
+
+/// How a call learns the size of the file that it asks about, which can show which listed file it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileSize {
+    /// plexindex reads it on this machine if the answer depends on it.
+    #[default]
+    Read,
+    /// The host knows it, in bytes.
+    Known(u64),
+    /// Nothing may be read.
+    Unread,
 }
 
 /// The parameters of a call: library, deadline, and whether the call may send requests.
@@ -66,6 +78,8 @@ pub struct Call<'a> {
     pub will_retry_with_new_token: bool,
     /// Whether the call must not send requests.
     pub offline: bool,
+    /// The size of the file that the call asks about.
+    pub file_size: FileSize,
     /// Whether the call must ask the server for changes even if the listings are fresh.
     pub always_asks: bool,
     /// The change sequence, and the time in Unix ms, at the start of the batch that the call belongs to, so that the
@@ -98,6 +112,7 @@ impl<'a> Call<'a> {
             allowed_view: AllowedView::Any,
             will_retry_with_new_token: false,
             offline: true,
+            file_size: FileSize::Read,
             always_asks: false,
             batch_start: None,
             batch: None,

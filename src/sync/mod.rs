@@ -17,7 +17,7 @@ mod search;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, RequestCounts, failed_operation};
-pub use call::{AllowedView, Batch, Call, Progress, RefreshReason};
+pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason};
 pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, not_shared_error};
 pub use path_question::Question;
 pub use reading::{

@@ -22,6 +22,7 @@ mod questions;
 mod readme;
 mod recorded;
 mod regressions;
+mod same_file;
 mod size_limit;
 #[path = "../sources/source_contract/mod.rs"]
 mod source_contract;

@@ -10,6 +10,11 @@ use plexindex::{ErrorKind, Index, Library};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 use tempfile::TempDir;
 
+/// Returns the size of the files of this name, which no other has.
+fn size_of(name: &str) -> u64 {
+    (20 << 20) + name.bytes().map(u64::from).sum::<u64>()
+}
+
 type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// A disk, and a server with two libraries of films that share a folder.
@@ -41,7 +46,9 @@ impl Scene {
             make(&films.join(name))?;
         }
         fs::write(films.join("Alpha (2001)/.plexignore"), "skipped.mkv\n")?;
-        let film = |name: &str| ItemSpec::file(&name[..name.len() - 7], &listed(&films, name));
+        let film = |name: &str| {
+            ItemSpec::file(&name[..name.len() - 7], &listed(&films, name)).size(size_of(&format!("{name}.mkv")))
+        };
         let library = |title: &str| {
             let spec = LibrarySpec::movies(0).plain().title(title);
             spec.locations([films.to_string_lossy()])
@@ -102,7 +109,7 @@ fn listed(films: &Path, name: &str) -> String {
 
 fn make(path: &Path) -> std::io::Result<()> {
     fs::create_dir_all(path.parent().expect("a folder above"))?;
-    fs::write(path, b"x")
+    fs::File::create(path)?.set_len(size_of(&path.file_name().expect("a name").to_string_lossy()))
 }
 
 fn bytes(path: &Path) -> &[u8] {
@@ -234,7 +241,7 @@ fn mappings_are_tried_on_the_paths_that_others_leave() -> Anything {
     let at = Scene::new()?;
     let before = support::requests(&at.server);
     let films = at.path("films");
-    let mnt = if cfg!(windows) { "Z:/mnt" } else { "/mnt" };
+    let mnt = slashed(at.path("mnt").display().to_string());
     let here: Vec<PathBuf> = ["Alpha (2001)", "Gamma (2003)"]
         .map(|name| listed(&films, name).into())
         .into();
@@ -246,6 +253,9 @@ fn mappings_are_tried_on_the_paths_that_others_leave() -> Anything {
         moved(&format!("{mnt}/b"), "Alpha (2001)"),
         format!("{mnt}/c/None (1999).mkv").into(),
     ];
+    for path in &paths[1..4] {
+        make(path)?;
+    }
     let tried = at.index.try_proposals(&paths)?;
     let told: Vec<_> = tried
         .iter()

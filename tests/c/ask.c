@@ -35,6 +35,21 @@ static void refused_first(const plexindex_handle *handle, const plexindex_query 
     CHECK(requests() == 0);
 }
 
+/* Each candidate has the file that matched, but only if the query asks for it. */
+static void has_files(const plexindex_buffer *block, const plexindex_answer *answer, int asked)
+{
+    uint32_t i;
+    for (i = 0; i < answer->candidates_count; i++) {
+        const plexindex_item *item = plexindex_get_candidate(block, answer, i);
+        const plexindex_file *file = plexindex_get_file(block, item);
+        CHECK((file != NULL) == asked && (item->file != 0) == asked);
+        if (file == NULL) continue;
+        CHECK(file->size_bytes > 0 && file->part_id != 0 && file->media_id != 0 && file->flags == 0);
+        CHECK(file->part == 1 && file->parts == 1 && file->version == 1 && file->versions == 1);
+        CHECK(plexindex_get_text(block, &file->container) != NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
@@ -52,6 +67,23 @@ int main(int argc, char **argv)
     answer = plexindex_get_answer(&block, 0);
     printf("%" PRIu32 " of %" PRIu32 ", %s than 8192 bytes\n", answer->candidates_count, answer->candidates_total,
            block.length > 8192 ? "more" : "no more");
+    has_files(&block, answer, 0);
+    query.flags = PLEXINDEX_QUERY_FILE | PLEXINDEX_QUERY_NO_SIZE;
+    GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);
+    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, status);
+    has_files(&block, plexindex_get_answer(&block, 0), 1);
+    /* A size that no file has. */
+    query.flags = 0;
+    query.file_size = 1;
+    GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);
+    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, status);
+    CHECK(plexindex_get_answer(&block, 0)->confidence == PLEXINDEX_CONFIDENCE_LOW);
+    /* An older program's query ends before `file_size`. */
+    query.size = offsetof(plexindex_query, file_size);
+    GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);
+    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, status);
+    query.size = sizeof query;
+    query.file_size = 0;
     capacity = block.capacity;
     query.text = plexindex_bytes_of(NULL);
     GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);

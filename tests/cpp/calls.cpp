@@ -90,6 +90,13 @@ void matches(const px::Library &movies) {
     CHECK(item->library_title() == "Movies" && !item->season() && !item->episode() && item->show_title().empty());
     CHECK(item->show_rating_key().empty() && item->show_guid().empty() && item->is_path_utf8() && !item->is_key_only());
 
+    px::QueryOptions options;
+    options.with_files = options.no_size = true;
+    const px::Match described = movies.match(exact, options);
+    const std::optional<px::File> file = described.item()->file();
+    CHECK(file && file->size() > 0 && file->part_id() > 0 && file->media_id() > 0 && file->versions() == 2);
+    CHECK(file->part() == 1 && file->parts() == 1 && file->version() == 1 && !file->is_optimized() && !item->file());
+
     const px::Match several = movies.match(twin), none = movies.match("/data/movies/New.mkv"sv);
     CHECK(!several && several.status() == px::Status::ambiguous && !several.item() && !several.message().empty());
     CHECK(several.candidates().size() == 2 && several.candidates()[1].title().substr(0, 5) == "Twin ");

@@ -76,8 +76,8 @@ class Server:
         """What the next requests meet."""
         self.post("faults", fault)
 
-    def paths(self, library: int = 1) -> list[dict[str, str]]:
-        """ratingKey, title and path of a library's items that have a file."""
+    def paths(self, library: int = 1) -> list[dict[str, Any]]:
+        """ratingKey, title, path and size of a library's items that have a file."""
         return [row for row in self.get(f"paths?library={library}") if row["path"]]
 
 

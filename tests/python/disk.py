@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,12 @@ def make(path: Path, content: bytes = b"x") -> Path:
     """Creates a file and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    return path
+
+
+def set_size(path: Path, size: int | None) -> Path:
+    """Gives a file a size, without using so much of the disk."""
+    os.truncate(path, size or 0)
     return path
 
 
@@ -45,7 +52,7 @@ class Tree:
 
     def key(self, path: Path) -> str:
         """The rating key of a film."""
-        return next(row["ratingKey"] for row in self.server.paths(1) if row["path"] == str(path))
+        return next(str(row["ratingKey"]) for row in self.server.paths(1) if row["path"] == str(path))
 
     def rename(self, old: Path, new: Path, key: str | None = None) -> None:
         """Renames a film on the disk and in Plex, which then reports no change."""

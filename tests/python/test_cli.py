@@ -106,7 +106,10 @@ def test_match(cli: Cli, server: Server) -> None:
     host = row["path"].replace("/data/", "/mnt/media/")
     assert cli.good("match", "--mapping", "/mnt/media=/data", host).endswith("mapped, high\n")
     # Without a mapping, and in an empty store: match fetches the libraries that may have the file.
-    assert cli.good("match", host, PLEXINDEX_CACHE_DIR=str(cli.home / "other")).endswith("suffix, high\n")
+    sized = ("match", "--size", str(row["size"]), host)
+    assert cli.good(*sized, PLEXINDEX_CACHE_DIR=str(cli.home / "other")).endswith("suffix, high\n")
+    assert "suffix, low: verify it\n" in cli.good("match", "--no-size", host)
+    cli.fails(2, "give a single path", "match", "--size", "1", host, row["path"])
     done = cli.run("match", f"/data/movies/Other/{Path(row['path']).name}", other["path"])
     assert done.stderr == "2 of 2 paths found: 1 file name, 1 exact (1 of low confidence)\n"
     cli.fails(1, "/nowhere/x\\ny.mkv not found: ", "match", row["path"], "/nowhere/x\ny.mkv")

@@ -19,7 +19,7 @@ from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
 from plexindex import aio
 from plexindex.compare import left_out, on_disk
 
-from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve
+from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 
 
 @pytest.fixture
@@ -319,8 +319,9 @@ def test_a_name_is_paired_with_the_listed_one(
 def test_missing_mappings(tmp_path: Path, open_index: OpenIndex, tree: Tree) -> None:
     index = open_index()
     copy = tmp_path / "host"
+    sizes = {row["path"]: row["size"] for library in (1, 2) for row in tree.server.paths(library)}
     for path in tree.listed:
-        make(copy / path.relative_to(tree.media))
+        set_size(make(copy / path.relative_to(tree.media)), sizes[str(path)])
     assert lines_of(index, copy) == [("not_in_plex", str(copy), "mapping_missing")]
     (line,) = index.compare(copy)
     assert str(tree.media) in line.message
@@ -334,7 +335,8 @@ def test_missing_mappings(tmp_path: Path, open_index: OpenIndex, tree: Tree) -> 
         mapped = open_index(mappings=[rule])
         assert lines_of(mapped, copy) == []
         old.rename(away)
-        assert lines_of(mapped, copy / "films") == [not_in_plex(away), not_on_disk(old)]
+        renamed = ("not_in_plex", str(away), "renamed")
+        assert lines_of(mapped, copy / "films") == [renamed, not_on_disk(old)]
         away.rename(old)
 
 

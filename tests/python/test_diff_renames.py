@@ -11,7 +11,7 @@ import pytest
 from cli import Cli
 from conftest import Server, ServerFactory
 
-from disk import Tree, check_sums, lines_of, make, not_in_plex, not_on_disk, requests, serve
+from disk import Tree, check_sums, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 
 
 @pytest.fixture
@@ -36,6 +36,24 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     tree.rename(new, tree.films / "z" / new.name)
     also_new.unlink()
     assert lines_of(index, tree.films / "a", tree.films / "z", new.parent) == []
+
+
+def test_a_file_that_plex_has_not_scanned_is_paired_by_its_size(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    old, gone = tree.listed[:2]
+    size = next(row["size"] for row in tree.server.paths(1) if row["path"] == str(old))
+    assert size > 100 << 20
+    new = set_size(old.rename(tree.films / "Something else.mkv"), size)
+    gone.unlink()
+    other = make(tree.films / "New (2024).mkv")
+    lines = [("not_in_plex", str(new), "renamed"), not_in_plex(other), not_on_disk(old), not_on_disk(gone)]
+    assert lines_of(index, tree.films) == sorted(lines)
+    (found,) = [one for one in index.compare(tree.films) if one.reason == "renamed"]
+    assert found.item is not None
+    assert found.item.path == str(old)
+    # Two files of this size are no evidence.
+    set_size(other, size)
+    assert ("not_in_plex", str(new), "not_scanned") in lines_of(index, tree.films)
 
 
 def test_the_server_is_asked_only_if_a_rename_is_possible(

@@ -21,14 +21,14 @@ from plexindex.cli.output import as_argument
 from plexindex.compare.left_out import VIDEO
 from plexindex.testing import FakePlex
 
-from disk import make
+from disk import make, set_size
 
 
 def plant(tree: Path, server: Server, library: int, folder: str = "/data", below: str = "") -> int:
     """Creates a file for each listed path, with another folder instead of the server's. Returns their number."""
     rows = server.paths(library)
     for row in rows:
-        make(tree / below / row["path"][len(folder) :].lstrip("/"))
+        set_size(make(tree / below / row["path"][len(folder) :].lstrip("/")), row["size"])
     return len(rows)
 
 
@@ -91,10 +91,12 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     server.reset()
     text = cli.run("doctor", "--offline", tree).stdout
     assert server.requests() == 0
+    certain = f"certain: {movies} files have the size that Plex lists"
     for line in (
         f"  suffix                  {movies}  99 %  ",
+        f"  {movies} of {movies + 1} files certain without a mapping",
         f"  not found: no location, for example:\n    {lost}",
-        f"  try  {movies} of {movies + 1} files match if {tree}/movies becomes /data/movies\n",
+        f"  try  {movies} of {movies + 1} files match if {tree}/movies becomes /data/movies; {certain}\n",
         "1 problem found; 1 mapping proposed\n",
     ):
         assert f"\n{line}" in text
@@ -122,9 +124,10 @@ def test_each_folder_has_its_part_of_the_sample(cli: Cli, server: Server, tmp_pa
 @pytest.mark.parametrize("folder", ["D:\\Media\\Films", "\\\\nas\\share\\Films"])
 def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
     names = [f"Film {number} (2001)" for number in range(12)]
-    for name in names:
-        make(tmp_path / "films" / name / f"{name}.mkv")
-    with FakePlex({"Films": [f"{folder}\\{name}\\{name}.mkv" for name in names]}) as plex:
+    sizes = {f"{folder}\\{name}\\{name}.mkv": 50_000_000 + number for number, name in enumerate(names)}
+    for name, size in zip(names, sizes.values()):
+        set_size(make(tmp_path / "films" / name / f"{name}.mkv"), size)
+    with FakePlex({"Films": list(sizes)}, sizes=sizes) as plex:
         cli = on(tmp_path, plex)
         flags = mapping_flags(cli.run("doctor", "--offline", tmp_path / "films").stdout)
         text = cli.good("doctor", "--offline", *flags, tmp_path / "films")

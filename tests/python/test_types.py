@@ -36,7 +36,14 @@ def read_answers(index: plexindex.Index, movies: plexindex.Library) -> plexindex
     assert_type((match.year, match.season, match.episode), "tuple[int | None, int | None, int | None]")
     assert (match.kind, match.show_rating_key, match.light) == ("movie", None, None)
     assert_type(match.to_dict(), "dict[str, object]")
-    matches = index.match_paths([PATH, b"/nowhere.mkv"], movies)
+    file = index.match(PATH, movies, size=5).file
+    assert file is not None
+    assert_type((file.path, file.part, file.parts, file.version, file.versions), "tuple[str, int, int, int, int]")
+    assert_type((file.size, file.part_id, file.media_id), "tuple[int | None, int | None, int | None]")
+    assert_type((file.resolution, file.container, file.duration), "tuple[Text, Text, float | None]")
+    assert_type(file.optimized, bool)
+    assert_type(file, plexindex.MatchedFile)
+    matches = index.match_paths([PATH, b"/nowhere.mkv"], movies, size=False)
     assert_type(matches, plexindex.Matches)
     assert_type(matches[0], plexindex.Match)
     assert_type(matches[:1], "list[plexindex.Match]")
@@ -58,6 +65,17 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
     assert_type((item.show_title, item.show_rating_key, item.show_guid), "tuple[Text, Text, Text]")
     assert_type((item.year, item.season, item.episode), "tuple[int | None, int | None, int | None]")
     assert_type((item.paths, item.key_only), "tuple[tuple[str, ...], bool]")
+    assert_type((item.season_key, item.season_title, item.season_guid, item.edition), "tuple[Text, Text, Text, Text]")
+    assert_type((item.guids, item.added_at, item.duration), "tuple[tuple[str, ...], int | None, float | None]")
+    media, part = item.media[0], item.media[0].parts[0]
+    assert_type(media, plexindex.Media)
+    assert_type(part, plexindex.MediaPart)
+    assert_type((media.media_id, media.resolution, media.container), "tuple[int | None, Text, Text]")
+    assert_type((media.duration, media.optimized), "tuple[float | None, bool]")
+    assert_type((part.path, part.size, part.part_id), "tuple[str, int | None, int | None]")
+    assert_type(index.shows(movies), list[plexindex.Show])
+    assert_type(movies.seasons(), list[plexindex.Season])
+    assert (movies.shows(), index.seasons(movies)) == ([], [])
     assert (item.kind, item.library, item.section, item.light, item.trashed) == ("movie", "Films", "1", None, False)
     assert_type((item.describe(), item.to_dict()), "tuple[str, dict[str, object]]")
     assert_type([one for one in movies], "list[plexindex.Item]")  # noqa: C416
@@ -135,6 +153,7 @@ def diagnose(index: plexindex.Index) -> None:
         assert_type(proposal, plexindex.Proposal)
         assert_type((proposal.host, proposal.server, proposal.matched, proposal.of), "tuple[str, str, int, int]")
         assert_type((proposal.gain, proposal.mapping), "tuple[int | None, plexindex.Mapping]")
+        assert_type((proposal.contradicted, proposal.certain), "tuple[int, bool]")
     rules = [plexindex.Mapping.server_prefix("/srv", "/mnt"), plexindex.Mapping.server_pattern("a", "b")]
     rules += [plexindex.Mapping.host_prefix("/mnt", "/srv"), plexindex.Mapping.host_pattern("a", "b")]
     assert_type(rules, "list[plexindex.Mapping]")

@@ -874,6 +874,7 @@ pub(super) fn options(library: Option<&Library>, deadline: Deadline, offline: bo
     QueryOptions {
         library,
         deadline,
+        size: None,
         offline,
         check: false,
         progress: None,

@@ -59,6 +59,8 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     pub deadline: Deadline,
     pub offline: bool,
+    /// Size of the file; `None`: it is read.
+    pub size: Option<u64>,
     pub check: bool,
     pub progress: Option<&'a (dyn Fn(&Progress<'_>) -> bool + Sync)>,
 }
@@ -74,7 +76,7 @@ pub enum Deadline {
 }
 
 /// An item as an answer shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Candidate {
     pub key: String,
     pub item: Item,
@@ -84,7 +86,7 @@ pub struct Candidate {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::struct_field_names)] // the field is called as in the API
 pub struct Match {
     pub status: Status,
@@ -210,6 +212,13 @@ impl<'a> QueryOptions<'a> {
         Self { check: true, ..self }
     }
 
+    pub fn size(self, bytes: u64) -> Self {
+        Self {
+            size: Some(bytes),
+            ..self
+        }
+    }
+
     pub fn within(self, time: Duration) -> Self {
         Self {
             deadline: Deadline::In(time),
@@ -235,6 +244,10 @@ impl<'a> QueryOptions<'a> {
         };
         let query = if self.offline { query.offline() } else { query };
         let query = if self.check { query.always_ask() } else { query };
+        let query = match self.size {
+            Some(size) => query.size(size),
+            None => query,
+        };
         match self.progress {
             None => query,
             Some(tell) => query.progress(move |so_far| {
@@ -439,6 +452,25 @@ impl Library {
     /// An answer, which no fault may keep away.
     pub fn ask(&self, of: impl AsRef<[u8]>) -> Match {
         self.match_path(of.as_ref()).expect("an answer")
+    }
+
+    /// Returns the size of a listed file.
+    pub fn size_of(&self, listed: &str) -> u64 {
+        let items = self.library.items().map(|item| item.expect("an item"));
+        let mut parts = items
+            .flat_map(|item| item.media.expect("media"))
+            .flat_map(|media| media.parts);
+        let part = parts
+            .find(|part| part.path == Path::new(listed))
+            .expect("a listed file");
+        part.size.expect("a size")
+    }
+
+    /// An answer about a file that has the size of a listed one.
+    pub fn ask_sized(&self, of: &str, listed: &str) -> Match {
+        let size = self.size_of(listed);
+        let found = self.library.query().size(size).match_path(path(of.as_bytes()));
+        found.map(Match::from).expect("an answer")
     }
 
     /// Records a match, which no fault may keep away.

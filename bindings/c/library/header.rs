@@ -78,11 +78,9 @@ pub fn generate_files() -> Result<(), Box<dyn Error>> {
 fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let mut builder = cbindgen::Builder::new().with_config(cbindgen::Config::from_file(root.join(CONFIG))?);
     let copies = out.join("header");
-    let mut index = String::new();
     for source in SOURCES {
         let text = fs::read_to_string(root.join(source))
             .map_err(|error| format!("{source}, which header.rs lists, cannot be read: {error}"))?;
-        index_functions(&text, &mut index);
         let copy = copies.join(source);
         fs::create_dir_all(copy.parent().unwrap_or(out))?;
         fs::write(&copy, prepare(&text))?;
@@ -93,41 +91,7 @@ fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     bindings.constants.retain(|constant| constant.associated_to.is_none());
     let mut text = Vec::new();
     bindings.write(&mut text);
-    Ok(finish(&String::from_utf8(text)?.replacen(
-        " */",
-        &format!("{index} */"),
-        1,
-    ))?)
-}
-
-/// Adds the functions of a source file to the index at the top of the header, under the file's first comment line.
-fn index_functions(source: &str, index: &mut String) {
-    let names = source.split("extern \"C\" fn ").skip(1);
-    let names: Vec<&str> = names.filter_map(|rest| rest.split('(').next()).collect();
-    let Some(topic) = source.lines().next().and_then(|line| line.strip_prefix("//! ")) else {
-        return;
-    };
-    if names.is_empty() {
-        return;
-    }
-    if index.is_empty() {
-        index.push_str(" *\n * Functions\n");
-    }
-    let mut line = format!(" *   {}", topic.trim_end_matches('.'));
-    line.push(':');
-    for (at, name) in names.iter().enumerate() {
-        let end = if at + 1 == names.len() { "" } else { "," };
-        if line.len() + name.len() + 2 > COLUMNS {
-            index.push_str(&line);
-            index.push('\n');
-            line = " *    ".into();
-        }
-        line.push(' ');
-        line.push_str(name);
-        line.push_str(end);
-    }
-    index.push_str(&line);
-    index.push('\n');
+    Ok(finish(&String::from_utf8(text)?)?)
 }
 
 /// Maximum line length of the header.
@@ -285,11 +249,12 @@ fn with_comment(code: &str, comment: &str, indent: &str, text: &mut Vec<String>)
 }
 
 /// Prefixes of constants that are bit flags.
-const FLAGS: [&str; 5] = [
+const FLAGS: [&str; 6] = [
     "PLEXINDEX_OPEN_",
     "PLEXINDEX_QUERY_",
     "PLEXINDEX_ANSWER_",
     "PLEXINDEX_ITEM_",
+    "PLEXINDEX_FILE_",
     "PLEXINDEX_TABLE_FOLD_",
 ];
 

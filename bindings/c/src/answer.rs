@@ -6,7 +6,8 @@ use std::mem::{align_of, size_of};
 
 use super::constants as c;
 use super::log_ring;
-use super::types::{AnswerRecord, Answers, Buffer, ItemRecord, Text};
+use super::types::{AnswerRecord, Answers, Buffer, FileRecord, ItemRecord, Text};
+use plexindex::MatchedFile;
 use plexindex::error::{Error, Result, Status};
 use plexindex::inside::Answer;
 use plexindex::inside::ascii_fast_str;
@@ -18,6 +19,7 @@ pub struct BlockWriter<'b> {
     room: &'b mut [u8],
     used: usize,        // number of bytes used so far, including bytes that did not fit
     next_answer: usize, // offset of the next answer in the block
+    with_files: bool,   // whether items have a file
 }
 
 /// Returns a buffer's memory. Fails for a NULL pointer with a capacity, and for memory not aligned to 8 bytes.
@@ -80,11 +82,12 @@ fn check_capacity(buffer: &mut Buffer, min_capacity: usize) -> Result<()> {
     Err(too_small_error(min_capacity, buffer.capacity))
 }
 
-/// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, sets the buffer's length
-/// to the needed size, and fails.
+/// Writes a block of `count` answers, which `fill` adds one by one; `with_files`: with the files of their items. If the
+/// block does not fit, sets the buffer's length to the needed size, and fails.
 pub fn write_answers(
     buffer: &mut Buffer,
     count: usize,
+    with_files: bool,
     fill: impl FnOnce(&mut BlockWriter<'_>) -> Result<()>,
 ) -> Result<()> {
     let capacity = buffer.capacity;
@@ -95,6 +98,7 @@ pub fn write_answers(
         room: buffer_memory(buffer)?,
         used: answers_offset + count * size_of::<AnswerRecord>(),
         next_answer: answers_offset,
+        with_files,
     };
     fill(&mut block)?;
     let used = block.used;
@@ -112,6 +116,8 @@ pub fn write_answers(
         count: truncate_u32(count),
         first: truncate_u32(answers_offset),
         log_lines: log_ring::waiting_count(),
+        file_size: truncate_u32(size_of::<FileRecord>()),
+        reserved: 0,
     };
     block.write_record(0, &header);
     buffer.length = used;
@@ -121,9 +127,9 @@ pub fn write_answers(
     Ok(())
 }
 
-/// Writes a block with a single answer, and returns the answer's status.
-pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
-    write_answers(buffer, 1, |block| block.append_answer(answer))?;
+/// Writes a block with a single answer, and returns the answer's status. `with_files` is as in [`write_answers`].
+pub fn write_answer(buffer: &mut Buffer, with_files: bool, answer: &Answer<'_>) -> Result<Status> {
+    write_answers(buffer, 1, with_files, |block| block.append_answer(answer))?;
     Ok(answer.status)
 }
 
@@ -168,6 +174,7 @@ trait PlainRecord: Copy {}
 impl PlainRecord for Answers {}
 impl PlainRecord for AnswerRecord {}
 impl PlainRecord for ItemRecord {}
+impl PlainRecord for FileRecord {}
 
 impl BlockWriter<'_> {
     /// Writes a record at this offset if it fits; otherwise does nothing.
@@ -226,9 +233,38 @@ impl BlockWriter<'_> {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
+    /// Appends a file's record and strings. Returns the record's offset; 0 without a file.
+    fn append_file(&mut self, file: Option<&MatchedFile>) -> u32 {
+        let Some(file) = file else { return 0 };
+        self.align();
+        let offset = self.used;
+        self.used += size_of::<FileRecord>();
+        let media = &file.media;
+        let record = FileRecord {
+            size_bytes: file.size.unwrap_or(0),
+            part_id: file.part_id.unwrap_or(0),
+            media_id: media.media_id.unwrap_or(0),
+            duration_ms: media.duration_ms.unwrap_or(0),
+            part: truncate_u32(file.part),
+            parts: truncate_u32(file.parts),
+            version: truncate_u32(file.version),
+            versions: truncate_u32(file.versions),
+            resolution: self.append_text(media.resolution.as_deref().unwrap_or_default()),
+            container: self.append_text(media.container.as_deref().unwrap_or_default()),
+            flags: if media.is_optimized {
+                c::PLEXINDEX_FILE_OPTIMIZED
+            } else {
+                0
+            },
+            reserved: 0,
+        };
+        self.write_record(offset, &record);
+        truncate_u32(offset)
+    }
+
     /// Writes an item's record at this offset, and appends the item's strings. `prefix` is the part of the item's key
-    /// before the rating key.
-    fn write_item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
+    /// before the rating key, and `file` the offset of its file.
+    fn write_item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>, file: u32) {
         let item = &found.item;
         let mut flags = 0;
         if ascii_fast_str(found.path).is_none() {
@@ -262,7 +298,7 @@ impl BlockWriter<'_> {
             season: item.season,
             episode: item.episode,
             flags,
-            reserved: 0,
+            file,
         };
         self.write_record(offset, &record);
     }
@@ -273,17 +309,18 @@ impl BlockWriter<'_> {
     fn write_candidates<'f>(
         &mut self,
         prefix: &str,
-        found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>)>,
+        found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>, Option<MatchedFile>)>,
     ) -> Result<(u32, u32)> {
         self.align();
         let (first, count) = (self.used, found.len());
         self.used += count * size_of::<ItemRecord>();
-        for (index, (found, library)) in found.enumerate() {
+        for (index, (found, library, file)) in found.enumerate() {
             if found.item.rating_key.is_empty() {
                 let text = "bug in plexindex: an answer has an item without a rating key; report it, and call again";
                 return Err(Error::new(Status::Panic, text));
             }
-            self.write_item(first + index * size_of::<ItemRecord>(), prefix, &found, library);
+            let file = self.append_file(file.as_ref());
+            self.write_item(first + index * size_of::<ItemRecord>(), prefix, &found, library, file);
         }
         Ok((if count == 0 { 0 } else { truncate_u32(first) }, truncate_u32(count)))
     }
@@ -291,7 +328,11 @@ impl BlockWriter<'_> {
     /// Writes the record of the next answer, and appends its candidates and strings. Fails if a candidate has no rating
     /// key.
     pub fn append_answer(&mut self, answer: &Answer<'_>) -> Result<()> {
-        let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
+        let with_files = self.with_files;
+        let found = answer.candidates().iter().map(|found| {
+            let file = if with_files { answer.file(found) } else { None };
+            (*found, answer.library(found), file)
+        });
         let (candidates, candidates_count) = self.write_candidates(answer.kind.key_prefix, found)?;
         let message = self.append_text(answer.message);
         let offset = self.next_answer;
@@ -347,8 +388,14 @@ impl BlockReader<'_> {
                 data.read_unaligned(),
             )
         };
-        let sizes = [size_of::<Answers>(), size_of::<AnswerRecord>(), size_of::<ItemRecord>()];
-        (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
+        let sizes = [
+            size_of::<Answers>(),
+            size_of::<AnswerRecord>(),
+            size_of::<ItemRecord>(),
+            size_of::<FileRecord>(),
+        ];
+        let given = [head.size, head.answer_size, head.item_size, head.file_size];
+        (sizes.map(truncate_u32) == given).then_some(Self { bytes, head })
     }
 
     /// Returns the number of answers; 0 if the block has fewer answers than its header says.

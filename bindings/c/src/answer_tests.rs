@@ -10,9 +10,10 @@ fn an_item_without_a_rating_key_leaves_no_answer() {
         room: &mut room,
         used: 0,
         next_answer: 0,
+        with_files: false,
     };
     let mut write = |items: &[Item]| {
-        let found = items.iter().map(|item| (FoundItem::of(item), None));
+        let found = items.iter().map(|item| (FoundItem::of(item), None, None));
         block
             .write_candidates("/library/metadata/", found)
             .map_err(|error| error.status)
@@ -33,8 +34,9 @@ fn a_path_that_is_not_utf8_is_marked_and_whole() {
             room: &mut room,
             used: size_of::<ItemRecord>(),
             next_answer: 0,
+            with_files: false,
         };
-        block.write_item(0, "/", &FoundItem::of(&item), None);
+        block.write_item(0, "/", &FoundItem::of(&item), None, 0);
         // SAFETY: the record was written there.
         let record = unsafe { room.as_ptr().cast::<ItemRecord>().read_unaligned() };
         assert_eq!(room[record.path.offset as usize..][..path.len()], *path);

@@ -7,15 +7,15 @@ pub const PLEXINDEX_ABI_VERSION: u32 = 1;
 /// The version of this header, as major * 1000000 + minor * 1000 + patch.
 pub const PLEXINDEX_VERSION_NUMBER: u32 = 1000;
 
-/// plexindex_options.library_ttl_ms: a listing is never fresh.
+/// Special values of times in ms: library_ttl_ms: a listing is never fresh.
 pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
-/// plexindex_options.library_ttl_ms: a listing stays fresh until an event or a call invalidates it.
+/// Special values of times in ms: library_ttl_ms: a listing stays fresh until an event or a call invalidates it.
 pub const PLEXINDEX_TTL_NEVER: i64 = -2;
-/// plexindex_query.timeout_ms: the call has no time limit.
+/// Special values of times in ms: timeout_ms: the call has no time limit.
 pub const PLEXINDEX_NO_TIMEOUT: i64 = -1;
-/// plexindex_options.retry_ms: plexindex does not retry failed requests.
+/// Special values of times in ms: retry_ms: plexindex does not retry failed requests.
 pub const PLEXINDEX_NO_RETRY: i64 = -1;
-/// plexindex_options.slow_ms: plexindex logs no slow calls.
+/// Special values of times in ms: slow_ms: plexindex logs no slow calls.
 pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
 /// plexindex_options.flags: plexindex sends no requests.
@@ -47,9 +47,15 @@ pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
 /// plexindex_query.flags: first asks the server once whether libraries have changed.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
+/// plexindex_query.flags: plexindex does not read the file's size.
+pub const PLEXINDEX_QUERY_NO_SIZE: u32 = 16;
+/// plexindex_query.flags: the items have a `file`.
+pub const PLEXINDEX_QUERY_FILE: u32 = 32;
 
-/// plexindex_get_table(): entry names ignore the case of `A` to `Z`.
+/// plexindex_get_table(), plexindex_record_matches(): entry names ignore the case of `A` to `Z`.
 pub const PLEXINDEX_TABLE_FOLD_ASCII: u32 = 1;
+/// plexindex_get_table(), plexindex_record_matches(): the call returns once the shared database has the matches.
+pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
 
 /// plexindex_table_op.kind: stores `value` under `name`.
 pub const PLEXINDEX_TABLE_PUT: i32 = 1;
@@ -57,9 +63,6 @@ pub const PLEXINDEX_TABLE_PUT: i32 = 1;
 pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
 /// plexindex_table_op.kind: removes all entries of the table.
 pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
-
-/// plexindex_record_matches().flags: the call returns once the shared database has the matches.
-pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
 
 /// plexindex_get_library(): selects by uuid, exact title, section id, or title ignoring case, in this order.
 pub const PLEXINDEX_SELECT_ANY: i32 = 0;
@@ -106,7 +109,7 @@ pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
 /// plexindex_answer.reason: the path was invalidated, and plexindex has not verified its item since.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
-/// plexindex_answer.reason: only the root differs: a mapping is missing. High confidence.
+/// plexindex_answer.reason: only the root differs, and the size is unknown. Low confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
 /// plexindex_answer.reason: the file contains several episodes; the item is the first of them.
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
@@ -120,15 +123,24 @@ pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 pub const PLEXINDEX_REASON_NOT_ASKED: u8 = 15;
 /// plexindex_answer.reason: only the name or the end of the path equals a listed path. Low confidence.
 pub const PLEXINDEX_REASON_SAME_NAME: u8 = 16;
+/// plexindex_answer.reason: the file name and the size equal those of a listed file. High confidence.
+pub const PLEXINDEX_REASON_SAME_FILE: u8 = 17;
+/// plexindex_answer.reason: the listed file has another size: replaced since the scan, or another file.
+pub const PLEXINDEX_REASON_SIZE_DIFFERS: u8 = 18;
+/// plexindex_answer.reason: only the size equals that of a listed file: perhaps renamed. Low confidence.
+pub const PLEXINDEX_REASON_SAME_SIZE: u8 = 19;
 // The numbers 8 to 10 are reserved, because earlier versions used them.
 
-/// plexindex_answer.flags: possibly outdated: the server did not answer, or a listing awaits confirmation.
+/// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags: possibly outdated: the server did not answer, or a listing awaits confirmation.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
-/// plexindex_item.flags: `path` is not valid UTF-8.
+/// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
-/// plexindex_item.flags: a recorded match whose item is not listed; only the key is set.
+/// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags: a recorded match whose item is not listed; only the key is set.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
+
+/// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags: Plex made this version itself ('Optimized Versions').
+pub const PLEXINDEX_FILE_OPTIMIZED: u32 = 1;
 
 /// plexindex_item.kind: another type.
 pub const PLEXINDEX_KIND_OTHER: i32 = 0;

@@ -101,6 +101,7 @@ pub fn query(library: *const LibraryHandle, text: Bytes) -> QueryRecord {
         reserved: 0,
         progress: None,
         progress_user: null_mut(),
+        file_size: 0,
     }
 }
 

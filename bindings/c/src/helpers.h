@@ -97,8 +97,8 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
     static const char *const names[] = {
         "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
         "ONLY_ROOT_DIFFERS", "UNKNOWN", "UNKNOWN", "UNKNOWN", "SEVERAL_EPISODES", "EMPTY", "ABOVE_LOCATIONS",
-        "UNAVAILABLE", "NOT_ASKED", "SAME_NAME"};
-    return reason >= 0 && reason < 17 ? names[reason] : "UNKNOWN";
+        "UNAVAILABLE", "NOT_ASKED", "SAME_NAME", "SAME_FILE", "SIZE_DIFFERS", "SAME_SIZE"};
+    return reason >= 0 && reason < 20 ? names[reason] : "UNKNOWN";
 }
 
 // Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.

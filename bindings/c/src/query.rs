@@ -14,7 +14,7 @@ use plexindex::error::{Result, check_length, invalid_argument_error, truncate_fo
 use plexindex::{Library, Progress, Query, Selector};
 
 /// Flags that only some functions accept, with their names and advice for the error message.
-const RESTRICTED_FLAGS: [(u32, &str, &str); 2] = [
+const RESTRICTED_FLAGS: [(u32, &str, &str); 4] = [
     (
         c::PLEXINDEX_QUERY_FULL,
         "PLEXINDEX_QUERY_FULL",
@@ -25,13 +25,27 @@ const RESTRICTED_FLAGS: [(u32, &str, &str); 2] = [
         "PLEXINDEX_QUERY_AT_ONCE",
         "use this flag with plexindex_match_path() or plexindex_match_paths(), or use PLEXINDEX_QUERY_OFFLINE",
     ),
+    (
+        c::PLEXINDEX_QUERY_NO_SIZE,
+        "PLEXINDEX_QUERY_NO_SIZE",
+        "use this flag with plexindex_match_path() or plexindex_match_paths()",
+    ),
+    (
+        c::PLEXINDEX_QUERY_FILE,
+        "PLEXINDEX_QUERY_FILE",
+        "use this flag with plexindex_match_path() or plexindex_match_paths()",
+    ),
 ];
+
+/// The flags that functions that match paths accept.
+pub const MATCHING_FLAGS: u32 = c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_NO_SIZE | c::PLEXINDEX_QUERY_FILE;
 
 /// A validated query.
 pub struct CheckedQuery<'h> {
     pub query: Query<'h>, // with its library, limits and progress function
     pub text: &'h [u8],   // the query's field `text`
     flags: u32,
+    has_size: bool,
 }
 
 /// Validates and converts a query. `accepted_flags` contains the flags that the exported function accepts in addition
@@ -56,9 +70,9 @@ pub unsafe fn query<'h>(
         reserved,
         progress,
         progress_user,
+        file_size,
     } = unsafe { copy_struct(given, offset_of!(types::QueryRecord, timeout_ms), "query") }?;
-    let known =
-        c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
+    let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE | MATCHING_FLAGS;
     check_flags(flags, reserved, known, "query")?;
     for (flag, name, remedy) in RESTRICTED_FLAGS {
         if flags & !accepted_flags & flag != 0 {
@@ -82,6 +96,12 @@ pub unsafe fn query<'h>(
     if flags & c::PLEXINDEX_QUERY_PROBE != 0 {
         query = query.always_ask();
     }
+    if flags & c::PLEXINDEX_QUERY_NO_SIZE != 0 {
+        query = query.without_size();
+    }
+    if file_size != 0 {
+        query = query.size(file_size);
+    }
     let limits = Limits {
         handle,
         timeout_ms,
@@ -90,7 +110,12 @@ pub unsafe fn query<'h>(
         what: "query.timeout_ms",
     };
     query = limits.apply(query)?;
-    Ok(CheckedQuery { query, text, flags })
+    Ok(CheckedQuery {
+        query,
+        text,
+        flags,
+        has_size: file_size != 0,
+    })
 }
 
 /// A call's timeout, and the host's progress function. `handle` identifies the index to which the progress function
@@ -203,6 +228,19 @@ impl CheckedQuery<'_> {
     /// Returns whether the flags allow the call to send a request and wait for the server.
     pub fn may_ask(&self) -> bool {
         self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
+    }
+
+    /// Returns whether the answers must describe the matching files.
+    pub fn wants_files(&self) -> bool {
+        self.flags & c::PLEXINDEX_QUERY_FILE != 0
+    }
+
+    /// Fails if the query has a file's size, which no call but that for one path can use.
+    pub fn check_no_size(&self) -> Result<()> {
+        if self.has_size {
+            return invalid_argument_error("query.file_size is not 0; only plexindex_match_path() uses a file's size");
+        }
+        Ok(())
     }
 
     /// Returns whether the call must not wait.

@@ -124,6 +124,8 @@ pub struct QueryRecord {
     pub progress: Option<ProgressFn>,
     /// Passed to `progress`.
     pub progress_user: *mut c_void,
+    /// Size in bytes, for plexindex_match_path(). 0: reads it for an unlisted path, within 2 s, if it may wait.
+    pub file_size: u64,
 }
 
 /// Limits for plexindex_call(). Zero means the default.
@@ -233,6 +235,10 @@ pub struct Answers {
     pub first: u32,
     /// Number of log lines that wait for plexindex_drain_log().
     pub log_lines: u32,
+    /// sizeof(plexindex_file) in this library.
+    pub file_size: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// The answer for one path.
@@ -296,6 +302,36 @@ pub struct ItemRecord {
     /// Episode number or track number; -1: none.
     pub episode: i32,
     /// PLEXINDEX_ITEM_* flags.
+    pub flags: u32,
+    /// Offset of the matching file (plexindex_file) in the block, with PLEXINDEX_QUERY_FILE; 0: none.
+    pub file: u32,
+}
+
+/// What Plex lists of a matching file, whose path is the item's `path`. 0 means unknown.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct FileRecord {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Plex's id of the part, which is the file.
+    pub part_id: u64,
+    /// Plex's id of the version that the part belongs to.
+    pub media_id: u64,
+    /// Duration of the version in ms.
+    pub duration_ms: u64,
+    /// Which part of the version the file is, from 1.
+    pub part: u32,
+    /// Number of parts of the version; more than 1 for stacked files.
+    pub parts: u32,
+    /// Which version of the item, from 1.
+    pub version: u32,
+    /// Number of versions of the item.
+    pub versions: u32,
+    /// Resolution as Plex names it: `4k`, `1080`, `sd`.
+    pub resolution: Text,
+    /// The container, such as `mkv`.
+    pub container: Text,
+    /// PLEXINDEX_FILE_* flags.
     pub flags: u32,
     /// Zero.
     pub reserved: u32,

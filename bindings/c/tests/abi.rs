@@ -202,19 +202,23 @@ fn c_and_rust_agree_on_every_layout() {
         }
         plexindex_mapping = MappingRecord { kind, reserved, from, to }
         plexindex_query = QueryRecord {
-            size, library, text, timeout_ms, flags, reserved, progress, progress_user,
+            size, library, text, timeout_ms, flags, reserved, progress, progress_user, file_size,
         }
         plexindex_progress = ProgressRecord { size, library, items, total, elapsed_ms }
         plexindex_buffer = Buffer { data, capacity, length }
         plexindex_text = Text { offset, length }
-        plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines }
+        plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines, file_size, reserved }
         plexindex_answer = AnswerRecord {
             status, match_kind, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
             age_ms,
         }
         plexindex_item = ItemRecord {
             key, rating_key, title, guid, show_title, show_rating_key, show_guid, path, section, library_title, kind,
-            year, season, episode, flags, reserved,
+            year, season, episode, flags, file,
+        }
+        plexindex_file = FileRecord {
+            size_bytes, part_id, media_id, duration_ms, part, parts, version, versions, resolution, container, flags,
+            reserved,
         }
         plexindex_stats = StatsRecord {
             size, answers, lookup_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
@@ -259,7 +263,7 @@ fn the_accelerator_s_structs_are_those_of_the_header() {
     }
     assert_same!(accelerator::Buffer, types::Buffer: data capacity length);
     assert_same!(accelerator::Query, types::QueryRecord:
-        size library text timeout_ms flags reserved progress progress_user);
+        size library text timeout_ms flags reserved progress progress_user file_size);
     let length = offset_of!(accelerator::Query, length);
     assert_eq!(length, offset_of!(types::QueryRecord, text.length));
 }

@@ -559,8 +559,14 @@ fn the_example_of_a_plug_in_runs() {
     let given = |name: &str| there(&run.folder.path().join(name)).display().to_string();
     let program = compiled_example(&run);
     fs::create_dir_all(place("media/Exact (2001)")).expect("a folder");
-    for name in ["Exact (2001).mkv", "unknown.mkv"] {
-        fs::write(place("media/Exact (2001)") + "/" + name, "x").expect("a file");
+    // The size makes the file that Plex lists under another root certain.
+    let exact = run.standin.read().library(1).and_then(|movies| {
+        let item = movies.get(900_001)?;
+        Some(item.media.first()?.parts.first()?.size)
+    });
+    for (name, size) in [("Exact (2001).mkv", exact.expect("listed")), ("unknown.mkv", 1)] {
+        let file = fs::File::create(place("media/Exact (2001)") + "/" + name).expect("a file");
+        file.set_len(size).expect("a sparse file");
     }
     fs::write(place("token"), "renewed\n").expect("a token");
     run.standin.change(|state| state.tokens = vec![Token::owner("renewed")]);

@@ -33,6 +33,7 @@ test('a wrong argument is a TypeError that names it', async (t) => {
     token: [() => index.setToken(42), () => index.setToken(), () => open({ token: 42 })],
     options: [() => plexindex.open(), () => library.match('/x', 100), () => index.call('edit', {}, 1)],
     timeoutMs: ['1', 2 ** 53, Infinity, NaN, 1.5, 1n].map((timeoutMs) => () => library.match('/x', { timeoutMs })),
+    size: ['1', 0, -1, true, 1.5].map((size) => () => library.match('/x', { size })),
     ttlMs: [() => table.put('a', 'b', { ttlMs: '1' })],
     sizeLimit: [() => open({ sizeLimit: true })],
     cacheDir: [() => plexindex.open({})],

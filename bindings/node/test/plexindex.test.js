@@ -29,6 +29,15 @@ test('matches and lookups find items', async (t) => {
   const { rating_key: ratingKey, ...same } = found.candidates.find(({ key }) => key === movie.key);
   equal({ ratingKey, ...same }, item);
   equal([typeof found.age_ms, found.stale], [typeof answer.ageMs, answer.stale]);
+  const { file } = answer;
+  equal([file.path, file.part, file.parts, file.version <= file.versions], [movie.path, 1, 1, true]);
+  const elsewhere = `/elsewhere/${path.basename(movie.path)}`;
+  const { size } = file;
+  const sized = await library.match(elsewhere, { size });
+  equal([sized.item.key, sized.confidence, sized.reason, sized.file], [movie.key, 'high', 'same_file', file]);
+  equal((await library.match(elsewhere, { size: size + 1 })).confidence, 'low');
+  equal((await library.matchPaths([elsewhere], { size: false }))[0].confidence, 'low');
+  await rejects(library.matchPaths([elsewhere], { size }), /file_size/);
   const several = await library.match(`/elsewhere/${repeated.name}`);
   equal([several.status, several.item, several.total], ['AMBIGUOUS', null, repeated.paths.length]);
   const all = await library.matchPaths([...movies.map((one) => one.path), '/nowhere/x.mkv']);

@@ -12,7 +12,9 @@ export async function useTypes(): Promise<unknown[]> {
   const answer = await library.match(Buffer.from('/x'), {
     progress: (progress) => progress.items < 3,
     signal: undefined,
+    size: 7,
   });
+  const sizes: (number | boolean | undefined)[] = [answer.file?.size, answer.file?.optimized];
   await index.call(
     'edit',
     { library: 'Movies', keys: ['1'], changes: [{ field: 'title', set: 'A' }], lock: 'leave' },
@@ -33,5 +35,7 @@ export async function useTypes(): Promise<unknown[]> {
   all.push(String(answer.status === 'FOUND'));
   // @ts-expect-error there is no such method
   await index.call('items.lists', {});
-  return [none, year, path, all, counts];
+  const { shows, seasons } = await index.call('shows.list', { library: 'TV Shows' });
+  all.push(...shows.map((show) => show.title ?? ''), ...seasons.map((season) => season.rating_key));
+  return [none, year, path, all, counts, sizes];
 }

@@ -6,8 +6,7 @@ use smallvec::SmallVec;
 
 use super::normal::NormalPath;
 use super::resolution::MAX_CANDIDATES;
-use super::roots::rev_components_of;
-use super::words::Words;
+use super::words::{Words, rev_components_of};
 
 /// Number of names at the end of a path whose words rank the candidates: the file's name and five folders.
 const RANKED_NAMES: usize = 6;
@@ -28,6 +27,8 @@ pub struct RankedHit<'v, H> {
 /// How similar a candidate's item and path are to the queried path, the most important field first.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Similarity {
+    /// 2 if the sizes of both files are equal, 1 if one is unknown, 0 if they differ.
+    size: u8,
     /// Number of letters in the title that names the candidate's files, if the queried path contains that title.
     title: usize,
     /// The share of the letters in the listed folders' names whose words are in the queried path, in thousandths.
@@ -39,9 +40,10 @@ pub struct Similarity {
 }
 
 impl Similarity {
-    /// Compares only the bytes of two paths.
-    pub fn of_bytes(path: &[u8], listed: &[u8]) -> Self {
+    /// Compares only the bytes of two paths. `size`: how the sizes compare.
+    pub fn of_bytes(path: &[u8], listed: &[u8], size: u8) -> Self {
         Self {
+            size,
             suffix: common_suffix(path, listed),
             prefix: common_prefix(path, listed),
             ..Self::default()

@@ -26,7 +26,6 @@ mod mappings;
 mod member;
 pub mod model;
 pub mod normal;
-mod numbers;
 pub mod path_search;
 mod path_shape;
 mod redundant_components;
@@ -34,9 +33,8 @@ mod relation;
 mod resolution;
 mod resolver;
 mod rewrite;
-mod roots;
+mod same_file;
 pub mod text;
-mod vocabulary;
 mod words;
 
 pub use fast::{FoldBuffers, MAX_BATCH};

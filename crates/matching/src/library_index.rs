@@ -96,9 +96,30 @@ pub trait LibraryIndex: Sized {
         each: impl FnMut(usize, Self::Hit<'v>),
     ) -> usize;
 
+    /// Calls `each` for the listed paths that share at least `components` last components with `path`; for about `limit`
+    /// paths. `name_hash`: [`name_hash`](super::name_hash) of the path.
+    fn each_with_suffix<'v>(
+        &'v self,
+        path: &NormalPath<'_>,
+        name_hash: Option<u64>,
+        components: usize,
+        limit: usize,
+        each: impl FnMut(Self::Hit<'v>),
+    );
+
     /// Calls `each` for the listed paths whose file names have this [`name_hash`](super::name_hash), for about `limit`
     /// paths, and perhaps for others.
     fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, each: impl FnMut(Self::Hit<'v>));
+
+    /// Calls `each` for the listed files of this size, which is not 0; for about `limit` files. Returns `false` if the
+    /// library does not know them all.
+    fn each_of_size<'v>(&'v self, size: u64, limit: usize, each: impl FnMut(Self::Hit<'v>)) -> bool;
+
+    /// Returns the size of a listed file in bytes; 0 if it is unknown.
+    fn file_size(&self, hit: Self::Hit<'_>) -> u64;
+
+    /// Returns whether the server was asked for the sizes of all listed files.
+    fn has_sizes(&self) -> bool;
 
     /// Finds the listed item with this rating key. The hit has the item's first path; an empty path if the item has no
     /// files. `None` if the library does not list the item.

@@ -6,10 +6,20 @@ use std::collections::HashMap;
 use super::normal::{NormalPath, normal_form};
 use super::path_shape::PathShape;
 use super::rewrite::{PrefixRule, is_absolute};
-use super::roots::{has_hidden_root, is_specific_file_name, may_map_another_work};
 
-/// Number of files that a mapping must match if the files have only their names in common with listed files.
-const MIN_NAMES: usize = 3;
+/// Number of files whose sizes agree that make a mapping certain.
+const MIN_CERTAIN: usize = 10;
+
+/// What the size of a file shows about the listed file that has the same end of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SizeEvidence {
+    /// Nothing, because a size is unknown.
+    None,
+    /// It is this file.
+    Same,
+    /// It is another file.
+    Other,
+}
 
 /// A prefix mapping that would translate host paths to listed paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +28,21 @@ pub struct ProposedMapping {
     pub from: Vec<u8>,
     /// The folder as the server spells it.
     pub to: Vec<u8>,
-    /// Number of paths that would match.
+    /// Number of paths that would match, with the size that Plex lists.
     pub matched: usize,
+    /// Number of paths that the mapping would lead to a file of another size.
+    pub contradicted: usize,
     /// Number of paths examined.
     pub examined: usize,
 }
 
 impl ProposedMapping {
+    /// Returns whether sizes leave no doubt about the mapping.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.matched >= MIN_CERTAIN && self.contradicted == 0
+    }
+
     /// Compiles the mapping, so that the caller can apply the mapping to more paths.
     #[must_use]
     pub fn rule(&self) -> PrefixRule {
@@ -38,14 +56,7 @@ impl ProposedMapping {
 pub struct Samples {
     examined: usize,
     /// The mappings, keyed by the normal forms of `from` and `to`.
-    pairs: HashMap<(Vec<u8>, Vec<u8>), Pair>,
-}
-
-#[derive(Debug)]
-struct Pair {
-    mapping: ProposedMapping,
-    /// Number of matching paths whose answers have high confidence.
-    certain: usize,
+    pairs: HashMap<(Vec<u8>, Vec<u8>), ProposedMapping>,
 }
 
 impl Samples {
@@ -57,42 +68,43 @@ impl Samples {
 
     /// Adds a sample: an unlisted host path, and the listed path with the longest common suffix. `below` is the number
     /// of components that the listed path has below its location. Counts no mapping unless all of these components are
-    /// equal, since only then may both be the same file, nor if the host path's root is hidden, which suggests a copy.
-    /// `is_certain`: the answer for the host path has high confidence; otherwise, the path counts only if the file's
-    /// name is specific.
-    pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize, is_certain: bool) {
+    /// equal, since only then would a mapping lead to this file. Names alone are no evidence.
+    pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize, evidence: SizeEvidence) {
         self.examined += 1;
-        let Some((from, to)) = differing_roots(host_path, listed, below, is_certain) else {
+        if evidence == SizeEvidence::None {
+            return;
+        }
+        let Some((from, to)) = differing_roots(host_path, listed, below) else {
             return;
         };
-        let pair = self.pairs.entry((normal_form(from), normal_form(to)));
-        let pair = pair.or_insert_with(|| Pair {
-            mapping: ProposedMapping {
-                from: from.to_vec(),
-                to: to.to_vec(),
-                matched: 0,
-                examined: 0,
-            },
-            certain: 0,
+        let mapping = self.pairs.entry((normal_form(from), normal_form(to)));
+        let mapping = mapping.or_insert_with(|| ProposedMapping {
+            from: from.to_vec(),
+            to: to.to_vec(),
+            matched: 0,
+            contradicted: 0,
+            examined: 0,
         });
-        pair.mapping.matched += 1;
-        pair.certain += usize::from(is_certain);
+        let count = match evidence {
+            SizeEvidence::Same => &mut mapping.matched,
+            _ => &mut mapping.contradicted,
+        };
+        *count += 1;
     }
 
-    /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough.
-    /// If no answer has high confidence, three are necessary.
+    /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough. More
+    /// paths must agree than contradict.
     #[must_use]
     pub fn proposals(&self) -> Vec<ProposedMapping> {
-        let is_supported = |pair: &&Pair| {
-            let matched = if pair.certain > 0 { pair.mapping.matched } else { 0 };
-            matched > 1 || matched == 1 && self.examined == 1 || pair.mapping.matched >= MIN_NAMES
+        let is_supported = |mapping: &&ProposedMapping| {
+            (mapping.matched > 1 || mapping.matched == 1 && self.examined == 1)
+                && mapping.matched > mapping.contradicted
         };
-        let with_examined = |pair: &Pair| ProposedMapping {
+        let with_examined = |mapping: &ProposedMapping| ProposedMapping {
             examined: self.examined,
-            ..pair.mapping.clone()
+            ..mapping.clone()
         };
-        let supported_pairs = self.pairs.values().filter(is_supported);
-        let mut proposals: Vec<ProposedMapping> = supported_pairs.map(with_examined).collect();
+        let mut proposals: Vec<ProposedMapping> = self.pairs.values().filter(is_supported).map(with_examined).collect();
         proposals.sort_by(compare_support);
         proposals
     }
@@ -107,15 +119,9 @@ fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
 }
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
-/// path. `None` if the suffix has fewer than `below` components, if `below` is 0, if the answer is not certain and
-/// the name is generic or the folders may be another work's, if the host path's root is hidden, or if no rule can
-/// replace one root with the other.
-fn differing_roots<'a>(
-    host_path: &'a [u8],
-    server_path: &'a [u8],
-    below: usize,
-    is_certain: bool,
-) -> Option<(&'a [u8], &'a [u8])> {
+/// path. `None` if the suffix has fewer than `below` components, if `below` is 0, or if no rule can replace one root with
+/// the other.
+fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
     let (windows_host, windows_server) = (PathShape::of(host_path).windows, PathShape::of(server_path).windows);
     let mut common_components = 0;
@@ -131,10 +137,7 @@ fn differing_roots<'a>(
     let (from, to) = (non_empty_root(from, host_path), non_empty_root(to, server_path));
     // Rules with a relative folder are invalid.
     let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
-    let is_hidden = || NormalPath::with(host_path, |path| has_hidden_root(path, common_components));
-    let name = split_last(server_path, windows_server).1;
-    let is_specific = || is_certain || is_specific_file_name(name) && !may_map_another_work(from, to, name);
-    (below > 0 && common_components >= below && is_rule && !is_hidden() && is_specific()).then_some((from, to))
+    (below > 0 && common_components >= below && is_rule).then_some((from, to))
 }
 
 /// Returns whether a rule that replaces `from` with `to` rewrites the host path to the server path. Also returns

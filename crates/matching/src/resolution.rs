@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::mapping_proposals::SizeEvidence;
 use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 
 /// What is doubted about a hit.
@@ -183,6 +184,7 @@ impl<'v> FoundItem<'v> {
 
 /// The matches for a path.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Resolution<'v> {
     /// The kind of match.
     pub match_kind: MatchKind,
@@ -198,6 +200,12 @@ pub struct Resolution<'v> {
     /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again. The
     /// resolution then has no items.
     pub is_broken: bool,
+    /// Whether a library's location contains the path, although no library lists it.
+    pub is_owned: bool,
+    /// Whether name and size say which listed file it is.
+    pub is_by_size: bool,
+    /// The index of a library whose sizes could decide the answer, but whose listing has none yet.
+    pub lacks_sizes: Option<usize>,
     /// Number of common components for a suffix match; 0 for other matches.
     pub common_components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
@@ -214,6 +222,9 @@ impl Default for Resolution<'_> {
             total: 0,
             doubt: HitDoubt::None,
             is_broken: false,
+            is_owned: false,
+            is_by_size: false,
+            lacks_sizes: None,
             common_components: 0,
             found: SmallVec::new(),
             are_episodes_of_one_file: false,
@@ -290,8 +301,21 @@ impl<'v> Resolution<'v> {
     #[must_use]
     pub fn mapping_sample(&self) -> Option<&FoundItem<'v>> {
         let is_suffix = matches!(self.match_kind, MatchKind::Suffix | MatchKind::FileName);
-        let is_unlisted = matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::NotFetched);
-        self.single().filter(|_| is_suffix && !is_unlisted)
+        let is_unlisted = matches!(
+            self.reason,
+            Reason::NotListed | Reason::NoLocation | Reason::NotFetched | Reason::SameSize
+        );
+        self.single().filter(|_| is_suffix && !is_unlisted && !self.is_owned)
+    }
+
+    /// Returns what the size of the file shows about the listed file.
+    #[must_use]
+    pub fn size_evidence(&self) -> SizeEvidence {
+        match self.reason {
+            _ if self.is_by_size => SizeEvidence::Same,
+            Reason::SizeDiffers => SizeEvidence::Other,
+            _ => SizeEvidence::None,
+        }
     }
 
     /// Returns whether several items match equally well. Several episodes in one file are not ambiguous.

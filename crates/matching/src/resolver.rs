@@ -6,8 +6,8 @@
 //!
 //! A library *owns* the paths under its locations; mappings may translate a path first. The resolver first tries kinds
 //! 1 to 3 in the owners and then in the other libraries, and then kinds 4 and 5 in the same order. If any library owns
-//! the path, even a library out of scope, kinds 4 and 5 have low confidence: the owner *should* list the path itself.
-//! Otherwise kind 4 has high confidence if only the root differs ([`super::roots`]) from exactly one listed file.
+//! the path, even a library out of scope, the owner *should* list the path itself. Kinds 4 and 5 have high confidence
+//! only if the file's size shows that it is the listed file ([`super::same_file`]).
 //!
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
 //! that are not UTF-8 have no suffix matches. [`PathResolver::add_lookalikes`] finds files with alike names for a miss.
@@ -17,12 +17,12 @@ use std::ops::Deref;
 
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
-use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
+use super::library_index::{FirstEntry, LibraryIndex, Scope, libraries_in_scope};
 use super::likeness::name_hash;
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, HitDoubt, ItemRef, LookupHit, Resolution};
-use super::roots::{naming_title, only_root_differs};
+use super::words::naming_title;
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of listed paths with the longest common suffix that a library compares with the queried path, so that
@@ -54,22 +54,24 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
         // The search fills the resolution in place, because moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
-        NormalPath::with(path, |path| self.resolve_normal(path, None, false, &mut resolution));
+        NormalPath::with(path, |path| self.resolve_normal(path, 0, None, false, &mut resolution));
         resolution
     }
 
-    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
+    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `size` is that of the file in bytes;
+    /// 0 if unknown. `entry` is the first entry with
     /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry. `finds_alike`: adds
     /// files with alike names for a miss.
     pub fn resolve_normal(
         &self,
         path: &NormalPath<'_>,
+        size: u64,
         entry: Option<FirstEntry>,
         finds_alike: bool,
         resolution: &mut Resolution<'v>,
     ) {
         // Fast path: the only library in scope lists the path, and the path has only one item.
-        let hit = self.only_library().and_then(|(library, view)| {
+        let hit = self.only_library().filter(|_| size == 0).and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
             let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
                 return None;
@@ -77,7 +79,10 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
             Some((library, view, view.hit_of_entry(entry)?))
         });
         let Some((library, view, hit)) = hit else {
-            let one_path = self.path_resolver(*path);
+            let one_path = PathResolver {
+                size,
+                ..self.path_resolver(*path)
+            };
             one_path.resolve_into(resolution);
             if finds_alike {
                 one_path.add_lookalikes(resolution);
@@ -108,8 +113,10 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
         PathResolver {
             resolver: self,
             path,
+            size: 0,
             name_hash: OnceCell::new(),
             lacks_matches: Cell::new(false),
+            lacks_sizes: Cell::new(None),
         }
     }
 }
@@ -131,9 +138,13 @@ pub(super) type SimilarityOf<'s, 'v, H> = &'s dyn Fn(&RankedHit<'v, H>, usize) -
 pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
     pub(super) path: NormalPath<'p>,
+    /// Size of the queried file in bytes; 0 if unknown.
+    pub(super) size: u64,
     name_hash: OnceCell<Option<u64>>,
     /// Whether a library does not know its confirmed matches of the path.
     lacks_matches: Cell<bool>,
+    /// A library whose listing has no sizes, but a file that may be the queried file.
+    pub(super) lacks_sizes: Cell<Option<usize>>,
 }
 
 /// A group of libraries that the resolver searches together.
@@ -158,7 +169,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let mut candidates = Candidates::new();
         let words = OnceCell::new();
         let similarity = |hit: &RankedHit<'v, HitOf<'v, V>>, common: usize| self.similarity(&words, hit, common);
-        let (match_kind, confidence, evidence) = self.search(&mut candidates, Some(&similarity));
+        let (match_kind, confidence, evidence) = self.search(&mut candidates, &similarity);
         if candidates.total == 0 {
             resolution.reason = self.miss_reason();
         } else {
@@ -169,14 +180,25 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
                 }
+                (Some(_), _) if match_kind.is_listed() && self.has_single_other_size(&candidates, match_kind) => {
+                    (confidence, Reason::SizeDiffers)
+                }
                 (Some(_), _) => (confidence, evidence),
                 (None, true) => (Confidence::Low, Reason::SeveralItems),
                 (None, false) => (Confidence::Low, Reason::SeveralLibraries),
             };
         }
+        resolution.is_owned = !match_kind.is_listed() && self.is_owned();
+        resolution.is_by_size = evidence == Reason::SameFile && resolution.confidence == Confidence::High;
+        resolution.lacks_sizes = self.lacks_sizes.get();
         if self.is_broken() {
             *resolution = Resolution::broken();
         }
+    }
+
+    fn has_single_other_size(&self, candidates: &Candidates<'v, HitOf<'v, V>>, match_kind: MatchKind) -> bool {
+        let first = candidates.first();
+        self.size > 0 && first.is_some_and(|candidate| self.has_other_size(candidate, match_kind))
     }
 
     /// Fills a resolution, whose kind of match is set, with the candidates' items, the most similar first.
@@ -194,7 +216,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let common = resolution.common_components;
         candidates.for_each_ranked(
             |hit| match common {
-                0 => Similarity::of_bytes(self.path.raw(), hit.path),
+                0 => Similarity::of_bytes(self.path.raw(), hit.path, self.size_rank(hit)),
                 common => similarity(hit, common),
             },
             |candidate| {
@@ -208,25 +230,59 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
     pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
         let mut candidates = Candidates::new();
-        let (match_kind, confidence, _) = self.search(&mut candidates, None);
+        let match_kind = self.search_listed(&mut candidates)?;
         let hit = candidates.first()?;
-        let is_certain = candidates.total == 1
-            && confidence == Confidence::High
-            && self.doubt(hit) == HitDoubt::None
-            && !self.is_broken();
+        let is_certain = candidates.total == 1 && self.doubt(hit) == HitDoubt::None && !self.is_broken();
         is_certain.then(|| LookupHit::new(hit.library, (hit.rating_key, match_kind)))
     }
 
     /// Collects the candidates for the first kind of match that finds an item. Returns the kind, and the confidence and
-    /// reason that apply if there is only one candidate; three times `None` if nothing matches. Without `similarity`,
-    /// the caller does not need the candidates of a match with low confidence.
+    /// reason that apply if there is only one candidate; three times `None` if nothing matches.
     fn search(
         &self,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
-        similarity: Option<SimilarityOf<'_, 'v, HitOf<'v, V>>>,
+        similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) -> (MatchKind, Confidence, Reason) {
-        let groups = self.groups();
-        for group in groups {
+        if let Some(match_kind) = self.search_listed(candidates) {
+            return (match_kind, Confidence::High, Reason::None);
+        }
+        if self.path.is_utf8() {
+            let mut of_size = Candidates::new();
+            if self.size > 0
+                && let Some(found) = self.add_same_files(&mut of_size)
+            {
+                *candidates = of_size;
+                return found;
+            }
+            for group in self.groups() {
+                self.add_suffix_matches(*group, candidates, similarity);
+                if candidates.total > 0 {
+                    let mut reason = self.judge_suffix_matches(candidates);
+                    // A file of this size comes before those of other sizes, and is the one among many.
+                    let is_one_of_many = of_size.total == 1 && candidates.total > 1;
+                    if of_size.total > 0 && (reason == Reason::SizeDiffers || is_one_of_many) {
+                        (*candidates, reason) = (of_size, Reason::SameName);
+                    } else if reason == Reason::SizeDiffers && self.add_renamed(candidates) {
+                        reason = Reason::SameSize;
+                    }
+                    let match_kind = if candidates.rank >= 2 {
+                        MatchKind::Suffix
+                    } else {
+                        MatchKind::FileName
+                    };
+                    return (match_kind, Confidence::Low, reason);
+                }
+            }
+            if !self.is_owned() && self.add_renamed(candidates) {
+                return (MatchKind::FileName, Confidence::Low, Reason::SameSize);
+            }
+        }
+        (MatchKind::None, Confidence::None, Reason::None)
+    }
+
+    /// Collects the candidates for the first of kinds 1 to 3 that finds an item. Returns the kind; `None` if none does.
+    fn search_listed(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Option<MatchKind> {
+        for group in self.groups() {
             for match_kind in [MatchKind::Confirmed, MatchKind::Exact, MatchKind::Mapped] {
                 match match_kind {
                     MatchKind::Confirmed => self.add_confirmed(*group, candidates),
@@ -234,105 +290,70 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     _ => self.add_mapped(*group, candidates),
                 }
                 if candidates.total > 0 {
-                    return (match_kind, Confidence::High, Reason::None);
+                    return Some(match_kind);
                 }
             }
         }
-        if self.path.is_utf8() {
-            for group in groups {
-                self.add_suffix_matches(*group, candidates, similarity);
-                if candidates.total > 0 {
-                    let (confidence, reason) = self.judge_suffix_matches(candidates);
-                    let match_kind = if candidates.rank >= 2 {
-                        MatchKind::Suffix
-                    } else {
-                        MatchKind::FileName
-                    };
-                    return (match_kind, confidence, reason);
-                }
-            }
-        }
-        (MatchKind::None, Confidence::None, Reason::None)
+        None
     }
 
-    /// Returns the confidence of suffix matches, and its reason: [`Reason::OnlyRootDiffers`] if exactly one listed file
-    /// differs only in the root; [`Reason::NotListed`] if any library owns the path, since the owner should list the
-    /// path itself; [`Reason::NotFetched`] if an owner in scope was never fetched, or a library of this kind in scope,
-    /// since it may have the same path below its own location. If any files differ only in the root, replaces the
-    /// candidates with their items.
-    fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> (Confidence, Reason) {
-        if self.resolver.libraries.iter().any(|view| self.is_owned_by(view)) {
+    /// Returns the reason of suffix matches, which have low confidence: [`Reason::NotListed`] if any library owns the path,
+    /// since the owner should list the path itself; [`Reason::NotFetched`] if an owner in scope was never fetched;
+    /// [`Reason::OnlyRootDiffers`] if exactly one listed file differs only in the root. If any files differ only in the
+    /// root, replaces the candidates with their items.
+    fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Reason {
+        let has_other_size = |candidates: &Candidates<'v, HitOf<'v, V>>| {
+            let mut hits = candidates.iter();
+            hits.all(|hit| self.has_other_size(hit, MatchKind::Suffix))
+        };
+        if self.is_owned() {
             let are_fetched = self
                 .libraries_of(LibraryGroup::Owners)
                 .all(|(_, view)| view.is_fetched());
-            let reason = if are_fetched {
+            return if are_fetched {
                 Reason::NotListed
             } else {
                 Reason::NotFetched
             };
-            return (Confidence::Low, reason);
         }
-        let (mut moved, mut moved_elsewhere) = (Candidates::new(), Candidates::new());
-        self.add_moved_files(candidates.rank, &mut moved, &mut moved_elsewhere);
-        if moved.total == 0 {
-            return (Confidence::Low, Reason::SameName);
+        let mut moved = Candidates::new();
+        self.add_moved_files(candidates.rank, &mut moved);
+        let is_moved = moved.total > 0 && moved.have_same_path();
+        if moved.total > 0 {
+            *candidates = moved;
         }
-        *candidates = moved;
-        let Some(first) = candidates.first().filter(|_| candidates.have_same_path()) else {
-            return (Confidence::Low, Reason::SameName);
-        };
-        // A library out of scope may list the same file, but not another file.
-        if moved_elsewhere.iter().any(|other| other.path != first.path) {
-            return (Confidence::Low, Reason::SameName);
+        if has_other_size(candidates) {
+            Reason::SizeDiffers
+        } else if is_moved {
+            Reason::OnlyRootDiffers
+        } else {
+            Reason::SameName
         }
-        let kind = self.resolver.libraries[first.library].kind();
-        if has_unfetched_of_kind(self.resolver.libraries, self.resolver.scope, kind) {
-            return (Confidence::Low, Reason::NotFetched);
-        }
-        (Confidence::High, Reason::OnlyRootDiffers)
     }
 
-    /// Returns whether the queried path differs from a listed path of the item `hit` only in the root.
-    fn only_root_differs(&self, view: &'v V::Target, hit: HitOf<'v, V>, listed: &NormalPath<'_>) -> bool {
-        let common = Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()));
-        let below = view.components_below_location(listed);
-        view.item(hit)
-            .is_some_and(|item| only_root_differs(&item, &self.path, listed, common, below))
-    }
-
-    /// Adds the items of all files that differ from the queried path only in the root: to `moved` for the libraries in
-    /// scope, and otherwise to `elsewhere`. The path of such a file is that of a location, followed by last components
-    /// of the queried path: at most `rank` in scope, where no file has more in common.
-    fn add_moved_files(
-        &self,
-        rank: usize,
-        moved: &mut Candidates<'v, HitOf<'v, V>>,
-        elsewhere: &mut Candidates<'v, HitOf<'v, V>>,
-    ) {
+    /// Adds the items in scope of all files that differ from the queried path only in the root: they have all components
+    /// below the library's folder in common, at least two, and at most `rank`, since no file has more in common.
+    fn add_moved_files(&self, rank: usize, moved: &mut Candidates<'v, HitOf<'v, V>>) {
         let names: LastNames = last_names(self.path.form(), usize::MAX);
         let mut listed = PathBuffer::new();
-        for (library, view) in self.resolver.libraries.iter().map(|view| &**view).enumerate() {
-            let is_in_scope = self.resolver.scope.only().is_none_or(|only| only == library);
-            let depths = || {
-                2..=if is_in_scope {
-                    names.len().min(rank)
-                } else {
-                    names.len()
-                }
-            };
-            let places = view
-                .locations()
-                .flat_map(|location| depths().map(move |below| (location, below)));
-            for (location, below) in places.filter(|_| view.is_fetched()) {
-                write_path_below(location, &names[..below], &mut listed);
-                NormalPath::with(&listed, |listed| {
-                    view.each_listed(listed, |hit, _| {
-                        if self.only_root_differs(view, hit, listed) {
-                            let files = if is_in_scope { &mut *moved } else { &mut *elsewhere };
-                            files.add_candidate(rank, Self::candidate(library, view, hit));
-                        }
+        for (library, view) in self
+            .libraries_of(LibraryGroup::All)
+            .filter(|(_, view)| view.is_fetched())
+        {
+            for location in view.locations() {
+                for below in 2..=names.len().min(rank) {
+                    write_path_below(location, &names[..below], &mut listed);
+                    NormalPath::with(&listed, |listed| {
+                        view.each_listed(listed, |hit, _| {
+                            // As a path of another system, the listed path may drop parts of names.
+                            let form = Form::from_folded(listed.form());
+                            let common = Form::from_folded(self.path.form()).common_components(form);
+                            if view.components_below_location(listed) == below && common >= below {
+                                moved.add_candidate(rank, Self::candidate(library, view, hit));
+                            }
+                        });
                     });
-                });
+                }
             }
         }
     }
@@ -351,6 +372,35 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         libraries.filter(move |(_, view)| {
             group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
         })
+    }
+
+    /// Returns whether a location of any library contains the path or a mapped path.
+    pub(super) fn is_owned(&self) -> bool {
+        self.resolver.libraries.iter().any(|view| self.is_owned_by(view))
+    }
+
+    /// Returns whether a location of a library out of scope contains the path or a mapped path.
+    pub(super) fn is_owned_elsewhere(&self) -> bool {
+        let mut others = self.resolver.libraries.iter().enumerate();
+        others.any(|(library, view)| !self.is_in_scope(library) && self.is_owned_by(view))
+    }
+
+    pub(super) fn libraries(&self) -> &'v [V] {
+        self.resolver.libraries
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.resolver.scope
+    }
+
+    pub(super) fn is_in_scope(&self, library: usize) -> bool {
+        self.resolver.scope.only().is_none_or(|only| only == library)
+    }
+
+    /// Iterates over all fetched libraries, in scope or not, with their indexes.
+    pub(super) fn fetched(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
+        let libraries = self.resolver.libraries.iter().map(|view| &**view).enumerate();
+        libraries.filter(|(_, view)| view.is_fetched())
     }
 
     /// Returns whether a location of the library contains the path or a mapped path.
@@ -420,26 +470,25 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         });
     }
 
-    /// Adds the items whose listed paths have the longest common suffix with the queried path, or only one of each
-    /// library without `similarity`.
+    /// Adds the items whose listed paths have the longest common suffix with the queried path.
     fn add_suffix_matches(
         &self,
         group: LibraryGroup,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
-        similarity: Option<SimilarityOf<'_, 'v, HitOf<'v, V>>>,
+        similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) {
-        let limit = similarity.map_or(1, |_| MAX_COMPARED);
         // Skip libraries that were never fetched, because an unknown item might match better.
         for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
             let mut view_components = 0;
             let rank = candidates.rank.max(1);
-            let further_paths = view.suffix_matches(&self.path, self.name_hash(), rank, limit, |components, hit| {
-                view_components = components;
-                let left_over = candidates.add_candidate(components, Self::candidate(library, view, hit));
-                if let Some((candidate, similarity)) = left_over.zip(similarity) {
-                    candidates.replace_least_similar(candidate, |hit| similarity(hit, components));
-                }
-            });
+            let further_paths =
+                view.suffix_matches(&self.path, self.name_hash(), rank, MAX_COMPARED, |components, hit| {
+                    view_components = components;
+                    let left_over = candidates.add_candidate(components, Self::candidate(library, view, hit));
+                    if let Some(candidate) = left_over {
+                        candidates.replace_least_similar(candidate, |hit| similarity(hit, components));
+                    }
+                });
             if view_components == candidates.rank {
                 candidates.total += further_paths;
             }
@@ -477,7 +526,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let hit = candidate.item;
         let item = hit.and_then(|hit| self.resolver.libraries[candidate.library].item(hit));
         let title = item.as_ref().and_then(naming_title);
-        let bytes = Similarity::of_bytes(self.path.raw(), candidate.path);
+        let bytes = Similarity::of_bytes(self.path.raw(), candidate.path, self.size_rank(candidate));
         let words = words.get_or_init(|| PathWords::of(&self.path));
         words.similarity(bytes, title, candidate.path, common)
     }

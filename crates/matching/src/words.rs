@@ -1,23 +1,23 @@
 //! Splits names into words, and folds case, accents and punctuation, to compare titles. Uses no heap memory.
 
-use std::ops::Range;
-
 use unicode_normalization::UnicodeNormalization;
 
+use super::form::{Component, Form};
+use super::normal::NormalPath;
+use super::resolution::ItemRef;
 use super::text::fold_letters;
+use crate::model::ItemType;
 
 /// Capacity for folded words in bytes. This exceeds what file systems allow for a name, because folding lengthens names
 /// in some scripts.
 const MAX_BYTES: usize = 512;
 const MAX_WORDS: usize = 64;
 
-/// The position of a word in [`Words::bytes`], and the word's surroundings in the original string.
+/// The position of a word in [`Words::bytes`].
 #[derive(Clone, Copy, Default)]
 struct WordSpan {
     start: u16,
     end: u16,
-    /// Whether a square or curly bracket precedes the word, as text that describes the file has.
-    follows_bracket: bool,
 }
 
 /// The folded words of a name or title.
@@ -53,7 +53,6 @@ impl Words {
             words: self,
             is_in_word: false,
             is_wide: false,
-            has_bracket: false,
         };
         splitter.split(text).is_some()
     }
@@ -68,13 +67,6 @@ impl Words {
             Some(span) => &self.bytes[usize::from(span.start)..usize::from(span.end)],
             None => b"",
         }
-    }
-
-    /// Returns whether a square or curly bracket precedes the word at this index, which describes the file then.
-    pub fn follows_bracket(&self, index: usize) -> bool {
-        self.spans[..self.count]
-            .get(index)
-            .is_some_and(|span| span.follows_bracket)
     }
 
     /// Returns the number of letters and digits in all words, in bytes.
@@ -127,53 +119,34 @@ impl Words {
         }
     }
 
-    /// Returns the index after `title` if the title starts at index `start`; otherwise `None`. The title's article may
-    /// be at the end, as in `Matrix, The`.
-    pub fn title_at(&self, start: usize, title: &Words) -> Option<usize> {
-        if title.len() == 0 {
-            return None;
-        }
-        let with_moved_article = || {
-            let end = (title.len() > 1).then(|| self.match_title(start, title, 1)).flatten()?;
-            let article = title.word(0);
-            (self.word(end) == article && ARTICLES.contains(&article)).then_some(end + 1)
-        };
-        self.match_title(start, title, 0).or_else(with_moved_article)
-    }
-
-    /// Returns the index range of the first occurrence of `title` in this name; `None` if the title does not occur.
-    pub fn find_title(&self, title: &Words) -> Option<Range<usize>> {
-        (0..self.len()).find_map(|start| Some(start..self.title_at(start, title)?))
-    }
-
     /// Returns whether `name` contains this title, perhaps without the article at its start.
     pub fn is_mentioned_in(&self, name: &Self) -> bool {
         let first = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
         self.len() > 0 && (0..name.len()).any(|start| name.match_title(start, self, first).is_some())
     }
-
-    /// Returns whether `name` contains this title.
-    pub fn is_contained_in(&self, name: &Self) -> bool {
-        name.find_title(self).is_some()
-    }
 }
 
-/// Articles that may be at the end of a title, as in `Matrix, The`.
+/// Articles at the start of a title, which a name may lack.
 const ARTICLES: [&[u8]; 22] = [
     b"the", b"a", b"an", b"der", b"die", b"das", b"ein", b"eine", b"le", b"la", b"les", b"l", b"un", b"une", b"el",
     b"los", b"las", b"il", b"lo", b"gli", b"de", b"het",
 ];
 
-/// Parses a word as a year from 1900 to 2099; `None` for other words.
-pub fn year(word: &[u8]) -> Option<i32> {
-    let value = number(word).filter(|_| word.len() == 4)?;
-    (1900..2100).contains(&value).then_some(value)
+/// Returns the title that appears in the names of an item's files and folders: a film's title, the title of an
+/// episode's show, or a track's artist. `None` for other types, or if the title is empty.
+pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
+    let title = match item.kind {
+        ItemType::Movie => item.title,
+        ItemType::Episode | ItemType::Track => item.show_title,
+        _ => "",
+    };
+    (!title.is_empty()).then_some(title)
 }
 
-/// Parses a word of one to four digits; `None` for other words.
-pub fn number(word: &[u8]) -> Option<i32> {
-    let digits = (1..=4).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
-    digits.then(|| word.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
+/// Iterates over a path's components as strings, last first. A component that is not UTF-8 becomes an empty string.
+pub fn rev_components_of<'p>(path: &NormalPath<'p>) -> impl Iterator<Item = &'p str> {
+    let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
+    Form::from_folded(path.form()).rev_components().map(text)
 }
 
 /// Returns whether a letter is from a script without spaces, such as Chinese. A word never mixes wide and other
@@ -203,8 +176,6 @@ struct WordSplitter<'w> {
     is_in_word: bool,
     /// Whether the last letter is from a script without spaces.
     is_wide: bool,
-    /// Whether there was a square or curly bracket since the last word.
-    has_bracket: bool,
 }
 
 impl WordSplitter<'_> {
@@ -256,7 +227,6 @@ impl WordSplitter<'_> {
                     self.append_letter(c)?;
                 }
             }
-            '[' | '{' | '【' | '「' => self.has_bracket = true,
             _ => {}
         }
         self.end_word();
@@ -301,11 +271,7 @@ impl WordSplitter<'_> {
         }
         let words = &mut *self.words;
         let start = u16::try_from(words.used_bytes).ok()?;
-        *words.spans.get_mut(words.count)? = WordSpan {
-            start,
-            end: start,
-            follows_bracket: std::mem::take(&mut self.has_bracket),
-        };
+        *words.spans.get_mut(words.count)? = WordSpan { start, end: start };
         words.count += 1;
         self.is_in_word = true;
         Some(())

@@ -23,7 +23,7 @@ use crate::matching::{Form, Mappings, NormalPath, name_hash};
 use crate::model::{Item, LibraryId, Sequence};
 
 /// A change in a library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MemtableChange {
     /// The path is doubted: lookups return no item whose request began before `raised`.
     DoubtedPath {
@@ -63,7 +63,7 @@ pub enum MemtableChange {
 }
 
 /// A change with its library, which processes apply to their earlier snapshots.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LibraryChange {
     pub sequence: Sequence,
     pub library: LibraryId,

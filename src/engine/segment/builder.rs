@@ -19,7 +19,7 @@ use super::spool::reserve;
 use super::{hash_table, parents};
 use crate::error::Result;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
-use crate::model::{ByteString, Item, ItemType};
+use crate::model::{ByteString, Item, ItemFacts, ItemType};
 use crate::platform::bytes::str_eq;
 
 /// Metadata of a listing's segment.
@@ -58,6 +58,7 @@ pub struct ListingBuilder {
     parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
+    items_with_facts: u64,
     content: u64,
     /// Hashes of the rating keys, in listing order.
     pub key_hashes: Vec<u64>,
@@ -105,6 +106,7 @@ impl ListingBuilder {
             parents: None,
             items: 0,
             parts: 0,
+            items_with_facts: 0,
             content: 0,
             key_hashes: Vec::new(),
             buffer: Vec::new(),
@@ -139,6 +141,7 @@ impl ListingBuilder {
             .chain(&item.guids)
             .map(String::len)
             .chain(item.parts.iter().map(|part| part.len()))
+            .chain(item.facts.0.as_deref().map(ItemFacts::text_bytes))
             .sum();
         if self.failed.is_none() {
             self.failed = self.put_item(item, added_sequence, string_bytes).err();
@@ -200,6 +203,7 @@ impl ListingBuilder {
         self.key_hashes.push(key_hash);
         self.content = self.content.wrapping_add(content_digest(item, &mut self.buffer));
         self.items += 1;
+        self.items_with_facts += u64::from(item.facts.0.is_some());
         self.records.flush_pieces()
     }
 
@@ -268,6 +272,7 @@ impl ListingBuilder {
             items: self.items,
             listed_paths: self.parts,
             content: self.content,
+            items_with_facts: self.items_with_facts,
             uuid: self.meta.library,
             name_mac,
             ..SegmentHeader::default()

@@ -42,7 +42,7 @@ impl ListingSegment {
             }
             let (_, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
             // First come the further listed entries, whose number the item contains.
-            let (mut more, mut end) = (extras.more, extras.ids(&self.file)?.end);
+            let (mut more, mut end) = (extras.more, extras.tail(&self.file)?.end);
             loop {
                 let at = end.next_multiple_of(4);
                 // Then come the mapped entries, until a show, another item or the end.

@@ -1,6 +1,6 @@
-//! The index of a listing's items by GUID and title, in a file beside the segment. The first query by GUID or title
-//! builds the index, because most hosts never make such a query. The index is a hash table of GUIDs and folded titles.
-//! Different texts can have the same hash, so the caller must compare the items it finds.
+//! The indexes of a listing's items by GUID and title, and of its files by size, in files beside the segment. The first
+//! query that needs an index builds it, because most hosts never make such a query. An index is a hash table. Different
+//! texts or sizes can have the same hash, so the caller must compare what it finds.
 
 use std::io;
 use std::path::Path;
@@ -42,8 +42,8 @@ impl ItemIndex {
     }
 
     /// Writes the index to `path`, and opens it through the written file's handle, because another process may evict
-    /// the library and remove the file at any moment. `hashes` contains the hashes of all GUIDs and folded titles, each
-    /// with the first entry of its item. `name_mac` identifies the segment.
+    /// the library and remove the file at any moment. `hashes` contains the hashes of all texts or sizes, each with an
+    /// entry. `name_mac` identifies the segment.
     pub fn write(hashes: PairSorter, path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Self> {
         let mut body = SegmentWriter::new(path);
         let mut head = SegmentHeader {
@@ -59,21 +59,31 @@ impl ItemIndex {
         Self::of(FileBytes::from_file(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Returns the first entries of the items with this GUID or folded title, in listing order. The items can include
-    /// false positives, because this function compares only hashes.
-    pub fn find(&self, text: &str) -> ReadResult<Vec<u32>> {
-        let mut firsts = Vec::new();
-        self.table.find(&self.file, Self::hash(text), |first| {
-            firsts.push(first);
+    /// Returns the entries with this hash, in listing order, and others whose hashes have the same upper half.
+    pub fn find(&self, hash: u64) -> ReadResult<Vec<u32>> {
+        let mut entries = Vec::new();
+        self.table.find(&self.file, hash, |entry| {
+            entries.push(entry);
             Ok(false)
         })?;
-        firsts.sort_unstable();
-        firsts.dedup();
-        Ok(firsts)
+        entries.sort_unstable();
+        entries.dedup();
+        Ok(entries)
+    }
+
+    /// Passes the entries with this hash, and others whose hashes have the same upper half, to `each`, in any order, until
+    /// it returns `true`.
+    pub fn find_each(&self, hash: u64, mut each: impl FnMut(u32) -> ReadResult<bool>) -> ReadResult<()> {
+        self.table.find(&self.file, hash, &mut each)
     }
 
     /// Returns the hash of a GUID or of a folded title.
     pub fn hash(text: &str) -> u64 {
         xxh3_64(text.as_bytes())
+    }
+
+    /// Returns the hash of a file's size.
+    pub fn hash_of_size(size: u64) -> u64 {
+        xxh3_64(&size.to_le_bytes())
     }
 }

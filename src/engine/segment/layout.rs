@@ -78,6 +78,8 @@ pub struct SegmentHeader {
     pub listed_paths: u64,
     /// A digest of all items, which does not depend on the items' order.
     pub content: u64,
+    /// Number of items whose facts are known.
+    pub items_with_facts: u64,
     pub records: SegmentPart,
     /// Slots of the path table, including the slots after the last home slot.
     pub paths: SegmentPart,
@@ -154,7 +156,7 @@ impl SegmentHeader {
     }
 
     /// Returns the header's 64-bit numbers in file order, so that `encode` and `decode` use the same order.
-    fn words(&mut self) -> [&mut u64; 25] {
+    fn words(&mut self) -> [&mut u64; 26] {
         [
             &mut self.length,
             &mut self.generation,
@@ -181,6 +183,7 @@ impl SegmentHeader {
             &mut self.order.at,
             &mut self.order.count,
             &mut self.content,
+            &mut self.items_with_facts,
         ]
     }
 }

@@ -183,6 +183,40 @@ impl NameTable {
         Ok(0)
     }
 
+    /// Calls `each` with the entries whose paths have at least `components` last components in common with
+    /// `path`, of which `name_hash` is the hash of the likeness of its name, until `each` has accepted `limit` of them.
+    pub fn each_with_suffix<'i>(
+        &self,
+        file: &'i CheckedBytes,
+        (path, name_hash): (&NormalPath<'_>, Option<u64>),
+        components: usize,
+        limit: usize,
+        mut each: impl FnMut(&EntryRef<'i>) -> bool,
+    ) -> ReadResult<()> {
+        let Some(narrowed) = self.narrow(file, path.form(), name_hash)? else {
+            return Ok(());
+        };
+        // The last range has few paths; otherwise, no path has one more component.
+        let ranges = &narrowed.ranges[..narrowed.depth];
+        let range = ranges.iter().find(|range| range.components >= components);
+        let last = &ranges[narrowed.depth - 1];
+        let Some(range) = range.or((last.len() <= MAX_SCANNED).then_some(last)) else {
+            return Ok(());
+        };
+        let form = Form::from_folded(path.form());
+        let mut left = limit;
+        for index in range.from..range.to {
+            let entry = self.entry(file, index)?;
+            if entry.form().common_components(form) >= components && each(&entry) {
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `each` with the numbers of at most `limit` entries whose file names have this hash of their likeness.
     pub fn each_alike(
         &self,

@@ -30,6 +30,8 @@ pub struct ListingSegment {
     pub(super) place: (PathBuf, MapMode),
     /// The index by GUID and title. The first query for a GUID or title opens or builds the index.
     pub(super) index: OnceBox<ItemIndex>,
+    /// The index by size. The first question that a size can decide opens or builds it.
+    pub(super) sizes: OnceBox<ItemIndex>,
 }
 
 impl ListingSegment {
@@ -64,6 +66,7 @@ impl ListingSegment {
             order: FolderOrder::new(&head),
             place: Default::default(),
             index: OnceBox::new(),
+            sizes: OnceBox::new(),
             head,
             file,
         })
@@ -170,6 +173,18 @@ impl ListingSegment {
             .unwrap_or(0)
     }
 
+    /// Calls `each` with the listed entries whose paths have at least `components` last components in common with `path`, until
+    /// `each` has accepted `limit` of them.
+    pub fn each_with_suffix<'i>(
+        &'i self,
+        path: (&NormalPath<'_>, Option<u64>),
+        components: usize,
+        limit: usize,
+        each: impl FnMut(&EntryRef<'i>) -> bool,
+    ) {
+        let _damage_is_marked = self.names.each_with_suffix(&self.file, path, components, limit, each);
+    }
+
     /// Calls `each` with the numbers of at most `limit` listed entries whose file names have this hash of their likeness.
     pub fn each_alike(&self, name_hash: u64, limit: usize, each: impl FnMut(u32)) {
         let _damage_is_marked = self.names.each_alike(&self.file, name_hash, limit, each);
@@ -251,6 +266,41 @@ impl ListingSegment {
             record::fill_item(&self.file, self.item_offset(&entry)?, &mut found.item)
         });
         read.is_ok()
+    }
+
+    /// Returns whether the server was asked for the facts of all items.
+    #[must_use]
+    pub fn has_facts(&self) -> bool {
+        self.head.items_with_facts == self.head.items
+    }
+
+    /// Returns the size of the file of the listed entry with this number, in bytes; 0 if unknown.
+    #[must_use]
+    pub fn file_size(&self, number: u32) -> u64 {
+        self.read_file_size(number).unwrap_or(0)
+    }
+
+    fn read_file_size(&self, number: u32) -> ReadResult<u64> {
+        let entry = self.entry(number)?;
+        let item = self.item_offset(&entry)?;
+        let tail = record::item(&self.file, item)?.1.tail(&self.file)?;
+        let Some(facts) = tail.facts else { return Ok(0) };
+        // The entries of the further files follow the item.
+        let (mut index, mut end) = (0, tail.end);
+        if !entry.is_first() {
+            loop {
+                let further = self.entry(self.number_at(end)?)?;
+                index += 1;
+                if further.number == number {
+                    break;
+                }
+                if further.number > number || further.is_mapped() {
+                    return Err(self.file.mark_damaged());
+                }
+                end = further.end;
+            }
+        }
+        Ok(record::size_in_facts(facts, index).unwrap_or(0))
     }
 
     /// Returns the change sequence at which the item of the entry with this number was added after the listing; 0 if

@@ -15,7 +15,7 @@
 //! announce: year, season and episode, GUID, show, number of further entries, change sequence, and external ids.
 //! Numbers are varints. If the path contains the title, the item stores the title's length and the distance from the
 //! title to the item. A GUID in Plex's own format (`plex://movie/<24 digits>`) takes 12 bytes. External ids follow
-//! their total length in bytes ([`put_id`]). Shows and seasons are separate records. A season refers to its show. An
+//! their total length in bytes ([`put_id`]), and last come the facts, encoded with `postcard`, after theirs. Shows and seasons are separate records. A season refers to its show. An
 //! episode refers to its season or, if it has none, to its show.
 
 use std::io;
@@ -61,6 +61,8 @@ const ADDED_LATER: u8 = 64;
 const TITLE_ABOVE: u8 = 32;
 /// Flag in the type's byte: the item has external ids.
 const WITH_IDS: u8 = 128;
+/// Flag in the type's byte: the item's facts are known. A segment of an earlier version has none.
+const WITH_FACTS: u8 = 16;
 
 /// An entry without its item, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +215,8 @@ pub fn put_item(
         | flag_if(item.year != 0, WITH_YEAR)
         | flag_if(more > 0, WITH_MORE);
     let type_flags = flag_if(added_sequence > 0, ADDED_LATER) | flag_if(title_distance.is_some(), TITLE_ABOVE);
+    let facts = item.facts.0.as_ref().and_then(|facts| postcard::to_stdvec(facts).ok());
+    let type_flags = type_flags | flag_if(facts.is_some(), WITH_FACTS);
     out.push(item.kind.number() | type_flags | flag_if(!item.guids.is_empty(), WITH_IDS));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
@@ -245,6 +249,9 @@ pub fn put_item(
         let end = out.len();
         put_varint(out, (end - begin) as u64);
         out[begin..].rotate_left(end - begin); // the length comes first
+    }
+    if let Some(facts) = facts {
+        put_bytes(out, &facts);
     }
 }
 
@@ -326,23 +333,40 @@ pub struct ItemExtras {
     /// The number of the season's record or, if there is no season, of the show's record; 0 for neither.
     pub parent_record: u32,
     with_ids: bool,
+    with_facts: bool,
     /// Offset after the other fields, where any external ids begin.
+    end: usize,
+}
+
+/// The last fields of an item.
+pub struct ItemTail<'i> {
+    /// The file range of the external ids in packed form.
+    pub ids: Range<usize>,
+    /// The encoded facts; `None` if they are unknown.
+    pub facts: Option<&'i [u8]>,
+    /// Offset after the item.
     pub end: usize,
 }
 
 impl ItemExtras {
-    /// Returns the range of the item's external ids in packed form, which ends after the item.
-    pub fn ids(&self, file: &CheckedBytes) -> ReadResult<Range<usize>> {
-        if !self.with_ids {
-            return Ok(self.end..self.end);
-        }
+    /// Reads the item's last fields.
+    pub fn tail<'i>(&self, file: &'i CheckedBytes) -> ReadResult<ItemTail<'i>> {
         let mut cursor = RecordReader::new(file, self.end);
-        let length = cursor.bytes()?.len();
-        Ok(cursor.at - length..cursor.at)
+        let mut ids = self.end..self.end;
+        if self.with_ids {
+            let length = cursor.bytes()?.len();
+            ids = cursor.at - length..cursor.at;
+        }
+        let facts = if self.with_facts { Some(cursor.bytes()?) } else { None };
+        Ok(ItemTail {
+            ids,
+            facts,
+            end: cursor.at,
+        })
     }
 }
 
-/// Reads the item at the file offset `at`, except its external ids. Also returns the fields that [`ItemRef`] lacks.
+/// Reads the item at the file offset `at`, except its external ids and facts. Also returns the fields that [`ItemRef`] lacks.
 pub fn item(file: &CheckedBytes, at: usize) -> ReadResult<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let extras = fill_item(file, at, &mut item)?;
@@ -362,7 +386,7 @@ pub fn added_sequence(file: &CheckedBytes, at: usize) -> ReadResult<u64> {
 pub fn fill_item<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
     let mut cursor = RecordReader::new(file, at);
     let first = cursor.byte()?; // the type's byte
-    let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS));
+    let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS | WITH_FACTS));
     let flags = cursor.byte()?;
     *item = ItemRef::key_only(checked_key(file, cursor.text()?)?);
     item.key_only = false;
@@ -408,8 +432,23 @@ pub fn fill_item<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) 
         added_sequence,
         parent_record,
         with_ids: first & WITH_IDS != 0,
+        with_facts: first & WITH_FACTS != 0,
         end: cursor.at,
     })
+}
+
+/// Returns the size of the file with this index among an item's files, from the item's encoded facts, which begin with
+/// the number of sizes and the sizes.
+pub fn size_in_facts(mut facts: &[u8], index: u64) -> Option<u64> {
+    let mut next = || {
+        let (number, used) = read_varint(facts)?;
+        facts = &facts[used..];
+        Some(number)
+    };
+    if next()? <= index {
+        return None;
+    }
+    (0..=index).map(|_| next()).last()?
 }
 
 /// Returns the offset of the title in the path, if a component begins with the title. `None` for a title of up to three

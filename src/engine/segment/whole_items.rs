@@ -1,9 +1,9 @@
 //! Reads whole items, with all files and external ids: by entry, in pages, or by GUID or title.
 
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 
+use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::checked_bytes::ReadResult;
@@ -18,7 +18,7 @@ use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::text::fold_title;
 use crate::matching::{RequestedGuid, Season};
-use crate::model::Item;
+use crate::model::{Item, KnownFacts};
 
 /// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor
 /// is the rating key's hash, so it stays valid in later listings. It is at least 1, because 0 means the beginning.
@@ -50,13 +50,15 @@ impl ListingSegment {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_offset(entry)?)?;
         let season = parents::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
-        // The external ids follow the item's fields.
-        let Range { start, mut end } = extras.ids(file)?;
-        let mut ids = RecordReader::new(file, start);
+        let tail = extras.tail(file)?;
+        let mut ids = RecordReader::new(file, tail.ids.start);
         let mut guids = Vec::new();
-        while ids.at < end {
+        while ids.at < tail.ids.end {
             guids.push(read_id(&mut ids)?);
         }
+        let decode = |facts| postcard::from_bytes(facts).map_err(|_| file.mark_damaged());
+        let facts = KnownFacts(tail.facts.map(decode).transpose()?);
+        let mut end = tail.end;
         let mut parts = Vec::new();
         if entry.flags & BARE == 0 {
             parts.push(entry.path.into());
@@ -83,6 +85,7 @@ impl ListingSegment {
             guid: item.guid.into(),
             guids,
             parts,
+            facts,
             trashed: false,
         })
     }
@@ -138,7 +141,7 @@ impl ListingSegment {
             }
             let entry = EntryRef::read(&self.file, self.number_at(at)?)?;
             if entry.is_first() {
-                let end = record::item(&self.file, entry.end)?.1.ids(&self.file)?.end;
+                let end = record::item(&self.file, entry.end)?.1.tail(&self.file)?.end;
                 return Ok(Some((entry, end.next_multiple_of(4))));
             }
             at = entry.end.next_multiple_of(4);
@@ -190,28 +193,72 @@ impl ListingSegment {
     /// Fails with [`crate::error::Status::Store`] if the index cannot be built, or with
     /// [`crate::error::Status::StoreFull`] if the disk is full.
     pub fn items_with(&self, text: &str, each: impl FnMut(Item)) -> Result<()> {
-        let index = match self.index.get_or_try_init(|| self.open_index().map(Box::new)) {
-            Err(error) if !self.is_broken() => return Err(error),
-            // The caller notices that the segment is broken.
-            Err(_) => return Ok(()),
-            Ok(index) => index,
+        let texts = |item: &Item, entry: u32, hashes: &mut PairSorter| {
+            let guids = guids_of(item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
+            let mut texts = guids.chain(folded_titles_of(item));
+            texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry))
         };
-        let found = index.find(text);
+        let Some(index) = self.index(&self.index, ".index", texts)? else {
+            return Ok(());
+        };
         // If the index is damaged, mark the segment as broken. plexindex then builds the segment again under a
         // different name, and after that a new index.
-        let firsts = found.map_err(|_| self.file.mark_damaged()).unwrap_or_default();
-        firsts
-            .into_iter()
-            .filter_map(|first| self.whole_item(first))
-            .for_each(each);
+        let found = index.find(ItemIndex::hash(text)).map_err(|_| self.file.mark_damaged());
+        let firsts = found.unwrap_or_default().into_iter();
+        firsts.filter_map(|first| self.whole_item(first)).for_each(each);
         Ok(())
     }
 
-    /// Opens the index by GUID and title, or builds a new one if the file is missing, damaged or outdated.
-    fn open_index(&self) -> Result<ItemIndex> {
+    /// Passes the numbers of the entries of the files of this size to `each`, in any order, until it returns `false`.
+    ///
+    /// # Errors
+    /// As [`Self::items_with`].
+    pub fn files_of_size(&self, size: u64, mut each: impl FnMut(u32) -> bool) -> Result<()> {
+        let sizes = |item: &Item, first: u32, hashes: &mut PairSorter| {
+            let mut part = 0;
+            let mut pushed = Ok(());
+            self.for_each_entry_of(first, |entry| {
+                if !entry.is_mapped() && item.size_of(part) > 0 && pushed.is_ok() {
+                    pushed = hashes.push(ItemIndex::hash_of_size(item.size_of(part)), entry.number);
+                }
+                part += 1;
+            });
+            pushed
+        };
+        let Some(index) = self.index(&self.sizes, ".sizes", sizes)? else {
+            return Ok(());
+        };
+        let found = index.find_each(ItemIndex::hash_of_size(size), |entry| {
+            Ok(self.file_size(entry) == size && !each(entry))
+        });
+        let _damage_is_marked = found.map_err(|_| self.file.mark_damaged());
+        Ok(())
+    }
+
+    /// Returns the index in `place`, and opens it or builds a new one if the file beside the segment, with this
+    /// `suffix`, is missing, damaged or outdated. `hashes_of` adds an item's hashes, each with an entry; it gets the
+    /// item's first entry. Returns `None` if the segment is broken, as the caller notices.
+    fn index<'i>(
+        &'i self,
+        place: &'i OnceBox<ItemIndex>,
+        suffix: &str,
+        hashes_of: impl Fn(&Item, u32, &mut PairSorter) -> io::Result<()>,
+    ) -> Result<Option<&'i ItemIndex>> {
+        match place.get_or_try_init(|| self.open_index(suffix, hashes_of).map(Box::new)) {
+            Err(error) if !self.is_broken() => Err(error),
+            Err(_) => Ok(None),
+            Ok(index) => Ok(Some(index)),
+        }
+    }
+
+    fn open_index(
+        &self,
+        suffix: &str,
+        hashes_of: impl Fn(&Item, u32, &mut PairSorter) -> io::Result<()>,
+    ) -> Result<ItemIndex> {
         let (segment_path, mode) = &self.place;
         let mut path = segment_path.clone().into_os_string();
-        path.push(".index");
+        path.push(suffix);
         let path = Path::new(&path);
         // A missing segment is built again under the same name, but with different entries. So the index must match the
         // content of the segment too, not only its name.
@@ -225,9 +272,7 @@ impl ListingSegment {
             let mut offset = self.first_record();
             while let Some((entry, end)) = self.next_first(offset).map_err(damaged)? {
                 let item = self.read_whole_item(&entry).map_err(damaged)?;
-                let guids = guids_of(&item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
-                let mut texts = guids.chain(folded_titles_of(&item));
-                texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry.number))?;
+                hashes_of(&item, entry.number, &mut hashes)?;
                 offset = end;
             }
             ItemIndex::write(hashes, path, *mode, name_mac)
@@ -236,7 +281,7 @@ impl ListingSegment {
     }
 
     /// Returns the number of the entry or record at this file offset, rounded up to a multiple of four bytes.
-    fn number_at(&self, offset: usize) -> ReadResult<u32> {
+    pub(super) fn number_at(&self, offset: usize) -> ReadResult<u32> {
         u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.mark_damaged())
     }
 }

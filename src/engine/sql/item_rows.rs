@@ -229,7 +229,7 @@ impl ItemRows<'_> {
         let read = || {
             self.0.read(|c| {
                 let row = library_without_doubts(c, library)?;
-                let begun = c.find_value("SELECT begun_seq FROM listings WHERE library = ?1", [library])?;
+                let begun = c.find_value("SELECT asked FROM listings WHERE library = ?1", [library])?;
                 Ok((row, overlay(c, library)?, begun))
             })
         };

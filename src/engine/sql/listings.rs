@@ -212,7 +212,7 @@ impl ListingRows<'_> {
 /// files can be deleted.
 pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     c.has(
-        "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
+        "SELECT 1 FROM listings WHERE library = ?1 AND asked = ?2 AND pages = ?3",
         params![listing.library, listing.asked, listing.pages.cast_signed()],
     )
 }
@@ -230,7 +230,7 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let progress =
         postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.run(
-        "INSERT OR REPLACE INTO listings (library, begun_seq, touched_ms, position, pages, file, progress) \
+        "INSERT OR REPLACE INTO listings (library, asked, touched_ms, position, pages, file, progress) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             listing.library,

@@ -21,7 +21,7 @@ type Migration = (&'static str, &'static str, &'static str);
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     (
         "meta",
         "one",
@@ -205,6 +205,15 @@ const MIGRATIONS: [Migration; 9] = [
     ALTER TABLE meta DROP COLUMN host_id;
     ALTER TABLE meta DROP COLUMN host_of;
     ALTER TABLE meta ADD COLUMN clock_us INTEGER NOT NULL DEFAULT 0;
+    ",
+    ),
+    // Items have facts, which earlier versions would read as other items: the files of unfinished listings, and segments.
+    (
+        "listings",
+        "asked",
+        "
+    DELETE FROM listings;
+    ALTER TABLE listings RENAME COLUMN begun_seq TO asked;
     ",
     ),
 ];

@@ -62,7 +62,9 @@ pub struct PackedItem(pub Item);
 impl FromSql for PackedItem {
     /// Decodes an item from a cell.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let item = postcard::from_bytes(value.as_blob()?);
+        let bytes = value.as_blob()?;
+        // What an earlier version encoded ends before the facts: the byte says that they are unknown.
+        let item = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
         item.map(Self).map_err(|error| FromSqlError::Other(error.into()))
     }
 }

@@ -78,7 +78,7 @@ CREATE TABLE shows (         -- GUIDs of shows, whose items have only the show's
 
 CREATE TABLE listings (      -- unfinished full listings
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
-    begun_seq  INTEGER NOT NULL,
+    asked      INTEGER NOT NULL,           -- ticket of its request
     touched_ms INTEGER NOT NULL,
     position   INTEGER NOT NULL,           -- position of the next page
     pages      INTEGER NOT NULL,           -- number of stored pages

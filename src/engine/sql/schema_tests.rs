@@ -9,7 +9,7 @@ use super::overlay::pack;
 use super::schema::{BUSY, CachedStatements, FromCells, connect, names, position_of, sequence_of};
 use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
-use crate::model::{Item, ItemType, Sequence, TableId};
+use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 
 /// The columns of a table, except those in `own`, which only the store uses.
@@ -51,7 +51,8 @@ fn as_format_11(store: &Store) -> rusqlite::Connection {
     let connection = connect(store.folder().database()).expect("connected");
     connection
         .execute_batch(
-            "DROP TABLE shared; DROP TABLE taken_back; DROP TABLE outbox;
+            "ALTER TABLE listings RENAME COLUMN asked TO begun_seq;
+             DROP TABLE shared; DROP TABLE taken_back; DROP TABLE outbox;
              CREATE TABLE shared (view_id INTEGER NOT NULL, mappings INTEGER NOT NULL, log TEXT NOT NULL,
                  number INTEGER NOT NULL, mark INTEGER NOT NULL, looked_ms INTEGER NOT NULL);
              CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, view_id INTEGER NOT NULL, host INTEGER NOT NULL,
@@ -297,6 +298,27 @@ fn each_column_refuses_values_of_other_types() {
     assert_eq!(lax, [""; 0]);
 }
 
+/// Returns facts of an item with two files, the second of which has this size.
+fn facts(size: u64) -> KnownFacts {
+    let mut facts = ItemFacts {
+        added_at: 1_700_000_000,
+        duration_ms: 5_400_000,
+        edition: "Director\u{2019}s Cut".to_owned(),
+        ..ItemFacts::default()
+    };
+    facts.push(0, FileFacts::default());
+    let file = FileFacts {
+        part_id: 12,
+        media_id: 13,
+        duration_ms: 5_400_001,
+        resolution: "1080".to_owned(),
+        container: "mkv".to_owned(),
+        is_optimized: true,
+    };
+    facts.push(size, file);
+    KnownFacts(Some(Box::new(facts)))
+}
+
 #[test]
 fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     let text = |name: &str| format!("{name}\u{e4}");
@@ -316,7 +338,13 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         guid: text("guid"),
         guids: vec![text("a"), text("b")],
         parts: vec!["/1".into(), "/2\n".into()],
+        facts: facts(4),
         trashed: false, // never stored
+    };
+    // The facts are `None` here, which is a difference to nothing but the digest.
+    let others_size = Item {
+        facts: facts(5),
+        ..whole.clone()
     };
     // Each variant differs from the complete item in one field, and there is one variant for each field.
     macro_rules! without_each {
@@ -327,20 +355,22 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     }
     let others = without_each! {
         rating_key, kind, title, year, show_title, show_rating_key, show_guid, season_title, season_rating_key,
-        season_guid, season, episode, guid, guids, parts
+        season_guid, season, episode, guid, guids, parts, facts
     };
     let content = |item: &Item| {
         let mut builder = ListingBuilder::new(ListingMeta::default(), Path::new("unused"));
         builder.push(item);
         builder.content()
     };
-    for other in &others {
+    for other in others.iter().chain([&others_size]) {
         assert_ne!(content(other), content(&whole), "{other:?}");
     }
     let films = Films::new();
-    for item in others.iter().chain([&whole]) {
+    for item in [&whole, &others_size].into_iter().chain(&others) {
         films.merge(std::slice::from_ref(item));
         let stored = ItemRows(&films.store).of(films.id).expect("read");
-        assert_eq!(stored.item(&item.rating_key).as_ref(), Some(item));
+        let found = stored.item(&item.rating_key);
+        assert_eq!(found.as_ref(), Some(item));
+        assert!(item.facts.0.is_none() || found.is_some_and(|found| found.facts.0 == item.facts.0));
     }
 }

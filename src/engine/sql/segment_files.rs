@@ -81,13 +81,14 @@ fn random_number() -> u32 {
     u32::from_le_bytes(files::random_bytes().unwrap_or_default())
 }
 
-/// Returns the name by which the database references a file: the segment name for a segment or its index, and the file
+/// Returns the name by which the database references a file: the segment name for a segment or an index of it, and the file
 /// name for a listing's pages. `None` for other files.
 fn referenced_name(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
     }
-    let name = file.strip_suffix(".index").unwrap_or(file).strip_suffix(SUFFIX)?;
+    let segment = [".index", ".sizes"].iter().find_map(|suffix| file.strip_suffix(suffix));
+    let name = segment.unwrap_or(file).strip_suffix(SUFFIX)?;
     Some(name.rsplit_once('-')?.0) // without the digest of the mappings
 }
 

@@ -353,6 +353,31 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
+    fn each_with_suffix<'v>(
+        &'v self,
+        path: &NormalPath<'_>,
+        name_hash: Option<u64>,
+        components: usize,
+        limit: usize,
+        mut each: impl FnMut(Hit<'v>),
+    ) {
+        for (record, part, common) in self.memtable.suffix_matches(path, name_hash) {
+            if common >= components && self.live_item(record).is_some() {
+                each(hit_of(record, part));
+            }
+        }
+        if let Some(segment) = &self.segment {
+            segment.each_with_suffix((path, name_hash), components, limit, |entry| {
+                let is_hidden = || segment.key_of(entry).is_ok_and(|rating_key| self.hides(rating_key));
+                let is_live = self.memtable.is_empty() || !is_hidden();
+                if is_live {
+                    each(Hit::Listed(entry.number));
+                }
+                is_live
+            });
+        }
+    }
+
     /// Calls `each` for the listed paths whose file names have this hash of their likeness; for at most `limit`
     /// paths in the segment.
     fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, mut each: impl FnMut(Hit<'v>)) {
@@ -372,6 +397,46 @@ impl LibraryIndex for LibrarySnapshot {
                 }
             });
         }
+    }
+
+    fn each_of_size<'v>(&'v self, size: u64, limit: usize, mut each: impl FnMut(Hit<'v>)) -> bool {
+        for record in self.memtable.records() {
+            let Some(item) = self.live_item(record) else {
+                continue;
+            };
+            let parts = (0..item.parts.len()).filter(|part| item.size_of(*part) == size);
+            parts.for_each(|part| each(hit_of(record, part)));
+        }
+        let Some(segment) = &self.segment else {
+            return true;
+        };
+        let mut left = limit;
+        let found = segment.files_of_size(size, |number| {
+            let hit = Hit::Listed(number);
+            if self
+                .key_and_path(hit)
+                .is_some_and(|(rating_key, _)| !self.hides(rating_key))
+            {
+                each(hit);
+                left -= 1;
+            }
+            left > 0
+        });
+        found
+            .inspect_err(|error| log::debug!("sizes cannot be searched: {error}"))
+            .is_ok()
+    }
+
+    fn file_size(&self, hit: Hit<'_>) -> u64 {
+        match hit {
+            Hit::Listed(number) => self.segment.as_ref().map_or(0, |segment| segment.file_size(number)),
+            Hit::Added(record, part) => added_item(record).map_or(0, |item| item.size_of(part as usize)),
+            Hit::Matched(_) => 0,
+        }
+    }
+
+    fn has_sizes(&self) -> bool {
+        self.segment.as_ref().is_none_or(|segment| segment.has_facts())
     }
 
     /// Returns the first path of an item: from the memtable if the item has changed, otherwise from the segment.

@@ -201,7 +201,7 @@ pub struct WantedPath<'a> {
 }
 
 /// An item fetched by its rating key, with its current library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LocatedItem {
     /// The item.
     pub item: Item,

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
-use crate::model::{ByteString, Item, ItemType};
+use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts};
 
-use super::super::plex::push_unique;
+use super::super::plex::{push_file, push_unique};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -17,11 +17,11 @@ type Sql<T> = rusqlite::Result<T>;
 const BATCH: usize = 256;
 
 /// Selects the first ?4 rows of library ?1 with ids above ?2 and up to ?3.
-const SELECT_ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id \
-     FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4";
+const SELECT_ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id, \
+     added_at, duration, edition_title FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4";
 
 /// Selects the items' files from all versions, including optimized versions. Remote versions have no file.
-const SELECT_FILES: &str = "SELECT i.id, p.file FROM metadata_items i CROSS JOIN media_items m ON m.metadata_item_id \
+const SELECT_FILES: &str = "SELECT i.id, p.file, p.size, p.id, m.id, m.duration, m.container, m.proxy_type, m.width, m.height FROM metadata_items i CROSS JOIN media_items m ON m.metadata_item_id \
      = i.id CROSS JOIN media_parts p ON p.media_item_id = m.id WHERE i.library_section_id = ?1 AND i.id > ?2 AND i.id \
      <= ?3 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY i.id, m.id, p.id";
 
@@ -36,6 +36,8 @@ pub struct ItemReader<'c> {
     section: i64,
     /// The item types that have files in this kind of library.
     types: &'c [ItemType],
+    /// [`SELECT_ROWS`] for this database.
+    select_rows: String,
     parents: HashMap<i64, Rc<Parent>>,
 }
 
@@ -81,10 +83,19 @@ impl<'c> ItemReader<'c> {
         } else {
             types
         };
+        let has_editions = connection
+            .prepare("SELECT edition_title FROM metadata_items WHERE id = 0")
+            .is_ok();
         Self {
             connection,
             section,
             types,
+            // Servers before 2022 have no editions.
+            select_rows: if has_editions {
+                SELECT_ROWS.to_owned()
+            } else {
+                SELECT_ROWS.replace("edition_title", "NULL")
+            },
             parents: HashMap::new(),
         }
     }
@@ -138,7 +149,7 @@ impl<'c> ItemReader<'c> {
         let mut last_id = None;
         // Creates items from the rows and their parents. Skips other types, and rows in the trash (`deleted_at`). The
         // numbers below are the indexes of the columns in `SELECT_ROWS`.
-        let mut statement = connection.prepare_cached(SELECT_ROWS)?;
+        let mut statement = connection.prepare_cached(&self.select_rows)?;
         let max_rows = i64::try_from(max_rows).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![section, after_id, end_id, max_rows])?;
         while let Some(row) = rows.next()? {
@@ -157,6 +168,12 @@ impl<'c> ItemReader<'c> {
                 year: integer_32(row, 5)?.unwrap_or(0),
                 season: -1,
                 episode: -1,
+                facts: KnownFacts(Some(Box::new(ItemFacts {
+                    added_at: u64::try_from(unix_seconds(row, 9)?).unwrap_or(0),
+                    duration_ms: unsigned(row, 10)?,
+                    edition: text(row, 11)?.unwrap_or_default(),
+                    ..ItemFacts::default()
+                }))),
                 ..Item::default()
             };
             // A photo's index in its album is not an episode number.
@@ -177,7 +194,17 @@ impl<'c> ItemReader<'c> {
             let range = [section, after_id, last_id];
             let new_items = &mut items[items_before..];
             for_each_cell(connection, SELECT_FILES, range, new_items, |item, row| {
-                push_unique(&mut item.parts, bytes(row, 1)?);
+                if let Some(path) = bytes(row, 1)? {
+                    let facts = FileFacts {
+                        part_id: unsigned(row, 3)?,
+                        media_id: unsigned(row, 4)?,
+                        duration_ms: unsigned(row, 5)?,
+                        container: text(row, 6)?.unwrap_or_default(),
+                        is_optimized: unsigned(row, 7)? != 0,
+                        resolution: resolution(unsigned(row, 8)?, unsigned(row, 9)?).to_owned(),
+                    };
+                    push_file(item, path, unsigned(row, 2)?, facts);
+                }
                 Ok(())
             })?;
             for_each_cell(connection, SELECT_EXTERNAL_IDS, range, new_items, |item, row| {
@@ -333,6 +360,31 @@ pub fn integer(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
 /// out of range.
 pub fn integer_32(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(integer(row, column)?.and_then(|number| i32::try_from(number).ok()))
+}
+
+/// Reads a cell as a number that is not negative; 0 for other cells.
+fn unsigned(row: &Row<'_>, column: usize) -> Sql<u64> {
+    Ok(integer(row, column)?
+        .and_then(|number| u64::try_from(number).ok())
+        .unwrap_or(0))
+}
+
+/// Returns the name of a resolution, which the database does not have. Wide pictures lack lines, and others columns.
+fn resolution(width: u64, height: u64) -> &'static str {
+    const NAMES: [(u64, u64, &str); 5] = [
+        (3_200, 1_800, "4k"),
+        (1_600, 900, "1080"),
+        (1_000, 620, "720"),
+        (960, 540, "576"),
+        (640, 460, "480"),
+    ];
+    if width == 0 || height == 0 {
+        return "";
+    }
+    let name = NAMES
+        .iter()
+        .find(|(columns, lines, _)| width >= *columns || height >= *lines);
+    name.map_or("sd", |(_, _, name)| name)
 }
 
 /// Number of days from 1 March of the year 0 to 1 January 1970, plus 1, because the days of a month start at 1.

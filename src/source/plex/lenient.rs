@@ -13,7 +13,7 @@ use std::fmt;
 
 use memchr::memchr2;
 
-use crate::model::{ByteString, ItemType};
+use crate::model::{ByteString, FileFacts, Item, ItemType};
 
 /// A scalar in JSON from a server, or what stands in its place.
 pub(super) enum Scalar<'de> {
@@ -387,6 +387,15 @@ pub(in crate::source) fn push_unique<T: AsRef<[u8]> + PartialEq>(list: &mut Vec<
         && !list.contains(&text)
     {
         list.push(text);
+    }
+}
+
+/// Adds a file to an item whose facts are known, unless it has the file.
+pub(in crate::source) fn push_file(item: &mut Item, path: ByteString, size: u64, file: FileFacts) {
+    let count = item.parts.len();
+    push_unique(&mut item.parts, Some(path));
+    if let Some(facts) = item.facts.0.as_mut().filter(|_| item.parts.len() > count) {
+        facts.push(size, file);
     }
 }
 

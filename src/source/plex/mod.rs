@@ -43,7 +43,7 @@ use super::contract::{
     SourceChanges, SourceKind, Tokens, WantedPath,
 };
 
-pub(in crate::source) use self::lenient::push_unique;
+pub(in crate::source) use self::lenient::{push_file, push_unique};
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
 pub(in crate::source) use self::replies::make_uuids_unique;
 pub use self::replies::{Reply, ReplyKind};

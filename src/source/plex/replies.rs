@@ -4,10 +4,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{ByteString, Item, ItemType, LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_section};
+use crate::model::{
+    ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, LONGEST_KEY, Library, LibraryKind, TokenReliability,
+    uuid_of_section,
+};
 
 use super::super::contract::LocatedItem;
-use super::lenient::{self, Fields, LIST_LIMIT, Stop, push_unique};
+use super::lenient::{self, Fields, LIST_LIMIT, Stop, push_file};
 
 /// Returns whether a string can be a rating key: Plex's rating keys are numbers. The caller checks the length.
 pub(super) fn is_rating_key(key: &str) -> bool {
@@ -27,7 +30,7 @@ pub enum ReplyKind {
 }
 
 /// A parsed reply. After a failure, contains the complete rows before the failure.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Reply {
     /// What the parser collects.
@@ -114,7 +117,11 @@ fn estimate_bytes(item: &Item) -> usize {
         .into_iter()
         .map(|text| text.len() + TEXT_OVERHEAD)
         .sum();
-    size_of::<Item>() + list_bytes + text_bytes
+    let facts = item.facts.0.as_deref();
+    let facts_bytes = facts.map_or(0, |facts| {
+        facts.files.len() * size_of::<FileFacts>() + facts.text_bytes()
+    });
+    size_of::<Item>() + list_bytes + text_bytes + facts_bytes
 }
 
 /// A function that the parser calls after each row. If the function returns `false`, the parser stops.
@@ -193,7 +200,7 @@ impl Reply {
             ..Item::default()
         };
         let mut section = String::new();
-        let mut trashed_files = Vec::new();
+        let (mut facts, mut versions) = (ItemFacts::default(), Vec::new());
         while let Some(name) = row.next()? {
             match &*name {
                 b"ratingKey" => item.rating_key = row.text()?,
@@ -213,7 +220,10 @@ impl Reply {
                 b"updatedAt" => self.update_order.add(row.scalar()?.number()),
                 b"librarySectionID" => section = row.text()?,
                 b"deletedAt" => item.trashed = row.scalar()?.is_set(),
-                b"Media" => row.objects(|version| read_version(version, &mut item.parts, &mut trashed_files))?,
+                b"addedAt" => facts.added_at = row.scalar()?.number().unwrap_or_default(),
+                b"duration" => facts.duration_ms = row.scalar()?.number().unwrap_or_default(),
+                b"editionTitle" => facts.edition = row.text()?,
+                b"Media" => row.objects(|version| read_version(version, &mut versions))?,
                 _ => row.skip()?,
             }
         }
@@ -238,10 +248,13 @@ impl Reply {
         if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
             (item.season, item.episode) = (-1, -1);
         }
-        if item.trashed {
-            for file in trashed_files {
-                push_unique(&mut item.parts, Some(file));
-            }
+        // The files in the trash come last, and only to an item that is there, too.
+        let (trashed, files): (Vec<_>, Vec<_>) = versions.into_iter().partition(|file| file.is_trashed);
+        let is_item_trashed = item.trashed;
+        let trashed = trashed.into_iter().filter(|_| is_item_trashed);
+        item.facts = KnownFacts(Some(Box::new(facts)));
+        for file in files.into_iter().chain(trashed) {
+            push_file(&mut item, file.path, file.size, file.facts);
         }
         self.exceeds_limit = self.rows > max_rows || self.memory_bytes > MAX_ROWS_BYTES;
         if self.exceeds_limit {
@@ -255,41 +268,63 @@ impl Reply {
     }
 }
 
-/// Reads one version of an item, which may be an optimized one: adds its files to `parts`, and those that are in the
-/// trash to `trashed_files`.
-fn read_version(
-    version: &mut Fields<'_, '_>,
-    parts: &mut Vec<ByteString>,
-    trashed_files: &mut Vec<ByteString>,
-) -> Result<(), Stop> {
-    let (mut files, mut is_version_trashed) = (Vec::new(), false);
+/// A file of an item.
+struct ListedFile {
+    path: ByteString,
+    size: u64,
+    facts: FileFacts,
+    is_trashed: bool,
+}
+
+/// Number of Plex's type for a version that the server has made itself.
+const OPTIMIZED: u32 = 42;
+
+/// Reads one version of an item, and adds its files to `files`.
+fn read_version(version: &mut Fields<'_, '_>, files: &mut Vec<ListedFile>) -> Result<(), Stop> {
+    let (first, mut facts, mut is_trashed) = (files.len(), FileFacts::default(), false);
     while let Some(name) = version.next()? {
         match &*name {
             b"Part" => version.objects(|part| {
-                let (mut file, mut is_trashed) = (None, false);
+                let (mut path, mut file) = (None, (0, 0, false));
                 while let Some(name) = part.next()? {
                     match &*name {
-                        b"file" => file = part.scalar()?.bytes(),
-                        b"deletedAt" => is_trashed = part.scalar()?.is_set(),
+                        b"file" => path = part.scalar()?.bytes(),
+                        b"size" => file.0 = part.scalar()?.number().unwrap_or_default(),
+                        b"id" => file.1 = part.scalar()?.number().unwrap_or_default(),
+                        b"deletedAt" => file.2 = part.scalar()?.is_set(),
                         _ => part.skip()?,
                     }
                 }
-                if files.len() < LIST_LIMIT {
-                    files.extend(file.map(|file| (file, is_trashed)));
+                if let Some(path) = path.filter(|_| files.len() < LIST_LIMIT) {
+                    let (size, part_id, is_trashed) = file;
+                    let facts = FileFacts {
+                        part_id,
+                        ..FileFacts::default()
+                    };
+                    files.push(ListedFile {
+                        path,
+                        size,
+                        facts,
+                        is_trashed,
+                    });
                 }
                 Ok(())
             })?,
-            b"deletedAt" => is_version_trashed = version.scalar()?.is_set(),
+            b"id" => facts.media_id = version.scalar()?.number().unwrap_or_default(),
+            b"duration" => facts.duration_ms = version.scalar()?.number().unwrap_or_default(),
+            b"videoResolution" => facts.resolution = version.text()?,
+            b"container" => facts.container = version.text()?,
+            b"proxyType" => facts.is_optimized = version.scalar()?.number() == Some(OPTIMIZED),
+            b"deletedAt" => is_trashed = version.scalar()?.is_set(),
             _ => version.skip()?,
         }
     }
-    for (file, is_trashed) in files {
-        let list = if is_trashed || is_version_trashed {
-            &mut *trashed_files
-        } else {
-            &mut *parts
+    for file in &mut files[first..] {
+        file.facts = FileFacts {
+            part_id: file.facts.part_id,
+            ..facts.clone()
         };
-        push_unique(list, Some(file));
+        file.is_trashed |= is_trashed;
     }
     Ok(())
 }

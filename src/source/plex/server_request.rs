@@ -23,9 +23,9 @@ const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Col
 const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
     grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
     audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
-    grandparentSlug,parentSlug,attribution,duration,addedAt,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
+    grandparentSlug,parentSlug,attribution,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
     skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
-    videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
+    videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
 /// Path and query of the event stream. Servers ignore unknown event names in the filter; servers that do not support
 /// filters send all events.
 const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";

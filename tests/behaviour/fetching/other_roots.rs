@@ -55,8 +55,9 @@ fn what_is_found_at_once_fetches_no_other_library() {
     let (path, key) = elsewhere(&at.server);
     let listed = index.library("B").expect("a handle");
     index.refresh(&listed.query(), false).expect("listed");
-    let found = index.ask(&QueryOptions::default(), path);
-    assert_eq!(found.key(), Some(key));
+    let size = listed.size_of(&path_of(&at.server, 2, 42).0);
+    let found = index.ask(&QueryOptions::default().size(size), path);
+    assert_eq!((found.key(), found.reason), (Some(key), Reason::SameFile));
     // Nor does a folder of a library, or a path that another library should have.
     for path in ["/data/a", "/data", "/data/b/none.mkv"] {
         let none = index.ask(&QueryOptions::default(), path);

@@ -241,7 +241,7 @@ fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
     for nth in [3, 5, 7, 9] {
         let (path, _) = path_of(&at.server, 1, nth);
         let asked = path.replace("/data/movies", "/mnt/elsewhere/films");
-        index.ask(&library.query(), asked);
+        library.ask_sized(&asked, &path);
     }
     let anns_own = index.proposals();
     assert!(!anns_own.is_empty());

@@ -1,6 +1,7 @@
 //! Items are added, removed and changed: what tests do to a library.
 
 use crate::events::Event;
+use crate::generate::{LEAST_SIZE, mix};
 use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part};
 use crate::spec::{ItemSpec, MediaSpec};
 use crate::state::{Outcome, State};
@@ -100,7 +101,7 @@ impl State {
             _ => Some(spec.updated_at.unwrap_or(item.added_at)),
         };
         item.fields = spec.fields;
-        item.media = make_media(key, kind, spec.files, now);
+        item.media = make_media(key, kind, spec.files, spec.sizes, now);
         item.duration = if item.media.is_empty() { 0 } else { 5_400_000 };
         Ok(item)
     }
@@ -157,7 +158,7 @@ impl State {
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
         let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
-        item.media = make_media(key, item.kind, files, now);
+        item.media = make_media(key, item.kind, files, Vec::new(), now);
         if touch {
             item.updated_at = Some(now);
         }
@@ -234,8 +235,14 @@ pub(crate) fn number_media(media: &mut [Media], key: u64) {
     }
 }
 
+/// Returns the size of a file to add, which depends on its path.
+fn size_of(file: &str) -> u64 {
+    LEAST_SIZE + file.bytes().fold(7, |hash, byte| mix(hash, 5, u64::from(byte))) % 4_000_000_000
+}
+
 /// Media of an item to add. Container and resolution are read from the name.
-fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, now: i64) -> Vec<Media> {
+fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, sizes: Vec<u64>, now: i64) -> Vec<Media> {
+    let mut sizes = sizes.into_iter();
     let mut media: Vec<Media> = files
         .into_iter()
         .map(|spec| {
@@ -261,7 +268,7 @@ fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, now: i64) -> Vec<
                     .into_iter()
                     .map(|file| Part {
                         id: 0,
-                        size: 1_000_000 + file.len() as u64 * 1_000,
+                        size: sizes.next().unwrap_or_else(|| size_of(&file)),
                         file,
                         stamp: now,
                         missing: false,

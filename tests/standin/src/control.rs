@@ -72,6 +72,7 @@ struct PathRow {
     rating_key: String,
     title: String,
     path: Option<String>,
+    size: Option<u64>,
 }
 
 fn text(of: &impl Serialize) -> Outcome<String> {
@@ -99,6 +100,13 @@ fn get(shared: &Arc<Shared>, name: &str, params: &Params) -> Outcome<String> {
                 rating_key: library.key_at(kind, at).to_string(),
                 title: library.title_at(kind, at).into_owned(),
                 path: library.first_path(kind, at),
+                size: library
+                    .item_at(kind, at)
+                    .media
+                    .iter()
+                    .flat_map(|media| &media.parts)
+                    .next()
+                    .map(|part| part.size),
             };
             text(&(start as u32..end as u32).map(row).collect::<Vec<PathRow>>())
         }

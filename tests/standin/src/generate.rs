@@ -18,6 +18,9 @@ pub struct Generator {
     base: u64,
 }
 
+/// No file is smaller, so that no size lies at a limit of the rules, which is at most 100 MiB.
+pub(crate) const LEAST_SIZE: u64 = 120_000_000;
+
 /// A well-mixed number from three.
 pub(crate) fn mix(seed: u64, salt: u64, i: u64) -> u64 {
     let mut z = seed

@@ -143,6 +143,8 @@ pub struct ItemSpec {
     pub summary: String,
     /// Versions; empty: an item without files.
     pub files: Vec<MediaSpec>,
+    /// Sizes of the first files in bytes. By default, each file has its own.
+    pub sizes: Vec<u64>,
     /// The show, artist or photo album above the item, by title; made if there is none.
     #[serde(alias = "artist")]
     pub show: Option<String>,
@@ -200,6 +202,12 @@ impl ItemSpec {
     /// With this year.
     pub fn year(mut self, year: i32) -> Self {
         self.year = Some(year);
+        self
+    }
+
+    /// With this size of its next file.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.sizes.push(bytes);
         self
     }
 

@@ -12,8 +12,8 @@ use crate::constants as c;
 use crate::for_tests::{self, buffer, query, text};
 use crate::guard::tests::{Plant, message, with_planted};
 use crate::types::{
-    AnswerRecord, Buffer, Bytes, CallOptionsRecord, Handle, ItemRecord, LibraryHandle, LogFn, OptionsRecord,
-    QueryRecord, StatsRecord, TableHandle, TableOp, Text,
+    AnswerRecord, Buffer, Bytes, CallOptionsRecord, FileRecord, Handle, ItemRecord, LibraryHandle, LogFn,
+    OptionsRecord, QueryRecord, StatsRecord, TableHandle, TableOp, Text,
 };
 use plexindex::error::Status;
 use serde_json::Value;
@@ -58,6 +58,7 @@ given! {
     *const c_char: text => Self::Text(text);
     *const AnswerRecord: answer => Self::Record(answer.cast());
     *const ItemRecord: item => Self::Record(item.cast());
+    *const FileRecord: file => Self::Record(file.cast());
 }
 
 /// An open index, and memory that calls may read and write.
@@ -200,6 +201,7 @@ arguments! {
     *mut Buffer, |scene| scene.put(Buffer { length: OLD_ANSWER, ..buffer(scene.bytes(0, 0), 4096) }), |scene, wrong| Some(scene.wrong(wrong)), true;
     *const Buffer, |scene| scene.put(Buffer { length: 4096, ..buffer(scene.bytes(0, 0), 4096) }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
     *const AnswerRecord, |scene| scene.put(AnswerRecord::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const ItemRecord, |scene| scene.put(ItemRecord::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const Text, |scene| scene.put(Text::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const TableOp, |scene| scene.put(op(scene.table)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     Option<LogFn>, |_| Some(receive), |_, wrong| (wrong == Wrong::Null).then_some(None), false;
@@ -310,6 +312,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_get_answer(_, _),
         plexindex_get_item(_, _),
         plexindex_get_candidate(_, _, _),
+        plexindex_get_file(_, _),
         plexindex_get_text(_, _),
         plexindex_record_match(_, _, _, _, _, _, _),
         plexindex_record_matches(_, _, _, _, _, _, _, _, _),

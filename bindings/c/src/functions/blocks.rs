@@ -4,11 +4,10 @@ use std::ffi::c_char;
 
 use crate::answer::BlockReader;
 use crate::guard::guard_value;
-use crate::types::{AnswerRecord, Buffer, ItemRecord, Text};
+use crate::types::{AnswerRecord, Buffer, FileRecord, ItemRecord, Text};
 
 /// Returns the number of answers in a block, one per path in order; 0 if the buffer contains no block.
-///
-/// This and the next four functions read an unchanged block from plexindex_match_path() or plexindex_match_paths().
+/// This and the next five functions read an unchanged block from plexindex_match_path() or plexindex_match_paths().
 /// They check all offsets, and return NULL or 0 for missing data. The returned pointers point into the block.
 ///
 /// # Safety
@@ -63,6 +62,21 @@ pub unsafe extern "C" fn plexindex_get_candidate(
         // SAFETY: guaranteed by the caller.
         match unsafe { (BlockReader::of(block), read_struct(answer)) } {
             (Some(block), Some(answer)) => block.element(answer.candidates, answer.candidates_count, index),
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// Returns an item's matching file; NULL if the query lacked PLEXINDEX_QUERY_FILE, or the listing has no such file.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_file(block: *const Buffer, item: *const ItemRecord) -> *const FileRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: guaranteed by the caller.
+        match unsafe { (BlockReader::of(block), read_struct(item)) } {
+            (Some(block), Some(item)) => block.element(item.file, 1, 0), // an array of one file
             _ => std::ptr::null(),
         }
     })

@@ -10,7 +10,7 @@ use crate::for_tests::{buffer, index_of, item, query, text};
 use crate::functions::{plexindex_close, plexindex_match_paths};
 use crate::handles::Opened;
 use plexindex::error::Status;
-use plexindex::model::Item;
+use plexindex::model::{FileFacts, Item, ItemFacts, KnownFacts};
 
 /// A block in memory of its exact size, aligned as malloc aligns it.
 struct Block {
@@ -21,9 +21,20 @@ struct Block {
 impl Block {
     /// The answers for these paths, each with a NUL, of a library with three films.
     fn of(paths: &'static str) -> Self {
-        let film = |key, title: &str, path| Item {
-            title: title.into(),
-            ..item(key, path)
+        let film = |key, title: &str, path| {
+            let mut facts = ItemFacts::default();
+            let file = FileFacts {
+                resolution: "1080".into(),
+                container: "mkv".into(),
+                is_optimized: true,
+                ..FileFacts::default()
+            };
+            facts.push(1 << 30, file);
+            Item {
+                title: title.into(),
+                facts: KnownFacts(Some(Box::new(facts))),
+                ..item(key, path)
+            }
         };
         let films = vec![
             film("1", "Exact", "/data/Exact.mkv"),
@@ -32,7 +43,8 @@ impl Block {
         ];
         let folder = tempfile::tempdir().expect("a folder");
         let handle = Opened::wrap(index_of(folder.path(), Vec::new(), films)).into_handle();
-        let (query, count) = (query(null(), text(paths)), paths.matches('\0').count());
+        let (mut query, count) = (query(null(), text(paths)), paths.matches('\0').count());
+        query.flags = c::PLEXINDEX_QUERY_FILE;
         let mut memory = vec![0; 1024];
         let mut block = buffer(memory.as_mut_ptr(), 8 * memory.len());
         // SAFETY: all of it is there.
@@ -117,7 +129,13 @@ fn texts_of(block: &Buffer, is_undamaged: bool) -> Vec<String> {
                 if is_undamaged {
                     let flags = c::PLEXINDEX_ITEM_PATH_NOT_UTF8 | c::PLEXINDEX_ITEM_KEY_ONLY;
                     assert_eq!((*item).flags & !flags, 0);
-                    assert_eq!((*item).reserved, 0);
+                }
+                let file = plexindex_get_file(block, item);
+                if let Some(file) = file.as_ref() {
+                    check_inside(block, from_ref(file), size_of::<FileRecord>());
+                    assert!(!is_undamaged || file.reserved == 0 && file.flags & !c::PLEXINDEX_FILE_OPTIMIZED == 0);
+                    read_text(&file.resolution);
+                    read_text(&file.container);
                 }
                 // The record begins with its ten texts.
                 let fields = item.cast::<Text>();
@@ -134,7 +152,15 @@ fn a_block_has_all_parts_of_its_answers() {
     let block = Block::of(paths);
     let block = block.buffer();
     let texts = texts_of(&block, true);
-    for text in ["/library/metadata/3", "3", "Twin B", "/data/B/twin.mkv", "Movies"] {
+    for text in [
+        "/library/metadata/3",
+        "3",
+        "Twin B",
+        "/data/B/twin.mkv",
+        "Movies",
+        "1080",
+        "mkv",
+    ] {
         assert!(texts.iter().any(|one| one == text), "{text}: {texts:?}");
     }
     let answers = [0, 1, 2, 3].map(|index| {
@@ -143,6 +169,12 @@ fn a_block_has_all_parts_of_its_answers() {
             let answer = plexindex_get_answer(&raw const block, index);
             let item = plexindex_get_item(&raw const block, answer);
             assert!(item.is_null() || item == plexindex_get_candidate(&raw const block, answer, 0));
+            if index == 0 {
+                let file = *plexindex_get_file(&raw const block, item);
+                let places = [file.part, file.parts, file.version, file.versions];
+                assert_eq!((file.size_bytes, places), (1 << 30, [1; 4]));
+                assert_eq!(file.flags, c::PLEXINDEX_FILE_OPTIMIZED);
+            }
             let has_message = !plexindex_get_text(&raw const block, &raw const (*answer).message).is_null();
             ((*answer).status, (*answer).candidates_count, has_message)
         }
@@ -208,6 +240,7 @@ fn without_a_block_nothing_is_returned() {
         assert!(plexindex_get_item(block, null()).is_null());
         assert!(plexindex_get_candidate(block, null(), 0).is_null());
         assert!(plexindex_get_candidate(block, answer, usize::MAX).is_null());
+        assert!(plexindex_get_file(block, null()).is_null());
         assert!(plexindex_get_text(block, null()).is_null());
         // `&item->path` without an item.
         assert!(plexindex_get_text(block, without_provenance(offset_of!(ItemRecord, path))).is_null());

@@ -1,7 +1,6 @@
 //! Full answers for paths.
 
 use crate::answer::{check_memory, check_memory_for, recount_log_lines, write_answer, write_answers};
-use crate::constants as c;
 use crate::guard::guard_into;
 use crate::query;
 use crate::strings::split_strings;
@@ -26,9 +25,9 @@ pub unsafe extern "C" fn plexindex_match_path(
 ) -> i32 {
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: guaranteed by the caller.
-        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
+        let checked = unsafe { query::query(handle, query, query::MATCHING_FLAGS) }?;
         check_memory(answer)?;
-        let write = |found: &Answer<'_>| write_answer(answer, found);
+        let write = |found: &Answer<'_>| write_answer(answer, checked.wants_files(), found);
         if checked.is_at_once() {
             return checked.query.match_path_at_once_with(checked.text, write);
         }
@@ -56,13 +55,14 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard_into(error, out_answers, "out_answers", |answers| {
         // SAFETY: guaranteed by the caller.
-        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
+        let checked = unsafe { query::query(handle, query, query::MATCHING_FLAGS) }?;
+        checked.check_no_size()?;
         let paths = split_strings(checked.text, count, "query.text")?;
         // A call that can ask the server must not fail afterwards because the buffer is too small.
         if checked.may_ask() {
             check_memory_for(answers, count, checked.text.len())?;
         }
-        write_answers(answers, count, |block| {
+        write_answers(answers, count, checked.wants_files(), |block| {
             if !checked.is_at_once() {
                 let mut written = Ok(());
                 checked.query.match_paths_with(&paths, |found| {

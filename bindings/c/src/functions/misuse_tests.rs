@@ -213,6 +213,11 @@ fn wrong_queries_are_refused() {
         at.matched(|q| q.flags = 1 << 31) => Unsupported "flags";
         at.matched(|q| q.flags = c::PLEXINDEX_QUERY_FULL) => InvalidArgument "PLEXINDEX_QUERY_FULL", "refresh()";
         at.matched(|q| q.reserved = 1) => Unsupported "reserved";
+        at.matched(|q| (q.flags, q.file_size) = (c::PLEXINDEX_QUERY_NO_SIZE | c::PLEXINDEX_QUERY_FILE, 1)) => Ok;
+        at.batch(2, |q| (q.text, q.file_size) = (text("/a\0/b\0"), 1)) => InvalidArgument "file_size", "match_path()";
+        at.refreshed(|q| (q.text, q.file_size) = (text(""), 1)) => InvalidArgument "file_size";
+        at.refreshed(|q| q.flags = c::PLEXINDEX_QUERY_NO_SIZE) => InvalidArgument "PLEXINDEX_QUERY_NO_SIZE";
+        at.refreshed(|q| q.flags = c::PLEXINDEX_QUERY_FILE) => InvalidArgument "PLEXINDEX_QUERY_FILE";
         at.matched(|q| q.text = NOT_UTF8) => NotFound;
         at.matched(|q| q.library = null()) => Ok;
         at.batch(1, |q| q.size = 0) => InvalidArgument "size";

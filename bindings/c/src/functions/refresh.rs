@@ -35,6 +35,7 @@ pub unsafe extern "C" fn plexindex_refresh(
                 truncate_for_message(checked.text)
             ));
         }
+        checked.check_no_size()?;
         match (checked.is_full(), checked.is_probe()) {
             (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
             (false, true) => checked.query.refresh_as("check", RefreshReason::Check),

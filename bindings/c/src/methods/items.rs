@@ -9,7 +9,7 @@ use super::{Caller, LibraryName, MethodResult, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
 use plexindex::error::{Result, Status, invalid_argument_error};
 use plexindex::inside::{Answer, ByteString, FileFilter, Presence};
-use plexindex::{Item, Match};
+use plexindex::{Item, Match, Season, Show};
 
 /// Maximum number of rows in one request for the trash.
 const MAX_TRASH_ROWS: u32 = 1_000;
@@ -103,6 +103,32 @@ pub fn get(caller: &Caller<'_>, request: GetItem) -> MethodResult<OneItem> {
     let item = caller.library(request.library)?.item(&request.key)?;
     let status = if item.is_some() { Status::Ok } else { Status::NotFound };
     Ok((OneItem { item }, Ok(status)))
+}
+
+/// Lists the shows and seasons of a library, or its artists and albums, each once. Reads all stored items. Plex lists no
+/// year and no external ids of shows with their episodes. NOT_FETCHED: as for `items.list`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListShows {
+    /// The library of shows or music.
+    library: LibraryName,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Shows {
+    /// The shows or artists, sorted by title.
+    shows: Vec<Show>,
+    /// The seasons or albums, sorted by show, number and title, without those that a show hides.
+    seasons: Vec<Season>,
+}
+
+/// Runs `shows.list`: returns the shows and seasons of a library.
+pub fn shows(caller: &Caller<'_>, request: ListShows) -> MethodResult<Shows> {
+    let found = caller.library(Some(request.library))?.shows_and_seasons()?;
+    ok_answer(Shows {
+        shows: found.shows,
+        seasons: found.seasons,
+    })
 }
 
 /// Lists the items with files below a folder, sorted by path. If the store changes between two pages, each unchanged

@@ -13,7 +13,7 @@ use plexindex::{Folder, Library, Match, MatchStatus, Query};
 /// as a library's own folder does, the first 16 are candidates, each with its own file or folder.
 ///
 /// The item's `path` is the folder in the server's spelling. A folder that matches by suffix has high confidence only
-/// with the reason `only_root_differs`.
+/// with the reason `same_file`: the name and size of one of its files are those of a listed file, and none differs.
 ///
 /// First fetches libraries whose listing is missing or has expired. With Plex's database, reads all files below the
 /// folder at once. NOT_YET: the timeout passed during the fetch. Other statuses: see plexindex_match_path().

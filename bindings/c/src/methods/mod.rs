@@ -58,6 +58,7 @@ methods! {
     "log.set_level" facts::set_log_level,
     "items.list" items::list,
     "items.get" items::get,
+    "shows.list" items::shows,
     "items.below" items::below,
     "items.missing" items::missing,
     "match.folder" matching::folder,

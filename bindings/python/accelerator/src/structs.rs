@@ -22,4 +22,5 @@ pub struct Query {
     pub reserved: u32,
     pub progress: *const c_void,
     pub progress_user: *mut c_void,
+    pub file_size: u64,
 }

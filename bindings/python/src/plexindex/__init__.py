@@ -63,12 +63,17 @@ if TYPE_CHECKING:
     from .match import FolderMatch as FolderMatch
     from .match import Match as Match
     from .match import Matches as Matches
+    from .media import MatchedFile as MatchedFile
+    from .media import Media as Media
+    from .media import MediaPart as MediaPart
     from .opening import open as open
     from .plexapi import SectionIndex as SectionIndex
     from .plexapi import ServerIndex as ServerIndex
     from .plexapi import from_section as from_section
     from .plexapi import from_server as from_server
     from .progress import Progress as Progress
+    from .shows import Season as Season
+    from .shows import Show as Show
     from .table import Table as Table
 
 __version__ = "0.1.0"
@@ -87,9 +92,11 @@ _MODULES = {
     "light": ("LightItem",),
     "mapping": ("Mapping", "Proposal"),
     "match": ("FolderMatch", "Match", "Matches"),
+    "media": ("MatchedFile", "Media", "MediaPart"),
     "opening": ("open",),
     "progress": ("Progress",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "shows": ("Season", "Show"),
     "table": ("Table",),
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Self, Unpack
 
     from ._core import methods
-    from ._core.types import Asking, PathArg
+    from ._core.types import Asking, PathArg, SizeArg
     from .changes import Change
     from .compare import Difference
     from .item import Item
@@ -256,20 +256,22 @@ class AsyncLibrary(_Caller):
         """The library, with its facts and its fast lookups, which need no thread."""
         return self._target
 
-    async def match(self, path: PathArg, **options: Unpack[Asking]) -> Match:
+    async def match(self, path: PathArg, *, size: SizeArg = None, **options: Unpack[Asking]) -> Match:
         """As :meth:`plexindex.Library.match`. An answer that needs no waiting needs no thread."""
         check_call(options, "offline", "check")
         library, session = self._target, self._target._session
         if not options.get("check"):
             log.follow_level()
-            block: bytes | bytearray | None = library._match_at_once(path)
+            block: bytes | bytearray | None = None if size else library._match_at_once(path)
             if block is None:
-                raw = convert.path_bytes(path, session.hides_paths)
-                _, block = session.query(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
+                raw, (flags, file_size) = convert.path_bytes(path, session.hides_paths), convert.file_size(size)
+                flags |= c.QUERY_AT_ONCE
+                query = session.native.match_path, library._handle, raw
+                _, block = session.query(*query, flags=flags, file_size=file_size)
             found = library._match_in(block, path)
             if found.status != "not_yet":
                 return found
-        return await self._cancellable(library.match, path, **options)  # type: ignore[no-any-return]
+        return await self._cancellable(library.match, path, size=size, **options)  # type: ignore[no-any-return]
 
     def lookup_key(self, path: PathArg) -> str | None:
         """As :meth:`plexindex.Library.lookup_key`, which waits for nothing."""
@@ -286,6 +288,8 @@ class AsyncLibrary(_Caller):
     items = _iterator(Library.items)
     items_below = _iterator(Library.items_below)
     item_facts = _coroutine(Library.item_facts)
+    shows = _coroutine(Library.shows)
+    seasons = _coroutine(Library.seasons)
     record_match = _coroutine(Library.record_match)
     record_matches = _coroutine(Library.record_matches)
     invalidate_path = _coroutine(Library.invalidate_path)
@@ -335,9 +339,11 @@ class AsyncIndex(_Caller):
         found = await self._cancellable(self._target.libraries, **options)
         return [AsyncLibrary(library, self._threads) for library in found]
 
-    async def match(self, path: PathArg, library: sync.LibraryArg = None, **options: Unpack[Asking]) -> Match:
+    async def match(
+        self, path: PathArg, library: sync.LibraryArg = None, *, size: SizeArg = None, **options: Unpack[Asking]
+    ) -> Match:
         """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
-        return await AsyncLibrary(self._target._in(library), self._threads).match(path, **options)
+        return await AsyncLibrary(self._target._in(library), self._threads).match(path, size=size, **options)
 
     library = _made(AsyncLibrary, sync.Index.library)
     watch = _made(AsyncWatch, sync.Index.watch)
@@ -349,6 +355,8 @@ class AsyncIndex(_Caller):
     items = _iterator(sync.Index.items)
     items_below = _iterator(sync.Index.items_below)
     item_facts = _coroutine(sync.Index.item_facts)
+    shows = _coroutine(sync.Index.shows)
+    seasons = _coroutine(sync.Index.seasons)
     record_match = _coroutine(sync.Index.record_match)
     record_matches = _coroutine(sync.Index.record_matches)
     invalidate_path = _coroutine(sync.Index.invalidate_path)

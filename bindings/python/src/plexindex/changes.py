@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._core.methods import ChangeKind
-    from ._core.types import Asking, Listing, PathArg
+    from ._core.types import Asking, Listing, PathArg, SizeArg
     from .library import Library
     from .match import Match
     from .progress import ProgressArg
@@ -229,7 +229,9 @@ def read(library: Library, since: str | None, full: bool, options: Asking) -> Ch
     return Changes(library, since, full, missed)
 
 
-def wait_for(library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg) -> Match:
+def wait_for(
+    library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
+) -> Match:
     """See :meth:`plexindex.Index.wait_for`."""
     ms = convert.milliseconds
     until = monotonic() + ms("timeout", timeout, none=convert.FOREVER_MS) / 1000
@@ -241,7 +243,7 @@ def wait_for(library: Library, path: PathArg, timeout: float | None, every: floa
             check = monotonic() + pause
         left = max(until - monotonic(), 0)
         try:
-            match = library.match(path, timeout=left, check=checks, progress=progress)
+            match = library.match(path, size=size, timeout=left, check=checks, progress=progress)
         except ServerUnavailableError as error:
             # The store is empty, and the server is unreachable, but the server may return in time.
             if error.status != c.CONNECT or monotonic() + pause >= until:

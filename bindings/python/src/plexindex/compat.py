@@ -81,7 +81,8 @@ def find_plex_items_with_confidence(
     The answer comes from an index of the section's server, beside the caches: the recorded item if the index still has
     it; otherwise the item that has this file, with high confidence; otherwise the films with a file of this name. A
     single film has high confidence; with several, confidence is low, and there is no item. If another library lists the
-    path, or the path is in a library's folder that does not list it, no film of this name is the answer.
+    path, the path is in a library's folder that does not list it, or the film's file has another size, no film of this
+    name is the answer.
 
     The host's own function answers if the index cannot, or if ``library`` only imitates a plexapi section.
 

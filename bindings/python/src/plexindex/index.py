@@ -11,13 +11,13 @@ from .library import Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any, NoReturn, Union
+    from typing import Any, Literal, NoReturn, Union
 
     from typing_extensions import Self, Unpack
 
     from ._core import methods
     from ._core.session import Session
-    from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, Recipe, Stats, Waiting
+    from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, Recipe, SizeArg, Stats, Waiting
     from .changes import Changes, Watch
     from .compare import Comparison
     from .edits import EditReport
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .mapping import Proposal
     from .match import FolderMatch, Match, Matches
     from .progress import ProgressArg
+    from .shows import Season, Show
     from .table import Table
 
     LibraryArg = Union[str, int, Library, None]
@@ -105,22 +106,36 @@ class Index:
             return library
         return self.library(library)
 
-    def match(self, path: PathArg, library: LibraryArg = None, **options: Unpack[Asking]) -> Match:
+    def match(
+        self, path: PathArg, library: LibraryArg = None, *, size: SizeArg = None, **options: Unpack[Asking]
+    ) -> Match:
         """Returns the item for a file. Asks the server only if necessary, and never if ``offline``. With ``check``,
         first asks for changes, with one request, or more if something changed.
+
+        ``size`` is the file's size in bytes, which a webhook may contain. By default, plexindex reads the size of a
+        file on this machine, with one ``stat`` on a thread of its own, if the path is neither recorded nor listed nor
+        mapped; False forbids it.
 
         *Not found*, *ambiguous* and *not yet* are answers: see :class:`Match`. Raises ServerUnavailableError if the
         library was never fetched and the fetch fails, LibraryNotFoundError, and InvalidArgumentError for the path.
         """
-        return self._in(library).match(path, **options)
+        return self._in(library).match(path, size=size, **options)
 
-    def match_paths(self, paths: Iterable[PathArg], library: LibraryArg = None, **options: Unpack[Asking]) -> Matches:
-        """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order.
+    def match_paths(
+        self,
+        paths: Iterable[PathArg],
+        library: LibraryArg = None,
+        *,
+        size: Literal[False] | None = None,
+        **options: Unpack[Asking],
+    ) -> Matches:
+        """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order. ``size=False``
+        forbids to read sizes.
 
         An error that concerns one path is in :attr:`Match.error`. The call raises errors that concern all paths, and
         raises InvalidArgumentError if a path is empty or contains a NUL.
         """
-        return self._in(library).match_paths(paths, **options)
+        return self._in(library).match_paths(paths, size=size, **options)
 
     def folder(self, path: PathArg, library: LibraryArg = None, **options: Unpack[Asking]) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: the deepest to which all listed files below it
@@ -160,6 +175,19 @@ class Index:
         page. The iterator can miss changes during the iteration.
         """
         return self._in(library).items(trashed=trashed, **options)
+
+    def shows(self, library: str | int | Library) -> list[Show]:
+        """Returns a library's shows or artists, each once, sorted by title. Reads all stored items, and sends no
+        request: raises NotFetchedError if the library was never fetched. Plex lists neither the year nor the external
+        IDs of a show with its episodes.
+        """
+        return self._in(library).shows()
+
+    def seasons(self, library: str | int | Library) -> list[Season]:
+        """Returns a library's seasons or albums, sorted by show, number and title, like :meth:`shows`. Plex lists no
+        seasons of a show that hides them.
+        """
+        return self._in(library).seasons()
 
     def item_facts(self, key: KeyArg, library: LibraryArg = None) -> dict[str, Any] | None:
         """Returns all stored fields of an item, with its files and external IDs, like the method ``items.get``; None if
@@ -296,15 +324,16 @@ class Index:
         timeout: float | None,
         every: float = 1.5,
         progress: ProgressArg = None,
+        size: SizeArg = None,
     ) -> Match:
         """Waits until Plex lists a file, such as a new import. Returns the match as soon as its confidence is high, or
-        the last answer after ``timeout`` seconds. None waits forever.
+        the last answer after ``timeout`` seconds. None waits forever. ``size`` is as in :meth:`match`.
 
         plexindex asks the server for changes every ``every`` seconds, with one request, or more if something changed.
         After an event (:meth:`watch`) or another process's fetch, it looks at once, so ``every`` can be long. Raises
         the errors of :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
         """
-        return self._in(library).wait_for(path, timeout=timeout, every=every, progress=progress)
+        return self._in(library).wait_for(path, timeout=timeout, every=every, progress=progress, size=size)
 
     def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
         """Passes an event that the host received to plexindex. The next lookup of a changed item asks the server; the
@@ -393,7 +422,13 @@ class Index:
         found = self._session.request("mappings.propose", paths=given)["proposals"]
         return [
             plexindex.Proposal(
-                text_of(one["from"]) or "", text_of(one["to"]) or "", one["matched"], one["of"], one.get("gain")
+                text_of(one["from"]) or "",
+                text_of(one["to"]) or "",
+                one["matched"],
+                one["of"],
+                one.get("gain"),
+                contradicted=one["contradicted"],
+                certain=one["certain"],
             )
             for one in found
         ]
@@ -452,11 +487,8 @@ class Index:
     def _light_of(self, _item: Item) -> LightItem | None:
         return None  # only an index for a plexapi server has these items
 
-    def _paths_of(self, item: Item) -> tuple[str, ...]:
-        facts = self._library_of(item)._listed_facts(item.rating_key)
-        # If the item is not listed, plexindex knows only the recorded path.
-        known = (item.path,) if facts is None else map(text_of, facts["paths"])
-        return tuple(path for path in known if path)
+    def _facts_of(self, item: Item) -> dict[str, Any] | None:
+        return self._library_of(item)._listed_facts(item.rating_key)
 
     def _host_path_of(self, path: str) -> str | None:
         if not self._recipe[3]["mappings"]:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from ._core.types import Kind
     from .light import LightItem
+    from .media import Media
 
     class ItemSource(Protocol):
         """An index, which knows more about an item than an answer contains."""
 
         def _light_of(self, item: Item) -> LightItem | None: ...
-        def _paths_of(self, item: Item) -> tuple[str, ...]: ...
+        def _facts_of(self, item: Item) -> dict[str, Any] | None: ...
         def _host_path_of(self, path: str) -> str | None: ...
 
 
@@ -26,9 +27,17 @@ def _field(name: str, doc: str) -> ReadOnly[Any]:
     return ReadOnly(lambda item: item._facts.get(name), doc)
 
 
+def _listed_field(name: str, doc: str) -> ReadOnly[Any]:
+    return ReadOnly(lambda item: item._listed(name).get(name), doc)
+
+
 # The keys of `to_dict`.
 _NAMES = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
           "show_guid", "library", "section", "path")  # fmt: skip
+
+# The fields that only listed items have, by their names in a JSON answer.
+_LISTED = ("added_at", "duration_ms", "edition", "guids", "listed", "media", "paths", "season_guid",
+           "season_rating_key", "season_title")  # fmt: skip
 
 
 class Item:
@@ -107,17 +116,41 @@ class Item:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths of all the item's files (every version and part), in the server's spelling. Sends no request.
+        """The paths of all the item's files (every version and part), in the server's spelling.
 
-        The index must be open on the first use. If you pickle an item before the first use, the pickled item has no
-        paths.
+        An answer does not contain this field and the fields below. Their first use reads the item from the index, which
+        must be open, and sends no request. An item that you pickle before that does not have these fields.
         """
-        known = self._facts.get("paths")
+        facts = self._listed("paths")
+        known = facts.get("paths")
         if known is None:
-            return self._known_source("paths")._paths_of(self)
+            return (self.path,) if self.path else ()  # not listed: only the recorded path is known
         if any(isinstance(path, dict) for path in known):
-            known = self._facts["paths"] = [text_of(path) for path in known]
+            known = facts["paths"] = [text_of(path) for path in known]
         return tuple(known)
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """The item's versions, with their files. Empty if Plex was not asked about files."""
+        from .media import media_of
+
+        return media_of(self._listed("media"), self.paths)
+
+    guids: ReadOnly[tuple[str, ...]] = ReadOnly(
+        lambda item: tuple(item._listed("guids").get("guids") or ()), "External IDs, such as ``imdb://tt1254207``."
+    )
+    season_key: ReadOnly[str | None] = _listed_field("season_rating_key", "Rating key of the season or album.")
+    season_title: ReadOnly[str | None] = _listed_field("season_title", "Title of the season or album.")
+    season_guid: ReadOnly[str | None] = _listed_field("season_guid", "GUID of the season or album.")
+    edition: ReadOnly[str | None] = _listed_field("edition", "Title of the edition.")
+    added_at: ReadOnly[int | None] = _listed_field("added_at", "When Plex added the item, in Unix seconds.")
+
+    @property
+    def duration(self) -> float | None:
+        """Duration in seconds."""
+        from .media import seconds
+
+        return seconds(self._listed("duration").get("duration_ms"))
 
     @property
     def light(self) -> LightItem | None:
@@ -130,6 +163,16 @@ class Item:
     def key_only(self) -> bool:
         """Whether the index knows only the key, because the match is confirmed but no listing contains the item."""
         return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
+
+    def _listed(self, name: str) -> dict[str, Any]:
+        """Returns the fields of the listed item, which are empty if no listing has it. ``name`` is for the error."""
+        facts = self._facts
+        if facts.get("paths") is not None:
+            return facts
+        known: dict[str, Any] | None = facts.get("listed")
+        if known is None:
+            known = facts["listed"] = self._known_source(name)._facts_of(self) or {}
+        return known
 
     def _known_source(self, name: str) -> ItemSource:
         if self._source is None:
@@ -170,7 +213,7 @@ class Item:
 
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # The pickle does not contain the index.
-        return None, {"_facts": {name: self._facts.get(name) for name in (*PLACES, "paths")}, "_source": None}
+        return None, {"_facts": {name: self._facts.get(name) for name in (*PLACES, *_LISTED)}, "_source": None}
 
     def __repr__(self) -> str:
         return f"<plexindex.Item {self.key} {self.describe()!r}>"

@@ -11,18 +11,19 @@ from ._core.lookups import lookups_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, Literal, TypeVar
 
     from typing_extensions import Unpack
 
     from ._core.lookups import Handle, Lookups
-    from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, Waiting
+    from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, SizeArg, Waiting
     from .changes import Changes, Watch
     from .edits import EditReport
     from .index import Index
     from .item import Item
     from .match import FolderMatch, Match, Matches
     from .progress import ProgressArg
+    from .shows import Season, Show
 
     AnyMatch = TypeVar("AnyMatch", bound=Match)
 else:
@@ -120,16 +121,19 @@ class Library(Lookups):
         except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError, plexindex.OfflineError):
             return []
 
-    def match(self, path: PathArg, **options: Unpack[Asking]) -> Match:
+    def match(self, path: PathArg, *, size: SizeArg = None, **options: Unpack[Asking]) -> Match:
         """Returns the item for a file: :meth:`Index.match` in this library."""
         log.follow_level()
         if options:
             convert.check_call(options, "offline", "check")
-        # An answer that needs no waiting is the same with any timeout, and needs no callback.
-        block: bytes | bytearray | None = None if options.get("check") else self._match_at_once(path)
+        # An answer that needs no waiting is the same with any timeout, and needs no callback, and no size.
+        if size is not None:
+            convert.file_size(size)
+        is_plain = not size and not options.get("check")
+        block: bytes | bytearray | None = self._match_at_once(path) if is_plain else None
         if block is None:
             raw = convert.path_bytes(path, self._session.hides_paths)
-            block = self._block(self._session.native.match_path, raw, options)
+            block = self._block(self._session.native.match_path, raw, options, size)
         return self._match_in(block, path)
 
     def _match_in(self, block: bytes | bytearray, path: PathArg) -> Match:
@@ -138,26 +142,41 @@ class Library(Lookups):
             self._session.drain_log()
         return plexindex.Match(block, first, self._index, path)
 
-    def match_paths(self, paths: Iterable[PathArg], **options: Unpack[Asking]) -> Matches:
+    def match_paths(
+        self, paths: Iterable[PathArg], *, size: Literal[False] | None = None, **options: Unpack[Asking]
+    ) -> Matches:
         """Returns the items for files: :meth:`Index.match_paths` in this library."""
+        return self._match_paths(paths, 0, size, options)
+
+    def _match_paths(
+        self, paths: Iterable[PathArg], flags: int, size: Literal[False] | None, options: Asking
+    ) -> Matches:
+        """As :meth:`match_paths`, with more flags of the query."""
         convert.check_call(options, "offline", "check")
+        if size is not None and size is not False:
+            raise TypeError("size must be None or False: the files of a batch have no common size")
         paths = convert.path_list(paths)
         hides_paths = self._session.hides_paths
         text = convert.join_paths(paths, hides_paths)
         reserve = 4096 + len(text) + len(paths) * _BYTES_PER_ANSWER
         try:
-            block = self._block(self._session.native.match_paths, text, options, count=len(paths), reserve=reserve)
+            block = self._block(
+                self._session.native.match_paths, text, options, size, flags, count=len(paths), reserve=reserve
+            )
             return plexindex.Matches(block, self._index, paths)
         except plexindex.InvalidArgumentError:
             convert.check_paths(paths, hides_paths)
             raise
 
-    def _block(self, function: Any, text: bytes, options: Asking, **sizes: Any) -> bytes | bytearray:
-        flags = c.QUERY_OFFLINE if options.get("offline") else 0
+    def _block(
+        self, function: Any, text: bytes, options: Asking, size: SizeArg, flags: int = 0, **memory: Any
+    ) -> bytes | bytearray:
+        size_flag, file_size = convert.file_size(size)
+        flags |= size_flag | (c.QUERY_OFFLINE if options.get("offline") else 0)
         flags |= c.QUERY_PROBE if options.get("check") else 0
-        timeout, progress = options.get("timeout"), options.get("progress")
+        limits: Waiting = {"timeout": options.get("timeout"), "progress": options.get("progress")}
         query = self._session.query
-        return query(function, self._handle, text, timeout=timeout, flags=flags, progress=progress, **sizes)[1]
+        return query(function, self._handle, text, flags=flags, file_size=file_size, **limits, **memory)[1]
 
     def folder(self, path: PathArg, **options: Unpack[Asking]) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
@@ -213,16 +232,26 @@ class Library(Lookups):
                     ) from None
             while True:
                 for facts in page["items"]:
-                    # An item has no external IDs. The garbage collector visits all lists again and again, but not
-                    # tuples of strings.
-                    if facts.pop("guids", None) is not None:
-                        facts["paths"] = tuple(facts["paths"])
+                    # The garbage collector visits all lists again and again, but not tuples of strings.
+                    for name in ("guids", "paths"):
+                        if name in facts:
+                            facts[name] = tuple(facts[name])
                     yield plexindex.Item(facts, self._index)
                 if "cursor" not in page:
                     return
                 page = self._request(method, **waiting, **request, cursor=page["cursor"])
 
         return pages()
+
+    def shows(self) -> list[Show]:
+        """Returns this library's shows or artists: :meth:`Index.shows`."""
+        names = ("rating_key", "title", "guid", "items")
+        return [plexindex.Show(*map(one.get, names)) for one in self._request("shows.list")["shows"]]
+
+    def seasons(self) -> list[Season]:
+        """Returns this library's seasons or albums: :meth:`Index.seasons`."""
+        names = ("rating_key", "show_rating_key", "number", "title", "guid", "items")
+        return [plexindex.Season(*map(one.get, names)) for one in self._request("shows.list")["seasons"]]
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item: :meth:`Index.item_facts` in this library."""
@@ -301,12 +330,18 @@ class Library(Lookups):
         return Watch(self, since, **options)
 
     def wait_for(
-        self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: ProgressArg = None
+        self,
+        path: PathArg,
+        *,
+        timeout: float | None,
+        every: float = 1.5,
+        progress: ProgressArg = None,
+        size: SizeArg = None,
     ) -> Match:
         """Waits until Plex lists a file: :meth:`Index.wait_for` in this library."""
         from . import changes
 
-        return changes.wait_for(self, path, timeout, every, progress)
+        return changes.wait_for(self, path, timeout, every, progress, size)
 
     def edit_items(
         self,

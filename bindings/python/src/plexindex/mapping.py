@@ -112,18 +112,32 @@ def _apply(rule: Mapping, path: str) -> str | None:
 class Proposal:
     """A mapping that seems to be missing. :meth:`Index.proposals` returns these objects."""
 
-    __slots__ = ("gain", "host", "matched", "of", "server")
+    __slots__ = ("certain", "contradicted", "gain", "host", "matched", "of", "server")
 
-    def __init__(self, host: str, server: str, matched: int, of: int, gain: int | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        server: str,
+        matched: int,
+        of: int,
+        gain: int | None = None,
+        *,
+        contradicted: int = 0,
+        certain: bool = False,
+    ) -> None:
         self.host, self.server = host, server
         """The folder on this machine, and the same folder on the server."""
         self.matched, self.of = matched, of
-        """Number of paths that Plex would list with the mapping, and of paths that matched by their end or their file
-        name.
+        """Number of paths that the mapping leads to a listed file of their size, and of paths that matched by their end
+        or their file name.
         """
         self.gain = gain
         """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given.
         """
+        self.contradicted = contradicted
+        """Number of files that the mapping leads to a file of another size."""
+        self.certain = certain
+        """Whether sizes leave no doubt: ten paths match, and none is contradicted."""
 
     @property
     def mapping(self) -> Mapping:

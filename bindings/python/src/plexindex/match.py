@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .errors import Error
     from .item import Item, ItemSource
     from .light import LightItem
+    from .media import MatchedFile
 
 # The match kinds for a path that is itself listed, or recorded.
 LISTED = ("confirmed", "exact", "mapped")
@@ -89,10 +90,12 @@ class Match:
     def reason(self) -> Reason:
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise ``"none"``.
 
-        If a single item matched by the end of its path, the reason is ``"only_root_differs"`` for high confidence (a
-        mapping is missing). For low confidence, the reason is ``"same_name"`` (a file with the same name, which may be
-        a different file), ``"not_listed"`` (the file is in a library's folder, but not listed), or ``"no_location"`` (a
-        file has a similar name).
+        For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
+        size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
+        unknown), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed), ``"same_name"`` (a file with the
+        same name, which may be a different file), ``"not_listed"`` (the file is in a library's folder, but not listed),
+        or ``"no_location"`` (a file has a similar name). A listed path also has ``"size_differs"`` if the file was
+        replaced and Plex has not scanned it yet.
         ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
         :attr:`candidates` contains all episodes in order.
         """
@@ -182,6 +185,20 @@ class Match:
     show_rating_key: ReadOnly[str | None] = _of_item("show_rating_key", "Rating key of the item's show or artist.")
     season: ReadOnly[int | None] = _of_item("season", "Number of the item's season or disc.")
     episode: ReadOnly[int | None] = _of_item("episode", "Number of the item's episode or track.")
+
+    @property
+    def file(self) -> MatchedFile | None:
+        """The item's file that matched, as the index has it now. None without a single item, for a GUID or a title, or
+        if Plex was not asked about files. Sends no request.
+        """
+        item = self.item if self._block else None
+        if item is None:
+            return None
+        from .media import file_at, file_of
+
+        (place,) = one_number(self._block, self._item_facts()[0].place + c.ITEM["file"])
+        return file_at(self._block, place, item.path or "") if place else file_of(item.media, item.path)
+
     path: ReadOnly[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
     library: ReadOnly[str | None] = _of_item("library", "Title of the item's library.")
     light: ReadOnly[LightItem | None] = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
@@ -190,8 +207,9 @@ class Match:
         return bool(self._fact("status") == "found" and self._fact("confidence") == "high")
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values."""
-        return {"asked": self.asked, **self._value(), "age": self.age}
+        """Returns all fields by name, as JSON values. Without :attr:`file` if the match was pickled."""
+        file = None if self._source is None else self.file
+        return {"asked": self.asked, **self._value(), "file": file and vars(file), "age": self.age}
 
     def _value(self) -> dict[str, object]:
         item = self.item
@@ -233,9 +251,9 @@ class Match:
         }
         return facts
 
-    def _item_facts(self) -> list[dict[str, Any]]:
+    def _item_facts(self) -> list[Any]:
         facts = self._facts or self._read()
-        items: list[dict[str, Any]] | None = facts.get("candidates")
+        items: list[Any] | None = facts.get("candidates")
         if items is None:
             places = facts.get("places", ())
             items = facts["candidates"] = [BlockFacts(self._block, place) for place in places]

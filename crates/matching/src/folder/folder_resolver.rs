@@ -7,7 +7,7 @@
 //! The result combines all libraries in scope, since a folder can contain locations of several libraries. The resolver
 //! searches only fetched libraries, because items missing from an incomplete listing might belong to another show.
 //!
-//! A suffix match has high confidence only if the folders differ in nothing but the root ([`folder_root_differs`]).
+//! A suffix match has low confidence, unless the sizes of its files show that it is this folder.
 
 use std::ops::Deref;
 
@@ -21,7 +21,6 @@ use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
 use crate::normal::NormalPath;
 use crate::resolution::MAX_CANDIDATES;
-use crate::roots::folder_root_differs;
 
 /// Resolves one folder in a list of libraries.
 pub struct FolderResolver<'v, 'p, V> {
@@ -192,7 +191,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         let only_root_differs = |found: &FoundMember<'v>| {
             let view = &self.libraries[found.library];
             let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
-            folder_root_differs(&found.member.item, self.folder, matched_form, components, below)
+            below > 1 && components >= below
         };
         let is_unfetched_elsewhere = |found: &FoundMember<'v>| {
             has_unfetched_of_kind(self.libraries, self.scope, self.libraries[found.library].kind())
@@ -251,7 +250,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     }
 
     /// Builds the answer from the totals. For a single member, the reason is `evidence`, and confidence is high if the
-    /// folder is listed or mapped or differs only in the root. For several members, the reason explains why there are
+    /// folder is listed or mapped. For several members, the reason explains why there are
     /// several.
     fn to_resolution(&self, totals: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
         let is_single = totals.total == 1;
@@ -266,7 +265,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         } else {
             Reason::SeveralLibraries
         };
-        let is_certain = is_single && matches!(evidence, Reason::None | Reason::OnlyRootDiffers);
+        let is_certain = is_single && evidence == Reason::None;
         let to_item = |found: &FoundMember<'v>| found.member.found_item(found.library, found.has_whole_folder);
         let mut items: Vec<_> = totals.members.iter().map(to_item).collect();
         items.sort_by_key(|found| (found.library, found.path));

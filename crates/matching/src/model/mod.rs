@@ -2,11 +2,13 @@
 //!
 //! The glossary in `docs/design.md` defines the terms.
 
+mod facts;
 mod ids;
 mod scrub;
 mod token;
 
 pub use crate::byte_string::ByteString;
+pub use facts::{FileFacts, ItemFacts, KnownFacts};
 pub use ids::{Generation, LibraryId, ListingName, Sequence, TableId, ViewId};
 pub use token::{Claims, Token};
 
@@ -148,7 +150,7 @@ mod type_number {
 
 /// A leaf item in a library, with the fields that matching and answers need. The store encodes items by the order of
 /// these fields.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Item {
     /// Plex's `ratingKey`: an opaque string, never empty.
@@ -182,6 +184,8 @@ pub struct Item {
     pub guids: Vec<String>,
     /// Paths of the item's files, in the server's spelling and order, without duplicates.
     pub parts: Vec<ByteString>,
+    /// Sizes of the files, and more. The last field that is encoded, which an item of an earlier version lacks.
+    pub facts: KnownFacts,
     /// Whether the item is in the server's trash. plexindex never stores such an item.
     #[serde(skip)]
     pub trashed: bool,
@@ -206,6 +210,7 @@ impl Default for Item {
             guid: String::new(),
             guids: Vec::new(),
             parts: Vec::new(),
+            facts: KnownFacts::default(),
             trashed: false,
         }
     }
@@ -222,6 +227,13 @@ impl Item {
     #[must_use]
     pub fn is_storable(&self) -> bool {
         self.has_valid_key() && !self.trashed
+    }
+
+    /// Returns the size of the file with this index in [`Item::parts`], in bytes; 0 if unknown.
+    #[must_use]
+    pub fn size_of(&self, part: usize) -> u64 {
+        let facts = self.facts.0.as_ref();
+        facts.and_then(|facts| facts.sizes.get(part)).copied().unwrap_or(0)
     }
 
     /// Returns all strings of the item except external IDs and paths, in this order: the item's own strings, the show's
@@ -245,6 +257,7 @@ impl Item {
             guid,
             guids: _,
             parts: _,
+            facts: _,
             trashed: _,
         } = self;
         [
@@ -430,7 +443,8 @@ pub enum Reason {
     SeveralLibraries = 5,
     /// The path was invalidated, and its item has not been verified since.
     Unconfirmed = 6,
-    /// The path differs from the listed path only in the root: a mapping is missing. High confidence.
+    /// The path equals the listed path in all components below the library's folder: a mapping may be missing, or the file
+    /// is another. Low confidence, because the file's size is unknown.
     OnlyRootDiffers = 7,
     /// The file contains several episodes: all are candidates, and the first is the item. High confidence.
     SeveralEpisodes = 11,
@@ -446,6 +460,13 @@ pub enum Reason {
     /// Only the file name, or a longer end of the path, equals that of a listed file, which may be a different file.
     /// Low confidence.
     SameName = 16,
+    /// The listed file has the same name and the same size, and no other file could: this very file. High confidence.
+    SameFile = 17,
+    /// The file's size differs from the one that Plex lists. If the path is listed, the file was replaced, and Plex has not
+    /// scanned it yet; otherwise, the listed file has only the same name: low confidence.
+    SizeDiffers = 18,
+    /// The only listed file of this size has another name: perhaps the file was renamed. Low confidence.
+    SameSize = 19,
 }
 
 enum_names! { Confidence: None "none", Low "low", High "high" }
@@ -454,7 +475,8 @@ enum_names! { Reason:
     None "none", NoLocation "no_location", NotListed "not_listed", NotFetched "not_fetched",
     SeveralItems "several_items", SeveralLibraries "several_libraries", Unconfirmed "unconfirmed",
     OnlyRootDiffers "only_root_differs", SeveralEpisodes "several_episodes", Empty "empty",
-    AboveLocations "above_locations", Unavailable "unavailable", NotAsked "not_asked", SameName "same_name"
+    AboveLocations "above_locations", Unavailable "unavailable", NotAsked "not_asked", SameName "same_name",
+    SameFile "same_file", SizeDiffers "size_differs", SameSize "same_size"
 }
 
 /// The times and the result of the server searches for an unlisted path.

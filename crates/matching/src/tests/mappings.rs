@@ -1,5 +1,5 @@
 use crate::error::Status;
-use crate::mapping_proposals::{ProposedMapping, Samples};
+use crate::mapping_proposals::{ProposedMapping, Samples, SizeEvidence};
 use crate::{Mapping, MappingKind, Pattern};
 use crate::{Mappings, NormalPath};
 
@@ -189,12 +189,11 @@ fn segments_depend_on_server_rules_only() {
     );
 }
 
-/// The proposals for these samples, whose listed paths have two components below their location, and whose answers have
-/// high confidence.
+/// The proposals for these samples, whose listed paths have two components below their location, and whose sizes agree.
 fn propose<'a>(samples: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<ProposedMapping> {
     let mut all = Samples::default();
     for (host, listed) in samples {
-        all.add(host, listed, 2, true);
+        all.add(host, listed, 2, SizeEvidence::Same);
     }
     all.proposals()
 }
@@ -229,6 +228,7 @@ fn the_missing_rule_is_proposed() {
         from: b"/data".to_vec(),
         to: b"/mnt".to_vec(),
         matched: 8,
+        contradicted: 0,
         examined: 10,
     };
     assert_eq!(proposals, [wanted]);
@@ -277,7 +277,7 @@ fn a_proposal_does_what_it_says() {
 fn only_a_file_that_is_equal_below_its_location_is_a_sample() {
     let proposed = |host: &str, listed: &str, below| {
         let mut samples = Samples::default();
-        samples.add(host.as_bytes(), listed.as_bytes(), below, below > 1);
+        samples.add(host.as_bytes(), listed.as_bytes(), below, SizeEvidence::Same);
         !samples.proposals().is_empty()
     };
     let show = "/data/tv/House of Cards (US)/Season 01/House of Cards - S01E01.mkv";
@@ -287,95 +287,39 @@ fn only_a_file_that_is_equal_below_its_location_is_a_sample() {
     assert!(!proposed(other, show, 3));
     // Outside all locations, and directly in a location.
     assert!(!proposed(same, show, 0));
-    assert!(!proposed("/mnt/tv/a.mkv", "/data/tv/a.mkv", 1));
-    assert!(!proposed(
-        "/mnt/.snapshots/3/The Thing (1982)/The Thing.mkv",
-        "/data/movies/The Thing (1982)/The Thing.mkv",
-        2
-    ));
+    assert!(proposed("/mnt/tv/a.mkv", "/data/tv/a.mkv", 1));
 }
 
 #[test]
-fn files_directly_in_their_location_need_three_specific_names() {
-    let propose = |names: &[&str]| {
+fn ten_equal_sizes_make_a_mapping_certain_and_names_alone_propose_none() {
+    use SizeEvidence::{None as Unknown, Other, Same};
+
+    let propose = |evidence: &[SizeEvidence]| {
         let mut all = Samples::default();
-        for name in names {
+        for (number, evidence) in evidence.iter().enumerate() {
+            let path = |root: &str| format!("{root}/Alien {number}/Alien.mkv");
             all.add(
-                format!("/mnt/films/{name}").as_bytes(),
-                format!("/data/movies/{name}").as_bytes(),
-                1,
-                false,
+                path("/mnt/films").as_bytes(),
+                path("/data/movies").as_bytes(),
+                2,
+                *evidence,
             );
         }
         all.proposals()
     };
-    for names in [
-        &["Alien.mkv"][..],
-        &["Alien.mkv", "Heat.mkv"],
-        &["Alien.mkv", "Heat.mkv", "movie.mkv"],
-        &["01.mkv", "02.mkv", "03.mkv", "CD1.mkv", "Season 1.mkv", "video.mkv"],
-        &[
-            "S01E01.mkv",
-            "s01e02-e03.mkv",
-            "1x04.mkv",
-            "Part 1.mkv",
-            "Staffel 1.mkv",
-        ],
-    ] {
-        assert_eq!(propose(names), [], "{names:?}");
-    }
-    let found = propose(&["Alien.mkv", "Heat.mkv", "Léon (1994).mkv", "movie.mkv"]);
-    assert_eq!(found.len(), 1);
-    assert_eq!(
-        (found[0].from.as_slice(), found[0].to.as_slice(), found[0].matched),
-        (&b"/mnt/films"[..], &b"/data/movies"[..], 3)
-    );
-    let mut hidden = Samples::default();
-    for name in ["Alien.mkv", "Heat.mkv", "Ran.mkv"] {
-        hidden.add(
-            format!("/mnt/.trash/{name}").as_bytes(),
-            format!("/data/movies/{name}").as_bytes(),
-            1,
-            false,
-        );
-    }
-    assert_eq!(hidden.proposals(), []);
-}
-
-#[test]
-fn equal_names_of_other_works_propose_no_mapping() {
-    let proposed = |host: &str, listed: &str, below| {
-        let mut samples = Samples::default();
-        for number in 1..=5 {
-            let path = |text: &str| text.replace('N', &number.to_string());
-            samples.add(path(host).as_bytes(), path(listed).as_bytes(), below, false);
-        }
-        !samples.proposals().is_empty()
+    assert_eq!(propose(&[Unknown; 20]), []);
+    assert_eq!(propose(&[Other; 20]), []);
+    assert_eq!(propose(&[Same, Unknown]), [], "one of two");
+    assert_eq!(propose(&[Same, Same, Other, Other]), [], "as many contradict");
+    let certain = |evidence: &[SizeEvidence]| {
+        let [found] = &propose(evidence)[..] else {
+            panic!("no proposal")
+        };
+        (found.matched, found.contradicted, found.is_certain())
     };
-    for (host, listed, below) in [
-        (
-            "/mnt/tv/House of Cards (UK)/Season 01/House of Cards - S01E0N.mkv",
-            "/data/tv/House of Cards (US)/Season 01/House of Cards - S01E0N.mkv",
-            2,
-        ),
-        (
-            "/mnt/Charmed (1998)/Charmed - S01E0N.mkv",
-            "/data/Charmed (2018)/Charmed - S01E0N.mkv",
-            1,
-        ),
-        (
-            "/downloads/Charmed (1998)/Charmed - S01E0N.mkv",
-            "/data/tv/Charmed - S01E0N.mkv",
-            1,
-        ),
-        ("/mnt/x/Trailers/Alien N.mkv", "/data/movies/Alien N.mkv", 1),
-        (
-            "/mnt/x/Featurettes/Alien N/Alien N.mkv",
-            "/data/movies/Alien N/Alien N.mkv",
-            2,
-        ),
-    ] {
-        assert!(!proposed(host, listed, below), "{host}");
-    }
-    assert!(proposed("/mnt/films/Alien N.mkv", "/data/movies/Alien N.mkv", 1));
+    assert_eq!(certain(&[Same; 9]), (9, 0, false));
+    assert_eq!(certain(&[Same; 10]), (10, 0, true));
+    let mut contradicted = [Same; 12];
+    contradicted[3] = Other;
+    assert_eq!(certain(&contradicted), (11, 1, false));
 }

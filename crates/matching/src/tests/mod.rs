@@ -4,5 +4,4 @@
 mod form;
 mod mappings;
 mod normal;
-mod roots;
 mod text;

@@ -119,7 +119,6 @@ fn place(naive: &Naive, rules: &[Rule], folders: &[Vec<u8>]) -> u8 {
 /// Returns whether a folder of two or more components below the library's location equals the queried one except for
 /// its root.
 fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
-    const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let names = components(listed);
     let below = library
         .locations
@@ -134,7 +133,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
         .zip(names.iter().rev())
         .take_while(|(a, b)| a == b)
         .count();
-    below > 1 && common >= below && names[names.len() - below..].iter().any(|name| !GENERAL.contains(name))
+    below > 1 && common >= below
 }
 
 #[allow(clippy::too_many_lines)] // kind by kind, as in the design
@@ -254,7 +253,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
                 }
                 (true, _) => (Confidence::Low, Reason::NotListed),
                 (_, true) if !all_fetched => (Confidence::Low, Reason::NotFetched),
-                (_, true) => (Confidence::High, Reason::OnlyRootDiffers),
+                (_, true) => (Confidence::Low, Reason::OnlyRootDiffers),
                 _ => (Confidence::Low, Reason::SameName),
             };
             found = fits.into_iter().map(|(_, at, form)| (at, form)).collect();

@@ -380,11 +380,8 @@ fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(MatchKind,
     }
 }
 
-/// Returns whether `path` ends with everything of the listed path below the library's folder: two names at least, one
-/// of them a folder that is not generic.
+/// Returns whether `path` ends with everything of the listed path below the library's folder, two names at least.
 fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
-    /// The generic names in these tests.
-    const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let form = form(listed);
     let below = library
         .locations
@@ -393,9 +390,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
         .map(|folder| components(&form).len() - components(&self::form(folder.as_bytes())).len())
         .max()
         .unwrap_or(0);
-    let names = &components(&form)[components(&form).len() - below..];
-    let folders = &names[..below.saturating_sub(1)];
-    folders.iter().any(|name| !GENERAL.contains(name)) && common(listed, path) >= below
+    below > 1 && common(listed, path) >= below
 }
 
 pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
@@ -419,7 +414,6 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     let strong = groups.iter().find_map(|group| strong(libraries, group, rules, path));
     let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
     let (match_kind, mut found) = strong.or_else(weak).unwrap_or((MatchKind::None, BTreeMap::new()));
-    // No name in these tests contains a title.
     let fetched: Vec<usize> = asked.iter().copied().filter(|n| libraries[*n].fetched).collect();
     let moved_in = |n: usize| {
         let library = &libraries[n];
@@ -439,10 +433,6 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     if is_only_root {
         found = moved;
     }
-    // A path in another spelling can be another file.
-    let is_listed_here = |listed: &Vec<u8>| found.values().flatten().any(|path| path == listed);
-    let elsewhere = (0..libraries.len()).filter(|n| !asked.contains(n) && libraries[*n].fetched);
-    let is_elsewhere = is_only_root && elsewhere.flat_map(moved_in).any(|(_, listed)| !is_listed_here(&listed));
     let first = found.keys().next().map(|(library, _)| *library);
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
@@ -458,13 +448,8 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
                 },
             )
         }
-        (1, _) if match_kind > MatchKind::Mapped && (!is_only_root || is_elsewhere) => {
-            (Confidence::Low, Reason::SameName)
-        }
-        (1, _) if match_kind > MatchKind::Mapped && fetched.len() < asked.len() => {
-            (Confidence::Low, Reason::NotFetched)
-        }
-        (1, _) if match_kind > MatchKind::Mapped => (Confidence::High, Reason::OnlyRootDiffers),
+        (1, _) if match_kind > MatchKind::Mapped && is_only_root => (Confidence::Low, Reason::OnlyRootDiffers),
+        (1, _) if match_kind > MatchKind::Mapped => (Confidence::Low, Reason::SameName),
         (1, _) => (Confidence::High, Reason::None),
         (_, true) => (Confidence::Low, Reason::SeveralItems),
         (_, false) => (Confidence::Low, Reason::SeveralLibraries),

@@ -1,13 +1,14 @@
-//! Right or uncertain: Plex lists one half of a collection, and all of it is queried below an unmapped root. A listed
-//! file is found; an unlisted one never gets another item with high confidence.
+//! Right or uncertain: Plex lists one half of a collection, and all of it is queried below an unmapped root, with sizes as
+//! such files have them. A listed file is found; an unlisted one never gets another item with high confidence.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::library;
+use super::{library, library_in, sizes};
 use crate::engine::view::LibrarySnapshot;
-use crate::matching::{Mappings, Resolver, Scope};
+use crate::matching::{Mappings, NormalPath, Resolution, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason};
 
 const ADJECTIVES: [&str; 6] = ["Quiet", "Golden", "Last", "The Broken", "Café", "Red"];
@@ -44,7 +45,21 @@ struct File {
     kind: ItemType,
     item: Item,
     below: String,
+    size: u64,
     listed: bool,
+}
+
+/// Returns a size as a file of this name may have it: the discs are cut at one size, the photos are not compressed, and the
+/// tracks consist of frames. `drawn` is random.
+fn size_of(kind: ItemType, name: &str, drawn: u64) -> u64 {
+    match kind {
+        _ if name.contains("VTS_01") => (1 << 30) - 2048,
+        ItemType::Photo => 25_165_824,
+        ItemType::Track => 4_000_000 + drawn % 9_000 * 417,
+        // One in a hundred has the size of another film.
+        _ if drawn.is_multiple_of(100) => 1_500_000_000,
+        _ => 700_000_000 + drawn % 8_000_000_000,
+    }
 }
 
 fn file() -> impl Strategy<Value = File> {
@@ -58,9 +73,9 @@ fn file() -> impl Strategy<Value = File> {
         1..5_i32,
         1..4_i32,
         1..3_i32,
-        any::<bool>(),
+        any::<(bool, u64)>(),
     )
-        .prop_map(|(kind, (adjective, noun), scheme, n, d, e, listed)| {
+        .prop_map(|(kind, (adjective, noun), scheme, n, d, e, (listed, drawn))| {
             let schemes = match kind {
                 ItemType::Movie => &FILMS[..],
                 ItemType::Episode => &EPISODES,
@@ -90,6 +105,7 @@ fn file() -> impl Strategy<Value = File> {
             File {
                 kind,
                 item,
+                size: size_of(kind, &below, drawn),
                 below,
                 listed,
             }
@@ -103,11 +119,11 @@ const ROOTS: [(ItemType, &str); 4] = [
     (ItemType::Photo, "/data/photos"),
 ];
 
-/// Index of the library, a path below its folder, and its rating key if it is listed.
-type QueriedFile = (usize, String, Option<String>);
+/// Index of the library, a path below its folder, its size, and its rating key if it is listed.
+type QueriedFile = (usize, String, u64, Option<String>);
 
 /// The libraries, and all files as [`QueriedFile`].
-fn collection(files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
+fn collection(folder: &Path, files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
     // No two files share a path, or show the same film, edition or episode: the item of a copy would be right.
     let of_what = |file: &File| {
         let item = &file.item;
@@ -122,19 +138,31 @@ fn collection(files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
     let mut asked = Vec::new();
     let mut views = Vec::new();
     for (place, (kind, root)) in ROOTS.iter().enumerate() {
-        let mut items = Vec::new();
+        // Of the sizes that all such files have, the library has several files.
+        let same_size = |name: &str, size| Item {
+            rating_key: format!("same {name}"),
+            parts: vec![format!("{root}/same/{name}").into()],
+            facts: sizes(&[size]),
+            ..Item::default()
+        };
+        let mut items = match kind {
+            ItemType::Movie => vec![same_size("VTS_09_9.VOB", (1 << 30) - 2048)],
+            ItemType::Photo => vec![same_size("IMG_9999.JPG", 25_165_824)],
+            _ => Vec::new(),
+        };
         for (number, file) in files.values().enumerate().filter(|(_, file)| file.kind == *kind) {
             let key = number.to_string();
             if file.listed {
                 items.push(Item {
                     rating_key: key.clone(),
                     parts: vec![format!("{root}/{}", file.below).into()],
+                    facts: sizes(&[file.size]),
                     ..file.item.clone()
                 });
             }
-            asked.push((place, file.below.clone(), file.listed.then_some(key)));
+            asked.push((place, file.below.clone(), file.size, file.listed.then_some(key)));
         }
-        views.push(library(&[root], &items, &Mappings::default()));
+        views.push(library_in(&folder.join(place.to_string()), &[root], &items));
     }
     (views, asked)
 }
@@ -144,34 +172,43 @@ proptest! {
 
     #[test]
     fn no_file_gets_another_s_item(files in proptest::collection::vec(file(), 1..60), root in "/(mnt|nas/media|x)") {
-        let (views, asked) = collection(files);
+        let folder = tempfile::tempdir().expect("a folder");
+        let (views, asked) = collection(folder.path(), files);
         let views: Vec<&LibrarySnapshot> = views.iter().collect();
         let none = Mappings::default();
-        for (library, below, key) in &asked {
-            let path = format!("{root}/{below}");
-            for scope in [Scope::One(*library), Scope::All] {
-                let found = Resolver::new(&views, scope, &none).resolve(path.as_bytes());
-                let high = found.single().filter(|_| found.confidence == Confidence::High);
-                if let Some(high) = high {
-                    prop_assert_eq!(Some(high.item.rating_key), key.as_deref(), "{}: {:?}", path, found.reason);
-                    prop_assert_eq!(found.reason, Reason::OnlyRootDiffers);
-                }
-                // Two names below the location that are no disc, card or season: only the root differs.
-                let well_named = below.split('/').count() > 1 && !below.starts_with("DCIM");
-                if key.is_some() && well_named {
-                    prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.match_kind, found.reason);
-                }
-                let fast = Resolver::new(&views, scope, &none).fast_lookup(path.as_bytes());
-                prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
-                // A file beside a listed one, with a similar name, is another file.
-                let (folder, name) = path.rsplit_once('/').expect("a file in a folder");
-                for apart in ["Sample", "Featurettes", "Deleted Scenes/x", "#recycle", ".Trash-1/files", "Plex Versions/4k"] {
-                    let copy = format!("{folder}/{apart}/{name}");
-                    let found = Resolver::new(&views, scope, &none).resolve(copy.as_bytes());
-                    let is_flat = apart.ends_with("/x") && !below.contains('/');
-                    prop_assert!(found.confidence != Confidence::High || is_flat, "{}: {:?}", copy, found.reason);
-                    let fast = Resolver::new(&views, scope, &none).fast_lookup(copy.as_bytes());
-                    prop_assert_eq!(fast.is_some(), found.confidence == Confidence::High, "{}", copy);
+        let listed_size = |wanted: u64| {
+            let mut listed = asked.iter().filter(|(.., size, key)| *size == wanted && key.is_some());
+            ![(1 << 30) - 2048, 25_165_824].contains(&wanted) && listed.next().is_some() && listed.next().is_none()
+        };
+        let has_name = |below: &str, other: &str| below.rsplit('/').next() == other.rsplit('/').next();
+        for (library, below, size, key) in &asked {
+            let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
+            let folder_name = folder.rsplit('/').next().unwrap_or_default();
+            // Elsewhere, in a folder of the same name, which only tracks need.
+            for path in [format!("{root}/{below}"), format!("{root}/other/{folder_name}/{name}")] {
+                for scope in [Scope::One(*library), Scope::All] {
+                    let resolver = Resolver::new(&views, scope, &none);
+                    let resolve = |size: u64| {
+                        let mut found = Resolution::default();
+                        NormalPath::with(path.as_bytes(), |path| resolver.resolve_normal(path, size, None, true, &mut found));
+                        found
+                    };
+                    let found = resolve(*size);
+                    let high = found.single().filter(|_| found.confidence == Confidence::High);
+                    if let Some(high) = high {
+                        prop_assert_eq!(Some(high.item.rating_key), key.as_deref(), "{}: {:?}", path, found.reason);
+                        prop_assert_eq!(found.reason, Reason::SameFile);
+                    }
+                    let of_name = asked.iter().filter(|(_, other, _, key)| key.is_some() && has_name(below, other)).count();
+                    if key.is_some() && listed_size(*size) && of_name <= 3 && !(folder_name.is_empty() && *size < 16 << 20) {
+                        prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.match_kind, found.reason);
+                    }
+                    // Without a size, or with another, it can be any file of this name.
+                    for other in [0, *size + 1] {
+                        let found = resolve(other);
+                        prop_assert!(found.confidence != Confidence::High || listed_size(other), "{}: {:?}", path, found.reason);
+                    }
+                    prop_assert_eq!(resolver.fast_lookup(path.as_bytes()), None);
                 }
             }
         }

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _AWAY = ("connect", "timeout", "starting", "unauthorized", "server_error")
 
 
+# With these reasons, the size or the name shows that the listed file is a different one.
+_OTHER_FILES = ("no_location", "size_differs", "same_size")
+
+
 class MatchConfidence(str, Enum):
     """Confidence of a match."""
 
@@ -85,13 +89,14 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
         section.index.server()  # raises the error of a server that is away
     if match.match_kind in LISTED:
         raise CannotAnswerError(match.message)  # the server has not confirmed the item
-    # As in the original, which finds neither episodes nor tracks, only films match by their names. With a location
-    # missing, the names are only similar.
-    if elsewhere or section.plex.type != "movie" or not match.candidates or match.reason == "no_location":
+    if elsewhere or not match.candidates or match.reason in _OTHER_FILES:
         return []
+    # As in the original, which finds neither episodes nor tracks, only films match by their names alone.
+    if section.plex.type != "movie":
+        return _items(section, match) if match.reason == "only_root_differs" else []
     if match.match_kind != "file_name":
         # Other items may have a file of this name, in folders that have less in common with the path.
-        match = section.library.match("/" + last_component(path), offline=True)
+        match = section.library.match("/" + last_component(path), size=False, offline=True)
     return _items(section, match)
 
 

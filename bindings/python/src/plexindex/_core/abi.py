@@ -27,11 +27,13 @@ QUERY_OFFLINE = 1
 QUERY_FULL = 2
 QUERY_AT_ONCE = 4
 QUERY_PROBE = 8
+QUERY_NO_SIZE = 16
+QUERY_FILE = 32
 TABLE_FOLD_ASCII = 1
+RECORD_THROUGH = 1
 TABLE_PUT = 1
 TABLE_REMOVE = 2
 TABLE_CLEAR = 3
-RECORD_THROUGH = 1
 SELECT_ANY = 0
 SELECT_TITLE = 1
 SELECT_SECTION = 2
@@ -40,6 +42,7 @@ SELECT_ALL = 4
 ANSWER_STALE = 1
 ITEM_PATH_NOT_UTF8 = 1
 ITEM_KEY_ONLY = 2
+FILE_OPTIMIZED = 1
 LOG_OFF = -1
 LOG_ERROR = 1
 LOG_WARN = 2
@@ -80,13 +83,14 @@ STATUS_NAMES = {0: 'ok', 1: 'not_found', 2: 'ambiguous', 3: 'not_yet', 4: 'needs
 # Names by number. None is a reserved number.
 MATCH_KINDS = ('none', 'confirmed', 'exact', 'mapped', 'suffix', 'file_name')
 CONFIDENCES = ('none', 'low', 'high')
-REASONS = ('none', 'no_location', 'not_listed', 'not_fetched', 'several_items', 'several_libraries', 'unconfirmed', 'only_root_differs', None, None, None, 'several_episodes', 'empty', 'above_locations', 'unavailable', 'not_asked', 'same_name')
+REASONS = ('none', 'no_location', 'not_listed', 'not_fetched', 'several_items', 'several_libraries', 'unconfirmed', 'only_root_differs', None, None, None, 'several_episodes', 'empty', 'above_locations', 'unavailable', 'not_asked', 'same_name', 'same_file', 'size_differs', 'same_size')
 REQUESTS = ('identity', 'probe', 'page', 'delta', 'find_path', 'confirm', 'edit', 'events')
 KINDS = {1: 'movie', 2: 'show', 3: 'season', 4: 'episode', 8: 'artist', 9: 'album', 10: 'track', 12: 'clip', 13: 'photo'}
 # Offsets in bytes.
-ANSWERS = {'size': 0, 'answer_size': 4, 'item_size': 8, 'count': 12, 'first': 16, 'log_lines': 20}
+ANSWERS = {'size': 0, 'answer_size': 4, 'item_size': 8, 'count': 12, 'first': 16, 'log_lines': 20, 'file_size': 24, 'reserved': 28}
 ANSWER = {'status': 0, 'match_kind': 4, 'confidence': 5, 'reason': 6, 'flags': 7, 'item': 8, 'candidates': 12, 'candidates_count': 16, 'candidates_total': 20, 'message': 24, 'age_ms': 32}
-ITEM = {'key': 0, 'rating_key': 8, 'title': 16, 'guid': 24, 'show_title': 32, 'show_rating_key': 40, 'show_guid': 48, 'path': 56, 'section': 64, 'library_title': 72, 'kind': 80, 'year': 84, 'season': 88, 'episode': 92, 'flags': 96, 'reserved': 100}
+ITEM = {'key': 0, 'rating_key': 8, 'title': 16, 'guid': 24, 'show_title': 32, 'show_rating_key': 40, 'show_guid': 48, 'path': 56, 'section': 64, 'library_title': 72, 'kind': 80, 'year': 84, 'season': 88, 'episode': 92, 'flags': 96, 'file': 100}
+FILE = {'size_bytes': 0, 'part_id': 8, 'media_id': 16, 'duration_ms': 24, 'part': 32, 'parts': 36, 'version': 40, 'versions': 44, 'resolution': 48, 'container': 56, 'flags': 64, 'reserved': 68}
 ITEM_TEXTS = ('key', 'rating_key', 'title', 'guid', 'show_title', 'show_rating_key', 'show_guid', 'path', 'section', 'library_title')
 # Callbacks get addresses as numbers: ctypes creates no object before Python runs.
 RENEW_TOKEN_FN = CFUNCTYPE(c_int32, c_size_t, c_size_t)
@@ -107,7 +111,7 @@ class COptions(Structure):
 # The fields of the other structs. Most processes need none of them.
 _FIELDS: "dict[str, Any]" = {
     "CProgress": lambda: [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)],
-    "CQuery": lambda: [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", c_void_p)],
+    "CQuery": lambda: [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", c_void_p), ("file_size", c_uint64)],
     "CStats": lambda: [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)],
     "CCallOptions": lambda: [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)],
 }
@@ -133,6 +137,7 @@ SIGNATURES = {
     "get_answer": (c_void_p, (c_void_p, c_size_t)),
     "get_item": (c_void_p, (c_void_p, c_void_p)),
     "get_candidate": (c_void_p, (c_void_p, c_void_p, c_size_t)),
+    "get_file": (c_void_p, (c_void_p, c_void_p)),
     "get_text": (c_char_p, (c_void_p, c_void_p)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_void_p)),
     "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, c_void_p)),

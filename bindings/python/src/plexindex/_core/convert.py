@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Generic, TypeVar, overload
 
-    from .types import PathArg
+    from .types import PathArg, SizeArg
 
     T = TypeVar("T", covariant=True)
 
@@ -272,9 +272,20 @@ def timeout_ms(seconds: float | None) -> int:
     return milliseconds("timeout", seconds, none=c.NO_TIMEOUT)
 
 
+def file_size(size: SizeArg) -> tuple[int, int]:
+    """Converts a file's size to the flags and the field of a query. No file of size 0 matches, so none is read."""
+    if size is None:
+        return 0, 0
+    if size is True or not isinstance(size, int):
+        raise TypeError(f"size must be a number of bytes, None or False, not {size!r}")
+    if not 0 <= size < 1 << 64:
+        raise plexindex.InvalidArgumentError(f"invalid size ({size}): must be 0 bytes or more")
+    return (0, size) if size else (c.QUERY_NO_SIZE, 0)
+
+
 # An item's fields in a block, by their names in a JSON answer, and their offsets.
 PLACES = {"library" if name == "library_title" else name: offset for name, offset in c.ITEM.items()}
-del PLACES["reserved"]
+del PLACES["file"]  # the package reads files from the listing
 _NUMBERS = PLACES["kind"]  # all texts are before the numbers
 _UNKNOWN = {"year": 0, "season": -1, "episode": -1}
 
@@ -295,20 +306,20 @@ def text_at(block: bytes | bytearray, place: int) -> str | None:
 class BlockFacts(dict):  # type: ignore[type-arg]
     """An item's fields in a block, by their JSON names. Decodes each field on first use."""
 
-    __slots__ = ("_block", "_offset")
+    __slots__ = ("_block", "place")
 
-    def __init__(self, block: bytes | bytearray, offset: int) -> None:
-        self._block, self._offset = block, offset
+    def __init__(self, block: bytes | bytearray, place: int) -> None:
+        self._block, self.place = block, place
 
     def __missing__(self, name: str) -> Any:
-        place = PLACES.get(name)
-        if place is None:
+        offset = PLACES.get(name)
+        if offset is None:
             return None
         value: Any
-        if place < _NUMBERS:
-            value = text_at(self._block, self._offset + place)
+        if offset < _NUMBERS:
+            value = text_at(self._block, self.place + offset)
         else:
-            (value,) = one_number(self._block, self._offset + place)
+            (value,) = one_number(self._block, self.place + offset)
             if name == "kind":
                 value = c.KINDS.get(value)
             elif value == _UNKNOWN.get(name):

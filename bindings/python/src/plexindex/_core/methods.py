@@ -34,14 +34,14 @@ ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "stor
 class ExportMatches(TypedDict): broken: NotRequired[ByteString | bytes | None]; cursor: NotRequired[str | None]; limit: NotRequired[int | None]
 class FilesPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
 class Finding(TypedDict): cause: NotRequired[str]; detail: NotRequired[ByteString]; errno: NotRequired[int]; kind: str; path: ByteString; twin: NotRequired[bool]
-class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; files: int; items: int; kind: NotRequired[ItemType]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
+class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; files: int; items: int; kind: NotRequired[ItemType]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
 class GetItem(TypedDict): key: str; library: NotRequired[LibraryName | int | Library | None]
 class GetStore(TypedDict): ...
 class GetVersions(TypedDict): ...
 class HostPath(TypedDict): path: ByteString
 class ImportMatches(TypedDict): matches: list[MatchLine]; offline: NotRequired[bool | None]
 class Imported(TypedDict): kept: int; recorded: int; skipped: int
-class ItemJson(TypedDict): episode: NotRequired[int]; guid: NotRequired[str]; guids: NotRequired[list[str]]; key: str; kind: ItemType; library: NotRequired[str]; path: NotRequired[ByteString]; paths: NotRequired[list[ByteString]]; rating_key: str; season: NotRequired[int]; section: NotRequired[str]; show_guid: NotRequired[str]; show_rating_key: NotRequired[str]; show_title: NotRequired[str]; title: NotRequired[str]; trashed: bool; year: NotRequired[int]
+class ItemJson(TypedDict): added_at: NotRequired[int]; duration_ms: NotRequired[int]; edition: NotRequired[str]; episode: NotRequired[int]; guid: NotRequired[str]; guids: NotRequired[list[str]]; key: str; kind: ItemType; library: NotRequired[str]; media: NotRequired[list[MediaJson]]; path: NotRequired[ByteString]; paths: NotRequired[list[ByteString]]; rating_key: str; season: NotRequired[int]; season_guid: NotRequired[str]; season_rating_key: NotRequired[str]; season_title: NotRequired[str]; section: NotRequired[str]; show_guid: NotRequired[str]; show_rating_key: NotRequired[str]; show_title: NotRequired[str]; title: NotRequired[str]; trashed: bool; year: NotRequired[int]
 ItemType = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "other"]
 class ItemsBelow(TypedDict): cursor: NotRequired[str | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]; path: ByteString | bytes
 ItemsMissing = ItemsBelow
@@ -53,17 +53,21 @@ LibraryName = Union["str", "ByTitle", "BySection", "ByUuid"]
 class ListChanges(TypedDict): cursor: NotRequired[str | None]; full: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]
 class ListItems(TypedDict): cursor: NotRequired[str | None]; library: LibraryName | int | Library; limit: NotRequired[int | None]; offline: NotRequired[bool | None]; trashed: NotRequired[bool | None]
 class ListLibraries(TypedDict): library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
+class ListShows(TypedDict): library: LibraryName | int | Library
 LockChange = Literal["lock", "unlock", "leave"]
 class LookedFor(TypedDict): item: ItemJson; on_disk: Presence
 class MapToHost(TypedDict): path: ByteString | bytes
-class MatchJson(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
+class MatchJson(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
 class MatchFolder(TypedDict): at_once: NotRequired[bool | None]; check: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; path: ByteString | bytes
 class MatchGuid(TypedDict): check: NotRequired[bool | None]; guid: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
 class MatchLine(TypedDict): key: str; library_title: NotRequired[str]; library_uuid: str; path: ByteString; server: NotRequired[str]
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
 class MatchTitle(TypedDict): check: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; title: str
+class MatchedFileJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; part: int; part_id: NotRequired[int]; parts: int; path: ByteString; resolution: NotRequired[str]; size: NotRequired[int]; version: int; versions: int
 class MatchesPage(TypedDict): cursor: NotRequired[str]; matches: list[MatchLine]
+class MediaJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; parts: list[MediaPartJson]; resolution: NotRequired[str]
+class MediaPartJson(TypedDict): part_id: NotRequired[int]; size: NotRequired[int]
 class MissingPage(TypedDict): cursor: NotRequired[str]; files: list[LookedFor]; looked_for: int
 class NextOfWalk(TypedDict): library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]; once: NotRequired[bool | None]; rules: NotRequired[list[str] | None]; start: NotRequired[list[WalkStart] | None]; walk: NotRequired[str | None]
 class Nothing(TypedDict): ...
@@ -72,13 +76,14 @@ class PathRelation(TypedDict): common: int; equal: bool; under: bool
 class PathRelations(TypedDict): relations: list[PathRelation]
 class Place(TypedDict): address: str; error: NotRequired[str]; failing_since_ms: NotRequired[int]; lost: int; taken: NotRequired[int]; undelivered: NotRequired[int]
 Presence = Literal["there", "missing", "unknown"]
-ProposalJson = TypedDict("ProposalJson", {"from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
+ProposalJson = TypedDict("ProposalJson", {"certain": "bool", "contradicted": "int", "from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
 class Proposals(TypedDict): proposals: list[ProposalJson]
 class ProposeMappings(TypedDict): paths: NotRequired[list[ByteString | bytes] | None]
-Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name"]
+Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
 class ScanFolders(TypedDict): paths: list[ByteString | bytes]
 class ScannedFolders(TypedDict): paths: list[ScannedPath]
 class ScannedPath(TypedDict): folder: NotRequired[ByteString]; library: NotRequired[str]; message: NotRequired[str]; section: NotRequired[str]
+class SeasonJson(TypedDict): guid: NotRequired[str]; items: int; number: NotRequired[int]; rating_key: str; show_rating_key: NotRequired[str]; title: NotRequired[str]
 class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str; version: NotRequired[str]
 class SetLogLevel(TypedDict): level: int
 class Share(TypedDict): action: NotRequired[Action | None]
@@ -86,6 +91,8 @@ class Shared(TypedDict): database: NotRequired[SharedStatus]; folder: NotRequire
 class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; failing_since_ms: NotRequired[int]; lost: int; reachable: bool; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]
 SharedTables = str
 class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; last: int; matches: int; own: bool; server: str; taken_back: int; user: str
+class ShowJson(TypedDict): guid: NotRequired[str]; items: int; rating_key: str; title: NotRequired[str]
+class Shows(TypedDict): seasons: list[SeasonJson]; shows: list[ShowJson]
 StartKind = Literal["folder", "file"]
 class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...
@@ -138,6 +145,8 @@ class Call(Protocol):
     def __call__(self, method: Literal["server.scan"], request: ScanFolders, *, timeout: float | None = None, progress: ProgressArg = None) -> ScannedFolders: ...
     @overload
     def __call__(self, method: Literal["sharing"], request: Share | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Shared: ...
+    @overload
+    def __call__(self, method: Literal["shows.list"], request: ListShows, *, timeout: float | None = None, progress: ProgressArg = None) -> Shows: ...
     @overload
     def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> StoreInfo: ...
     @overload
@@ -196,6 +205,8 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["server.scan"], request: ScanFolders, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ScannedFolders]: ...
     @overload
     def __call__(self, method: Literal["sharing"], request: Share | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Shared]: ...
+    @overload
+    def __call__(self, method: Literal["shows.list"], request: ListShows, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Shows]: ...
     @overload
     def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, StoreInfo]: ...
     @overload

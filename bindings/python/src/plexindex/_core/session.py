@@ -67,12 +67,12 @@ class Call:
             self.watch = watch
         return self.watch
 
-    def query(self, library: Handle, text: bytes, timeout_ms: int, flags: int) -> Any:
+    def query(self, library: Handle, text: bytes, timeout_ms: int, flags: int, file_size: int) -> Any:
         """Fills the query, and returns a reference to it."""
         query = self._query
         query.library = library.pointer
         query.text_data, query.text_length = text, len(text)
-        query.timeout_ms, query.flags = timeout_ms, flags
+        query.timeout_ms, query.flags, query.file_size = timeout_ms, flags, file_size
         return ctypes.byref(query)
 
     def options(self, timeout_ms: int) -> Any:
@@ -283,6 +283,7 @@ class Session:
         *,
         timeout: float | None = None,
         flags: int = 0,
+        file_size: int = 0,
         progress: ProgressArg = None,
         count: int | None = None,
         reserve: int = 0,
@@ -294,7 +295,7 @@ class Session:
         call = take()
         try:
             self._begin(call, progress)
-            query = call.query(library, text, convert.timeout_ms(timeout), flags)
+            query = call.query(library, text, convert.timeout_ms(timeout), flags, file_size)
             call.reserve(reserve)
             more = (*(() if count is None else (count,)), *((call.buffer_ref,) if fills else ()))
             status = self._check(call, call.run(function, self._handle, query, *more))

@@ -36,6 +36,9 @@ TokenArg = Union[str, Renew, None]
 # How another process opens the same index: the folder, the URL, whether there is a token, and the options.
 Recipe = tuple[str, Optional[str], bool, dict[str, Any]]
 
+# A file's size in bytes; None reads the size from the disk if necessary, and False forbids it.
+SizeArg = Union[int, Literal[False], None]
+
 KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]
 

@@ -16,6 +16,7 @@ from .._core.paths import lies_under, same_file
 from ..compare.left_out import AUDIO, PHOTO, VIDEO, is_media
 from ..index import Index
 from ..library import Library
+from ..mapping import Proposal
 from ..match import Match
 from . import codes, output
 from .ignored import ignored_by_plex
@@ -31,8 +32,8 @@ _MATCH_KINDS = (
     ("confirmed", "recorded by you"),
     ("exact", "listed under this path"),
     ("mapped", "listed under the path that a mapping produces"),
-    ("suffix", "found by the end of the path; a mapping is more reliable"),
-    ("file_name", "found by the file name alone"),
+    ("suffix", "found by the end of the path"),
+    ("file_name", "found by the file name"),
 )
 _REASONS = {
     "not found: no location": "not in any library's folder; a mapping may be missing",
@@ -192,6 +193,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
             name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason.replace('_', ' ')}"
             unmatched.setdefault(name, []).append(path)
     low = sum(answer.item is not None and answer.confidence == "low" for answer in answers)
+    certain = sum(bool(answer) and answer.match_kind != "mapped" for answer in answers)
     missing = {name: len(files) for name, files in sorted(unmatched.items())}
     never_listed = sum(rule == "extension" for rule in ignored.values())
     counts = [(kind.replace("_", " "), by_kind[kind], words) for kind, words in _MATCH_KINDS]
@@ -203,10 +205,12 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         report.line(f"\n  {name}, for example:")
         for path in unmatched[name][:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
+    report.line(f"\n  {certain:,} of {count(len(paths), 'file')} certain without a mapping")
     if low:
         has = count(low, "answer has", "answers have")
         report.add("note", f"{has} low confidence: use `plexindex match` to see why")
-    facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored)}
+    facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored),
+             "certain_without_mapping": certain}  # fmt: skip
     report.values["files"] = {**facts, "unmatched": missing}
     total, checked = sum(missing.values()), len(paths) - len(ignored)
     if set(missing) == {"not found: not listed"} and total <= max(1, checked * _FEW) < checked:
@@ -225,8 +229,10 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
     pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
     gains = [proposal.gain or 0 for proposal in verdict.proposals]
     report.values["proposals"] = [
-        {"host": host, "server": server, "matched": gain, "of": total} for (host, server), gain in zip(pairs, gains)
-    ]
+        {"host": host, "server": server, "matched": gain, "of": total,
+         "contradicted": one.contradicted, "certain": one.certain}
+        for (host, server), gain, one in zip(pairs, gains, verdict.proposals)
+    ]  # fmt: skip
     if verdict.wrong:
         wrong = (host_and_server(rule) for rule, _ in verdict.wrong)
         report.values["wrong_mappings"] = [{"host": host, "server": server} for host, server in wrong]
@@ -235,8 +241,9 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
     report.title("Proposed mappings")
     if verdict.wrong:
         report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
-    for (host, server), gain in zip(pairs, gains):
-        report.add("try", f"{gain:,} of {count(total, 'file')} match if {host} becomes {server}")
+    for (host, server), gain, one in zip(pairs, gains, verdict.proposals):
+        text = f"{gain:,} of {count(total, 'file')} match if {host} becomes {server}"
+        report.add("try", f"{text}{_evidence(one)}")
     if unsure > sum(gains):
         report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
     flags = " ".join(flag(proposal.mapping).strip("`") for proposal in verdict.proposals)
@@ -244,6 +251,14 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")
     report.line(f"\n  for {settings.found.file}:\n    [mappings]\n{lines}")
+
+
+def _evidence(proposal: Proposal) -> str:
+    """Says what the sizes of files show about a proposal."""
+    if proposal.contradicted:
+        return f"; {count(proposal.contradicted, 'file has', 'files have')} another size than Plex lists"
+    certain = "certain: " if proposal.certain else ""
+    return f"; {certain}{count(proposal.matched, 'file has', 'files have')} the size that Plex lists"
 
 
 def _toml(text: str) -> str:

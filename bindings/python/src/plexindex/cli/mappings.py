@@ -99,7 +99,15 @@ def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[st
     if not below:
         return proposal
     host = os.sep.join([proposal.host.rstrip(os.sep), *below])
-    return Proposal(host, separator.join(common), proposal.matched, proposal.of, proposal.gain)
+    return Proposal(
+        host,
+        separator.join(common),
+        proposal.matched,
+        proposal.of,
+        proposal.gain,
+        contradicted=proposal.contradicted,
+        certain=proposal.certain,
+    )
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:

@@ -8,9 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
+from .._core.abi import QUERY_FILE
 from ..item import Item
 from ..mapping import Mapping
 from ..match import LISTED, FolderMatch, Match
@@ -19,6 +21,10 @@ from .mappings import arrow, first_applying
 from .options import FILE, FOLDER, SECONDS, command, given, library, null
 from .output import count, say
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .._core.types import Asking
+    from ..media import MatchedFile
 
 _BATCH = 500
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -31,16 +37,26 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
               help="The output format: text, keys, paths, tsv or json.")  # fmt: skip
 @click.option("--check", "is_check", is_flag=True,
               help="First ask the server for changes, to find files that Plex has just scanned.")  # fmt: skip
+@click.option("--size", type=click.IntRange(min=1), metavar="BYTES", help="The size of the file, for a single PATH.")
+@click.option("--no-size", is_flag=True, help="Do not read the sizes of files.")
 @click.option("--missing", is_flag=True, help="Print only files without a match.")
 @click.argument("path", nargs=-1, required=True, type=FILE)
 def match_command(
-    library: str | None, null: bool, form: str | None, is_check: bool, missing: bool, path: tuple[str, ...]
+    library: str | None,
+    null: bool,
+    form: str | None,
+    is_check: bool,
+    size: int | None,
+    no_size: bool,
+    missing: bool,
+    path: tuple[str, ...],
 ) -> int:
     """Find each file's Plex item, or say why there is none.
 
-    PATH is a file; - reads paths from standard input, one per line. If a library that may contain the file was never
-    fetched, the command fetches it first. The exit code is 0 if every path matches a single item. For several paths,
-    the command prints a summary to standard error.
+    PATH is a file; - reads paths from standard input, one per line. If Plex does not list the path, the command reads
+    the file's size, because the listed file with the same name and size is this file. If a library that may contain
+    the file was never fetched, the command fetches it first. The exit code is 0 if every path matches a single item.
+    For several paths, the command prints a summary to standard error.
 
     \b
     Formats:
@@ -49,7 +65,7 @@ def match_command(
       tsv    path, key, status, confidence, match kind, item, library, message
       json   one object per line: asked (the path), status, match_kind,
              confidence, stale, item, candidates, candidates_total, reason,
-             message and age
+             message, file (as Plex lists it) and age
 
     \b
     Examples:
@@ -62,6 +78,10 @@ def match_command(
     form = "json" if given.get("json") else form or "text"
     if missing and form == "keys":
         raise click.UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
+    if size is not None and (len(path) > 1 or path[0] == "-"):
+        raise click.UsageError("--size is the size of one file: give a single path")
+    if size is not None and no_size:
+        raise click.UsageError("--size and --no-size contradict each other: give only one of them")
     settings, bar, older = Settings(), output.Bar(), None
     if is_check:
         settings.expect_source()
@@ -80,7 +100,12 @@ def match_command(
         remaining = read_paths(path, null)
         while paths := list(islice(remaining, batch_size)):
             # After a failed check, the answers are those of a check too, so that they are stale.
-            answers = chosen.match_paths(paths, check=older is not None)
+            answers: Sequence[Match]
+            if size is None:
+                options: Asking = {"check": older is not None}
+                answers = chosen._match_paths(paths, QUERY_FILE, False if no_size else None, options)
+            else:
+                answers = [chosen.match(paths[0], size=size, check=older is not None)]
             bar.done()
             reasons: dict[bytes, str] = {}
             if form == "text" and any(answer.item is None for answer in answers):
@@ -320,7 +345,9 @@ def _item_lines(path: str, answer: Match, text: str) -> str:
         how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
     style = "good" if answer.confidence == "high" else "warn"
     lines = [output.one_line(path), output.paint(output.fitted(f"  {text} · {how}"), style)]
-    if answer.reason not in ("none", "only_root_differs"):
+    if (file := answer.file) is not None and (file.parts > 1 or file.versions > 1):
+        lines.append(output.fitted(f"  {file_text(file)}"))
+    if answer.reason not in ("none", "same_file"):
         lines.append(output.fitted(f"  {output.reason_line(answer.message, path)}"))
     return "\n".join(lines)
 
@@ -338,6 +365,15 @@ def _missing_text(
     if answer.candidates_total > len(candidates) > 0:
         lines.append(f"    and {answer.candidates_total - len(candidates):,} more")
     return "\n".join(lines)
+
+
+def file_text(file: MatchedFile) -> str:
+    """Describes one of an item's files."""
+    version = f"version {file.version} of {file.versions}" if file.versions > 1 else ""
+    part = f"part {file.part} of {file.parts}" if file.parts > 1 else ""
+    resolution = f"{file.resolution}p" if file.resolution and file.resolution.isdigit() else file.resolution
+    size = output.size(file.size) if file.size else ""
+    return ", ".join(filter(None, [version, part, resolution, size, "optimized by Plex" if file.optimized else ""]))
 
 
 def item_text(item: Item, description: str | None = None) -> str:

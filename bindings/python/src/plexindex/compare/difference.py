@@ -66,12 +66,12 @@ class Difference:
     files: int
     """Number of media files on the disk, or 0 if plexindex did not count them."""
     item: Item | None
-    """The item for which Plex lists the path."""
+    """The item for which Plex lists the path, or for ``"renamed"`` the old path."""
     reason: str
-    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``,
-    ``"replaced_characters"``, ``"gone"``, ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``,
-    ``"linked"`` (compared under another path), ``"unreadable"``, or the name of the rule by which Plex ignores the
-    file.
+    """The reason: ``"not_scanned"``, ``"renamed"`` (the new name of a missing file, by its size), ``"not_fetched"``,
+    ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``, ``"replaced_characters"``, ``"gone"``,
+    ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
+    path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
     """
     message: str
     """``reason`` as a sentence."""

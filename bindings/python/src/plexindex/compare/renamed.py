@@ -5,13 +5,17 @@ A rename that did not change the server's timestamps looks like a missing file a
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
+from dataclasses import replace
 from itertools import chain
 
 from .._core import TYPE_CHECKING
 from .._core.convert import path_of
 from ..changes import REFRESH_ERRORS
 from ..match import LISTED
+from ..media import file_of
 from . import on_disk
 from .places import host_path, is_in
 
@@ -31,8 +35,44 @@ if TYPE_CHECKING:
 
 # Maximum number of items that a comparison requests, 64 at a time.
 _ASKED = 256
+# Smaller files can have the same size by chance.
+_MIN_RENAMED = 100 << 20
 # Maximum number of differences to hold back, in addition to missing files.
 _MAX_HELD = 65_536
+
+
+def _size_on_disk(path: bytes) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
+def _listed_size(item: Item) -> int | None:
+    """Returns the size that Plex lists of an item's file."""
+    file = file_of(item.media, item.path)
+    return None if file is None else file.size
+
+
+def _paired(new: list[Difference], gone: list[Difference]) -> Iterator[Difference]:
+    """Yields the differences of new files. A file that alone has the size of a missing file is probably that file."""
+    missing: dict[int, list[Difference]] = {}
+    for one in gone if new else ():
+        size = None if one.item is None else _listed_size(one.item)
+        if size is not None and size >= _MIN_RENAMED:
+            missing.setdefault(size, []).append(one)
+    if not missing:
+        yield from new
+        return
+    sizes = [_size_on_disk(os.fsencode(one.path)) if one.reason == "not_scanned" else None for one in new]
+    counts = Counter(sizes)
+    for one, size in zip(new, sizes):
+        found = missing.get(size or 0, [])
+        if len(found) == 1 and counts[size] == 1:
+            text = f"it is probably '{found[0].path}', which is gone and had the same size, under a new name"
+            yield replace(one, item=found[0].item, reason="renamed", message=text)
+        else:
+            yield one
 
 
 class Renames:
@@ -101,8 +141,14 @@ class Renames:
         held: list[Any] = [{"path": path} for library, _, path in listing.respelled if library.uuid in changed]
         yield from self._ambiguous if self.failed else ()
         rest = self._walk.recheck([*self._new, *held, *(() if self.failed else self._shared)])
-        yield from filter(None, map(self._walk.difference, rest))
-        for library, difference in [*chain.from_iterable(self._gone.values()), *self._further]:
+        gone = [
+            difference
+            for library, difference in chain.from_iterable(self._gone.values())
+            if library.uuid not in changed or difference.item is None
+        ]
+        yield from _paired([*filter(None, map(self._walk.difference, rest))], gone)
+        yield from gone
+        for library, difference in self._further:
             if library.uuid not in changed or difference.item is None:
                 yield difference
         # The items' files may have changed, so compare the listing again.
@@ -134,6 +180,10 @@ class Renames:
             if owner.uuid in new:
                 found += self._items_sharing(owner, [path for path, owners in shared if owner in owners])
         found += self._gone_of_others()
+        if len(found) > _ASKED:
+            # First the items whose file has the size of a new file.
+            sizes = {_size_on_disk(path_of(one["path"])) for one in self._new} - {None}
+            found.sort(key=lambda one: _listed_size(one[1]) not in sizes)
         likely = [(library, item) for library, item, _ in self._listing.respelled if library.uuid in new]
         return found + likely[: max(_ASKED - len(found), 0)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from ..compare.left_out import AUDIO, PHOTO, is_media
 from ._names import levels_of, more_episodes
 
 #: The types of a library's items, from the top to the type that has files.
@@ -71,7 +72,11 @@ class Item:
 class Library:
     """A section: items with files, and the items above them."""
 
-    def __init__(self, section: int, title: str, kind: str, location: str, folder: Path | None, now: int) -> None:
+    def __init__(
+        self, section: int, title: str, kind: str, location: str, folder: Path | None, now: int, sizes: dict[str, int]
+    ) -> None:
+        #: Sizes of files that the test gave, or that a scan found.
+        self.given_sizes, self.scanned_sizes = sizes, dict[str, int]()
         self.section, self.title, self.kind, self.location = section, title, kind, location
         #: The folder that a scan reads.
         self.folder = folder
@@ -112,7 +117,20 @@ class Library:
             item = existing
         assert item is not None
         item.files.append(file)
+        self.scan(file)
         return item
+
+    def scan(self, file: str) -> bool:
+        """Reads the size of a file in the library's folder. Returns whether the size has changed."""
+        before = self.scanned_sizes.get(file)
+        if self.folder is not None:
+            self.scanned_sizes[file] = os.path.getsize(file) if os.path.isfile(file) else 0
+        return self.scanned_sizes.get(file) != before
+
+    def size_of(self, file: str) -> int:
+        """Returns the size of a file in bytes."""
+        size = self.given_sizes.get(file, self.scanned_sizes.get(file))
+        return _size_for(file) if size is None else size
 
     def _find(self, kind: str, parent: Item | None, fields: dict[str, object]) -> Item | None:
         items: Iterable[Item] = self.of_type(kind) if parent is None else parent.children
@@ -209,12 +227,19 @@ def full_row(item: Item, *, check_files: bool) -> Row:
     return fields
 
 
+def _size_for(file: str) -> int:
+    """Returns a size that depends on the path: 50 MB to 4 GB, or less for a track or a photo."""
+    number = int.from_bytes(hashlib.sha256(file.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+    least, most = (17_000_000, 60_000_000) if is_media(file, AUDIO | PHOTO) else (50_000_000, 4_000_000_000)
+    return least + number % (most - least)
+
+
 def _media(item: Item, number: int, file: str) -> Row:
     container = os.path.splitext(file)[1].lstrip(".").lower()
     # A file with a different path is a different part.
     part_id = zlib.crc32(f"{item.key}{file}".encode("utf-8", "surrogateescape"))
     key = f"/library/parts/{part_id}/{item.fields['addedAt']}/file.{container}"
-    part = {"id": part_id, "key": key, "file": file, "size": 1_000_000_000, "container": container}
+    part = {"id": part_id, "key": key, "file": file, "size": item.library.size_of(file), "container": container}
     return {"id": item.key * 100 + number, "container": container, "Part": [part]}
 
 

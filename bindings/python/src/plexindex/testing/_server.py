@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 from . import _filters
 from ._content import LEVELS, NUMBERS, Item, Library, Row, directory, full_row, row
@@ -40,6 +40,9 @@ class FakePlex:
     ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
     ``Artist/Album (2001)/01 - Title.flac``.
 
+    ``sizes`` maps paths to sizes in bytes. Another file in a folder on this machine has the size that it had when it
+    was added or scanned. Any other file has a size of its own, which depends only on its first path.
+
     Like Plex, the server capitalizes the words of a label, so ``watched`` becomes ``Watched``, and ignores an edit of a
     field that Plex does not have.
 
@@ -60,12 +63,14 @@ class FakePlex:
         *,
         token: str = "test-token",  # noqa: S107
         machine_identifier: str | None = None,
+        sizes: Mapping[Any, int] | None = None,
     ) -> None:
         if libraries is not None and not isinstance(libraries, Mapping):
             raise TypeError(f"libraries must be a mapping of names to files, not {type(libraries).__name__}")
         self.token, self.machine_identifier = token, machine_identifier or secrets.token_hex(20)
         self.requests = []
         self._libraries: dict[int, Library] = {}
+        self._sizes = {os.fspath(path): size for path, size in (sizes or {}).items()}
         self._keys = itertools.count(101)
         self._now = int(time.time())
         self._lock = threading.RLock()
@@ -140,7 +145,7 @@ class FakePlex:
         with self._lock:
             section = len(self._libraries) + 1
             location = str(folder or location_of(kind, paths) or f"/media/{title.lower()}")
-            self._libraries[section] = Library(section, title, kind, location, folder, self._tick())
+            self._libraries[section] = Library(section, title, kind, location, folder, self._tick(), self._sizes)
             for path in paths:
                 self._libraries[section].add(path, self._keys, self._now)
         return section
@@ -183,6 +188,7 @@ class FakePlex:
         """Changes a file's path, like a rename followed by a scan. The item keeps its rating key."""
         with self._lock:
             item = self._item(path)
+            self._sizes[os.fspath(to)] = item.library.size_of(os.fspath(path))
             item.files[item.files.index(os.fspath(path))] = os.fspath(to)
             item.library.scanned_at = self._tick()
             item.library.changes += 1
@@ -250,6 +256,10 @@ class FakePlex:
         listed = {file: item for item in library.items.values() for file in item.files}
         for file in sorted(on_disk - listed.keys()):
             self.add(library.title, file)
+        for file in listed.keys() & on_disk:
+            if library.scan(file):
+                library.changes += 1
+                listed[file].fields["updatedAt"] = self._now
         for file in listed.keys() - on_disk:
             listed[file].files.remove(file)
             library.changes += 1

@@ -1,0 +1,141 @@
+"""The files of items, and the versions into which Plex groups them."""
+
+from __future__ import annotations
+
+from _struct import Struct
+from dataclasses import dataclass
+
+from ._core import TYPE_CHECKING
+from ._core import abi as c
+from ._core.convert import one_number, text_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+# The numbers at the start of a plexindex_file.
+_NUMBERS = Struct("=4Q4I").unpack_from
+
+
+@dataclass(frozen=True)
+class MediaPart:
+    """A file of an item."""
+
+    path: str
+    """The listed path, in the server's spelling."""
+    size: int | None
+    """Size in bytes. None if unknown."""
+    part_id: int | None
+    """Plex's id of the part. None if unknown."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """A version of an item. An unknown field is None."""
+
+    parts: tuple[MediaPart, ...]
+    """The files, in order: more than one if they are stacked."""
+    media_id: int | None
+    """Plex's id of the version."""
+    resolution: str | None
+    """Resolution as Plex names it: ``"4k"``, ``"1080"``, ``"sd"``."""
+    container: str | None
+    """The container, such as ``"mkv"``."""
+    duration: float | None
+    """Duration in seconds."""
+    optimized: bool
+    """Whether Plex made the version itself ('Optimized Versions')."""
+
+
+@dataclass(frozen=True)
+class MatchedFile:
+    """The file that an answer is about, as Plex lists it. An unknown field is None."""
+
+    path: str
+    """The listed path, in the server's spelling."""
+    size: int | None
+    """Size in bytes."""
+    part_id: int | None
+    """Plex's id of the part, which is the file."""
+    part: int
+    """Which part of the version the file is, from 1."""
+    parts: int
+    """Number of parts of the version: more than 1 if the files are stacked."""
+    version: int
+    """Which version of the item, from 1."""
+    versions: int
+    """Number of versions of the item."""
+    media_id: int | None
+    """Plex's id of the version."""
+    resolution: str | None
+    """Resolution as Plex names it: ``"4k"``, ``"1080"``, ``"sd"``."""
+    container: str | None
+    """The container, such as ``"mkv"``."""
+    duration: float | None
+    """Duration of the version in seconds."""
+    optimized: bool
+    """Whether Plex made the version itself ('Optimized Versions')."""
+
+
+def file_at(block: bytes | bytearray, place: int, path: str) -> MatchedFile:
+    """Returns the file with this listed path, whose record is at a place in a block. 0 means unknown."""
+    size, part_id, media_id, duration, part, parts, version, versions = _NUMBERS(block, place)
+    (flags,) = one_number(block, place + c.FILE["flags"])
+    return MatchedFile(
+        path=path,
+        size=size or None,
+        part_id=part_id or None,
+        part=part,
+        parts=parts,
+        version=version,
+        versions=versions,
+        media_id=media_id or None,
+        resolution=text_at(block, place + c.FILE["resolution"]),
+        container=text_at(block, place + c.FILE["container"]),
+        duration=seconds(duration or None),
+        optimized=bool(flags & c.FILE_OPTIMIZED),
+    )
+
+
+def seconds(milliseconds: int | None) -> float | None:
+    """Converts a duration in a JSON answer."""
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:
+    """Returns an item's versions. ``paths`` are the files of all parts of all versions, in order."""
+    path = iter(paths)
+    return tuple(
+        Media(
+            tuple(MediaPart(next(path), part.get("size"), part.get("part_id")) for part in one["parts"]),
+            one.get("media_id"),
+            one.get("resolution"),
+            one.get("container"),
+            seconds(one.get("duration_ms")),
+            one.get("optimized", False),
+        )
+        for one in facts.get("media") or ()
+    )
+
+
+def file_of(media: Sequence[Media], path: str | None) -> MatchedFile | None:
+    """Returns an item's file with this listed path."""
+    for version, one in enumerate(media, 1):
+        for number, part in enumerate(one.parts, 1):
+            if part.path == path:
+                return MatchedFile(
+                    path=part.path,
+                    size=part.size,
+                    part_id=part.part_id,
+                    part=number,
+                    parts=len(one.parts),
+                    version=version,
+                    versions=len(media),
+                    media_id=one.media_id,
+                    resolution=one.resolution,
+                    container=one.container,
+                    duration=one.duration,
+                    optimized=one.optimized,
+                )
+    return None

@@ -1,0 +1,196 @@
+//! Decides by the size of a file which listed file it is. The same name and the same size to the byte are the very file,
+//! wherever it is mounted, unless chance or a rule of the format could make other files equal, too. Listed files show
+//! whether that can be: a size that files of other names have distinguishes nothing, and neither does a name that very
+//! many files have. No list of names or extensions is needed.
+
+use std::ops::Deref;
+
+use super::candidates::{Candidates, RankedHit};
+use super::form::Form;
+use super::library_index::{LibraryIndex, has_unfetched_of_kind, libraries_in_scope};
+use super::normal::NormalPath;
+use super::resolver::{HitOf, LibraryGroup, MAX_COMPARED, PathResolver};
+use crate::model::{Confidence, MatchKind, Reason};
+
+/// Smaller files are no evidence: subtitles, pictures and texts are too often equal in size.
+const MIN_SIZE: u64 = 1 << 20;
+/// Smaller files, such as tracks and photos, must have the same folder's name, too.
+const FOLDER_BELOW: u64 = 16 << 20;
+/// A file of another name is a candidate from this size on.
+const MIN_RENAMED_SIZE: u64 = 100 << 20;
+/// A block of a disc has 2 KiB.
+const BLOCK_BITS: u32 = 11;
+/// Maximum number of files of one size that are compared. More distinguish nothing.
+const MAX_OF_SIZE: usize = 64;
+
+/// Returns how many listed files may have the name of a file of this size. The sizes of unlike files differ about as often
+/// as numbers of this magnitude, so the chance that one of these files has this size is one in a million. A multiple of the
+/// blocks of discs is counted in the largest power of two that divides it, because a format or a recorder may have chosen it.
+fn max_of_name(size: u64) -> usize {
+    let zeros = size.trailing_zeros();
+    let different = if zeros < BLOCK_BITS { size } else { size >> zeros };
+    usize::try_from(different >> 20).unwrap_or(usize::MAX).min(MAX_COMPARED)
+}
+
+impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
+    /// Adds the files in scope that have the name and the size of the queried file to `candidates`. Returns kind, confidence
+    /// and reason if the size distinguishes; otherwise, the files are only candidates.
+    pub(super) fn add_same_files(
+        &self,
+        candidates: &mut Candidates<'v, HitOf<'v, V>>,
+    ) -> Option<(MatchKind, Confidence, Reason)> {
+        let components = if self.size < FOLDER_BELOW { 2 } else { 1 };
+        let max_of_name = max_of_name(self.size);
+        let (mut of_name, mut has_unknown, mut elsewhere) = (0, false, Vec::new());
+        for (library, view) in self.fetched() {
+            view.each_with_suffix(&self.path, self.name_hash(), components, max_of_name + 1, |hit| {
+                of_name += 1;
+                let size = view.file_size(hit);
+                has_unknown |= size == 0;
+                if size == 0 && !view.has_sizes() {
+                    self.lacks_sizes.set(Some(library));
+                }
+                if size != self.size {
+                } else if self.is_in_scope(library) {
+                    candidates.add_candidate(1, Self::candidate(library, view, hit));
+                } else {
+                    elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
+                }
+            });
+        }
+        if of_name > max_of_name {
+            // There are more, which were not compared.
+            *candidates = Candidates::new();
+            return None;
+        }
+        if candidates.total == 0 && components > 1 {
+            self.add_in_other_folders(candidates);
+            return None;
+        }
+        let first = candidates.first()?;
+        let is_one_file = candidates.total == 1 || candidates.have_same_path();
+        let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
+        let may_be_evidence = self.size >= MIN_SIZE && !has_unknown && !is_elsewhere;
+        if !may_be_evidence || self.is_owned_elsewhere() || self.others_have_size() {
+            return None;
+        }
+        let common = NormalPath::with(first.path, |listed| {
+            Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()))
+        });
+        let match_kind = if common >= 2 {
+            MatchKind::Suffix
+        } else {
+            MatchKind::FileName
+        };
+        let kind = self.libraries()[first.library].kind();
+        let mut owners = self.libraries_of(LibraryGroup::Owners);
+        let is_unfetched = has_unfetched_of_kind(self.libraries(), self.scope(), kind)
+            || self.is_owned() && owners.any(|(_, view)| !view.is_fetched());
+        candidates.rank = common;
+        Some(if is_unfetched {
+            (match_kind, Confidence::Low, Reason::NotFetched)
+        } else {
+            (match_kind, Confidence::High, Reason::SameFile)
+        })
+    }
+
+    /// Adds the files in scope that have the name and the size of a small file, in folders of other names, unless there are
+    /// too many to compare.
+    fn add_in_other_folders(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
+        let mut count = 0;
+        for (library, view) in self.fetched().filter(|(library, _)| self.is_in_scope(*library)) {
+            view.each_with_suffix(&self.path, self.name_hash(), 1, MAX_OF_SIZE, |hit| {
+                count += 1;
+                if view.file_size(hit) == self.size {
+                    candidates.add_candidate(1, Self::candidate(library, view, hit));
+                }
+            });
+        }
+        if count >= MAX_OF_SIZE {
+            *candidates = Candidates::new();
+        }
+    }
+
+    /// Returns whether listed files of other names have the queried file's size, or it is unknown whether they do.
+    fn others_have_size(&self) -> bool {
+        let (mut count, mut is_known, mut has_other) = (0, true, false);
+        for (_, view) in self.fetched() {
+            is_known &= view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
+                count += 1;
+                has_other |= !view.key_and_path(hit).is_some_and(|(_, path)| self.has_name_of(path));
+            });
+        }
+        has_other || !is_known || count >= MAX_OF_SIZE
+    }
+
+    /// Returns whether the queried path and a listed path have the same last component.
+    fn has_name_of(&self, listed: &[u8]) -> bool {
+        NormalPath::with(listed, |listed| {
+            Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form())) > 0
+        })
+    }
+
+    /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
+    /// renamed. Returns whether there is.
+    pub(super) fn add_renamed(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> bool {
+        if self.size < MIN_RENAMED_SIZE {
+            return false;
+        }
+        let mut found = Candidates::new();
+        for (library, view) in libraries_in_scope(self.libraries(), self.scope()).filter(|(_, view)| view.is_fetched())
+        {
+            view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
+                found.add_candidate(0, Self::candidate(library, view, hit));
+            });
+        }
+        let is_one_file = found.total > 0 && found.have_same_path();
+        if is_one_file {
+            *candidates = found;
+        }
+        is_one_file
+    }
+
+    /// Returns whether the size of a listed file is known, and another than that of the queried file.
+    pub(super) fn has_other_size(&self, candidate: &RankedHit<'v, HitOf<'v, V>>, match_kind: MatchKind) -> bool {
+        let view = &*self.libraries()[candidate.library];
+        let differs = |hit| !matches!(view.file_size(hit), 0) && view.file_size(hit) != self.size;
+        if self.size == 0 {
+            return false;
+        }
+        if match_kind != MatchKind::Confirmed {
+            return candidate.item.is_some_and(differs);
+        }
+        // A recorded match has the item's first file, which may be another.
+        let mut has_other = false;
+        view.each_listed(&self.path, |hit, _| has_other |= differs(hit));
+        has_other
+    }
+
+    /// Compares the size of a candidate with that of the queried file: 2 if they are equal, 1 if one is unknown.
+    pub(super) fn size_rank(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> u8 {
+        let view = &*self.libraries()[candidate.library];
+        match candidate.item.map_or(0, |hit| view.file_size(hit)) {
+            _ if self.size == 0 => 1,
+            0 => 1,
+            size => 2 * u8::from(size == self.size),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::max_of_name;
+
+    #[test]
+    fn round_sizes_say_less_than_others() {
+        assert_eq!(max_of_name(700_000_001), 667);
+        assert_eq!(max_of_name(5_000_001), 4);
+        assert_eq!(max_of_name((1 << 20) - 1), 0);
+        // A disc's part, a CD, what a recorder reserves; and a disc's image and stream.
+        assert_eq!(max_of_name((1 << 30) - 2048), 0);
+        assert_eq!(max_of_name(700 << 20), 0);
+        assert_eq!(max_of_name(20 << 30), 0);
+        assert_eq!(max_of_name(2_294_921 * 2048), 2);
+        assert_eq!(max_of_name(6144 * 3_254_321), 9);
+    }
+}

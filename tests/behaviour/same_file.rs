@@ -1,0 +1,424 @@
+//! Files that no mapping leads to, and whose size tells which listed file they are.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::index::{Index, QueryOptions};
+use crate::support::{Scene, requests, segments, store_of};
+use plexindex::error::Status;
+use plexindex::model::{Confidence, Item, KnownFacts, Reason, Token};
+use plexindex::testing::engine::{ListingBuilder, ListingMeta, ListingSegment, MapMode};
+use plexindex_standin::{Fault, ItemSpec, LibraryKind, LibrarySpec, Standin};
+
+/// About a MiB, so that no size is round.
+const MIB: u64 = (1 << 20) + 1;
+const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
+
+/// A server that has only these films.
+fn films(items: impl IntoIterator<Item = ItemSpec>) -> Scene {
+    let spec = LibrarySpec::movies(0).plain().title("Movies");
+    Scene::of(Standin::builder().library(spec).items(1, items).serve())
+}
+
+fn film(key: u64, path: &str, size: u64) -> ItemSpec {
+    ItemSpec::file("Quiet River", path).key(key).size(size)
+}
+
+/// Returns confidence, reason and key of the answer for a file of this size.
+fn ask(index: &Index, path: &str, size: u64) -> (Confidence, Reason, Option<String>) {
+    let found = index.ask(&QueryOptions::default().size(size), path);
+    (found.confidence, found.reason, found.key())
+}
+
+fn high(key: &str) -> (Confidence, Reason, Option<String>) {
+    (Confidence::High, Reason::SameFile, Some(key.to_owned()))
+}
+
+fn low(reason: Reason, key: &str) -> (Confidence, Reason, Option<String>) {
+    (Confidence::Low, reason, Some(key.to_owned()))
+}
+
+/// Writes a file of this size, which takes no room on most disks.
+fn write(path: &Path, size: u64) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    fs::File::create(path)
+        .and_then(|file| file.set_len(size))
+        .expect("written");
+}
+
+#[test]
+fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
+    let at = films([film(7, FILM, 700 * MIB)]);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let flat = path("Quiet River.mkv");
+    let answer = |query: QueryOptions<'_>| {
+        let found = index.ask(&query, &flat);
+        (found.confidence, found.reason, found.key())
+    };
+    assert_eq!(
+        answer(QueryOptions::default()),
+        low(Reason::SameName, "7"),
+        "no such file"
+    );
+    write(Path::new(&flat), 700 * MIB);
+    at.server.reset();
+    assert_eq!(answer(QueryOptions::default()), high("7"));
+    assert_eq!(answer(QueryOptions::default().offline()), high("7"));
+    assert_eq!(requests(&at.server).iter().sum::<u64>(), 0);
+    // Without time, and if the host forbids it, nothing is read.
+    assert_eq!(
+        answer(QueryOptions::default().within(Duration::ZERO)),
+        low(Reason::SameName, "7")
+    );
+    let unread = plexindex::Index::query(&index)
+        .without_size()
+        .match_path(&flat)
+        .expect("an answer");
+    assert_eq!(unread.confidence, Some(Confidence::Low));
+    assert_eq!(
+        plexindex::Index::query(&index)
+            .match_path_at_once(&flat)
+            .expect("an answer")
+            .status,
+        plexindex::MatchStatus::NotYet
+    );
+    assert_eq!(index.movies().fast(&flat), None);
+    // In a batch, too, and with the file that Plex lists.
+    let answers = index.match_paths([&flat, &path("none.mkv")]).expect("answers");
+    let found = answers[0].as_ref().expect("an answer");
+    assert_eq!(found.confidence, Some(Confidence::High));
+    let file = found.file.as_ref().expect("a file");
+    assert_eq!((file.path.as_path(), file.size), (Path::new(FILM), Some(700 * MIB)));
+    write(Path::new(&flat), 701 * MIB);
+    assert_eq!(answer(QueryOptions::default()), low(Reason::SizeDiffers, "7"));
+}
+
+#[test]
+fn a_size_that_others_have_distinguishes_nothing() {
+    let disc = |key, name: &str, file: &str| film(key, &format!("/data/movies/{name}/VIDEO_TS/{file}"), 1023 * MIB);
+    let track = |key, album: &str, size| film(key, &format!("/data/movies/{album}/01.mp3"), size);
+    let at = films([
+        disc(1, "Alien", "VTS_01_1.VOB"),
+        disc(2, "Alien", "VTS_01_2.VOB"),
+        // A few of one name, each with its own size.
+        film(3, "/data/movies/Heat/movie.mkv", 2 * MIB),
+        film(4, "/data/movies/Ran/movie.mkv", 3 * MIB),
+        track(5, "Hits", 5 * MIB),
+        track(6, "Best", 6 * MIB),
+        // Two copies of one file: of two items, and of one.
+        film(7, "/data/movies/a/Copy.mkv", 800 * MIB),
+        film(8, "/data/movies/b/Copy.mkv", 800 * MIB),
+        film(9, "/data/movies/c/Twice.mkv", 900 * MIB)
+            .version("/data/movies/d/Twice.mkv")
+            .size(900 * MIB),
+        // A twin whose size Plex does not know.
+        film(10, "/data/movies/e/Twin.mkv", 600 * MIB),
+        film(11, "/data/movies/f/Twin.mkv", 0),
+    ]);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    for (path, size, expected) in [
+        ("/mnt/x/VIDEO_TS/VTS_01_1.VOB", 1023 * MIB, low(Reason::SameName, "1")),
+        // Small files need the name of the folder, too.
+        ("/mnt/Heat/movie.mkv", 2 * MIB, high("3")),
+        ("/mnt/x/movie.mkv", 2 * MIB, low(Reason::SameName, "3")),
+        ("/mnt/Hits/01.mp3", 5 * MIB, high("5")),
+        ("/mnt/New/01.mp3", 5 * MIB, low(Reason::SameName, "5")),
+        ("/mnt/Hits/01.mp3", 6 * MIB, low(Reason::SameName, "6")),
+        ("/mnt/Hits/01.mp3", 7 * MIB, low(Reason::SizeDiffers, "5")),
+        (
+            "/mnt/x/Copy.mkv",
+            800 * MIB,
+            (Confidence::Low, Reason::SeveralItems, None),
+        ),
+        ("/mnt/x/Twice.mkv", 900 * MIB, high("9")),
+        ("/mnt/x/Twin.mkv", 600 * MIB, low(Reason::SameName, "10")),
+        // Renamed: the only file of this size.
+        ("/mnt/x/Other.mkv", 600 * MIB, low(Reason::SameSize, "10")),
+        (
+            "/mnt/x/Other.mkv",
+            3 * MIB,
+            (Confidence::None, Reason::NoLocation, None),
+        ),
+    ] {
+        assert_eq!(ask(&index, path, size), expected, "{path}, {size}");
+    }
+}
+
+#[test]
+fn a_listed_path_of_another_size_was_replaced() {
+    let at = films([film(7, FILM, 700 * MIB)]);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let found = |size| {
+        let (confidence, reason, key) = ask(&index, FILM, size);
+        (confidence, reason, key.as_deref() == Some("7"))
+    };
+    assert_eq!(found(700 * MIB), (Confidence::High, Reason::None, true));
+    assert_eq!(found(9 * MIB), (Confidence::High, Reason::SizeDiffers, true));
+    index.movies().record("/mnt/elsewhere.mkv", "7");
+    assert_eq!(
+        ask(&index, "/mnt/elsewhere.mkv", 9 * MIB).1,
+        Reason::None,
+        "of another path, nothing is known"
+    );
+}
+
+#[test]
+fn a_path_in_a_library_s_folder_is_asked_about_first() {
+    let at = films([film(7, FILM, 700 * MIB)]);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let moved = "/data/movies/new/Quiet River.mkv";
+    at.server.reset();
+    assert_eq!(ask(&index, moved, 700 * MIB), high("7"));
+    assert!(
+        requests(&at.server).iter().sum::<u64>() > 0,
+        "the server may have listed it since"
+    );
+    assert_eq!(ask(&index, moved, 700 * MIB), high("7"), "it was asked a moment ago");
+    // Without an answer, it may be a file that Plex knows better.
+    let offline = index.ask(&QueryOptions::default().size(700 * MIB).offline(), moved);
+    assert_eq!(
+        (offline.confidence, offline.reason),
+        (Confidence::Low, Reason::NotListed)
+    );
+}
+
+#[test]
+fn a_library_that_was_never_fetched_may_have_the_file() {
+    let spec = |kind, title: &str, folder: &str| LibrarySpec::new(kind, 0).plain().title(title).locations([folder]);
+    let server = Standin::builder()
+        .library(spec(LibraryKind::Movie, "Movies", "/data/movies"))
+        .library(spec(LibraryKind::Movie, "Old", "/data/old"))
+        .items(1, [film(7, FILM, 700 * MIB)])
+        .serve();
+    let at = Scene::of(server).with(|options| options.retry_for = Duration::ZERO);
+    let index = at.open();
+    let movies = index.movies();
+    index.refresh(&movies.query(), false).expect("listed");
+    let path = "/mnt/Quiet River.mkv";
+    let offline = QueryOptions::default().size(700 * MIB).offline();
+    let found = index.ask(&offline, path);
+    assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::NotFetched));
+    let of_one = movies.query().size(700 * MIB).offline();
+    assert_eq!(
+        index.ask(&of_one, path).confidence,
+        Confidence::High,
+        "asked of one library"
+    );
+    assert_eq!(ask(&index, path, 700 * MIB), high("7"), "after the other was fetched");
+}
+
+#[test]
+fn a_twin_in_another_library_counts() {
+    let spec = |title: &str, folder: &str| {
+        LibrarySpec::new(LibraryKind::Movie, 0)
+            .plain()
+            .title(title)
+            .locations([folder])
+    };
+    let server = Standin::builder()
+        .library(spec("Movies", "/data/movies"))
+        .library(spec("4K", "/data/4k"))
+        .items(1, [film(7, FILM, 700 * MIB)])
+        .items(2, [film(8, "/data/4k/Quiet River.mkv", 700 * MIB)])
+        .serve();
+    let at = Scene::of(server);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let movies = index.movies();
+    let found = index.ask(&movies.query().size(700 * MIB), "/mnt/Quiet River.mkv");
+    assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::SameName));
+    assert_eq!(
+        ask(&index, "/mnt/Quiet River.mkv", 700 * MIB).1,
+        Reason::SeveralLibraries
+    );
+}
+
+#[test]
+fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
+    let episode = |number: u32, size| {
+        let path = format!("/data/tv/Some Show/Season 01/S01E0{number}.mkv");
+        ItemSpec::episode("Some Show", 1, number, "Part", &path).size(size)
+    };
+    let server = Standin::builder()
+        .library(LibrarySpec::shows(0).plain().title("Shows"))
+        .items(1, (1..=3).map(|number| episode(number, 300 * MIB + u64::from(number))))
+        .serve();
+    let at = Scene::of(server);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("Some Show");
+    let file = |number: u64| folder.join(format!("Season 01/S01E0{number}.mkv"));
+    let answer = || {
+        let found = plexindex::Index::query(&index)
+            .match_folder(&folder)
+            .expect("an answer");
+        (
+            found.answer.confidence.expect("an item"),
+            found.answer.reason.expect("a reason"),
+        )
+    };
+    assert_eq!(answer(), (Confidence::Low, Reason::SameName));
+    write(&file(1), 300 * MIB + 1);
+    assert_eq!(answer(), (Confidence::High, Reason::SameFile));
+    write(&file(3), 300 * MIB + 3);
+    assert_eq!(answer(), (Confidence::High, Reason::SameFile));
+    write(&file(2), 5);
+    assert_eq!(answer(), (Confidence::Low, Reason::SizeDiffers));
+}
+
+#[test]
+fn the_listing_of_the_format_before_has_no_sizes() {
+    let folder = store_of(12);
+    let at = films([]);
+    let index = at.open_with(|options| {
+        options.cache_dir = folder.path().to_owned();
+        options.offline = true;
+        options.server_url = Some("http://127.0.0.1:32499".to_owned());
+        options.token = Token::new("a-token-of-stores");
+    });
+    let found = index.ask(&QueryOptions::default().size(700 * MIB), "/mnt/later.mkv");
+    assert_eq!(
+        (found.status, found.confidence),
+        (Status::Ok, Confidence::Low),
+        "{}",
+        found.message
+    );
+    assert!(
+        found.message.contains("the stored listing has no sizes"),
+        "{}",
+        found.message
+    );
+}
+
+/// Makes the listings those of a version that did not ask for sizes.
+fn forget_facts(folder: &Path) {
+    for path in segments(folder) {
+        let header = fs::read(&path).expect("a segment");
+        // The numbers of the header begin there: src/engine/segment/layout.rs.
+        let word = |index: usize| u64::from_le_bytes(header[16 + 8 * index..][..8].try_into().expect("eight bytes"));
+        let name_mac = word(21);
+        let segment = ListingSegment::open(&path, MapMode::Read, name_mac).expect("a segment");
+        let meta = ListingMeta {
+            library: segment.library().to_owned(),
+            generation: word(1),
+            sequence: word(2),
+            ..ListingMeta::default()
+        };
+        let mut builder = ListingBuilder::new(meta, &path);
+        let push = |mut item: Item, sequence| {
+            item.facts = KnownFacts::default();
+            builder.push_with_sequence(&item, sequence);
+            Ok(())
+        };
+        segment.for_each_item(push).expect("read");
+        fs::remove_file(&path).expect("removed");
+        builder.finish(&path, name_mac).expect("written");
+    }
+}
+
+#[test]
+fn listings_without_sizes_are_fetched_once() {
+    let at = films([film(7, FILM, 700 * MIB)]);
+    let (index, _) = at.listed();
+    drop(index);
+    forget_facts(at.folder());
+    let index = at.open();
+    at.server.reset();
+    // What is listed needs no size.
+    assert_eq!(ask(&index, FILM, 0).0, Confidence::High);
+    assert_eq!(requests(&at.server).iter().sum::<u64>(), 0);
+    at.server.fault(Fault::status(503).times(0));
+    let away = index.ask(
+        &QueryOptions::default().size(700 * MIB).within(Duration::from_secs(1)),
+        "/mnt/Quiet River.mkv",
+    );
+    assert_eq!((away.confidence, away.key().as_deref()), (Confidence::Low, Some("7")));
+    at.server.clear_faults();
+    at.clock.advance_ms(60_000);
+    assert_eq!(ask(&index, "/mnt/Quiet River.mkv", 700 * MIB), high("7"));
+    at.server.reset();
+    assert_eq!(ask(&index, "/mnt/Quiet River.mkv", 700 * MIB), high("7"));
+    assert_eq!(requests(&at.server).iter().sum::<u64>(), 0, "once is enough");
+}
+
+/// What a tool that gets the events of a disk is told, and how many requests that takes. It sees the library's folder
+/// under another root, without a mapping.
+#[test]
+fn an_hour_of_a_tool_s_life() {
+    let at = films((1..=50).map(|key| film(key, &format!("/data/movies/Film {key}/Film {key}.mkv"), 700 * MIB + key)));
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let root = tempfile::tempdir().expect("a folder");
+    let here = |below: &str| root.path().join("movies").join(below);
+    for key in 1..=50 {
+        write(&here(&format!("Film {key}/Film {key}.mkv")), 700 * MIB + key);
+    }
+    let answer = |below: &str| {
+        at.server.reset();
+        let path = here(below).into_os_string().into_encoded_bytes();
+        let found = index.ask(&QueryOptions::default(), path);
+        let count = requests(&at.server)[5];
+        assert!(!found.stale, "{below}: {}", found.message);
+        ((found.confidence, found.reason, found.key()), count)
+    };
+    // Plex scans, and the tool asks for what is new: the state, what changed and the counts.
+    let scanned = |change: &dyn Fn(&mut plexindex_standin::State)| {
+        at.server.change(|state| change(state));
+        at.clock.advance_ms(120_000);
+        at.server.reset();
+        let _ = plexindex::Index::query(&index).check().expect("listed");
+        assert!(requests(&at.server)[5] <= 5, "{:?}", requests(&at.server));
+    };
+    let set = |key: u64, path: &'static str, size: u64| {
+        move |state: &mut plexindex_standin::State| {
+            state.set_files(key, vec![path.into()], true, true).expect("replaced");
+            let resize = |item: &mut plexindex_standin::Item| item.media[0].parts[0].size = size;
+            state.change_item(key, resize).expect("resized");
+        }
+    };
+    assert_eq!(answer("Film 7/Film 7.mkv"), (high("7"), 0));
+    // Imported: Plex does not list it yet, and the server need not be asked about a path that it cannot list.
+    write(&here("New/New.mkv"), 800 * MIB);
+    assert_eq!(answer("New/New.mkv"), ((Confidence::None, Reason::NoLocation, None), 0));
+    scanned(&|state| {
+        let new = film(99, "/data/movies/New/New.mkv", 800 * MIB);
+        state.add_items(1, vec![new], true).expect("added");
+    });
+    assert_eq!(answer("New/New.mkv"), (high("99"), 0));
+    // Upgraded under the same name, and under a new one.
+    write(&here("Film 8/Film 8.mkv"), 900 * MIB);
+    assert_eq!(answer("Film 8/Film 8.mkv"), (low(Reason::SizeDiffers, "8"), 0));
+    scanned(&set(8, "/data/movies/Film 8/Film 8.mkv", 900 * MIB));
+    assert_eq!(answer("Film 8/Film 8.mkv"), (high("8"), 0));
+    fs::remove_file(here("Film 9/Film 9.mkv")).expect("removed");
+    write(&here("Film 9/Film 9 2160p.mkv"), 950 * MIB);
+    assert_eq!(
+        answer("Film 9/Film 9 2160p.mkv").0,
+        (Confidence::None, Reason::NoLocation, None)
+    );
+    scanned(&set(9, "/data/movies/Film 9/Film 9 2160p.mkv", 950 * MIB));
+    assert_eq!(answer("Film 9/Film 9 2160p.mkv"), (high("9"), 0));
+    // Renamed by a tool.
+    fs::rename(here("Film 10/Film 10.mkv"), here("Film 10/The Tenth (2010).mkv")).expect("renamed");
+    assert_eq!(answer("Film 10/The Tenth (2010).mkv"), (low(Reason::SameSize, "10"), 0));
+    scanned(&set(10, "/data/movies/Film 10/The Tenth (2010).mkv", 700 * MIB + 10));
+    assert_eq!(answer("Film 10/The Tenth (2010).mkv"), (high("10"), 0));
+    // Deleted, and the disk unmounted: Plex still lists the files, which may be others of the same names.
+    fs::remove_file(here("Film 11/Film 11.mkv")).expect("removed");
+    assert_eq!(answer("Film 11/Film 11.mkv"), (low(Reason::OnlyRootDiffers, "11"), 0));
+    scanned(&|state| state.remove_items(&[11], true).expect("removed"));
+    assert_eq!(
+        answer("Film 11/Film 11.mkv").0,
+        (Confidence::None, Reason::NoLocation, None)
+    );
+    fs::remove_dir_all(root.path()).expect("unmounted");
+    assert_eq!(answer("Film 12/Film 12.mkv"), (low(Reason::OnlyRootDiffers, "12"), 0));
+}

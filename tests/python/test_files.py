@@ -1,0 +1,185 @@
+"""The file itself: its size in questions, and what Plex lists of it in answers."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+from plexindex import aio
+from plexindex.testing import FakePlex
+
+from disk import make, set_size
+
+pytestmark = pytest.mark.both
+
+NAME = "Big Buck Bunny (2008).mkv"
+LISTED = f"/media/movies/{NAME}"
+OTHER = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"
+EPISODES = [f"/media/tv/Show/Season {season:02}/Show - S{season:02}E{number:02}.mkv" for season in (1, 2)
+            for number in (1, 2)]  # fmt: skip
+TRACK = "/media/music/A Band/First (1999)/01 - Opener.flac"
+SIZE = 20_000_000
+
+
+@pytest.fixture
+def plex() -> Iterator[FakePlex]:
+    libraries = {"Movies": [LISTED, OTHER], "TV": EPISODES, "Music": [TRACK]}
+    with FakePlex(libraries, sizes={LISTED: SIZE, OTHER: 2 * SIZE}) as plex:
+        yield plex
+
+
+@pytest.fixture
+def index(plex: FakePlex, tmp_path: Path) -> Iterator[plexindex.Index]:
+    with plexindex.open(tmp_path / "cache", server_url=plex.url, token=plex.token) as index:
+        index.refresh()
+        yield index
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The listed film, under another root."""
+    return set_size(make(tmp_path / "disk" / NAME), SIZE)
+
+
+def how(match: plexindex.Match) -> tuple[str, str]:
+    return match.confidence, match.reason
+
+
+def test_the_size_makes_a_match_certain(index: plexindex.Index, file: Path) -> None:
+    match = index.match(file)
+    assert match
+    assert how(match) == ("high", "same_file")
+    assert how(index.match_paths([file])[0]) == ("high", "same_file")
+    assert how(index.wait_for(file, timeout=5)) == ("high", "same_file")
+    # No fast lookup reads the disk.
+    assert index.library("Movies").lookup_key(str(file)) is None
+    for without in (index.match(file, size=False), index.match_paths([file], size=False)[0], index.match(file, size=0)):
+        assert without.confidence == "low"
+        assert without.reason in ("only_root_differs", "same_name")
+    set_size(file, SIZE + 1)
+    assert how(index.match(file)) == ("low", "size_differs")
+    assert how(index.match(file, size=SIZE)) == ("high", "same_file")
+
+
+def test_a_webhook_knows_the_size(index: plexindex.Index, plex: FakePlex, tmp_path: Path) -> None:
+    path = f"/elsewhere/{NAME}"
+    assert how(index.match(path, size=SIZE)) == ("high", "same_file")
+    assert how(index.wait_for(path, timeout=5, size=SIZE)) == ("high", "same_file")
+    assert how(index.match(LISTED, size=SIZE)) == ("high", "none")
+    assert how(index.match(LISTED, size=SIZE + 1)) == ("high", "size_differs")
+
+    async def asks() -> list[plexindex.Match]:
+        async with aio.open(tmp_path / "cache", server_url=plex.url, token=plex.token) as same:
+            sizes: list[Any] = [SIZE, False]
+            return [await same.match(path, size=size) for size in sizes]
+
+    given, without = asyncio.run(asks())
+    assert how(given) == ("high", "same_file")
+    assert without.confidence == "low"
+
+
+@pytest.mark.parametrize(
+    ("size", "error"),
+    [
+        (True, TypeError),
+        (1.5, TypeError),
+        ("", TypeError),
+        (-1, plexindex.InvalidArgumentError),
+        (1 << 64, plexindex.InvalidArgumentError),
+    ],
+)
+def test_wrong_sizes_are_refused(index: plexindex.Index, size: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="size"):
+        index.match(LISTED, size=size)
+    with pytest.raises(TypeError, match="size"):
+        index.match_paths([LISTED], size=5)  # type: ignore[arg-type]
+
+
+def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
+    match = index.match(OTHER)
+    assert match.file is not None
+    facts = vars(match.file)
+    assert {name: facts[name] for name in ("path", "size", "part", "parts", "version", "versions", "container")} == {
+        "path": OTHER, "size": 2 * SIZE, "part": 1, "parts": 1, "version": 2, "versions": 2, "container": "mkv",
+    }  # fmt: skip
+    assert match.file.part_id
+    assert match.file.media_id
+    assert not match.file.optimized
+    assert match.to_dict()["file"] == facts
+    item = match.item
+    assert item is not None
+    assert [media.parts[0].path for media in item.media] == [LISTED, OTHER] == list(item.paths)
+    assert [media.parts[0].size for media in item.media] == [SIZE, 2 * SIZE]
+    assert item.media[1].media_id == match.file.media_id
+    assert index.match("/nowhere.mkv").file is None
+    assert index.search_title("Big Buck Bunny").file is None
+    # A pickled match has no index to read, unless it has read before.
+    again = pickle.loads(pickle.dumps(index.match(OTHER)))  # noqa: S301
+    assert "file" in again.to_dict()
+    with pytest.raises(plexindex.Error, match="pickled"):
+        assert again.file
+    (listed,) = index.items("Movies")
+    assert pickle.loads(pickle.dumps(listed)).media == item.media  # noqa: S301
+
+
+def test_an_item_has_what_the_listing_has(index: plexindex.Index, plex: FakePlex) -> None:
+    plex.set(LISTED, guids=["imdb://tt1254207"], duration=596_000, editionTitle="Director's Cut", addedAt=1_700_000_000)
+    index.refresh(full=True)
+    item = index.match(LISTED).item
+    for one in (item, *index.items("Movies")):
+        assert one is not None
+        assert (one.guids, one.duration, one.edition) == (("imdb://tt1254207",), 596.0, "Director's Cut")
+        assert one.added_at == 1_700_000_000
+        assert one.season_key is None
+    episode = index.match(EPISODES[2]).item
+    assert episode is not None
+    assert (episode.season_title, episode.season) == (plex.item(int(episode.season_key or 0))["title"], 2)
+    assert str(episode.season_guid).startswith("plex://season/")
+
+
+def test_shows_and_seasons(index: plexindex.Index, plex: FakePlex) -> None:
+    (show,) = index.shows("TV")
+    assert (show.title, show.items) == ("Show", 4)
+    assert show.guid == plex.item(int(show.rating_key))["guid"]
+    seasons = index.library("TV").seasons()
+    assert [(season.number, season.items, season.show_rating_key) for season in seasons] == [
+        (1, 2, show.rating_key),
+        (2, 2, show.rating_key),
+    ]
+    (album,) = index.seasons("Music")
+    assert (album.title, album.number, album.items) == ("First", None, 1)
+    assert index.shows("Movies") == []
+    assert index.seasons("Movies") == []
+
+    async def asks() -> tuple[Any, ...]:
+        async with aio.open(index.cache_dir, server_url=plex.url, token=plex.token) as same:
+            return await same.shows("TV"), await same.library("TV").seasons()
+
+    assert asyncio.run(asks()) == ([show], seasons)
+
+
+def test_the_server_for_tests_lists_sizes(tmp_path: Path) -> None:
+    file = set_size(make(tmp_path / "films" / "Film (2001).mkv"), SIZE)
+    with FakePlex({"Films": tmp_path / "films", "Others": [LISTED, OTHER]}, sizes={OTHER: 7}) as plex:
+
+        def size(path: object) -> int:
+            sizes = {part["file"]: part["size"] for media in plex.item(str(path))["Media"] for part in media["Part"]}
+            return int(sizes[str(path)])
+
+        assert (size(file), size(OTHER)) == (SIZE, 7)
+        own = size(LISTED)
+        assert own > SIZE
+        plex.move(LISTED, "/media/movies/Moved.mkv")
+        assert size("/media/movies/Moved.mkv") == own
+        # A scan notices a replaced file.
+        set_size(file, 3)
+        assert size(file) == SIZE
+        with plexindex.open(tmp_path / "cache", server_url=plex.url, token=plex.token) as index:
+            index.refresh()
+            index.call("server.scan", {"paths": [str(file)]})
+            assert size(file) == 3
