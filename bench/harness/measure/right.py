@@ -15,47 +15,53 @@ import plexindex
 from .. import consumer
 from ..results import OURS, at_most
 from ..right import judge
-from ..right.judge import Tally
+from ..right.collection import Question
+from ..right.judge import Tallies, Tally
+from ..right.words import Draw
 from ..run import Run
 from ..timing import Figure
 from ..world import Standin
 
-SEEDS = {"small": 3, "large": 1}
-WITHOUT = "no mapping"
-FOLDERS, FLAT = "in folders", "directly in a library's folder"
-BY_DECISION = "; low by decision: a file name alone is no evidence, and a mapping is the remedy"
+SEEDS = {"tiny": 3, "small": 3, "large": 1}
+GROUP = "Right answers"
+SIZES, OTHERS, PATHS = "each file with its size", "other files with a listed file's path", "paths without sizes"
 NAME, STASH = "same file name", "Stash2Plex, a sample"
 SAMPLE = 20
 """Paths of a collection that Stash2Plex's algorithm is asked: each takes it milliseconds."""
+OF_ONE_SIZE, ELSEWHERE = "of one size", "in another folder"
 
 
 def measure(run: Run) -> None:
     """Asks for every file of every collection, in each view of a host."""
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    well_named: dict[str, list[Tally]] = defaultdict(list)
+    tallies: dict[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
     for size, seeds in SEEDS.items():
         for seed in range(1, (1 if run.is_quick else seeds) + 1):
             if not (run.is_quick and size == "large"):
                 run.say(f"right or wrong: {size} collections, {seed}")
-                one_world(run, size, seed, tallies, well_named)
-    ours = tallies[OURS]
-    files = ours.listed + ours.absent
-    row = run.row(
-        "answers of high confidence with another file's item", "Right answers", files, at_most(0, "files"), unit="files"
-    )
-    row.note = f"{len(judge.VIEWS)} ways to see the files; " + "; ".join(ours.examples)
-    row.note = row.note.removesuffix("; ")
-    for who, tally in tallies.items():
-        asked = tally.listed + tally.absent
-        row.add(who if who == OURS else f"{who} ({asked:,} asked)", Figure(tally.wrong))
-    for where in (FOLDERS, FLAT):
-        goals = () if where == FLAT else (at_most(1, "%"),)
-        row = run.row(f"well-named listed files {where}, not found", "Right answers", files, *goals, unit="%")
-        row.note = f"without a mapping, worst scheme{BY_DECISION if where == FLAT else ''}"
-        row.add(OURS, Figure(100 * (1 - min(tally.share for tally in well_named[where]))))
+                one_world(run, size, seed, tallies)
+    for what in (SIZES, OTHERS, PATHS):
+        ours = judge.total(tallies[what])
+        row = run.row(f"wrong items with high confidence: {what}", GROUP, ours.asked, at_most(0, "files"), unit="files")
+        row.note = "; ".join([f"{len(judge.VIEWS)} ways to see the files", *ours.examples])
+        row.add(OURS, Figure(ours.wrong))
+        for who in (NAME, STASH) if what == SIZES else ():
+            if who in tallies:
+                theirs = judge.total(tallies[who])
+                row.add(f"{who} ({theirs.asked:,} asked)", Figure(theirs.wrong))
+    unmapped = tallies[f"{SIZES}, no mapping"]
+    for kind in sorted(unmapped):
+        tally = unmapped[kind]
+        goals = () if kind.endswith((OF_ONE_SIZE, ELSEWHERE)) else (at_most(2, "%"),)
+        row = run.row(f"listed files without high confidence: {kind}", GROUP, tally.listed, *goals, unit="%")
+        row.note = "with their sizes, without a mapping"
+        row.add(OURS, Figure(tally.unsure()))
+    tally = judge.total(tallies[f"{PATHS}, no mapping"])
+    row = run.row("listed files that are not the first candidate", GROUP, tally.listed, unit="%")
+    row.note = "without sizes, without a mapping"
+    row.add(OURS, Figure(100 * (1 - (tally.sure + tally.likely) / tally.listed)))
 
 
-def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tally], well_named: dict[str, list[Tally]]) -> None:
+def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tallies]) -> None:
     """A server with a library for each naming scheme."""
     collections = judge.make(seed, size)
     server = Standin(run.standin)
@@ -72,26 +78,33 @@ def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tally], well_na
             with opened(store, []) as index:
                 index.refresh()
 
-            def seen(view: judge.View) -> tuple[Tally, dict[str, list[Tally]]]:
-                total, found = Tally(), defaultdict(list)
-                for scheme, questions, library in judge.judged(store, opened, collections, view):
-                    tally = judge.judge(questions, judge.by_match(library))
-                    total.join(tally)
-                    total.join(judge.judge(questions, library.lookup_keys))
-                    if view.name == WITHOUT and (scheme.well_named or scheme.numbered):
-                        found[FLAT if scheme.name == "flat" else FOLDERS].append(tally)
-                if view.mappings is None:
-                    with opened(store, []) as index:
-                        total.join(judge.judge(judge.everywhere(collections, view), judge.by_match(index.library())))
-                return total, found
+            def seen(view: judge.View) -> list[tuple[str, Tallies]]:
+                found = []
+                for some, library in judge.judged(store, opened, collections, view):
+                    of_files = [judge.judge(judge.asked(some, view), judge.by_match(library))]
+                    found.append((SIZES, of_files[0]))
+                    asked = judge.asked(some, view, with_sizes=False)
+                    of_paths = judge.judge(asked, judge.without_sizes(library))
+                    found += [(PATHS, of_paths), (PATHS, judge.judge(asked, judge.by_lookup(library)))]
+                    if view.mappings is None:
+                        found += [(f"{SIZES}, no mapping", of_files[0]), (f"{PATHS}, no mapping", of_paths)]
+                    if not view.is_true:
+                        others = judge.asked(some, view, others=Draw(f"others {seed} {view.name}"))
+                        found.append((OTHERS, judge.judge(others, judge.by_match(library))))
+                return found
 
-            for total, found in in_processes(seen, judge.VIEWS):
-                tallies[OURS].join(total)
-                for where, some in found.items():
-                    well_named[where] += some
+            for found in in_processes(seen, judge.VIEWS):
+                for what, some in found:
+                    join(tallies[what], some)
             others(run, server, Path(folder), collections, tallies)
     finally:
         server.stop()
+
+
+def join(tallies: Tallies, others: Tallies) -> None:
+    """Adds what came of more questions."""
+    for kind, tally in others.items():
+        tallies[kind].join(tally)
 
 
 _work: Any = None
@@ -110,12 +123,12 @@ def in_processes(work: Callable[[Any], Any], given: Sequence[Any]) -> list[Any]:
         return pool.map(_call, range(len(given)), chunksize=1)
 
 
-def others(run: Run, server: Standin, folder: Path, collections: list[Any], tallies: dict[str, Tally]) -> None:
+def others(run: Run, server: Standin, folder: Path, collections: list[Any], tallies: dict[str, Tallies]) -> None:
     """What compares file names, so that no mapping matters."""
-    view = next(view for view in judge.VIEWS if view.name == WITHOUT)
-    asked = [(one, judge.asked(one, view)) for one in collections]
+    view = next(view for view in judge.VIEWS if view.name == judge.WITHOUT)
+    asked = [(one, judge.asked([one], view)) for one in collections]
     for collection, questions in asked:
-        tallies[NAME].join(judge.judge(questions, judge.by_name([collection])))
+        join(tallies[NAME], judge.judge(questions, judge.by_name([collection])))
     if not run.has_plexapi():
         return
     from plexapi.server import PlexServer
@@ -125,10 +138,10 @@ def others(run: Run, server: Standin, folder: Path, collections: list[Any], tall
     for collection, questions in asked:
         section = plex.library.section(collection.title)
 
-        def find(paths: list[str], section: Any = section) -> list[str | None]:
-            found = (consumer.find(section, path, cache) for path in paths)
-            return [keys[0] if len(keys) == 1 else None for keys in found]
+        def find(asked: list[Question], section: Any = section) -> list[judge.Answer]:
+            found = (consumer.find(section, one.path, cache) for one in asked)
+            return [(keys[0] if len(keys) == 1 else None, None) for keys in found]
 
         some = random.Random(1).sample(questions, min(SAMPLE, len(questions)))  # noqa: S311
-        tallies[STASH].join(judge.judge(some, find))
+        join(tallies[STASH], judge.judge(some, find))
     cache.close()

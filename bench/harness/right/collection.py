@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .words import fold
+from .sizes import Sizes
+from .words import Draw, fold
 
 FOLDERS = {"movie": "movies", "show": "tv", "artist": "music", "photo": "photos", "other_videos": "videos"}
+
+
+KINDS = {"movie": "films", "show": "shows", "artist": "music", "photo": "photos", "other_videos": "other videos"}
+COPIES = 0.02
+"""Of the listed files those that another item has, too: the same file in another folder."""
 
 
 @dataclass
@@ -25,28 +31,34 @@ class Work:
     listed: bool | None = None
     """None: as it comes."""
     key: str | None = None
+    sizes: list[int] = field(default_factory=list)
+    """Of its files, in bytes."""
+    copied: bool = False
+    """Whether another item has the same file."""
+    is_stacked: bool = False
+    """Whether its files are parts of one version, and not versions."""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """How files are named, and what is expected then."""
+    """How files are named, and which sizes they have."""
 
     name: str
     kind: str
     works: Any
     """Gives the works: takes what draws and how many."""
-    well_named: bool = False
-    """Names as they should be: a listed file is found, high, without a mapping."""
-    numbered: bool = False
-    """`S01E01`: nothing but a season and an episode."""
-    names_tell: bool = True
-    """A file name tells what the file is."""
+    sizes: Sizes
+    of: str = ""
+    """What the page calls such files; by default, by the library's kind."""
     twins: bool = False
     """The same paths in both folders, of different items."""
-    alike: bool = False
-    """Twins of which no answer is right without a mapping: they are asked for all the same."""
     folders: str = "two"
     """``two`` folders of the library, or one for ``each`` group; ``each, renamed``: the host calls them otherwise."""
+
+    @property
+    def files_are(self) -> str:
+        """What the page calls such files."""
+        return self.of or KINDS[self.kind]
 
     @property
     def one_each(self) -> bool:
@@ -69,16 +81,15 @@ class Collection:
         """What the server lists."""
         for work, at in self.works:
             if work.listed:
-                yield work, {**work.item, "files": [f"{self.locations[at]}/{path}" for path in work.paths]}
+                paths = [f"{self.locations[at]}/{path}" for path in work.paths]
+                yield work, {**work.item, "files": [paths] if work.is_stacked else paths, "sizes": work.sizes}
 
-    def files(self) -> Iterator[tuple[int, str, Work]]:
-        """Every file, listed or not: the folder's number, the path below it, and its work."""
-        for work, at in self.works:
-            for path in work.paths:
-                yield at, path, work
+    def files(self) -> Iterator[tuple[int, int, Work]]:
+        """Every file, listed or not: the folder's number, the file's among those of its work, and the work."""
+        return ((at, part, work) for work, at in self.works for part in range(len(work.paths)))
 
 
-def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw: random.Random) -> Collection:
+def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw: Draw) -> Collection:
     """Distributes works over folders, and decides which of them the server has: about one half."""
     base, usual = f"/data/{number}", FOLDERS[scheme.kind]
     collection = Collection(scheme, size, f"{scheme.name}, {size}, {number}", [])
@@ -92,7 +103,7 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
                 collection.locations.append(f"{base}/{usual}/{work.group}")
         else:
             collection.locations = [f"{base}/{usual}", f"{base}/second disk/{usual}"]
-            at = int(draw.random() < 0.3)
+            at = int(draw.chance(0.3))
             at = int(work.item.pop("_folder", folders.setdefault(work.group, at) if work.group else at))
         # One tree cannot hold a path twice; two trees that do are a scheme of their own.
         names = {f"{at}/{fold(path)}" if scheme.twins or scheme.one_each else fold(path) for path in work.paths}
@@ -102,8 +113,13 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
         if work.listed is None:
             # In turn, so that even a small collection has some that are listed as a whole, in part and not at all.
             fate = fates.setdefault(work.group, (0.5, 1.0, 0.0)[len(fates) % 3])
-            work.listed = draw.random() < (fate if work.group else 0.5)
+            work.listed = draw.chance(fate if work.group else 0.5)
+        work.sizes = scheme.sizes(draw, len(work.paths))
         collection.works.append((work, at))
+        if work.listed and draw.chance(COPIES):
+            work.copied = True
+            copies = [f"Copies/{path}" for path in work.paths]
+            collection.works.append((replace(work, item={**work.item}, paths=copies), at))
     return collection
 
 
@@ -112,20 +128,25 @@ class Question:
     """A path that is asked, and what is right."""
 
     path: str
+    size: int
     key: str | None
-    """Of the item that lists the file; None when none does."""
+    """Of the item that lists the file. None when none does, or when several files have the path and the size."""
+    what: str
+    """What the page calls such files."""
+    is_listed: bool = False
+    """Whether Plex lists this file, and no copy of it."""
+    can_be_sure: bool = True
+    """Without a size and without a mapping, even the right item is wrong with high confidence."""
 
 
-def questions(pairs: Iterable[tuple[str, str | None]], *, names_tell: bool) -> list[Question]:
-    """One for each path. One that is the path of several files has no right answer, save that none is sure.
+def questions(files: Iterable[Question], *, with_sizes: bool) -> list[Question]:
+    """One for each file. Several files with one path, and one size, have no right answer, save that none is sure."""
+    keys: dict[tuple[str, int], set[str | None]] = defaultdict(set)
 
-    Where names tell what a file is, such paths are left out: two editions with one name, say, cannot be told apart.
-    """
-    found: dict[str, tuple[str, set[str | None]]] = {}
-    for path, key in pairs:
-        found.setdefault(fold(path), (path, set()))[1].add(key)
-    return [
-        Question(path, next(iter(keys)) if len(keys) == 1 else None)
-        for path, keys in found.values()
-        if len(keys) == 1 or not names_tell
-    ]
+    def what(one: Question) -> tuple[str, int]:
+        return fold(one.path), one.size if with_sizes else 0
+
+    asked = list(files)
+    for one in asked:
+        keys[what(one)].add(one.key)
+    return [one if len(keys[what(one)]) == 1 else replace(one, key=None) for one in asked]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Optional
 from zlib import crc32
@@ -15,51 +16,78 @@ import plexindex
 from ..world import PREFIX, Standin
 from .collection import Collection, Question, Scheme, collect, questions
 from .schemes import SCHEMES
+from .sizes import COMMON
 from .words import Draw, fold
 
 COUNTS = {
+    "tiny": {"movie": 3, "show": 12, "artist": 12, "photo": 6, "other_videos": 4},
     "small": {"movie": 75, "show": 150, "artist": 250, "photo": 150, "other_videos": 100},
     "large": {"movie": 1500, "show": 3000, "artist": 4900, "photo": 3200, "other_videos": 1500},
 }
 
 
-Ask = Callable[[list[str]], list[Optional[str]]]
-"""How a contender is asked: from paths to the keys of the items of which it is sure."""
+MOST = 500
+"""Files of a library that are asked for in a view, on average."""
+BY_CHANCE = 0.01
+"""Of the other files with a listed file's name those that have the size of some listed file."""
+SMALL = ("music", "photos")
+"""Files that mostly need their folder's name."""
+
+Answer = tuple[Optional[str], Optional[str]]
+"""The item of which a contender is sure, or else the first of those that it proposes."""
+Ask = Callable[[list[Question]], list[Answer]]
 
 
 @dataclass
 class Tally:
     """What came of the questions of one row."""
 
+    asked: int = 0
     listed: int = 0
-    absent: int = 0
-    right: int = 0
-    """Found and high, and right."""
+    """Listed files, copies excepted."""
+    sure: int = 0
+    """Those that were found, high."""
+    likely: int = 0
+    """Those that were found, low, before all others."""
     wrong: int = 0
     """High, and another file's item."""
     examples: list[str] = field(default_factory=list)
 
-    def add(self, question: Question, key: str | None) -> None:
+    def add(self, question: Question, answer: Answer) -> None:
         """Counts an answer."""
-        self.listed += question.key is not None
-        self.absent += question.key is None
-        if key is not None and key != question.key:
+        sure, likely = answer
+        self.asked += 1
+        self.listed += question.is_listed
+        if sure is not None and not (sure == question.key and question.can_be_sure):
             self.wrong += 1
-            if len(self.examples) < 3:
-                self.examples.append(f"{question.path} was answered {key}, and {question.key} is right")
-        elif key is not None:
-            self.right += 1
+            self.examples.append(
+                f"{question.path}, {question.size:,} B, was answered {sure}, and {question.key} is right"
+            )
+        elif question.is_listed:
+            self.sure += sure is not None
+            self.likely += sure is None and likely is not None and likely == question.key
 
     def join(self, other: Tally) -> None:
         """Adds another row."""
-        for name in ("listed", "absent", "right", "wrong"):
+        for name in ("asked", "listed", "sure", "likely", "wrong"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.examples = (self.examples + other.examples)[:3]
 
-    @property
-    def share(self) -> float:
-        """Of the listed files those that were found, high."""
-        return self.right / self.listed if self.listed else 1.0
+    def unsure(self) -> float:
+        """Of the listed files those that were not found with high confidence, in percent."""
+        return 100 * (1 - self.sure / self.listed) if self.listed else 0.0
+
+
+Tallies = dict[str, Tally]
+"""By what the files are."""
+
+
+def total(tallies: Tallies) -> Tally:
+    """All files together."""
+    tally = Tally()
+    for one in tallies.values():
+        tally.join(one)
+    return tally
 
 
 # How a host sees the files: from the folder's number, the folder as the server has it, and the path below it.
@@ -73,6 +101,8 @@ class View:
     name: str
     mount: Mount
     mappings: Callable[[Collection], list[tuple[str, str]]] | None = None
+    is_true: bool = False
+    """Whether the mappings lead to the very files."""
 
 
 def _last(location: str) -> str:
@@ -107,14 +137,26 @@ def _within(_at: int, _location: str, path: str) -> str:
     return f"/volume2/share/{'/'.join(path.rsplit('/', 2)[-2:])}"
 
 
+def _renamed(_at: int, _location: str, path: str) -> str:
+    *folders, name = path.split("/")
+    return "/".join(["/srv/new", *(f"{folder} [moved]" for folder in folders), name])
+
+
+def _moved(_at: int, _location: str, path: str) -> str:
+    return f"/mnt/sorted/{crc32(path.encode()) % 100:02}/{path.rsplit('/', 1)[-1]}"
+
+
+MAPPED, WITHOUT, WRONG = "mapped", "no mapping", "a wrong mapping"
 VIEWS = (
-    View("mapped", _mapped, _all),
-    View("no mapping", _foreign),
-    View("half a mapping", _half, lambda collection: _all(collection)[::2]),
-    View("a wrong mapping", _foreign, _wrong),
+    View(MAPPED, _mapped, _all, is_true=True),
+    View(WITHOUT, _foreign),
+    View("half a mapping", _half, lambda collection: _all(collection)[::2], is_true=True),
+    View(WRONG, _foreign, _wrong),
     View("a moved root", lambda at, _, path: f"/volume{at}/archive/2024/{path}", _all),
     View("a Windows host", lambda at, _, path: f"{'YZ'[at % 2]}:\\Video\\{path}".replace("/", "\\")),
     View("a share within the library", _within),
+    View("folders renamed", _renamed),
+    View("moved into other folders", _moved),
     View("elsewhere, under the same name", lambda _at, _, path: f"/downloads/complete/{path.rsplit('/', 1)[-1]}"),
 )
 
@@ -125,7 +167,7 @@ def make(seed: int, size: str) -> list[Collection]:
     draw = Draw(f"right {seed} {size}")
     for number, scheme in enumerate(SCHEMES, 1):
         works = scheme.works(draw, COUNTS[size][scheme.kind])
-        made.append(collect(scheme, size, number, works, draw.random))
+        made.append(collect(scheme, size, number, works, draw))
     return made
 
 
@@ -154,52 +196,100 @@ def serve(server: Standin, collections: Iterable[Collection]) -> None:
                 work.key = f"{PREFIX}{key}"
 
 
-def asked(collection: Collection, view: View) -> list[Question]:
-    """What a host asks for: every file as it sees it."""
+def _ends_alike(asked: str, listed: str) -> bool:
+    """Whether a file's folder has its name in both paths."""
+    return fold(asked).replace("\\", "/").split("/")[-2:] == fold(listed).split("/")[-2:]
+
+
+def _what(scheme: Scheme, size: int, asked: str, listed: str) -> str:
+    if size in COMMON:
+        return f"{scheme.files_are} of one size"
+    if scheme.files_are in SMALL and not _ends_alike(asked, listed):
+        return f"{scheme.files_are} in another folder"
+    return scheme.files_are
+
+
+def seen(collection: Collection, view: View, others: Draw | None = None) -> Iterator[Question]:
+    """What a host asks for: every file as it sees it. Or, with what draws, another file in place of each listed one."""
     scheme = collection.scheme
-    if scheme.twins and not scheme.alike and view.name not in ("mapped", "half a mapping"):
-        # Which of two folders is meant is not to be known then.
-        return []
-    if scheme.alike and view.name == "a wrong mapping":
-        # It says that one of the folders is the other, and a mapping is believed.
-        return []
-    if scheme.one_each and view.name in ("a moved root", "a wrong mapping"):
-        return []
+    # What a wrong mapping leads to is believed, if it is listed.
+    files = list(collection.files())
+    listed = [(at, work.paths[part], work.sizes[part]) for at, part, work in files if work.listed]
+    first = {fold(path) for at, path, _ in listed if at == 0}
 
     def root(at: int) -> int:
         # Without a mapping the even folders keep their names.
-        return 2 * at + (scheme.folders != "each") if scheme.one_each and view.name == "no mapping" else at
+        return 2 * at + (scheme.folders != "each") if scheme.one_each and view.name == WITHOUT else at
 
-    pairs = (
-        (view.mount(root(at), collection.locations[at], path), work.key if work.listed else None)
-        for at, path, work in collection.files()
-    )
-    return questions(pairs, names_tell=scheme.names_tell)
+    for at, part, work in files:
+        path, size = work.paths[part], work.sizes[part]
+        if (view.name == WRONG and at % 2 and fold(path) in first) or (others and not work.listed):
+            continue
+        host = view.mount(root(at), collection.locations[at], path)
+        what = _what(scheme, size, host, f"{collection.locations[at]}/{path}")
+        if others is None:
+            yield Question(host, size, work.key if work.listed else None, what, bool(work.listed) and not work.copied)
+            continue
+        size = scheme.sizes(others, len(work.sizes))[part]
+        if others.chance(BY_CHANCE):
+            _, other, equal = others.pick(listed)
+            size = equal if fold(other).rsplit("/", 1)[-1] != fold(path).rsplit("/", 1)[-1] else size
+        yield Question(host, size, None, what)
+
+
+def asked(
+    collections: list[Collection], view: View, *, with_sizes: bool = True, others: Draw | None = None
+) -> list[Question]:
+    """The questions about these collections, with their right answers."""
+    found = (question for collection in collections for question in seen(collection, view, others))
+    if not with_sizes and view.mappings is None:
+        # Then no answer is sure, not even a right one.
+        found = (replace(question, can_be_sure=False) for question in found)
+    every = questions(found, with_sizes=with_sizes)
+    most = MOST * len(collections)
+    return every if len(every) <= most else random.Random(view.name).sample(every, most)  # noqa: S311
 
 
 def by_match(library: plexindex.Library) -> Ask:
-    """The full answer."""
-    return lambda paths: [
-        match.key if match.confidence == "high" else None for match in library.match_paths(paths, offline=True)
+    """The full answer, with each file's size."""
+    return lambda asked: [_answer(library.match(one.path, size=one.size, offline=True)) for one in asked]
+
+
+def without_sizes(library: plexindex.Library) -> Ask:
+    """The full answer, of paths alone."""
+    return lambda asked: [
+        _answer(match) for match in library.match_paths([one.path for one in asked], size=False, offline=True)
     ]
+
+
+def by_lookup(library: plexindex.Library) -> Ask:
+    """The fast answer."""
+    return lambda asked: [(key, None) for key in library.lookup_keys([one.path for one in asked])]
+
+
+def _answer(match: plexindex.Match) -> Answer:
+    if match.confidence == "high":
+        return match.key, None
+    candidates = match.candidates
+    return None, candidates[0].key if candidates else None
 
 
 def by_name(collections: Iterable[Collection]) -> Ask:
     """What scripts do: the first item that has a file of this name."""
     names: dict[str, str] = {}
     for collection in collections:
-        for work, item in collection.items():
-            for path in item["files"]:
+        for work in (work for work, _ in collection.works if work.listed):
+            for path in work.paths:
                 names.setdefault(os.path.basename(path), work.key or "")
-    return lambda paths: [names.get(path.replace("\\", "/").rsplit("/", 1)[-1]) for path in paths]
+    return lambda asked: [(names.get(one.path.replace("\\", "/").rsplit("/", 1)[-1]), None) for one in asked]
 
 
-def judge(asked: list[Question], answer: Ask) -> Tally:
+def judge(asked: list[Question], answer: Ask) -> Tallies:
     """Asks, and counts."""
-    tally = Tally()
-    for question, key in zip(asked, answer([question.path for question in asked])):
-        tally.add(question, key)
-    return tally
+    tallies: Tallies = defaultdict(Tally)
+    for question, got in zip(asked, answer(asked)):
+        tallies[question.what].add(question, got)
+    return tallies
 
 
 Open = Callable[[Path, list[tuple[str, str]]], plexindex.Index]
@@ -207,31 +297,14 @@ Open = Callable[[Path, list[tuple[str, str]]], plexindex.Index]
 
 def judged(
     store: Path, open_: Open, collections: list[Collection], view: View
-) -> Iterator[tuple[Scheme, list[Question], plexindex.Library]]:
-    """Every collection in a view, over a store that was fetched: its scheme, what is asked, and who answers."""
+) -> Iterator[tuple[list[Collection], plexindex.Library]]:
+    """Who answers in a view, over a store that was fetched: the library of each collection, and all at once."""
     groups: dict[tuple[tuple[str, str], ...], list[Collection]] = defaultdict(list)
     for collection in collections:
         groups[tuple(view.mappings(collection) if view.mappings else ())].append(collection)
     for mappings, some in groups.items():
         with open_(store, list(mappings)) as index:
             for collection in some:
-                if questions_ := asked(collection, view):
-                    yield collection.scheme, questions_, index.library(collection.title)
-
-
-def everywhere(collections: list[Collection], view: View) -> list[Question]:
-    """The same for all libraries at once. Paths below different folders that are the same are left out: see README."""
-    below: dict[str, int] = defaultdict(int)
-    for collection in collections:
-        for _, path, _ in collection.files():
-            below[fold(path)] += 1
-    found = []
-    for collection in collections:
-        if not collection.scheme.twins and not collection.scheme.one_each:
-            pairs = (
-                (view.mount(at, collection.locations[at], path), work.key if work.listed else None)
-                for at, path, work in collection.files()
-                if below[fold(path)] == 1
-            )
-            found += questions(pairs, names_tell=collection.scheme.names_tell)
-    return found
+                yield [collection], index.library(collection.title)
+            if view.mappings is None:
+                yield collections, index.library()

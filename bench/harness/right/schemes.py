@@ -5,12 +5,30 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
+from zlib import crc32
 
 from .collection import Scheme, Work
+from .sizes import (
+    BLU_RAY,
+    CLIP,
+    EPISODE,
+    FILM,
+    LOSSLESS,
+    PACKETS,
+    PICTURE,
+    RAW,
+    RESERVED,
+    VARIABLE,
+    WAVE,
+    dvd,
+    frames,
+    one_of,
+)
 from .words import COMMON_TRACKS, GROUPS, NOUNS, PLACES, SHORT, Draw, Film, dotted, file
 
 EDITIONS = ("Director's Cut", "Extended", "Theatrical", "Remastered", "Unrated")
 FILM_NAMES = ("movie.mkv", "film.mkv", "video.mp4", "feature.mkv", "main.mkv", "Movie.mkv", "title.mkv", "title00.mkv")
+TREE = "<tree>"
 EXTRAS = ("Featurettes", "Extras", "Trailers", "Sample", "Deleted Scenes")
 
 
@@ -140,7 +158,8 @@ def dvds(draw: Draw, count: int) -> Iterator[Work]:
         folder = f"{file(film.title)} ({film.year})/VIDEO_TS"
         title_set = draw.random.randint(1, 40)
         parts = range(1, draw.random.randint(2, 4))
-        yield Work(of(film), [f"{folder}/VTS_{title_set:02}_{part}.VOB" for part in parts])
+        paths = [f"{folder}/VTS_{title_set:02}_{part}.VOB" for part in parts]
+        yield Work(of(film), paths, is_stacked=True)
 
 
 def foreign_films(script: str, draw: Draw, count: int) -> Iterator[Work]:
@@ -178,6 +197,7 @@ def episodes(
                         {"title": name, "show": title, "season": season, "episode": number, "year": begun + season},
                         [
                             pattern.format(
+                                tree=TREE,
                                 t=file(title),
                                 y=begun,
                                 d=dotted(title),
@@ -195,6 +215,17 @@ def episodes(
                         group=f"{title}{begun if namesakes else ''}",
                         listed=listed,
                     )
+
+
+def abroad(pattern: str, draw: Draw, count: int) -> Iterator[Work]:
+    """Two shows of each title, of two countries, by paths without a year: Plex has one of them, or both, or parts."""
+    for work in episodes(pattern, draw, count // 2):
+        fates = ((True, False), (False, True), (True, True), (None, None))
+        for folder, listed in enumerate(fates[crc32(work.group.encode()) % 4]):
+            tree = ("US", "UK")[folder]
+            in_folder = 0 if TREE in work.paths[0] else folder
+            item = {**work.item, "show": f"{work.item['show']} ({tree})", "_folder": in_folder}
+            yield Work(item, [path.replace(TREE, tree) for path in work.paths], f"{tree}/{work.group}", listed)
 
 
 # Music
@@ -266,137 +297,135 @@ def photos(pattern: str, draw: Draw, count: int, *, twins: bool = False) -> Iter
 
 
 SCHEMES = (
-    Scheme("Plex's names", "movie", partial(films, "{t} ({y})/{t} ({y}).mkv"), well_named=True),
+    Scheme("Plex's names", "movie", partial(films, "{t} ({y})/{t} ({y}).mkv"), FILM),
     Scheme(
         "Plex's names, ids, quality",
         "movie",
         partial(films, "{t} ({y}) {{imdb-tt{n}}}/{t} ({y}) {{imdb-tt{n}}} - [Bluray-{q}][x264]-{g}.mkv"),
-        well_named=True,
+        FILM,
     ),
-    Scheme("editions, languages", "movie", partial(editions, "{t} ({y}) {e}/{t} ({y}) {e}.mkv"), well_named=True),
-    Scheme("editions under one name", "movie", partial(editions, "{t} ({y}) {e}/{t}.mkv")),
-    Scheme("scene names", "movie", partial(films, "{d}.{y}.{q}.BluRay.x264-{g}/{d}.{y}.{q}.BluRay.x264-{g}.mkv"), True),
+    Scheme("editions, languages", "movie", partial(editions, "{t} ({y}) {e}/{t} ({y}) {e}.mkv"), FILM),
+    Scheme("editions under one name", "movie", partial(editions, "{t} ({y}) {e}/{t}.mkv"), FILM),
+    Scheme("scene names", "movie", partial(films, "{d}.{y}.{q}.BluRay.x264-{g}/{d}.{y}.{q}.BluRay.x264-{g}.mkv"), FILM),
+    Scheme("scene folders, short names", "movie", partial(films, "{d}.{y}.{q}.WEB.x265-{g}/{g}-{short}-{q}.mkv"), FILM),
+    Scheme("flat", "movie", partial(films, "{t} ({y}).mkv"), FILM),
+    Scheme("flat, no years", "movie", partial(films, "{t}.mkv", remakes=False), FILM),
+    Scheme("general names", "movie", partial(beside, "{t} ({y})/{general}"), FILM),
+    Scheme("general names, no years", "movie", partial(beside, "{t}/{general}", remakes=False), FILM),
+    Scheme("boxes of a series", "movie", boxes, FILM),
+    Scheme("no title anywhere", "movie", untold, FILM),
+    Scheme("Blu-ray discs", "movie", partial(discs, "{t} ({y})"), BLU_RAY, of="discs"),
+    Scheme("Blu-ray discs, scene folders", "movie", partial(discs, "{d}.{y}.COMPLETE.BLURAY-RVN"), BLU_RAY, of="discs"),
+    Scheme("Blu-ray discs, no title", "movie", partial(discs, "DISC_{number:03}"), BLU_RAY, of="discs"),
+    Scheme("DVDs", "movie", dvds, dvd, of="discs"),
+    Scheme("Chinese, Japanese, Korean", "movie", partial(foreign_films, "cjk"), FILM),
+    Scheme("Hebrew, Arabic", "movie", partial(foreign_films, "rtl"), FILM),
+    Scheme("accents, NFD on disk", "movie", partial(foreign_films, "accents"), FILM),
     Scheme(
-        "scene folders, short names",
-        "movie",
-        partial(films, "{d}.{y}.{q}.WEB.x265-{g}/{g}-{short}-{q}.mkv"),
-        names_tell=False,
+        "Plex's names", "show", partial(episodes, "{t} ({y})/{folder}/{t} ({y}) - S{s:02}E{e:02} - {name}.mkv"), EPISODE
     ),
-    Scheme("flat", "movie", partial(films, "{t} ({y}).mkv"), well_named=True),
-    Scheme("flat, no years", "movie", partial(films, "{t}.mkv", remakes=False)),
-    Scheme("general names", "movie", partial(beside, "{t} ({y})/{general}"), names_tell=False),
-    Scheme("general names, no years", "movie", partial(beside, "{t}/{general}", remakes=False), names_tell=False),
-    Scheme("boxes of a series", "movie", boxes, names_tell=False),
-    Scheme("no title anywhere", "movie", untold, names_tell=False),
-    Scheme("Blu-ray discs", "movie", partial(discs, "{t} ({y})"), names_tell=False),
-    Scheme("Blu-ray discs, scene folders", "movie", partial(discs, "{d}.{y}.COMPLETE.BLURAY-RVN"), names_tell=False),
-    Scheme("Blu-ray discs, no title", "movie", partial(discs, "DISC_{number:03}"), names_tell=False),
-    Scheme("DVDs", "movie", dvds, names_tell=False),
-    Scheme("Chinese, Japanese, Korean", "movie", partial(foreign_films, "cjk"), well_named=True),
-    Scheme("Hebrew, Arabic", "movie", partial(foreign_films, "rtl"), well_named=True),
-    Scheme("accents, NFD on disk", "movie", partial(foreign_films, "accents"), well_named=True),
+    Scheme("S01E01", "show", partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.mkv"), EPISODE),
     Scheme(
-        "Plex's names", "show", partial(episodes, "{t} ({y})/{folder}/{t} ({y}) - S{s:02}E{e:02} - {name}.mkv"), True
-    ),
-    Scheme("S01E01", "show", partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.mkv"), numbered=True, names_tell=False),
-    Scheme(
-        "S01E01, namesakes",
-        "show",
-        partial(episodes, "{t} ({y})/{folder}/S{s:02}E{e:02}.mkv", namesakes=True),
-        numbered=True,
-        names_tell=False,
+        "S01E01, namesakes", "show", partial(episodes, "{t} ({y})/{folder}/S{s:02}E{e:02}.mkv", namesakes=True), EPISODE
     ),
     Scheme(
         "S01E01, a location for each show",
         "show",
         partial(episodes, "{folder}/S{s:02}E{e:02}.mkv"),
-        numbered=True,
-        names_tell=False,
+        EPISODE,
         folders="each",
     ),
     Scheme(
-        "scene names", "show", partial(episodes, "{d}.S{s:02}.1080p.WEB-{g}/{d}.S{s:02}E{e:02}.1080p.WEB-{g}.mkv"), True
-    ),
-    Scheme("flat", "show", partial(episodes, "{t} S{s:02}E{e:02}.mkv"), True),
-    Scheme("1x01 and a name", "show", partial(episodes, "{t}/{folder}/{s}x{e:02} {name}.mkv"), names_tell=False),
-    Scheme("numbers only", "show", partial(episodes, "{t}/{s}/{e:02}.mkv"), names_tell=False),
-    Scheme(
-        "numbers through all seasons", "show", partial(episodes, "{t}/[{g}] {t} - {e:03} [1080p].mkv", absolute=True)
-    ),
-    Scheme("dates", "show", partial(episodes, "{t}/{folder}/{t} - {date}.mkv")),
-    Scheme("discs", "show", partial(episodes, "{t}/{folder}/Disc {disc}/BDMV/STREAM/{stream}"), names_tell=False),
-    Scheme(
-        "Japanese, Chinese, Korean",
+        "scene names",
         "show",
-        partial(episodes, "{t}/シーズン{s}/第{e:02}話.mkv", foreign="cjk"),
-        names_tell=False,
+        partial(episodes, "{d}.S{s:02}.1080p.WEB-{g}/{d}.S{s:02}E{e:02}.1080p.WEB-{g}.mkv"),
+        EPISODE,
     ),
-    Scheme("Hebrew, Arabic", "show", partial(episodes, "{t}/{folder}/{t} - S{s:02}E{e:02}.mkv", foreign="rtl"), True),
-    Scheme("Plex's names", "artist", partial(tracks, "{a}/{b} ({y})/{n:02} - {t}.flac"), True, names_tell=False),
-    Scheme("artist and album in one folder", "artist", partial(tracks, "{a} - {b}/{n:02}. {t}.mp3"), names_tell=False),
-    Scheme("discs of an album", "artist", partial(tracks, "{a}/{b}/CD{c}/{n:02} {t}.flac"), names_tell=False),
-    Scheme("titles without numbers", "artist", partial(tracks, "{a}/{b}/{t}.mp3"), names_tell=False),
-    Scheme("numbers only", "artist", partial(tracks, "{a}/{b}/Track {n:02}.flac"), names_tell=False),
-    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3"), well_named=True),
-    Scheme("various artists", "artist", compilations),
+    Scheme("flat", "show", partial(episodes, "{t} S{s:02}E{e:02}.mkv"), EPISODE),
+    Scheme("1x01 and a name", "show", partial(episodes, "{t}/{folder}/{s}x{e:02} {name}.mkv"), EPISODE),
+    Scheme("numbers only", "show", partial(episodes, "{t}/{s}/{e:02}.mkv"), EPISODE),
     Scheme(
-        "Chinese, Japanese, Korean",
-        "artist",
-        partial(tracks, "{a}/{b}/{n:02} - {t}.flac", foreign="cjk"),
-        names_tell=False,
+        "numbers through all seasons",
+        "show",
+        partial(episodes, "{t}/[{g}] {t} - {e:03} [1080p].mkv", absolute=True),
+        EPISODE,
     ),
-    Scheme("by year and album", "photo", partial(photos, "{y}/{a}/IMG_{n:04}.JPG"), names_tell=False),
-    Scheme("by year", "photo", partial(photos, "{phone}{y}/IMG_{n:04}.JPG"), names_tell=False),
-    Scheme("memory cards", "photo", partial(photos, "{a}/DCIM/{card}CANON/IMG_{n:04}.JPG"), names_tell=False),
+    Scheme("dates", "show", partial(episodes, "{t}/{folder}/{t} - {date}.mkv"), EPISODE),
+    Scheme("discs", "show", partial(episodes, "{t}/{folder}/Disc {disc}/BDMV/STREAM/{stream}"), BLU_RAY, of="discs"),
     Scheme(
-        "dates and times", "photo", partial(photos, "{y}/{m:02}/IMG_{y}{m:02}{day:02}_{time}.jpg"), names_tell=False
+        "Japanese, Chinese, Korean", "show", partial(episodes, "{t}/シーズン{s}/第{e:02}話.mkv", foreign="cjk"), EPISODE
     ),
-    Scheme("scans", "photo", partial(photos, "{a}/scan{n:03}.tif"), names_tell=False),
     Scheme(
-        "two cameras",
-        "photo",
-        partial(photos, "DCIM/{card}CANON/IMG_{n:04}.JPG", twins=True),
-        names_tell=False,
-        twins=True,
+        "Hebrew, Arabic", "show", partial(episodes, "{t}/{folder}/{t} - S{s:02}E{e:02}.mkv", foreign="rtl"), EPISODE
     ),
-    Scheme("clips of cameras", "other_videos", partial(photos, "{y}/{a}/MVI_{n:04}.AVI"), names_tell=False),
+    Scheme("Plex's names", "artist", partial(tracks, "{a}/{b} ({y})/{n:02} - {t}.flac"), LOSSLESS),
+    Scheme("artist and album in one folder", "artist", partial(tracks, "{a} - {b}/{n:02}. {t}.mp3"), VARIABLE),
+    Scheme("discs of an album", "artist", partial(tracks, "{a}/{b}/CD{c}/{n:02} {t}.mp3"), frames),
+    Scheme("titles without numbers", "artist", partial(tracks, "{a}/{b}/{t}.mp3"), frames),
+    Scheme("numbers only", "artist", partial(tracks, "{a}/{b}/Track {n:02}.wav"), WAVE),
+    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3"), VARIABLE),
+    Scheme("various artists", "artist", compilations, VARIABLE),
     Scheme(
-        "clips of telephones",
-        "other_videos",
-        partial(photos, "{phone}{y}/VID_{y}{m:02}{day:02}_{time}.mp4"),
-        names_tell=False,
+        "Chinese, Japanese, Korean", "artist", partial(tracks, "{a}/{b}/{n:02} - {t}.flac", foreign="cjk"), LOSSLESS
     ),
-    # Behind those that were there before them: what is drawn depends on the order.
-    Scheme("remakes, no years", "movie", partial(remade, "{t}/{t}.mkv"), names_tell=False, twins=True, alike=True),
-    Scheme(
-        "remakes, no years, flat", "movie", partial(remade, "{kids}/{d}.mkv"), names_tell=False, alike=True, twins=True
-    ),
+    Scheme("by year and album", "photo", partial(photos, "{y}/{a}/IMG_{n:04}.JPG"), PICTURE),
+    Scheme("by year", "photo", partial(photos, "{phone}{y}/IMG_{n:04}.JPG"), PICTURE),
+    Scheme("memory cards", "photo", partial(photos, "{a}/DCIM/{card}CANON/IMG_{n:04}.JPG"), PICTURE),
+    Scheme("dates and times", "photo", partial(photos, "{y}/{m:02}/IMG_{y}{m:02}{day:02}_{time}.jpg"), PICTURE),
+    Scheme("scans", "photo", partial(photos, "{a}/scan{n:03}.tif"), one_of(RAW[2])),
+    Scheme("two cameras", "photo", partial(photos, "DCIM/{card}CANON/IMG_{n:04}.JPG", twins=True), PICTURE, twins=True),
+    Scheme("clips of cameras", "other_videos", partial(photos, "{y}/{a}/MVI_{n:04}.AVI"), CLIP),
+    Scheme("clips of telephones", "other_videos", partial(photos, "{phone}{y}/VID_{y}{m:02}{day:02}_{time}.mp4"), CLIP),
+    Scheme("remakes, no years", "movie", partial(remade, "{t}/{t}.mkv"), FILM, twins=True),
+    Scheme("remakes, no years, flat", "movie", partial(remade, "{kids}/{d}.mkv"), FILM, twins=True),
     Scheme(
         "unmatched: Plex's names",
         "movie",
         partial(unmatched, partial(films, "{t} ({y})/{t} ({y}).mkv", remakes=False)),
-        well_named=True,
+        FILM,
     ),
-    Scheme("unmatched: flat", "movie", partial(unmatched, partial(films, "{t} ({y}).mkv", remakes=False))),
-    Scheme("unmatched: flat, no years", "movie", partial(unmatched, partial(films, "{t}.mkv", remakes=False))),
+    Scheme("unmatched: flat", "movie", partial(unmatched, partial(films, "{t} ({y}).mkv", remakes=False)), FILM),
+    Scheme("unmatched: flat, no years", "movie", partial(unmatched, partial(films, "{t}.mkv", remakes=False)), FILM),
     Scheme(
         "S01E01, a location for each show, called otherwise by the host",
         "show",
         partial(episodes, "{folder}/S{s:02}E{e:02}.mkv"),
-        names_tell=False,
+        EPISODE,
         folders="each, renamed",
     ),
     Scheme(
         "unmatched: Plex's names",
         "show",
         partial(unmatched, partial(episodes, "{t} ({y})/{folder}/{t} ({y}) - S{s:02}E{e:02} - {name}.mkv")),
-        well_named=True,
+        EPISODE,
     ),
     Scheme(
-        "unmatched: S01E01",
+        "unmatched: S01E01", "show", partial(unmatched, partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.mkv")), EPISODE
+    ),
+    Scheme("numbers only, constant bit rate", "artist", partial(tracks, "{a}/{b}/{n:02}.mp3"), frames),
+    Scheme("flat, constant bit rate", "artist", partial(tracks, "{a} - {b} - {n:02}.mp3"), frames),
+    Scheme("raw, names begin again", "photo", partial(photos, "{y}/{a}/DSC{n:05}.ARW"), one_of(*RAW[:2])),
+    Scheme("raw, memory cards", "photo", partial(photos, "{a}/DCIM/{card}MSDCF/DSC{n:05}.ARW"), one_of(*RAW[:2])),
+    Scheme("one name, two countries", "show", partial(abroad, "{tree}/{t}/{folder}/{t} - S{s:02}E{e:02}.mkv"), EPISODE),
+    Scheme(
+        "one name, two trees", "show", partial(abroad, "{t}/{folder}/{t} - S{s:02}E{e:02}.mkv"), EPISODE, twins=True
+    ),
+    Scheme(
+        "one name, two trees, S01E01", "show", partial(abroad, "{t}/{folder}/S{s:02}E{e:02}.mkv"), EPISODE, twins=True
+    ),
+    Scheme("television", "show", partial(episodes, "{t}/{folder}/{t} - {date}.ts"), PACKETS, of="recordings"),
+    Scheme(
+        "television, reserved",
         "show",
-        partial(unmatched, partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.mkv")),
-        numbered=True,
-        names_tell=False,
+        partial(episodes, "{t}/{folder}/{t} - {date}.ts"),
+        one_of(*RESERVED[1:]),
+        of="recordings",
+    ),
+    Scheme(
+        "surveillance, reserved",
+        "other_videos",
+        partial(photos, "{a}/{y}-{m:02}-{day:02}/{n:05}.mp4"),
+        one_of(RESERVED[0]),
+        of="recordings",
     ),
 )

@@ -1,0 +1,60 @@
+"""Sizes of files in bytes, as such files have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .words import Draw
+
+Sizes = Callable[[Draw, int], "list[int]"]
+"""Gives the sizes of the files of one item: takes what draws and how many files there are."""
+
+DVD_CUTS = (1_073_739_776, 1_073_709_056)
+"""Of each file of a title set but the last, by two programs."""
+RAW = (24_903_680, 49_512_448, 26_103_808)
+"""Uncompressed pictures of two cameras and of a scanner: each has its one size."""
+RESERVED = (268_435_456, 2_147_483_648, 4_294_967_296)
+"""What a recorder reserves for a file: of a surveillance camera, and of two video recorders."""
+COMMON = frozenset({*DVD_CUTS, *RAW, *RESERVED})
+"""Sizes that a format or a device gives to many files. They distinguish nothing."""
+
+
+def between(least: float, most: float) -> Sizes:
+    """Any number of bytes, evenly by magnitude: what most encoders write."""
+    return lambda draw, count: [int(least * (most / least) ** draw.random.random()) for _ in range(count)]
+
+
+def multiples(unit: int, least: float, most: float, head: int = 0) -> Sizes:
+    """As between(), in whole sectors or packets behind a head."""
+    any_size = between(least, most)
+    return lambda draw, count: [head + size // unit * unit for size in any_size(draw, count)]
+
+
+def frames(draw: Draw, count: int) -> list[int]:
+    """Whole frames of MP3 at a constant 320 kbit/s and 44.1 kHz, without pictures: one to fifteen minutes."""
+    return [int(draw.random.lognormvariate(5.45, 0.4) * 44_100 / 1152) * 144 * 320_000 // 44_100 for _ in range(count)]
+
+
+def dvd(draw: Draw, count: int) -> list[int]:
+    """A title set: all files are cut at one size, except for the last, which has the remaining sectors."""
+    cut = draw.pick(DVD_CUTS)
+    return [cut] * (count - 1) + [2048 * draw.random.randint(512, cut // 2048 - 1)]
+
+
+def one_of(*sizes: int) -> Sizes:
+    """One size for all, or a few."""
+    return lambda draw, count: [draw.pick(sizes) for _ in range(count)]
+
+
+FILM = between(7e8, 6e10)
+EPISODE = between(1.5e8, 6e9)
+CLIP = between(2e7, 4e9)
+VARIABLE = between(2e6, 1.6e7)
+"""A track at a variable bit rate."""
+LOSSLESS = between(6e6, 8e7)
+WAVE = multiples(2352, 8e6, 8e7, head=44)
+"""A track of a CD, not compressed: whole sectors."""
+PICTURE = between(1.5e6, 9e6)
+BLU_RAY = multiples(6144, 1e10, 4.5e10)
+PACKETS = multiples(188, 5e8, 1e10)
+"""A recording of television."""
