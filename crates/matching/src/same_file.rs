@@ -18,18 +18,24 @@ const MIN_SIZE: u64 = 1 << 20;
 const FOLDER_BELOW: u64 = 16 << 20;
 /// A file of another name is a candidate from this size on.
 const MIN_RENAMED_SIZE: u64 = 100 << 20;
-/// A block of a disc has 2 KiB.
-const BLOCK_BITS: u32 = 11;
+/// Smaller files may have whole sectors, as raw photos and uncompressed tracks do, so that few sizes are possible.
+const SECTORS_BELOW: u64 = 64 << 20;
 /// Maximum number of files of one size that are compared. More distinguish nothing.
 const MAX_OF_SIZE: usize = 64;
 
 /// Returns how many listed files may have the name of a file of this size. The sizes of unlike files differ about as often
-/// as numbers of this magnitude, so the chance that one of these files has this size is one in a million. A multiple of the
-/// blocks of discs is counted in the largest power of two that divides it, because a format or a recorder may have chosen it.
-fn max_of_name(size: u64) -> usize {
-    let zeros = size.trailing_zeros();
-    let different = if zeros < BLOCK_BITS { size } else { size >> zeros };
-    usize::try_from(different >> 20).unwrap_or(usize::MAX).min(MAX_COMPARED)
+/// as numbers of this magnitude, so the chance that one of these files has this size is one in a million; four, if the
+/// folders have the same name, too.
+fn max_of_name(size: u64, has_folder: bool) -> usize {
+    let shift = if has_folder { 18 } else { 20 };
+    usize::try_from(size >> shift).unwrap_or(usize::MAX).min(MAX_COMPARED)
+}
+
+/// Returns whether a format or a device may give this size to many files, even if only one is listed: a raw photo has whole
+/// sectors, and discs, cards and recorders cut or reserve files at a round size, or a few clusters below.
+fn may_be_of_many(size: u64) -> bool {
+    let is_below_round = size.wrapping_neg() % (64 << 20) < 64 << 10;
+    size < SECTORS_BELOW && size.is_multiple_of(512) || size.is_multiple_of(1 << 20) || is_below_round
 }
 
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
@@ -40,7 +46,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
     ) -> Option<(MatchKind, Confidence, Reason)> {
         let components = if self.size < FOLDER_BELOW { 2 } else { 1 };
-        let max_of_name = max_of_name(self.size);
+        let max_of_name = max_of_name(self.size, components > 1);
         let (mut of_name, mut has_unknown, mut elsewhere) = (0, false, Vec::new());
         for (library, view) in self.fetched() {
             view.each_with_suffix(&self.path, self.name_hash(), components, max_of_name + 1, |hit| {
@@ -70,13 +76,15 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let first = candidates.first()?;
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
         let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
-        let may_be_evidence = self.size >= MIN_SIZE && !has_unknown && !is_elsewhere;
-        if !may_be_evidence || self.is_owned_elsewhere() || self.others_have_size() {
-            return None;
-        }
         let common = NormalPath::with(first.path, |listed| {
             Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()))
         });
+        let has_few_sizes = self.size < SECTORS_BELOW && of_name > 1 && common < 2;
+        let is_telling = self.size >= MIN_SIZE && !may_be_of_many(self.size) && !has_few_sizes;
+        let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
+        if !may_be_evidence || self.is_owned_elsewhere() || self.others_have_size() {
+            return None;
+        }
         let match_kind = if common >= 2 {
             MatchKind::Suffix
         } else {
@@ -179,18 +187,24 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::max_of_name;
+    use super::{max_of_name, may_be_of_many};
+
+    #[test]
+    fn larger_files_may_have_more_common_names() {
+        assert_eq!(max_of_name(700_000_001, false), 667);
+        assert_eq!(max_of_name((1 << 20) - 1, false), 0);
+        assert_eq!(max_of_name(5_000_001, true), 19);
+    }
 
     #[test]
     fn round_sizes_say_less_than_others() {
-        assert_eq!(max_of_name(700_000_001), 667);
-        assert_eq!(max_of_name(5_000_001), 4);
-        assert_eq!(max_of_name((1 << 20) - 1), 0);
-        // A disc's part, a CD, what a recorder reserves; and a disc's image and stream.
-        assert_eq!(max_of_name((1 << 30) - 2048), 0);
-        assert_eq!(max_of_name(700 << 20), 0);
-        assert_eq!(max_of_name(20 << 30), 0);
-        assert_eq!(max_of_name(2_294_921 * 2048), 2);
-        assert_eq!(max_of_name(6144 * 3_254_321), 9);
+        // A disc's part, a CD, what a recorder and a card reserve, a raw photo.
+        for size in [(1 << 30) - 2048, 700 << 20, 20 << 30, (4 << 30) - 1, 24_903_680] {
+            assert!(may_be_of_many(size), "{size}");
+        }
+        // A film, a disc's image, and its stream.
+        for size in [700_000_001, 2_294_921 * 2048, 6144 * 3_254_321, 5_000_001] {
+            assert!(!may_be_of_many(size), "{size}");
+        }
     }
 }
