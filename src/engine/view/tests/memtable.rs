@@ -51,6 +51,27 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
     );
 }
 
+#[test]
+fn a_reply_that_was_asked_for_before_a_doubt_does_not_end_it() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
+    let push = |change| films.memtable.push(change, &none).expect("there is room");
+    let added = |asked| MemtableChange::Added {
+        item: Arc::new(movie("1", &["/mnt/b.mkv"])),
+        asked,
+    };
+    push(MemtableChange::DoubtedItem {
+        rating_key: "1".to_owned(),
+        raised: 5,
+    });
+    assert!(films.is_doubted("1"));
+    push(added(3));
+    assert!(films.is_doubted("1"), "it was asked for before");
+    push(added(6));
+    assert!(!films.is_doubted("1"));
+    assert!(!films.is_doubted("2"));
+}
+
 /// A reader never sees half a change: a moving item is always at exactly one path, the old or the new one.
 #[test]
 fn readers_see_whole_changes_while_a_writer_appends() {
