@@ -335,7 +335,7 @@ impl QueryState {
                     self.listed = true;
                     return Ok(Step::List);
                 }
-                if !self.listed_sizes && conditions.lacks_sizes && is_due(Step::ListSizes)? {
+                if !self.listed_sizes && is_due(Step::ListSizes)? {
                     self.listed_sizes = true;
                     return Ok(Step::ListSizes);
                 }

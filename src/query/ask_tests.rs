@@ -31,7 +31,6 @@ impl Stated {
             view_id: self.view_id,
             needs_rebuild: self.needs_rebuild,
             verifies_first: self.path,
-            lacks_sizes: false,
         };
         state.next_step(&conditions, |step| {
             self.costly.set(self.costly.get() + u32::from(step != Step::Verify));

@@ -249,7 +249,12 @@ impl QueryKind for PathQuery<'_> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
         let resolver = Resolver::new(libraries, context.scope, mappings);
         resolver.resolve_normal(self.path, 0, self.first_entry.take(), true, outcome);
-        let read = || context.queries.size_of(self.path.raw(), context.call.deadline);
+        // Once for all steps of the query, also if it cannot be read.
+        let read = || {
+            let size = context.queries.size_of(self.path.raw(), context.call.deadline);
+            self.size.set(Some(size));
+            size
+        };
         // The first question that a size can decide builds an index, for which a call at once has no time.
         let is_unlisted = can_size_decide(outcome);
         let size = match context.call.file_size {
@@ -259,7 +264,6 @@ impl QueryKind for PathQuery<'_> {
             FileSize::Read | FileSize::Unread => 0,
         };
         if size > 0 {
-            self.size.set(Some(size));
             *outcome = Resolution::default();
             resolver.resolve_normal(self.path, size, None, true, outcome);
         }

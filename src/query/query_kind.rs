@@ -117,7 +117,6 @@ pub enum Step {
 
 /// Facts that determine the next step without reading the store.
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct StepConditions {
     pub may_send_requests: bool,
     pub view_id: Option<ViewId>,
@@ -125,8 +124,6 @@ pub struct StepConditions {
     pub needs_rebuild: bool,
     /// Whether to verify invalidated items before refreshing libraries.
     pub verifies_first: bool,
-    /// Whether a listing lacks sizes that can decide the answer.
-    pub lacks_sizes: bool,
 }
 
 /// The steps that a query has taken, and their results.
@@ -210,7 +207,6 @@ impl<'t> QueryContext<'t> {
             view_id: self.snapshot.view_id,
             needs_rebuild: assessment.needs_rebuild,
             verifies_first: Q::VERIFIES_FIRST,
-            lacks_sizes: assessment.lacks_sizes.is_some(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Rules for the names of system folders, samples and extras. A disk walk skips these files and folders, as Plex's
-//! scanner does. Matching treats these names as evidence against a match.
+//! scanner does.
 
 use once_cell::race::OnceBox;
 use regex::bytes::Regex;
@@ -28,21 +28,11 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Returns whether systems or programs store deleted files, snapshots, backups or converted versions in folders
-    /// with this name.
-    is_copies_folder: r"(?x) ^[_\ ]?(?:trash(?:es)?|recycl(?:e(?:d|r)?|ing)|recycle.?bin|snapshots?)(?:$|(?-u:[^0-9A-Za-z\x80-\xff]))
-        | snapshots?$ | ^plex\ versions | ^optimized\ (?:for\ tv|versions)$ | ^files_(?:trashbin|versions)$ | ^found\.\d+$
-        | ^lost\.dir$ | ^backups\.backupdb$ | ^previous\ versions$ | ^deleted\ (?:items|files)$ | ^windows\.old$
-        | ^(?:papierkorb|corbeille|papelera|cestino|prullenbak)$";
-    /// Returns whether the name, such as `Other`, is common for folders with extras and for folders with media.
-    is_common_folder_name: "^(?:scene|short|other)?1$";
     /// Returns whether folders with this name contain extras. Matches 'Extra' only as a whole word, not in
     /// 'Extraction'.
     is_extras_folder: r"(?x) ^extras?(?:$|(?-u:[^0-9A-Za-z_\x80-\xff])) | ^bonus | bonus\ disc
         | ^(?:interview|scene|trailer|featurette|short|other)?1$
         | ^deleted(?:(?-u:.)?scene)??1$ | ^behind(?-u:.)?the(?-u:.)?scenes$";
-    /// Returns whether the name ends in the whole word 'sample'.
-    has_sample_suffix: "[-._]sample$";
     /// Returns whether files with this name are samples.
     is_sample: "[-._ ]sample|sample[-._ ]";
     /// Returns whether files with this name are extras.
@@ -100,23 +90,5 @@ impl LowerName<'_> {
     /// Returns whether folders with this name contain samples.
     pub fn is_samples_folder(&self) -> bool {
         self.0.strip_prefix(b"!").unwrap_or(self.0).starts_with(b"sample")
-    }
-
-    /// Returns whether the folder is for samples.
-    pub fn is_sample_folder(&self) -> bool {
-        self.equals(b"sample") || self.equals(b"samples")
-    }
-
-    /// Returns whether this is the name of a hidden folder or of a system's folder. Such folders contain deleted files,
-    /// snapshots, thumbnails, converted versions and unpacked archives: copies of listed files, but other files.
-    pub fn is_hidden_or_system_folder(&self) -> bool {
-        self.0
-            .trim_ascii_start()
-            .first()
-            .is_some_and(|first| b".@#~$".contains(first))
-            || self.is_copies_folder()
-            || self.is_system_folder()
-            || self.is_root_system_folder()
-            || self.is_being_unpacked()
     }
 }

@@ -173,6 +173,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         if candidates.total == 0 {
             resolution.reason = self.miss_reason();
         } else {
+            let first = candidates.first();
+            let has_other_size = || first.is_some_and(|first| self.has_other_size(first, match_kind));
             resolution.match_kind = match_kind;
             self.fill(&candidates, &similarity, resolution);
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
@@ -180,9 +182,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
                 }
-                (Some(_), _) if match_kind.is_listed() && self.has_single_other_size(&candidates, match_kind) => {
-                    (confidence, Reason::SizeDiffers)
-                }
+                (Some(_), _) if match_kind.is_listed() && has_other_size() => (confidence, Reason::SizeDiffers),
                 (Some(_), _) => (confidence, evidence),
                 (None, true) => (Confidence::Low, Reason::SeveralItems),
                 (None, false) => (Confidence::Low, Reason::SeveralLibraries),
@@ -194,11 +194,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         if self.is_broken() {
             *resolution = Resolution::broken();
         }
-    }
-
-    fn has_single_other_size(&self, candidates: &Candidates<'v, HitOf<'v, V>>, match_kind: MatchKind) -> bool {
-        let first = candidates.first();
-        self.size > 0 && first.is_some_and(|candidate| self.has_other_size(candidate, match_kind))
     }
 
     /// Fills a resolution, whose kind of match is set, with the candidates' items, the most similar first.
@@ -302,10 +297,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// [`Reason::OnlyRootDiffers`] if exactly one listed file differs only in the root. If any files differ only in the
     /// root, replaces the candidates with their items.
     fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Reason {
-        let has_other_size = |candidates: &Candidates<'v, HitOf<'v, V>>| {
-            let mut hits = candidates.iter();
-            hits.all(|hit| self.has_other_size(hit, MatchKind::Suffix))
-        };
         if self.is_owned() {
             let are_fetched = self
                 .libraries_of(LibraryGroup::Owners)
@@ -322,7 +313,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         if moved.total > 0 {
             *candidates = moved;
         }
-        if has_other_size(candidates) {
+        if candidates.iter().all(|hit| self.has_other_size(hit, MatchKind::Suffix)) {
             Reason::SizeDiffers
         } else if is_moved {
             Reason::OnlyRootDiffers

@@ -6,9 +6,8 @@
 use std::ops::Deref;
 
 use super::candidates::{Candidates, RankedHit};
-use super::form::Form;
-use super::library_index::{LibraryIndex, has_unfetched_of_kind, libraries_in_scope};
-use super::normal::NormalPath;
+use super::library_index::{LibraryIndex, has_unfetched_of_kind};
+use super::relation::Relation;
 use super::resolver::{HitOf, LibraryGroup, MAX_COMPARED, PathResolver};
 use crate::model::{Confidence, MatchKind, Reason};
 
@@ -76,9 +75,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let first = candidates.first()?;
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
         let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
-        let common = NormalPath::with(first.path, |listed| {
-            Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()))
-        });
+        let common = Relation::of(&self.path, first.path).common_components;
         let has_few_sizes = self.size < SECTORS_BELOW && of_name > 1 && common < 2;
         let is_telling = self.size >= MIN_SIZE && !may_be_of_many(self.size) && !has_few_sizes;
         let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
@@ -106,7 +103,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// too many to compare.
     fn add_in_other_folders(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         let mut count = 0;
-        for (library, view) in self.fetched().filter(|(library, _)| self.is_in_scope(*library)) {
+        for (library, view) in self
+            .libraries_of(LibraryGroup::All)
+            .filter(|(_, view)| view.is_fetched())
+        {
             view.each_with_suffix(&self.path, self.name_hash(), 1, MAX_OF_SIZE, |hit| {
                 count += 1;
                 if view.file_size(hit) == self.size {
@@ -125,17 +125,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         for (_, view) in self.fetched() {
             is_known &= view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
                 count += 1;
-                has_other |= !view.key_and_path(hit).is_some_and(|(_, path)| self.has_name_of(path));
+                has_other |= view
+                    .key_and_path(hit)
+                    .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components == 0);
             });
         }
         has_other || !is_known || count >= MAX_OF_SIZE
-    }
-
-    /// Returns whether the queried path and a listed path have the same last component.
-    fn has_name_of(&self, listed: &[u8]) -> bool {
-        NormalPath::with(listed, |listed| {
-            Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form())) > 0
-        })
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
@@ -145,7 +140,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             return false;
         }
         let mut found = Candidates::new();
-        for (library, view) in libraries_in_scope(self.libraries(), self.scope()).filter(|(_, view)| view.is_fetched())
+        for (library, view) in self
+            .libraries_of(LibraryGroup::All)
+            .filter(|(_, view)| view.is_fetched())
         {
             view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
                 found.add_candidate(0, Self::candidate(library, view, hit));

@@ -83,12 +83,10 @@ impl ListingSegment {
     ) -> ReadResult<bool> {
         let (_, extras) = record::item(&self.file, entry.end)?;
         let (_, new_extras) = record::item(&new.file, new_entry.end)?;
-        let has_facts = extras.tail(&self.file)?.facts.is_some();
-        let new_has_facts = new_extras.tail(&new.file)?.facts.is_some();
         // If an item has only one file and no show, its bytes contain the whole item, so comparing bytes is enough.
         let is_alone =
             |extras: &record::ItemExtras| extras.parent_record == 0 && extras.more == 0 && extras.added_sequence == 0;
-        if has_facts == new_has_facts
+        if extras.with_facts == new_extras.with_facts
             && is_alone(&extras)
             && is_alone(&new_extras)
             && entry.flags & !TWIN == new_entry.flags & !TWIN

@@ -62,7 +62,7 @@ impl ItemIndex {
     /// Returns the entries with this hash, in listing order, and others whose hashes have the same upper half.
     pub fn find(&self, hash: u64) -> ReadResult<Vec<u32>> {
         let mut entries = Vec::new();
-        self.table.find(&self.file, hash, |entry| {
+        self.find_each(hash, |entry| {
             entries.push(entry);
             Ok(false)
         })?;
@@ -73,8 +73,8 @@ impl ItemIndex {
 
     /// Passes the entries with this hash, and others whose hashes have the same upper half, to `each`, in any order, until
     /// it returns `true`.
-    pub fn find_each(&self, hash: u64, mut each: impl FnMut(u32) -> ReadResult<bool>) -> ReadResult<()> {
-        self.table.find(&self.file, hash, &mut each)
+    pub fn find_each(&self, hash: u64, each: impl FnMut(u32) -> ReadResult<bool>) -> ReadResult<()> {
+        self.table.find(&self.file, hash, each)
     }
 
     /// Returns the hash of a GUID or of a folded title.

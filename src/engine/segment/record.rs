@@ -333,7 +333,8 @@ pub struct ItemExtras {
     /// The number of the season's record or, if there is no season, of the show's record; 0 for neither.
     pub parent_record: u32,
     with_ids: bool,
-    with_facts: bool,
+    /// Whether the item's facts are known.
+    pub with_facts: bool,
     /// Offset after the other fields, where any external ids begin.
     end: usize,
 }
