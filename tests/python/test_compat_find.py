@@ -153,6 +153,9 @@ def test_an_episode_needs_more_than_its_name(plex: Any, given: dict[str, Any]) -
     assert outcome(shows, "/stash/Show/Season 01/S01E02.mkv", given) == ("high", 22)
     assert outcome(shows, "/stash/Another/Season 01/S01E02.mkv", given) == ("none",)
     assert outcome(shows, "/stash/S01E02.mkv", given) == ("none",)
+    size = plex.fetchItem(22).media[0].parts[0].size
+    assert outcome(shows, "/stash/S01E02.mkv", {**given, "file_size": size}) == ("high", 22)
+    assert outcome(shows, "/stash/Show/Season 01/S01E02.mkv", {**given, "file_size": size + 1}) == ("none",)
     # A host reads these of films.
     found = find_plex_items_with_confidence(shows, "/tv/Show/Season 01/S01E02.mkv", **given)[1]
     assert found.title == "Episode 2"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .sizes import Sizes
+from .sizes import Sizes, duration
 from .words import Draw, fold
 
 FOLDERS = {"movie": "movies", "show": "tv", "artist": "music", "photo": "photos", "other_videos": "videos"}
@@ -115,6 +115,8 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
             fate = fates.setdefault(work.group, (0.5, 1.0, 0.0)[len(fates) % 3])
             work.listed = draw.chance(fate if work.group else 0.5)
         work.sizes = scheme.sizes(draw, len(work.paths))
+        if (plays := duration(scheme.sizes, draw, work.sizes[0])) is not None:
+            work.item["fields"] = {"duration": plays}
         collection.works.append((work, at))
         if work.listed and draw.chance(COPIES):
             work.copied = True

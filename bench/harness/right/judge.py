@@ -16,7 +16,7 @@ import plexindex
 from ..world import PREFIX, Standin
 from .collection import Collection, Question, Scheme, collect, questions
 from .schemes import SCHEMES
-from .sizes import COMMON
+from .sizes import COMMON, CONSTANT
 from .words import Draw, fold
 
 COUNTS = {
@@ -204,6 +204,8 @@ def _ends_alike(asked: str, listed: str) -> bool:
 def _what(scheme: Scheme, size: int, asked: str, listed: str) -> str:
     if size in COMMON:
         return f"{scheme.files_are} of one size"
+    if scheme.sizes in CONSTANT:
+        return f"{scheme.files_are} at a constant bit rate"
     if scheme.files_are in SMALL and not _ends_alike(asked, listed):
         return f"{scheme.files_are} in another folder"
     return scheme.files_are

@@ -58,3 +58,13 @@ PICTURE = between(1.5e6, 9e6)
 BLU_RAY = multiples(6144, 1e10, 4.5e10)
 PACKETS = multiples(188, 5e8, 1e10)
 """A recording of television."""
+
+RATES = {frames: (40.0, 40.0), WAVE: (176.4, 176.4), VARIABLE: (15.0, 34.0), LOSSLESS: (60.0, 140.0)}
+"""Bytes of a millisecond of sound: the least and the most."""
+CONSTANT = (frames, WAVE)
+"""The duration shows the size of such a track, so that its size tells little of it."""
+
+
+def duration(sizes: Sizes, draw: Draw, size: int) -> int | None:
+    """How long a track of this size plays, in milliseconds. None for what is no track."""
+    return int(size / draw.random.uniform(*RATES[sizes])) if sizes in RATES else None

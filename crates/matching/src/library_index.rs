@@ -118,6 +118,9 @@ pub trait LibraryIndex: Sized {
     /// Returns the size of a listed file in bytes; 0 if it is unknown.
     fn file_size(&self, hit: Self::Hit<'_>) -> u64;
 
+    /// Returns the duration of a listed item in milliseconds; 0 if it is unknown.
+    fn duration_ms(&self, hit: Self::Hit<'_>) -> u64;
+
     /// Returns whether the server was asked for the sizes of all listed files.
     fn has_sizes(&self) -> bool;
 

@@ -19,6 +19,10 @@ const FOLDER_BELOW: u64 = 16 << 20;
 const MIN_RENAMED_SIZE: u64 = 100 << 20;
 /// Smaller files may have whole sectors, as raw photos and uncompressed tracks do, so that few sizes are possible.
 const SECTORS_BELOW: u64 = 64 << 20;
+/// The constant bit rates of MP3, and those of sound that is not compressed, in units of 100 bit/s.
+const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
+/// What a file may have beside its sound: names and titles, but no pictures.
+const MAX_TAGS: u64 = 4 << 10;
 /// Maximum number of files of one size that are compared. More distinguish nothing.
 const MAX_OF_SIZE: usize = 64;
 
@@ -35,6 +39,13 @@ fn max_of_name(size: u64, has_folder: bool) -> usize {
 fn may_be_of_many(size: u64) -> bool {
     let is_below_round = size.wrapping_neg() % (64 << 20) < 64 << 10;
     size < SECTORS_BELOW && size.is_multiple_of(512) || size.is_multiple_of(1 << 20) || is_below_round
+}
+
+/// Returns whether a file's size follows from its duration, as that of sound at a constant bit rate does. Tracks of like
+/// length then have one size by chance: there are only some 10,000.
+fn follows_from_duration(size: u64, duration_ms: u64) -> bool {
+    let mut of_rates = CONSTANT_RATES.iter().map(|rate| duration_ms * rate / 80);
+    of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
 
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
@@ -79,7 +90,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let has_few_sizes = self.size < SECTORS_BELOW && of_name > 1 && common < 2;
         let is_telling = self.size >= MIN_SIZE && !may_be_of_many(self.size) && !has_few_sizes;
         let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
-        if !may_be_evidence || self.is_owned_elsewhere() || self.others_have_size() {
+        if !may_be_evidence || self.is_owned_elsewhere() || self.others_have_size() || self.is_of_constant_rate(first) {
             return None;
         }
         let match_kind = if common >= 2 {
@@ -133,6 +144,13 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         has_other || !is_known || count >= MAX_OF_SIZE
     }
 
+    /// Returns whether a listed file of the queried file's size has a constant bit rate.
+    fn is_of_constant_rate(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
+        let view = &*self.libraries()[candidate.library];
+        let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
+        follows_from_duration(self.size, duration_ms)
+    }
+
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
     /// renamed. Returns whether there is.
     pub(super) fn add_renamed(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> bool {
@@ -184,7 +202,21 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::{max_of_name, may_be_of_many};
+    use super::{follows_from_duration, max_of_name, may_be_of_many};
+
+    #[test]
+    fn a_constant_bit_rate_says_no_more_than_the_duration() {
+        // Four minutes: MP3 at 320 kbit/s with a title, at a variable rate, and with a picture; a track of a CD.
+        for (size, is_constant) in [
+            (9_601_045, true),
+            (9_301_045, false),
+            (9_750_045, false),
+            (42_336_044, true),
+        ] {
+            assert_eq!(follows_from_duration(size, 240_000), is_constant, "{size}");
+        }
+        assert!(!follows_from_duration(9_601_045, 0), "unknown");
+    }
 
     #[test]
     fn larger_files_may_have_more_common_names() {

@@ -435,6 +435,13 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
+    fn duration_ms(&self, hit: Hit<'_>) -> u64 {
+        let item = self
+            .key_and_path(hit)
+            .and_then(|(rating_key, _)| self.stored_item(rating_key));
+        item.and_then(|item| item.facts.0).map_or(0, |facts| facts.duration_ms)
+    }
+
     fn has_sizes(&self) -> bool {
         self.segment.as_ref().is_none_or(|segment| segment.has_facts())
     }

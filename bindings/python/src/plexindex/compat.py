@@ -75,6 +75,7 @@ def find_plex_items_with_confidence(
     library_cache: Any = None,
     match_cache: Any = None,
     debug_logging: bool = False,
+    file_size: int | None = None,
 ) -> tuple[Any, Any, list[Any]]:
     """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
@@ -93,6 +94,7 @@ def find_plex_items_with_confidence(
     ``library_cache`` is a :class:`PlexCache`, and ``match_cache`` a :class:`MatchCache` with the host's records, to
     which the function adds none. The prefixes are the server's and the host's path of the same folder. With
     ``debug_logging``, each later lookup in a match cache of this process also writes a line to the host's log.
+    ``file_size`` is the file's size as the host knows it; by default, the function reads it where it can decide.
     """
     # A process that only uses the caches needs neither an index of the server nor plexapi.
     from ._compat.find import CannotAnswerError, MatchConfidence, find
@@ -105,7 +107,7 @@ def find_plex_items_with_confidence(
     if index is not None:
         try:
             path = mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
-            found = find(index, path, stash_path, match_cache, debug=debug_logging)
+            found = find(index, path, stash_path, match_cache, file_size, debug=debug_logging)
         except CannotAnswerError as error:
             failure = error
         else:

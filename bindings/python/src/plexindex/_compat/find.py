@@ -44,13 +44,15 @@ class CannotAnswerError(Error):
     """The index has no answer, so the host's own function answers."""
 
 
-def find(section: SectionIndex, path: str, given: str, matches: Any, *, debug: bool) -> list[SyncItem]:
+def find(
+    section: SectionIndex, path: str, given: str, matches: Any, size: int | None, *, debug: bool
+) -> list[SyncItem]:
     """Returns the items for a path, which may differ from the ``given`` one: one that the host may edit, or several."""
     log, name = host_log("Matcher"), last_component(given)
     shown = log.path(name)
     log.debug(f"Searching '{section.title}' for: {shown}")
     try:
-        found = _found(section, path, given, matches)
+        found = _found(section, path, given, matches, size)
     except Error as error:
         trouble = _trouble(section, error)
         if trouble is not None:
@@ -69,10 +71,10 @@ def find(section: SectionIndex, path: str, given: str, matches: Any, *, debug: b
     return found
 
 
-def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[SyncItem]:
+def _found(section: SectionIndex, path: str, given: str, matches: Any, size: int | None) -> list[SyncItem]:
     if section.plex.type == "photo":
         return []  # the host would write a film's fields to a photo
-    match = section.library.match(path)
+    match = section.library.match(path, size=size)
     if match.status not in ("found", "ambiguous", "not_found"):
         raise CannotAnswerError(match.message)
     if match.match_kind not in LISTED:
@@ -82,7 +84,7 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
     by_name = match.match_kind not in LISTED and match.confidence != "high"
     elsewhere = by_name and _belongs_elsewhere(section, match, path)
     if elsewhere and not match.stale:
-        match = section.library.match(path, check=True)  # the file may be new
+        match = section.library.match(path, size=size, check=True)  # the file may be new
     if match.confidence == "high" or (match.match_kind in LISTED and match.status == "ambiguous"):
         return _items(section, match)
     if match.stale:
