@@ -60,11 +60,9 @@ build/venv/made: scripts/requirements-test.txt
 	$(PIP) -r $<
 	touch $@
 
-# Installs a wheel that contains the debug builds of the library and the accelerator.
-ACCELERATOR = libplexindex_accelerator$(suffix $(SHARED))
-build/venv/installed: build/venv/made $(BUILT)/$(SHARED) $(BUILT)/$(ACCELERATOR) $(shell git ls-files bindings/python)
-	PLEXINDEX_PREBUILT=$(abspath $(BUILT))/$(SHARED) PLEXINDEX_PREBUILT_ACCELERATOR=$(abspath $(BUILT))/$(ACCELERATOR) \
-		$(PIP) --no-build-isolation --no-deps --force-reinstall ./bindings/python
+# Installs a wheel that contains the debug build of the library.
+build/venv/installed: build/venv/made $(BUILT)/$(SHARED) $(shell git ls-files bindings/python)
+	PLEXINDEX_PREBUILT=$(abspath $(BUILT))/$(SHARED) $(PIP) --no-build-isolation --no-deps --force-reinstall ./bindings/python
 	touch $@
 
 # Each suite is a name and a command for scripts/suites.sh.
@@ -74,8 +72,7 @@ RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --w
 	echo "cargo-nextest also ends tests that hang: cargo install --locked cargo-nextest"; $(CARGO) test --workspace \
 	--no-fail-fast --lib --bins --tests --config "target.\"cfg(unix)\".runner = [\"sh\"$(comma) \"$(CURDIR)/scripts/test_apart.sh\"]")'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
-PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
-	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
+PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
 SOURCES = bindings/python tests/python tests/smoke.py demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
@@ -106,8 +103,7 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	$(foreach memory,early never,'records $(memory) in memory' 'PLEXINDEX_TEST_MEMORY=$(memory) $(NEXTEST) --release --package plexindex-tests -E "binary(behaviour) + binary(simulation)"') \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
-	Python '$(PYTEST) -m "deep or packaging" tests/python' \
-	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
+	Python '$(PYTEST) -m "deep or packaging" tests/python'
 check-deep: needs-check-deep needs-test-install ## run the long tests, including valgrind, all compilers, other processors, Windows and packages; takes an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
@@ -189,9 +185,9 @@ dist: ## pack the sources and all crates, so that packagers can build offline: b
 	sh scripts/make_dist.sh
 # The crates are not published yet, so cargo must find them here, not in the registry.
 PATCH = --config 'patch.crates-io.plexindex-matching.path="crates/matching"' --config 'patch.crates-io.plexindex.path="."'
-# Lists of the crates in the library and in Python's accelerator, on all platforms. cargo-cyclonedx writes one beside
-# each Cargo.toml, and names this machine's folders.
-SBOMS = bindings/c/library/plexindex-capi.cdx.json bindings/python/accelerator/plexindex-accelerator.cdx.json
+# The list of the crates in the library, on all platforms. cargo-cyclonedx writes one beside each Cargo.toml, and names
+# this machine's folders.
+SBOM = bindings/c/library/plexindex-capi.cdx.json
 release: needs-release ## build wheels, sources, crates and SBOMs in build/release, by default for all platforms; PLATFORMS as in `make wheel`
 	rm -rf build/release build/wheels $(TARGET)/package/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
@@ -199,7 +195,7 @@ release: needs-release ## build wheels, sources, crates and SBOMs in build/relea
 	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing $(PATCH)
 	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(TARGET)/package/*.crate build/release
 	$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --target all --no-build-deps
-	for list in $(SBOMS); do sed 's,$(CURDIR),plexindex,g' $$list > build/release/$$(basename $$list); done
+	sed 's,$(CURDIR),plexindex,g' $(SBOM) > build/release/$(notdir $(SBOM))
 	git ls-files --others '*.cdx.json' ':!build' | xargs rm
 	cd bindings/python && ../../build/wheel-tools/bin/python -m hatchling build -t sdist -d ../../build/release
 clean: ## remove target and build

@@ -16,13 +16,13 @@ fi
 mkdir -p "$wheels"
 PATH=$tools/bin:$PATH
 
-licences() { # target. Prints the licences of the crates in both libraries, each once, as most licences demand.
+licences() { # target. Prints the licences of the crates in the library, each once, as most licences demand.
     cat <<'TEXT'
-The libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the public domain.
+The library of plexindex holds code of the crates below, each under its own licence, and SQLite, which is in the public domain.
 Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library under Apache-2.0 with its exception.
 TEXT
     seen=' '
-    cargo tree --locked --edges normal --target "$1" --package plexindex-capi --package plexindex-accelerator --prefix none \
+    cargo tree --locked --edges normal --target "$1" --package plexindex-capi --prefix none \
         --format '{p} {l}' | sort -u | grep -vE ' [(]|^plexindex|^$' | while read -r name version licence; do
         printf '\n== %s %s: %s\n' "$name" "$version" "${licence%(\*)}"
         find "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}" -maxdepth 1 -type f \
@@ -46,15 +46,12 @@ for platform in $platforms; do
     esac
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
     licences "$target" >"$wheels.licences"
-    for package in capi accelerator; do
-        # Remove the folders of this machine from the names of source files in panic messages.
-        RUSTFLAGS="$flags --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
-            cargo-zigbuild rustc --locked --package "plexindex-$package" --lib --crate-type cdylib --profile dist --target "$target$glibc"
-    done
+    # Remove the folders of this machine from the names of source files in panic messages.
+    RUSTFLAGS="$flags --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
+        cargo-zigbuild rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile dist --target "$target$glibc"
     (
         cd bindings/python
-        export PLEXINDEX_PREBUILT="$built/$target/dist/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag
-        export PLEXINDEX_PREBUILT_ACCELERATOR="$built/$target/dist/libplexindex_accelerator.so" PLEXINDEX_LICENCES="$wheels.licences"
+        export PLEXINDEX_PREBUILT="$built/$target/dist/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag PLEXINDEX_LICENCES="$wheels.licences"
         python -m hatchling build -t wheel -d "$wheels"
     )
     # auditwheel must not search this machine's libraries: it fails for musl if it finds glibc's linker script

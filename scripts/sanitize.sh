@@ -86,15 +86,14 @@ pytests() { # what pytest is called with; reports go to files, one a process, si
 python() {
     standin=$PWD/target/debug/standin
     $cargo build --locked --package plexindex-standin && instrument &&
-        $cargo build --locked --target "$host" --package plexindex-accelerator &&
         ${PYTHON:-python3} -m venv "$out/venv" && "$out/venv/bin/pip" -q install -r scripts/requirements-test.txt &&
-        PLEXINDEX_PREBUILT=$built/libplexindex.so PLEXINDEX_PREBUILT_ACCELERATOR=$built/libplexindex_accelerator.so \
+        PLEXINDEX_PREBUILT=$built/libplexindex.so \
             "$out/venv/bin/pip" -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python ||
         { result 'python: build' 1 && return; }
     pytests --rootdir="$place" "$place/planted_leak.py"
     ours | grep -q plexindex_open
     result 'planted leak in Python' $?
-    pytests $(for name in answers bad_input changes lifetime stash2plex accelerator; do
+    pytests $(for name in answers bad_input changes lifetime stash2plex; do
         echo "tests/python/test_$name.py"
     done)
     result pytest $?

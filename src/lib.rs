@@ -86,7 +86,6 @@ extern crate plexindex_matching as matching;
 
 mod api;
 mod disk;
-mod edit;
 #[allow(
     missing_docs,
     clippy::missing_errors_doc,
@@ -132,7 +131,7 @@ pub mod unstable_source {
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
-        Abilities, Bounds, Delta, DeltaCursor, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock,
+        Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem,
         Notification, PageEnd, PageRequest, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens,
         WantedPath,
     };
@@ -142,7 +141,6 @@ pub mod unstable_source {
 #[doc(hidden)]
 pub mod inside {
     pub use crate::disk::{Finding, Rules, WalkStarts};
-    pub use crate::edit::{Edit, Scan};
     pub use crate::engine::{Op, Table, TableLimits, Tables};
     pub use crate::events::DebounceIntervals;
     pub use crate::matching::byte_string::ByteString;
@@ -156,7 +154,7 @@ pub mod inside {
     pub use crate::platform::mutex::{lock, try_lock};
     pub use crate::platform::thread::call_host;
     pub use crate::query::{Answer, ChangePage, FileFilter};
-    pub use crate::sync::RefreshReason;
+    pub use crate::sync::{RefreshReason, Scan};
 }
 
 /// Internal items for the crate `plexindex-sharing`.

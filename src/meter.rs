@@ -19,8 +19,8 @@ pub enum RequestKind {
     FindPath = 4,
     /// `/library/metadata/…`: whether items still exist and have the same files.
     Confirm = 5,
-    /// A batch edit.
-    Edit = 6,
+    /// The start of a scan.
+    Scan = 6,
     /// An event stream.
     Events = 7,
 }
@@ -34,7 +34,7 @@ impl RequestKind {
         Self::Delta,
         Self::FindPath,
         Self::Confirm,
-        Self::Edit,
+        Self::Scan,
         Self::Events,
     ];
 
@@ -45,7 +45,7 @@ impl RequestKind {
 
 enum_names! { RequestKind:
     Identity "identity", Probe "probe", Page "page", Delta "delta", FindPath "find_path", Confirm "confirm",
-    Edit "edit", Events "events"
+    Scan "scan", Events "events"
 }
 
 /// Receives metrics for each request, including each retry, when the request completes.

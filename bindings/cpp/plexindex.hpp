@@ -175,15 +175,11 @@ inline const char *item_kind_name(ItemKind kind) { return plexindex_get_kind_nam
 /// An error. what() names the input and the remedy.
 class Error : public std::runtime_error {
 public:
-    Error(Status status, const std::string &text, const std::string &json = {})
-        : std::runtime_error(text), status_(status), json_(std::make_shared<const std::string>(json)) {}
+    Error(Status status, const std::string &text) : std::runtime_error(text), status_(status) {}
     Status status() const noexcept { return status_; } ///< Returns the status.
-    /// Returns the answer of a method that failed, if it has one: `edit` reports how far it came. Otherwise empty.
-    const std::string &json() const noexcept { return *json_; }
 
 private:
     Status status_;
-    std::shared_ptr<const std::string> json_; // shared, because copying an exception must not throw
 };
 
 /// A path for a call: text or a std::filesystem::path, which must exist during the call.
@@ -353,11 +349,11 @@ inline std::int64_t timeout_ms(const std::optional<milliseconds> &timeout) noexc
 }
 
 /// Returns the status, or throws an error with this text and answer.
-inline Status checked(std::int32_t status, const plexindex_error &error, const std::string &json = {}) {
+inline Status checked(std::int32_t status, const plexindex_error &error) {
     if (status < 100) return static_cast<Status>(status);
     // This header passes no other NULL.
     const bool is_null = status == PLEXINDEX_NULL_POINTER;
-    throw Error(static_cast<Status>(status), is_null ? "the index is closed, or moved from" : error.text, json);
+    throw Error(static_cast<Status>(status), is_null ? "the index is closed, or moved from" : error.text);
 }
 
 /// Calls a C function, and throws its error.
@@ -787,7 +783,7 @@ public:
                                                    &limits, &json, plexindex_error_init(&error));
         const std::unique_ptr<char, decltype(&plexindex_free)> owner(json, plexindex_free);
         Reply reply{Status::ok, json == nullptr ? "" : json};
-        reply.status = detail::checked(limits.ended(status), error, reply.json);
+        reply.status = detail::checked(limits.ended(status), error);
         return reply;
     }
 

@@ -76,36 +76,6 @@ type CountTableRequest struct {
 	Table ByteString `json:"table,omitempty"`
 }
 
-type EditChange struct {
-	Add    *string `json:"add,omitempty"`
-	Field  string  `json:"field"`
-	Remove *string `json:"remove,omitempty"`
-	Set    *string `json:"set,omitempty"`
-}
-
-type EditItemsRequest struct {
-	Changes []EditChange `json:"changes"`
-	Keys    []string     `json:"keys"`
-	Library LibraryName  `json:"library"`
-	Lock    LockChange   `json:"lock,omitempty"`
-}
-
-type Edited string
-
-const (
-	EditedNo      Edited = "no"
-	EditedDone    Edited = "done"
-	EditedFailed  Edited = "failed"
-	EditedMissing Edited = "missing"
-)
-
-type EditedItems struct {
-	Done     int64    `json:"done"`
-	Failed   int64    `json:"failed"`
-	Requests int64    `json:"requests"`
-	States   []Edited `json:"states"`
-}
-
 type ErrorKind string
 
 const (
@@ -300,14 +270,6 @@ type ListLibrariesRequest struct {
 type ListShowsRequest struct {
 	Library LibraryName `json:"library"`
 }
-
-type LockChange string
-
-const (
-	LockChangeLock   LockChange = "lock"
-	LockChangeUnlock LockChange = "unlock"
-	LockChangeLeave  LockChange = "leave"
-)
 
 type LookedFor struct {
 	Item   Item     `json:"item"`

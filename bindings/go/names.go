@@ -78,7 +78,7 @@ func readStats(of *C.plexindex_stats) Stats {
 		Answers:       map[MatchKind]uint64{"none": uint64(of.answers[C.PLEXINDEX_MATCH_NONE]), "confirmed": uint64(of.answers[C.PLEXINDEX_MATCH_CONFIRMED]), "exact": uint64(of.answers[C.PLEXINDEX_MATCH_EXACT]), "mapped": uint64(of.answers[C.PLEXINDEX_MATCH_MAPPED]), "suffix": uint64(of.answers[C.PLEXINDEX_MATCH_SUFFIX]), "file_name": uint64(of.answers[C.PLEXINDEX_MATCH_FILE_NAME])},
 		LookupMisses:  uint64(of.lookup_misses),
 		StaleAnswers:  uint64(of.stale_answers),
-		Requests:      map[string]uint64{"identity": uint64(of.requests[C.PLEXINDEX_REQUEST_IDENTITY]), "probe": uint64(of.requests[C.PLEXINDEX_REQUEST_PROBE]), "page": uint64(of.requests[C.PLEXINDEX_REQUEST_PAGE]), "delta": uint64(of.requests[C.PLEXINDEX_REQUEST_DELTA]), "find_path": uint64(of.requests[C.PLEXINDEX_REQUEST_FIND_PATH]), "confirm": uint64(of.requests[C.PLEXINDEX_REQUEST_CONFIRM]), "edit": uint64(of.requests[C.PLEXINDEX_REQUEST_EDIT]), "events": uint64(of.requests[C.PLEXINDEX_REQUEST_EVENTS])},
+		Requests:      map[string]uint64{"identity": uint64(of.requests[C.PLEXINDEX_REQUEST_IDENTITY]), "probe": uint64(of.requests[C.PLEXINDEX_REQUEST_PROBE]), "page": uint64(of.requests[C.PLEXINDEX_REQUEST_PAGE]), "delta": uint64(of.requests[C.PLEXINDEX_REQUEST_DELTA]), "find_path": uint64(of.requests[C.PLEXINDEX_REQUEST_FIND_PATH]), "confirm": uint64(of.requests[C.PLEXINDEX_REQUEST_CONFIRM]), "scan": uint64(of.requests[C.PLEXINDEX_REQUEST_SCAN]), "events": uint64(of.requests[C.PLEXINDEX_REQUEST_EVENTS])},
 		BytesReceived: uint64(of.bytes_received),
 		StoreRequests: uint64(of.store_requests),
 		StoreAnswers:  uint64(of.store_answers),

@@ -136,7 +136,7 @@
 #define PLEXINDEX_REQUEST_DELTA 3 // a page of changes.
 #define PLEXINDEX_REQUEST_FIND_PATH 4 // a search for one path or title.
 #define PLEXINDEX_REQUEST_CONFIRM 5 // a check that items still exist.
-#define PLEXINDEX_REQUEST_EDIT 6 // a batch edit.
+#define PLEXINDEX_REQUEST_SCAN 6 // the start of a scan.
 #define PLEXINDEX_REQUEST_EVENTS 7 // an event stream.
 
 // Log level:
@@ -605,7 +605,7 @@ int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buff
 // `handle`: may be NULL for `versions`, `log.set_level` and `paths.compare`. `method`: the name, NUL-terminated.
 // `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty object. Unknown fields are errors.
 // `options`: may be NULL. `out_json`: the answer, a NUL-terminated JSON object in UTF-8; free it with
-// plexindex_free(). NULL after an error, except for `edit`, which reports the state of each item.
+// plexindex_free(). NULL after an error.
 //
 // Answers omit unknown values. Ignore fields that you do not know. A path or table name is a string, or `{"bytes":
 // "<Base64>"}` if it is not UTF-8. Keys and cursors are strings. You can use the cursor of a page more than once to

@@ -146,12 +146,6 @@ func TestMethodsAreCalledByName(t *testing.T) {
 	assertEqual(t, []any{errors.Is(err, InvalidArgument), strings.Contains(err.Error(), "unknown field `path`")},
 		[]any{true, true})
 	assertEqual(t, errors.Is(index.Call(background, "no such", nil, nil), InvalidArgument), true)
-	value := "A"
-	changes := []EditChange{{Field: "title", Set: &value}}
-	edit := EditItemsRequest{Library: "Movies", Keys: []string{key, "999999"}, Changes: changes}
-	var edited EditedItems
-	err = index.Call(background, "edit", edit, &edited)
-	assertEqual(t, []any{errors.Is(err, NotOnServer), edited.States}, []any{true, []Edited{EditedNo, EditedMissing}})
 }
 
 func TestCallsThatChangeTheStorePassTheirArgumentsOn(t *testing.T) {

@@ -95,8 +95,6 @@ export class PlexindexError extends Error {
   readonly code: ErrorStatus | 'CLOSED' | 'NOT_INSTALLED' | 'UNKNOWN';
   /** The number of the status; null for 'CLOSED' and 'NOT_INSTALLED'. */
   readonly status: number | null;
-  /** The answer of a method that failed, if it has one: `edit` reports how far it came. */
-  readonly report?: unknown;
 }
 
 export interface Index {

@@ -103,13 +103,8 @@ class Index {
     const [name, json, out] = [check.string(method, 'method'), encode(request), [null]];
     return this._wait(check.options(options, LIMITS), async (handle, limits) => {
       limits.size = koffi.sizeof(structs.plexindex_call_options);
-      try {
-        await call('call', handle, name, json, json.length, limits, out);
-        return decode(out[0]);
-      } catch (error) {
-        if (out[0]) error.report = decode(out[0]);
-        throw error;
-      }
+      await call('call', handle, name, json, json.length, limits, out);
+      return decode(out[0]);
     });
   }
 

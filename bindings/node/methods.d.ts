@@ -40,25 +40,6 @@ export type Confidence = 'none' | 'low' | 'high';
 export interface CountTable {
   table?: ByteString;
 }
-export interface EditChange {
-  add?: string;
-  field: string;
-  remove?: string;
-  set?: string;
-}
-export interface EditItems {
-  changes: readonly (EditChange)[];
-  keys: readonly (string)[];
-  library: LibraryName;
-  lock?: LockChange;
-}
-export type Edited = 'no' | 'done' | 'failed' | 'missing';
-export interface EditedItems {
-  done: number;
-  failed: number;
-  requests: number;
-  states: readonly (Edited)[];
-}
 export type ErrorKind = 'invalid_argument' | 'unsupported' | 'aborted' | 'store' | 'store_full' | 'connect' | 'tls' | 'unauthorized' | 'forbidden' | 'not_on_server' | 'not_plex' | 'starting' | 'bad_answer' | 'server_error' | 'timeout' | 'redirected' | 'offline' | 'library_not_found' | 'not_fetched' | 'library_ambiguous' | 'list_again' | 'defect';
 export interface ExportMatches {
   broken?: ByteString;
@@ -186,7 +167,6 @@ export interface ListLibraries {
 export interface ListShows {
   library: LibraryName;
 }
-export type LockChange = 'lock' | 'unlock' | 'leave';
 export interface LookedFor {
   item: Item;
   on_disk: Presence;
@@ -433,7 +413,6 @@ export interface Walked {
 export interface Methods {
   'changes.list': { request: ListChanges; answer: ChangePage };
   'changes.wait': { request: WaitForChanges; answer: Waited };
-  'edit': { request: EditItems; answer: EditedItems };
   'items.below': { request: ItemsBelow; answer: FilesPage };
   'items.get': { request: GetItem; answer: OneItem };
   'items.list': { request: ListItems; answer: ItemsPage };

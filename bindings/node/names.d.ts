@@ -29,7 +29,7 @@ export type ErrorStatus =
   | 'LIBRARY_AMBIGUOUS'
   | 'LIST_AGAIN'
   | 'NOT_FETCHED';
-export type RequestKind = 'identity' | 'probe' | 'page' | 'delta' | 'find_path' | 'confirm' | 'edit' | 'events';
+export type RequestKind = 'identity' | 'probe' | 'page' | 'delta' | 'find_path' | 'confirm' | 'scan' | 'events';
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 /** The fields of plexindex_options, which plexindex.h describes. */

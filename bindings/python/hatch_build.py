@@ -1,10 +1,9 @@
-"""Build hook: compiles the shared library and the accelerator with cargo, and puts them beside the Python modules.
+"""Build hook: compiles the shared library with cargo, and puts it beside the Python modules.
 
 Environment variables:
 
 - PLEXINDEX_CARGO_PROFILE: cargo's profile. The default is `quick`; wheels for other machines use `dist`.
 - PLEXINDEX_PREBUILT: a compiled library to pack instead.
-- PLEXINDEX_PREBUILT_ACCELERATOR: the accelerator of that library. Without it, the package uses ctypes.
 - PLEXINDEX_PLATFORM_TAG: the platforms that a compiled library supports. `make wheel` sets the tag, and checks it.
 - PLEXINDEX_LICENCES: a file with the licences of the crates in a compiled library.
 """
@@ -33,8 +32,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
-    "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
-    "bindings/python/accelerator/src",
     "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
     "LICENSE-*", "docs/plexindex.1",
 )  # fmt: skip
@@ -60,13 +57,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             found = [path for pattern in RUST_SOURCES for path in sorted(rust.glob(pattern))]
             build_data["force_include"].update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
             return
-        library = self.prebuilt("PLEXINDEX_PREBUILT")
-        accelerator = self.prebuilt("PLEXINDEX_PREBUILT_ACCELERATOR") if library else None
-        if library is None:
-            library, accelerator = self.build(rust)
-        packed = {library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}": library}
-        if accelerator:
-            packed["_fast.pyd" if accelerator.suffix == ".dll" else "_fast.abi3.so"] = accelerator
+        library = self.prebuilt("PLEXINDEX_PREBUILT") or self.build(rust)
+        name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
         # pyproject.toml cannot name files outside of this folder.
@@ -77,14 +69,13 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
         if library.suffix != ".dll":
             build_data["shared_data"].update(self.shared_data(rust))
-        for name, file in packed.items():
-            if version == "editable":
-                # Replaces the old file, and does not overwrite it, because a running process may have mapped it.
-                target = here / "src" / "plexindex" / name
-                shutil.copyfile(file, target.with_suffix(".new"))
-                os.replace(target.with_suffix(".new"), target)
-            else:
-                build_data["force_include"][str(file)] = f"plexindex/{name}"
+        if version == "editable":
+            # Replaces the old file, and does not overwrite it, because a running process may have mapped it.
+            target = here / "src" / "plexindex" / name
+            shutil.copyfile(library, target.with_suffix(".new"))
+            os.replace(target.with_suffix(".new"), target)
+        else:
+            build_data["force_include"][str(library)] = f"plexindex/{name}"
 
     def shared_data(self, rust: Path) -> dict[str, str]:
         """Returns the manual page and the completions, with their places below a prefix."""
@@ -107,8 +98,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             self.stop(f"{variable}={named}: there is no such file")
         return Path(named).resolve() if named else None
 
-    def build(self, rust: Path) -> tuple[Path, Path]:
-        """Compiles the library and the accelerator with cargo, and returns both."""
+    def build(self, rust: Path) -> Path:
+        """Compiles the library with cargo, and returns it."""
         if not (rust / "Cargo.toml").is_file():
             self.stop("the Rust sources of plexindex are missing: build from a checkout or from a source distribution")
         cargo = os.environ.get("CARGO") or shutil.which("cargo")
@@ -116,7 +107,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         if cargo is None:
             self.stop(f"{NO_CARGO}\n{ELSEWHERE}")
         say(COMPILES)
-        command = [cargo, "build", "--lib", "--package=plexindex-capi", "--package=plexindex-accelerator"]
+        command = [cargo, "build", "--lib", "--package=plexindex-capi"]
         # Without the default feature that generates the header, which the sources contain.
         command += ["--no-default-features", "--features=plexindex-capi/shared,plexindex-capi/tls"]
         command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'quick'}"]
@@ -137,7 +128,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
                 f"cargo could not build plexindex (exit code {process.returncode}); see the messages above\n{ELSEWHERE}"
             )
         try:
-            return libraries["plexindex"], libraries["plexindex_accelerator"]
+            return libraries["plexindex"]
         except KeyError as error:
             self.stop(f"cargo built no shared library {error}\n{ELSEWHERE}")
 

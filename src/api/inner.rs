@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::renewing::TokenRenewal;
 use super::timing::CallTimer;
-use crate::edit::Editing;
 use crate::engine::{LibraryRows, ListingSegments, Store, StoreStates, StoreWriter, Tables, Totals};
 use crate::error::{Result, Status};
 use crate::events::Events;
@@ -37,7 +36,6 @@ pub(crate) struct Inner {
     pub reading: Arc<IndexReader>,
     pub sync: Arc<Synchronizer>,
     pub events: Arc<Events>,
-    pub editing: Editing,
     pub queries: Arc<Queries>,
     pub renewing: TokenRenewal,
     closed: AtomicBool,
@@ -118,7 +116,6 @@ impl Inner {
             )),
             closed: AtomicBool::new(false),
             renewing: TokenRenewal::new(options),
-            editing: Editing::new(Arc::clone(&reading), Arc::clone(&sync), Arc::clone(&events)),
             events,
             stale_answer_timeout: options.stale_answer_timeout,
             deadline: options.timeout,

@@ -4,19 +4,16 @@ use std::path::Path;
 use std::vec;
 
 use super::change_iterator::Changes;
-use super::editing::EditError;
 use super::facts::Refreshed;
 use super::opened::Index;
 use super::opened::Library;
 use super::query_builder::Query;
 use crate::disk::{Rules, WalkFindings, WalkStarts};
-use crate::edit::EditReport;
 use crate::error::Result;
 use crate::matching::Scope;
 use crate::model;
 use crate::platform::files::bytes_of;
 use crate::query::{Answer, FileFilter, Folder, Item, Match, Season, Show, ShowsAndSeasons};
-use crate::source::{FieldChange, Lock};
 use crate::sync::Resolved;
 
 const PAGE_ITEMS: usize = 500;
@@ -339,20 +336,6 @@ impl Library {
     /// As [`Index::changes`](crate::Index::changes).
     pub fn listing_and_changes(&self) -> Result<Changes> {
         Changes::new(&self.index, Some(self), None, true) // all items as added, then changes
-    }
-
-    /// Sets the same values for many items on the server, with one request per 100 items of a type. `keys` are keys or
-    /// rating keys. `lock`: whether to lock or unlock the changed fields.
-    ///
-    /// # Errors
-    /// As [`Query::edit_items`].
-    pub fn edit_items<K: AsRef<str>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-        changes: &[FieldChange],
-        lock: Lock,
-    ) -> Result<EditReport, EditError> {
-        self.query().edit_items(keys, changes, lock)
     }
 
     /// Returns a page of items after a cursor (0 for the first page), and the cursor after the last item; the cursor is

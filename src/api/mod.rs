@@ -2,7 +2,6 @@
 //! `bindings/c` wraps it for C.
 
 mod change_iterator;
-mod editing;
 mod facts;
 mod host_table;
 mod index;
@@ -15,7 +14,6 @@ mod recording;
 mod renewing;
 mod timing;
 
-pub use crate::edit::{EditReport, Edited};
 pub use crate::engine::StoreInfo;
 #[doc(inline)]
 pub use crate::error::{Error, ErrorKind, Result};
@@ -28,12 +26,11 @@ pub use crate::query::{
     Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus, MatchedFile, Media, MediaFacts, MediaPart,
     Season, Show,
 };
-pub use crate::source::{FieldChange, Lock, RequestKind};
+pub use crate::source::RequestKind;
 pub use crate::stats::Stats;
 pub use crate::sync::Progress;
 pub use crate::sync::Selector;
 pub use change_iterator::Changes;
-pub use editing::EditError;
 pub use facts::{Proposal, Refreshed, ServerInfo, WaitOutcome};
 pub use host_table::{Names, Table, TableChange, Terms};
 pub use index::Watch;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::bytes_of;
 use crate::query::{Answer, ChangePage, Folder, Item, LibraryInfo, Match, non_empty};
-use crate::sync::{Call, FileSize, Progress, RefreshReason};
+use crate::sync::{Call, FileSize, Progress, RefreshReason, Scan};
 
 /// The host's progress callback.
 type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
@@ -80,7 +80,7 @@ impl<'q> Query<'q> {
     /// | a query: `match_path`, `match_paths`, `match_folder`, `match_guid`, `search_title` | an older answer, marked as stale; otherwise the status [`NotYet`](crate::MatchStatus::NotYet) or [`NeedsWarm`](crate::MatchStatus::NeedsWarm) |
     /// | `refresh`, `check`, `refresh_fully` | [`Refreshed::NotYet`] or [`Refreshed::NeedsWarm`]; if no library is known, [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) |
     /// | `libraries` | the known libraries; if no library is known, `Timeout` |
-    /// | `server`, `edit_items` | `Timeout` |
+    /// | `server` | `Timeout` |
     /// | `record_match`, `record_matches` | `Timeout`; nothing is recorded |
     /// | `wait_for_changes` | [`WaitOutcome::NotYet`] |
     ///
@@ -466,6 +466,16 @@ impl<'q> Query<'q> {
             };
             Ok((items.into_iter().map(to_item).collect(), next))
         })
+    }
+
+    /// Tells the server to scan the folder of each path, for the C functions.
+    #[doc(hidden)]
+    pub fn scan(&self, paths: &[&[u8]]) -> Result<Vec<Scan>> {
+        let inner = self.index.inner();
+        for path in paths {
+            inner.queries.display.check_path(path)?;
+        }
+        self.ask(|call| inner.sync.scan(call, paths))
     }
 
     /// Tests the connection: requests the server's identity and libraries. Sends two requests, three on first contact.

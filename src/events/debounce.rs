@@ -91,8 +91,6 @@ pub struct Debouncer {
     news: BTreeSet<String>,
     /// Time when [`Debouncer::take_news`] last returned a library.
     last_news_ms: Option<i64>,
-    /// Items that this index edits, each with the time until which the debouncer ignores its change events.
-    ignored_until: HashMap<String, i64>,
 }
 
 impl LibraryEvents {
@@ -202,7 +200,7 @@ impl Debouncer {
                 rating_key,
                 stamp,
             } => {
-                if self.should_ignore(section.as_deref(), &rating_key, stamp, now) {
+                if self.should_ignore(section.as_deref(), &rating_key, stamp) {
                     return;
                 }
                 self.add_news(section.as_deref());
@@ -276,28 +274,15 @@ impl Debouncer {
         self.sections.entry(key).or_default()
     }
 
-    /// Returns whether to ignore a change event, because this index is editing the item, or the item's last event had
-    /// the same stamp. Records the stamp. Never ignores an event without a stamp.
-    fn should_ignore(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
+    /// Returns whether to ignore a change event, because the item's last event had the same stamp. Records the stamp.
+    /// Never ignores an event without a stamp.
+    fn should_ignore(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.last_stamps.len() >= MAX_SEEN {
             self.last_stamps.clear();
         }
         let key = format!("{}/{rating_key}", section.unwrap_or_default());
-        if self.ignored_until.get(&key).is_some_and(|until| now < *until) {
-            return true;
-        }
         self.last_stamps.insert(key, stamp) == Some(stamp)
-    }
-
-    /// Ignores the server's events about these items for `settle_ms`, because this index edits the items and fetches
-    /// them itself.
-    pub fn ignore_events_of(&mut self, section: &str, rating_keys: &[&str], now: i64) {
-        self.ignored_until.retain(|_, until| *until > now);
-        for rating_key in rating_keys {
-            self.ignored_until
-                .insert(format!("{section}/{rating_key}"), now + self.intervals.settle_ms);
-        }
     }
 
     /// Records that the server has announced a change in a library.

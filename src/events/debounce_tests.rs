@@ -224,20 +224,6 @@ fn repeated_events_are_ignored() {
 }
 
 #[test]
-fn events_about_own_edits_are_ignored_for_a_minute() {
-    let mut bench = Bench::new();
-    bench.debouncer.ignore_events_of("1", &["1", "2"], bench.now);
-    bench.add(processed(1, 7)).wait(2_000).add(processed(2, 7)).wait(2_000);
-    assert_eq!(bench.written(), []);
-    bench.add(changed(1)).wait(50_000);
-    assert_eq!(bench.written().len(), 1);
-    bench.wait(10_000).add(processed(1, 7)).wait(2_000);
-    assert_eq!(bench.written().len(), 1);
-    bench.debouncer.ignore_events_of("1", &["3"], bench.now);
-    assert_eq!(bench.debouncer.ignored_until.len(), 1, "what is over is forgotten");
-}
-
-#[test]
 fn an_event_without_a_library_probes_all() {
     let mut bench = Bench::new();
     bench.add(Event::Changed {

@@ -234,18 +234,6 @@ impl Events {
         }
     }
 
-    /// Makes a running watch ignore events about these items for a while, because this index edits them.
-    pub fn ignore_events_of(&self, section: &str, rating_keys: &[&str]) {
-        if let Some(watch) = &*lock(&self.watch) {
-            let now = watch.shared.now_ms();
-            watch
-                .shared
-                .lock()
-                .debouncer
-                .ignore_events_of(section, rating_keys, now);
-        }
-    }
-
     /// Forgets the watch in a forked child without running its destructor: the watch's threads do not exist in the
     /// child, so the destructor would wait forever.
     pub fn after_fork(&self) {

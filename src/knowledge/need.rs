@@ -22,9 +22,9 @@ pub struct Moment {
 }
 
 /// Returns the request that a library needs most now; `None` if no request can make its answers fresher now: nothing is
-/// doubted, or a pause is not over. After each
-/// request, the caller folds the reply and asks again. Before a delta, the caller also probes, unless it has just done so,
-/// because the delta may turn out to be unnecessary. A doubt about a path needs a request only when the path is looked up.
+/// doubted, or a pause is not over. After each request, the caller folds the reply and asks again. Before a delta, the
+/// caller also probes, unless it has just done so, because the delta may turn out to be unnecessary. A doubt about a path
+/// needs a request only when the path is looked up.
 #[must_use]
 pub fn need(knowledge: &Knowledge, doubts: &[Doubt], policy: &Policy, moment: &Moment) -> Option<Need> {
     let Some((listing, probed)) = knowledge.listing.as_ref().zip(knowledge.probed.as_ref()) else {

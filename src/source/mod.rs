@@ -18,7 +18,7 @@ use crate::platform::clock::Clock;
 
 pub use crate::platform::deadline::Deadline;
 pub use contract::{
-    Abilities, Bounds, Delta, DeltaCursor, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock, Meter,
+    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter,
     Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner,
     Tokens, TokensState, View, Viewer, WantedPath,
 };

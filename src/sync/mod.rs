@@ -13,6 +13,7 @@ mod probe;
 mod reading;
 mod refresh;
 mod report;
+mod scan;
 mod search;
 mod verify;
 
@@ -25,5 +26,6 @@ pub use reading::{
     never_fetched_error, segments_lost_error,
 };
 pub use report::TICK;
+pub use scan::Scan;
 pub use search::{SEARCH_TIMEOUT, SearchCause, SearchTarget};
 pub use verify::ItemToVerify;

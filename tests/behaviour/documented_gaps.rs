@@ -3,11 +3,8 @@
 
 use std::fs;
 
-use crate::support::index::{Edit, EditReport, QueryOptions};
 use crate::support::{Scene, path_of};
 use plexindex::model::MatchKind;
-use plexindex::source::{FieldChange, Lock};
-use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 #[test]
 #[should_panic(expected = "it was used in each")]
@@ -22,27 +19,6 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
         let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{round}/{n}.mkv")).collect();
         library.record_all(&paths, &key);
     }
-}
-
-#[test]
-#[should_panic(expected = "shows can be edited")]
-fn gap_10_a_show_can_be_edited() {
-    let shows = Standin::builder().library(LibrarySpec::new(LibraryKind::Show, 20));
-    let at = Scene::of(shows.serve());
-    let index = at.open();
-    at.list(&index);
-    let (path, _) = path_of(&at.server, 1, 3);
-    let found = index.ask(&QueryOptions::default(), path);
-    let episode = found.item.expect("an episode");
-    let edited = index.library(&episode.library).expect("a handle").edit_items(
-        &Edit {
-            keys: &[&episode.item.show_rating_key],
-            changes: &[FieldChange::set("title", "Another")],
-            lock: Lock::Lock,
-        },
-        &mut EditReport::default(),
-    );
-    assert!(edited.is_ok(), "shows can be edited: {edited:?}");
 }
 
 fn repository(path: &str) -> String {

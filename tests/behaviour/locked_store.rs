@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{Edit, EditReport, path as host_path};
+use crate::support::index::path as host_path;
 use crate::support::worker::until;
 use crate::support::{HOUR_MS, add, path_of, requests};
 use plexindex::error::{Error, Status};
 use plexindex::model::Reason;
-use plexindex::source::{FieldChange, Lock};
 
 /// Keeps all others from writing, as a process does that hangs within a transaction.
 fn hold(folder: &Path) -> rusqlite::Connection {
@@ -105,16 +104,6 @@ fn a_timeout_ends_every_wait_for_the_write_lock() {
     let server = || index.ask_server(&hurried()).map(|_| Status::Ok);
     assert_eq!(timed("server", &server), Err(Status::Timeout));
     assert_eq!(timed("record", &record), Err(Status::Timeout));
-    let edit = || {
-        let edit = Edit {
-            keys: &[&key],
-            changes: &[FieldChange::set("title", "Another")],
-            lock: Lock::Lock,
-        };
-        let edited = index.edit_items(&hurried(), &edit, &mut EditReport::default());
-        edited.map(|()| Status::Ok)
-    };
-    assert_eq!(timed("edit", &edit), Err(Status::Timeout));
     let cursor = index.cursor(&library.query());
     let wait = || index.wait_for_changes(&hurried(), &cursor);
     timed("wait", &wait).expect("an outcome");

@@ -5,7 +5,6 @@ mod api;
 #[path = "../sources/database/mod.rs"]
 mod database;
 mod documented_gaps;
-mod edits;
 mod events;
 mod evidence;
 mod fetching;

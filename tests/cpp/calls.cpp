@@ -168,7 +168,7 @@ void lifetimes(const setting &setting) {
     CHECK(!library->native_handle() && !table.native_handle() && !same.native_handle());
 }
 
-// Calls methods by name: JSON, other statuses, errors with and without an answer.
+// Calls methods by name: JSON, other statuses, errors.
 void methods(const px::Index &index) {
     CHECK(holds(index.call("versions").json, "\"library\":\""s + px::version()));
     const px::Reply item = index.call("items.get", R"({"key": "900001"})");
@@ -176,10 +176,6 @@ void methods(const px::Index &index) {
     CHECK(index.call("items.get", R"({"key": "4"})").status == px::Status::not_found);
     refused(px::Status::invalid_argument, "'items.lists'", [&] { index.call("items.lists"); });
     refused(px::Status::invalid_argument, "`keys`", [&] { index.call("items.get", R"({"keys": "1"})"); });
-    const char edit[] = R"({"library": "Movies", "keys": ["77"], "changes": [{"field": "title", "set": "x"}]})";
-    const px::Error failed = error_of([&] { index.call("edit", edit); });
-    CHECK(failed.status() == px::Status::not_on_server && holds(failed.json(), R"("states":["missing"])"));
-    CHECK(error_of([&] { index.call("items.get"); }).json().empty());
     // A path that is not UTF-8.
     const std::string request = R"({"path":{"bytes":"L/8="}})";
     CHECK(index.call("mappings.to_host", request).json == request);

@@ -37,7 +37,7 @@ def test_help(cli: Cli) -> None:
 
 def test_version(cli: Cli) -> None:
     package, library, sqlite, python = cli.good("--version").splitlines()
-    assert package.startswith(f"plexindex {plexindex.__version__}, ")
+    assert package == f"plexindex {plexindex.__version__}"
     assert re.match(r"library \S+, (/|[A-Z]:\\)\S+", library)
     assert sqlite.startswith("SQLite 3.")
     assert python.startswith("Python ")

@@ -186,7 +186,6 @@ PIECES = [
 ]  # fmt: skip
 
 
-@pytest.mark.both
 def test_matches_are_those_of_a_dict(tmp_path: Path) -> None:
     caches = [MatchCache(tmp_path) for _ in range(2)]
     names = [(LIBRARIES[number % 8], "".join(pair)) for number, pair in enumerate(itertools.product(PIECES, repeat=2))]

@@ -11,7 +11,6 @@ import plexindex
 import pytest
 from conftest import run_python
 from plexindex._core import abi as _constants
-from plexindex._core import lookups as _lookups
 from plexindex._core import native as _native
 
 # -S: what the environment's own site hooks import is not ours.
@@ -26,17 +25,25 @@ print(*set(sys.modules) - before)
 LOOKUP = "import plexindex\nwith plexindex.open(sys.argv[3]) as index: index.library('M').lookup_key('/x')"
 PROGRESS = "import plexindex.progress"
 CACHE = "from plexindex import compat\nc = compat.MatchCache(sys.argv[3])\nc.get_match('M', '/x')\nc.close()"
-FEW = {"__future__", "_struct", "_collections_abc", "_thread", "_weakref", "atexit", "plexindex"}
-# Without the accelerator, reading the log needs a callback.
-FOR_CALLBACKS = {"_functools", "_weakrefset"}
+# Reading the log needs a callback, and so `functools`.
+FEW = {
+    "__future__",
+    "_functools",
+    "_weakrefset",
+    "_struct",
+    "_collections_abc",
+    "_thread",
+    "_weakref",
+    "atexit",
+    "plexindex",
+}
 
 
 @pytest.mark.parametrize(("program", "most"), [(LOOKUP, 12), (PROGRESS, 3), (CACHE, 15)])
 def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, most: int) -> None:
     command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
     added = subprocess.check_output(command, text=True).split()
-    is_fast = _lookups.fast() is not None
-    assert {name.partition(".")[0] for name in added} <= (FEW if is_fast else FEW | FOR_CALLBACKS)
+    assert {name.partition(".")[0] for name in added} <= FEW
     assert sum(name.startswith("plexindex") for name in added) <= most, added
 
 

@@ -24,8 +24,6 @@ from conftest import OpenIndex, Server, exit_of_child, until
 from plexindex import aio
 from plexindex._core import lookups as _lookups
 
-pytestmark = pytest.mark.both
-
 
 def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Callable[[], object]]:
     """Every way to use an index."""

@@ -236,6 +236,46 @@ def test_an_edit_of_an_unknown_field_is_ignored(plex_with_movie: FakePlex, tmp_p
     assert not {"nonsense", "Else"} & plex_with_movie.item(MOVIE).keys()
 
 
+def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
+    with open_index(server, tmp_path) as index:
+        index.refresh()
+        films = [film.key for film in index.library("Movies").items()]
+        path = str(next(index.library("Movies").items()).paths[0])
+        show = index.library("TV Shows").shows()[0]
+        server.counted()
+        report = index.edit_items([*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]}, "Movies")
+        assert (report.done, report.requests) == (films[:150], 2)
+        assert server.counted() == {"root": 1, "edit": 2}
+        index.edit_items(films[:1], {"label": ["seen"]}, "Movies", remove={"genre": ["A & B"]}, locked=None)
+        assert server.counted() == {"edit": 1}
+        found = server.item(path)
+        assert [tag["tag"] for tag in found["Genre"]] == ["Comedy", "Noir"]
+        assert found["title"] == "Same"
+        # The first lookup of an edited item asks for it once.
+        item = index.match(path).item
+        assert item is not None
+        assert item.title == "Same"
+        assert server.counted() == {"metadata": 1}
+        # Shows are not items of the index, so that the server says what they are.
+        index.edit_items([show.rating_key], {"title": "Another"}, "TV Shows")
+        assert server.counted() == {"metadata": 1, "edit": 1}
+        assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
+
+
+def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: Path) -> None:
+    with open_index(server, tmp_path) as index:
+        film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
+        server.counted()
+        with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
+            index.edit_items([film, episode, "999999"], {"title": "x"}, "Movies")
+        assert "edit" not in server.counted()
+        report = caught.value.report
+        assert report is not None
+        assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
+        with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
+            index.edit_items([], {"title": "x"}, "Movies")
+
+
 def test_the_test_in_the_readme(tmp_path: Path) -> None:
     readme = REPOSITORY / "bindings" / "python" / "README.md"
     blocks = [text.split("```")[0] for text in readme.read_text("utf-8").split("```python\n")[1:]]

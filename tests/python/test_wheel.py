@@ -45,7 +45,7 @@ def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str
 
 def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     library = Path(_native.load().path)
-    wheel = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library), PLEXINDEX_PREBUILT_ACCELERATOR="")
+    wheel = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library))
     version = plexindex.__version__
     assert wheel.name.startswith(f"plexindex-{version}-py3-none-")
     assert not wheel.name.endswith("-any.whl")
@@ -129,7 +129,7 @@ def index_of_a_stranger(folder: Path, packages: dict[str, str]) -> None:
 
 # Dockerfile and the workflows install a wheel with this script.
 def test_a_higher_version_on_the_public_index_is_not_installed(tmp_path: Path) -> None:
-    build("wheel", tmp_path / "wheels", PLEXINDEX_PREBUILT=_native.load().path, PLEXINDEX_PREBUILT_ACCELERATOR="")
+    build("wheel", tmp_path / "wheels", PLEXINDEX_PREBUILT=_native.load().path)
     needed = {"click": "9", "platformdirs": "4.99", "rich": "99", "tomli": "9"}
     index_of_a_stranger(tmp_path / "index", {**needed, "plexindex": "99"})
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)

@@ -653,64 +653,6 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn edit(&mut self) -> Result<(), String> {
-        let (at, library, offline, deadline) = self.pick();
-        let libraries = self.libraries(self.handles[at].who.url);
-        let library = library.unwrap_or_else(|| libraries[0].0.clone());
-        let keys = self.model.keys(self.handles[at].who.url, Some(&library));
-        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
-            return Ok(());
-        };
-        let title = format!("Edited {}", self.model.now());
-        let one = self.handle_of(at, Some(&library))?;
-        let query = options(one.as_ref(), deadline, offline);
-        let changes = [FieldChange::set("title", title.clone())];
-        let edit = Edit {
-            keys: &[&key],
-            changes: &changes,
-            lock: Lock::Lock,
-        };
-        let done = self.handles[at]
-            .index
-            .edit_items(&query, &edit, &mut EditReport::default());
-        let shown = done.as_ref().map_err(|error| error.status);
-        self.tell(at, &format!("{key} of {library} is called '{title}': {shown:?}"));
-        self.see();
-        if done.is_err() {
-            // Whether it was made is not known: the item is asked for before it is answered again.
-            let who = self.handles[at].who;
-            self.model.deleted(self.net.route(who.url), who, &library, &key, true);
-        }
-        match done {
-            Ok(()) => {
-                let who = self.handles[at].who;
-                // An item in the trash is edited too.
-                let server = self.net.server(who.url);
-                let sections = server.sections().into_iter().filter(|(name, _)| *name == library);
-                let mut items = sections.flat_map(|(_, section)| server.items(&section));
-                if !items.any(|item| item.title == title) {
-                    return Err("an edit returned and was not made".to_owned());
-                }
-                // It is asked for before it is answered again.
-                let killed = self.net.killed();
-                self.model.deleted(self.net.route(who.url), who, &library, &key, killed);
-                Ok(())
-            }
-            Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.edits => Ok(()),
-            Err(error) if error.status == Status::NotOnServer => {
-                let who = self.handles[at].who;
-                if self.model.stays(who, &library, &key, self.model.now()) {
-                    Err(format!(
-                        "{key} is on the server, and an edit says that it is not: {error}"
-                    ))
-                } else {
-                    Ok(())
-                }
-            }
-            Err(error) => self.explain(at, "an edit", &error, offline),
-        }
-    }
-
     pub(super) fn facts(&mut self) -> Result<(), String> {
         let at = self.word(1, self.handles.len());
         let offline = QueryOptions::default().offline();

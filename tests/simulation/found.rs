@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::support::index::{Edit, EditReport, Index, ManualClock, Match, QueryOptions};
+use crate::support::index::{Index, ManualClock, Match, QueryOptions};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
-use plexindex::source::{Delta, FieldChange, Lock};
+use plexindex::source::Delta;
 
 use crate::net::{Net, URLS};
 use plexindex_tests::memory::{Fault, Knobs, Memory, Token};
@@ -242,7 +242,7 @@ fn an_answer_is_as_old_as_the_check_that_makes_it_fresh() {
 }
 
 #[test]
-fn an_edited_item_is_verified_after_the_listing_was_lost() {
+fn an_invalidated_item_is_verified_after_the_listing_was_lost() {
     for batch in [false, true] {
         let mut knobs = Knobs::USUAL;
         knobs.token = Token::Lying;
@@ -255,14 +255,8 @@ fn an_edited_item_is_verified_after_the_listing_was_lost() {
         segments.for_each(|file| std::fs::remove_file(file.path()).expect("removed"));
         let films = index.library("Films").expect("a handle");
         let query = films.query();
-        let edit = Edit {
-            keys: &[&key],
-            changes: &[FieldChange::set("title", "New".to_owned())],
-            lock: Lock::Lock,
-        };
-        index
-            .edit_items(&query, &edit, &mut EditReport::default())
-            .expect("edited");
+        scene.memory.update(&scene.section, &key, "New");
+        films.invalidate_item(&key).expect("invalidated");
         let paths = [path(0), path(2)];
         let titles = |found: &Match| found.item.as_ref().map(|item| item.item.title.clone());
         let title = if batch {

@@ -10,7 +10,7 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, EditRequest, Event, IndexedItems, LocatedItem, Meter, PageEnd, PageRequest, Source,
+    Abilities, Bounds, Event, IndexedItems, LocatedItem, Meter, PageEnd, PageRequest, Source,
     SourceChanges, SourceKind, WantedPath,
 };
 
@@ -109,7 +109,6 @@ impl Net {
         Arc::new(Routed {
             net: Arc::clone(self),
             url,
-            user,
             servers: (self.servers.iter())
                 .map(|server| server.source_for(Arc::clone(meter), SEES[user]))
                 .collect(),
@@ -185,7 +184,6 @@ pub fn copy_folder(from: &Path, to: &Path) {
 struct Routed {
     net: Arc<Net>,
     url: usize,
-    user: usize,
     servers: Vec<Arc<dyn Source>>,
 }
 
@@ -261,18 +259,6 @@ impl Source for Routed {
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.ask(true, |_, server| server.items(rating_keys, bounds))
-    }
-
-    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        self.ask(true, |number, server| {
-            let items = self.net.servers[number].items(request.section);
-            let shown = |id: &str| sees(self.user, id) && items.iter().any(|item| item.rating_key == id);
-            if (request.rating_keys.iter()).all(|id| shown(id)) {
-                server.edit(request, bounds)
-            } else {
-                Err(Error::new(Status::NotOnServer, "no such item"))
-            }
-        })
     }
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {

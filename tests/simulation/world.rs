@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, freeze_coarse_clock};
+use crate::support::index::{Deadline, Index, Match, QueryOptions, Selector, freeze_coarse_clock};
 use plexindex::error::{Error, Status};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, Options, Ttl};
-use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
+use plexindex::source::{Delta, Event, Resume};
 use plexindex::tables::{Op, TableLimits};
 
 use crate::disk;
@@ -119,7 +119,6 @@ fn knobs_of(dice: &mut Dice) -> Knobs {
         can.resume = [Resume::Never, Resume::ByRow, Resume::ByPosition][dice.roll(3) as usize];
         can.changes = [Delta::None, Delta::Mostly, Delta::Complete][dice.roll(3) as usize];
         (can.find, can.items) = (dice.roll(3) > 0, dice.roll(3) > 0);
-        can.edits = true;
     }
     knobs
 }
@@ -294,13 +293,12 @@ impl World {
             66..70 => ("search_title", self.title()),
             70..82 => ("record_matches", self.record()),
             82..88 => ("invalidate_path", self.invalidate_path()),
-            88..92 => ("invalidate_item", self.invalidate_item()),
+            88..92 | 106..109 => ("invalidate_item", self.invalidate_item()),
             92..94 => ("invalidate", self.invalidate()),
             94 => ("clear", self.clear()),
             95..98 => ("refresh", self.refresh(false)),
             98..101 => ("refresh, full", self.refresh(true)),
             101..106 => ("notify", self.notify()),
-            106..109 => ("edit_items", self.edit()),
             109..116 => {
                 let who = self.any_who();
                 let mapped = self.word(3, 4) == 0;

@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
-    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, Rules, SystemClock, WalkStarts,
+    Answer, ChangePage as Changes, Clock, DebounceIntervals, FileFilter, Rules, SystemClock, WalkStarts,
 };
 use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Meter, Source};
 use plexindex::stats::Stats;
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
-pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
+pub use plexindex::{ChangeKind, Progress, Proposal, Selector};
 use plexindex::{Query, Refreshed};
 
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
@@ -416,8 +416,8 @@ impl Index {
         self.0.watch_start(intervals)
     }
 
-    pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        query.on(&self.0).edit_into(edit, report)
+    pub fn scan(&self, path: &str) -> Result<()> {
+        self.0.query().scan(&[path.as_bytes()]).map(drop)
     }
 
     pub fn ask_server(&self, query: &QueryOptions<'_>) -> Result<plexindex::ServerInfo> {
@@ -513,9 +513,5 @@ impl Library {
 
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
         Ok(self.library.item(key)?.map(|item| Candidate::from(item).item))
-    }
-
-    pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.library.query().edit_into(edit, report)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, DeltaCursor, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter,
+    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter,
     Notification, PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
 };
 
@@ -83,7 +83,7 @@ impl Knobs {
             folders: false,
             items: true,
             events: true,
-            edits: true,
+            scans: true,
             local: false,
         },
     };
@@ -108,7 +108,7 @@ impl Knobs {
             folders: false,
             items: false,
             events: false,
-            edits: false,
+            scans: false,
             local: false,
         },
     };
@@ -677,30 +677,6 @@ impl Source for MemorySource {
             section: section.clone(),
         });
         Ok(placed.collect())
-    }
-
-    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        if !self.abilities().edits {
-            return Err(Error::new(
-                Status::Unsupported,
-                "a server in memory that cannot be edited",
-            ));
-        }
-        drop(self.ask(RequestKind::Edit, &bounds)?);
-        for key in request.rating_keys {
-            self.memory.change(request.section, |stock, version| {
-                let row = stock.find(key);
-                for change in request.changes {
-                    if let FieldChange::Set { field, value } = change
-                        && field == "title"
-                    {
-                        row.item.title.clone_from(value);
-                    }
-                }
-                (row.changed, row.silent) = (version, true);
-            });
-        }
-        Ok(())
     }
 
     /// Sends the queued events; then the server ends the stream.

@@ -21,7 +21,6 @@ NATIVE_OF_DICT = {10_000: 0.4, 100_000: 0.6, 1_000_000: 0.5}
 def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
     in_python(run, world)
-    through_ctypes(run, world)
     in_c(run, world)
     right_after_fetch(run, world)
     if world.size <= 20_000:
@@ -75,18 +74,6 @@ def batch(run: Run, world: World, ours: Plexindex) -> None:
     limit = "Python alone takes 130 to 150 ns to join the paths and to split the answer."
     row = run.row("many paths in one call, each, Python", GROUP, world.size, *goal, limit=limit)
     row.add(OURS, Figure(statistics.median(in_turns(run.rounds, {OURS: one_round})[OURS])))
-
-
-def through_ctypes(run: Run, world: World) -> None:
-    """The same without the accelerator, beside the dict of the row above."""
-    listed = world.questions["listed"].write(world.folder / "listed")
-    row = run.row("a listed path, Python, without the accelerator", GROUP, world.size, below("dict", 1.5))
-    dict_row = run.find("a listed path, Python", world.size)
-    if dict_row:
-        row.add("dict", dict_row.contenders["dict"], ranked=False)
-    variables = {"PLEXINDEX_NO_ACCELERATOR": "1"}
-    rounds = [run.python("warm.py", world.store, listed, number, **variables)[1] for number in range(run.rounds)]
-    row.add(OURS, Figure(**sorted(rounds, key=lambda one: float(one["mean"]))[len(rounds) // 2]))
 
 
 def in_c(run: Run, world: World) -> None:

@@ -175,8 +175,8 @@ pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
 pub const PLEXINDEX_REQUEST_FIND_PATH: u32 = 4;
 /// plexindex_stats.requests: a check that items still exist.
 pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
-/// plexindex_stats.requests: a batch edit.
-pub const PLEXINDEX_REQUEST_EDIT: u32 = 6;
+/// plexindex_stats.requests: the start of a scan.
+pub const PLEXINDEX_REQUEST_SCAN: u32 = 6;
 /// plexindex_stats.requests: an event stream.
 pub const PLEXINDEX_REQUEST_EVENTS: u32 = 7;
 

@@ -14,7 +14,6 @@ pub use plexindex::options::LONGEST_TEXT;
 /// Length of a string in bytes above which plexindex does not read the string.
 const MAX_COPIED: usize = 1 << 20;
 pub const LONGEST_TOKEN: usize = 65_536; // bytes
-pub const LONGEST_FIELD: usize = 65_536; // bytes of an edited field's name or value
 
 /// Fails with the status `Unsupported`, for fields or flags that this version does not know. `text`: the message.
 pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {

@@ -14,10 +14,6 @@ use serde_json::Value;
 
 use crate::compile;
 
-#[path = "../../python/accelerator/src/structs.rs"]
-#[allow(dead_code)] // only their layout counts
-mod accelerator;
-
 const HEADER: &str = "plexindex.h";
 
 const HELPERS: &str = "// Helpers.";
@@ -250,22 +246,6 @@ fn c_and_rust_agree_on_every_layout() {
     let printed = printed_by(&statements, false);
     let seen: BTreeSet<String> = printed.lines().map(str::to_owned).collect();
     assert_eq!(seen, expected);
-}
-
-/// The Python accelerator links nothing of this crate, and has structs of its own.
-#[test]
-fn the_accelerator_s_structs_are_those_of_the_header() {
-    macro_rules! assert_same {
-        ($own:ty, $header:ty: $($field:ident)*) => {
-            assert_eq!(size_of::<$own>(), size_of::<$header>());
-            $(assert_eq!(offset_of!($own, $field), offset_of!($header, $field), stringify!($field));)*
-        };
-    }
-    assert_same!(accelerator::Buffer, types::Buffer: data capacity length);
-    assert_same!(accelerator::Query, types::QueryRecord:
-        size library text timeout_ms flags reserved progress progress_user file_size);
-    let length = offset_of!(accelerator::Query, length);
-    assert_eq!(length, offset_of!(types::QueryRecord, text.length));
 }
 
 /// The enum of the header, the table of the crate and `plexindex_get_status_name` are one list.

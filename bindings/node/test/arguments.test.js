@@ -31,7 +31,7 @@ test('a wrong argument is a TypeError that names it', async (t) => {
     method: [() => index.call(42)],
     name: [() => index.library({}), () => table.lookup(42), () => table.get(42), () => table.put(42, '')],
     token: [() => index.setToken(42), () => index.setToken(), () => open({ token: 42 })],
-    options: [() => plexindex.open(), () => library.match('/x', 100), () => index.call('edit', {}, 1)],
+    options: [() => plexindex.open(), () => library.match('/x', 100), () => index.call('versions', {}, 1)],
     timeoutMs: ['1', 2 ** 53, Infinity, NaN, 1.5, 1n].map((timeoutMs) => () => library.match('/x', { timeoutMs })),
     size: ['1', 0, -1, true, 1.5].map((size) => () => library.match('/x', { size })),
     ttlMs: [() => table.put('a', 'b', { ttlMs: '1' })],

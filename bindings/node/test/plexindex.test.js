@@ -64,12 +64,6 @@ test('methods are called by name', async (t) => {
   const refused = { code: 'INVALID_ARGUMENT', status: 100, message: /^items\.get: .*unknown field `path`/ };
   await rejects(index.call('items.get', { path: '/x' }), refused);
   await rejects(index.call('no such'), { code: 'INVALID_ARGUMENT', message: /no method 'no such'/ });
-  const changes = [{ field: 'title', set: 'A' }];
-  const edit = { library: 'Movies', keys: [movies[0].key, '999999'], changes, lock: 'leave' };
-  await rejects(index.call('edit', edit), ({ code, report }) => {
-    equal([code, report.states], ['NOT_ON_SERVER', ['no', 'missing']]);
-    return true;
-  });
 });
 
 test('calls that change the store pass their arguments on', async (t) => {

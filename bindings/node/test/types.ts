@@ -16,8 +16,8 @@ export async function useTypes(): Promise<unknown[]> {
   });
   const sizes: (number | boolean | undefined)[] = [answer.file?.size, answer.file?.optimized];
   await index.call(
-    'edit',
-    { library: 'Movies', keys: ['1'], changes: [{ field: 'title', set: 'A' }], lock: 'leave' },
+    'items.get',
+    { library: 'Movies', key: '1' },
     { timeoutMs: 1 },
   );
   if (answer.status === 'OK') return [answer.item.key];

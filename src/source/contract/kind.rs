@@ -21,7 +21,7 @@ pub struct SourceKind {
     pub is_rating_key: fn(&str) -> bool,
     /// Parses the JSON of a notification or webhook. Fails with [`Status::InvalidArgument`] if the JSON is invalid.
     pub parse_notification: fn(&[u8]) -> Result<Notification>,
-    /// Advice to set the option that adds edits and events, for error messages; `None` if no option adds them.
+    /// Advice to set the option that adds scans and events, for error messages; `None` if no option adds them.
     pub enabling_option_advice: Option<&'static str>,
 }
 

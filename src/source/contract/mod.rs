@@ -1,6 +1,5 @@
 //! The contract of a source: its operations and capabilities, and the types that they use.
 
-mod edit_request;
 mod kind;
 mod tokens;
 
@@ -13,7 +12,6 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::ForkLock;
 
 pub use crate::meter::{Meter, RequestKind};
-pub use edit_request::{EditRequest, FieldChange, Lock};
 pub use kind::{SourceKind, View, Viewer};
 pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 
@@ -33,8 +31,8 @@ pub struct Abilities {
     pub items: bool,
     /// Whether [`Source::events`] is supported.
     pub events: bool,
-    /// Whether [`Source::edit`] is supported.
-    pub edits: bool,
+    /// Whether [`Source::scan`] is supported.
+    pub scans: bool,
     /// Whether reads send no network request. Callers then need neither polling intervals nor back-off, and
     /// [`Source::may_have_changed`] detects changes cheaply.
     pub local: bool,
@@ -351,17 +349,8 @@ pub trait Source: Send + Sync {
     /// Server errors (300 to 399), or `Aborted`.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>>;
 
-    /// Edits many items in one request.
-    ///
-    /// # Errors
-    /// Server errors (300 to 399), or `Aborted`. If the connection fails after the request was sent, the server may
-    /// have applied the edit.
-    fn edit(&self, _request: &EditRequest<'_>, _bounds: Bounds<'_>) -> Result<()> {
-        Err(Error::new(Status::Unsupported, "this source cannot be edited"))
-    }
-
     /// Tells the server to scan a folder of a library; returns when the server has accepted the request. `folder` is
-    /// the server's path. A source with [`Abilities::edits`] supports this.
+    /// the server's path. A source with [`Abilities::scans`] supports this.
     ///
     /// # Errors
     /// Server errors (300 to 399), or `Aborted`.

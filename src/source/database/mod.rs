@@ -5,7 +5,7 @@
 //! token. `listing_reader` and `changed_rows` build on these modules.
 //!
 //! Listings, changes and path searches read the file and send no network request. If the host also specified the
-//! server, edits, events and lookups of single items use the server. `server_check` checks that the database belongs to
+//! server, scans, events and lookups of single items use the server. `server_check` checks that the database belongs to
 //! it.
 
 mod changed_rows;
@@ -31,7 +31,7 @@ use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
+    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
     SourceChanges, SourceKind, Tokens, WantedPath,
 };
 
@@ -111,12 +111,12 @@ impl PlexDatabase {
 }
 
 impl Source for PlexDatabase {
-    /// Returns the server's kind if there is a server, because plexindex then uses the server's keys, edits and events.
+    /// Returns the server's kind if there is a server, because plexindex then uses the server's keys, scans and events.
     fn kind(&self) -> &'static SourceKind {
         self.server_source().map_or(&KIND, Source::kind)
     }
 
-    /// Returns this source's abilities: all, but without a server no events and edits, because plexindex only reads the
+    /// Returns this source's abilities: all, but without a server no events and scans, because plexindex only reads the
     /// file.
     fn abilities(&self) -> Abilities {
         let without_server = Abilities {
@@ -295,11 +295,6 @@ impl Source for PlexDatabase {
             }));
         }
         Ok(items)
-    }
-
-    /// Edits through the server, because plexindex never writes to the database.
-    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        self.require_server()?.edit(request, bounds)
     }
 
     fn scan(&self, section: &str, folder: &[u8], bounds: Bounds<'_>) -> Result<()> {

@@ -161,7 +161,6 @@ impl ErrorContext<'_> {
     /// `body_start` the beginning of the body. For some statuses, an argument may be the cause (`refusal`).
     pub fn status_error(&self, code: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
         let page = String::from_utf8_lossy(body_start);
-        let is_edit = self.request.is_put();
         let is_starting = matches!(code, 400 | 503) && is_starting(&page);
         let status = match code {
             _ if is_starting => Status::Starting,
@@ -172,10 +171,6 @@ impl ErrorContext<'_> {
         };
         let problem = match code {
             _ if is_starting => "the server is starting, or is busy with its database: try again in a minute",
-            400 if is_edit => {
-                "the server rejected the edit ({}): perhaps items of this type do not have this field or value, or the \
-                 request is too long"
-            }
             401 if self.request.with_token && self.has_token => {
                 "the server rejected the token (401): it may have expired or belong to another server; a shared server \
                  needs its own access token"
@@ -187,11 +182,8 @@ impl ErrorContext<'_> {
                 "the server requires a token (401), but none was given: set the option `token`; if the server requires \
                  no token in its own network, use its IP address instead of its host name"
             }
-            403 if is_edit => "the token's user is not allowed to edit (401): use the server owner's token",
             403 => "the token's user has no access ({}): use the server owner's token, or share the library with them",
-            404 if is_edit => "the server lacks some of these items or this library ({}): refresh and try again",
             404 => "not found ({}): the library was removed, or the path in server_url is wrong",
-            409 if is_edit => "the edit conflicts with the server's data ({}): a name may already exist",
             429 => "too many requests ({}): send fewer requests",
             498 => "the token expired ({}): renew it, and set the new token",
             500 | 502 | 503 | 504 => "the server or its proxy failed ({}): see the server's log",

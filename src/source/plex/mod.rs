@@ -4,13 +4,12 @@
 //! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
 //! retries and receives events. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses.
 //! `row_time` limits pages. `reply_body` reads replies; `replies` and `lenient` parse them; `errors` explains failures.
-//! `delta_reader` and `file_search` request rows; `items_by_key` fetches items by rating key. `edits` builds edits, and
-//! `event_parser` parses events.
+//! `delta_reader` and `file_search` request rows; `items_by_key` fetches items by rating key. `event_parser` parses
+//! events.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
 mod delta_reader;
-mod edits;
 mod errors;
 mod event_parser;
 mod file_search;
@@ -34,12 +33,12 @@ mod url;
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 
 use super::contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
+    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
     SourceChanges, SourceKind, Tokens, WantedPath,
 };
 
@@ -64,9 +63,6 @@ pub static KIND: SourceKind = SourceKind {
     enabling_option_advice: None,
 };
 
-/// Maximum length of an edit's path and query, in bytes. Some servers reject 30,000 bytes; others accept more.
-const MAX_EDIT_BYTES: usize = 64 << 10;
-
 impl Source for PlexHttp {
     /// Returns the constants of this kind of source, such as its name.
     fn kind(&self) -> &'static SourceKind {
@@ -83,7 +79,7 @@ impl Source for PlexHttp {
             folders: false,
             items: true,
             events: true,
-            edits: true,
+            scans: true,
             local: false,
         }
     }
@@ -174,25 +170,6 @@ impl Source for PlexHttp {
     /// Requests the items by their rating keys, up to a hundred in each request.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.fetch_items(rating_keys, bounds)
-    }
-
-    /// Sends one `PUT` request, which edits all the items.
-    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        if request.rating_keys.is_empty() {
-            return invalid_argument_error(
-                "cannot send the edit: it contains no items, so the server would edit the whole library; specify at \
-                 least one item",
-            );
-        }
-        let address = edits::address(request);
-        if address.len() > MAX_EDIT_BYTES {
-            return invalid_argument_error(format!(
-                "cannot send the edit: its values take {} bytes in the URL, and no server accepts that many; use \
-                     shorter values",
-                address.len()
-            ));
-        }
-        self.command(&ServerRequest::edit(address, request), bounds)
     }
 
     /// Sends one `GET` request, which starts the scan.

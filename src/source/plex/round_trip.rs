@@ -89,12 +89,6 @@ impl PlexHttp {
         let silence = errors.max_silence;
         let result = match request.kind {
             RequestKind::Events => self.transport.open_stream(http_request, silence, bounds.aborted),
-            // An explicit empty body makes `ureq` send `Content-Length: 0`. Otherwise `ureq` would announce a chunked
-            // body, which some servers reject.
-            _ if request.is_put() => {
-                let http_request = http_request.map(|()| &b""[..]);
-                self.transport.send(http_request, time_left, silence).map(Some)
-            }
             _ => self.transport.send(http_request, time_left, silence).map(Some),
         };
         request_meter.record_headers_arrival();
@@ -113,7 +107,7 @@ impl PlexHttp {
             }
         };
         let (parts, body) = response.into_parts();
-        if parts.status == StatusCode::OK || request.is_put() && parts.status.is_success() {
+        if parts.status == StatusCode::OK {
             return Ok(SuccessReply {
                 request_meter,
                 parts,
@@ -135,10 +129,10 @@ impl PlexHttp {
     /// Returns the facts about a request that error messages contain.
     fn error_context<'a>(&'a self, request: &'a ServerRequest<'a>, bounds: &Bounds<'_>) -> ErrorContext<'a> {
         let (connect_timeout, read_timeout) = (self.transport.connect_timeout(), self.transport.read_timeout());
-        // The event stream and edits have their own time limits.
+        // The event stream and scans have their own time limits.
         let (connect_timeout, max_silence) = match request.kind {
             RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.stream_silence),
-            RequestKind::Edit => (connect_timeout, read_timeout),
+            RequestKind::Scan => (connect_timeout, read_timeout),
             _ => (
                 connect_timeout,
                 bounds.max_silence.map_or(read_timeout, |limit| limit.min(read_timeout)),
@@ -162,7 +156,6 @@ impl PlexHttp {
         bounds: &Bounds<'_>,
     ) -> ureq::http::Result<Request<()>> {
         let (method, accept) = match request.kind {
-            _ if request.is_put() => (Method::PUT, "application/json"),
             RequestKind::Events => (Method::GET, "text/event-stream"),
             _ => (Method::GET, "application/json"),
         };
@@ -186,7 +179,7 @@ impl PlexHttp {
             builder = builder.header("X-Plex-Token", token_placeholder(session.number()));
         }
         builder = builder.header("Accept", accept);
-        if !matches!(request.kind, RequestKind::Edit | RequestKind::Events) {
+        if !matches!(request.kind, RequestKind::Scan | RequestKind::Events) {
             // On one machine, compression takes many times as long as the copying that it saves.
             let encoding = if self.base_url.origin.is_loopback_host() {
                 "identity"

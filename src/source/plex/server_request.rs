@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::model::{ItemType, LibraryKind};
 
-use super::super::contract::{EditRequest, RequestKind};
+use super::super::contract::RequestKind;
 use super::replies::Reply;
 use super::url::{encode, encode_bytes};
 
@@ -149,20 +149,10 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Creates the request for an edit. `address` is the path and query of the request.
-    pub fn edit(address: String, edit: &EditRequest<'a>) -> Self {
-        Self {
-            kind: RequestKind::Edit,
-            path: address,
-            purpose: RequestPurpose::Edit(edit.rating_keys.len(), edit.section),
-            ..Self::libraries()
-        }
-    }
-
     /// Creates the request that tells the server to scan a folder.
     pub fn scan(section: &'a str, folder: &[u8]) -> Self {
         Self {
-            kind: RequestKind::Edit,
+            kind: RequestKind::Scan,
             path: format!(
                 "/library/sections/{}/refresh?path={}",
                 encode(section),
@@ -171,11 +161,6 @@ impl<'a> ServerRequest<'a> {
             purpose: RequestPurpose::Scan(section),
             ..Self::libraries()
         }
-    }
-
-    /// Returns whether the method is `PUT`.
-    pub fn is_put(&self) -> bool {
-        matches!(self.purpose, RequestPurpose::Edit(..))
     }
 
     /// Creates the request for a page of rows.
@@ -260,8 +245,6 @@ pub(super) enum RequestPurpose<'a> {
     Rows(&'a RowsRequest<'a>),
     /// Number of items.
     Items(usize),
-    /// Number of items, and section id of the library.
-    Edit(usize, &'a str),
     /// Section id of the library.
     Scan(&'a str),
     Events,
@@ -285,7 +268,6 @@ impl fmt::Display for RequestPurpose<'_> {
             }
             Self::Items(1) => f.write_str("fetch one item"),
             Self::Items(count) => write!(f, "fetch {count} items"),
-            Self::Edit(count, section) => write!(f, "edit {count} items in library section {section}"),
             Self::Scan(section) => write!(f, "scan a folder of library section {section}"),
             Self::Events => f.write_str("receive the server's events"),
         }

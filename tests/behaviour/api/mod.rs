@@ -17,8 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{index, movies, path_of};
 use plexindex::{
-    Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Folder, Index, Item,
-    ItemType, Items, Library, LibraryInfo, Lock, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options,
+    Change, ChangeKind, Changes, Confidence, Error, ErrorKind, Folder, Index, Item,
+    ItemType, Items, Library, LibraryInfo, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options,
     Query, Reason, Refreshed, RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl,
     WaitOutcome, Watch, WeakIndex,
 };
@@ -42,7 +42,6 @@ const _: () = {
     handle::<Table>();
     handle::<Options>();
     handle::<Error>();
-    handle::<EditError>();
     handle::<Match>();
     handle::<Item>();
     handle::<Items>();
@@ -57,9 +56,7 @@ const _: () = {
     any_thread::<Selector>();
     any_thread::<LibraryInfo>();
     any_thread::<ServerInfo>();
-    any_thread::<FieldChange>();
     any_thread::<TableChange<'_>>();
-    any_thread::<plexindex::EditReport>();
     any_thread::<plexindex::ItemsBelow>();
     any_thread::<plexindex::Proposal>();
     any_thread::<plexindex::Renewal>();

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::index::{Edit, EditReport, Index, Library, ManualClock, QueryOptions};
+use crate::support::index::{Index, ManualClock, QueryOptions};
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::options::Options;
-use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 use std::sync::Arc;
 
@@ -39,17 +38,6 @@ fn with(store: &Path, server: &Server, http: &Standin) -> Options {
 /// As `Index::open_file` does, with a clock that stands still.
 fn opened(options: Options, clock: &Arc<ManualClock>) -> Index {
     Index::open_with_clock(options, Arc::clone(clock) as _).expect("opened")
-}
-
-/// Edits a film.
-fn edit(library: &Library) {
-    let edit = Edit {
-        keys: &["6"],
-        changes: &[FieldChange::set("title", "Edited")],
-        lock: Lock::Lock,
-    };
-    let mut report = EditReport::default();
-    library.edit_items(&edit, &mut report).expect("edited");
 }
 
 fn refused(index: &Index, path: &str) -> Status {
@@ -85,7 +73,7 @@ fn one_request_a_day_shows_that_they_are_one() {
 }
 
 #[test]
-fn edits_and_verification_stay_with_the_server() {
+fn scans_events_and_verification_stay_with_the_server() {
     let (folder, server, _) = films(30);
     let (http, clock) = (serving(30), clock());
     let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
@@ -95,9 +83,8 @@ fn edits_and_verification_stay_with_the_server() {
     library.invalidate_item("5").expect("invalidated");
     assert_eq!(key_of(&index, &path(4)).as_deref(), Some("5"));
     assert_eq!(http.stats().total - before, 1);
-    edit(&library);
-    let found = library.ask(path(5).as_bytes());
-    assert_eq!(found.item.expect("an item").item.title, "Edited");
+    index.scan(&path(5)).expect("a scan");
+    assert_eq!(http.stats().total - before, 2);
     index.watch_start().expect("watching");
     index.watch_stop();
 }
@@ -135,8 +122,8 @@ fn what_was_listed_answers_stale_while_the_file_is_away() {
     assert_eq!((found.status, found.stale), (Status::Ok, true));
     index.refresh(&QueryOptions::default(), true).expect_err("no file");
     assert_eq!(http.stats().total, before, "no other source stands in");
-    // The server takes edits all the same.
-    edit(&index.library("Films").expect("a handle"));
+    // The server scans all the same.
+    index.scan(&path(3)).expect("a scan");
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use plexindex::error::{Result, RetryAdvice, Status};
-use plexindex::model::{Item, ItemType, Library, TokenReliability};
+use plexindex::model::{Item, Library, TokenReliability};
 use plexindex::source::{
-    Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Lock, Resume, Source, SourceChanges,
+    Bounds, Delta, Event, IndexedItems, Resume, Source, SourceChanges,
 };
 
 use crate::support::worker::until;
@@ -324,30 +324,5 @@ pub fn events_that_hosts_receive_are_read<R: Rig>() {
     for none in ["", "[1]", "{\"a\":1}", "\u{0}"] {
         let refused = read_events(none.as_bytes()).expect_err("it tells nothing");
         assert_eq!(refused.status, Status::InvalidArgument, "{none:?}");
-    }
-}
-
-pub fn what_is_edited_is_edited<R: Rig>() {
-    let rig = R::new(5);
-    let (source, library) = source_of(&rig);
-    let (key, path) = rig.paths().swap_remove(2);
-    let edited = source.edit(
-        &EditRequest {
-            section: &library.section,
-            kind: ItemType::Movie,
-            rating_keys: &[&key],
-            changes: &[FieldChange::set("title", "Edited")],
-            lock: Lock::Lock,
-        },
-        Bounds::NONE,
-    );
-    if !source.abilities().edits {
-        assert_eq!(edited.expect_err("it cannot").status, Status::Unsupported);
-        return;
-    }
-    edited.expect("edited");
-    let items = list(&*source, &library, 10).expect("listed");
-    for item in items {
-        assert_eq!(item.title == "Edited", item.parts == [path.as_str()], "{item:?}");
     }
 }

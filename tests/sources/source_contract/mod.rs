@@ -43,5 +43,4 @@ over! {
     a_library_that_is_gone_is_not_there
     a_call_ends_with_its_bounds
     events_that_hosts_receive_are_read
-    what_is_edited_is_edited
 }

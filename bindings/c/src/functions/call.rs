@@ -15,7 +15,7 @@ use crate::types::{Buffer, CallOptionsRecord, Handle};
 /// `handle`: may be NULL for `versions`, `log.set_level` and `paths.compare`. `method`: the name, NUL-terminated.
 /// `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty object. Unknown fields are errors.
 /// `options`: may be NULL. `out_json`: the answer, a NUL-terminated JSON object in UTF-8; free it with
-/// plexindex_free(). NULL after an error, except for `edit`, which reports the state of each item.
+/// plexindex_free(). NULL after an error.
 ///
 /// Answers omit unknown values. Ignore fields that you do not know. A path or table name is a string, or `{"bytes":
 /// "<Base64>"}` if it is not UTF-8. Keys and cursors are strings. You can use the cursor of a page more than once to
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn plexindex_call(
         let (json, status) = methods::call(&caller, method, request)?;
         // JSON escapes NUL characters, so the answer contains none.
         *slot = CString::new(json).unwrap_or_default().into_raw();
-        status
+        Ok(status)
     })
 }
 

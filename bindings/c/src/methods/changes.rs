@@ -84,7 +84,7 @@ pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> MethodResult<Waited
     let query = caller.query(library.query(), request.offline)?;
     let ready = query.wait_for_changes(&request.cursor)? == plexindex::WaitOutcome::Something;
     let status = if ready { Status::Ok } else { Status::NotYet };
-    Ok((Waited { ready }, Ok(status)))
+    Ok((Waited { ready }, status))
 }
 
 /// Starts a thread that receives the server's events, until `watch.stop` or plexindex_close(). After an event, the next

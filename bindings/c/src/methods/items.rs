@@ -102,7 +102,7 @@ pub struct OneItem {
 pub fn get(caller: &Caller<'_>, request: GetItem) -> MethodResult<OneItem> {
     let item = caller.library(request.library)?.item(&request.key)?;
     let status = if item.is_some() { Status::Ok } else { Status::NotFound };
-    Ok((OneItem { item }, Ok(status)))
+    Ok((OneItem { item }, status))
 }
 
 /// Lists the shows and seasons of a library, or its artists and albums, each once. Reads all stored items. Plex lists no

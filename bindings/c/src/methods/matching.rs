@@ -45,7 +45,7 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder>
         query.match_folder(path)?
     };
     let status = status_of(&folder.answer);
-    Ok((folder, Ok(status)))
+    Ok((folder, status))
 }
 
 /// Finds the items with a GUID. The GUID of a show or season finds its episodes; the GUID of an artist or album finds
@@ -111,7 +111,7 @@ fn asked(library: &Library, check: bool) -> Query<'_> {
 /// Returns a match as the call's answer, with the status of the C ABI that corresponds to the match.
 fn with_status(answer: Match) -> MethodResult<Match> {
     let status = status_of(&answer);
-    Ok((answer, Ok(status)))
+    Ok((answer, status))
 }
 
 /// Converts a match's status to the status of the C ABI.

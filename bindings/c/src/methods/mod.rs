@@ -8,11 +8,11 @@
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 
 mod changes;
-mod edit;
 mod facts;
 mod items;
 mod matches;
 mod matching;
+mod scan;
 pub mod schema;
 mod sharing;
 mod tables;
@@ -52,7 +52,7 @@ macro_rules! methods {
 methods! {
     "libraries.list" facts::libraries,
     "server.check" facts::server,
-    "server.scan" edit::scan,
+    "server.scan" scan::scan,
     "store.get" facts::store,
     "versions" facts::versions,
     "log.set_level" facts::set_log_level,
@@ -71,7 +71,6 @@ methods! {
     "changes.wait" changes::wait,
     "watch.start" changes::watch_start,
     "watch.stop" changes::watch_stop,
-    "edit" edit::edit,
     "mappings.propose" facts::propose,
     "mappings.to_host" facts::to_host,
     "paths.compare" facts::compare,
@@ -89,12 +88,11 @@ pub struct Caller<'c> {
     pub limits: Limits,
 }
 
-/// An answer with the call's status, or an error without an answer. For `edit`, the status can also be an error, since
-/// the answer reports each item's result.
-type MethodResult<A> = Result<(A, Result<Status>)>;
+/// An answer with the call's status.
+type MethodResult<A> = Result<(A, Status)>;
 
 /// A [`MethodResult`] with the answer encoded as JSON.
-pub type JsonResult = Result<(Vec<u8>, Result<Status>)>;
+pub type JsonResult = Result<(Vec<u8>, Status)>;
 
 /// Calls the method with this name. `request`: a JSON object; empty bytes stand for an empty object. Returns the answer
 /// as JSON, with its status.
@@ -137,7 +135,7 @@ fn run_with_json<R: DeserializeOwned, A: Serialize>(
 
 /// Returns an answer with the status `OK`, which most methods return.
 fn ok_answer<A>(answer: A) -> MethodResult<A> {
-    Ok((answer, Ok(Status::Ok)))
+    Ok((answer, Status::Ok))
 }
 
 impl Caller<'_> {

@@ -24,9 +24,7 @@ Log lines go to the logger ``plexindex``. All times are in seconds.
 Paths can be ``str``, ``bytes`` or ``os.PathLike``. plexindex encodes a ``str`` with ``os.fsencode``, which reverses
 ``os.fsdecode``. Empty paths and paths that contain a NUL are invalid.
 
-The environment variable ``PLEXINDEX_LIBRARY`` is the path of a different shared library to load. In CPython 3.10 and
-newer, an accelerator performs fast lookups without ctypes. ``PLEXINDEX_NO_ACCELERATOR=1`` disables the accelerator,
-which does not change the answers.
+The environment variable ``PLEXINDEX_LIBRARY`` is the path of a different shared library to load.
 """
 
 from __future__ import annotations

@@ -262,12 +262,9 @@ class AsyncLibrary(_Caller):
         library, session = self._target, self._target._session
         if not options.get("check"):
             log.follow_level()
-            block: bytes | bytearray | None = None if size else library._match_at_once(path)
-            if block is None:
-                raw, (flags, file_size) = convert.path_bytes(path, session.hides_paths), convert.file_size(size)
-                flags |= c.QUERY_AT_ONCE
-                query = session.native.match_path, library._handle, raw
-                _, block = session.query(*query, flags=flags, file_size=file_size)
+            raw, (flags, file_size) = convert.path_bytes(path, session.hides_paths), convert.file_size(size)
+            query = session.native.match_path, library._handle, raw
+            _, block = session.query(*query, flags=flags | c.QUERY_AT_ONCE, file_size=file_size)
             found = library._match_in(block, path)
             if found.status != "not_yet":
                 return found

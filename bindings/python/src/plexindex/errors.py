@@ -10,8 +10,6 @@ from ._core import TYPE_CHECKING
 from ._core import abi as c
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .edits import EditReport
 
 
@@ -27,7 +25,6 @@ class Error(Exception):
     """The name of the option that is invalid, such as ``"token"``, or None."""
     report: EditReport | None = None
     """The report of a failed ``edit_items``, or None for all other calls."""
-    _answer: Any = None
 
     @property
     def status_name(self) -> str | None:

@@ -356,6 +356,7 @@ class Index:
         """
         raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.ask(self._session.native.set_token, raw or None, len(raw))
+        self._session.token, self._session.plex = token, None
 
     token = property(None, set_token, doc="The token, write-only: see :meth:`set_token`.")
 
@@ -375,7 +376,12 @@ class Index:
         (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` contains tags to remove.
         ``locked`` protects the fields from Plex's agents; False unlocks them, None keeps the locks. If an item does not
         exist, sends no edit and raises NotOnServerError. After a failed request, sends no more, and the error's
-        ``report`` lists the edited items. The first lookup of an edited item requests the item once.
+        ``report`` lists the edited items. The first lookup of an edited item requests the item once. Shows, seasons,
+        artists and albums can be edited, too, and the index shows their new titles after the next refresh.
+
+        plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. Each waits as long as
+        plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
+        :func:`plexindex.from_server` first sends one request more.
         """
         if library is None:
             raise TypeError("a call can edit items in only one library: specify the library")

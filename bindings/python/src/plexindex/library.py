@@ -7,7 +7,7 @@ import plexindex
 from ._core import TYPE_CHECKING, convert, log
 from ._core import abi as c
 from ._core.convert import FIRST, two_numbers
-from ._core.lookups import lookups_class
+from ._core.lookups import Lookups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ._core.lookups import Handle, Lookups
+    from ._core.lookups import Handle
     from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, SizeArg, Waiting
     from .changes import Changes, Watch
     from .edits import EditReport
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from .shows import Season, Show
 
     AnyMatch = TypeVar("AnyMatch", bound=Match)
-else:
-    Lookups = lookups_class()
 
 # Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
 _BYTES_PER_ANSWER = 400
@@ -45,7 +43,7 @@ class Library(Lookups):
     :meth:`Index.libraries` has the facts of that call; any other object reads them at each use.
     """
 
-    __slots__ = ("__weakref__", "_facts", "_handle", "_index", "_lookup", "_pointer", "_session")
+    __slots__ = ("__weakref__", "_facts", "_index")
 
     def __init__(self, index: Index, handle: Handle, facts: dict[str, Any] | None = None) -> None:
         super().__init__(index._session, handle)
@@ -126,15 +124,8 @@ class Library(Lookups):
         log.follow_level()
         if options:
             convert.check_call(options, "offline", "check")
-        # An answer that needs no waiting is the same with any timeout, and needs no callback, and no size.
-        if size is not None:
-            convert.file_size(size)
-        is_plain = not size and not options.get("check")
-        block: bytes | bytearray | None = self._match_at_once(path) if is_plain else None
-        if block is None:
-            raw = convert.path_bytes(path, self._session.hides_paths)
-            block = self._block(self._session.native.match_path, raw, options, size)
-        return self._match_in(block, path)
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        return self._match_in(self._block(self._session.native.match_path, raw, options, size), path)
 
     def _match_in(self, block: bytes | bytearray, path: PathArg) -> Match:
         first, log_lines = two_numbers(block, FIRST)
@@ -353,15 +344,9 @@ class Library(Lookups):
         timeout: float | None = None,
     ) -> EditReport:
         """Sets the same values for items: :meth:`Index.edit_items` in this library."""
-        from .edits import EditReport, edit_request
+        from .edits import edit
 
-        edit = edit_request(keys, fields, remove, locked)
-        try:
-            answer = self._request("edit", timeout=timeout, **edit)
-        except plexindex.Error as error:
-            error.report = EditReport(edit["keys"], **(error._answer or {"states": ["no"] * len(edit["keys"])}))
-            raise
-        return EditReport(edit["keys"], **answer)
+        return edit(self, keys, fields, remove, locked, timeout)
 
     def _request(
         self, method: str, /, *, timeout: float | None = None, progress: ProgressArg = None, **request: Any

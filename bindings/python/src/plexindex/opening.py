@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert, log, lookups, native
+from ._core import TYPE_CHECKING, convert, log, native
 from ._core import abi as c
 from ._core.session import Session
 
@@ -142,7 +142,6 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
         text, found_renew = _add_configuration(options, text)
         renew = renew or found_renew
     native_library = native.load()
-    lookups.fast()
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:
@@ -158,6 +157,7 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
                 f"database is relative, but there is no working directory: {error}"
             ) from error
     session = Session(native_library, c_struct, progress, renewal)
+    session.token = renew or text
     folder, server_url = os.fsdecode(os.path.abspath(options.pop("cache_dir"))), options.pop("server_url")
     return session, (folder, server_url, text is not None, options)
 

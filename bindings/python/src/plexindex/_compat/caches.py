@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from ctypes import byref, c_char_p
 
 import plexindex
 
 from .._core import TYPE_CHECKING
 from .._core import abi as c
-from .._core.lookups import closing_lock, fast
+from .._core.lookups import HAS_GLOBAL_LOCK, closing_lock
 from ..opening import open_tables
 from ..table import Table
 from .host import chosen, host_log
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, Union
 
+    from .._core.native import Native
     from .._core.session import Session
     from ..mapping import MappingArg
 
@@ -71,6 +73,10 @@ class TableStore:
             if found is None or not found.is_open:
                 found = self._open = open_tables(self.folder)
             return found
+
+    def native(self) -> Native:
+        """Returns the loaded library."""
+        return self._session().native
 
     def close(self) -> None:
         """Closes the index. The next call reopens it."""
@@ -179,30 +185,6 @@ def _decode_key(value: bytes | bytearray) -> Any:
     return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _NOT_UTF8 else value.decode()
 
 
-class Lookup:
-    """Looks up recorded matches; the accelerator calls it for everything unusual."""
-
-    store: TableStore
-
-    def __init__(self, handles: dict[str, Any]) -> None:
-        """``handles``: for each library, its table's handle, which closing the index clears."""
-        self._handles = handles
-
-    def _get_match(self, library_name: str, file_path: str) -> str | None:
-        """Returns a path's key, or None. With the accelerator, also gets the table's handle, which a close clears."""
-        table = _table_of(library_name)
-        if _fast is not None and type(library_name) is str:
-            self._handles[library_name] = self.store.at(table, lambda table: table._handle.cell)
-        value = self.store.at(table, lambda table: table.get(_name_of_path(file_path)))
-        return None if value is None else _decode_key(value)
-
-    get_match = _get_match  # the accelerator has its own
-
-
-_fast = fast()
-_lookup_class: Any = Lookup if _fast is None else type("FastLookup", (_fast.MatchLookup, Lookup), {})
-
-
 class MatchCache(Cache):
     """The items for files, as recorded by the host in ``data_dir/match_cache``. Records never expire.
 
@@ -216,13 +198,27 @@ class MatchCache(Cache):
 
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
-        self._lookup = _lookup_class({})
+        self._handles: dict[str, Any] = {}
         super().__init__(data_dir, "match_cache", size_limit)
-        self._lookup.store = self._store
+        self._lookup = self._store.native().table_lookup_quick
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
-        key: str | None = self._lookup.get_match(library_name, file_path)
+        key, status = None, c.NOT_YET
+        handle, raw = self._handles.get(library_name), b""
+        if handle is not None:
+            try:
+                # The library itself lower-cases ASCII.
+                raw = (file_path if file_path.isascii() else file_path.lower()).encode()
+            except UnicodeEncodeError:
+                pass
+        if raw and b"\0" not in raw and len(raw) <= _LONGEST_NAME:
+            found = c_char_p()
+            status = self._lookup(handle, raw, byref(found))
+            if found.value is not None:
+                key = found.value.decode()
+        if status == c.NOT_YET:
+            key = self._get_match(library_name, file_path)
         if key is None:
             self._misses += 1
         else:
@@ -231,6 +227,14 @@ class MatchCache(Cache):
             answer = f"miss for '{file_path}'" if key is None else f"hit for '{file_path}' -> {key}"
             self._log.debug(f"Match cache {answer}")
         return key
+
+    def _get_match(self, library_name: str, file_path: str) -> str | None:
+        """Returns the key for any path, and keeps the table's handle, which closing the index clears."""
+        table, name = _table_of(library_name), _name_of_path(file_path)
+        if HAS_GLOBAL_LOCK and type(library_name) is str:
+            self._handles[library_name] = self._store.at(table, lambda table: table._handle.handle)
+        value = self._store.at(table, lambda table: table.get(name))
+        return None if value is None else _decode_key(value)
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
         """Records the key for a path. After the call, every process sees the key."""

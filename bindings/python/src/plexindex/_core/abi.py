@@ -84,7 +84,7 @@ STATUS_NAMES = {0: 'ok', 1: 'not_found', 2: 'ambiguous', 3: 'not_yet', 4: 'needs
 MATCH_KINDS = ('none', 'confirmed', 'exact', 'mapped', 'suffix', 'file_name')
 CONFIDENCES = ('none', 'low', 'high')
 REASONS = ('none', 'no_location', 'not_listed', 'not_fetched', 'several_items', 'several_libraries', 'unconfirmed', 'only_root_differs', None, None, None, 'several_episodes', 'empty', 'above_locations', 'unavailable', 'not_asked', 'same_name', 'same_file', 'size_differs', 'same_size')
-REQUESTS = ('identity', 'probe', 'page', 'delta', 'find_path', 'confirm', 'edit', 'events')
+REQUESTS = ('identity', 'probe', 'page', 'delta', 'find_path', 'confirm', 'scan', 'events')
 KINDS = {1: 'movie', 2: 'show', 3: 'season', 4: 'episode', 8: 'artist', 9: 'album', 10: 'track', 12: 'clip', 13: 'photo'}
 # Offsets in bytes.
 ANSWERS = {'size': 0, 'answer_size': 4, 'item_size': 8, 'count': 12, 'first': 16, 'log_lines': 20, 'file_size': 24, 'reserved': 28}

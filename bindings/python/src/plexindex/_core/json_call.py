@@ -35,7 +35,7 @@ _decode = JSONDecoder().raw_decode
 
 
 def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], timeout_ms: int) -> tuple[int, Any]:
-    """Calls a method. Returns the status and the answer, which even a failed call can have."""
+    """Calls a method. Returns the status and the answer; None for a failed call."""
     native = load()
     # The encoder takes longer to call `_plain` than this call takes.
     given = {

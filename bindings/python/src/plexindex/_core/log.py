@@ -11,11 +11,8 @@ from _thread import allocate_lock
 
 from . import TYPE_CHECKING
 from . import abi as c
-from .lookups import _fast
+from .callbacks import read_log
 from .native import has_begun
-
-if _fast is None:
-    from .callbacks import read_log
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,21 +28,17 @@ _draining = allocate_lock()
 
 
 def drain(native: Native) -> None:
-    """Passes unread lines to ``logging``. Without the accelerator, only if no other thread is reading them: the threads
-    share a callback, whose generator may have ended while the interpreter takes its modules apart.
+    """Passes unread lines to ``logging``, if no other thread is reading them. The threads share a callback, whose
+    generator may have ended while the interpreter takes its modules apart.
     """
     if sys.is_finalizing() or has_begun():
         return
-    error: BaseException | None = None
-    if _fast is not None:
-        lines = _fast.drain_log()
-    elif not _draining.acquire(False):
+    if not _draining.acquire(False):
         return
-    else:
-        try:
-            lines, error = read_log(native)
-        finally:
-            _draining.release()
+    try:
+        lines, error = read_log(native)
+    finally:
+        _draining.release()
     if lines:
         hand_on(lines)
     if error is not None:

@@ -1,8 +1,4 @@
-"""Handles, the closing lock, and fast lookups: through ctypes, or in the accelerator if it is there.
-
-The accelerator is an optional module for CPython 3.10 and newer. ``PLEXINDEX_NO_ACCELERATOR=1`` disables the
-accelerator, which does not change the answers.
-"""
+"""Handles, the closing lock, and fast lookups."""
 
 from __future__ import annotations
 
@@ -10,11 +6,11 @@ import os
 import sys
 from _thread import RLock
 from _weakref import ref  # `weakref` takes 2 ms of each process
-from ctypes import c_void_p, cast
+from ctypes import c_void_p
 
 import plexindex
 
-from . import TYPE_CHECKING, convert, native
+from . import TYPE_CHECKING, convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,18 +21,16 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """The C handle of an index, library or table, in memory that closing the index overwrites with NULL."""
+    """The C handle of an index, library or table, which closing the index overwrites with NULL."""
 
-    __slots__ = ("cell", "handle", "named", "pointer")
+    __slots__ = ("handle", "named", "pointer")
 
     def __init__(self, pointer: int = 0, named: object = None) -> None:
         self.pointer, self.named = pointer, named
         """The handle, and for a library its value in a JSON request, where None means all libraries."""
-        self.cell = bytearray(c_void_p(pointer))
-        """The memory. The accelerator reads the handle from it."""
         # Python reads a ctypes object during the call into C. An int would be read before the call, and another thread
         # could close the index in between.
-        self.handle = c_void_p.from_buffer(self.cell)
+        self.handle = c_void_p(pointer)
 
     def retire(self) -> None:
         """Clears the handle."""
@@ -70,55 +64,16 @@ if hasattr(os, "register_at_fork") and hasattr(RLock, "_at_fork_reinit"):
     os.register_at_fork(after_in_child=_free_in_child)
 
 
-# The functions that the accelerator calls.
-_FUNCTIONS = ("lookup_key", "lookup_keys", "match_path", "table_lookup", "drain_log")
-
-
-def _load() -> Any:
-    if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
-        return None
-    # The accelerator needs the global interpreter lock and the stable ABI of CPython 3.10.
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not HAS_GLOBAL_LOCK:
-        return None
-    # No check is needed on Windows, which checks the libraries that it loads.
-    if not native.is_whole(os.path.join(native.PACKAGE, "_fast.abi3.so")):
-        return None
-    try:
-        from .. import _fast
-    except ImportError:
-        return None
-    return _fast
-
-
-_fast = _load()
-
-
-def fast() -> Any:
-    """Returns the accelerator, or None. Gives it the functions of the library that ctypes has loaded."""
-    if _fast is not None:
-        library = native.load()
-        _fast.set_functions([cast(getattr(library, name), c_void_p).value for name in _FUNCTIONS])
-    return _fast
-
-
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
 _BYTES_PER_KEY = 40
 # Batches that fit into the processor's caches are faster than all paths at once.
 _KEYS_AT_ONCE = 1024
 
 
-# `Library` has the slots, because the accelerator's class, its other base, has a layout of its own.
-_NO_SLOTS: tuple[str, ...] = ()
-
-
 class Lookups:
-    """Fast lookups in one library, or in all libraries: the complete implementation.
+    """Fast lookups in one library, or in all libraries."""
 
-    The accelerator has the same three methods. It calls the methods of the same names with an underscore for everything
-    unusual: bytes, path objects, text that is not UTF-8, a closed index, and invalid paths.
-    """
-
-    __slots__ = _NO_SLOTS
+    __slots__ = ("_handle", "_lookup", "_pointer", "_session")
 
     _session: Session
     _handle: Handle
@@ -128,12 +83,8 @@ class Lookups:
     def __init__(self, session: Session, handle: Handle) -> None:
         self._session, self._handle = session, handle
         self._pointer = handle.handle
-        self._bind(session.cell, handle.cell)
         # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
         self._lookup = session.native.fast_lookup if HAS_GLOBAL_LOCK else self._lookup_counted
-
-    def _bind(self, index: bytearray, library: bytearray) -> None:
-        """Gives the handles to the accelerator, if there is one."""
 
     def lookup_key(self, path: PathArg) -> str | None:
         """Returns the key of the item with this path, if a fast lookup finds the item. Takes about a microsecond.
@@ -171,9 +122,6 @@ class Lookups:
         """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
         each.
         """
-        return self._lookup_keys(paths)
-
-    def _lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
         paths = convert.path_list(paths)
         hides_paths = self._session.hides_paths
         found: list[str | None] = []
@@ -199,20 +147,3 @@ class Lookups:
             # Without this check, paths could get the keys of other paths.
             raise plexindex.Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
         return keys
-
-    def _match_at_once(self, _path: PathArg) -> bytes | None:
-        """Returns the block of the answer for a path, if the accelerator has one that needs no waiting."""
-        return None
-
-
-def lookups_class() -> type[Lookups]:
-    """Returns the base class of a library."""
-    if _fast is None:
-        return Lookups
-
-    class FastLookups(_fast.Lookups, Lookups):  # type: ignore[misc,name-defined]
-        """Fast lookups in the accelerator, which calls the methods with an underscore for everything unusual."""
-
-        __slots__ = ()
-
-    return FastLookups

@@ -26,10 +26,6 @@ class ClearTable(TypedDict): all: NotRequired[bool | None]; table: NotRequired[B
 class ComparePaths(TypedDict): others: list[ByteString | bytes]; path: ByteString | bytes
 Confidence = Literal["none", "low", "high"]
 class CountTable(TypedDict): table: NotRequired[ByteString | bytes | None]
-class EditChange(TypedDict): add: NotRequired[str]; field: str; remove: NotRequired[str]; set: NotRequired[str]
-class EditItems(TypedDict): changes: list[EditChange]; keys: list[str]; library: LibraryName | int | Library; lock: NotRequired[LockChange | None]
-Edited = Literal["no", "done", "failed", "missing"]
-class EditedItems(TypedDict): done: int; failed: int; requests: int; states: list[Edited]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
 class ExportMatches(TypedDict): broken: NotRequired[ByteString | bytes | None]; cursor: NotRequired[str | None]; limit: NotRequired[int | None]
 class FilesPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
@@ -54,7 +50,6 @@ class ListChanges(TypedDict): cursor: NotRequired[str | None]; full: NotRequired
 class ListItems(TypedDict): cursor: NotRequired[str | None]; library: LibraryName | int | Library; limit: NotRequired[int | None]; offline: NotRequired[bool | None]; trashed: NotRequired[bool | None]
 class ListLibraries(TypedDict): library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 class ListShows(TypedDict): library: LibraryName | int | Library
-LockChange = Literal["lock", "unlock", "leave"]
 class LookedFor(TypedDict): item: ItemJson; on_disk: Presence
 class MapToHost(TypedDict): path: ByteString | bytes
 class MatchJson(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
@@ -109,8 +104,6 @@ class Call(Protocol):
     def __call__(self, method: Literal["changes.list"], request: ListChanges | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> ChangePage: ...
     @overload
     def __call__(self, method: Literal["changes.wait"], request: WaitForChanges, *, timeout: float | None = None, progress: ProgressArg = None) -> Waited: ...
-    @overload
-    def __call__(self, method: Literal["edit"], request: EditItems, *, timeout: float | None = None, progress: ProgressArg = None) -> EditedItems: ...
     @overload
     def __call__(self, method: Literal["items.below"], request: ItemsBelow, *, timeout: float | None = None, progress: ProgressArg = None) -> FilesPage: ...
     @overload
@@ -169,8 +162,6 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["changes.list"], request: ListChanges | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ChangePage]: ...
     @overload
     def __call__(self, method: Literal["changes.wait"], request: WaitForChanges, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Waited]: ...
-    @overload
-    def __call__(self, method: Literal["edit"], request: EditItems, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, EditedItems]: ...
     @overload
     def __call__(self, method: Literal["items.below"], request: ItemsBelow, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, FilesPage]: ...
     @overload

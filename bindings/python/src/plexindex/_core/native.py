@@ -69,9 +69,9 @@ class Native:
     first use declares it, because a new process needs few of them.
 
     Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
-    exceptions never block: ``fast_lookup``, which is plexindex_lookup_key(), and ``drain``, which is
-    plexindex_drain_log(). They have no argument types, because type checks would cost more than the call. So pass only
-    bytes, callbacks and None.
+    exceptions never block: ``fast_lookup``, which is plexindex_lookup_key(), ``table_lookup_quick``, which is
+    plexindex_table_lookup(), and ``drain``, which is plexindex_drain_log(). They have no argument types, because type
+    checks would cost more than the call. So pass only bytes, ctypes objects, callbacks and None.
     """
 
     def __init__(self, path: str) -> None:
@@ -87,6 +87,7 @@ class Native:
             self._check_version()
             quick = ctypes.PyDLL(path, handle=self._library._handle)
             self.fast_lookup: Any = quick["plexindex_lookup_key"]
+            self.table_lookup_quick: Any = quick["plexindex_table_lookup"]
             self.drain: Any = quick["plexindex_drain_log"]
         except AttributeError as error:
             raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
     from .callbacks import Renewal, Watch
     from .native import Native
+    from .types import TokenArg
 
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
@@ -202,12 +203,14 @@ class Session:
         self._wakeup: Any = None
         # Keeps the callback alive, because the library can call it as long as the index is open.
         self._renewal = renewal, options.renew_token
+        self.token: TokenArg = None
+        """The token, or what returns it, for plexapi."""
+        self.plex: Any = None
+        """plexapi's object for the server, once an edit needed it."""
         handle = Handle(0)
         status, text = call_without_index(native.open, ctypes.byref(options), ctypes.byref(handle.handle))
         if status:
             raise self._failure(status, text)
-        self.cell = handle.cell
-        """The memory that contains the index's handle, for the accelerator. A close clears it."""
         self._index_handle = handle
         self._handle = handle.handle.value
         self.is_open = True
@@ -323,7 +326,7 @@ class Session:
                 request["library"] = request["library"].named
             status, answer = _ask(call, self._handle, method, request, convert.timeout_ms(timeout))
             if status >= c.FIRST_ERROR:
-                self._fail(status, call.error_text(), answer)
+                self._fail(status, call.error_text())
         finally:
             self._end(call)
         log.drain(self.native)
@@ -395,9 +398,8 @@ class Session:
             self._fail(status, call.error_text())
         return status
 
-    def _fail(self, status: int, text: bytes, answer: Any = None) -> None:
+    def _fail(self, status: int, text: bytes) -> None:
         failure = self._failure(status, text)
-        failure._answer = answer
         if status == c.ABORTED and not self.is_open:
             raise plexindex.ClosedError("the index was closed during this call") from failure
         if status == c.ABORTED and has_begun():

@@ -9,7 +9,6 @@ import shlex
 import click
 
 from .. import __version__
-from .._core import lookups
 from .._core import native as _native
 from .._core.json_call import ask_without_index
 from . import codes, options
@@ -84,9 +83,9 @@ def versions() -> dict[str, str]:
 
 
 def version_lines() -> list[str]:
-    found, fast = versions(), lookups.fast()
+    found = versions()
     return [
-        f"plexindex {found['plexindex']}, {'with' if fast else 'through ctypes, without'} the accelerator",
+        f"plexindex {found['plexindex']}",
         f"library {found['library']}, {found['library_path']}",
         f"SQLite {found['sqlite']}, built into the library",
         f"Python {found['python']}, {found['platform']}",
