@@ -131,9 +131,8 @@ pub mod unstable_source {
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
-        Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem,
-        Notification, PageEnd, PageRequest, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens,
-        WantedPath,
+        Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
+        Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, WantedPath,
     };
 }
 

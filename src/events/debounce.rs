@@ -211,7 +211,6 @@ impl Debouncer {
                 library.record_item_activity(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
-                let has_section = section.is_some();
                 let library = self.library_events(section);
                 // Only records the time, which delays the write: the deleted keys need no hint.
                 library.add_hint(Hint::None, now);
@@ -220,7 +219,7 @@ impl Debouncer {
                     library.deleted.insert(rating_key);
                 } else if !library.deleted.contains(&rating_key) {
                     library.deleted.clear();
-                    library.add_hint(if has_section { Hint::Changed } else { Hint::Probe }, now);
+                    library.add_hint(Hint::Deleted, now);
                 }
             }
             Event::Working { section: Some(section) } => {
@@ -246,7 +245,7 @@ impl Debouncer {
                 library.add_hint(Hint::Probe, now);
                 library.scan_ended_ms = Some(now);
                 // Items may still change after the scan, so a second hint follows when they have stopped changing.
-                if std::mem::take(&mut library.scan_changed) || library.hint == Hint::Changed {
+                if std::mem::take(&mut library.scan_changed) || library.hint >= Hint::Changed {
                     library.settled_hint_ms = Some(now + intervals.settle_ms);
                 }
                 library.last_scan_event_ms = None;

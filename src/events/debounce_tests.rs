@@ -139,7 +139,7 @@ fn many_deleted_items_become_one_change_hint() {
     bench.wait(5_000);
     let written = bench.written();
     assert_eq!(written.len(), 1);
-    assert_eq!(written[0].2, Hint::Changed);
+    assert_eq!(written[0].2, Hint::Deleted);
     assert!(written[0].3 <= MAX_DELETED);
 }
 

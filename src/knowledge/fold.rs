@@ -84,7 +84,12 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             interval: self.interval,
         };
         let knowledge = &mut self.effects.knowledge;
+        let is_unlisted = knowledge.listing.is_none();
         if let Some(last) = knowledge.probed.take() {
+            // Without a listing, the token of which counts, single items may have changed.
+            if is_unlisted && !R::is_equivalent(state, &last.state.token) {
+                self.raise(DoubtScope::Library, Cause::Changed);
+            }
             let verdict = Verdict::of::<R>(last.interval, self.interval, last.state.token == state.token);
             if !verdict.is_newer {
                 probed.state = last.state;
@@ -152,7 +157,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         }
         self.settle::<R>(items);
         self.effects.knowledge.listing = Some(ListingState {
-            checked_ms: self.now_ms,
+            checked_ms: request.begun_ms,
             token: request.state.token.clone(),
             synced: request.asked,
             cursor: cursor.to_owned(),

@@ -46,10 +46,12 @@ pub use model::{
     StoredItem, SyncRequest, Ticket,
 };
 pub use need::{Moment, is_stale, need};
-pub use policy::{PROVISIONAL_MS, Policy, SETTLING_MS, age_ms, is_pause_over, may_resume, shrank_too_much};
+pub use policy::{
+    CLOCK_TOLERANCE_MS, PROVISIONAL_MS, Policy, SETTLING_MS, age_ms, is_pause_over, may_resume, shrank_too_much,
+};
 pub use questions::{
     DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
-    may_search_again, path_question, was_found_recently,
+    may_search_again, path_question, was_found_recently, was_missed_recently,
 };
 pub use rules::StandardRules;
 #[cfg(test)]

@@ -115,6 +115,13 @@ pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i6
     is_pause_over(Some(search.last_ms), pause_ms, now_ms)
 }
 
+/// Returns whether the last search did not find the path, and was less than a TTL ago.
+#[must_use]
+pub fn was_missed_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
+    let ttl_ms = policy.ttl_ms(i64::MAX, i64::MAX);
+    search.is_some_and(|search| !search.found && (0..ttl_ms).contains(&now_ms.saturating_sub(search.last_ms)))
+}
+
 /// Returns whether the last search found the path, and was so recent that plexindex can answer without a new request.
 #[must_use]
 pub fn was_found_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {

@@ -10,7 +10,7 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::knowledge::Cause;
+use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::{
     ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver,
 };
@@ -182,15 +182,14 @@ fn wants_size(context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
     context.call.file_size != FileSize::Unread && can_size_decide(outcome)
 }
 
-/// Returns whether the answer is a file elsewhere, although a library should list the path itself, and the server was asked
-/// about it neither now nor a moment ago.
-fn is_unasked(context: &QueryContext<'_>, outcome: &Resolution<'_>, state: &QueryState) -> bool {
-    let was_asked = context.queries.sync.may_send_requests(context.call)
-        && state.failure.is_none()
-        && state.timeout_status.is_none()
-        && !state.verified
-        && !state.was_not_asked();
-    outcome.is_by_size && outcome.is_owned && !was_asked
+/// Returns whether a library in which an item was found is doubted as a whole, so that the item may be gone.
+fn is_invalidated(context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
+    let is_invalidated = |doubt: &Doubt| doubt.cause == Cause::Invalidated && doubt.scope == DoubtScope::Library;
+    let mut libraries = outcome
+        .found()
+        .iter()
+        .map(|found| &context.snapshot.rows[found.library]);
+    libraries.any(|row| row.doubts.iter().any(is_invalidated))
 }
 
 /// Returns whether the size of the file can decide the answer: the path is neither recorded nor listed nor mapped.
@@ -199,6 +198,30 @@ fn can_size_decide(outcome: &Resolution<'_>) -> bool {
 }
 
 impl PathQuery<'_> {
+    /// Returns whether the answer is a file elsewhere, although a library should list the path itself, and the server was not
+    /// searched for it lately.
+    fn is_unasked(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>, state: &QueryState) -> Result<bool> {
+        if !outcome.is_by_size || !outcome.is_owned {
+            return Ok(false);
+        }
+        let sync = &context.queries.sync;
+        let may_ask = sync.may_send_requests(context.call)
+            && state.failure.is_none()
+            && state.timeout_status.is_none()
+            && !state.verified
+            && !state.was_not_asked();
+        if !may_ask || sync.is_local() {
+            return Ok(!may_ask);
+        }
+        let view_id = context.snapshot.view_id.unwrap_or_default();
+        for row in context.libraries_where(self.owner_flags(context)) {
+            if !sync.was_missed_recently(view_id, row, SearchTarget::Path(self.path))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns whether the item is from a recent search in a library that was never fetched, so that the library need
     /// not be fetched now.
     fn is_recent_search_result(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
@@ -210,7 +233,7 @@ impl PathQuery<'_> {
         };
         let row = &context.snapshot.rows[found.library];
         if row.generation.is_fetched()
-            || row.has_doubt(Cause::Invalidated)
+            || !context.is_current(found.library, found.item.rating_key)
             || !matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
         {
             return Ok(false);
@@ -328,10 +351,11 @@ impl QueryKind for PathQuery<'_> {
 
     /// Returns whether the result is a confirmed match, which never expires, or is from a recent search.
     fn needs_no_refresh(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
-        Ok(
-            (outcome.match_kind == MatchKind::Confirmed && outcome.doubt == HitDoubt::None && !outcome.is_ambiguous())
-                || self.is_recent_search_result(context, outcome)?,
-        )
+        let is_recorded = outcome.match_kind == MatchKind::Confirmed
+            && outcome.doubt == HitDoubt::None
+            && !outcome.is_ambiguous()
+            && !is_invalidated(context, outcome);
+        Ok(is_recorded || self.is_recent_search_result(context, outcome)?)
     }
 
     /// Returns the unfetched libraries in scope to search on the server: those with a location above the path, because
@@ -399,7 +423,7 @@ impl QueryKind for PathQuery<'_> {
         let message;
         if outcome.doubt == HitDoubt::Path {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
-        } else if is_unasked(context, outcome, &state) {
+        } else if self.is_unasked(context, outcome, &state)? {
             (answer.reason, answer.confidence) = (Reason::NotListed, Confidence::Low);
         } else if rows.is_empty() && state.timeout_status == Some(status) {
             // The deadline passed before the server returned the list of libraries.
@@ -445,9 +469,18 @@ impl QueryKind for PathQuery<'_> {
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
         // The server has just listed a path that was missing before this query asked.
-        let is_just_found = state.asked && !state.verified && outcome.match_kind.is_listed();
-        answer.stale = outcome.match_kind != MatchKind::Confirmed
-            && (is_outdated || !is_just_found && context.is_answer_stale(&state));
+        let is_just_found = state.asked
+            && !state.verified
+            && outcome.match_kind.is_listed()
+            && outcome
+                .single()
+                .is_some_and(|found| context.is_current(found.library, found.item.rating_key))
+            && !queries.sync.is_past_ttl(state.started_ms, context.now_ms);
+        answer.stale = if outcome.match_kind == MatchKind::Confirmed {
+            is_invalidated(context, outcome)
+        } else {
+            is_outdated || !is_just_found && context.is_answer_stale(&state)
+        };
         // The server was not asked about a doubted item, or about that of a confirmed match.
         answer.stale |= outcome.doubt != HitDoubt::None
             || unlisted.is_some_and(|(index, key)| snapshot.libraries[index].is_doubted(key));

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::knowledge::{Cause, PathQuestion, age_ms};
+use crate::knowledge::{Cause, Doubt, PathQuestion, age_ms};
 use crate::matching::Scope;
 use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::sync::{Call, ItemToVerify, Question, SearchCause, SearchTarget, never_fetched_error};
@@ -184,6 +184,17 @@ pub struct StepTargets {
 }
 
 impl<'t> QueryContext<'t> {
+    /// Returns whether nothing that is known of a library is later than the request that brought this item: no doubt, except
+    /// that other items may differ, too, and no token that tells of a change.
+    pub fn is_current(&self, library: usize, rating_key: &str) -> bool {
+        let (row, view) = (&self.snapshot.rows[library], &self.snapshot.libraries[library]);
+        let asked = Sequence(view.asked_of(rating_key));
+        let is_later =
+            |doubt: &Doubt| doubt.is_about_library() && doubt.cause != Cause::Differs && doubt.raised > asked;
+        let tells_change = row.generation.is_fetched() && row.listed_token() != row.library.change.token;
+        !(row.doubts.iter().any(is_later) || tells_change && row.probed_at() > asked)
+    }
+
     /// Fails if a query that found nothing says nothing about the server: no library in scope has a listing, and the
     /// fetch failed (`failure`) or the call must not send requests.
     pub fn check_miss(&self, failure: Option<&Error>) -> Result<()> {
@@ -358,7 +369,9 @@ impl<'t> QueryContext<'t> {
         let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
         fetched_rows.any(|row| {
             // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted.
-            let is_just_checked = state.refreshed.is_some() && row.checked_ms() >= state.started_ms;
+            let is_just_checked = state.refreshed.is_some()
+                && row.checked_ms() >= state.started_ms
+                && !sync.is_past_ttl(row.checked_ms(), self.now_ms);
             if is_just_checked {
                 sync.is_doubted(row, self.now_ms)
             } else {

@@ -18,9 +18,9 @@ use crate::platform::clock::Clock;
 
 pub use crate::platform::deadline::Deadline;
 pub use contract::{
-    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter,
-    Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner,
-    Tokens, TokensState, View, Viewer, WantedPath,
+    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter, Notification, PageEnd, PageRequest,
+    RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState, View, Viewer,
+    WantedPath,
 };
 pub use plex::check_token;
 

@@ -232,6 +232,11 @@ impl Synchronizer {
         is_stale::<StandardRules>(&row.knowledge, &row.doubts, &self.policy, &self.moment(row, now_ms))
     }
 
+    /// Returns whether a reply to a request at `since_ms` is older than the TTL, as after a machine has slept.
+    pub fn is_past_ttl(&self, since_ms: i64, now_ms: i64) -> bool {
+        now_ms.saturating_sub(since_ms) >= self.policy.ttl_ms(i64::MAX, i64::MAX)
+    }
+
     /// Returns whether answers from a library are stale for another reason than their age.
     pub fn is_doubted(&self, row: &LibraryRow, now_ms: i64) -> bool {
         is_stale::<StandardRules>(

@@ -122,8 +122,9 @@ struct ProbeReply {
     is_claimed: bool,
     /// The server's identity, if the probe has requested it.
     server: Option<Server>,
-    /// The ticket of the request for the libraries.
+    /// The ticket of the request for the libraries, and its time. The machine may sleep before the reply comes.
     asked: Sequence,
+    asked_ms: i64,
     libraries: Vec<Library>,
 }
 
@@ -211,7 +212,7 @@ impl SyncJob<'_> {
         let view = stored.or(claimed);
         // Request a new server's identity without the token, in case the server is not Plex.
         let server = view.is_none().then(|| self.source.server(self.bounds)).transpose()?;
-        let asked = sync.store.ticket(self.bounds.deadline)?;
+        let (asked, asked_ms) = (sync.store.ticket(self.bounds.deadline)?, sync.clock.now_ms());
         let libraries = self.source.libraries(self.bounds)?;
         self.report.probe_answered.store(true, Ordering::Relaxed);
         Ok(ProbeReply {
@@ -220,6 +221,7 @@ impl SyncJob<'_> {
             is_claimed: claimed.is_some(),
             server,
             asked,
+            asked_ms,
             libraries,
         })
     }
@@ -229,7 +231,7 @@ impl SyncJob<'_> {
     fn store_reply(&self, reply: ProbeReply) -> Result<(ViewId, Vec<LibraryRow>)> {
         let (sync, endpoint, libraries) = (self.sync, &reply.endpoint, reply.libraries);
         // The server has accepted the token. plexindex writes nothing before all requests have succeeded.
-        let now = sync.clock.now_ms();
+        let now = reply.asked_ms;
         let mut server = reply.server;
         if let Some(expected) = reply.view
             && self.has_no_stored_library(expected, &libraries)?

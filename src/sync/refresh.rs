@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::report::JobProgress;
-use crate::engine::{LibraryRow, LibraryRows, Sweeper, is_locked};
+use crate::engine::{LibraryHint, LibraryRow, LibraryRows, Sweeper, is_locked};
 use crate::error::{Result, Status};
-use crate::knowledge::{Cause, Doubt, DoubtScope, Need, need};
-use crate::model::{LibraryId, Sequence, TokenReliability};
+use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Need, need};
+use crate::model::{Hint, LibraryId, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::Bounds;
@@ -239,6 +239,9 @@ impl SyncJob<'_> {
                 return Ok(None);
             }
             self.sync.peers.exchange(self.bounds.deadline)?;
+            if let Some(row) = read_row() {
+                self.doubt_future_check(&row)?;
+            }
             // The probe for an earlier library of this job has also checked this library.
             let row = if let Some(row) = read_row().filter(|row| row.probed_at() > after) {
                 row
@@ -258,6 +261,24 @@ impl SyncJob<'_> {
             None if reason == RefreshReason::Missing => self.probe_once(since).map(|_| None),
             None => Err(self.deadline_error()),
             Some(new_id) => Ok(new_id),
+        }
+    }
+
+    /// Doubts a library whose last check was in the future, because the clock was set back: once the clock arrives there, the
+    /// check would count as recent again.
+    fn doubt_future_check(&self, row: &LibraryRow) -> Result<()> {
+        let sync = self.sync;
+        let is_future = sync.checked_ms(row) > sync.clock.now_ms().saturating_add(CLOCK_TOLERANCE_MS);
+        match self.view_id()?.filter(|_| is_future && !row.has_doubt(Cause::Event)) {
+            Some(view_id) => {
+                let hint = LibraryHint {
+                    section: Some(row.library.section.clone()),
+                    hint: Hint::Probe,
+                    deleted: Vec::new(),
+                };
+                LibraryRows(&sync.store).store_hints(view_id, &[hint], self.bounds.deadline)
+            }
+            None => Ok(()),
         }
     }
 

@@ -41,8 +41,7 @@ impl Synchronizer {
         let mut sent: Vec<(&[u8], &str)> = Vec::new();
         for (folder, library) in scans.iter().filter_map(|scan| scan.target.as_ref()) {
             if !sent.contains(&(folder, &library.section)) {
-                self
-                    .job(call, |job| job.source.scan(&library.section, folder, job.bounds))?;
+                self.job(call, |job| job.source.scan(&library.section, folder, job.bounds))?;
                 sent.push((folder, &library.section));
             }
         }

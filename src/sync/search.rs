@@ -15,7 +15,9 @@ use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
 use crate::engine::{ItemRows, LibraryRow, PathRequests, QuestionOutcome, SearchRows};
 use crate::error::{Error, Result};
-use crate::knowledge::{MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, may_search_again, was_found_recently};
+use crate::knowledge::{
+    MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, may_search_again, was_found_recently, was_missed_recently,
+};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
 use crate::model::{ByteString, Item, LibraryId, ViewId};
@@ -121,6 +123,12 @@ impl Synchronizer {
         let search = SearchRows(&self.store).path_search(view_id, row.id, target.hash())?;
         let now_ms = self.clock.now_ms();
         Ok(was_found_recently(search.as_ref(), &self.policy, now_ms))
+    }
+
+    /// Returns whether a search in this library less than a TTL ago did not find the target.
+    pub fn was_missed_recently(&self, view_id: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
+        let search = SearchRows(&self.store).path_search(view_id, row.id, target.hash())?;
+        Ok(was_missed_recently(search.as_ref(), &self.policy, self.clock.now_ms()))
     }
 
     /// Returns whether to search libraries that were never fetched. Returns `false` after several searches in a short

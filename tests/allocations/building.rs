@@ -30,7 +30,7 @@ fn building_stays_within_bounds() {
         let peak = peak(|| {
             let mut builder = ListingBuilder::new(ListingMeta::default(), &path);
             for number in 0..items {
-                builder.push(&movie(number));
+                builder.push_with_sequence(&movie(number), 0);
             }
             builder.finish(&path, 0).expect("is written");
         });

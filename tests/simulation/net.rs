@@ -10,8 +10,8 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, Event, IndexedItems, LocatedItem, Meter, PageEnd, PageRequest, Source,
-    SourceChanges, SourceKind, WantedPath,
+    Abilities, Bounds, Event, IndexedItems, LocatedItem, Meter, PageEnd, PageRequest, Source, SourceChanges,
+    SourceKind, WantedPath,
 };
 
 use plexindex_tests::memory::{KIND, Memory};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter,
-    Notification, PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
+    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter, Notification, PageEnd, PageRequest,
+    RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
 };
 
 /// The kind of every server in memory.

@@ -143,6 +143,9 @@ pub trait LibraryIndex: Sized {
     /// Returns the time when a hit's path was listed or recorded.
     fn entry_time(&self, hit: Self::Hit<'_>) -> EntryTime;
 
+    /// Returns whether the host called the path wrong, and has not recorded a match for it since.
+    fn is_called_wrong(&self, path: &NormalPath<'_>) -> bool;
+
     /// Returns what is doubted: the item, or the queried path (`requested`) or the matched path since the item was
     /// requested.
     fn doubt(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt;

@@ -90,7 +90,13 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let has_few_sizes = self.size < SECTORS_BELOW && of_name > 1 && common < 2;
         let is_telling = self.size >= MIN_SIZE && !may_be_of_many(self.size) && !has_few_sizes;
         let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
-        if !may_be_evidence || self.is_owned_elsewhere() || self.others_have_size() || self.is_of_constant_rate(first) {
+        let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
+        if !may_be_evidence
+            || is_called_wrong()
+            || self.is_owned_elsewhere()
+            || self.others_have_size()
+            || self.is_of_constant_rate(first)
+        {
             return None;
         }
         let match_kind = if common >= 2 {

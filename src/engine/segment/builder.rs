@@ -32,6 +32,9 @@ pub struct ListingMeta {
     pub sequence: u64,
     /// The path mappings. The segment also indexes mapped paths.
     pub mappings: Mappings,
+    /// The ticket of the listing since which items without a ticket of their own have had their paths; 0 in segments of
+    /// earlier versions, which do not know it.
+    pub assigned: u64,
 }
 
 /// Builds a listing's segment from items.
@@ -127,13 +130,8 @@ impl ListingBuilder {
             .map_err(|_| write_error("", &no_memory(items)))
     }
 
-    /// Adds an item with all its files. No two items may have the same rating key.
-    pub fn push(&mut self, item: &Item) {
-        self.push_with_sequence(item, 0);
-    }
-
-    /// Adds an item with all its files. `added_sequence` is the change sequence at which the item was added after the
-    /// listing; 0 if it came with the listing.
+    /// Adds an item with all its files. No two items may have the same rating key. `added_sequence` is the ticket of the request that first showed the item with these
+    /// paths; 0 if that was the request in [`ListingMeta::assigned`] or an earlier one.
     pub fn push_with_sequence(&mut self, item: &Item, added_sequence: u64) {
         let string_bytes = item
             .string_fields()
@@ -273,6 +271,7 @@ impl ListingBuilder {
             listed_paths: self.parts,
             content: self.content,
             items_with_facts: self.items_with_facts,
+            assigned: self.meta.assigned,
             uuid: self.meta.library,
             name_mac,
             ..SegmentHeader::default()

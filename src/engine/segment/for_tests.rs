@@ -2,11 +2,20 @@
 
 use std::path::Path;
 
+use super::builder::ListingBuilder;
 use super::layout::SegmentHeader;
 use super::read::{ListingSegment, unusable_segment};
 use crate::error::Result;
 use crate::matching::ItemRef;
+use crate::model::Item;
 use crate::platform::map::FileBytes;
+
+impl ListingBuilder {
+    /// Adds an item of the listing.
+    pub fn push(&mut self, item: &Item) {
+        self.push_with_sequence(item, 0);
+    }
+}
 
 impl ListingSegment {
     /// Opens a segment that is in memory.

@@ -80,6 +80,8 @@ pub struct SegmentHeader {
     pub content: u64,
     /// Number of items whose facts are known.
     pub items_with_facts: u64,
+    /// See [`super::ListingMeta::assigned`].
+    pub assigned: u64,
     pub records: SegmentPart,
     /// Slots of the path table, including the slots after the last home slot.
     pub paths: SegmentPart,
@@ -156,7 +158,7 @@ impl SegmentHeader {
     }
 
     /// Returns the header's 64-bit numbers in file order, so that `encode` and `decode` use the same order.
-    fn words(&mut self) -> [&mut u64; 26] {
+    fn words(&mut self) -> [&mut u64; 27] {
         [
             &mut self.length,
             &mut self.generation,
@@ -184,6 +186,7 @@ impl SegmentHeader {
             &mut self.order.count,
             &mut self.content,
             &mut self.items_with_facts,
+            &mut self.assigned,
         ]
     }
 }

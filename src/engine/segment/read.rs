@@ -97,6 +97,12 @@ impl ListingSegment {
         self.head.mappings
     }
 
+    /// Returns [`super::ListingMeta::assigned`].
+    #[must_use]
+    pub fn assigned(&self) -> u64 {
+        self.head.assigned
+    }
+
     /// Returns whether a check has failed. If so, the caller must discard all results since the last call.
     #[inline]
     #[must_use]
@@ -303,8 +309,8 @@ impl ListingSegment {
         Ok(record::size_in_facts(facts, index).unwrap_or(0))
     }
 
-    /// Returns the change sequence at which the item of the entry with this number was added after the listing; 0 if
-    /// the listing contained it.
+    /// Returns the ticket of the request that first showed the item of this entry with its paths, if it is later than
+    /// [`Self::assigned`]; otherwise 0.
     #[must_use]
     pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)

@@ -18,7 +18,7 @@ use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::text::fold_title;
 use crate::matching::{RequestedGuid, Season};
-use crate::model::{Item, KnownFacts};
+use crate::model::{ByteString, Item, KnownFacts};
 
 /// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor
 /// is the rating key's hash, so it stays valid in later listings. It is at least 1, because 0 means the beginning.
@@ -43,6 +43,32 @@ impl ListingSegment {
     /// Returns the item whose first entry has the number `first`; `None` if the segment is damaged there.
     pub fn whole_item(&self, first: u32) -> Option<Item> {
         self.entry(first).and_then(|entry| self.read_whole_item(&entry)).ok()
+    }
+
+    /// Returns whether the item whose first entry has the number `first` has exactly these paths.
+    pub fn has_paths(&self, first: u32, paths: &[ByteString]) -> bool {
+        self.read_has_paths(first, paths).unwrap_or(false)
+    }
+
+    fn read_has_paths(&self, first: u32, paths: &[ByteString]) -> ReadResult<bool> {
+        let entry = self.entry(first)?;
+        let extras = record::item(&self.file, self.item_offset(&entry)?)?.1;
+        let is_bare = entry.flags & BARE != 0;
+        let Some((path, further)) = paths.split_first() else {
+            return Ok(is_bare);
+        };
+        if is_bare || further.len() as u64 != extras.more || path.as_bytes() != entry.path {
+            return Ok(false);
+        }
+        let mut end = extras.tail(&self.file)?.end;
+        for path in further {
+            let entry = EntryRef::read(&self.file, self.number_at(end)?)?;
+            if path.as_bytes() != entry.path {
+                return Ok(false);
+            }
+            end = entry.end;
+        }
+        Ok(true)
     }
 
     /// Reads the item of a first entry, with all its files and external ids.

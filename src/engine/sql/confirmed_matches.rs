@@ -306,6 +306,7 @@ impl LibraryRows<'_> {
                     Hint::None => &[],
                     Hint::Probe => &[Cause::Event],
                     Hint::Changed => &[Cause::Event, Cause::Changed],
+                    Hint::Deleted => &[Cause::Invalidated],
                 };
                 for row in &hinted_rows {
                     for cause in causes {

@@ -53,7 +53,9 @@ impl OpenListing {
         let single = single.filter(|single| single.item.is_change() || !self.is_lost);
         // An item that is as listed has no value of its own, which a delta could not know.
         let is_single = single.as_ref().is_some_and(|single| single.item.is_change());
-        let interval = single.as_ref().map_or(base, |single| single.interval);
+        let interval = single
+            .as_ref()
+            .map_or_else(|| self.interval(rating_key, base), |single| single.interval);
         let value = match single.map(|single| single.item) {
             Some(SingleItem::Removed) => None,
             Some(SingleItem::Item(item)) => Some(Arc::unwrap_or_clone(item)),
@@ -63,6 +65,16 @@ impl OpenListing {
             value,
             interval,
             is_single,
+        }
+    }
+
+    /// Returns when the server sent an item of the segment: not before the request that first showed its paths.
+    fn interval(&self, rating_key: &str, base: Interval) -> Interval {
+        let segment = self.segment.as_ref();
+        let first = segment.and_then(|segment| Some(segment.added_sequence(segment.find(rating_key)?)));
+        Interval {
+            asked: base.asked.max(Sequence(first.unwrap_or_default())),
+            came: base.came,
         }
     }
 
@@ -99,6 +111,10 @@ pub struct StoredItems {
     overlay: Overlay,
     /// The ticket of the unfinished listing.
     begun: Option<Sequence>,
+    /// Whether a path is doubted, which leads only to items that a request has shown since.
+    has_doubted_paths: bool,
+    /// See [`Self::assigned`].
+    assigned: Sequence,
 }
 
 impl StoredItems {
@@ -115,6 +131,8 @@ impl StoredItems {
             knowledge: Knowledge::default(),
             overlay,
             begun: None,
+            has_doubted_paths: true,
+            assigned: name.sequence,
         })
     }
 
@@ -134,6 +152,31 @@ impl StoredItems {
         self.base.stored(single, rating_key, self.knowledge.base)
     }
 
+    /// Returns the ticket of the listing since which items without a ticket of their own have had their paths.
+    pub fn assigned(&self) -> Sequence {
+        let own = self.base.segment.as_ref().map_or(0, ListingSegment::assigned);
+        if own > 0 { Sequence(own) } else { self.assigned }
+    }
+
+    /// Returns the ticket of the request that first showed an item with these paths, as far as it is later than
+    /// [`Self::assigned`], otherwise 0; `None` if the library has no such item.
+    pub fn shown_since(&self, item: &Item) -> Option<Sequence> {
+        let single = self.overlay.get(&item.rating_key);
+        match single
+            .filter(|single| single.item.is_change())
+            .map(|single| (&single.item, single.interval))
+        {
+            Some((SingleItem::Item(stored), interval)) => (stored.parts == item.parts).then_some(interval.asked),
+            Some(_) => None,
+            None => {
+                let segment = self.base.segment.as_ref()?;
+                let first = segment.find(&item.rating_key)?;
+                let has_paths = segment.has_paths(first, &item.parts);
+                has_paths.then(|| Sequence(segment.added_sequence(first)))
+            }
+        }
+    }
+
     /// Returns whether the item with this rating key is listed.
     pub fn has(&self, rating_key: &str) -> bool {
         self.item(rating_key).is_some()
@@ -148,9 +191,11 @@ impl StoredItems {
             segment.for_each_item(|item, added_sequence| {
                 match self.overlay.get(&item.rating_key).filter(is_in_time) {
                     Some(single) if single.item.is_change() => Ok(()),
-                    // A request that brought the item as listed tells the same as one that brought another.
+                    // For doubted paths, a request that brought the item as listed tells the same as one that brought
+                    // another. Otherwise, only the request that first showed its paths counts.
                     single => {
-                        let asked = single.map_or(Sequence::default(), |single| single.interval.asked);
+                        let asked = single.filter(|_| self.has_doubted_paths);
+                        let asked = asked.map_or(Sequence::default(), |single| single.interval.asked);
                         each(item, asked.max(Sequence(added_sequence)))
                     }
                 }
@@ -230,12 +275,14 @@ impl ItemRows<'_> {
             self.0.read(|c| {
                 let row = library_without_doubts(c, library)?;
                 let begun = c.find_value("SELECT asked FROM listings WHERE library = ?1", [library])?;
-                Ok((row, overlay(c, library)?, begun))
+                let doubted = "SELECT 1 FROM doubts WHERE library = ?1 AND path <> x'' LIMIT 1";
+                let has_doubted_paths = c.find_value::<i64>(doubted, [library])?.is_some();
+                Ok((row, overlay(c, library)?, begun, has_doubted_paths))
             })
         };
         let mut read_now = read()?;
         loop {
-            let (row, overlay, begun) = read_now;
+            let (row, overlay, begun, has_doubted_paths) = read_now;
             let segment = row.segment.map(|name| self.0.listing_segment(&name)).transpose();
             // Another process may have replaced the segment since this thread read its name.
             if segment.is_err() {
@@ -245,6 +292,8 @@ impl ItemRows<'_> {
                 }
             }
             return Ok(StoredItems {
+                assigned: row.listed_sequence(),
+                has_doubted_paths,
                 name: row.segment,
                 base: OpenListing {
                     segment: segment?,

@@ -237,6 +237,12 @@ impl Tx<'_> {
 pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
+    /// Returns the libraries of a view that the server does not list now, and may list again.
+    pub fn gone_libraries(&self, view_id: ViewId) -> Result<Vec<LibraryId>> {
+        let gone = "SELECT id FROM libraries WHERE view_id = ?1 AND gone_ms > 0";
+        self.0.read(|c| c.values(gone, [view_id]))
+    }
+
     /// Returns a view's libraries from its last probe.
     pub fn libraries(&self, view_id: ViewId) -> Result<Vec<LibraryRow>> {
         self.0.read(|connection| libraries(connection, view_id))

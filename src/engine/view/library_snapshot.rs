@@ -96,6 +96,12 @@ impl LibrarySnapshot {
         }
     }
 
+    /// Returns the ticket of the last request that showed the item with this rating key; 0 if there is no such item.
+    pub fn asked_of(&self, rating_key: &str) -> u64 {
+        let hit = self.find_item(rating_key);
+        hit.map_or(0, |hit| self.asked(hit).max(self.replied(rating_key)))
+    }
+
     /// Returns whether the item with this rating key is doubted, listed or not.
     pub fn is_doubted(&self, rating_key: &str) -> bool {
         self.doubted_since(rating_key).is_some()
@@ -116,6 +122,17 @@ impl LibrarySnapshot {
     fn newest_match(&self, path: &NormalPath<'_>, rating_key: Option<&str>) -> u64 {
         let matches = self.matches.as_ref();
         matches.map_or(0, |matches| matches.newest(path, rating_key))
+    }
+
+    /// Returns the change sequence at which the host called a path wrong; `None` if it did not, or has recorded a match for
+    /// the path since, which is its later word.
+    fn called_wrong(&self, path: &NormalPath<'_>) -> Option<u64> {
+        let mut records = self.memtable.records_of_path(path);
+        let raised = records.find_map(|(record, _)| match record.change {
+            MemtableChange::DoubtedPath { raised, .. } => Some(raised),
+            _ => None,
+        });
+        raised.filter(|raised| self.newest_match(path, None) <= *raised)
     }
 
     /// Returns the ticket of the last request that brought a single item, as listed or not; 0 without one.
@@ -489,8 +506,11 @@ impl LibraryIndex for LibrarySnapshot {
 
     /// Returns when a hit's path was listed, or its match recorded. If two hits contradict each other, the newer wins.
     fn entry_time(&self, hit: Hit<'_>) -> EntryTime {
-        // An item that was added before the listing was published is also in the listing.
-        let listed = |added_sequence: u64| added_sequence.max(self.properties.listed_at);
+        let listed = |first_shown: u64| match self.segment.as_ref().map_or(0, |segment| segment.assigned()) {
+            // A segment of an earlier version does not know it.
+            0 => first_shown.max(self.properties.listed_at),
+            assigned => first_shown.max(assigned),
+        };
         let (sequence, order) = match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
             (Hit::Matched(recorded), _) => (recorded.sequence, 0),
@@ -503,25 +523,17 @@ impl LibraryIndex for LibrarySnapshot {
         EntryTime { sequence, order }
     }
 
+    fn is_called_wrong(&self, path: &NormalPath<'_>) -> bool {
+        self.called_wrong(path).is_some()
+    }
+
     /// Returns what is doubted about an item that the path `requested` leads to by its path `matched`.
     fn doubt(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
         if self.memtable.is_empty() {
             return HitDoubt::None;
         }
-        let asked = || {
-            let hit = self.find_item(rating_key);
-            hit.map_or(0, |hit| self.asked(hit).max(self.replied(rating_key)))
-        };
-        let is_withheld = |path: &NormalPath<'_>| {
-            let mut records = self.memtable.records_of_path(path);
-            let raised = records.find_map(|(record, _)| match record.change {
-                MemtableChange::DoubtedPath { raised, .. } => Some(raised),
-                _ => None,
-            });
-            // A match that was recorded since is the host's later word.
-            let recorded = || self.newest_match(path, None);
-            raised.is_some_and(|raised| asked() <= raised && recorded() <= raised)
-        };
+        let asked = || self.asked_of(rating_key);
+        let is_withheld = |path: &NormalPath<'_>| self.called_wrong(path).is_some_and(|raised| asked() <= raised);
         if is_withheld(requested) || (matched != requested.raw() && NormalPath::with(matched, is_withheld)) {
             HitDoubt::Path
         } else if self

@@ -94,21 +94,22 @@ impl ListingSegments {
     ) -> Result<()> {
         let Some(old) = items.segment_name() else { return Ok(()) };
         let name = new_listing_name(row.id, row.generation, self.store.sequence()?);
-        self.write_items(&name, row, |each| items.for_each(upto, each))?;
+        self.write_items(&name, row, items.assigned(), |each| items.for_each(upto, each))?;
         LibraryRows(&self.store).set_segment(view_id, (&old, &name), (upto, needs_listing), deadline)
     }
 
-    /// Writes a segment with the items that `read` passes to its argument. `read` passes each item with the change
-    /// sequence at which the item was added, or with 0 if the item is from the listing.
+    /// Writes a segment with the items that `read` passes to its argument, each with the ticket of the request that first
+    /// showed it with its paths, or with 0 if that is not later than `assigned`.
     fn write_items(
         &self,
         name: &ListingName,
         row: &LibraryRow,
+        assigned: Sequence,
         read: impl FnOnce(&mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let start = Instant::now();
         ListingBuilder::check_memory(row.items)?;
-        let mut builder = self.builder(name, row);
+        let mut builder = self.builder(name, row, assigned);
         read(&mut |item, added_at| {
             builder.push_with_sequence(&item, added_at.0);
             Ok(())
@@ -127,7 +128,17 @@ impl ListingSegments {
 
     /// Creates a listing's draft, without pages.
     pub fn empty_draft(&self, row: &LibraryRow, listing: &Listing) -> ListingDraft {
-        ListingDraft::new(self.builder(&Self::name_of(listing), row))
+        // Without the items of before, all count as shown by this listing.
+        let before = ItemRows(&self.store)
+            .of(row.id)
+            .ok()
+            .filter(|items| items.segment_name().is_some());
+        let assigned = before.as_ref().map_or(listing.asked, StoredItems::assigned);
+        ListingDraft {
+            builder: self.builder(&Self::name_of(listing), row, assigned),
+            pages: Vec::new(),
+            before,
+        }
     }
 
     /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
@@ -190,7 +201,7 @@ impl ListingSegments {
     /// the draft's key hashes and pages, which tell [`Self::publish`] when plexindex requested each item.
     pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
         let name = Self::name_of(listing);
-        let ListingDraft { mut builder, pages } = draft;
+        let ListingDraft { mut builder, pages, .. } = draft;
         let key_hashes = std::mem::take(&mut builder.key_hashes);
         self.write(builder, &name, row)?;
         let segment = self.open_file(&name)?;
@@ -222,12 +233,13 @@ impl ListingSegments {
     }
 
     /// Creates an empty builder for the segment with this name.
-    fn builder(&self, name: &ListingName, row: &LibraryRow) -> ListingBuilder {
+    fn builder(&self, name: &ListingName, row: &LibraryRow, assigned: Sequence) -> ListingBuilder {
         let meta = ListingMeta {
             library: row.library.uuid.clone(),
             generation: name.generation.0.cast_unsigned(),
             sequence: name.sequence.0,
             mappings: self.mappings.clone(),
+            assigned: assigned.0,
         };
         ListingBuilder::new(meta, &self.path(name))
     }
@@ -295,7 +307,11 @@ impl ListingSegments {
             return Ok(true);
         }
         let segment = self.store.listing_segment(name)?;
-        self.write_items(name, row, |each| {
+        let assigned = match segment.assigned() {
+            0 => row.listed_sequence(),
+            assigned => Sequence(assigned),
+        };
+        self.write_items(name, row, assigned, |each| {
             segment.for_each_item(|item, added_sequence| each(item, Sequence(added_sequence)))
         })?;
         self.open_file(name).map(|_| false)
@@ -346,21 +362,17 @@ pub struct ListingDraft {
     /// For each page, the number of items in this page and all earlier pages, and the change sequence at which the page
     /// was requested.
     pub(super) pages: Vec<(usize, Sequence)>,
+    /// The items before the listing; `None` if the library was never fetched, or they cannot be read.
+    before: Option<StoredItems>,
 }
 
 impl ListingDraft {
-    /// Creates a draft without pages. `builder`: an empty builder for the listing's segment.
-    pub(super) fn new(builder: ListingBuilder) -> Self {
-        Self {
-            builder,
-            pages: Vec::new(),
-        }
-    }
-
     /// Appends a page. `requested_at`: the change sequence at which the page was requested.
     pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
         for item in items {
-            self.builder.push(item);
+            let shown = self.before.as_ref().map(|before| before.shown_since(item));
+            let shown = shown.map_or(Sequence::default(), |since| since.unwrap_or(requested_at));
+            self.builder.push_with_sequence(item, shown.0);
         }
         self.pages.push((self.builder.key_hashes.len(), requested_at));
     }

@@ -31,8 +31,8 @@ use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
-    SourceChanges, SourceKind, Tokens, WantedPath,
+    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
+    SourceKind, Tokens, WantedPath,
 };
 
 use super::plex::{self, item_types_with_files, make_uuids_unique};

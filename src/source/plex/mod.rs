@@ -38,8 +38,8 @@ use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 
 use super::contract::{
-    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
-    SourceChanges, SourceKind, Tokens, WantedPath,
+    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
+    SourceKind, Tokens, WantedPath,
 };
 
 pub(in crate::source) use self::lenient::{push_file, push_unique};

@@ -3,7 +3,7 @@
 use super::lookup::segments_lost_error;
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::{Invalidated, LibraryRow, LibraryRows, ListingRows, Snapshot, library_indexes};
+use crate::engine::{Invalidated, LibraryRow, LibraryRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Scope};
 use crate::model::{LibraryId, ViewId};
@@ -71,34 +71,34 @@ impl IndexReader {
         Err(segments_lost_error())
     }
 
-    /// Invalidates paths, and removes their confirmed matches. Returns the view and the selected libraries; `None` if the
-    /// selected library is not stored.
+    /// Invalidates paths, and removes their confirmed matches. Returns the view and the selected libraries; `None` if
+    /// nothing is stored.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
-            let (Some(view_id), Resolved::Scope(scope)) = (snapshot.view_id, library.resolve(snapshot)?) else {
-                return Ok(None); // the library is not stored, so no answer can be wrong
+            let Some(view_id) = snapshot.view_id else {
+                return Ok(None); // nothing is stored, so no answer can be wrong
             };
-            let mut invalidated = Vec::new();
-            for index in library_indexes(scope, snapshot.rows.len()) {
-                let row = &snapshot.rows[index];
-                // A library that was never listed needs a mark only if a search or an unfinished listing has stored an
-                // item.
-                let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
-                for path in paths {
-                    invalidated.push(Invalidated {
-                        library: row.id,
-                        path,
-                        rating_key: "",
-                        removes_matches: true,
-                        is_doubted: is_listed || !snapshot.libraries[index].memtable.is_empty(),
-                    });
-                }
-            }
-            Ok(Some((view_id, ids_of(&snapshot.rows, scope), invalidated)))
+            let ids = match library.resolve(snapshot)? {
+                Resolved::Scope(scope) => ids_of(&snapshot.rows, scope),
+                Resolved::Unknown => Vec::new(),
+            };
+            Ok(Some((view_id, ids)))
         })?;
-        let Some((view_id, ids, invalidated)) = affected else {
+        let Some((view_id, ids)) = affected else {
             return Ok(None);
         };
+        // Also in libraries that the server does not list now: they may come back.
+        let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
+        let mut invalidated = Vec::new();
+        for library in ids.iter().chain(&gone) {
+            invalidated.extend(paths.iter().map(|path| Invalidated {
+                library: *library,
+                path,
+                rating_key: "",
+                removes_matches: true,
+                is_doubted: true,
+            }));
+        }
         LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
         Ok(Some((view_id, ids)))
     }
@@ -123,8 +123,8 @@ impl IndexReader {
             let Some((view_id, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
-            let invalidated: Vec<_> = ids
-                .iter()
+            let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
+            let invalidated: Vec<_> = (ids.iter().chain(&gone))
                 .map(|id| Invalidated {
                     library: *id,
                     path: b"",
@@ -165,13 +165,18 @@ impl IndexReader {
         Ok(())
     }
 
-    /// Returns the view's id and the ids of the selected libraries; `None` if the store has no such library.
+    /// Returns the view's id and the ids of the selected libraries, none if the server lists no such library; `None` if
+    /// nothing is stored.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         let snapshot = self.snapshot();
-        let (Some(view_id), Resolved::Scope(scope)) = (snapshot.view_id, library.resolve(&snapshot)?) else {
+        let Some(view_id) = snapshot.view_id else {
             return Ok(None);
         };
-        Ok(Some((view_id, ids_of(&snapshot.rows, scope))))
+        let ids = match library.resolve(&snapshot)? {
+            Resolved::Scope(scope) => ids_of(&snapshot.rows, scope),
+            Resolved::Unknown => Vec::new(),
+        };
+        Ok(Some((view_id, ids)))
     }
 }
 

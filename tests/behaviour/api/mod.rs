@@ -17,10 +17,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{index, movies, path_of};
 use plexindex::{
-    Change, ChangeKind, Changes, Confidence, Error, ErrorKind, Folder, Index, Item,
-    ItemType, Items, Library, LibraryInfo, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options,
-    Query, Reason, Refreshed, RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl,
-    WaitOutcome, Watch, WeakIndex,
+    Change, ChangeKind, Changes, Confidence, Error, ErrorKind, Folder, Index, Item, ItemType, Items, Library,
+    LibraryInfo, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options, Query, Reason, Refreshed,
+    RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl, WaitOutcome, Watch, WeakIndex,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod more;
+mod schedules;
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};

@@ -2,8 +2,6 @@
 
 use super::*;
 
-
-
 /// An event that says that the server has deleted a film.
 fn deletion(key: &str) -> String {
     format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":9}}}}"#)

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::{Result, RetryAdvice, Status};
 use plexindex::model::{Item, Library, TokenReliability};
-use plexindex::source::{
-    Bounds, Delta, Event, IndexedItems, Resume, Source, SourceChanges,
-};
+use plexindex::source::{Bounds, Delta, Event, IndexedItems, Resume, Source, SourceChanges};
 
 use crate::support::worker::until;
 use crate::support::{rows_of, stopped_by, wanted, within};

@@ -33,10 +33,7 @@ impl Scene {
 
     fn answer(&self, method: &str, request: &Value) -> Value {
         let (json, status) = self.call(method, request).expect(method);
-        assert!(
-            matches!(status, Status::Ok | Status::NotFound),
-            "{method}: {status:?}"
-        );
+        assert!(matches!(status, Status::Ok | Status::NotFound), "{method}: {status:?}");
         serde_json::from_slice(&json).expect("JSON")
     }
 

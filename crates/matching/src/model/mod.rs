@@ -500,4 +500,6 @@ pub enum Hint {
     Probe,
     /// Items changed. Even if the change token is unchanged, the library needs a refresh, because tokens may be late.
     Changed,
+    /// So many items were deleted that the whole library is doubted.
+    Deleted,
 }

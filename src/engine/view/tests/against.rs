@@ -94,10 +94,11 @@ pub fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
         generation: 1,
         sequence: 7,
         mappings: mappings.clone(),
+        assigned: 0,
     };
     let mut builder = ListingBuilder::new(meta, path);
     for item in items {
-        builder.push(item);
+        builder.push_with_sequence(item, 0);
     }
     builder.finish(path, 0).expect("a segment is made");
 }

@@ -1,0 +1,511 @@
+//! Schedules in which an answer was wrong and unmarked, or a doubt was lost.
+
+use super::*;
+
+use plexindex_standin::{LibraryKind, Token as Admitted};
+
+use crate::support::HOUR_MS;
+use crate::support::index::Selector;
+
+const MIB: u64 = (1 << 20) + 1;
+
+/// The owner's token sees only these libraries, as if a disk's library was hidden for a moment.
+fn show(server: &Standin, libraries: &[u32]) {
+    let token = Admitted {
+        libraries: Some(libraries.to_vec()),
+        ..Admitted::owner(&server.token())
+    };
+    server.change(|state| state.tokens = vec![token]);
+}
+
+/// Twenty films, and another library, so that the list of libraries is never empty.
+fn two_libraries() -> Scene {
+    let movies = LibrarySpec::movies(20).plain();
+    Scene::of(Standin::builder().library(movies).library(films("B")).serve()).with(|options| {
+        options.retry_for = Duration::ZERO;
+        options.stale_answer_timeout = PATIENCE;
+    })
+}
+
+fn check(index: &Index) {
+    index.check(&QueryOptions::default()).expect("checked");
+}
+
+fn freeze(server: &Standin) {
+    server.alter(|state| {
+        state.library_mut(1)?.is_content_frozen = true;
+        Ok(())
+    });
+}
+
+fn deletion(key: &str) -> String {
+    format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":9}}}}"#)
+}
+
+fn changed(key: &str) -> String {
+    format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":5}}}}"#)
+}
+
+/// A library's folder moves while the server does not list the library.
+#[test]
+fn a_library_that_moved_while_it_was_hidden_is_not_fresh() {
+    let at = two_libraries();
+    let (index, library) = at.listed();
+    let (file, key) = path_of(&at.server, 1, 3);
+    let new = file.replace("/data/movies/", "/data/films/");
+    show(&at.server, &[2]);
+    check(&index);
+    at.server.alter(|state| {
+        state.library_mut(1)?.locations[0].path = "/data/films".to_owned();
+        state.rename_file(number(&key), &file, &new)
+    });
+    show(&at.server, &[1, 2]);
+    check(&index);
+    check(&index);
+    let answers = [&file, &new].map(|file| facts(&index.ask(&offline(&library), file)));
+    assert!(
+        answers[0] != found(&key),
+        "the folder is known to have moved: {answers:?}"
+    );
+}
+
+/// What is invalidated of a library that the server does not list for a moment counts when the library is back.
+#[test]
+fn an_invalidation_of_a_hidden_library_is_not_lost() {
+    const FILE: &str = "/x/film.mkv";
+    type Doubts = fn(&Index, &Library, &str) -> plexindex::error::Result<()>;
+    let ways: [(&str, Doubts); 5] = [
+        ("item", |_, library, key| library.invalidate_item(key)),
+        ("item in all", |index, _, key| {
+            index.select(Selector::All)?.invalidate_item(key)
+        }),
+        ("library", |_, library, _| library.invalidate()),
+        ("path", |_, library, _| library.invalidate_path(FILE.as_bytes())),
+        ("event", |index, _, key| index.notify(deletion(key)).map(drop)),
+    ];
+    let mut wrong = Vec::new();
+    for (way, doubts) in ways {
+        let at = two_libraries();
+        let (index, library) = at.listed();
+        freeze(&at.server);
+        let (file, key) = path_of(&at.server, 1, 3);
+        library.record(FILE, &key);
+        show(&at.server, &[2]);
+        check(&index);
+        let said = doubts(&index, &library, &key);
+        give_file(&at.server, &key, &elsewhere("Other"), false);
+        show(&at.server, &[1, 2]);
+        check(&index);
+        check(&index);
+        let offline = [file.as_str(), FILE].map(|file| facts(&index.ask(&offline(&library), file)));
+        let online = [file.as_str(), FILE].map(|file| facts(&library.ask(file)));
+        let is_lost = if way == "path" {
+            online[1] == found(&key)
+        } else {
+            online[0] == found(&key)
+        };
+        println!("{way}: {:?}, is lost: {is_lost}, {online:?}", said.as_ref().err());
+        if said.is_ok() && is_lost {
+            wrong.push((way, offline, online));
+        }
+    }
+    assert!(wrong.is_empty(), "it was acknowledged: {wrong:?}");
+}
+
+/// An item that a search brought, in a library without a listing, does not outlive a probe or an event that tells of a
+/// change.
+#[test]
+fn a_known_change_marks_the_result_of_an_earlier_search() {
+    type Tells = fn(&Scene, &Index, &str, &str);
+    let ways: [(&str, Tells); 3] = [
+        ("probe", |at, index, _, key| {
+            give_file(&at.server, key, &elsewhere("Other"), true);
+            let other = index.library("B").expect("a handle");
+            index.check(&other.query()).expect("checked");
+        }),
+        ("event", |at, index, _, key| {
+            give_file(&at.server, key, &elsewhere("Other"), true);
+            index.notify(changed(key)).expect("an event");
+        }),
+        ("moved", |at, index, file, key| {
+            at.server.alter(|state| {
+                state.library_mut(1)?.locations.push(plexindex_standin::Location {
+                    id: 99,
+                    path: "/data/films".to_owned(),
+                });
+                state.library_mut(1)?.locations.remove(0);
+                state.rename_file(number(key), file, &file.replace("/data/movies/", "/data/films/"))
+            });
+            let other = index.library("B").expect("a handle");
+            index.check(&other.query()).expect("checked");
+        }),
+    ];
+    let mut wrong = Vec::new();
+    for (way, tells) in ways {
+        let at = two_libraries();
+        let (index, library) = at.opened();
+        let (file, key) = path_of(&at.server, 1, 3);
+        let query = library.query().within(Duration::from_secs(20));
+        assert_eq!(index.ask(&query, &file).key(), Some(key.clone()));
+        let is_listed = |index: &Index| {
+            let libraries = index.libraries(&library.query().offline()).expect("libraries");
+            libraries[0].generation.is_some()
+        };
+        assert!(!is_listed(&index), "{way}: a search was enough");
+        tells(&at, &index, &file, &key);
+        assert!(!is_listed(&index), "{way}: still");
+        let answers = [
+            facts(&index.ask(&offline(&library), &file)),
+            facts(&index.ask(&query, &file)),
+        ];
+        if answers.contains(&found(&key)) {
+            wrong.push((way, answers));
+        }
+    }
+    assert!(wrong.is_empty(), "the change is known: {wrong:?}");
+}
+
+/// A doubt that was raised after the search was asked marks its hit.
+#[test]
+fn a_doubt_during_a_search_marks_its_hit() {
+    let mut wrong = Vec::new();
+    for way in ["invalidated", "event", "probe"] {
+        let at = Arc::new(patient(20));
+        let (index, library) = at.listed();
+        freeze(&at.server);
+        let file = elsewhere("New");
+        at.server
+            .alter(|state| state.add_items(1, vec![movie("New", &file)], false));
+        let key = at.server.paths(1)[20].0.to_string();
+        let act = {
+            let (at, key) = (Arc::clone(&at), key.clone());
+            move || {
+                at.server.alter(|state| {
+                    state.library_mut(1)?.is_content_frozen = way != "probe";
+                    Ok(())
+                });
+                give_file(&at.server, &key, &elsewhere("Other"), way == "probe");
+                match way {
+                    "invalidated" => library.invalidate().expect("invalidated"),
+                    "event" => drop(index.notify(changed(&key)).expect("an event")),
+                    _ => {
+                        at.server.fault(Fault::status(500).on(Kind::Listing).times(0));
+                        let _ = index.check(&QueryOptions::default());
+                    }
+                }
+            }
+        };
+        let first = interrupted(&at, "hit", act);
+        let answer = facts(&first.movies().ask(&file));
+        let offline = facts(&first.ask(&offline(&first.movies()), &file));
+        if answer == found(&key) {
+            wrong.push((way, answer, offline));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "the doubt came after the request (first answer, then offline): {wrong:?}"
+    );
+}
+
+/// An item that a page shows with other files keeps the page's ticket, so that no reply to an earlier request wins.
+#[test]
+fn a_reply_asked_before_a_page_does_not_win_over_it() {
+    let at = Arc::new(patient(200).with(|options| options.page_size = 100));
+    let (index, library) = at.listed();
+    freeze(&at.server);
+    let (file, key) = path_of(&at.server, 1, 150);
+    let new = elsewhere("Hidden");
+    let later = {
+        let (file, key) = (file.clone(), key.clone());
+        move |index: &Index| {
+            index.movies().invalidate_item(&key).expect("invalidated");
+            index.movies().ask(file);
+        }
+    };
+    let change = {
+        let (key, new) = (key.clone(), new.clone());
+        move |server: &Standin| give_file(server, &key, &new, false)
+    };
+    let listed = overtake(&at, "items", later, change, |between| {
+        let index = interrupted(&at, "page", between);
+        index.list();
+        facts(&index.ask(&offline(&index.movies()), &new))
+    });
+    assert_eq!(listed, found(&key), "the page has the new file");
+    let stored = library.item(&key).expect("read").expect("an item");
+    let answers = [&file, &new].map(|file| facts(&index.ask(&offline(&library), file)));
+    assert!(
+        answers[1].1.as_deref() == Some(&*key) || answers[1].4,
+        "the value went back: {answers:?}, {:?}",
+        stored.parts
+    );
+}
+
+/// The machine sleeps between a reply and its commit: the age counts from the request.
+#[test]
+fn a_reply_is_as_old_as_its_request() {
+    let at = Arc::new(patient(20));
+    let (index, library) = at.listed();
+    let (file, key) = path_of(&at.server, 1, 3);
+    at.clock.advance_ms(2 * HOUR_MS);
+    let sleeps = {
+        let (at, key) = (Arc::clone(&at), key.clone());
+        move || {
+            give_file(&at.server, &key, &elsewhere("Other"), true);
+            at.clock.advance_ms(5 * HOUR_MS);
+        }
+    };
+    let answer = facts(&interrupted(&at, "libraries", sleeps).movies().ask(&file));
+    at.clock.advance_ms(HOUR_MS - 1_000);
+    let later = facts(&index.ask(&offline(&library), &file));
+    assert!(
+        answer != found(&key) && later != found(&key),
+        "the reply is five hours old: {answer:?}, then six: {later:?}"
+    );
+}
+
+/// A server that has only these films.
+fn only(items: impl IntoIterator<Item = ItemSpec>) -> Scene {
+    let spec = LibrarySpec::new(LibraryKind::Movie, 0).plain().title("Movies");
+    Scene::of(
+        Standin::builder()
+            .library(spec.locations(["/data/movies"]))
+            .items(1, items)
+            .serve(),
+    )
+}
+
+fn film(key: u64, path: &str, size: u64) -> ItemSpec {
+    ItemSpec::file("Quiet River", path).key(key).size(size)
+}
+
+fn by_size(index: &Index, path: &str, size: u64) -> Facts {
+    facts(&index.ask(&QueryOptions::default().size(size), path))
+}
+
+/// A probe that shows an unchanged hint is no search for a path in a library's folder.
+#[test]
+fn an_unsearched_path_in_a_library_is_not_certain_by_size() {
+    const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
+    const COPY: &str = "/data/movies/Copies/Quiet River.mkv";
+    let mut wrong = Vec::new();
+    for is_batch in [false, true] {
+        let at = only([film(7, FILM, 700 * MIB)]);
+        let (index, _) = at.listed();
+        freeze(&at.server);
+        at.server
+            .alter(|state| state.add_items(1, vec![film(8, COPY, 700 * MIB)], false));
+        let other = "/data/movies/Other/Other.mkv";
+        let answer = if is_batch {
+            let query = QueryOptions::default().size(700 * MIB);
+            facts(&ask_batch(&index, &query, &[other.as_bytes(), COPY.as_bytes()])[1])
+        } else {
+            // Another path has had the search of this half minute.
+            by_size(&index, other, 5 * MIB);
+            by_size(&index, COPY, 700 * MIB)
+        };
+        if answer.1.as_deref() == Some("7") && answer.2 == Confidence::High && !answer.4 {
+            wrong.push((is_batch, answer, requests(&at.server)));
+        }
+    }
+    assert!(wrong.is_empty(), "the server lists the path for item 8: {wrong:?}");
+}
+
+/// That an item exists does not show that a path which the host called wrong is its file, by the same size.
+#[test]
+fn a_path_that_was_called_wrong_is_not_certain_by_size() {
+    const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
+    let at = only([film(7, FILM, 700 * MIB)]);
+    let (index, library) = at.listed();
+    let path = "/mnt/other/Quiet River.mkv";
+    let before = by_size(&index, path, 700 * MIB);
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    let answers = [by_size(&index, path, 700 * MIB), by_size(&index, path, 700 * MIB)];
+    let is_certain = |answer: &Facts| answer.1.is_some() && answer.2 == Confidence::High && !answer.4;
+    assert!(
+        !answers.iter().any(is_certain),
+        "no request has shown that the item has this file: {before:?}, then {answers:?}"
+    );
+}
+
+/// One doubt about the library replaces very many about items, from one event or from several, and marks the same
+/// answers.
+#[test]
+fn many_doubts_do_not_end_the_mark_of_a_match() {
+    const FILE: &str = "/x/film.mkv";
+    let mut wrong = Vec::new();
+    for counts in [vec![1], vec![300], vec![250; 36]] {
+        let at = patient(20);
+        let (index, library) = at.listed();
+        freeze(&at.server);
+        let (_, key) = path_of(&at.server, 1, 3);
+        library.record(FILE, &key);
+        at.server.alter(|state| state.remove_items(&[number(&key)], false));
+        let mut keys = (5_000_000..).map(|nth: u64| nth.to_string());
+        let mut first = Some(key.clone());
+        for count in &counts {
+            let entry = |key: String| format!(r#"{{"sectionID":1,"itemID":{key},"type":1,"state":9}}"#);
+            let deleted = first.take().into_iter().chain(keys.by_ref());
+            let entries: Vec<String> = deleted.take(*count).map(entry).collect();
+            let entries = entries.join(",");
+            let event = format!(r#"{{"NotificationContainer":{{"type":"timeline","TimelineEntry":[{entries}]}}}}"#);
+            index.notify(event).expect("events");
+        }
+        let offline = facts(&index.ask(&offline(&library), FILE));
+        at.server.reset();
+        let online = facts(&library.ask(FILE));
+        if !offline.4 || online == found(&key) {
+            wrong.push((counts.len(), counts[0], offline, online, requests(&at.server)));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "the server has told that the item was deleted: {wrong:?}"
+    );
+}
+
+/// A path is doubted also in a library without items, because a search may be on its way.
+#[test]
+fn an_invalidation_during_the_first_search_is_not_lost() {
+    let at = Arc::new(two_libraries());
+    let opened = at.opened();
+    opened
+        .0
+        .check(&opened.0.library("B").expect("a handle").query())
+        .expect("the libraries");
+    let (file, key) = path_of(&at.server, 1, 3);
+    let act = {
+        let (at, file, key) = (Arc::clone(&at), file.clone(), key.clone());
+        move || {
+            at.server.alter(|state| {
+                state.library_mut(1)?.is_content_frozen = true;
+                Ok(())
+            });
+            give_file(&at.server, &key, &elsewhere("Other"), false);
+            opened.1.invalidate_path(file.as_bytes()).expect("invalidated");
+        }
+    };
+    let index = interrupted(&at, "hit", act);
+    let library = index.movies();
+    let query = library.query().within(Duration::from_secs(20));
+    let answers = [(); 2].map(|()| facts(&index.ask(&query, &file)));
+    assert!(
+        !answers.contains(&found(&key)),
+        "the path was called wrong after the request: {answers:?} {:?}",
+        requests(&at.server)
+    );
+}
+
+/// A single item keeps the ticket of its request when it moves into the segment.
+#[test]
+fn an_older_reply_does_not_win_over_a_compacted_one() {
+    let at = Arc::new(patient(700));
+    let (index, library) = at.listed();
+    let films: Vec<(String, String)> = (0..600).map(|nth| path_of(&at.server, 1, nth)).collect();
+    let (file, key) = films[300].clone();
+    let new_of = |key: &str| elsewhere(&format!("New {key}"));
+    let later = {
+        let (file, key) = (file.clone(), key.clone());
+        move |index: &Index| {
+            index.movies().invalidate_item(&key).expect("invalidated");
+            index.movies().ask(file);
+        }
+    };
+    let change = move |server: &Standin| {
+        for (_, key) in &films {
+            give_file(server, key, &new_of(key), true);
+        }
+    };
+    let new = new_of(&key);
+    let (listed, is_compacted) = overtake(&at, "items", later, change, |between| {
+        let segments = || crate::support::segments(at.folder());
+        between();
+        let before = segments();
+        check(&index);
+        (facts(&index.ask(&offline(&library), &new)), segments() != before)
+    });
+    assert!(is_compacted, "the segment has the changes");
+    assert_eq!(listed, found(&key), "the delta has the new file");
+    let answers = [&file, &new].map(|file| facts(&index.ask(&offline(&library), file)));
+    assert!(
+        answers[1].1.as_deref() == Some(&*key) || answers[1].4,
+        "the value went back: {answers:?}"
+    );
+}
+
+/// A record wins over what the server had said before it, also when the library is listed again.
+#[test]
+fn a_record_does_not_lose_against_an_older_page() {
+    let mut wrong = Vec::new();
+    for during in [true, false] {
+        let at = Arc::new(patient(20));
+        let (index, library) = at.listed();
+        let [(file, one), (_, other)] = [3, 4].map(|nth| path_of(&at.server, 1, nth));
+        add(&at.server, &[elsewhere("Unrelated")]);
+        let record = {
+            let (library, file, other) = (at.open().movies(), file.clone(), other.clone());
+            move || library.record(&file, &other)
+        };
+        if during {
+            interrupted(&at, "page", record).list();
+        } else {
+            record();
+            assert_eq!(facts(&library.ask(&file)).1, Some(other.clone()));
+            at.list(&index);
+        }
+        let answer = facts(&library.ask(&file));
+        if answer.1.as_ref() != Some(&other) {
+            wrong.push((during, one, other, answer, library.fast(&file)));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "the record is newer than the page, or nothing has changed: {wrong:?}"
+    );
+}
+
+/// A check that was made while the clock was ahead does not count as recent when the clock arrives there.
+#[test]
+fn a_check_from_the_future_does_not_become_recent() {
+    const AHEAD_MS: i64 = 10 * HOUR_MS;
+    let at = patient(20);
+    at.clock.advance_ms(AHEAD_MS);
+    let (index, library) = at.listed();
+    let (file, key) = path_of(&at.server, 1, 3);
+    at.clock.advance_ms(-AHEAD_MS);
+    give_file(&at.server, &key, &elsewhere("Other"), true);
+    at.server.refuse();
+    at.server.close_connections();
+    let corrected = facts(&library.ask(&file));
+    assert_eq!(corrected, old(&key), "the age is unknown");
+    at.clock.advance_ms(AHEAD_MS - 60_000);
+    assert_eq!(facts(&library.ask(&file)), old(&key));
+    at.clock.advance_ms(120_000);
+    let answers = [facts(&library.ask(&file)), facts(&index.ask(&offline(&library), &file))];
+    assert!(
+        !answers.contains(&found(&key)),
+        "the server has been silent for ten hours: {answers:?}"
+    );
+}
+
+/// A search that was answered before the machine slept is no answer after it.
+#[test]
+fn a_hit_is_as_old_as_its_search() {
+    let at = Arc::new(patient(20));
+    let (_, _) = at.listed();
+    freeze(&at.server);
+    let file = elsewhere("New");
+    at.server
+        .alter(|state| state.add_items(1, vec![movie("New", &file)], false));
+    let key = at.server.paths(1)[20].0.to_string();
+    let sleeps = {
+        let (at, key) = (Arc::clone(&at), key.clone());
+        move || {
+            give_file(&at.server, &key, &elsewhere("Other"), true);
+            at.clock.advance_ms(5 * HOUR_MS);
+        }
+    };
+    let answer = facts(&interrupted(&at, "hit", sleeps).movies().ask(&file));
+    assert!(answer != found(&key), "the reply is five hours old: {answer:?}");
+}
