@@ -8,13 +8,9 @@ use std::process::ExitCode;
 #[path = "bindings/c/library/header.rs"]
 mod header;
 
-/// C source that is linked between the shared object and the system's unwinder.
-const UNWINDER: &str = "../../../src/platform/unwind.c";
-
 /// Runs the build script. `bindings/c/build.rs` calls this function.
 pub fn main() -> ExitCode {
     name_library();
-    link_unwinder();
     #[cfg(feature = "header")]
     if let Err(error) = header::generate_files() {
         eprintln!("plexindex: the C header could not be generated: {error}");
@@ -31,21 +27,4 @@ fn name_library() {
         println!("cargo::rustc-cdylib-link-arg=-install_name");
         println!("cargo::rustc-cdylib-link-arg=@rpath/libplexindex.dylib");
     }
-}
-
-/// Compiles [`UNWINDER`], and links it only into the shared object, on Linux with glibc. ARM's unwinder has different
-/// functions, which the linker adds itself.
-fn link_unwinder() {
-    println!("cargo::rerun-if-changed={UNWINDER}");
-    let target = |what| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-    if (target("OS").as_str(), target("ENV").as_str()) != ("linux", "gnu") || target("ARCH") == "arm" {
-        return;
-    }
-    let mut compiler = cc::Build::new();
-    compiler.file(UNWINDER).flag("-fexceptions").cargo_metadata(false);
-    for object in compiler.compile_intermediates() {
-        println!("cargo::rustc-cdylib-link-arg={}", object.display());
-    }
-    // Older glibc versions have `dlopen` in a separate library.
-    println!("cargo::rustc-cdylib-link-arg=-ldl");
 }

@@ -1,7 +1,6 @@
-//! Tests of the C library: its programs in C and C++, its ABI, hosts of several, and its unwinder.
+//! Tests of the C library: its programs in C and C++, its ABI, and hosts of several.
 
 mod abi;
 mod capi_c;
 mod compile;
 mod hosts;
-mod unwinder;
