@@ -17,7 +17,8 @@ import pytest
 from cli import Cli
 from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
 from plexindex import aio
-from plexindex.compare import left_out, on_disk
+from plexindex.compare import on_disk
+from plexindex.compare.rules import RULES
 
 from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 
@@ -380,8 +381,8 @@ def test_the_command(cli: Cli, tree: Tree) -> None:
     assert "sample-x" not in text
     assert "sample-x" in cli.run("diff", "--left-out", tree.media).stdout
     rules = cli.lines("diff", "--rules")
-    assert [rule["rule"] for rule in rules] == list(left_out.RULES)
+    assert [rule["rule"] for rule in rules] == list(RULES)
     assert all(rule["leaves_out"] and rule["source"] for rule in rules)
-    assert all(rule in cli.good("diff", "--rules") for rule in left_out.RULES)
+    assert all(rule in cli.good("diff", "--rules") for rule in RULES)
     tree.server.stop()
     assert cli.run("diff", "--offline", tree.media).returncode == 1

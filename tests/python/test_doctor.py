@@ -18,7 +18,7 @@ from conftest import TOKEN, Server, ServerFactory
 from plexindex.cli import doctor_files as sample
 from plexindex.cli.doctor import claims_of, is_in_preferences
 from plexindex.cli.output import as_argument
-from plexindex.compare.left_out import VIDEO
+from plexindex.compare.rules import VIDEO
 from plexindex.testing import FakePlex
 
 from disk import make, set_size

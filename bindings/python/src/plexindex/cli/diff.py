@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..compare import Comparison, Difference
-from ..compare import left_out as _left_out
+from ..compare.rules import RULES
 from ..index import Index
 from . import codes, mappings, output
 from .match import item_text
@@ -36,7 +36,7 @@ _SUMMED = {"in_plex": "in Plex", "not_in_plex": "not in Plex", "ambiguous": "amb
 
 @command("diff")
 @library
-@click.option("--without", type=click.Choice(list(_left_out.RULES)), multiple=True, metavar="RULE",
+@click.option("--without", type=click.Choice(list(RULES)), multiple=True, metavar="RULE",
               help="Treat files that RULE ignores as media files; you can repeat this option.")  # fmt: skip
 @click.option("--rules", is_flag=True, help="List the rules with their sources, and exit.")
 @click.option("--left-out", is_flag=True, help="Also print ignored files and items' additional files, as JSON always "
@@ -63,7 +63,7 @@ def diff_command(
     listed_location_empty counts the files in listed_not_on_disk whose location is empty or missing.
     """
     if rules:
-        for name, (what, source) in _left_out.RULES.items():
+        for name, (what, source) in RULES.items():
             if given.get("json"):
                 output.say_json({"rule": name, "leaves_out": what, "source": source})
             else:

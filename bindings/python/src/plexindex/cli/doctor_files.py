@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import click
 
 from .._core.paths import lies_under, same_file
-from ..compare.left_out import AUDIO, PHOTO, VIDEO, is_media
+from ..compare.rules import AUDIO, PHOTO, VIDEO, is_media
 from ..index import Index
 from ..library import Library
 from ..mapping import Proposal

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from .._core.convert import path_of
-from ..compare.difference import Walk
-from ..compare.left_out import RULES
 from ..compare.places import Places
+from ..compare.rules import RULES
+from ..compare.unlisted import Walk
 from ..index import Index
 from ..match import Match
 from .output import one_line
@@ -19,13 +18,13 @@ def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[byte
     places = Places(index.library())
     places.reload(index.libraries(offline=True))
     unmatched = [
-        {"path": path}
+        (path, False)
         for path, answer in zip(paths, answers)
         # On Windows, a path without a drive belongs to a different machine.
         if answer.item is None and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
     ]
     found = Walk(places, (), None).recheck(unmatched)
-    return {path_of(one["path"]): one["cause"] for one in found if one["cause"] in RULES}
+    return {one.path: one.cause for one in found if one.cause in RULES}
 
 
 def reasons(index: Index, paths: Iterable[bytes], answers: Iterable[Match]) -> dict[bytes, str]:

@@ -6,15 +6,16 @@ import os
 import time
 
 from .._core import TYPE_CHECKING, convert
-from .._core.convert import path_of
 from .._core.paths import full_path
 from ..changes import LateError, bring_up_to_date
 from ..errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError, UnauthorizedError
 from ..library import oldest
-from . import left_out, on_disk
-from .difference import Difference, Listing, Walk
+from . import on_disk
+from .difference import Difference, Listing
 from .places import Places, is_in, outermost
 from .renamed import Renames
+from .rules import RULES
+from .unlisted import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -47,9 +48,9 @@ class Comparison:
             if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
                 raise TypeError(f"{name} must be a list, not {type(given).__name__}")
         folders, without = list(folders), list(without)
-        unknown = [rule for rule in without if rule not in left_out.RULES]
+        unknown = [rule for rule in without if rule not in RULES]
         if unknown:
-            raise InvalidArgumentError(f"without: {unknown[0]!r} is not one of {', '.join(left_out.RULES)}")
+            raise InvalidArgumentError(f"without: {unknown[0]!r} is not one of {', '.join(RULES)}")
         convert.check_call({"timeout": timeout, "progress": progress, "offline": offline}, "offline")
         self._index, self._offline, self._timeout = library.index, offline, timeout
         self._missed: Error | None = None
@@ -257,10 +258,10 @@ class Comparison:
         paths: list[bytes] = []
         before = self._walk.files
         for one in self._walk.findings(folder, ["extension"]):
-            if one["kind"] == "unreadable" and (difference := self._walk.difference(one)):
+            if one.cause == "unreadable" and (difference := self._walk.difference(one)):
                 yield difference
-            elif one["kind"] == "file" and len(paths) < _SAMPLE:
-                paths.append(path_of(one["path"]))
+            elif one.is_file and len(paths) < _SAMPLE:
+                paths.append(one.path)
         found = self._walk.files - before
         if not found:
             return

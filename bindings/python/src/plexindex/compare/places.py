@@ -6,7 +6,9 @@ import os
 
 from .._core import TYPE_CHECKING
 from .._core import abi as c
+from ..errors import NotFetchedError
 from ..mapping import as_mapping
+from .on_disk import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
     from ..library import Library
 
     ByFolder = dict[bytes, list[Library]]
-
-
-_SEPARATOR = os.sep.encode()
 
 
 class Places:
@@ -34,10 +33,15 @@ class Places:
         """The folders of those compared libraries that were never fetched."""
         self.others: ByFolder = {}
         """The other libraries' folders."""
+        self.compares_all = asked._handle.named is None
+        """Whether all libraries are compared."""
+        self._listed = 0
 
     def reload(self, libraries: Iterable[Library]) -> None:
         """Updates the folders from all libraries."""
-        asked = {facts["uuid"] for facts in self.asked._current()}
+        current = self.asked._current()
+        asked = {facts["uuid"] for facts in current}
+        self._listed = sum("age_ms" in facts for facts in current)
         for library in libraries:
             known = self.unfetched if library.age is None else self.locations
             if library.uuid not in asked:
@@ -47,6 +51,13 @@ class Places:
                     # The rules apply to paths below a folder, not to the folder itself.
                     below = os.fsencode(self.index._host_path_of(location.rstrip("/") + "/x") or "")
                     known.setdefault(os.path.normpath(os.path.dirname(below)), []).append(library)
+
+    def expect_listings(self) -> None:
+        """Raises NotFetchedError if the store has lost a listing since :meth:`reload`, because its files then look
+        unlisted.
+        """
+        if sum("age_ms" in facts for facts in self.asked._current()) < self._listed:
+            raise NotFetchedError("a listing was lost during the comparison: fetch the libraries again (refresh)")
 
     def at_locations(self, places: Iterable[bytes]) -> list[Library]:
         """Returns the libraries with the given locations, without duplicates."""
@@ -81,7 +92,7 @@ def is_in(path: bytes, folder: bytes) -> bool:
     """Returns whether a path is ``folder`` or is below it."""
     # On Windows, neither case nor the kind of separator matters.
     path, folder = os.path.normcase(path), os.path.normcase(folder)
-    return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
+    return path == folder or path.startswith(folder.rstrip(SEPARATOR) + SEPARATOR)
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import chain
 
 from .._core import TYPE_CHECKING
-from .._core.convert import path_of
 from ..changes import REFRESH_ERRORS
 from ..match import LISTED
 from ..media import file_of
@@ -21,14 +20,13 @@ from .places import host_path, is_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from typing import Any
 
-    from .._core.methods import Finding
     from .._core.types import PathArg
     from ..item import Item
     from ..library import Library
-    from .difference import Difference, Listing, Walk
+    from .difference import Difference, Listing
     from .places import Places
+    from .unlisted import Finding, Walk
 
     # An item that may have been renamed.
     Unsure = tuple[Library, Item]
@@ -39,13 +37,6 @@ _ASKED = 256
 _MIN_RENAMED = 100 << 20
 # Maximum number of differences to hold back, in addition to missing files.
 _MAX_HELD = 65_536
-
-
-def _size_on_disk(path: bytes) -> int | None:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return None
 
 
 def _listed_size(item: Item) -> int | None:
@@ -64,7 +55,7 @@ def _paired(new: list[Difference], gone: list[Difference]) -> Iterator[Differenc
     if not missing:
         yield from new
         return
-    sizes = [_size_on_disk(os.fsencode(one.path)) if one.reason == "not_scanned" else None for one in new]
+    sizes = [on_disk.size_of(os.fsencode(one.path)) if one.reason == "not_scanned" else None for one in new]
     counts = Counter(sizes)
     for one, size in zip(new, sizes):
         found = missing.get(size or 0, [])
@@ -92,9 +83,10 @@ class Renames:
         """Number of items whose files may have been renamed, but that plexindex did not request."""
         self.failed = False
         """Whether the server did not answer."""
-        self._new: list[Finding] = []
-        # Files that belong to several items, and their differences.
-        self._shared: list[Finding] = []
+        # New files, each with whether it has a twin.
+        self._new: list[tuple[bytes, bool]] = []
+        # Files that belong to several items, likewise, and their differences.
+        self._shared: list[tuple[bytes, bool]] = []
         self._ambiguous: list[Difference] = []
         # For each library, items whose files are missing.
         self._gone: dict[str, list[tuple[Library, Difference]]] = {}
@@ -108,11 +100,11 @@ class Renames:
         file.
         """
         if difference.what == "ambiguous" and self._has_room():
-            self._shared.append(one)
+            self._shared.append((one.path, one.twin))
             self._ambiguous.append(difference)
             return True
         if difference.reason == "not_scanned" and self._has_room():
-            self._new.append(one)
+            self._new.append((one.path, one.twin))
             return True
         return False
 
@@ -138,7 +130,7 @@ class Renames:
         """Requests the items that may have been renamed, then yields the remaining differences."""
         listing, first = self._listing, self._first_candidates()
         changed = self._request_items(first if self.may_ask else ())
-        held: list[Any] = [{"path": path} for library, _, path in listing.respelled if library.uuid in changed]
+        held = [(path, False) for library, _, path in listing.respelled if library.uuid in changed]
         yield from self._ambiguous if self.failed else ()
         rest = self._walk.recheck([*self._new, *held, *(() if self.failed else self._shared)])
         gone = [
@@ -165,7 +157,7 @@ class Renames:
         both are candidates.
         """
         places = self._places
-        new = {owner.uuid for one in self._new for owner in places.owners(path_of(one["path"]))}
+        new = {owner.uuid for path, _ in self._new for owner in places.owners(path)}
         respelled = {library.uuid for library, *_ in self._listing.respelled}
         found: list[Unsure] = []
         for uuid, gone in self._gone.items():
@@ -175,14 +167,14 @@ class Renames:
                 self.unasked += sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked -= len(asked)
         # An earlier comparison may have found only some of the renames.
-        shared = [(path, places.owners(path)) for path in (path_of(one["path"]) for one in self._shared)]
+        shared = [(path, places.owners(path)) for path, _ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new:
                 found += self._items_sharing(owner, [path for path, owners in shared if owner in owners])
         found += self._gone_of_others()
         if len(found) > _ASKED:
             # First the items whose file has the size of a new file.
-            sizes = {_size_on_disk(path_of(one["path"])) for one in self._new} - {None}
+            sizes = {on_disk.size_of(path) for path, _ in self._new} - {None}
             found.sort(key=lambda one: _listed_size(one[1]) not in sizes)
         likely = [(library, item) for library, item, _ in self._listing.respelled if library.uuid in new]
         return found + likely[: max(_ASKED - len(found), 0)]
@@ -195,7 +187,7 @@ class Renames:
         found: list[Unsure] = []
         if not places.others or not places.knows_host_paths:
             return found
-        for root in filter(None, {places.innermost(path_of(one["path"])) for one in self._new}):
+        for root in filter(None, {places.innermost(path) for path, _ in self._new}):
             shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
                 for item in library.items_below(root, offline=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ..compare.left_out import AUDIO, PHOTO, is_media
+from ..compare.rules import AUDIO, PHOTO, is_media
 from ._names import levels_of, more_episodes
 
 #: The types of a library's items, from the top to the type that has files.

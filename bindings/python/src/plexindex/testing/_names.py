@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from ..compare.left_out import AUDIO, PHOTO, is_media
+from ..compare.rules import AUDIO, PHOTO, is_media
 
 _EPISODE = re.compile(r"(?i)^(?:(.*?)[ ._-]*)?\bs(\d{1,4})[ ._-]*e(\d{1,4})[ ._-]*(.*)$")
 _LAST_EPISODE = re.compile(r"(?i)^e(\d{1,4})\b[ ._-]*")

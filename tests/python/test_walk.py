@@ -1,0 +1,409 @@
+"""The walk over folders by Plex's rules: names, `.plexignore`, links, twins, and folders of several libraries."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from plexindex.compare.plexignore import Ignored
+from plexindex.compare.rules import RULES, MediaTypes, rule_for_file, rule_for_folder
+from plexindex.compare.scope import Scope
+from plexindex.compare.walk import FolderWalk, MediaFile, Unread
+
+from disk import make, set_size
+
+MOVIES, MUSIC = MediaTypes.of(["movie"]), MediaTypes.of(["artist"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        (b"a.MKV", "movie photo other"),
+        (b"a.b.dvr-ms", "movie photo other"),
+        (b"a.flac", "artist other"),
+        (b"a.jpeg", "photo other"),
+        (b"a.rm", "movie artist photo other"),
+        (b"a.mkv.part", ""),
+        (b"mkv", ""),
+        (b"a.", ""),
+        (b"a.very-long", ""),
+    ],
+)
+def test_media_have_the_extensions_of_their_library(name: bytes, kinds: str) -> None:
+    every = ("movie", "show", "artist", "photo", "other")
+    found = [kind for kind in every if MediaTypes.of([kind]).has_extension(name)]
+    assert [kind for kind in found if kind != "show"] == kinds.split()
+    assert ("show" in found) == ("movie" in found)
+    assert MediaTypes.of([]).has_extension(name) == bool(kinds), "outside all libraries, all media count"
+
+
+def test_a_folder_of_two_libraries_has_the_media_of_both() -> None:
+    assert MediaTypes.of(["artist", "show"]).has_extension(b"a.mkv")
+
+
+FOLDERS = {
+    "system": ("@eaDir", "LOST+FOUND", ".AppleDouble", "A Film.itlp", "My.photoslibrary", "#recycle"),
+    "hidden": (".hidden",),
+    "unpacking": ("_UNPACK_Film", "Film_failed_"),
+    "discs": ("BDMV", "video_ts"),
+    "samples": ("Sample", "!sample x"),
+    "extras": (
+        "Extras", "extra - cut", "Bonus", "The Bonus Disc", "Interviews", "Deleted", "Deleted Scenes", "deleted.scene",
+        "DeletedScenes", "Behind The Scenes", "behindthescenes", "Shorts", "Trailer\u00e9",
+    ),
+    None: (
+        "VIDEO_TS2", "Extraction (2020)", "extras\u00e9", "Interviewing", "Deleted Scenes of it", "Behind The Scene",
+        "Short Circuit (1986)", "Film (2001)", "$RECYCLE.BIN", "s",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "rule"), [(name, rule) for rule, names in FOLDERS.items() for name in names])
+def test_folders_are_ignored_by_their_names(name: str, rule: str | None) -> None:
+    assert rule_for_folder(name.encode(), RULES, MOVIES, at_root=False) == rule
+    # No rule for videos applies to music.
+    expected = rule if rule in ("system", "hidden", "unpacking") else None
+    assert rule_for_folder(name.encode(), RULES, MUSIC, at_root=False) == expected
+    assert rule_for_folder(name.encode(), (), MOVIES, at_root=False) is None
+
+
+def test_folders_in_a_library_s_own_folder() -> None:
+    assert rule_for_folder(b"$RECYCLE.BIN", RULES, MOVIES, at_root=True) == "system"
+    assert rule_for_folder(b"Extras", RULES, MOVIES, at_root=True) is None
+
+
+def test_a_name_that_fits_several_rules_is_ignored_by_the_next_one() -> None:
+    without = [rule for rule in RULES if rule != "system"]
+    assert rule_for_folder(b".AppleDouble", without, MOVIES, at_root=False) == "hidden"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        (".x.mkv", "hidden"),
+        ("film-sample.mkv", "samples"),
+        ("sample.film.mkv", "samples"),
+        ("resample sample.mkv", "samples"),
+        ("resampled.mkv", None),
+        ("film-trailer.mkv", "extras"),
+        ("film-Short.mkv", "extras"),
+        ("movie-trailer 2.mkv", "extras"),
+        ("trailer", "extras"),
+        ("trailers", "extras"),
+        ("trailer.mkv", None),
+        ("film.mkv", None),
+    ],
+)
+def test_files_are_ignored_by_their_names(tmp_path: Path, name: str, rule: str | None) -> None:
+    path = os.fsencode(make(tmp_path / name))
+    assert rule_for_file(path, RULES, MOVIES) == rule
+    assert rule_for_file(path, RULES, MUSIC) == (rule if rule == "hidden" else None)
+    assert rule_for_file(path, (), MOVIES) is None
+
+
+def test_files_are_ignored_by_their_sizes(tmp_path: Path) -> None:
+    assert rule_for_file(os.fsencode(make(tmp_path / "empty.mkv", b"")), RULES, MOVIES) == "empty"
+    assert rule_for_file(os.fsencode(tmp_path / "gone.mkv"), RULES, MOVIES) == "empty"
+    large = set_size(make(tmp_path / "large sample.mkv"), 300 << 20)
+    assert rule_for_file(os.fsencode(large), RULES, MOVIES) is None
+    set_size(large, (300 << 20) - 1)
+    assert rule_for_file(os.fsencode(large), RULES, MOVIES) == "samples"
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "ignores"),
+    [
+        ("*.avi", "a/b/X.AVI", "file"),
+        ("*.avi", "x.avi.mkv", ""),
+        ("a?c", "a\u00e9C", "file"),
+        ("[a-c]x", "Bx", "file"),
+        ("[!a-c]x", "bx", ""),
+        ("[!a-c]x", "dx", "file"),
+        ("[!]]x", "]x", ""),
+        ("[]]x", "]x", "file"),
+        ("[z-a]x", "bx", ""),
+        ("[x", "[x", "file"),
+        ("[!]x", "[!]x", "file"),
+        ("a.b", "aXb", ""),
+        ("*a*b*", "xxaxxabxx", "file"),
+        ("*ab*c", "aabxbc", "file"),
+        ("\\#x", "#x", "file"),
+        ("#x", "#x", ""),
+        ("  x.mkv \r", "x.mkv", "file"),
+        ("!x.mkv", "x.mkv", ""),
+        ("/x.mkv", "x.mkv", ""),
+        ("Left/*", "Left", "file folder"),
+        ("Left/*", "Left/x", "file folder"),
+        ("Left/*", "left/x", ""),
+        ("Left/*", "Other/Left", ""),
+        ("Left/*", "Left/x/y", ""),
+        ("a/[+-0]", "a/b", ""),
+        ("a/*/c", "a/b/c", "file folder"),
+        ("a/*/c", "a/bb", "file folder"),
+        ("Kept/", "Kept", "file folder"),
+        ("x", "../x", ""),
+    ],
+)
+def test_a_plexignore_is_no_gitignore(line: str, path: str, ignores: str) -> None:
+    folder = os.sep.join(("", "m", "n"))
+    full = os.path.normpath(os.path.join(folder, *path.split("/"))).encode()
+    ignored = Ignored(folder.encode(), line.encode())
+    assert (ignored.line_for_file(full) is not None) == ("file" in ignores)
+    assert (ignored.line_for_folder(full) is not None) == ("folder" in ignores)
+
+
+def test_a_plexignore_with_names_that_are_not_utf_8() -> None:
+    ignored = Ignored(b"/m/", b"\n# none\nodd*\xff?.mkv\n")
+    assert ignored.line_for_file(b"/m/odd \xfe\xff\xfd.mkv") == b"'odd*\xff?.mkv' in /m/.plexignore"
+
+
+def test_many_names_in_a_plexignore_cost_no_more_than_few() -> None:
+    text = "First?.mkv\n" + "".join(f"Film {number}.mkv\nshows/{number}.mkv\n" for number in range(20_000))
+    ignored = Ignored(b"/m", f"{text}film 7.MKV\nFilm*\n\u0130x.mkv\n".encode())
+
+    def line(name: str) -> str | None:
+        found = ignored.line_for_file(os.path.join("/m", *name.split("/")).encode())
+        return None if found is None else found.decode().partition("'")[2].rpartition("'")[0]
+
+    begun = time.monotonic()
+    assert not any(line(f"other {number}.mkv") for number in range(20_000))
+    assert time.monotonic() - begun < 5, "each name was compared with each line"
+    # The first line that matches is reported, plain or not.
+    assert line("FILM 7.mkv") == "Film 7.mkv"
+    assert line("first1.mkv") == "First?.mkv"
+    assert line("Film x.mkv") == "Film*"
+    assert line("shows/9.mkv") == "shows/9.mkv"
+    # A character that is longer in lower case is compared as it is.
+    assert line("\u0130X.mkv") == "\u0130x.mkv"
+    assert line("i\u0307x.mkv") is None
+
+
+def test_a_glob_of_many_stars_takes_no_time() -> None:
+    ignored = Ignored(b"/m", b"*a" * 60 + b"b")
+    begun = time.monotonic()
+    assert ignored.line_for_file(b"/m/" + b"a" * 200) is None
+    assert time.monotonic() - begun < 5
+
+
+def scope_of(*folders: Path, others: tuple[Path, ...] = ()) -> Scope:
+    """A scope with libraries of films in these folders, and with other libraries, which are not compared."""
+    films: list[Any] = [SimpleNamespace(kind="movie")]
+    known = [{os.fsencode(folder): films for folder in some} for some in (folders, others)]
+    places: Any = SimpleNamespace(locations=known[0], unfetched={}, others=known[1])
+    return Scope(places, RULES)
+
+
+class Seen:
+    """What a walk found below a folder, with paths from there."""
+
+    def __init__(self, top: Path, *locations: Path, others: tuple[Path, ...] = ()) -> None:
+        walk = FolderWalk(scope_of(*(locations or (top,)), others=others), os.fsencode(top))
+        found = [one for some in walk.all() for one in some]
+        media = [one for one in found if isinstance(one, MediaFile)]
+        unread = [one for one in found if isinstance(one, Unread)]
+
+        def below(path: bytes) -> str:
+            return Path(os.path.relpath(os.fsdecode(path), top)).as_posix()
+
+        self.media = sorted(below(one.path) for one in media)
+        self.twins = sorted(below(one.path) for one in media if one.twin)
+        self.unread = sorted((one.cause, below(one.path)) for one in unread)
+        self.details = {below(one.path): one.detail for one in unread}
+        self.errors = {below(one.path): one.error for one in unread}
+        self.places = {below(one.path): one.location and os.fsdecode(one.location.folder) for one in media}
+
+
+def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
+    films = [make(tmp_path / f"Film {number}" / "deep" / "er" / "x.mkv") for number in range(600)]
+    make(tmp_path / "Film 1" / "x.srt")
+    make(tmp_path / "Film 2" / "Extras" / "x.mkv")
+    seen = Seen(tmp_path)
+    assert seen.media == sorted(path.relative_to(tmp_path).as_posix() for path in films)
+    assert seen.unread == [("extras", "Film 2/Extras")]
+    assert set(seen.places.values()) == {str(tmp_path)}
+    assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] is None
+
+
+def test_names_that_are_one_in_the_index_are_twins(tmp_path: Path) -> None:
+    twins = [
+        "ALPHA/x.mkv",
+        "alpha/x.mkv",
+        "caf\u00e9/cafe\u0301.mkv",
+        "caf\u00e9/caf\u00e9.mkv",
+        "twins/X.mkv",
+        "twins/x.mkv",
+    ]
+    for name in (*twins, "caf\u00e9/cafe.mkv", "twins/y.mkv"):
+        make(tmp_path / name)
+    if len([*(tmp_path / "twins").iterdir()]) < 3:
+        pytest.skip("this disk does not tell such files apart")
+    assert Seen(tmp_path).twins == sorted(twins)
+
+
+def test_a_plexignore_holds_for_its_folder(tmp_path: Path) -> None:
+    make(tmp_path / ".plexignore", b"Trash/*\n*.avi\n")
+    make(tmp_path / "Show" / ".plexignore", b"Left/*\nx.mkv\n")
+    for name in ("Trash/a.mkv", "Show/Left/a.mkv", "Show/Right/a.mkv", "Other/Left/a.mkv"):
+        make(tmp_path / name)
+    seen = Seen(tmp_path)
+    assert seen.media == ["Other/Left/a.mkv", "Show/Right/a.mkv"]
+    assert seen.unread == [("plexignore", "Show/Left"), ("plexignore", "Trash")]
+    assert seen.details["Show/Left"] == b"'Left/*' in " + os.fsencode(tmp_path / "Show" / ".plexignore")
+    # A file that is given is judged by all folders up to the library's.
+    scope = scope_of(tmp_path)
+    location = scope.at(os.fsencode(tmp_path))
+
+    def rule(name: str) -> str | None:
+        ruling = scope.ruling_for_file(os.fsencode(make(tmp_path / name)), location)
+        return ruling and ruling[0]
+
+    assert rule("Show/x.mkv") == "plexignore"
+    assert rule("Show/Right/x.mkv") is None
+    assert rule("Other/x.avi") == "plexignore"
+    assert rule("Trash/b.mkv") == "plexignore"
+    assert rule("Other/Extras/deep/b.mkv") == "extras"
+    assert rule("Other/notes.txt") == "extension"
+    assert rule("Other/b.mkv") is None
+
+
+def test_locations_below_a_folder_that_is_ignored_are_walked(tmp_path: Path) -> None:
+    for name in ("inner/a.mkv", "inner/deep/a.mkv", "x.mkv"):
+        make(tmp_path / ".mounts" / name)
+    for name in (".plexignore", "x.mkv", "mine/a.mkv"):
+        make(tmp_path / "theirs" / name)
+    inner, deep, mine = (tmp_path / name for name in (".mounts/inner", ".mounts/inner/deep", "theirs/mine"))
+    seen = Seen(tmp_path, tmp_path, inner, deep, mine, others=(tmp_path / "theirs",))
+    assert seen.places == {
+        ".mounts/inner/a.mkv": str(inner),
+        ".mounts/inner/deep/a.mkv": str(deep),
+        "theirs/mine/a.mkv": str(mine),
+    }
+    assert seen.unread == [("hidden", ".mounts")]
+
+
+def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path) -> None:
+    make(tmp_path / "theirs" / ".x" / "a.mkv")
+    make(tmp_path / "theirs" / "a.mkv")
+    make(tmp_path / "theirs" / "mine" / "a.mkv")
+    seen = Seen(tmp_path, tmp_path / "theirs" / "mine", others=(tmp_path / "theirs",))
+    assert seen.media == ["theirs/mine/a.mkv"]
+    assert seen.unread == []
+
+
+def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
+    films, pool = tmp_path / "films", tmp_path / "pool"
+    for name in ("pool/T/a.mkv", "pool/T/sub/a.mkv", "films/real/a.mkv", "films/z/deep/a.mkv"):
+        make(tmp_path / name)
+    for link, target in {"a link": films / "real", "b": pool / "T", "c": pool / "T", "z/deep/d": pool / "T/sub",
+                         "z/up": films, "none": tmp_path / "none"}.items():  # fmt: skip
+        (films / link).symlink_to(target)
+    seen = Seen(films)
+    assert seen.media == ["b/a.mkv", "real/a.mkv", "z/deep/a.mkv", "z/deep/d/a.mkv"]
+    assert seen.unread == [("linked", "a link"), ("linked", "b/sub"), ("linked", "c"), ("loop", "z/up")]
+    assert seen.details["a link"] == os.fsencode(films / "real")
+    # Plex lists a folder in each library that leads to it.
+    make(tmp_path / "other" / "x.mkv")
+    (tmp_path / "other" / "here").symlink_to(films / "real")
+    assert "other/here/a.mkv" in Seen(tmp_path, films, tmp_path / "other").media
+
+
+def test_of_many_links_to_a_folder_the_first_is_followed(tmp_path: Path) -> None:
+    for number in range(400):
+        make(tmp_path / "pool" / str(number) / "a.mkv")
+        for name in ("first", "further"):
+            link = tmp_path / "films" / f"{name} {number}"
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(tmp_path / "pool" / str(number))
+    seen = Seen(tmp_path / "films")
+    assert len(seen.media) == 400
+    assert all(path.startswith("first ") for path in seen.media)
+    assert [cause for cause, path in seen.unread if path.startswith("further ")] == ["linked"] * 400
+    assert len(seen.unread) == 400
+
+
+def test_only_the_first_folder(tmp_path: Path) -> None:
+    make(tmp_path / "x.mkv")
+    walk = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
+    assert [one.path for one in walk.first()] == [os.fsencode(tmp_path / "x.mkv")]
+    assert walk.is_over
+    make(tmp_path / "below" / "x.mkv")
+    walk = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
+    walk.first()
+    assert not walk.is_over
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    path = make(tmp_path / "x.mkv")
+    seen = Seen(path, tmp_path)
+    assert seen.unread == [("unreadable", ".")]
+    if os.name != "nt":
+        assert seen.errors["."] == errno.ENOTDIR
+    assert Seen(tmp_path / "gone", tmp_path).unread == [], "it may have disappeared during the walk"
+
+
+def test_a_circular_link_is_no_media_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert Seen(tmp_path).unread == []
+
+
+def plant(top: Path, chance: random.Random) -> list[Path]:
+    """Makes a random tree of folders with a film in each, and links between them. Returns the folders."""
+    names = ["a", "A", "B b", "e\u0301", "\u00e9", ".x", "Extras", "#recycle", "z"]
+    folders = [top / "media"]
+    for number in range(chance.randrange(1, 14)):
+        folders.append(make(chance.choice(folders) / chance.choice(names) / f"{number}.mkv").parent)
+    for number in range(chance.randrange(24)):
+        link = chance.choice(folders) / f"link {number % 7}"
+        if not os.path.lexists(link):
+            link.symlink_to(chance.choice([*folders, top, top / "media" / "none"]))
+    return folders
+
+
+def reachable(root: Path) -> set[str]:
+    """The media below a folder, also through links, each by its real path."""
+    pending, seen, media = [root.resolve()], set(), set()
+    while pending:
+        folder = pending.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        for entry in folder.iterdir():
+            target = entry.resolve()
+            above = target in root.resolve().parents
+            if target.is_file():
+                media.add(str(target))
+            elif target.is_dir() and not above:
+                rule = rule_for_folder(entry.name.encode(), RULES, MOVIES, at_root=folder == root.resolve())
+                pending += [] if rule else [target]
+    return media
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_tree_with_links_is_read_once(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    root = chance.choice(plant(tmp_path.resolve(), chance))
+    found = Counter(str((root / path).resolve()) for path in Seen(root).media)
+    assert set(found) == reachable(root)
+    assert set(found.values()) <= {1}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_libraries_are_walked_once(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    top = tmp_path.resolve()
+    folders = plant(top, chance)
+    locations = {chance.choice(folders): chance.random() < 0.5 for _ in range(3)}
+    compared = [folder for folder, is_compared in locations.items() if is_compared] or [top / "none"]
+    others = tuple(folder for folder in locations if folder not in compared)
+    for root in (top, chance.choice(folders)):
+        seen = Seen(root, *compared, others=others)
+        read = [(seen.places[path], str((root / path).resolve())) for path in seen.media]
+        assert len(read) == len(set(read)), "a library's folder leads to a file twice"
+        assert not {place for place, _ in read} & set(map(str, others))
