@@ -18,12 +18,12 @@ def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[byte
     places = Places(index.library())
     places.reload(index.libraries(offline=True))
     unmatched = [
-        (path, False)
+        path
         for path, answer in zip(paths, answers)
         # On Windows, a path without a drive belongs to a different machine.
         if answer.item is None and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
     ]
-    found = Walk(places, (), None).recheck(unmatched)
+    found = Walk(places, (), None).check(unmatched)
     return {one.path: one.cause for one in found if one.cause in RULES}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import chain
 
 from .._core import TYPE_CHECKING, convert
 from .._core.paths import full_path
@@ -163,10 +164,18 @@ class Comparison:
         self.seconds = time.monotonic() - begun
 
     def _differences(self, folders: Collection[bytes]) -> Iterator[Difference]:
-        for folder in folders:
-            yield from self._compare(folder)
-        yield from self._renames.resolve()
-        self.stale |= self._renames.failed
+        renames = self._renames
+        for one in chain.from_iterable(map(self._compare, folders)):
+            if not renames.holds(one):
+                yield one
+        if renames.has_changed():
+            self._walk.files = 0
+            self._listing.seen.clear()
+            for one in chain.from_iterable(map(self._compare, folders)):
+                if renames.is_new(one) and not renames.holds(one):
+                    yield one
+        yield from renames.remaining()
+        self.stale |= renames.failed
 
     def stop(self) -> None:
         """Ends the walk and the requests, from another thread."""
@@ -232,13 +241,11 @@ class Comparison:
         if not any(is_in(folder, place) for place in empty):
             for one in self._walk.findings(folder):
                 found = self._walk.difference(one)
-                if found is not None and not self._renames.holds_file(one, found):
+                if found is not None:
                     yield found
         for root in roots:
             for library in places.at_locations(place for place in around if is_in(place, root) or is_in(root, place)):
-                for difference in self._listing.below(library, root, empty):
-                    if not self._renames.holds_listed(library, difference):
-                        yield difference
+                yield from self._listing.below(library, root, empty)
 
     def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields a difference for each library that lists files below a location without media."""

@@ -77,11 +77,9 @@ class Difference:
 class ListedFiles:
     """Numbers of files that a library lists below a folder, by the result of the comparison."""
 
-    __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
+    __slots__ = ("below_empty", "files", "gone", "unknown")
 
-    def __init__(self, library: Library, empty: Collection[bytes]) -> None:
-        """``empty`` contains the empty locations."""
-        self.library, self.empty = library, empty
+    def __init__(self) -> None:
         self.files = self.gone = self.below_empty = self.unknown = 0
 
 
@@ -92,23 +90,21 @@ class Listing:
         self._places, self._walk = places, walk
         self.compared: dict[tuple[str, bytes], ListedFiles] = {}
         """The counts by library and folder."""
-        self.respelled: list[tuple[Library, Item, bytes]] = []
-        """Items whose file exists only in a different spelling, with the file, which may now belong to a different
-        item.
-        """
+        self.respelled: list[tuple[Library, Item]] = []
+        """Items whose file exists only in a different spelling, which may now belong to a different item."""
         self.seen: set[str] = set()
         """The keys of the items on the disk, whose further files are additional files."""
 
     def below(self, library: Library, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
-        counts = self.compared[library.uuid, root] = ListedFiles(library, empty)
+        counts = self.compared[library.uuid, root] = ListedFiles()
         skipped = [place for place in empty if is_in(place, root)]
         is_empty = any(is_in(root, place) for place in empty)
         if is_empty or not self._places.knows_host_paths:
             counts.files = self._places.files(root, library)
             counts.below_empty, counts.unknown = (counts.files, 0) if is_empty else (0, counts.files)
             return
-        for item, is_found in self._not_found(counts, root):
+        for item, is_found in self._not_found(library, counts, root):
             if is_found and not skipped and item.rating_key not in self.seen:
                 self.seen.add(item.rating_key)
                 continue
@@ -122,7 +118,7 @@ class Listing:
             if other is not None and not any(host_path(one) == other for one in self._candidates(other)):
                 is_there = True
                 if len(self.respelled) < _MAX_RESPELLED:
-                    self.respelled.append((library, item, other))
+                    self.respelled.append((library, item))
             elif error and not on_disk.is_gone(error):
                 counts.unknown += 1
                 folder = os.path.dirname(path)
@@ -152,13 +148,13 @@ class Listing:
                     return True
         return False
 
-    def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[tuple[Item, bool]]:
+    def _not_found(self, library: Library, counts: ListedFiles, root: bytes) -> Iterator[tuple[Item, bool]]:
         """Yields items whose file is missing, items with several files, and the last item on each page. The flag says
         whether the file is on the disk.
         """
         index, cursor = self._places.index, None
         while True:
-            page = counts.library._request("items.missing", path=root, limit=_FILES_PER_CALL, cursor=cursor)
+            page = library._request("items.missing", path=root, limit=_FILES_PER_CALL, cursor=cursor)
             counts.files += page["looked_for"]
             yield from ((Item(one["item"], index), one["on_disk"] == "there") for one in page["files"])
             cursor = page.get("cursor")

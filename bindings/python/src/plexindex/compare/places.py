@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..item import Item
     from ..library import Library
+    from .difference import Difference
 
     ByFolder = dict[bytes, list[Library]]
 
@@ -71,6 +72,11 @@ class Places:
         """Returns the libraries with a location that contains a path."""
         place = self.innermost(path)
         return [] if place is None else self.locations[place]
+
+    def library_of(self, one: Difference) -> Library | None:
+        """Returns the compared library that lists the path of a difference."""
+        known = (library for libraries in self.locations.values() for library in libraries)
+        return next((library for library in known if library.section == one.section), None)
 
     def owners_elsewhere(self, folder: bytes) -> list[Library] | None:
         """Returns the other libraries that own the innermost location that contains a folder."""

@@ -76,7 +76,7 @@ class Ignored:
     def _shown(self, line: str | None) -> bytes | None:
         if line is None:
             return None
-        return b"'%s' in %s" % (line.encode("utf-8", "surrogateescape"), os.path.join(self._folder, _NAME))
+        return b"'%s' in %s" % (line.encode("utf-8", "surrogateescape"), self._folder + on_disk.SEPARATOR + _NAME)
 
 
 class _Patterns:

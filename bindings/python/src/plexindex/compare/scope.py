@@ -65,7 +65,8 @@ class Scope:
 
     def outermost_below(self, folder: bytes) -> Iterator[Location]:
         """Yields the locations below a folder that are in no other location below the folder."""
-        below = [one for one in self.locations.values() if one.folder != folder and is_in(one.folder, folder)]
+        above = self.at(folder)
+        below = [one for one in self.locations.values() if one is not above and is_in(one.folder, folder)]
         for one in below:
             if not any(one is not other and is_in(one.folder, other.folder) for other in below):
                 yield one
@@ -81,7 +82,7 @@ class Scope:
         unless it is the location's.
         """
         folder, name = os.path.split(path)
-        at_root = location is not None and folder == location.folder
+        at_root = location is not None and self.at(folder) is location
         rules = self.rules if location else self._outside
         rule = rule_for_folder(name, rules, self.media_at(location), at_root)
         if rule is not None:
@@ -96,7 +97,7 @@ class Scope:
         ``location``: the innermost location that contains the file.
         """
         folder, name = os.path.split(path)
-        if location and location.folder == path:
+        if location and self.at(path) is location:
             return None  # no rule ignores a location
         ruling = self._ruling_above(folder, location)
         if ruling is not None:
@@ -109,20 +110,20 @@ class Scope:
         rule = rule_for_file(path, rules, media)
         if rule is not None:
             return rule, b""
-        lines = (ignored.line_for_file(path) for ignored in self._ignored(location, self._own(folder, location)))
+        lines = (ignored.line_for_file(path) for ignored in self._ignored(location, self.own_ignored(folder, location)))
         return next((("plexignore", line) for line in lines if line is not None), None)
 
     def _uncached_ruling_above(self, folder: bytes, location: Location | None) -> Ruling | None:
         """Returns the rule that ignores a folder, or a folder between it and its location."""
-        if location is None or folder == location.folder or not is_in(folder, location.folder):
+        if location is None or self.at(folder) is location or not is_in(folder, location.folder):
             return None
         above = os.path.dirname(folder)
         ruling = self._ruling_above(above, location)
-        return ruling or self.ruling_for_folder(folder, location, self._own(above, location))
+        return ruling or self.ruling_for_folder(folder, location, self.own_ignored(above, location))
 
-    def _own(self, folder: bytes, location: Location | None) -> Ignored | None:
+    def own_ignored(self, folder: bytes, location: Location | None) -> Ignored | None:
         """Returns a folder's own `.plexignore` file, unless the folder is the location."""
-        if location is None or folder == location.folder or "plexignore" not in self.rules:
+        if location is None or self.at(folder) is location or "plexignore" not in self.rules:
             return None
         return self.ignored_in(folder)
 

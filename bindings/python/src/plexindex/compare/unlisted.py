@@ -61,8 +61,6 @@ class Finding(NamedTuple):
     of Plex. For a folder: see :attr:`Unread.cause`.
     """
     is_file: bool
-    twin: bool = False
-    """See :attr:`MediaFile.twin`."""
     detail: bytes = b""
     """A line of a `.plexignore` file, or a path."""
     error: int = 0
@@ -102,14 +100,10 @@ class Walk:
                 files = []
         yield from self._unlisted(scope, files)
 
-    def recheck(self, files: Iterable[tuple[bytes, bool]]) -> Iterator[Finding]:
-        """Yields those of some files, with their ``twin``, that are still not listed as a single item. The walk has
-        already counted the files, but no longer counts those that now only other libraries list.
-        """
+    def check(self, paths: Iterable[bytes]) -> Iterator[Finding]:
+        """Yields those of some files that are not listed as a single item."""
         scope = Scope(self._places, self._rules)
-        given = [MediaFile(path, scope.innermost(path), twin) for path, twin in files]
-        yield from self._unlisted(scope, given)
-        self.files -= len(given)
+        yield from self._unlisted(scope, [MediaFile(path, scope.innermost(path)) for path in paths])
 
     def has_leftovers_only(self, place: bytes) -> bool:
         """Returns whether a location contains no media and no folder that could contain media."""
@@ -153,14 +147,14 @@ class Walk:
             if not self._is_listed(file, answer):
                 unlisted.append((file, answer))
             elif answer.status == "ambiguous":
-                yield Finding(file.path, "several_items", True, file.twin, answer=answer)
+                yield Finding(file.path, "several_items", True, answer=answer)
         # Several libraries may share a folder, so another library may list the file.
         elsewhere = {file.path for file, _ in unlisted} & self._listed_elsewhere([file for file, _ in unlisted])
         self.files -= len(elsewhere)
         for file, answer in unlisted:
             if file.path not in elsewhere:
                 cause, detail = self._cause(scope, file, answer)
-                yield Finding(file.path, cause, True, file.twin, detail, answer=answer)
+                yield Finding(file.path, cause, True, detail, answer=answer)
         if unlisted:
             places.expect_listings()
 
@@ -182,7 +176,8 @@ class Walk:
         if not (file.twin and self._places.knows_host_paths):
             return True
         paths = [os.path.normpath(host_path(item)) for item in answer.candidates]
-        return file.path in paths or not any(os.path.lexists(on_disk.native(path)) for path in paths)
+        is_own = os.path.normcase(file.path) in map(os.path.normcase, paths)
+        return is_own or not any(os.path.lexists(on_disk.native(path)) for path in paths)
 
     def _cause(self, scope: Scope, file: MediaFile, answer: Match) -> tuple[str, bytes]:
         """Returns the cause and the detail of a :class:`Finding` for a file that no compared library lists."""

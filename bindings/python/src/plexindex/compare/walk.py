@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from .scope import Location, Scope
+    from .scope import Location, Ruling, Scope
 
     # A device and the number of a file on it.
     FileId = tuple[int, int]
@@ -70,6 +70,11 @@ class _Folder(NamedTuple):
     is_known: bool = False
     """Whether the folder is already marked as read, because it is a link's target."""
 
+    @property
+    def is_out(self) -> bool:
+        """Whether the folder is in a location out of scope, so that the walk reports nothing in it."""
+        return self.location is not None and self.location.is_out_of_scope
+
 
 class FolderWalk:
     """A walk below one folder."""
@@ -96,6 +101,7 @@ class FolderWalk:
                     yield self._follow_links()
                 folders = self._pending[: -_THREADS * _AT_ONCE - 1 : -1]
                 del self._pending[-len(folders) :]
+                folders = [folder for folder in folders if not self._is_outside(folder)]
                 parts = [folders[begin : begin + _AT_ONCE] for begin in range(0, len(folders), _AT_ONCE)]
                 listed = threads.map(_names_of_folders, parts) if len(parts) > 1 else map(_names_of_folders, parts)
                 found: list[MediaFile | Unread] = []
@@ -134,16 +140,18 @@ class FolderWalk:
         read.add(target)
         return is_new
 
+    def _is_outside(self, folder: _Folder) -> bool:
+        """Returns whether a folder is a location out of scope that contains no location in scope."""
+        location, scope = folder.location, self._scope
+        if not (location and location.is_out_of_scope and scope.at(folder.path) is location):
+            return False
+        inner = (one.folder for one in scope.locations.values() if not one.is_out_of_scope)
+        return not any(is_in(one, folder.path) for one in inner)
+
     def _read_folder(
         self, folder: _Folder, names: Names | OSError, found: list[MediaFile | Unread]
     ) -> Iterable[_Folder]:
         """Adds a folder's media files to ``found``. Returns the folders below it that the walk must read, in order."""
-        scope, location = self._scope, folder.location
-        is_out = location is not None and location.is_out_of_scope
-        if location and is_out and location.folder == folder.path and not any(
-            not inner.is_out_of_scope and is_in(inner.folder, folder.path) for inner in scope.locations.values()
-        ):  # fmt: skip
-            return ()
         if isinstance(names, OSError):
             return self._unreadable(folder, names, found)
         folder_id, entries = names
@@ -152,9 +160,10 @@ class FolderWalk:
         if not is_new and self._follows_links:
             found += self._linked(folder)
             return ()
+        scope, location = self._scope, folder.location
         media = scope.media_at(location)
         any_name = "extension" not in scope.rules
-        folders: list[tuple[bytes, FileId | None]] = []
+        folders: dict[bytes, FileId | None] = {}
         files: list[bytes] = []
         own = None
         for name, is_folder in entries:
@@ -164,32 +173,44 @@ class FolderWalk:
                 try:
                     is_folder, target = _resolve(path)
                 except OSError as error:
-                    found += [] if is_out else [_unread(path, error)]
+                    found += [] if folder.is_out else [_unread(path, error)]
                     continue
             if is_folder:
-                folders.append((name, target))
-            elif not is_out and (any_name or media.has_extension(name)):
+                folders[name] = target
+            elif not folder.is_out and (any_name or media.has_extension(name)):
                 files.append(name)
-            if name == b".plexignore" and location and folder.path != location.folder and "plexignore" in scope.rules:
-                own = scope.ignored_in(folder.path)
-        twins = set() if folder.twin else _twins([name for name, _ in folders], files)
+            if name == b".plexignore":
+                own = scope.own_ignored(folder.path, location)
+        twins = set() if folder.twin else _twins([*folders, *files])
         found += [MediaFile(_join(folder.path, name), location, folder.twin or name in twins) for name in files]
         below: list[_Folder] = []
-        for name, target in sorted(folders):
+        for name in sorted(folders):
             path = _join(folder.path, name)
-            own_location = scope.at(path)
-            one = _Folder(path, own_location or location, folder.twin or name in twins)
+            one = _Folder(path, scope.at(path) or location, folder.twin or name in twins)
             ruling = scope.ruling_for_folder(path, location, own)
-            if ruling and not own_location:
-                found += [] if is_out else [Unread(path, *ruling)]
-                below += self._locations_below(one)
-            elif not ruling and target and _leads_up(path, target):
-                found += [] if is_out else [Unread(path, "loop")]
-            elif target and not own_location:
-                self._links.append((one._replace(is_known=True), target))
-            else:
-                below.append(one)
+            below += self._subfolder(folder, one, folders[name], ruling, found)
         return below
+
+    def _subfolder(
+        self, above: _Folder, folder: _Folder, target: FileId | None, ruling: Ruling | None,
+        found: list[MediaFile | Unread],
+    ) -> Iterable[_Folder]:  # fmt: skip
+        """Returns the folders to read in place of a subfolder: itself, none, or the locations below it.
+
+        ``target``: the id of the folder to which it leads, if it is a link. ``ruling``: the rule that ignores it. No
+        rule ignores a location.
+        """
+        is_location = self._scope.at(folder.path) is not None
+        if ruling and not is_location:
+            found += [] if above.is_out else [Unread(folder.path, *ruling)]
+            return self._locations_below(folder)
+        if not ruling and target and _leads_up(folder.path, target):
+            found += [] if above.is_out else [Unread(folder.path, "loop")]
+            return ()
+        if target and not is_location:
+            self._links.append((folder._replace(is_known=True), target))
+            return ()
+        return [folder]
 
     def _unreadable(self, folder: _Folder, error: OSError, found: list[MediaFile | Unread]) -> Iterable[_Folder]:
         """Adds an unreadable folder to ``found``, unless it disappeared. Returns the locations below the folder,
@@ -197,19 +218,17 @@ class FolderWalk:
         """
         if _number(error) in on_disk.NOT_THERE:
             return ()
-        if not (folder.location and folder.location.is_out_of_scope):
+        if not folder.is_out:
             found.append(_unread(folder.path, error))
         return () if on_disk.error_of(_join(folder.path, b".")) else self._locations_below(folder)
 
     def _locations_below(self, folder: _Folder) -> Iterable[_Folder]:
-        """Returns the outermost locations below a folder that the walk does not read. No rule ignores a location."""
+        """Returns the outermost locations below a folder that the walk does not read."""
         return [_Folder(one.folder, one, folder.twin) for one in self._scope.outermost_below(folder.path)]
 
     def _linked(self, folder: _Folder) -> list[MediaFile | Unread]:
         """Returns what to report for a folder that was already read under another path."""
-        if folder.location and folder.location.is_out_of_scope:
-            return []
-        return [Unread(folder.path, "linked", os.path.realpath(folder.path))]
+        return [] if folder.is_out else [Unread(folder.path, "linked", os.path.realpath(folder.path))]
 
 
 def _names_of_folders(folders: Iterable[_Folder]) -> list[Names | OSError]:
@@ -283,14 +302,11 @@ def _leads_up(link: bytes, target: FileId) -> bool:
         folder = above
 
 
-def _twins(folders: list[bytes], files: list[bytes]) -> set[bytes]:
+def _twins(names: list[bytes]) -> set[bytes]:
     """Returns the names in one folder whose normal form another name there has, such as `A.mkv` and `a.mkv`."""
-    names = folders + files
     if len(names) < 2:
         return set()
     forms: dict[bytes, list[bytes]] = {}
     for name in names:
         forms.setdefault(on_disk.form_of(name), []).append(name)
-    if len(forms) == len(names):
-        return set()
     return {name for same in forms.values() if len(same) > 1 for name in same}
