@@ -85,7 +85,6 @@
 extern crate plexindex_matching as matching;
 
 mod api;
-mod disk;
 #[allow(
     missing_docs,
     clippy::missing_errors_doc,
@@ -139,7 +138,6 @@ pub mod unstable_source {
 /// Internal items for the C functions and the tests.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::disk::{Finding, Rules, WalkStarts};
     pub use crate::engine::{Op, Table, TableLimits, Tables};
     pub use crate::events::DebounceIntervals;
     pub use crate::matching::byte_string::ByteString;

@@ -114,15 +114,6 @@ type FilesPage struct {
 	Items  []Item `json:"items"`
 }
 
-type Finding struct {
-	Cause  string     `json:"cause,omitempty"`
-	Detail ByteString `json:"detail,omitempty"`
-	Errno  *int64     `json:"errno,omitempty"`
-	Kind   string     `json:"kind"`
-	Path   ByteString `json:"path"`
-	Twin   bool       `json:"twin,omitempty"`
-}
-
 type Folder struct {
 	AgeMs      *int64       `json:"age_ms,omitempty"`
 	Candidates []Item       `json:"candidates"`
@@ -384,15 +375,6 @@ type MissingPage struct {
 	LookedFor int64       `json:"looked_for"`
 }
 
-type NextOfWalkRequest struct {
-	Library LibraryName `json:"library,omitempty"`
-	Limit   int64       `json:"limit,omitempty"`
-	Once    bool        `json:"once,omitempty"`
-	Rules   []string    `json:"rules,omitempty"`
-	Start   []WalkStart `json:"start,omitempty"`
-	Walk    string      `json:"walk,omitempty"`
-}
-
 type Nothing struct{}
 
 type OneItem struct {
@@ -554,13 +536,6 @@ type Shows struct {
 	Shows   []Show   `json:"shows"`
 }
 
-type StartKind string
-
-const (
-	StartFolder StartKind = "folder"
-	StartFile   StartKind = "file"
-)
-
 type StartWatchRequest struct{}
 
 type StopWatchRequest struct{}
@@ -596,16 +571,4 @@ type WaitForChangesRequest struct {
 
 type Waited struct {
 	Ready bool `json:"ready"`
-}
-
-type WalkStart struct {
-	Kind StartKind  `json:"kind"`
-	Path ByteString `json:"path"`
-	Twin bool       `json:"twin,omitempty"`
-}
-
-type Walked struct {
-	Files    int64     `json:"files"`
-	Findings []Finding `json:"findings"`
-	Walk     string    `json:"walk,omitempty"`
 }

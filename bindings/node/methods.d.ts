@@ -50,14 +50,6 @@ export interface FilesPage {
   cursor?: string;
   items: readonly (Item)[];
 }
-export interface Finding {
-  cause?: string;
-  detail?: ByteString;
-  errno?: number;
-  kind: string;
-  path: ByteString;
-  twin?: boolean;
-}
 export interface Folder {
   age_ms?: number;
   candidates: readonly (Item)[];
@@ -249,14 +241,6 @@ export interface MissingPage {
   files: readonly (LookedFor)[];
   looked_for: number;
 }
-export interface NextOfWalk {
-  library?: LibraryName;
-  limit?: number;
-  once?: boolean;
-  rules?: readonly (string)[];
-  start?: readonly (WalkStart)[];
-  walk?: string;
-}
 export interface Nothing {
 }
 export interface OneItem {
@@ -365,7 +349,6 @@ export interface Shows {
   seasons: readonly (Season)[];
   shows: readonly (Show)[];
 }
-export type StartKind = 'folder' | 'file';
 export interface StartWatch {
 }
 export interface StopWatch {
@@ -398,16 +381,6 @@ export interface WaitForChanges {
 export interface Waited {
   ready: boolean;
 }
-export interface WalkStart {
-  kind: StartKind;
-  path: ByteString;
-  twin?: boolean;
-}
-export interface Walked {
-  files: number;
-  findings: readonly (Finding)[];
-  walk?: string;
-}
 
 /** Each method, with its request and its answer: docs/methods.md. */
 export interface Methods {
@@ -435,7 +408,6 @@ export interface Methods {
   'tables.clear': { request: ClearTable; answer: Nothing };
   'tables.count': { request: CountTable; answer: TableCount };
   'versions': { request: GetVersions; answer: Versions };
-  'walk.next': { request: NextOfWalk; answer: Walked };
   'watch.start': { request: StartWatch; answer: Nothing };
   'watch.stop': { request: StopWatch; answer: Nothing };
 }

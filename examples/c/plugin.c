@@ -1,8 +1,8 @@
 /* A plug-in of a media program: plugin URL TOKEN CACHE LIBRARY MEDIA TOKENFILE FILE KEY
  *
  * A thread of the plug-in records that the imported FILE is the item KEY. Then it prints the files below MEDIA that
- * Plex lacks, with the cause. If the server is away or refuses the token, the thread retries. Another program writes
- * new tokens to TOKENFILE. main() is the host: it loads the plug-in, waits for its thread, and unloads it. A host may
+ * Plex lists but this machine lacks. If the server is away or refuses the token, the thread retries. Another program
+ * writes new tokens to TOKENFILE. main() is the host: it loads the plug-in, waits for its thread, and unloads it. A host may
  * unload the plug-in at any time. The plug-in reads JSON with Jansson. */
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>
@@ -91,52 +91,49 @@ static void import(struct plugin *plugin)
     if (plugin->imported != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
 }
 
-/* Prints the files that Plex lacks. Each call takes about 200 ms, so unloading does not wait longer. */
-static void walk(struct plugin *plugin)
+/* Prints the files below a folder that Plex lists but this machine lacks. Each call looks for 200 files, so unloading
+ * does not wait longer. */
+static void look(struct plugin *plugin)
 {
     plexindex_error error;
     plexindex_buffer *failed = plexindex_error_init(&error);
     plexindex_query query = plexindex_query_init(NULL);
-    json_t *request = json_pack("{s:{s:s}, s:[{s:s, s:s}]}", "library", "title", plugin->title, "start", "kind",
-                                "folder", "path", plugin->media);
+    json_t *request = json_pack("{s:{s:s}, s:s, s:i}", "library", "title", plugin->title, "path", plugin->media, "limit",
+                                200);
     int32_t status;
     int goes_on = request != NULL; /* a name that is not UTF-8 would be {"bytes": "<Base64>"} */
     query.library = plugin->library;
     query.progress = is_unloading;
     query.progress_user = plugin;
-    do status = plexindex_refresh(plugin->index, &query, failed); /* the walk sends no request */
+    do status = plexindex_refresh(plugin->index, &query, failed); /* items.missing sends no request */
     while (tries_again(plugin, status, &error));
     while (status == PLEXINDEX_OK && goes_on && !is_unloading(plugin, NULL)) {
         char *text = json_dumps(request, 0), *json = NULL;
-        json_t *answer, *finding, *number, *start = json_array();
+        json_t *answer, *file, *cursor;
         size_t i;
-        status = plexindex_call(plugin->index, "walk.next", text, strlen(text), NULL, &json, failed);
+        status = plexindex_call(plugin->index, "items.missing", text, strlen(text), NULL, &json, failed);
         answer = json == NULL ? NULL : json_loads(json, 0, NULL);
         plexindex_free(json), free(text);
-        json_array_foreach(json_object_get(answer, "findings"), i, finding) {
-            const char *kind = json_string_value(json_object_get(finding, "kind"));
-            const char *path = json_string_value(json_object_get(finding, "path"));
-            if (strcmp(kind, "folder") == 0) /* read it next */
-                json_array_append(start, finding);
-            else if (strcmp(kind, "file") == 0)
-                printf("%s\t%s\n", json_string_value(json_object_get(finding, "cause")), path ? path : "(not UTF-8)");
+        json_array_foreach(json_object_get(answer, "files"), i, file) {
+            const char *path = json_string_value(json_object_get(json_object_get(file, "item"), "path"));
+            const char *on_disk = json_string_value(json_object_get(file, "on_disk"));
+            if (strcmp(on_disk, "there") != 0) printf("%s\t%s\n", on_disk, path ? path : "(not UTF-8)");
         }
-        number = json_object_get(answer, "walk");
-        goes_on = number != NULL;
-        json_object_set_new(request, "start", start);
-        json_object_set(request, "walk", number);
+        cursor = json_object_get(answer, "cursor"); /* absent on the last page */
+        goes_on = cursor != NULL;
+        if (goes_on) json_object_set(request, "cursor", cursor);
         json_decref(answer);
         plexindex_drain_log(log_line, NULL, NULL);
     }
     json_decref(request);
-    if (status >= 100 && status != PLEXINDEX_ABORTED) fprintf(stderr, "the walk ended: %s\n", error.text);
+    if (status >= 100 && status != PLEXINDEX_ABORTED) fprintf(stderr, "the search ended: %s\n", error.text);
 }
 
 static void *work(void *user)
 {
     struct plugin *plugin = user;
     import(plugin);
-    walk(plugin);
+    look(plugin);
     set(plugin, &plugin->is_done);
     return NULL;
 }

@@ -8,7 +8,6 @@ use super::facts::Refreshed;
 use super::opened::Index;
 use super::opened::Library;
 use super::query_builder::Query;
-use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::error::Result;
 use crate::matching::Scope;
 use crate::model;
@@ -374,23 +373,6 @@ impl Library {
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
         queries.items_below(&self.selection, path, after, limit, filter, then)
-    }
-
-    /// Walks the folders in `starts` for a limited time, and checks the files in `starts`. Returns the files that are
-    /// not listed as a single item, and the folders that are still unread. Sends no request.
-    ///
-    /// `number` identifies the walk to continue; 0 starts a new walk. A walk reads each folder once, and a call without
-    /// starting points follows the links that the walk has found. `None`: the call only reports links. `rules` are the
-    /// rules of Plex's scanner to apply. The call stops after about `max_names` directory entries.
-    #[doc(hidden)]
-    pub fn walk(
-        &self,
-        number: Option<u64>,
-        starts: &WalkStarts<'_>,
-        (rules, max_names): (Rules, usize),
-    ) -> Result<WalkFindings> {
-        let queries = &self.index.inner().queries;
-        queries.walk(&self.selection, number, starts, (rules, max_names))
     }
 }
 

@@ -1,12 +1,11 @@
-//! Full paths on this machine, with `/` as the separator on all systems. The path of a folder ends in `/` only if the
-//! folder is a root.
+//! Full paths on this machine.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{bytes_of, path_from_bytes};
-use super::system::local_path::absolute_if_exists;
-pub use super::system::local_path::{for_sqlite, normalize_host_path, root, shown as to_native};
+pub use super::system::local_path::for_sqlite;
+use super::system::local_path::{absolute_if_exists, shown};
 
 /// Resolves the links and dots in a path. Removes the prefix `\\?\`, which Windows adds to resolved paths. On a Windows
 /// drive whose links cannot be resolved, returns the absolute path.
@@ -15,7 +14,7 @@ pub use super::system::local_path::{for_sqlite, normalize_host_path, root, shown
 /// Operating system errors.
 pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     let path = path.canonicalize().or_else(|error| absolute_if_exists(path, error))?;
-    Ok(path_from_bytes(to_native(bytes_of(&path))))
+    Ok(path_from_bytes(shown(bytes_of(&path))))
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ pub mod exclusive_open;
 pub mod failpoints;
 mod file_facts;
 pub mod files;
-pub mod folder_reader;
 pub mod foreign;
 pub mod fork;
 pub mod interrupt;

@@ -1,15 +1,13 @@
 //! The component that answers queries.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::answer::Answer;
 use super::path_display::PathDisplay;
 use super::samples::MappingSamples;
-use crate::disk::WalkProgress;
 use crate::engine::Store;
-use crate::error::{Result, Status, invalid_argument_error};
+use crate::error::{Result, Status};
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::matching::{NormalPath, Resolution, Resolver, Scope};
 use crate::model::MatchKind;
@@ -17,7 +15,6 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
-use crate::platform::mutex::lock;
 use crate::platform::size_reader::SizeReader;
 use crate::stats::Counters;
 use crate::sync::{IndexReader, Synchronizer};
@@ -36,7 +33,6 @@ pub struct Queries {
     pub display: PathDisplay,
     /// The recent suffix matches, which suggest missing mappings.
     pub samples: MappingSamples,
-    pub(super) walks: Walks,
     pub(super) sizes: SizeReader,
     /// Time when a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
     pub(super) due_reported_ms: AtomicU64,
@@ -61,7 +57,6 @@ impl Queries {
             clock,
             counters,
             samples: MappingSamples::default(),
-            walks: Walks::default(),
             sizes: SizeReader::default(),
             due_reported_ms: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),
@@ -69,11 +64,10 @@ impl Queries {
     }
 
     /// Acquires this component's locks before a fork. Dropping the returned values releases the locks.
-    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn ForkLock>; 4] {
+    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn ForkLock>; 3] {
         let [worker, state] = SizeReader::lock_for_fork(self, |queries| &queries.sizes);
         [
             Box::new(lock_for_fork(self, |queries| &queries.samples.0)),
-            Box::new(lock_for_fork(self, |queries| &queries.walks.0)),
             worker,
             state,
         ]
@@ -143,45 +137,5 @@ impl Queries {
             }
         }
         Ok(useful)
-    }
-}
-
-/// Maximum number of stored walks, since a host may abandon walks.
-const MAX_WALKS: usize = 64;
-/// The number of the newest walk. Numbers are unique in the process, so that a host cannot continue a different index's
-/// walk.
-static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
-
-/// Unfinished walks and their numbers, in the order of their last use.
-#[derive(Default)]
-pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
-
-impl Walks {
-    /// Removes the walk with this number from the list and returns it, so that no other call can use the walk until
-    /// [`Walks::store`]. The number 0 starts a new walk.
-    ///
-    /// # Errors
-    /// Returns [`crate::error::Status::InvalidArgument`] if the number is unknown.
-    pub fn take(&self, number: u64) -> Result<(u64, WalkProgress)> {
-        let mut walks = lock(&self.0);
-        if number == 0 {
-            return Ok((LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1, WalkProgress::default()));
-        }
-        let index = walks.iter().position(|(walk_number, _)| *walk_number == number);
-        let Some(walk) = index.and_then(|index| walks.remove(index)) else {
-            return invalid_argument_error(format!(
-                "walk {number} has ended, is in use, or was dropped: pass 0 to start a new one"
-            ));
-        };
-        Ok(walk)
-    }
-
-    /// Stores an unfinished walk for the next call. Beyond [`MAX_WALKS`], drops the least recently used walk.
-    pub fn store(&self, number: u64, progress: WalkProgress) {
-        let mut walks = lock(&self.0);
-        if walks.len() >= MAX_WALKS {
-            walks.pop_front();
-        }
-        walks.push_back((number, progress));
     }
 }

@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use plexindex::error::{Result, Status};
-pub use plexindex::inside::{
-    Answer, ChangePage as Changes, Clock, DebounceIntervals, FileFilter, Rules, SystemClock, WalkStarts,
-};
+pub use plexindex::inside::{Answer, ChangePage as Changes, Clock, DebounceIntervals, FileFilter, SystemClock};
 use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Meter, Source};

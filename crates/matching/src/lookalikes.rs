@@ -91,39 +91,16 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 }
 
-/// Characters that Windows forbids in names, and the characters that replace them: the private characters of Macs,
-/// Samba, Cygwin and WSL, then those that rclone and people use because they look alike.
-const LOOKALIKES: &str = "\"*:<>?\\|\
-    \u{F020}\u{F021}\u{F022}\u{F023}\u{F024}\u{F025}\u{F026}\u{F027}\u{F028}\u{F029}\
+/// Characters that replace those that Windows forbids in names: the private characters of Macs, Samba, Cygwin and WSL,
+/// then those that rclone and people use because they look alike.
+const REPLACEMENTS: &str = "\u{F020}\u{F021}\u{F022}\u{F023}\u{F024}\u{F025}\u{F026}\u{F027}\u{F028}\u{F029}\
     \u{F02A}\u{F03A}\u{F03C}\u{F03E}\u{F03F}\u{F05C}\u{F07C}\
     ＂＊：＜＞？＼｜／\u{A789}\u{2236}\u{29F8}\u{2044}";
-
-/// Returns the character that stands for a character and its replacements. Some programs replace all forbidden
-/// characters with `_`, so all are alike.
-fn fold(c: char) -> char {
-    if LOOKALIKES.contains(c) { '_' } else { c }
-}
 
 /// Returns whether a path contains characters that nearly always replace others.
 #[must_use]
 pub fn has_replaced_characters(path: &[u8]) -> bool {
-    !path.is_ascii()
-        && std::str::from_utf8(path).is_ok_and(|path| path.chars().any(|c| !c.is_ascii() && fold(c) == '_'))
-}
-
-/// Returns whether the normal forms of two full paths are equal apart from such characters, and from bytes of `path`
-/// that are not UTF-8.
-#[must_use]
-pub fn are_lookalike_paths(path: &[u8], other: &[u8]) -> bool {
-    let form = normal_form(String::from_utf8_lossy(path).as_bytes());
-    let other = normal_form(other);
-    // Programs replace a sequence of bytes that are not UTF-8 by different numbers of U+FFFD.
-    let folded = |form: &[u8]| {
-        let mut folded: Vec<char> = String::from_utf8_lossy(form).chars().map(fold).collect();
-        folded.dedup_by(|c, previous| c == previous && *c == char::REPLACEMENT_CHARACTER);
-        folded
-    };
-    form == other || folded(&form) == folded(&other)
+    !path.is_ascii() && std::str::from_utf8(path).is_ok_and(|path| path.chars().any(|c| REPLACEMENTS.contains(c)))
 }
 
 #[cfg(test)]

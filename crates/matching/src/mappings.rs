@@ -185,16 +185,6 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Returns whether no host-to-server rule is a pattern, so that [`Self::host_path`] can translate every listed
-    /// path. Patterns cannot be inverted.
-    #[must_use]
-    pub fn can_invert_all(&self) -> bool {
-        let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
-        self.0
-            .as_ref()
-            .is_none_or(|rules| rules.to_server.iter().all(is_prefix))
-    }
-
     /// Rewrites a host path by each matching host-to-server rule in order, and calls `each` with each result. Returns
     /// the first `Some` that `each` returns; `None` if `each` never returns `Some`.
     pub fn to_server<R>(&self, path: &NormalPath<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {

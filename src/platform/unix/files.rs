@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, access, fstat, mkdirat, open, openat, renameat, stat, unlinkat};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, access, fstat, mkdirat, openat, renameat, stat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk, geteuid};
 
@@ -126,27 +126,6 @@ pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
 /// Reads an open file's facts.
 pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     file.metadata().map(|metadata| facts_in(&metadata))
-}
-
-/// Passes each entry of a folder except `.` and `..` to `each`: its name, and whether it is a folder; `None` for a link,
-/// or if the file system does not return the type. Returns the folder's facts.
-pub fn read_folder(path: &Path, mut each: impl FnMut(&[u8], Option<bool>)) -> io::Result<FileFacts> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let folder = File::from(open(path, flags, Mode::empty())?);
-    let facts = facts_of_open(&folder)?;
-    let mut entries = Dir::new(folder)?;
-    while let Some(entry) = entries.read() {
-        let entry = entry?;
-        let kind = match entry.file_type() {
-            rustix::fs::FileType::Symlink | rustix::fs::FileType::Unknown => None,
-            kind => Some(kind.is_dir()),
-        };
-        match entry.file_name().to_bytes() {
-            b"." | b".." => {}
-            name => each(name, kind),
-        }
-    }
-    Ok(facts)
 }
 
 /// Converts the standard library's metadata.

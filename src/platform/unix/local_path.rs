@@ -4,11 +4,6 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Returns the path unchanged, since its separator is already `/`.
-pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
-    path.into()
-}
-
 /// Returns the path unchanged, since users write paths in this form.
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     path.into()
@@ -22,9 +17,4 @@ pub fn absolute_if_exists(_: &Path, error: io::Error) -> io::Result<PathBuf> {
 /// Returns the path unchanged, since SQLite can open any path.
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     path.into()
-}
-
-/// Returns `/`; an empty slice for a relative path.
-pub fn root(path: &[u8]) -> &[u8] {
-    &path[..usize::from(path.starts_with(b"/"))]
 }

@@ -242,18 +242,6 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     })
 }
 
-/// Passes each entry of a folder to `each`: its name, and whether it is a folder; `None` for a link, or if the file
-/// system does not return the type. Returns the folder's facts.
-pub fn read_folder(path: &Path, mut each: impl FnMut(&[u8], Option<bool>)) -> io::Result<FileFacts> {
-    let facts = facts(path, true)?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let kind = entry.file_type().ok().filter(|kind| !kind.is_symlink());
-        each(entry.file_name().as_encoded_bytes(), kind.map(|kind| kind.is_dir()));
-    }
-    Ok(facts)
-}
-
 /// Returns an open file's identity. No creation time is needed, since a file's number contains a sequence number, which
 /// changes when the rest of the number is reused.
 fn inode_of(file: &File) -> io::Result<Inode> {

@@ -18,9 +18,6 @@ use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Fault, ItemSpec, Kind, Standin, Token as Admitted};
 
-/// A full path.
-const ROOT: &[u8] = if cfg!(windows) { b"C:/" } else { b"/" };
-
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
 fn base64url(bytes: &[u8]) -> String {

@@ -148,21 +148,15 @@ fn new_tokens_that_are_all_refused_are_asked_for_once_in_a_while() {
 }
 
 #[test]
-fn the_feed_and_a_walk_say_that_the_token_was_refused() {
+fn the_feed_says_that_the_token_was_refused() {
     let at = scene(&anns(0));
     let index = open(at.options.clone(), &at.clock);
     let library = index.movies();
     let all = QueryOptions::default();
-    let rules = support::index::Rules::from_names::<&str>(&[]).expect("none");
-    let starts = support::index::WalkStarts {
-        folders: vec![(true, ROOT)],
-        ..Default::default()
-    };
     let told = |status: Status, words: &str| {
         let calls = [
             ("all changes", index.changes(&all, "", true, 10).map(drop)),
             ("changes", index.changes(&library.query(), "", false, 10).map(drop)),
-            ("a walk", library.walk(None, &starts, (rules, 100)).map(drop)),
         ];
         for (call, done) in calls {
             let error = done.expect_err(call);
@@ -180,7 +174,6 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     told(Status::NotFetched, "refresh");
     index.refresh(&all, false).expect("admitted");
     index.changes(&all, "", true, 10).expect("listed");
-    library.walk(None, &starts, (rules, 100)).expect("walked");
 }
 
 /// A file in the library's folder that it does not list: the server is asked about it.

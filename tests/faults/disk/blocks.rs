@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use plexindex::error::{Error, Status};
-use plexindex::inside::{Rules, WalkStarts};
 use plexindex::{Folder, Item, Match, MatchStatus, Terms};
 use plexindex_standin::{LibrarySpec, Standin};
 
@@ -29,13 +28,6 @@ struct World {
     libraries: Vec<LibraryWorld>,
     guids: Vec<String>,
     titles: Vec<String>,
-}
-
-impl World {
-    fn paths(&self) -> impl Iterator<Item = &str> {
-        let items = self.libraries.iter().flat_map(|(_, _, items)| items);
-        items.map(|(path, _)| path.as_str())
-    }
 }
 
 /// A kind of call. What it gives is right if all of it is as before, and, unless `whole`, if some of it is missing.
@@ -177,19 +169,6 @@ const CALLS: &[Call] = &[
             let asked = |title: &String| library.query().offline().search_title(title);
             let asked = |title: &String| asked(title).map(|found| of_match(&found));
             world.titles.iter().map(asked).collect()
-        })
-    }),
-    call("walk", true, |index, world| {
-        each_library(index, world, |library, folder| {
-            let files = world.paths().filter(|path| path.starts_with(folder));
-            let files = files.map(|path| (false, path.as_bytes())).collect();
-            let starts = WalkStarts {
-                folders: Vec::new(),
-                files,
-            };
-            let found = library.walk(None, &starts, (Rules::from_names::<&str>(&[]).expect("rules"), 1_000))?;
-            let found = found.found.iter().filter(|finding| finding.cause != "not_fetched");
-            Ok(vec![format!("{:?}", found.collect::<Vec<_>>())])
         })
     }),
     call("confirmed matches", false, |index, _| {

@@ -201,58 +201,6 @@ fn a_cursor_of_one_library_is_refused_for_all() {
 }
 
 #[test]
-#[cfg(unix)]
-fn a_walk_reads_links_after_all_else_and_then_ends() {
-    let at = Scene::new();
-    let disk = tempfile::tempdir().expect("a folder");
-    fs::create_dir_all(disk.path().join("below")).expect("a folder");
-    fs::write(disk.path().join("below/film.mkv"), "x").expect("a file");
-    std::os::unix::fs::symlink(disk.path().join("below"), disk.path().join("link")).expect("a link");
-    let start = json!([{ "kind": "folder", "path": disk.path() }]);
-    let told = |found: &Value| format!("{} {}", found["kind"], found["cause"]).replace('"', "");
-    let once = at.answer("walk.next", &json!({ "start": start, "once": true }));
-    let kinds: Vec<String> = once["findings"]
-        .as_array()
-        .expect("findings")
-        .iter()
-        .map(told)
-        .collect();
-    assert!(
-        kinds.contains(&"link null".to_owned()) && once.get("walk").is_none(),
-        "{once}"
-    );
-
-    let (mut request, mut found) = (json!({ "start": start, "limit": 1 }), Vec::new());
-    loop {
-        let answer = at.answer("walk.next", &request);
-        let (folders, others): (Vec<Value>, Vec<Value>) = answer["findings"]
-            .as_array()
-            .expect("findings")
-            .iter()
-            .cloned()
-            .partition(|one| one["kind"] == "folder");
-        found.extend(others.iter().map(told));
-        if answer.get("walk").is_none() {
-            break;
-        }
-        request = json!({ "start": folders, "walk": answer["walk"] });
-    }
-    assert_eq!(found, ["file no_library", "left_out linked"]);
-    assert!(at.refusal("walk.next", &request).contains("has ended"));
-    for (request, word) in [
-        (json!({ "rules": ["no such"] }), "no such"),
-        (json!({ "limit": 1_000_001 }), "1000001"),
-        (
-            json!({ "start": [{ "kind": "folder", "path": "films" }] }),
-            "absolute path",
-        ),
-        (json!({ "walk": "0" }), "walk"),
-    ] {
-        assert!(at.refusal("walk.next", &request).contains(word), "{request}");
-    }
-}
-
-#[test]
 fn a_file_that_is_there_is_not_missing() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("a"), "x").expect("a file");

@@ -16,7 +16,6 @@ mod scan;
 pub mod schema;
 mod sharing;
 mod tables;
-mod walk;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -66,7 +65,6 @@ methods! {
     "match.title" matching::title,
     "matches.export" matches::export,
     "matches.import" matches::import,
-    "walk.next" walk::next,
     "changes.list" changes::list,
     "changes.wait" changes::wait,
     "watch.start" changes::watch_start,

@@ -29,7 +29,6 @@ class CountTable(TypedDict): table: NotRequired[ByteString | bytes | None]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
 class ExportMatches(TypedDict): broken: NotRequired[ByteString | bytes | None]; cursor: NotRequired[str | None]; limit: NotRequired[int | None]
 class FilesPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
-class Finding(TypedDict): cause: NotRequired[str]; detail: NotRequired[ByteString]; errno: NotRequired[int]; kind: str; path: ByteString; twin: NotRequired[bool]
 class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; files: int; items: int; kind: NotRequired[ItemType]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
 class GetItem(TypedDict): key: str; library: NotRequired[LibraryName | int | Library | None]
 class GetStore(TypedDict): ...
@@ -64,7 +63,6 @@ class MatchesPage(TypedDict): cursor: NotRequired[str]; matches: list[MatchLine]
 class MediaJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; parts: list[MediaPartJson]; resolution: NotRequired[str]
 class MediaPartJson(TypedDict): part_id: NotRequired[int]; size: NotRequired[int]
 class MissingPage(TypedDict): cursor: NotRequired[str]; files: list[LookedFor]; looked_for: int
-class NextOfWalk(TypedDict): library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]; once: NotRequired[bool | None]; rules: NotRequired[list[str] | None]; start: NotRequired[list[WalkStart] | None]; walk: NotRequired[str | None]
 class Nothing(TypedDict): ...
 class OneItem(TypedDict): item: NotRequired[ItemJson]
 class PathRelation(TypedDict): common: int; equal: bool; under: bool
@@ -88,7 +86,6 @@ SharedTables = str
 class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; last: int; matches: int; own: bool; server: str; taken_back: int; user: str
 class ShowJson(TypedDict): guid: NotRequired[str]; items: int; rating_key: str; title: NotRequired[str]
 class Shows(TypedDict): seasons: list[SeasonJson]; shows: list[ShowJson]
-StartKind = Literal["folder", "file"]
 class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...
 class StoreInfo(TypedDict): broken: list[str]; counter_page: bool; disk_bytes: int; file_system: NotRequired[str]; folder: ByteString; free_bytes: NotRequired[int]; journal: str; locks: bool; locks_error: NotRequired[str]; shares_memory: bool
@@ -96,8 +93,6 @@ class TableCount(TypedDict): count: int
 class Versions(TypedDict): abi: int; library: str; sqlite: str
 class WaitForChanges(TypedDict): cursor: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 class Waited(TypedDict): ready: bool
-class WalkStart(TypedDict): kind: StartKind; path: ByteString; twin: NotRequired[bool]
-class Walked(TypedDict): files: int; findings: list[Finding]; walk: NotRequired[str]
 class Call(Protocol):
     """Calls a method: docs/methods.md."""
     @overload
@@ -148,8 +143,6 @@ class Call(Protocol):
     def __call__(self, method: Literal["tables.count"], request: CountTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> TableCount: ...
     @overload
     def __call__(self, method: Literal["versions"], request: GetVersions | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Versions: ...
-    @overload
-    def __call__(self, method: Literal["walk.next"], request: NextOfWalk | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Walked: ...
     @overload
     def __call__(self, method: Literal["watch.start"], request: StartWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
     @overload
@@ -206,8 +199,6 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["tables.count"], request: CountTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, TableCount]: ...
     @overload
     def __call__(self, method: Literal["versions"], request: GetVersions | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Versions]: ...
-    @overload
-    def __call__(self, method: Literal["walk.next"], request: NextOfWalk | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Walked]: ...
     @overload
     def __call__(self, method: Literal["watch.start"], request: StartWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
     @overload
