@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from . import on_disk
@@ -137,26 +137,20 @@ def rule_for_folder(name: bytes, rules: Collection[str], media: MediaTypes, at_r
 
     ``rules`` and ``media`` are those of the folder's location. ``at_root``: whether the folder is directly in it.
     """
-    return next((rule for rule in _rules_of_folder(name.lower(), media, at_root) if rule in rules), None)
-
-
-def _rules_of_folder(name: bytes, media: MediaTypes, at_root: bool) -> Iterator[str]:
-    """Yields the rules that fit a folder's name, in lower case."""
+    name = name.lower()
     starts = _SYSTEM + _SYSTEM_AT_ROOT if at_root else _SYSTEM
-    if name.startswith(starts) or name.endswith(b".itlp") or b".photoslibrary" in name:
-        yield "system"
-    if name.startswith(b"."):
-        yield "hidden"
-    if b"_unpack_" in name or b"_failed_" in name:
-        yield "unpacking"
-    if not media.has_video_rules:
-        return
-    if name in (b"bdmv", b"video_ts"):
-        yield "discs"
-    if name.removeprefix(b"!").startswith(b"sample"):
-        yield "samples"
-    if not at_root and _EXTRAS_FOLDER.match(name):
-        yield "extras"
+    is_video = media.has_video_rules
+    if "system" in rules and (name.startswith(starts) or name.endswith(b".itlp") or b".photoslibrary" in name):
+        return "system"
+    if "hidden" in rules and name.startswith(b"."):
+        return "hidden"
+    if "unpacking" in rules and (b"_unpack_" in name or b"_failed_" in name):
+        return "unpacking"
+    if is_video and "discs" in rules and name in (b"bdmv", b"video_ts"):
+        return "discs"
+    if is_video and "samples" in rules and name.removeprefix(b"!").startswith(b"sample"):
+        return "samples"
+    return "extras" if is_video and "extras" in rules and not at_root and _EXTRAS_FOLDER.match(name) else None
 
 
 def rule_for_file(path: bytes, rules: Collection[str], media: MediaTypes) -> str | None:

@@ -51,6 +51,8 @@ class Scope:
             kinds = [one.kind for known in (places.locations, places.unfetched) for one in known.get(folder, ())]
             location = Location(folder, MediaTypes.of(kinds), not kinds, folder not in places.unfetched)
             self.locations[os.path.normcase(folder)] = location
+        self.has_others = any(location.is_out_of_scope for location in self.locations.values())
+        """Whether a location is out of scope."""
         self.ignored_in = lru_cache(_KEPT)(Ignored.read)
         self._ruling_above = lru_cache(_KEPT)(self._uncached_ruling_above)
 
@@ -75,20 +77,23 @@ class Scope:
         """Returns the media types in a location, or outside all locations."""
         return location.media if location else _EVERYWHERE_MEDIA
 
-    def ruling_for_folder(self, path: bytes, location: Location | None, own: Ignored | None) -> Ruling | None:
+    def ruling_for_folder(
+        self, path: bytes, location: Location | None, at_root: bool, own: Ignored | None
+    ) -> Ruling | None:
         """Returns the rule that ignores a folder; None if no rule does.
 
-        ``location``: the innermost location that contains the folder above. ``own``: the `.plexignore` file there,
-        unless it is the location's.
+        ``location``: the innermost location that contains the folder above. ``at_root``: whether the folder above is
+        this location. ``own``: the `.plexignore` file there, unless it is the location's.
         """
-        folder, name = os.path.split(path)
-        at_root = location is not None and self.at(folder) is location
         rules = self.rules if location else self._outside
-        rule = rule_for_folder(name, rules, self.media_at(location), at_root)
+        rule = rule_for_folder(path.rpartition(on_disk.SEPARATOR)[2], rules, self.media_at(location), at_root)
         if rule is not None:
             return rule, b""
-        lines = (ignored.line_for_folder(path) for ignored in self._ignored(location, own))
-        return next((("plexignore", line) for line in lines if line is not None), None)
+        for ignored in self._ignored(location, own):
+            line = ignored.line_for_folder(path)
+            if line is not None:
+                return "plexignore", line
+        return None
 
     def ruling_for_file(self, path: bytes, location: Location | None) -> Ruling | None:
         """Returns the rule that ignores a file, or a folder between the file and its location; None if no rule does.
@@ -110,8 +115,11 @@ class Scope:
         rule = rule_for_file(path, rules, media)
         if rule is not None:
             return rule, b""
-        lines = (ignored.line_for_file(path) for ignored in self._ignored(location, self.own_ignored(folder, location)))
-        return next((("plexignore", line) for line in lines if line is not None), None)
+        for ignored in self._ignored(location, self.own_ignored(folder, location)):
+            line = ignored.line_for_file(path)
+            if line is not None:
+                return "plexignore", line
+        return None
 
     def _uncached_ruling_above(self, folder: bytes, location: Location | None) -> Ruling | None:
         """Returns the rule that ignores a folder, or a folder between it and its location."""
@@ -119,7 +127,8 @@ class Scope:
             return None
         above = os.path.dirname(folder)
         ruling = self._ruling_above(above, location)
-        return ruling or self.ruling_for_folder(folder, location, self.own_ignored(above, location))
+        at_root = self.at(above) is location
+        return ruling or self.ruling_for_folder(folder, location, at_root, self.own_ignored(above, location))
 
     def own_ignored(self, folder: bytes, location: Location | None) -> Ignored | None:
         """Returns a folder's own `.plexignore` file, unless the folder is the location."""
@@ -127,11 +136,11 @@ class Scope:
             return None
         return self.ignored_in(folder)
 
-    def _ignored(self, location: Location | None, own: Ignored | None) -> Iterator[Ignored]:
-        """Yields the `.plexignore` files that apply: the location's, then a folder's own."""
+    def _ignored(self, location: Location | None, own: Ignored | None) -> list[Ignored]:
+        """Returns the `.plexignore` files that apply: the location's, then a folder's own."""
+        known = [own] if own else []
         if location and not location.is_out_of_scope and "plexignore" in self.rules:
             ignored = self.ignored_in(location.folder)
             if ignored:
-                yield ignored
-        if own:
-            yield own
+                known.insert(0, ignored)
+        return known

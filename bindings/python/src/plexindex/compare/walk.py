@@ -1,13 +1,14 @@
 """Walks folders on this machine. Yields media files, and the folders and links that it does not read.
 
 Below a library's folder, the walk reads each real folder (device and inode) once, and follows links last, so links make
-no loop. It reads with several threads, because network file systems are slow.
+no loop. With a slow disk, such as one in the network, several threads read.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import NamedTuple
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from .scope import Location, Ruling, Scope
+    from .scope import Location, Scope
 
     # A device and the number of a file on it.
     FileId = tuple[int, int]
-    # A folder's id, and its names. The flag says whether a name is a folder; None for a link.
-    Names = tuple[FileId, list[tuple[bytes, bool | None]]]
+    # The names in a folder. The flag says whether a name is a folder; None for a link.
+    Names = list[tuple[bytes, bool | None]]
 
-# Number of threads that read folders, and number of folders that each of them reads at once.
-_THREADS, _AT_ONCE = 4, 64
+# Number of threads that read folders, and number of folders to read at once.
+_THREADS, _AT_ONCE = 4, 256
+# Seconds for a folder from which threads are worth their cost, which is that they wait for each other in Python.
+_SLOW = 0.001
 
 
 # Windows' kinds of links: junctions, which also mount volumes, and symbolic links.
@@ -84,8 +87,10 @@ class FolderWalk:
         # The folders to read, with the next folder last.
         self._pending = [_Folder(top, scope.innermost(top), twin=False)]
         self._links: list[tuple[_Folder, FileId]] = []
-        # The ids of the folders that were read, by location.
+        # The ids of the folders that were read, by location, and the folders that were read before any link. Only links
+        # need ids, and reading an id takes as long as a third of the names.
         self._read: dict[Location | None, set[FileId]] = {}
+        self._without_id: list[_Folder] = []
         self._follows_links = False
 
     @property
@@ -96,20 +101,36 @@ class FolderWalk:
     def all(self) -> Iterator[list[MediaFile | Unread]]:
         """Walks all folders. Yields what it finds in several folders at a time."""
         with ThreadPoolExecutor(_THREADS, "plexindex-walk") as threads:
+            is_slow = False
             while not self.is_over:
                 if not self._pending:
+                    self._follows_links = True
+                    self._add_ids(threads)
                     yield self._follow_links()
-                folders = self._pending[: -_THREADS * _AT_ONCE - 1 : -1]
-                del self._pending[-len(folders) :]
-                folders = [folder for folder in folders if not self._is_outside(folder)]
-                parts = [folders[begin : begin + _AT_ONCE] for begin in range(0, len(folders), _AT_ONCE)]
-                listed = threads.map(_names_of_folders, parts) if len(parts) > 1 else map(_names_of_folders, parts)
+                folders = self._take(_AT_ONCE)
+                paths = [folder.path for folder in folders]
+                begun = time.monotonic()
+                if is_slow:
+                    parts = [paths[number::_THREADS] for number in range(_THREADS)]
+                    read = dict(zip(chain(*parts), chain.from_iterable(threads.map(_names_of, parts))))
+                    listed = [read[path] for path in paths]
+                else:
+                    listed = _names_of(paths)
+                is_slow = is_slow or (len(paths) == _AT_ONCE and time.monotonic() - begun > _SLOW * _AT_ONCE)
                 found: list[MediaFile | Unread] = []
                 below: list[_Folder] = []
-                for folder, names in zip(folders, chain.from_iterable(listed)):
+                for folder, names in zip(folders, listed):
                     below += self._read_folder(folder, names, found)
                 self._pending += reversed(below)
                 yield found
+
+    def _take(self, most: int) -> list[_Folder]:
+        """Removes the next folders from those to read, and returns them."""
+        folders = self._pending[: -most - 1 : -1]
+        del self._pending[-len(folders) :]
+        if not self._scope.has_others:
+            return folders
+        return [folder for folder in folders if not self._is_outside(folder)]
 
     def first(self) -> list[MediaFile | Unread]:
         """Reads only the first folder, and follows no link."""
@@ -122,7 +143,6 @@ class FolderWalk:
         """Makes the targets of links pending, unless they were read. If several links lead to a folder, follows the one
         that sorts first.
         """
-        self._follows_links = True
         found: list[MediaFile | Unread] = []
         links, self._links = sorted(self._links, key=lambda link: link[0].path), []
         for folder, target in links:
@@ -132,6 +152,14 @@ class FolderWalk:
                 found += self._linked(folder)
         self._pending.reverse()
         return found
+
+    def _add_ids(self, threads: ThreadPoolExecutor) -> None:
+        """Marks as read the folders whose ids are not known yet."""
+        folders, self._without_id = self._without_id, []
+        parts = [folders[begin : begin + _AT_ONCE] for begin in range(0, len(folders), _AT_ONCE)]
+        for folder, known in zip(folders, chain.from_iterable(threads.map(_ids_of, parts))):
+            if known is not None:
+                self._mark_read(folder, known)
 
     def _mark_read(self, folder: _Folder, target: FileId) -> bool:
         """Marks a folder as read. Returns whether it was not."""
@@ -154,19 +182,21 @@ class FolderWalk:
         """Adds a folder's media files to ``found``. Returns the folders below it that the walk must read, in order."""
         if isinstance(names, OSError):
             return self._unreadable(folder, names, found)
-        folder_id, entries = names
-        is_new = folder.is_known or self._mark_read(folder, folder_id)
-        # Before the first link, a folder counts as new, because some file systems give the same id to several.
-        if not is_new and self._follows_links:
-            found += self._linked(folder)
-            return ()
+        # Before the first link, each folder counts as new, because some file systems give the same id to several.
+        if not self._follows_links:
+            self._without_id.append(folder)
+        elif not folder.is_known:
+            folder_id = _id_of(folder.path)
+            if folder_id is not None and not self._mark_read(folder, folder_id):
+                found += self._linked(folder)
+                return ()
         scope, location = self._scope, folder.location
         media = scope.media_at(location)
         any_name = "extension" not in scope.rules
         folders: dict[bytes, FileId | None] = {}
         files: list[bytes] = []
         own = None
-        for name, is_folder in entries:
+        for name, is_folder in names:
             target = None
             if is_folder is None:
                 path = _join(folder.path, name)
@@ -184,33 +214,22 @@ class FolderWalk:
         twins = set() if folder.twin else _twins([*folders, *files])
         found += [MediaFile(_join(folder.path, name), location, folder.twin or name in twins) for name in files]
         below: list[_Folder] = []
+        at_root = location is not None and scope.at(folder.path) is location
         for name in sorted(folders):
-            path = _join(folder.path, name)
-            one = _Folder(path, scope.at(path) or location, folder.twin or name in twins)
-            ruling = scope.ruling_for_folder(path, location, own)
-            below += self._subfolder(folder, one, folders[name], ruling, found)
+            path, target = _join(folder.path, name), folders[name]
+            own_location = scope.at(path)
+            one = _Folder(path, own_location or location, folder.twin or name in twins)
+            ruling = scope.ruling_for_folder(path, location, at_root, own)
+            if ruling and not own_location:  # no rule ignores a location
+                found += [] if folder.is_out else [Unread(path, *ruling)]
+                below += self._locations_below(one)
+            elif target and not ruling and _leads_up(path, target):
+                found += [] if folder.is_out else [Unread(path, "loop")]
+            elif target and not own_location:
+                self._links.append((one._replace(is_known=True), target))
+            else:
+                below.append(one)
         return below
-
-    def _subfolder(
-        self, above: _Folder, folder: _Folder, target: FileId | None, ruling: Ruling | None,
-        found: list[MediaFile | Unread],
-    ) -> Iterable[_Folder]:  # fmt: skip
-        """Returns the folders to read in place of a subfolder: itself, none, or the locations below it.
-
-        ``target``: the id of the folder to which it leads, if it is a link. ``ruling``: the rule that ignores it. No
-        rule ignores a location.
-        """
-        is_location = self._scope.at(folder.path) is not None
-        if ruling and not is_location:
-            found += [] if above.is_out else [Unread(folder.path, *ruling)]
-            return self._locations_below(folder)
-        if not ruling and target and _leads_up(folder.path, target):
-            found += [] if above.is_out else [Unread(folder.path, "loop")]
-            return ()
-        if target and not is_location:
-            self._links.append((folder._replace(is_known=True), target))
-            return ()
-        return [folder]
 
     def _unreadable(self, folder: _Folder, error: OSError, found: list[MediaFile | Unread]) -> Iterable[_Folder]:
         """Adds an unreadable folder to ``found``, unless it disappeared. Returns the locations below the folder,
@@ -231,25 +250,35 @@ class FolderWalk:
         return [] if folder.is_out else [Unread(folder.path, "linked", os.path.realpath(folder.path))]
 
 
-def _names_of_folders(folders: Iterable[_Folder]) -> list[Names | OSError]:
-    return [_names(folder.path) for folder in folders]
+def _names_of(folders: Iterable[bytes]) -> list[Names | OSError]:
+    return [_names(folder) for folder in folders]
 
 
 def _names(folder: bytes) -> Names | OSError:
-    """Returns the id and the names of a folder, or the error."""
+    """Returns the names in a folder, or the error."""
     try:
-        path: Any = on_disk.native(folder)
-        facts = os.stat(path)
-        with os.scandir(path) as entries:
+        found: Any = os.scandir(on_disk.native(folder))
+        with found as entries:
             if os.name == "nt":
-                names = [(os.fsencode(one.name), _is_folder(one)) for one in entries]
-            else:
-                names = [(one.name, None if one.is_symlink() else one.is_dir(follow_symlinks=False)) for one in entries]
-        return (facts.st_dev, facts.st_ino), names
+                return [(os.fsencode(one.name), _is_folder(one)) for one in entries]
+            return [(one.name, None if one.is_symlink() else one.is_dir(follow_symlinks=False)) for one in entries]
     except ValueError as error:  # no folder can have this path
         return OSError(on_disk.NOT_THERE[0], str(error))
     except OSError as error:
         return error
+
+
+def _ids_of(folders: Iterable[_Folder]) -> list[FileId | None]:
+    return [_id_of(folder.path) for folder in folders]
+
+
+def _id_of(folder: bytes) -> FileId | None:
+    """Returns the id of a folder, following links; None if the folder has disappeared or cannot be read."""
+    try:
+        facts = os.stat(on_disk.native(folder))
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _is_folder(entry: Any) -> bool | None:
@@ -288,18 +317,12 @@ def _resolve(link: bytes) -> tuple[bool, FileId | None]:
 
 def _leads_up(link: bytes, target: FileId) -> bool:
     """Returns whether a link leads, directly or through other links, to a folder above it."""
-    folder = os.path.dirname(link)
-    while True:
-        try:
-            facts = os.stat(on_disk.native(folder))
-            if (facts.st_dev, facts.st_ino) == target:
-                return True
-        except OSError:
-            pass
-        above = os.path.dirname(folder)
-        if above == folder:
-            return False
-        folder = above
+    folder, above = link, os.path.dirname(link)
+    while above != folder:
+        if _id_of(above) == target:
+            return True
+        folder, above = above, os.path.dirname(above)
+    return False
 
 
 def _twins(names: list[bytes]) -> set[bytes]:
