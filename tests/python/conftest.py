@@ -25,7 +25,6 @@ import plexindex
 import pytest
 from cli import TOKEN as TOKEN
 from cli import Cli
-
 from disk import Tree
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -11,11 +11,10 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import OpenIndex, Server, until
+from disk import Tree, make, requests
 from plexindex import aio
 from plexindex.cli.changes import find_renames
 from plexindex.testing import FakePlex
-
-from disk import Tree, make, requests
 
 ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}
 

@@ -13,9 +13,8 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import TOKEN, Server
-from plexindex._core import config as _config
-
 from disk import make
+from plexindex._core import config as _config
 
 PLEXAPI = ".config/plexapi/config.ini"
 

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from cli import Cli
 from conftest import Server
+from disk import make
 from plexindex._core.config import parse_mapping
 from plexindex.cli.help import PLACES
 from test_cli import COMMANDS
-
-from disk import make
 
 
 def shell(cli: Cli, line: str) -> tuple[int, str, str]:

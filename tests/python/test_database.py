@@ -15,7 +15,6 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import IS_ROOT, REPOSITORY, Server, run_python
-
 from disk import make
 
 RECORDED = REPOSITORY / "tests/sources/database/recorded"

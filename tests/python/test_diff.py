@@ -16,11 +16,11 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
+from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 from plexindex import aio
 from plexindex.compare import on_disk
+from plexindex.compare.places import Places
 from plexindex.compare.rules import RULES
-
-from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 
 
 @pytest.fixture
@@ -120,6 +120,16 @@ def test_what_was_never_fetched(index: plexindex.Index, tree: Tree) -> None:
     for folder in (tree.shows / "Delta", tree.media):
         with pytest.raises(plexindex.NotFetchedError, match="'Shows'"):
             lines_of(index, folder, offline=True)
+
+
+def test_a_listing_that_is_lost_ends_the_comparison(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.refresh()
+    places = Places(index.library())
+    places.reload(index.libraries(offline=True))
+    places.expect_listings()
+    monkeypatch.setattr(plexindex.Library, "_current", lambda _library: [])
+    with pytest.raises(plexindex.NotFetchedError, match="lost"):
+        places.expect_listings()
 
 
 def test_asyncio(index: plexindex.Index, tree: Tree) -> None:

@@ -10,7 +10,6 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import Server, ServerFactory
-
 from disk import Tree, check_sums, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 
 

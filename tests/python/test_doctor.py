@@ -15,13 +15,12 @@ import plexindex
 import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
+from disk import make, set_size
 from plexindex.cli import doctor_files as sample
 from plexindex.cli.doctor import claims_of, is_in_preferences
 from plexindex.cli.output import as_argument
 from plexindex.compare.rules import VIDEO
 from plexindex.testing import FakePlex
-
-from disk import make, set_size
 
 
 def plant(tree: Path, server: Server, library: int, folder: str = "/data", below: str = "") -> int:

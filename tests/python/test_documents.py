@@ -20,10 +20,9 @@ import pytest
 import requests
 from cli import Cli
 from conftest import REPOSITORY, Server, ServerFactory, run, run_python
+from disk import Tree, make
 from plexapi.server import PlexServer
 from plexindex.testing import FakePlex
-
-from disk import Tree, make
 
 READMES = ["README.md", "bindings/python/README.md"]
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import plexindex
 import pytest
+from disk import make, set_size
 from plexindex import aio
 from plexindex.testing import FakePlex
-
-from disk import make, set_size
 
 pytestmark = pytest.mark.both
 

@@ -14,9 +14,8 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import REPOSITORY, TOKEN, OpenIndex, Server
-from plexindex import aio
-
 from disk import make
+from plexindex import aio
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 from postgresql import Cluster, MissingError

@@ -9,7 +9,6 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import REPOSITORY, run
-
 from disk import make
 
 SCRIPT = REPOSITORY / "docs" / "stash2plex" / "use_plexindex.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,12 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from disk import make, set_size
+from plexindex.compare import walk
 from plexindex.compare.plexignore import Ignored
 from plexindex.compare.rules import RULES, MediaTypes, rule_for_file, rule_for_folder
 from plexindex.compare.scope import Scope
+from plexindex.compare.unlisted import _without_replaced
 from plexindex.compare.walk import FolderWalk, MediaFile, Unread
-
-from disk import make, set_size
 
 MOVIES, MUSIC = MediaTypes.of(["movie"]), MediaTypes.of(["artist"])
 
@@ -192,6 +194,27 @@ def test_a_glob_of_many_stars_takes_no_time() -> None:
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_alike"),
+    [
+        ("Mission\uf022 Impossible\uf025", True),
+        ("mission\uf03a impossible\uf03f", True),
+        ("Mission\uff1a Impossible\uff1f", True),
+        ("Mission\ua789 Impossible_", True),
+        ("Mission_ Impossible_", True),
+        ("Mission- Impossible-", False),
+        ("Mission Impossible?", False),
+        ("Mission: Impossible? 2", False),
+    ],
+)
+def test_names_differ_only_in_characters_that_other_systems_replace(shown: str, is_alike: bool) -> None:
+    assert (_without_replaced(shown.encode()) == _without_replaced(b"Mission: Impossible?")) == is_alike
+
+
+def test_bytes_that_are_not_utf_8_are_replaced_by_any_number_of_characters() -> None:
+    assert _without_replaced(b"Caf\xe9\xe8") == _without_replaced("caf\ufffd".encode())
+
+
 def scope_of(*folders: Path, others: tuple[Path, ...] = ()) -> Scope:
     """A scope with libraries of films in these folders, and with other libraries, which are not compared."""
     films: list[Any] = [SimpleNamespace(kind="movie")]
@@ -204,8 +227,8 @@ class Seen:
     """What a walk found below a folder, with paths from there."""
 
     def __init__(self, top: Path, *locations: Path, others: tuple[Path, ...] = ()) -> None:
-        walk = FolderWalk(scope_of(*(locations or (top,)), others=others), os.fsencode(top))
-        found = [one for some in walk.all() for one in some]
+        below_top = FolderWalk(scope_of(*(locations or (top,)), others=others), os.fsencode(top))
+        found = [one for some in below_top.all() for one in some]
         media = [one for one in found if isinstance(one, MediaFile)]
         unread = [one for one in found if isinstance(one, Unread)]
 
@@ -229,6 +252,26 @@ def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
     assert seen.unread == [("extras", "Film 2/Extras")]
     assert set(seen.places.values()) == {str(tmp_path)}
     assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] is None
+
+
+def test_a_slow_disk_is_read_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        make(tmp_path / f"Film {number}" / "x.mkv")
+    expected = Seen(tmp_path).media
+    threads = set()
+    names = walk._names
+
+    def names_and_thread(folder: bytes) -> Any:
+        threads.add(threading.current_thread())
+        return names(folder)
+
+    monkeypatch.setattr(walk, "_names", names_and_thread)
+    assert Seen(tmp_path).media == expected
+    assert threads == {threading.current_thread()}, "a fast disk"
+    monkeypatch.setattr(walk, "_SLOW", -1.0)
+    monkeypatch.setattr(walk, "_AT_ONCE", 1)
+    assert Seen(tmp_path).media == expected
+    assert len(threads) > 1
 
 
 def test_names_that_are_one_in_the_index_are_twins(tmp_path: Path) -> None:
@@ -330,13 +373,13 @@ def test_of_many_links_to_a_folder_the_first_is_followed(tmp_path: Path) -> None
 
 def test_only_the_first_folder(tmp_path: Path) -> None:
     make(tmp_path / "x.mkv")
-    walk = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
-    assert [one.path for one in walk.first()] == [os.fsencode(tmp_path / "x.mkv")]
-    assert walk.is_over
+    only = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
+    assert [one.path for one in only.first()] == [os.fsencode(tmp_path / "x.mkv")]
+    assert only.is_over
     make(tmp_path / "below" / "x.mkv")
-    walk = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
-    walk.first()
-    assert not walk.is_over
+    more = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
+    more.first()
+    assert not more.is_over
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

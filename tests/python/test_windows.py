@@ -11,7 +11,6 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import Server, ServerFactory
-
 from disk import serve
 
 pytestmark = pytest.mark.skipif(os.name != "nt", reason="for Windows")

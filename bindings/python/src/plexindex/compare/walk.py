@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 _THREADS, _AT_ONCE = 4, 256
 # Seconds for a folder from which threads are worth their cost, which is that they wait for each other in Python.
 _SLOW = 0.001
-
-
 # Windows' kinds of links: junctions, which also mount volumes, and symbolic links.
 _LINKS = (0xA0000003, 0xA000000C)
 
