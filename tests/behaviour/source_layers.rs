@@ -42,8 +42,9 @@ fn files(source: &str) -> BTreeMap<Vec<String>, String> {
     files
 }
 
-/// The code without comments, and without the names of modules for tests.
+/// The code without comments, and without modules for tests, which come last in a file.
 fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let mut is_test = false;
     let is_code = |line: &&str| {
         let is_attribute = line.trim_start().starts_with('#');
