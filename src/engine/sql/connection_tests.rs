@@ -140,3 +140,23 @@ fn a_second_connection_is_opened_before_the_first_write() {
     Totals::add(&store, 7, 0, Deadline::NONE).expect("written");
     assert!(!has_two(&store));
 }
+
+/// A copy that was put back has the same id, and may have gone on otherwise.
+#[test]
+fn a_copy_is_another_database() {
+    let [here, there] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let store = Store::open(here.path(), false).expect("a store");
+    Totals::add(&store, 7, 0, Deadline::NONE).expect("written");
+    let opened = store.opened.newest();
+    for file in fs::read_dir(here.path()).expect("the folder").flatten() {
+        fs::copy(file.path(), there.path().join(file.file_name())).expect("copied");
+    }
+    let is_open_in = |folder: &Path| {
+        let mut slot = slot(&StoreFolder::open(folder).expect("a folder"));
+        slot.connection().expect("opens");
+        assert_eq!(slot.id(), Some(opened.id));
+        opened.is_open_in(&slot)
+    };
+    assert!(is_open_in(here.path()));
+    assert!(!is_open_in(there.path()));
+}
