@@ -50,7 +50,8 @@ pub struct Proposal {
     pub matched: usize,
     /// Number of examined paths.
     pub of: usize,
-    /// Number of paths that would lead to a file of another size.
+    /// Number of paths that speak against the mapping: it would lead to a file of another size, or another folder has the
+    /// same files.
     pub contradicted: usize,
     /// Whether sizes leave no doubt: ten paths match, and none is contradicted.
     pub certain: bool,

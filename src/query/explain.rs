@@ -266,8 +266,8 @@ impl Queries {
                 &episodes,
                 ": only the root of '",
                 path,
-                "' differs, but the size of one file is unknown, so it may be another work: add the missing mapping, or \
-                 pass the size",
+                "' differs, but the sizes are unknown or prove nothing, so it may be another work: add the missing mapping, \
+                 or pass the size if plexindex cannot read it",
             ],
             Reason::NotListed if std::str::from_utf8(raw).is_err() => &[
                 "'",

@@ -30,7 +30,8 @@ pub struct ProposedMapping {
     pub to: Vec<u8>,
     /// Number of paths that would match, with the size that Plex lists.
     pub matched: usize,
-    /// Number of paths that the mapping would lead to a file of another size.
+    /// Number of paths that speak against the mapping: it would lead to a file of another size, or another folder has the
+    /// same files.
     pub contradicted: usize,
     /// Number of paths examined.
     pub examined: usize,
@@ -105,6 +106,13 @@ impl Samples {
             ..mapping.clone()
         };
         let mut proposals: Vec<ProposedMapping> = self.pairs.values().filter(is_supported).map(with_examined).collect();
+        let mut of_server: HashMap<Vec<u8>, usize> = HashMap::new();
+        for proposal in &proposals {
+            *of_server.entry(normal_form(&proposal.to)).or_default() += proposal.matched;
+        }
+        for proposal in &mut proposals {
+            proposal.contradicted += of_server[&normal_form(&proposal.to)] - proposal.matched;
+        }
         proposals.sort_by(compare_support);
         proposals
     }

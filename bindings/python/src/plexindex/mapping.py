@@ -135,7 +135,9 @@ class Proposal:
         """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given.
         """
         self.contradicted = contradicted
-        """Number of files that the mapping leads to a file of another size."""
+        """Number of files that speak against the mapping: it leads to a file of another size, or another folder has the
+        same files.
+        """
         self.certain = certain
         """Whether sizes leave no doubt: ten paths match, and none is contradicted."""
 

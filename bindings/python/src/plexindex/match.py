@@ -92,10 +92,11 @@ class Match:
 
         For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
         size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
-        unknown), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed), ``"same_name"`` (a file with the
-        same name, which may be a different file), ``"not_listed"`` (the file is in a library's folder, but not listed),
-        or ``"no_location"`` (a file has a similar name). A listed path also has ``"size_differs"`` if the file was
-        replaced and Plex has not scanned it yet.
+        unknown, or proves nothing), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed),
+        ``"same_name"`` (a file with the same name, which may be a different file), ``"not_listed"`` (the file is in a
+        library's folder, but not listed),
+        or ``"no_location"`` (a file has a similar name). A listed path also has ``"size_differs"`` if you
+        pass another ``size`` than Plex lists: the file was replaced, and Plex has not scanned it yet.
         ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
         :attr:`candidates` contains all episodes in order.
         """
@@ -188,8 +189,8 @@ class Match:
 
     @property
     def file(self) -> MatchedFile | None:
-        """The item's file that matched, as the index has it now. None without a single item, for a GUID or a title, or
-        if Plex was not asked about files. Sends no request.
+        """The item's file that matched, as the index has it now. None without a single item, for a GUID, a title or a
+        recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
         """
         item = self.item if self._block else None
         if item is None:

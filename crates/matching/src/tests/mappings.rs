@@ -235,6 +235,28 @@ fn the_missing_rule_is_proposed() {
 }
 
 #[test]
+fn two_folders_with_the_same_files_contradict_each_other() {
+    let server: Vec<String> = (0..12).map(|n| format!("/data/Film {n}/{n}.mkv")).collect();
+    let hosts = ["/mnt/films", "/mnt/backup"].map(|root| server.iter().map(move |path| path.replace("/data", root)));
+    let [films, backup] = hosts.map(Iterator::collect::<Vec<_>>);
+    let pairs = |host: &[String]| host.iter().cloned().zip(server.clone()).collect::<Vec<_>>();
+    let all = [pairs(&films), pairs(&backup)].concat();
+    let proposals = propose(all.iter().map(|(host, listed)| (host.as_bytes(), listed.as_bytes())));
+    let facts = proposals
+        .iter()
+        .map(|one| (one.matched, one.contradicted, one.is_certain()));
+    assert_eq!(facts.collect::<Vec<_>>(), [(12, 12, false); 2]);
+    assert!(
+        propose(
+            all[..12]
+                .iter()
+                .map(|(host, listed)| (host.as_bytes(), listed.as_bytes()))
+        )[0]
+        .is_certain()
+    );
+}
+
+#[test]
 fn a_windows_folder_can_be_proposed_for_a_posix_one() {
     let samples = [
         (&br"D:\Media\A\a.mkv"[..], &b"/mnt/a/A.mkv"[..]),

@@ -92,8 +92,9 @@ class Lookups:
         A fast lookup never asks the server and never fetches a library, and also uses expired listings. After a change
         in the store, the lookup reads the change, and waits at most 200 ms for other processes. None does not mean that
         no item exists: call :meth:`match`, or :meth:`refresh` before the first lookup. The library may never have been
-        fetched or have another name, the file may be new, several items may match, or the confidence may be low. Raises
-        InvalidArgumentError if the path is empty or contains a NUL.
+        fetched or have another name, the file may be new, several items may match, or the path may need a mapping, even
+        if :meth:`match` is certain by the file's size. Raises InvalidArgumentError if the path is empty or contains a
+        NUL.
         """
         try:
             if "\0" not in path:  # type: ignore[operator]

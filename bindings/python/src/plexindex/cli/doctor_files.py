@@ -256,7 +256,8 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
 def _evidence(proposal: Proposal) -> str:
     """Says what the sizes of files show about a proposal."""
     if proposal.contradicted:
-        return f"; {count(proposal.contradicted, 'file has', 'files have')} another size than Plex lists"
+        against = count(proposal.contradicted, "file speaks", "files speak")
+        return f"; {against} against it: of another size, or in another folder, too"
     certain = "certain: " if proposal.certain else ""
     return f"; {certain}{count(proposal.matched, 'file has', 'files have')} the size that Plex lists"
 
