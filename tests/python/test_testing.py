@@ -251,6 +251,11 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         found = server.item(path)
         assert [tag["tag"] for tag in found["Genre"]] == ["Comedy", "Noir"]
         assert found["title"] == "Same"
+        # Two keys of one item are one edit.
+        keys = [films[0], f"/library/metadata/{films[0]}"]
+        report = index.edit_items(keys, {"title": "Same"}, "Movies")
+        assert (report.done, report.left, report.requests) == (keys, [], 1)
+        assert server.counted() == {"edit": 1}
         # The first lookup of an edited item asks for it once.
         item = index.match(path).item
         assert item is not None

@@ -141,14 +141,14 @@ def _batches(library: Library, plex: Any, section: Any, report: EditReport) -> I
     missing.
     """
     found: dict[str, Any] = {}
-    unlisted: dict[str, str] = {}
+    asked: dict[str, list[str]] = {}  # "7" and "/library/metadata/7" are one item
     for key in report.left:
-        facts, rating_key = library._listed_facts(key), key.rpartition("/")[2]
-        if facts is None:
-            unlisted[rating_key] = key
-        else:
-            found[rating_key] = _item(section, key, rating_key, facts["kind"])
-    ids = list(unlisted)
+        asked.setdefault(key.rpartition("/")[2], []).append(key)
+    for rating_key, keys in asked.items():
+        facts = library._listed_facts(keys[0])
+        if facts is not None:
+            found[rating_key] = _item(section, keys, rating_key, facts["kind"])
+    ids = [rating_key for rating_key in asked if rating_key not in found]
     for start in range(0, len(ids), _ITEMS_PER_REQUEST):
         some = ids[start : start + _ITEMS_PER_REQUEST]
         try:
@@ -160,8 +160,9 @@ def _batches(library: Library, plex: Any, section: Any, report: EditReport) -> I
         for item in items:
             if item.librarySectionID == section.key:
                 rating_key = str(item.ratingKey)
-                found[rating_key] = _item(section, unlisted[rating_key], rating_key, item.type)
-    report._move([key for rating_key, key in unlisted.items() if rating_key not in found], report.missing)
+                found[rating_key] = _item(section, asked[rating_key], rating_key, item.type)
+    missing = [key for rating_key, keys in asked.items() if rating_key not in found for key in keys]
+    report._move(missing, report.missing)
     if report.missing:
         more = f" and {len(report.missing) - 5} more" if len(report.missing) > 5 else ""
         raise NotOnServerError(
@@ -177,16 +178,16 @@ def _batches(library: Library, plex: Any, section: Any, report: EditReport) -> I
     ]
 
 
-def _item(section: Any, key: str, rating_key: str, kind: str) -> Any:
+def _item(section: Any, keys: list[str], rating_key: str, kind: str) -> Any:
     """Returns an object with the attributes of plexapi's items that an edit needs."""
-    return SimpleNamespace(asked=key, ratingKey=rating_key, type=kind, librarySectionID=section.key, title=key)
+    return SimpleNamespace(asked=keys, ratingKey=rating_key, type=kind, librarySectionID=section.key, title=keys[0])
 
 
 def _send(library: Library, section: Any, batch: list[Any], arguments: dict[str, Any], report: EditReport) -> None:
     """Sends one edit. Invalidates the items before it, so that a locked store refuses the edit, and after it, because a
     reply from before the edit may have ended the first invalidation.
     """
-    keys = [item.asked for item in batch]
+    keys = [key for item in batch for key in item.asked]
     for item in batch:
         library.invalidate_item(item.ratingKey)
     report._move(keys, report.failed)
