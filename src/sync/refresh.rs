@@ -269,17 +269,18 @@ impl SyncJob<'_> {
     fn doubt_future_check(&self, row: &LibraryRow) -> Result<()> {
         let sync = self.sync;
         let is_future = sync.checked_ms(row) > sync.clock.now_ms().saturating_add(CLOCK_TOLERANCE_MS);
-        match self.view_id()?.filter(|_| is_future && !row.has_doubt(Cause::Event)) {
-            Some(view_id) => {
-                let hint = LibraryHint {
-                    section: Some(row.library.section.clone()),
-                    hint: Hint::Probe,
-                    deleted: Vec::new(),
-                };
-                LibraryRows(&sync.store).store_hints(view_id, &[hint], self.bounds.deadline)
-            }
-            None => Ok(()),
+        if !is_future || row.has_doubt(Cause::Event) {
+            return Ok(());
         }
+        let Some(view_id) = self.view_id()? else {
+            return Ok(());
+        };
+        let hint = LibraryHint {
+            section: Some(row.library.section.clone()),
+            hint: Hint::Probe,
+            deleted: Vec::new(),
+        };
+        LibraryRows(&sync.store).store_hints(view_id, &[hint], self.bounds.deadline)
     }
 
     /// Sends the requests that a library needs after a probe: at most one delta and one listing. If it needs a full listing

@@ -327,10 +327,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     fn add_moved_files(&self, rank: usize, moved: &mut Candidates<'v, HitOf<'v, V>>) {
         let names: LastNames = last_names(self.path.form(), usize::MAX);
         let mut listed = PathBuffer::new();
-        for (library, view) in self
-            .libraries_of(LibraryGroup::All)
-            .filter(|(_, view)| view.is_fetched())
-        {
+        for (library, view) in self.fetched_in_scope() {
             for location in view.locations() {
                 for below in 2..=names.len().min(rank) {
                     write_path_below(location, &names[..below], &mut listed);
@@ -392,6 +389,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     pub(super) fn fetched(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
         let libraries = self.resolver.libraries.iter().map(|view| &**view).enumerate();
         libraries.filter(|(_, view)| view.is_fetched())
+    }
+
+    /// Iterates over the fetched libraries in scope, with their indexes.
+    pub(super) fn fetched_in_scope(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
+        self.libraries_of(LibraryGroup::All)
+            .filter(|(_, view)| view.is_fetched())
     }
 
     /// Returns whether a location of the library contains the path or a mapped path.

@@ -120,10 +120,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// too many to compare.
     fn add_in_other_folders(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         let mut count = 0;
-        for (library, view) in self
-            .libraries_of(LibraryGroup::All)
-            .filter(|(_, view)| view.is_fetched())
-        {
+        for (library, view) in self.fetched_in_scope() {
             view.each_with_suffix(&self.path, self.name_hash(), 1, MAX_OF_SIZE, |hit| {
                 count += 1;
                 if view.file_size(hit) == self.size {
@@ -164,10 +161,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             return false;
         }
         let mut found = Candidates::new();
-        for (library, view) in self
-            .libraries_of(LibraryGroup::All)
-            .filter(|(_, view)| view.is_fetched())
-        {
+        for (library, view) in self.fetched_in_scope() {
             view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
                 found.add_candidate(0, Self::candidate(library, view, hit));
             });

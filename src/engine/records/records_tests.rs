@@ -88,8 +88,6 @@ impl World {
                     library: row.id,
                     path,
                     rating_key: "",
-                    removes_matches: true,
-                    is_doubted: true,
                 });
                 let gone: Vec<_> = gone.collect();
                 LibraryRows(&self.films.store)

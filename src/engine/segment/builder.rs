@@ -130,8 +130,9 @@ impl ListingBuilder {
             .map_err(|_| write_error("", &no_memory(items)))
     }
 
-    /// Adds an item with all its files. No two items may have the same rating key. `added_sequence` is the ticket of the request that first showed the item with these
-    /// paths; 0 if that was the request in [`ListingMeta::assigned`] or an earlier one.
+    /// Adds an item with all its files. No two items may have the same rating key. `added_sequence` is the ticket of the
+    /// request that first showed the item with these paths; 0 if that was the request in [`ListingMeta::assigned`] or an
+    /// earlier one.
     pub fn push_with_sequence(&mut self, item: &Item, added_sequence: u64) {
         let string_bytes = item
             .string_fields()

@@ -97,10 +97,14 @@ impl ListingSegment {
         self.head.mappings
     }
 
-    /// Returns [`super::ListingMeta::assigned`].
+    /// Returns [`super::ListingMeta::assigned`]; `listed_at` if the segment is of an earlier version, which does not know it.
     #[must_use]
-    pub fn assigned(&self) -> u64 {
-        self.head.assigned
+    pub fn assigned_or(&self, listed_at: u64) -> u64 {
+        if self.head.assigned > 0 {
+            self.head.assigned
+        } else {
+            listed_at
+        }
     }
 
     /// Returns whether a check has failed. If so, the caller must discard all results since the last call.
@@ -310,7 +314,7 @@ impl ListingSegment {
     }
 
     /// Returns the ticket of the request that first showed the item of this entry with its paths, if it is later than
-    /// [`Self::assigned`]; otherwise 0.
+    /// [`Self::assigned_or`]; otherwise 0.
     #[must_use]
     pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)

@@ -149,8 +149,6 @@ impl RecordRows<'_> {
             library,
             path: b"",
             rating_key,
-            removes_matches: true,
-            is_doubted: true,
         };
         super::library_rows::LibraryRows(self.0)
             .invalidate(&[item], Deadline::NONE)
@@ -164,7 +162,8 @@ impl RecordRows<'_> {
     }
 }
 
-/// A path or an item that is invalidated in a library.
+/// A path or an item that is invalidated in a library. Its confirmed matches are removed, and it is doubted, as are their
+/// paths, because the listing may be wrong where a host had to confirm a match.
 #[derive(Clone, Copy, Debug)]
 pub struct Invalidated<'i> {
     pub library: LibraryId,
@@ -172,18 +171,12 @@ pub struct Invalidated<'i> {
     pub path: &'i [u8],
     /// The item's rating key; empty for a path.
     pub rating_key: &'i str,
-    /// Whether the confirmed matches of the path, or of the item, are removed. Their paths are then doubted, because the
-    /// listing may be wrong where a host had to confirm a match.
-    pub removes_matches: bool,
-    /// Whether the path or the item is doubted even without confirmed matches.
-    pub is_doubted: bool,
 }
 
 impl Invalidated<'_> {
     fn write(&self, records: &RecordTx<'_>) -> rusqlite::Result<()> {
         let tx = records.tx;
-        let table = find_match_table(tx.connection, self.library)?.filter(|_| self.removes_matches);
-        let mut is_doubted = self.is_doubted;
+        let table = find_match_table(tx.connection, self.library)?;
         let removed = match table {
             Some(table) if self.path.is_empty() => records.remove_matches_of_item(table, self.rating_key)?,
             Some(table) => records.remove_matches_of_form(table, &normal_form(self.path))?,
@@ -196,12 +189,11 @@ impl Invalidated<'_> {
             }
         }
         // Another host may have recorded the path.
-        if self.removes_matches && !self.path.is_empty() && removed.iter().all(|stored| stored.path != self.path) {
+        if !self.path.is_empty() && removed.iter().all(|stored| stored.path != self.path) {
             records.take_back(self.library, self.path, RecordTime::NEVER)?;
         }
-        is_doubted |= !removed.is_empty() && !self.path.is_empty();
         // A doubt about a library that another call has cleared would mean nothing.
-        if is_doubted && tx.has("SELECT 1 FROM libraries WHERE id = ?1", [self.library])? {
+        if tx.has("SELECT 1 FROM libraries WHERE id = ?1", [self.library])? {
             tx.doubt_path_or_item(self.library, self.path, self.rating_key)?;
         }
         Ok(())
@@ -213,17 +205,6 @@ impl LibraryRows<'_> {
     pub fn invalidate(&self, invalidated: &[Invalidated<'_>], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             RecordTx::run(tx, |records| invalidated.iter().try_for_each(|one| one.write(records)))
-        })
-    }
-
-    /// Doubts items after an edit, so that plexindex verifies them. Keeps confirmed matches.
-    pub fn invalidate_items(&self, library: LibraryId, rating_keys: &[&str], deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            tx.expect_library(library)?;
-            for rating_key in rating_keys {
-                tx.doubt_path_or_item(library, b"", rating_key)?;
-            }
-            Ok(())
         })
     }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::schema::Tx;
 use super::{
-    Endpoint, FeedCursor, FeedRows, Invalidated, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems,
-    Listing, ListingResult, ListingRows, MatchWrite, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
+    Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,
+    ListingResult, ListingRows, MatchWrite, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
 };
 use crate::engine::memtable::LibraryChange;
 use crate::engine::segment::listing_cursor;
@@ -177,16 +178,8 @@ impl Films {
     }
 
     pub fn invalidate(&self, path: &[u8], rating_key: &str) {
-        let invalid = [Invalidated {
-            library: self.id,
-            path,
-            rating_key,
-            removes_matches: false,
-            is_doubted: true,
-        }];
-        let rows = LibraryRows(&self.store);
-        let invalidated = rows.invalidate(&invalid, Deadline::NONE);
-        invalidated.expect("invalidated");
+        let doubt = |tx: &Tx<'_>| tx.doubt_path_or_item(self.id, path, rating_key);
+        self.store.write(Deadline::NONE, doubt).expect("doubted");
     }
 
     pub fn evict(&self) -> bool {

@@ -154,8 +154,9 @@ impl StoredItems {
 
     /// Returns the ticket of the listing since which items without a ticket of their own have had their paths.
     pub fn assigned(&self) -> Sequence {
-        let own = self.base.segment.as_ref().map_or(0, ListingSegment::assigned);
-        if own > 0 { Sequence(own) } else { self.assigned }
+        let listed_at = self.assigned.0;
+        let segment = self.base.segment.as_ref();
+        Sequence(segment.map_or(listed_at, |segment| segment.assigned_or(listed_at)))
     }
 
     /// Returns the ticket of the request that first showed an item with these paths, as far as it is later than

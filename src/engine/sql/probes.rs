@@ -40,15 +40,17 @@ impl LibraryRows<'_> {
             }
             let mut ids = Vec::new();
             for library in on_server {
+                let known = stored.iter().find(|row| row.library.uuid == library.uuid);
                 // What was doubted of a library that was not there is not known.
                 let was_gone = is_latest
+                    && known.is_none()
                     && tx.has(
                         "SELECT 1 FROM libraries WHERE view_id = ?1 AND uuid = ?2 AND gone_ms > 0",
                         params![view_id, library.uuid],
                     )?;
                 let id = if is_latest {
                     upsert(tx, view_id, library)?
-                } else if let Some(row) = stored.iter().find(|row| row.library.uuid == library.uuid) {
+                } else if let Some(row) = known {
                     row.id
                 } else {
                     continue;
@@ -56,9 +58,8 @@ impl LibraryRows<'_> {
                 ids.push(id);
                 let folding = Folding::open(self.0, tx, id, &|_, _| Vec::new())?;
                 folding.apply(&folding.fold(&Observation::State(&library.change), asked, now_ms)?)?;
-                let known = stored.iter().find(|row| row.id == id && is_latest);
                 // The server moved the files, too.
-                if was_gone || known.is_some_and(|row| has_moved(&row.library, library)) {
+                if was_gone || is_latest && known.is_some_and(|row| has_moved(&row.library, library)) {
                     tx.doubt_library(view_id, id, Cause::Invalidated, now_ms)?;
                 }
             }

@@ -49,8 +49,6 @@ fn invalidate(films: &Films, path: &str) {
         library: films.id,
         path: path.as_bytes(),
         rating_key: "",
-        removes_matches: true,
-        is_doubted: false,
     };
     LibraryRows(&films.store)
         .invalidate(&[gone], Deadline::NONE)

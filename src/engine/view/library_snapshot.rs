@@ -506,10 +506,10 @@ impl LibraryIndex for LibrarySnapshot {
 
     /// Returns when a hit's path was listed, or its match recorded. If two hits contradict each other, the newer wins.
     fn entry_time(&self, hit: Hit<'_>) -> EntryTime {
-        let listed = |first_shown: u64| match self.segment.as_ref().map_or(0, |segment| segment.assigned()) {
-            // A segment of an earlier version does not know it.
-            0 => first_shown.max(self.properties.listed_at),
-            assigned => first_shown.max(assigned),
+        let listed = |first_shown: u64| {
+            let listed_at = self.properties.listed_at;
+            let segment = self.segment.as_ref();
+            first_shown.max(segment.map_or(listed_at, |segment| segment.assigned_or(listed_at)))
         };
         let (sequence, order) = match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => (listed(segment.added_sequence(number)), 0), // 0: in a segment

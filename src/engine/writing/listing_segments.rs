@@ -307,10 +307,7 @@ impl ListingSegments {
             return Ok(true);
         }
         let segment = self.store.listing_segment(name)?;
-        let assigned = match segment.assigned() {
-            0 => row.listed_sequence(),
-            assigned => Sequence(assigned),
-        };
+        let assigned = Sequence(segment.assigned_or(row.listed_sequence().0));
         self.write_items(name, row, assigned, |each| {
             segment.for_each_item(|item, added_sequence| each(item, Sequence(added_sequence)))
         })?;

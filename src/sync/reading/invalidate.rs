@@ -55,7 +55,8 @@ impl IndexReader {
 
     /// Invalidates paths in the selected libraries, and removes the paths' confirmed matches.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry_until_current(|| self.forget_paths(library, paths))
+        let names: Vec<_> = paths.iter().map(|path| (*path, "")).collect();
+        self.invalidate_each(library, &names)
     }
 
     /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first.
@@ -71,36 +72,25 @@ impl IndexReader {
         Err(segments_lost_error())
     }
 
-    /// Invalidates paths, and removes their confirmed matches. Returns the view and the selected libraries; `None` if
-    /// nothing is stored.
-    fn forget_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<Option<WriteTarget>> {
-        let affected = self.read_undamaged(|snapshot| {
-            let Some(view_id) = snapshot.view_id else {
-                return Ok(None); // nothing is stored, so no answer can be wrong
+    /// Invalidates paths or items, each a path and a rating key of which one is empty, and removes their confirmed matches.
+    fn invalidate_each(&self, library: &Selection, names: &[(&[u8], &str)]) -> Result<()> {
+        self.retry_until_current(|| {
+            let Some((view_id, ids)) = self.resolve_selection(library)? else {
+                return Ok(None);
             };
-            let ids = match library.resolve(snapshot)? {
-                Resolved::Scope(scope) => ids_of(&snapshot.rows, scope),
-                Resolved::Unknown => Vec::new(),
-            };
+            // Also in libraries that the server does not list now: they may come back.
+            let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
+            let mut invalidated = Vec::new();
+            for library in ids.iter().chain(&gone) {
+                invalidated.extend(names.iter().map(|(path, rating_key)| Invalidated {
+                    library: *library,
+                    path,
+                    rating_key,
+                }));
+            }
+            LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
             Ok(Some((view_id, ids)))
-        })?;
-        let Some((view_id, ids)) = affected else {
-            return Ok(None);
-        };
-        // Also in libraries that the server does not list now: they may come back.
-        let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
-        let mut invalidated = Vec::new();
-        for library in ids.iter().chain(&gone) {
-            invalidated.extend(paths.iter().map(|path| Invalidated {
-                library: *library,
-                path,
-                rating_key: "",
-                removes_matches: true,
-                is_doubted: true,
-            }));
-        }
-        LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
-        Ok(Some((view_id, ids)))
+        })
     }
 
     /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
@@ -119,23 +109,7 @@ impl IndexReader {
 
     /// Invalidates an item in the selected libraries, and removes the item's confirmed matches.
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
-        self.retry_until_current(|| {
-            let Some((view_id, ids)) = self.resolve_selection(library)? else {
-                return Ok(None);
-            };
-            let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
-            let invalidated: Vec<_> = (ids.iter().chain(&gone))
-                .map(|id| Invalidated {
-                    library: *id,
-                    path: b"",
-                    rating_key,
-                    removes_matches: true,
-                    is_doubted: true,
-                })
-                .collect();
-            LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
-            Ok(Some((view_id, ids)))
-        })
+        self.invalidate_each(library, &[(b"", rating_key)])
     }
 
     /// Invalidates the selected libraries (`None`: all libraries in the view), so that each needs a full listing.

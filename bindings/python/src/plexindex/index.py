@@ -383,8 +383,6 @@ class Index:
         plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
         :func:`plexindex.from_server` first sends one request more.
         """
-        if library is None:
-            raise TypeError("a call can edit items in only one library: specify the library")
         return self._in(library).edit_items(keys, fields, remove=remove, locked=locked, timeout=timeout)
 
     def table(self, name: str | bytes) -> Table:
