@@ -140,8 +140,9 @@ impl IndexReader {
     }
 
     /// Returns the view's id and the ids of the selected libraries, none if the server lists no such library; `None` if
-    /// nothing is stored.
+    /// nothing is stored. Repairs damaged segments first, because a fast lookup after the write cannot.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
+        self.rebuild_broken(Deadline::NONE)?;
         let snapshot = self.snapshot();
         let Some(view_id) = snapshot.view_id else {
             return Ok(None);
