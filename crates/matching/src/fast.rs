@@ -100,9 +100,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
         })
     }
 
-    /// Looks up a path that a single index entry cannot answer, such as a path with twins, by all kinds of match in all
-    /// libraries in scope. `None` unless the only match has high confidence and is verified. Never inlined, so that the
-    /// fast path stays small.
+    /// Looks up a path that a single index entry cannot answer, such as one whose hash several entries have, by all
+    /// kinds of match in all libraries in scope. `None` unless the only match has high confidence and is verified.
+    /// Never inlined, so that the fast path stays small.
     #[inline(never)]
     fn fast_lookup_by_all_kinds(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.

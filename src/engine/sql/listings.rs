@@ -25,7 +25,7 @@ pub struct Listing {
     pub library: LibraryId,
     /// The generation of the current listing at the start.
     pub generation: Generation,
-    /// Index of the library's partition that is being listed.
+    /// Index of the partition (a part of the listing, such as one item type) that is being listed.
     pub partition: usize,
     /// The position of the next page.
     pub position: u64,

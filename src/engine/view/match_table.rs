@@ -112,7 +112,7 @@ pub fn put<'p>(memory: &RecordMemory, sequence: Sequence, forms: impl Iterator<I
         let mut payload = Vec::new();
         // A path that only differs in case takes the place of its form.
         let spelling = match matches {
-            // A form that is not folded may have twins that differ in case.
+            // A form that is not folded may have other entries that differ only in case.
             [only] if only.path.eq_ignore_ascii_case(form) && !form.iter().any(u8::is_ascii_uppercase) => {
                 Some(&only.path[..])
             }
