@@ -263,6 +263,8 @@ describes the rules for all methods, and the values of fields such as `reason`.
 - Words in capitals are statuses: NOT_FETCHED is PLEXINDEX_NOT_FETCHED."""
 # Minimum number of methods with the same field, so that the page describes the field only once for all of them.
 COMMON = 2
+# Minimum number of fields that an object shares with an earlier one, so that the page refers to the earlier one.
+REPEATED = 3
 
 
 def choices(shape: Shape) -> list[str]:
@@ -275,6 +277,9 @@ class Page:
 
     def __init__(self, schema: Shape) -> None:
         self.definitions, self.methods = schema["definitions"], schema["properties"]
+        # The fields of nested objects that a method, or the types, have described so far, and where.
+        self.described: dict[str, str] = {}
+        self.of = ""
         self.names = {
             method: [shape["properties"][part]["$ref"].rpartition("/")[2] for part in ("request", "answer")]
             for method, shape in self.methods.items()
@@ -315,7 +320,7 @@ class Page:
             if (nested := kind.rstrip("[]")) in self.nested:
                 inner = self.definitions[nested]
                 text = text or self.summary(inner)
-                below = [f"  {line}" for line in self.bullets(inner, is_request)] if is_object(inner) else []
+                below = self.nested_bullets(name, inner, is_request) if is_object(inner) else []
                 if words := choices(inner):
                     text = f"{text} {self.summary(inner)}".strip() if self.summary(inner) not in text else text
                     all_named = all(f"`{word}`" in text for word in words)
@@ -333,6 +338,20 @@ class Page:
                 lines += [line, *below]
         return [*lines, *([f"- {', '.join(common)}"] if common else [])]
 
+    def nested_bullets(self, name: str, shape: Shape, is_request: bool) -> list[str]:
+        """Returns the fields of an object in the field `name`, without those that an earlier object has described."""
+        lines = self.bullets(shape, is_request)
+        where = Counter(self.described[line] for line in lines if line in self.described)
+        place, count = where.most_common(1)[0] if where else ("", 0)
+        again = [line for line in lines if self.described.get(line) == place]
+        has_objects = any(line.startswith(" ") for line in lines)
+        if count >= REPEATED and not has_objects:
+            names = ", ".join(f"`{line.split('`')[1]}`" for line in again)
+            lines = [*(line for line in lines if line not in again), f"- {names}: as in {place}."]
+        for line in lines:
+            self.described.setdefault(line, f"`{name}`{self.of}")
+        return [f"  {line}" for line in lines]
+
     def summary(self, shape: Shape) -> str:
         """Returns the description of a type. Only its first paragraph: the others are for Rust."""
         return english(shape.get("description", "")).partition("\n\n")[0]
@@ -341,6 +360,8 @@ class Page:
         """One method."""
         request_name, answer_name = self.names[name]
         request, answer = self.definitions[request_name], self.definitions[answer_name]
+        self.described.clear()
+        self.of = ""
         lines = ["", f"## {name}", english(request.get("description", ""))]
         if "allOf" in request:
             extended = request["allOf"][0]["$ref"].rpartition("/")[2]
@@ -363,9 +384,11 @@ class Page:
             lines += self.method(name)
         described = {name for pair in self.names.values() for name in pair} - self.shared
         lines += ["", "## Types"]
+        self.described.clear()
         for name, shape in self.definitions.items():
             if name in described or name in self.nested:
                 continue
+            self.of = f" of [{name}](#{name.lower()})"
             words = ", ".join(f"`{word}`" for word in choices(shape))
             lines += ["", f"### {name}", f"{words}. {self.summary(shape)}".strip(". ") + "."]
             if is_object(shape):
