@@ -255,7 +255,8 @@ def go(schema: Shape) -> str:
 HEAD = f"""# Methods
 
 The methods of `plexindex_call()`. {MADE}. The header
-describes the rules for all methods, and the values of fields such as `reason`.
+describes the rules for all methods, and [troubleshooting](troubleshooting.md#reasons) the values of `reason` and of
+`error_kind`.
 
 - A method sends requests to the server only if its description says so.
 - A field of a request is optional unless it is **needed**. A field of an answer is absent if its value is unknown.
@@ -265,6 +266,8 @@ describes the rules for all methods, and the values of fields such as `reason`.
 COMMON = 2
 # Minimum number of fields that an object shares with an earlier one, so that the page refers to the earlier one.
 REPEATED = 3
+# Maximum number of words to choose from that the page lists. docs/troubleshooting.md has the longer lists.
+MAX_CHOICES = 10
 
 
 def choices(shape: Shape) -> list[str]:
@@ -321,7 +324,10 @@ class Page:
                 inner = self.definitions[nested]
                 text = text or self.summary(inner)
                 below = self.nested_bullets(name, inner, is_request) if is_object(inner) else []
-                if words := choices(inner):
+                words = choices(inner)
+                if len(words) > MAX_CHOICES:
+                    kind = kind.replace(nested, "string")
+                elif words:
                     text = f"{text} {self.summary(inner)}".strip() if self.summary(inner) not in text else text
                     all_named = all(f"`{word}`" in text for word in words)
                     text = text if all_named else f"{', '.join(f'`{word}`' for word in words)}. {text}".strip()

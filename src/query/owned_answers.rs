@@ -74,8 +74,8 @@ pub struct Match {
     /// An explanation for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Whether the listing has expired and could not be refreshed, because the server did not respond or a much smaller
-    /// listing awaits confirmation. Retry a stale [`MatchStatus::NotFound`] later.
+    /// Whether the answer may be out of date, because the listing has expired or something is doubted. Retry a stale
+    /// [`MatchStatus::NotFound`] later.
     pub stale: bool,
     /// Time since plexindex last checked that the listing is current. `None` without a listing, or if the clock was set
     /// back.

@@ -1,5 +1,5 @@
--- All tables and columns of the current format. docs/design/storage.md describes the tables, changes of the format, and
--- what remains after a kill.
+-- All tables and columns of the current format. docs/design/storage.md describes changes of the format, and what remains
+-- after a kill.
 
 CREATE TABLE meta (
     one       INTEGER PRIMARY KEY CHECK (one = 1),

@@ -10,9 +10,6 @@ use plexindex_sharing::{SharedIndex, SharedProgress, SharedStatus, SharedTables}
 /// Inspects, prepares or clears the shared database (`options.shared`), or delivers to it. Waits for the database until
 /// `options.timeout_ms`, or a few seconds without a timeout.
 ///
-/// After you record a match, `deliver` ensures that other hosts can use it, unless the match's path is in no library
-/// folder and under no mapping.
-///
 /// If `deliver` returns TIMEOUT, plexindex delivers the rest later. The other actions, except `status`, can return CONNECT,
 /// TIMEOUT, OFFLINE, or FORBIDDEN if the PostgreSQL role lacks the privilege. All actions except `status` return
 /// INVALID_ARGUMENT without `options.shared`. `deliver` and `clear` also require `server_url` and an online index.
