@@ -10,9 +10,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let index = Index::open(Options {
         server_url: Some(url.clone()),
         token: Token::new(token),
-        ..Options::new(folder) // is made; nothing is fetched
+        ..Options::new(folder) // creates the folder, and sends no request
     })?;
-    let found = index.library(library)?.match_path(file)?; // fetches the library where it must
+    let found = index.library(library)?.match_path(file)?; // fetches the library if necessary
     match found.item() {
         Some(item) => println!("{}: {item}", item.key),
         None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),

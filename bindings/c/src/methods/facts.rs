@@ -100,9 +100,8 @@ pub fn versions(_: &Caller<'_>, _: GetVersions) -> MethodResult<Versions> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProposeMappings {
-    /// Paths on this machine. Each proposal counts only paths that do not match with earlier proposals. The answer has
-    /// at most five proposals, and none that helps only a few of many paths. Without paths, the method uses this
-    /// handle's first 500 answers that matched by suffix or file name.
+    /// Paths on this machine; by default, those of this handle's first 500 answers that matched by suffix or file name.
+    /// The answer has at most five proposals, and none that helps only a few of many paths.
     #[serde(default)]
     paths: Vec<ByteString>,
 }

@@ -48,9 +48,9 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder>
     Ok((folder, status))
 }
 
-/// Finds the items with a GUID. The GUID of a show or season finds its episodes; the GUID of an artist or album finds
-/// its tracks. OK: one item. AMBIGUOUS: several items. First fetches libraries whose listing is missing or has expired.
-/// Other statuses: see plexindex_match_path().
+/// Finds the items with a GUID. The GUID of a show, season, artist or album finds its episodes or tracks. OK: one item.
+/// AMBIGUOUS: several items. First fetches libraries whose listing is missing or has expired. Other statuses: see
+/// plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchGuid {

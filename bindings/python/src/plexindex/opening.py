@@ -54,7 +54,7 @@ def open(
 
     Several processes can open the same folder, and one process can open it several times. All times are in seconds.
 
-    Without ``cache_dir``, the folder, server, token, user, Plex's database, shared log, mappings and size limit come
+    Without ``cache_dir``, the folder, server, token, user, Plex's and the shared database, mappings and size limit come
     from the environment (``PLEXINDEX_SERVER_URL``, ``PLEXINDEX_TOKEN``, …) and from configuration files, as for the
     command ``plexindex``; ``plexindex help config`` lists the sources. Arguments take precedence. plexindex sends a
     configured token only to the server that is configured with the token.

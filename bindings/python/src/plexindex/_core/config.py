@@ -110,7 +110,7 @@ def find(
     """Returns the configuration. The ``given`` settings, by name, override the environment, which overrides the files.
 
     plexindex uses a token only for a server from the same or a later source, and a user only for a token from the same
-    or a later source. Without ``use_server``, ignores servers, tokens and shared logs.
+    or a later source. Without ``use_server``, ignores servers, tokens and shared databases.
     """
     path, file = _read_file(given.get("config", NOTHING))
 
