@@ -18,9 +18,8 @@ from cli import Cli
 from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
 from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 from plexindex import aio
-from plexindex.compare import on_disk
-from plexindex.compare.places import Places
-from plexindex.compare.rules import RULES
+from plexindex.compare import RULES
+from plexindex.compare import disk as on_disk
 
 
 @pytest.fixture
@@ -62,12 +61,12 @@ def test_one_of_several_libraries(index: plexindex.Index, tree: Tree) -> None:
 def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_server: ServerFactory) -> None:
     outer, inner = tmp_path / "media", tmp_path / "media" / "anime" / "films"
     films = [make(outer / name / f"{name}.mkv") for name in FILMS]
-    other = make(inner / "Delta (2004)" / "Delta (2004).mkv")
+    other, kept = (make(inner / name / f"{name}.mkv") for name in ("Delta (2004)", "Zeta (2006)"))
     shared = make(outer / "Epsilon (2005)" / "Epsilon (2005).mkv")
-    server = serve(tmp_path, start_server, ([outer], films), ([inner], [other]), ([outer], [shared]))
+    server = serve(tmp_path, start_server, ([outer], films), ([inner], [other, kept]), ([outer], [shared]))
     with plexindex.open(tmp_path / "store", server.url, server.token) as index:
         index.refresh()
-        for name, count in (("Films 1", 3), ("Films 2", 1), ("Films 3", 1), (None, 5)):
+        for name, count in (("Films 1", 3), ("Films 2", 2), ("Films 3", 1), (None, 6)):
             found = index.compare(tmp_path, name)
             assert list(found) == []
             assert found.files == found.listed == count
@@ -122,14 +121,18 @@ def test_what_was_never_fetched(index: plexindex.Index, tree: Tree) -> None:
             lines_of(index, folder, offline=True)
 
 
-def test_a_listing_that_is_lost_ends_the_comparison(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_is_lost_ends_the_comparison(
+    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index.refresh()
-    places = Places(index.library())
-    places.reload(index.libraries(offline=True))
-    places.expect_listings()
-    monkeypatch.setattr(plexindex.Library, "_current", lambda _library: [])
+    for number in range(1100):
+        make(tree.films / f"folder {number}" / "New.mkv")
+
+    def lose(_: int) -> None:
+        monkeypatch.setattr(plexindex.Library, "_current", lambda _library: [])
+
     with pytest.raises(plexindex.NotFetchedError, match="lost"):
-        places.expect_listings()
+        list(index.compare(tree.films, offline=True, progress=lose))
 
 
 def test_asyncio(index: plexindex.Index, tree: Tree) -> None:
@@ -229,8 +232,10 @@ def test_a_missing_mount_is_one_line(index: plexindex.Index, tree: Tree) -> None
     assert len(list(comparison)) == 1
     assert comparison.summary["listed_not_on_disk"] == comparison.summary["listed_location_empty"] == 3
     check_sums(comparison.summary)
-    # A folder that may have media: then each missing file is a line.
     make(tree.films / "New" / "x.txt")
+    assert lines_of(index, tree.films) == line
+    # With media, each missing file is a line.
+    make(tree.films / "New" / "x.mkv")
     assert {not_on_disk(path) for path in tree.listed[:3]} <= set(lines_of(index, tree.films))
     shutil.rmtree(tree.films)
     for folder in (tree.films, tree.listed[0].parent):

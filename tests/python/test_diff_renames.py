@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import plexindex
@@ -55,38 +55,42 @@ def test_a_file_that_plex_has_not_scanned_is_paired_by_its_size(index: plexindex
     assert ("not_in_plex", str(new), "not_scanned") in lines_of(index, tree.films)
 
 
-def test_the_server_is_asked_only_if_a_rename_is_possible(
+def test_the_server_is_asked_about_missing_files(
     index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.refresh()
-    changes: list[Callable[[], object]] = [tree.listed[0].unlink, lambda: make(tree.shows / "Delta" / "new.mkv")]
-    for change in changes:
-        change()
-        tree.server.reset()
-        lines_of(index, tree.media)
-        assert requests(tree) == {"sections": 1}, "the files are of different libraries"
-    make(tree.films / "New (2024).mkv")
+    new = make(tree.films / "New (2024).mkv")
+    tree.server.reset()
+    assert lines_of(index, tree.media) == [not_in_plex(new)]
+    assert requests(tree) == {"sections": 1}, "no file is missing"
+    for path in tree.listed[:2]:
+        path.unlink()
     tree.server.reset()
     lines = lines_of(index, tree.media, offline=True)
     assert len(lines) == 3
     assert requests(tree) == {}
-    assert lines_of(index, tree.media) == lines
-    assert requests(tree) == {"sections": 1, "metadata": 1}
-    # So many new files are no renames.
-    make(tree.shows / "Delta" / "newer.mkv")
-    monkeypatch.setattr("plexindex.compare.renamed._MAX_HELD", 2)
-    tree.server.reset()
-    found = index.compare([tree.films, tree.shows])
-    assert len(list(found)) == 4
-    assert found.unasked == 1
-    assert requests(tree) == {"sections": 1}
+    # However many files wait for the end of the walk.
+    for held in (2, 1):
+        monkeypatch.setattr("plexindex.compare.comparison._HELD", held)
+        tree.server.reset()
+        assert lines_of(index, tree.media) == lines
+        assert requests(tree) == {"sections": 1, "metadata": 1}
+
+
+def test_a_file_that_was_moved_out_of_the_compared_folder_is_not_missing(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    (tree.films / "old").mkdir()
+    tree.rename(tree.listed[0], tree.films / "old" / "Alpha (2001).mkv")
+    index.refresh(full=True)
+    tree.rename(tree.films / "old" / "Alpha (2001).mkv", tree.films / "Alpha (2001).mkv")
+    assert lines_of(index, tree.films / "old") == []
 
 
 def test_all_libraries_share_one_limit(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     index.refresh()
     for file in (tree.listed[0], tree.listed[3]):
         file.rename(file.with_name("New.mkv"))
-    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
+    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 1)
     found = index.compare(tree.media)
     assert len(list(found)) == 4
     assert found.unasked == 1
@@ -120,7 +124,7 @@ def test_the_command_says_that_the_server_did_not_report_renames(cli: Cli, tree:
 def test_many_renames_are_asked_for_in_batches(
     tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 66)
+    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 66)
     films = tmp_path / "films"
     files = [make(films / f"Film {number} (2001).mkv") for number in range(70)]
     server = serve(tmp_path, start_server, ([films], files))
@@ -135,7 +139,7 @@ def test_many_renames_are_asked_for_in_batches(
     assert len(lines) == 8
     assert server.get("stats")["requests"]["metadata"] == 2, "64 items in a request"
     assert summary["counts"]["not_in_plex"] == summary["counts"]["not_on_disk"] == 4
-    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
+    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 1)
     cli.fails(1, "3 files may have been renamed: run `plexindex refresh --full`", "diff", films)
 
 
@@ -162,7 +166,7 @@ def chain(tmp_path: Path, start_server: ServerFactory) -> Iterator[tuple[plexind
 def test_a_chain_of_renames(chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch) -> None:
     index, films, server = chain
     # Each film took a name from the next, so asking about one asks about all, whatever the limit of one run.
-    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 2)
+    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 2)
     found = index.compare(films)
     assert list(found) == []
     assert found.files == found.listed == 4
@@ -183,30 +187,15 @@ def test_a_chain_of_which_the_server_answered_a_part(
     assert lines_of(index, films) == []
 
 
-def test_a_file_that_is_missing_at_the_end_of_a_chain(chain: tuple[plexindex.Index, Path, Server]) -> None:
+@pytest.mark.parametrize("number", [3, 5])
+def test_a_missing_file_of_a_chain(chain: tuple[plexindex.Index, Path, Server], number: int) -> None:
     index, films, _ = chain
-    last, new = films / "Film 5 (2001).mkv", make(films / "New (2001).mkv")
-    last.unlink()
-    assert lines_of(index, films) == [not_in_plex(new), not_on_disk(last)]
-
-
-def test_a_missing_file_that_is_not_held_back_is_reported_once(
-    chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    index, films, server = chain
-    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
-    gone = films / "Film 3 (2001).mkv"
+    gone, new = films / f"Film {number} (2001).mkv", make(films / "New (2001).mkv")
     gone.unlink()
-    server.reset()
-    found = iter(index.compare(films))
-    assert next(found).path == str(gone)
-    assert server.get("stats")["requests"]["metadata"] == 0, "nothing was requested yet"
-    assert list(found) == []
+    assert lines_of(index, films) == [not_in_plex(new), not_on_disk(gone)]
 
 
-def test_another_spelling_of_a_name_that_a_rename_left(
-    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_spelling_of_a_name_that_a_rename_left(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
     alpha, beta, gamma = tree.listed[:3]
     twins = [file.with_name(file.name.lower()) for file in (alpha, gamma)]
@@ -218,18 +207,7 @@ def test_another_spelling_of_a_name_that_a_rename_left(
     assert lines_of(index, tree.films) == []
     assert requests(tree) == {"sections": 1}, "no file is missing or new"
     twins[1].rename(gamma)
-    # Alpha was renamed, and the other spelling is a new file.
-    make(twins[0])
-    new = tree.films / "New (2001).mkv"
-    tree.rename(alpha, new)
-    with monkeypatch.context() as patch:
-        patch.setattr("plexindex.compare.renamed._ASKED", 0)
-        found = index.compare(tree.films)
-        assert [one.path for one in found] == [str(new)]
-        assert found.unasked == 0
-    assert lines_of(index, tree.films) == [not_in_plex(twins[0])]
     # Gamma is missing, and the other spelling is Beta.
-    twins[0].unlink()
     gamma.unlink()
     tree.rename(beta, twins[1])
     assert lines_of(index, tree.films) == [not_on_disk(gamma)]
@@ -272,35 +250,9 @@ def test_a_folder_of_two_libraries(tmp_path: Path, start_server: ServerFactory) 
         assert str(unlisted) in [one.path for one in index.compare(films, "Films 1")], "one library was never fetched"
         unlisted.unlink()
         index.refresh()
-        new = two.rename(films / "Beta, again (2002).mkv")
-        (row,) = server.paths(2)
-        server.post("items/rename", {"ratingKey": int(row["ratingKey"]), "from": str(two), "to": str(new)})
         found = index.compare(films, "Films 1")
         assert list(found) == []
-        assert found.files == found.listed == 1
-
-
-def test_only_missing_files_of_another_library_are_asked_for(
-    tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    films = tmp_path / "films"
-    listed = [films / f"{name} (2001).mkv" for name in ("Alpha", "Beta")]
-    for path in (listed[0], films / "beta (2001).mkv"):
-        make(path)
-    server = serve(tmp_path, start_server, ([films], []), ([films], listed))
-    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
-        index.refresh()
-        new = make(films / "New (2024).mkv")
-        server.reset()
-        assert not_in_plex(new) in lines_of(index, films, library="Films 1")
-        assert server.get("stats")["requests"]["metadata"] == 0
-        for path in films.iterdir():
-            path.unlink()
-        make(new)
-        monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
-        found = index.compare(films, "Films 1")
-        assert [one.path for one in found] == [str(new)]
-        assert found.unasked == 1
+        assert found.files == found.listed == 1, "the other library has a file of its own"
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -15,11 +15,9 @@ from typing import Any
 import pytest
 from disk import make, set_size
 from plexindex.compare import walk
-from plexindex.compare.plexignore import Ignored
-from plexindex.compare.rules import RULES, MediaTypes, rule_for_file, rule_for_folder
-from plexindex.compare.scope import Scope
-from plexindex.compare.unlisted import _without_replaced
-from plexindex.compare.walk import FolderWalk, MediaFile, Unread
+from plexindex.compare.difference import without_replaced
+from plexindex.compare.rules import RULES, Ignored, MediaTypes, is_media, rule_for_file, rule_for_folder
+from plexindex.compare.walk import Location, Scope, Walk
 
 MOVIES, MUSIC = MediaTypes.of(["movie"]), MediaTypes.of(["artist"])
 
@@ -40,14 +38,14 @@ MOVIES, MUSIC = MediaTypes.of(["movie"]), MediaTypes.of(["artist"])
 )
 def test_media_have_the_extensions_of_their_library(name: bytes, kinds: str) -> None:
     every = ("movie", "show", "artist", "photo", "other")
-    found = [kind for kind in every if MediaTypes.of([kind]).has_extension(name)]
+    found = [kind for kind in every if is_media(name, MediaTypes.of([kind]).extensions)]
     assert [kind for kind in found if kind != "show"] == kinds.split()
     assert ("show" in found) == ("movie" in found)
-    assert MediaTypes.of([]).has_extension(name) == bool(kinds), "outside all libraries, all media count"
+    assert is_media(name, MediaTypes.of([]).extensions) == bool(kinds), "outside all libraries, all media count"
 
 
 def test_a_folder_of_two_libraries_has_the_media_of_both() -> None:
-    assert MediaTypes.of(["artist", "show"]).has_extension(b"a.mkv")
+    assert is_media(b"a.mkv", MediaTypes.of(["artist", "show"]).extensions)
 
 
 FOLDERS = {
@@ -208,29 +206,28 @@ def test_a_glob_of_many_stars_takes_no_time() -> None:
     ],
 )
 def test_names_differ_only_in_characters_that_other_systems_replace(shown: str, is_alike: bool) -> None:
-    assert (_without_replaced(shown.encode()) == _without_replaced(b"Mission: Impossible?")) == is_alike
+    assert (without_replaced(shown.encode()) == without_replaced(b"Mission: Impossible?")) == is_alike
 
 
 def test_bytes_that_are_not_utf_8_are_replaced_by_any_number_of_characters() -> None:
-    assert _without_replaced(b"Caf\xe9\xe8") == _without_replaced("caf\ufffd".encode())
+    assert without_replaced(b"Caf\xe9\xe8") == without_replaced("caf\ufffd".encode())
 
 
 def scope_of(*folders: Path, others: tuple[Path, ...] = ()) -> Scope:
     """A scope with libraries of films in these folders, and with other libraries, which are not compared."""
     films: list[Any] = [SimpleNamespace(kind="movie")]
-    known = [{os.fsencode(folder): films for folder in some} for some in (folders, others)]
-    places: Any = SimpleNamespace(locations=known[0], unfetched={}, others=known[1])
-    return Scope(places, RULES)
+    locations = [Location(os.fsencode(folder), compared=films) for folder in folders]
+    locations += [Location(os.fsencode(folder), others=films) for folder in others if folder not in folders]
+    return Scope(locations, RULES)
 
 
 class Seen:
     """What a walk found below a folder, with paths from there."""
 
     def __init__(self, top: Path, *locations: Path, others: tuple[Path, ...] = ()) -> None:
-        below_top = FolderWalk(scope_of(*(locations or (top,)), others=others), os.fsencode(top))
-        found = [one for some in below_top.all() for one in some]
-        media = [one for one in found if isinstance(one, MediaFile)]
-        unread = [one for one in found if isinstance(one, Unread)]
+        found = list(Walk(scope_of(*(locations or (top,)), others=others), os.fsencode(top)))
+        media = [one for some, _ in found for one in some]
+        unread = [one for _, some in found for one in some]
 
         def below(path: bytes) -> str:
             return Path(os.path.relpath(os.fsdecode(path), top)).as_posix()
@@ -239,7 +236,6 @@ class Seen:
         self.twins = sorted(below(one.path) for one in media if one.twin)
         self.unread = sorted((one.cause, below(one.path)) for one in unread)
         self.details = {below(one.path): one.detail for one in unread}
-        self.errors = {below(one.path): one.error for one in unread}
         self.places = {below(one.path): one.location and os.fsdecode(one.location.folder) for one in media}
 
 
@@ -259,13 +255,13 @@ def test_a_slow_disk_is_read_by_several_threads(tmp_path: Path, monkeypatch: pyt
         make(tmp_path / f"Film {number}" / "x.mkv")
     expected = Seen(tmp_path).media
     threads = set()
-    names = walk._names
+    names_in = walk._names_in
 
     def names_and_thread(folder: bytes) -> Any:
         threads.add(threading.current_thread())
-        return names(folder)
+        return names_in(folder)
 
-    monkeypatch.setattr(walk, "_names", names_and_thread)
+    monkeypatch.setattr(walk, "_names_in", names_and_thread)
     assert Seen(tmp_path).media == expected
     assert threads == {threading.current_thread()}, "a fast disk"
     monkeypatch.setattr(walk, "_SLOW", -1.0)
@@ -301,10 +297,9 @@ def test_a_plexignore_holds_for_its_folder(tmp_path: Path) -> None:
     assert seen.details["Show/Left"] == b"'Left/*' in " + os.fsencode(tmp_path / "Show" / ".plexignore")
     # A file that is given is judged by all folders up to the library's.
     scope = scope_of(tmp_path)
-    location = scope.at(os.fsencode(tmp_path))
 
     def rule(name: str) -> str | None:
-        ruling = scope.ruling_for_file(os.fsencode(make(tmp_path / name)), location)
+        ruling = scope.ruling_for_path(os.fsencode(make(tmp_path / name)))
         return ruling and ruling[0]
 
     assert rule("Show/x.mkv") == "plexignore"
@@ -371,23 +366,12 @@ def test_of_many_links_to_a_folder_the_first_is_followed(tmp_path: Path) -> None
     assert len(seen.unread) == 400
 
 
-def test_only_the_first_folder(tmp_path: Path) -> None:
-    make(tmp_path / "x.mkv")
-    only = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
-    assert [one.path for one in only.first()] == [os.fsencode(tmp_path / "x.mkv")]
-    assert only.is_over
-    make(tmp_path / "below" / "x.mkv")
-    more = FolderWalk(scope_of(tmp_path), os.fsencode(tmp_path))
-    more.first()
-    assert not more.is_over
-
-
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     path = make(tmp_path / "x.mkv")
     seen = Seen(path, tmp_path)
     assert seen.unread == [("unreadable", ".")]
     if os.name != "nt":
-        assert seen.errors["."] == errno.ENOTDIR
+        assert seen.details["."] == os.strerror(errno.ENOTDIR).encode()
     assert Seen(tmp_path / "gone", tmp_path).unread == [], "it may have disappeared during the walk"
 
 

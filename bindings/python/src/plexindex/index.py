@@ -208,7 +208,7 @@ class Index:
         """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
 
         The result yields each :class:`Difference` during the walk; ``async for`` walks on a background thread. Unless
-        ``offline``, plexindex first asks the server for changes, with one request, and later requests items of missing
+        ``offline``, plexindex first asks the server for changes, with one request, and requests items of missing
         files, which may have been renamed: 64 per request, at most 256. With a ``library``, other libraries' folders
         are skipped. ``without`` disables rules for files that Plex ignores: ``extension`` (plexindex never reports
         files that this rule ignores), ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``,

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ..changes import Change, Changes, bring_up_to_date
-from ..compare.places import Places
+from ..compare import find_renames
 from ..errors import Error, InvalidArgumentError
 from ..index import Index
 from ..library import Library
@@ -183,8 +183,8 @@ _UNCHANGED_SECONDS = 3600.0
 def follow_renames(index: Index, library: Library, seconds: float) -> None:
     """Compares the libraries' folders with the disk again and again, on a separate thread.
 
-    The server does not always report a rename, but each rename leaves a missing file and a new file. If a library has
-    both, a comparison requests the items of the missing files, so that the feed reports the renames.
+    The server does not always report a rename, but each rename leaves a missing file. After a request for the item of
+    the missing file, the feed reports the rename.
     """
 
     def run() -> None:
@@ -194,19 +194,7 @@ def follow_renames(index: Index, library: Library, seconds: float) -> None:
             if time.monotonic() - begun > _UNCHANGED_SECONDS:
                 unchanged, begun = set(), time.monotonic()
             with contextlib.suppress(Error):  # the feed reports a failure that lasts
-                find_renames(index, library, unchanged)
+                find_renames(library, unchanged)
             time.sleep(seconds)
 
     threading.Thread(target=run, name="plexindex-renames", daemon=True).start()
-
-
-def find_renames(index: Index, library: Library, unchanged: set[tuple[str, str]]) -> None:
-    """Compares once. ``unchanged``: see ``Renames.unchanged``."""
-    places = Places(library)
-    places.reload(index.libraries(offline=True))
-    folders = [folder for folder in places.locations if os.path.isdir(folder)]
-    if folders and places.knows_host_paths:
-        comparison = index.compare(folders, library)
-        comparison.spare_server(unchanged)
-        for _ in comparison:
-            pass

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from ..compare import Comparison, Difference
-from ..compare.rules import RULES
+from ..compare import RULES, Comparison, Difference
 from ..index import Index
 from . import codes, mappings, output
 from .match import item_text
@@ -139,8 +138,8 @@ def _summary(comparison: Comparison, source_name: str) -> Iterator[str]:
         yield "nothing differs"
     if comparison.age is None:
         return
-    if comparison._missed is not None:
-        yield f"{comparison._missed}: compared with a listing that was current {output.ago(comparison.age)}"
+    if comparison.error is not None:
+        yield f"{comparison.error}: compared with a listing that was current {output.ago(comparison.age)}"
         return
     yield f"the listing was current {output.ago(comparison.age)}"
     if comparison.renames_unknown:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import click
 
 from .._core.paths import lies_under, same_file
-from ..compare.rules import AUDIO, PHOTO, VIDEO, is_media
+from ..compare.rules import MediaTypes, is_media
 from ..index import Index
 from ..library import Library
 from ..mapping import Proposal
@@ -131,7 +131,7 @@ def check_files(
             report.add("note", text)  # doctor has already reported the cause, which is the server
         return
     folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
-    suffixes = extensions({library.kind for library in libraries})
+    suffixes = MediaTypes.of(library.kind for library in libraries).extensions
     size = max(wanted // max(len(folders) + bool(listed), 1), 1)
     samples = [of_folder(folder, size, suffixes) for folder in folders]
     samples += [of_list(listed, size)] if listed else []
@@ -266,7 +266,6 @@ def _toml(text: str) -> str:
     return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
 
 
-_BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
 # Folders that operating systems and storage devices create. These folders contain no media.
 _IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 _MAX_SECONDS = 20.0
@@ -281,12 +280,7 @@ class Sample:
     is_complete: bool = True
 
 
-def extensions(kinds: Collection[str]) -> frozenset[str]:
-    """Returns the media file extensions for library kinds or, without any kind, for video and audio."""
-    return frozenset().union(*(_BY_KIND.get(kind, ()) for kind in kinds)) or VIDEO | AUDIO
-
-
-def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:
+def of_folder(folder: str, size: int, suffixes: Collection[bytes], seconds: float = _MAX_SECONDS) -> Sample:
     """Returns a sample of the media files below a folder. The same tree always produces the same sample.
 
     The walk next reads a random one of the folders that it has seen, so that even a walk that runs out of time has read

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ..compare.places import Places
-from ..compare.rules import RULES
-from ..compare.unlisted import Walk
+from ..compare import RULES, scope_of
 from ..index import Index
 from ..match import Match
 from .output import one_line
@@ -15,16 +13,13 @@ from .output import one_line
 
 def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[bytes]) -> dict[bytes, str]:
     """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that applies."""
-    places = Places(index.library())
-    places.reload(index.libraries(offline=True))
-    unmatched = [
-        path
-        for path, answer in zip(paths, answers)
+    scope, found = scope_of(index.library()), {}
+    for path, answer in zip(paths, answers):
         # On Windows, a path without a drive belongs to a different machine.
-        if answer.item is None and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
-    ]
-    found = Walk(places, (), None).check(unmatched)
-    return {one.path: one.cause for one in found if one.cause in RULES}
+        is_here = os.name != "nt" or os.path.splitdrive(path)[0]
+        if answer.item is None and is_here and scope.innermost(path) and (ruling := scope.ruling_for_path(path)):
+            found[path] = ruling[0]
+    return found
 
 
 def reasons(index: Index, paths: Iterable[bytes], answers: Iterable[Match]) -> dict[bytes, str]:

@@ -1,6 +1,11 @@
-"""Compares folders on this machine with Plex. Changes neither the disk nor Plex."""
+"""Compares folders on this machine with Plex. Changes neither the disk nor Plex.
 
-from .comparison import Comparison
+:mod:`.rules` has Plex's rules, :mod:`.disk` the differences between systems, :mod:`.walk` reads the folders, and
+:mod:`.comparison` compares them with the listings; :mod:`.difference` has the reasons.
+"""
+
+from .comparison import Comparison, find_renames, scope_of
 from .difference import Difference
+from .rules import RULES
 
-__all__ = ["Comparison", "Difference"]
+__all__ = ["RULES", "Comparison", "Difference", "find_renames", "scope_of"]

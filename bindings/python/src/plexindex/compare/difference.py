@@ -1,30 +1,45 @@
-"""One difference between a disk and Plex's lists, and the differences of listed files that are not on the disk."""
+"""One difference between a disk and Plex's lists, and the reason for it."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
-from itertools import islice
+from itertools import takewhile
 
 from .._core import TYPE_CHECKING
+from .._core.paths import components, folder_of
 from ..item import Item
-from . import on_disk
-from .places import host_path, is_in
+from . import disk
+from .rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Sequence
 
     from .._core.types import DifferenceKind
     from ..library import Library
-    from .places import Places
-    from .unlisted import Walk
+    from ..match import Match
+    from .walk import Location, MediaFile, Ruling, Unread
 
-# Maximum number of files that one call requests.
-_FILES_PER_CALL = 4096
-# Maximum number of files to search in a location without visible media.
-_MAX_PROBED = 1000
-# Maximum number of stored items whose file has a different spelling on the disk.
-_MAX_RESPELLED = 256
+# Maximum number of items that a reason lists.
+_NAMED = 3
+_TEXTS = {
+    "not_scanned": "it is in a folder of library '{}', which does not list it (yet)",
+    "no_library": "no library has a folder above it",
+    "mapping_missing": "Plex lists it below a different root: a mapping is missing",
+    "not_utf8": "its name is not UTF-8, and Plex probably lists it as {}: give the file a name in UTF-8",
+    "replaced_characters": "Plex probably lists it as {}, with characters that SMB, rclone and Windows replace",
+    "loop": "the link leads to one of its parent folders",
+    "linked": "it leads to {}, which is compared under another path",
+    "unreadable": "plexindex cannot read the folder: {}",
+}
+# Characters that Windows forbids in names, and those that replace them: the private characters of Macs, Samba, Cygwin
+# and WSL, then those that rclone and people use because they look alike. Some programs replace all of them with `_`.
+_FORBIDDEN = (
+    '"*:<>?\\|\uf020\uf021\uf022\uf023\uf024\uf025\uf026\uf027\uf028\uf029\uf02a\uf03a\uf03c\uf03e\uf03f\uf05c\uf07c'
+    "\uff02\uff0a\uff1a\uff1c\uff1e\uff1f\uff3c\uff5c\uff0f\ua789\u2236\u29f8\u2044"
+)
+_REPLACED = dict.fromkeys(map(ord, _FORBIDDEN), "_")
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,10 +59,10 @@ class Difference:
     item: Item | None
     """The item for which Plex lists the path, or for ``"renamed"`` the old path."""
     reason: str
-    """The reason: ``"not_scanned"``, ``"renamed"`` (the new name of a missing file, by its size), ``"not_fetched"``,
-    ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``, ``"replaced_characters"``, ``"gone"``,
-    ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
-    path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
+    """The reason: ``"not_scanned"``, ``"renamed"`` (the new name of a missing file, by its size), ``"no_library"``,
+    ``"mapping_missing"``, ``"not_utf8"``, ``"replaced_characters"``, ``"gone"``, ``"location_empty"``,
+    ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another path), ``"unreadable"``,
+    or the name of the rule by which Plex ignores the file.
     """
     message: str
     """``reason`` as a sentence."""
@@ -58,12 +73,13 @@ class Difference:
 
     @classmethod
     def _of(
-        cls, what: DifferenceKind, path: bytes, item: Item | None, reason: str, message: str,
-        owners: Collection[Library] = (), files: int = 0, is_folder: bool = False,
+        cls, what: DifferenceKind, path: bytes, item: Item | None, reason: str, message: str = "",
+        owners: Sequence[Library] = (), files: int = 0, is_folder: bool = False,
     ) -> Difference:  # fmt: skip
         """Creates a difference. Its library is the item's, or the only owner."""
-        (owner,) = owners if len(owners) == 1 and item is None else (None,)
+        owner = owners[0] if len(owners) == 1 and item is None else None
         library, section = (item.library, item.section) if item else (owner.title, owner.section) if owner else ("", "")
+        message = message or _TEXTS.get(reason) or RULES[reason][0]
         return cls(what, os.fsdecode(path), is_folder, files, item, reason, message, library or None, section or None)
 
     def to_dict(self) -> dict[str, object]:
@@ -74,89 +90,79 @@ class Difference:
         return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason}>"
 
 
-class ListedFiles:
-    """Numbers of files that a library lists below a folder, by the result of the comparison."""
+def of_unread(one: Unread) -> Difference:
+    """Returns the remark about a folder or link that the walk did not read."""
+    text = os.fsdecode(one.detail)
+    if one.cause in _TEXTS:
+        text = _TEXTS[one.cause].format(text)
+    return Difference._of("left_out", one.path, None, one.cause, text, _owners(one.location), is_folder=True)
 
-    __slots__ = ("below_empty", "files", "gone", "unknown")
 
-    def __init__(self) -> None:
-        self.files = self.gone = self.below_empty = self.unknown = 0
+def of_ignored(path: bytes, location: Location | None, ruling: Ruling) -> Difference:
+    """Returns the remark about a file that Plex ignores."""
+    rule, line = ruling
+    return Difference._of("left_out", path, None, rule, os.fsdecode(line), _owners(location), files=1)
 
 
-class Listing:
-    """Compares the files that Plex lists below folders with the disk."""
+def of_several_items(path: bytes, answer: Match) -> Difference:
+    """Returns the difference for a file of several items."""
+    named = [item.describe() for item in answer.candidates[:_NAMED]]
+    more = answer.candidates_total - len(named)
+    if more:
+        named.append(f"and {more:,} more")
+    text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
+    return Difference._of("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
 
-    def __init__(self, places: Places, walk: Walk) -> None:
-        self._places, self._walk = places, walk
-        self.compared: dict[tuple[str, bytes], ListedFiles] = {}
-        """The counts by library and folder."""
-        self.respelled: list[tuple[Library, Item]] = []
-        """Items whose file exists only in a different spelling, which may now belong to a different item."""
-        self.seen: set[str] = set()
-        """The keys of the items on the disk, whose further files are additional files."""
 
-    def below(self, library: Library, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
-        counts = self.compared[library.uuid, root] = ListedFiles()
-        skipped = [place for place in empty if is_in(place, root)]
-        is_empty = any(is_in(root, place) for place in empty)
-        if is_empty or not self._places.knows_host_paths:
-            counts.files = self._places.files(root, library)
-            counts.below_empty, counts.unknown = (counts.files, 0) if is_empty else (0, counts.files)
-            return
-        for item, is_found in self._not_found(library, counts, root):
-            if is_found and not skipped and item.rating_key not in self.seen:
-                self.seen.add(item.rating_key)
-                continue
-            path = host_path(item)
-            if any(is_in(path, place) for place in skipped):
-                counts.below_empty += 1
-                continue
-            error = on_disk.error_of(path)
-            is_there = error is None or path in self._walk.paired
-            other = on_disk.spelt_otherwise(path) if error else None
-            if other is not None and not any(host_path(one) == other for one in self._candidates(other)):
-                is_there = True
-                if len(self.respelled) < _MAX_RESPELLED:
-                    self.respelled.append((library, item))
-            elif error and not on_disk.is_gone(error):
-                counts.unknown += 1
-                folder = os.path.dirname(path)
-                if not any(is_in(folder, known) for known in self._walk.unreadable):
-                    yield self._walk.not_read(folder, getattr(error, "winerror", None) or error.errno or 0, [library])
-                continue
-            if not is_there:
-                counts.gone += 1
-                yield Difference._of("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
-            elif item.rating_key not in self.seen:
-                self.seen.add(item.rating_key)
-            else:
-                paths = item.paths
-                text = f"the item has {len(paths)} files: {', '.join(paths)}"
-                yield Difference._of("several_paths", path, item, "several_files", text, [library])
+def of_unlisted(file: MediaFile, answer: Match) -> Difference:
+    """Returns the difference for a media file that no compared library lists, and that Plex does not ignore."""
+    path, owners, item = file.path, _owners(file.location), answer.item
+    differs_in_root = item is not None and answer.reason in ("same_file", "only_root_differs")
+    lookalike = None if differs_in_root else _lookalike(path, answer)
+    if lookalike is not None:
+        reason = "replaced_characters" if path.decode("utf-8", "ignore").encode() == path else "not_utf8"
+        text = _TEXTS[reason].format(lookalike.path)
+        return Difference._of("not_in_plex", path, lookalike, reason, text, files=1)
+    if owners:
+        text = _TEXTS["not_scanned"].format("' or '".join(owner.title for owner in owners))
+        return Difference._of("not_in_plex", path, None, "not_scanned", text, owners, files=1)
+    if item is not None and differs_in_root:
+        text = _mapping_missing(os.fsdecode(path), item.path or "")
+        return Difference._of("not_in_plex", path, item, "mapping_missing", text, files=1)
+    return Difference._of("not_in_plex", path, None, "no_library", files=1)
 
-    def _candidates(self, path: bytes) -> list[Item]:
-        """Returns the items for a file, according to the listings."""
-        return self._places.asked.match(path, offline=True).candidates
 
-    def has_any(self, place: bytes) -> bool:
-        """Returns whether one of the first listed files of a location exists, or may exist."""
-        for library in self._places.locations[place]:
-            items = library.items_below(place, offline=True)
-            for path in (host_path(item) for item in islice(items, _MAX_PROBED)):
-                if not on_disk.is_missing(path) or on_disk.spelt_otherwise(path) is not None:
-                    return True
-        return False
+def _owners(location: Location | None) -> Sequence[Library]:
+    return location.compared if location else ()
 
-    def _not_found(self, library: Library, counts: ListedFiles, root: bytes) -> Iterator[tuple[Item, bool]]:
-        """Yields items whose file is missing, items with several files, and the last item on each page. The flag says
-        whether the file is on the disk.
-        """
-        index, cursor = self._places.index, None
-        while True:
-            page = library._request("items.missing", path=root, limit=_FILES_PER_CALL, cursor=cursor)
-            counts.files += page["looked_for"]
-            yield from ((Item(one["item"], index), one["on_disk"] == "there") for one in page["files"])
-            cursor = page.get("cursor")
-            if cursor is None:
-                return
+
+def _lookalike(path: bytes, answer: Match) -> Item | None:
+    """Returns the candidate with the only listed path that differs from a file's path in nothing but characters that
+    other systems replace, and under which there is no file. None if there is not exactly one such path.
+    """
+    own = without_replaced(path)
+    found: dict[str | None, Item] = {}
+    for item in answer.candidates:
+        other = os.path.normpath(os.fsencode(item.host_path or ""))
+        if without_replaced(other) == own and not os.path.lexists(disk.native(other)):
+            found[item.path] = item
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def without_replaced(path: bytes) -> str:
+    """Returns a path's form without the differences that other systems make: see ``_FORBIDDEN``. One U+FFFD stands for
+    any number of bytes that are not UTF-8.
+    """
+    form = disk.form_of(path.decode("utf-8", "replace").encode()).decode()
+    return re.sub("\ufffd+", "\ufffd", form.translate(_REPLACED))
+
+
+def _mapping_missing(host: str, server: str) -> str:
+    """Proposes a mapping between the folders that remain after removing the two paths' common end."""
+    pairs = zip(reversed(components(host)), reversed(components(server)))
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    # If the file names differ in case, the mapping would match only a single file.
+    if common == 0:
+        return _TEXTS["mapping_missing"]
+    folders = folder_of(host, common), folder_of(server, common)
+    return f"{_TEXTS['mapping_missing']}: map {folders[0]} to the server's {folders[1]}"

@@ -1,4 +1,4 @@
-"""Walks folders on this machine. Yields media files, and the folders and links that it does not read.
+"""Walks folders on this machine by Plex's rules. Yields media files, and the folders and links that it does not read.
 
 Below a library's folder, the walk reads each real folder (device and inode) once, and follows links last, so links make
 no loop. With a slow disk, such as one in the network, several threads read.
@@ -6,27 +6,29 @@ no loop. With a slow disk, such as one in the network, several threads read.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from .._core import TYPE_CHECKING
-from . import on_disk
-from .places import is_in
+from . import disk
+from .rules import EVERYWHERE, Ignored, MediaTypes, is_media, rule_for_file, rule_for_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
-    from .scope import Location, Scope
+    from ..library import Library
 
     # A device and the number of a file on it.
     FileId = tuple[int, int]
-    # The names in a folder. The flag says whether a name is a folder; None for a link.
-    Names = list[tuple[bytes, bool | None]]
+    # A rule, and the line of a `.plexignore` file, which is empty for other rules.
+    Ruling = tuple[str, bytes]
 
 # Number of threads that read folders, and number of folders to read at once.
 _THREADS, _AT_ONCE = 4, 256
@@ -34,10 +36,126 @@ _THREADS, _AT_ONCE = 4, 256
 _SLOW = 0.001
 # Windows' kinds of links: junctions, which also mount volumes, and symbolic links.
 _LINKS = (0xA0000003, 0xA000000C)
+# Number of folders whose `.plexignore` files stay in memory.
+_KEPT = 1024
+_EVERYWHERE_MEDIA = MediaTypes.of(())
+
+
+@dataclass(eq=False)
+class Location:
+    """A library's folder on this machine."""
+
+    folder: bytes
+    compared: list[Library] = field(default_factory=list)
+    """The compared libraries with this folder. If there is none, nothing in the folder is reported."""
+    others: list[Library] = field(default_factory=list)
+    """The other libraries with this folder."""
+
+    @cached_property
+    def media(self) -> MediaTypes:
+        """The media types of the compared libraries."""
+        return MediaTypes.of(library.kind for library in self.compared)
+
+
+class Scope:
+    """All libraries' folders, and the rules of a comparison. Reads each `.plexignore` file once."""
+
+    def __init__(self, locations: Iterable[Location], rules: Collection[str]) -> None:
+        """``rules``: the names of the rules that apply."""
+        self._rules, self._outside = frozenset(rules), EVERYWHERE & frozenset(rules)
+        # On Windows by path in lower case.
+        self._by_path = {os.path.normcase(location.folder): location for location in locations}
+        self.locations = list(self._by_path.values())
+        self.compared = [location for location in self.locations if location.compared]
+        """The compared libraries' folders."""
+        self._ignored = lru_cache(_KEPT)(Ignored.read)
+
+    def at(self, folder: bytes) -> Location | None:
+        """Returns the location that is exactly this folder."""
+        return self._by_path.get(os.path.normcase(folder) if os.name == "nt" else folder)
+
+    def containing(self, path: bytes) -> list[Location]:
+        """Returns the locations that contain a path, the innermost first."""
+        found = [one for one in self.locations if disk.is_in(path, one.folder)]
+        return sorted(found, key=lambda one: -len(one.folder))
+
+    def innermost(self, path: bytes) -> Location | None:
+        """Returns the innermost location that contains a path."""
+        return next(iter(self.containing(path)), None)
+
+    def outermost_below(self, folder: bytes) -> list[Location]:
+        """Returns the locations below a folder that are in no other location below the folder."""
+        own = self.at(folder)
+        below = {one.folder: one for one in self.locations if one is not own and disk.is_in(one.folder, folder)}
+        return [below[path] for path in disk.outermost(below)]
+
+    def is_pointless(self, location: Location) -> bool:
+        """Returns whether a location of other libraries contains no compared library's folder."""
+        return not (location.compared or any(disk.is_in(one.folder, location.folder) for one in self.compared))
+
+    def media(self, location: Location | None) -> MediaTypes:
+        """Returns the media types in a location, or outside all locations."""
+        return location.media if location else _EVERYWHERE_MEDIA
+
+    def rules(self, location: Location | None) -> frozenset[str]:
+        """Returns the rules in a location, or outside all locations."""
+        return self._rules if location else self._outside
+
+    def ruling_for_folder(
+        self, path: bytes, location: Location | None, at_root: bool, ignored: Iterable[Ignored]
+    ) -> Ruling | None:
+        """Returns the rule that ignores a folder; None if no rule does.
+
+        ``location``: the innermost location that contains the folder above. ``at_root``: whether the folder above is
+        this location. ``ignored``: the `.plexignore` files there.
+        """
+        name = path.rpartition(disk.SEPARATOR)[2]
+        rule = rule_for_folder(name, self.rules(location), self.media(location), at_root)
+        if rule is not None:
+            return rule, b""
+        lines = (one.line_for_folder(path) for one in ignored)
+        return next((("plexignore", line) for line in lines if line is not None), None) if ignored else None
+
+    def ruling_for_file(self, path: bytes, location: Location | None) -> Ruling | None:
+        """Returns the rule that ignores a media file; None if no rule does. Reads the file's facts, which is slow."""
+        rules, media = self.rules(location), self.media(location)
+        if not os.path.lexists(disk.native(path)):
+            return None  # it disappeared
+        rule = rule_for_file(path, rules, media)
+        if rule is not None:
+            return rule, b""
+        lines = (one.line_for_file(path) for one in self.ignored_in(os.path.dirname(path), location))
+        return next((("plexignore", line) for line in lines if line is not None), None)
+
+    def ruling_for_path(self, path: bytes) -> Ruling | None:
+        """Returns the rule that ignores any file, or a folder between the file and its location."""
+        location, below = self.innermost(path), path
+        if location and self.at(path) is location:
+            return None  # no rule ignores a location
+        above: list[bytes] = []
+        while location is not None and self.at(below) is not location:
+            below = os.path.dirname(below)
+            above.insert(0, below)
+        for folder, below in zip(above, above[1:]):
+            at_root, ignored = folder == above[0], self.ignored_in(folder, location)
+            if ruling := self.ruling_for_folder(below, location, at_root, ignored):
+                return ruling
+        if "extension" in self.rules(location) and not is_media(path, self.media(location).extensions):
+            return "extension", b""
+        return self.ruling_for_file(path, location)
+
+    def ignored_in(self, folder: bytes | None, location: Location | None) -> list[Ignored]:
+        """Returns the `.plexignore` files that apply in a folder: the location's, and the folder's own."""
+        if location is None or not location.compared or "plexignore" not in self._rules:
+            return []
+        found = [self._ignored(location.folder)]
+        if folder is not None and self.at(folder) is not location:
+            found.append(self._ignored(folder))
+        return [one for one in found if one]
 
 
 class MediaFile(NamedTuple):
-    """A media file that the walk found, or that the caller gave."""
+    """A media file that the walk found."""
 
     path: bytes
     location: Location | None
@@ -54,12 +172,12 @@ class Unread(NamedTuple):
     path: bytes
     cause: str
     """A rule of Plex; ``"loop"``: a link to a folder above it; ``"linked"``: a folder already read under the path in
-    ``detail``; or ``"unreadable"``.
+    ``detail``; or ``"unreadable"``: the system's reason is in ``detail``.
     """
     detail: bytes = b""
-    """A line of a `.plexignore` file, or a path."""
-    error: int = 0
-    """The system's error number, for ``"unreadable"``."""
+    """A line of a `.plexignore` file, a path or a text."""
+    location: Location | None = None
+    """The innermost location that contains the folder or link."""
 
 
 class _Folder(NamedTuple):
@@ -68,266 +186,195 @@ class _Folder(NamedTuple):
     path: bytes
     location: Location | None
     twin: bool
-    is_known: bool = False
-    """Whether the folder is already marked as read, because it is a link's target."""
-
-    @property
-    def is_out(self) -> bool:
-        """Whether the folder is in a location out of scope, so that the walk reports nothing in it."""
-        return self.location is not None and self.location.is_out_of_scope
+    target: FileId | None = None
+    """The folder to which a link leads."""
 
 
-class FolderWalk:
-    """A walk below one folder."""
+class _Names(NamedTuple):
+    """The names in a folder."""
+
+    id: FileId
+    files: list[bytes]
+    folders: list[bytes]
+    links: list[bytes]
+
+
+class Walk:
+    """A walk below one folder. Yields what it finds in several folders at a time. You can iterate over it once."""
 
     def __init__(self, scope: Scope, top: bytes) -> None:
         self._scope = scope
         # The folders to read, with the next folder last.
         self._pending = [_Folder(top, scope.innermost(top), twin=False)]
-        self._links: list[tuple[_Folder, FileId]] = []
-        # The ids of the folders that were read, by location, and the folders that were read before any link. Only links
-        # need ids, and reading an id takes as long as a third of the names.
+        self._links: list[_Folder] = []
+        # The ids of the folders that were read, by location.
         self._read: dict[Location | None, set[FileId]] = {}
-        self._without_id: list[_Folder] = []
         self._follows_links = False
+        self._files: list[MediaFile] = []
+        self._unread: list[Unread] = []
 
-    @property
-    def is_over(self) -> bool:
-        """Whether no folder and no link is left."""
-        return not (self._pending or self._links)
-
-    def all(self) -> Iterator[list[MediaFile | Unread]]:
-        """Walks all folders. Yields what it finds in several folders at a time."""
+    def __iter__(self) -> Iterator[tuple[list[MediaFile], list[Unread]]]:
         with ThreadPoolExecutor(_THREADS, "plexindex-walk") as threads:
             is_slow = False
-            while not self.is_over:
+            while self._pending or self._links:
+                self._files, self._unread = [], []
                 if not self._pending:
-                    self._follows_links = True
-                    self._add_ids(threads)
-                    yield self._follow_links()
-                folders = self._take(_AT_ONCE)
-                paths = [folder.path for folder in folders]
+                    self._follow_links()
+                folders = self._pending[: -_AT_ONCE - 1 : -1]
+                del self._pending[-_AT_ONCE:]
                 begun = time.monotonic()
-                if is_slow:
-                    parts = [paths[number::_THREADS] for number in range(_THREADS)]
-                    read = dict(zip(chain(*parts), chain.from_iterable(threads.map(_names_of, parts))))
-                    listed = [read[path] for path in paths]
-                else:
-                    listed = _names_of(paths)
-                is_slow = is_slow or (len(paths) == _AT_ONCE and time.monotonic() - begun > _SLOW * _AT_ONCE)
-                found: list[MediaFile | Unread] = []
+                read = (threads.map if is_slow else map)(_names_in, [folder.path for folder in folders])
+                listed = list(read)
+                is_slow = is_slow or (len(folders) == _AT_ONCE and time.monotonic() - begun > _SLOW * _AT_ONCE)
                 below: list[_Folder] = []
                 for folder, names in zip(folders, listed):
-                    below += self._read_folder(folder, names, found)
+                    below += self._below(folder, names)
                 self._pending += reversed(below)
-                yield found
+                yield self._files, self._unread
 
-    def _take(self, most: int) -> list[_Folder]:
-        """Removes the next folders from those to read, and returns them."""
-        folders = self._pending[: -most - 1 : -1]
-        del self._pending[-len(folders) :]
-        if not self._scope.has_others:
-            return folders
-        return [folder for folder in folders if not self._is_outside(folder)]
-
-    def first(self) -> list[MediaFile | Unread]:
-        """Reads only the first folder, and follows no link."""
-        found: list[MediaFile | Unread] = []
-        folder = self._pending.pop()
-        self._pending += self._read_folder(folder, _names(folder.path), found)
-        return found
-
-    def _follow_links(self) -> list[MediaFile | Unread]:
+    def _follow_links(self) -> None:
         """Makes the targets of links pending, unless they were read. If several links lead to a folder, follows the one
         that sorts first.
         """
-        found: list[MediaFile | Unread] = []
-        links, self._links = sorted(self._links, key=lambda link: link[0].path), []
-        for folder, target in links:
-            if self._mark_read(folder, target):
-                self._pending.append(folder)
-            else:
-                found += self._linked(folder)
-        self._pending.reverse()
-        return found
+        self._follows_links = True
+        links, self._links = sorted(self._links, key=lambda link: link.path), []
+        self._pending = [link for link in links if self._is_new(link, link.target)][::-1]
 
-    def _add_ids(self, threads: ThreadPoolExecutor) -> None:
-        """Marks as read the folders whose ids are not known yet."""
-        folders, self._without_id = self._without_id, []
-        parts = [folders[begin : begin + _AT_ONCE] for begin in range(0, len(folders), _AT_ONCE)]
-        for folder, known in zip(folders, chain.from_iterable(threads.map(_ids_of, parts))):
-            if known is not None:
-                self._mark_read(folder, known)
-
-    def _mark_read(self, folder: _Folder, target: FileId) -> bool:
-        """Marks a folder as read. Returns whether it was not."""
+    def _is_new(self, folder: _Folder, target: FileId | None) -> bool:
+        """Marks a folder as read. Returns whether it was not, and otherwise reports it."""
         read = self._read.setdefault(folder.location, set())
-        is_new = target not in read
-        read.add(target)
-        return is_new
-
-    def _is_outside(self, folder: _Folder) -> bool:
-        """Returns whether a folder is a location out of scope that contains no location in scope."""
-        location, scope = folder.location, self._scope
-        if not (location and location.is_out_of_scope and scope.at(folder.path) is location):
+        if target in read:
+            self._report(folder, "linked", os.path.realpath(folder.path))
             return False
-        inner = (one.folder for one in scope.locations.values() if not one.is_out_of_scope)
-        return not any(is_in(one, folder.path) for one in inner)
+        if target is not None:
+            read.add(target)
+        return True
 
-    def _read_folder(
-        self, folder: _Folder, names: Names | OSError, found: list[MediaFile | Unread]
-    ) -> Iterable[_Folder]:
-        """Adds a folder's media files to ``found``. Returns the folders below it that the walk must read, in order."""
+    def _report(self, folder: _Folder, cause: str, detail: bytes = b"") -> None:
+        """Reports a folder or link that is not read, unless it is in the folder of a library that is not compared."""
+        if folder.location is None or folder.location.compared:
+            self._unread.append(Unread(folder.path, cause, detail, folder.location))
+
+    def _report_error(self, folder: _Folder, error: OSError) -> None:
+        self._report(folder, "unreadable", disk.text_of(error).encode())
+
+    def _below(self, folder: _Folder, names: _Names | OSError) -> list[_Folder]:
+        """Adds a folder's media files. Returns the folders below it that the walk must read, in order."""
+        scope, location = self._scope, folder.location
         if isinstance(names, OSError):
-            return self._unreadable(folder, names, found)
+            # A folder that is gone disappeared. One that cannot be read may still let through to those below.
+            if names.errno == errno.ENOENT and disk.is_gone(names):
+                return []
+            self._report_error(folder, names)
+            return self._locations_below(folder)
         # Before the first link, each folder counts as new, because some file systems give the same id to several.
         if not self._follows_links:
-            self._without_id.append(folder)
-        elif not folder.is_known:
-            folder_id = _id_of(folder.path)
-            if folder_id is not None and not self._mark_read(folder, folder_id):
-                found += self._linked(folder)
-                return ()
-        scope, location = self._scope, folder.location
-        media = scope.media_at(location)
-        any_name = "extension" not in scope.rules
-        folders: dict[bytes, FileId | None] = {}
-        files: list[bytes] = []
-        own = None
-        for name, is_folder in names:
-            target = None
-            if is_folder is None:
-                path = _join(folder.path, name)
-                try:
-                    is_folder, target = _resolve(path)
-                except OSError as error:
-                    found += [] if folder.is_out else [_unread(path, error)]
-                    continue
-            if is_folder:
-                folders[name] = target
-            elif not folder.is_out and (any_name or media.has_extension(name)):
-                files.append(name)
-            if name == b".plexignore":
-                own = scope.own_ignored(folder.path, location)
-        twins = set() if folder.twin else _twins([*folders, *files])
-        found += [MediaFile(_join(folder.path, name), location, folder.twin or name in twins) for name in files]
+            self._read.setdefault(location, set()).add(names.id)
+        elif folder.target is None and not self._is_new(folder, names.id):
+            return []
+        targets = self._resolve(folder, names)
+        media: list[bytes] = []
+        if location is None or location.compared:
+            extensions = scope.media(location).extensions
+            is_any = "extension" not in scope.rules(location)
+            media = [name for name in names.files if is_any or name[name.rfind(b".") :].lower() in extensions]
+        folders = sorted([*names.folders, *targets]) if targets else sorted(names.folders)
+        twins: Collection[bytes] = () if folder.twin else _twins([*folders, *media])
+        for name in media:
+            self._files.append(MediaFile(disk.join(folder.path, name), location, folder.twin or name in twins))
         below: list[_Folder] = []
         at_root = location is not None and scope.at(folder.path) is location
-        for name in sorted(folders):
-            path, target = _join(folder.path, name), folders[name]
-            own_location = scope.at(path)
-            one = _Folder(path, own_location or location, folder.twin or name in twins)
-            ruling = scope.ruling_for_folder(path, location, at_root, own)
-            if ruling and not own_location:  # no rule ignores a location
-                found += [] if folder.is_out else [Unread(path, *ruling)]
+        ignored = scope.ignored_in(folder.path if b".plexignore" in names.files else None, location) if folders else []
+        for name in folders:
+            path, target = disk.join(folder.path, name), targets.get(name)
+            own = scope.at(path)
+            one = _Folder(path, own or location, folder.twin or name in twins)
+            ruling = scope.ruling_for_folder(path, location, at_root, ignored)
+            if ruling and not own:  # no rule ignores a location
+                self._report(one, *ruling)
                 below += self._locations_below(one)
             elif target and not ruling and _leads_up(path, target):
-                found += [] if folder.is_out else [Unread(path, "loop")]
-            elif target and not own_location:
-                self._links.append((one._replace(is_known=True), target))
-            else:
+                self._report(one, "loop")
+            elif target and not own:
+                self._links.append(one._replace(target=target))
+            elif not own or not scope.is_pointless(own):
                 below.append(one)
         return below
 
-    def _unreadable(self, folder: _Folder, error: OSError, found: list[MediaFile | Unread]) -> Iterable[_Folder]:
-        """Adds an unreadable folder to ``found``, unless it disappeared. Returns the locations below the folder,
-        because a folder without permission to list its names may permit to open them.
+    def _resolve(self, folder: _Folder, names: _Names) -> dict[bytes, FileId]:
+        """Returns the links to folders with their targets, and adds the other links to the files. A dangling or
+        circular link is a file.
         """
-        if _number(error) in on_disk.NOT_THERE:
-            return ()
-        if not folder.is_out:
-            found.append(_unread(folder.path, error))
-        return () if on_disk.error_of(_join(folder.path, b".")) else self._locations_below(folder)
+        targets: dict[bytes, FileId] = {}
+        for name in names.links:
+            path = disk.join(folder.path, name)
+            try:
+                facts = os.stat(disk.native(path))
+            except OSError as error:
+                if disk.is_gone(error):
+                    names.files.append(name)
+                else:
+                    self._report_error(folder._replace(path=path), error)
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                targets[name] = facts.st_dev, facts.st_ino
+            else:
+                names.files.append(name)
+        return targets
 
-    def _locations_below(self, folder: _Folder) -> Iterable[_Folder]:
+    def _locations_below(self, folder: _Folder) -> list[_Folder]:
         """Returns the outermost locations below a folder that the walk does not read."""
-        return [_Folder(one.folder, one, folder.twin) for one in self._scope.outermost_below(folder.path)]
-
-    def _linked(self, folder: _Folder) -> list[MediaFile | Unread]:
-        """Returns what to report for a folder that was already read under another path."""
-        return [] if folder.is_out else [Unread(folder.path, "linked", os.path.realpath(folder.path))]
+        below = self._scope.outermost_below(folder.path)
+        return [_Folder(one.folder, one, folder.twin) for one in below if not self._scope.is_pointless(one)]
 
 
-def _names_of(folders: Iterable[bytes]) -> list[Names | OSError]:
-    return [_names(folder) for folder in folders]
-
-
-def _names(folder: bytes) -> Names | OSError:
+def _names_in(folder: bytes) -> _Names | OSError:
     """Returns the names in a folder, or the error."""
+    path = disk.native(folder)
+    files: list[Any] = []
+    folders: list[Any] = []
+    links: list[Any] = []
     try:
-        found: Any = os.scandir(on_disk.native(folder))
-        with found as entries:
-            if os.name == "nt":
-                return [(os.fsencode(one.name), _is_folder(one)) for one in entries]
-            return [(one.name, None if one.is_symlink() else one.is_dir(follow_symlinks=False)) for one in entries]
-    except ValueError as error:  # no folder can have this path
-        return OSError(on_disk.NOT_THERE[0], str(error))
+        facts = os.stat(path)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    (links if os.name == "nt" and _is_junction(entry) else folders).append(entry.name)
+                else:
+                    (links if entry.is_symlink() else files).append(entry.name)
     except OSError as error:
         return error
+    if os.name == "nt":
+        files, folders, links = ([*map(os.fsencode, names)] for names in (files, folders, links))
+    return _Names((facts.st_dev, facts.st_ino), files, folders, links)
 
 
-def _ids_of(folders: Iterable[_Folder]) -> list[FileId | None]:
-    return [_id_of(folder.path) for folder in folders]
-
-
-def _id_of(folder: bytes) -> FileId | None:
-    """Returns the id of a folder, following links; None if the folder has disappeared or cannot be read."""
+def _is_junction(entry: Any) -> bool:
     try:
-        facts = os.stat(on_disk.native(folder))
+        return entry.stat(follow_symlinks=False).st_reparse_tag in _LINKS
     except OSError:
-        return None
-    return facts.st_dev, facts.st_ino
-
-
-def _is_folder(entry: Any) -> bool | None:
-    """Returns whether a name on Windows is a folder; None for a link or a junction."""
-    try:
-        tag = entry.stat(follow_symlinks=False).st_reparse_tag
-        return None if tag in _LINKS else bool(entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return None
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + name if folder.endswith(on_disk.SEPARATOR) else folder + on_disk.SEPARATOR + name
-
-
-def _number(error: OSError) -> int:
-    """Returns the system's error number."""
-    return getattr(error, "winerror", None) or error.errno or 0
-
-
-def _unread(path: bytes, error: OSError) -> Unread:
-    return Unread(path, "unreadable", error=_number(error))
-
-
-def _resolve(link: bytes) -> tuple[bool, FileId | None]:
-    """Returns whether a link leads to a folder, and the folder's id. A dangling or circular link does not."""
-    try:
-        facts = os.stat(on_disk.native(link))
-    except OSError as error:
-        if on_disk.is_gone(error):
-            return False, None
-        raise
-    is_folder = stat.S_ISDIR(facts.st_mode)
-    return is_folder, (facts.st_dev, facts.st_ino) if is_folder else None
+        return True  # reading the link gives the error
 
 
 def _leads_up(link: bytes, target: FileId) -> bool:
     """Returns whether a link leads, directly or through other links, to a folder above it."""
     folder, above = link, os.path.dirname(link)
     while above != folder:
-        if _id_of(above) == target:
+        try:
+            facts = os.stat(disk.native(above))
+        except OSError:
+            break  # it disappeared
+        if (facts.st_dev, facts.st_ino) == target:
             return True
         folder, above = above, os.path.dirname(above)
     return False
 
 
-def _twins(names: list[bytes]) -> set[bytes]:
+def _twins(names: list[bytes]) -> Collection[bytes]:
     """Returns the names in one folder whose normal form another name there has, such as `A.mkv` and `a.mkv`."""
     if len(names) < 2:
-        return set()
+        return ()
     forms: dict[bytes, list[bytes]] = {}
     for name in names:
-        forms.setdefault(on_disk.form_of(name), []).append(name)
+        forms.setdefault(disk.form_of(name), []).append(name)
     return {name for same in forms.values() if len(same) > 1 for name in same}

@@ -1,0 +1,148 @@
+"""Names and facts of files on this machine's disk, the same on every system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+# Errors that prove that a file is missing, unlike, for example, a missing permission or a dead mount.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+# Windows' errors for an unreachable share. Python converts these errors to the error number for a missing file.
+_AWAY = (53, 64, 67, 1203, 1222, 1231)
+# Windows' error for an invalid name.
+_INVALID_NAME = 123
+SEPARATOR = os.sep.encode()
+# Number of characters from which Windows' calls need the long spelling of a path. Their limit is 260.
+_LONG = 200
+
+
+def native(path: bytes) -> bytes | str:
+    """Returns a path as the system's calls take it: on Windows as text, and a long path in the spelling to which the
+    limit of 260 characters does not apply.
+    """
+    if os.name != "nt":
+        return path
+    text = os.fsdecode(path)
+    if len(text) < _LONG or text.startswith("\\\\?\\"):
+        return text
+    return f"\\\\?\\UNC{text[1:]}" if text.startswith("\\\\") else f"\\\\?\\{text}"
+
+
+def join(folder: bytes, name: bytes) -> bytes:
+    """Returns the path of a name in a folder."""
+    return folder + name if folder.endswith(SEPARATOR) else folder + SEPARATOR + name
+
+
+def is_in(path: bytes, folder: bytes) -> bool:
+    """Returns whether a path is ``folder`` or is below it."""
+    # On Windows, neither case nor the kind of separator matters.
+    path, folder = os.path.normcase(path), os.path.normcase(folder)
+    return path == folder or path.startswith(folder.rstrip(SEPARATOR) + SEPARATOR)
+
+
+def outermost(folders: Iterable[bytes]) -> list[bytes]:
+    """Returns the outermost of ``folders``, without duplicates."""
+    once = list(dict.fromkeys(folders))
+    return [one for one in once if not any(one != other and is_in(one, other) for other in once)]
+
+
+def is_gone(error: OSError) -> bool:
+    """Returns whether an error proves that a file does not exist."""
+    code = getattr(error, "winerror", None)
+    return code == _INVALID_NAME or (error.errno in _GONE and code not in _AWAY)
+
+
+def error_of(path: bytes) -> OSError | None:
+    """Returns the error of looking for a file or folder, or None if it exists."""
+    try:
+        os.stat(native(path))
+    except ValueError as error:  # no file can have this path
+        return OSError(errno.ENOENT, str(error))
+    except OSError as error:
+        return error
+    return None
+
+
+def is_missing(path: bytes) -> bool:
+    """Returns whether a file or folder certainly does not exist."""
+    error = error_of(path)
+    return error is not None and is_gone(error)
+
+
+def size_of(path: bytes) -> int | None:
+    """Returns a file's size in bytes, or None if the file has no metadata."""
+    try:
+        return os.stat(native(path)).st_size
+    except (OSError, ValueError):
+        return None
+
+
+def may_read(path: bytes) -> bool:
+    """Returns whether this user may read a file."""
+    if os.name != "nt":
+        return os.access(path, os.R_OK)
+    try:
+        with open(native(path), "rb"):
+            return True
+    except OSError:
+        return False
+
+
+def text_of(error: OSError) -> str:
+    """Returns the system's description of an error."""
+    if sys.platform == "win32":
+        import ctypes
+
+        return ctypes.FormatError(error.winerror or error.errno).rstrip(" .")
+    return os.strerror(error.errno or 0)
+
+
+def form_of(name: bytes) -> bytes:
+    """Returns the form in which the index compares a name: in lower case, and composed. Equal forms are one name."""
+    if name.isascii():
+        return name.lower()
+    try:
+        text = unicodedata.normalize("NFC", name.decode())
+    except UnicodeDecodeError:
+        return name
+    # Each character by itself, because Python's lower case of a sigma depends on its neighbours.
+    return unicodedata.normalize("NFC", "".join(map(str.lower, text))).encode()
+
+
+class Spellings:
+    """Finds files under another spelling (case, composition), which the index treats as equal: such as the names of a
+    Mac's disk. Keeps the names of the folders that it has read.
+    """
+
+    def __init__(self) -> None:
+        self._folder = lru_cache(256)(self._find)
+        self._names = lru_cache(64)(_names_by_form)
+
+    def other(self, path: bytes) -> bytes | None:
+        """Returns an existing file that has another spelling of a path; None if there is none."""
+        found = self._find(path)
+        return None if found in (None, path) or is_missing(found or b"") else found
+
+    def _find(self, path: bytes) -> bytes | None:
+        """Returns a path in the disk's spelling, or None if it is missing."""
+        folder, name = os.path.split(path)
+        if not name or os.path.isdir(native(path)):
+            return path
+        above = self._folder(folder)
+        found = None if above is None else self._names(above).get(form_of(name))
+        return None if above is None or found is None else join(above, found)
+
+
+def _names_by_form(folder: bytes) -> dict[bytes, bytes]:
+    try:
+        names = [os.fsencode(name) for name in os.listdir(native(folder or b"/"))]
+    except OSError:
+        return {}
+    # Start with a fast pass over ASCII names, because a single folder can contain all films.
+    found = dict(zip(map(bytes.lower, names), names))
+    found.update((form_of(name), name) for name in names if not name.isascii())
+    return found
