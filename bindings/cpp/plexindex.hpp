@@ -296,8 +296,8 @@ struct QueryOptions {
 /// How to store values in tables.
 struct PutOptions {
     milliseconds ttl{0}; ///< How long the value lives. Default: one hour. ttl_at_once, ttl_never.
-    /// How many bytes all tables may take. Beyond that plexindex removes the oldest entries. 0: no limit.
-    std::uint64_t limit = 100'000'000;
+    /// How many bytes the table may take. Beyond that plexindex removes its oldest entries. Default: no limit.
+    std::uint64_t limit = 0;
 };
 
 /// The limits of Index::call().

@@ -65,6 +65,7 @@
 
 // plexindex_get_table(), plexindex_record_matches():
 #define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // entry names ignore the case of `A` to `Z`.
+#define PLEXINDEX_TABLE_LIMIT_ALL 2 // limits count all tables of the store, and remove from all.
 #define PLEXINDEX_RECORD_THROUGH 1 // the call returns once the shared database has the matches.
 
 // plexindex_table_op.kind:
@@ -633,7 +634,7 @@ int32_t plexindex_wake_waiting(const plexindex_handle *handle, plexindex_buffer 
 // processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
 // plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove entries.
 //
-// `name`: any bytes; for an empty name, a non-NULL pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII.
+// `name`: any bytes; for an empty name, a non-NULL pointer and 0. `flags`: 0, or any PLEXINDEX_TABLE_* flags.
 // `out_table`: the handle, valid as long as the index; NULL after an error. The same name and flags always return the
 // same handle. An index has at most 10,000 table handles.
 int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, size_t name_length, uint32_t flags,
@@ -653,13 +654,12 @@ int32_t plexindex_table_get(const plexindex_table_handle *table, const char *nam
                             plexindex_buffer *out_value, plexindex_buffer *error);
 
 // Stores a value, and replaces any value with the same name. `ttl_ms`: time until the value expires, in ms; 0 for one
-// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes,
-// counting each entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the oldest
-// entries, but no entry from this call. Some calls also remove expired entries.
+// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of the table in bytes, counting each
+// entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the table's oldest entries,
+// but no entry from this call. Some calls also remove expired entries.
 //
-// Returns PLEXINDEX_OK once the value is stored for all processes; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
-// than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
-// PLEXINDEX_STORE_FULL.
+// Returns PLEXINDEX_OK once all processes see the value; PLEXINDEX_INVALID_ARGUMENT, also for a name above 1 MiB or a
+// value above 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE; PLEXINDEX_STORE_FULL.
 int32_t plexindex_table_put(const plexindex_table_handle *table, const char *name, size_t name_length,
                             const char *value, size_t value_length, int64_t ttl_ms, uint64_t limit,
                             plexindex_buffer *error);
@@ -668,9 +668,9 @@ int32_t plexindex_table_put(const plexindex_table_handle *table, const char *nam
 int32_t plexindex_table_remove(const plexindex_table_handle *table, const char *name, size_t name_length,
                                plexindex_buffer *error);
 
-// Makes many changes in one transaction, in order: all or none. If `limit` later removes one of the call's values,
-// plexindex removes all of them. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses are
-// as for plexindex_table_put().
+// Makes many changes in one transaction, in order: all or none. If a limit later removes one of the call's values from a
+// table, it removes all of them there. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses
+// are as for plexindex_table_put().
 int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_table_op *ops, size_t count,
                               int64_t ttl_ms, uint64_t limit, plexindex_buffer *error);
 

@@ -172,8 +172,8 @@ func TestCallsThatChangeTheStorePassTheirArgumentsOn(t *testing.T) {
 
 	table, err := index.Table("notes", true)
 	must(t, err)
-	must(t, table.Put("One", []byte("first"), TTLNever, DefaultTableLimit))
-	must(t, table.Put("", []byte(strings.Repeat("\xff", 5000)), 0, DefaultTableLimit))
+	must(t, table.Put("One", []byte("first"), TTLNever, 0))
+	must(t, table.Put("", []byte(strings.Repeat("\xff", 5000)), 0, 0))
 	value, exists, err := table.Get("ONE")
 	assertEqual(t, []any{string(value), exists, err, table.Lookup("one")}, []any{"first", true, nil, "first"})
 	value, _, err = table.Get("")

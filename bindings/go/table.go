@@ -14,9 +14,6 @@ type Table struct {
 	handle *C.plexindex_table_handle
 }
 
-// DefaultTableLimit is a usual limit for Put: the bytes that all tables may take.
-const DefaultTableLimit = 100_000_000
-
 // Table returns a table by its name. With foldASCII, `A` to `Z` in names of entries count as `a` to `z`.
 func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
 	data, length := view(name)
@@ -60,8 +57,8 @@ func (t *Table) Get(name string) (value []byte, exists bool, err error) {
 	})
 }
 
-// Put stores a value until its time to live has passed: 0 is one hour; TTLNever. `limit` is how many bytes all tables
-// may take; 0 is no limit.
+// Put stores a value until its time to live has passed: 0 is one hour; TTLNever. `limit` is how many bytes the
+// table may take, beyond which its oldest entries go; 0 is no limit.
 func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) error {
 	data, length := view(name)
 	valueData, valueLength := view(string(value))

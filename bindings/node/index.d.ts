@@ -143,7 +143,7 @@ export interface Table {
   /** Returns a value if the index has it at hand as text. Sends no request. */
   lookup(name: string): string | null;
   get(name: Text): Promise<Buffer | null>;
-  /** Stores a value. `limit`: bytes that all tables may take, 100,000,000 by default; 0: no limit. */
+  /** Stores a value. `limit`: bytes that the table may take; then its oldest entries go. By default, no limit. */
   put(name: Text, value: Text, options?: { ttlMs?: number | undefined; limit?: number | undefined }): Promise<void>;
   remove(name: Text): Promise<void>;
   /** Returns the names of all entries, in the order of their bytes. */

@@ -261,7 +261,7 @@ class Table extends IndexPart {
   }
 
   async put(name, value, options) {
-    const { ttlMs = 0, limit = 100_000_000 } = check.options(options, ['ttlMs', 'limit']);
+    const { ttlMs = 0, limit = 0 } = check.options(options, ['ttlMs', 'limit']);
     const numbers = [check.integer(ttlMs, 'ttlMs'), check.integer(limit, 'limit')];
     await this._call('table_put', ...check.sized(name, 'name'), ...check.sized(value, 'value'), ...numbers);
   }

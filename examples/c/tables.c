@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     if (status == PLEXINDEX_OK) status = plexindex_get_table(index, "notes", strlen("notes"), 0, &notes, &error.buffer);
     if (status == PLEXINDEX_OK && argc == 4) {
         status = plexindex_table_put(notes, argv[2], strlen(argv[2]), argv[3], strlen(argv[3]), PLEXINDEX_TTL_NEVER,
-                                     1000000, &error.buffer); /* bytes that all tables may take */
+                                     1000000, &error.buffer); /* bytes that the table may take */
     } else if (status == PLEXINDEX_OK) {
         char memory[4096];
         plexindex_buffer value = {.data = memory, .capacity = sizeof memory};

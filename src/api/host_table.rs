@@ -26,7 +26,7 @@ pub struct Table {
     table: Arc<engine::Table>,
 }
 
-/// How long a table keeps written values, and the maximum size of all tables.
+/// How long a table keeps written values, and its maximum size.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,9 +46,9 @@ impl Terms {
         self
     }
 
-    /// Makes the write remove the oldest entries, except those that it writes, until all tables of the index have
-    /// `bytes` or less. The size of an entry is that of its name and value, plus 64 bytes. By default, there is no
-    /// limit.
+    /// Makes the write remove the oldest entries of each table that it writes, except those that it writes, until the
+    /// table has `bytes` or less. The size of an entry is that of its name and value, plus 64 bytes. By default, there
+    /// is no limit, and entries stay until the host removes them or they expire.
     pub fn limit(mut self, bytes: u64) -> Self {
         self.0.limit = Some(bytes);
         self
@@ -132,7 +132,7 @@ impl Table {
     }
 
     /// Stores a value, and replaces any value with the same name. `terms`: when the value expires, and the maximum size
-    /// of all tables.
+    /// of the table.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; errors of the

@@ -183,6 +183,22 @@ def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
     assert not list(again)
 
 
+def test_an_entry_stays_while_other_tables_grow(open_index: OpenIndex) -> None:
+    index = open_index()
+    settings, large, limited = index.table("settings"), index.table("large"), index.table("limited", limit=3_000)
+    settings["a"] = b"my setting"
+    for number in range(102):
+        large[str(number)] = bytes(1_000_000)
+        limited[str(number)] = bytes(936)
+    assert settings["a"] == b"my setting"
+    assert len(large) == 102
+    assert list(limited) == [b"100", b"101"]
+    index.table("limited")["102"] = bytes(936)
+    assert len(limited) == 3
+    with pytest.raises(plexindex.InvalidArgumentError):
+        index.table("limited", limit=0)
+
+
 def put(block: Any, offset: int, *numbers: int) -> None:
     """Writes numbers of four bytes into a block."""
     for place, number in enumerate(numbers):

@@ -62,6 +62,14 @@ def test_expiry_is_fixed_by_the_writer(tmp_path: Path) -> None:
     assert never.get_stats()["count"] == 2
 
 
+def test_the_limit_of_a_cache_is_that_of_its_folder(tmp_path: Path) -> None:
+    matches = MatchCache(tmp_path, size_limit=10 * (64 + 5 + 2))
+    for number in range(10, 30):
+        matches.set_match("Movies" if number % 2 else "Shows", f"/h/{number}", "12")
+    assert matches.get_stats()["count"] == 10
+    assert [matches.get_match("Movies", "/h/19"), matches.get_match("Shows", "/h/20")] == [None, "12"]
+
+
 class Raises:
     """An item of which an attribute raises."""
 

@@ -54,6 +54,8 @@ pub const PLEXINDEX_QUERY_FILE: u32 = 32;
 
 /// plexindex_get_table(), plexindex_record_matches(): entry names ignore the case of `A` to `Z`.
 pub const PLEXINDEX_TABLE_FOLD_ASCII: u32 = 1;
+/// plexindex_get_table(), plexindex_record_matches(): limits count all tables of the store, and remove from all.
+pub const PLEXINDEX_TABLE_LIMIT_ALL: u32 = 2;
 /// plexindex_get_table(), plexindex_record_matches(): the call returns once the shared database has the matches.
 pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
 

@@ -129,16 +129,19 @@ impl Opened {
         Ok(library.cast())
     }
 
-    /// Returns the handle to the table with this name. Equal names and cases always return the same handle.
-    pub fn table(&self, name: &[u8], ignores_case: bool) -> Result<*const TableHandle> {
-        let is_wanted = |table: &Table| table.name() == name && table.ignores_case() == ignores_case;
+    /// Returns the handle to the table with this name. Equal names and flags always return the same handle.
+    pub fn table(&self, name: &[u8], ignores_case: bool, is_limited_with_all: bool) -> Result<*const TableHandle> {
+        let flags = (ignores_case, is_limited_with_all);
+        let is_wanted =
+            |table: &Table| table.name() == name && (table.ignores_case(), table.is_limited_with_all()) == flags;
         let table = self.tables.get(is_wanted, |known| {
             if known.len() >= MAX_TABLES {
                 return invalid_argument_error(format!(
                     "this index has reached its limit of {MAX_TABLES} table handles; use fewer tables"
                 ));
             }
-            self.index.tables().table(name, ignores_case)
+            let table = self.index.tables().table(name, ignores_case)?;
+            Ok(table.limited_with_all(is_limited_with_all))
         })?;
         Ok(table.cast())
     }

@@ -17,6 +17,8 @@ pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
     pub(super) ignores_case: bool,
+    /// Whether a write's limit is that of all tables of the store, whose oldest entries go first, and not of this table.
+    pub(super) is_limited_with_all: bool,
     /// The table's index in a snapshot (the low [`INDEX_BITS`] bits), and the snapshot's number (the high bits).
     cached: AtomicU64,
 }
@@ -66,8 +68,24 @@ impl Table {
             tables: Arc::clone(tables),
             name: name.to_vec(),
             ignores_case,
+            is_limited_with_all: false,
             cached: AtomicU64::new(0),
         }
+    }
+
+    /// Makes the limit of a write that of all tables of the store: for a host to which all of them belong.
+    #[must_use]
+    pub fn limited_with_all(self, is_limited_with_all: bool) -> Self {
+        Self {
+            is_limited_with_all,
+            ..self
+        }
+    }
+
+    /// Returns whether the limit of a write is that of all tables of the store.
+    #[must_use]
+    pub fn is_limited_with_all(&self) -> bool {
+        self.is_limited_with_all
     }
 
     /// Returns the table's name.
@@ -182,7 +200,7 @@ impl Table {
         RecordRows(&self.tables.store).value(table.id, name, max_length, self.tables.clock.now_ms(), use_value)
     }
 
-    /// Stores a value under a name, and replaces an earlier value. `limits`: when the value expires, and the size
+    /// Stores a value under a name, and replaces an earlier value. `limits`: when the value expires, and the table's size
     /// limit.
     ///
     /// # Errors

@@ -66,8 +66,8 @@ impl KnownTables {
 pub struct TableLimits {
     /// Time until the values expire. By default, values never expire.
     pub ttl: Ttl,
-    /// Maximum total size of all tables in the store in bytes: names, values, and 64 bytes per entry. A write that
-    /// exceeds the limit removes the oldest entries, but never entries that the same write stored. No limit by default.
+    /// Maximum size of each written table in bytes: names, values, and 64 bytes per entry. A write that exceeds the limit
+    /// removes the table's oldest entries, but never entries that the same write stored. No limit by default.
     pub limit: Option<u64>,
 }
 

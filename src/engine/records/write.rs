@@ -7,7 +7,7 @@ use super::table::{Op, Table};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables, encode};
 use crate::engine::memtable::NewRecord;
 use crate::engine::record_rows::{MAX_INLINE, StoredEntry};
-use crate::engine::sql::{DatabaseNumber, RecordKind, RecordRows, RecordTx};
+use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, RecordTx};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -32,8 +32,8 @@ struct CommittedWrite<'o> {
 }
 
 impl Tables {
-    /// Applies all of `ops` in one transaction. If the tables exceed the size limit, also removes expired entries and the
-    /// oldest entries. Every [`TIDY_EVERY`]th call removes some expired entries and rows of cleared tables. `limits`: when
+    /// Applies all of `ops` in one transaction. If a table that it writes then exceeds the size limit, also removes expired
+    /// entries and the table's oldest entries. Every [`TIDY_EVERY`]th call removes some expired entries and rows of cleared tables. `limits`: when
     /// the values of `ops` expire, and the size limit.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Tables {
                 write.tidy(now_ms)?;
             }
             if let Some(limit) = limits.limit {
-                write.evict(limit, now_ms)?;
+                write.keep_limit(ops, limit, now_ms)?;
             }
             Ok(CommittedWrite {
                 database_number,
@@ -164,11 +164,28 @@ impl<'o> Write<'_, '_, 'o> {
         Ok(())
     }
 
-    /// Removes expired entries, then the oldest, until all tables have at most `limit` bytes.
-    fn evict(&mut self, limit: u64, now_ms: i64) -> rusqlite::Result<()> {
-        let is_over = |tx: &RecordTx<'_>| -> rusqlite::Result<bool> {
-            Ok(u64::try_from(tx.total(RecordKind::Entries)?).unwrap_or(0) > limit)
-        };
+    /// Removes expired entries, then the oldest, until the tables that `ops` write have at most `limit` bytes: each one, or
+    /// all tables of the store together ([`Table::is_limited_with_all`]).
+    fn keep_limit(&mut self, ops: &[Op<'_>], limit: u64, now_ms: i64) -> rusqlite::Result<()> {
+        let mut limited = Vec::new();
+        for op in ops {
+            let Op::Put(table, ..) = op else { continue };
+            let rows = match self.tx.table(&table.name)? {
+                _ if table.is_limited_with_all => Limited::All(RecordKind::Entries),
+                Some(id) => Limited::Table(id),
+                None => continue, // a later change of this write cleared it
+            };
+            if !limited.contains(&rows) {
+                limited.push(rows);
+            }
+        }
+        limited.into_iter().try_for_each(|rows| self.evict(rows, limit, now_ms))
+    }
+
+    /// Removes expired entries, then the oldest, until `rows` have at most `limit` bytes.
+    fn evict(&mut self, rows: Limited, limit: u64, now_ms: i64) -> rusqlite::Result<()> {
+        let is_over =
+            |tx: &RecordTx<'_>| -> rusqlite::Result<bool> { Ok(u64::try_from(tx.size(rows)?).unwrap_or(0) > limit) };
         if !is_over(self.tx)? {
             return Ok(());
         }
@@ -178,7 +195,7 @@ impl<'o> Write<'_, '_, 'o> {
         while removed < most && is_over(self.tx)? && self.remove_expired(now_ms)? {
             removed += MAX_EXPIRED;
         }
-        self.tx.evict(RecordKind::Entries, limit, most).map(drop)
+        self.tx.evict(rows, limit, most).map(drop)
     }
 
     fn remove_expired(&mut self, now_ms: i64) -> rusqlite::Result<bool> {

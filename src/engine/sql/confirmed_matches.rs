@@ -12,7 +12,7 @@ use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::opened_files::DatabaseNumber;
 use super::overlay::overlay_row;
 use super::record_rows::{
-    MatchTime, RecordKind, RecordRows, RecordTx, all_matches_of, drop_matches, find_match_table,
+    Limited, MatchTime, RecordKind, RecordRows, RecordTx, all_matches_of, drop_matches, find_match_table,
     find_or_create_match_table,
 };
 use super::schema::CachedStatements;
@@ -80,7 +80,11 @@ impl RecordRows<'_> {
                 if library.is_shared && latest > records.time_after(RecordTime::NEVER)? {
                     note_latest(tx, library.view_id, latest)?;
                 }
-                records.evict(RecordKind::Matches, limit, MAX_EVICTED.max(2 * pairs.len()))
+                records.evict(
+                    Limited::All(RecordKind::Matches),
+                    limit,
+                    MAX_EVICTED.max(2 * pairs.len()),
+                )
             })?;
             Ok(Some(MatchWrite {
                 at: (database_number, tx.sequence),

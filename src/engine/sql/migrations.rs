@@ -21,7 +21,7 @@ type Migration = (&'static str, &'static str, &'static str);
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format.
 /// Processes of format 3 start every write, and every read of new data, with the table `store`, which they no longer
 /// find.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     (
         "meta",
         "one",
@@ -214,6 +214,15 @@ const MIGRATIONS: [Migration; 10] = [
         "
     DELETE FROM listings;
     ALTER TABLE listings RENAME COLUMN begun_seq TO asked;
+    ",
+    ),
+    // A limit is that of one table.
+    (
+        "tables",
+        "oldest",
+        "
+    ALTER TABLE tables ADD COLUMN size INTEGER;
+    ALTER TABLE tables ADD COLUMN oldest INTEGER NOT NULL DEFAULT 0;
     ",
     ),
 ];

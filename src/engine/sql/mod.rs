@@ -67,7 +67,7 @@ pub use listings::{Listing, ListingResult, ListingRows};
 pub use opened_files::DatabaseNumber;
 pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use publishing::NewListing;
-pub use record_rows::{RecordKind, RecordRows, RecordTx};
+pub use record_rows::{Limited, RecordKind, RecordRows, RecordTx};
 pub use segment_files::new_listing_name;
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{SharedWriteListener, Store, StoreInfo};

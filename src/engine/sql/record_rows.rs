@@ -4,7 +4,7 @@
 //! was removed is a row in `removed` for some time. The newest row of each kind has the total size of all rows of its
 //! kind. A checksum covers a row's key and value: a row with a wrong one does not count, and is logged.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::types::ToSql;
@@ -37,6 +37,15 @@ pub enum RecordKind {
     Matches,
 }
 
+/// The rows that share a size limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// All rows of a kind.
+    All(RecordKind),
+    /// The entries of one table.
+    Table(TableId),
+}
+
 /// When a match was recorded.
 #[derive(Clone, Copy, Debug)]
 pub enum MatchTime {
@@ -56,6 +65,8 @@ pub struct RecordTx<'t> {
     /// Whether rows were deleted since the last row of this kind was written, which has the total.
     is_outdated: [Cell<bool>; 2],
     written: Cell<usize>,
+    /// By how much tables have grown since `tables` was last updated.
+    grown: RefCell<Vec<(TableId, i64)>>,
     /// The number of the last removal; `None` until one is made.
     removed: Cell<Option<i64>>,
     /// Number of removals that are not trimmed yet.
@@ -526,6 +537,7 @@ impl<'t> RecordTx<'t> {
             now_ms: SystemClock.now_ms(),
             is_outdated: Default::default(),
             written: Cell::new(0),
+            grown: RefCell::default(),
             removed: Cell::default(),
             removed_now: Cell::default(),
         };
@@ -583,6 +595,7 @@ impl<'t> RecordTx<'t> {
     /// Stores the totals of kinds whose newest row may have gone.
     fn finish(&self) -> rusqlite::Result<()> {
         self.trim_removed()?;
+        self.store_growth()?;
         for kind in RecordKind::ALL {
             let table = kind.table();
             if self.is_outdated[kind.index()].take()
@@ -594,6 +607,53 @@ impl<'t> RecordTx<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Adds to the size of a table, if it is counted.
+    fn grow(&self, table: TableId, bytes: i64) {
+        let mut grown = self.grown.borrow_mut();
+        match grown.iter_mut().find(|(one, _)| *one == table) {
+            Some((_, total)) => *total += bytes,
+            None => grown.push((table, bytes)),
+        }
+    }
+
+    /// Stores the sizes of tables that have changed.
+    fn store_growth(&self) -> rusqlite::Result<()> {
+        self.grown.take().iter().try_for_each(|(table, bytes)| {
+            let update = "UPDATE tables SET size = size + ?1 WHERE id = ?2 AND size IS NOT NULL";
+            self.tx.run(update, params![bytes, table])
+        })
+    }
+
+    /// Returns the size of a host's table, and an id below which it has no entries. Counts the entries of a table that no
+    /// write has limited before.
+    fn table_size(&self, table: TableId) -> rusqlite::Result<(i64, i64)> {
+        self.store_growth()?;
+        let read = || {
+            let known = "SELECT size, oldest FROM tables WHERE id = ?1";
+            self.tx
+                .row(known, [table], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))
+        };
+        if let (Some(bytes), oldest) = read()? {
+            return Ok((bytes, oldest));
+        }
+        let size = RecordKind::Entries.size();
+        let count = format!(
+            "UPDATE tables SET (size, oldest) = (SELECT coalesce(sum({size}), 0), coalesce(min(id), 0) FROM entries \
+             WHERE in_table = ?1) WHERE id = ?1"
+        );
+        self.tx.run(&count, [table])?;
+        let (bytes, oldest) = read()?;
+        Ok((bytes.unwrap_or(0), oldest))
+    }
+
+    /// Returns the size of rows that share a limit.
+    pub fn size(&self, rows: Limited) -> rusqlite::Result<i64> {
+        match rows {
+            Limited::All(kind) => self.total(kind),
+            Limited::Table(table) => Ok(self.table_size(table)?.0),
+        }
     }
 
     /// Stores an entry's value, in place of an earlier one. `expires_ms`: when it expires, in Unix ms; `None`: never.
@@ -624,6 +684,7 @@ impl<'t> RecordTx<'t> {
                 sum,
                 value
             ])?;
+        self.grow(table, row_size(&[name, value]));
         if inserted > 0 {
             self.set_written(RecordKind::Entries, total);
             return Ok(());
@@ -633,7 +694,9 @@ impl<'t> RecordTx<'t> {
             params![table, name],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let total = total - row_size(&[name]) - old_length;
+        let old_size = row_size(&[name]) + old_length;
+        self.grow(table, -old_size);
+        let total = total - old_size;
         self.tx.run(
             "UPDATE entries SET id = ?1, expires_ms = ?2, at = ?3, total = ?4, sum = ?5, value = ?6 WHERE id = ?7",
             params![id, expires_ms, self.now_ms, stored_total(id, total), sum, value, old_id],
@@ -788,6 +851,9 @@ impl<'t> RecordTx<'t> {
         self.tx.totals[kind.index()].set(Some(total));
         let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
         self.tx.run(&delete, [old.id])?;
+        if kind == RecordKind::Entries {
+            self.grow(old.table, -old.bytes);
+        }
         self.is_outdated[kind.index()].set(true);
         Ok(())
     }
@@ -822,33 +888,41 @@ impl<'t> RecordTx<'t> {
         Ok(true)
     }
 
-    /// Removes the rows of a kind that were written longest ago until their total size is at most `limit`, but about `most`
-    /// at most, and none that this transaction wrote. Rows of one transaction go together. Rows of cleared tables, which
-    /// nobody can read, go first. Returns whether it removed any that could be read.
-    pub fn evict(&self, kind: RecordKind, limit: u64, most: usize) -> rusqlite::Result<bool> {
+    /// Removes those of `rows` that were written longest ago until their size is at most `limit`, but about `most` at most,
+    /// and none that this transaction wrote. Of these rows, those of one transaction go together. Rows of cleared tables,
+    /// which nobody can read, go before all rows of a kind. Returns whether it removed any that could be read.
+    pub fn evict(&self, rows: Limited, limit: u64, most: usize) -> rusqlite::Result<bool> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (kind, table, mut from) = match rows {
+            Limited::All(kind) => (kind, None, 0),
+            Limited::Table(table) => (RecordKind::Entries, Some(table), self.table_size(table)?.1),
+        };
         let mut steps = 0..=to_i64(most) / SWEPT_PER_STEP;
-        while self.total(kind)? > limit && self.sweep_step()? {
+        while table.is_none() && self.total(kind)? > limit && self.sweep_step()? {
             if steps.next().is_none() {
                 return Ok(false); // a later write goes on
             }
         }
         let first_own = position_of(self.tx.sequence, 0);
         let (mut evicted, mut last_sequence) = (0, None);
-        let is_shared = self.total(kind)? > limit && self.tx.has("SELECT 1 FROM shared", [])?;
-        loop {
-            let oldest = if self.total(kind)? > limit || last_sequence.is_some() {
-                self.rows_where(kind, "id < ?1 ORDER BY id LIMIT ?2", params![first_own, OLDEST])?
-            } else {
-                Vec::new()
-            };
+        let mut size = self.size(rows)?;
+        let is_shared = kind == RecordKind::Matches && size > limit && self.tx.has("SELECT 1 FROM shared", [])?;
+        'evict: while size > limit || last_sequence.is_some() {
+            // By id, without the index of the names, whose rows SQLite would have to sort.
+            let condition = "id >= ?1 AND id < ?2 AND (?4 IS NULL OR +in_table = ?4) ORDER BY id LIMIT ?3";
+            let oldest = self.rows_where(kind, condition, params![from, first_own, OLDEST, table])?;
+            if oldest.is_empty() {
+                from = first_own;
+                break;
+            }
             for row in &oldest {
+                from = row.id;
                 let sequence = Some(sequence_at(row.id, self.tx.sequence));
-                let is_over = self.total(kind)? > limit && evicted < most;
+                let is_over = size > limit && evicted < most;
                 if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
-                    return Ok(evicted > 0);
+                    break 'evict;
                 }
-                if kind == RecordKind::Matches && is_shared {
+                if is_shared {
                     // What is deleted to keep the limit is not taken back.
                     self.tx.run(
                         "UPDATE shared SET lost = lost + 1 WHERE delivered < ?1 AND view_id = \
@@ -857,12 +931,15 @@ impl<'t> RecordTx<'t> {
                     )?;
                 }
                 self.remove(kind, row)?;
+                size -= row.bytes;
                 (evicted, last_sequence) = (evicted + 1, sequence);
             }
-            if oldest.is_empty() {
-                return Ok(evicted > 0);
-            }
         }
+        if let Some(table) = table {
+            self.tx
+                .run("UPDATE tables SET oldest = ?1 WHERE id = ?2", params![from, table])?;
+        }
+        Ok(evicted > 0)
     }
 
     /// Returns the id of the host's table with this name; `None` if it does not exist.

@@ -47,7 +47,7 @@ fn rows_and_totals_are_what_writes_left() {
         rows.write_records(Deadline::NONE, |tx| match what {
             0..=5 => tx.put_entry(table, &name, &value, None),
             6..=7 => tx.remove_entry(table, &name),
-            8 => tx.evict(RecordKind::Entries, 1_500, 8).map(drop),
+            8 => tx.evict(Limited::All(RecordKind::Entries), 1_500, 8).map(drop),
             _ => tx.put_match(table, &name, "1", NOW).map(drop),
         })
         .expect("written");
@@ -104,9 +104,59 @@ fn rows_of_one_write_are_evicted_together() {
         rows.write_records(Deadline::NONE, put).expect("written");
     }
     let left = 14 * (3 + 5 + 64); // one too many
-    rows.write_records(Deadline::NONE, |tx| tx.evict(RecordKind::Entries, left, 100))
-        .expect("written");
+    rows.write_records(Deadline::NONE, |tx| {
+        tx.evict(Limited::All(RecordKind::Entries), left, 100)
+    })
+    .expect("written");
     assert_eq!(rows.count_entries(Some(table)).expect("read"), 10);
+}
+
+/// The size of a table that has a limit is right after each commit, and its limit removes its own oldest entries only.
+#[test]
+fn a_limit_of_a_table_leaves_the_other_tables() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let write = |work: &dyn Fn(&RecordTx<'_>) -> rusqlite::Result<()>| {
+        rows.write_records(Deadline::NONE, work).expect("written");
+    };
+    let make = |name: &[u8]| {
+        rows.write_records(Deadline::NONE, |tx| tx.make_table(name))
+            .expect("made")
+    };
+    let (kept, limited) = (make(b"kept"), make(b"limited"));
+    let names = |table| -> Vec<Vec<u8>> {
+        let entries = rows.entries_after(table, None, 1_000, None).expect("read");
+        entries.into_iter().map(|(name, _)| name).collect()
+    };
+    for number in 0..200_u8 {
+        let table = if number.is_multiple_of(2) { kept } else { limited };
+        write(&|tx| tx.put_entry(table, &[number], b"123", None));
+    }
+    for step in 0..50_u8 {
+        // Some are new, some are written again, and some are removed.
+        write(&|tx| match step % 3 {
+            0 => tx.put_entry(limited, &[200 + step], b"1234567", None),
+            1 => tx.put_entry(limited, &[149 + step], b"", None),
+            _ => tx.remove_entry(limited, &[101 + step]),
+        });
+        let limit = 6_000 - 100 * u64::from(step);
+        write(&|tx| tx.evict(Limited::Table(limited), limit, 1_000).map(drop));
+        let size = rows
+            .write_records(Deadline::NONE, |tx| tx.size(Limited::Table(limited)))
+            .expect("read");
+        let sum = "SELECT coalesce(sum(length(name) + length(value) + 64), 0) FROM entries WHERE in_table = ?1";
+        let counted: i64 = store
+            .read(|c| c.query_row(sum, [limited], |row| row.get(0)))
+            .expect("read");
+        assert_eq!(size, counted, "step {step}");
+        assert!(
+            size.cast_unsigned() <= limit && size.cast_unsigned() > limit - 200,
+            "step {step}"
+        );
+        assert_eq!(names(kept).len(), 100, "step {step}");
+    }
+    // Those that were written last are left.
+    assert!(names(limited).contains(&vec![248]) && !names(limited).contains(&vec![1]));
 }
 
 #[test]
@@ -288,7 +338,7 @@ fn matches_are_read_form_by_form() {
     assert_eq!(count(), Some(0));
     let readable = store.read(|c| readable_matches_in(c, table)).expect("read");
     assert_eq!(readable.len(), 2);
-    let evicted = rows.write_records(Deadline::NONE, |tx| tx.evict(RecordKind::Matches, 100, 9));
+    let evicted = rows.write_records(Deadline::NONE, |tx| tx.evict(Limited::All(RecordKind::Matches), 100, 9));
     assert!(evicted.expect("evicted"));
     assert_eq!(store.read(|c| count_matches_in(c, table, 9)).expect("read"), 0);
 }

@@ -21,7 +21,7 @@ use crate::platform::mutex::lock;
 use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 13;
+pub const SCHEMA_VERSION: i64 = 14;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.

@@ -132,7 +132,9 @@ CREATE TABLE path_searches ( -- searches of the server for unlisted paths
 CREATE TABLE tables (        -- hosts' tables, and each library's match table
     id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused: the rows of a cleared table keep its id
     name    BLOB    UNIQUE,                -- name of a host's table
-    library INTEGER                        -- library of a match table. Without name and library: cleared
+    library INTEGER,                       -- library of a match table. Without name and library: cleared
+    size    INTEGER,                       -- size of a host's table, as limits count it; NULL: no write had a limit yet
+    oldest  INTEGER NOT NULL DEFAULT 0     -- with `size`: no entry of the table has a lower id
 ) STRICT;
 CREATE UNIQUE INDEX tables_library ON tables (library) WHERE library IS NOT NULL;
 

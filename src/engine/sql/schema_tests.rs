@@ -51,7 +51,9 @@ fn as_format_11(store: &Store) -> rusqlite::Connection {
     let connection = connect(store.folder().database()).expect("connected");
     connection
         .execute_batch(
-            "ALTER TABLE listings RENAME COLUMN asked TO begun_seq;
+            "ALTER TABLE tables DROP COLUMN oldest;
+             ALTER TABLE tables DROP COLUMN size;
+             ALTER TABLE listings RENAME COLUMN asked TO begun_seq;
              DROP TABLE shared; DROP TABLE taken_back; DROP TABLE outbox;
              CREATE TABLE shared (view_id INTEGER NOT NULL, mappings INTEGER NOT NULL, log TEXT NOT NULL,
                  number INTEGER NOT NULL, mark INTEGER NOT NULL, looked_ms INTEGER NOT NULL);

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::doubts::doubts_of_path;
 use super::record_encoding::spelling_of;
 use super::record_rows::{
-    MATCH_COLUMNS, MatchTime, RecordKind, RecordTx, all_matches_of, drop_matches, find_or_create_match_table, match_in,
-    matches_where,
+    Limited, MATCH_COLUMNS, MatchTime, RecordKind, RecordTx, all_matches_of, drop_matches, find_or_create_match_table,
+    match_in, matches_where,
 };
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
@@ -427,7 +427,7 @@ fn merge(
         for (library, rating_key) in unlisted {
             tx.doubt_path_or_item(*library, b"", rating_key)?;
         }
-        records.evict(RecordKind::Matches, limit, 2 * rows.len())?;
+        records.evict(Limited::All(RecordKind::Matches), limit, 2 * rows.len())?;
         let latest = rows.iter().map(|row| row.at).max();
         latest.map_or(Ok(()), |latest| note_latest(tx, view_id, latest))
     })

@@ -429,7 +429,7 @@ fn wrong_changes_of_tables_are_refused() {
             plexindex_table_write(at.handle, null(), 0, 0, 0, none) => Ok;
             plexindex_table_write(at.handle, null(), 1, 0, 1, none) => NullPointer "ops";
             plexindex_table_remove(table, name, ABSURD, none) => InvalidArgument "name";
-            plexindex_get_table(at.handle, name, 1, 2, &raw mut made, none) => Unsupported "0x2";
+            plexindex_get_table(at.handle, name, 1, 4, &raw mut made, none) => Unsupported "0x4";
             plexindex_get_table(at.handle, name, ABSURD, 0, &raw mut made, none) => InvalidArgument "bytes";
             plexindex_table_lookup(null(), name, &raw mut value) => NotYet;
             plexindex_table_lookup(table, null(), &raw mut value) => NotYet;

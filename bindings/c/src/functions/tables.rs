@@ -17,7 +17,7 @@ use plexindex::inside::{Op, Table, TableLimits, Tables};
 /// processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
 /// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove entries.
 ///
-/// `name`: any bytes; for an empty name, a non-NULL pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII.
+/// `name`: any bytes; for an empty name, a non-NULL pointer and 0. `flags`: 0, or any PLEXINDEX_TABLE_* flags.
 /// `out_table`: the handle, valid as long as the index; NULL after an error. The same name and flags always return the
 /// same handle. An index has at most 10,000 table handles.
 ///
@@ -38,10 +38,13 @@ pub unsafe extern "C" fn plexindex_get_table(
         if name.is_null() {
             return Err(null_error("name"));
         }
-        if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
-            return unsupported(format!("flags must be 0 or PLEXINDEX_TABLE_FOLD_ASCII, not {flags:#x}"));
+        let (fold, all) = (c::PLEXINDEX_TABLE_FOLD_ASCII, c::PLEXINDEX_TABLE_LIMIT_ALL);
+        if flags & !(fold | all) != 0 {
+            return unsupported(format!(
+                "flags can contain PLEXINDEX_TABLE_FOLD_ASCII and PLEXINDEX_TABLE_LIMIT_ALL, not {flags:#x}"
+            ));
         }
-        *slot = opened.table(given, flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0)?;
+        *slot = opened.table(given, flags & fold != 0, flags & all != 0)?;
         Ok(Status::Ok)
     })
 }
@@ -137,13 +140,12 @@ pub unsafe extern "C" fn plexindex_table_get(
 }
 
 /// Stores a value, and replaces any value with the same name. `ttl_ms`: time until the value expires, in ms; 0 for one
-/// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes,
-/// counting each entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the oldest
-/// entries, but no entry from this call. Some calls also remove expired entries.
+/// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of the table in bytes, counting each
+/// entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the table's oldest entries,
+/// but no entry from this call. Some calls also remove expired entries.
 ///
-/// Returns PLEXINDEX_OK once the value is stored for all processes; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
-/// than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
-/// PLEXINDEX_STORE_FULL.
+/// Returns PLEXINDEX_OK once all processes see the value; PLEXINDEX_INVALID_ARGUMENT, also for a name above 1 MiB or a
+/// value above 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE; PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle to a table of an open index.
@@ -189,9 +191,9 @@ pub unsafe extern "C" fn plexindex_table_remove(
     })
 }
 
-/// Makes many changes in one transaction, in order: all or none. If `limit` later removes one of the call's values,
-/// plexindex removes all of them. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses are
-/// as for plexindex_table_put().
+/// Makes many changes in one transaction, in order: all or none. If a limit later removes one of the call's values from a
+/// table, it removes all of them there. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses
+/// are as for plexindex_table_put().
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

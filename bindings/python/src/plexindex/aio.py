@@ -384,9 +384,9 @@ class AsyncIndex(_Caller):
         return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
 
     @_typed_as(sync.Index.table)
-    def table(self, name: str | bytes) -> Table:
+    def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
         """As :meth:`plexindex.Index.table`."""
-        return self._target.table(name)
+        return self._target.table(name, limit=limit)
 
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""

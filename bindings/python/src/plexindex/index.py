@@ -385,11 +385,15 @@ class Index:
         """
         return self._in(library).edit_items(keys, fields, remove=remove, locked=locked, timeout=timeout)
 
-    def table(self, name: str | bytes) -> Table:
-        """Returns a table of your own in the index: a mapping of names to bytes, which every process sees."""
+    def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
+        """Returns a table of your own in the index: a mapping of names to bytes, which every process sees.
+
+        ``limit``: the table's maximum size in bytes; an entry has its name, its value and 64 bytes. Beyond it, each
+        change through this object removes the table's oldest entries. None: no limit.
+        """
         from .table import Table
 
-        return Table(self._session, name)
+        return Table(self._session, name, limit=limit)
 
     @_typed
     def call(

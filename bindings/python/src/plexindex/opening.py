@@ -194,18 +194,18 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
         connect_timeout_ms=ms("connect_timeout", given.connect_timeout, none=None, zero=None),
         read_timeout_ms=ms("read_timeout", given.read_timeout, none=None, zero=None),
         retry_ms=ms("retry_for", given.retry_for, none=forever, zero=c.NO_RETRY),
-        matches_limit=0 if given.matches_limit is None else _whole("matches_limit", given.matches_limit, 2**63 - 1),
+        matches_limit=convert.whole("matches_limit", given.matches_limit),
         flags=(c.OPEN_OFFLINE if given.offline else 0)
         | (c.OPEN_ACCEPT_INVALID_CERTS if given.accept_invalid_certs else 0)
         | (0 if given.mmap else c.OPEN_NO_MMAP)
         | (c.OPEN_OBFUSCATE_PATHS if given.obfuscate_paths else 0)
         | (c.OPEN_SHARED_DURABLE if given.shared_durable else 0),
         log_level=log.level_for_open(),
-        page_size=_whole("page_size", given.page_size, 1000),
+        page_size=convert.whole("page_size", given.page_size, 1000),
         mappings=(c.CMapping * len(rules))(*rules) if rules else None,
         mappings_count=len(rules),
         slow_ms=ms("slow", given.slow, none=c.NEVER_SLOW),
-        size_limit=0 if given.size_limit is None else _whole("size_limit", given.size_limit, 2**63 - 1),
+        size_limit=convert.whole("size_limit", given.size_limit),
         database=_path("database", given.database),
         shared=_text("shared", given.shared, hidden=True),
         stale_answer_timeout_ms=ms("stale_answer_timeout", given.stale_answer_timeout, none=forever),
@@ -225,14 +225,6 @@ def _text(name: str, value: str | None, hidden: bool = False) -> c.CBytes:
 
 def _path(name: str, value: PathArg | None) -> c.CBytes:
     return _bytes(None if value is None else convert.folder_bytes(name, value))
-
-
-def _whole(name: str, value: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if not 1 <= value <= most:
-        raise plexindex.InvalidArgumentError(f"invalid {name} ({value}): must be from 1 to {most}")
-    return value
 
 
 def _bytes(raw: bytes | None) -> c.CBytes:

@@ -17,20 +17,19 @@ if TYPE_CHECKING:
     Default = TypeVar("Default")
     Name = Union[str, bytes]
 
-# Maximum size of all tables in bytes, unless the caller gives another limit.
-_LIMIT = 100_000_000
-
 
 class Table(MutableMapping["Name", bytes]):
     """A mapping of names to bytes in the index's folder, which every process sees. :meth:`Index.table` returns this
     object. Queries ignore tables, and plexindex never sends them to a server.
 
-    A name is a ``str`` or bytes; iteration yields bytes, in byte order. A call that returns has stored its change.
-    Clearing takes constant time. ``len`` counts expired entries until they are removed.
+    A name is a ``str`` or bytes; iteration yields bytes, in byte order. A call that returns has stored its change. An
+    entry stays until you remove it or it expires, unless the table has a ``limit``. If the disk is full, a change
+    raises StoreError. Clearing takes constant time. ``len`` counts expired entries until they are removed.
     """
 
-    def __init__(self, session: Session, name: Name, *, limit: int = _LIMIT, flags: int = 0) -> None:
-        self._session, self._limit, self._flags = session, limit, flags
+    def __init__(self, session: Session, name: Name, *, limit: int | None = None, flags: int = 0) -> None:
+        self._session, self._flags = session, flags
+        self._limit = convert.whole("limit", limit)
         self.name = convert.text_bytes("name", name)
         """The table's name."""
         self._known: Handle | None = None

@@ -103,7 +103,7 @@ class TableStore:
         found = tables.get(name)
         if found is None or found._session is not session:
             # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
-            flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
+            flags = c.TABLE_LIMIT_ALL | (c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0)
             found = tables[name] = Table(session, name, limit=self._limit, flags=flags)
         return found
 

@@ -247,6 +247,17 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 
 
+def whole(name: str, value: int | None, most: int = 2**63 - 1) -> int:
+    """Rejects any value that is not a whole number from 1 to ``most``. Returns 0 for None."""
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not 1 <= value <= most:
+        raise plexindex.InvalidArgumentError(f"invalid {name} ({value}): must be from 1 to {most}")
+    return value
+
+
 def flag(name: str, value: bool) -> bool:
     """Rejects any value that is not a bool. The string ``"false"`` would count as true."""
     if not isinstance(value, bool):
