@@ -37,11 +37,12 @@ pub trait FreshnessRules {
     /// store has all changes. Only the first word of a hint tells of changes; a useless token says nothing.
     #[must_use]
     fn is_equivalent(probed: &SourceState, token: &str) -> bool {
-        match probed.trust {
-            TokenReliability::Exact => content(&probed.token) == content(token),
-            TokenReliability::Hint => !has_changed_content(token, probed),
-            TokenReliability::Useless => true,
-        }
+        probed.token == token
+            || match probed.trust {
+                TokenReliability::Exact => content(&probed.token) == content(token),
+                TokenReliability::Hint => !has_changed_content(token, probed),
+                TokenReliability::Useless => true,
+            }
     }
 }
 

@@ -13,39 +13,45 @@ pub type Likeness = SmallVec<[u8; 512]>;
 /// whole name if it has no other letters or digits before its extension.
 #[must_use]
 pub fn likeness(name: &[u8]) -> Likeness {
+    let kept = if name.is_ascii() {
+        letters(name.iter().map(|byte| char::from(*byte))) // most names
+    } else {
+        letters(name.utf8_chunks().flat_map(|chunk| {
+            let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+            chunk.valid().chars().chain(replaced)
+        }))
+    };
+    kept.unwrap_or_else(|| Likeness::from_slice(name))
+}
+
+/// Returns the letters and digits; `None` if the name has none but replaced ones before its extension.
+fn letters(name: impl Iterator<Item = char>) -> Option<Likeness> {
     // Some apostrophes count as letters in Unicode.
     let is_letter = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2B9}'..='\u{2BF}');
     let mut kept = Likeness::new();
     let (mut last, mut has_gap) = (' ', false);
     // Whether there was a letter or digit, and whether there was one before the last dot.
     let (mut has_letter, mut has_stem) = (false, None);
-    for chunk in name.utf8_chunks() {
-        let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
-        for c in chunk.valid().chars().chain(replaced) {
-            if is_letter(c) {
-                has_letter = true;
-            } else if c != char::REPLACEMENT_CHARACTER || c == last {
-                has_gap = true;
-                if c == '.' {
-                    has_stem = Some(has_letter);
-                }
-                continue;
+    for c in name {
+        if is_letter(c) {
+            has_letter = true;
+        } else if c != char::REPLACEMENT_CHARACTER || c == last {
+            has_gap = true;
+            if c == '.' {
+                has_stem = Some(has_letter);
             }
-            if has_gap && last.is_numeric() && c.is_numeric() {
-                kept.push(b' ');
-            }
-            match u8::try_from(c) {
-                Ok(byte) if byte.is_ascii() => kept.push(byte), // most names are ASCII
-                _ => kept.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-            (last, has_gap) = (c, false);
+            continue;
         }
+        if has_gap && last.is_numeric() && c.is_numeric() {
+            kept.push(b' ');
+        }
+        match u8::try_from(c) {
+            Ok(byte) if byte.is_ascii() => kept.push(byte),
+            _ => kept.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        (last, has_gap) = (c, false);
     }
-    if has_stem.unwrap_or(has_letter) {
-        kept
-    } else {
-        Likeness::from_slice(name)
-    }
+    has_stem.unwrap_or(has_letter).then_some(kept)
 }
 
 /// Returns the hash of the likeness of a path's file name, the last component of its normal form. `None` if the path has
