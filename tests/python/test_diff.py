@@ -211,7 +211,9 @@ def test_what_is_not_a_folder(index: plexindex.Index, tree: Tree) -> None:
     with pytest.raises(plexindex.InvalidArgumentError, match="'nothing'"):
         index.compare(tree.media, without=["nothing"])
     make(tree.films / "New.mkv")
-    for path in (tree.films / "Misspelt", tree.listed[0]):
+    empty = tree.media / "empty"
+    make(empty / "x.txt")
+    for path in (tree.films / "Misspelt", tree.listed[0], empty):
         with pytest.raises(plexindex.InvalidArgumentError, match=re.escape(str(path))):
             list(index.compare([tree.shows, path]))
     # Plex lists a file in this folder, so the folder is gone and not misspelt.
@@ -401,3 +403,20 @@ def test_the_command(cli: Cli, tree: Tree) -> None:
     assert all(rule in cli.good("diff", "--rules") for rule in RULES)
     tree.server.stop()
     assert cli.run("diff", "--offline", tree.media).returncode == 1
+
+
+def test_the_command_prints_a_part(cli: Cli, tree: Tree) -> None:
+    new = [make(tree.films / f"New {number}.mkv") for number in (1, 2)]
+    shutil.rmtree(tree.shows / "Delta" / "Season 01")
+    make(tree.shows / "Epsilon" / "x.mkv")
+    gone = f"not on the disk: {tree.shows / 'Delta' / 'Season 01'}{os.sep} (2 files)\n"
+    assert gone in cli.run("diff", tree.media).stdout
+    assert cli.run("diff", "--only", "not-on-disk", tree.media).stdout == gone
+    assert [line["what"] for line in cli.lines("diff", "--only", "not-on-disk", tree.media)] == (
+        ["not_on_disk"] * 2 + ["summary"]
+    )
+    assert cli.lines("diff", "--only", "renamed", tree.media)[0]["what"] == "summary"
+    first, summary = cli.lines("diff", "--limit", "1", "--only", "not-in-plex", tree.films)
+    assert first["path"] == str(new[0])
+    assert summary["counts"]["not_in_plex"] == 2
+    assert "1 further line not printed" in cli.fails(1, str(new[0]), "diff", "--limit", "1", tree.films)

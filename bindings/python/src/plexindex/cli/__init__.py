@@ -132,6 +132,8 @@ def _advice(error: Error, settings: Any) -> str:
     is_unreachable = error.status_name == "connect" or (isinstance(error, TimeoutError) and settings.timeout is None)
     if is_unreachable and settings.url and settings.database and not settings.needs_database:
         return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
+    if isinstance(error, UnauthorizedError) and settings.url and settings.token is None:
+        return f"; {settings.how_to_give_a_token}"
     argument = "token" if isinstance(error, UnauthorizedError) else error.argument
     source = settings.source_of(argument)
     if source and isinstance(error, (InvalidArgumentError, UnauthorizedError)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import click
@@ -26,6 +28,12 @@ _WORDS = {
 # Kinds of lines that are not differences. diff prints these lines only with --left-out.
 _REMARKS = ("left_out", "several_paths")
 _FIELDS = ("what", "path", "is_folder", "files", "item", "reason", "message", "library", "section")
+# The kinds of differences that --only chooses.
+_KINDS: dict[str, Callable[[Difference], bool]] = {
+    "not-in-plex": lambda one: one.what == "not_in_plex",
+    "not-on-disk": lambda one: one.what == "not_on_disk",
+    "renamed": lambda one: one.reason == "renamed",
+}
 # Maximum number of files for checking the user's mappings.
 _SAMPLE = 200
 # Words in the summary line for each part of a sum, by the part's name in the JSON summary.
@@ -40,26 +48,33 @@ _SUMMED = {"in_plex": "in Plex", "not_in_plex": "not in Plex", "ambiguous": "amb
 @click.option("--rules", is_flag=True, help="List the rules with their sources, and exit.")
 @click.option("--left-out", is_flag=True, help="Also print ignored files and items' additional files, as JSON always "
               "does, except for the files that the rule 'extension' ignores.")  # fmt: skip
+@click.option("--only", type=click.Choice(list(_KINDS)), multiple=True, metavar="KIND",
+              help="Print only differences of this kind: not-in-plex, not-on-disk or renamed; you can repeat this "
+              "option.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Print at most N differences. The summary and "
+              "the exit code are those of all.")  # fmt: skip
 @click.argument("folder", nargs=-1, type=FOLDER)
 def diff_command(
-    library: str | None, without: tuple[str, ...], rules: bool, left_out: bool, folder: tuple[str, ...]
-) -> int:
+    library: str | None, without: tuple[str, ...], rules: bool, left_out: bool, only: tuple[str, ...],
+    limit: int | None, folder: tuple[str, ...],
+) -> int:  # fmt: skip
     """Compare the disk with what Plex lists.
 
     The command first asks the server whether anything changed, and then walks each FOLDER. It lists files that Plex
-    does not list, and listed files that are not on the disk. It skips files that Plex ignores, and changes nothing. The
-    exit code is 0 if nothing differs.
+    does not list, and listed files that are not on the disk; a missing folder is one line with its number of files. It
+    skips files that Plex ignores, and changes nothing. The exit code is 0 if nothing differs.
 
     \b
     Example:
       plexindex diff --json /mnt/media |
         jq -r 'select(.what == "not_in_plex") | .path'
 
-    JSON: one object for each difference, with what (not_in_plex, not_on_disk or ambiguous), path, item, reason,
-    message, library, section and counts. If 'what' is left_out or several_paths, the object is not a difference. In the
-    last object, 'what' is summary and counts is set: files is the sum of files_in_plex, files_not_in_plex,
-    files_ambiguous and files_left_out; listed is the sum of listed_on_disk, listed_not_on_disk and listed_unknown;
-    listed_location_empty counts the files in listed_not_on_disk whose location is empty or missing.
+    JSON: one object for each difference, also for each file of a missing folder, with what (not_in_plex, not_on_disk or
+    ambiguous), path, item, reason, message, library, section and counts. If 'what' is left_out or several_paths, the
+    object is not a difference. In the last object, 'what' is summary and counts is set: files is the sum of
+    files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed is the sum of listed_on_disk,
+    listed_not_on_disk and listed_unknown; listed_location_empty counts the files in listed_not_on_disk whose location
+    is empty or missing.
     """
     if rules:
         for name, (what, source) in RULES.items():
@@ -76,15 +91,16 @@ def diff_command(
                                    offline=settings.answers_from_store_only,
                                    progress=lambda files: counter.show(f"{count(files, 'file')} found"))  # fmt: skip
         unlisted: list[bytes] = []
+        printed = hidden = 0
         try:
-            for difference in comparison:
-                counter.drop()
-                if difference.what == "not_in_plex" and not difference.is_folder and len(unlisted) < _SAMPLE:
-                    unlisted.append(os.fsencode(difference.path))
-                if given.get("json"):
-                    output.say_json({**difference.to_dict(), "counts": None})
-                elif left_out or difference.what not in _REMARKS or difference.reason == "unreadable":
-                    say(_difference_text(difference))
+            for missing, group in groupby(_of_kinds(comparison, only, unlisted), _missing_folder):
+                for text in _lines(group, missing, with_remarks=left_out and not only):
+                    counter.drop()
+                    if limit is None or printed < limit:
+                        printed += 1
+                        say(text)
+                    else:
+                        hidden += 1
         finally:
             counter.drop()
         hints = _wrong_mappings(settings, index, comparison, unlisted)
@@ -93,9 +109,46 @@ def diff_command(
     else:
         summary = "; ".join(_summary(comparison, settings.source_name))
         output.remark(f"{summary} ({output.span(comparison.seconds)})")
+    if hidden:
+        output.remark(f"{count(hidden, 'further line')} not printed because of --limit")
     for hint in hints:
         output.remark(hint)
     return codes.NOT_ALL if comparison.differs or comparison.unreadable else codes.OK
+
+
+def _of_kinds(comparison: Comparison, only: Collection[str], unlisted: list[bytes]) -> Iterator[Difference]:
+    """Yields the differences of some kinds, or all. Adds the first files that are not in Plex to ``unlisted``."""
+    for one in comparison:
+        if one.what == "not_in_plex" and not one.is_folder and len(unlisted) < _SAMPLE:
+            unlisted.append(os.fsencode(one.path))
+        if not only or any(_KINDS[kind](one) for kind in only):
+            yield one
+
+
+def _missing_folder(one: Difference) -> str | None:
+    """Returns the outermost folder above a missing file that is missing, too. In JSON, each file is a line."""
+    if one.reason != "gone" or given.get("json"):
+        return None
+    missing, folder = None, os.path.dirname(one.path)
+    while not _exists(folder) and folder != os.path.dirname(folder):
+        missing, folder = folder, os.path.dirname(folder)
+    return missing
+
+
+_exists = lru_cache(4096)(os.path.exists)
+
+
+def _lines(group: Iterable[Difference], missing: str | None, *, with_remarks: bool) -> Iterator[str]:
+    """Yields the lines for differences, which are all below a missing folder or all below none."""
+    if missing is not None:
+        words, style = _WORDS["not_on_disk"]
+        files = count(sum(1 for _ in group), "file")
+        yield f"{output.paint(words, style)}: {output.one_line(missing)}{os.sep} ({files})"
+    for one in group:
+        if given.get("json"):
+            yield output.json_line({**one.to_dict(), "counts": None})
+        elif with_remarks or one.what not in _REMARKS or one.reason == "unreadable":
+            yield _difference_text(one)
 
 
 def _wrong_mappings(settings: Settings, index: Index, comparison: Comparison, unlisted: list[bytes]) -> list[str]:

@@ -54,17 +54,18 @@ def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
     shared.hide_warnings()
     report.values["versions"] = versions()
     report.line("\n".join(version_lines()))
+    is_database_usable = _check_database(report, settings)
+    # A server can be checked even if Plex's database cannot be read.
+    alone = {} if is_database_usable or settings.url is None else {"database": None}
     try:
         settings.expect_folder()
-        index = settings.open(retry_for=0)
+        index = settings.open(retry_for=0, **alone)
     except StoreError as error:
-        _check_database(report, settings)
         report.title("Store")
         report.bad(str(error), codes.STORE)
         report.line("\nWithout a store, doctor cannot check the server or its libraries.")
         return report.end()
     with index:
-        is_database_usable = _check_database(report, settings)
         is_reached = _check_server(report, settings, index) and (is_database_usable or settings.url is not None)
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
@@ -135,8 +136,10 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
         report.add("ok", f"{server_text} responds")
-        what = f"the server rejected the token (from {settings.token_from})"
-        report.bad(f"{what if settings.token else 'the server needs a token'}: {error}", codes.TOKEN)
+        if settings.token is None:
+            report.bad(f"the server needs a token: {settings.how_to_give_a_token}", codes.TOKEN)
+        else:
+            report.bad(f"the server rejected the token (from {settings.token_from}): {error}", codes.TOKEN)
         _check_token(report, settings, facts, "")
         return False
     except REFRESH_ERRORS as error:

@@ -116,10 +116,14 @@ def say(text: str = "") -> None:
 
 def say_json(value: object, stream: TextIO | None = None) -> None:
     """Prints a value as one line of JSON, and flushes the line so that a pipe's reader receives it immediately."""
+    click.echo(json_line(value), file=stream)
+
+
+def json_line(value: object) -> str:
     import json
 
     line = json.dumps(value)
-    click.echo(json.dumps(_with_bytes(value)) if "\\udc" in line else line, file=stream)
+    return json.dumps(_with_bytes(value)) if "\\udc" in line else line
 
 
 def _with_bytes(value: object) -> object:

@@ -71,6 +71,11 @@ class Settings:
         setting = getattr(self.found, name or "", None) or given.get(name or "")
         return setting.source if isinstance(setting, Setting) else _flag(str(name)) if setting else ""
 
+    @property
+    def how_to_give_a_token(self) -> str:
+        """The ways to give the command a token, for messages."""
+        return f"for this command, set PLEXINDEX_TOKEN, or token or token_file in {self.found.file}"
+
     def has_store(self) -> bool:
         try:
             return any(name.startswith("plexindex-") and name.endswith(".db") for name in os.listdir(self.folder))

@@ -273,7 +273,7 @@ class Comparison:
             why = "does not exist"
         elif os.path.isfile(folder):
             why = "is a file"
-        elif above or any(files or unread for files, unread in Walk(scope, folder)):
+        elif above or self._has_media(folder, None):
             return
         else:
             why = "contains no media files"
@@ -326,12 +326,15 @@ class Comparison:
                     return None
         if disk.is_missing(location.folder):
             return "does not exist"
-        for files, unread in Walk(self._scope, location.folder):
-            if any(one.cause == "unreadable" for one in unread) or any(
-                file.location is location and not self._scope.ruling_for_file(file.path, location) for file in files
-            ):
-                return None
-        return "contains no media"
+        return None if self._has_media(location.folder, location) else "contains no media"
+
+    def _has_media(self, folder: bytes, location: Location | None) -> bool:
+        """Returns whether a folder contains a media file of this location, or a folder that cannot be read."""
+        return any(
+            any(one.cause == "unreadable" for one in unread)
+            or any(file.location is location and not self._scope.ruling_for_file(file.path, location) for file in files)
+            for files, unread in Walk(self._scope, folder)
+        )
 
     # The listed files
 

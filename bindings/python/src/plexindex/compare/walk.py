@@ -277,7 +277,7 @@ class Walk:
         if location is None or location.compared:
             extensions = scope.media(location).extensions
             is_any = "extension" not in scope.rules(location)
-            media = [name for name in names.files if is_any or name[name.rfind(b".") :].lower() in extensions]
+            media = sorted(name for name in names.files if is_any or name[name.rfind(b".") :].lower() in extensions)
         folders = sorted([*names.folders, *targets]) if targets else sorted(names.folders)
         twins: Collection[bytes] = () if folder.twin else _twins([*folders, *media])
         for name in media:
