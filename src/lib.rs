@@ -127,7 +127,7 @@ pub mod unstable_source {
     pub use crate::error::{RetryAdvice, Status};
     #[doc(inline)]
     pub use crate::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
-    pub use crate::platform::deadline::Deadline;
+    pub use crate::platform::clock::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
         Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
@@ -144,11 +144,9 @@ pub mod inside {
     pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, NormalPath, Presence, Relation};
     pub use crate::platform::SQLITE_VERSION;
     pub use crate::platform::bytes::ascii_fast_str;
-    pub use crate::platform::clock::{Clock, SystemClock};
-    pub use crate::platform::deadline::Deadline;
+    pub use crate::platform::clock::{Clock, Deadline, SystemClock};
     pub use crate::platform::files::path_from_bytes;
-    pub use crate::platform::fork::{self, ForkAware, ForkLock};
-    pub use crate::platform::mutex::{lock, try_lock};
+    pub use crate::platform::fork::{self, ForkAware, ForkLock, lock, try_lock};
     pub use crate::platform::thread::call_host;
     pub use crate::query::{Answer, ChangePage, FileFilter};
     pub use crate::sync::{RefreshReason, Scan};
@@ -168,11 +166,9 @@ pub mod peers {
         pub use crate::matching::{NormalPath, lies_under};
     }
     pub mod platform {
-        pub use crate::platform::clock::{Clock, SystemClock};
-        pub use crate::platform::deadline::Deadline;
+        pub use crate::platform::clock::{Clock, Deadline, SystemClock};
         pub use crate::platform::files::open_host_file;
-        pub use crate::platform::fork::{ForkLock, lock_for_fork};
-        pub use crate::platform::mutex::lock;
+        pub use crate::platform::fork::{ForkLock, lock, lock_for_fork};
         pub use crate::platform::thread::{Worker, on_worker};
     }
     pub mod sync {

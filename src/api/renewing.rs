@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::model::Token;
 use crate::options::{Options, Renewal};
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::clock::Deadline;
+use crate::platform::fork::{lock, try_lock};
 
 const PAUSE_MS: i64 = 15_000; // after a renewal that yielded no token, or a token that the server refused
 

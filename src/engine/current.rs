@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::sql::{DatabaseNumber, Store};
 use crate::error::Result;
 use crate::model::Sequence;
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::SingleThreadProof;
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::{SingleThreadProof, lock};
 use crate::platform::swap::{Guard, SwapCell};
 
 /// A snapshot of the store's libraries or tables, depending on `P`.

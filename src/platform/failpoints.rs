@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::system::clock as system;
+use super::system;
 
 /// The next file operation.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Files that only their owner can read, and properties of file systems.
+//! Files that only their owner can read, their stamps, and properties of file systems.
 //!
 //! The folder may belong to a different user than the process, for example if root in a container works for a user of
 //! the host. A file or link that this user creates must not redirect the process. Therefore this module looks up names
@@ -9,10 +9,15 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use super::file_facts::{FileFacts, FileSystem, FileType, Inode};
-use super::system::files as system;
-pub use super::system::files::{expect_writable, is_gone, log_version, may_read, read_at, write_at};
+use super::fork::lock;
+use super::system::{self, MORE_OPEN_FILES, absolute_if_exists, shown};
+pub use super::system::{
+    boot as boot_id, expect_writable, for_sqlite, is_gone, is_out_of_files, log_version, may_read, read_at, write_at,
+};
 
 /// Converts file system bytes (WTF-8 on Windows) to a path.
 #[must_use]
@@ -332,6 +337,151 @@ pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
+
+/// Resolves the links and dots in a path. Removes the prefix `\\?\`, which Windows adds to resolved paths. On a Windows
+/// drive whose links cannot be resolved, returns the absolute path.
+///
+/// # Errors
+/// Operating system errors.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    let path = path.canonicalize().or_else(|error| absolute_if_exists(path, error))?;
+    Ok(path_from_bytes(shown(bytes_of(&path))))
+}
+
+/// Starts writing a file's dirty pages to disk, without waiting, to shorten the next sync. Ignores errors, since this
+/// call makes nothing durable.
+pub fn write_out(path: &Path) {
+    if let Ok(file) = open_for_reading(path) {
+        super::system::write_out(&file);
+    }
+}
+
+/// Returns a system error's message, with a remedy if the limit on open files is reached.
+#[must_use]
+pub fn text_of(error: &io::Error) -> String {
+    if is_out_of_files(error) {
+        return format!("{error}; {MORE_OPEN_FILES}");
+    }
+    error.to_string()
+}
+
+/// A file that no other code in this process had open when it was registered. Drop this value after closing the file.
+///
+/// POSIX locks belong to a process, and closing any descriptor of a file releases all of the process's locks on the
+/// file. Two copies of this library contain two copies of SQLite, which would not see each other's locks, and would
+/// release them. The detection works only on Linux. Windows needs no detection, since its locks belong to handles.
+#[derive(Debug)]
+pub struct ExclusiveOpen(Inode);
+
+/// The files that this copy of the library has open, each with its name and its number of users.
+static OPEN: Mutex<Vec<(Inode, PathBuf, u32)>> = Mutex::new(Vec::new());
+
+impl ExclusiveOpen {
+    /// Registers a file that this copy of the library is about to open; `None` if other code in this process has the
+    /// file open. Does not detect code that opens the file later. `file`: the identity of the file at `path`.
+    ///
+    /// Some file systems, such as bindfs, change a file's identity while it is open. So if this copy has opened a file
+    /// with this name, an open file with the name counts as this copy's own.
+    pub fn register(path: &Path, file: Inode) -> Option<Self> {
+        let mut open = lock(&OPEN);
+        let has_name = open.iter().any(|(_, open_path, _)| open_path == path);
+        match open.iter_mut().find(|(open_file, ..)| *open_file == file) {
+            Some((.., count)) => *count += 1,
+            None if !has_name && system::is_open(path, file) => return None,
+            None => open.push((file, path.to_owned(), 1)),
+        }
+        Some(Self(file))
+    }
+}
+
+impl Drop for ExclusiveOpen {
+    /// Removes one user of the file.
+    fn drop(&mut self) {
+        let mut open = lock(&OPEN);
+        for (.., count) in open.iter_mut().filter(|(open_file, ..)| *open_file == self.0) {
+            *count -= 1;
+        }
+        open.retain(|(.., count)| *count > 0);
+        if open.is_empty() {
+            *open = Vec::new(); // an unloaded library must leave no memory behind
+        }
+    }
+}
+
+/// Resolution of file times, plus a margin. A second write within this time may leave the stamp unchanged.
+const SETTLING_TIME: Duration = Duration::from_millis(50);
+
+/// Initial capacity for a stamp in bytes. No stamp is longer.
+const LENGTH: usize = 88;
+
+/// The attributes that a file's stamp contains, besides the inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StampContent {
+    /// Content and metadata.
+    All,
+    /// Only the content, for a file whose owner and permissions another program may set again.
+    Content,
+    /// Nothing, for a mapped file, whose times do not show changes.
+    Nothing,
+}
+
+/// The state of a file at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// Identity of the file.
+    pub file: Inode,
+    /// The encoded attributes.
+    pub bytes: Vec<u8>,
+    /// Whether the last change is old enough that the next change is certain to alter the stamp. File times have a
+    /// limited resolution.
+    pub is_settled: bool,
+}
+
+impl FileStamp {
+    /// Returns a regular file's stamp, which changes when the file changes; `None` if there is no regular file at the
+    /// path. `compared`: the attributes that the stamp contains.
+    #[must_use]
+    pub fn of(path: &Path, compared: StampContent) -> Option<Self> {
+        let facts = FileFacts::of(path).ok().filter(|facts| facts.kind == FileType::File)?;
+        let times: &[(i64, i64)] = match compared {
+            StampContent::All => &[facts.written, facts.changed],
+            StampContent::Content => &[facts.written],
+            StampContent::Nothing => &[],
+        };
+        let mut bytes = Vec::with_capacity(LENGTH);
+        bytes.extend(facts.inode.bytes());
+        if compared != StampContent::Nothing {
+            bytes.extend(facts.length.to_le_bytes());
+        }
+        for (seconds, nanoseconds) in times {
+            bytes.extend(seconds.to_le_bytes());
+            bytes.extend(nanoseconds.to_le_bytes());
+        }
+        Some(Self {
+            file: facts.inode,
+            bytes,
+            is_settled: times.iter().copied().all(is_settled),
+        })
+    }
+}
+
+/// Returns whether a file time, in seconds and nanoseconds since 1970, is old enough that a later change is certain to
+/// have a different time.
+fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
+    #[cfg(feature = "testing")]
+    if super::failpoints::frozen_ms().is_some() {
+        return true; // in a simulation, time stands still
+    }
+    let moment = u64::try_from(seconds)
+        .ok()
+        .zip(u32::try_from(nanoseconds).ok())
+        .and_then(|(seconds, nanoseconds)| UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds) + SETTLING_TIME));
+    moment.is_some_and(|moment| moment <= SystemTime::now())
+}
+
+#[cfg(test)]
+#[path = "local_path_tests.rs"]
+mod local_path_tests;
 
 #[cfg(test)]
 mod tests {

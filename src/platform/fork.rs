@@ -5,15 +5,19 @@
 //! fork, this module closes all connections, and holds their mutexes until the fork is over. The module also holds all
 //! other mutexes that a call can hold for more than an instant, since the child does not have the threads that would
 //! release them. The child closes files that a call has locked, because the locks would otherwise outlive the call.
+//!
+//! Locks between threads.
 
 use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, Once, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak};
+use std::time::{Duration, Instant};
 
-use super::mutex::lock;
-use super::system::fork as system;
+use super::clock::{SHORTEST_WAIT, coarse_ms};
+use super::system;
 
 /// The process in which a fork handler runs.
 #[derive(Debug, PartialEq, Eq)]
@@ -161,7 +165,7 @@ pub fn register_last_lock(take: TakeLock) {
 /// Registers this process's fork handlers, unless they are already registered.
 fn register_handlers() {
     static REGISTER: Once = Once::new();
-    REGISTER.call_once(|| system::register(before, after_in_parent, after_in_child));
+    REGISTER.call_once(|| system::register_fork_handlers(before, after_in_parent, after_in_child));
 }
 
 /// Removes dropped components from the list, and frees an empty list, so that an unloaded library leaves no memory
@@ -211,7 +215,7 @@ fn after(side: &Side) {
     if matches!(side, Side::Child(_)) {
         for descriptor in own_files.drain(..) {
             // SAFETY: the descriptor was open at the fork, and the threads that used it exist only in the parent.
-            unsafe { system::close(descriptor) };
+            unsafe { system::close_descriptor(descriptor) };
         }
     }
     drop(own_files);
@@ -230,4 +234,95 @@ extern "C" fn after_in_parent() {
 /// Runs after a fork in the new process, which has only this thread.
 extern "C" fn after_in_child() {
     after(&Side::Child(SingleThreadProof(())));
+}
+
+/// Time after a timeout during which [`ShortWait`] does not wait at all, in ms.
+const NO_WAIT_MS: u64 = 5_000;
+/// Interval between attempts to lock a mutex.
+const RETRY_INTERVAL: Duration = Duration::from_micros(50);
+
+/// Locks a mutex and ignores poisoning, so that a panic in one call leaves the handle usable.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks a mutex if it is free now; otherwise returns `None`. Ignores poisoning by an earlier panic.
+pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Locks a mutex; `None` if another thread still holds the mutex at `moment`. Polls, so use this function only for
+/// locks that threads hold for milliseconds.
+pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
+    loop {
+        let locked = try_lock(mutex);
+        if locked.is_some() || Instant::now() >= moment {
+            return locked;
+        }
+        std::thread::sleep(RETRY_INTERVAL);
+    }
+}
+
+/// A short timeout for locks, which is long enough for a reader to finish, but does not wait for a process that hangs.
+/// For some seconds after a timeout, calls do not wait at all.
+#[derive(Default)]
+pub struct ShortWait {
+    no_wait_until_ms: AtomicU64,
+}
+
+impl ShortWait {
+    /// Returns the maximum time to wait for a lock now, which is zero for some seconds after a timeout.
+    pub fn current_timeout(&self) -> Duration {
+        if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
+            Duration::ZERO
+        } else {
+            SHORTEST_WAIT
+        }
+    }
+
+    /// Records that a wait of length `patience` timed out, so that the next calls do not wait.
+    pub fn note_timeout(&self, patience: Duration) {
+        if !patience.is_zero() {
+            let until = coarse_ms().saturating_add(NO_WAIT_MS);
+            self.no_wait_until_ms.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Locks a mutex; `None` if another thread still holds the mutex after the current timeout.
+    pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> Option<MutexGuard<'m, T>> {
+        let timeout = self.current_timeout();
+        let locked = lock_by(mutex, Instant::now() + timeout);
+        if locked.is_none() {
+            self.note_timeout(timeout);
+        }
+        locked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_lock_waits_in_vain_only_once() {
+        let (short, mutex) = (ShortWait::default(), Mutex::new(()));
+        let (begun, held) = (std::sync::Barrier::new(2), lock(&mutex));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                begun.wait();
+                short.lock(&mutex).is_some()
+            });
+            begun.wait();
+            drop(held);
+            assert!(waits.join().expect("no panic"));
+        });
+        let _held = lock(&mutex);
+        assert!(short.lock(&mutex).is_none(), "kept for ever");
+        assert!(short.no_wait_until_ms.load(Ordering::Relaxed) > coarse_ms());
+        assert!(short.lock(&mutex).is_none(), "at once");
+    }
 }

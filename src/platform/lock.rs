@@ -5,11 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::deadline::Deadline;
-use super::files;
+use super::clock::Deadline;
 use super::fork::ForkClosedFile;
-use super::system;
-pub use super::system::files::lock_holder;
+pub use super::system::lock_holder;
+use super::{files, system};
 
 /// A held lock, which is released when dropped, even if a forked child is alive. The lock file is never removed,
 /// because two processes could then lock two different files.
@@ -53,7 +52,7 @@ impl FileLock {
     /// Returns whether the error means that the file system does not support locks.
     #[must_use]
     pub fn is_unsupported(error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::Unsupported || system::files::has_no_locks(error)
+        error.kind() == io::ErrorKind::Unsupported || system::has_no_locks(error)
     }
 }
 

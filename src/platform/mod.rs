@@ -14,28 +14,17 @@ macro_rules! failpoint {
 
 pub mod bytes;
 pub mod clock;
-pub mod deadline;
-pub mod exclusive_open;
 #[cfg(feature = "testing")]
 pub mod failpoints;
 mod file_facts;
 pub mod files;
-pub mod foreign;
 pub mod fork;
-pub mod interrupt;
-pub mod local_path;
 pub mod lock;
-pub mod log_sync;
 pub mod map;
-pub mod mutex;
-pub mod open_files;
 pub mod size_reader;
-pub mod stamp;
-#[cfg(test)]
-pub mod statements;
+pub mod sqlite;
 pub mod swap;
 pub mod thread;
-pub mod write_out;
 
 // Only this file selects the operating system. The modules above document the functions, and each system's module
 // implements them.
@@ -56,4 +45,4 @@ use macos as system;
 use windows as system;
 
 pub use rusqlite::ffi::SQLITE_VERSION;
-pub use system::sqlite::MAX_DATABASE_PATH;
+pub use system::MAX_DATABASE_PATH;

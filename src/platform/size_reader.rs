@@ -4,11 +4,10 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::deadline::Deadline;
+use super::clock::Deadline;
 use super::file_facts::{FileFacts, FileType};
 use super::files::path_from_bytes;
-use super::fork::{ForkLock, lock_for_fork};
-use super::mutex::lock;
+use super::fork::{ForkLock, lock, lock_for_fork};
 use super::thread::Worker;
 
 /// Maximum wait without an earlier deadline.
@@ -190,7 +189,7 @@ mod tests {
     use std::time::Duration;
 
     use super::SizeReader;
-    use crate::platform::deadline::Deadline;
+    use crate::platform::clock::Deadline;
 
     #[test]
     fn sizes_of_regular_files_are_read() {

@@ -4,14 +4,18 @@
 //! channel libraries do the same in the thread that uses them. With glibc, each of these values keeps a library that
 //! was loaded at run time in memory until the thread ends, so a host could not unload the library. Therefore this
 //! module uses plain POSIX threads, which end before the call returns, together with their thread-local values.
+//!
+//! Shuts down a connection on which another thread may be waiting.
 
 use std::ffi::c_void;
+use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::mutex::lock;
-use super::system::thread::{self as system, Thread};
+use super::fork::lock;
+pub use super::system::is_wake as is_shut_down;
+use super::system::{self, Thread, wake_readers};
 
 /// Stack size of a thread in bytes, which is enough for TLS handshakes and nested JSON.
 const STACK: usize = 2 << 20;
@@ -139,10 +143,21 @@ unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     }
 }
 
+/// Shuts down a connection. A thread that waits for data on it wakes up with an error or the end of the stream.
+pub fn shut_down(stream: &TcpStream) {
+    // An error means that the connection has already ended.
+    let _ = stream.shutdown(Shutdown::Both);
+    wake_readers(stream);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::{ErrorKind, Read};
+    use std::net::TcpListener;
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
 
     #[test]
     fn on_worker_returns_the_result_and_may_borrow() {
@@ -214,5 +229,35 @@ mod tests {
             on_workers(1, || assert_eq!(std::thread::current().id(), me, "another thread"));
         });
         assert!(failed.is_err());
+    }
+
+    /// A connection whose other end says nothing, and that end.
+    fn silent() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+        let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("connects");
+        (stream, listener.accept().expect("accepted").0)
+    }
+
+    #[test]
+    fn a_reader_wakes_whenever_its_connection_ends() {
+        // Before it waits, while it begins to wait, and while it waits.
+        for wait in [0_u64, 1, 50] {
+            let (stream, _other) = silent();
+            let begin = Barrier::new(2);
+            std::thread::scope(|scope| {
+                let reader = scope.spawn(|| {
+                    begin.wait();
+                    (&stream).read(&mut [0; 8])
+                });
+                begin.wait();
+                std::thread::sleep(std::time::Duration::from_millis(wait));
+                shut_down(&stream);
+                // What it gets is not taken for a time limit.
+                match reader.join().expect("no panic") {
+                    Ok(amount) => assert_eq!(amount, 0),
+                    Err(error) => assert!(is_shut_down(&error) || error.kind() != ErrorKind::TimedOut, "{error}"),
+                }
+            });
+        }
     }
 }

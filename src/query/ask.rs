@@ -14,7 +14,7 @@ use crate::engine::{MAX_QUESTIONS, SearchRows, Snapshot};
 use crate::error::{Result, Status};
 use crate::matching::Scope;
 use crate::model::Sequence;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::swap::Guard;
 use crate::sync::{Batch, Call, EvictionPin, segments_lost_error};
 

@@ -7,9 +7,9 @@ use super::queries::Queries;
 use crate::engine::library_indexes;
 use crate::error::{Result, Status};
 use crate::matching::{FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, Presence};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 use crate::platform::thread::on_workers;
 use crate::sync::{Selection, segments_lost_error};
 

@@ -15,7 +15,7 @@ use crate::matching::{
     ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver,
 };
 use crate::model::{Confidence, MatchKind, Reason};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::sync::{Batch, Call, EvictionPin, FileSize, ItemToVerify, SearchTarget, TICK};
 
 /// A query for the item at a path.

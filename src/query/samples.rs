@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::matching::mapping_proposals::{ProposedMapping, Samples, SizeEvidence};
 use crate::model::ViewId;
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 /// Maximum number of suffix matches to count.
 const MAX_SAMPLES: usize = 500;

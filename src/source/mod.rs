@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 
-pub use crate::platform::deadline::Deadline;
+pub use crate::platform::clock::Deadline;
 pub use contract::{
     Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter, Notification, PageEnd, PageRequest,
     RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState, View, Viewer,

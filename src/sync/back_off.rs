@@ -8,7 +8,7 @@ use crate::engine::{LastQuestion, LibraryRow, PathRequests, QuestionOutcome, Sea
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{DOWN_SERVER_INTERVAL_MS, PATH_REQUEST_INTERVAL_MS, is_pause_over};
 use crate::model::ViewId;
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 use crate::source::{RequestKind, SourceKind};
 
 /// Length of the pause after a failure, if stale answers are available.

@@ -9,8 +9,8 @@ use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 
 /// Maximum time without data from the server during a query. Listings use the limit from the options, because during a
 /// scan, a server can need a long time for a page.

@@ -11,8 +11,8 @@ use crate::error::{Result, RetryAdvice, Status};
 use crate::knowledge::shrank_too_much;
 use crate::matching::{LibraryIndex, NormalPath};
 use crate::model::{ByteString, Item, Library, Sequence, TokenReliability};
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 use crate::source::{Delta, DeltaCursor, IndexedItems, SourceChanges};
 use crate::stats::Activity;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::engine::Store;
 use crate::error::Result;
+use crate::platform::fork::lock;
 use crate::platform::lock::FileLock;
-use crate::platform::mutex::lock;
 use crate::source::Bounds;
 
 /// Interval at which a waiting thread checks whether to stop waiting.

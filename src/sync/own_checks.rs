@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::engine::LibraryRow;
 use crate::model::LibraryId;
 use crate::platform::clock::Clock;
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 /// This handle's checks of listings.
 #[derive(Default)]

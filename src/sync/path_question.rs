@@ -12,7 +12,7 @@ use crate::engine::{EarlierQuestions, LibraryRow, LibraryRows, PathRequests, Que
 use crate::error::{Result, Status};
 use crate::knowledge::{Cause, PATH_REQUEST_INTERVAL_MS, PathQuestion, is_pause_over, may_search_again, path_question};
 use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::source::Bounds;
 
 /// Maximum time to wait for another thread's or process's question.

@@ -11,7 +11,7 @@ use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::Scope;
 use crate::model::{Library, Sequence, Server, ViewId};
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 use crate::stats::Activity;
 
 /// Time after which a job stores an unchanged reply again, so that all libraries' times of the last check stay recent.

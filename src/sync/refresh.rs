@@ -11,8 +11,8 @@ use crate::engine::{LibraryHint, LibraryRow, LibraryRows, Sweeper, is_locked};
 use crate::error::{Result, Status};
 use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Need, need};
 use crate::model::{Hint, LibraryId, Sequence, TokenReliability};
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 use crate::source::Bounds;
 
 /// Maximum number of retries for a library that other processes clear at the same time.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::call::{Call, Progress};
 use crate::model::{Library, LibraryId, ViewId};
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 use crate::source::Source;
 
 /// Interval between progress reports to the host.

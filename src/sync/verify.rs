@@ -9,7 +9,7 @@ use crate::engine::{ItemReply, LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{FolderIndex, Scope};
 use crate::model::{LibraryId, Sequence};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::source::LocatedItem;
 
 /// An invalidated item, or an item to which an invalidated path leads.

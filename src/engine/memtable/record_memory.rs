@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::append_only::AppendLog;
 use crate::model::Sequence;
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 /// Number of slots in the first array. Each further array has twice as many.
 const FIRST_SLOTS: usize = 64;

@@ -10,8 +10,7 @@ use crate::engine::sql::for_tests::{Films, film, live};
 use crate::engine::sql::{Invalidated, LibraryRows, RecordRows, Sweeper};
 use crate::matching::{LibraryIndex as _, NormalPath, Scope};
 use crate::options::Ttl;
-use crate::platform::clock::SystemClock;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Deadline, SystemClock};
 
 const LIMIT: u64 = 60_000;
 const ROOM: TableLimits = TableLimits {

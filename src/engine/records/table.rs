@@ -10,7 +10,7 @@ use crate::engine::memtable::Known;
 use crate::engine::sql::RecordRows;
 use crate::error::{Result, check_length};
 use crate::options::Ttl;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// A handle to a table, which need not exist yet. Any thread can use the handle.
 pub struct Table {

@@ -13,8 +13,7 @@ use crate::engine::sql::{RecordRows, Store};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
-use crate::platform::clock::Clock;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
 use crate::platform::swap::Guard;
 

@@ -11,7 +11,7 @@ use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, Record
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Number of writes of a process, of which the first tidies: to look for what is dead takes a fifth of a write's time.
 const TIDY_EVERY: u32 = 8;

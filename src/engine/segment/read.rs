@@ -16,8 +16,8 @@ use super::order::FolderOrder;
 use super::record::{self, EntryRef, TWIN};
 use crate::error::{Error, Result, Status};
 use crate::matching::{FirstEntry, FoundItem, ItemRef, NormalPath};
+use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
-use crate::platform::{files, open_files};
 
 pub struct ListingSegment {
     pub(super) head: SegmentHeader,
@@ -331,7 +331,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "; let this user read it (chown, chmod), or remove it",
         _ => "",
     };
-    let unusable = unusable_segment(path, &format!("{}{remedy}", open_files::text_of(error)));
+    let unusable = unusable_segment(path, &format!("{}{remedy}", files::text_of(error)));
     if error.kind() == io::ErrorKind::NotFound || files::is_obstacle_error(error) {
         return unusable;
     }

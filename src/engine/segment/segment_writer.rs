@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{BLOCK, SegmentHeader, SegmentPart};
 use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
-use crate::platform::{files, open_files};
+use crate::platform::files;
 
 /// Size and alignment of writes. File systems with large folios then cache the file in pieces of this size, each with
 /// one TLB entry, which reduces TLB misses in large segments and page faults in new processes.
@@ -232,7 +232,7 @@ pub fn write_error(what: &str, error: &io::Error) -> Error {
     } else {
         ""
     };
-    Error::new(status, format!("{what}{}{remedy}", open_files::text_of(error))).with_io_source(error)
+    Error::new(status, format!("{what}{}{remedy}", files::text_of(error))).with_io_source(error)
 }
 
 /// Adds the segment's path to the error of a failed write.

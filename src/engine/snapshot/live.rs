@@ -18,7 +18,7 @@ use crate::engine::writing::ListingSegments;
 use crate::error::Result;
 use crate::matching::{Mappings, NormalPath, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::{Activity, Counters};
 

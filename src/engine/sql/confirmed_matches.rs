@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::knowledge::{Cause, Interval};
 use crate::matching::normal::normal_form;
 use crate::model::{Hint, LibraryId, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Maximum number of older matches that a write evicts, if it does not record more.
 const MAX_EVICTED: usize = 128;

@@ -17,12 +17,11 @@ use super::schema::{self, BUSY, LastWrite, Tx, connect, journal, warn_of_network
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
-use crate::platform::deadline::Deadline;
-use crate::platform::exclusive_open::ExclusiveOpen;
-use crate::platform::files::Inode;
-use crate::platform::fork::{ForkAware, ForkLock};
+use crate::platform::clock::Deadline;
+use crate::platform::files::{self, ExclusiveOpen, Inode};
+use crate::platform::fork::{self, ForkAware, ForkLock};
 use crate::platform::lock::FileLock;
-use crate::platform::{files, fork, log_sync};
+use crate::platform::sqlite;
 
 /// Maximum wait for other processes to close the database, so that plexindex can turn off the write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
@@ -128,7 +127,7 @@ impl OpenConnection {
     /// Forces all commits to disk. Does nothing without a WAL, because SQLite then syncs each commit itself.
     pub fn sync_log(&self) -> rusqlite::Result<()> {
         if self.has_wal {
-            log_sync::sync_wal(&self.connection)
+            sqlite::sync_wal(&self.connection)
         } else {
             Ok(())
         }

@@ -6,8 +6,8 @@ use super::store_folder::StoreFolder;
 use super::store_state::{HeldMatches, StoreStates};
 use super::sweeper::Totals;
 use crate::error::Status;
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 use std::fs;
 use std::path::Path;
 

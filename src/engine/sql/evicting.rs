@@ -19,7 +19,7 @@ use crate::engine::record_rows::StoredMatch;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::knowledge::Cause;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::files;
 
 /// Time in ms during which plexindex does not evict a library after it stored a page of the library's listing.

@@ -18,7 +18,7 @@ use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, LibraryId, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Maximum number of rows that the feed keeps for all libraries: 32 MiB, at about 256 bytes each.
 pub const MAX_FEED_ROWS: i64 = 1 << 17;

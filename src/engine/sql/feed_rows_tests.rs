@@ -13,7 +13,7 @@ use super::for_tests::{DAY_MS, Films, NOW_MS, film, library, listed, merge, movi
 use super::{FeedCursor, FeedPage, FeedRows, ItemChange, LibraryRow, LibraryRows, ListedItems, Store};
 use crate::error::{Result, Status};
 use crate::model::{ByteString, Item, ItemType, Library, LibraryId, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 fn numbered(numbers: std::ops::Range<usize>) -> Vec<Item> {
     numbers.map(film).collect()

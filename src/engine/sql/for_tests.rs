@@ -21,8 +21,8 @@ use crate::matching::Mappings;
 use crate::model::{
     ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId,
 };
-use crate::platform::deadline::Deadline;
-use crate::platform::statements::prepared;
+use crate::platform::clock::Deadline;
+use crate::platform::sqlite::prepared;
 
 pub use super::schema::DAY_MS;
 

@@ -18,7 +18,7 @@ use crate::knowledge::{
     SyncRequest, Ticket, fold,
 };
 use crate::model::{Item, LibraryId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Maximum number of items in a delta, whose transaction would otherwise keep other writers waiting.
 pub const MAX_DELTA_ITEMS: usize = 10_000;

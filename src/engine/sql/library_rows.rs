@@ -21,7 +21,7 @@ use crate::model::{
     Generation, Item, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
     ViewId,
 };
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// A library in the store, as one view sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

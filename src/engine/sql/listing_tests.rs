@@ -9,8 +9,8 @@ use super::{LibraryRows, ListingRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};
 use crate::model::Item;
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {

@@ -16,7 +16,7 @@ use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Interval, Observation, SyncRequest, Ticket};
 use crate::model::{Generation, Item, LibraryId, Sequence, SourceState};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::files;
 
 /// The stored progress of a full listing.

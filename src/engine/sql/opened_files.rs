@@ -21,9 +21,7 @@ use crate::engine::version_page::{PAGE_CHECK_MS, PageState, VersionPage};
 use crate::error::Error;
 use crate::model::{Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
-use crate::platform::files;
-use crate::platform::files::Inode;
-use crate::platform::stamp::{FileStamp, StampContent, boot_id};
+use crate::platform::files::{self, FileStamp, Inode, StampContent, boot_id};
 
 /// The number of databases that this handle opened before the current one: one more after each replacement of the
 /// database, for example by a restored backup. Change sequences and segment names from different databases must not be

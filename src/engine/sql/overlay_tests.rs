@@ -10,7 +10,7 @@ use crate::engine::snapshot::LiveSnapshot;
 use crate::knowledge::SyncRequest;
 use crate::matching::{HitDoubt, LibraryIndex, NormalPath};
 use crate::model::{Item, Sequence, SourceState, TokenReliability};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// A reader in another process.
 fn reader(films: &Films) -> LiveSnapshot {

@@ -9,7 +9,7 @@ use super::store::Store;
 use crate::error::{Result, Status};
 use crate::knowledge::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
 use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
-use crate::platform::deadline::{Deadline, SHORTEST_WAIT};
+use crate::platform::clock::{Deadline, SHORTEST_WAIT};
 
 /// What is known about an unlisted path before a question about it.
 pub struct EarlierQuestions {

@@ -12,7 +12,7 @@ use super::schema::{CachedStatements, Tx};
 use crate::error::Result;
 use crate::knowledge::{Cause, Doubt, Observation, PROVISIONAL_MS, Ticket, is_pause_over};
 use crate::model::{Library, LibraryId, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned (`on_server`), and folds their states. Returns the rows of all the view's

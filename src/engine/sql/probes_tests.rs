@@ -4,10 +4,9 @@ use super::feed_rows::trim_feed;
 use super::for_tests::{Films, NOW_MS, film, library, opened, reached};
 use super::{FeedCursor, FeedPage, FeedRows, LibraryRows, PathRequests, SearchRows};
 use crate::error::Status;
-use crate::knowledge::Cause;
-use crate::knowledge::PATH_REQUEST_INTERVAL_MS;
+use crate::knowledge::{Cause, PATH_REQUEST_INTERVAL_MS};
 use crate::model::{Item, Sequence, TokenReliability};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// The next page of a reader who reads no full listing.
 fn read_page(films: &Films, at: &FeedCursor) -> FeedPage {

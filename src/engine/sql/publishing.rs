@@ -18,7 +18,7 @@ use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Effects, Interval, ItemStore, Observation, Ticket};
 use crate::model::{Item, ListingName};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Maximum number of changed items that the feed always reports. If a listing changes more items, and more than a fifth
 /// of all items, readers must list again.

@@ -18,8 +18,7 @@ use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, RecordTime, StoredEnt
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
-use crate::platform::clock::{Clock as _, SystemClock};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Clock as _, Deadline, SystemClock};
 
 /// Maximum number of changed rows that a snapshot follows one by one.
 pub const MAX_FOLLOWED: i64 = 2_000;

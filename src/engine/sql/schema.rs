@@ -15,10 +15,9 @@ use super::store_folder::is_broken;
 use crate::engine::record_rows::RecordTime;
 use crate::matching::normal::form_tag;
 use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
-use crate::platform::deadline::Deadline;
-use crate::platform::local_path::for_sqlite;
-use crate::platform::mutex::lock;
-use crate::platform::{files, mutex};
+use crate::platform::clock::Deadline;
+use crate::platform::files::{self, for_sqlite};
+use crate::platform::fork::{self, lock};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
 pub const SCHEMA_VERSION: i64 = 14;
@@ -128,7 +127,7 @@ pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_,
     if deadline == Deadline::NONE {
         return Some(lock(mutex));
     }
-    mutex::lock_by(mutex, Instant::now() + deadline.wait(BUSY))
+    fork::lock_by(mutex, Instant::now() + deadline.wait(BUSY))
 }
 
 /// Methods that run a cached statement in one call.

@@ -10,7 +10,7 @@ use super::schema::{BUSY, CachedStatements, FromCells, connect, names, position_
 use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, Sequence, TableId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// The columns of a table, except those in `own`, which only the store uses.
 fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {

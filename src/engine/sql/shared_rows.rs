@@ -17,7 +17,7 @@ use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Time after which what was taken back is forgotten: a year, in µs.
 const FORGOTTEN_AFTER_US: i64 = 366 * 24 * 3_600 * 1_000_000;

@@ -17,10 +17,9 @@ use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
 use crate::matching::byte_string;
 use crate::model::Sequence;
-use crate::platform::clock::coarse_ms;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Deadline, coarse_ms};
+use crate::platform::fork::{ShortWait, lock, try_lock};
 use crate::platform::map::MapMode;
-use crate::platform::mutex::{ShortWait, lock, try_lock};
 use crate::platform::{files, lock};
 
 /// An open store, which any number of threads can use. Calls are short and never wait for the network.

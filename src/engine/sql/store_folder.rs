@@ -1,20 +1,20 @@
 //! The folder of a store, the paths and names of its files, its keyed hashes, the client identifier, and errors that
 //! name the folder.
 
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use rusqlite::ErrorCode;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, Sequence};
-use crate::platform::deadline::Deadline;
-use crate::platform::local_path::canonical;
+use crate::platform::MAX_DATABASE_PATH;
+use crate::platform::clock::Deadline;
+use crate::platform::files::{self, canonical};
 use crate::platform::lock::{FileLock, lock_holder};
-use crate::platform::{MAX_DATABASE_PATH, files, open_files};
 
 /// Prefix of all file names.
 pub const NAME: &str = "plexindex-1";
@@ -105,7 +105,7 @@ impl StoreFolder {
         let is_full = files::is_full(error);
         let status = if is_full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            _ if open_files::is_out_of_files(error) => "", // the error's own text has the remedy
+            _ if files::is_out_of_files(error) => "", // the error's own text has the remedy
             _ if is_full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "; choose a cache_dir that this user can write to"
@@ -119,7 +119,7 @@ impl StoreFolder {
             format!(
                 "cannot {operation} cache_dir {}: {}{remedy}",
                 self.path.display(),
-                open_files::text_of(error)
+                files::text_of(error)
             ),
         )
         .with_io_source(error)

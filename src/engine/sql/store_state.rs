@@ -20,9 +20,8 @@ use crate::engine::record_rows::{ChangedMatch, TableMatches};
 use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{Sequence, TableId, ViewId};
-use crate::platform::clock::coarse_ms;
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
+use crate::platform::clock::{Deadline, coarse_ms};
+use crate::platform::fork::lock;
 
 /// Maximum number of a library's matches that a new snapshot has in memory from the start.
 const MAX_LOADED: i64 = 1_024;

@@ -8,8 +8,7 @@ use super::{Endpoint, FeedRows, LibraryRows, ShowRows, Store, StoreStates, Sweep
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::PageState;
 use crate::model::ViewId;
-use crate::platform::clock::coarse_ms;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Deadline, coarse_ms};
 
 const SINGLE_ITEMS: &str = "SELECT count(*) FROM overlay WHERE item IS NOT NULL";
 

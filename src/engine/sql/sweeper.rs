@@ -5,7 +5,7 @@ use super::schema::CachedStatements;
 use super::store::Store;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Removes rows and files that a store no longer needs.
 pub struct Sweeper<'s>(pub &'s Store);

@@ -16,9 +16,9 @@ use super::store::Store;
 use super::store_folder::{UnusableDatabase, explain, is_locked};
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::try_lock;
-use crate::platform::write_out::write_out;
+use crate::platform::clock::Deadline;
+use crate::platform::files::write_out;
+use crate::platform::fork::try_lock;
 
 /// Number of writes after which plexindex tells the system to write the WAL to disk.
 const WRITE_OUT_EVERY: u64 = 128;

@@ -10,7 +10,7 @@ use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::sweeper::Sweeper;
 use crate::error::Result;
 use crate::model::{LibraryId, Server, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::files;
 
 /// A keyed hash of the user that a token claims, and of the key that signed the token. Anyone can forge a token, so the

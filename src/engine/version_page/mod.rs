@@ -9,8 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::clock::sleep_coarse;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Deadline, sleep_coarse};
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};

@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::engine::sql::{FeedRows, LibraryRows, Store, Sweeper};
 use crate::error::Result;
 use crate::model::LibraryId;
-use crate::platform::clock::Clock;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::{Clock, Deadline};
 
 /// Maximum time that an eviction waits for the database's write lock.
 const EVICTION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use crate::engine::sql::{
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{Item, ListingName, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::files;
 use crate::stats::{Activity, Counters};
 

@@ -8,9 +8,8 @@ use crate::engine::sql::{
 };
 use crate::error::Result;
 use crate::model::{LibraryId, ViewId};
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::{ForkLock, lock_for_fork};
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::stats::{Activity, Counters};
 
 /// Maximum time to wait for the database's write lock in order to store the counters.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 use crate::platform::fork::ForkLock;
 
 pub use crate::meter::{Meter, RequestKind};

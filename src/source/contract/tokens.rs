@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::model::{Claims, Token};
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 /// The period in which an index uses one token: from when the host sets the token until the host has replaced it and no
 /// call uses it.

@@ -12,10 +12,8 @@ use zeroize::Zeroize;
 
 use crate::error::{Error, Result, Status};
 use crate::platform::clock::Clock;
-use crate::platform::files::{self, Inode};
-use crate::platform::foreign::ReadOnlyWalVfs;
-use crate::platform::local_path::canonical;
-use crate::platform::stamp::{FileStamp, StampContent};
+use crate::platform::files::{self, FileStamp, Inode, StampContent, canonical};
+use crate::platform::sqlite::ReadOnlyWalVfs;
 
 use super::read_lock::ReadLock;
 

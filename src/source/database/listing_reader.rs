@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library};
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::super::plex::{item_types_with_files, push_unique};

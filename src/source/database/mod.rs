@@ -27,8 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server, TokenReliability};
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::fork::{ForkLock, lock_for_fork};
-use crate::platform::mutex::lock;
+use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 
 use super::contract::{
     Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use rusqlite::InterruptHandle;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::{ForkLock, HeldLock, lock_for_fork};
-use crate::platform::mutex::lock;
+use crate::platform::clock::Deadline;
+use crate::platform::fork::{ForkLock, HeldLock, lock, lock_for_fork};
 
 use super::super::contract::Bounds;
 

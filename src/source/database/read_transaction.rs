@@ -14,10 +14,9 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::platform::deadline::Deadline;
-use crate::platform::exclusive_open::ExclusiveOpen;
-use crate::platform::files::{self, Inode};
-use crate::platform::foreign::StatementLimit;
+use crate::platform::clock::Deadline;
+use crate::platform::files::{self, ExclusiveOpen, Inode};
+use crate::platform::sqlite::StatementLimit;
 
 use super::super::contract::Bounds;
 use super::database_file::{DatabaseFile, FileState, companion_path};

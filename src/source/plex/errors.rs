@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::Timeout;
 
 use crate::error::{Error, Status};
-use crate::platform::open_files;
+use crate::platform::files;
 
 use super::reply_body::BodyError;
 use super::retry::{AttemptError, Refusal, aborted_error};
@@ -122,7 +122,7 @@ impl ErrorContext<'_> {
                 let failure: Error = self.error(Status::Connect, format!("{problem} ({error}): {remedy}"));
                 return AttemptError::transient(failure.with_io_source(error), None);
             }
-            ureq::Error::Io(error) => connect_error(&open_files::text_of(error)).with_io_source(error),
+            ureq::Error::Io(error) => connect_error(&files::text_of(error)).with_io_source(error),
             ureq::Error::Protocol(reason) => {
                 let remedy = "check the port, and whether the service needs https";
                 let problem = format!("the service at this address is not HTTP ({reason}): {remedy}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use ureq::Body;
 
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 use super::super::contract::{Bounds, Meter, RequestKind};
 use super::replies::{self, Reply};

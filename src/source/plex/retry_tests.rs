@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use super::*;
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// A clock that advances with pauses only.
 pub(in super::super) struct FakeClock {

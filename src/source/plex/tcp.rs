@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Timeout};
 
-use crate::platform::interrupt;
+use crate::platform::thread;
 
 /// Connects to the first address that accepts a connection.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ struct Connection(TcpStream);
 impl ShutdownHandle for Connection {
     /// Shuts down the connection, and wakes a thread that waits for its data.
     fn shutdown(&self) {
-        interrupt::shut_down(&self.0);
+        thread::shut_down(&self.0);
     }
 }
 
@@ -130,7 +130,7 @@ fn run_with_timeout<T>(
         }
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if interrupt::is_shut_down(&error) => {
+            Err(error) if thread::is_shut_down(&error) => {
                 return Err(io::Error::from(ErrorKind::ConnectionAborted).into());
             }
             Err(error) if is_timeout(&error) => return Err(Error::Timeout(timeout.reason)),

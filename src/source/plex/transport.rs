@@ -7,13 +7,12 @@
 //! - A thread can close another thread's connection, even on Windows ([`super::tcp`]).
 //! - [`TokenTransport`] inserts the token below `ureq`, because `ureq` logs every byte that it sends at level `trace`.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{fmt, io};
 
 use ureq::config::Config;
 use ureq::http::{Request, Response, Uri};
@@ -24,7 +23,7 @@ use zeroize::Zeroize;
 
 use crate::error::Result;
 use crate::options::Options;
-use crate::platform::mutex::lock;
+use crate::platform::fork::lock;
 
 use super::super::contract::Tokens;
 use super::tcp::TcpConnector;

@@ -7,7 +7,7 @@ use crate::engine::{Invalidated, LibraryRow, LibraryRows, Snapshot, library_inde
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Scope};
 use crate::model::{LibraryId, ViewId};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 /// Maximum number of attempts for a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;

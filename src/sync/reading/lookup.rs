@@ -6,7 +6,7 @@ use crate::engine::{LibraryRow, ListedItems, MAX_QUESTIONS, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Resolver, Scope};
 use crate::model::{Item, LibraryId, MatchKind};
-use crate::platform::deadline::Deadline;
+use crate::platform::clock::Deadline;
 
 impl IndexReader {
     /// Finds the item with this path, and returns the result of `use_key` for its rating key; `None` if the snapshot

@@ -11,10 +11,8 @@ use crate::knowledge::Cause;
 use crate::matching::Mappings;
 use crate::model::{Generation, LibraryId, Token};
 use crate::options::Options;
-use crate::platform::clock::Clock;
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::{ForkLock, SingleThreadProof, lock_for_fork};
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::clock::{Clock, Deadline};
+use crate::platform::fork::{ForkLock, SingleThreadProof, lock, lock_for_fork, try_lock};
 use crate::source::{SourceKind, TokenOwner, Tokens};
 use crate::stats::Counters;
 

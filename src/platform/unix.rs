@@ -1,18 +1,20 @@
-//! Operations on files relative to a descriptor of their folder, without following symbolic links.
+//! Code for all POSIX systems.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CString, OsStr, OsString, c_int, c_void};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rusqlite::ffi::sqlite3_vfs_find;
 use rustix::fs::{Access, AtFlags, Mode, OFlags, access, fstat, mkdirat, openat, renameat, stat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk, geteuid};
 
-use super::super::file_facts::{FileFacts, FileType, Inode};
+use super::file_facts::{FileFacts, FileType, Inode};
 
 /// Converts bytes to a path. On Unix, the bytes stay unchanged.
 pub fn named(bytes: Vec<u8>) -> PathBuf {
@@ -233,4 +235,183 @@ pub fn may_read(path: &Path) -> bool {
 /// Checks that the permissions allow this user to create files in a folder.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// Returns the path unchanged, since users write paths in this form.
+pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
+    path.into()
+}
+
+/// Returns the error from canonicalizing a path, since every existing path has a canonical name on Unix.
+pub fn absolute_if_exists(_: &Path, error: io::Error) -> io::Result<PathBuf> {
+    Err(error)
+}
+
+/// Returns the path unchanged, since SQLite can open any path.
+pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
+    path.into()
+}
+
+/// Length in bytes of the longest path of a database that SQLite opens.
+pub const MAX_DATABASE_PATH: usize = 504;
+
+/// Prevents this copy of SQLite from changing the owner of files while `keeps` returns `true`. A change of owner
+/// would also change file times, and take files away from other users. Only the first call has an effect.
+pub fn suppress_chown_while(keeps: fn() -> bool) {
+    /// The condition, for which `chown` has no parameter, since it has the system call's signature.
+    static KEEPS: std::sync::OnceLock<fn() -> bool> = std::sync::OnceLock::new();
+    /// Replaces `fchown`: succeeds without effect while the condition is true.
+    unsafe extern "C" fn chown(file: c_int, user: libc::uid_t, group: libc::gid_t) -> c_int {
+        if KEEPS.get().is_some_and(|keeps| keeps()) {
+            return 0;
+        }
+        // SAFETY: the arguments are plain numbers.
+        unsafe { libc::fchown(file, user, group) }
+    }
+    if KEEPS.set(keeps).is_err() {
+        return;
+    }
+    // SAFETY: the default VFS accepts a replacement for each system call in its table. The replacement has the same
+    // signature, and stays loaded as long as SQLite's code, which is in the same library.
+    unsafe {
+        let vfs = sqlite3_vfs_find(std::ptr::null());
+        if let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) {
+            type Chown = unsafe extern "C" fn(c_int, libc::uid_t, libc::gid_t) -> c_int;
+            set(
+                vfs,
+                c"fchown".as_ptr(),
+                Some(std::mem::transmute::<Chown, unsafe extern "C" fn()>(chown)),
+            );
+        }
+    }
+}
+
+/// A POSIX thread. A thread of the standard library would leave thread-local values in the thread that starts it, so a
+/// host could not unload this library. The C library's handle is a number in glibc, and a pointer in musl and on macOS.
+pub struct Thread {
+    handle: libc::pthread_t,
+    /// The process that has the thread, since a forked child does not; 0 for a detached thread.
+    process: u32,
+}
+
+// SAFETY: any thread in the process can join any other thread. The handle is not dereferenced here, but only passed to
+// the C library, which allows this on every thread.
+unsafe impl Send for Thread {}
+
+impl Thread {
+    /// Starts a thread that calls `run` with `argument`, with a stack of `stack` bytes, and with all signals blocked,
+    /// since signals are for the host's own threads. Returns `None` if no thread can be started.
+    ///
+    /// # Safety
+    /// `argument` must be valid for as long as `run` runs.
+    pub unsafe fn start(
+        stack: usize,
+        run: extern "C" fn(*mut c_void) -> *mut c_void,
+        argument: *mut c_void,
+    ) -> Option<Self> {
+        // SAFETY: plain POSIX calls on local values.
+        unsafe {
+            let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+            if libc::pthread_attr_init(&raw mut attributes) != 0 {
+                return None;
+            }
+            libc::pthread_attr_setstacksize(&raw mut attributes, stack);
+            // Block all signals while the thread is created, since a new thread inherits the signal mask.
+            let mut all_signals: libc::sigset_t = std::mem::zeroed();
+            let mut previous_mask: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all_signals);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all_signals, &raw mut previous_mask);
+            let mut handle: libc::pthread_t = std::mem::zeroed();
+            let failed = libc::pthread_create(&raw mut handle, &raw const attributes, run, argument);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const previous_mask, std::ptr::null_mut());
+            libc::pthread_attr_destroy(&raw mut attributes);
+            (failed == 0).then(|| Self {
+                handle,
+                process: std::process::id(),
+            })
+        }
+    }
+
+    /// Returns whether this process has the thread, and the thread is not detached.
+    pub fn is_in_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Waits until the thread has ended. A forked child does not have this thread, and does not wait.
+    pub fn join(&mut self) {
+        if self.is_in_this_process() {
+            // SAFETY: this process created the thread as joinable. The thread is joined only here, and only once, when
+            // its `Worker` is dropped.
+            unsafe { libc::pthread_join(self.handle, std::ptr::null_mut()) };
+        }
+    }
+
+    /// Detaches the thread. The library stays in memory, since the thread runs its code.
+    pub fn detach(&mut self) {
+        if self.is_in_this_process() {
+            keep_library();
+            // SAFETY: this process created the thread as joinable. The thread is neither joined nor detached, since
+            // detaching sets `process` to 0, which is never a process ID.
+            unsafe { libc::pthread_detach(self.handle) };
+            self.process = 0;
+        }
+    }
+}
+
+/// Keeps this library in memory until the process ends, even if the host unloads it.
+fn keep_library() {
+    // SAFETY: `dladdr` fills in a plain struct. The name belongs to a loaded object, and lives as long as the object.
+    unsafe {
+        let mut this_library: libc::Dl_info = std::mem::zeroed();
+        let code: fn() = keep_library;
+        if libc::dladdr(code as *const c_void, &raw mut this_library) != 0 && !this_library.dli_fname.is_null() {
+            // This call fails if the library is part of a program, which is never unloaded.
+            libc::dlopen(
+                this_library.dli_fname,
+                libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+            );
+        }
+    }
+}
+
+/// A file descriptor, which a forked child inherits.
+pub type Descriptor = RawFd;
+
+/// Returns a file's descriptor.
+pub fn descriptor(file: &File) -> Descriptor {
+    file.as_raw_fd()
+}
+
+/// Closes a descriptor that a forked child inherited from its parent.
+///
+/// # Safety
+/// The descriptor must be open, and nothing may use it afterwards.
+pub unsafe fn close_descriptor(descriptor: Descriptor) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { libc::close(descriptor) };
+}
+
+/// Drops a file without closing its descriptor, which is already closed: another file may have the same number.
+pub fn forget(file: File) {
+    _ = file.into_raw_fd();
+}
+
+/// Registers functions that the C library calls at each fork from now on. glibc removes the functions when the host
+/// unloads the library.
+pub fn register_fork_handlers(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+    // SAFETY: the handlers are functions of this library.
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+}
+
+/// Returns a clock's time in milliseconds; `u64::MAX` if the clock is unavailable.
+#[inline]
+pub fn read_ms(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills in a local struct.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return u64::MAX;
+    }
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // their types differ by platform; neither is negative
+    let (seconds, nanoseconds) = (time.tv_sec as u64, time.tv_nsec as u64);
+    seconds * 1000 + nanoseconds / 1_000_000
 }

@@ -1,4 +1,5 @@
-//! Reads another program's SQLite database without side effects.
+//! What plexindex needs of SQLite's C interface: it syncs the write-ahead log, and reads another program's database
+//! without side effects.
 //!
 //! A VFS prevents three default behaviours of a read-only connection. (1) SQLite creates an empty `-wal` file if it
 //! is missing, for example because the other program has just closed the database and removed the log. The VFS opens
@@ -11,20 +12,21 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null, null_mut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 use rusqlite::ffi::{
-    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_INTERRUPT, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK,
-    SQLITE_IOERR_SHMMAP, SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY,
-    SQLITE_SHM_LOCK, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_progress_handler, sqlite3_vfs,
-    sqlite3_vfs_find, sqlite3_vfs_register, sqlite3_vfs_unregister,
+    Error, SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_INTERRUPT, SQLITE_IOERR_LOCK,
+    SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK, SQLITE_IOERR_SHMMAP, SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB,
+    SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY, SQLITE_SHM_LOCK, SQLITE_SYNC_FULL, sqlite3_file, sqlite3_file_control,
+    sqlite3_int64, sqlite3_io_methods, sqlite3_progress_handler, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    sqlite3_vfs_unregister,
 };
 use rusqlite::{Connection, OpenFlags};
 
-use super::deadline::Deadline;
+use super::clock::Deadline;
 use super::system;
 
 /// Index of SQLite's write lock in `-shm`.
@@ -152,7 +154,7 @@ impl ReadOnlyWalVfs {
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // As root, SQLite would change the owner of a foreign `-shm`.
-        system::sqlite::suppress_chown_while(|| OPENING_SHM.get());
+        system::suppress_chown_while(|| OPENING_SHM.get());
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
         // SAFETY: the default VFS lives as long as the process. A copy works on the same files, since the methods use
@@ -380,11 +382,58 @@ thread_local! {
     static OPENING_SHM: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Syncs the write-ahead log to disk, so that a power cut loses no commit: a commit with `synchronous = NORMAL` does
+/// not sync. Also syncs the log's directory entry if this connection created the log. Uses SQLite's own file
+/// descriptor, since closing another descriptor would release the process's locks.
+///
+/// # Errors
+/// SQLite errors. After an error, commits may be missing on disk.
+pub fn sync_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut file: *mut sqlite3_file = null_mut();
+    // SAFETY: the connection is open, and only this thread uses it. The file is open as long as the connection, and an
+    // open file has methods.
+    let code = unsafe {
+        let file_pointer = (&raw mut file).cast();
+        let code = sqlite3_file_control(connection.handle(), null(), SQLITE_FCNTL_JOURNAL_POINTER, file_pointer);
+        match file.as_ref().and_then(|file| file.pMethods.as_ref()) {
+            Some(methods) if code == SQLITE_OK => methods.xSync.map_or(SQLITE_OK, |sync| sync(file, SQLITE_SYNC_FULL)),
+            _ => code,
+        }
+    };
+    if code == SQLITE_OK {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(Error::new(code), None))
+}
+
+/// Returns the SQL of each of a connection's prepared statements, so that tests can check their query plans.
+#[cfg(test)]
+pub fn prepared(connection: &Connection) -> std::collections::BTreeSet<String> {
+    use rusqlite::ffi::{sqlite3_next_stmt, sqlite3_sql};
+
+    let mut texts = std::collections::BTreeSet::new();
+    // SAFETY: the connection is open, and no other thread prepares or finalizes one of its statements during this call.
+    // Each string ends with a NUL, and lives as long as its statement.
+    unsafe {
+        let database = connection.handle();
+        let mut statement = sqlite3_next_stmt(database, std::ptr::null_mut());
+        while !statement.is_null() {
+            let text = sqlite3_sql(statement);
+            if !text.is_null() {
+                texts.insert(CStr::from_ptr(text).to_string_lossy().into_owned());
+            }
+            statement = sqlite3_next_stmt(database, statement);
+        }
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rusqlite::ErrorCode;
     use rusqlite::ffi::{SQLITE_FCNTL_FILE_POINTER, SQLITE_SHM_SHARED, SQLITE_SHM_UNLOCK, sqlite3_file_control};
+
+    use super::*;
 
     #[test]
     fn a_reader_never_holds_the_lock_of_writers() {
