@@ -13,11 +13,10 @@ pub mod engine {
 
 /// Path resolution.
 pub mod matching {
-    pub use crate::matching::mapping_proposals::{ProposedMapping, Samples, SizeEvidence};
     pub use crate::matching::normal::normal_form;
     pub use crate::matching::{
         FoldBuffers, FolderResolver, FoundItem, HitDoubt, ItemRef, MAX_BATCH, MAX_CANDIDATES, Mappings, NormalPath,
-        Relation, Resolution, Resolver, Scope, lies_under,
+        ProposedMapping, Relation, Resolution, Resolver, Samples, Scope, SizeEvidence, lies_under,
     };
 }
 

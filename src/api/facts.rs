@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::error::Status;
-use crate::matching::{byte_string, mapping_proposals};
+use crate::matching::{ProposedMapping, byte_string};
 use crate::options::Mapping;
 use crate::platform::files::path_from_bytes;
 
@@ -63,7 +63,7 @@ pub struct Proposal {
 impl Proposal {
     /// Converts a proposed pair of folders to the type for the host. `gain`: how many of the host's paths match with
     /// this proposal but with no earlier one; `None` if the host gave no paths.
-    pub(super) fn of(pair: mapping_proposals::ProposedMapping, gain: Option<usize>) -> Self {
+    pub(super) fn of(pair: ProposedMapping, gain: Option<usize>) -> Self {
         Self {
             certain: pair.is_certain(),
             contradicted: pair.contradicted,

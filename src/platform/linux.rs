@@ -131,7 +131,7 @@ pub fn disk(directory: &Path) -> FileSystem {
 }
 
 /// Flags for a descriptor that is used only to look up names, which requires no read permission.
-pub const LOOKUP_ONLY: OFlags = OFlags::PATH;
+const LOOKUP_ONLY: OFlags = OFlags::PATH;
 
 /// Flags for opening a folder that is not a link.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -160,7 +160,7 @@ fn open_folder_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 
 /// Opens a path with one system call, which fails if any component is a link. Returns `None` if the system call is not
 /// available (before Linux 5.6, and in some containers).
-pub fn open_with_openat2(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
+fn open_with_openat2(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         Err(Errno::NOSYS | Errno::PERM) => None,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::matching::mapping_proposals::{ProposedMapping, Samples, SizeEvidence};
+use crate::matching::{ProposedMapping, Samples, SizeEvidence};
 use crate::model::ViewId;
 use crate::platform::fork::lock;
 
@@ -14,7 +14,7 @@ const MAX_SAMPLES: usize = 500;
 pub struct MappingSamples(pub(super) Mutex<SampleCounts>);
 
 #[derive(Default)]
-pub(super) struct SampleCounts {
+pub struct SampleCounts {
     /// The view that the samples are from; `None` if no view was known. Other views get no proposed mappings from them.
     view_id: Option<ViewId>,
     samples: Samples,

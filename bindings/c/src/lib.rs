@@ -9,7 +9,6 @@
 #![allow(clippy::doc_markdown)]
 
 mod answer;
-mod callbacks;
 pub mod constants;
 #[cfg(test)]
 mod for_tests;
@@ -19,7 +18,6 @@ mod handles;
 mod log_ring;
 pub mod methods;
 mod options;
-mod query;
 mod strings;
 pub mod types;
 

@@ -3,16 +3,20 @@
 //! If a queried path is not listed, plexindex applies the host-to-server rules in order until the result is a listed
 //! path. A segment also indexes each listed path as rewritten by the first matching server-to-host rule. With both
 //! kinds of rules, no lookup needs to invert a pattern. Patterns run in linear time.
+//!
+//! [`Samples`] propose missing mappings: for example, 482 of 500 files match if the host maps `/mnt/media` to `/data/media`.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::normal::NormalPath;
-use super::rewrite::{PrefixRule, is_absolute, parse_template};
+use super::normal::{NormalPath, PathShape, normal_form, unify_separators};
 use crate::error::{Error, Result, Status};
 
 /// The direction of a mapping.
@@ -298,4 +302,321 @@ fn invalid_mapping(index: usize, mapping: &Mapping, cause: &str) -> Error {
         Status::InvalidArgument,
         format!("mapping {number} ({direction}, {from} to {to:?}): {cause}"),
     )
+}
+
+/// Maximum length in bytes of a rewritten path that needs no heap memory.
+const ON_STACK: usize = 8192;
+
+/// Returns whether a folder is an absolute path, as all listed paths are. A trailing separator is optional, as in `C:`.
+pub fn is_absolute(folder: &[u8]) -> bool {
+    let is_drive = matches!(folder, [drive, b':'] if drive.is_ascii_alphabetic());
+    folder.starts_with(b"/") || PathShape::of(folder).windows || is_drive
+}
+
+/// A rule that replaces one folder with another. The rule compares normal forms, so `C:\Media` also matches
+/// `c:/media/…`.
+#[derive(Debug)]
+pub struct PrefixRule {
+    /// The folder to replace, without trailing separators.
+    from: Vec<u8>,
+    from_form: Vec<u8>,
+    /// The replacement, without trailing separators.
+    to: Vec<u8>,
+    /// Whether the replacement is a Windows path.
+    to_windows: bool,
+}
+
+impl PrefixRule {
+    /// Creates a rule that replaces `from` with `to`. The folders may have trailing separators.
+    pub fn new(from: &[u8], to: &[u8]) -> Self {
+        // The root `/` becomes empty, because the root has no components.
+        let trim = |folder: &[u8]| {
+            let windows = PathShape::of(folder).windows;
+            let end = folder
+                .iter()
+                .rposition(|byte| *byte != b'/' && !(windows && *byte == b'\\'))
+                .map_or(0, |last| last + 1);
+            folder[..end].to_vec()
+        };
+        let from = trim(from);
+        Self {
+            from_form: normal_form(&from),
+            from,
+            to: trim(to),
+            to_windows: PathShape::of(to).windows,
+        }
+    }
+
+    /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the path is not under the rule's
+    /// folder.
+    pub fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
+        let windows = PathShape::of(path.raw()).windows;
+        let below_folder = self.strip_folder(path, windows)?;
+        let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
+        rewritten.extend_from_slice(&self.to);
+        rewritten.extend_from_slice(below_folder);
+        // In a path that is not a Windows path, `\` is not a separator.
+        if windows && !self.to_windows {
+            unify_separators(&mut rewritten[self.to.len()..]);
+        }
+        Some(then(&rewritten))
+    }
+
+    /// Returns the exact bytes of the path after the rule's folder, including the leading separator.
+    /// `None` if the path does not lie under the folder. `windows`: `\` is a separator in the path, like `/`.
+    fn strip_folder<'p>(&self, path: &NormalPath<'p>, windows: bool) -> Option<&'p [u8]> {
+        let raw = path.raw();
+        let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+        if let Some(below_folder) = raw.strip_prefix(self.from.as_slice())
+            && below_folder.first().is_some_and(is_separator)
+        {
+            return Some(below_folder);
+        }
+        // The raw path may be spelled differently, and its length may differ from the normal form's. So this code
+        // counts the separators after the folder in the normal form, and counts as many separators back from the end of
+        // the raw path.
+        let form_below_folder = path.form().strip_prefix(self.from_form.as_slice())?;
+        if form_below_folder.first().is_some_and(|byte| *byte != b'/') {
+            return None;
+        }
+        // Only the raw path can end in a separator.
+        let trailing_separator = usize::from(raw.last().is_some_and(is_separator));
+        let separators = form_below_folder.split(|byte| *byte == b'/').count() - 1 + trailing_separator;
+        let (offset, _) = raw
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, byte)| is_separator(byte))
+            .nth(separators.checked_sub(1)?)?;
+        Some(&raw[offset..])
+    }
+}
+
+/// Translates a replacement template to the syntax of the crate [`regex`].
+///
+/// `\1` to `\99`, `\g<1>` and `\g<name>` refer to groups, and `\\` is a backslash. A backslash before any other
+/// character is a literal backslash, so that Windows paths need no escaping. The error is a message for the user.
+fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
+    let mut template = Vec::new();
+    let mut remaining = text;
+    while let Some((byte, tail)) = remaining.split_first() {
+        remaining = tail;
+        if *byte == b'$' {
+            template.extend_from_slice(b"$$");
+        } else if *byte != b'\\' {
+            template.push(*byte);
+        } else if let Some((group, length)) = parse_group(tail, regex)? {
+            template.extend_from_slice(format!("${{{group}}}").as_bytes());
+            remaining = &tail[length..];
+        } else {
+            template.push(b'\\');
+            remaining = tail.strip_prefix(b"\\").unwrap_or(tail);
+        }
+    }
+    Ok(template)
+}
+
+/// Parses the group reference after a backslash. Returns the group's number, and the length of the reference without
+/// the backslash; `None` if `text` does not start with a reference. The error is a message for the user: the pattern
+/// lacks the group.
+fn parse_group(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
+    let (name, length) = match text {
+        [b'g', b'<', tail @ ..] => {
+            let end = tail
+                .iter()
+                .position(|byte| *byte == b'>')
+                .ok_or("the replacement contains \\g< without a closing >")?;
+            (&tail[..end], end + 3) // with `g<` and `>`
+        }
+        [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => (&text[..2], 2),
+        [a, ..] if a.is_ascii_digit() => (&text[..1], 1),
+        _ => return Ok(None),
+    };
+    let name = String::from_utf8_lossy(name);
+    let group = match name.parse::<usize>() {
+        Ok(number) => Some(number).filter(|number| *number < regex.captures_len()),
+        Err(_) => regex.capture_names().position(|group_name| group_name == Some(&*name)),
+    };
+    match group {
+        Some(group) => Ok(Some((group, length))),
+        None => Err(format!(
+            "the replacement refers to group {name}, which the pattern does not have"
+        )),
+    }
+}
+
+/// Number of files whose sizes agree that make a mapping certain.
+const MIN_CERTAIN: usize = 10;
+
+/// What the size of a file shows about the listed file that has the same end of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SizeEvidence {
+    /// Nothing, because a size is unknown.
+    None,
+    /// It is this file.
+    Same,
+    /// It is another file.
+    Other,
+}
+
+/// A prefix mapping that would translate host paths to listed paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposedMapping {
+    /// The folder as the host spells it.
+    pub from: Vec<u8>,
+    /// The folder as the server spells it.
+    pub to: Vec<u8>,
+    /// Number of paths that would match, with the size that Plex lists.
+    pub matched: usize,
+    /// Number of paths that speak against the mapping: it would lead to a file of another size, or another folder has the
+    /// same files.
+    pub contradicted: usize,
+    /// Number of paths examined.
+    pub examined: usize,
+}
+
+impl ProposedMapping {
+    /// Returns whether sizes leave no doubt about the mapping.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.matched >= MIN_CERTAIN && self.contradicted == 0
+    }
+
+    /// Compiles the mapping, so that the caller can apply the mapping to more paths.
+    #[must_use]
+    pub fn rule(&self) -> PrefixRule {
+        PrefixRule::new(&self.from, &self.to)
+    }
+}
+
+/// Counts how many host paths each prefix mapping would translate to a listed path. Memory use grows with the number of
+/// mappings, not with the number of paths.
+#[derive(Debug, Default)]
+pub struct Samples {
+    examined: usize,
+    /// The mappings, keyed by the normal forms of `from` and `to`.
+    pairs: HashMap<(Vec<u8>, Vec<u8>), ProposedMapping>,
+}
+
+impl Samples {
+    /// Returns the number of paths examined.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.examined
+    }
+
+    /// Adds a sample: an unlisted host path, and the listed path with the longest common suffix. `below` is the number
+    /// of components that the listed path has below its location. Counts no mapping unless all of these components are
+    /// equal, since only then would a mapping lead to this file. Names alone are no evidence.
+    pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize, evidence: SizeEvidence) {
+        self.examined += 1;
+        if evidence == SizeEvidence::None {
+            return;
+        }
+        let Some((from, to)) = differing_roots(host_path, listed, below) else {
+            return;
+        };
+        let mapping = self.pairs.entry((normal_form(from), normal_form(to)));
+        let mapping = mapping.or_insert_with(|| ProposedMapping {
+            from: from.to_vec(),
+            to: to.to_vec(),
+            matched: 0,
+            contradicted: 0,
+            examined: 0,
+        });
+        let count = match evidence {
+            SizeEvidence::Same => &mut mapping.matched,
+            _ => &mut mapping.contradicted,
+        };
+        *count += 1;
+    }
+
+    /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough. More
+    /// paths must agree than contradict.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<ProposedMapping> {
+        let is_supported = |mapping: &&ProposedMapping| {
+            (mapping.matched > 1 || mapping.matched == 1 && self.examined == 1)
+                && mapping.matched > mapping.contradicted
+        };
+        let with_examined = |mapping: &ProposedMapping| ProposedMapping {
+            examined: self.examined,
+            ..mapping.clone()
+        };
+        let mut proposals: Vec<ProposedMapping> = self.pairs.values().filter(is_supported).map(with_examined).collect();
+        let mut of_server: HashMap<Vec<u8>, usize> = HashMap::new();
+        for proposal in &proposals {
+            *of_server.entry(normal_form(&proposal.to)).or_default() += proposal.matched;
+        }
+        for proposal in &mut proposals {
+            proposal.contradicted += of_server[&normal_form(&proposal.to)] - proposal.matched;
+        }
+        proposals.sort_by(compare_support);
+        proposals
+    }
+}
+
+/// Sorts by the number of matching paths, in descending order. The folders break ties, so that the order is
+/// reproducible.
+fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
+    b.matched
+        .cmp(&a.matched)
+        .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
+}
+
+/// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
+/// path. `None` if the suffix has fewer than `below` components, if `below` is 0, or if no rule can replace one root with
+/// the other.
+fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize) -> Option<(&'a [u8], &'a [u8])> {
+    let (mut from, mut to) = (host_path, server_path);
+    let (windows_host, windows_server) = (PathShape::of(host_path).windows, PathShape::of(server_path).windows);
+    let mut common_components = 0;
+    loop {
+        let (host_parent, host_name) = split_last(from, windows_host);
+        let (server_parent, server_name) = split_last(to, windows_server);
+        if host_name.is_empty() || server_name.is_empty() || normal_form(host_name) != normal_form(server_name) {
+            break;
+        }
+        common_components += 1;
+        (from, to) = (host_parent, server_parent);
+    }
+    let (from, to) = (non_empty_root(from, host_path), non_empty_root(to, server_path));
+    // Rules with a relative folder are invalid.
+    let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
+    (below > 0 && common_components >= below && is_rule).then_some((from, to))
+}
+
+/// Returns whether a rule that replaces `from` with `to` rewrites the host path to the server path. Also returns
+/// `false` if the two paths are equal, since they need no rule.
+fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> bool {
+    let rewritten = NormalPath::with(host_path, |path| {
+        PrefixRule::new(from, to).rewrite(path, &mut normal_form)
+    });
+    let server_form = normal_form(server_path);
+    normal_form(host_path) != server_form && rewritten == Some(server_form)
+}
+
+/// Splits a path into its parent, without a trailing separator, and its last component. `windows`: `\` is a separator,
+/// like `/`.
+pub(super) fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
+    let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+    let trimmed = |path: &'_ [u8]| {
+        path.iter()
+            .rposition(|byte| !is_separator(byte))
+            .map_or(0, |last| last + 1)
+    };
+    let path = &path[..trimmed(path)];
+    let name_start = path.iter().rposition(is_separator).map_or(0, |separator| separator + 1);
+    let (parent, name) = path.split_at(name_start);
+    (&parent[..trimmed(parent)], name)
+}
+
+/// Returns `root`, or the leading separator of `path` if `root` is empty. [`split_last`] strips trailing separators, so
+/// the root `/` becomes empty, but a mapping needs a non-empty folder.
+fn non_empty_root<'a>(root: &'a [u8], path: &'a [u8]) -> &'a [u8] {
+    if root.is_empty() {
+        &path[..path.len().min(1)]
+    } else {
+        root
+    }
 }

@@ -3,8 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::mappings::Mappings;
-use super::normal::{NormalPath, normal_form};
-use super::path_shape::PathShape;
+use super::normal::{NormalPath, PathShape, normal_form};
 
 /// Returns the last component of a path unchanged, not in normal form, as the term for a server search; `None` if the
 /// path has no components, or the component is not UTF-8. Ignores trailing separators.

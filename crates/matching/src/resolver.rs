@@ -11,18 +11,20 @@
 //!
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
 //! that are not UTF-8 have no suffix matches. [`PathResolver::add_lookalikes`] finds files with alike names for a miss.
+//!
+//! Most fast lookups ([`FoldBuffers`]) need only a single index entry. All other lookups use the full [`Resolver`].
 
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
-use super::library_index::{FirstEntry, LibraryIndex, Scope, libraries_in_scope};
-use super::likeness::name_hash;
 use super::mappings::Mappings;
-use super::normal::NormalPath;
-use super::resolution::{FoundItem, HitDoubt, ItemRef, LookupHit, Resolution};
-use super::words::naming_title;
+use super::normal::{FoldBuffer, FoldedPath, NormalPath, may_have_redundant_components};
+use super::resolution::{
+    FirstEntry, FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, Resolution, Scope, libraries_in_scope,
+};
+use super::words::{name_hash, naming_title};
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of listed paths with the longest common suffix that a library compares with the queried path, so that
@@ -103,13 +105,13 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
 
     /// Returns the only library in scope and its index; `None` if all libraries are in scope.
     #[inline]
-    pub(super) fn only_library(&self) -> Option<(usize, &'v V::Target)> {
+    fn only_library(&self) -> Option<(usize, &'v V::Target)> {
         let library = self.scope.only()?;
         Some((library, &**self.libraries.get(library)?))
     }
 
     /// Creates the resolver for one path.
-    pub(super) fn path_resolver<'p>(&'p self, path: NormalPath<'p>) -> PathResolver<'v, 'p, V> {
+    fn path_resolver<'p>(&'p self, path: NormalPath<'p>) -> PathResolver<'v, 'p, V> {
         PathResolver {
             resolver: self,
             path,
@@ -124,7 +126,7 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
 /// Looks up the first entry with a path's hash, and prefetches the stored path and its normal form, each about as long
 /// as the path.
 #[inline]
-pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntry {
+fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
 }
 
@@ -577,4 +579,115 @@ fn is_outdated_match<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_k
         view.each_mapped(path, &mut check);
     });
     has_newer_item && !is_listed_for_item
+}
+
+/// Maximum number of paths per call of [`Resolver::fast_lookup_batch`].
+pub const MAX_BATCH: usize = 16;
+
+/// Buffers for the folded paths in one call of [`Resolver::fast_lookup_batch`]. Callers reuse the buffers, because
+/// zeroing new buffers would slow down lookups measurably.
+pub struct FoldBuffers([FoldBuffer; MAX_BATCH]);
+
+impl Default for FoldBuffers {
+    fn default() -> Self {
+        Self([FoldBuffer::ZEROED; MAX_BATCH])
+    }
+}
+
+impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
+    /// Returns the item for a path if the item is the only match, has high confidence and is verified; otherwise
+    /// `None`.
+    #[inline]
+    #[must_use]
+    pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
+        let mut buffer = FoldBuffer::ZEROED;
+        let folded = FoldedPath::of(path, &mut buffer);
+        let entry = match (self.only_library(), folded.hash()) {
+            (Some((_, view)), Some(hash)) => view.first_entry(hash, folded.stored_length(path)),
+            _ => FirstEntry::default(),
+        };
+        self.fast_lookup_folded(path, &folded, entry)
+    }
+
+    /// Looks up at most [`MAX_BATCH`] paths. Passes each path's item to `each`, in order, if the item is the only
+    /// match, has high confidence and is verified; otherwise `None`. Prefetches the memory for all paths first, so that
+    /// cache misses overlap.
+    #[inline]
+    pub fn fast_lookup_batch(
+        &self,
+        paths: &[&[u8]],
+        buffers: &mut FoldBuffers,
+        mut each: impl FnMut(Option<LookupHit<'v>>),
+    ) {
+        let mut folded_paths = [FoldedPath::NotFolded; MAX_BATCH];
+        let mut entries = [FirstEntry::default(); MAX_BATCH];
+        let view = self.only_library().map(|(_, view)| view);
+        for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded_paths) {
+            *folded = FoldedPath::of(path, buffer);
+            if let (Some(view), Some(hash)) = (view, folded.hash()) {
+                view.prefetch(hash);
+            }
+        }
+        for ((path, folded), entry) in paths.iter().zip(&folded_paths).zip(&mut entries) {
+            if let (Some(view), Some(hash)) = (view, folded.hash()) {
+                *entry = view.first_entry(hash, folded.stored_length(path));
+            }
+        }
+        for ((path, folded), entry) in paths.iter().zip(&folded_paths).zip(entries) {
+            let is_valid = !path.is_empty();
+            each(is_valid.then(|| self.fast_lookup_folded(path, folded, entry)).flatten());
+        }
+    }
+
+    /// Looks up a folded path; `None` unless the only match has high confidence and is verified. `entry` is the first
+    /// entry with the path's hash in the only library in scope; a default entry if several libraries are in scope.
+    #[inline]
+    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
+        match folded {
+            FoldedPath::Ascii(normal) => {
+                if let Some((library, view)) = self.only_library()
+                    && let Some(hit) = view.unique_hit(normal, entry)
+                {
+                    return Some(LookupHit::new(library, hit));
+                }
+                if !may_have_redundant_components(path) {
+                    return self.fast_lookup_by_all_kinds(normal);
+                }
+            }
+            FoldedPath::ExactBytes(spelling) => {
+                if let Some((library, view)) = self.only_library()
+                    && let Some(hit) = view.unique_hit_by_bytes(spelling, entry)
+                {
+                    return Some(LookupHit::new(library, hit));
+                }
+            }
+            FoldedPath::NotFolded => {}
+        }
+        NormalPath::with(path, |path| {
+            if let Some((library, view)) = self.only_library()
+                && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
+            {
+                return Some(LookupHit::new(library, hit));
+            }
+            self.fast_lookup_by_all_kinds(path)
+        })
+    }
+
+    /// Looks up a path that a single index entry cannot answer, such as one whose hash several entries have, by all
+    /// kinds of match in all libraries in scope. `None` unless the only match has high confidence and is verified.
+    /// Never inlined, so that the fast path stays small.
+    #[inline(never)]
+    fn fast_lookup_by_all_kinds(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
+        // If the path is in the locations of only one library, and this library lists the path, its item is the answer.
+        if self.scope == Scope::All && !self.mappings.has_host_to_server_rules() {
+            let mut owners = (0..self.libraries.len()).filter(|library| self.libraries[*library].owns(path));
+            if let (Some(library), None) = (owners.next(), owners.next())
+                && let view = &*self.libraries[library]
+                && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
+            {
+                return Some(LookupHit::new(library, hit));
+            }
+        }
+        self.path_resolver(*path).fast_lookup()
+    }
 }

@@ -19,12 +19,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::address::{Address, ServerAddress, SslMode};
+use crate::address::{self, Address, ServerAddress, SslMode};
 use crate::engine::{RecordTime, SharedPosition, SharedRow};
 use crate::error::{Error, Result, Status};
 use crate::failure::{Failure, INSUFFICIENT_PRIVILEGE};
 use crate::platform::Worker;
-use crate::{passfile, system, tls};
+use crate::{system, tls};
 
 /// Default timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -452,7 +452,7 @@ async fn limit<T>(
 async fn config_of(address: &Address) -> std::result::Result<Config, Failure> {
     let mut config = address.config.clone();
     if config.get_password().is_none()
-        && let Some(password) = passfile::read(address)
+        && let Some(password) = address::read_passfile(address)
     {
         config.password(password);
     }

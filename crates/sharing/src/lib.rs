@@ -24,8 +24,6 @@ pub mod address;
 mod database;
 mod exchange;
 mod failure;
-mod passfile;
-mod paths;
 mod sharing;
 mod status;
 mod system;

@@ -57,7 +57,7 @@ fn a_file_that_others_read_is_ignored() {
         (0o620, false),
     ] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
-        assert_eq!(read(&address).is_some(), is_read, "{mode:o}");
+        assert_eq!(read_passfile(&address).is_some(), is_read, "{mode:o}");
     }
 }
 
@@ -65,7 +65,7 @@ fn a_file_that_others_read_is_ignored() {
 fn a_missing_file_has_no_password() {
     for path in ["/nowhere/pgpass", "/dev/null", "/tmp"] {
         assert_eq!(
-            read(&address(&format!("postgresql://u@h/d?passfile={path}"))),
+            read_passfile(&address(&format!("postgresql://u@h/d?passfile={path}"))),
             None,
             "{path}"
         );

@@ -12,11 +12,10 @@ use crate::address::{Address, parse};
 use crate::database::Database;
 use crate::engine::SharedWriteListener;
 use crate::error::{Error, Result, Status};
-use crate::exchange::{Exchange, new_runtime};
+use crate::exchange::{Exchange, new_runtime, to_server_path};
 use crate::failure::Failure;
 use crate::model::Library;
 use crate::options::without_password;
-use crate::paths::to_server_path;
 use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
 use crate::sync::{IndexReader, Peers, TICK, not_shared_error};
 

@@ -16,8 +16,7 @@ use super::record::{self, BARE, EntryRef};
 use super::segment_writer::cannot_write;
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
-use crate::matching::text::fold_title;
-use crate::matching::{RequestedGuid, Season};
+use crate::matching::{RequestedGuid, Season, fold_title};
 use crate::model::{ByteString, Item, KnownFacts};
 
 /// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor

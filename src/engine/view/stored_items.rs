@@ -3,8 +3,7 @@
 use super::{Hit, LibrarySnapshot};
 use crate::engine::segment::{folded_titles_of, listing_cursor};
 use crate::error::Result;
-use crate::matching::text::{fold_title, has_all_words};
-use crate::matching::{LibraryIndex, RequestedGuid};
+use crate::matching::{LibraryIndex, RequestedGuid, fold_title, has_all_words};
 use crate::model::Item;
 
 /// The result of a search for items in a library.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::reading_state::IndexReader;
 use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
-use crate::matching::{Scope, text};
+use crate::matching::{Scope, distance};
 
 /// Selects a library by a name. The variant says which field of a library plexindex compares with the name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -128,12 +128,7 @@ impl Selection {
             Selector::Any(name) | Selector::Title(name) => snapshot
                 .rows
                 .iter()
-                .map(|row| {
-                    (
-                        text::distance(&name.to_lowercase(), &row.library.title.to_lowercase()),
-                        row,
-                    )
-                })
+                .map(|row| (distance(&name.to_lowercase(), &row.library.title.to_lowercase()), row))
                 .filter(|(distance, row)| distance * 3 <= name.chars().count().min(row.library.title.chars().count()))
                 .min_by_key(|(distance, _)| *distance)
                 .map(|(_, row)| format!("; did you mean '{}'?", row.library.title)),

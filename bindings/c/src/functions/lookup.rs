@@ -1,14 +1,18 @@
-//! Fast lookups.
+//! Lookups and matches by path, and the parts of their answers.
 
 use std::ffi::{CStr, c_char};
 
-use crate::answer::too_small_error;
-use crate::guard::{guard_into, guard_value, store_thread_key};
-use crate::handles;
-use crate::strings::{bytes, check_block_length, null_error};
-use crate::types::{Buffer, LibraryHandle};
 use plexindex::Library;
 use plexindex::error::{Error, Result, Status, invalid_argument_error};
+use plexindex::inside::Answer;
+
+use crate::answer::{
+    BlockReader, check_memory, check_memory_for, recount_log_lines, too_small_error, write_answer, write_answers,
+};
+use crate::guard::{guard_into, guard_value, store_thread_key};
+use crate::handles;
+use crate::strings::{bytes, check_block_length, null_error, split_strings};
+use crate::types::{AnswerRecord, Buffer, FileRecord, Handle, ItemRecord, LibraryHandle, QueryRecord, Text};
 
 /// Fast lookup: returns the key (`/library/metadata/<rating key>`) of the item with this path, if available at once
 /// with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, the first episode's key. `path`: NUL-terminated bytes.
@@ -134,10 +138,190 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     Ok(Status::Ok)
 }
 
+/// Returns the full answer for one path. Tries each PLEXINDEX_MATCH_* in turn, and sends requests if necessary and
+/// allowed. `out_answer`: a block with plexindex_answers, one plexindex_answer, and the data that they refer to. Writes
+/// the block and returns PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET or
+/// PLEXINDEX_NEEDS_WARM. Writes no block on PLEXINDEX_BUFFER_TOO_SMALL or on other errors. If a library was never
+/// fetched and cannot be fetched now, returns the server's error.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_path(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    out_answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_answer, "out_answer", |answer| {
+        // SAFETY: guaranteed by the caller.
+        let checked = unsafe { handles::query(handle, query, handles::MATCHING_FLAGS) }?;
+        check_memory(answer)?;
+        let write = |found: &Answer<'_>| write_answer(answer, checked.wants_files(), found);
+        if checked.is_at_once() {
+            return checked.query.match_path_at_once_with(checked.text, write);
+        }
+        let status = checked.query.match_path_with(checked.text, write)?;
+        recount_log_lines(answer)?;
+        Ok(status)
+    })
+}
+
+/// Returns the full answers for many paths in one block: `count` answers in order, each with its own status. Sends
+/// requests if necessary and allowed. `query.text` contains `count` paths, each followed by a NUL.
+///
+/// Returns PLEXINDEX_OK after writing the block; an error that concerns all paths; or PLEXINDEX_BUFFER_TOO_SMALL,
+/// before any work if the buffer has less than 384 bytes per path plus the length of `text`.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_paths(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    count: usize,
+    out_answers: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_answers, "out_answers", |answers| {
+        // SAFETY: guaranteed by the caller.
+        let checked = unsafe { handles::query(handle, query, handles::MATCHING_FLAGS) }?;
+        checked.check_no_size()?;
+        let paths = split_strings(checked.text, count, "query.text")?;
+        // A call that can ask the server must not fail afterwards because the buffer is too small.
+        if checked.may_ask() {
+            check_memory_for(answers, count, checked.text.len())?;
+        }
+        write_answers(answers, count, checked.wants_files(), |block| {
+            if !checked.is_at_once() {
+                let mut written = Ok(());
+                checked.query.match_paths_with(&paths, |found| {
+                    if written.is_ok() {
+                        written = block.append_answer(found);
+                    }
+                })?;
+                return written;
+            }
+            let mut write = |found: &Answer<'_>| block.append_answer(found);
+            paths
+                .iter()
+                .try_for_each(|path| checked.query.match_path_at_once_with(path, &mut write))
+        })?;
+        recount_log_lines(answers)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Returns the number of answers in a block, one per path in order; 0 if the buffer contains no block.
+/// This and the next five functions read an unchanged block from plexindex_match_path() or plexindex_match_paths().
+/// They check all offsets, and return NULL or 0 for missing data. The returned pointers point into the block.
+///
+/// # Safety
+/// `block` must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_count_answers(block: *const Buffer) -> usize {
+    guard_value(0, || {
+        // SAFETY: guaranteed by the caller.
+        unsafe { BlockReader::of(block) }.map_or(0, |block| block.count())
+    })
+}
+
+/// Returns the answer at this index, starting at 0; NULL beyond the last answer.
+///
+/// # Safety
+/// `block` must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, index: usize) -> *const AnswerRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: guaranteed by the caller.
+        let block = unsafe { BlockReader::of(block) };
+        block.map_or(std::ptr::null(), |block| block.answer(index))
+    })
+}
+
+/// Returns an answer's single item; NULL if the answer is ambiguous or has no item.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const AnswerRecord) -> *const ItemRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: guaranteed by the caller.
+        match unsafe { (BlockReader::of(block), read_struct(answer)) } {
+            (Some(block), Some(answer)) => block.element(answer.item, 1, 0), // an array of one item
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// Returns the candidate at this index, starting at 0 with the best; NULL beyond the last candidate.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_candidate(
+    block: *const Buffer,
+    answer: *const AnswerRecord,
+    index: usize,
+) -> *const ItemRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: guaranteed by the caller.
+        match unsafe { (BlockReader::of(block), read_struct(answer)) } {
+            (Some(block), Some(answer)) => block.element(answer.candidates, answer.candidates_count, index),
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// Returns an item's matching file; NULL if the query lacked PLEXINDEX_QUERY_FILE, or the listing has no such file.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_file(block: *const Buffer, item: *const ItemRecord) -> *const FileRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: guaranteed by the caller.
+        match unsafe { (BlockReader::of(block), read_struct(item)) } {
+            (Some(block), Some(item)) => block.element(item.file, 1, 0), // an array of one file
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// Returns a NUL-terminated string from a block, such as `&item->title`; NULL if missing. An empty string is not NULL.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_text(block: *const Buffer, text: *const Text) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: guaranteed by the caller.
+        match unsafe { (BlockReader::of(block), read_struct(text)) } {
+            (Some(block), Some(text)) => block.text(text),
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// Lowest address of valid memory; below it are fields of a NULL struct, such as `&item->path` without an item.
+const MIN_ADDRESS: usize = 4096;
+
+/// Copies the caller's struct, which may be misaligned. Returns `None` for NULL and for the address of a field in a
+/// NULL struct.
+///
+/// # Safety
+/// `given` must be NULL, a field of a NULL struct, or valid.
+unsafe fn read_struct<T: Copy>(given: *const T) -> Option<T> {
+    // SAFETY: guaranteed by the caller.
+    (given.addr() >= MIN_ADDRESS).then(|| unsafe { given.read_unaligned() })
+}
+
+#[cfg(test)]
+#[path = "blocks_tests.rs"]
+mod blocks_tests;
+
 #[cfg(test)]
 mod tests {
-    //! The fast lookup's output, over a hostile source.
-
     use super::*;
     use crate::for_tests::{buffer, hostile};
 

@@ -2,30 +2,16 @@
 
 #[cfg(test)]
 mod all_tests;
-mod blocks;
-mod call;
-mod events;
-mod library;
-mod log;
+mod index;
 mod lookup;
-mod matching;
 #[cfg(test)]
 mod misuse_tests;
 mod open;
 mod record;
-mod refresh;
-mod stats;
 mod tables;
 
-pub use blocks::*;
-pub use call::*;
-pub use events::*;
-pub use library::*;
-pub use log::*;
+pub use index::*;
 pub use lookup::*;
-pub use matching::*;
 pub use open::*;
 pub use record::*;
-pub use refresh::*;
-pub use stats::*;
 pub use tables::*;

@@ -1,18 +1,18 @@
-//! Opening and closing.
+//! Opens and closes an index, and returns handles to libraries.
 
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::callbacks::is_in_callback;
-use crate::constants as c;
-use crate::guard::{guard, guard_slot, guard_value};
-use crate::handles::{Opened, opened};
-use crate::options;
-use crate::strings::{LONGEST_TOKEN, bytes, check_aligned};
-use crate::types::{Buffer, Handle, OptionsRecord};
 use plexindex::error::{Status, check_length, invalid_argument_error};
 use plexindex::model::Token;
+
+use crate::constants as c;
+use crate::guard::{guard, guard_slot, guard_value};
+use crate::handles::{self, Opened, opened};
+use crate::options::{self, is_in_callback};
+use crate::strings::{LONGEST_TOKEN, bytes, check_aligned};
+use crate::types::{Buffer, Handle, LibraryHandle, OptionsRecord};
 
 /// The crate's version, NUL-terminated.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
@@ -111,5 +111,33 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
         }
         // SAFETY: guaranteed by the caller.
         unsafe { Opened::from_handle(handle) }.close()
+    })
+}
+
+/// Returns a handle to one library, or to all libraries. Sends no request. If the store does not know the library,
+/// the first call that uses the handle asks the server for the library.
+///
+/// `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid in UTF-8; NULL and 0 for PLEXINDEX_SELECT_ALL.
+/// `out_library`: the handle, valid as long as the index; NULL after an error. The same selector always returns the
+/// same handle. An index has at most 1,024 handles for unknown names.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS if two known libraries have the title; PLEXINDEX_INVALID_ARGUMENT.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_library(
+    handle: *const Handle,
+    kind: i32,
+    selector: *const c_char,
+    selector_length: usize,
+    out_library: *mut *const LibraryHandle,
+    error: *mut Buffer,
+) -> i32 {
+    guard_slot(error, out_library, "out_library", std::ptr::null(), |slot| {
+        // SAFETY: guaranteed by the caller.
+        let (opened, selector) = unsafe { (opened(handle)?, handles::selector(kind, selector, selector_length)?) };
+        *slot = opened.library(&selector)?;
+        Ok(Status::Ok)
     })
 }

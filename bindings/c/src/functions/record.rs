@@ -4,8 +4,7 @@ use std::ffi::c_char;
 
 use crate::constants as c;
 use crate::guard::guard;
-use crate::handles::{self, opened};
-use crate::query::with_deadline;
+use crate::handles::{self, opened, with_deadline};
 use crate::strings::{bytes, check_block_length, check_flags, check_key_length, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::path_from_bytes;

@@ -1,16 +1,16 @@
-//! Methods for libraries, the server, the store, versions, mappings and paths.
+//! Methods for libraries, the server, the store, versions, mappings and paths, and scans of folders.
 
 use std::borrow::Cow;
 
+use plexindex::error::check_length;
+use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, Scan, path_from_bytes};
+use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, LibraryName, MethodResult, Nothing, ok_answer};
 use crate::constants::PLEXINDEX_ABI_VERSION;
 use crate::log_ring;
-use plexindex::error::check_length;
-use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, path_from_bytes};
-use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 
 /// Lists the libraries. Asks the server only if the store contains no libraries.
 #[derive(Deserialize, JsonSchema)]
@@ -170,4 +170,57 @@ pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelati
         others.iter().map(|other| Relation::of(path, &other.0)).collect()
     });
     ok_answer(PathRelations { relations })
+}
+
+/// Tells the server to scan the folder of each path, with one request for each folder. The mappings translate the paths.
+/// The server scans later: wait for the files with `match` and `check`. Refuses a path that no library's folder contains.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScanFolders {
+    /// Paths of files on this machine or on the server. A path that ends with a separator is a folder.
+    paths: Vec<ByteString>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct ScannedFolders {
+    /// One entry per path, in order.
+    paths: Vec<ScannedPath>,
+}
+
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ScannedPath {
+    /// The folder that the server scans, as the server writes it; absent if the path was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<ByteString>,
+    /// Title of the library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    library: Option<String>,
+    /// Section id of the library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    section: Option<String>,
+    /// Why the path was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// Runs `server.scan`: starts scans of folders on the server.
+pub fn scan(caller: &Caller<'_>, request: ScanFolders) -> MethodResult<ScannedFolders> {
+    let paths: Vec<&[u8]> = request.paths.iter().map(|path| path.0.as_slice()).collect();
+    let scans = caller.query(caller.index()?.query(), false)?.scan(&paths)?;
+    let refused = "no library has a folder that contains the path: correct the path, or add a mapping";
+    let entry = |scan: Scan| match scan.target {
+        Some((folder, library)) => ScannedPath {
+            folder: Some(ByteString(folder)),
+            library: Some(library.title),
+            section: Some(library.section),
+            message: None,
+        },
+        None => ScannedPath {
+            message: Some(refused.to_owned()),
+            ..ScannedPath::default()
+        },
+    };
+    ok_answer(ScannedFolders {
+        paths: scans.into_iter().map(entry).collect(),
+    })
 }

@@ -10,19 +10,15 @@
 mod changes;
 mod facts;
 mod items;
-mod matches;
 mod matching;
-mod scan;
+mod records;
 pub mod schema;
-mod sharing;
-mod tables;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::handles::Opened;
-use crate::query::Limits;
+use crate::handles::{Limits, Opened};
 use crate::strings::{LONGEST_TEXT, null_error};
 use plexindex::error::{Error, Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use plexindex::{Index, Library, Query, Selector};
@@ -51,7 +47,7 @@ macro_rules! methods {
 methods! {
     "libraries.list" facts::libraries,
     "server.check" facts::server,
-    "server.scan" scan::scan,
+    "server.scan" facts::scan,
     "store.get" facts::store,
     "versions" facts::versions,
     "log.set_level" facts::set_log_level,
@@ -63,8 +59,8 @@ methods! {
     "match.folder" matching::folder,
     "match.guid" matching::guid,
     "match.title" matching::title,
-    "matches.export" matches::export,
-    "matches.import" matches::import,
+    "matches.export" records::export,
+    "matches.import" records::import,
     "changes.list" changes::list,
     "changes.wait" changes::wait,
     "watch.start" changes::watch_start,
@@ -72,9 +68,9 @@ methods! {
     "mappings.propose" facts::propose,
     "mappings.to_host" facts::to_host,
     "paths.compare" facts::compare,
-    "tables.count" tables::count,
-    "tables.clear" tables::clear,
-    "sharing" sharing::sharing,
+    "tables.count" records::count,
+    "tables.clear" records::clear,
+    "sharing" records::sharing,
 }
 
 /// The context of a call: the open index, if any, and the limits.

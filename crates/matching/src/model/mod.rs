@@ -1,15 +1,16 @@
 //! plexindex's data types, independent of storage, network and search.
 //!
 //! The glossary in `docs/design.md` defines the terms.
+//! Each kind of numeric ID that the store assigns has its own type, so that the compiler prevents mix-ups.
 
-mod facts;
-mod ids;
-mod scrub;
-mod token;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 pub use crate::byte_string::ByteString;
-pub use facts::{FileFacts, ItemFacts, KnownFacts};
-pub use ids::{Generation, LibraryId, ListingName, Sequence, TableId, ViewId};
+
+mod token;
+
 pub use token::{Claims, Token};
 
 /// Maximum length of a rating key in bytes. Plex's keys are short numbers. plexindex ignores longer keys, because every
@@ -502,4 +503,173 @@ pub enum Hint {
     Changed,
     /// So many items were deleted that the whole library is doubted.
     Deleted,
+}
+
+/// What the server lists of an item, beyond what matching always needs. Zero and empty mean unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ItemFacts {
+    /// Sizes of the item's files in bytes, one for each path in [`Item::parts`]. They come first, so that a
+    /// reader finds the size of one file without decoding the rest.
+    pub sizes: Vec<u64>,
+    /// The other facts of the files, one for each path.
+    pub files: Vec<FileFacts>,
+    /// When the server added the item, in Unix seconds.
+    pub added_at: u64,
+    /// Duration of the item in milliseconds.
+    pub duration_ms: u64,
+    /// Title of the edition, such as `Director's Cut`.
+    pub edition: String,
+}
+
+/// What the server lists of a file, except its size. Zero and empty mean unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Plex's id of the part.
+    pub part_id: u64,
+    /// Plex's id of the version that the part belongs to: the parts of a stacked version share it.
+    pub media_id: u64,
+    /// Duration of the version in milliseconds.
+    pub duration_ms: u64,
+    /// Resolution as Plex names it: `4k`, `1080`, `sd`.
+    pub resolution: String,
+    /// The container, such as `mkv`.
+    pub container: String,
+    /// Whether the server made the version itself ('Optimized Versions').
+    pub is_optimized: bool,
+}
+
+/// The facts of an item; `None` if the server was never asked for them, as in a listing of an earlier version. What only
+/// one of two replies was asked for is no difference between them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct KnownFacts(pub Option<Box<ItemFacts>>);
+
+impl PartialEq for KnownFacts {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(facts), Some(other)) => facts == other,
+            _ => true,
+        }
+    }
+}
+
+impl ItemFacts {
+    /// Returns the size of all strings in bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let files = self.files.iter();
+        self.edition.len()
+            + files
+                .map(|file| file.resolution.len() + file.container.len())
+                .sum::<usize>()
+    }
+
+    /// Adds the facts of the next path.
+    pub fn push(&mut self, size: u64, file: FileFacts) {
+        self.sizes.push(size);
+        self.files.push(file);
+    }
+}
+
+/// Defines the type for one kind of ID, with conversions from and to SQLite values.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        #[cfg(feature = "sqlite")]
+        #[allow(clippy::cast_possible_wrap)]
+        impl rusqlite::ToSql for $name {
+            /// Converts the number to a signed integer with the same bits, since SQLite has no unsigned integers.
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok((self.0 as i64).into())
+            }
+        }
+
+        #[cfg(feature = "sqlite")]
+        #[allow(clippy::cast_sign_loss)]
+        impl rusqlite::types::FromSql for $name {
+            /// Restores the number from the bits of a signed integer.
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                value.as_i64().map(|number| Self(number as $inner))
+            }
+        }
+    };
+}
+
+number! {
+    /// The ID of a view: one server's libraries as one user sees them. IDs are never reused; 0 means all views.
+    ViewId(i64)
+}
+
+number! {
+    /// The ID of a library in one view. IDs are never reused; 0 means all libraries.
+    LibraryId(i64)
+}
+
+number! {
+    /// The ID of a host's table. IDs are never reused.
+    TableId(i64)
+}
+
+number! {
+    /// The generation of a library's listing: the change sequence at which its content was published. 0 means never
+    /// fetched, and -n that the listing was evicted or lost.
+    Generation(i64)
+}
+
+number! {
+    /// A change sequence of the store, which every write transaction increments.
+    Sequence(u64)
+}
+
+impl ViewId {
+    /// All views.
+    pub const ALL: Self = Self(0);
+}
+
+impl LibraryId {
+    /// All libraries.
+    pub const ALL: Self = Self(0);
+}
+
+impl Generation {
+    /// Returns whether the library has a listing: it was fetched, and has not been evicted since.
+    #[must_use]
+    pub fn is_fetched(self) -> bool {
+        self.0 > 0
+    }
+}
+
+impl Sequence {
+    /// Returns the change sequence of the next transaction.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Returns the change sequence of the transaction before; 0 for 0.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+/// The name of a listing's segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ListingName {
+    /// The library.
+    pub library: LibraryId,
+    /// The generation of the library's listing when the segment was begun.
+    pub generation: Generation,
+    /// The change sequence up to which the segment is complete.
+    pub sequence: Sequence,
+    /// A random number that makes the name unique, since generation and sequence may repeat after a power cut.
+    pub number: u32,
 }

@@ -1,7 +1,6 @@
 use crate::error::Status;
-use crate::mapping_proposals::{ProposedMapping, Samples, SizeEvidence};
-use crate::{Mapping, MappingKind, Pattern};
-use crate::{Mappings, NormalPath};
+use crate::mappings::{ProposedMapping, Samples, SizeEvidence};
+use crate::{Mapping, MappingKind, Mappings, NormalPath, Pattern};
 
 fn prefix(kind: MappingKind, from: &str, to: &str) -> Mapping {
     Mapping {

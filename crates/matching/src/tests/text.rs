@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::text::{fold_title, has_all_words};
+use crate::words::{fold_title, has_all_words};
 
 #[test]
 fn titles_lose_case_accents_and_punctuation() {

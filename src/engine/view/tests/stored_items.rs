@@ -8,8 +8,7 @@ use super::against::{host_rule, movie, write_listing};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
-use crate::matching::text::{fold_title, has_all_words};
-use crate::matching::{LibraryIndex, Mappings, RequestedGuid};
+use crate::matching::{LibraryIndex, Mappings, RequestedGuid, fold_title, has_all_words};
 use crate::model::{Item, ItemType};
 use crate::platform::map::MapMode;
 
