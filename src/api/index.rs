@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::change_iterator::Changes;
-use super::facts::Proposal;
-use super::facts::Refreshed;
-use super::host_table::{Table, TableChange, Terms, write_tables};
+use super::facts::{Proposal, Refreshed};
+use super::library::Changes;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
+use super::recording::{Table, TableChange, Terms, write_tables};
 use crate::engine::{StoreInfo, Tables};
 use crate::error::Result;
 use crate::events::{DebounceIntervals, Notified};

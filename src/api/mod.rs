@@ -1,18 +1,12 @@
 //! The Rust API: an index, its libraries and tables, and queries. The crate root re-exports this module, and
 //! `bindings/c` wraps it for C.
 
-mod change_iterator;
 mod facts;
-mod host_table;
 mod index;
-mod inner;
 mod library;
 mod opened;
 mod query_builder;
-mod recorded_matches;
 mod recording;
-mod renewing;
-mod timing;
 
 pub use crate::engine::StoreInfo;
 #[doc(inline)]
@@ -28,13 +22,10 @@ pub use crate::query::{
 };
 pub use crate::source::RequestKind;
 pub use crate::stats::Stats;
-pub use crate::sync::Progress;
-pub use crate::sync::Selector;
-pub use change_iterator::Changes;
+pub use crate::sync::{Progress, Selector};
 pub use facts::{Proposal, Refreshed, ServerInfo, WaitOutcome};
-pub use host_table::{Names, Table, TableChange, Terms};
 pub use index::Watch;
-pub use library::{Items, ItemsBelow};
+pub use library::{Changes, Items, ItemsBelow};
 pub use opened::{Index, Library, WeakIndex};
 pub use query_builder::Query;
-pub use recorded_matches::{ImportedMatches, RecordedMatch};
+pub use recording::{ImportedMatches, Names, RecordedMatch, Table, TableChange, Terms};

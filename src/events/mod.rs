@@ -2,7 +2,6 @@
 //! deleted; the next query then asks the server.
 
 mod debounce;
-mod payload;
 mod watch;
 
 pub use debounce::DebounceIntervals;

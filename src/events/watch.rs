@@ -8,8 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use super::debounce::{DebounceIntervals, Debouncer};
-use super::payload::extract_json;
+use super::debounce::{DebounceIntervals, Debouncer, extract_json};
 use crate::engine::{LibraryHint, LibraryRows};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::clock::Deadline;

@@ -35,27 +35,20 @@
 
 mod fold;
 mod model;
-mod need;
-mod policy;
 mod questions;
-mod rules;
 
-pub use fold::fold;
+pub use fold::{Moment, fold, is_stale, need};
 pub use model::{
-    Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need, Observation, ProbedState,
-    StoredItem, SyncRequest, Ticket,
+    CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need,
+    Observation, PROVISIONAL_MS, Policy, ProbedState, SETTLING_MS, StandardRules, StoredItem, SyncRequest, Ticket,
+    age_ms, is_pause_over, may_resume, shrank_too_much,
 };
-pub use need::{Moment, is_stale, need};
-pub use policy::{
-    CLOCK_TOLERANCE_MS, PROVISIONAL_MS, Policy, SETTLING_MS, age_ms, is_pause_over, may_resume, shrank_too_much,
-};
+#[cfg(test)]
+pub use model::{FreshnessRules, Order};
 pub use questions::{
     DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
     may_search_again, path_question, was_found_recently, was_missed_recently,
 };
-pub use rules::StandardRules;
-#[cfg(test)]
-pub use rules::{FreshnessRules, Order};
 
 #[cfg(test)]
 mod tests;

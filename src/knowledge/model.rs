@@ -1,11 +1,14 @@
-//! What is known about a library, and what a request observes.
+//! What is known about a library, and what a request observes; the times of freshness; and the three rules of the module's
+//! documentation. The tests replace each of the rules, to see the explorer fail.
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::{MAY_MISS_NEXT_WRITE, SourceState, TokenReliability};
+use crate::options::{Options, Ttl};
 
 /// The number of a commit. A request takes a ticket with a commit of its own before plexindex sends it, so that tickets
 /// are unique, and the order of tickets, commits and doubts is one order.
 pub use crate::model::Sequence as Ticket;
-use crate::model::SourceState;
 
 /// When the server can have sent a reply: after the request's ticket, and before the commit that stored the reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -331,3 +334,202 @@ pub struct Effects<V> {
     pub end: Vec<Doubt>,
     pub raise: Vec<Doubt>,
 }
+
+/// Time after which plexindex asks again about a library that Plex was scanning, or whose item counts disagreed.
+pub const PROVISIONAL_MS: i64 = 60_000;
+/// Time after a scan during which items can still change.
+pub const SETTLING_MS: i64 = 60_000;
+/// Assumed number of rows per page of a full listing.
+pub const PAGE_ROWS: u64 = 1_000;
+/// Maximum clock correction, in either direction, that does not expire listings. Small clock corrections are frequent.
+pub const CLOCK_TOLERANCE_MS: i64 = 60_000;
+/// Time after a listing, per page of the listing, during which deltas can replace a new listing. Large listings are
+/// expensive, so they are less frequent.
+const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
+
+/// Time after the last page during which plexindex can resume an interrupted listing.
+const RESUME_MS: i64 = 600_000;
+
+/// How long answers from a listing are not stale, from the host's options.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub(crate) ttl: Ttl,
+    pub(crate) max_age_ms: i64,
+}
+
+impl Policy {
+    /// Creates the policy from the host's options: the TTL and the maximum age.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        Self {
+            ttl: options.library_ttl,
+            max_age_ms: i64::try_from(options.max_age.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Returns the policy by which listings do not expire.
+    #[must_use]
+    pub fn without_ttl(self) -> Self {
+        Self {
+            ttl: Ttl::Forever,
+            ..self
+        }
+    }
+
+    /// Returns the TTL in milliseconds. The caller chooses the result for [`Ttl::Zero`] (`zero_ms`) and
+    /// [`Ttl::Forever`] (`forever_ms`).
+    pub(crate) fn ttl_ms(&self, zero_ms: i64, forever_ms: i64) -> i64 {
+        match self.ttl {
+            Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
+            Ttl::Zero => zero_ms,
+            Ttl::Forever => forever_ms,
+        }
+    }
+}
+
+/// Returns whether a pause of `pause_ms` that started at `start_ms` is over. Also returns `true` if no pause has
+/// started (`None`), or if it started in the future, because the clock was set back.
+#[must_use]
+pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
+    start_ms.is_none_or(|start_ms| !(0..pause_ms).contains(&now_ms.saturating_sub(start_ms)))
+}
+
+/// Returns whether a listing is older than the option `max_age`. Also returns `true` for a listing from the future,
+/// because the clock was set back and the age is unknown.
+pub fn is_aged(listed_ms: i64, policy: &Policy, now_ms: i64) -> bool {
+    !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(listed_ms))
+}
+
+/// Returns the milliseconds since a listing was last known to be current (`checked_ms`), for answers; `None` if that
+/// time is in the future, because the clock was set back.
+#[must_use]
+pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
+    let age = now_ms.saturating_sub(checked_ms);
+    (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0)) // small clock corrections count as age 0
+}
+
+/// Returns whether plexindex can resume an interrupted listing: its last page is recent, and the change token is still
+/// the token from the start of the listing. `begun_at`: the library's state then. `probed`: its state now.
+#[must_use]
+pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
+    (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
+}
+
+/// Returns for how many milliseconds after a listing of this many items deltas can replace a new listing.
+pub fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
+    let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1); // the last may be empty
+    pages
+        .saturating_mul(LISTING_INTERVAL_PER_PAGE_MS)
+        .min(policy.max_age_ms)
+}
+
+/// Returns the first word of a change token, which changes only if the library's content changes. The rest of the token
+/// can change although nothing has changed, for example after each scan.
+fn content_of(token: &str) -> &str {
+    token.split_once(' ').map_or(token, |(content, _)| content)
+}
+
+/// Returns whether the change token shows changes of the content at all; in some libraries, the value is always 0.
+pub fn tells_content(token: &str) -> bool {
+    content_of(token) != "0"
+}
+
+/// Returns whether a token that is a hint says that the library's content has changed since the listing.
+#[must_use]
+pub fn has_changed_content(listed_token: &str, probed: &SourceState) -> bool {
+    probed.trust == TokenReliability::Hint && content_of(listed_token) != content_of(&probed.token)
+}
+
+/// Returns whether items can still change after a request in this state: a scan is running or ended less than a minute
+/// ago. Always returns `false` for an exact token, which shows every later change.
+#[must_use]
+pub fn is_unsettled(state: &SourceState, now_ms: i64) -> bool {
+    let since_scan_ms = now_ms.saturating_sub(state.scanned_ms);
+    state.trust != TokenReliability::Exact && (state.busy || (0..SETTLING_MS).contains(&since_scan_ms))
+}
+
+/// Returns whether a listing has lost more than one item and more than 30 % of its items. A second listing must then
+/// confirm the loss, because an unmounted disk can empty a listing.
+#[must_use]
+pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
+    items_now.saturating_add(1) < items_before && items_now.saturating_mul(10) < items_before.saturating_mul(7)
+}
+
+/// Which of two replies the server sent later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Earlier,
+    Later,
+    /// Unknown, because their intervals overlap.
+    Overlap,
+}
+
+/// The three rules.
+pub trait FreshnessRules {
+    /// Rule 1: returns when the server sent `reply`, compared with the `stored` one.
+    #[must_use]
+    fn order(stored: Interval, reply: Interval) -> Order {
+        if reply.asked > stored.came {
+            Order::Later
+        } else if stored.asked > reply.came {
+            Order::Earlier
+        } else {
+            Order::Overlap
+        }
+    }
+
+    /// Rule 2: returns whether an observation of the doubt's scope ends the doubt. `shown`: what the observation shows.
+    #[must_use]
+    fn ends(doubt: &Doubt, shown: &[Need], asked: Ticket) -> bool {
+        shown.contains(&doubt.needs()) && asked > doubt.raised
+    }
+
+    /// Rule 3: returns whether the token that the server last showed says nothing against the token up to which the
+    /// store has all changes. Only the first word of a hint tells of changes; a useless token says nothing.
+    #[must_use]
+    fn is_equivalent(probed: &SourceState, token: &str) -> bool {
+        probed.token == token
+            || match probed.trust {
+                TokenReliability::Exact => content(&probed.token) == content(token),
+                TokenReliability::Hint => !has_changed_content(token, probed),
+                TokenReliability::Useless => true,
+            }
+    }
+}
+
+/// Returns a token without [`MAY_MISS_NEXT_WRITE`]: being more certain of the next write changes nothing that was read.
+fn content(token: &str) -> &str {
+    token.trim_end_matches(MAY_MISS_NEXT_WRITE)
+}
+
+/// What rule 1 says about a stored value and a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the reply counts.
+    pub is_newer: bool,
+    /// Whether neither is known to be newer, and they differ.
+    pub is_disputed: bool,
+    /// The interval of the value that counts. An equal reply, and one that loses, extend the interval of the stored value:
+    /// otherwise, a reply that came before them could replace it.
+    pub interval: Interval,
+}
+
+impl Verdict {
+    /// Compares a stored value with a reply. `is_equal`: whether the values are equal.
+    pub fn of<R: FreshnessRules>(stored: Interval, reply: Interval, is_equal: bool) -> Self {
+        let order = R::order(stored, reply);
+        Self {
+            is_newer: order == Order::Later || order == Order::Overlap && reply.asked > stored.asked,
+            is_disputed: order == Order::Overlap && !is_equal,
+            interval: Interval {
+                asked: stored.asked.max(reply.asked),
+                came: stored.came.max(reply.came),
+            },
+        }
+    }
+}
+
+/// The rules as they are.
+pub struct StandardRules;
+
+impl FreshnessRules for StandardRules {}

@@ -11,7 +11,7 @@
 //! - The requests that find nothing have a budget, which all processes share. While the budget is exhausted, plexindex
 //!   asks no question, and marks the answer as stale.
 
-use super::policy::{Policy, is_pause_over};
+use super::model::{Policy, is_pause_over};
 use crate::model::PathSearch;
 
 /// Minimum pause between two questions or searches for the same path.

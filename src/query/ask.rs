@@ -5,18 +5,20 @@
 //! takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
 //! random sequences of conditions.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::Answer;
-use super::queries::Queries;
-use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
-use crate::engine::{MAX_QUESTIONS, SearchRows, Snapshot};
-use crate::error::{Result, Status};
+use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
+use crate::engine::{LibraryRow, LibraryRows, MAX_QUESTIONS, SearchRows, Snapshot, is_locked};
+use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::Scope;
-use crate::model::Sequence;
+use crate::model::{Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::swap::Guard;
-use crate::sync::{Batch, Call, EvictionPin, segments_lost_error};
+use crate::sync::{
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Batch, Call, EvictionPin, Question, RefreshReason, RequestCounts,
+    SEARCH_TIMEOUT, SearchCause, SearchTarget, segments_lost_error,
+};
 
 /// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
@@ -401,6 +403,194 @@ impl QueryState {
             self.refreshes -= 1;
         }
         true
+    }
+}
+
+impl Queries {
+    /// Executes a step on its `targets`. Stores a failure in `state` if plexindex can still answer; otherwise returns
+    /// the failure. `target` is the path or folder to search for on the server, and `view_id` the snapshot's view.
+    pub(super) fn execute(
+        &self,
+        step: Step,
+        call: &Call<'_>,
+        target: Option<SearchTarget<'_>>,
+        view_id: ViewId,
+        targets: &StepTargets,
+        state: &mut QueryState,
+    ) -> Result<()> {
+        let (sync, libraries, requests) = (&self.sync, &targets.libraries, self.sync.request_counts());
+        let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
+        let started_at = Instant::now();
+        // If a stored listing can answer the query, the call waits only briefly for the server.
+        let limited_call = match step {
+            Step::Answer | Step::Rebuild | Step::SearchUnfetched => Some(*call),
+            Step::Refresh if has_unfetched => Some(*call),
+            _ if sync.is_local() => Some(*call),
+            _ => state.limit_wait(call),
+        };
+        let Some(limited_call) = &limited_call else {
+            state.is_postponed = true;
+            return Ok(());
+        };
+        let failure = match step {
+            Step::Answer => None,
+            Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
+            Step::Verify => sync.verify(limited_call, &targets.items).err(),
+            Step::SearchUnfetched => {
+                let searched =
+                    target.map(|target| sync.search(call, view_id, libraries, target, SearchCause::Unfetched));
+                // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
+                searched
+                    .transpose()?
+                    .and_then(|searched| searched.failure)
+                    .filter(|error| error.status != Status::Timeout)
+            }
+            Step::Refresh => {
+                let refresh_call = Call {
+                    skips_listings: targets.searches_first,
+                    ..*limited_call
+                };
+                return self.refresh(&refresh_call, libraries, requests, state).inspect(|()| {
+                    if !has_unfetched {
+                        state.add_wait(call, started_at.elapsed());
+                    }
+                });
+            }
+            Step::Ask | Step::Search(_) => {
+                state.failure = sync.recent_failure_for_path();
+                let Some(target) = target.filter(|_| state.failure.is_none()) else {
+                    return Ok(());
+                };
+                let answer = if let Step::Search(cause) = step {
+                    sync.search(limited_call, view_id, libraries, target, cause)?
+                } else {
+                    let question = Question {
+                        has_changed: state.has_changed,
+                        ..Question::new(limited_call, view_id, libraries, target, state.since)
+                    };
+                    sync.ask_about_path(limited_call, &question, targets.path_question)?
+                };
+                state.search = answer.search;
+                state.is_postponed |= answer.is_postponed;
+                state.requests += answer.requests;
+                state.unlisted.extend(answer.unlisted);
+                if answer.failure.is_none() {
+                    // After another call's recent failure, this call does not send another request.
+                    state.failure = sync.recent_question_error(view_id, libraries)?;
+                }
+                answer.failure
+            }
+            Step::ListSizes => sync
+                .update(limited_call, libraries, state.since, RefreshReason::Unverified)
+                .err(),
+            Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
+                Ok(updated) => {
+                    let is_listed = |row: LibraryRow| {
+                        row.listing_asked() > state.since || row.listed_token() == row.library.change.token
+                    };
+                    if updated.status == Status::Ok {
+                        let rows = LibraryRows(&self.store);
+                        state.unlisted.retain(|id| !rows.library_row(*id).is_ok_and(is_listed));
+                    }
+                    None
+                }
+                Err(error) => Some(error),
+            },
+        };
+        state.add_wait(call, started_at.elapsed());
+        failure.map_or(Ok(()), |error| self.handle_failure(call, state, error, requests))
+    }
+
+    /// Refreshes libraries for a query, unless the server failed recently. Stores a failure in `state` if plexindex can
+    /// still answer. `requests` contains the request counts before the refresh.
+    fn refresh(
+        &self,
+        call: &Call<'_>,
+        libraries: &[LibraryRow],
+        requests: RequestCounts,
+        state: &mut QueryState,
+    ) -> Result<()> {
+        let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
+        // A failure counts while more than this part of the pause after it, in milliseconds, remains. So the pause is
+        // shorter if there is no old listing to answer from.
+        if let Some(error) = self.sync.recent_failure(if has_unfetched {
+            BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
+        } else {
+            0
+        }) && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
+            // A check waits for the lock itself, as long as it has time.
+            && !(call.always_asks && is_locked(&error))
+        {
+            state.failure = Some(error);
+            return Ok(());
+        }
+        let reason = if call.always_asks {
+            RefreshReason::Check
+        } else {
+            RefreshReason::Due
+        };
+        let mut refresh_call = *call;
+        if !has_unfetched && !call.always_asks {
+            refresh_call.deadline = call.deadline.at_most(SEARCH_TIMEOUT);
+        }
+        match self.sync.update(&refresh_call, libraries, state.since, reason) {
+            Ok(updated) => {
+                state.unlisted.extend(&updated.unlisted);
+                state.has_changed |= updated.has_changed;
+                // A search must follow for each missing path of the batch.
+                if let Some(batch) = call.batch.filter(|_| updated.has_changed) {
+                    batch.note_change();
+                }
+                if updated.status == Status::Ok {
+                    return Ok(());
+                }
+                if has_unfetched {
+                    state.timeout_status = Some(updated.status);
+                } else if updated.has_answered {
+                    // The old listing can answer the query, and the next call continues the listing.
+                    state.listed = true;
+                    state.unlisted.extend(libraries.iter().map(|row| row.id));
+                } else {
+                    let text = format!("{} did not reply within the timeout", self.reading.kind().noun);
+                    return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
+                }
+                Ok(())
+            }
+            // Nothing of the library can be stored yet; the next call continues.
+            Err(error) if has_unfetched && error.status == Status::Timeout && is_locked(&error) => {
+                state.timeout_status = Some(Status::NotYet);
+                Ok(())
+            }
+            Err(error) => self.handle_failure(call, state, error, requests),
+        }
+    }
+
+    /// Stores a server or store error in `state`, because a cached answer is better than no answer, and starts a pause
+    /// if the server failed. Returns any other error. `requests` contains the request counts before the failed step,
+    /// which show whether the step sent a request.
+    fn handle_failure(
+        &self,
+        call: &Call<'_>,
+        state: &mut QueryState,
+        error: Error,
+        requests: RequestCounts,
+    ) -> Result<()> {
+        if self.sync.should_retry_with_new_token(call, &error) {
+            if call.will_retry_with_new_token {
+                self.sync.record_failure(&error); // so that other calls do not wait for the new token
+            }
+            return Err(error);
+        }
+        if error.status.is_answer_or_caller_error() {
+            return Err(error);
+        }
+        // The failure of an earlier attempt, or a timeout before the first request, says nothing new about the server,
+        // so it starts no pause.
+        if call.failure.is_none() && !self.sync.timed_out_before_request(&error, requests) {
+            self.sync.record_failure(&error);
+        }
+        state.failure = Some(error);
+        Ok(())
     }
 }
 

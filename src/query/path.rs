@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::explain::{ExplanationContext, library_at_or_below};
-use super::queries::Queries;
-use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
+use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};

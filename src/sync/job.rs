@@ -1,24 +1,30 @@
 //! Sync jobs: a worker thread (`platform::thread`) sends requests, and the calling thread reports progress.
+//!
+//! Ensures that only one thread in one process fetches a library at a time. Threads use a lock with a timeout.
+//! Processes use a file lock, which the operating system releases when a process exits. On a file system without locks,
+//! two processes can fetch the same library at the same time.
+//!
+//! [`OwnChecks`] remembers when this handle found listings to be current, by its own clock. If the clocks of two processes differ, each replaces the other's time of the last check in the store, and would
+//! probe again at each lookup.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::call::{AllowedView, Call, aborted_error};
-use super::flight::SingleFlight;
-use super::own_checks::OwnChecks;
+use super::call::{AllowedView, Call, Progress, aborted_error};
 use super::reading::IndexReader;
-use super::report::{JobMonitor, JobProgress, TICK};
 use crate::engine::{Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{Moment, Need, Policy, StandardRules, is_stale, need};
-use crate::model::{Library, ViewId};
+use crate::model::{Library, LibraryId, ViewId};
 use crate::options::Options;
 use crate::platform::clock::{Clock, Deadline};
-use crate::platform::fork::{ForkLock, lock_for_fork};
+use crate::platform::fork::{ForkLock, lock, lock_for_fork};
+use crate::platform::lock::FileLock;
 use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, Delta, Session, Source};
 use crate::stats::{Activity, Counters};
@@ -476,4 +482,209 @@ fn token_replaced_error() -> Error {
         "the token was replaced during this call by a different user's token, or by a token that the server has not \
          accepted yet; retry",
     )
+}
+
+/// Interval at which a waiting thread checks whether to stop waiting.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The locks for this process's running fetches, by name.
+///
+/// Uses `parking_lot`, because its locks support timeouts. Only plexindex's own threads wait for these locks: a waiting
+/// thread gets a thread-local variable with a destructor, which on a host's thread would prevent unloading plexindex.
+#[derive(Default)]
+pub struct SingleFlight {
+    pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
+}
+
+impl SingleFlight {
+    /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, and does not run
+    /// `work`, if the wait exceeds `bounds`.
+    ///
+    /// # Errors
+    /// Errors from `work`.
+    pub fn single_flight<T>(
+        &self,
+        store: &Store,
+        name: &str,
+        bounds: Bounds<'_>,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        let thread_lock = Arc::clone(lock(&self.by_name).entry(name.to_owned()).or_default());
+        let Some(_thread_guard) = lock_within(&thread_lock, bounds) else {
+            return Ok(None);
+        };
+        let path = store.folder().lock_path(name);
+        let _process_guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                log::debug!(
+                    "cannot lock {}: {error}; another process may fetch the same library",
+                    path.display()
+                );
+                None
+            }
+        };
+        work().map(Some)
+    }
+
+    /// In the child after a fork, releases all locks, because the threads that held them do not exist there.
+    pub fn reset_after_fork(&self) {
+        if let Ok(mut by_name) = self.by_name.try_lock() {
+            by_name.clear();
+        }
+    }
+}
+
+/// Takes a lock; `None` if the wait exceeds `bounds`. Wakes up from time to time, because the host may abort the call.
+fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
+    loop {
+        if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {
+            return Some(guard);
+        }
+        if (bounds.aborted)() || bounds.deadline.has_passed() {
+            return None;
+        }
+    }
+}
+
+/// This handle's checks of listings.
+#[derive(Default)]
+pub struct OwnChecks {
+    pub(super) by_library: Mutex<HashMap<LibraryId, OwnCheck>>,
+    /// Whether another process's clock seems to differ from this process's clock.
+    do_clocks_differ: AtomicBool,
+}
+
+/// A probe of this handle that found a listing to be current.
+pub(super) struct OwnCheck {
+    checked_ms: i64,
+    token: String,
+}
+
+impl OwnChecks {
+    /// Compares a library's row with this handle's last check, before a probe at `now_ms`. If the row's check is in the
+    /// future or older than this handle's check, a process whose clock differs has written it.
+    pub fn compare(&self, row: &LibraryRow, now_ms: i64) {
+        let by_library = lock(&self.by_library);
+        let is_older = |own: &OwnCheck| own.token == row.listed_token() && row.checked_ms() < own.checked_ms;
+        if row.checked_ms() > now_ms || by_library.get(&row.id).is_some_and(is_older) {
+            self.do_clocks_differ.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Records the libraries that a probe at `now_ms` found to be current.
+    pub fn note(&self, rows: &[LibraryRow], now_ms: i64) {
+        let mut by_library = lock(&self.by_library);
+        for row in rows.iter().filter(|row| row.checked_ms() == now_ms) {
+            let token = row.listed_token().to_owned();
+            by_library.insert(
+                row.id,
+                OwnCheck {
+                    checked_ms: now_ms,
+                    token,
+                },
+            );
+        }
+    }
+
+    /// Returns the time when the library's listing was last found to be current, by this process's clock as far as
+    /// possible.
+    pub fn checked_ms(&self, row: &LibraryRow, clock: &dyn Clock) -> i64 {
+        if !self.do_clocks_differ.load(Ordering::Relaxed) {
+            return row.checked_ms();
+        }
+        let now_ms = clock.now_ms();
+        let by_library = lock(&self.by_library);
+        let is_usable = |own: &&OwnCheck| own.token == row.listed_token() && own.checked_ms <= now_ms;
+        match by_library.get(&row.id).filter(is_usable) {
+            Some(own) if row.checked_ms() > now_ms => own.checked_ms,
+            Some(own) => row.checked_ms().max(own.checked_ms),
+            None => row.checked_ms(),
+        }
+    }
+}
+
+/// Interval between progress reports to the host.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// A sync job's progress. The worker thread updates it, and the calling thread reports it to the host.
+#[derive(Default)]
+pub struct JobProgress {
+    /// Title of the library that the job is fetching.
+    pub library: Mutex<String>,
+    pub items: AtomicU64,
+    /// Number of items in the library; 0 if unknown.
+    pub total: AtomicU64,
+    /// Whether this job has received rows. `items` also includes rows from an interrupted listing.
+    pub rows_arrived: AtomicBool,
+    /// Whether the server has answered a probe of this job.
+    pub probe_answered: AtomicBool,
+    /// Libraries that need a full listing, which this job has skipped.
+    pub unlisted: Mutex<Vec<LibraryId>>,
+    /// Whether a probe of this job has found a change in a library.
+    pub has_changed: AtomicBool,
+    /// Whether this job has published a listing, so that it sweeps when it ends.
+    pub has_listed: AtomicBool,
+    /// The reply that a probe of this job stored last.
+    pub stored_reply: Mutex<Option<StoredReply>>,
+    /// Whether the job is fetching a library, so that the title and the numbers are valid.
+    pub fetching: AtomicBool,
+    abort: AtomicBool,
+}
+
+/// The reply that a job stored last.
+pub struct StoredReply {
+    pub view: ViewId,
+    pub libraries: Vec<Library>,
+    pub stored_ms: i64,
+}
+
+impl JobProgress {
+    /// Returns whether the server has answered this job, so that a timeout does not mean that the server is down.
+    pub fn has_answered(&self) -> bool {
+        self.rows_arrived.load(Ordering::Relaxed) || self.probe_answered.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the host has stopped the job.
+    pub fn is_aborted(&self) -> bool {
+        self.abort.load(Ordering::Relaxed)
+    }
+}
+
+/// Monitors a running job on the calling thread.
+pub struct JobMonitor<'m> {
+    pub source: &'m dyn Source,
+    pub call: &'m Call<'m>,
+    pub report: &'m JobProgress,
+    pub started_at: Instant,
+}
+
+impl JobMonitor<'_> {
+    /// Interrupts operations that exceed their bounds, and reports progress to the host. Stops the job if the host's
+    /// callback returns `false`. `is_working`: whether the job is still running, and not only reporting its end.
+    pub fn tick(&mut self, is_working: bool) {
+        let (source, report) = (self.source, self.report);
+        source.interrupt_overrun();
+        let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
+            return;
+        };
+        let mut library = String::new();
+        let (mut items, mut total) = (0, 0);
+        if report.fetching.load(Ordering::Relaxed) {
+            library.clone_from(&lock(&report.library));
+            items = report.items.load(Ordering::Relaxed);
+            total = report.total.load(Ordering::Relaxed);
+        }
+        let may_continue = progress(&Progress {
+            library: Some(&*library).filter(|title| !title.is_empty()),
+            items,
+            total: Some(total).filter(|total| *total > 0),
+            elapsed: self.started_at.elapsed(),
+        });
+        report.abort.store(!may_continue, Ordering::Relaxed);
+        if !may_continue && is_working {
+            source.interrupt();
+        }
+    }
 }

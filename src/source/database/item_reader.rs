@@ -1,15 +1,22 @@
-//! Reads one library's items with their parents, files and external ids. SQLite does not enforce column types, so each
-//! cell may have any type.
+//! Lists a library in short read transactions, which read ahead of the requested pages: its items with their parents,
+//! files and external ids. SQLite does not enforce column types, so each cell may have any type.
+//!
+//! The queries return the same data as the HTTP API. They use ordinary columns and the server's own indexes, because the
+//! server's full-text tables and collation need code that only the server has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
-use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts};
-
-use super::super::plex::{push_file, push_unique};
+use super::super::contract::{Bounds, PageEnd, PageRequest};
+use super::super::plex::{item_types_with_files, push_file, push_unique};
+use super::PlexDatabase;
+use super::database_file::check_bounds;
+use crate::error::{Error, Result, Status};
+use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, Library, LibraryKind, SourceState};
+use crate::platform::fork::lock;
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -414,4 +421,304 @@ pub fn unix_seconds(row: &Row<'_>, column: usize) -> Sql<i64> {
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - DAYS_TO_1970;
     let time_part = |index: usize| time.get(index).copied().unwrap_or(0);
     Ok(days * 86_400 + time_part(0) * 3_600 + time_part(1) * 60 + time_part(2))
+}
+
+/// Reads the libraries and their locations. The caller must set the libraries' change tokens.
+pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
+    let mut sections =
+        connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
+    // Reads all locations at once, because the server has no index for the locations of one library.
+    let mut folders: HashMap<i64, Vec<String>> = HashMap::new();
+    let mut locations =
+        connection.prepare("SELECT root_path, library_section_id FROM section_locations ORDER BY id")?;
+    let mut rows = locations.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(id) = integer(row, 1)? {
+            push_unique(folders.entry(id).or_default(), text(row, 0)?);
+        }
+    }
+    let mut libraries = Vec::new();
+    let mut rows = sections.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let scanned_at = unix_seconds(row, 4)?;
+        libraries.push(Library {
+            section: id.to_string(),
+            uuid: text(row, 1)?.unwrap_or_default(),
+            title: text(row, 2)?.unwrap_or_default(),
+            // Plex's numbers for library types.
+            kind: match integer(row, 3)? {
+                Some(1) => LibraryKind::Movie,
+                Some(2) => LibraryKind::Show,
+                Some(8) => LibraryKind::Artist,
+                Some(13) => LibraryKind::Photo,
+                _ => LibraryKind::Other,
+            },
+            locations: folders.remove(&id).unwrap_or_default(),
+            change: SourceState {
+                scanned_ms: scanned_at.saturating_mul(1_000),
+                ..SourceState::default()
+            },
+        });
+    }
+    Ok(libraries)
+}
+
+/// Returns the items in a library that have a file at one of the paths `spellings`. Skips paths that are not UTF-8.
+pub fn find_items_by_path(
+    connection: &Connection,
+    section: i64,
+    kind: LibraryKind,
+    spellings: &[Vec<u8>],
+) -> Sql<Vec<Item>> {
+    let mut ids = Vec::new();
+    // The server maintains an index on `file`. `CROSS JOIN` makes SQLite start with this index.
+    let mut select_ids = connection.prepare(
+        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+         WHERE p.file = ?1",
+    )?;
+    for spelling in spellings {
+        let Ok(spelling) = std::str::from_utf8(spelling) else {
+            continue;
+        };
+        let mut rows = select_ids.query([spelling])?;
+        while let Some(row) = rows.next()? {
+            ids.extend(integer(row, 0)?);
+        }
+    }
+    let mut items = Vec::new();
+    let mut reader = ItemReader::new(connection, section, item_types_with_files(kind));
+    for id in ids {
+        items.extend(reader.read_item(id)?);
+    }
+    Ok(items)
+}
+
+/// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
+/// Returns `None` if the folders contain more than `max_files` files of any library, or if the time is over before all
+/// items are read. Skips folders that are not UTF-8.
+pub fn find_items_below(
+    connection: &Connection,
+    section: i64,
+    kind: LibraryKind,
+    folders: &[Vec<u8>],
+    max_files: usize,
+    is_time_over: &dyn Fn() -> bool,
+) -> Sql<Option<Vec<Item>>> {
+    let mut ids = BTreeSet::new();
+    let mut remaining = max_files;
+    // Uses the index on paths, in byte order. The server's own table of folders is no alternative, because it may
+    // contain deleted folders.
+    let mut select_ids = connection.prepare(
+        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+         WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",
+    )?;
+    for folder in folders {
+        let Some((Ok(path), separator)) = folder.split_last().map(|(end, path)| (str::from_utf8(path), *end)) else {
+            continue;
+        };
+        // A path below the folder is greater than the folder, and less than the folder with its last byte incremented.
+        let bound = |last_byte: u8| format!("{path}{}", char::from(last_byte));
+        let limit = i64::try_from(remaining + 1).unwrap_or(i64::MAX);
+        let mut rows = select_ids.query(params![bound(separator), bound(separator + 1), limit])?;
+        while let Some(row) = rows.next()? {
+            if remaining == 0 {
+                return Ok(None);
+            }
+            remaining -= 1;
+            ids.extend(integer(row, 0)?);
+        }
+    }
+    let mut reader = ItemReader::new(connection, section, item_types_with_files(kind));
+    let mut items = Vec::new();
+    for id in ids {
+        if is_time_over() {
+            return Ok(None);
+        }
+        items.extend(reader.read_item(id)?);
+    }
+    Ok(Some(items))
+}
+
+/// Number of items to read ahead: enough to make the time to open the database negligible, with little memory.
+const ITEMS_AHEAD: usize = 8_192;
+
+/// Returns a library's section id as a number, for SQL. Fails if the id is not a number, because the database then has
+/// no such library.
+pub fn section_id(library: &Library) -> Result<i64> {
+    library.section.parse().map_err(|_| library_not_found(library))
+}
+
+fn library_not_found(library: &Library) -> Error {
+    Error::new(
+        Status::NotOnServer,
+        format!("library section {} is no longer in Plex's database", library.section),
+    )
+}
+
+impl PlexDatabase {
+    /// Appends a page of a listing to `items`, and returns the page's metadata. A position is the preceding item's id.
+    pub(super) fn read_page(
+        &self,
+        request: &PageRequest<'_>,
+        bounds: &Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<PageEnd> {
+        let library = request.library;
+        let types = item_types_with_files(library.kind);
+        let Some(kind) = types.get(request.partition) else {
+            return Ok(PageEnd::default());
+        };
+        check_bounds(bounds)?;
+        let listing = (library.section.clone(), request.partition, library.change.token.clone());
+        // Takes a later page from memory if the previous page's transaction has read it.
+        if request.position > 0
+            && let Some(page) = lock(&self.read_ahead).take_page(&listing, request, items)
+        {
+            return Ok(page);
+        }
+        let section = section_id(library)?;
+        // A call without a deadline lists the whole library, and later deltas need row counts.
+        if !bounds.deadline.is_set() {
+            self.enable_row_counts();
+        }
+        // A call with a deadline needs its first answer quickly, so it reads only the requested page.
+        let max_items = if bounds.deadline.is_set() {
+            request.size as usize
+        } else {
+            ITEMS_AHEAD
+        };
+        let page_and_more = self.file.run_in_transaction(bounds, &mut |transaction| {
+            transaction.query(|| {
+                let count_library = "SELECT count(*) FROM library_sections WHERE id = ?1";
+                let connection = &transaction.connection;
+                if !connection.query_row(count_library, [section], |row| row.get::<_, bool>(0))? {
+                    return Ok(None);
+                }
+                let mut reader = ItemReader::new(connection, section, std::slice::from_ref(kind));
+                let is_first_page = request.position == 0;
+                let counts = is_first_page.then(|| reader.count_items(i64::MAX)).transpose()?;
+                let mut items = Vec::with_capacity(max_items);
+                let mut is_enough = |count| count >= request.size as usize && transaction.is_time_up();
+                let after_id = i64::try_from(request.position).unwrap_or(i64::MAX);
+                let reaches_end = reader.read_after(after_id, max_items, &mut items, &mut is_enough)?;
+                Ok(Some((counts.map(|counts| counts.without_trash), items, reaches_end)))
+            })
+        })?;
+        let (total, items_read, reaches_end) = page_and_more.ok_or_else(|| library_not_found(library))?;
+        // Moves the requested page to `items`, and keeps the remaining items for later pages.
+        let mut read_ahead = ReadAhead {
+            listing: Some(listing.clone()),
+            position: request.position,
+            items: VecDeque::from(items_read),
+            reaches_end,
+        };
+        let page = read_ahead.take_page(&listing, request, items).unwrap_or_default();
+        *lock(&self.read_ahead) = read_ahead;
+        Ok(PageEnd { total, ..page })
+    }
+
+    /// Returns the shows of a library, with their GUIDs and external ids.
+    pub(super) fn read_shows(&self, library: &Library, bounds: &Bounds<'_>) -> Result<Vec<Item>> {
+        let section = section_id(library)?;
+        let mut shows: Vec<Item> = Vec::new();
+        let mut last_id = 0;
+        loop {
+            let (read, id_read) = self.file.run_in_transaction(bounds, &mut |transaction| {
+                let mut is_time_up = || transaction.is_time_up();
+                transaction.query(|| read_shows_after(&transaction.connection, section, last_id, &mut is_time_up))
+            })?;
+            shows.extend(read);
+            match id_read {
+                Some(id) => last_id = id,
+                None => return Ok(shows),
+            }
+        }
+    }
+}
+
+/// Reads a library's shows with ids above `last_id`. If the time is up before the last show, also returns the id of the
+/// last show read.
+fn read_shows_after(
+    connection: &Connection,
+    section: i64,
+    last_id: i64,
+    is_time_up: &mut dyn FnMut() -> bool,
+) -> rusqlite::Result<(Vec<Item>, Option<i64>)> {
+    // `+id` makes SQLite use the index on library and type.
+    let mut select_shows = connection.prepare(
+        "SELECT id, title, guid FROM metadata_items WHERE library_section_id = ?1 AND +id > ?2 AND metadata_type = 2 \
+         AND deleted_at IS NULL ORDER BY +id",
+    )?;
+    // Plex stores external ids as tags of type 314.
+    let mut select_ids = connection.prepare(
+        "SELECT t.tag FROM taggings g CROSS JOIN tags t ON t.id = g.tag_id WHERE g.metadata_item_id = ?1 \
+         AND +t.tag_type = 314 ORDER BY g.id",
+    )?;
+    let mut shows = Vec::new();
+    let mut rows = select_shows.query([section, last_id])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let mut show = Item {
+            rating_key: id.to_string(),
+            title: text(row, 1)?.unwrap_or_default(),
+            guid: text(row, 2)?.unwrap_or_default(),
+            ..Item::default()
+        };
+        let mut tags = select_ids.query([id])?;
+        while let Some(tag) = tags.next()? {
+            push_unique(&mut show.guids, text(tag, 0)?);
+        }
+        shows.push(show);
+        if is_time_up() {
+            return Ok((shows, Some(id)));
+        }
+    }
+    Ok((shows, None))
+}
+
+/// Identifies a listing: section id, partition and change token.
+pub type ListingKey = (String, usize, String);
+
+/// Items of a listing that were read before a page requested them.
+#[derive(Debug, Default)]
+pub struct ReadAhead {
+    pub listing: Option<ListingKey>,
+    /// Position of the page that starts with the first item.
+    pub position: u64,
+    /// The items with their ids, sorted by id.
+    pub items: VecDeque<(i64, Item)>,
+    /// Whether the last item is also the last item of the partition.
+    pub reaches_end: bool,
+}
+
+impl ReadAhead {
+    /// Moves the requested page to `items`, and returns the page's metadata. Returns `None` if the stored items do not
+    /// start with this page. A position is the id of the preceding item.
+    pub fn take_page(
+        &mut self,
+        listing: &ListingKey,
+        request: &PageRequest<'_>,
+        items: &mut Vec<Item>,
+    ) -> Option<PageEnd> {
+        let is_usable = self.reaches_end || !self.items.is_empty();
+        if self.listing.as_ref() != Some(listing) || self.position != request.position || !is_usable {
+            return None;
+        }
+        let mut rows = 0;
+        while rows < request.size
+            && let Some((id, item)) = self.items.pop_front()
+        {
+            items.push(item);
+            self.position = id.cast_unsigned();
+            rows += 1;
+        }
+        let is_last_page = self.reaches_end && self.items.is_empty();
+        Some(PageEnd {
+            rows: rows.into(),
+            total: None,
+            next: (!is_last_page).then_some(self.position),
+            has_shifted: false,
+        })
+    }
 }

@@ -1,46 +1,36 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
-//! `database_file` finds the file. `read_transaction` reads the file in short read transactions, and `read_lock`
-//! serializes these transactions. `item_reader` and `plex_sql` read the columns. `watermark` computes the change
-//! token. `listing_reader` and `changed_rows` build on these modules.
+//! `database_file` finds the file, and serializes the short read transactions of `read_transaction`. `item_reader`
+//! reads the columns and lists a library. `changed_rows` computes the change token, and finds changes.
 //!
 //! Listings, changes and path searches read the file and send no network request. If the host also specified the
-//! server, scans, events and lookups of single items use the server. `server_check` checks that the database belongs to
-//! it.
+//! server, scans, events and lookups of single items use the server. plexindex checks that the database belongs to it.
 
-mod changed_rows;
-mod database_file;
-mod item_reader;
-mod listing_reader;
-mod plex_sql;
-mod read_lock;
-mod read_transaction;
-mod server_check;
-mod watermark;
-
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::changed_rows::Watermark;
+use self::database_file::{DatabaseFile, check_bounds, machine_identifier};
+use self::item_reader::{ItemReader, ReadAhead, section_id};
+use self::read_transaction::check_schema;
+use super::contract::{
+    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
+    SourceKind, Tokens, WantedPath,
+};
+use super::plex::{self, item_types_with_files, make_uuids_unique};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server, TokenReliability};
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 
-use super::contract::{
-    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
-    SourceKind, Tokens, WantedPath,
-};
-
-use super::plex::{self, item_types_with_files, make_uuids_unique};
-
-use self::database_file::{DatabaseFile, machine_identifier};
-use self::listing_reader::{ReadAhead, section_id};
-use self::read_lock::check_bounds;
-use self::read_transaction::check_schema;
-use self::watermark::Watermark;
+mod changed_rows;
+mod database_file;
+mod item_reader;
+mod read_transaction;
 
 /// The constants of this kind of source. Its items have the server's rating keys.
 pub static KIND: SourceKind = SourceKind {
@@ -184,10 +174,10 @@ impl Source for PlexDatabase {
         let mut libraries = self.file.run_in_transaction(&bounds, &mut |transaction| {
             transaction.query(|| {
                 check_schema(&transaction.connection)?;
-                let mut libraries = plex_sql::read_libraries(&transaction.connection)?;
+                let mut libraries = item_reader::read_libraries(&transaction.connection)?;
                 let current_watermark = Watermark::read(&transaction.connection, &transaction.state)?;
                 let counts_rows = self.counts_rows.load(Ordering::Relaxed);
-                let row_count = counts_rows.then(|| watermark::count_rows(&transaction.connection));
+                let row_count = counts_rows.then(|| changed_rows::count_rows(&transaction.connection));
                 let token = current_watermark.token(row_count.transpose()?, &transaction.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
@@ -203,12 +193,12 @@ impl Source for PlexDatabase {
     /// Returns whether the files have changed since this change token, according to their metadata. Opens no file.
     fn may_have_changed(&self, token: &str) -> bool {
         // A row count in the token means that some process needs row counts for its deltas.
-        if watermark::parse_row_count(token).is_some() {
+        if changed_rows::parse_row_count(token).is_some() {
             self.enable_row_counts();
         }
         // Returns `true` after an error: the caller then reads the file and reports the error.
         let state = self.file.read_state();
-        state.map_or(true, |state| !watermark::is_token_current(token, &state))
+        state.map_or(true, |state| !changed_rows::is_token_current(token, &state))
     }
 
     /// Returns the number of item types that have files in this kind of library. Each partition contains one type.
@@ -252,7 +242,7 @@ impl Source for PlexDatabase {
         accept(self.file.run_in_transaction(&bounds, &mut |transaction| {
             let spellings = wanted.candidate_paths;
             transaction
-                .query(|| plex_sql::find_items_by_path(&transaction.connection, section, library.kind, spellings))
+                .query(|| item_reader::find_items_by_path(&transaction.connection, section, library.kind, spellings))
         })?)
     }
 
@@ -269,7 +259,8 @@ impl Source for PlexDatabase {
         let (section, kind) = (section_id(library)?, library.kind);
         self.file.run_in_transaction(&bounds, &mut |transaction| {
             let (connection, is_time_up) = (&transaction.connection, || transaction.is_time_up());
-            transaction.query(|| plex_sql::find_items_below(connection, section, kind, folders, max_files, &is_time_up))
+            transaction
+                .query(|| item_reader::find_items_below(connection, section, kind, folders, max_files, &is_time_up))
         })
     }
 
@@ -341,5 +332,71 @@ impl Source for PlexDatabase {
     /// Drops the connections to the server.
     fn after_fork(&self) {
         _ = self.server_source().map(Source::after_fork);
+    }
+}
+
+impl PlexDatabase {
+    /// Returns whether the database and the server share a library, or both have no libraries. This check is for a
+    /// database without items: there is no item to compare.
+    fn have_common_library(&self, server: &dyn Source, bounds: Bounds<'_>) -> Result<bool> {
+        let (in_database, on_server) = (self.libraries(bounds)?, server.libraries(bounds)?);
+        let is_on_server = |library: &Library| on_server.iter().any(|other| other.uuid == library.uuid);
+        Ok(in_database.iter().any(is_on_server) || (in_database.is_empty() && on_server.is_empty()))
+    }
+
+    /// Returns whether the database belongs to the server.
+    ///
+    /// Compares the machine identifiers if the database's identifier is known. Then compares one library's last item
+    /// and item count, with one request. Equal machine identifiers are not enough: when a server's data is moved, an
+    /// old database with the same identifier may remain.
+    fn belongs_to(&self, server: &dyn Source, bounds: Bounds<'_>) -> Result<bool> {
+        if let Some(identifier) = self.machine_identifier()
+            && server.server(bounds)?.machine_identifier != identifier
+        {
+            return Ok(false);
+        }
+        let Some((library, last_item, counts)) = self.sample_library(bounds)? else {
+            return self.have_common_library(server, bounds);
+        };
+        let request = PageRequest {
+            library: &library,
+            partition: 0,
+            // The last item's position depends on how many of the rows before it are in the trash.
+            position: counts.start().saturating_sub(1),
+            size: u32::try_from(counts.end() - counts.start()).map_or(1_000, |trashed| trashed.min(999) + 1),
+        };
+        let mut items = Vec::new();
+        let page = match server.page(&request, bounds, &mut items) {
+            // The server does not have this library, or the user is not allowed to see it.
+            Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
+            page => page?,
+        };
+        // An equal item has the same keys, and has a file in common or no files on both sides.
+        let is_last_item = |item: &Item| {
+            item.rating_key == last_item.rating_key
+                && item.guid == last_item.guid
+                && (item.parts.is_empty() == last_item.parts.is_empty())
+                && (last_item.parts.is_empty() || item.parts.iter().any(|part| last_item.parts.contains(part)))
+        };
+        Ok(items.iter().any(is_last_item) && page.total.is_none_or(|total| counts.contains(&total)))
+    }
+
+    /// Returns a library that has items, its last item, and the range of item counts that the server may report,
+    /// because some servers count the trash. Returns `None` if no library has items.
+    fn sample_library(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
+        for library in self.libraries(bounds)? {
+            let Some(kind) = item_types_with_files(library.kind).first() else {
+                continue;
+            };
+            let section = section_id(&library)?;
+            let found = self.file.run_in_transaction(&bounds, &mut |transaction| {
+                let mut reader = ItemReader::new(&transaction.connection, section, std::slice::from_ref(kind));
+                transaction.query(|| Ok((reader.last_item()?, reader.count_items(i64::MAX)?)))
+            })?;
+            if let (Some(last_item), counts) = found {
+                return Ok(Some((library, last_item, counts.without_trash..=counts.with_trash)));
+            }
+        }
+        Ok(None)
     }
 }

@@ -19,8 +19,9 @@ use crate::platform::files::{self, ExclusiveOpen, Inode};
 use crate::platform::sqlite::StatementLimit;
 
 use super::super::contract::Bounds;
-use super::database_file::{DatabaseFile, FileState, companion_path};
-use super::read_lock::{FileFailures, ReadGuard, RunningTransaction, check_bounds};
+use super::database_file::{
+    DatabaseFile, FileFailures, FileState, ReadGuard, RunningTransaction, check_bounds, companion_path,
+};
 
 /// Target duration of a read transaction. It is short, because the server cannot restart its WAL during a read.
 const TARGET_DURATION: Duration = Duration::from_millis(40);

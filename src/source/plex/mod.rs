@@ -1,35 +1,23 @@
 //! The Plex HTTP API as a [`Source`].
 //!
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
-//! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
-//! retries and receives events. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses.
-//! `row_time` limits pages. `reply_body` reads replies; `replies` and `lenient` parse them; `errors` explains failures.
-//! `delta_reader` and `file_search` request rows; `items_by_key` fetches items by rating key. `event_parser` parses
-//! events.
+//! contains the state of a server. `server_request` builds requests, and `send` sends them, with retries, and receives
+//! events. `transport` and `tls` connect. `reply_body` reads replies, `replies` parses them, `event_parser` parses events,
+//! and `errors` explains failures. `readers` requests rows and items.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
-mod delta_reader;
 mod errors;
 mod event_parser;
-mod file_search;
-mod items_by_key;
-mod lenient;
 mod plex_http;
+mod readers;
 mod replies;
-mod reply_body;
-#[cfg(feature = "testing")]
-pub mod reply_parser;
-mod retry;
-mod round_trip;
-mod row_time;
+pub mod reply_body;
 mod send;
 mod server_request;
-mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
-mod url;
 
 use std::sync::Arc;
 
@@ -42,10 +30,9 @@ use super::contract::{
     SourceKind, Tokens, WantedPath,
 };
 
-pub(in crate::source) use self::lenient::{push_file, push_unique};
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
-pub(in crate::source) use self::replies::make_uuids_unique;
 pub use self::replies::{Reply, ReplyKind};
+pub(in crate::source) use self::replies::{make_uuids_unique, push_file, push_unique};
 pub(in crate::source) use self::server_request::item_types_with_files;
 use self::server_request::{KEY_PREFIX, MAX_ROWS, ServerRequest};
 pub use self::server_request::{Rows, RowsRequest};

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::model::{LONGEST_KEY, LibraryKind, SourceState, TokenReliability};
 
-use super::super::lenient::LIST_LIMIT;
 use super::*;
 
 fn parsed(body: &[u8], kind: ReplyKind) -> Reply {

@@ -195,10 +195,8 @@ fn the_server_is_known_by_its_preferences_else_by_the_place() {
 #[test]
 fn every_statement_goes_by_an_index() {
     let sources = [
-        include_str!("../../../src/source/database/plex_sql.rs"),
         include_str!("../../../src/source/database/item_reader.rs"),
         include_str!("../../../src/source/database/changed_rows.rs"),
-        include_str!("../../../src/source/database/watermark.rs"),
         include_str!("../../../src/source/database/mod.rs"),
     ];
     let (folder, empty) = served();

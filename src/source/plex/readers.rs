@@ -1,4 +1,5 @@
-//! Finds items that were added, updated or removed since the last listing, without a full listing.
+//! Reads parts of a library: what was added, updated or removed since the last listing, items by their rating keys, and
+//! items by path.
 //!
 //! A delta has three parts:
 //!
@@ -12,14 +13,17 @@
 //! The index receives all new rows at once. If the index received only some new rows, the next delta would stop at
 //! these rows and miss the others. A delta does not detect an item if only its files changed: the change of the library's
 //! content then remains unexplained, and a full listing follows.
+//!
+//! A path is searched by file name and by title. The search by file name is undocumented, and some servers reject it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::super::contract::{Bounds, DeltaCursor, IndexedItems, SourceChanges};
+use super::super::contract::{Bounds, DeltaCursor, IndexedItems, LocatedItem, SourceChanges, WantedPath};
 use super::plex_http::PlexHttp;
-use super::replies::Reply;
-use super::server_request::{Rows, RowsRequest, item_types_with_files};
+use super::replies::{Reply, ReplyKind};
+use super::server_request::{OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
 use crate::error::{Result, Status};
+use crate::matching::path_search::file_name;
 use crate::model::{Item, ItemType, Library};
 
 /// Number of rows in the first page, which usually contains all new rows.
@@ -363,4 +367,128 @@ fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
 fn parse_canonical(text: &str) -> Option<u64> {
     let number = text.parse::<u64>().ok()?;
     (number.to_string() == text).then_some(number)
+}
+
+/// Maximum number of items per request. The URL then has about 700 bytes, and the server needs well under a second.
+const BATCH: usize = 100;
+
+impl PlexHttp {
+    /// Fetches up to [`BATCH`] items in one request, and adds those that exist to `items`. Returns the number
+    /// of items that the server has, which shows whether it truncated the list; `None` if the reply does not contain it.
+    fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<Option<u64>> {
+        let request = ServerRequest::items(keys);
+        let items_before = items.len();
+        let mut reply = Reply::new(ReplyKind::Items(ItemType::Other, OVERSIZE_FACTOR * BATCH as u64));
+        match self.send(&request, bounds, &mut reply) {
+            // The server has none of these items.
+            Err(error) if error.status == Status::NotOnServer => return Ok(None),
+            result => result?,
+        }
+        for mut located in reply.items {
+            // Skips items that were not requested, and repeated items.
+            let batch = items.get(items_before..).unwrap_or_default();
+            if keys.contains(&located.item.rating_key.as_str())
+                && batch
+                    .iter()
+                    .all(|other| other.item.rating_key != located.item.rating_key)
+            {
+                // If all rows have the same section id, only the reply's metadata contains the id.
+                if located.section.is_empty() {
+                    located.section = reply.section.clone().unwrap_or_default();
+                }
+                items.push(located);
+            }
+        }
+        Ok(reply.total)
+    }
+
+    /// Returns the items with these rating keys. Omits items that no longer exist, and items in the trash.
+    pub(super) fn fetch_items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        let mut items = Vec::new();
+        let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
+        for batch in keys.chunks(BATCH) {
+            let mut pending_keys = batch.to_vec();
+            while !pending_keys.is_empty() {
+                let items_before = items.len();
+                let total = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
+                let new_items = items.get(items_before..).unwrap_or_default();
+                let found: HashSet<&str> = new_items.iter().map(|new| new.item.rating_key.as_str()).collect();
+                // A reply keeps the request's order, but some servers truncate the reply. So the items after the last
+                // returned item may exist, and plexindex requests them again; missing items before it do not exist.
+                let answered_count = pending_keys
+                    .iter()
+                    .rposition(|key| found.contains(key))
+                    .map_or(0, |last| last + 1);
+                let is_truncated = total.is_some_and(|total| total > new_items.len() as u64);
+                // The server has none of the remaining items.
+                if answered_count == 0 {
+                    break;
+                }
+                if is_truncated {
+                    // The omitted items may be anywhere in the list, so requests all missing items again.
+                    pending_keys.retain(|key| !found.contains(key));
+                } else {
+                    pending_keys.drain(..answered_count);
+                }
+            }
+        }
+        items.retain(|located| !located.item.trashed);
+        Ok(items)
+    }
+}
+
+/// Maximum number of rows per search, which few searches exceed.
+const MAX_FOUND: u32 = 100;
+
+impl PlexHttp {
+    /// Searches by each spelling of the file name and then by title, for each item type. Passes each search's items to `accept` until
+    /// `accept` returns `true`. Returns whether `accept` returned `true`.
+    pub(super) fn search_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        for kind in item_types_with_files(library.kind) {
+            for rows in file_names(wanted)
+                .map(Rows::FileName)
+                .chain(wanted.title.map(Rows::Title))
+            {
+                let request = RowsRequest {
+                    section: &library.section,
+                    kind: *kind,
+                    rows,
+                    start: 0,
+                    size: MAX_FOUND,
+                };
+                let mut items = Vec::new();
+                let result = self.fetch_rows(&request, bounds, &mut items);
+                // The items are valid even if the request failed midway.
+                if accept(items)? {
+                    return Ok(true);
+                }
+                match result {
+                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
+                        log::debug!("the server rejects searches by file name: {error}");
+                    }
+                    other => {
+                        other?;
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Returns the distinct names that the file may have on the server.
+fn file_names<'w>(wanted: &'w WantedPath<'_>) -> impl Iterator<Item = &'w str> {
+    let mut names = vec![wanted.name];
+    for name in wanted.candidate_paths.iter().filter_map(|path| file_name(path)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter()
 }

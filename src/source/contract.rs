@@ -1,19 +1,20 @@
-//! The contract of a source: its operations and capabilities, and the types that they use.
+//! The contract of a source: its operations and capabilities, the types that they use, and the properties of a kind of
+//! source that are known without a request.
+//!
+//! The host may replace an open index's token. A running call keeps the token with which it started, so that plexindex
+//! never stores one user's content for another user.
 
-mod kind;
-mod tokens;
-
-use std::sync::Arc;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use crate::error::{Error, Result, Status};
-use crate::model::{Item, Library, Server};
-use crate::platform::clock::Deadline;
-use crate::platform::fork::ForkLock;
-
+use crate::error::{Error, Result, Status, invalid_argument_error};
 pub use crate::meter::{Meter, RequestKind};
-pub use kind::{SourceKind, View, Viewer};
-pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
+use crate::model::{Claims, Item, LONGEST_KEY, Library, Server, Token};
+use crate::platform::clock::Deadline;
+use crate::platform::fork::{ForkLock, lock};
+pub use TokenState as TokensState;
 
 /// The capabilities of a source. Callers use only operations that the source supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -476,4 +477,356 @@ pub enum Event {
         /// Section id of the library; `None` if the event does not contain one.
         section: Option<String>,
     },
+}
+
+/// The constants of a kind of source: its names, the form of its keys, and the parser for its notifications.
+#[derive(Debug)]
+pub struct SourceKind {
+    /// Display name.
+    pub name: &'static str,
+    /// Noun for the source in a sentence, such as `the server`.
+    pub noun: &'static str,
+    /// Advice for users whose source has no libraries.
+    pub empty_hint: &'static str,
+    /// Prefix of the keys that hosts see; the item's rating key follows.
+    pub key_prefix: &'static str,
+    /// Returns whether a string can be a rating key. The caller has checked that the string has 1 to 255 bytes and no
+    /// control characters. A comma is invalid, because it separates rating keys in a URL.
+    pub is_rating_key: fn(&str) -> bool,
+    /// Parses the JSON of a notification or webhook. Fails with [`Status::InvalidArgument`] if the JSON is invalid.
+    pub parse_notification: fn(&[u8]) -> Result<Notification>,
+    /// Advice to set the option that adds scans and events, for error messages; `None` if no option adds them.
+    pub enabling_option_advice: Option<&'static str>,
+}
+
+/// A server as one user sees it. plexindex must never show the content of one view to the user of a different view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The server's location, such as its URL; constant for a server.
+    pub location: String,
+    /// The user whose content the view shows.
+    pub viewer: Viewer,
+}
+
+/// The user whose permissions apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// A user whom the host specified by name; the user's token may change.
+    Named(String),
+    /// The user of the current token. If no token is set, everyone has the same view.
+    TokenHolder,
+    /// A user who reads the server's own files, and thus sees everything, regardless of the token.
+    DatabaseReader,
+}
+
+impl SourceKind {
+    /// Creates the error for an operation that this kind of source does not support. `problem` continues a sentence
+    /// that starts with the kind's name. The message ends with advice to set the option that adds the operation, or
+    /// with `remedy` if there is no such option.
+    #[must_use]
+    pub fn unsupported(&self, problem: &str, remedy: &str) -> Error {
+        Error::new(
+            Status::Unsupported,
+            format!(
+                "{} {problem}: {}",
+                self.name,
+                self.enabling_option_advice.unwrap_or(remedy)
+            ),
+        )
+    }
+
+    /// Returns the key that hosts see for an item: the prefix and the rating key.
+    #[must_use]
+    pub fn key(&self, rating_key: &str) -> String {
+        [self.key_prefix, rating_key].concat()
+    }
+
+    /// Extracts the rating key from a key that a host passes, with or without the prefix.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] if the key is invalid or longer than [`LONGEST_KEY`] bytes.
+    pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
+        let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
+        let is_allowed = (1..=LONGEST_KEY).contains(&rating_key.len()) && !rating_key.contains(char::is_control);
+        if is_allowed && (self.is_rating_key)(rating_key) {
+            return Ok(rating_key);
+        }
+        // The message quotes at most 32 characters of the key, and then an ellipsis.
+        let mut shown: String = key.chars().take(32).collect();
+        if shown.len() < key.len() {
+            shown.push('\u{2026}');
+        }
+        invalid_argument_error(format!(
+            "'{}' is not the key of an item: specify one rating key of at most {LONGEST_KEY} bytes, with or \
+                 without the prefix '{}'",
+            shown.escape_debug(),
+            self.key_prefix
+        ))
+    }
+}
+
+/// The period in which an index uses one token: from when the host sets the token until the host has replaced it and no
+/// call uses it.
+pub struct Session {
+    number: u64,
+    pub token: Option<Token>,
+    /// The token's claims about its user and expiry; `None` if the token is not a JSON Web Token.
+    pub(crate) claims: Option<Claims>,
+    /// Time of the first use in Unix ms; not set before.
+    first_used_ms: OnceLock<i64>,
+    /// Whether the server rejected the token in the last request that used it.
+    is_rejected: AtomicBool,
+}
+
+/// The token of an open index, which the host can replace, and the replaced tokens that calls still use.
+pub struct Tokens(pub Mutex<TokenState>);
+
+/// The current token, and the replaced tokens that calls still use.
+pub struct TokenState {
+    current: Arc<Session>,
+    /// Replaced tokens that calls may still use.
+    replaced: Vec<Weak<Session>>,
+    /// Number of the first token with the current view. All later tokens have the same view.
+    view_since: u64,
+    /// Number of the first token of the current user. The host declared that all later tokens belong to the same user.
+    user_since: u64,
+}
+
+/// The owner of a new token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TokenOwner {
+    /// Unknown: the host does not say who owns the token.
+    Unknown,
+    /// The user who owns the token with this number.
+    SameAs(u64),
+}
+
+impl Session {
+    /// Creates a session for a token that the host sets. If `token` is `None`, requests contain no token.
+    fn new(number: u64, token: Option<Token>) -> Arc<Self> {
+        let claims = token.as_ref().and_then(Token::claims);
+        Arc::new(Self {
+            number,
+            token,
+            claims,
+            first_used_ms: OnceLock::new(),
+            is_rejected: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the token's number. An index numbers its tokens from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the time of the token's first use, in Unix ms. The first call stores the result of `now` as this time.
+    #[must_use]
+    pub fn first_used_ms(&self, now: impl FnOnce() -> i64) -> i64 {
+        *self.first_used_ms.get_or_init(now)
+    }
+
+    /// Returns whether the server rejected the token in the last request that used it.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.is_rejected.load(Ordering::Relaxed)
+    }
+
+    /// Records whether the server rejected the token in the latest request.
+    pub(crate) fn set_rejected(&self, is_refused: bool) {
+        self.is_rejected.store(is_refused, Ordering::Relaxed);
+    }
+}
+
+impl Tokens {
+    /// Creates an index's tokens, with this current token; `None` means that requests contain no token.
+    #[must_use]
+    pub fn new(token: Option<Token>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(TokenState {
+            current: Session::new(1, token),
+            replaced: Vec::new(),
+            view_since: 1,
+            user_since: 1,
+        })))
+    }
+
+    /// Returns the current token.
+    #[must_use]
+    pub fn current(&self) -> Arc<Session> {
+        Arc::clone(&lock(&self.0).current)
+    }
+
+    /// Returns the token with this number, or the current token for 0; `None` if the token is no longer in use.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<Arc<Session>> {
+        let state = lock(&self.0);
+        if number == 0 || number == state.current.number {
+            return Some(Arc::clone(&state.current));
+        }
+        let mut replaced = state.replaced.iter().filter_map(Weak::upgrade);
+        replaced.find(|session| session.number == number)
+    }
+
+    /// Returns `text` with `***` in place of every token that is in use.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        let state = lock(&self.0);
+        let replaced = state.replaced.iter().filter_map(Weak::upgrade);
+        let sessions: Vec<_> = replaced.chain([Arc::clone(&state.current)]).collect();
+        drop(state); // scrubbing is slow, and every call needs this lock
+        // Replaces all tokens in one pass, because one token may be the beginning of another.
+        let tokens: Vec<&Token> = sessions.iter().filter_map(|session| session.token.as_ref()).collect();
+        Token::scrub(&tokens, text)
+    }
+
+    /// Returns the current token if it has the same view as the token with this number; otherwise `None`, and a call
+    /// that started with that token must not continue.
+    #[must_use]
+    pub fn current_if_same_view(&self, number: u64) -> Option<Arc<Session>> {
+        let state = lock(&self.0);
+        (number >= state.view_since).then(|| Arc::clone(&state.current))
+    }
+
+    /// Returns the current token's number, and whether a call that started with the token `earlier` may continue with
+    /// the current token. A call may continue if both tokens have the same view or, as the host declared, the same
+    /// user.
+    #[must_use]
+    pub fn compare_current(&self, earlier: u64) -> (u64, bool) {
+        let state = lock(&self.0);
+        (state.current.number, earlier >= state.user_since.min(state.view_since))
+    }
+
+    /// Replaces the current token. `owner` is the new token's owner. If `same_view` is true, both tokens have the same
+    /// view, so running calls may continue.
+    pub fn replace(&self, token: Option<Token>, owner: TokenOwner, same_view: bool) {
+        let mut state = lock(&self.0);
+        let next = Session::new(state.current.number + 1, token);
+        if !same_view {
+            state.view_since = next.number;
+        }
+        // If `SameAs` refers to an earlier token, another thread has replaced that token while the host's callback
+        // fetched this one. Then `SameAs` says nothing about the current user.
+        if owner != TokenOwner::SameAs(state.current.number) {
+            state.user_since = next.number;
+        }
+        let previous = std::mem::replace(&mut state.current, next);
+        state.replaced.retain(|session| session.strong_count() > 0);
+        state.replaced.push(Arc::downgrade(&previous));
+    }
+}
+
+impl fmt::Debug for Tokens {
+    /// Hides the tokens, so that no log contains one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+    use crate::model::LONGEST_KEY;
+    use crate::source::plex::KIND;
+
+    #[test]
+    fn a_key_ends_in_a_rating_key() {
+        let longest = "7".repeat(LONGEST_KEY);
+        assert_eq!(KIND.rating_key(&longest), Ok(longest.as_str()));
+        assert_eq!(KIND.rating_key(&KIND.key(&longest)), Ok(longest.as_str()));
+        for longer in [format!("{longest}7"), KIND.key(&"\u{e4}".repeat(20_000))] {
+            let error = KIND.rating_key(&longer).expect_err("refused");
+            assert_eq!(error.status, Status::InvalidArgument);
+            assert!(error.message.contains("\u{2026}' is not the key"), "{error}");
+            assert!(error.message.len() < 200, "{error}");
+        }
+    }
+
+    /// A key becomes a part of a URL, and of a list of keys. Only numbers are keys of a server's items.
+    #[test]
+    fn a_text_that_is_no_number_is_no_key() {
+        for key in ["7", "007", "18446744073709551616"] {
+            assert_eq!(KIND.rating_key(key), Ok(key));
+            assert_eq!(KIND.rating_key(&KIND.key(key)), Ok(key));
+        }
+        for no_key in [
+            "",
+            "-1",
+            "a b",
+            "a b\n",
+            "7\n",
+            "7\0",
+            "\u{85}",
+            "1?x=1",
+            "1#x",
+            "1&x=1",
+            "1%2f",
+            "1,2",
+            "7/",
+            "/7",
+            "../7",
+            "banana",
+            "00ff",
+            "5d776830880197001ec90e3a",
+            "\u{e4}",
+            "\u{664}",
+        ] {
+            for given in [no_key.to_owned(), KIND.key(no_key)] {
+                let error = KIND.rating_key(&given).expect_err(&given);
+                assert_eq!(error.status, Status::InvalidArgument);
+                assert!(error.message.contains("is not the key"), "{error}");
+                assert!(!error.message.contains(char::is_control), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_replaced_token_lives_while_it_is_used() {
+        let text = |session: Option<Arc<Session>>| session?.token.as_ref().map(|token| token.reveal().to_owned());
+        let tokens = Tokens::new(Token::new("the-first-one"));
+        let first = tokens.current();
+        tokens.replace(Token::new("the-second-one"), TokenOwner::Unknown, false);
+        assert_eq!(text(tokens.get(first.number())).as_deref(), Some("the-first-one"));
+        assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
+        let echo = "the-first-one or the-second-one".to_owned();
+        assert_eq!(tokens.scrub(&echo), "*** or ***");
+        assert!(tokens.current_if_same_view(first.number()).is_none(), "of another view");
+        let number = first.number();
+        drop(first);
+        assert!(tokens.get(number).is_none());
+        assert_eq!(
+            tokens.scrub(&echo),
+            "the-first-one or ***",
+            "nothing can echo it any more"
+        );
+        let second = tokens.current();
+        tokens.replace(None, TokenOwner::Unknown, true);
+        let third = tokens.current_if_same_view(second.number()).expect("of the same view");
+        assert!(third.token.is_none());
+    }
+
+    #[test]
+    fn a_renewed_token_belongs_to_the_user_of_the_earlier_one() {
+        let tokens = Tokens::new(Token::new("one"));
+        let set = |text: &str, owner| {
+            tokens.replace(Token::new(text), owner, false);
+            tokens.current().number()
+        };
+        assert_eq!(tokens.compare_current(1), (1, true));
+        assert_eq!(set("two", TokenOwner::SameAs(1)), 2);
+        assert_eq!(set("three", TokenOwner::SameAs(2)), 3);
+        assert_eq!([1, 2, 3].map(|number| tokens.compare_current(number).1), [true; 3]);
+        assert_eq!(set("another thread's", TokenOwner::Unknown), 4);
+        assert_eq!(set("renewed in the meantime", TokenOwner::SameAs(3)), 5);
+        assert_eq!(
+            [3, 4, 5].map(|number| tokens.compare_current(number).1),
+            [false, false, true]
+        );
+        assert_eq!(set("renewed", TokenOwner::SameAs(5)), 6);
+        assert_eq!([4, 5].map(|number| tokens.compare_current(number).1), [false, true]);
+        tokens.replace(None, TokenOwner::Unknown, true);
+        assert_eq!(
+            [5, 6].map(|number| tokens.compare_current(number)),
+            [(7, false), (7, true)]
+        );
+    }
 }
