@@ -229,11 +229,11 @@ def test_a_file_outside_widens_the_location(plex_with_movie: FakePlex, tmp_path:
         assert index.libraries()[0].locations == ("/media",)
 
 
-def test_an_edit_of_an_unknown_field_is_ignored(plex_with_movie: FakePlex, tmp_path: Path) -> None:
+def test_an_edit_of_an_unknown_field_is_refused(plex_with_movie: FakePlex, tmp_path: Path) -> None:
     with open_index(plex_with_movie, tmp_path) as index:
-        key = index.match(MOVIE).rating_key
-        assert index.edit_items([key or ""], {"nonsense": "x", "Else": ["y"]}, "Movies").done == [key]
-    assert not {"nonsense", "Else"} & plex_with_movie.item(MOVIE).keys()
+        for fields in ({"nonsense": "x"}, {"Title": "x"}):
+            with pytest.raises(plexindex.InvalidArgumentError, match="not a field of Plex"):
+                index.edit_items([1], fields, "Movies")
 
 
 def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
