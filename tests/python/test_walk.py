@@ -236,7 +236,7 @@ class Seen:
         self.twins = sorted(below(one.path) for one in media if one.twin)
         self.unread = sorted((one.cause, below(one.path)) for one in unread)
         self.details = {below(one.path): one.detail for one in unread}
-        self.places = {below(one.path): one.location and os.fsdecode(one.location.folder) for one in media}
+        self.places = {below(one.path): os.fsdecode(one.location.folder) for one in media}
 
 
 def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
     assert seen.media == sorted(path.relative_to(tmp_path).as_posix() for path in films)
     assert seen.unread == [("extras", "Film 2/Extras")]
     assert set(seen.places.values()) == {str(tmp_path)}
-    assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] is None
+    assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] == ""
 
 
 def test_a_slow_disk_is_read_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[byte
     for path, answer in zip(paths, answers):
         # On Windows, a path without a drive belongs to a different machine.
         is_here = os.name != "nt" or os.path.splitdrive(path)[0]
-        if answer.item is None and is_here and scope.innermost(path) and (ruling := scope.ruling_for_path(path)):
+        if answer.item is None and is_here and (ruling := scope.ruling_for_path(path)):
             found[path] = ruling[0]
     return found
 

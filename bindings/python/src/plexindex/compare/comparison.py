@@ -255,25 +255,21 @@ class Comparison:
 
     def _check_folder(self, folder: bytes) -> None:
         """Raises an error if a folder cannot be compared."""
-        scope = self._scope
-        above = scope.containing(folder)
-        below = [one for one in scope.compared if disk.is_in(one.folder, folder)]
-        for library in (library for one in (*above, *below) for library in one.compared if library.age is None):
+        scope, location, around = self._scope, self._scope.innermost(folder), self._scope.around(folder)
+        for library in (library for one in around for library in one.compared if library.age is None):
             if isinstance(self.error, LateError):
                 raise TimeoutError(f"the timeout passed before '{library.title}' was fetched: retry to resume")
             raise NotFetchedError(f"library '{library.title}' was never fetched: fetch the library once (refresh)")
-        if below:
+        if any(disk.is_in(one.folder, folder) for one in around):
             return
-        if above and not above[0].compared:
-            text = f"{os.fsdecode(folder)} belongs to library '{above[0].others[0].title}'"
+        if not location.is_reported:
+            text = f"{os.fsdecode(folder)} belongs to library '{location.others[0].title}'"
             raise InvalidArgumentError(f"{text}: compare that library, or all")
-        if any(self._listed_below(folder, library) for library in self._owners(folder)):
-            return
-        if disk.is_missing(folder):
-            why = "does not exist"
-        elif os.path.isfile(folder):
-            why = "is a file"
-        elif above or self._has_media(folder, None):
+        if disk.is_missing(folder) or os.path.isfile(folder):
+            if any(self._listed_below(folder, library) for one in around for library in one.compared):
+                return
+            why = "does not exist" if disk.is_missing(folder) else "is a file"
+        elif around or self._has_media(folder, location):
             return
         else:
             why = "contains no media files"
@@ -283,13 +279,6 @@ class Comparison:
             f"Plex's folders: '{there}'"
         )
 
-    def _owners(self, folder: bytes) -> list[Library]:
-        """Returns the compared libraries with a location that contains a folder or is below it."""
-        known = [
-            one for one in self._scope.compared if disk.is_in(folder, one.folder) or disk.is_in(one.folder, folder)
-        ]
-        return list({library.uuid: library for one in known for library in one.compared}.values())
-
     def _listed_below(self, folder: bytes, library: Library) -> int:
         """Returns the number of files that a library lists below a folder in exactly this spelling."""
         found = library.folder(folder, offline=True)
@@ -297,25 +286,17 @@ class Comparison:
 
     def _empty_locations(self, folder: bytes) -> Iterator[Difference]:
         """Yields a difference for each library that lists files in a location without media: a mount may be missing."""
-        around = [
-            one for one in self._scope.compared if disk.is_in(folder, one.folder) or disk.is_in(one.folder, folder)
-        ]
-        for location in sorted(around, key=lambda one: one.folder):
-            why = self._why_empty(location) if location.folder not in self._empty else None
+        for location in self._scope.around(folder):
+            why = None if location.folder in self._empty else self._why_empty(location)
             if why is None:
                 continue
-            known = {library.uuid for one in self._scope.containing(location.folder) if one.folder in self._empty
-                     for library in one.compared}  # fmt: skip
             self._empty.add(location.folder)
             for library in location.compared:
-                files = self._listed_below(location.folder, library)
-                if files and library.uuid not in known:
-                    listed = f"{files:,} files of library '{library.title}' are" if files > 1 else (
-                        f"1 file of library '{library.title}' is")  # fmt: skip
-                    text = f"{listed} listed below this folder, which {why}: a mount may be missing"
-                    yield Difference._of(
-                        "not_on_disk", location.folder, None, "location_empty", text, [library], 0, True
-                    )
+                if files := self._listed_below(location.folder, library):
+                    are = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
+                    text = f"{are.format(library.title)} listed below this folder, which {why}: a mount may be missing"
+                    empty = location.folder, None, "location_empty", text, [library]
+                    yield Difference._of("not_on_disk", *empty, is_folder=True)
 
     def _why_empty(self, location: Location) -> str | None:
         """Says why a location is empty: none of its first listed files is on the disk, and no media file is in it."""
@@ -328,7 +309,7 @@ class Comparison:
             return "does not exist"
         return None if self._has_media(location.folder, location) else "contains no media"
 
-    def _has_media(self, folder: bytes, location: Location | None) -> bool:
+    def _has_media(self, folder: bytes, location: Location) -> bool:
         """Returns whether a folder contains a media file of this location, or a folder that cannot be read."""
         return any(
             any(one.cause == "unreadable" for one in unread)
@@ -341,26 +322,20 @@ class Comparison:
     def _missing(self, folders: list[bytes]) -> tuple[Iterator[Difference], list[Difference]]:
         """Looks for the listed files on the disk. Returns the differences, with the first ones in a list."""
         self.listed = self._below_empty = self._unknown = 0
-        found = self._missing_below(folders, set())
+        roots: dict[str, tuple[Library, list[bytes]]] = {}
+        for folder in folders:
+            for location in self._scope.around(folder):
+                for library in location.compared:
+                    _, known = roots.setdefault(library.uuid, (library, []))
+                    known.append(max(folder, location.folder, key=len))
+        # The keys of the items on the disk, whose further files are additional files.
+        seen: set[str] = set()
+        pairs = ((library, root) for library, known in roots.values() for root in disk.outermost(known))
+        found = chain.from_iterable(self._missing_in(library, root, seen) for library, root in pairs)
         return found, list(islice(found, _HELD))
 
-    def _missing_below(self, folders: list[bytes], seen: set[str]) -> Iterator[Difference]:
-        """Yields the differences for listed files. ``seen``: the keys of the items on the disk, whose further files are
-        additional files.
-        """
-        for root in self._roots(folders):
-            for library in self._owners(root):
-                yield from self._missing_in(library, root, seen)
-
-    def _roots(self, folders: list[bytes]) -> Iterator[bytes]:
-        """Yields the outermost folders that are in a location, or are a location."""
-        for folder in folders:
-            if any(disk.is_in(folder, one.folder) for one in self._scope.compared):
-                yield folder
-            else:
-                yield from disk.outermost(one.folder for one in self._scope.compared if disk.is_in(one.folder, folder))
-
     def _missing_in(self, library: Library, root: bytes, seen: set[str]) -> Iterator[Difference]:
+        """Yields the differences for the files that a library lists below a folder."""
         is_empty = any(disk.is_in(root, place) for place in self._empty)
         if is_empty or not self._knows_host_paths:
             files = self._listed_below(root, library)
@@ -462,7 +437,7 @@ class Comparison:
         """Yields the differences for the files and folders on the disk."""
         if any(disk.is_in(folder, place) for place in self._empty):
             return
-        is_outside = not self._owners(folder)
+        is_outside = not self._scope.around(folder)
         files: list[MediaFile] = []
         for found, unread in Walk(self._scope, folder):
             if self._stop.stopped:
@@ -482,7 +457,9 @@ class Comparison:
         keys = self._library.lookup_keys([file.path for file in files])
         # A listed file outside all locations can be a different file with the same end of its path, and the item of a
         # twin can belong to the other name.
-        unsure = [file for file, key in zip(files, keys) if key is None or file.location is None or file.twin]
+        unsure = [
+            file for file, key in zip(files, keys) if key is None or file.location is self._scope.outside or file.twin
+        ]
         self.files += len(files)
         unlisted: list[tuple[MediaFile, Match]] = []
         for file, answer in zip(unsure, self._library.match_paths([file.path for file in unsure], offline=True)):
@@ -539,7 +516,7 @@ class Comparison:
 
     def _nothing_fits(self, folder: bytes, files: list[MediaFile]) -> Iterator[Difference]:
         """Yields the difference for a folder outside of all libraries, with a proposed mapping if there is one."""
-        files = [file for file in files if not self._scope.ruling_for_file(file.path, None)]
+        files = [file for file in files if not self._scope.ruling_for_file(file.path, file.location)]
         found, paths = len(files), [file.path for file in files[:_SAMPLE]]
         self.files += found
         if not found:

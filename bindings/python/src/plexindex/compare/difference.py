@@ -95,13 +95,13 @@ def of_unread(one: Unread) -> Difference:
     text = os.fsdecode(one.detail)
     if one.cause in _TEXTS:
         text = _TEXTS[one.cause].format(text)
-    return Difference._of("left_out", one.path, None, one.cause, text, _owners(one.location), is_folder=True)
+    return Difference._of("left_out", one.path, None, one.cause, text, one.location.compared, is_folder=True)
 
 
-def of_ignored(path: bytes, location: Location | None, ruling: Ruling) -> Difference:
+def of_ignored(path: bytes, location: Location, ruling: Ruling) -> Difference:
     """Returns the remark about a file that Plex ignores."""
     rule, line = ruling
-    return Difference._of("left_out", path, None, rule, os.fsdecode(line), _owners(location), files=1)
+    return Difference._of("left_out", path, None, rule, os.fsdecode(line), location.compared, files=1)
 
 
 def of_several_items(path: bytes, answer: Match) -> Difference:
@@ -116,7 +116,7 @@ def of_several_items(path: bytes, answer: Match) -> Difference:
 
 def of_unlisted(file: MediaFile, answer: Match) -> Difference:
     """Returns the difference for a media file that no compared library lists, and that Plex does not ignore."""
-    path, owners, item = file.path, _owners(file.location), answer.item
+    path, owners, item = file.path, file.location.compared, answer.item
     differs_in_root = item is not None and answer.reason in ("same_file", "only_root_differs")
     lookalike = None if differs_in_root else _lookalike(path, answer)
     if lookalike is not None:
@@ -130,10 +130,6 @@ def of_unlisted(file: MediaFile, answer: Match) -> Difference:
         text = _mapping_missing(os.fsdecode(path), item.path or "")
         return Difference._of("not_in_plex", path, item, "mapping_missing", text, files=1)
     return Difference._of("not_in_plex", path, None, "no_library", files=1)
-
-
-def _owners(location: Location | None) -> Sequence[Library]:
-    return location.compared if location else ()
 
 
 def _lookalike(path: bytes, answer: Match) -> Item | None:

@@ -38,22 +38,26 @@ _SLOW = 0.001
 _LINKS = (0xA0000003, 0xA000000C)
 # Number of folders whose `.plexignore` files stay in memory.
 _KEPT = 1024
-_EVERYWHERE_MEDIA = MediaTypes.of(())
 
 
 @dataclass(eq=False)
 class Location:
-    """A library's folder on this machine."""
+    """A library's folder on this machine, or what is outside of all of them."""
 
     folder: bytes
     compared: list[Library] = field(default_factory=list)
-    """The compared libraries with this folder. If there is none, nothing in the folder is reported."""
+    """The compared libraries with this folder."""
     others: list[Library] = field(default_factory=list)
     """The other libraries with this folder."""
 
+    @property
+    def is_reported(self) -> bool:
+        """Whether the walk reports what it finds: not in the folders of other libraries."""
+        return bool(self.compared) or not self.others
+
     @cached_property
     def media(self) -> MediaTypes:
-        """The media types of the compared libraries."""
+        """The media types of the compared libraries; all media types outside of all libraries."""
         return MediaTypes.of(library.kind for library in self.compared)
 
 
@@ -62,103 +66,97 @@ class Scope:
 
     def __init__(self, locations: Iterable[Location], rules: Collection[str]) -> None:
         """``rules``: the names of the rules that apply."""
-        self._rules, self._outside = frozenset(rules), EVERYWHERE & frozenset(rules)
+        self._rules = frozenset(rules)
         # On Windows by path in lower case.
         self._by_path = {os.path.normcase(location.folder): location for location in locations}
         self.locations = list(self._by_path.values())
         self.compared = [location for location in self.locations if location.compared]
         """The compared libraries' folders."""
+        self.outside = Location(b"")
+        """What is outside of all libraries' folders."""
         self._ignored = lru_cache(_KEPT)(Ignored.read)
 
     def at(self, folder: bytes) -> Location | None:
         """Returns the location that is exactly this folder."""
         return self._by_path.get(os.path.normcase(folder) if os.name == "nt" else folder)
 
-    def containing(self, path: bytes) -> list[Location]:
-        """Returns the locations that contain a path, the innermost first."""
-        found = [one for one in self.locations if disk.is_in(path, one.folder)]
-        return sorted(found, key=lambda one: -len(one.folder))
-
-    def innermost(self, path: bytes) -> Location | None:
+    def innermost(self, path: bytes) -> Location:
         """Returns the innermost location that contains a path."""
-        return next(iter(self.containing(path)), None)
+        containing = (one for one in self.locations if disk.is_in(path, one.folder))
+        return max(containing, key=lambda one: len(one.folder), default=self.outside)
+
+    def around(self, folder: bytes) -> list[Location]:
+        """Returns the compared libraries' folders that contain a folder or are below it, sorted."""
+        around = (one for one in self.compared if disk.is_in(folder, one.folder) or disk.is_in(one.folder, folder))
+        return sorted(around, key=lambda one: one.folder)
 
     def outermost_below(self, folder: bytes) -> list[Location]:
-        """Returns the locations below a folder that are in no other location below the folder."""
+        """Returns the locations to read below a folder that are in no other location below the folder."""
         own = self.at(folder)
         below = {one.folder: one for one in self.locations if one is not own and disk.is_in(one.folder, folder)}
-        return [below[path] for path in disk.outermost(below)]
+        return [below[path] for path in disk.outermost(below) if self.is_of_use(below[path])]
 
-    def is_pointless(self, location: Location) -> bool:
-        """Returns whether a location of other libraries contains no compared library's folder."""
-        return not (location.compared or any(disk.is_in(one.folder, location.folder) for one in self.compared))
+    def is_of_use(self, location: Location) -> bool:
+        """Returns whether a location is, or contains, a compared library's folder."""
+        return any(disk.is_in(one.folder, location.folder) for one in self.compared)
 
-    def media(self, location: Location | None) -> MediaTypes:
-        """Returns the media types in a location, or outside all locations."""
-        return location.media if location else _EVERYWHERE_MEDIA
-
-    def rules(self, location: Location | None) -> frozenset[str]:
-        """Returns the rules in a location, or outside all locations."""
-        return self._rules if location else self._outside
+    def rules(self, location: Location) -> frozenset[str]:
+        """Returns the rules in a location."""
+        return self._rules & EVERYWHERE if location is self.outside else self._rules
 
     def ruling_for_folder(
-        self, path: bytes, location: Location | None, at_root: bool, ignored: Iterable[Ignored]
+        self, path: bytes, location: Location, *, at_root: bool, ignored: Iterable[Ignored]
     ) -> Ruling | None:
         """Returns the rule that ignores a folder; None if no rule does.
 
         ``location``: the innermost location that contains the folder above. ``at_root``: whether the folder above is
         this location. ``ignored``: the `.plexignore` files there.
         """
-        name = path.rpartition(disk.SEPARATOR)[2]
-        rule = rule_for_folder(name, self.rules(location), self.media(location), at_root)
-        if rule is not None:
-            return rule, b""
-        lines = (one.line_for_folder(path) for one in ignored)
-        return next((("plexignore", line) for line in lines if line is not None), None) if ignored else None
+        rule = rule_for_folder(path.rpartition(disk.SEPARATOR)[2], self.rules(location), location.media, at_root)
+        return (rule, b"") if rule else _first(one.line_for_folder(path) for one in ignored)
 
-    def ruling_for_file(self, path: bytes, location: Location | None) -> Ruling | None:
+    def ruling_for_file(self, path: bytes, location: Location) -> Ruling | None:
         """Returns the rule that ignores a media file; None if no rule does. Reads the file's facts, which is slow."""
-        rules, media = self.rules(location), self.media(location)
         if not os.path.lexists(disk.native(path)):
             return None  # it disappeared
-        rule = rule_for_file(path, rules, media)
-        if rule is not None:
-            return rule, b""
-        lines = (one.line_for_file(path) for one in self.ignored_in(os.path.dirname(path), location))
-        return next((("plexignore", line) for line in lines if line is not None), None)
+        rule = rule_for_file(path, self.rules(location), location.media)
+        ignored = self.ignored_in(os.path.dirname(path), location)
+        return (rule, b"") if rule else _first(one.line_for_file(path) for one in ignored)
 
     def ruling_for_path(self, path: bytes) -> Ruling | None:
-        """Returns the rule that ignores any file, or a folder between the file and its location."""
+        """Returns the rule that ignores any file in a location, or a folder between the file and the location."""
         location, below = self.innermost(path), path
-        if location and self.at(path) is location:
-            return None  # no rule ignores a location
+        if location is self.outside or self.at(path) is location:
+            return None
         above: list[bytes] = []
-        while location is not None and self.at(below) is not location:
+        while self.at(below) is not location:
             below = os.path.dirname(below)
             above.insert(0, below)
         for folder, below in zip(above, above[1:]):
             at_root, ignored = folder == above[0], self.ignored_in(folder, location)
-            if ruling := self.ruling_for_folder(below, location, at_root, ignored):
+            if ruling := self.ruling_for_folder(below, location, at_root=at_root, ignored=ignored):
                 return ruling
-        if "extension" in self.rules(location) and not is_media(path, self.media(location).extensions):
-            return "extension", b""
-        return self.ruling_for_file(path, location)
+        is_extension = "extension" in self._rules and not is_media(path, location.media.extensions)
+        return ("extension", b"") if is_extension else self.ruling_for_file(path, location)
 
-    def ignored_in(self, folder: bytes | None, location: Location | None) -> list[Ignored]:
+    def ignored_in(self, folder: bytes | None, location: Location) -> list[Ignored]:
         """Returns the `.plexignore` files that apply in a folder: the location's, and the folder's own."""
-        if location is None or not location.compared or "plexignore" not in self._rules:
+        if not location.compared or "plexignore" not in self._rules:
             return []
-        found = [self._ignored(location.folder)]
-        if folder is not None and self.at(folder) is not location:
-            found.append(self._ignored(folder))
-        return [one for one in found if one]
+        folders = [location.folder] if folder in (None, location.folder) else [location.folder, folder or b""]
+        return [ignored for ignored in map(self._ignored, folders) if ignored]
+
+
+def _first(lines: Iterable[bytes | None]) -> Ruling | None:
+    """Returns the ruling of the first line of a `.plexignore` file that ignores a file or folder."""
+    return next((("plexignore", line) for line in lines if line is not None), None)
 
 
 class MediaFile(NamedTuple):
     """A media file that the walk found."""
 
     path: bytes
-    location: Location | None
+    location: Location
     """The innermost location that contains the file."""
     twin: bool = False
     """Whether the path, or a folder above it, has a twin: another name in the same folder that differs only in case or
@@ -174,9 +172,9 @@ class Unread(NamedTuple):
     """A rule of Plex; ``"loop"``: a link to a folder above it; ``"linked"``: a folder already read under the path in
     ``detail``; or ``"unreadable"``: the system's reason is in ``detail``.
     """
-    detail: bytes = b""
+    detail: bytes
     """A line of a `.plexignore` file, a path or a text."""
-    location: Location | None = None
+    location: Location
     """The innermost location that contains the folder or link."""
 
 
@@ -184,7 +182,7 @@ class _Folder(NamedTuple):
     """A folder to read, or a link to one."""
 
     path: bytes
-    location: Location | None
+    location: Location
     twin: bool
     target: FileId | None = None
     """The folder to which a link leads."""
@@ -208,7 +206,7 @@ class Walk:
         self._pending = [_Folder(top, scope.innermost(top), twin=False)]
         self._links: list[_Folder] = []
         # The ids of the folders that were read, by location.
-        self._read: dict[Location | None, set[FileId]] = {}
+        self._read: dict[Location, set[FileId]] = {}
         self._follows_links = False
         self._files: list[MediaFile] = []
         self._unread: list[Unread] = []
@@ -252,7 +250,7 @@ class Walk:
 
     def _report(self, folder: _Folder, cause: str, detail: bytes = b"") -> None:
         """Reports a folder or link that is not read, unless it is in the folder of a library that is not compared."""
-        if folder.location is None or folder.location.compared:
+        if folder.location.is_reported:
             self._unread.append(Unread(folder.path, cause, detail, folder.location))
 
     def _report_error(self, folder: _Folder, error: OSError) -> None:
@@ -274,8 +272,8 @@ class Walk:
             return []
         targets = self._resolve(folder, names)
         media: list[bytes] = []
-        if location is None or location.compared:
-            extensions = scope.media(location).extensions
+        if location.is_reported:
+            extensions = location.media.extensions
             is_any = "extension" not in scope.rules(location)
             media = sorted(name for name in names.files if is_any or name[name.rfind(b".") :].lower() in extensions)
         folders = sorted([*names.folders, *targets]) if targets else sorted(names.folders)
@@ -283,13 +281,13 @@ class Walk:
         for name in media:
             self._files.append(MediaFile(disk.join(folder.path, name), location, folder.twin or name in twins))
         below: list[_Folder] = []
-        at_root = location is not None and scope.at(folder.path) is location
+        at_root = scope.at(folder.path) is location
         ignored = scope.ignored_in(folder.path if b".plexignore" in names.files else None, location) if folders else []
         for name in folders:
             path, target = disk.join(folder.path, name), targets.get(name)
             own = scope.at(path)
             one = _Folder(path, own or location, folder.twin or name in twins)
-            ruling = scope.ruling_for_folder(path, location, at_root, ignored)
+            ruling = scope.ruling_for_folder(path, location, at_root=at_root, ignored=ignored)
             if ruling and not own:  # no rule ignores a location
                 self._report(one, *ruling)
                 below += self._locations_below(one)
@@ -297,7 +295,7 @@ class Walk:
                 self._report(one, "loop")
             elif target and not own:
                 self._links.append(one._replace(target=target))
-            elif not own or not scope.is_pointless(own):
+            elif not own or scope.is_of_use(own):
                 below.append(one)
         return below
 
@@ -324,8 +322,7 @@ class Walk:
 
     def _locations_below(self, folder: _Folder) -> list[_Folder]:
         """Returns the outermost locations below a folder that the walk does not read."""
-        below = self._scope.outermost_below(folder.path)
-        return [_Folder(one.folder, one, folder.twin) for one in below if not self._scope.is_pointless(one)]
+        return [_Folder(one.folder, one, folder.twin) for one in self._scope.outermost_below(folder.path)]
 
 
 def _names_in(folder: bytes) -> _Names | OSError:
