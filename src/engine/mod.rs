@@ -35,7 +35,7 @@ pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 /// Additional exports for tests, fuzz targets and benchmarks.
 #[cfg(feature = "testing")]
 pub mod testing {
-    pub use super::memtable::MemtableChange;
+    pub use super::memtable::{MemtableChange, StoreMemories};
     pub use super::record_rows::{RecordTime, StoredMatch};
     pub use super::segment::{ListingBuilder, ListingMeta, ListingSegment};
     pub use super::version_page::{PageState, VersionPage};

@@ -81,13 +81,16 @@ pub struct TableMatches {
     pub matches: Vec<StoredMatch>,
 }
 
-/// A path whose confirmed matches have changed.
+/// A record that a commit has changed: an entry, or the matches of the paths with a normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangedMatch {
-    pub library: LibraryId,
+pub struct ChangedRecord {
+    /// The change sequence of the commit.
+    pub sequence: Sequence,
     pub table: TableId,
-    /// The path's normal form.
-    pub form: Vec<u8>,
+    /// The entry's name, or the normal form.
+    pub key: Vec<u8>,
+    /// The library of a match.
+    pub library: Option<LibraryId>,
 }
 
 /// The id and the name of a host's table.
@@ -101,6 +104,6 @@ pub struct TableChanges {
     /// The names of the tables, and the change sequence at which a table was last created or cleared; `None` if the
     /// snapshot has them.
     pub tables: Option<(Sequence, Vec<NamedTable>)>,
-    /// The names of the changed entries; `None` if there are too many, so that the snapshot must forget all entries.
-    pub entries: Option<Vec<(TableId, Vec<u8>)>>,
+    /// The changed entries; `None` if they cannot be told, for example because there are too many.
+    pub entries: Option<Vec<ChangedRecord>>,
 }

@@ -123,8 +123,10 @@ impl Drop for ForkClosedFile {
     }
 }
 
-/// The function registered with [`register_last_lock`].
-static LAST_LOCK: Mutex<Option<TakeLock>> = Mutex::new(None);
+/// The functions registered with [`register_last_lock`].
+static LAST_LOCKS: Mutex<[Option<TakeLock>; MAX_LAST_LOCKS]> = Mutex::new([None; MAX_LAST_LOCKS]);
+/// Maximum number of last locks: the logger's, and that of what hosts record.
+const MAX_LAST_LOCKS: usize = 2;
 
 type TakeLock = fn() -> Box<dyn ForkLock>;
 
@@ -141,7 +143,7 @@ struct ForkCell {
     components: Vec<Arc<dyn ForkAware>>,
     watched: MutexGuard<'static, Vec<Weak<dyn ForkAware>>>,
     own_files: MutexGuard<'static, Vec<system::Descriptor>>,
-    last_lock: Option<Box<dyn ForkLock>>,
+    last_locks: Vec<Box<dyn ForkLock>>,
 }
 
 // SAFETY: the value is created and dropped on the forking thread, which is the only thread in the child.
@@ -155,11 +157,17 @@ pub fn register_component(component: &Arc<impl ForkAware + 'static>) {
     components.push(Arc::downgrade(component) as Weak<dyn ForkAware>);
 }
 
-/// Registers the lock that is acquired last before each fork, and released first after the fork: a lock that any code
-/// may acquire while it holds other locks, such as the logger's lock.
+/// Registers a lock that is acquired last before each fork, and released first after the fork: a lock that any code
+/// may acquire while it holds other locks, such as the logger's lock, and that nobody holds while he acquires another.
 pub fn register_last_lock(take: TakeLock) {
     register_handlers();
-    *lock(&LAST_LOCK) = Some(take);
+    let mut takers = lock(&LAST_LOCKS);
+    let is_same = |taker: &&mut Option<TakeLock>| taker.is_none_or(|taker| std::ptr::fn_addr_eq(taker, take));
+    let taker = takers.iter_mut().find(is_same);
+    debug_assert!(taker.is_some(), "there is room for all last locks");
+    if let Some(taker) = taker {
+        *taker = Some(take);
+    }
 }
 
 /// Registers this process's fork handlers, unless they are already registered.
@@ -189,13 +197,13 @@ extern "C" fn before() {
         .flat_map(|component| Arc::clone(component).before())
         .collect();
     let own_files = lock(&OWN_FILES);
-    let last_lock = lock(&LAST_LOCK).map(|take| take());
+    let last_locks = lock(&LAST_LOCKS).iter().flatten().map(|take| take()).collect();
     *lock(&FORK_IN_PROGRESS) = Some(ForkCell {
         locks,
         components,
         watched,
         own_files,
-        last_lock,
+        last_locks,
     });
 }
 
@@ -206,12 +214,12 @@ fn after(side: &Side) {
         components,
         watched,
         mut own_files,
-        last_lock,
+        last_locks,
     }) = lock(&FORK_IN_PROGRESS).take()
     else {
         return;
     };
-    drop(last_lock);
+    drop(last_locks);
     if matches!(side, Side::Child(_)) {
         for descriptor in own_files.drain(..) {
             // SAFETY: the descriptor was open at the fork, and the threads that used it exist only in the parent.

@@ -112,7 +112,8 @@ fn a_bit_that_flips_in_a_row_is_a_miss() {
     let (index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
     library.record("/host/flipped.mkv", &key);
-    index.close().expect("closes");
+    // A handle that stays open has the match in memory, for others too.
+    drop((library, index));
     let database = at.folder().join("plexindex-1.db");
     let mut bytes = fs::read(&database).expect("read");
     let mut flipped = 0;

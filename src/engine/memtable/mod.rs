@@ -4,9 +4,11 @@
 mod append_only;
 mod chains;
 mod changes;
+mod record_memories;
 mod record_memory;
 
 #[cfg(test)]
 pub use chains::MemtableFull;
 pub use changes::{LibraryChange, Memtable, MemtableChange, MemtableEntry};
+pub use record_memories::{RecordMemories, StoreMemories};
 pub use record_memory::{Known, KnownRecord, LoadAfter, NewRecord, RecordMemory};

@@ -1,21 +1,23 @@
 //! What a process keeps in memory of one table of records: the entries of a host's table, or a library's confirmed
 //! matches. It is a cache of rows in the database: nothing is lost with it.
 //!
-//! A hash table of 64-bit slots leads to records in chunks that never change. One thread at a time fills the memory;
-//! readers take no lock and allocate nothing. A slot has, from its highest bit: a tag from the key's hash (27 bits),
+//! A hash table of 64-bit slots leads to records in chunks that never change. One thread at a time changes the memory, under
+//! a lock; readers take no lock and allocate nothing. A slot has, from its highest bit: a tag from the key's hash (27 bits),
 //! whether the record is outdated (1), the number of the record's chunk (22), and its position there in words of four
 //! bytes (14). 0 is an empty slot, because chunks are counted from 1. A larger array of slots needs only the tags.
 //!
-//! A record has the length of its key and of its payload, the key, and the payload.
+//! A record has the length of its key with two flags, the length of its payload if it has one, the key, and the payload. The
+//! lengths are varints.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::append_only::AppendLog;
-use crate::model::Sequence;
+use crate::engine::segment::{put_varint, read_varint};
+use crate::model::{Sequence, TableId};
 use crate::platform::fork::lock;
 
 /// Number of slots in the first array. Each further array has twice as many.
@@ -33,10 +35,14 @@ const WORD: usize = 4;
 const CHUNK_BYTES: usize = 1 << 15;
 /// Approximate number of bytes that a chunk takes besides its records.
 const CHUNK_OVERHEAD: usize = 48;
-/// Number of bytes before a record's key: the lengths of the key and of the payload.
-const HEADER: usize = 8;
-/// In the length of a key: the key is stored in another spelling, which is equal if the case of A to Z is ignored.
-const IS_SPELLED: u32 = 1 << 31;
+/// With the length of a key: the key is stored in another spelling, which is equal if the case of A to Z is ignored.
+const IS_SPELLED: u64 = 1;
+/// With the length of a key: the record has a payload.
+const HAS_PAYLOAD: u64 = 2;
+/// Number of bits for the two flags.
+const FLAG_BITS: u32 = 2;
+/// Maximum number of bytes before a record's key.
+const LONGEST_HEADER: usize = 20;
 
 /// Maximum size of a memory. With more bytes, the owner renews it, and asks the database from then on.
 const MAX_BYTES: usize = if usize::BITS > 32 { 256 << 20 } else { 64 << 20 };
@@ -68,9 +74,11 @@ pub struct KnownRecord<'m> {
 }
 
 /// The last key that was loaded; `None` before the first.
+#[derive(PartialEq, Eq)]
 pub struct LoadAfter(pub Option<Vec<u8>>);
 
 /// A record to add.
+#[derive(Clone, Copy)]
 pub struct NewRecord<'r> {
     pub key: &'r [u8],
     pub hash: u64,
@@ -92,14 +100,31 @@ impl<'r> NewRecord<'r> {
     }
 }
 
+/// What the memories of a database's tables have in common. Locked only for an instant, while a thread changes memories.
+#[derive(Default)]
+pub struct Filling {
+    /// What each commit up to this one changed is marked in all memories.
+    pub followed: Sequence,
+    /// The memories that a snapshot uses. A table has several while some snapshots use one that must be renewed.
+    pub memories: Vec<(TableId, Weak<RecordMemory>)>,
+}
+
+/// What a memory knows of the keys without a record. Only the database knows them.
+const PARTIAL: u8 = 0;
+/// The table has no such keys.
+const COMPLETE: u8 = 1;
+/// The memory knows nothing any more, because it has not followed some commit.
+const LOST: u8 = 2;
+
 /// The records of one table that a process knows.
 pub struct RecordMemory {
+    filling: Arc<Mutex<Filling>>,
     arrays: [OnceBox<Vec<AtomicU64>>; SIZES],
     /// Number of arrays; the last one is current.
     array_count: AtomicU32,
-    chunks: AppendLog<Vec<u8>>,
-    /// Whether a key without a record is not in the table.
-    is_complete: AtomicBool,
+    chunks: AppendLog<Box<[u8]>>,
+    /// [`PARTIAL`], [`COMPLETE`] or [`LOST`].
+    state: AtomicU8,
     /// The change sequence at which the newest record was read.
     newest: AtomicU64,
     /// Whether the memory was renewed because a table is too large, and therefore never loads it.
@@ -108,45 +133,49 @@ pub struct RecordMemory {
     outdated: AtomicU32,
     /// Whether something could not be added: the memory is then never complete, and must be renewed.
     lacks_room: AtomicBool,
-    // The rest is only used by the thread that fills the memory.
+    questions: AtomicU32,
+    // The rest is only used with `filling` locked.
     is_loading: AtomicBool,
     chunk_count: AtomicU32,
     used_slots: AtomicUsize,
     bytes: AtomicUsize,
     wasted_bytes: AtomicUsize,
-    questions: AtomicU32,
     /// The last key that was loaded; keys are loaded in order. `None` before the first.
     loaded_upto: Mutex<Option<Vec<u8>>>,
 }
 
-impl Default for RecordMemory {
-    /// Creates an empty memory without allocating.
-    fn default() -> Self {
+impl RecordMemory {
+    /// Creates an empty memory, without allocating more. `never_loads`: whether the table is too large.
+    pub fn new(filling: Arc<Mutex<Filling>>, never_loads: bool) -> Self {
         Self {
+            filling,
             arrays: std::array::from_fn(|_| OnceBox::new()),
             array_count: AtomicU32::new(0),
             chunks: AppendLog::new(),
-            is_complete: AtomicBool::new(false),
+            state: AtomicU8::new(PARTIAL),
             newest: AtomicU64::new(0),
-            never_loads: false,
+            never_loads,
             outdated: AtomicU32::new(0),
             lacks_room: AtomicBool::new(false),
+            questions: AtomicU32::new(0),
             is_loading: AtomicBool::new(false),
             chunk_count: AtomicU32::new(0),
             used_slots: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             wasted_bytes: AtomicUsize::new(0),
-            questions: AtomicU32::new(0),
             loaded_upto: Mutex::default(),
         }
     }
-}
 
-impl RecordMemory {
     /// Returns whether a key without a record is not in the table.
     #[inline]
     pub fn is_complete(&self) -> bool {
-        self.is_complete.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == COMPLETE
+    }
+
+    /// Returns the last commit that the memory has followed. What is read from now on may be [put](Self::put) with it.
+    pub fn followed(&self) -> Sequence {
+        lock(&self.filling).followed
     }
 
     /// Returns whether every key is known, so that nobody need ask.
@@ -165,10 +194,10 @@ impl RecordMemory {
     #[inline]
     pub fn find(&self, key: &[u8], hash: u64) -> Known<'_> {
         // Read this first: whoever sees a complete memory also sees all of its records.
-        let without_record = if self.is_complete() {
-            Known::Absent
-        } else {
-            Known::Unknown
+        let without_record = match self.state.load(Ordering::Acquire) {
+            COMPLETE => Known::Absent,
+            PARTIAL => Known::Unknown,
+            _ => return Known::Unknown,
         };
         let Some(slots) = self.slots() else {
             return without_record;
@@ -209,17 +238,21 @@ impl RecordMemory {
         let number = (slot >> POSITION_BITS) & ((1 << CHUNK_BITS) - 1);
         let position = (slot & ((1 << POSITION_BITS) - 1)) as usize * WORD;
         let record = self.chunks.get(number as usize)?.get(position..)?;
-        let (key_length, rest) = record.split_first_chunk::<4>()?;
-        let (payload_length, rest) = rest.split_first_chunk::<4>()?;
-        let key_length = u32::from_le_bytes(*key_length);
-        let (stored, rest) = rest.split_at_checked((key_length & !IS_SPELLED) as usize)?;
+        let (key_length, used) = read_varint(record)?;
+        let mut rest = record.get(used..)?;
+        let mut payload_length = None;
+        if key_length & HAS_PAYLOAD != 0 {
+            let (length, used) = read_varint(rest)?;
+            payload_length = Some(usize::try_from(length).ok()?);
+            rest = rest.get(used..)?;
+        }
+        let (stored, rest) = rest.split_at_checked(usize::try_from(key_length >> FLAG_BITS).ok()?)?;
         let is_equal = if key_length & IS_SPELLED == 0 {
             stored == key
         } else {
             stored.eq_ignore_ascii_case(key)
         };
-        let payload_length = u32::from_le_bytes(*payload_length) as usize; // 0: absent
-        let payload = payload_length.checked_sub(1).map(|length| rest.get(..length));
+        let payload = payload_length.map(|length| rest.get(..length));
         is_equal.then_some(KnownRecord {
             key: stored,
             payload: payload.flatten(),
@@ -227,12 +260,46 @@ impl RecordMemory {
         })
     }
 
-    /// Adds records that were read at a change sequence, or replaces earlier ones. If there is no room, the database stays
-    /// to be asked. One thread at a time may fill a memory.
-    pub fn put<'r>(&self, sequence: Sequence, records: impl IntoIterator<Item = NewRecord<'r>>) {
+    /// Adds records, or replaces earlier ones. `read_at`: the change sequence at which they were read, or an earlier one. If
+    /// the memory has followed a later commit, adds nothing, because that commit may have changed them. Returns whether it has
+    /// added them; if there is no room, the database stays to be asked.
+    pub fn put<'r>(&self, read_at: Sequence, records: impl IntoIterator<Item = NewRecord<'r>>) -> bool {
+        let filling = lock(&self.filling);
+        let is_current = filling.followed <= read_at && self.state.load(Ordering::Relaxed) != LOST;
+        if is_current {
+            self.add(read_at, records);
+        }
+        is_current
+    }
+
+    /// Adds the next records of a step of loading like [`Self::put`]: those after `after` up to the key `last`. `last`:
+    /// `None` if there are no more, so that all keys are loaded.
+    pub fn load<'r>(
+        &self,
+        read_at: Sequence,
+        after: &LoadAfter,
+        records: impl IntoIterator<Item = NewRecord<'r>>,
+        last: Option<&[u8]>,
+    ) {
+        let filling = lock(&self.filling);
+        let mut loaded_upto = lock(&self.loaded_upto);
+        // Another handle may have loaded them.
+        if filling.followed > read_at || *loaded_upto != after.0 || self.state.load(Ordering::Relaxed) != PARTIAL {
+            return;
+        }
+        self.add(read_at, records);
+        match last {
+            Some(last) => *loaded_upto = Some(last.to_vec()),
+            None if self.must_renew() => {}
+            None => self.state.store(COMPLETE, Ordering::Release),
+        }
+    }
+
+    /// Adds records. The caller has locked `filling`, as for all that follow.
+    fn add<'r>(&self, read_at: Sequence, records: impl IntoIterator<Item = NewRecord<'r>>) {
         let mut chunk = Vec::new();
         let mut positions = Vec::new();
-        self.newest.fetch_max(sequence.0, Ordering::Release);
+        self.newest.fetch_max(read_at.0, Ordering::Release);
         for record in records {
             if !append(&record, &mut chunk, &mut positions) {
                 self.give_up(record.key, record.hash);
@@ -245,7 +312,7 @@ impl RecordMemory {
     }
 
     /// Marks a key as changed by a later commit, so that the database is asked again. Until then, the memory keeps its
-    /// record for those who read an earlier snapshot.
+    /// record for those who read an earlier snapshot. The caller has locked `filling`.
     pub fn outdate(&self, key: &[u8], hash: u64) {
         if let Some(slot) = self.slot_of(key, hash) {
             if slot.load(Ordering::Relaxed) & OUTDATED == 0 {
@@ -271,56 +338,48 @@ impl RecordMemory {
     }
 
     /// Replaces what is known of a key by this process's own commit. If nothing is known of it, or the memory must be
-    /// renewed, the database is asked.
+    /// renewed, the database is asked. The caller has locked `filling`.
     pub fn replace(&self, sequence: Sequence, record: NewRecord<'_>) {
         if self.must_renew() {
             return self.outdate(record.key, record.hash);
         }
         let is_known = self.slot_of(record.key, record.hash).is_some();
         if is_known || self.is_complete() || self.is_loading.load(Ordering::Relaxed) {
-            self.put(sequence, [record]);
+            self.add(sequence, [record]);
         }
+    }
+
+    /// Forgets all, because the memory has not followed some commit. The caller has locked `filling`.
+    pub fn lose(&self) {
+        self.state.store(LOST, Ordering::Release);
     }
 
     /// Counts a question that the database had to answer. Returns after which key some must be loaded now, if any must.
     pub fn count_question(&self) -> Option<LoadAfter> {
         let questions = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
         let is_due = questions.is_multiple_of(questions_per_step());
-        if !is_due || self.never_loads || self.is_complete() {
+        if !is_due || self.never_loads || self.state.load(Ordering::Relaxed) != PARTIAL {
             return None;
         }
+        let _filling = lock(&self.filling);
         // From now on, a new key gets a record, because loading may have passed it.
         self.is_loading.store(true, Ordering::Relaxed);
         Some(LoadAfter(lock(&self.loaded_upto).clone()))
     }
 
-    /// Stores that all keys up to `key` are loaded.
-    pub fn set_loaded_upto(&self, key: &[u8]) {
-        *lock(&self.loaded_upto) = Some(key.to_vec());
-    }
-
-    /// Stores that all keys are loaded.
-    pub fn set_complete(&self) {
-        if !self.must_renew() {
-            self.is_complete.store(true, Ordering::Release);
-        }
-    }
-
-    /// Returns whether the memory is too large, or half of it has been replaced.
+    /// Returns whether the memory is lost or too large, or half of it has been replaced.
     pub fn must_renew(&self) -> bool {
         let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
-        bytes > MAX_BYTES || wasted > bytes / 2 && bytes > MIN_WASTE || self.lacks_room.load(Ordering::Relaxed)
+        bytes > MAX_BYTES
+            || wasted > bytes / 2 && bytes > MIN_WASTE
+            || self.lacks_room.load(Ordering::Relaxed)
+            || self.state.load(Ordering::Relaxed) == LOST
     }
 
-    /// Returns an empty memory to take the place of one that [must be renewed](Self::must_renew).
-    pub fn renewed(&self) -> Self {
+    /// Returns whether the memory that takes the place of this one must not load the table, because it is too large.
+    pub fn has_too_large_table(&self) -> bool {
         let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
-        Self {
-            never_loads: self.never_loads
-                || bytes - wasted.min(bytes) > MAX_BYTES / 2
-                || self.lacks_room.load(Ordering::Relaxed),
-            ..Self::default()
-        }
+        self.never_loads || bytes - wasted.min(bytes) > MAX_BYTES / 2 || self.lacks_room.load(Ordering::Relaxed)
     }
 
     /// Returns the number of bytes that the memory takes.
@@ -335,8 +394,7 @@ impl RecordMemory {
             return;
         }
         let number = u64::from(self.chunk_count.load(Ordering::Relaxed)) + 1;
-        let mut chunk = std::mem::take(chunk);
-        chunk.shrink_to_fit();
+        let chunk = std::mem::take(chunk).into_boxed_slice();
         self.bytes.fetch_add(chunk.len() + CHUNK_OVERHEAD, Ordering::Relaxed);
         if number >> CHUNK_BITS != 0 || !self.chunks.set(usize::try_from(number).unwrap_or(usize::MAX), chunk) {
             positions.drain(..).for_each(|lost| self.give_up(&lost.key, lost.hash));
@@ -360,7 +418,7 @@ impl RecordMemory {
     /// Makes the database be asked about a key for which there is no room.
     fn give_up(&self, key: &[u8], hash: u64) {
         self.lacks_room.store(true, Ordering::Relaxed);
-        self.is_complete.store(false, Ordering::Release);
+        let _ = (self.state).compare_exchange(COMPLETE, PARTIAL, Ordering::Release, Ordering::Relaxed);
         if let Some(slot) = self.slot_of(key, hash)
             && slot.fetch_or(OUTDATED, Ordering::Release) & OUTDATED == 0
         {
@@ -386,7 +444,7 @@ impl RecordMemory {
     /// Inserts the slot of a new key. Returns `false` if there is no room.
     fn insert(&self, slot: u64) -> bool {
         let used = self.used_slots.load(Ordering::Relaxed) + 1;
-        if self.slots().is_none_or(|slots| used > slots.len() / 4 * 3) && !self.grow() {
+        if self.slots().is_none_or(|slots| used > slots.len() / 8 * 7) && !self.grow() {
             return false;
         }
         let Some(slots) = self.slots() else { return false };
@@ -422,25 +480,25 @@ impl RecordMemory {
 fn append(record: &NewRecord<'_>, chunk: &mut Vec<u8>, positions: &mut Vec<Position>) -> bool {
     let key = record.spelling.unwrap_or(record.key);
     let payload = record.payload.unwrap_or_default();
-    let length = HEADER + key.len() + payload.len();
-    let (Ok(key_length), Ok(payload_length)) = (u32::try_from(key.len()), u32::try_from(payload.len() + 1)) else {
-        return false;
-    };
-    if key_length & IS_SPELLED != 0 || chunk.try_reserve(length.next_multiple_of(WORD)).is_err() {
+    let length = LONGEST_HEADER + key.len() + payload.len();
+    if chunk.try_reserve(length.next_multiple_of(WORD)).is_err() {
         return false;
     }
+    let at = chunk.len();
     let is_spelled = if record.spelling.is_some() { IS_SPELLED } else { 0 };
-    let payload_length = if record.payload.is_some() { payload_length } else { 0 };
-    positions.push(Position {
-        hash: record.hash,
-        at: chunk.len(),
-        length,
-        key: record.key.to_vec(),
-    });
-    chunk.extend_from_slice(&(key_length | is_spelled).to_le_bytes());
-    chunk.extend_from_slice(&payload_length.to_le_bytes());
+    let has_payload = if record.payload.is_some() { HAS_PAYLOAD } else { 0 };
+    put_varint(chunk, (key.len() as u64) << FLAG_BITS | is_spelled | has_payload);
+    if record.payload.is_some() {
+        put_varint(chunk, payload.len() as u64);
+    }
     chunk.extend_from_slice(key);
     chunk.extend_from_slice(payload);
+    positions.push(Position {
+        hash: record.hash,
+        at,
+        length: chunk.len() - at,
+        key: record.key.to_vec(),
+    });
     chunk.resize(chunk.len().next_multiple_of(WORD), 0);
     true
 }

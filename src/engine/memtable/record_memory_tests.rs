@@ -5,6 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn memory() -> RecordMemory {
+    RecordMemory::new(Arc::default(), false)
+}
+
 /// The payload of a known key: `Ok(None)` if the table has none, and `Err` if only the database knows.
 fn payload<'m>(memory: &'m RecordMemory, key: &[u8]) -> Result<Option<&'m [u8]>, ()> {
     match memory.find(key, xxh3_64(key)) {
@@ -34,11 +38,11 @@ proptest! {
     /// A memory has what was put last, knows what is outdated, and says 'absent' only once it is complete.
     #[test]
     fn a_memory_has_what_was_put_last(steps in steps(), completed in 0..300_usize) {
-        let memory = RecordMemory::default();
+        let memory = memory();
         let mut right: HashMap<u8, (Option<u16>, bool)> = HashMap::new();
         for (index, step) in steps.into_iter().enumerate() {
             if index == completed {
-                memory.set_complete();
+                memory.load(Sequence(1), &LoadAfter(None), [], None);
             }
             let is_complete = index >= completed;
             let name = |key: u8| format!("a name that ends with {key}").into_bytes();
@@ -78,7 +82,7 @@ proptest! {
 
 #[test]
 fn a_spelling_takes_the_place_of_its_key() {
-    let memory = RecordMemory::default();
+    let memory = memory();
     let spelled = NewRecord {
         spelling: Some(b"/Films/A.mkv"),
         ..NewRecord::new(b"/films/a.mkv", Some(b"1"))
@@ -93,7 +97,7 @@ fn a_spelling_takes_the_place_of_its_key() {
 
 #[test]
 fn keys_that_are_all_alike_are_told_apart() {
-    let memory = RecordMemory::default();
+    let memory = memory();
     for n in 0..1_000_u32 {
         let key = n.to_le_bytes();
         // Only a few different hashes, so that tags collide.
@@ -117,16 +121,16 @@ fn keys_that_are_all_alike_are_told_apart() {
 
 #[test]
 fn a_step_of_loading_is_due_after_some_questions() {
-    let memory = RecordMemory::default();
+    let memory = memory();
     let due: Vec<u32> = (1..=200).filter(|_| memory.count_question().is_some()).collect();
     assert_eq!(due, [64, 128, 192]);
-    memory.set_complete();
+    memory.load(Sequence(1), &LoadAfter(None), [], None);
     assert!((0..200).all(|_| memory.count_question().is_none()));
 }
 
 #[test]
 fn replaced_records_are_not_kept_for_ever() {
-    let memory = RecordMemory::default();
+    let memory = memory();
     let value = vec![7; 1000];
     let mut renewals = 0;
     for _ in 0..10_000 {
@@ -139,13 +143,13 @@ fn replaced_records_are_not_kept_for_ever() {
     memory.replace(Sequence(2), NewRecord::new(b"one", Some(&value)));
     assert_eq!(memory.bytes(), bytes);
     assert!(!memory.knows(b"one", xxh3_64(b"one")));
-    assert!(!memory.renewed().never_loads, "little of it was in use");
+    assert!(!memory.has_too_large_table(), "little of it is in use");
 }
 
 /// A reader never sees a value that was not put for its key, and sees at least what was put before it began.
 #[test]
 fn readers_see_whole_records_while_a_thread_fills_the_memory() {
-    let memory = RecordMemory::default();
+    let memory = memory();
     let written = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Op, TableLimits, Tables};
+use super::{Op, Table, TableLimits, Tables};
 use crate::engine::snapshot::LiveSnapshot;
 use crate::engine::sql::for_tests::{Films, film, live};
-use crate::engine::sql::{Invalidated, LibraryRows, RecordRows, Sweeper};
+use crate::engine::sql::{Invalidated, LibraryRows, RecordRows, Store, Sweeper};
 use crate::matching::{LibraryIndex as _, NormalPath, Scope};
 use crate::options::Ttl;
 use crate::platform::clock::{Deadline, SystemClock};
@@ -36,6 +36,8 @@ struct World {
     dice: Dice,
     films: Films,
     tables: Arc<Tables>,
+    /// The writer's matches.
+    shares: LiveSnapshot,
     /// A process that has followed all writes, with its tables.
     keeps_up: (LiveSnapshot, Arc<Tables>),
     expected: Recorded,
@@ -48,11 +50,13 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let films = Films::with(&[film(1)]);
-        let tables = || Tables::new(Arc::clone(&films.store), Arc::new(SystemClock));
+        let tables = |store: &Arc<Store>| Tables::new(Arc::clone(store), Arc::new(SystemClock));
+        let elsewhere = Arc::new(Store::open_elsewhere(films.folder.path()));
         Self {
             dice: Dice(seed),
-            tables: tables(),
-            keeps_up: (live(&films.store), tables()),
+            tables: tables(&films.store),
+            shares: live(&films.store),
+            keeps_up: (live(&elsewhere), tables(&elsewhere)),
             films,
             expected: Recorded::new(),
             ages: BTreeMap::new(),
@@ -197,17 +201,17 @@ impl World {
             expected,
             "who keeps up, after {after}"
         );
-        assert_eq!(
-            Self::seen(&live(&self.films.store), some()),
-            expected,
-            "who opens anew, after {after}"
-        );
+        assert_eq!(Self::seen(&self.shares, some()), expected, "the writer, after {after}");
+        let elsewhere = Arc::new(Store::open_elsewhere(self.films.folder.path()));
+        for (who, store) in [("a new handle", &self.films.store), ("a new process", &elsewhere)] {
+            assert_eq!(Self::seen(&live(store), some()), expected, "{who}, after {after}");
+        }
 
-        let anew = Tables::new(Arc::clone(&self.films.store), Arc::new(SystemClock));
+        let anew = Tables::new(elsewhere, Arc::new(SystemClock));
         for (who, tables) in [
             ("the writer", &self.tables),
             ("keeps up", &self.keeps_up.1),
-            ("anew", &anew),
+            ("a new process", &anew),
         ] {
             let table = tables.table(b"t", false).expect("a table");
             assert_eq!(
@@ -268,14 +272,14 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
 #[test]
 fn a_process_that_keeps_asking_has_all_entries_in_memory() {
     let films = Films::with(&[film(1)]);
-    let tables = || Tables::new(Arc::clone(&films.store), Arc::new(SystemClock));
-    let writer = tables();
+    let tables = |store| Tables::new(store, Arc::new(SystemClock));
+    let writer = tables(Arc::clone(&films.store));
     let table = writer.table(b"t", false).expect("a table");
     let names: Vec<Vec<u8>> = (0..1_200_u32).map(|n| n.to_be_bytes().to_vec()).collect();
     let ops: Vec<Op<'_>> = names.iter().map(|name| Op::Put(&table, name, name)).collect();
     writer.write(&ops, &ROOM).expect("written");
 
-    let reader = tables();
+    let reader = tables(Arc::new(Store::open_elsewhere(films.folder.path())));
     let asked = reader.table(b"t", false).expect("a table");
     let is_loaded = || {
         reader
@@ -309,4 +313,69 @@ fn a_process_that_keeps_asking_has_all_entries_in_memory() {
             "{n}"
         );
     }
+}
+
+/// Two handles of a folder have one memory, which follows the commits of both and of other processes.
+#[test]
+fn handles_of_one_folder_have_one_memory() {
+    let films = Films::with(&[film(1)]);
+    let open = || Arc::new(Store::open(films.folder.path(), true).expect("the store opens"));
+    let tables = |store: &Arc<Store>| Tables::new(Arc::clone(store), Arc::new(SystemClock));
+    let elsewhere = tables(&Arc::new(Store::open_elsewhere(films.folder.path())));
+    let other_process = elsewhere.table(b"t", false).expect("a table");
+    other_process.put(b"name", b"first", &ROOM).expect("put");
+    films.record(&[(b"/H/p.mkv", "7")]);
+
+    let (first_store, second_store) = (open(), open());
+    let handle = |store: &Arc<Store>| {
+        let table = tables(store).table(b"t", false).expect("a table");
+        (table, live(store))
+    };
+    let (first, first_live) = handle(&first_store);
+    let (second, second_live) = handle(&second_store);
+    let memory = |table: &Table| Arc::as_ptr(&table.tables().snapshot.read().tables[0].memory);
+    let seen = |table: &Table| table.find(b"name", <[u8]>::to_vec).expect("known").expect("a value");
+    assert_eq!(seen(&first), b"first");
+    // What one handle was told is known to the other one, and what one writes.
+    assert_eq!(second.count().expect("counted"), 1);
+    assert_eq!(memory(&first), memory(&second));
+    let is_known = |table: &Table| {
+        let snapshot = table.tables().snapshot.read();
+        snapshot.tables[0]
+            .memory
+            .knows(b"name", xxhash_rust::xxh3::xxh3_64(b"name"))
+    };
+    assert!(is_known(&second));
+    second.put(b"name", b"second", &ROOM).expect("put");
+    assert_eq!(seen(&first), b"second");
+    assert!(is_known(&first) && is_known(&second));
+    other_process.put(b"name", b"third", &ROOM).expect("put");
+    assert_eq!(seen(&second), b"third");
+    assert_eq!(seen(&first), b"third");
+
+    let path = b"/H/p.mkv".to_vec();
+    // A library with few matches is loaded at once.
+    first_live.catch_up(Deadline::NONE).expect("read");
+    assert!(first_live.snapshot().knows_all_matches(Scope::One(0)));
+    let found = |live: &LiveSnapshot| World::seen(live, std::iter::once(&path)).remove(&path);
+    assert_eq!(found(&first_live).as_deref(), Some("7"));
+    films.record(&[(b"/H/p.mkv", "8")]);
+    assert_eq!(found(&second_live).as_deref(), Some("8"));
+    assert_eq!(found(&first_live).as_deref(), Some("8"));
+    let of_matches = |live: &LiveSnapshot| {
+        let snapshot = live.snapshot();
+        snapshot.libraries[0]
+            .matches
+            .as_ref()
+            .map(|matches| Arc::as_ptr(&matches.memory))
+    };
+    assert_eq!(of_matches(&first_live), of_matches(&second_live));
+
+    // Closing a handle leaves the other one's.
+    let kept = memory(&second);
+    drop((first, first_live, first_store));
+    assert!(is_known(&second) && memory(&second) == kept);
+    other_process.put(b"name", b"fourth", &ROOM).expect("put");
+    assert_eq!(seen(&second), b"fourth");
+    assert_eq!(found(&second_live).as_deref(), Some("8"));
 }

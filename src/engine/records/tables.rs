@@ -4,12 +4,10 @@ use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
-use crate::engine::memtable::{LoadAfter, NewRecord, RecordMemory};
+use crate::engine::memtable::{LoadAfter, NewRecord, RecordMemories, RecordMemory};
 use crate::engine::record_rows::{StoredEntry, TableChanges};
-use crate::engine::sql::{RecordRows, Store};
+use crate::engine::sql::{DatabaseNumber, RecordRows, Store};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -50,14 +48,6 @@ pub struct KnownTable {
     pub id: TableId,
     pub name: Vec<u8>,
     pub memory: Arc<RecordMemory>,
-}
-
-impl KnownTables {
-    /// Returns the memory of a table; `None` if the table does not exist.
-    pub fn memory(&self, id: TableId) -> Option<&RecordMemory> {
-        let table = self.tables.iter().find(|table| table.id == id);
-        table.map(|table| &*table.memory)
-    }
 }
 
 /// Expiry and size limit for values that a write stores.
@@ -126,23 +116,25 @@ impl Tables {
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let database_number = self.store.database_number();
         let snapshot = self.snapshot.read();
+        let memories = self.entries(database_number);
         let is_usable = snapshot.number > 0 && snapshot.database_number == database_number;
-        let since = is_usable.then(|| (snapshot.sequence(), snapshot.changed));
+        let since = if is_usable {
+            Some(snapshot.sequence())
+        } else {
+            // Joins what other handles know.
+            let (followed, held) = memories.held();
+            (!held.is_empty()).then_some(followed)
+        };
         let TableChanges {
             sequence,
             tables,
             entries,
-        } = RecordRows(&self.store).table_changes(since, deadline)?;
-        for (table, name) in entries.iter().flatten() {
-            if let Some(memory) = snapshot.memory(*table) {
-                memory.outdate(name, xxh3_64(name));
-            }
-        }
+        } = RecordRows(&self.store).table_changes(since, is_usable.then_some(snapshot.changed), deadline)?;
+        memories.follow(since.unwrap_or(sequence), sequence, entries.as_deref());
         if entries.is_some() && tables.is_none() {
             snapshot.advance_to(sequence);
             return Ok(());
         }
-        // What is known of a table stays, unless entries have changed that cannot be named.
         let (changed, names) = tables.unwrap_or_else(|| {
             let tables = snapshot.tables.iter();
             (
@@ -150,10 +142,10 @@ impl Tables {
                 tables.map(|table| (table.id, table.name.clone())).collect(),
             )
         });
-        let known = |id: TableId| snapshot.tables.iter().find(|table| table.id == id && entries.is_some());
-        let to_table = |(id, name)| {
-            let memory = known(id).map_or_else(Arc::default, |table| Arc::clone(&table.memory));
-            KnownTable { id, name, memory }
+        let to_table = |(id, name)| KnownTable {
+            id,
+            name,
+            memory: memories.memory(id),
         };
         let tables = names.into_iter().map(to_table).collect();
         let part = KnownTables { tables, changed };
@@ -161,6 +153,11 @@ impl Tables {
         drop(snapshot);
         self.snapshot.replace(new_snapshot);
         Ok(())
+    }
+
+    /// Returns what the process has in memory of the entries in a database.
+    pub(super) fn entries(&self, database: DatabaseNumber) -> &RecordMemories {
+        &self.store.memories(database).entries
     }
 
     /// Asks the database for an entry, and stores the answer in memory. Returns `false` if there is no such table. Without
@@ -176,25 +173,25 @@ impl Tables {
         };
         let rows = RecordRows(&self.store);
         let memory = &table.memory;
-        // A commit after this read is in the next catch-up, which marks the name as outdated.
+        let read_at = memory.followed();
         let entry = rows.entry(table.id, name, deadline)?;
-        put(memory, snapshot.sequence(), [(name, entry.as_ref())]);
+        put(memory, read_at, name, entry.as_ref());
         // If a step of loading fails, a later one loads more.
-        if let Some(LoadAfter(after)) = memory.count_question()
-            && let Ok(entries) = rows.entries_after(table.id, after.as_deref(), LOADED_PER_STEP, deadline)
+        if let Some(after) = memory.count_question()
+            && let LoadAfter(after_name) = &after
+            && let Ok(entries) = rows.entries_after(table.id, after_name.as_deref(), LOADED_PER_STEP, deadline)
         {
-            let records = entries.iter().map(|(name, entry)| (&name[..], entry.as_ref()));
-            put(memory, snapshot.sequence(), records);
-            match entries.last() {
-                Some((last, _)) => memory.set_loaded_upto(last),
-                None => memory.set_complete(),
-            }
+            let encoded: Vec<Option<Vec<u8>>> = entries.iter().map(|(_, entry)| entry.as_ref().map(encode)).collect();
+            let records = entries.iter().zip(&encoded);
+            let records = records.map(|((name, _), payload)| NewRecord::new(name, payload.as_deref()));
+            memory.load(read_at, &after, records, entries.last().map(|(last, _)| &last[..]));
         }
         if memory.must_renew() {
+            let memories = self.entries(snapshot.database_number);
             let mut tables = snapshot.tables.clone();
             if let Some(renewed) = tables.iter_mut().find(|one| one.id == table.id) {
-                renewed.memory = Arc::new(memory.renewed());
-                put(&renewed.memory, snapshot.sequence(), [(name, entry.as_ref())]);
+                renewed.memory = memories.memory(table.id);
+                put(&renewed.memory, read_at, name, entry.as_ref());
             }
             let part = KnownTables {
                 tables,
@@ -208,18 +205,10 @@ impl Tables {
     }
 }
 
-/// Stores entries in memory, as they were read at a change sequence or later; `None` for a name without an entry.
-fn put<'e>(
-    memory: &RecordMemory,
-    sequence: Sequence,
-    entries: impl IntoIterator<Item = (&'e [u8], Option<&'e StoredEntry>)>,
-) {
-    let encoded = entries.into_iter().map(|(name, entry)| (name, entry.map(encode)));
-    let encoded: Vec<(&[u8], Option<Vec<u8>>)> = encoded.collect();
-    let records = encoded
-        .iter()
-        .map(|(name, payload)| NewRecord::new(name, payload.as_deref()));
-    memory.put(sequence, records);
+/// Stores an entry in memory, which was read at a change sequence or later; `None` for a name without an entry.
+fn put(memory: &RecordMemory, read_at: Sequence, name: &[u8], entry: Option<&StoredEntry>) {
+    let payload = entry.map(encode);
+    memory.put(read_at, [NewRecord::new(name, payload.as_deref())]);
 }
 
 /// In a payload: the value is only in the database, and its length follows.

@@ -96,12 +96,11 @@ impl Tables {
         {
             return;
         }
-        for (table, name, entry) in entries {
-            if let Some(memory) = snapshot.memory(*table) {
-                let payload = entry.as_ref().map(encode);
-                memory.replace(committed.sequence, NewRecord::new(name, payload.as_deref()));
-            }
-        }
+        let encoded: Vec<Option<Vec<u8>>> = entries.iter().map(|(.., entry)| entry.as_ref().map(encode)).collect();
+        let records = entries.iter().zip(&encoded);
+        let records = records.map(|((table, name, _), payload)| (*table, NewRecord::new(name, payload.as_deref())));
+        self.entries(committed.database_number)
+            .commit(committed.sequence, records);
         snapshot.advance_to(committed.sequence);
     }
 }

@@ -46,6 +46,7 @@ mod whole_items;
 pub use builder::{ListingBuilder, ListingMeta};
 pub use differences::Difference;
 pub use items_file::{FileEnd, append_page, read_pages};
+pub use layout::{put_varint, read_varint};
 pub use read::ListingSegment;
 pub use whole_items::{folded_titles_of, listing_cursor};
 

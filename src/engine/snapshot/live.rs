@@ -4,18 +4,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::data::{Snapshot, SnapshotLibraries, is_usable, library_indexes};
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
-use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange};
-use crate::engine::record_rows::ChangedMatch;
+use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange, RecordMemories};
+use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::sql::{
     Changes, DatabaseNumber, Endpoint, HeldMatches, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
 };
-use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, put_matches};
+use crate::engine::view::{FormMatches, LibraryProperties, LibrarySnapshot, MatchTable};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
+use crate::matching::normal::normal_form;
 use crate::matching::{Mappings, NormalPath, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
@@ -141,9 +140,15 @@ impl LiveSnapshot {
                 return; // the memtable is full; the next catch-up applies all changes (again, without effect)
             }
         }
-        for path in paths {
-            NormalPath::with(path, |path| matches.memory.outdate(path.form(), path.hash()));
-        }
+        let changed = paths.map(|path| ChangedRecord {
+            sequence,
+            table: matches.table,
+            key: normal_form(path),
+            library: Some(library),
+        });
+        let changed: Vec<ChangedRecord> = changed.collect();
+        self.matches(database_number)
+            .follow(snapshot.sequence(), sequence, Some(&changed));
         snapshot.advance_to(sequence);
     }
 
@@ -154,14 +159,16 @@ impl LiveSnapshot {
         let (since, database_number) = (snapshot.sequence(), snapshot.database_number);
         let (sequence, changes) =
             StoreStates(&self.store).changes(snapshot.view_id, since, database_number, deadline)?;
-        if changes.is_some_and(|Changes { changes, matches }| {
+        if let Some(Changes { changes, matches }) = changes
+            && matches.iter().all(|changed| has_table(&snapshot, changed))
+        {
             // Doubts come first: whoever no longer sees a match must see the doubt about its path.
             let mut changes = changes.into_iter();
-            changes.all(|LibraryChange { library, change, .. }| self.apply(&snapshot, library, change))
-                && matches.iter().all(|changed| outdate(&snapshot, changed))
-        }) {
-            snapshot.advance_to(sequence);
-            return Ok(());
+            if changes.all(|LibraryChange { library, change, .. }| self.apply(&snapshot, library, change)) {
+                self.matches(database_number).follow(since, sequence, Some(&matches));
+                snapshot.advance_to(sequence);
+                return Ok(());
+            }
         }
         drop(snapshot);
         self.reload_locked(deadline)
@@ -233,7 +240,7 @@ impl LiveSnapshot {
     /// database.
     fn load(&self, deadline: Option<Deadline>) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let last_snapshot = self.snapshot.read();
-        let held = held_matches(&last_snapshot);
+        let held = self.held_matches();
         let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &held, deadline)?;
         let StoreState {
             sequence,
@@ -241,25 +248,19 @@ impl LiveSnapshot {
             libraries: rows,
             matches,
             changed_matches,
+            is_from_file,
             changes,
         } = state;
-        let few = matches.into_iter();
-        let few = few.map(|few| MatchTable::with_all(few.table, few.matches, sequence));
-        let mut tables: Vec<MatchTable> = few.collect();
-        for known in last_snapshot.libraries.iter().filter_map(|view| view.matches.as_ref()) {
-            let memory = match &changed_matches {
-                // What is known of matches stays, unless they have changed in a way that cannot be told.
-                Some(changed) if held.tables.contains(&known.table) => {
-                    for change in changed.iter().filter(|change| change.table == known.table) {
-                        known.memory.outdate(&change.form, xxh3_64(&change.form));
-                    }
-                    Arc::clone(&known.memory)
-                }
-                _ if known.memory.must_renew() => Arc::new(known.memory.renewed()),
-                _ => continue,
-            };
-            tables.push(MatchTable::new(known.table, memory));
-        }
+        let memories = self.matches(database_number);
+        let since = if is_from_file { sequence } else { held.since };
+        memories.follow(since, sequence, changed_matches.as_deref());
+        let load_few = |few: TableMatches| {
+            let table = MatchTable::new(few.table, memories.memory(few.table));
+            table.load_all(few.matches, sequence);
+            table
+        };
+        // Memories live while they are in use.
+        let _loaded: Vec<MatchTable> = matches.into_iter().map(load_few).collect();
         let libraries = rows
             .iter()
             .map(|row| {
@@ -268,13 +269,7 @@ impl LiveSnapshot {
                     .iter()
                     .position(|old| old.id == row.id && last_snapshot.database_number == database_number)
                     .map(|index| (&last_snapshot.rows[index], &*last_snapshot.libraries[index]));
-                let table = row.matches.map(|id| {
-                    let known = tables.iter().position(|known| known.table == id);
-                    known.map_or_else(
-                        || MatchTable::new(id, Arc::default()),
-                        |index| tables.swap_remove(index),
-                    )
-                });
+                let table = row.matches.map(|id| MatchTable::new(id, memories.memory(id)));
                 Arc::new(self.load_library(row, last_library, table))
             })
             .collect::<Vec<Arc<LibrarySnapshot>>>();
@@ -305,6 +300,22 @@ impl LiveSnapshot {
             }
         }
         full_libraries
+    }
+
+    /// Returns what the process has in memory of the matches in a database.
+    fn matches(&self, database: DatabaseNumber) -> &RecordMemories {
+        &self.store.memories(database).matches
+    }
+
+    /// Returns which matches the process has in memory, so that they need not be read again.
+    fn held_matches(&self) -> HeldMatches {
+        let database_number = self.store.database_number();
+        let (since, tables) = self.matches(database_number).held();
+        HeldMatches {
+            database_number,
+            since,
+            tables,
+        }
     }
 
     /// Creates a library's part of a new snapshot, with an empty memtable. `known`: the library in the last snapshot,
@@ -413,24 +424,25 @@ impl LiveSnapshot {
         let Some(found) = rows.matches_of_form(matches.table, form, sequence, deadline)? else {
             return Ok(false);
         };
-        put_matches(&matches.memory, sequence, [(form, &found[..])].into_iter());
+        if !matches.put(sequence, &[(form.to_vec(), found)]) {
+            return Ok(matches.memory.must_renew());
+        }
         // If a step of loading fails, or the database changes, a later one loads more.
-        if let Some(LoadAfter(after)) = matches.memory.count_question()
-            && let Ok((read_at, found)) = rows.matches_after(matches.table, after.as_deref(), LOADED_PER_STEP, deadline)
+        if let Some(after) = matches.memory.count_question()
+            && let LoadAfter(after_form) = &after
+            && let Ok((read_at, found)) =
+                rows.matches_after(matches.table, after_form.as_deref(), LOADED_PER_STEP, deadline)
             && read_at == sequence
         {
-            let Some((last, _)) = found.last() else {
-                matches.memory.set_complete();
-                return Ok(true);
-            };
-            let of_forms = found.chunk_by(|(form, _), (next, _)| form == next).map(|of_form| {
-                let stored = of_form.iter().filter_map(|(_, stored)| stored.clone());
-                (&of_form[0].0[..], stored.collect::<Vec<_>>())
-            });
-            let of_forms: Vec<_> = of_forms.collect();
-            let forms = of_forms.iter().map(|(form, stored)| (*form, &stored[..]));
-            put_matches(&matches.memory, sequence, forms);
-            matches.memory.set_loaded_upto(last);
+            let last = found.last().map(|(last, _)| last.clone());
+            let mut forms: Vec<FormMatches> = Vec::new();
+            for (form, stored) in found {
+                match forms.last_mut() {
+                    Some((last, matches)) if *last == form => matches.extend(stored),
+                    _ => forms.push((form, stored.into_iter().collect())),
+                }
+            }
+            matches.load(sequence, &after, &forms, last.as_deref());
         }
         Ok(true)
     }
@@ -464,27 +476,11 @@ impl LiveSnapshot {
     }
 }
 
-/// Marks a path's matches as outdated. Returns `false` if the snapshot lacks the table, so that it must be loaded again.
-fn outdate(snapshot: &Snapshot, changed: &ChangedMatch) -> bool {
-    let Some(index) = snapshot.rows.iter().position(|row| row.id == changed.library) else {
+/// Returns whether the snapshot has the table of a changed match. If not, it must be loaded again.
+fn has_table(snapshot: &Snapshot, changed: &ChangedRecord) -> bool {
+    let Some(index) = snapshot.rows.iter().position(|row| Some(row.id) == changed.library) else {
         return true; // a library that is not in the snapshot
     };
     let matches = snapshot.libraries[index].matches.as_ref();
-    matches
-        .filter(|matches| matches.table == changed.table)
-        .is_some_and(|matches| {
-            matches.memory.outdate(&changed.form, xxh3_64(&changed.form));
-            true
-        })
-}
-
-/// Returns the matches that a new snapshot takes over from the last one.
-fn held_matches(snapshot: &Snapshot) -> HeldMatches {
-    let known = snapshot.libraries.iter().filter_map(|view| view.matches.as_ref());
-    let usable = known.filter(|matches| !matches.memory.must_renew());
-    HeldMatches {
-        database_number: snapshot.database_number,
-        since: snapshot.sequence(),
-        tables: usable.map(|matches| matches.table).collect(),
-    }
+    matches.is_some_and(|matches| matches.table == changed.table)
 }

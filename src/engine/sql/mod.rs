@@ -68,6 +68,7 @@ pub use opened_files::DatabaseNumber;
 pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_rows::{Limited, RecordKind, RecordRows, RecordTx};
+pub use schema::SEQUENCE_BITS;
 pub use segment_files::new_listing_name;
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{SharedWriteListener, Store, StoreInfo};

@@ -7,6 +7,7 @@
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use once_cell::race::OnceBox;
@@ -17,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::connection::LazyConnection;
 use super::schema::{RollbackGuard, SCHEMA_VERSION, SEQUENCE_BITS, WaitGuard, sequence_of};
 use super::store_folder::StoreFolder;
+use crate::engine::memtable::StoreMemories;
 use crate::engine::version_page::{PAGE_CHECK_MS, PageState, VersionPage};
 use crate::error::Error;
 use crate::model::{Sequence, ViewId};
@@ -47,6 +49,8 @@ pub struct OpenFiles {
     valid_until_ms: AtomicU64,
     /// Whether a check found that a file had lost its name. Stays set, because a file that returns may lack commits.
     is_lost: AtomicBool,
+    /// What the process has in memory of the database's records.
+    memories: OnceLock<Arc<StoreMemories>>,
     next: OnceBox<Self>,
 }
 
@@ -117,6 +121,30 @@ impl OpenFiles {
             newest = next;
         }
         newest
+    }
+
+    /// Returns the first entry of the database with this number; the newest entry if there is none.
+    pub fn of(&self, database: DatabaseNumber) -> &Self {
+        let mut of = self;
+        while of.number != database.0
+            && let Some(next) = of.next.get()
+        {
+            of = next;
+        }
+        of
+    }
+
+    /// Returns what the process has in memory of the database's records.
+    pub fn memories(&self) -> &StoreMemories {
+        self.memories
+            .get_or_init(|| StoreMemories::of(self.file.map(|file| (self.id, file))))
+    }
+
+    /// Makes the memories be those of another process.
+    #[cfg(test)]
+    pub fn have_own_memories(&self) {
+        let set = self.memories.set(StoreMemories::of(None));
+        assert!(set.is_ok(), "no memory is in use");
     }
 
     /// Appends `next` to the list, because the database or the page was replaced. This entry must be the newest one.

@@ -14,7 +14,7 @@ use super::migrations::check_version;
 use super::record_encoding::{encode_match, path_of, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, position_of, sequence_at, sequence_of};
 use super::store::Store;
-use crate::engine::record_rows::{ChangedMatch, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
+use crate::engine::record_rows::{ChangedRecord, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
@@ -213,24 +213,31 @@ fn entries_where(
 }
 
 /// Returns the results of two queries for what was written and what was removed since a change sequence; `None` if there
-/// are too many, or if some removals are forgotten. In the queries, `?1` is the last row before, `?2` the limit, and `?3`
-/// is `value`.
-fn changed_since<T>(
+/// are too many, if some removals are forgotten, or if the database is older, because it was restored. The queries return
+/// ids, tables, keys and libraries. In them, `?1` is the last row before, and `?2` the limit.
+fn changed_since(
     c: &Connection,
     since: Sequence,
     [written, removed]: [&str; 2],
-    value: Option<&dyn ToSql>,
-    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Option<Vec<T>>> {
-    let last = last_position_of(since);
+) -> rusqlite::Result<Option<Vec<ChangedRecord>>> {
+    let (now, last) = (sequence_of(c)?, last_position_of(since));
+    if now == since {
+        return Ok(Some(Vec::new()));
+    }
     let first_removed: Option<i64> = c.value("SELECT min(id) FROM removed", [])?;
-    if first_removed.is_none_or(|first| first > last) {
+    if now < since || first_removed.is_none_or(|first| first > last) {
         return Ok(None);
     }
-    let values = [&[&last as &dyn ToSql, &MAX_FOLLOWED], value.as_slice()].concat();
     let mut changed = Vec::new();
     for statement in [written, removed] {
-        let rows = c.rows(statement, &*values, &mut read)?;
+        let rows = c.rows(statement, params![last, MAX_FOLLOWED], |row| {
+            Ok(ChangedRecord {
+                sequence: sequence_at(row.get(0)?, now),
+                table: row.get(1)?,
+                key: row.get(2)?,
+                library: row.get(3)?,
+            })
+        })?;
         if to_i64(rows.len()) >= MAX_FOLLOWED {
             return Ok(None);
         }
@@ -239,39 +246,30 @@ fn changed_since<T>(
     Ok(Some(changed))
 }
 
-/// Returns the paths whose matches have changed since a change sequence; `None` if there are too many, so that the
-/// snapshot must forget all matches. If `view_id` is `None`, includes all views.
-pub fn matches_changed_since(
-    c: &Connection,
-    view_id: Option<ViewId>,
-    since: Sequence,
-) -> rusqlite::Result<Option<Vec<ChangedMatch>>> {
+/// Returns the matches in all views that have changed since a change sequence, as [`changed_since`] does.
+pub fn matches_changed_since(c: &Connection, since: Sequence) -> rusqlite::Result<Option<Vec<ChangedRecord>>> {
     let queries = [
-        "SELECT t.library, t.id, m.form FROM matches m JOIN tables t ON t.id = m.in_table \
-         JOIN libraries l ON l.id = t.library WHERE m.id > ?1 AND (?3 IS NULL OR l.view_id = ?3) ORDER BY m.id LIMIT ?2",
-        "SELECT t.library, t.id, r.name FROM removed r JOIN tables t ON t.id = r.in_table \
-         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?3 IS NULL OR l.view_id = ?3) ORDER BY r.id LIMIT ?2",
+        "SELECT m.id, t.id, m.form, t.library FROM matches m JOIN tables t ON t.id = m.in_table \
+         WHERE m.id > ?1 AND t.library IS NOT NULL ORDER BY m.id LIMIT ?2",
+        "SELECT r.id, t.id, r.name, t.library FROM removed r JOIN tables t ON t.id = r.in_table \
+         WHERE r.id > ?1 AND t.library IS NOT NULL ORDER BY r.id LIMIT ?2",
     ];
-    changed_since(c, since, queries, Some(&view_id), |row| {
-        Ok(ChangedMatch {
-            library: row.get(0)?,
-            table: row.get(1)?,
-            form: row.get(2)?,
-        })
-    })
+    changed_since(c, since, queries)
 }
 
 impl RecordRows<'_> {
-    /// Returns the changes in hosts' tables since a snapshot. `since`: the change sequences of the snapshot and of its
-    /// list of tables; `None` without a snapshot. If `deadline` is `None`, waits only a moment for locks, and then fails.
+    /// Returns the changes in hosts' tables since a change sequence; `None` if the caller has no entries. `listed`: the change
+    /// sequence at which the list of tables had last changed then; `None` if the caller has no list. If `deadline` is `None`,
+    /// waits only a moment for locks, and then fails.
     pub fn table_changes(
         &self,
-        since: Option<(Sequence, Sequence)>,
+        since: Option<Sequence>,
+        listed: Option<Sequence>,
         deadline: Option<Deadline>,
     ) -> Result<TableChanges> {
         self.0.read_by(deadline, |c| {
             let sequence = sequence_of(c)?;
-            if since.is_some_and(|(since, _)| since == sequence) {
+            if since == Some(sequence) && listed.is_some() {
                 return Ok(TableChanges {
                     sequence,
                     tables: None,
@@ -279,26 +277,18 @@ impl RecordRows<'_> {
                 });
             }
             let changed: Sequence = c.value("SELECT tables_changed FROM meta", [])?;
-            let is_known = since.is_some_and(|(_, known)| known == changed);
-            let tables = (!is_known).then(|| -> rusqlite::Result<_> {
+            let tables = (listed != Some(changed)).then(|| -> rusqlite::Result<_> {
                 let names = "SELECT id, name FROM tables WHERE name IS NOT NULL";
                 Ok((changed, c.rows(names, [], |row| Ok((row.get(0)?, row.get(1)?)))?))
             });
-            let entries = match since {
-                // In a database that was restored, the snapshot may be newer.
-                Some((since, _)) if since <= sequence => {
-                    let queries = [
-                        "SELECT in_table, name FROM entries WHERE id > ?1 ORDER BY id LIMIT ?2",
-                        "SELECT in_table, name FROM removed WHERE id > ?1 ORDER BY id LIMIT ?2",
-                    ];
-                    changed_since(c, since, queries, None, |row| Ok((row.get(0)?, row.get(1)?)))?
-                }
-                _ => None,
-            };
+            let queries = [
+                "SELECT id, in_table, name, NULL FROM entries WHERE id > ?1 ORDER BY id LIMIT ?2",
+                "SELECT id, in_table, name, NULL FROM removed WHERE id > ?1 ORDER BY id LIMIT ?2",
+            ];
             Ok(TableChanges {
                 sequence,
                 tables: tables.transpose()?,
-                entries,
+                entries: since.map_or(Ok(None), |since| changed_since(c, since, queries))?,
             })
         })
     }

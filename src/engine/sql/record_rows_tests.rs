@@ -232,10 +232,10 @@ fn those_who_follow_hear_of_removals_for_some_time() {
     rows.write_records(Deadline::NONE, |tx| tx.remove_entry(table, b"gone"))
         .expect("removed");
     let changes = |since| {
-        let changes = rows.table_changes(Some((since, Sequence(0))), None).expect("read");
+        let changes = rows.table_changes(Some(since), Some(Sequence(0)), None).expect("read");
         changes
             .entries
-            .map(|names| names.into_iter().map(|(_, name)| name).collect::<Vec<_>>())
+            .map(|names| names.into_iter().map(|changed| changed.key).collect::<Vec<_>>())
     };
     assert_eq!(changes(since), Some(vec![b"gone".to_vec()]));
     // After many removals, it is forgotten, and so is whoever followed no further.

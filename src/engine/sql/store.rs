@@ -13,6 +13,7 @@ use super::opened_files::{
 };
 use super::schema::{CachedStatements, patience, sequence_of};
 use super::store_folder::{StoreFolder, StoreKey, UnusableDatabase, explain, is_broken};
+use crate::engine::memtable::StoreMemories;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
 use crate::matching::byte_string;
@@ -86,6 +87,14 @@ impl Store {
         };
         store.opened = opened;
         Ok(store)
+    }
+
+    /// Opens a store like another process: with memories of its own.
+    #[cfg(test)]
+    pub fn open_elsewhere(directory: &Path) -> Self {
+        let store = Self::open(directory, true).expect("the store opens");
+        store.opened.newest().have_own_memories();
+        store
     }
 
     /// Sets who is told of writes that other hosts must get. Only the first call has an effect. `syncs`: whether such writes
@@ -163,6 +172,12 @@ impl Store {
     #[must_use]
     pub fn database_number(&self) -> DatabaseNumber {
         DatabaseNumber(self.opened.newest().number)
+    }
+
+    /// Returns what this process has in memory of a database's records.
+    #[must_use]
+    pub fn memories(&self, database: DatabaseNumber) -> &StoreMemories {
+        self.opened.of(database).memories()
     }
 
     /// Returns whether `sequence` is the newest commit in this database. Returns `false` if the version page cannot

@@ -16,7 +16,7 @@ use super::schema::{CachedStatements, list, sequence_of};
 use super::store::Store;
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::LibraryChange;
-use crate::engine::record_rows::{ChangedMatch, TableMatches};
+use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{Sequence, TableId, ViewId};
@@ -50,14 +50,17 @@ pub struct StoreState {
     pub libraries: Vec<LibraryRow>,
     /// The confirmed matches of libraries with few of them.
     pub matches: Vec<TableMatches>,
-    /// The paths whose matches have changed since [`HeldMatches::since`]; `None` if the caller must forget what it holds.
+    /// The matches that have changed since [`HeldMatches::since`]; `None` if they cannot be told.
     #[serde(skip)]
-    pub changed_matches: Option<Vec<ChangedMatch>>,
+    pub changed_matches: Option<Vec<ChangedRecord>>,
+    /// Whether the state comes from the state file.
+    #[serde(skip)]
+    pub is_from_file: bool,
     /// Single items that the segments do not include, and doubts about items and paths; oldest first.
     pub changes: Vec<LibraryChange>,
 }
 
-/// The confirmed matches that a snapshot holds in memory, and that the next one takes over.
+/// The match tables that the process has in memory, and the commit up to which it has followed them.
 #[derive(Clone, Debug, Default)]
 pub struct HeldMatches {
     pub database_number: DatabaseNumber,
@@ -68,7 +71,7 @@ pub struct HeldMatches {
 /// The changes since a snapshot.
 pub struct Changes {
     pub changes: Vec<LibraryChange>,
-    pub matches: Vec<ChangedMatch>,
+    pub matches: Vec<ChangedRecord>,
 }
 
 /// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence.
@@ -79,20 +82,20 @@ pub fn state_of(
     held: &HeldMatches,
 ) -> rusqlite::Result<StoreState> {
     let sequence = sequence_of(connection)?;
+    let changed_matches = if held.database_number == database_number && !held.tables.is_empty() {
+        matches_changed_since(connection, held.since)?
+    } else {
+        None
+    };
     let Some(view_id) = view_id else {
         return Ok(StoreState {
             sequence,
             database_number,
+            changed_matches,
             ..StoreState::default()
         });
     };
     let libraries = libraries(connection, view_id)?;
-    let is_held = held.database_number == database_number && held.since <= sequence;
-    let changed_matches = if is_held && !held.tables.is_empty() {
-        matches_changed_since(connection, Some(view_id), held.since)?
-    } else {
-        None
-    };
     let mut matches = Vec::new();
     for table in libraries.iter().filter_map(|row| row.matches) {
         let is_held = changed_matches.is_some() && held.tables.contains(&table);
@@ -113,6 +116,7 @@ pub fn state_of(
         libraries,
         matches,
         changed_matches,
+        is_from_file: false,
         changes,
     })
 }
@@ -193,7 +197,7 @@ impl StoreStates<'_> {
                 changes.extend(some);
             }
             changes.sort_by_key(|change| change.sequence);
-            let matches = matches_changed_since(connection, view_id, since)?;
+            let matches = matches_changed_since(connection, since)?;
             Ok((current, matches.map(|matches| Changes { changes, matches })))
         };
         let outcome = self.0.read_by(deadline, work);
@@ -222,6 +226,7 @@ impl StoreStates<'_> {
             Some(view.view_id),
             StoreState {
                 database_number,
+                is_from_file: true,
                 ..state
             },
         ))

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::memtable::{Known, KnownRecord, NewRecord, RecordMemory};
+use crate::engine::memtable::{Known, KnownRecord, LoadAfter, NewRecord, RecordMemory};
 use crate::engine::record_rows::StoredMatch;
+use crate::engine::segment::{put_varint, read_varint};
+use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::NormalPath;
 use crate::matching::normal::normal_form;
 use crate::model::{Sequence, TableId};
@@ -37,29 +39,41 @@ pub enum SingleMatch<'m> {
     NeedsFullLookup,
 }
 
-/// In place of a path's length: the path is the record's key.
-const PATH_IS_KEY: u32 = u32::MAX;
+/// A normal form, and all matches of paths with this form.
+pub type FormMatches = (Vec<u8>, Vec<StoredMatch>);
+
+/// In place of a path's length: the path is the record's key. No path is empty.
+const PATH_IS_KEY: u64 = 0;
+/// The bits of a change sequence that records contain.
+const LOW_BITS: u64 = (1 << SEQUENCE_BITS) - 1;
 
 impl MatchTable {
-    /// Creates a table of which nothing is known, or what `memory` knows.
+    /// Creates a table with what `memory` knows.
     pub fn new(table: TableId, memory: Arc<RecordMemory>) -> Self {
         Self { table, memory }
     }
 
-    /// Creates a table with all of its matches, which were read at a change sequence.
-    pub fn with_all(table: TableId, matches: Vec<StoredMatch>, sequence: Sequence) -> Self {
+    /// Adds all matches of the table, which were read at a change sequence.
+    pub fn load_all(&self, matches: Vec<StoredMatch>, sequence: Sequence) {
         let mut forms: BTreeMap<Vec<u8>, Vec<StoredMatch>> = BTreeMap::new();
         for stored in matches {
             forms.entry(normal_form(&stored.path)).or_default().push(stored);
         }
-        let memory = RecordMemory::default();
-        put(
-            &memory,
-            sequence,
-            forms.iter().map(|(form, matches)| (&form[..], &matches[..])),
-        );
-        memory.set_complete();
-        Self::new(table, Arc::new(memory))
+        let forms: Vec<FormMatches> = forms.into_iter().collect();
+        self.load(sequence, &LoadAfter(None), &forms, None);
+    }
+
+    /// Adds the matches of forms, each with all of them. `read_at`: the change sequence at which they were read. Returns
+    /// `false` if a later commit may have changed them.
+    pub fn put(&self, read_at: Sequence, forms: &[FormMatches]) -> bool {
+        let encoded = encode(forms);
+        self.memory.put(read_at, new_records(forms, &encoded))
+    }
+
+    /// Adds the next matches in the order of their forms, as [`RecordMemory::load`] does.
+    pub fn load(&self, read_at: Sequence, after: &LoadAfter, forms: &[FormMatches], last: Option<&[u8]>) {
+        let encoded = encode(forms);
+        self.memory.load(read_at, after, new_records(forms, &encoded), last);
     }
 
     /// Returns whether the database need not be asked about a path.
@@ -71,7 +85,7 @@ impl MatchTable {
     pub fn each<'m>(&'m self, path: &NormalPath<'_>, mut each: impl FnMut(RecordedMatch<'m>)) -> bool {
         let known = self.memory.find(path.form(), path.hash());
         if let Known::Record(record) = known {
-            matches_in(record).for_each(&mut each);
+            self.matches_in(record).for_each(&mut each);
         }
         known != Known::Unknown
     }
@@ -85,7 +99,7 @@ impl MatchTable {
             Known::Unknown => return SingleMatch::NeedsFullLookup,
             Known::Record(record) => record,
         };
-        let mut matches = matches_in(record);
+        let mut matches = self.matches_in(record);
         match (matches.next(), matches.next()) {
             (None, _) => SingleMatch::None,
             (Some(only), None) if only.path == path => SingleMatch::Match(only.rating_key),
@@ -104,58 +118,112 @@ impl MatchTable {
         });
         newest
     }
+
+    /// Iterates over the matches in a record.
+    fn matches_in<'m>(&self, record: KnownRecord<'m>) -> impl Iterator<Item = RecordedMatch<'m>> + use<'m> {
+        let mut rest = record.payload.unwrap_or_default();
+        // All sequences of a database have the same upper bits.
+        let upper_bits = self.memory.newest() & !LOW_BITS;
+        std::iter::from_fn(move || {
+            let sequence = upper_bits | take_varint(&mut rest)?;
+            let key_length = take_varint(&mut rest)?;
+            let path_length = take_varint(&mut rest)?;
+            let (rating_key, tail) = rest.split_at_checked(usize::try_from(key_length).ok()?)?;
+            let (path, tail) = match path_length {
+                PATH_IS_KEY => (record.key, tail),
+                length => tail.split_at_checked(usize::try_from(length).ok()?)?,
+            };
+            rest = tail;
+            Some(RecordedMatch {
+                rating_key: std::str::from_utf8(rating_key).ok()?,
+                path,
+                sequence,
+            })
+        })
+    }
 }
 
-/// Adds the matches of forms, each with all of them, as they were read at a change sequence.
-pub fn put<'p>(memory: &RecordMemory, sequence: Sequence, forms: impl Iterator<Item = (&'p [u8], &'p [StoredMatch])>) {
-    let encoded = forms.map(|(form, matches)| {
-        let mut payload = Vec::new();
+/// Reads a number from the beginning of `bytes`, and removes it.
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let (number, used) = read_varint(bytes)?;
+    *bytes = bytes.get(used..)?;
+    Some(number)
+}
+
+/// Returns for each form how its only path is spelled, if the path takes the place of the form, and the encoded matches.
+fn encode(forms: &[FormMatches]) -> Vec<(Option<&[u8]>, Vec<u8>)> {
+    let encoded = forms.iter().map(|(form, matches)| {
         // A path that only differs in case takes the place of its form.
-        let spelling = match matches {
+        let spelling = match &matches[..] {
             // A form that is not folded may have other entries that differ only in case.
             [only] if only.path.eq_ignore_ascii_case(form) && !form.iter().any(u8::is_ascii_uppercase) => {
                 Some(&only.path[..])
             }
             _ => None,
         };
+        let mut payload = Vec::new();
         for stored in matches {
-            let path_length = u32::try_from(stored.path.len()).unwrap_or(PATH_IS_KEY);
-            let path_length = if spelling.is_some() { PATH_IS_KEY } else { path_length };
-            let key_length = u32::try_from(stored.rating_key.len()).unwrap_or(0);
-            payload.extend_from_slice(&stored.sequence.0.to_le_bytes());
-            payload.extend_from_slice(&key_length.to_le_bytes());
-            payload.extend_from_slice(&path_length.to_le_bytes());
+            let path: &[u8] = if spelling.is_some() { b"" } else { &stored.path };
+            let path_length = if spelling.is_some() {
+                PATH_IS_KEY
+            } else {
+                path.len() as u64
+            };
+            put_varint(&mut payload, stored.sequence.0 & LOW_BITS);
+            put_varint(&mut payload, stored.rating_key.len() as u64);
+            put_varint(&mut payload, path_length);
             payload.extend_from_slice(stored.rating_key.as_bytes());
-            payload.extend_from_slice(if spelling.is_some() { b"" } else { &stored.path });
+            payload.extend_from_slice(path);
         }
-        (form, spelling, payload)
+        (spelling, payload)
     });
-    let encoded: Vec<_> = encoded.collect();
-    let records = encoded.iter().map(|(form, spelling, payload)| NewRecord {
-        spelling: *spelling,
-        ..NewRecord::new(form, Some(&payload[..]).filter(|payload| !payload.is_empty()))
-    });
-    memory.put(sequence, records);
+    encoded.collect()
 }
 
-/// Iterates over the matches in a record.
-fn matches_in(record: KnownRecord<'_>) -> impl Iterator<Item = RecordedMatch<'_>> {
-    let mut rest = record.payload.unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (sequence, tail) = rest.split_first_chunk::<8>()?;
-        let (key_length, tail) = tail.split_first_chunk::<4>()?;
-        let (path_length, tail) = tail.split_first_chunk::<4>()?;
-        let (rating_key, tail) = tail.split_at_checked(u32::from_le_bytes(*key_length) as usize)?;
-        let path_length = u32::from_le_bytes(*path_length);
-        let (path, tail) = match path_length {
-            PATH_IS_KEY => (record.key, tail),
-            length => tail.split_at_checked(length as usize)?,
-        };
-        rest = tail;
-        Some(RecordedMatch {
-            rating_key: std::str::from_utf8(rating_key).ok()?,
-            path,
-            sequence: u64::from_le_bytes(*sequence),
+/// Returns the records of encoded matches.
+fn new_records<'r>(
+    forms: &'r [FormMatches],
+    encoded: &'r [(Option<&'r [u8]>, Vec<u8>)],
+) -> impl Iterator<Item = NewRecord<'r>> {
+    forms
+        .iter()
+        .zip(encoded)
+        .map(|((form, _), (spelling, payload))| NewRecord {
+            spelling: *spelling,
+            ..NewRecord::new(form, Some(&payload[..]).filter(|payload| !payload.is_empty()))
         })
-    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::memtable::StoreMemories;
+    use crate::engine::record_rows::RecordTime;
+
+    /// A process can keep as many matches as a large library has files.
+    #[test]
+    fn a_match_takes_at_most_48_bytes_beside_its_path_and_key() {
+        let table = MatchTable::new(TableId(1), StoreMemories::default().matches.memory(TableId(1)));
+        let (mut after, mut content) = (None, 0);
+        // 57,344 fill an array of slots, so that the last one makes a larger array.
+        for first in (0..57_345).step_by(512) {
+            let forms = (first..57_345.min(first + 512)).map(|number| {
+                let path = format!("/Media/Films/A Film with a Title ({number:07})/A Film.mkv").into_bytes();
+                let stored = StoredMatch {
+                    sequence: Sequence(5 << SEQUENCE_BITS | number),
+                    path: path.clone(),
+                    rating_key: number.to_string(),
+                    at: RecordTime::NEVER,
+                };
+                content += path.len() + stored.rating_key.len();
+                (normal_form(&path), vec![stored])
+            });
+            let forms: Vec<FormMatches> = forms.collect();
+            let last = forms.last().map(|(form, _)| form.clone());
+            table.load(Sequence(6 << SEQUENCE_BITS), &LoadAfter(after), &forms, last.as_deref());
+            after = last;
+        }
+        let beside = (table.memory.bytes() - content) / 57_345;
+        assert!((30..=48).contains(&beside), "{beside}");
+    }
 }

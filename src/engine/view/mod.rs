@@ -7,7 +7,7 @@ mod match_table;
 mod stored_items;
 
 pub use library_snapshot::LibrarySnapshot;
-pub use match_table::{MatchTable, RecordedMatch, SingleMatch, put as put_matches};
+pub use match_table::{FormMatches, MatchTable, RecordedMatch, SingleMatch};
 
 use crate::engine::memtable::MemtableEntry;
 use crate::model::LibraryKind;

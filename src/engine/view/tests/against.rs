@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::naive::{self, Naive, Rule};
 use super::parts::{
     LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, MatchTable,
-    MemtableChange, RecordTime, StoredMatch,
+    MemtableChange, RecordTime, StoreMemories, StoredMatch,
 };
 
 use crate::matching::{HitDoubt, MAX_CANDIDATES, Mappings, Resolver, Scope};
@@ -111,7 +111,10 @@ pub fn matches(recorded: &[(&[u8], &str, u64)]) -> MatchTable {
         rating_key: (*key).to_owned(),
         at: RecordTime::NEVER,
     });
-    MatchTable::with_all(TableId(3), stored.collect(), Sequence(9))
+    let memory = StoreMemories::default().matches.memory(TableId(3));
+    let matches = MatchTable::new(TableId(3), memory);
+    matches.load_all(stored.collect(), Sequence(9));
+    matches
 }
 
 /// The content of a library.

@@ -25,6 +25,7 @@ use against::{listing, movie, write_listing};
 /// The names under which the fuzz targets use this module.
 mod parts {
     pub use crate::engine::memtable::MemtableChange;
+    pub use crate::engine::memtable::StoreMemories;
     pub use crate::engine::record_rows::{RecordTime, StoredMatch};
     pub use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
     pub use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable};
