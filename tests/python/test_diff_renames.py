@@ -11,6 +11,7 @@ import pytest
 from cli import Cli
 from conftest import Server, ServerFactory
 from disk import Tree, check_sums, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
+from plexindex.testing import FakePlex
 
 
 @pytest.fixture
@@ -53,6 +54,19 @@ def test_a_file_that_plex_has_not_scanned_is_paired_by_its_size(index: plexindex
     # Two files of this size are no evidence.
     set_size(other, size)
     assert ("not_in_plex", str(new), "not_scanned") in lines_of(index, tree.films)
+
+
+def test_a_moved_file_of_any_size_is_paired_by_its_name(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    small, other = (make(films / f"{name} (2001)" / f"{name} (2001).mkv") for name in ("Alpha", "Beta"))
+    with FakePlex({"Films": films}) as plex, plexindex.open(tmp_path / "store", plex.url, plex.token) as index:
+        index.refresh()
+        moved, copy = films / "New" / small.name, make(films / "New" / other.name, b"longer")
+        moved.parent.mkdir(exist_ok=True)
+        small.rename(moved)
+        other.unlink()
+        renamed = ("not_in_plex", str(moved), "renamed")
+        assert lines_of(index, films) == sorted([renamed, not_in_plex(copy), not_on_disk(small), not_on_disk(other)])
 
 
 def test_the_server_is_asked_about_missing_files(
