@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     # A device and the number of a file on it.
     FileId = tuple[int, int]
+    # The names of the files, folders and links in a folder.
+    Names = tuple[list[bytes], list[bytes], list[bytes]]
     # A rule, and the line of a `.plexignore` file, which is empty for other rules.
     Ruling = tuple[str, bytes]
 
@@ -78,7 +80,7 @@ class Scope:
 
     def at(self, folder: bytes) -> Location | None:
         """Returns the location that is exactly this folder."""
-        return self._by_path.get(os.path.normcase(folder) if os.name == "nt" else folder)
+        return self._by_path.get(folder if os.name != "nt" else os.path.normcase(folder))
 
     def innermost(self, path: bytes) -> Location:
         """Returns the innermost location that contains a path."""
@@ -105,15 +107,17 @@ class Scope:
         return self._rules & EVERYWHERE if location is self.outside else self._rules
 
     def ruling_for_folder(
-        self, path: bytes, location: Location, *, at_root: bool, ignored: Iterable[Ignored]
+        self, path: bytes, name: bytes, location: Location, at_root: bool, ignored: list[Ignored]
     ) -> Ruling | None:
         """Returns the rule that ignores a folder; None if no rule does.
 
         ``location``: the innermost location that contains the folder above. ``at_root``: whether the folder above is
         this location. ``ignored``: the `.plexignore` files there.
         """
-        rule = rule_for_folder(path.rpartition(disk.SEPARATOR)[2], self.rules(location), location.media, at_root)
-        return (rule, b"") if rule else _first(one.line_for_folder(path) for one in ignored)
+        rule = rule_for_folder(name, self.rules(location), location.media, at_root)
+        if rule is not None:
+            return rule, b""
+        return _first(one.line_for_folder(path) for one in ignored) if ignored else None
 
     def ruling_for_file(self, path: bytes, location: Location) -> Ruling | None:
         """Returns the rule that ignores a media file; None if no rule does. Reads the file's facts, which is slow."""
@@ -133,8 +137,8 @@ class Scope:
             below = os.path.dirname(below)
             above.insert(0, below)
         for folder, below in zip(above, above[1:]):
-            at_root, ignored = folder == above[0], self.ignored_in(folder, location)
-            if ruling := self.ruling_for_folder(below, location, at_root=at_root, ignored=ignored):
+            name, ignored = os.path.basename(below), self.ignored_in(folder, location)
+            if ruling := self.ruling_for_folder(below, name, location, folder == above[0], ignored):
                 return ruling
         is_extension = "extension" in self._rules and not is_media(path, location.media.extensions)
         return ("extension", b"") if is_extension else self.ruling_for_file(path, location)
@@ -188,15 +192,6 @@ class _Folder(NamedTuple):
     """The folder to which a link leads."""
 
 
-class _Names(NamedTuple):
-    """The names in a folder."""
-
-    id: FileId
-    files: list[bytes]
-    folders: list[bytes]
-    links: list[bytes]
-
-
 class Walk:
     """A walk below one folder. Yields what it finds in several folders at a time. You can iterate over it once."""
 
@@ -205,8 +200,10 @@ class Walk:
         # The folders to read, with the next folder last.
         self._pending = [_Folder(top, scope.innermost(top), twin=False)]
         self._links: list[_Folder] = []
-        # The ids of the folders that were read, by location.
+        # The ids of the folders that were read, by location, and the folders that were read before any link. Only links
+        # need ids, and reading an id takes as long as a third of the names.
         self._read: dict[Location, set[FileId]] = {}
+        self._without_id: list[_Folder] = []
         self._follows_links = False
         self._files: list[MediaFile] = []
         self._unread: list[Unread] = []
@@ -217,7 +214,7 @@ class Walk:
             while self._pending or self._links:
                 self._files, self._unread = [], []
                 if not self._pending:
-                    self._follow_links()
+                    self._follow_links(threads)
                 folders = self._pending[: -_AT_ONCE - 1 : -1]
                 del self._pending[-_AT_ONCE:]
                 begun = time.monotonic()
@@ -230,11 +227,16 @@ class Walk:
                 self._pending += reversed(below)
                 yield self._files, self._unread
 
-    def _follow_links(self) -> None:
+    def _follow_links(self, threads: ThreadPoolExecutor) -> None:
         """Makes the targets of links pending, unless they were read. If several links lead to a folder, follows the one
         that sorts first.
         """
         self._follows_links = True
+        while self._without_id:
+            folders = self._without_id[-_AT_ONCE:]
+            del self._without_id[-_AT_ONCE:]
+            for folder, known in zip(folders, threads.map(_id_of, [folder.path for folder in folders])):
+                self._read.setdefault(folder.location, set()).update(filter(None, [known]))
         links, self._links = sorted(self._links, key=lambda link: link.path), []
         self._pending = [link for link in links if self._is_new(link, link.target)][::-1]
 
@@ -256,7 +258,7 @@ class Walk:
     def _report_error(self, folder: _Folder, error: OSError) -> None:
         self._report(folder, "unreadable", disk.text_of(error).encode())
 
-    def _below(self, folder: _Folder, names: _Names | OSError) -> list[_Folder]:
+    def _below(self, folder: _Folder, names: Names | OSError) -> list[_Folder]:
         """Adds a folder's media files. Returns the folders below it that the walk must read, in order."""
         scope, location = self._scope, folder.location
         if isinstance(names, OSError):
@@ -267,27 +269,32 @@ class Walk:
             return self._locations_below(folder)
         # Before the first link, each folder counts as new, because some file systems give the same id to several.
         if not self._follows_links:
-            self._read.setdefault(location, set()).add(names.id)
-        elif folder.target is None and not self._is_new(folder, names.id):
+            self._without_id.append(folder)
+        elif folder.target is None and not self._is_new(folder, _id_of(folder.path)):
             return []
-        targets = self._resolve(folder, names)
-        media: list[bytes] = []
+        files, folders, links = names
+        targets = self._resolve(folder, links, files) if links else {}
+        folders = sorted([*folders, *targets])
         if location.is_reported:
-            extensions = location.media.extensions
-            is_any = "extension" not in scope.rules(location)
-            media = sorted(name for name in names.files if is_any or name[name.rfind(b".") :].lower() in extensions)
-        folders = sorted([*names.folders, *targets]) if targets else sorted(names.folders)
-        twins: Collection[bytes] = () if folder.twin else _twins([*folders, *media])
-        for name in media:
-            self._files.append(MediaFile(disk.join(folder.path, name), location, folder.twin or name in twins))
-        below: list[_Folder] = []
+            if "extension" in scope.rules(location):
+                extensions = location.media.extensions
+                files = [name for name in files if name[name.rfind(b".") :].lower() in extensions]
+        else:
+            files = []
+        above = disk.join(folder.path, b"")
+        twins: Collection[bytes] = () if folder.twin else _twins([*folders, *files])
+        for name in sorted(files):
+            self._files.append(MediaFile(above + name, location, folder.twin or name in twins))
+        if not folders:
+            return []
         at_root = scope.at(folder.path) is location
-        ignored = scope.ignored_in(folder.path if b".plexignore" in names.files else None, location) if folders else []
+        ignored = scope.ignored_in(folder.path if b".plexignore" in names[0] else None, location)
+        below: list[_Folder] = []
         for name in folders:
-            path, target = disk.join(folder.path, name), targets.get(name)
+            path, target = above + name, targets.get(name)
             own = scope.at(path)
             one = _Folder(path, own or location, folder.twin or name in twins)
-            ruling = scope.ruling_for_folder(path, location, at_root=at_root, ignored=ignored)
+            ruling = scope.ruling_for_folder(path, name, location, at_root, ignored)
             if ruling and not own:  # no rule ignores a location
                 self._report(one, *ruling)
                 below += self._locations_below(one)
@@ -299,25 +306,25 @@ class Walk:
                 below.append(one)
         return below
 
-    def _resolve(self, folder: _Folder, names: _Names) -> dict[bytes, FileId]:
+    def _resolve(self, folder: _Folder, links: list[bytes], files: list[bytes]) -> dict[bytes, FileId]:
         """Returns the links to folders with their targets, and adds the other links to the files. A dangling or
         circular link is a file.
         """
         targets: dict[bytes, FileId] = {}
-        for name in names.links:
+        for name in links:
             path = disk.join(folder.path, name)
             try:
                 facts = os.stat(disk.native(path))
             except OSError as error:
                 if disk.is_gone(error):
-                    names.files.append(name)
+                    files.append(name)
                 else:
                     self._report_error(folder._replace(path=path), error)
                 continue
             if stat.S_ISDIR(facts.st_mode):
                 targets[name] = facts.st_dev, facts.st_ino
             else:
-                names.files.append(name)
+                files.append(name)
         return targets
 
     def _locations_below(self, folder: _Folder) -> list[_Folder]:
@@ -325,14 +332,13 @@ class Walk:
         return [_Folder(one.folder, one, folder.twin) for one in self._scope.outermost_below(folder.path)]
 
 
-def _names_in(folder: bytes) -> _Names | OSError:
+def _names_in(folder: bytes) -> Names | OSError:
     """Returns the names in a folder, or the error."""
     path = disk.native(folder)
     files: list[Any] = []
     folders: list[Any] = []
     links: list[Any] = []
     try:
-        facts = os.stat(path)
         with os.scandir(path) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
@@ -343,7 +349,16 @@ def _names_in(folder: bytes) -> _Names | OSError:
         return error
     if os.name == "nt":
         files, folders, links = ([*map(os.fsencode, names)] for names in (files, folders, links))
-    return _Names((facts.st_dev, facts.st_ino), files, folders, links)
+    return files, folders, links
+
+
+def _id_of(folder: bytes) -> FileId | None:
+    """Returns the id of a folder, following links; None if the folder has disappeared or cannot be read."""
+    try:
+        facts = os.stat(disk.native(folder))
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _is_junction(entry: Any) -> bool:
@@ -357,11 +372,7 @@ def _leads_up(link: bytes, target: FileId) -> bool:
     """Returns whether a link leads, directly or through other links, to a folder above it."""
     folder, above = link, os.path.dirname(link)
     while above != folder:
-        try:
-            facts = os.stat(disk.native(above))
-        except OSError:
-            break  # it disappeared
-        if (facts.st_dev, facts.st_ino) == target:
+        if _id_of(above) == target:
             return True
         folder, above = above, os.path.dirname(above)
     return False
