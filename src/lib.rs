@@ -141,7 +141,7 @@ pub mod inside {
     pub use crate::engine::{Op, Table, TableLimits, Tables};
     pub use crate::events::DebounceIntervals;
     pub use crate::matching::byte_string::ByteString;
-    pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, NormalPath, Presence, Relation};
+    pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Mappings, NormalPath, Presence, Relation};
     pub use crate::platform::SQLITE_VERSION;
     pub use crate::platform::bytes::ascii_fast_str;
     pub use crate::platform::clock::{Clock, Deadline, SystemClock};

@@ -14,6 +14,14 @@ const (
 	ActionDropOld Action = "drop_old"
 )
 
+type AddEntryRequest struct {
+	MaxBytes int64      `json:"max_bytes,omitempty"`
+	Name     ByteString `json:"name"`
+	Table    ByteString `json:"table"`
+	TtlMs    int64      `json:"ttl_ms,omitempty"`
+	Value    ByteString `json:"value"`
+}
+
 type BySection struct {
 	Section string `json:"section"`
 }
@@ -74,6 +82,10 @@ const (
 
 type CountTableRequest struct {
 	Table ByteString `json:"table,omitempty"`
+}
+
+type EntryBefore struct {
+	Value ByteString `json:"value,omitempty"`
 }
 
 type ErrorKind string
@@ -138,6 +150,12 @@ type GetItemRequest struct {
 type GetStoreRequest struct{}
 
 type GetVersionsRequest struct{}
+
+type HostMapping struct {
+	From    ByteString `json:"from"`
+	Pattern bool       `json:"pattern,omitempty"`
+	To      ByteString `json:"to"`
+}
 
 type HostPath struct {
 	Path ByteString `json:"path"`
@@ -269,6 +287,11 @@ type LookedFor struct {
 
 type MapToHostRequest struct {
 	Path ByteString `json:"path"`
+}
+
+type MapToServerRequest struct {
+	Mappings []HostMapping `json:"mappings,omitempty"`
+	Paths    []ByteString  `json:"paths"`
 }
 
 type Match struct {
@@ -479,6 +502,10 @@ type ServerInfo struct {
 	Version           string `json:"version,omitempty"`
 }
 
+type ServerPaths struct {
+	Paths [][]ByteString `json:"paths"`
+}
+
 type SetLogLevelRequest struct {
 	Level int64 `json:"level"`
 }
@@ -555,6 +582,11 @@ type StoreInfo struct {
 
 type TableCount struct {
 	Count int64 `json:"count"`
+}
+
+type TakeEntryRequest struct {
+	Name  ByteString `json:"name"`
+	Table ByteString `json:"table"`
 }
 
 type Versions struct {

@@ -1,6 +1,13 @@
 // Made from include/plexindex.schema.json by `make header`.
 
 export type Action = 'status' | 'init' | 'clear' | 'deliver' | 'drop_old';
+export interface AddEntry {
+  max_bytes?: number;
+  name: ByteString;
+  table: ByteString;
+  ttl_ms?: number;
+  value: ByteString;
+}
 export interface BySection {
   section: string;
 }
@@ -40,6 +47,9 @@ export type Confidence = 'none' | 'low' | 'high';
 export interface CountTable {
   table?: ByteString;
 }
+export interface EntryBefore {
+  value?: ByteString;
+}
 export type ErrorKind = 'invalid_argument' | 'unsupported' | 'aborted' | 'store' | 'store_full' | 'connect' | 'tls' | 'unauthorized' | 'forbidden' | 'not_on_server' | 'not_plex' | 'starting' | 'bad_answer' | 'server_error' | 'timeout' | 'redirected' | 'offline' | 'library_not_found' | 'not_fetched' | 'library_ambiguous' | 'list_again' | 'defect';
 export interface ExportMatches {
   broken?: ByteString;
@@ -72,6 +82,11 @@ export interface GetItem {
 export interface GetStore {
 }
 export interface GetVersions {
+}
+export interface HostMapping {
+  from: ByteString;
+  pattern?: boolean;
+  to: ByteString;
 }
 export interface HostPath {
   path: ByteString;
@@ -165,6 +180,10 @@ export interface LookedFor {
 }
 export interface MapToHost {
   path: ByteString;
+}
+export interface MapToServer {
+  mappings?: readonly (HostMapping)[];
+  paths: readonly (ByteString)[];
 }
 export interface Match {
   age_ms?: number;
@@ -305,6 +324,9 @@ export interface ServerInfo {
   machine_identifier: string;
   version?: string;
 }
+export interface ServerPaths {
+  paths: readonly (readonly (ByteString)[])[];
+}
 export interface SetLogLevel {
   level: number;
 }
@@ -368,6 +390,10 @@ export interface StoreInfo {
 export interface TableCount {
   count: number;
 }
+export interface TakeEntry {
+  name: ByteString;
+  table: ByteString;
+}
 export interface Versions {
   abi: number;
   library: string;
@@ -394,6 +420,7 @@ export interface Methods {
   'log.set_level': { request: SetLogLevel; answer: Nothing };
   'mappings.propose': { request: ProposeMappings; answer: Proposals };
   'mappings.to_host': { request: MapToHost; answer: HostPath };
+  'mappings.to_server': { request: MapToServer; answer: ServerPaths };
   'match.folder': { request: MatchFolder; answer: Folder };
   'match.guid': { request: MatchGuid; answer: Match };
   'match.title': { request: MatchTitle; answer: Match };
@@ -405,8 +432,10 @@ export interface Methods {
   'sharing': { request: Share; answer: Shared };
   'shows.list': { request: ListShows; answer: Shows };
   'store.get': { request: GetStore; answer: StoreInfo };
+  'tables.add': { request: AddEntry; answer: EntryBefore };
   'tables.clear': { request: ClearTable; answer: Nothing };
   'tables.count': { request: CountTable; answer: TableCount };
+  'tables.take': { request: TakeEntry; answer: EntryBefore };
   'versions': { request: GetVersions; answer: Versions };
   'watch.start': { request: StartWatch; answer: Nothing };
   'watch.stop': { request: StopWatch; answer: Nothing };

@@ -394,6 +394,14 @@ impl Index {
         self.inner().queries.display.check_path(path)?;
         Ok(self.inner().reading.mappings().host_path(path))
     }
+
+    /// Translates a path on this machine to the server's paths by each matching host-to-server rule, in order. Fails as
+    /// [`Index::host_path`] does.
+    #[doc(hidden)] // for the C functions
+    pub fn server_paths(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.inner().queries.display.check_path(path)?;
+        Ok(self.inner().reading.mappings().server_paths(path))
+    }
 }
 
 impl std::fmt::Debug for Index {

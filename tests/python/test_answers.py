@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -181,6 +182,34 @@ def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
     assert dict(again) == {b"\xff": b""}
     again.clear()
     assert not list(again)
+
+
+def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
+    table = open_index().table("mine")
+    assert (table.add("a", b"1"), table.add("a", b"2"), table["a"]) == (True, False, b"1")
+    assert (table.setdefault("a", b"3"), table.setdefault(b"\xff", b"\xfe")) == (b"1", b"\xfe")
+    assert (table.pop("a"), table.pop("a", None), table.pop("a", 7)) == (b"1", None, 7)
+    for call in (lambda: table.pop("a"), lambda: table.__delitem__("a")):
+        with pytest.raises(KeyError):
+            call()
+    assert table.add("e", b"x", expire=0)
+    assert table.popitem() == (b"\xff", b"\xfe")
+    with pytest.raises(KeyError):
+        table.popitem()
+    table.set("job", b"x")
+    names = [f"{number}" for number in range(100)]
+    won: list[str] = []
+
+    def take_and_add() -> None:
+        own = open_index().table("mine")
+        won.extend(name for name in names if own.add(name, b"") and own.pop("job", None) is None)
+
+    threads = [threading.Thread(target=take_and_add) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(won)) == len(won) == len(names) - 1
 
 
 def test_an_entry_stays_while_other_tables_grow(open_index: OpenIndex) -> None:

@@ -15,20 +15,13 @@ use describe_header::describe;
 const HEADER: &str = "plexindex.h";
 
 /// Source files of the header, in the order of its declarations.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 8] = [
     "crates/matching/src/error.rs",
     "bindings/c/src/constants.rs",
     "bindings/c/src/types.rs",
     "bindings/c/src/functions/open.rs",
-    "bindings/c/src/functions/open.rs",
-    "bindings/c/src/functions/lookup.rs",
-    "bindings/c/src/functions/lookup.rs",
     "bindings/c/src/functions/lookup.rs",
     "bindings/c/src/functions/record.rs",
-    "bindings/c/src/functions/index.rs",
-    "bindings/c/src/functions/index.rs",
-    "bindings/c/src/functions/index.rs",
-    "bindings/c/src/functions/index.rs",
     "bindings/c/src/functions/index.rs",
     "bindings/c/src/functions/tables.rs",
 ];

@@ -199,6 +199,18 @@ impl Mappings {
             .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
     }
 
+    /// Returns a host path as each matching host-to-server rule rewrites it, in order.
+    #[must_use]
+    pub fn server_paths(&self, path: &[u8]) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let each = |rewritten: &[u8]| -> Option<()> {
+            found.push(rewritten.to_vec());
+            None
+        };
+        let _ = NormalPath::with(path, |path| self.to_server(path, each));
+        found
+    }
+
     /// Rewrites a server path by the first matching server-to-host rule. Returns `None` if no rule changes the path.
     #[must_use]
     pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {

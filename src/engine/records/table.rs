@@ -36,6 +36,8 @@ const MAX_QUESTIONS: u32 = 4;
 pub enum Op<'o> {
     /// Stores a value (third field) under a name (second field), and replaces an earlier value.
     Put(&'o Table, &'o [u8], &'o [u8]),
+    /// Stores a value as [`Op::Put`] does, if there is no entry with this name, or it has expired.
+    Add(&'o Table, &'o [u8], &'o [u8]),
     /// Removes the entry with the given name.
     Remove(&'o Table, &'o [u8]),
     /// Removes all entries of a table.
@@ -207,6 +209,22 @@ impl Table {
     /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn put(&self, name: &[u8], value: &[u8], limits: &TableLimits) -> Result<()> {
         self.tables.write(&[Op::Put(self, name, value)], limits)
+    }
+
+    /// Stores a value like [`Table::put`] unless there is one, and returns the value that was there.
+    ///
+    /// # Errors
+    /// As [`Table::put`].
+    pub fn add(&self, name: &[u8], value: &[u8], limits: &TableLimits) -> Result<Option<Vec<u8>>> {
+        self.tables.write_one(Op::Add(self, name, value), limits)
+    }
+
+    /// Removes the entry with this name, and returns its value; `None` if there is none, or it has expired.
+    ///
+    /// # Errors
+    /// As [`Table::remove`].
+    pub fn take(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.tables.write_one(Op::Remove(self, name), &REMOVAL_OPTIONS)
     }
 
     /// Removes the entry with this name, if it exists.

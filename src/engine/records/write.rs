@@ -39,11 +39,32 @@ impl Tables {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn write(&self, ops: &[Op<'_>], limits: &TableLimits) -> Result<()> {
+        self.write_after(ops, limits, |_| Ok(()))
+    }
+
+    /// Applies one change, like [`Tables::write`]. Returns the value that was there before, unless it had expired.
+    ///
+    /// # Errors
+    /// As [`Tables::write`].
+    pub fn write_one(&self, op: Op<'_>, limits: &TableLimits) -> Result<Option<Vec<u8>>> {
+        self.write_after(&[op], limits, |write| match op {
+            Op::Put(table, name, _) | Op::Add(table, name, _) | Op::Remove(table, name) => write.value(table, name),
+            Op::Clear(_) => Ok(None),
+        })
+    }
+
+    /// Applies all of `ops`, and returns what `read` returned before them in the same transaction.
+    fn write_after<T>(
+        &self,
+        ops: &[Op<'_>],
+        limits: &TableLimits,
+        read: impl Fn(&Write<'_, '_, '_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         for op in ops {
-            if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
+            if let Op::Put(_, name, _) | Op::Add(_, name, _) | Op::Remove(_, name) = op {
                 check_length("the name of the entry", name.len(), LONGEST_NAME)?;
             }
-            if let Op::Put(_, _, value) = op {
+            if let Op::Put(_, _, value) | Op::Add(_, _, value) = op {
                 check_length("the value", value.len(), MAX_VALUE_BYTES)?;
             }
         }
@@ -51,29 +72,32 @@ impl Tables {
         let database_number = self.store.database_number();
         let now_ms = self.clock.now_ms();
         let tidies = self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY);
-        let committed = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
+        let (committed, found) = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             let mut write = Write {
                 tx,
+                now_ms,
                 expires_ms: expiry(limits.ttl, now_ms),
                 entries: Some(Vec::new()),
             };
+            let found = read(&write)?;
             for op in ops {
                 write.apply(op)?;
             }
             if tidies {
-                write.tidy(now_ms)?;
+                write.tidy()?;
             }
             if let Some(limit) = limits.limit {
-                write.keep_limit(ops, limit, now_ms)?;
+                write.keep_limit(ops, limit)?;
             }
-            Ok(CommittedWrite {
+            let committed = CommittedWrite {
                 database_number,
                 sequence: tx.tx.sequence,
                 entries: write.entries,
-            })
+            };
+            Ok((committed, found))
         })?;
         self.publish(&committed);
-        Ok(())
+        Ok(found)
     }
 
     /// Removes all entries of all tables.
@@ -108,6 +132,7 @@ impl Tables {
 /// A running write.
 struct Write<'w, 't, 'o> {
     tx: &'w RecordTx<'t>,
+    now_ms: i64,
     /// When stored values expire, in Unix ms; `None`: never.
     expires_ms: Option<i64>,
     /// [`CommittedWrite::entries`].
@@ -115,10 +140,24 @@ struct Write<'w, 't, 'o> {
 }
 
 impl<'o> Write<'_, '_, 'o> {
+    /// Returns an entry's value, unless it has expired.
+    fn value(&self, table: &Table, name: &[u8]) -> rusqlite::Result<Option<Vec<u8>>> {
+        match self.tx.table(&table.name)? {
+            Some(id) => self.tx.value_of(id, &stored_name(table, name), self.now_ms),
+            None => Ok(None),
+        }
+    }
+
     /// Applies one change.
     fn apply(&mut self, op: &Op<'o>) -> rusqlite::Result<()> {
         let (table, name, value) = match *op {
             Op::Put(table, name, value) => (table, name, Some(value)),
+            Op::Add(table, name, value) => {
+                if self.value(table, name)?.is_some() {
+                    return Ok(());
+                }
+                (table, name, Some(value))
+            }
             Op::Remove(table, name) => (table, name, None),
             Op::Clear(table) => {
                 if let Some(id) = self.tx.table(&table.name)? {
@@ -153,8 +192,8 @@ impl<'o> Write<'_, '_, 'o> {
     }
 
     /// Removes some expired entries, and rows of cleared tables: as many steps as if each write took one.
-    fn tidy(&mut self, now_ms: i64) -> rusqlite::Result<()> {
-        self.remove_expired(now_ms)?;
+    fn tidy(&mut self) -> rusqlite::Result<()> {
+        self.remove_expired()?;
         for _ in 0..TIDY_EVERY {
             if !self.tx.sweep_step()? {
                 break;
@@ -165,10 +204,12 @@ impl<'o> Write<'_, '_, 'o> {
 
     /// Removes expired entries, then the oldest, until the tables that `ops` write have at most `limit` bytes: each one, or
     /// all tables of the store together ([`Table::is_limited_with_all`]).
-    fn keep_limit(&mut self, ops: &[Op<'_>], limit: u64, now_ms: i64) -> rusqlite::Result<()> {
+    fn keep_limit(&mut self, ops: &[Op<'_>], limit: u64) -> rusqlite::Result<()> {
         let mut limited = Vec::new();
         for op in ops {
-            let Op::Put(table, ..) = op else { continue };
+            let (Op::Put(table, ..) | Op::Add(table, ..)) = op else {
+                continue;
+            };
             let rows = match self.tx.table(&table.name)? {
                 _ if table.is_limited_with_all => Limited::All(RecordKind::Entries),
                 Some(id) => Limited::Table(id),
@@ -178,11 +219,11 @@ impl<'o> Write<'_, '_, 'o> {
                 limited.push(rows);
             }
         }
-        limited.into_iter().try_for_each(|rows| self.evict(rows, limit, now_ms))
+        limited.into_iter().try_for_each(|rows| self.evict(rows, limit))
     }
 
     /// Removes expired entries, then the oldest, until `rows` have at most `limit` bytes.
-    fn evict(&mut self, rows: Limited, limit: u64, now_ms: i64) -> rusqlite::Result<()> {
+    fn evict(&mut self, rows: Limited, limit: u64) -> rusqlite::Result<()> {
         let is_over =
             |tx: &RecordTx<'_>| -> rusqlite::Result<bool> { Ok(u64::try_from(tx.size(rows)?).unwrap_or(0) > limit) };
         if !is_over(self.tx)? {
@@ -191,14 +232,14 @@ impl<'o> Write<'_, '_, 'o> {
         self.entries = None;
         let most = MAX_EVICTED.max(2 * self.tx.written());
         let mut removed = 0;
-        while removed < most && is_over(self.tx)? && self.remove_expired(now_ms)? {
+        while removed < most && is_over(self.tx)? && self.remove_expired()? {
             removed += MAX_EXPIRED;
         }
         self.tx.evict(rows, limit, most).map(drop)
     }
 
-    fn remove_expired(&mut self, now_ms: i64) -> rusqlite::Result<bool> {
-        let has_removed = self.tx.remove_expired(now_ms, MAX_EXPIRED)?;
+    fn remove_expired(&mut self) -> rusqlite::Result<bool> {
+        let has_removed = self.tx.remove_expired(self.now_ms, MAX_EXPIRED)?;
         if has_removed {
             self.entries = None;
         }

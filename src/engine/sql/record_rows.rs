@@ -700,6 +700,15 @@ impl<'t> RecordTx<'t> {
         self.is_outdated[kind.index()].set(false);
     }
 
+    /// Returns the value of an entry that has not expired by `now_ms`.
+    pub fn value_of(&self, table: TableId, name: &[u8], now_ms: i64) -> rusqlite::Result<Option<Vec<u8>>> {
+        let found = entries_where(self.tx, table, usize::MAX, "name = ?3", &[&name])?;
+        let found = found.into_iter().find_map(|(_, entry)| entry);
+        Ok(found
+            .filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms))
+            .and_then(|entry| entry.value))
+    }
+
     /// Removes an entry if it exists.
     pub fn remove_entry(&self, table: TableId, name: &[u8]) -> rusqlite::Result<()> {
         let values = params![table, name];

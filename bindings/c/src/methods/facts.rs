@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use plexindex::error::check_length;
-use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, Scan, path_from_bytes};
-use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
+use plexindex::error::{Result, check_length};
+use plexindex::inside::{ByteString, MAX_PATH, Mappings, NormalPath, Relation, SQLITE_VERSION, Scan, path_from_bytes};
+use plexindex::{LibraryInfo, Mapping, MappingKind, Pattern, Proposal, ServerInfo, StoreInfo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, LibraryName, MethodResult, Nothing, ok_answer};
 use crate::constants::PLEXINDEX_ABI_VERSION;
 use crate::log_ring;
+use crate::strings::decode_utf8;
 
 /// Lists the libraries. Asks the server only if the store contains no libraries.
 #[derive(Deserialize, JsonSchema)]
@@ -141,6 +142,68 @@ pub struct HostPath {
 pub fn to_host(caller: &Caller<'_>, request: MapToHost) -> MethodResult<HostPath> {
     let path = caller.index()?.host_path(&request.path.0)?.into_owned();
     ok_answer(HostPath { path: ByteString(path) })
+}
+
+/// Converts paths on this machine to paths on the server, with the index's mappings or with others. With `mappings`, the
+/// handle may be NULL.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MapToServer {
+    /// Paths on this machine.
+    paths: Vec<ByteString>,
+    /// Mappings of host folders, instead of the index's.
+    mappings: Option<Vec<HostMapping>>,
+}
+
+/// A mapping from the host's paths to the server's.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostMapping {
+    /// The host's folder, or a regular expression.
+    from: ByteString,
+    /// The server's folder, or the replacement.
+    to: ByteString,
+    /// Whether `from` is a regular expression.
+    #[serde(default)]
+    pattern: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct ServerPaths {
+    /// For each of the request's paths, the server's path according to each mapping that covers it, in order.
+    paths: Vec<Vec<ByteString>>,
+}
+
+/// Runs `mappings.to_server`: converts paths on this machine to paths on the server.
+pub fn to_server(caller: &Caller<'_>, request: MapToServer) -> MethodResult<ServerPaths> {
+    let mappings = request.mappings.map(|rules| -> Result<Mappings> {
+        let rules: Result<Vec<Mapping>> = rules.into_iter().map(HostMapping::into_mapping).collect();
+        Mappings::new(&rules?)
+    });
+    let mappings = mappings.transpose()?;
+    let paths = request.paths.into_iter().map(|path| {
+        check_length("path", path.0.len(), MAX_PATH)?;
+        let found = match &mappings {
+            Some(mappings) => mappings.server_paths(&path.0),
+            None => caller.index()?.server_paths(&path.0)?,
+        };
+        Ok(found.into_iter().map(ByteString).collect())
+    });
+    ok_answer(ServerPaths {
+        paths: paths.collect::<Result<_>>()?,
+    })
+}
+
+impl HostMapping {
+    fn into_mapping(self) -> Result<Mapping> {
+        let mut mapping = Mapping::pattern(MappingKind::HostToServer, "", self.to.0);
+        mapping.from = if self.pattern {
+            Pattern::Regex(decode_utf8(&self.from.0, "mappings.from")?.to_owned())
+        } else {
+            Pattern::Prefix(self.from.0)
+        };
+        Ok(mapping)
+    }
 }
 
 /// Compares a path with other paths, ignoring case and Unicode normalisation. In paths that start like Windows paths,

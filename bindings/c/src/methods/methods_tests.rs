@@ -3,6 +3,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::constants::PLEXINDEX_TTL_AT_ONCE;
 use crate::for_tests::{hostile, mapped};
 use crate::types::Handle;
 use plexindex::inside::TableLimits;
@@ -75,7 +76,7 @@ fn without_an_index_three_methods_answer() {
     };
     let filled = json!({
         "library": "Movies", "path": "/a", "paths": ["/a"], "others": ["/a"], "key": "1", "keys": ["1"], "guid": "x", "title": "x", "cursor": "1111",
-        "changes": [], "matches": [], "all": true, "level": 3
+        "changes": [], "matches": [], "all": true, "level": 3, "table": "t", "name": "n", "value": "v"
     });
     for method in METHODS {
         // The request with the fields of each method: those that are refused are taken out one by one.
@@ -231,6 +232,40 @@ fn all_tables_are_cleared_only_by_that_word() {
     );
     at.answer("tables.clear", &json!({ "all": true }));
     assert_eq!(at.answer("tables.count", &json!({})), json!({ "count": 0 }));
+}
+
+#[test]
+fn an_entry_is_added_or_taken_in_one_call() {
+    let at = Scene::new();
+    let add = |value: &str| at.answer("tables.add", &json!({ "table": "t", "name": "n", "value": value }));
+    let take = || at.answer("tables.take", &json!({ "table": "t", "name": "n" }));
+    assert_eq!(take(), json!({}));
+    assert_eq!([add("one"), add("two")], [json!({}), json!({ "value": "one" })]);
+    assert_eq!([take(), take()], [json!({ "value": "one" }), json!({})]);
+    // An expired entry does not count.
+    let expired = json!({ "table": "t", "name": "n", "value": "old", "ttl_ms": PLEXINDEX_TTL_AT_ONCE });
+    assert_eq!(at.answer("tables.add", &expired), json!({}));
+    assert_eq!([add("three"), take()], [json!({}), json!({ "value": "three" })]);
+    assert_eq!(at.answer("tables.add", &expired), json!({}));
+    assert_eq!(take(), json!({}));
+}
+
+#[test]
+fn paths_are_converted_by_the_given_mappings() {
+    let at = Scene::new();
+    let rules = json!([{ "from": r"^/mnt/(?<n>\p{Nd}+)/", "to": r"/data/\g<n>/", "pattern": true },
+                       { "from": "/mnt/1", "to": "/films" }]);
+    let paths = json!(["/mnt/1/a.mkv", "/b.mkv"]);
+    assert_eq!(
+        at.answer("mappings.to_server", &json!({ "paths": paths, "mappings": rules })),
+        json!({ "paths": [["/data/1/a.mkv", "/films/a.mkv"], []] })
+    );
+    assert_eq!(
+        at.answer("mappings.to_server", &json!({ "paths": paths })),
+        json!({ "paths": [[], []] })
+    );
+    let wrong = json!({ "paths": [], "mappings": [{ "from": "(", "to": "", "pattern": true }] });
+    at.refusal("mappings.to_server", &wrong);
 }
 
 #[test]

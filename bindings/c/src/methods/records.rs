@@ -5,12 +5,14 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use plexindex::error::{Result, invalid_argument_error};
-use plexindex::inside::{ByteString, path_from_bytes};
+use plexindex::inside::{ByteString, TableLimits, path_from_bytes};
 use plexindex::{ImportedMatches, RecordedMatch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, MethodResult, Nothing, default_page_limit, ok_answer};
+use crate::constants::PLEXINDEX_TTL_NEVER;
+use crate::options::ttl;
 use crate::strings::check_page_limit;
 
 #[cfg(feature = "shared")]
@@ -90,6 +92,67 @@ pub struct ImportMatches {
 pub fn import(caller: &Caller<'_>, request: ImportMatches) -> MethodResult<ImportedMatches> {
     let query = caller.query(caller.index()?.query(), request.offline)?;
     ok_answer(query.import_matches(&request.matches)?)
+}
+
+/// Stores a value if the table has no value with this name, in one transaction. The value never expires by default.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddEntry {
+    /// The table's name.
+    table: ByteString,
+    /// The entry's name.
+    name: ByteString,
+    /// The value to store.
+    value: ByteString,
+    /// As in plexindex_table_put(). Default: PLEXINDEX_TTL_NEVER.
+    #[serde(default = "never")]
+    ttl_ms: i64,
+    /// As in plexindex_table_put().
+    #[serde(default)]
+    max_bytes: u64,
+}
+
+const fn never() -> i64 {
+    PLEXINDEX_TTL_NEVER
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct EntryBefore {
+    /// The value that was there before; absent if there was none, or it had expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<ByteString>,
+}
+
+/// Runs `tables.add`: stores a value unless there is one.
+pub fn add(caller: &Caller<'_>, request: AddEntry) -> MethodResult<EntryBefore> {
+    let table = caller.index()?.tables().table(&request.table.0, false)?;
+    let limits = TableLimits {
+        ttl: ttl(request.ttl_ms, "ttl_ms")?,
+        limit: (request.max_bytes > 0).then_some(request.max_bytes),
+    };
+    let value = table.add(&request.name.0, &request.value.0, &limits)?;
+    ok_answer(EntryBefore {
+        value: value.map(ByteString),
+    })
+}
+
+/// Removes an entry and returns its value, in one transaction.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeEntry {
+    /// The table's name.
+    table: ByteString,
+    /// The entry's name.
+    name: ByteString,
+}
+
+/// Runs `tables.take`: removes an entry and returns its value.
+pub fn take(caller: &Caller<'_>, request: TakeEntry) -> MethodResult<EntryBefore> {
+    let table = caller.index()?.tables().table(&request.table.0, false)?;
+    let value = table.take(&request.name.0)?;
+    ok_answer(EntryBefore {
+        value: value.map(ByteString),
+    })
 }
 
 /// Counts the entries of one table or of all tables, including expired entries that are still stored.

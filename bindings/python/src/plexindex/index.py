@@ -504,6 +504,11 @@ class Index:
         raw = path.encode("utf-8", "surrogateescape")
         return text_of(self._session.request("mappings.to_host", path=raw)["path"])
 
+    def _server_paths_of(self, path: str) -> list[str]:
+        raw = path.encode("utf-8", "surrogateescape")
+        (found,) = self._session.request("mappings.to_server", paths=[raw])["paths"]
+        return [text_of(one) or "" for one in found]
+
     def __enter__(self) -> Self:
         if not self.is_open:
             raise self._session.closed_error()

@@ -9,7 +9,6 @@ from ._core import abi as c
 from ._core.convert import text_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Union
 
 
@@ -87,26 +86,6 @@ def as_mapping(rule: MappingArg) -> Mapping:
     if not isinstance(rule, (tuple, list)) or len(rule) != 2:
         raise TypeError(f"mappings: {rule!r} is neither a Mapping nor a pair of folders (host, server)")
     return Mapping.host_prefix(*rule)
-
-
-def to_server(mappings: Iterable[Mapping], path: str) -> list[str]:
-    """Returns the server's paths for a path of the host, one for each rule that matches, in the order of the rules."""
-    return [found for found in (_apply(rule, path) for rule in mappings) if found]
-
-
-def _apply(rule: Mapping, path: str) -> str | None:
-    from ._core.paths import components, lies_under
-
-    find, replace = (text.decode("utf-8", "surrogateescape") for text in (rule.find, rule.replace))
-    if rule.kind == c.MAPPING_HOST_PATTERN:
-        import re
-
-        found = re.search(find, path)
-        # In a replacement, a backslash is literal unless it starts a group reference.
-        return found and found.expand(re.sub(r"\\\\|\\(?![1-9]|g<)", r"\\\\\\\\", replace))
-    if rule.kind != c.MAPPING_HOST_PREFIX or not lies_under(path, [find]):
-        return None
-    return "/".join([replace.rstrip("/\\"), *components(path)[len(components(find)) :]])
 
 
 class Proposal:

@@ -9,13 +9,19 @@ from ._core import abi as c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import NoReturn, TypeVar, Union
+    from typing import Any, NoReturn, TypeVar, Union
 
     from ._core.lookups import Handle
     from ._core.session import Session
 
     Default = TypeVar("Default")
     Name = Union[str, bytes]
+
+
+def _bytes_of(value: bytes) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"value must be bytes, not {type(value).__name__}")
+    return bytes(value)
 
 
 class Table(MutableMapping["Name", bytes]):
@@ -49,9 +55,7 @@ class Table(MutableMapping["Name", bytes]):
 
     def set(self, name: Name, value: bytes, *, expire: float | None = None) -> None:
         """Stores a value, which expires after ``expire`` seconds; without ``expire``, never."""
-        if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise TypeError(f"value must be bytes, not {type(value).__name__}")
-        raw, data = convert.text_bytes("name", name), bytes(value)
+        raw, data = convert.text_bytes("name", name), _bytes_of(value)
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         given = raw, len(raw), data, len(data), ttl_ms, self._limit
         self._session.ask(self._session.native.table_put, *given, target=self._handle)
@@ -75,9 +79,51 @@ class Table(MutableMapping["Name", bytes]):
         self.set(name, value)
 
     def __delitem__(self, name: Name) -> None:
-        if name not in self:
+        if self._take(name) is None:
             raise KeyError(name)
-        self.delete(name)
+
+    def add(self, name: Name, value: bytes, *, expire: float | None = None) -> bool:
+        """Stores a value as :meth:`set` does, unless the table has a value with this name. Returns whether it did."""
+        return self._add(name, value, expire) is None
+
+    def setdefault(self, name: Name, default: bytes) -> bytes:
+        """Returns an entry's value. If there is no entry, stores ``default``. Of several processes, one stores."""
+        found = self._add(name, default, None)
+        return bytes(default) if found is None else found
+
+    def pop(self, name: Name, *default: Any) -> Any:
+        """Removes an entry and returns its value, or the default if there is none. Of several processes, one gets it.
+
+        Without a default, raises KeyError if there is no entry.
+        """
+        value = self._take(name)
+        if value is not None:
+            return value
+        if default:
+            return default[0]
+        raise KeyError(name)
+
+    def popitem(self) -> tuple[bytes, bytes]:
+        """Removes the first entry, and returns its name and value. Raises KeyError if the table is empty."""
+        for name in self:
+            value = self._take(name)
+            if value is not None:  # otherwise another process was faster
+                return name, value
+        raise KeyError("the table is empty")
+
+    def _add(self, name: Name, value: bytes, expire: float | None) -> bytes | None:
+        """Stores a value unless there is one, and returns the value that was there."""
+        ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
+        data, limit = _bytes_of(value), self._limit or None
+        return self._changed("tables.add", name, value=data, ttl_ms=ttl_ms, max_bytes=limit)
+
+    def _take(self, name: Name) -> bytes | None:
+        return self._changed("tables.take", name)
+
+    def _changed(self, method: str, name: Name, **request: Any) -> bytes | None:
+        raw = convert.text_bytes("name", name)
+        found = self._session.request(method, table=self.name, name=raw, **request).get("value")
+        return None if found is None else convert.path_of(found)
 
     def __contains__(self, name: object) -> bool:
         raw = convert.text_bytes("name", name)  # type: ignore[arg-type]

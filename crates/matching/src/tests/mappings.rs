@@ -23,15 +23,10 @@ const TO_HOST: MappingKind = MappingKind::ServerToHost;
 
 fn to_server(rules: &[Mapping], path: &str) -> Vec<String> {
     let mappings = Mappings::new(rules).expect("rules compile");
-    let mut all = Vec::new();
-    let none: Option<()> = NormalPath::with(path.as_bytes(), |path| {
-        mappings.to_server(path, |rewritten| {
-            all.push(String::from_utf8_lossy(rewritten).into_owned());
-            None
-        })
-    });
-    assert_eq!(none, None);
-    all
+    let all = mappings.server_paths(path.as_bytes());
+    all.iter()
+        .map(|path| String::from_utf8_lossy(path).into_owned())
+        .collect()
 }
 
 fn to_host(rules: &[Mapping], path: &str) -> Option<String> {

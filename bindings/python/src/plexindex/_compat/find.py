@@ -7,7 +7,6 @@ from enum import Enum
 from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
 from ..errors import Error
-from ..mapping import as_mapping, to_server
 from ..match import LISTED
 from .failures import not_found, reraise, server_away, warn_of_token
 from .host import host_log
@@ -140,7 +139,7 @@ def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
     index = section.index
     folders = [folder for library in index.libraries(offline=True) for folder in library.locations]
     folders += [index._host_path_of(folder) or folder for folder in folders]
-    mapped = to_server(map(as_mapping, index._recipe[3]["mappings"]), path)
+    mapped = index._server_paths_of(path)
     if any(lies_under(one, folders) for one in (path, *mapped)):
         return True
     return index.match(path, offline=True).match_kind in LISTED

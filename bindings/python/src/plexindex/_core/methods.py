@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
 
 Action = Literal["status", "init", "clear", "deliver", "drop_old"]
+class AddEntry(TypedDict): max_bytes: NotRequired[int | None]; name: ByteString | bytes; table: ByteString | bytes; ttl_ms: NotRequired[int | None]; value: ByteString | bytes
 class BySection(TypedDict): section: str
 class ByTitle(TypedDict): title: str
 class ByUuid(TypedDict): uuid: str
@@ -26,6 +27,7 @@ class ClearTable(TypedDict): all: NotRequired[bool | None]; table: NotRequired[B
 class ComparePaths(TypedDict): others: list[ByteString | bytes]; path: ByteString | bytes
 Confidence = Literal["none", "low", "high"]
 class CountTable(TypedDict): table: NotRequired[ByteString | bytes | None]
+class EntryBefore(TypedDict): value: NotRequired[ByteString]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
 class ExportMatches(TypedDict): broken: NotRequired[ByteString | bytes | None]; cursor: NotRequired[str | None]; limit: NotRequired[int | None]
 class FilesPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
@@ -33,6 +35,7 @@ class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; c
 class GetItem(TypedDict): key: str; library: NotRequired[LibraryName | int | Library | None]
 class GetStore(TypedDict): ...
 class GetVersions(TypedDict): ...
+HostMapping = TypedDict("HostMapping", {"from": "ByteString", "pattern": "NotRequired[bool]", "to": "ByteString"})
 class HostPath(TypedDict): path: ByteString
 class ImportMatches(TypedDict): matches: list[MatchLine]; offline: NotRequired[bool | None]
 class Imported(TypedDict): kept: int; recorded: int; skipped: int
@@ -51,6 +54,7 @@ class ListLibraries(TypedDict): library: NotRequired[LibraryName | int | Library
 class ListShows(TypedDict): library: LibraryName | int | Library
 class LookedFor(TypedDict): item: ItemJson; on_disk: Presence
 class MapToHost(TypedDict): path: ByteString | bytes
+class MapToServer(TypedDict): mappings: NotRequired[list[HostMapping] | None]; paths: list[ByteString | bytes]
 class MatchJson(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
 class MatchFolder(TypedDict): at_once: NotRequired[bool | None]; check: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; path: ByteString | bytes
 class MatchGuid(TypedDict): check: NotRequired[bool | None]; guid: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
@@ -78,6 +82,7 @@ class ScannedFolders(TypedDict): paths: list[ScannedPath]
 class ScannedPath(TypedDict): folder: NotRequired[ByteString]; library: NotRequired[str]; message: NotRequired[str]; section: NotRequired[str]
 class SeasonJson(TypedDict): guid: NotRequired[str]; items: int; number: NotRequired[int]; rating_key: str; show_rating_key: NotRequired[str]; title: NotRequired[str]
 class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str; version: NotRequired[str]
+class ServerPaths(TypedDict): paths: list[list[ByteString]]
 class SetLogLevel(TypedDict): level: int
 class Share(TypedDict): action: NotRequired[Action | None]
 class Shared(TypedDict): database: NotRequired[SharedStatus]; folder: NotRequired[Place]; tables: NotRequired[SharedTables]
@@ -90,6 +95,7 @@ class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...
 class StoreInfo(TypedDict): broken: list[str]; counter_page: bool; disk_bytes: int; file_system: NotRequired[str]; folder: ByteString; free_bytes: NotRequired[int]; journal: str; locks: bool; locks_error: NotRequired[str]; shares_memory: bool
 class TableCount(TypedDict): count: int
+class TakeEntry(TypedDict): name: ByteString | bytes; table: ByteString | bytes
 class Versions(TypedDict): abi: int; library: str; sqlite: str
 class WaitForChanges(TypedDict): cursor: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 class Waited(TypedDict): ready: bool
@@ -116,6 +122,8 @@ class Call(Protocol):
     @overload
     def __call__(self, method: Literal["mappings.to_host"], request: MapToHost, *, timeout: float | None = None, progress: ProgressArg = None) -> HostPath: ...
     @overload
+    def __call__(self, method: Literal["mappings.to_server"], request: MapToServer, *, timeout: float | None = None, progress: ProgressArg = None) -> ServerPaths: ...
+    @overload
     def __call__(self, method: Literal["match.folder"], request: MatchFolder, *, timeout: float | None = None, progress: ProgressArg = None) -> Folder: ...
     @overload
     def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchJson: ...
@@ -138,9 +146,13 @@ class Call(Protocol):
     @overload
     def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> StoreInfo: ...
     @overload
+    def __call__(self, method: Literal["tables.add"], request: AddEntry, *, timeout: float | None = None, progress: ProgressArg = None) -> EntryBefore: ...
+    @overload
     def __call__(self, method: Literal["tables.clear"], request: ClearTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
     @overload
     def __call__(self, method: Literal["tables.count"], request: CountTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> TableCount: ...
+    @overload
+    def __call__(self, method: Literal["tables.take"], request: TakeEntry, *, timeout: float | None = None, progress: ProgressArg = None) -> EntryBefore: ...
     @overload
     def __call__(self, method: Literal["versions"], request: GetVersions | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Versions: ...
     @overload
@@ -172,6 +184,8 @@ class AsyncCall(Protocol):
     @overload
     def __call__(self, method: Literal["mappings.to_host"], request: MapToHost, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, HostPath]: ...
     @overload
+    def __call__(self, method: Literal["mappings.to_server"], request: MapToServer, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ServerPaths]: ...
+    @overload
     def __call__(self, method: Literal["match.folder"], request: MatchFolder, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Folder]: ...
     @overload
     def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchJson]: ...
@@ -194,9 +208,13 @@ class AsyncCall(Protocol):
     @overload
     def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, StoreInfo]: ...
     @overload
+    def __call__(self, method: Literal["tables.add"], request: AddEntry, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, EntryBefore]: ...
+    @overload
     def __call__(self, method: Literal["tables.clear"], request: ClearTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
     @overload
     def __call__(self, method: Literal["tables.count"], request: CountTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, TableCount]: ...
+    @overload
+    def __call__(self, method: Literal["tables.take"], request: TakeEntry, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, EntryBefore]: ...
     @overload
     def __call__(self, method: Literal["versions"], request: GetVersions | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Versions]: ...
     @overload

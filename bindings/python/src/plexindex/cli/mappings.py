@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, takewhile
 from typing import NamedTuple
 
+from .._core import abi as c
+from .._core.convert import text_of
 from .._core.paths import lies_under
 from ..errors import Error
 from ..index import Index
-from ..mapping import Mapping, Proposal, to_server
+from ..mapping import Mapping, Proposal
 from ..match import LISTED, Match
 from . import output
 from .settings import Settings
@@ -40,12 +42,25 @@ def host_and_server(rule: Mapping) -> tuple[str, str]:
     return os.fsdecode(rule.find), os.fsdecode(rule.replace)
 
 
-def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] | None:
-    """Returns the first mapping that applies to a path, and the resulting path on the server."""
+def first_applying(rules: Sequence[Mapping], paths: Sequence[bytes]) -> list[tuple[Mapping, str] | None]:
+    """Returns for each path the first mapping that applies to it, and the resulting path on the server."""
+    found: list[tuple[Mapping, str] | None] = [None] * len(paths)
     for rule in rules:
-        for server_path in to_server([rule], path):
-            return rule, server_path
-    return None
+        for number, server_path in enumerate(_to_server(rule, paths)):
+            if found[number] is None and server_path is not None:
+                found[number] = rule, server_path
+    return found
+
+
+def _to_server(rule: Mapping, paths: Sequence[bytes]) -> list[str | None]:
+    """Returns the server's path for each path of the host, or None if the mapping does not apply to it."""
+    if rule.kind not in (c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN):
+        return [None] * len(paths)
+    from .._core.json_call import ask_without_index  # `plexindex match` needs no JSON for a path that Plex lists
+
+    given = {"from": rule.find, "to": rule.replace, "pattern": rule.kind == c.MAPPING_HOST_PATTERN}
+    answer = ask_without_index("mappings.to_server", {"paths": paths, "mappings": [given]})
+    return [text_of(found[0]) if found else None for found in answer["paths"]]
 
 
 def is_sure(answer: Match) -> bool:
@@ -62,8 +77,8 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     """
     found_counts: Counter[Mapping] = Counter()
     lost: dict[Mapping, list[bytes]] = {}
-    for path, answer in zip(paths, answers):
-        if applied := first_applying(settings.mappings, os.fsdecode(path)):
+    for path, answer, applied in zip(paths, answers, first_applying(settings.mappings, paths)):
+        if applied:
             found_counts[applied[0]] += is_sure(answer)
             lost.setdefault(applied[0], []).extend([] if is_sure(answer) else [path])
     suspects = [rule for rule in lost if len(lost[rule]) > found_counts[rule] and not _is_useful(index, rule)]
@@ -88,9 +103,9 @@ def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
     return [_narrowed(proposal, paths, locations) for proposal in index.proposals(paths)]
 
 
-def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[str]) -> Proposal:
+def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[str]) -> Proposal:
     """Restricts a proposal to the libraries' folders that contain tested files."""
-    tested = [server_path for path in paths for server_path in to_server([proposal.mapping], os.fsdecode(path))]
+    tested = list(filter(None, _to_server(proposal.mapping, paths)))
     used = [folder for folder in locations if any(lies_under(path, [folder]) for path in tested)]
     separator = "\\" if "\\" in proposal.server else "/"
     levels = zip(*(folder.rstrip("/\\").split(separator) for folder in used))
@@ -122,7 +137,7 @@ def _is_useful(index: Index, rule: Mapping) -> bool:
 
 def _sentence(rule: Mapping, found: int, lost: Sequence[bytes], better: int, proposals: Sequence[Proposal]) -> str:
     rules = [proposal.mapping for proposal in proposals]
-    used = {applied[0] for path in lost if (applied := first_applying(rules, os.fsdecode(path)))}
+    used = {applied[0] for applied in first_applying(rules, lost) if applied}
     flags = " ".join(flag(one) for one in rules if one in used)
     listed = f"{found:,} of {output.count(found + len(lost), 'file')}"
     return f"the mapping {arrow(rule)} is wrong: with it, Plex lists {listed}; with {flags}, {better:,}"

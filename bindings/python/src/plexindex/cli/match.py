@@ -320,13 +320,15 @@ def _line(form: str, path: bytes, answer: Match) -> bytes:
     return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
-def match_text(path: str, answer: Match, reason: str | None = None, mappings: Iterable[Mapping] = ()) -> str:
+def match_text(path: str, answer: Match, reason: str | None = None, mappings: Sequence[Mapping] = ()) -> str:
     """Formats an answer for people: the path, followed by the item or the reason.
 
     ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
     includes the mapping.
     """
-    applied = None if reason or answer.match_kind in LISTED else first_applying(mappings, path)
+    applied = None
+    if not reason and answer.match_kind not in LISTED:
+        (applied,) = first_applying(mappings, [os.fsencode(path)])
     extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
     extra = [output.one_line(line) for line in extra]
     if answer.item is None:
