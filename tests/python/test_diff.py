@@ -274,9 +274,10 @@ def without_root_rights() -> Iterator[None]:
 
 @pytest.mark.usefixtures("without_root_rights")
 def test_an_unreadable_folder_is_not_gone(index: plexindex.Index, tree: Tree) -> None:
-    for closed in (tree.films, tree.listed[0].parent):
+    outside = make(tree.media / "outside" / "x.mkv").parent
+    for closed in (tree.films, tree.listed[0].parent, outside):
         closed.chmod(0)
-        found = index.compare(tree.media)
+        found = index.compare(outside if closed is outside else [tree.films, tree.shows])
         assert [(one.what, one.path, one.reason) for one in found] == [("left_out", str(closed), "unreadable")]
         assert found.unreadable == 1
         assert not found.differs

@@ -278,8 +278,3 @@ def test_the_servers_own_token_is_in_its_preferences(tmp_path: Path) -> None:
 @pytest.mark.parametrize("token", ["", "a.b.c", "a.bnVsbA.c", "one", "....", "a.!!!!.c"])
 def test_odd_tokens_have_no_claims(token: str) -> None:
     assert claims_of(token) == {}
-
-
-def test_files_directly_in_a_library_s_folder_are_noted(tmp_path: Path) -> None:
-    with FakePlex({"Movies": ["/data/movies/Amber (2001).mkv", "/data/movies/Birch (2002).mkv"]}) as plex:
-        on(tmp_path, plex).fails(0, "2 files lie directly in the library's folder", "doctor")

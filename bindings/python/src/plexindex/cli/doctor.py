@@ -227,16 +227,6 @@ def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Lib
         report.table([library_row(library) for library in libraries], right=(3,))
     else:
         report.add("note", "the store contains no libraries of this server and user yet")
-    for library in libraries:
-        if library.age is None or library.kind == "photo":
-            continue
-        # Plex cannot tell which files that lie directly in a library's folder belong together.
-        folders = {location.rstrip("/\\") for location in library.locations}
-        paths = [item.path or "" for item in library.items(offline=True)]
-        if direct := sum(path.rpartition("\\" if "\\" in path else "/")[0] in folders for path in paths):
-            lie = count(direct, "file lies", "files lie")
-            better = "a file in a folder of its own is matched more reliably"
-            report.add("note", f"'{library.title}': {lie} directly in the library's folder; {better}")
     return libraries
 
 

@@ -302,9 +302,8 @@ class Comparison:
         """Says why a location is empty: none of its first listed files is on the disk, and no media file is in it."""
         for library in location.compared:
             listed = library.items_below(location.folder, offline=True)
-            for path in (os.fsencode(item.host_path or "") for item in islice(listed, _PROBED)):
-                if not disk.is_missing(path) or self._spellings.other(path) is not None:
-                    return None
+            if not all(disk.is_missing(os.fsencode(item.host_path or "")) for item in islice(listed, _PROBED)):
+                return None
         if disk.is_missing(location.folder):
             return "does not exist"
         return None if self._has_media(location.folder, location) else "contains no media"
@@ -353,8 +352,6 @@ class Comparison:
                 text = f"the item has {len(item.paths)} files: {', '.join(item.paths)}"
                 path = os.fsencode(item.host_path or "")
                 yield Difference._of("several_paths", path, item, "several_files", text)
-            elif any(disk.is_in(path, place) for place in self._empty):
-                self._below_empty += 1
             elif disk.is_gone(error):
                 yield Difference._of("not_on_disk", path, item, "gone", "the file is not on the disk")
             else:
