@@ -58,15 +58,20 @@ def test_a_file_that_plex_has_not_scanned_is_paired_by_its_size(index: plexindex
 
 def test_a_moved_file_of_any_size_is_paired_by_its_name(tmp_path: Path) -> None:
     films = tmp_path / "films"
-    small, other = (make(films / f"{name} (2001)" / f"{name} (2001).mkv") for name in ("Alpha", "Beta"))
+    small, other = (
+        make(films / f"{name} (2001)" / f"{name} (2001).mkv", content) for name, content in (("A", b"a"), ("B", b"bb"))
+    )
     with FakePlex({"Films": films}) as plex, plexindex.open(tmp_path / "store", plex.url, plex.token) as index:
         index.refresh()
-        moved, copy = films / "New" / small.name, make(films / "New" / other.name, b"longer")
-        moved.parent.mkdir(exist_ok=True)
+        # Another size, or another name of a file that is so small, is no evidence.
+        moved, *new = films / "New" / small.name, films / "New" / other.name, films / "New" / "Else.mkv"
+        for path, content in zip(new, (b"longer", b"bb")):
+            make(path, content)
         small.rename(moved)
         other.unlink()
         renamed = ("not_in_plex", str(moved), "renamed")
-        assert lines_of(index, films) == sorted([renamed, not_in_plex(copy), not_on_disk(small), not_on_disk(other)])
+        lines = [renamed, *map(not_in_plex, new), not_on_disk(small), not_on_disk(other)]
+        assert lines_of(index, films) == sorted(lines)
 
 
 def test_the_server_is_asked_about_missing_files(

@@ -269,7 +269,7 @@ class Comparison:
             if any(self._listed_below(folder, library) for one in around for library in one.compared):
                 return
             why = "does not exist" if disk.is_missing(folder) else "is a file"
-        elif around or self._has_media(folder, location):
+        elif around or self._has_media(folder):
             return
         else:
             why = "contains no media files"
@@ -290,9 +290,9 @@ class Comparison:
             why = None if location.folder in self._empty else self._why_empty(location)
             if why is None:
                 continue
-            self._empty.add(location.folder)
             for library in location.compared:
                 if files := self._listed_below(location.folder, library):
+                    self._empty.add(location.folder)
                     are = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
                     text = f"{are.format(library.title)} listed below this folder, which {why}: a mount may be missing"
                     empty = location.folder, None, "location_empty", text, [library]
@@ -306,13 +306,13 @@ class Comparison:
                 return None
         if disk.is_missing(location.folder):
             return "does not exist"
-        return None if self._has_media(location.folder, location) else "contains no media"
+        return None if self._has_media(location.folder) else "contains no media"
 
-    def _has_media(self, folder: bytes, location: Location) -> bool:
-        """Returns whether a folder contains a media file of this location, or a folder that cannot be read."""
+    def _has_media(self, folder: bytes) -> bool:
+        """Returns whether a folder contains a media file, or a folder that cannot be read."""
         return any(
             any(one.cause == "unreadable" for one in unread)
-            or any(file.location is location and not self._scope.ruling_for_file(file.path, location) for file in files)
+            or any(not self._scope.ruling_for_file(file.path, file.location) for file in files)
             for files, unread in Walk(self._scope, folder)
         )
 
@@ -387,10 +387,10 @@ class Comparison:
         the listed files again. ``unchanged``: the items (section and rating key) not to ask about, to which this call
         adds. If an item now has another item's file, the index also requests that other item.
         """
-        by_section = {one.section: one for one in self._index.libraries(offline=True)}
+        by_section = {library.section: library for one in self._scope.compared for library in one.compared}
         missing = {(one.section or "", one.item.rating_key): one.item
                    for one in differences if one.reason == "gone" and one.item}  # fmt: skip
-        keys = [key for key in missing if key not in unchanged and key[0] in by_section]
+        keys = [key for key in missing if key not in unchanged]
         self._not_asked = len(keys[_ASKED:])
         libraries = {section: by_section[section] for section, _ in keys[:_ASKED]}
         if not keys:
