@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -288,3 +289,29 @@ def test_the_test_in_the_readme(tmp_path: Path) -> None:
     test.write_text(next(code for code in blocks if "import FakePlex" in code), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(test)]
     assert "1 passed" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_time_to_add_files_grows_as_their_number() -> None:
+    def seconds(count: int) -> float:
+        began = time.process_time()
+        with FakePlex({"Movies": [f"/m/Film {n} (2001).mkv" for n in range(count)]}) as plex:
+            for n in range(count // 4):
+                plex.add("Movies", f"/m/More {n} (2002).mkv")
+        return time.process_time() - began
+
+    assert seconds(8_000) < 24 * min(seconds(1_000) for _ in range(3))
+
+
+def test_renamed_and_moved_items_are_found_by_what_they_are_now() -> None:
+    with FakePlex({"Movies": ["/m/A (2001).mkv", "/m/B (2002).mkv"]}) as plex:
+        key = plex.add("Movies", "/m/C (2003).mkv")
+        plex.set(key, title="D")
+        assert plex.add("Movies", "/m/2/D (2003).mkv") == key
+        assert plex.add("Movies", "/m/2/C (2003).mkv") != key
+        plex.move("/m/B (2002).mkv", "/m/2/B.mkv")
+        with pytest.raises(LookupError):
+            plex.item("/m/B (2002).mkv")
+        with pytest.raises(ValueError, match="already"):
+            plex.add("Movies", "/m/2/B.mkv")
+        plex.remove("/m/2/B.mkv")
+        plex.add("Movies", "/m/2/B.mkv")

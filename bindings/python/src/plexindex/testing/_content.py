@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -85,6 +85,29 @@ class Library:
         #: Plex's `contentChangedAt`, which grows when an item is added, is removed or gets another file.
         self.changes = 0
         self.items: dict[int, Item] = {}
+        # Items by their files, and by the type, the parent and a field. None after a change of these.
+        self._found: dict[object, list[Item]] | None = None
+
+    def find(self, key: object) -> list[Item]:
+        """Returns the items with a file, or with a type, parent, field and value, ordered by rating key."""
+        if self._found is None:
+            self._found = {}
+            for item in self.items.values():
+                self._note(item, *item.files)
+        return self._found.get(key, [])
+
+    def changed(self) -> None:
+        """Must be called after a change of files and of items' fields."""
+        self._found = None
+
+    def _note(self, item: Item, *files: str) -> None:
+        fields = [
+            (item.type, item.parent, name, item.fields[name]) for name in ("index", "title") if name in item.fields
+        ]
+        for key in (*fields, *files):
+            found = self._found.setdefault(key, []) if self._found is not None else []
+            if item not in found:
+                found.append(item)
 
     def of_type(self, kind: str) -> list[Item]:
         """Returns the items of a type, ordered by rating key."""
@@ -114,9 +137,11 @@ class Library:
                 existing = Item(self, next(keys), kind, item, now)
                 existing.fields.update(fields)
                 self.items[existing.key] = existing
+                self._note(existing)
             item = existing
         assert item is not None
         item.files.append(file)
+        self._note(item, file)
         self.scan(file)
         return item
 
@@ -133,8 +158,9 @@ class Library:
         return _size_for(file) if size is None else size
 
     def _find(self, kind: str, parent: Item | None, fields: dict[str, object]) -> Item | None:
-        items: Iterable[Item] = self.of_type(kind) if parent is None else parent.children
         names = ["index"] if "index" in fields else list(fields)
+        name = "index" if "index" in fields else "title"
+        items = self.find((kind, parent, name, fields.get(name)))
         return next((item for item in items if all(item.fields.get(name) == fields[name] for name in names)), None)
 
     def remove(self, item: Item) -> None:
@@ -149,6 +175,7 @@ class Library:
 
     def _forget(self, item: Item) -> None:
         del self.items[item.key]
+        self.changed()
         for child in item.children:
             self._forget(child)
 

@@ -162,7 +162,7 @@ class FakePlex:
                 titles = ", ".join(repr(one.title) for one in self._libraries.values())
                 raise LookupError(f"there is no library {library!r}: there are {titles or 'none'}")
             file = os.fspath(path)
-            if any(file in item.files for one in self._libraries.values() for item in one.items.values()):
+            if any(one.find(file) for one in self._libraries.values()):
                 raise ValueError(f"a library already lists {file!r}: give another path, or use set()")
             if not lies_in(file, section.location):
                 wider = None if section.folder else location_of(section.kind, [file], [section.location])
@@ -190,6 +190,7 @@ class FakePlex:
             item = self._item(path)
             self._sizes[os.fspath(to)] = item.library.size_of(os.fspath(path))
             item.files[item.files.index(os.fspath(path))] = os.fspath(to)
+            item.library.changed()
             item.library.scanned_at = self._tick()
             item.library.changes += 1
             self._timeline(item, 5, "")
@@ -235,14 +236,13 @@ class FakePlex:
             else:
                 item.fields[name] = value
         item.fields["updatedAt"] = fields.get("updatedAt", self._now)
+        if not fields.keys().isdisjoint(("title", "index")):
+            item.library.changed()
 
     def _item(self, item: ItemArg) -> Item:
         item = item if isinstance(item, int) else os.fspath(item)
         for library in self._libraries.values():
-            if isinstance(item, int):
-                match = library.items.get(item)
-            else:
-                match = next((one for one in library.items.values() if item in one.files), None)
+            match = library.items.get(item) if isinstance(item, int) else next(iter(library.find(item)), None)
             if match is not None:
                 return match
         raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
@@ -262,6 +262,7 @@ class FakePlex:
                 listed[file].fields["updatedAt"] = self._now
         for file in listed.keys() - on_disk:
             listed[file].files.remove(file)
+            library.changed()
             library.changes += 1
             if not listed[file].files:
                 self.remove(listed[file].key)
@@ -393,6 +394,7 @@ class FakePlex:
             return Reply(404)
         _filters.edit(items, request.arguments, self._tick())
         for item in items:
+            item.library.changed()
             self._timeline(item, 5, "")
         return Reply(200)
 
