@@ -1,8 +1,21 @@
-//! The header of a segment, and the encodings that several parts share.
+//! The file of a segment: its header, the encodings that several parts share, verified reads, and the writer.
+//!
+//! The first read of a block verifies the block's checksum. The writer writes the parts in order, their checksums, and
+//! finally the header. Spools are temporary byte sequences: a short spool stays in memory; a longer spool uses an unlinked
+//! file.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
+use crate::platform::files;
+use crate::platform::map::FileBytes;
 
 /// The kind of a segment file. The numbers are part of the file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +43,7 @@ const AT_KIND: usize = 247; // one byte, after the 64-bit numbers
 /// Offset of the library's uuid: a length byte, then the uuid.
 const AT_UUID: usize = 248;
 /// Maximum length of a uuid in bytes. A uuid from Plex has 36 bytes.
-pub const MAX_UUID: usize = 255;
+const MAX_UUID: usize = 255;
 
 /// Returns the file offset of the entry or record with this number. A number is an offset divided by four. On 32-bit
 /// platforms, a large number from a damaged segment results in an offset after the end of any file, so that reads fail.
@@ -249,4 +262,523 @@ pub fn zigzag(value: i32) -> u64 {
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)
+}
+
+/// The error for a failed check or an offset out of bounds. The segment is already marked as broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged;
+
+/// The result of a read. Callers can ignore an error, because the segment is already marked as broken.
+pub type ReadResult<T> = Result<T, Damaged>;
+
+/// The bytes of a segment file, and the set of blocks that have passed verification.
+pub struct CheckedBytes {
+    bytes: FileBytes,
+    /// Offset of the checksum table, which [`CheckedBytes::new`] has verified.
+    sums: usize,
+    /// Bit n is set if block n has passed verification. Relaxed ordering is enough, because the bytes never change.
+    passed: Box<[AtomicU64]>,
+    broken: AtomicBool,
+}
+
+impl CheckedBytes {
+    /// Creates a reader for a segment with the decoded header `head`. Verifies the checksum table, on which all later
+    /// checks rely. On failure, returns the reason.
+    pub fn new(bytes: FileBytes, head: &SegmentHeader) -> Result<Self, &'static str> {
+        let sums = usize::try_from(head.checksums.at).map_err(|_| "the file is too large")?;
+        let blocks = sums.div_ceil(BLOCK);
+        let table = bytes.get(sums..).ok_or("the file is truncated")?;
+        if head.length != bytes.len() as u64 || sums < BLOCK || table.len() != (blocks - 1) * 8 {
+            return Err("the file is truncated");
+        }
+        if xxh3_64(table) != head.checksum_table_hash {
+            return Err("the checksum table is damaged");
+        }
+        let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        // The header has its own checksum, which has already been verified.
+        if let Some(first) = passed.first() {
+            first.store(1, Ordering::Relaxed);
+        }
+        Ok(Self {
+            bytes,
+            sums,
+            passed,
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns `length` bytes at the offset `at`. The first read of a block verifies the block's checksum.
+    #[inline]
+    pub fn slice(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
+        let end = at.wrapping_add(length);
+        // If the addition has overflowed, `at` exceeds `end`. The data ends where the checksum table begins.
+        if at > end || end > self.sums {
+            return Err(self.mark_damaged());
+        }
+        let first = at / BLOCK;
+        let last = end.saturating_sub(1).max(at) / BLOCK;
+        if first != last || !self.has_passed(first) {
+            self.verify_blocks(first, last)?;
+        }
+        Ok(&self.bytes[at..end])
+    }
+
+    /// Returns `length` verified bytes at the offset `at`, or fewer if the data ends earlier.
+    #[inline]
+    pub fn up_to(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
+        self.slice(at, length.min(self.sums.saturating_sub(at)))
+    }
+
+    /// Prefetches the bytes at the offset `at` without verifying them.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        self.bytes.prefetch(at);
+    }
+
+    #[inline]
+    fn has_passed(&self, block: usize) -> bool {
+        self.passed
+            .get(block / 64)
+            .is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
+    }
+
+    /// Verifies the blocks from `first` to `last`, except those that have already passed.
+    #[inline(never)]
+    fn verify_blocks(&self, first: usize, last: usize) -> ReadResult<()> {
+        (first..=last)
+            .filter(|block| !self.has_passed(*block))
+            .try_for_each(|block| self.verify(block))
+    }
+
+    /// Verifies a block's checksum, and marks the block as passed.
+    #[cold]
+    #[inline(never)]
+    fn verify(&self, block: usize) -> ReadResult<()> {
+        if block * BLOCK >= self.sums {
+            // An empty read at the end of the data touches no block.
+            return Ok(());
+        }
+        let end = (block * BLOCK + BLOCK).min(self.sums);
+        // The table has no element for block 0, the header.
+        let sum = u64_at(&self.bytes, self.sums + (block - 1) * 8);
+        if xxh3_64(&self.bytes[block * BLOCK..end]) != sum {
+            return Err(self.mark_damaged());
+        }
+        self.passed[block / 64].fetch_or(1 << (block % 64), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Marks the segment as broken, and returns the error for the caller to return.
+    #[cold]
+    pub fn mark_damaged(&self) -> Damaged {
+        self.broken.store(true, Ordering::Relaxed);
+        Damaged
+    }
+
+    /// Returns whether a check has failed since the segment was opened.
+    #[inline]
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+}
+
+/// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
+#[inline]
+pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
+    while within.start < within.end {
+        let middle = within.start + (within.end - within.start) / 2;
+        if before(middle)? {
+            within.start = middle + 1;
+        } else {
+            within.end = middle;
+        }
+    }
+    Ok(within.start)
+}
+
+/// Size of a spool's write buffer, and maximum size of a read buffer, in bytes.
+const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
+/// Maximum total size of all read buffers for a spool, in bytes.
+const MAX_READ_BUFFERS: usize = 4 << 20;
+
+/// Returns a unique path for a temporary file beside `path`. If the process is killed, plexindex later removes the
+/// file, which it recognizes by the suffix.
+pub fn temporary(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}-{number}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Reserves memory for this number of further elements. Fails if there is too little memory, whereas a plain allocation
+/// would abort the host.
+pub fn reserve<T>(list: &mut Vec<T>, further_elements: usize) -> io::Result<()> {
+    list.try_reserve(further_elements)
+        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
+}
+
+/// A temporary sequence of bytes. All writes must come before the first read.
+pub struct Spool {
+    /// The path beside which the spool creates its file.
+    sibling_path: PathBuf,
+    file: Option<File>,
+    /// Number of bytes in the file.
+    written: u64,
+    /// The bytes that are not in the file yet.
+    tail: Vec<u8>,
+}
+
+impl Spool {
+    /// Creates an empty spool. Once its buffer is full, the spool creates a file beside `place`.
+    pub fn new(place: &Path) -> Self {
+        Self {
+            sibling_path: place.to_path_buf(),
+            file: None,
+            written: 0,
+            tail: Vec::new(),
+        }
+    }
+
+    pub fn len(&self) -> u64 {
+        self.written + self.tail.len() as u64
+    }
+
+    /// Appends bytes to the buffer. Writes the buffer to the file once it is full.
+    pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        reserve(&mut self.tail, bytes.len())?;
+        self.tail.extend_from_slice(bytes);
+        if self.tail.len() >= BUFFER_SIZE {
+            let file = match &mut self.file {
+                Some(file) => file,
+                none => none.insert(files::create_temporary(&temporary(&self.sibling_path))?),
+            };
+            file.write_all(&self.tail)?;
+            self.written += self.tail.len() as u64;
+            self.tail.clear();
+        }
+        Ok(())
+    }
+
+    /// Fills `buffer` with the bytes at `offset`. Fails if the spool contains too few bytes.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // The first bytes may be in the file, and the rest in the buffer.
+        let in_file = usize::try_from(self.written.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (from_file, from_tail) = buffer.split_at_mut(in_file.min(buffer.len()));
+        if let Some(file) = self.file.as_ref().filter(|_| !from_file.is_empty()) {
+            files::read_at(file, from_file, offset)?;
+        }
+        let tail_offset = usize::try_from(offset.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        let tail = self
+            .tail
+            .get(tail_offset..)
+            .and_then(|tail| tail.get(..from_tail.len()));
+        from_tail.copy_from_slice(tail.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    /// Passes all bytes to `each`, in order and in chunks of any length.
+    pub fn for_each_chunk(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut chunk = Vec::new();
+        let mut offset = 0;
+        while offset < self.written {
+            let unread = usize::try_from(self.written - offset).unwrap_or(usize::MAX);
+            let length = unread.min(BUFFER_SIZE);
+            chunk.clear();
+            reserve(&mut chunk, length)?;
+            chunk.resize(length, 0);
+            self.read(offset, &mut chunk)?;
+            each(&chunk)?;
+            offset += length as u64;
+        }
+        each(&self.tail)
+    }
+}
+
+/// Reads a range of a spool.
+pub struct SpoolReader<'s> {
+    spool: &'s Spool,
+    /// Offset of the first byte after the buffered bytes.
+    offset: u64,
+    end: u64,
+    /// Number of bytes to read from the spool at once.
+    read_size: usize,
+    buffer: Vec<u8>,
+    /// Number of buffered bytes that have already been returned.
+    taken: usize,
+}
+
+impl<'s> SpoolReader<'s> {
+    /// Creates a reader for the bytes `begin..end` of a spool. `readers` is the number of readers that share
+    /// [`MAX_READ_BUFFERS`].
+    pub fn new(spool: &'s Spool, begin: u64, end: u64, readers: usize) -> Self {
+        Self {
+            spool,
+            offset: begin,
+            end,
+            read_size: (MAX_READ_BUFFERS / readers.max(1)).clamp(4 << 10, BUFFER_SIZE),
+            buffer: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// Returns whether all bytes have been returned.
+    pub fn is_exhausted(&self) -> bool {
+        self.taken == self.buffer.len() && self.offset == self.end
+    }
+
+    /// Returns the next `count` bytes. Fails if fewer bytes remain.
+    pub fn take(&mut self, count: usize) -> io::Result<&[u8]> {
+        let buffered = self.buffer.len() - self.taken;
+        if buffered < count {
+            let unread = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+            let to_read = self.read_size.max(count - buffered).min(unread);
+            if to_read < count - buffered {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            // Keep the buffered bytes that have not been returned, and append more.
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            reserve(&mut self.buffer, to_read)?;
+            self.buffer.resize(buffered + to_read, 0);
+            self.spool.read(self.offset, &mut self.buffer[buffered..])?;
+            self.offset += to_read as u64;
+        }
+        self.taken += count;
+        Ok(&self.buffer[self.taken - count..self.taken])
+    }
+}
+
+/// Size and alignment of writes. File systems with large folios then cache the file in pieces of this size, each with
+/// one TLB entry, which reduces TLB misses in large segments and page faults in new processes.
+const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
+
+/// A file under a temporary name. Dropping this value removes the file, unless [`TemporaryFile::persist`] has renamed
+/// it.
+pub struct TemporaryFile {
+    file: File,
+    name: Option<PathBuf>,
+}
+
+impl TemporaryFile {
+    /// Creates the file under a unique name in the same folder as `path`.
+    fn create_beside(path: &Path) -> io::Result<Self> {
+        let name = temporary(path);
+        Ok(Self {
+            file: files::create_new(&name)?,
+            name: Some(name),
+        })
+    }
+
+    /// Returns another handle to the file. The handle stays usable even if another process removes the renamed file.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Renames the file to `path`. If there is a file at `path` already, keeps that file instead, because processes may
+    /// have mapped it, and removes the temporary file.
+    pub fn persist(mut self, path: &Path) -> io::Result<()> {
+        if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+            return Ok(());
+        }
+        let renamed = self.name.as_ref().map_or(Ok(()), |name| files::rename(name, path));
+        if renamed.is_ok() {
+            self.name = None;
+        }
+        renamed
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = files::remove(name);
+        }
+    }
+}
+
+/// Writes a segment: collects the bytes between the header and the checksums, and computes the checksums.
+pub struct SegmentWriter {
+    /// A path beside which the segment's temporary file is created, on the first write.
+    place: PathBuf,
+    out: Option<TemporaryFile>,
+    /// Number of bytes written to the file, in whole pieces.
+    written: usize,
+    /// The write buffer. The first piece begins with space for the header.
+    buffer: Vec<u8>,
+    /// The checksums of the blocks in the file.
+    sums: Vec<u8>,
+}
+
+impl SegmentWriter {
+    /// Creates a writer for a segment in the same folder as `place`.
+    pub fn new(place: &Path) -> Self {
+        Self {
+            place: place.to_path_buf(),
+            out: None,
+            written: 0,
+            buffer: vec![0; BLOCK],
+            sums: Vec::new(),
+        }
+    }
+
+    /// Returns a path in whose folder callers can create temporary files.
+    pub fn place(&self) -> PathBuf {
+        self.place.clone()
+    }
+
+    /// Takes the file for writing, and creates it on the first call.
+    fn take_file(&mut self) -> io::Result<TemporaryFile> {
+        let out = self.out.take();
+        out.map_or_else(|| TemporaryFile::create_beside(&self.place), Ok)
+    }
+
+    /// Returns the file for reading and rewriting. Fails if nothing has been written yet.
+    fn written_file(&self) -> io::Result<&File> {
+        let out = self.out.as_ref();
+        Ok(&out.ok_or(io::ErrorKind::UnexpectedEof)?.file)
+    }
+
+    /// Returns the file offset of the next byte.
+    pub fn position(&self) -> usize {
+        self.written + self.buffer.len()
+    }
+
+    /// Reserves memory for `room` more bytes, and returns the buffer for these bytes. Call
+    /// [`SegmentWriter::flush_pieces`] afterwards.
+    pub fn buffer_for(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
+        reserve(&mut self.buffer, room)?;
+        Ok(&mut self.buffer)
+    }
+
+    /// Writes the whole pieces in the buffer to the file.
+    pub fn flush_pieces(&mut self) -> io::Result<()> {
+        if self.buffer.len() < PIECE {
+            return Ok(());
+        }
+        let whole = self.buffer.len() - self.buffer.len() % PIECE;
+        let mut out = self.take_file()?;
+        out.file.write_all(&self.buffer[..whole])?;
+        self.out = Some(out);
+        self.add_checksums(whole)?;
+        self.buffer.drain(..whole);
+        self.written += whole;
+        Ok(())
+    }
+
+    pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer_for(bytes.len())?.extend_from_slice(bytes);
+        self.flush_pieces()
+    }
+
+    /// Adds the checksums of the blocks in the buffer's first `until` bytes, except the header, which contains its own
+    /// checksum.
+    fn add_checksums(&mut self, until: usize) -> io::Result<()> {
+        let from = if self.written == 0 { BLOCK } else { 0 };
+        reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
+        for block in self.buffer[from..until].chunks(BLOCK) {
+            self.sums.extend_from_slice(&xxh3_64(block).to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// Ends the part that began at the offset `from`, and returns its position and length for the header. Pads the part
+    /// to a multiple of eight bytes, so that no hash table slot spans two blocks. An element has `size` bytes.
+    pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
+        let length = self.position() - from;
+        self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
+        Ok(SegmentPart {
+            at: from as u64,
+            count: (length / size) as u64,
+        })
+    }
+
+    /// Appends a part from a spool, and returns the part's position and length for the header. `size` is the size of an
+    /// element.
+    pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
+        let from = self.position();
+        spool.for_each_chunk(|bytes| self.put(bytes))?;
+        self.end_part(from, size)
+    }
+
+    /// Reads `length` bytes at the offset `at` into `to`, or fewer if the segment ends earlier.
+    pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) -> io::Result<()> {
+        let length = length.min(self.position().saturating_sub(at));
+        to.clear();
+        reserve(to, length)?;
+        to.resize(length, 0);
+        // The file contains the front, and the buffer contains the rest.
+        let written = self.written.saturating_sub(at).min(length);
+        let (front, back) = to.split_at_mut(written);
+        if !front.is_empty() {
+            files::read_at(self.written_file()?, front, at as u64)?;
+        }
+        let from = at.saturating_sub(self.written);
+        back.copy_from_slice(&self.buffer[from..from + back.len()]);
+        Ok(())
+    }
+
+    /// Sets `bits` in the bytes at these ascending offsets, and updates the checksums.
+    pub fn set_bits(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
+        for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
+            let begin = block[0] - block[0] % BLOCK;
+            // The block is still in the buffer, and has no checksum yet.
+            if begin >= self.written {
+                for at in block {
+                    self.buffer[at - self.written] |= bits;
+                }
+                continue;
+            }
+            let mut bytes = [0; BLOCK];
+            files::read_at(self.written_file()?, &mut bytes, begin as u64)?;
+            for at in block {
+                bytes[at - begin] |= bits;
+            }
+            files::write_at(self.written_file()?, &bytes, begin as u64)?;
+            // The header, which is block 0, has no checksum here.
+            let sum = (begin / BLOCK - 1) * 8;
+            self.sums[sum..sum + 8].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// Writes the checksums, and then the header at the beginning of the file. Completes `head` with the checksums'
+    /// position and the file's length.
+    pub fn finish(mut self, head: &mut SegmentHeader) -> io::Result<TemporaryFile> {
+        self.add_checksums(self.buffer.len())?;
+        head.checksums = SegmentPart {
+            at: self.position() as u64,
+            count: self.sums.len() as u64 / 8,
+        };
+        head.checksum_table_hash = xxh3_64(&self.sums);
+        head.length = (self.position() + self.sums.len()) as u64;
+        let mut out = self.take_file()?;
+        out.file.write_all(&self.buffer)?;
+        out.file.write_all(&self.sums)?;
+        out.file.seek(SeekFrom::Start(0))?;
+        out.file.write_all(&head.encode())?;
+        Ok(out)
+    }
+}
+
+/// Creates an error whose message is `what`, then the error's text and, if the disk is full, a remedy.
+pub fn write_error(what: &str, error: &io::Error) -> Error {
+    let full = files::is_full(error);
+    let status = if full { Status::StoreFull } else { Status::Store };
+    let remedy = if full {
+        "; free some space, or choose another cache_dir"
+    } else {
+        ""
+    };
+    Error::new(status, format!("{what}{}{remedy}", files::text_of(error))).with_io_source(error)
+}
+
+/// Adds the segment's path to the error of a failed write.
+pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
+    done.map_err(|error| write_error(&format!("cannot write segment {}: ", path.display()), &error))
+}
+
+/// Returns the error for a segment of more than 16 GiB, which 32-bit entry numbers cannot address.
+pub fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "a segment can have at most 16 GiB")
 }

@@ -20,35 +20,20 @@
 //! The first query by GUID or title creates an index of the items in a file beside the segment: [`item_index`].
 
 mod builder;
-mod checked_bytes;
-mod differences;
-mod external_ids;
-mod fields;
-mod folder_items;
 #[cfg(test)]
 mod for_tests;
-mod hash_table;
-mod item_index;
-mod items_file;
 mod layout;
 mod name_table;
 mod order;
-mod parents;
-mod parts;
 mod read;
 mod record;
-mod segment_writer;
 mod sorter;
-mod spool;
-mod suffix_groups;
 mod whole_items;
 
-pub use builder::{ListingBuilder, ListingMeta};
-pub use differences::Difference;
-pub use items_file::{FileEnd, append_page, read_pages};
+pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
 pub use layout::{put_varint, read_varint};
 pub use read::ListingSegment;
-pub use whole_items::{folded_titles_of, listing_cursor};
+pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 
 use std::path::Path;
 

@@ -18,13 +18,11 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::{CheckedBytes, ReadResult, bisect};
-use super::layout::{SegmentHeader, SegmentPart, u32_at};
+use super::layout::{
+    CheckedBytes, ReadResult, SegmentHeader, SegmentPart, SegmentWriter, Spool, bisect, reserve, u32_at,
+};
 use super::record::{self, EntryRef};
-use super::segment_writer::SegmentWriter;
-use super::sorter::{KeySorter, PairSorter, SortedNumbers};
-use super::spool::{Spool, reserve};
-use super::suffix_groups::SuffixGroups;
+use super::sorter::{KeySorter, PairSorter, SortedNumbers, SuffixGroups};
 use crate::matching::Form;
 
 const HEAD: usize = 4; // words in the part's header
@@ -211,7 +209,7 @@ fn saturating_u32(number: usize) -> u32 {
 /// Returns the stored word for a folder: 24 bits of its name's hash, and eight bits of its depth in components.
 fn folder_word(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
-    super::hash_table::upper(xxh3_64(name)) & !255 | depth
+    super::name_table::upper(xxh3_64(name)) & !255 | depth
 }
 
 fn depth_of(folder_word: u32) -> usize {

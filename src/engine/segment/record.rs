@@ -15,21 +15,23 @@
 //! announce: year, season and episode, GUID, show, number of further entries, change sequence, and external ids.
 //! Numbers are varints. If the path contains the title, the item stores the title's length and the distance from the
 //! title to the item. A GUID in Plex's own format (`plex://movie/<24 digits>`) takes 12 bytes. External ids follow
-//! their total length in bytes ([`put_id`]), and last come the facts, encoded with `postcard`, after theirs. Shows and seasons are separate records. A season refers to its show. An
-//! episode refers to its season or, if it has none, to its show.
+//! their total length in bytes ([`put_id`]), and last come the facts, encoded with `postcard`, after theirs. Shows and
+//! seasons are separate records, to which items refer by number. A season refers to its show. An episode refers to its
+//! season or, if it has none, to its show.
+//!
+//! For an external id of a known kind, a record contains only the kind and the number. The first byte of a packed id encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`]
+//! …).
 
 use std::io;
 use std::ops::Range;
 
-use super::checked_bytes::{CheckedBytes, ReadResult};
-use super::external_ids::put_id;
-use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
-use super::layout::{offset_of, put_varint, read_varint, u32_at, unzigzag, zigzag};
-use super::parents::{SEASON, open_parent};
-use super::segment_writer::SegmentWriter;
-use super::spool::reserve;
-use crate::matching::{FoldRule, Form, ItemRef};
+use super::layout::{
+    BLOCK, CheckedBytes, LONGEST_VARINT, ReadResult, SegmentWriter, offset_of, put_varint, read_varint, reserve,
+    u32_at, unzigzag, zigzag,
+};
+use crate::matching::{FoldRule, Form, GuidRef, ItemRef, Season};
 use crate::model::{Item, ItemType};
+use crate::platform::bytes::{self, from_hex};
 
 /// Mask for the flag bits that say how an entry stores its normal form.
 const FORM: u8 = 3;
@@ -461,4 +463,374 @@ pub fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     let separators = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     let mut begins = std::iter::once(0).chain(separators.map(|(at, _)| at + 1));
     begins.find(|at| path[*at..].starts_with(title))
+}
+
+/// The record is a show, season or album, not an entry.
+pub const SHOW: u8 = 128;
+/// With [`SHOW`]: the record is a season or album. The number of the show's record precedes the strings.
+pub const SEASON: u8 = 64;
+
+/// Appends the record of an item's show to `out`, which the caller has aligned.
+pub fn put_show(out: &mut Vec<u8>, item: &Item) {
+    let guid = PackedGuid::of(&item.show_guid);
+    out.extend_from_slice(&[SHOW, guid.tag()]);
+    put_bytes(out, item.show_rating_key.as_bytes());
+    put_bytes(out, item.show_title.as_bytes());
+    guid.put(out);
+}
+
+/// Appends the record of an item's season or album to `out`, which the caller has aligned. `show` is the number of the
+/// show's record, or 0.
+pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
+    let guid = PackedGuid::of(&item.season_guid);
+    out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
+    out.extend_from_slice(&show.to_le_bytes());
+    put_bytes(out, item.season_rating_key.as_bytes());
+    put_bytes(out, item.season_title.as_bytes());
+    guid.put(out);
+}
+
+/// Returns the flags and the GUID tag in the record of a season or show, and a reader for its other fields.
+fn open_parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordReader<'_>)> {
+    let mut cursor = RecordReader::new(file, offset_of(number));
+    Ok((cursor.byte()?, cursor.byte()?, cursor))
+}
+
+/// Returns the season or album in the record with the number `parent_record`; `None` if the record is a show or
+/// `parent_record` is 0.
+pub fn season(file: &CheckedBytes, parent_record: u32) -> ReadResult<Option<Season<'_>>> {
+    if parent_record == 0 {
+        return Ok(None);
+    }
+    let (flags, tag, mut cursor) = open_parent(file, parent_record)?;
+    if flags & SEASON == 0 {
+        return Ok(None);
+    }
+    // Skip the number of the show's record.
+    cursor.take(4)?;
+    Ok(Some(Season {
+        // The season's number is in its episodes.
+        number: -1,
+        rating_key: cursor.text()?,
+        title: cursor.text()?,
+        guid: cursor.guid(tag)?,
+    }))
+}
+
+/// Returns the rating key in the record of a season or show.
+pub fn parent_key(file: &CheckedBytes, number: u32) -> ReadResult<&str> {
+    let (flags, _, mut cursor) = open_parent(file, number)?;
+    if flags & SEASON != 0 {
+        cursor.take(4)?; // the number of the show's record
+    }
+    cursor.text()
+}
+
+/// Returns the file offset after the record of a show, season or album at the offset `at`.
+pub fn offset_after_show(file: &CheckedBytes, at: usize) -> ReadResult<usize> {
+    let mut cursor = RecordReader::new(file, at);
+    let (flags, tag) = (cursor.byte()?, cursor.byte()?);
+    if flags & SEASON != 0 {
+        cursor.take(4)?; // the number of the show's record
+    }
+    // Skip the rating key, the title and the GUID.
+    cursor.bytes()?;
+    cursor.bytes()?;
+    cursor.guid(tag)?;
+    Ok(cursor.at)
+}
+
+/// Prefixes of packed GUIDs. Their order is part of the file format.
+const GUID_PREFIXES: [&str; 8] = [
+    "plex://movie/",
+    "plex://episode/",
+    "plex://track/",
+    "plex://show/",
+    "plex://artist/",
+    "plex://clip/",
+    "plex://season/",
+    "plex://album/",
+];
+
+/// Mask for the flag bits that contain a GUID's tag: 0 for no GUID, 1 for a string, otherwise the index in
+/// [`GUID_PREFIXES`] plus 2.
+pub const GUID: u8 = 7;
+
+/// Appends the length of `bytes` as a varint, and then `bytes`.
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Converts a segment's bytes to a string. If they are not UTF-8, marks the segment as broken and fails.
+#[inline]
+pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> ReadResult<&'i str> {
+    bytes::ascii_fast_str(bytes).ok_or_else(|| file.mark_damaged())
+}
+
+/// Reads the fields of a record in order.
+pub struct RecordReader<'i> {
+    pub file: &'i CheckedBytes,
+    pub at: usize,
+    /// The verified rest of the block. Most fields can be read from it without a further bounds check.
+    here: &'i [u8],
+}
+
+impl<'i> RecordReader<'i> {
+    /// Creates a reader for the fields at the file offset `at`.
+    #[inline]
+    pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
+        // If the block is damaged, the first read fails.
+        let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
+        Self { file, at, here }
+    }
+
+    /// Returns the next `length` bytes.
+    #[inline]
+    pub fn take(&mut self, length: usize) -> ReadResult<&'i [u8]> {
+        let Some((bytes, remaining)) = self.here.split_at_checked(length) else {
+            return self.take_beyond(length);
+        };
+        (self.at, self.here) = (self.at + length, remaining);
+        Ok(bytes)
+    }
+
+    /// Returns the next `length` bytes if they extend beyond the block, which is rare.
+    #[cold]
+    #[inline(never)]
+    fn take_beyond(&mut self, length: usize) -> ReadResult<&'i [u8]> {
+        let bytes = self.file.slice(self.at, length)?;
+        *self = Self::new(self.file, self.at + length);
+        Ok(bytes)
+    }
+
+    #[inline]
+    pub fn byte(&mut self) -> ReadResult<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    #[inline]
+    pub fn varint(&mut self) -> ReadResult<u64> {
+        // Most varints have one byte; a year has two.
+        match self.here {
+            [value @ ..0x80, remaining @ ..] => {
+                (self.at, self.here) = (self.at + 1, remaining);
+                Ok(u64::from(*value))
+            }
+            [low, high @ ..0x80, remaining @ ..] => {
+                (self.at, self.here) = (self.at + 2, remaining);
+                Ok(u64::from(*low & 0x7F) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    /// Reads a varint that has three or more bytes or extends beyond the block, which is rare.
+    #[cold]
+    #[inline(never)]
+    fn long_varint(&mut self) -> ReadResult<u64> {
+        let (value, used) =
+            read_varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.mark_damaged())?;
+        self.take(used)?;
+        Ok(value)
+    }
+
+    #[inline]
+    pub fn length(&mut self) -> ReadResult<usize> {
+        usize::try_from(self.varint()?).map_err(|_| self.file.mark_damaged())
+    }
+
+    /// Reads a length, and then this number of bytes.
+    #[inline]
+    pub fn bytes(&mut self) -> ReadResult<&'i [u8]> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    /// Reads a length, and then a string of this length.
+    #[inline]
+    pub fn text(&mut self) -> ReadResult<&'i str> {
+        let bytes = self.bytes()?;
+        text(self.file, bytes)
+    }
+
+    /// Reads a GUID. `tag` says what the record contains: 0 for no GUID, 1 for a string, otherwise 12 bytes with the 24
+    /// hexadecimal digits after the prefix with the index `tag - 2`.
+    #[inline]
+    pub fn guid(&mut self, tag: u8) -> ReadResult<GuidRef<'i>> {
+        match tag {
+            0 => Ok(GuidRef::NONE),
+            1 => Ok(GuidRef::Text(self.text()?)),
+            tag => {
+                let prefix = GUID_PREFIXES
+                    .get(usize::from(tag) - 2)
+                    .ok_or_else(|| self.file.mark_damaged())?;
+                let mut id = [0; 12];
+                id.copy_from_slice(self.take(12)?);
+                Ok(GuidRef::Plex { prefix, id })
+            }
+        }
+    }
+}
+
+/// A GUID in the form in which a record stores it. The record's flags contain the tag.
+pub enum PackedGuid<'g> {
+    None,
+    Text(&'g str),
+    /// The tag for the prefix, and the 24 hexadecimal digits after it.
+    Prefixed(u8, [u8; 12]),
+}
+
+impl<'g> PackedGuid<'g> {
+    /// Packs a GUID in the shortest form that unpacks to the same string.
+    pub fn of(guid: &'g str) -> Self {
+        if guid.is_empty() {
+            return Self::None;
+        }
+        Self::plex(guid).unwrap_or(Self::Text(guid))
+    }
+
+    /// Packs an item's GUID. An item has only three bits for the tag ([`GUID`]), so GUIDs with the last two prefixes
+    /// remain strings.
+    pub fn of_item(guid: &'g str) -> Self {
+        match Self::of(guid) {
+            Self::Prefixed(tag, _) if tag > GUID => Self::Text(guid),
+            packed => packed,
+        }
+    }
+
+    /// Packs a GUID that has a known prefix and 24 hexadecimal digits in lower case; `None` for other GUIDs.
+    fn plex(guid: &str) -> Option<Self> {
+        let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
+        let text_prefix = &guid[..guid.len() - 24];
+        let prefix = GUID_PREFIXES.iter().position(|known| *known == text_prefix)?;
+        Some(Self::Prefixed(u8::try_from(prefix + 2).ok()?, id))
+    }
+
+    /// Returns the GUID's tag: 0 for no GUID, 1 for a string, otherwise the index in [`GUID_PREFIXES`] plus 2.
+    pub fn tag(&self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Text(_) => 1,
+            Self::Prefixed(tag, _) => *tag,
+        }
+    }
+
+    /// Appends the GUID without its tag.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => {}
+            Self::Text(text) => put_bytes(out, text.as_bytes()),
+            Self::Prefixed(_, id) => out.extend_from_slice(id),
+        }
+    }
+}
+
+/// Prefixes of known ids. Their order is part of the file format, so new prefixes must come last.
+const PREFIXES: [&str; 11] = [
+    "",
+    "plex://movie/",
+    "plex://episode/",
+    "plex://track/",
+    "plex://show/",
+    "plex://artist/",
+    "plex://clip/",
+    "imdb://tt",
+    "tmdb://",
+    "tvdb://",
+    "mbid://",
+];
+
+/// Formats in which an id is stored after its prefix. Their numbers are part of the file format. `TEXT` is a string.
+/// `NUMBER` is a number as a varint, after its count of decimal digits, because it can have leading zeros. `PLEX` is 24
+/// hexadecimal digits in 12 bytes. `UUID` is 16 bytes.
+const TEXT: usize = 0;
+const NUMBER: usize = 1;
+const PLEX: usize = 2;
+const UUID: usize = 3;
+const KINDS: usize = 4; // number of formats
+/// Maximum number of decimal digits that always fit into a `u64`.
+const DIGITS: usize = 19;
+/// Positions of the dashes in a UUID.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
+/// Appends an id in the shortest encoding that decodes to the same string.
+fn put_id(out: &mut Vec<u8>, id: &str) {
+    let mut known = PREFIXES.iter().enumerate().skip(1);
+    let known = known.find_map(|(index, prefix)| Some((index, id.strip_prefix(prefix)?)));
+    let (prefix, rest) = known.unwrap_or((0, id));
+    // The first byte combines the prefix and the format.
+    let mut put_format = |format: usize| out.push(u8::try_from(prefix * KINDS + format).unwrap_or(0));
+    if let Some(number) = number(rest) {
+        put_format(NUMBER);
+        out.push(u8::try_from(rest.len()).unwrap_or(0));
+        put_varint(out, number);
+    } else if let Some(bytes) = from_hex::<12>(rest.as_bytes()) {
+        put_format(PLEX);
+        out.extend_from_slice(&bytes);
+    } else if let Some(bytes) = uuid(rest) {
+        put_format(UUID);
+        out.extend_from_slice(&bytes);
+    } else {
+        put_format(TEXT);
+        put_bytes(out, rest.as_bytes());
+    }
+}
+
+/// Parses a string of decimal digits. Returns `None` for any other string, or if there are more than [`DIGITS`] digits.
+fn number(text: &str) -> Option<u64> {
+    if !(1..=DIGITS).contains(&text.len()) {
+        return None;
+    }
+    // The length check prevents an overflow.
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
+    })
+}
+
+/// Parses a UUID with lower-case digits. Returns `None` for any other string.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let dashes = text.match_indices('-').map(|(at, _)| at);
+    (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
+}
+
+/// Converts up to 16 big-endian bytes to a number; the standard functions accept only exactly 16.
+fn from_big_endian(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+/// Returns a prefix with a number of `digits` decimal digits; `None` for more than [`DIGITS`] digits, or too few for
+/// the number. `format!` takes several times as long, and most items have several such ids.
+fn with_digits(prefix: &str, digits: usize, mut number: u64) -> Option<String> {
+    let mut text = [b'0'; DIGITS];
+    let text = text.get_mut(..digits)?;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    (number == 0).then(|| [prefix, text].concat())
+}
+
+/// Reads an id that [`put_id`] wrote.
+pub fn read_id(reader: &mut RecordReader<'_>) -> ReadResult<String> {
+    let file = reader.file;
+    let first_byte = usize::from(reader.byte()?);
+    let prefix = PREFIXES.get(first_byte / KINDS).ok_or_else(|| file.mark_damaged())?;
+    Ok(match first_byte % KINDS {
+        NUMBER => {
+            let digits = usize::from(reader.byte()?);
+            with_digits(prefix, digits, reader.varint()?).ok_or_else(|| file.mark_damaged())?
+        }
+        PLEX => format!("{prefix}{:024x}", from_big_endian(reader.take(12)?)),
+        UUID => {
+            let mut digits = format!("{:032x}", from_big_endian(reader.take(16)?));
+            for at in DASHES {
+                digits.insert(at, '-');
+            }
+            format!("{prefix}{digits}")
+        }
+        _ => format!("{prefix}{}", reader.text()?),
+    })
 }

@@ -1,4 +1,5 @@
 //! Reads whole items, with all files and external ids: by entry, in pages, or by GUID or title.
+//! Compares two listings of a library.
 
 use std::io;
 use std::path::Path;
@@ -6,14 +7,10 @@ use std::path::Path;
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::ReadResult;
-use super::external_ids::read_id;
-use super::fields::RecordReader;
-use super::item_index::ItemIndex;
-use super::parents::{self, SHOW};
+use super::layout::{ReadResult, cannot_write, offset_of};
+use super::name_table::ItemIndex;
 use super::read::{ListingSegment, unusable_segment};
-use super::record::{self, BARE, EntryRef};
-use super::segment_writer::cannot_write;
+use super::record::{self, BARE, EntryRef, RecordReader, SHOW, TWIN, read_id};
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::{RequestedGuid, Season, fold_title};
@@ -71,10 +68,10 @@ impl ListingSegment {
     }
 
     /// Reads the item of a first entry, with all its files and external ids.
-    pub(super) fn read_whole_item(&self, entry: &EntryRef<'_>) -> ReadResult<Item> {
+    fn read_whole_item(&self, entry: &EntryRef<'_>) -> ReadResult<Item> {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_offset(entry)?)?;
-        let season = parents::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
+        let season = record::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
         let tail = extras.tail(file)?;
         let mut ids = RecordReader::new(file, tail.ids.start);
         let mut guids = Vec::new();
@@ -152,16 +149,16 @@ impl ListingSegment {
     }
 
     /// Returns the file offset of the first record.
-    pub(super) fn first_record(&self) -> usize {
+    fn first_record(&self) -> usize {
         self.head.records.element_offset(0, 1)
     }
 
     /// Returns the first entry of the next item at or after the offset `at`, and the offset after this item. `None` at
     /// the end of the records.
-    pub(super) fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
+    fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
         while self.is_in_records(at) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
-                at = parents::offset_after_show(&self.file, at)?.next_multiple_of(4);
+                at = record::offset_after_show(&self.file, at)?.next_multiple_of(4);
                 continue;
             }
             let entry = EntryRef::read(&self.file, self.number_at(at)?)?;
@@ -308,5 +305,101 @@ impl ListingSegment {
     /// Returns the number of the entry or record at this file offset, rounded up to a multiple of four bytes.
     pub(super) fn number_at(&self, offset: usize) -> ReadResult<u32> {
         u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.mark_damaged())
+    }
+}
+
+/// An added, changed or removed item. The numbers are its first entries: in the new segment if added, in the old and in
+/// the new segment if changed, in the old segment if removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    Added(u32),
+    Changed(u32, u32),
+    Removed(u32),
+}
+
+impl ListingSegment {
+    /// Returns the differences between this older segment and `new`, for the feed. Returns `None` if more than
+    /// `max_differences` items were added or changed, or if more than `max_differences` items were removed or changed.
+    ///
+    /// Reads both segments in the order of their items. Servers mostly list items in the same order, so this function
+    /// looks up only few items by key.
+    ///
+    /// # Errors
+    /// Fails if one of the segments is damaged, and marks that segment as broken.
+    pub fn differences(&self, new: &Self, max_differences: usize) -> ReadResult<Option<Vec<Difference>>> {
+        let mut found = Vec::new();
+        let (mut changed_or_removed, mut common_items) = (0, 0);
+        let (mut old_offset, mut new_offset) = (self.first_record(), new.first_record());
+        // For each new item, find the old item: usually the next item in the old segment.
+        while let Some((new_entry, new_end)) = new.next_first(new_offset)? {
+            new_offset = new_end;
+            let key = new.key_of(&new_entry)?;
+            let expected = self.next_first(old_offset)?;
+            let old_item = match expected {
+                Some((old, old_end)) if self.key_of(&old)? == key => Some((old, old_end)),
+                _ => self
+                    .find(key)
+                    .map_or(Ok(None), |number| self.next_first(offset_of(number)))?,
+            };
+            let Some((old, old_end)) = old_item else {
+                found.push(Difference::Added(new_entry.number));
+                if found.len() > max_differences {
+                    return Ok(None);
+                }
+                continue;
+            };
+            old_offset = old_end;
+            common_items += 1;
+            if !self.has_equal_item(&old, old_end, new, &new_entry, new_end)? {
+                changed_or_removed += 1;
+                found.push(Difference::Changed(old.number, new_entry.number));
+                if found.len() > max_differences {
+                    return Ok(None);
+                }
+            }
+        }
+        // If the old segment contains further items, find the removed items.
+        if common_items < self.head.items {
+            let mut offset = self.first_record();
+            while let Some((entry, end)) = self.next_first(offset)? {
+                offset = end;
+                if new.find(self.key_of(&entry)?).is_none() {
+                    changed_or_removed += 1;
+                    found.push(Difference::Removed(entry.number));
+                    if changed_or_removed > max_differences {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the two items.
+    fn has_equal_item(
+        &self,
+        entry: &EntryRef<'_>,
+        end: usize,
+        new: &Self,
+        new_entry: &EntryRef<'_>,
+        new_end: usize,
+    ) -> ReadResult<bool> {
+        let (_, extras) = record::item(&self.file, entry.end)?;
+        let (_, new_extras) = record::item(&new.file, new_entry.end)?;
+        // If an item has only one file and no show, its bytes contain the whole item, so comparing bytes is enough.
+        let is_alone =
+            |extras: &record::ItemExtras| extras.parent_record == 0 && extras.more == 0 && extras.added_sequence == 0;
+        if extras.with_facts == new_extras.with_facts
+            && is_alone(&extras)
+            && is_alone(&new_extras)
+            && entry.flags & !TWIN == new_entry.flags & !TWIN
+        {
+            // Skip the flags byte, because `TWIN` depends on the other entries in the segment.
+            let begin = offset_of(entry.number) + 1;
+            let new_begin = offset_of(new_entry.number) + 1;
+            let bytes = self.file.slice(begin, end.saturating_sub(begin))?;
+            return Ok(bytes == new.file.slice(new_begin, new_end.saturating_sub(new_begin))?);
+        }
+        Ok(self.read_whole_item(entry)? == new.read_whole_item(new_entry)?)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension, params};
 
 use super::doubts::{doubts_of, doubts_of_path, has_doubted_paths};
-use super::item_rows::OpenListing;
+use super::knowledge_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::opened_files::DatabaseNumber;
 use super::overlay::overlay_row;

@@ -403,7 +403,7 @@ impl StoreFolder {
     /// The file gets its final name only when the database is complete, so other processes never open an incomplete
     /// database. The connection that creates the database closes before the rename, because closing it later would
     /// release this process's locks on the file.
-    pub fn make_database(&self) -> Result<()> {
+    fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("create a database in", &error);
         files::create_private_dirs(self.path()).map_err(cannot)?;
         let _exclusive = self.lock_database()?;
@@ -475,7 +475,7 @@ impl StoreFolder {
 
     /// Acquires the lock for creating and renaming the database; `None` if the file system does not support locks. Only
     /// the timeout ends the wait.
-    pub fn lock_database(&self) -> Result<Option<FileLock>> {
+    fn lock_database(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(

@@ -4,7 +4,6 @@
 mod folders;
 mod library_snapshot;
 mod match_table;
-mod stored_items;
 
 pub use library_snapshot::LibrarySnapshot;
 pub use match_table::{FormMatches, MatchTable, RecordedMatch, SingleMatch};

@@ -1,6 +1,6 @@
 use crate::error::Status;
 use crate::mappings::{ProposedMapping, Samples, SizeEvidence};
-use crate::{Mapping, MappingKind, Mappings, NormalPath, Pattern};
+use crate::{Mapping, MappingKind, Mappings, Pattern};
 
 fn prefix(kind: MappingKind, from: &str, to: &str) -> Mapping {
     Mapping {

@@ -1,24 +1,168 @@
-//! Builds, publishes, opens and compacts a store's listing segments.
+//! Maintains a store: builds, opens and compacts segments, records matches, removes dead rows and unused files, and
+//! limits the folder's size.
+//! To limit the size, evicts one listing at a time, starting with the least recently refreshed library.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, StoredItems, Sweeper,
-    new_listing_name,
+    FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, MatchWrite, NewListing,
+    RecordRows, SharedRow, SharedRows, SharedStep, Store, StoredItems, Sweeper, Totals, new_listing_name,
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{Item, ListingName, Sequence, ViewId};
-use crate::platform::clock::Deadline;
+use crate::model::{Item, LibraryId, ListingName, Sequence, ViewId};
+use crate::platform::clock::{Clock, Deadline};
 use crate::platform::files;
+use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::stats::{Activity, Counters};
+
+/// Maximum time to wait for the database's write lock in order to store the counters.
+const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum number of transactions in one [`StoreWriter::sweep`].
+const MAX_SWEEPS: usize = 50;
+
+/// Writes what a handle records in the store, and maintains the store.
+pub struct StoreWriter {
+    store: Arc<Store>,
+    counters: Arc<Counters>,
+    /// Maximum size of all confirmed matches, in bytes.
+    matches_limit: u64,
+    /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after them.
+    sweeps: bool,
+    /// This handle's numbers of requests and of answers that are already in the store.
+    stored_counts: Mutex<(u64, u64)>,
+}
+
+impl StoreWriter {
+    /// Creates the writer for a handle. `sweeps`: whether the handle sweeps after its own writes.
+    pub fn new(store: Arc<Store>, counters: Arc<Counters>, matches_limit: u64, sweeps: bool) -> Self {
+        Self {
+            store,
+            counters,
+            matches_limit,
+            sweeps,
+            stored_counts: Mutex::new((0, 0)),
+        }
+    }
+
+    /// Locks the counts of requests and answers for a fork until the result is dropped, so that they are consistent in
+    /// the child.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(self, |all| &all.stored_counts))
+    }
+
+    /// In the child after a fork, marks all earlier counts as stored, because the parent stores them.
+    pub fn after_fork(&self) {
+        if let Ok(mut stored) = self.stored_counts.try_lock() {
+            *stored = self.counters.reset_in_child();
+        }
+    }
+
+    /// Adds this handle's new requests and answers to the store's totals.
+    pub fn flush_counters(&self, deadline: Deadline) -> Result<()> {
+        let mut stored = lock(&self.stored_counts);
+        // Read the totals under the lock, so that another thread cannot store newer totals first.
+        let totals = self.counters.totals();
+        if *stored == totals {
+            return Ok(());
+        }
+        // Storing the counters is not worth a long wait. `.0` is the number of requests, `.1` of answers.
+        let deadline = deadline.at_most(COUNTERS_LOCK_TIMEOUT);
+        if Totals::add(&self.store, totals.0 - stored.0, totals.1 - stored.1, deadline)? {
+            *stored = totals;
+        } else {
+            log::debug!("cannot store the counters: other processes are writing to the store; will retry later");
+        }
+        Ok(())
+    }
+
+    /// Stores the counters when a handle is closed. If only answers are new, adds the answers to the version page,
+    /// which needs no write transaction. [`Totals::add`] later moves answers from the version page to the store.
+    pub fn flush_counters_on_close(&self) -> Result<()> {
+        {
+            let mut stored = lock(&self.stored_counts);
+            let totals = self.counters.totals();
+            // No new requests (`.0`), only answers (`.1`).
+            if totals.0 == stored.0 && Totals::count_on_page(&self.store, totals.1 - stored.1) {
+                *stored = totals;
+                return Ok(());
+            }
+        }
+        self.flush_counters(Deadline::NONE)
+    }
+
+    /// Removes unused files after a library was cleared, and rows that no reader can see if this handle does not fetch.
+    pub fn sweep_after_clear(&self) {
+        if self.sweeps {
+            self.sweep_rows(Deadline::NONE);
+        }
+        Sweeper(&self.store).sweep_segments();
+        // The removals have enlarged the write-ahead log, so checkpoint it.
+        self.store.checkpoint();
+    }
+
+    /// Records confirmed matches. `pairs`: paths and rating keys. `unlisted`: those of these keys that the library does not
+    /// list. Returns `None` if another call has cleared the library since `row` was read, and the caller must look up the
+    /// library again.
+    pub fn record_matches(
+        &self,
+        row: &LibraryRow,
+        pairs: &[(&[u8], &str)],
+        unlisted: &[&str],
+        deadline: Deadline,
+    ) -> Result<Option<MatchWrite>> {
+        let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
+        let rows = RecordRows(&self.store);
+        let written = rows.record_matches(row, pairs, unlisted, self.matches_limit, deadline);
+        self.counters.add_time(Activity::Store, start.elapsed());
+        self.counters.add_time(Activity::NotMatching, start.elapsed());
+        written
+    }
+
+    /// Adds matches of another token's view to a view; later ones stay.
+    pub fn add_matches(&self, view_id: ViewId, rows: &[SharedRow], deadline: Deadline) -> Result<()> {
+        SharedRows(&self.store).add(view_id, rows, self.matches_limit, deadline)
+    }
+
+    /// Merges rows of other hosts: see [`SharedRows::apply`].
+    pub fn apply_shared(
+        &self,
+        view: (ViewId, u64),
+        rows: &[SharedRow],
+        unlisted: &[(LibraryId, String)],
+        progress: SharedStep,
+    ) -> Result<Option<i64>> {
+        SharedRows(&self.store).apply(view, rows, unlisted, progress, self.matches_limit)
+    }
+
+    /// Deletes rows that no reader can see, in several transactions, and removes unused files.
+    pub fn sweep(&self, deadline: Deadline) {
+        self.sweep_rows(deadline);
+        Sweeper(&self.store).sweep_segments();
+    }
+
+    /// Deletes rows that no reader can see, in several transactions. Only logs errors, because a later sweep retries.
+    fn sweep_rows(&self, deadline: Deadline) {
+        for _ in 0..MAX_SWEEPS {
+            match Sweeper(&self.store).sweep(deadline) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log::warn!("cannot remove dead rows: {error}; a later sweep will retry");
+                    break;
+                }
+            }
+        }
+    }
+}
 
 /// plexindex rebuilds a listing's segment once the number of added and removed items reaches the number of listed items
 /// divided by this constant, within the bounds below.
@@ -355,10 +499,10 @@ impl ListingSegments {
 
 /// The segment of a listing that is being fetched, filled page by page.
 pub struct ListingDraft {
-    pub(super) builder: ListingBuilder,
+    builder: ListingBuilder,
     /// For each page, the number of items in this page and all earlier pages, and the change sequence at which the page
     /// was requested.
-    pub(super) pages: Vec<(usize, Sequence)>,
+    pages: Vec<(usize, Sequence)>,
     /// The items before the listing; `None` if the library was never fetched, or they cannot be read.
     before: Option<StoredItems>,
 }
@@ -382,10 +526,161 @@ impl ListingDraft {
 
     /// Returns the hash of each rating key that occurs more than once in the draft. Duplicates occur when rows move on
     /// the server between two page requests.
-    pub(super) fn duplicate_key_hashes(&self) -> HashSet<u64> {
+    fn duplicate_key_hashes(&self) -> HashSet<u64> {
         let mut hashes = self.builder.key_hashes.clone();
         hashes.sort_unstable();
         let equal_pairs = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
         equal_pairs.map(|pair| pair[0]).collect()
+    }
+}
+
+/// Maximum time that an eviction waits for the database's write lock.
+const EVICTION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The size limit that one handle applies to its folder.
+pub struct FolderLimit {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    bytes: Option<u64>,
+    /// Whether a thread is evicting. This flag is not a lock, because a fork would have to wait for a lock, and an
+    /// eviction can take a long time.
+    evicting: AtomicBool,
+    /// Whether plexindex has already warned that the limit is too small.
+    warned: AtomicBool,
+}
+
+/// Marks an eviction as running until dropped, so that other threads start none.
+struct EvictionGuard<'l>(&'l AtomicBool);
+
+impl Drop for EvictionGuard<'_> {
+    /// Lets the next eviction start, even after a panic.
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl FolderLimit {
+    /// Creates a handle's size limit. `bytes`: the maximum size of the folder in bytes; `None`: no limit.
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, bytes: Option<u64>) -> Self {
+        Self {
+            store,
+            clock,
+            bytes,
+            evicting: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    /// In the child after a fork, marks the eviction as finished, because a running eviction continues only in the
+    /// parent.
+    pub fn after_fork(&self) {
+        self.evicting.store(false, Ordering::Release);
+    }
+
+    /// Returns the size limit in bytes; `None` if there is no limit.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes
+    }
+
+    /// Returns by how many bytes the folder exceeds the limit; 0 if it does not. Excludes space that plexindex can free
+    /// without evicting anything. Any excess after [`FolderLimit::enforce`] is content that plexindex cannot evict.
+    pub fn excess_bytes(&self) -> Result<u64> {
+        self.bytes.map_or(Ok(0), |limit| {
+            Ok(Sweeper(&self.store).bytes_after_vacuum()?.saturating_sub(limit))
+        })
+    }
+
+    /// Evicts libraries until the folder is within the limit, or until the deadline. Keeps libraries for which
+    /// `is_in_use` returns `true`. Only logs errors, because the caller's answer does not depend on the eviction.
+    pub fn enforce(&self, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) {
+        let Some(limit) = self.bytes else { return };
+        if self.evicting.swap(true, Ordering::AcqRel) {
+            return; // another thread is already evicting
+        }
+        let _busy = EvictionGuard(&self.evicting);
+        if let Err(error) = self.evict_down_to(limit, deadline.at_most(EVICTION_LOCK_TIMEOUT), is_in_use) {
+            log::warn!("cannot reduce the folder to size_limit: {error}; plexindex will retry later");
+        }
+    }
+
+    /// Evicts libraries until the folder's size is at most `limit` bytes, or until the deadline. Keeps libraries for
+    /// which `is_in_use` returns `true`.
+    fn evict_down_to(&self, limit: u64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) -> Result<()> {
+        let mut may_have_history = true;
+        loop {
+            // First compare the files' sizes, which needs no database.
+            if self.store.folder().disk_bytes() <= limit {
+                self.warned.store(false, Ordering::Relaxed);
+                return Ok(());
+            }
+            if !self.reclaim_space(deadline)? {
+                return Ok(());
+            }
+            // `bytes_after_vacuum` excludes the write-ahead log, which stays large while other processes read it.
+            let bytes = Sweeper(&self.store).bytes_after_vacuum()?;
+            if bytes <= limit {
+                self.warn_of_broken_databases(limit);
+                return Ok(());
+            }
+            // Remove the feed's history before any listing.
+            if may_have_history && FeedRows(&self.store).remove_all_history(deadline)? {
+                may_have_history = false;
+                continue;
+            }
+            // Read the time again in each round, because sweeping can take a long time.
+            let now_ms = self.clock.now_ms();
+            let libraries = LibraryRows(&self.store).evictable_libraries(now_ms)?;
+            let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
+                // The next listing retries the eviction.
+                if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+                    log::warn!(
+                        "{} uses {bytes} bytes, more than size_limit={limit}, and nothing else can be evicted: \
+                         confirmed matches, tables and the last refreshed library are always kept; raise size_limit",
+                        self.store.folder().path().display()
+                    );
+                }
+                return Ok(());
+            };
+            // Evict the least recently refreshed library, and check the size again.
+            if !LibraryRows(&self.store).evict(*library, now_ms, deadline)? {
+                return Ok(()); // the library is gone or being listed; the next listing retries the eviction
+            }
+            log::info!(
+                "evicted library '{title}', which was refreshed longest ago: the folder used {bytes} bytes, more than \
+                 size_limit={limit}; the next query fetches the library again"
+            );
+        }
+    }
+
+    /// Logs a warning, once, if only damaged databases make the folder larger than the limit.
+    fn warn_of_broken_databases(&self, limit: u64) {
+        let folder = self.store.folder();
+        let names = folder.broken_databases();
+        if !names.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{} exceeds size_limit={limit} because of {}, which plexindex never removes; `plexindex doctor` explains \
+                 how to recover confirmed matches from a damaged database",
+                folder.path().display(),
+                names.join(" and ")
+            );
+        }
+    }
+
+    /// Removes rows that no reader sees, unused files and free database pages. Returns `false` if the deadline passed.
+    fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
+        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_passed(moment));
+        while Sweeper(&self.store).sweep(deadline)? {
+            if has_timed_out() {
+                return Ok(false);
+            }
+        }
+        Sweeper(&self.store).sweep_segments();
+        while Sweeper(&self.store).vacuum(deadline)? {
+            if has_timed_out() {
+                return Ok(false);
+            }
+        }
+        self.store.checkpoint();
+        Ok(true)
     }
 }
