@@ -151,6 +151,49 @@ fn files_of_a_folder_use_each_other_without_a_circle() {
     }
 }
 
+/// A reader opens few files, and finds each of them named by one that is open already: by its room, or by its own name in
+/// its room.
+#[test]
+fn the_walks_of_the_design_are_short_and_lead_from_file_to_file() {
+    const WALKS: [(&str, usize); 4] = [("hit", 12), ("miss", 12), ("record", 8), ("refresh", 14)];
+    let design = fs::read_to_string(plexindex_tests::repository("docs/design.md")).expect("the design");
+    let (_, rest) = design.split_once("```walks\n").expect("a block");
+    let mut words = rest.split_once("```").expect("its end").0.split_whitespace().peekable();
+    let mut open: Vec<String> = Vec::new();
+    for (name, most) in WALKS {
+        assert_eq!(words.next(), Some(name));
+        if name != "miss" {
+            open.clear(); // a miss goes on where a hit ends
+        }
+        let mut count = 0;
+        while let Some(file) = words.next_if(|word| word.contains('/')) {
+            let text = fs::read_to_string(plexindex_tests::repository(file)).expect(file);
+            let parts: Vec<&str> = file
+                .trim_end_matches("/mod.rs")
+                .trim_end_matches(".rs")
+                .split('/')
+                .collect();
+            let (room, own) = match parts[..] {
+                ["src" | "crates", room, .., own] => (room, own),
+                [.., own] => ("functions", own),
+                [] => unreachable!(),
+            };
+            let is_named = |text: &String| {
+                let names = |word: &str| text.contains(&format!("{word}::")) || text.contains(&format!("{word};"));
+                names(own) || names(&format!("crate::{room}")) || room == "api" && names("plexindex")
+            };
+            assert!(
+                open.is_empty() || open.iter().any(is_named),
+                "{name}: nothing leads to {file}"
+            );
+            open.push(text);
+            count += 1;
+        }
+        assert!((1..=most).contains(&count), "{name}: {count} files");
+    }
+    assert_eq!(words.next(), None);
+}
+
 #[test]
 fn a_system_is_chosen_and_named_in_one_place() {
     for (place, text) in SOURCES.iter().flat_map(|source| files(source)) {
