@@ -11,10 +11,8 @@ use super::knowledge_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::opened_files::DatabaseNumber;
 use super::overlay::overlay_row;
-use super::record_rows::{
-    Limited, MatchTime, RecordKind, RecordRows, RecordTx, all_matches_of, drop_matches, find_match_table,
-    find_or_create_match_table,
-};
+use super::record_rows::{RecordRows, all_matches_of, drop_matches, find_match_table, find_or_create_match_table};
+use super::record_writes::{Limited, MatchTime, RecordKind, RecordTx};
 use super::schema::CachedStatements;
 use super::shared_rows::{SharedRow, note_latest, taken_back_at};
 use super::views::TOKEN_DIGEST_LENGTH;

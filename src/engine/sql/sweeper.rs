@@ -1,6 +1,6 @@
 //! Sweeps of rows that no reader can see, and the counters of the store.
 
-use super::record_rows::RecordTx;
+use super::record_writes::RecordTx;
 use super::schema::CachedStatements;
 use super::store::Store;
 use crate::engine::version_page::VersionPage;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::library_rows::{LibraryRows, detach_libraries};
 use super::path_searches::forget_library_questions;
-use super::record_rows::RecordTx;
+use super::record_writes::RecordTx;
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::sweeper::Sweeper;
 use crate::error::Result;

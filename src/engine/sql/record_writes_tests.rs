@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::engine::sql::Store;
 use crate::engine::sql::evicting::readable_matches_in;
 use crate::engine::sql::for_tests::opened;
-use crate::model::LibraryId;
+use crate::engine::sql::record_rows::count_matches_in;
+use crate::model::{LibraryId, Sequence};
 
 /// What the rows of a kind add up to.
 fn counted(store: &Store, kind: RecordKind) -> i64 {

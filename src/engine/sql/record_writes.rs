@@ -1,0 +1,593 @@
+//! Writes and removes the entries of hosts' tables, and confirmed matches.
+
+use std::cell::{Cell, RefCell};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Row;
+use rusqlite::params;
+use rusqlite::types::ToSql;
+
+use super::record_encoding::{encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
+use super::record_rows::{RecordRows, entries_where, matches_where, to_i64};
+use super::schema::{CachedStatements, Tx, position_of, sequence_at};
+use crate::engine::record_rows::{RecordTime, StoredMatch};
+use crate::error::Result;
+use crate::matching::normal::normal_form;
+use crate::model::TableId;
+use crate::platform::clock::{Clock as _, Deadline, SystemClock};
+
+/// Number of removed names that are kept for those who follow.
+const REMOVED_KEPT: i64 = 8_192;
+/// Maximum number of rows that one step of a sweep deletes.
+const SWEPT_PER_STEP: i64 = 400;
+/// Number of rows that one query for the oldest rows returns.
+const OLDEST: i64 = 64;
+
+/// A kind of rows: the entries of hosts' tables, or confirmed matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    Entries,
+    Matches,
+}
+
+/// The rows that share a size limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// All rows of a kind.
+    All(RecordKind),
+    /// The entries of one table.
+    Table(TableId),
+}
+
+/// When a match was recorded.
+#[derive(Clone, Copy, Debug)]
+pub enum MatchTime {
+    /// Now, and later than what was known of the path.
+    NowAfter(RecordTime),
+    /// At this time, on another host or for another token.
+    At(RecordTime),
+}
+
+/// A write transaction on records.
+pub struct RecordTx<'t> {
+    pub tx: &'t Tx<'t>,
+    now_ms: i64,
+    /// Whether rows were deleted since the last row of this kind was written, which has the total.
+    is_outdated: [Cell<bool>; 2],
+    written: Cell<usize>,
+    /// By how much tables have grown since `tables` was last updated.
+    grown: RefCell<Vec<(TableId, i64)>>,
+    /// The number of the last removal; `None` until one is made.
+    removed: Cell<Option<i64>>,
+    /// Number of removals that are not trimmed yet.
+    removed_now: Cell<i64>,
+}
+
+impl RecordRows<'_> {
+    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced.
+    pub fn write_records<T>(
+        &self,
+        deadline: Deadline,
+        mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.0.write(deadline, |tx| RecordTx::run(tx, &mut work))
+    }
+
+    /// Clears all hosts' tables. Later writes delete the rows.
+    pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
+            tables_changed(tx)
+        })
+    }
+}
+
+/// Marks the list of tables as changed, so that readers read it again.
+fn tables_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    tx.run("UPDATE meta SET tables_changed = ?1, sequence = ?1", [tx.sequence])
+}
+
+/// A row to delete.
+struct OldRow {
+    id: i64,
+    table: TableId,
+    /// The entry's name, or the form of the match's path.
+    name: Vec<u8>,
+    /// The row's size, as limits count it.
+    bytes: i64,
+}
+
+impl OldRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            table: row.get(1)?,
+            name: row.get(2)?,
+            bytes: row.get(3)?,
+        })
+    }
+}
+
+impl RecordKind {
+    const ALL: [Self; 2] = [Self::Entries, Self::Matches];
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Entries => 0,
+            Self::Matches => 1,
+        }
+    }
+
+    /// The name of the rows' table in the database.
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+            Self::Matches => "matches",
+        }
+    }
+
+    /// A row's size in SQL, as limits count it: [`row_size`].
+    const fn size(self) -> &'static str {
+        match self {
+            Self::Entries => "length(name) + length(value) + 64",
+            Self::Matches => {
+                "octet_length(item) \
+                 + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form)) + 64"
+            }
+        }
+    }
+
+    /// The name of an entry, or the form of a match's path, in SQL.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Entries => "name",
+            Self::Matches => "form",
+        }
+    }
+}
+
+impl<'t> RecordTx<'t> {
+    /// Changes records in a running write transaction.
+    pub fn run<T>(tx: &'t Tx<'t>, work: impl FnOnce(&Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let records = Self {
+            tx,
+            now_ms: SystemClock.now_ms(),
+            is_outdated: Default::default(),
+            written: Cell::new(0),
+            grown: RefCell::default(),
+            removed: Cell::default(),
+            removed_now: Cell::default(),
+        };
+        let result = work(&records)?;
+        records.finish()?;
+        Ok(result)
+    }
+
+    /// Returns the number of rows that this transaction has written.
+    pub fn written(&self) -> usize {
+        self.written.get()
+    }
+
+    /// Returns the total size of all rows of a kind, as limits count it.
+    pub fn total(&self, kind: RecordKind) -> rusqlite::Result<i64> {
+        let total = &self.tx.totals[kind.index()];
+        if let Some(known) = total.get() {
+            return Ok(known);
+        }
+        let newest = format!("SELECT id, total FROM {} ORDER BY id DESC LIMIT 1", kind.table());
+        let stored = self
+            .tx
+            .find(&newest, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
+        let stored = match stored {
+            Some(Some(stored)) => stored,
+            None => 0,
+            Some(None) => self
+                .tx
+                .value(&format!("SELECT sum({}) FROM {}", kind.size(), kind.table()), [])?,
+        };
+        total.set(Some(stored));
+        Ok(stored)
+    }
+
+    /// Returns the id for the next row. Each call returns a new id.
+    pub fn next_row_id(&self) -> i64 {
+        self.written.set(self.written.get() + 1);
+        position_of(self.tx.sequence, self.tx.next_log_number())
+    }
+
+    /// Returns the time of a record that this host makes now, and that is later than another one.
+    pub fn time_after(&self, after: RecordTime) -> rusqlite::Result<RecordTime> {
+        let (difference_us, host) = match self.tx.clock.get() {
+            Some(known) => known,
+            None => self.tx.row("SELECT clock_us, store_id FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?,
+        };
+        self.tx.clock.set(Some((difference_us, host)));
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_us = i64::try_from(now_us.as_micros()).unwrap_or(i64::MAX);
+        Ok(RecordTime::of_host(now_us.saturating_add(difference_us), host, after))
+    }
+
+    /// Stores the totals of kinds whose newest row may have gone.
+    fn finish(&self) -> rusqlite::Result<()> {
+        self.trim_removed()?;
+        self.store_growth()?;
+        for kind in RecordKind::ALL {
+            let table = kind.table();
+            if self.is_outdated[kind.index()].take()
+                && let Some(newest) = self.tx.value(&format!("SELECT max(id) FROM {table}"), [])?
+            {
+                let total = stored_total(newest, self.total(kind)?);
+                let update = format!("UPDATE {table} SET total = ?1 WHERE id = ?2");
+                self.tx.run(&update, [total, newest])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds to the size of a table, if it is counted.
+    fn grow(&self, table: TableId, bytes: i64) {
+        let mut grown = self.grown.borrow_mut();
+        match grown.iter_mut().find(|(one, _)| *one == table) {
+            Some((_, total)) => *total += bytes,
+            None => grown.push((table, bytes)),
+        }
+    }
+
+    /// Stores the sizes of tables that have changed.
+    fn store_growth(&self) -> rusqlite::Result<()> {
+        self.grown.take().iter().try_for_each(|(table, bytes)| {
+            let update = "UPDATE tables SET size = size + ?1 WHERE id = ?2 AND size IS NOT NULL";
+            self.tx.run(update, params![bytes, table])
+        })
+    }
+
+    /// Returns the size of a host's table, and an id below which it has no entries. Counts the entries of a table that no
+    /// write has limited before.
+    fn table_size(&self, table: TableId) -> rusqlite::Result<(i64, i64)> {
+        self.store_growth()?;
+        let read = || {
+            let known = "SELECT size, oldest FROM tables WHERE id = ?1";
+            self.tx
+                .row(known, [table], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))
+        };
+        if let (Some(bytes), oldest) = read()? {
+            return Ok((bytes, oldest));
+        }
+        let size = RecordKind::Entries.size();
+        let count = format!(
+            "UPDATE tables SET (size, oldest) = (SELECT coalesce(sum({size}), 0), coalesce(min(id), 0) FROM entries \
+             WHERE in_table = ?1) WHERE id = ?1"
+        );
+        self.tx.run(&count, [table])?;
+        let (bytes, oldest) = read()?;
+        Ok((bytes.unwrap_or(0), oldest))
+    }
+
+    /// Returns the size of rows that share a limit.
+    pub fn size(&self, rows: Limited) -> rusqlite::Result<i64> {
+        match rows {
+            Limited::All(kind) => self.total(kind),
+            Limited::Table(table) => Ok(self.table_size(table)?.0),
+        }
+    }
+
+    /// Stores an entry's value, in place of an earlier one. `expires_ms`: when it expires, in Unix ms; `None`: never.
+    pub fn put_entry(
+        &self,
+        table: TableId,
+        name: &[u8],
+        value: &[u8],
+        expires_ms: Option<i64>,
+    ) -> rusqlite::Result<()> {
+        let id = self.next_row_id();
+        let sum = sum_of(id, table, [name, b"", value], expires_ms);
+        let total = self.total(RecordKind::Entries)? + row_size(&[name, value]);
+        // Most names are new.
+        let inserted = self
+            .tx
+            .cached(
+                "INSERT INTO entries (id, in_table, name, expires_ms, at, total, sum, value) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, name) DO NOTHING",
+            )?
+            .execute(params![
+                id,
+                table,
+                name,
+                expires_ms,
+                self.now_ms,
+                stored_total(id, total),
+                sum,
+                value
+            ])?;
+        self.grow(table, row_size(&[name, value]));
+        if inserted > 0 {
+            self.set_written(RecordKind::Entries, total);
+            return Ok(());
+        }
+        let (old_id, old_length): (i64, i64) = self.tx.row(
+            "SELECT id, length(value) FROM entries WHERE in_table = ?1 AND name = ?2",
+            params![table, name],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let old_size = row_size(&[name]) + old_length;
+        self.grow(table, -old_size);
+        let total = total - old_size;
+        self.tx.run(
+            "UPDATE entries SET id = ?1, expires_ms = ?2, at = ?3, total = ?4, sum = ?5, value = ?6 WHERE id = ?7",
+            params![id, expires_ms, self.now_ms, stored_total(id, total), sum, value, old_id],
+        )?;
+        self.set_written(RecordKind::Entries, total);
+        Ok(())
+    }
+
+    /// Stores the total that the newest row of a kind has.
+    fn set_written(&self, kind: RecordKind, total: i64) {
+        self.tx.totals[kind.index()].set(Some(total));
+        self.is_outdated[kind.index()].set(false);
+    }
+
+    /// Returns the value of an entry that has not expired by `now_ms`.
+    pub fn value_of(&self, table: TableId, name: &[u8], now_ms: i64) -> rusqlite::Result<Option<Vec<u8>>> {
+        let found = entries_where(self.tx, table, usize::MAX, "name = ?3", &[&name])?;
+        let found = found.into_iter().find_map(|(_, entry)| entry);
+        Ok(found
+            .filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms))
+            .and_then(|entry| entry.value))
+    }
+
+    /// Removes an entry if it exists.
+    pub fn remove_entry(&self, table: TableId, name: &[u8]) -> rusqlite::Result<()> {
+        let values = params![table, name];
+        self.remove_where(RecordKind::Entries, "in_table = ?1 AND name = ?2", values)
+            .map(drop)
+    }
+
+    /// Records a confirmed match, in place of an earlier one of exactly this path. Returns its time.
+    pub fn put_match(
+        &self,
+        table: TableId,
+        path: &[u8],
+        rating_key: &str,
+        time: MatchTime,
+    ) -> rusqlite::Result<RecordTime> {
+        let mut at = match time {
+            MatchTime::NowAfter(after) => self.time_after(after)?,
+            MatchTime::At(at) => at,
+        };
+        let id = self.next_row_id();
+        let (form, spelling, sum) = encode_match(id, table, path, rating_key);
+        let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
+        let inserted = self
+            .tx
+            .cached(
+                "INSERT INTO matches (id, in_table, form, spelling, item, at, total, sum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, form, spelling) DO NOTHING",
+            )?
+            .execute(params![
+                id,
+                table,
+                form,
+                spelling,
+                rating_key,
+                at.0,
+                stored_total(id, total),
+                sum ^ at.0
+            ])?;
+        if inserted > 0 {
+            self.set_written(RecordKind::Matches, total);
+            return Ok(at);
+        }
+        let (old_id, old_length, old_at): (i64, i64, i64) = self.tx.row(
+            "SELECT id, octet_length(item), at FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
+            params![table, form, spelling],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        if let MatchTime::NowAfter(_) = time
+            && at.0 <= old_at
+        {
+            at = self.time_after(RecordTime(old_at))?;
+        }
+        let total = total - row_size(&[path]) - old_length;
+        self.tx.run(
+            "UPDATE matches SET id = ?1, item = ?2, at = ?3, total = ?4, sum = ?5 WHERE id = ?6",
+            params![id, rating_key, at.0, stored_total(id, total), sum ^ at.0, old_id],
+        )?;
+        self.set_written(RecordKind::Matches, total);
+        Ok(at)
+    }
+
+    /// Removes the matches of all paths with this normal form, also damaged ones. Returns those that could be read.
+    pub fn remove_matches_of_form(&self, table: TableId, form: &[u8]) -> rusqlite::Result<Vec<StoredMatch>> {
+        let found = matches_where(self.tx, table, self.tx.sequence, "form = ?2", &[&form])?;
+        let values = params![table, form];
+        self.remove_where(RecordKind::Matches, "in_table = ?1 AND form = ?2", values)?;
+        Ok(found.into_iter().filter_map(|(_, stored)| stored).collect())
+    }
+
+    /// Removes the match of exactly this path, if it has one.
+    pub fn remove_match(&self, table: TableId, path: &[u8]) -> rusqlite::Result<()> {
+        let form = normal_form(path);
+        let condition = "in_table = ?1 AND form = ?2 AND spelling = ?3";
+        let values = params![table, form, spelling_of(&form, path)];
+        self.remove_where(RecordKind::Matches, condition, values).map(drop)
+    }
+
+    /// Removes an item's matches, and returns them.
+    pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<StoredMatch>> {
+        let found = matches_where(self.tx, table, self.tx.sequence, "item = ?2", &[&rating_key])?;
+        let found: Vec<StoredMatch> = found.into_iter().filter_map(|(_, stored)| stored).collect();
+        found
+            .iter()
+            .try_for_each(|stored| self.remove_match(table, &stored.path))?;
+        Ok(found)
+    }
+
+    /// Returns the rows of a kind for which a condition holds.
+    fn rows_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<OldRow>> {
+        let [name, size, table] = [kind.name(), kind.size(), kind.table()];
+        let text = format!("SELECT id, in_table, {name}, {size} FROM {table} WHERE {condition}");
+        self.tx.rows(&text, values, OldRow::read)
+    }
+
+    /// Removes the rows of a kind for which a condition holds. Returns their number.
+    fn remove_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<usize> {
+        let rows = self.rows_where(kind, condition, values)?;
+        rows.iter().try_for_each(|row| self.remove(kind, row))?;
+        Ok(rows.len())
+    }
+
+    /// Deletes a row, and tells those who follow.
+    fn remove(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
+        self.delete(kind, old)?;
+        let last = match self.removed.get() {
+            Some(last) => last,
+            None => self
+                .tx
+                .value("SELECT number FROM removed ORDER BY id DESC LIMIT 1", [])?,
+        };
+        self.removed.set(Some(last + 1));
+        self.removed_now.set(self.removed_now.get() + 1);
+        self.tx.run(
+            "INSERT INTO removed (id, number, in_table, name) VALUES (?1, ?2, ?3, ?4)",
+            params![self.next_row_id(), last + 1, old.table, old.name],
+        )
+    }
+
+    /// Forgets as many old removals as this transaction made, and some more.
+    fn trim_removed(&self) -> rusqlite::Result<()> {
+        let (Some(last), added) = (self.removed.get(), self.removed_now.take()) else {
+            return Ok(());
+        };
+        let oldest: Vec<(i64, i64)> = self.tx.rows(
+            "SELECT id, number FROM removed ORDER BY id LIMIT ?1",
+            [2 * added + 8],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        for (id, _) in oldest.iter().filter(|(_, number)| *number <= last - REMOVED_KEPT) {
+            self.tx.run("DELETE FROM removed WHERE id = ?1", [id])?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a row that nobody follows.
+    fn delete(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
+        let total = self.total(kind)? - old.bytes; // reads it before it goes with the row
+        self.tx.totals[kind.index()].set(Some(total));
+        let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
+        self.tx.run(&delete, [old.id])?;
+        if kind == RecordKind::Entries {
+            self.grow(old.table, -old.bytes);
+        }
+        self.is_outdated[kind.index()].set(true);
+        Ok(())
+    }
+
+    /// Removes at most `most` expired entries, but none that this transaction wrote, which expire at once if their TTL is
+    /// 0. Returns whether it removed any.
+    pub fn remove_expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<bool> {
+        let condition = "expires_ms <= ?1 AND id < ?2 ORDER BY expires_ms LIMIT ?3";
+        let first_own = position_of(self.tx.sequence, 0);
+        let values = params![now_ms, first_own, to_i64(most)];
+        Ok(self.remove_where(RecordKind::Entries, condition, values)? > 0)
+    }
+
+    /// Deletes some rows of a cleared table, or the table's row if no rows are left. Returns whether there was a cleared
+    /// table, so that a later call must continue.
+    pub fn sweep_step(&self) -> rusqlite::Result<bool> {
+        let tx = self.tx;
+        // A removed library has a negative `view_id`.
+        let cleared = "SELECT id FROM tables WHERE name IS NULL \
+                       AND (library IS NULL OR library IN (SELECT id FROM libraries WHERE view_id < 0)) LIMIT 1";
+        let Some(id) = tx.find_value::<TableId>(cleared, [])? else {
+            return Ok(false);
+        };
+        for kind in RecordKind::ALL {
+            let rows = self.rows_where(kind, "in_table = ?1 LIMIT ?2", params![id, SWEPT_PER_STEP])?;
+            rows.iter().try_for_each(|row| self.delete(kind, row))?;
+            if !rows.is_empty() {
+                return Ok(true);
+            }
+        }
+        tx.run("DELETE FROM tables WHERE id = ?1", [id])?;
+        Ok(true)
+    }
+
+    /// Removes those of `rows` that were written longest ago until their size is at most `limit`, but about `most` at most,
+    /// and none that this transaction wrote. Of these rows, those of one transaction go together. Rows of cleared tables,
+    /// which nobody can read, go before all rows of a kind. Returns whether it removed any that could be read.
+    pub fn evict(&self, rows: Limited, limit: u64, most: usize) -> rusqlite::Result<bool> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (kind, table, mut from) = match rows {
+            Limited::All(kind) => (kind, None, 0),
+            Limited::Table(table) => (RecordKind::Entries, Some(table), self.table_size(table)?.1),
+        };
+        let mut steps = 0..=to_i64(most) / SWEPT_PER_STEP;
+        while table.is_none() && self.total(kind)? > limit && self.sweep_step()? {
+            if steps.next().is_none() {
+                return Ok(false); // a later write goes on
+            }
+        }
+        let first_own = position_of(self.tx.sequence, 0);
+        let (mut evicted, mut last_sequence) = (0, None);
+        let mut size = self.size(rows)?;
+        let is_shared = kind == RecordKind::Matches && size > limit && self.tx.has("SELECT 1 FROM shared", [])?;
+        'evict: while size > limit || last_sequence.is_some() {
+            // By id, without the index of the names, whose rows SQLite would have to sort.
+            let condition = "id >= ?1 AND id < ?2 AND (?4 IS NULL OR +in_table = ?4) ORDER BY id LIMIT ?3";
+            let oldest = self.rows_where(kind, condition, params![from, first_own, OLDEST, table])?;
+            if oldest.is_empty() {
+                from = first_own;
+                break;
+            }
+            for row in &oldest {
+                from = row.id;
+                let sequence = Some(sequence_at(row.id, self.tx.sequence));
+                let is_over = size > limit && evicted < most;
+                if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
+                    break 'evict;
+                }
+                if is_shared {
+                    // What is deleted to keep the limit is not taken back.
+                    self.tx.run(
+                        "UPDATE shared SET lost = lost + 1 WHERE delivered < ?1 AND view_id = \
+                         (SELECT l.view_id FROM tables t JOIN libraries l ON l.id = t.library WHERE t.id = ?2)",
+                        params![row.id, row.table],
+                    )?;
+                }
+                self.remove(kind, row)?;
+                size -= row.bytes;
+                (evicted, last_sequence) = (evicted + 1, sequence);
+            }
+        }
+        if let Some(table) = table {
+            self.tx
+                .run("UPDATE tables SET oldest = ?1 WHERE id = ?2", params![from, table])?;
+        }
+        Ok(evicted > 0)
+    }
+
+    /// Returns the id of the host's table with this name; `None` if it does not exist.
+    pub fn table(&self, name: &[u8]) -> rusqlite::Result<Option<TableId>> {
+        self.tx.find_value("SELECT id FROM tables WHERE name = ?1", [name])
+    }
+
+    /// Creates a table with this name, and returns its id.
+    pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
+        self.tx.run("INSERT INTO tables (name) VALUES (?1)", [name])?;
+        let id = self.tx.last_insert_rowid();
+        tables_changed(self.tx)?;
+        Ok(TableId(id))
+    }
+
+    /// Clears a table in constant time. The table's id becomes invalid, and later writes delete the table's rows.
+    pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
+        self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
+        tables_changed(self.tx)
+    }
+}
+
+#[cfg(test)]
+#[path = "record_writes_tests.rs"]
+mod tests;
