@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
 import pickle
@@ -157,6 +158,8 @@ def test_the_trash_is_listed_by_the_server(movies: plexindex.Library, server: Se
     (trashed,) = movies.items(trashed=True)
     assert trashed.rating_key == key
     assert trashed.trashed
+    assert pickle.loads(pickle.dumps(trashed)).trashed  # noqa: S301
+    assert copy.copy(trashed).trashed
     assert key not in [item.rating_key for item in movies.items()]
     with pytest.raises(plexindex.OfflineError):
         next(movies.items(trashed=True, offline=True))
@@ -182,6 +185,29 @@ def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
     assert dict(again) == {b"\xff": b""}
     again.clear()
     assert not list(again)
+
+
+def test_an_answer_keeps_only_its_own_part_of_a_batch(index: plexindex.Index, server: Server) -> None:
+    paths = [row["path"] for row in server.paths(1)[:40]] + ["/nowhere/x.mkv"]
+    alone = [index.match(path) for path in paths]
+    matches = index.match_paths(paths * 30)
+    assert list(matches[: len(paths)]) == alone
+    for path, one, kept in ((paths[3], alone[3], matches[len(paths) + 3]), (paths[-1], alone[-1], matches[-1])):
+        again = pickle.loads(pickle.dumps(kept))  # noqa: S301
+        assert again == kept == one
+        assert (kept.asked, kept.key, kept.message) == (path, one.key, one.message)
+        assert len(pickle.dumps(kept)) < len(pickle.dumps(one)) + 100
+
+
+def test_a_copy_of_an_item_or_a_match_knows_its_index(index: plexindex.Index, row: dict[str, str]) -> None:
+    match = index.match(row["path"])
+    for copied in (copy.copy(match), copy.deepcopy(match)):
+        assert copied == match
+        assert copied.file == match.file
+    item = match.item
+    assert item is not None
+    for again in (copy.copy(item), copy.deepcopy(item)):
+        assert (again.paths, again.host_path, again.trashed) == (item.paths, item.host_path, False)
 
 
 def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
@@ -249,11 +275,13 @@ def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[
 
 
 def test_the_block_says_how_large_its_structs_are(index: plexindex.Index, server: Server) -> None:
-    paths = [row["path"] for row in server.paths(1)[:2]]
-    block: Any = index.match_paths(paths)._block
-    put(block, 4, 0)
-    first, second = plexindex.Matches(block, None, paths)
-    assert first.key == second.key
+    paths = [row["path"] for row in server.paths(1)[:4]]
+    matches = index.match_paths(paths)
+    block: Any = matches._block
+    # Structs of twice the size: of four answers, the second and the fourth are the rest of the one before.
+    put(block, 4, 2 * matches._step)
+    put(block, 12, 2)
+    assert [match.key for match in plexindex.Matches(block, None, paths[::2])] == [matches[0].key, matches[2].key]
 
 
 def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> None:

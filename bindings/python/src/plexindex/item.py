@@ -37,7 +37,7 @@ _NAMES = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rati
 
 # The fields that only listed items have, by their names in a JSON answer.
 _LISTED = ("added_at", "duration_ms", "edition", "guids", "listed", "media", "paths", "season_guid",
-           "season_rating_key", "season_title")  # fmt: skip
+           "season_rating_key", "season_title", "trashed")  # fmt: skip
 
 
 class Item:
@@ -210,6 +210,11 @@ class Item:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    def __copy__(self, _memo: object = None) -> Item:
+        return Item(self._facts, self._source)
+
+    __deepcopy__ = __copy__
 
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # The pickle does not contain the index.

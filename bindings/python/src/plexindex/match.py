@@ -15,7 +15,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.convert import BlockFacts, ReadOnly, one_number, text_at, two_numbers
+from ._core.convert import BlockFacts, ReadOnly, one_number, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ LISTED = ("confirmed", "exact", "mapped")
 
 # A block's header, and an answer.
 _HEADER, _ANSWER = Struct("=5i").unpack_from, Struct("=i4B6iq").unpack_from
-_ITEM, _MESSAGE = c.ANSWER["item"], c.ANSWER["message"]
+_ITEM, _CANDIDATES, _MESSAGE = c.ANSWER["item"], c.ANSWER["candidates"], c.ANSWER["message"]
 
 
 def _of_item(name: str, doc: str) -> ReadOnly[Any]:
@@ -50,7 +50,7 @@ class Match:
     Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
 
-    __slots__ = ("_block", "_facts", "_offset", "_question", "_source")
+    __slots__ = ("_base", "_block", "_facts", "_offset", "_question", "_source")
 
     def __init__(
         self,
@@ -59,9 +59,10 @@ class Match:
         source: ItemSource | None,
         question: PathArg | None,
         facts: dict[str, Any] | None = None,
+        base: int = 0,
     ) -> None:
         self._block, self._offset, self._source, self._question = block, offset, source, question
-        self._facts = facts
+        self._facts, self._base = facts, base
 
     @property
     def status(self) -> Status:
@@ -161,10 +162,7 @@ class Match:
         # Without decoding the other fields, because most callers need only the key, which is an item's first field.
         block = self._block
         (place,) = one_number(block, self._offset + _ITEM)
-        if not place:
-            return None
-        offset, length = two_numbers(block, place)
-        return block[offset : offset + length].decode("utf-8", "surrogateescape")
+        return text_at(block, place - self._base, self._base) if place else None
 
     rating_key: ReadOnly[str | None] = _of_item("rating_key", "The item's rating key: an opaque string.")
 
@@ -198,7 +196,9 @@ class Match:
         from .media import file_at, file_of
 
         (place,) = one_number(self._block, self._item_facts()[0].place + c.ITEM["file"])
-        return file_at(self._block, place, item.path or "") if place else file_of(item.media, item.path)
+        if not place:
+            return file_of(item.media, item.path)
+        return file_at(self._block, place - self._base, self._base, item.path or "")
 
     path: ReadOnly[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
     library: ReadOnly[str | None] = _of_item("library", "Title of the item's library.")
@@ -237,14 +237,15 @@ class Match:
         block = self._block
         answer = _ANSWER(block, self._offset)
         status, match_kind, confidence, reason, flags, _, first, count, total, _, _, age = answer
-        step = _HEADER(block)[2]
+        step, base = _HEADER(block)[2], self._base
+        first -= base if first else 0
         self._facts = facts = {
             "number": status,
             "status": "found" if status == c.OK else c.STATUS_NAMES.get(status, "unknown"),
             "match_kind": _name(c.MATCH_KINDS, match_kind),
             "confidence": _name(c.CONFIDENCES, confidence),
             "reason": _name(c.REASONS, reason),
-            "message": text_at(block, self._offset + _MESSAGE),
+            "message": text_at(block, self._offset + _MESSAGE, base),
             "stale": bool(flags & c.ANSWER_STALE),
             "age_ms": None if age < 0 else age,
             "places": range(first, first + count * step, step) if first else (),
@@ -257,7 +258,7 @@ class Match:
         items: list[Any] | None = facts.get("candidates")
         if items is None:
             places = facts.get("places", ())
-            items = facts["candidates"] = [BlockFacts(self._block, place) for place in places]
+            items = facts["candidates"] = [BlockFacts(self._block, place, self._base) for place in places]
         return items
 
     def __eq__(self, other: object) -> bool:
@@ -266,10 +267,16 @@ class Match:
     def __hash__(self) -> int:
         return hash((self.status, self.key))
 
+    def __copy__(self, _memo: object = None) -> Match:
+        return type(self)(self._block, self._offset, self._source, self._question, self._facts, self._base)
+
+    __deepcopy__ = __copy__
+
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # The pickle does not contain the index.
         return None, {
             "_block": self._block,
+            "_base": self._base,
             "_offset": self._offset,
             "_facts": None if self._block else self._facts,
             "_source": None,
@@ -356,12 +363,29 @@ class Matches(Sequence["Match"]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
         index = range(self._count)[index]
-        return Match(self._block, self._first + index * self._step, self._source, self._paths[index])
+        return self._answer(index, self._start(index), self._start(index + 1))
 
     def __iter__(self) -> Iterator[Match]:
-        block, first, step, source = self._block, self._first, self._step, self._source
-        for number, path in enumerate(self._paths):
-            yield Match(block, first + number * step, source, path)
+        end = self._start(0)
+        for number in range(self._count):
+            start, end = end, self._start(number + 1)
+            yield self._answer(number, start, end)
+
+    def _start(self, index: int) -> int:
+        """Returns the place of the items and strings of an answer, which follow those of the answer before."""
+        block, place = self._block, self._first + index * self._step
+        for answer in range(place, self._first + self._count * self._step, self._step):
+            start: int = one_number(block, answer + _CANDIDATES)[0] or one_number(block, answer + _MESSAGE)[0]
+            if start:
+                return start
+        return len(block)
+
+    def _answer(self, index: int, start: int, end: int) -> Match:
+        """Returns an answer with a copy of its part of the block, so that it does not keep the whole batch."""
+        block, first, step = self._block, self._first, self._step
+        place = first + index * step
+        own = b"".join((block[:first], block[place : place + step], block[start:end]))
+        return Match(own, first, self._source, self._paths[index], base=start - first - step)
 
     def counts(self) -> dict[str, int]:
         """Returns the number of answers for each status."""

@@ -78,8 +78,10 @@ class MatchedFile:
     """Whether Plex made the version itself ('Optimized Versions')."""
 
 
-def file_at(block: bytes | bytearray, place: int, path: str) -> MatchedFile:
-    """Returns the file with this listed path, whose record is at a place in a block. 0 means unknown."""
+def file_at(block: bytes | bytearray, place: int, base: int, path: str) -> MatchedFile:
+    """Returns the file with this listed path, whose record is at a place in a block. 0 means unknown. ``base`` is as in
+    ``text_at``.
+    """
     size, part_id, media_id, duration, part, parts, version, versions = _NUMBERS(block, place)
     (flags,) = one_number(block, place + c.FILE["flags"])
     return MatchedFile(
@@ -91,8 +93,8 @@ def file_at(block: bytes | bytearray, place: int, path: str) -> MatchedFile:
         version=version,
         versions=versions,
         media_id=media_id or None,
-        resolution=text_at(block, place + c.FILE["resolution"]),
-        container=text_at(block, place + c.FILE["container"]),
+        resolution=text_at(block, place + c.FILE["resolution"], base),
+        container=text_at(block, place + c.FILE["container"], base),
         duration=seconds(duration or None),
         optimized=bool(flags & c.FILE_OPTIMIZED),
     )

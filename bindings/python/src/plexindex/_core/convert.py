@@ -308,19 +308,24 @@ FIRST = c.ANSWERS["first"]
 """The place in a block of two numbers: the offset of the first answer, and the number of unread log lines."""
 
 
-def text_at(block: bytes | bytearray, place: int) -> str | None:
-    """Returns the string to which the offset and the length at a place in a block refer."""
+def text_at(block: bytes | bytearray, place: int, base: int = 0) -> str | None:
+    """Returns the string to which the offset and the length at a place in a block refer. ``base`` is the number by
+    which offsets are too large, in a part of a block.
+    """
     offset, length = two_numbers(block, place)
-    return block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
+    if not offset:
+        return None
+    offset -= base
+    return block[offset : offset + length].decode("utf-8", "surrogateescape")
 
 
 class BlockFacts(dict):  # type: ignore[type-arg]
     """An item's fields in a block, by their JSON names. Decodes each field on first use."""
 
-    __slots__ = ("_block", "place")
+    __slots__ = ("_base", "_block", "place")
 
-    def __init__(self, block: bytes | bytearray, place: int) -> None:
-        self._block, self.place = block, place
+    def __init__(self, block: bytes | bytearray, place: int, base: int = 0) -> None:
+        self._block, self.place, self._base = block, place, base
 
     def __missing__(self, name: str) -> Any:
         offset = PLACES.get(name)
@@ -328,7 +333,7 @@ class BlockFacts(dict):  # type: ignore[type-arg]
             return None
         value: Any
         if offset < _NUMBERS:
-            value = text_at(self._block, self.place + offset)
+            value = text_at(self._block, self.place + offset, self._base)
         else:
             (value,) = one_number(self._block, self.place + offset)
             if name == "kind":
