@@ -205,6 +205,27 @@ class TestWaitFor:
             index.wait_for(NEW, timeout=60, every=NEVER)
         thread.join()
 
+    def test_a_loop_over_a_watch_listens_until_it_is_left(self, index: plexindex.Index, plex: FakePlex) -> None:
+        index.refresh()
+        with index.watch() as outer:
+            until(lambda: len(plex._listeners) == 1)
+            outer.stop()
+        until(lambda: not plex._listeners)
+        watch = index.watch(index.changes().cursor)
+        for number, page in enumerate(watch):
+            if number == 0:
+                until(lambda: plex._listeners)
+                plex.add("Films", NEW)
+            if [change.path for change in page] == [NEW]:
+                break
+        until(lambda: not plex._listeners)
+        # A loop does not end what another watch began.
+        with index.watch() as other:
+            for page in index.watch(timeout=0):
+                list(page)
+            until(lambda: plex._listeners)
+            assert index._session.listens(other)
+
     def test_an_event_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
         with index.watch():
             until(lambda: plex._listeners)

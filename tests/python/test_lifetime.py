@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -369,3 +370,20 @@ def test_the_level_is_the_logger_s_at_the_time_of_the_message(
         assert levels(lambda: lookup(path)) == {logging.DEBUG}  # noqa: B023
         logger.setLevel(logging.INFO)
         assert levels(lambda: lookup(path)) == set()  # noqa: B023
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux shows them")
+def test_a_dropped_index_is_closed_and_reported_even_if_warnings_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(unraisable.exc_type))
+    plexindex.open(tmp_path / "first").close()
+    before = len(os.listdir("/proc/self/fd"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for number in range(5):
+            plexindex.open(tmp_path / str(number))
+        gc.collect()
+    assert reported == [ResourceWarning] * 5
+    assert len(os.listdir("/proc/self/fd")) <= before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, sleep
 
@@ -154,7 +155,8 @@ class Changes:
 
 class Watch:
     """Waits for changes: an iterator of :class:`Changes`, each with its cursor. :meth:`Index.watch` returns this
-    object. Within a ``with`` block, plexindex also listens to the server's events.
+    object. While you iterate, plexindex also listens to the server's events, unless ``offline``. Within a ``with``
+    block, plexindex listens until the block ends.
     """
 
     def __init__(self, library: Library, since: str | None = None, **options: Unpack[Listing]) -> None:
@@ -171,12 +173,11 @@ class Watch:
         failure, the thread keeps trying to reconnect, and logs whether the server is reachable. A second call changes
         nothing. A forked child must call this method again. Raises OfflineError if the index has no server.
         """
-        self._library._session.request("watch.start")
+        self._library._session.listen(self)
 
     def stop(self) -> None:
-        """Stops listening within a second. If the index does not listen, does nothing."""
-        if self._library._session.is_open:
-            self._library._session.request("watch.stop")
+        """Stops listening within a second. If this watch does not listen, does nothing."""
+        self._library._session.end_listening(self)
 
     def __enter__(self) -> Watch:
         self.start()
@@ -189,6 +190,18 @@ class Watch:
         return f"<plexindex.Watch of {self._library!r} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
+        session, listens = self._library._session, False
+        if not self._offline and not session.listens(self):
+            with suppress(OfflineError):  # without a server, only other processes and Plex's database bring changes
+                self.start()
+                listens = True
+        try:
+            yield from self._pages()
+        finally:
+            if listens:
+                self.stop()
+
+    def _pages(self) -> Iterator[Changes]:
         library, offline, progress = self._library, self._offline, self._progress
         until = _FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The loop still notices changes that other processes detect.

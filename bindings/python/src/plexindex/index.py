@@ -310,8 +310,9 @@ class Index:
         once. Ends after ``timeout`` seconds; without a ``timeout``, never.
 
         Read each object to its end, because changes that you do not read come again. Changes that any process detects
-        arrive within a tenth of a second. plexindex asks the server when a listing has expired, and within a ``with``
-        block also after the server's events, which helps other calls too. After a failure, it retries in half a minute.
+        arrive within a tenth of a second. plexindex asks the server when a listing has expired, and after the server's
+        events, which helps other calls too. After a failure, it retries in half a minute. Leaving the loop, or the
+        ``with`` block around it, ends the watch.
         :meth:`close` ends the iteration with a ClosedError.
         """
         return self._in(library).watch(since, **options)

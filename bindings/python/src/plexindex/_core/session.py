@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from _thread import _local, allocate_lock, get_ident
+from warnings import warn
 
 import plexindex
 
@@ -200,6 +201,8 @@ class Session:
         # Running calls, each with its fork generation. Adding to a dict and removing from it are atomic.
         self._calls: dict[Call, int] = {}
         self._closing = closing_lock()
+        # The watches that listen to the server's events.
+        self._listening, self._watches = closing_lock(), set[object]()
         self._wakeup: Any = None
         # Keeps the callback alive, because the library can call it as long as the index is open.
         self._renewal = renewal, options.renew_token
@@ -245,16 +248,15 @@ class Session:
             raise failure
 
     def __del__(self) -> None:
+        if self._handle is None:
+            return
         try:
-            if self._handle is not None:
-                if not sys.is_finalizing():
-                    from warnings import warn
-
-                    warn(f"the index on {self.folder!r} was never closed", ResourceWarning, source=self, stacklevel=2)
-                self.close()
+            self.close()
         except Exception:
-            # When the interpreter exits, modules may already be unloaded, and no caller can handle an error.
             pass
+        # Last, because the warning may be an error, which pytest then reports.
+        if not sys.is_finalizing():
+            warn(f"the index on {self.folder!r} was never closed", ResourceWarning, source=self, stacklevel=2)
 
     def library(self, kind: int, selector: str) -> Handle:
         """Returns the handle of a library."""
@@ -367,6 +369,24 @@ class Session:
             return status, call.detach()
         finally:
             self._end(call)
+
+    def listen(self, watch: object) -> None:
+        """Listens to the server's events, until the last watch of this index has ended."""
+        with self._listening:
+            self.request("watch.start")
+            self._watches.add(watch)
+
+    def end_listening(self, watch: object) -> None:
+        """Ends a watch. Does nothing if it does not listen."""
+        with self._listening:
+            if watch in self._watches:
+                self._watches.discard(watch)
+                if not self._watches and self.is_open:
+                    self.request("watch.stop")
+
+    def listens(self, watch: object) -> bool:
+        """Returns whether a watch listens."""
+        return watch in self._watches
 
     def stats(self) -> dict[str, Any]:
         """Returns the counts, and the times in seconds."""
