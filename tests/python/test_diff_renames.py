@@ -74,6 +74,18 @@ def test_a_moved_file_of_any_size_is_paired_by_its_name(tmp_path: Path) -> None:
         assert lines_of(index, films) == sorted(lines)
 
 
+def test_two_missing_files_of_one_size_are_no_evidence(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    files = [set_size(make(films / f"{name}.mkv"), 101 << 20) for name in ("Alpha (2001)", "Beta (2002)")]
+    make(films / "Gamma (2003).mkv")
+    with FakePlex({"Films": films}) as plex, plexindex.open(tmp_path / "store", plex.url, plex.token) as index:
+        index.refresh()
+        new = files[0].rename(films / "New.mkv")
+        assert ("not_in_plex", str(new), "renamed") in lines_of(index, films)
+        files[1].unlink()
+        assert not_in_plex(new) in lines_of(index, films)
+
+
 def test_the_server_is_asked_about_missing_files(
     index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -326,13 +326,26 @@ def test_locations_below_a_folder_that_is_ignored_are_walked(tmp_path: Path) -> 
     assert seen.unread == [("hidden", ".mounts")]
 
 
-def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path) -> None:
+def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "theirs" / ".x" / "a.mkv")
     make(tmp_path / "theirs" / "a.mkv")
     make(tmp_path / "theirs" / "mine" / "a.mkv")
-    seen = Seen(tmp_path, tmp_path / "theirs" / "mine", others=(tmp_path / "theirs",))
+    make(tmp_path / "more" / "a.mkv")
+    make(tmp_path / ".hidden" / "more" / "a.mkv")
+    read: list[bytes] = []
+    names_in = walk._names_in
+
+    def note(folder: bytes) -> Any:
+        read.append(folder)
+        return names_in(folder)
+
+    monkeypatch.setattr(walk, "_names_in", note)
+    others = tuple(tmp_path / name for name in ("theirs", "more", ".hidden/more"))
+    seen = Seen(tmp_path, tmp_path / "theirs" / "mine", others=others)
     assert seen.media == ["theirs/mine/a.mkv"]
-    assert seen.unread == []
+    assert seen.unread == [("hidden", ".hidden")]
+    # What cannot have a compared library's file is not read.
+    assert [os.path.relpath(os.fsdecode(folder), tmp_path) for folder in read] == [".", "theirs", "theirs/mine"]
 
 
 def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:

@@ -495,21 +495,18 @@ class Comparison:
         """
         if answer.match_kind not in LISTED:
             return False
-        if not (file.twin and self._knows_host_paths):
+        if not file.twin:
             return True
         paths = [os.path.normpath(os.fsencode(item.host_path or "")) for item in answer.candidates]
         is_own = os.path.normcase(file.path) in map(os.path.normcase, paths)
         return is_own or not any(os.path.lexists(disk.native(path)) for path in paths)
 
     def _listed_elsewhere(self, files: list[MediaFile]) -> set[bytes]:
-        """Returns the files that only libraries list that are not compared, because several may share a folder. There,
-        an item of a twin does not count.
-        """
+        """Returns the files that only libraries list that are not compared, because several may share a folder."""
         if not files or not any(one.others for one in self._scope.locations):
             return set()
         answers = self._index.match_paths([file.path for file in files], offline=True)
-        twins = (file._replace(twin=True) for file in files)
-        return {file.path for file, answer in zip(twins, answers) if self._is_listed(file, answer)}
+        return {file.path for file, answer in zip(files, answers) if self._is_listed(file, answer)}
 
     def _nothing_fits(self, folder: bytes, files: list[MediaFile]) -> Iterator[Difference]:
         """Yields the difference for a folder outside of all libraries, with a proposed mapping if there is one."""

@@ -147,8 +147,7 @@ class Scope:
         """Returns the `.plexignore` files that apply in a folder: the location's, and the folder's own."""
         if not location.compared or "plexignore" not in self._rules:
             return []
-        folders = [location.folder] if folder in (None, location.folder) else [location.folder, folder or b""]
-        return [ignored for ignored in map(self._ignored, folders) if ignored]
+        return [ignored for ignored in map(self._ignored, filter(None, (location.folder, folder))) if ignored]
 
 
 def _first(lines: Iterable[bytes | None]) -> Ruling | None:
@@ -262,11 +261,10 @@ class Walk:
         """Adds a folder's media files. Returns the folders below it that the walk must read, in order."""
         scope, location = self._scope, folder.location
         if isinstance(names, OSError):
-            # A folder that is gone disappeared. One that cannot be read may still let through to those below.
-            if names.errno == errno.ENOENT and disk.is_gone(names):
-                return []
-            self._report_error(folder, names)
-            return self._locations_below(folder)
+            is_gone = names.errno == errno.ENOENT and disk.is_gone(names)  # it disappeared
+            if not is_gone:
+                self._report_error(folder, names)
+            return []
         # Before the first link, each folder counts as new, because some file systems give the same id to several.
         if not self._follows_links:
             self._without_id.append(folder)
@@ -298,11 +296,13 @@ class Walk:
             if ruling and not own:  # no rule ignores a location
                 self._report(one, *ruling)
                 below += self._locations_below(one)
-            elif target and not ruling and _leads_up(path, target):
+            elif own and not scope.is_of_use(own):
+                continue
+            elif target and _leads_up(path, target):
                 self._report(one, "loop")
-            elif target and not own:
+            elif target:
                 self._links.append(one._replace(target=target))
-            elif not own or scope.is_of_use(own):
+            else:
                 below.append(one)
         return below
 
