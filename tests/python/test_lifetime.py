@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import ast
 import asyncio
 import gc
 import logging
@@ -387,3 +388,57 @@ def test_a_dropped_index_is_closed_and_reported_even_if_warnings_are_errors(
         gc.collect()
     assert reported == [ResourceWarning] * 5
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+DURING_AN_IMPORT = """
+import os, sys, threading, time
+import plexindex
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "json":
+            begun.set()
+            time.sleep(0.5)
+
+index, begun = plexindex.open(sys.argv[1]), threading.Event()
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=index.store)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    index.store()
+    os._exit(0)
+thread.join()
+until = time.monotonic() + 20
+while not os.waitpid(child, os.WNOHANG)[0]:
+    if time.monotonic() > until:
+        os.kill(child, 9)
+        sys.exit("the child hangs")
+    time.sleep(0.05)
+index.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_fork_waits_for_an_import_of_another_thread(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", DURING_AN_IMPORT, tmp_path], check=True, timeout=60)
+
+
+def test_calls_import_only_under_the_lock() -> None:
+    package = Path(plexindex.__file__).parent
+    skipped = {"aio.py", "__main__.py", "testing", "cli", "compare"}
+    for file in package.rglob("*.py"):
+        if file.relative_to(package).parts[0] in skipped:
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        locked = [
+            line
+            for node in ast.walk(tree)
+            if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "importing"
+            for line in range(node.lineno, (node.end_lineno or 0) + 1)
+        ]
+        for function in functions:
+            imports = [node for node in ast.walk(function) if isinstance(node, (ast.Import, ast.ImportFrom))]
+            assert [f"{file}:{node.lineno}" for node in imports if node.lineno not in locked] == []

@@ -29,7 +29,7 @@ The environment variable ``PLEXINDEX_LIBRARY`` is the path of a different shared
 
 from __future__ import annotations
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, importing
 
 if TYPE_CHECKING:
     from .changes import Change as Change
@@ -105,7 +105,8 @@ def __getattr__(name: str) -> object:
     for module, names in _MODULES.items():
         if name in names:
             # Without `importlib`, which takes 1 ms of each process.
-            value = globals()[name] = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
+            with importing:
+                value = globals()[name] = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

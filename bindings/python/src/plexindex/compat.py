@@ -15,7 +15,7 @@ from __future__ import annotations
 from ._compat.caches import MatchCache, PlexCache
 from ._compat.caches import extract as _extract_item_data
 from ._compat.host import chosen as _chosen
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, importing
 from ._core.native import load as _load
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ _load()
 def __getattr__(name: str) -> Any:
     # Processes that only use the caches need neither class, and `enum` takes a third of a new process.
     if name == "NotFoundError":
-        from ._compat.failures import NotFoundError
+        with importing:
+            from ._compat.failures import NotFoundError
 
         return NotFoundError
     if name == "MatchConfidence":
-        from ._compat.find import MatchConfidence
+        with importing:
+            from ._compat.find import MatchConfidence
 
         return MatchConfidence
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -97,9 +99,10 @@ def find_plex_items_with_confidence(
     ``file_size`` is the file's size as the host knows it; by default, the function reads it where it can decide.
     """
     # A process that only uses the caches needs neither an index of the server nor plexapi.
-    from ._compat.find import CannotAnswerError, MatchConfidence, find
-    from ._compat.section_index import section_index
-    from ._core.paths import mapped
+    with importing:
+        from ._compat.find import CannotAnswerError, MatchConfidence, find
+        from ._compat.section_index import section_index
+        from ._core.paths import mapped
 
     _chosen["debug_logging"] = debug_logging
     confidence, failure = _chosen["confidence"] or MatchConfidence, None
@@ -124,7 +127,8 @@ def find_plex_items_with_confidence(
 
 
 def _host_function() -> Any:
-    from importlib import import_module
+    with importing:
+        from importlib import import_module
 
     try:
         found = getattr(import_module("plex.matcher"), "find_plex_items_with_confidence", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, convert, importing
 from ._core import abi as c
 from ._core.convert import text_of
 from .library import Library
@@ -216,7 +216,8 @@ class Index:
         not the walk. With a mapping's pattern for the host's paths, which plexindex cannot invert, it does not search
         the disk for listed files.
         """
-        from .compare import Comparison
+        with importing:
+            from .compare import Comparison
 
         return Comparison(self._in(library), folders, without, timeout, offline, progress)
 
@@ -392,7 +393,8 @@ class Index:
         ``limit``: the table's maximum size in bytes; an entry has its name, its value and 64 bytes. Beyond it, each
         change through this object removes the table's oldest entries. None: no limit.
         """
-        from .table import Table
+        with importing:
+            from .table import Table
 
         return Table(self._session, name, limit=limit)
 
@@ -519,7 +521,8 @@ class Index:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .opening import open_again
+        with importing:
+            from .opening import open_again
 
         return open_again, self._recipe
 

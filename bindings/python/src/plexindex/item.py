@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, importing
 from ._core import abi as c
 from ._core.convert import PLACES, ReadOnly, text_of
 
@@ -132,7 +132,8 @@ class Item:
     @property
     def media(self) -> tuple[Media, ...]:
         """The item's versions, with their files. Empty if Plex was not asked about files."""
-        from .media import media_of
+        with importing:
+            from .media import media_of
 
         return media_of(self._listed("media"), self.paths)
 
@@ -148,7 +149,8 @@ class Item:
     @property
     def duration(self) -> float | None:
         """Duration in seconds."""
-        from .media import seconds
+        with importing:
+            from .media import seconds
 
         return seconds(self._listed("duration").get("duration_ms"))
 

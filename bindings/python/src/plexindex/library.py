@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert, log
+from ._core import TYPE_CHECKING, convert, importing, log
 from ._core import abi as c
 from ._core.convert import FIRST, two_numbers
 from ._core.lookups import Lookups
@@ -310,13 +310,15 @@ class Library(Lookups):
 
     def changes(self, since: str | None = None, *, full: bool = False, **options: Unpack[Asking]) -> Changes:
         """Returns the changes since a cursor: :meth:`Index.changes` in this library."""
-        from . import changes
+        with importing:
+            from . import changes
 
         return changes.read(self, since, full, options)
 
     def watch(self, since: str | None = None, **options: Unpack[Listing]) -> Watch:
         """Waits for changes: :meth:`Index.watch` in this library."""
-        from .changes import Watch
+        with importing:
+            from .changes import Watch
 
         return Watch(self, since, **options)
 
@@ -330,7 +332,8 @@ class Library(Lookups):
         size: SizeArg = None,
     ) -> Match:
         """Waits until Plex lists a file: :meth:`Index.wait_for` in this library."""
-        from . import changes
+        with importing:
+            from . import changes
 
         return changes.wait_for(self, path, timeout, every, progress, size)
 
@@ -344,7 +347,8 @@ class Library(Lookups):
         timeout: float | None = None,
     ) -> EditReport:
         """Sets the same values for items: :meth:`Index.edit_items` in this library."""
-        from .edits import edit
+        with importing:
+            from .edits import edit
 
         return edit(self, keys, fields, remove, locked, timeout)
 

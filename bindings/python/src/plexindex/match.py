@@ -13,7 +13,7 @@ from _struct import Struct
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, importing
 from ._core import abi as c
 from ._core.convert import BlockFacts, ReadOnly, one_number, text_at
 
@@ -149,7 +149,8 @@ class Match:
         status: int = self._fact("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
-        from .errors import error_for
+        with importing:
+            from .errors import error_for
 
         return error_for(status, self.message)
 
@@ -193,7 +194,8 @@ class Match:
         item = self.item if self._block else None
         if item is None:
             return None
-        from .media import file_at, file_of
+        with importing:
+            from .media import file_at, file_of
 
         (place,) = one_number(self._block, self._item_facts()[0].place + c.ITEM["file"])
         if not place:

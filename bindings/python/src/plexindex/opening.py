@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert, log, native
+from ._core import TYPE_CHECKING, convert, importing, log, native
 from ._core import abi as c
 from ._core.session import Session
 
@@ -117,7 +117,8 @@ def open(
 
     """
     options = dict(locals())
-    from .index import Index
+    with importing:
+        from .index import Index
 
     return Index(*_open_session(options))
 
@@ -145,7 +146,8 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:
-        from ._core.callbacks import Renewal, renewal_callback
+        with importing:
+            from ._core.callbacks import Renewal, renewal_callback
 
         renewal = Renewal(renew)
         c_struct.renew_token = renewal_callback(renewal)
@@ -213,7 +215,8 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
 
 
 def _rules(mappings: Iterable[MappingArg]) -> list[c.CMapping]:
-    from .mapping import as_mapping
+    with importing:
+        from .mapping import as_mapping
 
     rules = map(as_mapping, mappings)
     return [c.CMapping(rule.kind, 0, _bytes(rule.find), _bytes(rule.replace)) for rule in rules]
@@ -234,8 +237,9 @@ def _bytes(raw: bytes | None) -> c.CBytes:
 
 def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str | None, Any]:
     """Adds missing options from the environment and plexapi's file. Returns the token, and what renews it."""
-    from ._core.config import Setting, find
-    from .mapping import as_mapping
+    with importing:
+        from ._core.config import Setting, find
+        from .mapping import as_mapping
 
     names = ("server_url", "user", "size_limit", "database", "shared", "shared_durable")
     given = {name: Setting(options[name], name) for name in names if options[name] is not None}
@@ -267,7 +271,8 @@ def open_again(folder: str, server_url: str | None, has_token: bool, options: di
 
 
 def _configured_token(server_url: str) -> TokenArg:
-    from ._core.config import Setting, find
+    with importing:
+        from ._core.config import Setting, find
 
     found = find({"server_url": Setting(server_url, "the pickled index")}).token
     if found.is_set:

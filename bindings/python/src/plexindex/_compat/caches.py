@@ -7,7 +7,7 @@ from ctypes import byref, c_char_p
 
 import plexindex
 
-from .._core import TYPE_CHECKING
+from .._core import TYPE_CHECKING, importing
 from .._core import abi as c
 from .._core.lookups import HAS_GLOBAL_LOCK, closing_lock
 from ..opening import open_tables
@@ -37,7 +37,8 @@ def name_of(text: object) -> bytes:
     raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
     if len(raw) <= _LONGEST_NAME:
         return raw
-    from hashlib import blake2b
+    with importing:
+        from hashlib import blake2b
 
     return b"\xff" + blake2b(raw).digest()  # a UTF-8 string never starts with this byte
 
@@ -316,7 +317,8 @@ class PlexCache(Cache):
         return self._shown(f"ttl={self._library_ttl}, items={{}}")
 
     def _put(self, entry: bytes, items: Iterable[Any]) -> int:
-        import json  # importing it takes longer than a lookup
+        with importing:
+            import json  # importing it takes longer than a lookup
 
         rows = [list(row.values()) for row in map(extract, items) if row is not None]
         ttl = None if self._library_ttl is None else max(0, self._library_ttl)
@@ -324,7 +326,8 @@ class PlexCache(Cache):
         return len(rows)
 
     def _get(self, entry: bytes, what: str, rows_are: str) -> list[Row] | None:
-        import json
+        with importing:
+            import json
 
         text = self._store.at(_ROWS, lambda table: table.get(entry))
         if text is None:

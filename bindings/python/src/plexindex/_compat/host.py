@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .._core import TYPE_CHECKING
+from .._core import TYPE_CHECKING, importing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,8 @@ class HostLog:
         """Formats a path like the host, which can hide parts of the path."""
         if not self.is_there:
             return path
-        from importlib import import_module
+        with importing:
+            from importlib import import_module
 
         try:
             return str(import_module(_OBFUSCATION).obfuscate_path(path))

@@ -1,5 +1,17 @@
 """What the public modules share: the C functions, calls, buffers, JSON, the log and the end of the process."""
 
+import os
+from _thread import RLock
+
 # The name that type checkers treat as true. Importing the module ``typing``, which also has this name, takes longer
 # than opening an index.
 TYPE_CHECKING = False
+
+importing = RLock()
+"""A call that imports a module holds this lock, and so does a fork. Otherwise, a child that was forked during an import
+would wait forever for the thread that imports, which does not exist there. Calls import what few processes need, because
+a new process would otherwise take twice as long.
+"""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)

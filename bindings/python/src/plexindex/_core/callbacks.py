@@ -14,7 +14,7 @@ from _thread import get_ident, interrupt_main
 from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process, and `functools` 2 ms
 from time import monotonic
 
-from . import TYPE_CHECKING, convert
+from . import TYPE_CHECKING, convert, importing
 from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 from .native import has_begun, inside
 
@@ -79,7 +79,8 @@ class Watch:
         if not raw.library_length:
             # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
-        from ..progress import Progress  # most processes fetch nothing
+        with importing:
+            from ..progress import Progress  # most processes fetch nothing
 
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, importing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,8 +40,9 @@ class TokenCommand:
         return self._run() if token is None else token
 
     def _run(self) -> str:
-        import shlex
-        import subprocess
+        with importing:
+            import shlex
+            import subprocess
 
         # Errors contain neither the command line nor its output, because both can contain secrets.
         try:
@@ -166,9 +167,11 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     if not chosen.value and not os.path.exists(path):
         return path, {}
     if sys.version_info >= (3, 11):
-        import tomllib
+        with importing:
+            import tomllib
     else:
-        import tomli as tomllib
+        with importing:
+            import tomli as tomllib
     try:
         with open(path, "rb") as lines:
             settings = tomllib.load(lines)
@@ -177,8 +180,9 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise InvalidArgumentError(f"{path} is not TOML: {error}") from None
     for name in [name for name in settings if name not in SETTINGS]:
-        import difflib
-        import logging
+        with importing:
+            import difflib
+            import logging
 
         del settings[name]
         similar = difflib.get_close_matches(name, SETTINGS, 1)
@@ -256,7 +260,8 @@ def _parse_mappings(given: Iterable[str] | dict[str, str], source: str) -> list[
 def _folder(kind: str) -> str:
     """Returns plexindex's folder of this kind, such as ``user_data_dir``, where this system keeps such folders."""
     try:
-        import platformdirs
+        with importing:
+            import platformdirs
     except ImportError:
         raise InvalidArgumentError(
             "the package platformdirs, which knows the default folder, is missing: give cache_dir"
@@ -277,7 +282,8 @@ def default_folder() -> str:
     new, old = _folder("user_data_dir"), former_folder()
     if os.path.exists(new) or not os.path.exists(old):
         return new
-    import logging
+    with importing:
+        import logging
 
     text = "using the index in the former default folder %s: end all programs that use it, and move it to %s"
     logging.getLogger("plexindex").info(text, old, new)
@@ -347,7 +353,8 @@ def _read_plexapi_file() -> tuple[str, dict[str, str]]:
     path = os.path.normpath(path) if os.name == "nt" else path
     if not os.path.exists(path):
         return path, {}
-    import configparser
+    with importing:
+        import configparser
 
     parser = configparser.ConfigParser(interpolation=None)
     try:

@@ -8,7 +8,7 @@ from _struct import Struct  # `struct` would be one more module
 
 import plexindex
 
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, importing
 from . import abi as c
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def event_bytes(body: Any) -> bytes:
         return bytes(body)
     if not hasattr(body, "keys"):
         raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
-    import json
+    with importing:
+        import json
 
     return json.dumps(dict(body)).encode()
 
@@ -351,7 +352,8 @@ class BlockFacts(dict):  # type: ignore[type-arg]
 def path_of(value: str | dict[str, str] | None) -> bytes:
     """Returns a path from an answer as bytes, which are empty if the path is absent."""
     if isinstance(value, dict):
-        from binascii import a2b_base64
+        with importing:
+            from binascii import a2b_base64
 
         return a2b_base64(value["bytes"])
     return (value or "").encode()

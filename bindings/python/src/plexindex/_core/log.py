@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock
 
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, importing
 from . import abi as c
 from .callbacks import read_log
 from .native import has_begun
@@ -52,9 +52,11 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         lines = [line for line in lines if line[0] <= c.LOG_WARN]
     if not lines:
         return
-    import logging
+    with importing:
+        import logging
 
-    from .._compat.host import host_log
+    with importing:
+        from .._compat.host import host_log
 
     logger, host = logging.getLogger(LOGGER), host_log("Index")
     is_for_host = host.is_there and not logger.hasHandlers()
@@ -95,6 +97,7 @@ def follow_level() -> None:
     """Sets the library's level if the logger's level has changed."""
     wanted = wants_debug() if _logger is None else _logger.isEnabledFor(10)
     if wanted != (_level == c.LOG_DEBUG):
-        from .json_call import ask_without_index
+        with importing:
+            from .json_call import ask_without_index
 
         ask_without_index("log.set_level", {"level": level_for_open()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, importing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,8 @@ def folder_of(path: str, count: int = 1) -> str:
 def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
     """Compares a path with each of ``others``, with the method ``paths.compare``."""
     # Import the module on first use, because importing the drop-in must be fast.
-    from .json_call import ask_without_index
+    with importing:
+        from .json_call import ask_without_index
 
     raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
     # Compare overlong strings, which cannot be paths, byte by byte.

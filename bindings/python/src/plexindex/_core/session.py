@@ -10,7 +10,7 @@ from warnings import warn
 
 import plexindex
 
-from . import TYPE_CHECKING, convert, log
+from . import TYPE_CHECKING, convert, importing, log
 from . import abi as c
 from .convert import FIRST, two_numbers
 from .lookups import Handle, closing_lock
@@ -60,7 +60,8 @@ class Call:
     def watched(self) -> Watch:
         """Gives the call its callback, and returns the callback's state."""
         if self.watch is None:
-            from .callbacks import Watch, progress_callback  # most processes only look up paths
+            with importing:
+                from .callbacks import Watch, progress_callback  # most processes only look up paths
 
             watch = Watch()
             self._callback = progress_callback(watch)
@@ -318,7 +319,8 @@ class Session:
         global _ask
         if _ask is None:
             # JSON takes longer to import than most lookups take, and most processes only look up paths.
-            from .json_call import ask
+            with importing:
+                from .json_call import ask
 
             _ask = ask
         call = take()
@@ -427,7 +429,8 @@ class Session:
         raise failure
 
     def _failure(self, status: int, text: bytes) -> plexindex.Error:
-        from ..errors import error_for
+        with importing:
+            from ..errors import error_for
 
         failure = error_for(status, text)
         if status == c.UNAUTHORIZED and self._renewal[0] is not None:
