@@ -8,9 +8,9 @@ from _thread import RLock
 TYPE_CHECKING = False
 
 importing = RLock()
-"""A call that imports a module holds this lock, and so does a fork. Otherwise, a child that was forked during an import
-would wait forever for the thread that imports, which does not exist there. Calls import what few processes need, because
-a new process would otherwise take twice as long.
+"""A call that imports a module holds this lock, and so does a fork. Otherwise, a child that was forked during an
+import would wait forever for the thread that imports, which does not exist there. Calls import what few processes need,
+because a new process would otherwise take twice as long.
 """
 
 if hasattr(os, "register_at_fork"):

@@ -6,7 +6,6 @@ import ctypes
 import os
 import sys
 from _thread import _local, allocate_lock, get_ident
-from warnings import warn
 
 import plexindex
 
@@ -257,6 +256,9 @@ class Session:
             pass
         # Last, because the warning may be an error, which pytest then reports.
         if not sys.is_finalizing():
+            with importing:
+                from warnings import warn
+
             warn(f"the index on {self.folder!r} was never closed", ResourceWarning, source=self, stacklevel=2)
 
     def library(self, kind: int, selector: str) -> Handle:
