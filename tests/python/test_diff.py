@@ -333,6 +333,12 @@ def test_a_name_is_paired_with_the_listed_one(
     # A new file beside the listed one is another file.
     make(twin)
     assert lines_of(index, tree.films) == [not_in_plex(file)]
+    twin.unlink()
+    # Two listed names are no evidence.
+    other = tree.films / listed.replace(":", "?") / f"{listed.replace(':', '?')} (2003).mkv"
+    if other != twin:
+        tree.add(film(other))
+        assert not_in_plex(file) in lines_of(index, tree.films)
 
 
 def test_missing_mappings(tmp_path: Path, open_index: OpenIndex, tree: Tree) -> None:
@@ -348,6 +354,12 @@ def test_missing_mappings(tmp_path: Path, open_index: OpenIndex, tree: Tree) -> 
     # Beside folders of libraries, each file is a line.
     lines = [one for one in index.compare(tmp_path) if one.path.startswith(str(copy))]
     assert [one.reason for one in lines] == ["mapping_missing"] * 5
+    # Case does not matter.
+    file = copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv"
+    shouted = file.rename(file.with_name(file.name.upper()))
+    (message,) = [one.message for one in index.compare(tmp_path) if one.path == str(shouted)]
+    assert message.endswith(f"map {copy} to the server's {tree.media}")
+    shouted.rename(file)
     away, old = copy / "films" / "away.mkv", copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv"
     for rule in (plexindex.Mapping.host_prefix(str(copy), str(tree.media)),
                  plexindex.Mapping.server_prefix(str(tree.media), str(copy))):  # fmt: skip

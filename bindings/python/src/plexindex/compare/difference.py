@@ -156,9 +156,6 @@ def without_replaced(path: bytes) -> str:
 def _mapping_missing(host: str, server: str) -> str:
     """Proposes a mapping between the folders that remain after removing the two paths' common end."""
     pairs = zip(reversed(components(host)), reversed(components(server)))
-    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    # If the file names differ in case, the mapping would match only a single file.
-    if common == 0:
-        return _TEXTS["mapping_missing"]
-    folders = folder_of(host, common), folder_of(server, common)
-    return f"{_TEXTS['mapping_missing']}: map {folders[0]} to the server's {folders[1]}"
+    common = sum(1 for _ in takewhile(lambda pair: pair[0].lower() == pair[1].lower(), pairs))
+    folders = f"{folder_of(host, common)} to the server's {folder_of(server, common)}"
+    return f"{_TEXTS['mapping_missing']}: map {folders}"

@@ -125,7 +125,7 @@ class Spellings:
     def other(self, path: bytes) -> bytes | None:
         """Returns an existing file that has another spelling of a path; None if there is none."""
         found = self._find(path)
-        return None if found in (None, path) or is_missing(found or b"") else found
+        return None if found == path else found
 
     def _find(self, path: bytes) -> bytes | None:
         """Returns a path in the disk's spelling, or None if it is missing."""
