@@ -7,7 +7,6 @@
 //! hosts' tables. [`writing`] writes, replaces and removes listing segments, and limits the folder's
 //! size. The rest of the crate uses only the items that this module exports.
 
-mod current;
 mod memtable;
 mod record_rows;
 mod records;

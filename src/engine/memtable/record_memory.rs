@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, Weak};
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::append_only::AppendLog;
+use super::AppendLog;
 use crate::engine::segment::{put_varint, read_varint};
 use crate::model::{Sequence, TableId};
 use crate::platform::fork::lock;

@@ -3,10 +3,8 @@
 
 mod folders;
 mod library_snapshot;
-mod match_table;
 
-pub use library_snapshot::LibrarySnapshot;
-pub use match_table::{FormMatches, MatchTable, RecordedMatch, SingleMatch};
+pub use library_snapshot::{FormMatches, LibrarySnapshot, MatchTable, RecordedMatch};
 
 use crate::engine::memtable::MemtableEntry;
 use crate::model::LibraryKind;

@@ -1,25 +1,126 @@
-//! A handle's snapshot: keeps it current by adding newer commits, loads it again after other changes, and rebuilds
-//! segments that it could not open.
+//! The snapshot that lookups read, and the code that keeps the snapshot current.
+//!
+//! A snapshot has the libraries in one view, with their segments and memtables. One thread at a time adds newer commits to
+//! it, or replaces it after other changes. Segments that could not be opened are rebuilt.
 
-use std::sync::{Arc, Mutex};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::data::{Snapshot, SnapshotLibraries, is_usable, library_indexes};
-use crate::engine::current::{CurrentSnapshot, SnapshotOf};
-use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange, RecordMemories};
-use crate::engine::record_rows::{ChangedRecord, TableMatches};
-use crate::engine::sql::{
+use super::sql::{
     Changes, DatabaseNumber, Endpoint, HeldMatches, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
 };
+use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange, RecordMemories};
+use crate::engine::record_rows::{ChangedRecord, TableMatches};
+use crate::engine::segment::ListingSegment;
 use crate::engine::view::{FormMatches, LibraryProperties, LibrarySnapshot, MatchTable};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::matching::{Mappings, NormalPath, Scope};
+use crate::matching::{FoundItem, HitDoubt, LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
-use crate::platform::swap::Guard;
+use crate::platform::fork::{SingleThreadProof, lock};
+use crate::platform::swap::{Guard, SwapCell};
 use crate::stats::{Activity, Counters};
+
+/// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
+/// and replaces the snapshot after any other change.
+pub type Snapshot = SnapshotOf<SnapshotLibraries>;
+
+/// The libraries in a snapshot.
+#[derive(Default)]
+pub struct SnapshotLibraries {
+    /// The view's id; `None` until plexindex first reached the server.
+    pub view_id: Option<ViewId>,
+    /// The libraries, in the order in which plexindex first saw them.
+    pub rows: Vec<LibraryRow>,
+    /// The segments and memtables of the libraries, in the order of `rows`.
+    pub libraries: Vec<Arc<LibrarySnapshot>>,
+    /// Whether a segment is missing or damaged, or was built with different mappings.
+    pub is_incomplete: bool,
+}
+
+impl Snapshot {
+    /// Returns the rows of the libraries in a scope.
+    pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
+        &self.rows[library_indexes(scope, self.rows.len())]
+    }
+
+    /// Returns the ticket of the last probe that the snapshot includes.
+    pub fn probed_at(&self) -> Sequence {
+        let probed = self.rows.iter().map(LibraryRow::probed_at);
+        probed.max().unwrap_or_default()
+    }
+
+    /// Returns the segments and memtables of the libraries in a scope.
+    pub fn libraries_in(&self, scope: Scope) -> &[Arc<LibrarySnapshot>] {
+        &self.libraries[library_indexes(scope, self.libraries.len())]
+    }
+
+    /// Returns whether the process knows all confirmed matches of the libraries in a scope.
+    #[inline]
+    pub fn knows_all_matches(&self, scope: Scope) -> bool {
+        let knows =
+            |view: &Arc<LibrarySnapshot>| view.matches.as_ref().is_none_or(|matches| matches.memory.is_settled());
+        self.libraries_in(scope).iter().all(knows)
+    }
+
+    /// Returns whether matches of the libraries in a scope were read after a change sequence, at which a lookup began: it
+    /// may have seen them, but not what else was changed with them.
+    #[inline]
+    pub fn has_matches_after(&self, sequence: Sequence, scope: Scope) -> bool {
+        let is_newer = |view: &Arc<LibrarySnapshot>| {
+            view.matches
+                .as_ref()
+                .is_some_and(|known| known.memory.newest() > sequence.0)
+        };
+        self.libraries_in(scope).iter().any(is_newer)
+    }
+
+    /// Returns what is doubted about an item that the requested path (`queried`) leads to by the path `matched`.
+    /// `library_index`: the library's index in `libraries`.
+    pub fn doubt(&self, library_index: usize, queried: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
+        self.libraries[library_index].doubt(queried, matched, rating_key)
+    }
+
+    /// Returns the number of components that a found item's listed path has below its library's location.
+    pub fn components_below_location(&self, found: &FoundItem<'_>) -> usize {
+        NormalPath::with(found.path, |listed| {
+            self.libraries[found.library].components_below_location(listed)
+        })
+    }
+
+    /// Returns for each library, in the order of `libraries`, whether one of its folders contains the path itself or
+    /// the server path that a mapping gives for it.
+    pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
+        self.libraries
+            .iter()
+            .map(|view| {
+                view.owns(path)
+                    || mappings
+                        .to_server(path, |mapped| {
+                            NormalPath::with(mapped, |mapped| view.owns(mapped).then_some(()))
+                        })
+                        .is_some()
+            })
+            .collect()
+    }
+}
+
+/// Returns whether a new snapshot can reuse a segment: the segment is open and not damaged.
+fn is_usable(segment: Option<&Arc<ListingSegment>>) -> bool {
+    segment.is_some_and(|segment| !segment.is_broken())
+}
+
+/// Returns the index range of the libraries in a scope. `count`: the total number of libraries.
+pub fn library_indexes(scope: Scope, count: usize) -> std::ops::Range<usize> {
+    match scope {
+        Scope::One(index) => index..index + 1,
+        Scope::All => 0..count,
+    }
+}
 
 /// Returns the server URL and the user whose libraries the snapshot contains; `None` without a server.
 pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
@@ -483,4 +584,160 @@ fn has_table(snapshot: &Snapshot, changed: &ChangedRecord) -> bool {
     };
     let matches = snapshot.libraries[index].matches.as_ref();
     matches.is_some_and(|matches| matches.table == changed.table)
+}
+
+/// A snapshot of the store's libraries or tables, depending on `P`.
+#[derive(Default)]
+pub struct SnapshotOf<P> {
+    /// Number of the snapshot within its handle, counted from 1. The empty initial snapshot has number 0.
+    pub number: u64,
+    /// The change sequence up to which the snapshot contains every commit.
+    sequence: AtomicU64,
+    pub database_number: DatabaseNumber,
+    /// The libraries or the tables.
+    part: P,
+}
+
+impl<P> Deref for SnapshotOf<P> {
+    type Target = P;
+
+    /// Returns the libraries or tables in the snapshot.
+    #[inline]
+    fn deref(&self) -> &P {
+        &self.part
+    }
+}
+
+impl<P> SnapshotOf<P> {
+    /// Creates the snapshot that replaces `before`, with the next number, from the libraries or tables `part` of a
+    /// database, which contain every commit up to `sequence`.
+    pub fn after(before: &Self, sequence: Sequence, database_number: DatabaseNumber, part: P) -> Self {
+        Self {
+            number: before.number + 1,
+            sequence: AtomicU64::new(sequence.0),
+            database_number,
+            part,
+        }
+    }
+
+    /// Returns the change sequence up to which the snapshot contains every commit.
+    #[inline]
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    /// Records that the snapshot now contains every commit up to `sequence`.
+    pub fn advance_to(&self, sequence: Sequence) {
+        self.sequence.store(sequence.0, Ordering::Release);
+    }
+}
+
+/// A handle's current snapshot of its libraries or tables (`P`), which lookups read without a lock.
+pub struct CurrentSnapshot<P> {
+    store: Arc<Store>,
+    snapshot: SwapCell<SnapshotOf<P>>,
+    /// Locked while a thread updates the snapshot, so that only one thread at a time reads newer commits.
+    pub catching_up: Mutex<()>,
+}
+
+impl<P: Default> CurrentSnapshot<P> {
+    /// Starts with an empty snapshot, which the first update replaces.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            snapshot: SwapCell::new(SnapshotOf::default()),
+            catching_up: Mutex::new(()),
+        }
+    }
+
+    /// Returns the snapshot without taking a lock. The newest commits may be missing.
+    #[inline]
+    pub fn read(&self) -> Guard<'_, SnapshotOf<P>> {
+        self.snapshot.read()
+    }
+
+    /// Replaces the snapshot. The caller must have locked `catching_up`.
+    pub fn replace(&self, snapshot: SnapshotOf<P>) {
+        self.snapshot.replace(snapshot);
+    }
+
+    /// Locks `catching_up`. Waits for a thread that is updating the snapshot.
+    pub fn lock(&self) -> MutexGuard<'_, ()> {
+        lock(&self.catching_up)
+    }
+
+    /// Locks `catching_up` by the deadline. Without one, waits only a moment, and then fails.
+    pub fn lock_by(&self, deadline: Option<Deadline>) -> Result<MutexGuard<'_, ()>> {
+        match deadline {
+            Some(deadline) => self.store.lock_by(deadline, &self.catching_up),
+            None => (self.store.short_wait.lock(&self.catching_up)).ok_or_else(|| self.store.locked_error()),
+        }
+    }
+
+    /// Returns whether the snapshot contains every commit. Takes only a few memory loads.
+    #[inline]
+    pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {
+        self.store.is_current_in(snapshot.database_number, snapshot.sequence())
+    }
+
+    /// Returns whether the snapshot lacks only the commit with this database and change sequence. If so, the thread
+    /// that made the commit can add its changes without reading the database. Compares the database, because two
+    /// databases can use the same change sequence for different commits.
+    pub fn lacks_only(&self, snapshot: &SnapshotOf<P>, database_number: DatabaseNumber, sequence: Sequence) -> bool {
+        snapshot.database_number == database_number
+            && self.store.database_number() == database_number
+            && snapshot.sequence().next() == sequence
+    }
+
+    /// Returns a snapshot with every commit, and the result of `look`, which starts a lookup in this snapshot. Returns
+    /// `None` if the caller would have to wait, or if `read_newer`, which adds newer commits to the snapshot, fails.
+    /// Calls `look` before it checks that the snapshot is current, so that memory prefetches overlap with the check.
+    /// The result of `look` must not depend on records that commits add in place.
+    #[inline]
+    pub fn try_read_current<B>(
+        &self,
+        look: impl Fn(&SnapshotOf<P>) -> B,
+        read_newer: impl FnOnce() -> Result<()>,
+    ) -> Option<(Guard<'_, SnapshotOf<P>>, B)> {
+        let snapshot = self.read();
+        let looked_up = look(&snapshot);
+        if self.is_current(&snapshot) {
+            return Some((snapshot, looked_up));
+        }
+        drop(snapshot);
+        let _catching_up = self.store.short_wait.lock(&self.catching_up)?;
+        if !self.is_current(&self.read()) {
+            read_newer().ok()?;
+            self.store.map_existing_page();
+        }
+        let snapshot = self.read();
+        let looked_up = look(&snapshot);
+        Some((snapshot, looked_up))
+    }
+
+    /// Returns a snapshot with every commit. If a commit is missing, or the snapshot is not usable (`is_usable`), waits
+    /// for the lock and calls `read_newer`, which adds newer commits to the snapshot or replaces it.
+    pub fn read_current(
+        &self,
+        deadline: Deadline,
+        is_usable: impl Fn(&SnapshotOf<P>) -> bool,
+        read_newer: impl FnOnce() -> Result<()>,
+    ) -> Result<Guard<'_, SnapshotOf<P>>> {
+        let snapshot = self.read();
+        if self.is_current(&snapshot) && is_usable(&snapshot) {
+            return Ok(snapshot);
+        }
+        drop(snapshot);
+        let _catching_up = self.lock_by(Some(deadline))?;
+        read_newer()?;
+        // Perhaps no version page was mapped. Map a page that another process has created, for later checks.
+        self.store.map_existing_page();
+        Ok(self.read())
+    }
+
+    /// In the child after a fork, resets the reader counts of the parent's other threads, which no longer exist.
+    /// `alone`: a proof that the child has a single thread.
+    pub fn after_fork(&self, alone: &SingleThreadProof) {
+        self.snapshot.reset_after_fork(alone);
+    }
 }
