@@ -102,6 +102,62 @@ def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Serv
     assert 1 < most <= 32
 
 
+def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            await index.refresh()
+            cursor = (await index.changes()).cursor
+            found: list[str | None] = []
+
+            async def follow() -> None:
+                async for page in index.watch(cursor, offline=True):
+                    found.extend([change.path async for change in page])
+
+            tasks = [asyncio.create_task(follow()) for _ in range(6)]
+            waits = [asyncio.create_task(index.wait_for("/m/New.mkv", timeout=60)) for _ in range(6)]
+            for _ in range(3):
+                await asyncio.sleep(0.3)
+                await asyncio.wait_for(index.stats(), 5)
+            plex.add("Films", "/m/New.mkv")
+            assert [(await wait).title for wait in waits] == ["New"] * 6
+            while len(found) < 6:
+                await asyncio.sleep(0.05)
+            assert found == ["/m/New.mkv"] * 6
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # The thread that waits ends with the last wait, and closing ends a wait.
+            while any(thread.name == "plexindex-wait" for thread in threading.enumerate()):
+                await asyncio.sleep(0.05)
+            last = asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60))
+            await asyncio.sleep(0.5)
+        with pytest.raises((plexindex.ClosedError, RuntimeError)):
+            await last
+
+    monkeypatch.setattr(aio, "_THREADS", 2)
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
+def test_changes_hop_to_a_thread_once_a_page(open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, hops = open_index(), 0
+    index.refresh()
+    submit = aio._Threads.submit
+
+    def counted(*arguments: object, **options: object) -> object:
+        nonlocal hops
+        hops += 1
+        return submit(*arguments, **options)  # type: ignore[arg-type]
+
+    async def ask() -> int:
+        changes = await aio.AsyncIndex(index).changes(full=True)
+        return len([change async for change in changes])
+
+    monkeypatch.setattr(aio._Threads, "submit", counted)
+    assert asyncio.run(ask()) == 420
+    assert hops <= 3
+
+
 @contextlib.asynccontextmanager
 async def busy(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[aio.AsyncIndex]:
     """An index whose only thread is busy until the block ends."""
@@ -121,10 +177,19 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
 ) -> None:
     async def ask(index: plexindex.Index) -> None:
         async with busy(index, monkeypatch) as own:
-            for call in (own.match("/new.mkv"), own.match("/new.mkv", timeout=0.05, check=True)):
-                assert (await call).status in ("not_yet", "needs_warm")
-            with pytest.raises(plexindex.TimeoutError):
-                await own.refresh(timeout=0.05)
+            here = threading.get_ident()
+            ran_here: list[str] = []
+            for name in ("match", "match_paths", "refresh"):
+                monkeypatch.setattr(
+                    plexindex.Library,
+                    name,
+                    lambda *_, **__: ran_here.append("x") if threading.get_ident() == here else None,
+                )
+            calls = (own.match("/new.mkv"), own.match_paths(["/new.mkv"], timeout=0.05), own.refresh(timeout=0.05))
+            for call in calls:
+                with pytest.raises(plexindex.TimeoutError, match="threads"):
+                    await call
+            assert not ran_here
             with pytest.raises(plexindex.TimeoutError):
                 await own.items("Movies", timeout=0.05).__anext__()
             with pytest.raises(plexindex.InvalidArgumentError, match="timeout"):

@@ -1,9 +1,9 @@
 """The same index for ``asyncio``.
 
 :func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
-32 threads. Cancelling a task ends its call: a fetch ends within about a tenth of a second, the index keeps the fetched
-part, and the next call resumes the fetch. A call that only writes to the store runs to its end. ``progress`` callbacks
-run on the call's thread.
+32 threads; all watches and waits share one more. Cancelling a task ends its call: a fetch ends within about a tenth of
+a second, the index keeps the fetched part, and the next call resumes the fetch. A call that only writes to the store
+runs to its end. ``progress`` callbacks run on the call's thread.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import wraps
 from itertools import islice
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from . import index as sync
@@ -23,13 +24,14 @@ from ._core import abi as c
 from ._core import convert, log
 from ._core.callbacks import Stoppable
 from ._core.convert import ReadOnly, check_call
-from .changes import Changes, Watch
+from .changes import Changes, Wait, Watch, waits_for
 from .compare import Comparison
+from .errors import TimeoutError
 from .library import Library
 from .match import Match
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
 
     from typing_extensions import Concatenate, ParamSpec, Self, Unpack
 
@@ -44,8 +46,75 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class _Waiter:
+    """Waits for what watches of an index wait for, on one thread, so that they occupy no other."""
+
+    def __init__(self) -> None:
+        self._lock, self._is_running = threading.Lock(), False
+        self._waits: list[tuple[Wait, float, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
+
+    async def wait(self, step: Wait) -> bool:
+        """Waits as :meth:`Wait.is_over` does."""
+        if step.cursor is None:
+            await asyncio.sleep(step.seconds)
+            return False
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        with self._lock:
+            self._waits.append((step, monotonic() + step.seconds, loop, future))
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="plexindex-wait", daemon=True).start()
+        return await future
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._waits = [wait for wait in self._waits if not wait[3].done()]
+                if not self._waits:
+                    self._is_running = False
+                    return
+                waits = list(self._waits)
+            over = [wait for wait in waits if _is_answered(*wait)]
+            with self._lock:
+                self._waits = [wait for wait in self._waits if wait not in over]
+            sleep(_BETWEEN_LOOKS)
+
+
+def _is_answered(step: Wait, until: float, loop: asyncio.AbstractEventLoop, future: asyncio.Future[bool]) -> bool:
+    """Looks whether a wait is over, and then tells its event loop."""
+    ready, failure = False, None
+    try:
+        ready = step._replace(progress=None).is_over(0)
+    except Exception as error:
+        failure = error
+    if failure is None and not ready and monotonic() < until:
+        return False
+
+    def end() -> None:
+        if not future.done():
+            future.set_exception(failure) if failure is not None else future.set_result(ready)
+
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(end)
+    return True
+
+
+class _Threads(ThreadPoolExecutor):
+    """The threads of an index."""
+
+    def __init__(self) -> None:
+        super().__init__(_THREADS, thread_name_prefix="plexindex")
+        self.waiter = _Waiter()
+
+
 # Maximum number of threads of an index.
 _THREADS = 32
+# Seconds between two looks at what a watch waits for.
+_BETWEEN_LOOKS = 0.05
+# Minimum number of seconds in which a free thread begins a call.
+_UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
 
@@ -55,13 +124,13 @@ class _Caller:
 
     __slots__ = ("__weakref__", "_target", "_threads")
 
-    def __init__(self, target: Any, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, target: Any, threads: _Threads) -> None:
         self._target, self._threads = target, threads
 
     async def _run(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
-        If no thread is free before the timeout, the call has a timeout of 0, and hardly waits.
+        If no thread is free before the timeout, raises TimeoutError.
         """
         began, timeout = monotonic(), options.get("timeout")
         convert.timeout_ms(timeout)
@@ -75,9 +144,12 @@ class _Caller:
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
-                await asyncio.wait([result], timeout=timeout)
+                await asyncio.wait([result], timeout=max(timeout, _UNTIL_BEGUN))
                 if not result.done() and future.cancel():
-                    return run()
+                    raise TimeoutError(
+                        f"all {_THREADS} threads of this index were busy until the timeout: make fewer calls at once, "
+                        "or give a longer timeout"
+                    )
             return await result
         except asyncio.CancelledError:
             result.cancel()
@@ -120,12 +192,42 @@ class _Caller:
         finally:
             watch.stopped = True
 
+    async def _steps(self, steps: Generator[Any, Any, Any], stoppable: Stoppable) -> AsyncIterator[Any]:
+        """Yields the results of steps that wait, and at last their value, in a list."""
+
+        def advance(ready: bool | None) -> Any:
+            try:
+                return steps.send(ready)
+            except StopIteration as end:
+                return [end.value]
+
+        ready = None
+        try:
+            while True:
+                step = await self._run(advance, ready)
+                ready = None
+                if isinstance(step, Wait):
+                    ready = await self._threads.waiter.wait(step)
+                else:
+                    yield step
+                    if isinstance(step, list):
+                        return
+        finally:
+            stoppable.stopped = True
+            with suppress(RuntimeError):  # the index is closed
+                self._threads.submit(_end, steps)
+
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
         raise TypeError(f"cannot pickle or copy an {kind}: use the same object, or pickle the plexindex.Index")
 
     def __repr__(self) -> str:
         return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
+
+
+def _end(steps: Generator[Any, Any, Any]) -> None:
+    with suppress(ValueError):  # it runs, and ends by itself
+        steps.close()
 
 
 def _typed_as(
@@ -159,7 +261,7 @@ def _iterator(method: Callable[Concatenate[Any, P], Iterable[T]]) -> Callable[Co
 
 
 def _made(
-    kind: Callable[[Any, ThreadPoolExecutor], T], method: Callable[Concatenate[Any, P], Any]
+    kind: Callable[[Any, _Threads], T], method: Callable[Concatenate[Any, P], Any]
 ) -> Callable[Concatenate[Any, P], T]:
     """Returns the function for a method that waits for nothing, and whose result has a twin of this kind."""
 
@@ -190,9 +292,9 @@ class AsyncChanges(_Caller):
         return self
 
     async def __anext__(self) -> Change:
-        change: Change | None = await self._run(next, self._target, None)
-        if change is None:
-            raise StopAsyncIteration
+        while (change := self._target._loaded()) is None:
+            if not await self._run(self._target._advance):
+                raise StopAsyncIteration
         return change
 
 
@@ -216,12 +318,9 @@ class AsyncWatch(_Caller):
         watch = self._target
         progress = watch._library._session.progress if watch._progress is None else watch._progress
         watch._progress = stoppable = Stoppable(progress)
-        values = iter(watch)
-        try:
-            while (found := await self._run(next, values, None)) is not None:
+        async for found in self._steps(watch._steps(), stoppable):
+            if isinstance(found, Changes):
                 yield AsyncChanges(found, self._threads)
-        finally:
-            stoppable.stopped = True
 
 
 class AsyncComparison(_Caller):
@@ -293,7 +392,16 @@ class AsyncLibrary(_Caller):
     invalidate_item = _coroutine(Library.invalidate_item)
     invalidate = _coroutine(Library.invalidate)
     refresh = _coroutine(Library.refresh, waits=True)
-    wait_for = _coroutine(Library.wait_for, waits=True)
+
+    @_typed_as(Library.wait_for)
+    async def wait_for(self, path: PathArg, *, every: float = 1.5, size: SizeArg = None, **options: Any) -> Match:
+        """As :meth:`plexindex.Library.wait_for`."""
+        stoppable = self._waiting(options)
+        steps = waits_for(self._target, path, every=every, size=size, **options)
+        async for step in self._steps(steps, stoppable):
+            (match,) = step
+        return match  # type: ignore[no-any-return]
+
     edit_items = _coroutine(Library.edit_items)
     watch = _made(AsyncWatch, Library.watch)
 
@@ -313,7 +421,7 @@ class AsyncIndex(_Caller):
     _target: sync.Index
 
     def __init__(self, index: sync.Index) -> None:
-        super().__init__(index, ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex"))
+        super().__init__(index, _Threads())
 
     @property
     def index(self) -> sync.Index:
@@ -362,7 +470,12 @@ class AsyncIndex(_Caller):
     invalidate_all = _coroutine(sync.Index.invalidate_all)
     clear = _coroutine(sync.Index.clear)
     refresh = _coroutine(sync.Index.refresh, waits=True)
-    wait_for = _coroutine(sync.Index.wait_for, waits=True)
+
+    @_typed_as(sync.Index.wait_for)
+    async def wait_for(self, path: PathArg, library: sync.LibraryArg = None, **options: Any) -> Match:
+        """As :meth:`plexindex.Index.wait_for`."""
+        return await AsyncLibrary(self._target._in(library), self._threads).wait_for(path, **options)
+
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, sleep
+from typing import NamedTuple
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
@@ -25,7 +26,7 @@ from .item import Item
 from .library import oldest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from typing import Any
 
     from typing_extensions import Unpack
@@ -138,19 +139,51 @@ class Changes:
         return self
 
     def __next__(self) -> Change:
-        while True:
-            entry = next(self._page, None)
-            if entry is not None:
-                item = Item(entry["item"], self._library.index) if "item" in entry else None
-                path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
-                return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
-            self._end_page()
-            if not self._more:
+        while (change := self._loaded()) is None:
+            if not self._advance():
                 raise StopIteration
+        return change
+
+    def _loaded(self) -> Change | None:
+        """Returns the next change of the current page; None at the page's end."""
+        entry = next(self._page, None)
+        if entry is None:
+            return None
+        item = Item(entry["item"], self._library.index) if "item" in entry else None
+        path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
+        return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
+
+    def _advance(self) -> bool:
+        """Reads the next page. Returns whether there is one."""
+        self._end_page()
+        if self._more:
             self._read()
+            return True
+        return False
 
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"
+
+
+class Wait(NamedTuple):
+    """What a step of a watch waits for: a change after a cursor and, unless ``offline``, an expired listing. Without a
+    cursor, for nothing.
+    """
+
+    library: Library
+    cursor: str | None
+    seconds: float
+    progress: ProgressArg = None
+    offline: bool = False
+
+    def is_over(self, seconds: float) -> bool:
+        """Waits for at most ``seconds``. Returns whether there is what the step waits for."""
+        if self.cursor is None:
+            sleep(seconds)
+            return False
+        request = {"cursor": self.cursor, "offline": self.offline}
+        found = self.library._request("changes.wait", timeout=max(seconds, 0.001), progress=self.progress, **request)
+        return bool(found["ready"])
 
 
 class Watch:
@@ -190,6 +223,23 @@ class Watch:
         return f"<plexindex.Watch of {self._library!r} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
+        steps = self._steps()
+        ready = None
+        try:
+            while True:
+                step = steps.send(ready)
+                ready = None
+                if isinstance(step, Wait):
+                    ready = step.is_over(step.seconds)
+                else:
+                    yield step
+        except StopIteration:
+            return
+        finally:
+            steps.close()
+
+    def _steps(self) -> Generator[Wait | Changes, bool | None, None]:
+        """Yields the results, and what to wait for before the next step, which gets whether the wait is over."""
         session, listens = self._library._session, False
         if not self._offline and not session.listens(self):
             with suppress(OfflineError):  # without a server, only other processes and Plex's database bring changes
@@ -201,7 +251,7 @@ class Watch:
             if listens:
                 self.stop()
 
-    def _pages(self) -> Iterator[Changes]:
+    def _pages(self) -> Generator[Wait | Changes, bool | None, None]:
         library, offline, progress = self._library, self._offline, self._progress
         until = _FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The loop still notices changes that other processes detect.
@@ -214,13 +264,13 @@ class Watch:
             yield found
             cursor = found.cursor
             if found._next is not None:
-                sleep(_BETWEEN)  # the caller did not read all changes, so the loop yields the changes again
+                yield Wait(library, None, _BETWEEN)  # the caller did not read all, so the changes come again
             now = monotonic()
             if now >= until:
                 return
             silent = offline or now < silent_until
             end = min(until, silent_until) if silent and not offline else until
-            if _wait(library, cursor or "", end - now, progress, offline=silent) and not silent:
+            if (yield Wait(library, cursor or "", end - now, progress, silent)) and not silent:
                 # This call sends a request only if a listing has expired or an event has invalidated an item.
                 left = None if self._timeout is None else max(0.0, until - monotonic())
                 missed = bring_up_to_date(library, left, progress, always=True, waits=True)
@@ -246,6 +296,19 @@ def wait_for(
     library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
 ) -> Match:
     """See :meth:`plexindex.Index.wait_for`."""
+    steps = waits_for(library, path, timeout, every, progress, size)
+    try:
+        while True:
+            step = next(steps)
+            step.is_over(step.seconds)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def waits_for(
+    library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
+) -> Generator[Wait, object, Match]:
+    """Yields what to wait for, and returns the match."""
     ms = convert.milliseconds
     until = monotonic() + ms("timeout", timeout, none=convert.FOREVER_MS) / 1000
     pause = ms("every", every, none=None, zero=None) / 1000
@@ -261,25 +324,15 @@ def wait_for(
             # The store is empty, and the server is unreachable, but the server may return in time.
             if error.status != c.CONNECT or monotonic() + pause >= until:
                 raise
-            sleep(pause)
+            yield Wait(library, None, pause)
             continue
         if match or monotonic() >= until:
             return match
         # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
         end = min(check, until, monotonic() + _LOOK)
-        _wait(library, Changes(library, None).cursor or "", end - monotonic(), progress)
+        yield Wait(library, Changes(library, None).cursor or "", end - monotonic(), progress)
         if monotonic() >= until:
             return match
-
-
-def _wait(library: Library, cursor: str, seconds: float, progress: ProgressArg, *, offline: bool = False) -> bool:
-    """Waits for a change after the cursor. Returns whether there is a change or, unless ``offline``, an expired
-    listing.
-    """
-    found = library._request(
-        "changes.wait", timeout=max(seconds, 0.001), progress=progress, cursor=cursor, offline=offline
-    )
-    return bool(found["ready"])
 
 
 def bring_up_to_date(
