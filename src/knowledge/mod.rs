@@ -24,11 +24,8 @@
 //!
 //! | file | contains |
 //! |---|---|
-//! | `model` | what is known, and what a request observes |
-//! | `rules` | the three rules |
-//! | `fold` | [`fold()`], the only function that changes what is known |
-//! | `need` | [`need()`] and [`is_stale`] |
-//! | `policy` | the times: options, pauses, and what a change token says |
+//! | `model` | what is known, what a request observes, the three rules, and the times: options, pauses, change tokens |
+//! | `fold` | [`fold()`], the only function that changes what is known, [`need()`] and [`is_stale`] |
 //! | `questions` | when to ask the server about an unlisted path |
 //!
 //! The test is an explorer (`tests`), which runs through all interleavings of a few requests.

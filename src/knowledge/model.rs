@@ -1,5 +1,5 @@
-//! What is known about a library, and what a request observes; the times of freshness; and the three rules of the module's
-//! documentation. The tests replace each of the rules, to see the explorer fail.
+//! What is known about a library, and what a request observes; the times of freshness; and the three rules of the
+//! module's documentation. The tests replace each of the rules, to see the explorer fail.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Reads pages of changes from the feed, starting at a cursor, and waits for changes.
 //!
-//! A cursor is a reader's position in the feed, as a string. Any process can use a cursor later. A cursor contains the view
-//! and the library for which the cursor is valid.
+//! A cursor is a reader's position in the feed, as a string. Any process can use a cursor later. A cursor contains the
+//! view and the library for which the cursor is valid.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -4,8 +4,9 @@
 //! Processes use a file lock, which the operating system releases when a process exits. On a file system without locks,
 //! two processes can fetch the same library at the same time.
 //!
-//! [`OwnChecks`] remembers when this handle found listings to be current, by its own clock. If the clocks of two processes differ, each replaces the other's time of the last check in the store, and would
-//! probe again at each lookup.
+//! [`OwnChecks`] remembers when this handle found listings to be current, by its own clock. If the clocks of two
+//! processes differ, each replaces the other's time of the last check in the store, and would probe again at each
+//! lookup.
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
-//! The Rust values that C handles point to: an open index, its libraries and its tables. Validates queries and library selectors, and wraps the caller's progress callback.
+//! The Rust values that C handles point to: an open index, its libraries and its tables. Validates queries and library
+//! selectors, and wraps the caller's progress callback.
 
 use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};

@@ -1,4 +1,5 @@
-//! Validates the options and mappings from C, and tracks the host's callbacks on each thread, since a callback must not close its own index.
+//! Validates the options and mappings from C, and tracks the host's callbacks on each thread, since a callback must not
+//! close its own index.
 
 use std::cell::Cell;
 use std::ffi::c_void;

@@ -4,7 +4,8 @@
 //! path. A segment also indexes each listed path as rewritten by the first matching server-to-host rule. With both
 //! kinds of rules, no lookup needs to invert a pattern. Patterns run in linear time.
 //!
-//! [`Samples`] propose missing mappings: for example, 482 of 500 files match if the host maps `/mnt/media` to `/data/media`.
+//! [`Samples`] propose missing mappings: for example, 482 of 500 files match if the host maps `/mnt/media` to
+//! `/data/media`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -3,8 +3,9 @@
 //! whether that can be: a size that files of other names have distinguishes nothing, and neither does a name that very
 //! many files have. No list of names or extensions is needed.
 //!
-//! [`PathResolver::add_lookalikes`] compares names in which people, shells or other systems have changed characters: quotes and dashes that look alike,
-//! what Windows forbids and SMB, rclone and Windows replace, and bytes that are not UTF-8, which Plex replaces.
+//! [`PathResolver::add_lookalikes`] compares names in which people, shells or other systems have changed characters:
+//! quotes and dashes that look alike, what Windows forbids and SMB, rclone and Windows replace, and bytes that are not
+//! UTF-8, which Plex replaces.
 
 use std::cell::OnceCell;
 use std::ops::Deref;

@@ -1,8 +1,8 @@
 //! Parses a log's address, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
 //! with fewer parameters and without a password, since addresses appear in logs and process lists.
 //!
-//! The password is in a passfile in libpq's format, where each line is `host:port:database:user:password`; `*` stands for any value, and a
-//! backslash escapes `:` and `\`.
+//! The password is in a passfile in libpq's format, where each line is `host:port:database:user:password`; `*` stands
+//! for any value, and a backslash escapes `:` and `\`.
 
 use std::borrow::Cow;
 use std::error::Error as _;

@@ -1,8 +1,9 @@
-//! The thread that exchanges rows with the shared database. It holds no lock of the index while it waits for the network.
+//! The thread that exchanges rows with the shared database. It holds no lock of the index while it waits for the
+//! network.
 //!
-//! Each host can have a different path for a file, so shared rows have the server's path:
-//! the path that a mapping gives, or an unchanged path in one of the library's folders. Other paths are not shared, since
-//! they may belong to different files on other hosts.
+//! Each host can have a different path for a file, so shared rows have the server's path: the path that a mapping
+//! gives, or an unchanged path in one of the library's folders. Other paths are not shared, since they may belong to
+//! different files on other hosts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,16 +1,18 @@
-//! What a process keeps in memory of the database: a library's changes that its segment does not contain, and the records
-//! of tables. One thread at a time writes; readers take no lock.
+//! What a process keeps in memory of the database: a library's changes that its segment does not contain, and the
+//! records of tables. One thread at a time writes; readers take no lock.
 //!
-//! A library's memtable contains the changes that its segment does not contain yet. Each change is a record. Readers find a record by rating key or by the normal form of a path, and an added item also
-//! by the file names of its parts. If several records answer a query, the newest one is valid. A record is stored
-//! before it is linked, so a reader sees the complete record or nothing.
+//! A library's memtable contains the changes that its segment does not contain yet. Each change is a record. Readers
+//! find a record by rating key or by the normal form of a path, and an added item also by the file names of its parts.
+//! If several records answer a query, the newest one is valid. A record is stored before it is linked, so a reader sees
+//! the complete record or nothing.
 //!
 //! | query | changes, of which the newest is valid |
 //! |---|---|
 //! | item with this rating key | `Added`, `Removed` |
 //! | since when the path is doubted | `DoubtedPath` |
 //!
-//! An item is doubted if `raised` of a `DoubtedItem` is not before `asked` of its replies (`Added`, `AsListed`, `Removed`).
+//! An item is doubted if `raised` of a `DoubtedItem` is not before `asked` of its replies (`Added`, `AsListed`,
+//! `Removed`).
 //!
 //! The records are in hash chains, newest first, over an append-only sequence that never moves its elements.
 

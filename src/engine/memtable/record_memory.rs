@@ -1,13 +1,14 @@
 //! What a process keeps in memory of one table of records: the entries of a host's table, or a library's confirmed
 //! matches. It is a cache of rows in the database: nothing is lost with it.
 //!
-//! A hash table of 64-bit slots leads to records in chunks that never change. One thread at a time changes the memory, under
-//! a lock; readers take no lock and allocate nothing. A slot has, from its highest bit: a tag from the key's hash (27 bits),
-//! whether the record is outdated (1), the number of the record's chunk (22), and its position there in words of four
-//! bytes (14). 0 is an empty slot, because chunks are counted from 1. A larger array of slots needs only the tags.
+//! A hash table of 64-bit slots leads to records in chunks that never change. One thread at a time changes the memory,
+//! under a lock; readers take no lock and allocate nothing. A slot has, from its highest bit: a tag from the key's hash
+//! (27 bits), whether the record is outdated (1), the number of the record's chunk (22), and its position there in
+//! words of four bytes (14). 0 is an empty slot, because chunks are counted from 1. A larger array of slots needs only
+//! the tags.
 //!
-//! A record has the length of its key with two flags, the length of its payload if it has one, the key, and the payload. The
-//! lengths are varints.
+//! A record has the length of its key with two flags, the length of its payload if it has one, the key, and the
+//! payload. The lengths are varints.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};

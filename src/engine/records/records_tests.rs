@@ -1,5 +1,5 @@
-//! Confirmed matches and hosts' tables, written in random order and read by processes that follow each write, whatever they
-//! know, and by a new process.
+//! Confirmed matches and hosts' tables, written in random order and read by processes that follow each write, whatever
+//! they know, and by a new process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,9 +4,9 @@
 //! size needs the same amount of memory, except for its shows.
 //!
 //! The items file contains the pages of an unfinished listing, one after another, until the segment is complete. Each
-//! page is a frame: length (4 bytes), checksum (8 bytes), and data. The data is the change sequence of the page's request
-//! and the page's items, encoded with `postcard`. A checksum covers its own frame and all earlier frames. The database
-//! stores the offset at which the last page ends. Any bytes after this offset belong to a page whose write was
+//! page is a frame: length (4 bytes), checksum (8 bytes), and data. The data is the change sequence of the page's
+//! request and the page's items, encoded with `postcard`. A checksum covers its own frame and all earlier frames. The
+//! database stores the offset at which the last page ends. Any bytes after this offset belong to a page whose write was
 //! interrupted.
 
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 //! The file of a segment: its header, the encodings that several parts share, verified reads, and the writer.
 //!
 //! The first read of a block verifies the block's checksum. The writer writes the parts in order, their checksums, and
-//! finally the header. Spools are temporary byte sequences: a short spool stays in memory; a longer spool uses an unlinked
-//! file.
+//! finally the header. Spools are temporary byte sequences: a short spool stays in memory; a longer spool uses an
+//! unlinked file.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};

@@ -7,17 +7,17 @@
 //! |---|---|
 //! | header | 4 KiB: magic number, versions, counts, offsets of the parts, and a checksum: [`layout`] |
 //! | records | entries (a path and, after an item's first path, the item), with shows between them: [`record`] |
-//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`hash_table`] |
-//! | keys | hash table from rating keys to items: [`hash_table`] |
+//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`name_table`] |
+//! | keys | hash table from rating keys to items: [`name_table`] |
 //! | names | all listed paths, sorted by the file name's hash, then by the components before it: [`name_table`] |
 //! | order | all paths in order, the positions where shows begin, and folders by their last components: [`order`] |
 //! | sums | a checksum for each 4 KiB between the header and this part |
 //!
 //! Damage never leads to a wrong answer: plexindex verifies the header and the checksum table when it opens a segment,
-//! and every other block when it first reads the block ([`checked_bytes`]). plexindex checks all offsets against the
+//! and every other block when it first reads the block ([`layout`]). plexindex checks all offsets against the
 //! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
-//! The first query by GUID or title creates an index of the items in a file beside the segment: [`item_index`].
+//! The first query by GUID or title creates an index of the items in a file beside the segment: [`name_table`].
 
 mod builder;
 #[cfg(test)]

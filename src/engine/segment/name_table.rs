@@ -1,7 +1,7 @@
 //! The tables that find entries: by hash, by name, and the indexes by GUID, title and size.
 //!
-//! A hash table has slots of eight bytes, sorted by hash. A lookup jumps to a slot and reads a few slots from there, nearly
-//! always in one cache line.
+//! A hash table has slots of eight bytes, sorted by hash. A lookup jumps to a slot and reads a few slots from there,
+//! nearly always in one cache line.
 //!
 //! The lower half of a slot contains the upper half of a hash; the upper half contains the number of an entry, which is
 //! never 0. A free slot is zero. The home slot for a hash is the upper half of the hash, scaled to the number of home

@@ -19,8 +19,8 @@
 //! seasons are separate records, to which items refer by number. A season refers to its show. An episode refers to its
 //! season or, if it has none, to its show.
 //!
-//! For an external id of a known kind, a record contains only the kind and the number. The first byte of a packed id encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`]
-//! …).
+//! For an external id of a known kind, a record contains only the kind and the number. The first byte of a packed id
+//! encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`] …).
 
 use std::io;
 use std::ops::Range;

@@ -1,12 +1,12 @@
 //! The feed: additions, changes, moves and removals of items in a view.
 //!
-//! The transaction that changes a single item or publishes a listing also adds a row for each change, with the item before
-//! the change. A page shows each item as the library lists it now. The item can be newer than the row; then a later row
-//! names it again, with the files that it loses.
+//! The transaction that changes a single item or publishes a listing also adds a row for each change, with the item
+//! before the change. A page shows each item as the library lists it now. The item can be newer than the row; then a
+//! later row names it again, with the files that it loses.
 //!
 //! Rows are only added at the end and removed at the start, and each has a random mark. A cursor has the mark of the
-//! newest row when its page was read. A store with this row has all that the reader has seen, and every row since. If the
-//! store lost commits, the row is missing, or another row has its id.
+//! newest row when its page was read. A store with this row has all that the reader has seen, and every row since. If
+//! the store lost commits, the row is missing, or another row has its id.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! What is known about libraries and their items: folds replies into it. A library's items are the segment of its listing,
-//! and the single items that win over it.
+//! What is known about libraries and their items: folds replies into it. A library's items are the segment of its
+//! listing, and the single items that win over it.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! The table `listings`: starts, stores, resumes, holds back and publishes full listings. Publishing replaces a library's
-//! segment, and reports the differences to the feed.
+//! The table `listings`: starts, stores, resumes, holds back and publishes full listings. Publishing replaces a
+//! library's segment, and reports the differences to the feed.
 //!
 //! plexindex first appends a page to the listing's file, and then stores the file's new end in the listing's row. If
 //! the process is killed between the two steps, the next page overwrites the bytes after the stored end.

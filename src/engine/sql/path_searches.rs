@@ -1,6 +1,6 @@
-//! The table `path_searches`: when plexindex asked the server about a path or searched for it, so that no process repeats
-//! this too soon. Also the last question about any path, the budget for fruitless requests, and checks of sources'
-//! preconditions.
+//! The table `path_searches`: when plexindex asked the server about a path or searched for it, so that no process
+//! repeats this too soon. Also the last question about any path, the budget for fruitless requests, and checks of
+//! sources' preconditions.
 
 use rusqlite::{Connection, params};
 

@@ -1,8 +1,9 @@
 //! Reads the entries of hosts' tables, and confirmed matches, which are in the order of their writes.
 //!
-//! A row's id is the position of its write ([`super::schema::position_of`]), so that readers follow the rows after their snapshot. What
-//! was removed is a row in `removed` for some time. The newest row of each kind has the total size of all rows of its
-//! kind. A checksum covers a row's key and value: a row with a wrong one does not count, and is logged.
+//! A row's id is the position of its write ([`super::schema::position_of`]), so that readers follow the rows after
+//! their snapshot. What was removed is a row in `removed` for some time. The newest row of each kind has the total size
+//! of all rows of its kind. A checksum covers a row's key and value: a row with a wrong one does not count, and is
+//! logged.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};

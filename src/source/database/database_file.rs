@@ -1,4 +1,5 @@
-//! The location and state of the database file, and the server's machine identifier beside it. Serializes read transactions: the lock, the pauses between transactions, and the back-off after failures.
+//! The location and state of the database file, and the server's machine identifier beside it. Serializes read
+//! transactions: the lock, the pauses between transactions, and the back-off after failures.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,5 +1,6 @@
 //! Error messages. A message contains the request's purpose, the URL, the reason and a remedy, but never the URL's
-//! query, which may name files, or any part of a token. Retries transient failures with growing pauses, within a time limit.
+//! query, which may name files, or any part of a token. Retries transient failures with growing pauses, within a time
+//! limit.
 
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hasher};

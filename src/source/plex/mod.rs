@@ -2,8 +2,8 @@
 //!
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
 //! contains the state of a server. `server_request` builds requests, and `send` sends them, with retries, and receives
-//! events. `transport` and `tls` connect. `reply_body` reads replies, `replies` parses them, `event_parser` parses events,
-//! and `errors` explains failures. `readers` requests rows and items.
+//! events. `transport` and `tls` connect. `reply_body` reads replies, `replies` parses them, `event_parser` parses
+//! events, and `errors` explains failures. `readers` requests rows and items.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 

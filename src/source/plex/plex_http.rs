@@ -1,4 +1,5 @@
-//! The HTTP client of a server: its URL, tokens and connections. Limits the size of pages, so that a slow server returns each page in time.
+//! The HTTP client of a server: its URL, tokens and connections. Limits the size of pages, so that a slow server
+//! returns each page in time.
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,8 +11,8 @@
 //!    rows include the trash, which the index leaves out.
 //!
 //! The index receives all new rows at once. If the index received only some new rows, the next delta would stop at
-//! these rows and miss the others. A delta does not detect an item if only its files changed: the change of the library's
-//! content then remains unexplained, and a full listing follows.
+//! these rows and miss the others. A delta does not detect an item if only its files changed: the change of the
+//! library's content then remains unexplained, and a full listing follows.
 //!
 //! A path is searched by file name and by title. The search by file name is undocumented, and some servers reject it.
 

@@ -1,5 +1,5 @@
-//! Sends a request, classifies failures, retries transient failures, and omits optional arguments that a server rejects. Receives events: the
-//! reply to one request that never ends.
+//! Sends a request, classifies failures, retries transient failures, and omits optional arguments that a server
+//! rejects. Receives events: the reply to one request that never ends.
 
 use std::io::Read;
 use std::sync::atomic::Ordering;

@@ -7,8 +7,9 @@
 //! - A thread can close another thread's connection, even on Windows.
 //! - [`TokenTransport`] inserts the token below `ureq`, because `ureq` logs every byte that it sends at level `trace`.
 //!
-//! `ureq` has a connector similar to [`TcpConnector`]. But on Windows and under Wine, shutting down a connection does not wake a thread
-//! that waits for data. Closing the socket would wake the thread, but `ureq` does not provide access to the socket.
+//! `ureq` has a connector similar to [`TcpConnector`]. But on Windows and under Wine, shutting down a connection does
+//! not wake a thread that waits for data. Closing the socket would wake the thread, but `ureq` does not provide access
+//! to the socket.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};

@@ -228,13 +228,15 @@ fn every_statement_goes_by_an_index() {
             let ones = std::iter::repeat_n(1, plan.parameter_count());
             let steps = plan.query_map(rusqlite::params_from_iter(ones), |row| row.get::<_, String>(3));
             let steps = steps.expect("a plan");
+            // A recursive statement sorts, and looks at, what it found. The shows of one library are few.
+            let may_sort = sql.starts_with("WITH ") || sql.starts_with("SELECT id, title, guid FROM metadata_items ");
             for step in steps {
                 let step = step.expect("a step");
                 assert!(
-                    // SQLite's own table has a row for each table. A recursive statement sorts, and looks at, what it found.
+                    // SQLite's own table has a row for each table.
                     step == "SCAN sqlite_sequence"
                         || step == "SCAN changed"
-                        || !step.starts_with("SCAN ") && (!step.contains("TEMP B-TREE") || sql.starts_with("WITH ")),
+                        || !step.starts_with("SCAN ") && (!step.contains("TEMP B-TREE") || may_sort),
                     "{sql}: {step}"
                 );
             }

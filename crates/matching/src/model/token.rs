@@ -1,4 +1,5 @@
-//! The user's token, and the claims in a JSON Web Token. Removes secrets from a string, including parts of secrets and encoded secrets.
+//! The user's token, and the claims in a JSON Web Token. Removes secrets from a string, including parts of secrets and
+//! encoded secrets.
 
 use std::collections::HashSet;
 use std::fmt;
