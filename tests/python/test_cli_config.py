@@ -251,3 +251,13 @@ def test_a_process_in_the_former_folder_loses_nothing(
     cli.good("matches", "import", given=lines.encode(), **ours)
     for name in ("one", "two"):
         assert cli.json("match", f"/mnt/{name}.mkv", **ours)["match_kind"] == "confirmed"
+
+
+def test_a_default_folder_that_cannot_be_made_is_an_error_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "file", b"")
+    monkeypatch.setenv("PLEXINDEX_CACHE_DIR", str(tmp_path / "file" / "data" / "plexindex"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(plexindex.StoreError, match="PLEXINDEX_CACHE_DIR"):
+        plexindex.open()

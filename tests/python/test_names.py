@@ -48,6 +48,13 @@ def test_a_library_is_a_recipe_for_another_process(
         with pytest.raises(plexindex.InvalidArgumentError, match="PLEXINDEX_TOKEN") as caught:
             use()
         assert "PLEXINDEX_TOKEN" in str(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301
+    assert [hasattr(without, name) for name in ("match", "stats", "nothing", "__len__")] == [True, True, False, False]
+    errors = []
+    for _ in range(3):
+        with pytest.raises(plexindex.InvalidArgumentError) as caught:
+            without.match("/x")
+        errors.append(caught.value)
+    assert len({len(traceback.extract_tb(error.__traceback__)) for error in errors}) == 1
     monkeypatch.setenv("PLEXINDEX_SERVER_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("PLEXINDEX_TOKEN", "another-token")
     with pytest.raises(plexindex.InvalidArgumentError, match=r"127\.0\.0\.1:1"):
@@ -59,10 +66,20 @@ def test_a_library_is_a_recipe_for_another_process(
     printed = run_python(code, pickled.hex(), row["path"].replace("/data/", "/mnt/media/"))
     assert printed == f"{row['ratingKey']} {index.cache_dir}\n"
     first, second = pickle.loads(pickled), pickle.loads(pickled)  # noqa: S301
-    assert first.index is second.index is not index
+    assert first.index._session is second.index._session is not index._session
     assert repr(first) == repr(movies)
-    first.index.close()
-    assert pickle.loads(pickled).match(row["path"])  # noqa: S301
+    session = second.index._session
+    for _ in range(2):  # the second close of an index does nothing
+        first.index.close()
+        assert (first.index.is_open, second.index.is_open) == (False, True)
+    for use in (first.index.stats, lambda: first.index.match("/x"), first.index.__enter__):
+        with pytest.raises(plexindex.ClosedError):
+            use()
+    path = row["path"].replace("/data/", "/mnt/media/")
+    assert second.match(path)
+    second.index.close()
+    assert not session.is_open
+    assert pickle.loads(pickled).match(path)  # noqa: S301
 
 
 def test_from_server_copies_what_it_can_and_names_the_rest(

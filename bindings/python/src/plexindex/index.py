@@ -63,9 +63,15 @@ class Index:
 
     def close(self) -> None:
         """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError. A
-        second close does nothing. A progress callback of this index must not close the index.
+        second close does nothing. A progress callback of this index must not close the index. Other indexes from equal
+        pickles stay open.
         """
-        self._session.close()
+        session = self._session
+        if session.owners > 1:
+            session.owners -= 1
+            self._session = session.left()
+        else:
+            session.close()
 
     def library(
         self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None

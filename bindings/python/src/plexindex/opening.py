@@ -248,26 +248,35 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
     found = find(given, [(as_mapping(rule), "mappings") for rule in options["mappings"]])
     options.update({name: getattr(found, name).value for name in (*names, "cache_dir")})
     options["mappings"] = [rule for rule, _ in found.mappings]
-    os.makedirs(os.path.dirname(os.path.abspath(options["cache_dir"])), exist_ok=True)
+    parent = os.path.dirname(os.path.abspath(options["cache_dir"]))
+    try:
+        os.makedirs(parent, exist_ok=True)
+    except OSError as error:
+        raise plexindex.StoreError(
+            f"cannot create the folder {parent}: {error.strerror}; give cache_dir, or set PLEXINDEX_CACHE_DIR"
+        ) from error
     renew = found.token.renew
     return (found.token.value if renew is None else renew()), renew
 
 
-_reopened: dict[str, Index] = {}
+_reopened: dict[str, Session] = {}
 
 
 def open_again(folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> Any:
-    """Opens a pickled index. Equal pickles return the same index, which stays open until the process exits."""
+    """Opens a pickled index. Equal pickles share a session, which stays open until each of their indexes was closed, or
+    until the process exits.
+    """
     name = repr((os.getpid(), folder, server_url, has_token, options))
-    found = _reopened.get(name)
-    if found is not None and found.is_open:
-        return found
-    try:
-        token = _configured_token(server_url) if has_token and server_url is not None else None
-        _reopened[name] = index = open(folder, server_url, token, **options)
-        return index
-    except plexindex.Error as error:
-        return _UnavailableIndex(error)
+    session = _reopened.get(name)
+    if session is None or not session.is_open:
+        try:
+            token = _configured_token(server_url) if has_token and server_url is not None else None
+            session = _reopened[name] = open(folder, server_url, token, **options)._session
+        except plexindex.Error as error:
+            return _UnavailableIndex(error)
+    else:
+        session.owners += 1
+    return plexindex.Index(session, (folder, server_url, has_token, options))
 
 
 def _configured_token(server_url: str) -> TokenArg:
@@ -298,8 +307,11 @@ class _UnavailableIndex:
         """Returns an object that raises the error on each use."""
         return self
 
-    def _refuse(self, *_: object) -> Any:
-        raise self._error
+    def _refuse(self, *_: object, **__: object) -> Any:
+        # A new exception each time, because each raise adds frames to an exception.
+        error = type(self._error)(*self._error.args)
+        error.status, error.argument = self._error.status, self._error.argument
+        raise error from self._error.__cause__
 
     __enter__ = __iter__ = _refuse
 
@@ -307,10 +319,11 @@ class _UnavailableIndex:
         pass
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        found = getattr(plexindex.Index, name, None) or getattr(plexindex.Library, name, None)
+        if found is None or name.startswith("__"):
             # Python looks for special methods, such as the methods for copying and pickling.
             raise AttributeError(name)
-        raise self._error
+        return self._refuse if callable(found) else self._refuse()
 
     def __repr__(self) -> str:
         return f"<plexindex: not opened: {self._error}>"

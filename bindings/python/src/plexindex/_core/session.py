@@ -174,6 +174,29 @@ if hasattr(os, "register_at_fork"):
 # The function of `json_call`, once it is imported.
 _ask: Any = None
 
+
+class _ClosedSession:
+    """Raises the error of a closed session on each use."""
+
+    is_open = False
+    owners = 1
+
+    def __init__(self, session: Session) -> None:
+        self.folder = session.folder
+
+    def close(self) -> None:
+        """Does nothing."""
+
+    def closed_error(self) -> plexindex.ClosedError:
+        """As :meth:`Session.closed_error`."""
+        return plexindex.ClosedError(f"the index on {self.folder!r} is closed: open it again")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self.closed_error()
+
+
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
 
@@ -190,6 +213,8 @@ class Session:
     ) -> None:
         self.native = native
         self.is_open = False
+        self.owners = 1
+        """Number of open indexes that share this session, because they come from equal pickles."""
         self.progress = progress
         self.timeout = options.timeout_ms / 1000 if options.timeout_ms else None
         """The default timeout of calls in seconds."""
@@ -246,6 +271,10 @@ class Session:
         log.drain(self.native)
         if failure is not None:
             raise failure
+
+    def left(self) -> Any:
+        """Returns what an index has instead of this session after its own close: a closed session."""
+        return _ClosedSession(self)
 
     def __del__(self) -> None:
         if self._handle is None:
