@@ -35,9 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let path = path.display();
         match answer {
             Err(refused) => println!("{path}: {refused}"),
-            Ok(found) => match (found.item(), found.confidence) {
-                (Some(item), Some(sure)) => println!("{path}: {item} ({}, {sure})", item.key),
-                _ => println!("{path}: none of {} candidates", found.total),
+            Ok(found) => match found.sure() {
+                Some(item) => println!("{path}: {item} ({})", item.key),
+                None => println!("{path}: not sure, {} candidates", found.total),
             },
         }
     }

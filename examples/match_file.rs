@@ -13,9 +13,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Options::new(folder) // creates the folder, and sends no request
     })?;
     let found = index.library(library)?.match_path(file)?; // fetches the library if necessary
-    match found.item() {
+    match found.sure() {
         Some(item) => println!("{}: {item}", item.key),
-        None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
+        None => println!("not sure: {}", found.message.as_deref().unwrap_or_default()),
     }
     Ok(())
 }

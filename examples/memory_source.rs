@@ -125,7 +125,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("plexindex-films-{}", std::process::id()));
     let index = Index::open_with_source(Options::new(&folder), "films", Arc::clone(&films) as _)?;
     let found = index.match_path("/films/Sunrise (1927)/Sunrise.mkv")?;
-    let key = found.item().map(|item| item.key.as_str());
+    let key = found.sure().map(|item| item.key.as_str());
     println!("{}", key.unwrap_or("not found"));
     assert_eq!(key, Some("/films/8"));
 
@@ -139,7 +139,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     films.is_lost.store(true, Ordering::Relaxed);
     let failed = index.query().check().map_err(|error| error.kind());
     assert_eq!(failed.err(), Some(ErrorKind::Connect));
-    assert!(index.match_path("/films/Sunrise (1927)/Sunrise.mkv")?.item().is_some());
+    assert!(index.match_path("/films/Sunrise (1927)/Sunrise.mkv")?.sure().is_some());
     index.close()?;
     std::fs::remove_dir_all(folder)?;
     Ok(())

@@ -105,7 +105,10 @@ impl Service {
 /// What an answer means to a user.
 fn describe(found: &Match) -> String {
     let message = found.message.as_deref().unwrap_or_default();
-    match (found.status, found.item()) {
+    if let Some(item) = found.likely() {
+        return format!("perhaps {item}: {message}");
+    }
+    match (found.status, found.sure()) {
         (_, Some(item)) => format!("{item}: {}", item.key),
         (MatchStatus::Ambiguous, _) => format!("one of {} items: {message}", found.total),
         (MatchStatus::NotYet | MatchStatus::NeedsWarm, _) => format!("not yet: {message}"),

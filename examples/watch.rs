@@ -20,9 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _watch = index.watch()?; // ends when it goes
     for _line in stdin().lines() {
         match library.match_path(file) {
-            Ok(found) => match found.item() {
+            Ok(found) => match found.sure() {
                 Some(item) => println!("{item}: {}", item.key),
-                None => println!("none: {}", found.message.as_deref().unwrap_or_default()),
+                None => println!("not sure: {}", found.message.as_deref().unwrap_or_default()),
             },
             // A later call may succeed.
             Err(error) if error.kind().is_transient() => println!("not now: {error}"),

@@ -520,8 +520,8 @@ size_t plexindex_count_answers(const plexindex_buffer *block);
 // Returns the answer at this index, starting at 0; NULL beyond the last answer.
 const plexindex_answer *plexindex_get_answer(const plexindex_buffer *block, size_t index);
 
-// Returns an answer's single item; NULL if the answer is ambiguous or has no item.
-const plexindex_item *plexindex_get_item(const plexindex_buffer *block, const plexindex_answer *answer);
+// Returns a single item with high confidence; otherwise NULL. With low confidence, candidate 0 may be another work.
+const plexindex_item *plexindex_get_sure_item(const plexindex_buffer *block, const plexindex_answer *answer);
 
 // Returns the candidate at this index, starting at 0 with the best; NULL beyond the last candidate.
 const plexindex_item *plexindex_get_candidate(const plexindex_buffer *block, const plexindex_answer *answer,

@@ -511,7 +511,8 @@ class Match {
 public:
     /// Returns ok, not_found, ambiguous, not_yet or needs_warm. After match_paths() also the error of this path.
     Status status() const noexcept { return static_cast<Status>(record_->status); }
-    explicit operator bool() const noexcept { return status() == Status::ok; } ///< Returns whether there is an item.
+    /// Returns whether there is a single item with high confidence.
+    explicit operator bool() const noexcept { return status() == Status::ok && confidence() == Confidence::high; }
     MatchKind match_kind() const noexcept { return static_cast<MatchKind>(record_->match_kind); }
     Confidence confidence() const noexcept { return static_cast<Confidence>(record_->confidence); }
     /// Returns why there is no single item, or what speaks for it or against it.
@@ -519,11 +520,18 @@ public:
     /// Returns the reason or the error as a sentence.
     std::string_view message() const & noexcept { return record_.text(record_->message); }
     void message() && = delete; // the match owns the text
-    std::optional<Item> item() const & {
-        const plexindex_item *const one = plexindex_get_item(&record_.block->buffer, record_.record);
+    /// Returns the single item with high confidence.
+    std::optional<Item> sure() const & {
+        const plexindex_item *const one = plexindex_get_sure_item(&record_.block->buffer, record_.record);
         return one == nullptr ? std::nullopt : std::optional<Item>(Item(record_.block, one));
     }
-    void item() && = delete;
+    void sure() && = delete;
+    /// Returns the single item with low confidence. The file may be another work: verify the item before a change.
+    std::optional<Item> likely() const & {
+        if (status() != Status::ok || confidence() != Confidence::low) return std::nullopt;
+        return Item(record_.block, plexindex_get_candidate(&record_.block->buffer, record_.record, 0));
+    }
+    void likely() && = delete;
     /// Returns at most 16 items that fit, best first.
     std::vector<Item> candidates() const & {
         std::vector<Item> all;
@@ -798,12 +806,15 @@ public:
     }
     [[nodiscard]] Library all_libraries() const { return library({}, Selector::all); }
     /// Returns a table. The first put() creates it. `fold_ascii`: `A` to `Z` in names of entries count as `a` to `z`.
-    [[nodiscard]] Table table(std::string_view name, bool fold_ascii = false) const {
+    /// `limit_all`: limits count all tables of the store, and remove from all.
+    [[nodiscard]] Table table(std::string_view name, bool fold_ascii = false, bool limit_all = false) const {
         Table table;
         table.table_.opened = opened_;
         // An empty name is a name, and no NULL.
         detail::call(plexindex_get_table, native_handle(), name.empty() ? "" : name.data(), name.size(),
-                     detail::flag_if(fold_ascii, PLEXINDEX_TABLE_FOLD_ASCII), &table.table_.handle);
+                     detail::flag_if(fold_ascii, PLEXINDEX_TABLE_FOLD_ASCII) |
+                         detail::flag_if(limit_all, PLEXINDEX_TABLE_LIMIT_ALL),
+                     &table.table_.handle);
         return table;
     }
     /// Makes many changes of tables in one transaction, in order: all, or none.

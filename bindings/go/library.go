@@ -39,8 +39,10 @@ type Answer struct {
 	Match
 	// OK, NotFound, Ambiguous, NotYet, NeedsWarm. MatchPaths also returns errors of single paths.
 	Status Status `json:"-"`
-	// Item is nil unless there is a single one.
-	Item *Item `json:"-"`
+	// Sure is the single item with high confidence, or nil.
+	Sure *Item `json:"-"`
+	// Likely is the single item with low confidence, or nil. The file may be another work: verify it before a change.
+	Likely *Item `json:"-"`
 }
 
 // Match finds the item of a path. It asks the server if necessary.
@@ -295,8 +297,13 @@ func readBlock(block *C.plexindex_buffer) []Answer {
 			answer.Candidates[candidate] = readItem(block, item)
 		}
 		if native.status == C.PLEXINDEX_OK {
-			answer.Match.Status, answer.Item = MatchStatusFound, &answer.Candidates[0]
-			answer.File = readFile(block, C.plexindex_get_item(block, native))
+			answer.Match.Status = MatchStatusFound
+			if native.confidence == C.PLEXINDEX_CONFIDENCE_HIGH {
+				answer.Sure = &answer.Candidates[0]
+			} else {
+				answer.Likely = &answer.Candidates[0]
+			}
+			answer.File = readFile(block, C.plexindex_get_candidate(block, native, 0))
 		}
 	}
 	return answers

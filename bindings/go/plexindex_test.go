@@ -87,7 +87,7 @@ func TestMatchesAndLookupsFindItems(t *testing.T) {
 	must(t, err)
 	assertEqual(t, []any{answer.Status, answer.MatchKind, answer.Confidence, answer.Reason},
 		[]any{OK, MatchExact, ConfidenceHigh, Reason("")})
-	assertEqual(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path}, []any{key, title, ByteString(path)})
+	assertEqual(t, []any{answer.Sure.Key, answer.Sure.Title, answer.Sure.Path}, []any{key, title, ByteString(path)})
 	var found Match
 	must(t, index.Call(background, "match.title", MatchTitleRequest{Library: "Movies", Title: title}, &found))
 	file := answer.File
@@ -96,10 +96,10 @@ func TestMatchesAndLookupsFindItems(t *testing.T) {
 	elsewhere := "/elsewhere" + path[strings.LastIndexByte(path, '/'):]
 	sized, err := movies.Match(background, elsewhere, Ask{Size: uint64(*file.Size)})
 	must(t, err)
-	assertEqual(t, []any{sized.Item.Key, sized.Confidence, sized.Reason}, []any{key, ConfidenceHigh, ReasonSameFile})
+	assertEqual(t, []any{sized.Sure.Key, sized.Confidence, sized.Reason}, []any{key, ConfidenceHigh, ReasonSameFile})
 	unsized, err := movies.MatchPaths(background, []string{elsewhere}, Ask{NoSize: true})
 	must(t, err)
-	assertEqual(t, unsized[0].Confidence, ConfidenceLow)
+	assertEqual(t, []any{unsized[0].Confidence, unsized[0].Sure == nil, unsized[0].Likely.Key}, []any{ConfidenceLow, true, key})
 	found.AgeMs, answer.AgeMs, answer.File = nil, nil, nil
 	found.MatchKind, found.Confidence = answer.MatchKind, answer.Confidence
 	assertEqual(t, found, answer.Match)
@@ -111,10 +111,10 @@ func TestMatchesAndLookupsFindItems(t *testing.T) {
 	answers, err := movies.MatchPaths(background, paths)
 	must(t, err)
 	for place, expected := range keys[:len(keys)-1] {
-		assertEqual(t, answers[place].Item.Key, expected)
+		assertEqual(t, answers[place].Sure.Key, expected)
 	}
 	none := answers[len(keys)-1]
-	assertEqual(t, []any{none.Status, none.Item == nil, none.AgeMs != nil}, []any{NotFound, true, true})
+	assertEqual(t, []any{none.Status, none.Sure == nil, none.AgeMs != nil}, []any{NotFound, true, true})
 	lookedUp, err := movies.LookupKeys(paths)
 	must(t, err)
 	assertEqual(t, lookedUp, keys)
@@ -122,7 +122,7 @@ func TestMatchesAndLookupsFindItems(t *testing.T) {
 	assertEqual(t, []string{movies.LookupKey(path), movies.LookupKey(long), movies.LookupKey(withNUL)}, []string{key, "", ""})
 	several, err := movies.Match(background, "/else/"+facts("repeated")[0][0])
 	must(t, err)
-	assertEqual(t, []any{several.Status, several.Item == nil, len(several.Candidates)},
+	assertEqual(t, []any{several.Status, several.Sure == nil, len(several.Candidates)},
 		[]any{Ambiguous, true, len(facts("repeated"))})
 }
 

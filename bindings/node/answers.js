@@ -89,7 +89,8 @@ function readBlock(block) {
     const word = (all, value) => all[value || NaN];
     return known({
       status: STATUS_NAMES[answer.status] ?? 'UNKNOWN',
-      item: answer.status === statuses.OK ? candidates[0] : null,
+      sure: answer.status === statuses.OK && answer.confidence === constants.CONFIDENCE_HIGH ? candidates[0] : null,
+      likely: answer.status === statuses.OK && answer.confidence !== constants.CONFIDENCE_HIGH ? candidates[0] : null,
       file: answer.item === 0 ? undefined : readFile(block, answer.item, candidates[0].path),
       matchKind: word(MATCH_KINDS, answer.match_kind),
       confidence: word(CONFIDENCES, answer.confidence),

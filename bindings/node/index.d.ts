@@ -32,13 +32,16 @@ export type Item = Camel<
     | 'season_guid'
   >
 >;
-/** Check `status` or `item`. matchPaths() also returns errors of single paths. */
-export type Answer = Found | Missed;
-export type Found = Omit<Camel<methods.Match>, 'status'> & { status: 'OK'; item: Item };
+/** Check `sure`: the single item with high confidence. matchPaths() also returns errors of single paths. */
+export type Answer = Sure | Likely | Missed;
+export type Sure = Omit<Camel<methods.Match>, 'status'> & { status: 'OK'; sure: Item; likely: null };
+/** The single item with low confidence: the file may be another work, so verify the item before a change. */
+export type Likely = Omit<Camel<methods.Match>, 'status'> & { status: 'OK'; sure: null; likely: Item };
 export type Missed = Omit<Camel<methods.Match>, 'status'> & {
   /** 'UNKNOWN': a newer library returned it. */
   status: Exclude<AnswerStatus, 'OK'> | ErrorStatus | 'UNKNOWN';
-  item: null;
+  sure: null;
+  likely: null;
 };
 
 export interface Mapping {

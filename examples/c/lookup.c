@@ -21,8 +21,8 @@ static int32_t key_of(const plexindex_handle *index, const plexindex_library_han
     }
     status = plexindex_match_path(index, &query, memory, &error.buffer);
     if (status == PLEXINDEX_OK) {
-        const plexindex_item *item = plexindex_get_item(memory, plexindex_get_answer(memory, 0));
-        printf("%s\t%s\n", plexindex_get_text(memory, &item->key), path);
+        const plexindex_item *item = plexindex_get_sure_item(memory, plexindex_get_answer(memory, 0));
+        printf("%s\t%s\n", item != NULL ? plexindex_get_text(memory, &item->key) : "not sure", path);
     } else {
         printf("%s\t%s\n", plexindex_get_status_name(status), path);
         if (status >= 100) fprintf(stderr, "%s\n", error.text);

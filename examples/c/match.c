@@ -33,7 +33,7 @@ static int32_t ask(plexindex_handle *index, const char *title, const char *file)
     printf("%s\n", plexindex_get_status_name(status));
     if (status < 100) {
         const plexindex_answer *answer = plexindex_get_answer(&block, 0);
-        const plexindex_item *item = plexindex_get_item(&block, answer);
+        const plexindex_item *item = plexindex_get_sure_item(&block, answer);
         const char *why = plexindex_get_text(&block, &answer->message);
         if (why != NULL) printf("  %s\n", why);
         if (item != NULL) show(&block, item);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <string_view>
 #include <vector>
 
 int main(int argc, char **argv) try {
@@ -25,7 +26,8 @@ int main(int argc, char **argv) try {
     };
     const auto matches = library.match_paths(files, query);
     for (std::size_t i = 0; i < files.size(); ++i) {
-        std::cout << plexindex::status_name(matches[i].status()) << "  " << files[i].string() << '\n';
+        const std::string_view word = matches[i] ? "sure" : "not sure";
+        std::cout << word << "  " << files[i].string() << '\n';
         for (const auto &candidate : matches[i].candidates())
             std::cout << "  " << candidate.key() << ' ' << candidate.title() << '\n';
     }

@@ -12,10 +12,10 @@ int main(int argc, char **argv) try {
     const auto index = plexindex::Index::open(options);
     const auto movies = index.library(argv[4]);
     const auto match = movies.match(argv[5]); // fetches the library if necessary
-    if (const auto item = match.item()) {
+    if (const auto item = match.sure()) {
         std::cout << item->key() << ": " << item->title() << '\n';
     } else {
-        std::cout << plexindex::status_name(match.status()) << ": " << match.message() << '\n';
+        std::cout << "not sure, " << plexindex::status_name(match.status()) << ": " << match.message() << '\n';
         for (const auto &candidate : match.candidates()) std::cout << "  " << candidate.path() << '\n';
     }
 } catch (const plexindex::Error &error) {

@@ -399,9 +399,9 @@ enum_names! { MatchStatus:
 ///
 /// ```
 /// # fn print(found: plexindex::Match) {
-/// match found.item() {
+/// match found.sure() {
 ///     Some(item) => println!("{item}: {}", item.key),
-///     None => println!("{}", found.message.as_deref().unwrap_or_default()),
+///     None => println!("not sure: {}", found.message.as_deref().unwrap_or_default()),
 /// }
 /// # }
 /// ```
@@ -416,7 +416,7 @@ pub struct Match {
     /// The kind of match that found the item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_kind: Option<MatchKind>,
-    /// The confidence of the match. Edit an item only if the confidence is [`Confidence::High`].
+    /// The confidence of the match: [`Confidence::High`] for the item of [`Match::sure`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
     /// The reason for a miss or for several items, or the evidence for a suffix match.
@@ -448,16 +448,28 @@ pub struct Match {
 }
 
 impl Match {
-    /// Returns the item if exactly one item matches; otherwise `None`.
+    /// Returns the item if exactly one item matches, with high confidence; otherwise `None`.
     #[must_use]
-    pub fn item(&self) -> Option<&Item> {
-        self.candidates.first().filter(|_| self.status == MatchStatus::Found)
+    pub fn sure(&self) -> Option<&Item> {
+        self.single(Confidence::High)
     }
 
-    /// Returns the item if exactly one item matches; otherwise `None`.
+    /// Returns the item if exactly one item matches, with low confidence; otherwise `None`. The file may be another work:
+    /// verify the item before you change it.
     #[must_use]
-    pub fn into_item(mut self) -> Option<Item> {
-        (self.status == MatchStatus::Found && !self.candidates.is_empty()).then(|| self.candidates.swap_remove(0))
+    pub fn likely(&self) -> Option<&Item> {
+        self.single(Confidence::Low)
+    }
+
+    fn single(&self, confidence: Confidence) -> Option<&Item> {
+        let is_single = self.status == MatchStatus::Found && self.confidence == Some(confidence);
+        self.candidates.first().filter(|_| is_single)
+    }
+
+    /// Returns the item of [`Match::sure`].
+    #[must_use]
+    pub fn into_sure(mut self) -> Option<Item> {
+        self.sure().is_some().then(|| self.candidates.swap_remove(0))
     }
 
     /// Copies an answer into owned values.
@@ -503,7 +515,7 @@ impl Match {
 ///
 /// ```
 /// # fn print(folder: plexindex::Folder) {
-/// match folder.item() {
+/// match folder.answer.sure() {
 ///     Some(show) => println!("{show}: {} items in {} files", folder.items, folder.files),
 ///     None => println!("{}", folder.answer.message.as_deref().unwrap_or_default()),
 /// }
@@ -530,12 +542,6 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Returns the show, season, artist, album or item if exactly one matches; otherwise `None`.
-    #[must_use]
-    pub fn item(&self) -> Option<&Item> {
-        self.answer.item()
-    }
-
     /// Copies a folder's answer into owned values.
     ///
     /// # Errors

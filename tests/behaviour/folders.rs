@@ -103,7 +103,7 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     let show = index.match_folder("/data/tv/Alpha")?;
     assert_eq!(told(&show), EXACT);
     assert_eq!((show.kind, show.items, show.files), (Some(ItemType::Show), 5, 5));
-    let item = show.item().ok_or("a show")?;
+    let item = show.answer.sure().ok_or("a show")?;
     assert_eq!(item.kind, ItemType::Show);
     assert_eq!(item.title.as_deref(), Some("Alpha"));
     assert_eq!(item.season, None);
@@ -112,14 +112,14 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     assert_eq!(item.to_string(), "Alpha");
     // The same show as its episodes tell.
     let file = index.match_path("/data/tv/Alpha/Season 01/Alpha - S01E01.mkv")?;
-    let file = file.item().ok_or("an episode")?;
+    let file = file.sure().ok_or("an episode")?;
     assert_eq!(Some(&item.rating_key), file.show_rating_key.as_ref());
     assert_eq!(item.guid, file.show_guid);
 
     let season = index.match_folder("/data/tv/ALPHA/season 02/")?;
     assert_eq!(told(&season), EXACT);
     assert_eq!((season.kind, season.items), (Some(ItemType::Season), 2));
-    let of = season.item().ok_or("a season")?;
+    let of = season.answer.sure().ok_or("a season")?;
     let key = key_above(&at.server, "/data/tv/Alpha/Season 02/Alpha - S02E01.mkv")?;
     assert_eq!((&of.rating_key, &of.key), (&key, &format!("/library/metadata/{key}")));
     assert_eq!((of.season, of.kind), (Some(2), ItemType::Season));
@@ -133,10 +133,13 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
 
     let artist = index.match_folder("/data/music/Gamma")?;
     assert_eq!((artist.kind, artist.items), (Some(ItemType::Artist), 3));
-    assert_eq!(artist.item().and_then(|item| item.title.as_deref()), Some("Gamma"));
+    assert_eq!(
+        artist.answer.sure().and_then(|item| item.title.as_deref()),
+        Some("Gamma")
+    );
     let album = index.match_folder("/data/music/Gamma/First")?;
     assert_eq!((album.kind, album.items), (Some(ItemType::Album), 2));
-    let of = album.item().ok_or("an album")?;
+    let of = album.answer.sure().ok_or("an album")?;
     assert_eq!(of.rating_key, key_above(&at.server, "/data/music/Gamma/First/01.flac")?);
     assert_eq!(of.title.as_deref(), Some("First"));
     assert_eq!(of.show_title.as_deref(), Some("Gamma"));
@@ -147,7 +150,10 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     let delta = index.match_folder("/data/films/Delta (1999)")?;
     assert_eq!(told(&delta), EXACT);
     assert_eq!((delta.kind, delta.items, delta.files), (Some(ItemType::Movie), 1, 2));
-    assert_eq!(delta.item().and_then(|item| item.title.as_deref()), Some("Delta"));
+    assert_eq!(
+        delta.answer.sure().and_then(|item| item.title.as_deref()),
+        Some("Delta")
+    );
 
     // All of that is in the index by now.
     let before = at.requests();
@@ -219,7 +225,7 @@ fn invalidated_items_are_verified_before_their_folder_is_answered() -> Anything 
         ("/data/tv/Beta/Season 02/Beta - S02E01.mkv", 1),
         ("/data/tv/Beta/Season 01/Beta - S01E01.mkv", 0),
     ] {
-        let found = index.match_path(path)?.into_item().ok_or("an item")?;
+        let found = index.match_path(path)?.into_sure().ok_or("an item")?;
         assert_eq!(index.match_folder("/data/tv/Beta")?.items, left + 1);
         at.server
             .change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;

@@ -16,11 +16,13 @@ int main(int argc, char **argv)
     if (status == PLEXINDEX_OK)
         do status = plexindex_match_path(index, &query, &block, failed); // fetches a library if necessary
         while (plexindex_buffer_grow(&block, status));
-    const plexindex_answer *answer = plexindex_get_answer(&block, 0); // NULL after an error
-    const plexindex_item *item = plexindex_get_item(&block, answer);  // NULL unless there is a single one
+    const plexindex_answer *answer = plexindex_get_answer(&block, 0);     // NULL after an error
+    const plexindex_item *item = plexindex_get_sure_item(&block, answer); // NULL unless the confidence is high
     const char *text = item != NULL ? plexindex_get_text(&block, &item->key)
         : answer != NULL ? plexindex_get_text(&block, &answer->message) : error.text;
-    printf("%s: %s\n", plexindex_get_status_name(status), text);
+    const char *word = plexindex_get_status_name(status);
+    if (status == PLEXINDEX_OK) word = item != NULL ? "sure" : "not sure";
+    printf("%s: %s\n", word, text);
     plexindex_buffer_free(&block);
     return plexindex_close(index, NULL) == PLEXINDEX_OK && item != NULL ? 0 : 1;
 }

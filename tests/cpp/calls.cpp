@@ -31,7 +31,8 @@ static_assert(!std::is_convertible_v<std::filesystem::path &, px::Paths> && !std
     template <class T> struct name<T, std::enable_if_t<!std::is_void_v<decltype(expression)>>> : std::true_type {};    \
     static_assert(name<px::Match &>::value && name<const px::Match &>::value && !name<px::Match>::value);
 READS(reads_message, std::declval<T>().message())
-READS(reads_item, std::declval<T>().item()->title())
+READS(reads_sure, std::declval<T>().sure()->title())
+READS(reads_likely, std::declval<T>().likely()->title())
 READS(reads_candidate, std::declval<T>().candidates()[0].title())
 
 namespace {
@@ -83,7 +84,7 @@ void matches(const px::Library &movies) {
     CHECK(match && match.status() == px::Status::ok && match.match_kind() == px::MatchKind::exact);
     CHECK(match.confidence() == px::Confidence::high && match.reason() == px::Reason::none && match.message().empty());
     CHECK(match.age() && !match.is_stale() && match.candidates_total() == 1 && match.candidates().size() == 1);
-    const std::optional<px::Item> item = match.item();
+    const std::optional<px::Item> item = match.sure();
     CHECK(item && item->key() == "/library/metadata/900001" && item->rating_key() == "900001" && item->path() == exact);
     CHECK(item->title() == "Exact" && item->year() == 2001 && px::item_kind_name(item->kind()) == "MOVIE"sv);
     CHECK(item->guid() == "plex://movie/000000000000000000000001" && item->section() == "1");
@@ -93,12 +94,15 @@ void matches(const px::Library &movies) {
     px::QueryOptions options;
     options.with_files = options.no_size = true;
     const px::Match described = movies.match(exact, options);
-    const std::optional<px::File> file = described.item()->file();
+    const std::optional<px::File> file = described.sure()->file();
     CHECK(file && file->size() > 0 && file->part_id() > 0 && file->media_id() > 0 && file->versions() == 2);
     CHECK(file->part() == 1 && file->parts() == 1 && file->version() == 1 && !file->is_optimized() && !item->file());
 
     const px::Match several = movies.match(twin), none = movies.match("/data/movies/New.mkv"sv);
-    CHECK(!several && several.status() == px::Status::ambiguous && !several.item() && !several.message().empty());
+    CHECK(!several && several.status() == px::Status::ambiguous && !several.message().empty());
+    const px::Match likely = movies.match("/elsewhere/Exact (2001).mkv", options);
+    CHECK(!several.sure() && !several.likely() && match.sure() && !match.likely());
+    CHECK(!likely && !likely.sure() && likely.likely()->rating_key() == "900001");
     CHECK(several.candidates().size() == 2 && several.candidates()[1].title().substr(0, 5) == "Twin ");
     CHECK(none.status() == px::Status::not_found && none.reason() == px::Reason::not_listed);
     CHECK(px::status_name(none.status()) == "NOT_FOUND"sv && px::match_kind_name(match.match_kind()) == "EXACT"sv);
@@ -124,7 +128,7 @@ void inputs(const px::Library &movies) {
     const std::list<std::filesystem::path> paths(strings.begin(), strings.end());
     for (const auto &all : {movies.match_paths(strings), movies.match_paths(paths),
                             movies.match_paths({exact, std::filesystem::path(twin), strings[2]})}) {
-        CHECK(all.size() == 3 && all[0].item()->title() == "Exact" && all[1].candidates().size() == 2);
+        CHECK(all.size() == 3 && all[0].sure()->title() == "Exact" && all[1].candidates().size() == 2);
         CHECK(all[2].status() == px::Status::not_found);
     }
     CHECK((movies.lookup_keys(strings) == std::vector<std::string>{"/library/metadata/900001", "", ""}));
@@ -138,7 +142,7 @@ void lifetimes(const setting &setting) {
     std::vector<px::Match> all;
     library = px::Index::open(options_for(setting)).library("Movies");
     all = library->match_paths({exact, twin});
-    item = all[0].item();
+    item = all[0].sure();
     CHECK(library->match(exact));
     library.reset();
     CHECK(item->title() == "Exact" && all[1].candidates()[0].title().substr(0, 5) == "Twin ");

@@ -152,7 +152,7 @@ def test_the_readme_s_commands_build_and_run_the_example(installed: Path, tmp_pa
     asked = shlex.join([server.url, TOKEN, str(tmp_path / "store"), movie["path"]])
     script = "\n".join(commands).replace("URL TOKEN CACHE FILE", asked)
     said = run("sh", "-ec", script, cwd=tmp_path, env={**ENVIRONMENT, "HOME": str(tmp_path)})
-    assert said == f"OK: /library/metadata/{movie['ratingKey']}\n"
+    assert said == f"sure: /library/metadata/{movie['ratingKey']}\n"
 
 
 def test_examples_build_with_cmake(installed: Path, tmp_path: Path, server: Server) -> None:

@@ -369,7 +369,7 @@ fn cpp_examples() {
         "/library/metadata/900001: Exact\n"
     );
     let several = run.program_passes(&program, &["Movies", "/else/twin.mkv"]);
-    assert!(several.starts_with("AMBIGUOUS: 2 items"), "{several}");
+    assert!(several.starts_with("not sure, AMBIGUOUS: 2 items"), "{several}");
     assert!(several.contains("\n  /data/movies/Twins A/twin.mkv\n"), "{several}");
     let ended = run.program_ends(&program, &["Holiday", known]);
     assert!(!ended.status.success());
@@ -385,8 +385,8 @@ fn cpp_examples() {
     let files = there(folder.parent().expect("a folder"));
     let files = files.to_str().expect("text");
     let output = run.program_passes(&program, &["Movies", files]);
-    let found = format!("OK  {files}/Exact (2001)/Exact (2001).mkv\n  /library/metadata/900001 Exact\n");
-    let unknown = format!("NOT_FOUND  {files}/Exact (2001)/unknown.mkv\n");
+    let found = format!("not sure  {files}/Exact (2001)/Exact (2001).mkv\n  /library/metadata/900001 Exact\n");
+    let unknown = format!("not sure  {files}/Exact (2001)/unknown.mkv\n");
     assert!(output.contains(&found), "{output}");
     assert!(output.contains(&unknown), "{output}");
     assert_eq!(output.len(), found.len() + unknown.len(), "{output}");
@@ -642,7 +642,7 @@ fn every_program_is_run() {
 fn example() {
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    assert_eq!(run.passes(&[known]), "OK: /library/metadata/900001\n");
+    assert_eq!(run.passes(&[known]), "sure: /library/metadata/900001\n");
     let ended = run.ends(&["/data/movies/New.mkv"]);
     assert!(ended.output.starts_with("NOT_FOUND: "), "{}", ended.output);
     assert!(ended.output.len() > "NOT_FOUND: \n".len(), "{}", ended.output);

@@ -6,10 +6,10 @@ const plexindex = require('plexindex');
 async function main([serverUrl, token, cacheDir, library, file]) {
   const index = await plexindex.open({ serverUrl, token, cacheDir }); // creates the folder, and sends no request
   const match = await index.library(library).match(file); // fetches the library if necessary
-  if (match.item) console.log(`${match.item.key}: ${match.item.title}`);
+  if (match.sure) console.log(`${match.sure.key}: ${match.sure.title}`);
   else
     console.log(
-      `${match.status}: ${match.message}`,
+      `not sure, ${match.status}: ${match.message}`,
       match.candidates.map((item) => item.path),
     );
   await index.close();

@@ -17,7 +17,7 @@ async function find(library, path, signal) {
   const end = Date.now() + Number(env.WAIT_S) * 1000;
   for (;;) {
     const match = await library.match(path, { timeoutMs: 10_000, signal });
-    if (match.item || match.candidates.length > 0 || Date.now() >= end) return match;
+    if (match.sure || match.candidates.length > 0 || Date.now() >= end) return match;
     await sleep(2000, undefined, { signal });
     await library.refresh({ check: true, signal });
   }
@@ -41,7 +41,7 @@ async function answer(library, request, signal) {
   if (event?.eventType === 'Test') return [200, {}];
   const path = event?.episodeFile?.path;
   if (typeof path !== 'string') return [400, { error: 'there is no episodeFile.path' }];
-  const { item, reason, message, candidates } = await find(library, path, signal);
+  const { sure: item, reason, message, candidates } = await find(library, path, signal);
   if (!item) return [404, { reason, message, candidates: candidates.map(({ ratingKey }) => ratingKey) }];
   const { ratingKey, showTitle, season, episode, title, guid } = item;
   return [200, { ratingKey, showTitle, season, episode, title, guid }];

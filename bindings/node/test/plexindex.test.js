@@ -21,7 +21,7 @@ test('matches and lookups find items', async (t) => {
   const library = index.library('Movies');
   const [movie] = movies;
   equal(library.lookupKey(movie.path), null, 'nothing was fetched yet');
-  const { item, ...answer } = await library.match(movie.path);
+  const { sure: item, ...answer } = await library.match(movie.path);
   equal([answer.status, answer.matchKind, answer.confidence], ['OK', 'exact', 'high']);
   equal([answer.reason, answer.stale], [undefined, false]);
   equal([item.key, item.title, item.kind, item.path], [movie.key, movie.title, 'movie', movie.path]);
@@ -34,14 +34,15 @@ test('matches and lookups find items', async (t) => {
   const elsewhere = `/elsewhere/${path.basename(movie.path)}`;
   const { size } = file;
   const sized = await library.match(elsewhere, { size });
-  equal([sized.item.key, sized.confidence, sized.reason, sized.file], [movie.key, 'high', 'same_file', file]);
-  equal((await library.match(elsewhere, { size: size + 1 })).confidence, 'low');
+  equal([sized.sure.key, sized.confidence, sized.reason, sized.file], [movie.key, 'high', 'same_file', file]);
+  const replaced = await library.match(elsewhere, { size: size + 1 });
+  equal([replaced.confidence, replaced.sure, replaced.likely.key], ['low', null, movie.key]);
   equal((await library.matchPaths([elsewhere], { size: false }))[0].confidence, 'low');
   await rejects(library.matchPaths([elsewhere], { size }), /file_size/);
   const several = await library.match(`/elsewhere/${repeated.name}`);
-  equal([several.status, several.item, several.total], ['AMBIGUOUS', null, repeated.paths.length]);
+  equal([several.status, several.sure, several.total], ['AMBIGUOUS', null, repeated.paths.length]);
   const all = await library.matchPaths([...movies.map((one) => one.path), '/nowhere/x.mkv']);
-  const keys = all.map((answer) => answer.item?.key);
+  const keys = all.map((answer) => answer.sure?.key);
   equal(keys, [...movies.map(({ key }) => key), undefined]);
   match(all.at(-1).message, /no library has a folder above/);
   equal(await library.matchPaths([]), []);

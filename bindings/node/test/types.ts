@@ -20,8 +20,9 @@ export async function useTypes(): Promise<unknown[]> {
     { library: 'Movies', key: '1' },
     { timeoutMs: 1 },
   );
-  if (answer.status === 'OK') return [answer.item.key];
-  const none: null = answer.item;
+  if (answer.sure) return [answer.sure.key];
+  if (answer.status === 'OK') return [answer.likely.key];
+  const none: null = answer.likely;
   const [year, path]: [number?, (string | Buffer)?] = [answer.candidates[0]?.year, answer.candidates[0]?.path];
   const stats: plexindex.Stats = await index.stats();
   const counts: (number | undefined)[] = [stats.answers.file_name, stats.requests.find_path];

@@ -143,7 +143,8 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     assert!((2..=most).contains(&rounds.load(Ordering::Relaxed)));
     // The server has to be asked first; offline that is none of this wait's business.
     index.library("Movies")?.invalidate()?;
-    assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::Something);
+    let patient = index.query().timeout(Duration::from_secs(60));
+    assert_eq!(patient.wait_for_changes(&token)?, WaitOutcome::Something);
     // Not again at once: a server that does not answer is no reason to spin.
     assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::NotYet);
     assert_eq!(short().offline().wait_for_changes(&token)?, WaitOutcome::NotYet);
@@ -163,7 +164,7 @@ fn the_last_word_of_a_progress_callback_counts() -> Anything {
     assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
     // What was fetched is kept.
     let found = movies.query().offline().match_path(&path)?;
-    assert_eq!(found.item().map(|item| &item.key), Some(&key));
+    assert_eq!(found.sure().map(|item| &item.key), Some(&key));
     Ok(())
 }
 
@@ -183,7 +184,7 @@ fn a_progress_callback_may_fetch_what_is_being_fetched() -> Anything {
     assert_eq!(movies.query().progress(tell).refresh()?, plexindex::Refreshed::Done);
     assert!(!within.is_empty());
     for found in within {
-        assert!(found?.item().is_some());
+        assert!(found?.sure().is_some());
     }
     Ok(())
 }
@@ -201,14 +202,14 @@ fn a_panic_in_a_progress_callback_goes_on_and_holds_nothing() -> Anything {
     let panicked = catch_unwind(|| movies.query().progress(|_| std::panic::panic_any(17)).match_path(&path));
     assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
     assert!(begun.elapsed() < Duration::from_secs(20));
-    assert!(movies.match_path(&path)?.item().is_some());
+    assert!(movies.match_path(&path)?.sure().is_some());
     // Nor does a panic in what is handed a key.
     let panicked = catch_unwind(|| {
         movies.lookup_rating_key(&path, |_| std::panic::panic_any(18));
     });
     assert!(panicked.is_err());
     movies.invalidate()?;
-    assert!(movies.match_path(&path)?.item().is_some());
+    assert!(movies.match_path(&path)?.sure().is_some());
     index.close()?;
     Ok(())
 }

@@ -12,7 +12,7 @@ fn the_last_handle_closes() -> Anything {
     let table = index.table("kept")?;
     let weak = index.downgrade();
     assert!(!index.clone().close()?, "another handle lives");
-    assert!(index.match_path(&path)?.item().is_some());
+    assert!(index.match_path(&path)?.sure().is_some());
     assert!(!index.close()?);
     assert_eq!(movies.lookup_key(&path), Some(key), "a library keeps its index open");
     drop(movies);
@@ -41,7 +41,7 @@ fn handles_go_in_any_thread_while_others_ask() -> Anything {
                 Ok(std::thread::spawn(move || {
                     loop {
                         let found = movies.match_path(&path).expect("an answer");
-                        assert_eq!(found.item().map(|item| &item.key), Some(&key));
+                        assert_eq!(found.sure().map(|item| &item.key), Some(&key));
                         let _ = movies.lookup_key(&path);
                         if stop.load(Ordering::SeqCst) {
                             return; // and the library goes, the index perhaps with it

@@ -109,7 +109,7 @@ fn kind(failed: Option<Error>) -> Option<ErrorKind> {
 }
 
 fn key_of(found: &Match) -> Option<&str> {
-    found.item().map(|item| item.key.as_str())
+    found.sure().map(|item| item.key.as_str())
 }
 
 /// A path that is no text.
@@ -137,7 +137,7 @@ fn a_path_becomes_an_item() -> Anything {
     assert_eq!((found.confidence, found.reason), (Some(Confidence::High), None));
     assert_eq!((found.total, found.stale, found.message.as_deref()), (1, false, None));
     assert!(found.age.is_some());
-    let item = found.item().expect("an item");
+    let item = found.sure().expect("an item");
     assert_eq!((item.key.as_str(), item.kind), (key.as_str(), ItemType::Movie));
     assert_eq!(item.path.as_deref(), Some(Path::new(&path)));
     assert_eq!(item.library_title.as_deref(), Some("Movies"));
@@ -150,7 +150,7 @@ fn a_path_becomes_an_item() -> Anything {
     assert_eq!((&item.guids, &item.paths), (&None, &None), "an answer leaves them out");
     let (title, year) = (item.title.as_deref().ok_or("no title")?, item.year.ok_or("no year")?);
     assert_eq!(item.to_string(), format!("{title} ({year})"));
-    assert_eq!(found.clone().into_item().as_ref(), found.item());
+    assert_eq!(found.clone().into_sure().as_ref(), found.sure());
 
     // Any kind of path.
     for again in [
@@ -160,7 +160,7 @@ fn a_path_becomes_an_item() -> Anything {
         index.library(Selector::All)?.match_path(index::path(path.as_bytes()))?,
         index.library(Selector::Section("1".into()))?.match_path(&*path)?,
     ] {
-        assert_eq!(again.item().map(|item| &item.key), Some(&key));
+        assert_eq!(again.sure().map(|item| &item.key), Some(&key));
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ fn a_fast_lookup_gives_the_key_that_answers_give() -> Anything {
     assert_eq!(both, [Some(key.clone()), None]);
     let rating_key = movies.lookup_rating_key(&path, str::to_owned);
     assert_eq!(rating_key.as_deref(), key.strip_prefix("/library/metadata/"));
-    assert_eq!(movies.match_path(&path)?.item().map(|item| &item.key), Some(&key));
+    assert_eq!(movies.match_path(&path)?.sure().map(|item| &item.key), Some(&key));
     Ok(())
 }
 
@@ -193,7 +193,7 @@ fn a_batch_answers_each_path_in_its_place() -> Anything {
     assert_eq!(missing.reason, Some(Reason::NoLocation));
     assert_eq!(missing.match_kind, None);
     assert_eq!(missing.confidence, None);
-    assert_eq!(missing.item(), None);
+    assert_eq!(missing.sure(), None);
     let message = missing.message.as_deref().ok_or("a message")?;
     assert!(message.contains("/nowhere/x.mkv"), "{message}");
     let refused = answers[1].as_ref().err().map(Error::kind);
@@ -247,7 +247,7 @@ fn items_libraries_and_counts_are_told() -> Anything {
     assert!(item.guids.is_some());
     assert_eq!((movies.item("99999")?, all.item("99999")?), (None, None));
     let guid = item.guid.as_deref().expect("a GUID");
-    assert_eq!(movies.match_guid(guid)?.item().map(|item| &item.key), Some(&key));
+    assert_eq!(movies.match_guid(guid)?.sure().map(|item| &item.key), Some(&key));
     let title = index.search_title(item.title.as_deref().expect("a title"))?;
     assert!(title.candidates.iter().any(|one| one.key == key));
     let refused: Vec<_> = all.items().collect();
@@ -297,7 +297,7 @@ fn a_match_in_all_libraries_at_once_is_what_a_waiting_one_gives() -> Anything {
         let (path, _) = scene.path(nth);
         let found = index.query().match_path_at_once(&path)?;
         assert_eq!(found.status, MatchStatus::Found);
-        assert_eq!(found.item(), movies.match_path(&path)?.item());
+        assert_eq!(found.sure(), movies.match_path(&path)?.sure());
         assert!(!found.stale);
     }
     let requests = support::requests(&scene.server)[5];
@@ -338,13 +338,15 @@ fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
         assert_ne!(found.match_kind, Some(MatchKind::Exact), "{}", answered.escape_ascii());
     }
     // Relative: its end alone speaks for it.
-    assert_eq!(movies.match_path(name)?.item().map(|item| &item.key), Some(&key));
+    let relative = movies.match_path(name)?;
+    assert_eq!(relative.likely().map(|item| &item.key), Some(&key));
+    assert_eq!((relative.sure(), relative.clone().into_sure()), (None, None));
     // Bytes that are no UTF-8 are a name like any other, and come back as they were.
     let odd = no_text();
     movies.record_match(odd, &key)?;
     assert_eq!(movies.lookup_key(odd), Some(key.clone()));
     let found = movies.match_path(odd)?;
-    assert_eq!(found.item().map(|item| &item.key), Some(&key));
-    assert_eq!(found.item().and_then(|item| item.path.as_deref()), Some(odd));
+    assert_eq!(found.sure().map(|item| &item.key), Some(&key));
+    assert_eq!(found.sure().and_then(|item| item.path.as_deref()), Some(odd));
     Ok(())
 }

@@ -310,7 +310,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_match_paths(_, _, _, _, _),
         plexindex_count_answers(_),
         plexindex_get_answer(_, _),
-        plexindex_get_item(_, _),
+        plexindex_get_sure_item(_, _),
         plexindex_get_candidate(_, _, _),
         plexindex_get_file(_, _),
         plexindex_get_text(_, _),

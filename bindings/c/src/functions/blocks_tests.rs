@@ -122,7 +122,7 @@ fn texts_of(block: &Buffer, is_undamaged: bool) -> Vec<String> {
             let candidates = (0..).map(|at| plexindex_get_candidate(block, answer, at));
             let items = candidates.take_while(|item| !item.is_null());
             for item in items
-                .chain([plexindex_get_item(block, answer)])
+                .chain([plexindex_get_sure_item(block, answer)])
                 .filter(|item| !item.is_null())
             {
                 check_inside(block, item, size_of::<ItemRecord>());
@@ -167,7 +167,9 @@ fn a_block_has_all_parts_of_its_answers() {
         // SAFETY: the block is there.
         unsafe {
             let answer = plexindex_get_answer(&raw const block, index);
-            let item = plexindex_get_item(&raw const block, answer);
+            let item = plexindex_get_sure_item(&raw const block, answer);
+            // The last answer has low confidence.
+            assert_eq!(item.is_null(), index > 0);
             assert!(item.is_null() || item == plexindex_get_candidate(&raw const block, answer, 0));
             if index == 0 {
                 let file = *plexindex_get_file(&raw const block, item);
@@ -237,7 +239,7 @@ fn without_a_block_nothing_is_returned() {
         let answer = plexindex_get_answer(block, 0);
         assert!(plexindex_get_answer(block, 1).is_null());
         assert!(plexindex_get_answer(block, usize::MAX).is_null());
-        assert!(plexindex_get_item(block, null()).is_null());
+        assert!(plexindex_get_sure_item(block, null()).is_null());
         assert!(plexindex_get_candidate(block, null(), 0).is_null());
         assert!(plexindex_get_candidate(block, answer, usize::MAX).is_null());
         assert!(plexindex_get_file(block, null()).is_null());

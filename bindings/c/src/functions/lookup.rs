@@ -9,6 +9,7 @@ use plexindex::inside::Answer;
 use crate::answer::{
     BlockReader, check_memory, check_memory_for, recount_log_lines, too_small_error, write_answer, write_answers,
 };
+use crate::constants as c;
 use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
 use crate::strings::{bytes, check_block_length, null_error, split_strings};
@@ -239,16 +240,21 @@ pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, index: usize
     })
 }
 
-/// Returns an answer's single item; NULL if the answer is ambiguous or has no item.
+/// Returns a single item with high confidence; otherwise NULL. With low confidence, candidate 0 may be another work.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const AnswerRecord) -> *const ItemRecord {
+pub unsafe extern "C" fn plexindex_get_sure_item(
+    block: *const Buffer,
+    answer: *const AnswerRecord,
+) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
         match unsafe { (BlockReader::of(block), read_struct(answer)) } {
-            (Some(block), Some(answer)) => block.element(answer.item, 1, 0), // an array of one item
+            (Some(block), Some(answer)) if answer.confidence == c::PLEXINDEX_CONFIDENCE_HIGH => {
+                block.element(answer.item, 1, 0) // an array of one item
+            }
             _ => std::ptr::null(),
         }
     })

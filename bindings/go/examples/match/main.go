@@ -37,11 +37,11 @@ func match(ctx context.Context, url, token, folder, name, file string) error {
 	if err != nil {
 		return err
 	}
-	if match.Item != nil {
-		fmt.Printf("%s: %s\n", match.Item.Key, match.Item.Title)
+	if match.Sure != nil {
+		fmt.Printf("%s: %s\n", match.Sure.Key, match.Sure.Title)
 		return nil
 	}
-	fmt.Printf("%v, %v: %s\n", match.Status, match.Reason, match.Message)
+	fmt.Printf("not sure, %v, %v: %s\n", match.Status, match.Reason, match.Message)
 	for _, item := range match.Candidates {
 		fmt.Println(" ", item.Path)
 	}

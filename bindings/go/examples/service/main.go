@@ -65,10 +65,10 @@ func handler(library *plexindex.Library) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		case err != nil:
 			http.Error(w, err.Error(), http.StatusBadGateway)
-		case match.Item == nil:
+		case match.Sure == nil:
 			http.Error(w, match.Message, http.StatusNotFound)
 		default:
-			_ = json.NewEncoder(w).Encode(map[string]any{"key": match.Item.Key, "title": match.Item.Title})
+			_ = json.NewEncoder(w).Encode(map[string]any{"key": match.Sure.Key, "title": match.Sure.Title})
 		}
 	}
 }

@@ -136,7 +136,7 @@ SIGNATURES = {
     "match_paths": (c_int32, (c_void_p, c_void_p, c_size_t, c_void_p, c_void_p)),
     "count_answers": (c_size_t, (c_void_p,)),
     "get_answer": (c_void_p, (c_void_p, c_size_t)),
-    "get_item": (c_void_p, (c_void_p, c_void_p)),
+    "get_sure_item": (c_void_p, (c_void_p, c_void_p)),
     "get_candidate": (c_void_p, (c_void_p, c_void_p, c_size_t)),
     "get_file": (c_void_p, (c_void_p, c_void_p)),
     "get_text": (c_char_p, (c_void_p, c_void_p)),
