@@ -668,9 +668,9 @@ int32_t plexindex_table_put(const plexindex_table_handle *table, const char *nam
 int32_t plexindex_table_remove(const plexindex_table_handle *table, const char *name, size_t name_length,
                                plexindex_buffer *error);
 
-// Makes many changes in one transaction, in order: all or none. If a limit later removes one of the call's values from a
-// table, it removes all of them there. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses
-// are as for plexindex_table_put().
+// Makes many changes in one transaction, in order: all or none. If a limit later removes one of the call's values from
+// a table, it removes all of them there. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the
+// statuses are as for plexindex_table_put().
 int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_table_op *ops, size_t count,
                               int64_t ttl_ms, uint64_t limit, plexindex_buffer *error);
 

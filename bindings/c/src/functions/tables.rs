@@ -191,9 +191,9 @@ pub unsafe extern "C" fn plexindex_table_remove(
     })
 }
 
-/// Makes many changes in one transaction, in order: all or none. If a limit later removes one of the call's values from a
-/// table, it removes all of them there. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses
-/// are as for plexindex_table_put().
+/// Makes many changes in one transaction, in order: all or none. If a limit later removes one of the call's values from
+/// a table, it removes all of them there. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the
+/// statuses are as for plexindex_table_put().
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
