@@ -252,3 +252,29 @@ def test_an_index_that_is_not_closed_warns(cache: Path) -> None:
 def test_no_repr_has_the_token(index: plexindex.Index) -> None:
     for shown in (index, index.library("Movies"), index.match("/x"), index.watch()):
         assert TOKEN not in repr(shown)
+
+
+def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> None:
+    opened = partial(plexindex.open, tmp_path)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("cache_dir", lambda: plexindex.open("")),
+        ("page_size", lambda: opened(page_size=0)),
+        ("shared", lambda: opened(shared="")),
+        ("database", lambda: opened(database="")),
+        ("timeout", lambda: opened(timeout=-1)),
+        ("read_timeout", lambda: opened(read_timeout=0)),
+        ("size_limit", lambda: opened(size_limit=-1)),
+        ("server_url", lambda: opened(server_url="nonsense")),
+        ("mappings", lambda: opened(mappings=[("/a\0", "/b")])),
+        ("timeout", lambda: index.match("/x", timeout=-1)),
+        ("size", lambda: index.match("/x", size=-1)),
+        ("path", lambda: index.match("/\ud800")),
+        ("every", lambda: index.wait_for("/x", timeout=1, every=0)),
+        ("since", lambda: index.changes("")),
+        ("limit", lambda: index.table("t", limit=0)),
+        ("expire", lambda: index.table("t").set("a", b"", expire=-1)),
+    ]
+    for argument, call in calls:
+        with pytest.raises(plexindex.InvalidArgumentError) as caught:
+            call()
+        assert caught.value.argument == argument

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import plexindex
@@ -124,3 +125,17 @@ def test_the_package_is_typed_and_its_public_names_are_documented() -> None:
 def test_an_error_names_the_attribute_that_cannot_be_set(kind: type[object], name: str) -> None:
     with pytest.raises(AttributeError, match=name):
         setattr(object.__new__(kind), name, "")
+
+
+def test_from_a_zip_it_says_what_to_do_and_loads_another_library(tmp_path: Path) -> None:
+    package = Path(plexindex.__file__).parent
+    with zipfile.ZipFile(tmp_path / "sources.zip", "w") as archive:
+        for file in package.rglob("*.py"):
+            archive.write(file, file.relative_to(package.parent))
+    code = f"import sys\nsys.path.insert(0, {str(tmp_path / 'sources.zip')!r})\nimport plexindex\n"
+    code += f"try: plexindex.open({str(tmp_path / 'store')!r}).close()\nexcept ImportError as error: print(error)"
+    command = [sys.executable, "-c", code]
+    environment = {name: value for name, value in os.environ.items() if name != "PLEXINDEX_LIBRARY"}
+    assert "unpack" in subprocess.check_output(command, text=True, env=environment)
+    environment["PLEXINDEX_LIBRARY"] = _native.load().path
+    assert subprocess.check_output(command, text=True, env=environment) == ""

@@ -25,6 +25,7 @@ import pytest
 from conftest import OpenIndex, Server, exit_of_child, until
 from plexindex import aio
 from plexindex._core import lookups as _lookups
+from plexindex.testing import FakePlex
 
 
 def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Callable[[], object]]:
@@ -442,3 +443,13 @@ def test_calls_import_only_under_the_lock() -> None:
         for function in functions:
             imports = [node for node in ast.walk(function) if isinstance(node, (ast.Import, ast.ImportFrom))]
             assert [f"{file}:{node.lineno}" for node in imports if node.lineno not in locked] == []
+
+
+def test_a_watch_passes_its_log_while_the_host_makes_no_calls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with FakePlex({"Films": ["/m/A.mkv"]}) as plex, plexindex.open(tmp_path, plex.url, plex.token) as index:
+        index.refresh()
+        with index.watch():
+            until(lambda: plex._listeners)
+            caplog.clear()
+            plex.stop()
+            until(lambda: [line for line in caplog.records if line.levelno >= logging.WARNING])

@@ -56,7 +56,7 @@ class LateError(TimeoutError):
 
 def _check_since(since: str | None) -> None:
     if since is not None and not convert.only_text("cursor (since)", since):
-        raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
+        raise convert.invalid("since", "since is empty: give a cursor, or None to start from now")
 
 
 @dataclass(frozen=True, repr=False)

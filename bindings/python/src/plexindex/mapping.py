@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
-from ._core.convert import text_bytes
 
 if TYPE_CHECKING:
     from typing import Union
@@ -21,10 +20,10 @@ _NAMES = {
 
 
 def _part(text: str | bytes) -> bytes:
-    raw = text_bytes("each part of a rule in mappings", text)
+    raw = convert.text_bytes("each part of a rule in mappings", text)
     if b"\0" in raw:
-        raise plexindex.InvalidArgumentError(
-            f"mappings: {text!r} contains a NUL character, which no file name can contain"
+        raise convert.invalid(
+            "mappings", f"mappings: {text!r} contains a NUL character, which no file name can contain"
         )
     return raw
 

@@ -155,8 +155,8 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
         try:
             options["database"] = os.path.abspath(os.fspath(options["database"]))
         except OSError as error:
-            raise plexindex.InvalidArgumentError(
-                f"database is relative, but there is no working directory: {error}"
+            raise convert.invalid(
+                "database", f"database is relative, but there is no working directory: {error}"
             ) from error
     session = Session(native_library, c_struct, progress, renewal)
     session.token = renew or text
@@ -169,14 +169,14 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
     given = SimpleNamespace(**options)
     folder = convert.folder_bytes("cache_dir", given.cache_dir)
     if not folder or b"\0" in folder:
-        raise plexindex.InvalidArgumentError(f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
+        raise convert.invalid("cache_dir", f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
     if given.database is not None and not convert.folder_bytes("database", given.database):
-        raise plexindex.InvalidArgumentError(
-            "database is empty: give Plex's database or the folder 'Plex Media Server', or None"
+        raise convert.invalid(
+            "database", "database is empty: give Plex's database or the folder 'Plex Media Server', or None"
         )
     if given.shared is not None and not given.shared:
-        raise plexindex.InvalidArgumentError(
-            "shared is empty: give an address such as postgresql://user@host/database, or omit shared"
+        raise convert.invalid(
+            "shared", "shared is empty: give an address such as postgresql://user@host/database, or omit shared"
         )
     for name in ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"):
         if name != "shared_durable" or given.shared_durable is not None:

@@ -130,9 +130,10 @@ def only_text(name: str, value: str, hidden: bool = False) -> bytes:
 def _no_bytes(
     name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False
 ) -> plexindex.InvalidArgumentError:
-    return plexindex.InvalidArgumentError(
+    return invalid(
+        name if name.isidentifier() else None,
         f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start}: remove the "
-        "surrogate, or decode file names with os.fsdecode"
+        "surrogate, or decode file names with os.fsdecode",
     )
 
 
@@ -235,17 +236,24 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
-            raise plexindex.InvalidArgumentError(f"invalid {name} ({seconds}): must be a number of seconds")
+            raise invalid(name, f"invalid {name} ({seconds}): must be a number of seconds")
         return none
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not seconds >= 0:
-        raise plexindex.InvalidArgumentError(f"invalid {name} ({seconds}): must be 0 seconds or more")
+        raise invalid(name, f"invalid {name} ({seconds}): must be 0 seconds or more")
     if seconds == 0:
         if zero is None:
-            raise plexindex.InvalidArgumentError(f"invalid {name} (0): must be greater than zero")
+            raise invalid(name, f"invalid {name} (0): must be greater than zero")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
+
+
+def invalid(argument: str | None, text: str) -> plexindex.InvalidArgumentError:
+    """Creates the error for an invalid option or argument."""
+    error = plexindex.InvalidArgumentError(text)
+    error.argument = argument
+    return error
 
 
 def whole(name: str, value: int | None, most: int = 2**63 - 1) -> int:
@@ -255,7 +263,7 @@ def whole(name: str, value: int | None, most: int = 2**63 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 1 <= value <= most:
-        raise plexindex.InvalidArgumentError(f"invalid {name} ({value}): must be from 1 to {most}")
+        raise invalid(name, f"invalid {name} ({value}): must be from 1 to {most}")
     return value
 
 
@@ -291,7 +299,7 @@ def file_size(size: SizeArg) -> tuple[int, int]:
     if size is True or not isinstance(size, int):
         raise TypeError(f"size must be a number of bytes, None or False, not {size!r}")
     if not 0 <= size < 1 << 64:
-        raise plexindex.InvalidArgumentError(f"invalid size ({size}): must be 0 bytes or more")
+        raise invalid("size", f"invalid size ({size}): must be 0 bytes or more")
     return (0, size) if size else (c.QUERY_NO_SIZE, 0)
 
 

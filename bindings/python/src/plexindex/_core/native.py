@@ -115,6 +115,8 @@ class Native:
 def _cannot_load(path: str, error: OSError) -> str:
     if os.environ.get("PLEXINDEX_LIBRARY"):
         return f"cannot load the library in PLEXINDEX_LIBRARY: {error}"
+    if not os.path.isdir(PACKAGE):
+        return f"cannot load a library from {PACKAGE}, which is no folder: unpack plexindex, or set PLEXINDEX_LIBRARY"
     if not os.path.exists(path):
         return f"cannot find the plexindex library at {path}: reinstall plexindex, or set PLEXINDEX_LIBRARY"
     why = str(error).rstrip(".")

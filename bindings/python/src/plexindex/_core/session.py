@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from _thread import _local, allocate_lock, get_ident
+from _thread import _local, allocate_lock, get_ident, start_new_thread
+from time import sleep
 
 import plexindex
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .native import Native
     from .types import TokenArg
 
+# Seconds between two reads of the log during a watch.
+_BETWEEN_DRAINS = 0.5
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
 # Maximum size of a buffer that a thread keeps for its next call.
@@ -407,7 +410,17 @@ class Session:
         """Listens to the server's events, until the last watch of this index has ended."""
         with self._listening:
             self.request("watch.start")
+            if not self._watches:
+                start_new_thread(self._pass_log, ())
             self._watches.add(watch)
+
+    def _pass_log(self) -> None:
+        """Passes what a watch logs to ``logging`` while the host makes no calls."""
+        while self.is_open and not has_begun():
+            log.drain(self.native)
+            sleep(_BETWEEN_DRAINS)
+            if not self._watches:
+                return
 
     def end_listening(self, watch: object) -> None:
         """Ends a watch. Does nothing if it does not listen."""
