@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import plexindex
 import pytest
@@ -139,3 +142,20 @@ def test_from_a_zip_it_says_what_to_do_and_loads_another_library(tmp_path: Path)
     assert "unpack" in subprocess.check_output(command, text=True, env=environment)
     environment["PLEXINDEX_LIBRARY"] = _native.load().path
     assert subprocess.check_output(command, text=True, env=environment) == ""
+
+
+def test_pyinstaller_finds_the_modules_and_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    (entry,) = [one for one in metadata.distribution("plexindex").entry_points if one.group == "pyinstaller40"]
+    (hook,) = [Path(folder) / "hook-plexindex.py" for folder in entry.load()()]
+    package = Path(plexindex.__file__).parent
+    hooks = SimpleNamespace(
+        collect_submodules=lambda name, on_error: [name],  # noqa: ARG005
+        collect_dynamic_libs=lambda _, search_patterns: [
+            str(file) for pattern in search_patterns for file in package.rglob(pattern)
+        ],
+    )
+    for name in ("PyInstaller", "PyInstaller.utils", "PyInstaller.utils.hooks"):
+        monkeypatch.setitem(sys.modules, name, hooks)
+    found = runpy.run_path(str(hook))
+    assert found["hiddenimports"] == ["plexindex"]
+    assert found["binaries"] == [_native.library_path()]
