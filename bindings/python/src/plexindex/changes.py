@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import NamedTuple
@@ -242,9 +241,13 @@ class Watch:
         """Yields the results, and what to wait for before the next step, which gets whether the wait is over."""
         session, listens = self._library._session, False
         if not self._offline and not session.listens(self):
-            with suppress(OfflineError):  # without a server, only other processes and Plex's database bring changes
+            try:
                 self.start()
                 listens = True
+            except Error as error:
+                # Without a server, only other processes and Plex's database bring changes.
+                if error.status_name not in ("offline", "unsupported"):
+                    raise
         try:
             yield from self._pages()
         finally:
