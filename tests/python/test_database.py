@@ -65,6 +65,16 @@ database.commit()
 """
 
 
+def test_a_loop_over_a_watch_follows_without_events(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        for number, page in enumerate(index.watch(index.changes().cursor, timeout=30)):
+            if number == 0:
+                run_python(RENAME_SINTEL, plex / INSIDE)
+            if [change.path for change in page] == ["/data/Movies/moved.mkv"]:
+                return
+    raise AssertionError
+
+
 def test_the_command_follows_without_events(cli: Cli, plex: Path) -> None:
     with cli.watching("changes", "--watch", "--database", plex) as lines:
         assert next(lines)["change"] == "cursor"
