@@ -16,6 +16,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, exit_of_child, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
+from plexindex.testing import FakePlex
 from requests.adapters import HTTPAdapter
 
 
