@@ -230,10 +230,11 @@ class Demo:
     def show(self, match: plexindex.Match) -> None:
         """Shows an answer in two or three lines."""
         if match:
-            assert match.item is not None
+            item = match.sure or match.likely
+            assert item is not None
             stale = " · stale" if match.stale else ""
             how = f"{match.match_kind} · {match.confidence}{stale}"
-            t.row("", f"→ {t.bold(match.item.describe())} · key {match.rating_key} · {how}")
+            t.row("", f"→ {t.bold(item.describe())} · key {match.rating_key} · {how}")
             return
         t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason}", match.message or "")
         for candidate in match.candidates[:3]:

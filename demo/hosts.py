@@ -76,7 +76,7 @@ class Host:
         return {kind: number for kind, number in self.index.stats()["requests"].items() if number}
 
     def _shown(self, match: plexindex.Match) -> dict[str, Any]:
-        item = match.item
+        item = match.sure
         title = f"{item.title} ({item.year})" if item else None
         return {"key": match.key, "title": title, "kind": match.match_kind, "stale": match.stale}
 

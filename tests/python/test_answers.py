@@ -45,12 +45,22 @@ def test_paths_as_str_bytes_and_path_objects(movies: plexindex.Library, row: dic
 
 
 def test_only_a_sure_match_is_true(movies: plexindex.Library, row: dict[str, str]) -> None:
-    assert movies.match(row["path"])
-    assert not movies.match(MISSING)
+    sure, missing = movies.match(row["path"]), movies.match(MISSING)
+    assert sure
+    assert (sure.require(), sure.likely) == (sure.sure, None)
     # The same name in another folder may be another file.
     low = movies.match(f"/elsewhere/{PurePosixPath(row['path']).name}")
     assert low.confidence == "low"
-    assert not low
+    assert low.likely is not None
+    assert low.likely.key == sure.key
+    for unsure in (low, missing):
+        assert not unsure
+        assert unsure.sure is None
+        with pytest.raises(plexindex.NoMatchError) as raised:
+            unsure.require()
+        assert str(raised.value) == unsure.message
+    with pytest.warns(DeprecationWarning, match="Match.sure"):
+        assert low.item == low.likely
 
 
 def test_facts_are_those_of_the_library_that_answers(
@@ -81,14 +91,14 @@ def test_facts_are_those_of_the_library_that_answers(
 def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, str], server: Server) -> None:
     def answers() -> list[Any]:
         match = movies.match(row["path"])
-        return [match, match.item, movies.match_paths([row["path"]])]
+        return [match, match.sure, movies.match_paths([row["path"]])]
 
     first, other = answers(), movies.match(server.paths(1)[0]["path"])
     assert first == answers()
     assert first == pickle.loads(pickle.dumps(first))  # noqa: S301
     match = first[0]
     assert len({match, answers()[0], other}) == 2
-    assert len({match.item, answers()[1], other.item}) == 2
+    assert len({match.sure, answers()[1], other.sure}) == 2
     assert movies.match("/nowhere/a.mkv") != movies.match("/nowhere/b.mkv")
     assert match != row["path"]
     assert json.loads(json.dumps(match.to_dict()))["item"] == match.to_dict()["item"]
@@ -117,13 +127,11 @@ def test_the_libraries_can_be_asked(index: plexindex.Index, server: Server) -> N
 def test_an_items_path_on_this_machine(open_index: OpenIndex, row: dict[str, str]) -> None:
     here = row["path"].replace("/data", "/mnt/media", 1)
     index = open_index(mappings=[("/mnt/media", "/data")])
-    item = index.match(here).item
-    assert item is not None
+    item = index.match(here).require()
     assert item.path == row["path"]
     assert item.host_path == here
     index.close()
-    unmapped = open_index().match(row["path"]).item
-    assert unmapped is not None
+    unmapped = open_index().match(row["path"]).require()
     assert unmapped.host_path == row["path"]
 
 
@@ -204,8 +212,7 @@ def test_a_copy_of_an_item_or_a_match_knows_its_index(index: plexindex.Index, ro
     for copied in (copy.copy(match), copy.deepcopy(match)):
         assert copied == match
         assert copied.file == match.file
-    item = match.item
-    assert item is not None
+    item = match.require()
     for again in (copy.copy(item), copy.deepcopy(item)):
         assert (again.paths, again.host_path, again.trashed) == (item.paths, item.host_path, False)
 

@@ -106,8 +106,7 @@ def test_a_mapping_of_the_page_leads_to_the_file(host: str, listed: str, left: s
     ):
         match = index.match(host)
         assert match.match_kind == "mapped"
-        assert match.item
-        assert match.item.path == listed
+        assert match.require().path == listed
 
 
 def test_the_commands_of_the_page_run(tree: Tree, tmp_path: Path) -> None:

@@ -14,8 +14,6 @@ from disk import make, set_size
 from plexindex import aio
 from plexindex.testing import FakePlex
 
-pytestmark = pytest.mark.both
-
 NAME = "Big Buck Bunny (2008).mkv"
 LISTED = f"/media/movies/{NAME}"
 OTHER = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"
@@ -110,8 +108,7 @@ def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
     assert match.file.media_id
     assert not match.file.optimized
     assert match.to_dict()["file"] == facts
-    item = match.item
-    assert item is not None
+    item = match.require()
     assert [media.parts[0].path for media in item.media] == [LISTED, OTHER] == list(item.paths)
     assert [media.parts[0].size for media in item.media] == [SIZE, 2 * SIZE]
     assert item.media[1].media_id == match.file.media_id
@@ -129,14 +126,12 @@ def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
 def test_an_item_has_what_the_listing_has(index: plexindex.Index, plex: FakePlex) -> None:
     plex.set(LISTED, guids=["imdb://tt1254207"], duration=596_000, editionTitle="Director's Cut", addedAt=1_700_000_000)
     index.refresh(full=True)
-    item = index.match(LISTED).item
+    item = index.match(LISTED).require()
     for one in (item, *index.items("Movies")):
-        assert one is not None
         assert (one.guids, one.duration, one.edition) == (("imdb://tt1254207",), 596.0, "Director's Cut")
         assert one.added_at == 1_700_000_000
         assert one.season_key is None
-    episode = index.match(EPISODES[2]).item
-    assert episode is not None
+    episode = index.match(EPISODES[2]).require()
     assert (episode.season_title, episode.season) == (plex.item(int(episode.season_key or 0))["title"], 2)
     assert str(episode.season_guid).startswith("plex://season/")
 

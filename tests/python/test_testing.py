@@ -258,8 +258,7 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         assert (report.done, report.left, report.requests) == (keys, [], 1)
         assert server.counted() == {"edit": 1}
         # The first lookup of an edited item asks for it once.
-        item = index.match(path).item
-        assert item is not None
+        item = index.match(path).require()
         assert item.title == "Same"
         assert server.counted() == {"metadata": 1}
         # Shows are not items of the index, so that the server says what they are.

@@ -55,8 +55,8 @@ def read_answers(index: plexindex.Index, movies: plexindex.Library) -> plexindex
     assert_type(movies.search_title("Sintel"), plexindex.Match)
     assert_type(movies.lookup_key(PATH), Text)
     assert_type(movies.lookup_keys([PATH]), "list[str | None]")
-    assert match.item is not None
-    return match.item
+    assert_type((match.sure, match.likely), "tuple[plexindex.Item | None, plexindex.Item | None]")
+    return match.require()
 
 
 def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Item) -> None:

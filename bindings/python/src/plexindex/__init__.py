@@ -12,7 +12,7 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
     if match:
         print(match.rating_key, match.title)
     else:
-        print(match.message, match.item, match.candidates)
+        print(match.message, match.likely, match.candidates)
 ```
 
 Start with :func:`open` and :class:`Index`. If you use plexapi, start with :func:`from_server` and :func:`from_section`;
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .errors import InvalidArgumentError as InvalidArgumentError
     from .errors import LibraryNotFoundError as LibraryNotFoundError
     from .errors import ListAgainError as ListAgainError
+    from .errors import NoMatchError as NoMatchError
     from .errors import NotFetchedError as NotFetchedError
     from .errors import NotOnServerError as NotOnServerError
     from .errors import NotPlexError as NotPlexError
@@ -82,7 +83,7 @@ _MODULES = {
     "compare": ("Comparison", "Difference"),
     "edits": ("EditReport",),
     "errors": ("AbortedError", "ClosedError", "Error", "InvalidArgumentError", "LibraryNotFoundError",
-               "ListAgainError", "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError",
+               "ListAgainError", "NoMatchError", "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError",
                "ServerUnavailableError", "StoreError", "TimeoutError", "UnauthorizedError"),
     "index": ("Index",),
     "item": ("Item",),

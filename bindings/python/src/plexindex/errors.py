@@ -113,6 +113,10 @@ class NotFetchedError(Error):
     status = c.NOT_FETCHED
 
 
+class NoMatchError(Error, LookupError):
+    """:meth:`Match.require`: no single item matches with high confidence. The message says why."""
+
+
 class ListAgainError(Error):
     """The index no longer has the changes since the cursor, or the cursor belongs to another store, server, user or
     library. List all items again with ``changes(full=True)``.

@@ -43,9 +43,9 @@ def _of_item(name: str, doc: str) -> ReadOnly[Any]:
 class Match:
     """The answer for one path, GUID or title. A match is true if there is a single item, with high confidence.
 
-    An item with low confidence is in :attr:`item`. Without a single item, ``key``, ``title`` and all other fields of an
-    :class:`Item` are None, :attr:`reason` and :attr:`message` say why, and :attr:`candidates` lists the items that
-    match equally well, best first.
+    :attr:`sure` is this item; :attr:`likely` is a single item with low confidence. Without a single item, ``key``,
+    ``title`` and all other fields of an :class:`Item` are None, :attr:`reason` and :attr:`message` say why, and
+    :attr:`candidates` lists the items that match equally well, best first.
 
     Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
@@ -128,8 +128,34 @@ class Match:
             return bytes(self._question).decode("utf-8", "surrogateescape")  # type: ignore[arg-type]
 
     @property
+    def sure(self) -> Item | None:
+        """The single item with high confidence, or None."""
+        return self._single() if self else None
+
+    @property
+    def likely(self) -> Item | None:
+        """The single item with low confidence, or None. The file may be another work: verify the item before you
+        change it.
+        """
+        return None if self else self._single()
+
+    def require(self) -> Item:
+        """Returns :attr:`sure`. Raises NoMatchError with the :attr:`message` if it is None, or the :attr:`error`."""
+        item = self.sure
+        if item is None:
+            raise self.error or plexindex.NoMatchError(self.message)
+        return item
+
+    @property
     def item(self) -> Item | None:
-        """The single item, or None. Its confidence can be low."""
+        """The single item, or None. Its confidence can be low. Deprecated: use :attr:`sure` or :attr:`likely`."""
+        with importing:
+            from warnings import warn
+
+        warn("Match.item can have low confidence: use Match.sure or Match.likely", DeprecationWarning, stacklevel=2)
+        return self._single()
+
+    def _single(self) -> Item | None:
         return plexindex.Item(self._item_facts()[0], self._source) if self._fact("status") == "found" else None
 
     @property
@@ -158,7 +184,7 @@ class Match:
     def key(self) -> str | None:
         """The item's key, ``/library/metadata/<rating key>``."""
         if not self._block:
-            item = self.item
+            item = self._single()
             return None if item is None else item.key
         # Without decoding the other fields, because most callers need only the key, which is an item's first field.
         block = self._block
@@ -191,7 +217,7 @@ class Match:
         """The item's file that matched, as the index has it now. None without a single item, for a GUID, a title or a
         recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
         """
-        item = self.item if self._block else None
+        item = self._single() if self._block else None
         if item is None:
             return None
         with importing:
@@ -215,7 +241,7 @@ class Match:
         return {"asked": self.asked, **self._value(), "file": file and vars(file), "age": self.age}
 
     def _value(self) -> dict[str, object]:
-        item = self.item
+        item = self._single()
         return {
             "status": self.status,
             "match_kind": self.match_kind,
@@ -232,7 +258,7 @@ class Match:
         return (self._facts or self._read()).get(name, default)
 
     def _item_field(self, name: str) -> Any:
-        return getattr(self.item, name, None)
+        return getattr(self._single(), name, None)
 
     def _read(self) -> dict[str, Any]:
         # The names are those in a JSON answer.
@@ -286,7 +312,7 @@ class Match:
         }
 
     def __repr__(self) -> str:
-        item = self.item
+        item = self._single()
         if item is not None:
             stale = ", stale" if self.stale else ""
             return f"<plexindex.Match {item.key} {item.describe()!r}: {self.match_kind}, {self.confidence}{stale}>"

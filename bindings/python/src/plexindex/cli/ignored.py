@@ -17,14 +17,14 @@ def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[byte
     for path, answer in zip(paths, answers):
         # On Windows, a path without a drive belongs to a different machine.
         is_here = os.name != "nt" or os.path.splitdrive(path)[0]
-        if answer.item is None and is_here and (ruling := scope.ruling_for_path(path)):
+        if answer.status != "found" and is_here and (ruling := scope.ruling_for_path(path)):
             found[path] = ruling[0]
     return found
 
 
 def reasons(index: Index, paths: Iterable[bytes], answers: Iterable[Match]) -> dict[bytes, str]:
     """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
-    unmatched = {path: answer for path, answer in zip(paths, answers) if answer.item is None}
+    unmatched = {path: answer for path, answer in zip(paths, answers) if answer.status != "found"}
     no_files = {path: text for path in unmatched if (text := _why_no_file(path))}
     files = {path: answer for path, answer in unmatched.items() if path not in no_files}
     ignored = ignored_by_plex(index, files.values(), files)

@@ -65,7 +65,7 @@ def _to_server(rule: Mapping, paths: Sequence[bytes]) -> list[str | None]:
 
 def is_sure(answer: Match) -> bool:
     """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
-    return answer.item is not None and answer.match_kind in LISTED
+    return answer.status == "found" and answer.match_kind in LISTED
 
 
 def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:

@@ -108,7 +108,7 @@ def match_command(
                 answers = [chosen.match(paths[0], size=size, check=older is not None)]
             bar.done()
             reasons: dict[bytes, str] = {}
-            if form == "text" and any(answer.item is None for answer in answers):
+            if form == "text" and any(answer.status != "found" for answer in answers):
                 from . import ignored  # imports the comparison, which an answer does not need
 
                 reasons = ignored.reasons(index, paths, answers)
@@ -116,7 +116,7 @@ def match_command(
                 if answer.error is not None and tally.total == 0:
                     raise answer.error
                 tally.add(answer)
-                if missing and answer.item is not None:
+                if missing and answer.status == "found":
                     continue
                 if form == "text":
                     say(match_text(os.fsdecode(one), answer, reasons.get(one), settings.mappings))
@@ -153,23 +153,24 @@ def folder_command(library: str | None, null: bool, items: bool, folder: tuple[s
             bar.done()
             tally.add(answer)
             below: list[Item] | None = [] if items else None
-            if items and answer.item is not None:
+            item = answer.sure or answer.likely
+            if items and item is not None:
                 # Fetches the item's library first, if necessary.
-                owner = index.library(section=answer.item.section)
+                owner = index.library(section=item.section)
                 below = list(owner.items_below(path, offline=settings.answers_from_store_only))
             elif items and answer.files:
                 below = list(chosen.items_below(path, offline=True))
             if given.get("json"):
-                output.say_json({**answer.to_dict(), "below": below and [item.to_dict() for item in below]})
+                output.say_json({**answer.to_dict(), "below": below and [one.to_dict() for one in below]})
                 continue
             counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""
-            if answer.item is None:
+            if item is None:
                 say(_missing_text(os.fsdecode(path), answer, answer.message, end=counts and f" ({counts})", shown=10))
             else:
-                text = f"{answer.kind}: {item_text(answer.item)} · {counts or 'items not counted'}"
+                text = f"{answer.kind}: {item_text(item)} · {counts or 'items not counted'}"
                 say(_item_lines(os.fsdecode(path), answer, text))
-            for item in below or ():
-                say(f"    {item_text(item)}\n      {output.one_line(item.path or '')}")
+            for one in below or ():
+                say(f"    {item_text(one)}\n      {output.one_line(one.path or '')}")
     return tally.code()
 
 
@@ -230,7 +231,7 @@ class Tally:
 
     def add(self, answer: Match | FolderMatch) -> None:
         self.total += 1
-        if answer.item is None:
+        if answer.status != "found":
             self._statuses[_status(answer)] += 1
             self._codes.add(codes.NOT_ALL)
         else:
@@ -314,7 +315,8 @@ def _line(form: str, path: bytes, answer: Match) -> bytes:
         return path
     if form == "keys":
         return (answer.key or "").encode()
-    title = None if answer.item is None else _describe(answer, answer.item)
+    item = answer.sure or answer.likely
+    title = None if item is None else _describe(answer, item)
     cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
              answer.message)  # fmt: skip
     return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
@@ -331,9 +333,10 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: Se
         (applied,) = first_applying(mappings, [os.fsencode(path)])
     extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
     extra = [output.one_line(line) for line in extra]
-    if answer.item is None:
+    item = answer.sure or answer.likely
+    if item is None:
         return _missing_text(path, answer, reason or answer.message, extra)
-    return "\n".join([_item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item))), *extra])
+    return "\n".join([_item_lines(path, answer, item_text(item, _describe(answer, item))), *extra])
 
 
 def _status(answer: Match) -> str:

@@ -116,7 +116,7 @@ def of_several_items(path: bytes, answer: Match) -> Difference:
 
 def of_unlisted(file: MediaFile, answer: Match) -> Difference:
     """Returns the difference for a media file that no compared library lists, and that Plex does not ignore."""
-    path, owners, item = file.path, file.location.compared, answer.item
+    path, owners, item = file.path, file.location.compared, answer.sure or answer.likely
     differs_in_root = item is not None and answer.reason in ("same_file", "only_root_differs")
     lookalike = None if differs_in_root else _lookalike(path, answer)
     if lookalike is not None:
