@@ -17,18 +17,17 @@
 //! })?;
 //! let movies = index.library("Movies")?;
 //! let found = movies.match_path("/media/movies/Big Buck Bunny (2008).mkv")?; // fetches the library if necessary
-//! match found.item() {
+//! match found.sure() {
 //!     Some(item) => println!("{item} is {}", item.key), // Big Buck Bunny (2008) is /library/metadata/1002
-//!     None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
+//!     None => println!("not sure: {}", found.message.as_deref().unwrap_or_default()),
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # How certain is an answer?
 //! A [`Match`] contains an item, candidates, or the [`Reason`] for a miss. Its [`Confidence`] is `High` if the path is
-//! recorded, listed or mapped, differs from a listed path only in its root, or contains the item's title. Edit an item
-//! only if the confidence is `High`. If the server's paths differ from yours, configure [mappings](Mapping);
-//! [`Index::proposals`] suggests them.
+//! recorded, listed or mapped, or if a listed file has its name and size. Edit only the item of [`Match::sure`]. If the
+//! server's paths differ from yours, configure [mappings](Mapping); [`Index::proposals`] suggests them.
 //!
 //! # What does a call cost?
 //! | call | requests | time |

@@ -213,7 +213,7 @@ impl Index {
 /// let file = "/media/movies/Big Buck Bunny (2008).mkv";
 /// let movies = index.library("Movies")?;
 /// let found = movies.match_path(file)?;
-/// let item = found.item().expect("it is listed");
+/// let item = found.sure().expect("it is listed");
 ///
 /// // From now on, a fast lookup finds the item: no request, no lock.
 /// assert_eq!(movies.lookup_key(file), Some(item.key.clone()));

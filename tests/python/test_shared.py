@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,8 +157,13 @@ def test_the_command(tmp_path: Path, cluster: Cluster, cli: Cli) -> None:
     assert alone.json("shared", "init")["tables"] == "present"
     assert f"no index yet in {alone.store}" in alone.good("shared", "status")
     assert not alone.store.exists()
-    for words in ((), ("--user", "ann", "--cache-dir", tmp_path / "ann")):
+    ann = ("--user", "ann", "--cache-dir", tmp_path / "ann")
+    for words in ((), ann):
         assert cli.run("refresh", *words).returncode == 0
+    # A process does not wait for PostgreSQL before it ends.
+    deadline = time.monotonic() + 60
+    while " ann " not in cli.good("shared", "status") and time.monotonic() < deadline:
+        assert cli.run("refresh", *ann).returncode == 0
     _, header, *rows, host = cli.good("shared", "status").splitlines()
     assert header.split()[:3] == ["server", "user", "matches"]
     assert [" ann " in row for row in rows].count(True) == 1

@@ -213,6 +213,7 @@ ERRORS: dict[str, type[plexindex.Error]] = {
     "fetch first": plexindex.NotFetchedError,
     "without a server": plexindex.OfflineError,
     "start again": plexindex.ListAgainError,
+    "nothing is sure": plexindex.NoMatchError,
     "the disk is full": plexindex.StoreError,
     "a bad argument": plexindex.InvalidArgumentError,
     "the index is closed": plexindex.ClosedError,

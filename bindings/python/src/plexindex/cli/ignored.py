@@ -43,7 +43,5 @@ def _why_no_file(path: bytes) -> str:
 def _why_ignored(index: Index, path: bytes, rule: str) -> str:
     what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
     text = f"Plex ignores the file because of the rule '{rule}' (see `plexindex diff --rules`): {what}"
-    folder = index.folder(os.path.dirname(path), offline=True)
-    if folder.item is None or folder.confidence != "high":
-        return text
-    return f"{text}; its folder is {folder.item.describe()} ({one_line(folder.item.key)})"
+    folder = index.folder(os.path.dirname(path), offline=True).sure
+    return text if folder is None else f"{text}; its folder is {folder.describe()} ({one_line(folder.key)})"
