@@ -50,7 +50,7 @@ test('matches and lookups find items', async (t) => {
   equal([library.lookupKey(movie.path), library.lookupKey(Buffer.from(movie.path))], [movie.key, movie.key]);
   equal(library.lookupKey('\0'), null);
   const [shows, episode] = [index.library('TV Shows'), show.paths[0]];
-  const { item: listed } = await shows.match(Buffer.from(episode), { offline: false, timeoutMs: undefined });
+  const { sure: listed } = await shows.match(Buffer.from(episode), { offline: false, timeoutMs: undefined });
   equal([listed.showTitle, typeof listed.season], [show.title, 'number']);
 });
 
