@@ -35,7 +35,7 @@ imported = time.perf_counter()
 cache, url, library, path = sys.argv[1:]
 with plexindex.open(cache, server_url=url, token=os.environ["DEMO_TOKEN"]) as index:
     opened = time.perf_counter()
-    match = index.match(path, library)
+    match = index.library(library).match(path)
     answered = time.perf_counter()
     stats = index.stats()
 print(json.dumps({
@@ -165,7 +165,7 @@ class Demo:
         bar = t.Bar()
         with self.tally.step(f"first path of {library}") as result:
             started = time.perf_counter()
-            match = index.match(item.path, library, progress=bar)
+            match = index.library(library).match(item.path, progress=bar)
             bar.done(time.perf_counter() - started)
         self.show(match)
         t.row("answered", f"in {result()}")
@@ -222,7 +222,7 @@ class Demo:
     def ask(self, index: plexindex.Index, label: str, library: str, path: str, item: Item | None = None) -> None:
         """Looks up a path and shows the answer."""
         t.row(label, t.shortened(path))
-        match = index.match(path, library)
+        match = index.library(library).match(path)
         self.show(match)
         if item is not None:
             self.verify(match, item)

@@ -151,28 +151,35 @@ def python(schema: Shape) -> str:
     requests = {method: next(references(shape["properties"]["request"])) for method, shape in methods.items()}
     answers = {method: next(references(shape["properties"]["answer"])) for method, shape in methods.items()}
     lines = [f'"""The types of requests and answers. {MADE}."""', "", "from __future__ import annotations", ""]
-    lines += ["from collections.abc import Coroutine, Mapping", "from typing import Any, Literal, Union, overload", ""]
-    lines += ["from typing_extensions import NotRequired, Protocol, TypedDict", ""]
+    lines += ["from collections.abc import Coroutine, Mapping"]
+    lines += ["from typing import Any, Literal, Protocol, TypedDict, Union, overload", ""]
     lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:"]
-    lines += ["    from ..library import Library", "    from ..progress import ProgressArg", ""]
+    lines += ["    from ..library import Library", "    from ..types import ProgressArg", ""]
     for name, shape in definitions.items():
         if not is_object(shape):
             kind = PYTHON.of(shape).replace(" | ", '", "')
             lines.append(f'{name} = Union["{kind}"]' if '", "' in kind and "[" not in kind[:8] else f"{name} = {kind}")
             continue
-        body = []
+        body: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
         for field, of, always in fields(shape):
             kind = PYTHON.of(of)
             if name in requests.values():
                 kind = re.sub(r"\w+", lambda word: PYTHON_REQUESTS.get(word[0], word[0]), kind)
                 kind = kind if always else f"{kind} | None"
-            body.append((field, kind if always else f"NotRequired[{kind}]"))
-        if any(iskeyword(field) for field, _ in body):
-            row = ", ".join(f'"{field}": "{kind}"' for field, kind in body)
-            lines.append(f'{name} = TypedDict("{name}", {{{row}}})')
-        else:
-            row = "; ".join(f"{field}: {kind}" for field, kind in body)
-            lines.append(f"class {name}(TypedDict): {row or '...'}")
+            body[always].append((field, kind))
+        # The fields that are always present are those of a base class, because Python 3.9 has no NotRequired.
+        base = "TypedDict"
+        for always, own in ((True, f"_{name}" if body[False] else name), (False, name)):
+            if (not body[always] and own != name) or (not always and not body[False]):
+                continue
+            total = "" if always else ", total=False"
+            if any(iskeyword(field) for field, _ in body[always]):
+                row = ", ".join(f'"{field}": "{kind}"' for field, kind in body[always] if iskeyword(field))
+                lines.append(f'_{name}Keyword = TypedDict("_{name}Keyword", {{{row}}}{total})')
+                base = f"_{name}Keyword" if base == "TypedDict" else f"{base}, _{name}Keyword"
+            row = "; ".join(f"{field}: {kind}" for field, kind in body[always] if not iskeyword(field))
+            lines.append(f"class {own}({base}{total}): {row or '...'}")
+            base = own
     options = "*, timeout: float | None = None, progress: ProgressArg = None"
     for protocol, returned in (("Call", "{}"), ("AsyncCall", "Coroutine[Any, Any, {}]")):
         lines += [f"class {protocol}(Protocol):", '    """Calls a method: docs/methods.md."""']

@@ -11,6 +11,6 @@ with (
     FakePlex({"Movies": [FILE]}) as plex,
     plexindex.open(folder, server_url=plex.url, token=plex.token) as index,
 ):
-    match = index.match(FILE, "Movies")
+    match = index.library("Movies").match(FILE)
     assert match.title == "Big Buck Bunny", match
     print(match)

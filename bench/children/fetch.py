@@ -18,7 +18,7 @@ if who == "plexindex":
 
     with plexindex.open(store, url, token) as index:
         begun = perf_counter()
-        index.refresh("Movies")
+        index.library("Movies").refresh()
         found = index.stats()["items"]
 else:
     from plexapi.server import PlexServer

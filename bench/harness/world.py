@@ -111,7 +111,7 @@ class World:
         os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"] = self.server.url, self.server.token
         self.store = folder / "store"
         with open_index(str(self.store)) as index:
-            index.refresh(LIBRARY)
+            index.library(LIBRARY).refresh()
             self.items = index.stats()["items"]
         self.pairs = self.server.listed()
         self.questions = self._ask(sample)

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import plexindex
-
 if TYPE_CHECKING:
     from conftest import Server, ServerFactory
+    from plexindex.queries import Queries
 
 FILMS = ("Alpha (2001)", "Beta (2002)", "Gamma (2003)")
 
@@ -84,7 +83,7 @@ def serve(folder: Path, start_server: ServerFactory, *libraries: tuple[list[Path
 Line = tuple[str, str, str]
 
 
-def lines_of(index: plexindex.Index, *folders: Path, **options: object) -> list[Line]:
+def lines_of(index: Queries, *folders: Path, **options: object) -> list[Line]:
     """The differences in these folders: what, path and reason code, in order."""
     found = index.compare(folders, **options)  # type: ignore[arg-type]
     return sorted((one.what, one.path, one.reason) for one in found)

@@ -13,8 +13,9 @@ from typing import Any, get_args
 import plexindex
 import pytest
 from conftest import REPOSITORY, run
+from plexindex import types
 from plexindex._core import abi as c
-from plexindex._core import methods, types
+from plexindex._core import methods
 from plexindex.cli import doctor_files
 from plexindex.errors import error_for
 

@@ -292,7 +292,7 @@ def test_the_block_says_how_large_its_structs_are(index: plexindex.Index, server
 
 
 def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> None:
-    matches = index.match_paths([row["path"], os.fsencode(MISSING), Path(MISSING)], "Movies")
+    matches = index.library("Movies").match_paths([row["path"], os.fsencode(MISSING), Path(MISSING)])
     assert isinstance(matches, Sequence)
     assert [match.asked for match in matches] == [row["path"], MISSING, str(Path(MISSING))]
     assert len(matches) == 3
@@ -335,7 +335,7 @@ def test_a_failed_edit_says_what_was_done(index: plexindex.Index, server: Server
     keys = [row["ratingKey"] for row in server.paths()[:250]]
     server.fault(kind="edit", skip=1, action="status", status=403)
     with pytest.raises(plexindex.UnauthorizedError) as caught:
-        index.edit_items(keys, {"title": "x", "label": ["watched"], "year": "1999"}, "Movies")
+        index.library("Movies").edit_items(keys, {"title": "x", "label": ["watched"], "year": "1999"})
     report = caught.value.report
     assert report is not None
     assert report.done == keys[:100]

@@ -27,7 +27,7 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
     begun = threading.Event()
 
     async def ask() -> None:
-        task = asyncio.create_task(aio.AsyncIndex(index).refresh("Movies", progress=lambda _: begun.set()))
+        task = asyncio.create_task(aio.AsyncIndex(index).library("Movies").refresh(progress=lambda _: begun.set()))
         await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -39,7 +39,7 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
     server.post("reset")
     # What had come is kept, and the index goes on.
     first: list[int] = []
-    assert index.refresh("Movies", progress=lambda progress: first.append(progress.items))
+    assert index.library("Movies").refresh(progress=lambda progress: first.append(progress.items))
     assert first[0] >= 20
 
 
@@ -75,7 +75,7 @@ def test_a_program_for_asyncio(tmp_path: Path) -> None:
             async with index.watch(changes.cursor, timeout=30) as watch:
                 plex.add("Films", "/data/movies/New (2020)/New (2020).mkv")
                 async for more in watch:
-                    if [change.change async for change in more] == ["added"]:
+                    if [change.kind async for change in more] == ["added"]:
                         break
 
     with FakePlex({"Films": [path]}) as plex:
@@ -191,7 +191,7 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
                     await call
             assert not ran_here
             with pytest.raises(plexindex.TimeoutError):
-                await own.items("Movies", timeout=0.05).__anext__()
+                await own.library("Movies").items(timeout=0.05).__anext__()
             with pytest.raises(plexindex.InvalidArgumentError, match="timeout"):
                 await own.refresh(timeout=-1)
 
@@ -213,7 +213,7 @@ def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> 
     async def ask() -> weakref.ref[OwnError]:
         user.set("Ada")
         try:
-            await aio.AsyncIndex(index).refresh("Movies", progress=fail)
+            await aio.AsyncIndex(index).library("Movies").refresh(progress=fail)
         except OwnError as error:
             return weakref.ref(error)
         raise AssertionError

@@ -13,6 +13,7 @@ from cli import Cli
 from conftest import OpenIndex, Server, until
 from disk import Tree, requests
 from plexindex import aio
+from plexindex._core.selection import selection_of
 from plexindex.compare import find_renames
 from plexindex.testing import FakePlex
 
@@ -115,7 +116,7 @@ def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex,
     find_renames(index.library("Shows"), set())
     assert list(index.changes(cursor)) == []
     find_renames(index.library("Films"), set())
-    assert [(one.change, one.path) for one in index.changes(cursor)] == [("moved", str(new))]
+    assert [(one.kind, one.path) for one in index.changes(cursor)] == [("moved", str(new))]
 
 
 def test_an_item_that_the_server_calls_unchanged_is_requested_once(open_index: OpenIndex, tree: Tree) -> None:
@@ -224,7 +225,7 @@ class TestWaitFor:
             for page in index.watch(timeout=0):
                 list(page)
             until(lambda: plex._listeners)
-            assert index._session.listens(other)
+            assert selection_of(index).session.listens(other)
 
     def test_an_event_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
         with index.watch():

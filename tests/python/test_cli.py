@@ -347,7 +347,7 @@ def test_matches_are_moved_and_recovered_from_a_damaged_database(
     cli: Cli, index: plexindex.Index, tmp_path: Path, server: Server
 ) -> None:
     key = server.paths(1)[0]["ratingKey"]
-    index.record_match("/mnt/recorded.mkv", key, "Movies")
+    index.library("Movies").record_match("/mnt/recorded.mkv", key)
     index.close()
     line = cli.good("matches", "export")
     entry = json.loads(line)

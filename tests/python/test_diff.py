@@ -18,6 +18,7 @@ from cli import Cli
 from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
 from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
 from plexindex import aio
+from plexindex._core.selection import Selection
 from plexindex.compare import RULES
 from plexindex.compare import disk as on_disk
 
@@ -53,9 +54,9 @@ def test_both_ways(index: plexindex.Index, tree: Tree) -> None:
 def test_one_of_several_libraries(index: plexindex.Index, tree: Tree) -> None:
     make(tree.films / "New (2024)" / "New (2024).mkv")
     loose = make(tree.media / "loose.mkv")
-    assert lines_of(index, tree.media, library="Shows") == [("not_in_plex", str(loose), "no_library")]
+    assert lines_of(index.library("Shows"), tree.media) == [("not_in_plex", str(loose), "no_library")]
     with pytest.raises(plexindex.InvalidArgumentError, match="'Films'"):
-        list(index.compare([tree.shows, tree.films], "Shows"))
+        list(index.library("Shows").compare([tree.shows, tree.films]))
 
 
 def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_server: ServerFactory) -> None:
@@ -67,7 +68,7 @@ def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_s
     with plexindex.open(tmp_path / "store", server.url, server.token) as index:
         index.refresh()
         for name, count in (("Films 1", 3), ("Films 2", 2), ("Films 3", 1), (None, 6)):
-            found = index.compare(tmp_path, name)
+            found = index.library(name).compare(tmp_path)
             assert list(found) == []
             assert found.files == found.listed == count
         new = make(outer / "New (2026).mkv")
@@ -75,7 +76,7 @@ def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_s
         (line,) = index.compare(outer)
         assert line.library is None
         assert "'Films 1' or 'Films 3'" in line.message
-        (line,) = index.compare(outer, "Films 1")
+        (line,) = index.library("Films 1").compare(outer)
         assert line.path == str(new)
         assert line.library == "Films 1"
         new.unlink()
@@ -114,8 +115,8 @@ def test_a_deadline(cli: Cli, index: plexindex.Index, tree: Tree) -> None:
 
 
 def test_what_was_never_fetched(index: plexindex.Index, tree: Tree) -> None:
-    index.refresh("Films")
-    assert lines_of(index, tree.films, offline=True) == lines_of(index, tree.films, library="Films", offline=True) == []
+    index.library("Films").refresh()
+    assert lines_of(index, tree.films, offline=True) == lines_of(index.library("Films"), tree.films, offline=True) == []
     for folder in (tree.shows / "Delta", tree.media):
         with pytest.raises(plexindex.NotFetchedError, match="'Shows'"):
             lines_of(index, folder, offline=True)
@@ -129,7 +130,7 @@ def test_a_listing_that_is_lost_ends_the_comparison(
         make(tree.films / f"folder {number}" / "New.mkv")
 
     def lose(_: int) -> None:
-        monkeypatch.setattr(plexindex.Library, "_current", lambda _library: [])
+        monkeypatch.setattr(Selection, "facts", lambda _selection: [])
 
     with pytest.raises(plexindex.NotFetchedError, match="lost"):
         list(index.compare(tree.films, offline=True, progress=lose))

@@ -30,7 +30,7 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, tree.media) == [not_in_plex(also_new), not_on_disk(gone)]
     assert requests(tree) == {"sections": 1, "metadata": 1}
     # The index has learned the new path.
-    assert index.match(new, "Films", offline=True).match_kind == "exact"
+    assert index.library("Films").match(new, offline=True).match_kind == "exact"
     # From one given folder to another.
     (tree.films / "a").mkdir()
     tree.rename(new, tree.films / "z" / new.name)
@@ -276,12 +276,14 @@ def test_a_folder_of_two_libraries(tmp_path: Path, start_server: ServerFactory) 
     one, two = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "Beta (2002)"))
     server = serve(tmp_path, start_server, ([films], [one]), ([films], [two]))
     with plexindex.open(tmp_path / "store", server.url, server.token) as index:
-        index.refresh("Films 1")
+        index.library("Films 1").refresh()
         unlisted = make(films / "New (2024).mkv")
-        assert str(unlisted) in [one.path for one in index.compare(films, "Films 1")], "one library was never fetched"
+        assert str(unlisted) in [one.path for one in index.library("Films 1").compare(films)], (
+            "one library was never fetched"
+        )
         unlisted.unlink()
         index.refresh()
-        found = index.compare(films, "Films 1")
+        found = index.library("Films 1").compare(films)
         assert list(found) == []
         assert found.files == found.listed == 1, "the other library has a file of its own"
 

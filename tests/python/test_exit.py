@@ -44,20 +44,20 @@ def told(_):
 
 # Each is what a daemon thread does; main ends as soon as `inside` is set.
 MODES = {
-    "a fetch": "index.refresh('Movies', full=True, progress=told)",
+    "a fetch": "index.library('Movies').refresh(full=True, progress=told)",
     "a callback that is Python all the time": """
 def told(_):
     inside.set()
     sum(range(10_000))
     for _ in range(3):
         time.sleep(0.01)
-index.refresh('Movies', full=True, progress=told)
+index.library('Movies').refresh(full=True, progress=told)
 """,
     "one call after another": """
 def calls():
     while True:
         try:
-            index.refresh('Movies', full=True, progress=told)
+            index.library('Movies').refresh(full=True, progress=told)
         except plexindex.AbortedError:
             pass
 calls()
@@ -124,13 +124,13 @@ ENDS = {
     "returns": "",
     "os._exit": "os._exit(0)",
     "os._exit amid a fetch": """
-threading.Thread(target=lambda: index.refresh('Movies', full=True, progress=told), daemon=True).start()
+threading.Thread(target=lambda: index.library('Movies').refresh(full=True, progress=told), daemon=True).start()
 assert inside.wait(30)
 os._exit(0)""",
-    "os._exit in a callback": "index.refresh('Movies', full=True, progress=lambda _: os._exit(0))",
+    "os._exit in a callback": "index.library('Movies').refresh(full=True, progress=lambda _: os._exit(0))",
     "a thread that died": """
 def die():
-    index.record_match('/host/thread.mkv', 7, 'Movies')
+    index.library('Movies').record_match('/host/thread.mkv', 7)
     raise SystemExit
 thread = threading.Thread(target=die)
 thread.start()
@@ -142,7 +142,7 @@ thread.join()""",
 def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tmp_path: Path, end: str) -> None:
     row = server.paths(1)[0]
     key = row["ratingKey"]
-    code = f"{BUSY}\nindex.watch().start()\nindex.record_match('/host/a.mkv', {key!r}, 'Movies')\n{ENDS[end]}"
+    code = f"{BUSY}\nindex.watch().start()\nindex.library('Movies').record_match('/host/a.mkv', {key!r})\n{ENDS[end]}"
     assert end_of(code, server, tmp_path) == (0, "")
     with plexindex.open(tmp_path, server_url=server.url, token=server.token) as index:
         movies = index.library("Movies")

@@ -119,7 +119,7 @@ def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
     assert "file" in again.to_dict()
     with pytest.raises(plexindex.Error, match="pickled"):
         assert again.file
-    (listed,) = index.items("Movies")
+    (listed,) = index.library("Movies").items()
     assert pickle.loads(pickle.dumps(listed)).media == item.media  # noqa: S301
 
 
@@ -127,7 +127,7 @@ def test_an_item_has_what_the_listing_has(index: plexindex.Index, plex: FakePlex
     plex.set(LISTED, guids=["imdb://tt1254207"], duration=596_000, editionTitle="Director's Cut", addedAt=1_700_000_000)
     index.refresh(full=True)
     item = index.match(LISTED).require()
-    for one in (item, *index.items("Movies")):
+    for one in (item, *index.library("Movies").items()):
         assert (one.guids, one.duration, one.edition) == (("imdb://tt1254207",), 596.0, "Director's Cut")
         assert one.added_at == 1_700_000_000
         assert one.season_key is None
@@ -137,7 +137,7 @@ def test_an_item_has_what_the_listing_has(index: plexindex.Index, plex: FakePlex
 
 
 def test_shows_and_seasons(index: plexindex.Index, plex: FakePlex) -> None:
-    (show,) = index.shows("TV")
+    (show,) = index.library("TV").shows()
     assert (show.title, show.items) == ("Show", 4)
     assert show.guid == plex.item(int(show.rating_key))["guid"]
     seasons = index.library("TV").seasons()
@@ -145,14 +145,14 @@ def test_shows_and_seasons(index: plexindex.Index, plex: FakePlex) -> None:
         (1, 2, show.rating_key),
         (2, 2, show.rating_key),
     ]
-    (album,) = index.seasons("Music")
+    (album,) = index.library("Music").seasons()
     assert (album.title, album.number, album.items) == ("First", None, 1)
-    assert index.shows("Movies") == []
-    assert index.seasons("Movies") == []
+    assert index.library("Movies").shows() == []
+    assert index.library("Movies").seasons() == []
 
     async def asks() -> tuple[Any, ...]:
         async with aio.open(index.cache_dir, server_url=plex.url, token=plex.token) as same:
-            return await same.shows("TV"), await same.library("TV").seasons()
+            return await same.library("TV").shows(), await same.library("TV").seasons()
 
     assert asyncio.run(asks()) == ([show], seasons)
 

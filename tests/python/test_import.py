@@ -43,7 +43,7 @@ FEW = {
 }
 
 
-@pytest.mark.parametrize(("program", "most"), [(LOOKUP, 12), (PROGRESS, 3), (CACHE, 15)])
+@pytest.mark.parametrize(("program", "most"), [(LOOKUP, 14), (PROGRESS, 3), (CACHE, 15)])
 def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, most: int) -> None:
     command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
     added = subprocess.check_output(command, text=True).split()

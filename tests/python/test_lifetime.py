@@ -40,7 +40,7 @@ def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Calla
         lambda: movies.invalidate_path("/x"),
         lambda: movies.refresh(),
         lambda: index.library("Movies"),
-        lambda: index.match_paths([], "Movies"),
+        lambda: index.library("Movies").match_paths([]),
         lambda: index.refresh(),
         lambda: index.libraries(),
         lambda: index.stats(),
@@ -150,7 +150,7 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: S
             index.close()
         else:
             with pytest.raises(plexindex.ClosedError):
-                index.match(path, "Movies", progress=lambda _: fetching.set())
+                index.library("Movies").match(path, progress=lambda _: fetching.set())
 
     run_threads(2, work)
     assert server.get("stats")["requests"]["listing"] < 250
@@ -193,7 +193,7 @@ def test_a_timeout_ends_the_wait_for_another_process_that_writes(
         assert holder.stdout.readline() == b"locked\n"
         began = time.monotonic()
         with pytest.raises(plexindex.TimeoutError) as late:
-            index.record_match("/host/a.mkv", movie["ratingKey"], "Movies", timeout=0.3)
+            index.library("Movies").record_match("/host/a.mkv", movie["ratingKey"], timeout=0.3)
         assert index.refresh(check=True, timeout=0.3) is False
         assert index.match(movie["path"], check=True, timeout=0.3).stale
         assert time.monotonic() - began < 5
@@ -202,7 +202,7 @@ def test_a_timeout_ends_the_wait_for_another_process_that_writes(
         holder.communicate()
     # The lock is no failure of the server, so nothing waits for a pause to end.
     assert not index.match(movie["path"], check=True).stale
-    index.record_match("/host/a.mkv", movie["ratingKey"], "Movies", timeout=0.3)
+    index.library("Movies").record_match("/host/a.mkv", movie["ratingKey"], timeout=0.3)
 
 
 def test_a_call_by_name_ends_by_its_timeout_and_a_close(index: plexindex.Index) -> None:
@@ -241,13 +241,13 @@ def slow(open_index: OpenIndex, server: Server) -> plexindex.Index:
 
 def test_a_closing_child_waits_for_no_thread_of_its_parent(slow: plexindex.Index, server: Server) -> None:
     fetching = threading.Event()
-    thread = threading.Thread(target=slow.refresh, args=("Movies",), kwargs={"progress": lambda _: fetching.set()})
+    thread = threading.Thread(target=slow.library("Movies").refresh, kwargs={"progress": lambda _: fetching.set()})
     thread.start()
     assert fetching.wait(30)
     # The thread and its call do not exist in the child.
     assert exit_of_child(slow.close) == 0
     thread.join(60)
-    assert slow.match(server.paths(1)[0]["path"], "Movies", offline=True).match_kind == "exact"
+    assert slow.library("Movies").match(server.paths(1)[0]["path"], offline=True).match_kind == "exact"
 
 
 def test_progress_is_told(slow: plexindex.Index) -> None:
@@ -258,7 +258,7 @@ def test_progress_is_told(slow: plexindex.Index) -> None:
         seen.append(progress)
         threads.add(threading.get_ident())
 
-    slow.refresh("Movies", progress=listen)
+    slow.library("Movies").refresh(progress=listen)
     assert threads == {threading.get_ident()}
     assert seen[-1].total == 300
     assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
@@ -274,12 +274,12 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
             raise StopError(progress.items)
 
     with pytest.raises(StopError) as caught:
-        slow.refresh("Movies", progress=listen)
+        slow.library("Movies").refresh(progress=listen)
     assert 40 <= caught.value.args[0] < 300
     assert server.get("stats")["requests"]["listing"] < 14
     # What was fetched is kept: the next call goes on where this one stopped.
     first: list[int] = []
-    slow.refresh("Movies", progress=lambda progress: first.append(progress.items))
+    slow.library("Movies").refresh(progress=lambda progress: first.append(progress.items))
     assert first[0] >= 20
     with pytest.raises(StopError):
         slow.library("Movies").refresh(full=True, progress=listen)
@@ -293,8 +293,8 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
 
 def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
     with pytest.raises(plexindex.Error, match="progress callback"):
-        slow.refresh("Movies", progress=lambda _: slow.close())
-    assert slow.match(server.paths(1)[0]["path"], "Movies").match_kind == "exact"
+        slow.library("Movies").refresh(progress=lambda _: slow.close())
+    assert slow.library("Movies").match(server.paths(1)[0]["path"]).match_kind == "exact"
 
 
 @pytest.mark.parametrize("listening", [False, True])
@@ -312,11 +312,11 @@ def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: b
         interrupter.start()
         try:
             with pytest.raises(KeyboardInterrupt):
-                slow.refresh("Movies", full=True, progress=(lambda _: None) if listening else None)
+                slow.library("Movies").refresh(full=True, progress=(lambda _: None) if listening else None)
         finally:
             interrupter.join()
         assert server.get("stats")["requests"]["listing"] < 14
-    assert slow.match(server.paths(1)[0]["path"], "Movies").match_kind == "exact"
+    assert slow.library("Movies").match(server.paths(1)[0]["path"]).match_kind == "exact"
 
 
 @pytest.fixture
@@ -335,12 +335,12 @@ def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logg
 
     class Handler(logging.Handler):
         def emit(self, _: logging.LogRecord) -> None:
-            found.append(index.match(path, "Movies", offline=True))
+            found.append(index.library("Movies").match(path, offline=True))
 
     logger.addHandler(Handler())
     logger.setLevel(logging.INFO)
     index = open_index()
-    index.refresh("Movies")
+    index.library("Movies").refresh()
     assert found
     assert all(found)
 
@@ -356,10 +356,10 @@ def test_the_level_is_the_logger_s_at_the_time_of_the_message(
         return {record.levelno for record in caplog.records if record.name == "plexindex"}
 
     logger.setLevel(logging.WARNING)
-    assert levels(lambda: index.refresh("Movies")) == set()
+    assert levels(lambda: index.library("Movies").refresh()) == set()
     logger.setLevel(logging.INFO)
-    assert levels(lambda: index.refresh("TV Shows")) == {logging.INFO}
-    assert levels(lambda: index.match(path, "Movies")) == set()
+    assert levels(lambda: index.library("TV Shows").refresh()) == {logging.INFO}
+    assert levels(lambda: index.library("Movies").match(path)) == set()
     own = aio.AsyncIndex(index)
     lookups = (
         index.match,

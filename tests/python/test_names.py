@@ -16,6 +16,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, exit_of_child, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
+from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 from requests.adapters import HTTPAdapter
 
@@ -67,9 +68,9 @@ def test_a_library_is_a_recipe_for_another_process(
     printed = run_python(code, pickled.hex(), row["path"].replace("/data/", "/mnt/media/"))
     assert printed == f"{row['ratingKey']} {index.cache_dir}\n"
     first, second = pickle.loads(pickled), pickle.loads(pickled)  # noqa: S301
-    assert first.index._session is second.index._session is not index._session
+    session = selection_of(second).session
+    assert selection_of(first).session is session is not selection_of(movies).session
     assert repr(first) == repr(movies)
-    session = second.index._session
     for _ in range(2):  # the second close of an index does nothing
         first.index.close()
         assert (first.index.is_open, second.index.is_open) == (False, True)
@@ -170,7 +171,7 @@ def test_what_is_no_object_of_plexapi_is_refused(plex: Any, server: Server, tmp_
     with pytest.raises(TypeError, match=r"from_section.*not PlexServer"):
         plexindex.from_section(plex)
     with pytest.raises(TypeError, match="tokn"):
-        plexindex.from_server(plex, tmp_path / "b", tokn="x")
+        plexindex.from_server(plex, tmp_path / "b", tokn="x")  # type: ignore[call-arg]
 
 
 def admit(server: Server, *tokens: str) -> None:
@@ -183,7 +184,7 @@ def used(server: Server, tmp_path: Path) -> Path:
     """A store in which the user has listed the films, and recorded a match."""
     admit(server, "token-1")
     with plexindex.open(tmp_path / "store", server.url, "token-1", user="ann") as index:
-        index.refresh("Movies")
+        index.library("Movies").refresh()
         index.library("Movies").record_match("/host/a.mkv", server.paths()[0]["ratingKey"])
     server.reset()
     return tmp_path / "store"
@@ -201,7 +202,7 @@ def test_an_error_of_the_callable_is_the_cause(server: Server, tmp_path: Path) -
 
     with plexindex.open(tmp_path / "store", server.url, renew) as index:
         with pytest.raises(plexindex.UnauthorizedError) as error:
-            index.refresh("Movies")
+            index.library("Movies").refresh()
         assert error.value.__cause__ is problem
     with pytest.raises(RuntimeError, match=r"plex\.tv is away"):
         plexindex.open(tmp_path / "other", server.url, renew)
@@ -222,7 +223,7 @@ def test_a_fork_while_the_callable_runs(server: Server, used: Path) -> None:
     with plexindex.open(used, server.url, renew) as index:
         number = 2
         admit(server, "token-2")
-        asking = threading.Thread(target=index.refresh, args=("Movies",), kwargs={"full": True})
+        asking = threading.Thread(target=index.library("Movies").refresh, kwargs={"full": True})
         asking.start()
         assert entered.wait(30)
 
@@ -230,13 +231,13 @@ def test_a_fork_while_the_callable_runs(server: Server, used: Path) -> None:
             nonlocal number
             number = 3
             admit(server, "token-3")
-            index.refresh("Movies", full=True)
+            index.library("Movies").refresh(full=True)
 
         assert exit_of_child(child) == 0
         admit(server, "token-2")
         forked.set()
         asking.join()
-        index.refresh("Movies", full=True)
+        index.library("Movies").refresh(full=True)
 
 
 def test_a_pickled_index_finds_its_token_again(server: Server, used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +259,7 @@ def test_from_server_reads_the_token_of_plexapi(server: Server, used: Path) -> N
     with plexindex.from_server(plex, used, user="ann") as index:
         plex._token = "token-2"
         admit(server, "token-2")
-        assert index.match("/host/a.mkv", "Movies").match_kind == "confirmed"
+        assert index.library("Movies").match("/host/a.mkv").match_kind == "confirmed"
 
 
 @pytest.mark.parametrize("is_own", [True, False])
@@ -269,7 +270,7 @@ def test_the_account_is_the_user_of_its_own_token(server: Server, tmp_path: Path
         account = SimpleNamespace(_token=token if is_own else "another", uuid="0123abcd")
         plex = plex_server(server, token, _myPlexAccount=account)
         with plexindex.from_server(plex, tmp_path / "store") as index:
-            index.refresh("Movies")
+            index.library("Movies").refresh()
         listings.append(server.get("stats")["requests"]["listing"])
     assert (listings[0] == listings[1]) is is_own
 

@@ -83,7 +83,7 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
         monkeypatch.setenv("PLEXINDEX_SHARED_DURABLE", variable)
         with plexindex.open(**given) as index:  # type: ignore[arg-type]
             # A process that unpickles the index shares with the same hosts.
-            options = index.__reduce__()[1][3]
+            options = index.__reduce__()[1][0].options
         assert options["shared"] == expected[0]
         assert bool(options["shared_durable"]) == expected[1]
 

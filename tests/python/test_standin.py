@@ -71,7 +71,7 @@ BEYOND_PLEXAPI = {"attribution"}
 def test_what_is_asked_is_spelled_as_plexapi_spells_it(server: Standin, tmp_path: Path) -> None:
     """The stand-in is ours, so neither notices a misspelling that both share. `plexapi` is the independent witness."""
     with plexindex.open(tmp_path, server.url, server.token) as index:
-        assert index.match(server.files(1)[0]["path"], "Movies")
+        assert index.library("Movies").match(server.files(1)[0]["path"])
         with index.watch():
             until(lambda: server.control.get("stats")["listeners"])
     listed: dict[str, set[str]] = {"excludeElements": set(), "excludeFields": set(), "filters": set()}

@@ -95,13 +95,13 @@ def test_each_kind_of_file(tmp_path: Path) -> None:
         "Photos": "/media/photos/2001/IMG_0001.jpg",
     }
     with FakePlex({name: [file] for name, file in files.items()}) as plex, open_index(plex, tmp_path) as index:
-        titles = [index.match(file, name).title for name, file in files.items()]
+        titles = [index.library(name).match(file).title for name, file in files.items()]
         assert titles == ["Big Buck Bunny", "Third", "Together", "Opener", "IMG_0001"]
-        episode = index.match(files["TV"], "TV")
+        episode = index.library("TV").match(files["TV"])
         assert episode.show_title == "A Show"
         assert episode.season == 2
         assert episode.episode == 3
-        double = index.match(files["Double"], "Double")
+        double = index.library("Double").match(files["Double"])
         assert double.reason == "several_episodes"
         assert [item.episode for item in double.candidates] == [1, 2, 3]
 
@@ -234,7 +234,7 @@ def test_an_edit_of_an_unknown_field_is_refused(plex_with_movie: FakePlex, tmp_p
     with open_index(plex_with_movie, tmp_path) as index:
         for fields in ({"nonsense": "x"}, {"Title": "x"}):
             with pytest.raises(plexindex.InvalidArgumentError, match="not a field of Plex"):
-                index.edit_items([1], fields, "Movies")
+                index.library("Movies").edit_items([1], fields)
 
 
 def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
@@ -244,17 +244,19 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         path = str(next(index.library("Movies").items()).paths[0])
         show = index.library("TV Shows").shows()[0]
         server.counted()
-        report = index.edit_items([*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]}, "Movies")
+        report = index.library("Movies").edit_items(
+            [*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]}
+        )
         assert (report.done, report.requests) == (films[:150], 2)
         assert server.counted() == {"root": 1, "edit": 2}
-        index.edit_items(films[:1], {"label": ["seen"]}, "Movies", remove={"genre": ["A & B"]}, locked=None)
+        index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
         assert server.counted() == {"edit": 1}
         found = server.item(path)
         assert [tag["tag"] for tag in found["Genre"]] == ["Comedy", "Noir"]
         assert found["title"] == "Same"
         # Two keys of one item are one edit.
         keys = [films[0], f"/library/metadata/{films[0]}"]
-        report = index.edit_items(keys, {"title": "Same"}, "Movies")
+        report = index.library("Movies").edit_items(keys, {"title": "Same"})
         assert (report.done, report.left, report.requests) == (keys, [], 1)
         assert server.counted() == {"edit": 1}
         # The first lookup of an edited item asks for it once.
@@ -262,7 +264,7 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         assert item.title == "Same"
         assert server.counted() == {"metadata": 1}
         # Shows are not items of the index, so that the server says what they are.
-        index.edit_items([show.rating_key], {"title": "Another"}, "TV Shows")
+        index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
         assert server.counted() == {"metadata": 1, "edit": 1}
         assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
 
@@ -272,13 +274,13 @@ def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: P
         film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
         server.counted()
         with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
-            index.edit_items([film, episode, "999999"], {"title": "x"}, "Movies")
+            index.library("Movies").edit_items([film, episode, "999999"], {"title": "x"})
         assert "edit" not in server.counted()
         report = caught.value.report
         assert report is not None
         assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
         with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
-            index.edit_items([], {"title": "x"}, "Movies")
+            index.library("Movies").edit_items([], {"title": "x"})
 
 
 def test_the_test_in_the_readme(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import plexindex
 import pytest
 from plexindex import aio
 from plexindex._core import methods
-from plexindex._core.types import Stats
 from plexindex.testing import FakePlex
+from plexindex.types import Stats
 from typing_extensions import assert_type
 
 PATH = "/data/movies/Sintel (2010)/Sintel (2010).mkv"
@@ -36,19 +36,19 @@ def read_answers(index: plexindex.Index, movies: plexindex.Library) -> plexindex
     assert_type((match.year, match.season, match.episode), "tuple[int | None, int | None, int | None]")
     assert (match.kind, match.show_rating_key, match.light) == ("movie", None, None)
     assert_type(match.to_dict(), "dict[str, object]")
-    file = index.match(PATH, movies, size=5).file
+    file = movies.match(PATH, size=5).file
     assert file is not None
     assert_type((file.path, file.part, file.parts, file.version, file.versions), "tuple[str, int, int, int, int]")
     assert_type((file.size, file.part_id, file.media_id), "tuple[int | None, int | None, int | None]")
     assert_type((file.resolution, file.container, file.duration), "tuple[Text, Text, float | None]")
     assert_type(file.optimized, bool)
     assert_type(file, plexindex.MatchedFile)
-    matches = index.match_paths([PATH, b"/nowhere.mkv"], movies, size=False)
+    matches = movies.match_paths([PATH, b"/nowhere.mkv"], size=False)
     assert_type(matches, plexindex.Matches)
     assert_type(matches[0], plexindex.Match)
     assert_type(matches[:1], "list[plexindex.Match]")
     assert_type(matches.counts(), "dict[str, int]")
-    folder = index.folder(Path(PATH).parent, movies)
+    folder = movies.folder(Path(PATH).parent)
     assert_type(folder, plexindex.FolderMatch)
     assert_type((folder.items, folder.files), "tuple[int, int]")
     assert_type(index.match_guid(match.guid or ""), plexindex.Match)
@@ -73,13 +73,13 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
     assert_type((media.media_id, media.resolution, media.container), "tuple[int | None, Text, Text]")
     assert_type((media.duration, media.optimized), "tuple[float | None, bool]")
     assert_type((part.path, part.size, part.part_id), "tuple[str, int | None, int | None]")
-    assert_type(index.shows(movies), list[plexindex.Show])
+    assert_type(movies.shows(), list[plexindex.Show])
     assert_type(movies.seasons(), list[plexindex.Season])
-    assert (movies.shows(), index.seasons(movies)) == ([], [])
+    assert (movies.shows(), movies.seasons()) == ([], [])
     assert (item.kind, item.library, item.section, item.light, item.trashed) == ("movie", "Films", "1", None, False)
     assert_type((item.describe(), item.to_dict()), "tuple[str, dict[str, object]]")
     assert_type([one for one in movies], "list[plexindex.Item]")  # noqa: C416
-    for items in (index.items(movies), index.items_below("/data", movies)):
+    for items in (movies.items(), movies.items_below("/data")):
         assert_type(items, Iterator[plexindex.Item])
     assert_type(movies.item_facts(item), "dict[str, Any] | None")
     assert_type((movies.title, movies.section, movies.uuid, movies.kind), "tuple[str, str, str, str]")
@@ -94,15 +94,14 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
 
 def write(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Item) -> None:
     movies.record_match("/host/a.mkv", item)
-    index.record_matches([("/host/b.mkv", item.key), (b"/host/c.mkv", 7)], movies)
+    movies.record_matches([("/host/b.mkv", item.key), (b"/host/c.mkv", 7)])
     index.invalidate_path("/host/b.mkv")
     index.invalidate_item(item)
-    index.invalidate_library(movies)
     movies.invalidate()
-    index.invalidate_all()
-    assert_type(index.refresh(movies, full=True), bool)
-    assert_type(index.wait_for(PATH, movies, timeout=1), plexindex.Match)
-    report = index.edit_items([item], {"title": "Sintel", "genre": ["Fantasy"]}, movies)
+    index.invalidate()
+    assert_type(movies.refresh(full=True), bool)
+    assert_type(movies.wait_for(PATH, timeout=1), plexindex.Match)
+    report = movies.edit_items([item], {"title": "Sintel", "genre": ["Fantasy"]})
     assert_type(report, plexindex.EditReport)
     assert_type(
         (report.done, report.failed, report.left, report.missing), "tuple[list[str], list[str], list[str], list[str]]"
@@ -122,7 +121,8 @@ def write(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Ite
 
 
 def follow(index: plexindex.Index, movies: plexindex.Library, folder: Path) -> None:
-    changes = index.changes(None, movies, full=True)
+    assert_type(index.changes(), plexindex.Changes)
+    changes = movies.changes(None, full=True)
     assert_type(changes, plexindex.Changes)
     assert_type((changes.cursor, changes.stale, changes.late, changes.refused), "tuple[Text, bool, bool, bool]")
     assert_type(changes.age, Optional[float])
@@ -130,11 +130,11 @@ def follow(index: plexindex.Index, movies: plexindex.Library, folder: Path) -> N
         assert_type(change, plexindex.Change)
         assert_type((change.path, change.from_path, change.from_key), "tuple[Text, Text, Text]")
         assert_type((change.item, change.library, change.section), "tuple[plexindex.Item | None, str, str]")
-        assert change.change in ("added", "removed", "changed", "moved", "list_again")
+        assert change.kind in ("added", "removed", "changed", "moved", "list_again")
     with movies.watch(changes.cursor, timeout=0) as watch:
         assert_type(watch, plexindex.Watch)
         assert_type(list(watch), "list[plexindex.Changes]")
-    comparison = index.compare([folder], movies, offline=True, without=["samples"])
+    comparison = movies.compare([folder], offline=True, without=["samples"])
     assert_type(comparison, plexindex.Comparison)
     for difference in comparison:
         assert_type(difference, plexindex.Difference)

@@ -52,8 +52,8 @@ def test_output_to_a_pipe_is_utf_8_in_any_code_page(server: Server, cli: Cli) ->
 def test_a_path_object_may_name_a_file_of_another_system(index: plexindex.Index, server: Server) -> None:
     path = Path(server.paths()[0]["path"])
     assert str(path).startswith("\\data")
-    assert index.match(path, "Movies").match_kind == "exact"
-    assert {answer.match_kind for answer in index.match_paths([path, path.as_posix()], "Movies")} == {"exact"}
+    assert index.library("Movies").match(path).match_kind == "exact"
+    assert {answer.match_kind for answer in index.library("Movies").match_paths([path, path.as_posix()])} == {"exact"}
 
 
 @pytest.mark.parametrize("root", [r"D:\Media\Films", r"\\nas\share\Films"])
@@ -67,8 +67,8 @@ def test_drives_and_shares_as_arguments(start_server: ServerFactory, tmp_path: P
 
 def test_names_that_utf_16_has_and_utf_8_lacks(index: plexindex.Index) -> None:
     # Windows allows half a character in a name.
-    assert index.match("/data/movies/\ud800.mkv", "Movies").asked == "/data/movies/\ud800.mkv"
-    assert index.match(b"/data/movies/\xff.mkv", "Movies").asked == "/data/movies/\udcff.mkv"
+    assert index.library("Movies").match("/data/movies/\ud800.mkv").asked == "/data/movies/\ud800.mkv"
+    assert index.library("Movies").match(b"/data/movies/\xff.mkv").asked == "/data/movies/\udcff.mkv"
 
 
 def test_a_long_form_of_a_folder_is_that_folder(cli: Cli, tmp_path: Path) -> None:

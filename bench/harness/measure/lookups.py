@@ -102,7 +102,7 @@ def in_c(run: Run, world: World) -> None:
 def right_after_fetch(run: Run, world: World) -> None:
     """Lookups in the process that has just fetched the library."""
     ours = Plexindex(str(world.folder / "fetched"))
-    ours.index.refresh(LIBRARY)
+    ours.library.refresh()
     row = run.row("a listed path, Python, right after the fetch", GROUP, world.size)
     run.race(row, world.questions["listed"], {OURS: (ours.get, "")})
     ours.close()

@@ -67,7 +67,7 @@ def differences(run: Run, world: World) -> None:
     with plexindex.open(
         world.store, os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"], library_ttl=None, mappings=rule
     ) as index:
-        compared = index.compare(disk, LIBRARY, offline=True)
+        compared = index.library(LIBRARY).compare(disk, offline=True)
         seconds = seconds_of(lambda: sum(1 for _ in compared))
         if compared.files < len(set(paths)):
             raise WrongAnswerError(f"compare found {compared.files} of {len(paths)} files")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..peers import LIBRARY, Plexindex
+from ..peers import Plexindex
 from ..results import OURS
 from ..run import BENCH, Run
 from ..timing import Figure, WrongAnswerError, seconds_of
@@ -61,7 +61,7 @@ def changed(run: Run, world: World, ours: Plexindex) -> None:
 
 def list_changes(ours: Plexindex, cursor: str | None) -> tuple[list[Any], str]:
     """The changes since a cursor, and the next cursor."""
-    changes = ours.index.changes(cursor, LIBRARY, offline=True)
+    changes = ours.library.changes(cursor, offline=True)
     return list(changes), changes.cursor
 
 

@@ -32,6 +32,12 @@ from __future__ import annotations
 from ._core import TYPE_CHECKING, importing
 
 if TYPE_CHECKING:
+    from . import aio as aio
+    from . import changes as changes
+    from . import edits as edits
+    from . import mapping as mapping
+    from . import opening as opening
+    from . import types as types
     from .changes import Change as Change
     from .changes import Changes as Changes
     from .changes import Watch as Watch
@@ -97,6 +103,8 @@ _MODULES = {
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "shows": ("Season", "Show"),
     "table": ("Table",),
+    "aio": (),
+    "types": (),
 }  # fmt: skip
 
 __all__ = sorted(sum(_MODULES.values(), ()))
@@ -104,10 +112,11 @@ __all__ = sorted(sum(_MODULES.values(), ()))
 
 def __getattr__(name: str) -> object:
     for module, names in _MODULES.items():
-        if name in names:
+        if name in (module, *names):
             # Without `importlib`, which takes 1 ms of each process.
             with importing:
-                value = globals()[name] = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
+                found = __import__(f"{__name__}.{module}", fromlist=[name])
+                value = globals()[name] = found if name == module else getattr(found, name)
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -21,26 +21,27 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from . import index as sync
 from . import opening
 from ._core import abi as c
-from ._core import convert, log
+from ._core import convert
 from ._core.callbacks import Stoppable
-from ._core.convert import ReadOnly, check_call
-from .changes import Changes, Wait, Watch, waits_for
+from ._core.convert import ReadOnly
+from ._core.selection import query_flags, selection_of
+from .changes import Changes, Wait, Watch, next_change, read_page, steps_of, stoppable_of, waits_for
 from .compare import Comparison
 from .errors import TimeoutError
 from .library import Library
 from .match import Match
+from .queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
-
-    from typing_extensions import Concatenate, ParamSpec, Self, Unpack
+    from typing import Concatenate, ParamSpec
 
     from ._core import methods
-    from ._core.types import Asking, PathArg, SizeArg
     from .changes import Change
     from .compare import Difference
     from .item import Item
     from .table import Table
+    from .types import PathArg, SizeArg
 
     P = ParamSpec("P")
 
@@ -159,7 +160,7 @@ class _Caller:
 
     def _waiting(self, options: dict[str, Any]) -> Stoppable:
         """Sets the default timeout and a callback that can end a call. Returns the callback."""
-        session, progress = self._target._session, options.get("progress")
+        session, progress = selection_of(self._target).session, options.get("progress")
         if session.timeout is not None:
             options.setdefault("timeout", session.timeout)
         options["progress"] = Stoppable(convert.callback("progress", progress) or session.progress)
@@ -292,8 +293,8 @@ class AsyncChanges(_Caller):
         return self
 
     async def __anext__(self) -> Change:
-        while (change := self._target._loaded()) is None:
-            if not await self._run(self._target._advance):
+        while (change := next_change(self._target)) is None:
+            if not await self._run(read_page, self._target):
                 raise StopAsyncIteration
         return change
 
@@ -316,9 +317,8 @@ class AsyncWatch(_Caller):
 
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
         watch = self._target
-        progress = watch._library._session.progress if watch._progress is None else watch._progress
-        watch._progress = stoppable = Stoppable(progress)
-        async for found in self._steps(watch._steps(), stoppable):
+        stoppable = stoppable_of(watch)
+        async for found in self._steps(steps_of(watch, stoppable), stoppable):
             if isinstance(found, Changes):
                 yield AsyncChanges(found, self._threads)
 
@@ -344,7 +344,73 @@ class AsyncComparison(_Caller):
             self._target.stop()
 
 
-class AsyncLibrary(_Caller):
+class AsyncQueries(_Caller):
+    """The queries of an :class:`AsyncIndex`, about all libraries, and of an :class:`AsyncLibrary`, about one. Each is
+    the method of :class:`plexindex.queries.Queries` with its name.
+    """
+
+    __slots__ = ()
+    _target: Queries
+
+    @_typed_as(Queries.match)
+    async def match(self, path: PathArg, *, size: SizeArg = None, **options: Any) -> Match:
+        """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
+        if not options.get("check"):
+            limits = options.get("timeout"), options.get("progress")
+            flags = query_flags(options.get("offline", False), options.get("check", False)) | c.QUERY_AT_ONCE
+            found = selection_of(self._target).match(path, size, flags, *limits)
+            if found.status != "not_yet":
+                return found
+        return await self._cancellable(self._target.match, path, size=size, **options)  # type: ignore[no-any-return]
+
+    @_typed_as(Queries.wait_for)
+    async def wait_for(
+        self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
+    ) -> Match:
+        """As :meth:`plexindex.Index.wait_for`."""
+        options: dict[str, Any] = {"timeout": timeout, "progress": progress}
+        stoppable = self._waiting(options)
+        steps = waits_for(selection_of(self._target), path, timeout, every, stoppable, size)
+        async for step in self._steps(steps, stoppable):
+            (match,) = step
+        return match  # type: ignore[no-any-return]
+
+    @_typed_as(Queries.changes)
+    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
+        """As :meth:`plexindex.Index.changes`."""
+        return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
+
+    @_typed_as(Queries.lookup_key)
+    def lookup_key(self, path: PathArg) -> str | None:
+        """As :meth:`plexindex.Index.lookup_key`, which waits for nothing."""
+        return self._target.lookup_key(path)
+
+    @_typed_as(Queries.lookup_keys)
+    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
+        """As :meth:`plexindex.Index.lookup_keys`, which waits for nothing."""
+        return self._target.lookup_keys(paths)
+
+    match_paths = _coroutine(Queries.match_paths, waits=True)
+    folder = _coroutine(Queries.folder, waits=True)
+    match_guid = _coroutine(Queries.match_guid, waits=True)
+    search_title = _coroutine(Queries.search_title, waits=True)
+    refresh = _coroutine(Queries.refresh, waits=True)
+    items = _iterator(Queries.items)
+    items_below = _iterator(Queries.items_below)
+    item_facts = _coroutine(Queries.item_facts)
+    shows = _coroutine(Queries.shows)
+    seasons = _coroutine(Queries.seasons)
+    record_match = _coroutine(Queries.record_match)
+    record_matches = _coroutine(Queries.record_matches)
+    invalidate_path = _coroutine(Queries.invalidate_path)
+    invalidate_item = _coroutine(Queries.invalidate_item)
+    invalidate = _coroutine(Queries.invalidate)
+    edit_items = _coroutine(Queries.edit_items)
+    watch = _made(AsyncWatch, Queries.watch)
+    compare = _made(AsyncComparison, Queries.compare)
+
+
+class AsyncLibrary(AsyncQueries):
     """As :class:`plexindex.Library`, for ``asyncio``. ``async for`` over it yields its items."""
 
     __slots__ = ()
@@ -355,66 +421,17 @@ class AsyncLibrary(_Caller):
         """The library, with its facts and its fast lookups, which need no thread."""
         return self._target
 
-    async def match(self, path: PathArg, *, size: SizeArg = None, **options: Unpack[Asking]) -> Match:
-        """As :meth:`plexindex.Library.match`. An answer that needs no waiting needs no thread."""
-        check_call(options, "offline", "check")
-        library, session = self._target, self._target._session
-        if not options.get("check"):
-            log.follow_level()
-            raw, (flags, file_size) = convert.path_bytes(path, session.hides_paths), convert.file_size(size)
-            query = session.native.match_path, library._handle, raw
-            _, block = session.query(*query, flags=flags | c.QUERY_AT_ONCE, file_size=file_size)
-            found = library._match_in(block, path)
-            if found.status != "not_yet":
-                return found
-        return await self._cancellable(library.match, path, size=size, **options)  # type: ignore[no-any-return]
-
-    def lookup_key(self, path: PathArg) -> str | None:
-        """As :meth:`plexindex.Library.lookup_key`, which waits for nothing."""
-        return self._target.lookup_key(path)
-
-    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
-        """As :meth:`plexindex.Library.lookup_keys`, which waits for nothing."""
-        return self._target.lookup_keys(paths)
-
-    match_paths = _coroutine(Library.match_paths, waits=True)
-    folder = _coroutine(Library.folder, waits=True)
-    match_guid = _coroutine(Library.match_guid, waits=True)
-    search_title = _coroutine(Library.search_title, waits=True)
-    items = _iterator(Library.items)
-    items_below = _iterator(Library.items_below)
-    item_facts = _coroutine(Library.item_facts)
-    shows = _coroutine(Library.shows)
-    seasons = _coroutine(Library.seasons)
-    record_match = _coroutine(Library.record_match)
-    record_matches = _coroutine(Library.record_matches)
-    invalidate_path = _coroutine(Library.invalidate_path)
-    invalidate_item = _coroutine(Library.invalidate_item)
-    invalidate = _coroutine(Library.invalidate)
-    refresh = _coroutine(Library.refresh, waits=True)
-
-    @_typed_as(Library.wait_for)
-    async def wait_for(self, path: PathArg, *, every: float = 1.5, size: SizeArg = None, **options: Any) -> Match:
-        """As :meth:`plexindex.Library.wait_for`."""
-        stoppable = self._waiting(options)
-        steps = waits_for(self._target, path, every=every, size=size, **options)
-        async for step in self._steps(steps, stoppable):
-            (match,) = step
-        return match  # type: ignore[no-any-return]
-
-    edit_items = _coroutine(Library.edit_items)
-    watch = _made(AsyncWatch, Library.watch)
-
-    @_typed_as(Library.changes)
-    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
-        """As :meth:`plexindex.Library.changes`."""
-        return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
-
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
 
+    def __eq__(self, other: object) -> bool:
+        return self._target == other._target if isinstance(other, AsyncLibrary) else NotImplemented
 
-class AsyncIndex(_Caller):
+    def __hash__(self) -> int:
+        return hash(self._target)
+
+
+class AsyncIndex(AsyncQueries):
     """As :class:`plexindex.Index`, for ``asyncio``. Close it with :meth:`close` or ``async with``."""
 
     __slots__ = ()
@@ -444,42 +461,16 @@ class AsyncIndex(_Caller):
         found = await self._cancellable(self._target.libraries, **options)
         return [AsyncLibrary(library, self._threads) for library in found]
 
-    async def match(
-        self, path: PathArg, library: sync.LibraryArg = None, *, size: SizeArg = None, **options: Unpack[Asking]
-    ) -> Match:
-        """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
-        return await AsyncLibrary(self._target._in(library), self._threads).match(path, size=size, **options)
+    @_typed_as(sync.Index.table)
+    def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
+        """As :meth:`plexindex.Index.table`."""
+        return self._target.table(name, limit=limit)
 
     library = _made(AsyncLibrary, sync.Index.library)
-    watch = _made(AsyncWatch, sync.Index.watch)
-    compare = _made(AsyncComparison, sync.Index.compare)
-    match_paths = _coroutine(sync.Index.match_paths, waits=True)
-    folder = _coroutine(sync.Index.folder, waits=True)
-    match_guid = _coroutine(sync.Index.match_guid, waits=True)
-    search_title = _coroutine(sync.Index.search_title, waits=True)
-    items = _iterator(sync.Index.items)
-    items_below = _iterator(sync.Index.items_below)
-    item_facts = _coroutine(sync.Index.item_facts)
-    shows = _coroutine(sync.Index.shows)
-    seasons = _coroutine(sync.Index.seasons)
-    record_match = _coroutine(sync.Index.record_match)
-    record_matches = _coroutine(sync.Index.record_matches)
-    invalidate_path = _coroutine(sync.Index.invalidate_path)
-    invalidate_item = _coroutine(sync.Index.invalidate_item)
-    invalidate_library = _coroutine(sync.Index.invalidate_library)
-    invalidate_all = _coroutine(sync.Index.invalidate_all)
     clear = _coroutine(sync.Index.clear)
-    refresh = _coroutine(sync.Index.refresh, waits=True)
-
-    @_typed_as(sync.Index.wait_for)
-    async def wait_for(self, path: PathArg, library: sync.LibraryArg = None, **options: Any) -> Match:
-        """As :meth:`plexindex.Index.wait_for`."""
-        return await AsyncLibrary(self._target._in(library), self._threads).wait_for(path, **options)
-
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
-    edit_items = _coroutine(sync.Index.edit_items)
     call = cast("methods.AsyncCall", _coroutine(cast("Any", sync.Index.call), waits=True))
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
@@ -491,16 +482,6 @@ class AsyncIndex(_Caller):
     shared_clear = _coroutine(sync.Index.shared_clear)
     shared_drop_old = _coroutine(sync.Index.shared_drop_old)
 
-    @_typed_as(sync.Index.changes)
-    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
-        """As :meth:`plexindex.Index.changes`."""
-        return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
-
-    @_typed_as(sync.Index.table)
-    def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
-        """As :meth:`plexindex.Index.table`."""
-        return self._target.table(name, limit=limit)
-
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
         closer = ThreadPoolExecutor(1, thread_name_prefix="plexindex")
@@ -510,7 +491,7 @@ class AsyncIndex(_Caller):
             closer.shutdown(wait=False)
             self._threads.shutdown(wait=False)
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> AsyncIndex:
         self._target.__enter__()
         return self
 

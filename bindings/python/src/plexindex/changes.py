@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
+from ._core.callbacks import Stoppable
 from ._core.convert import text_of
+from ._core.selection import oldest, query_flags
 from .errors import (
     Error,
     InvalidArgumentError,
@@ -22,19 +24,14 @@ from .errors import (
     UnauthorizedError,
 )
 from .item import Item
-from .library import oldest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import Any
 
-    from typing_extensions import Unpack
-
-    from ._core.methods import ChangeKind
-    from ._core.types import Asking, Listing, PathArg, SizeArg
-    from .library import Library
+    from ._core.selection import Selection
     from .match import Match
-    from .progress import ProgressArg
+    from .types import ChangeKind, PathArg, ProgressArg, SizeArg
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -62,9 +59,9 @@ def _check_since(since: str | None) -> None:
 class Change:
     """A change to an item's file, or to a library. :meth:`Index.changes` yields these objects."""
 
-    change: ChangeKind
+    kind: ChangeKind
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. ``"list_again"`` means that the
-    library changed too much or was removed: list the library again with ``changes(library=…, full=True)``.
+    library changed too much or was removed: list the library again with ``changes(full=True)``.
     """
     item: Item | None
     """The item as it is now, or a removed item as it was. None with ``"list_again"``."""
@@ -81,12 +78,13 @@ class Change:
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values."""
-        fields = {name.replace("from_path", "from"): value for name, value in vars(self).items()}
+        names = {"kind": "change", "from_path": "from"}
+        fields = {names.get(name, name): value for name, value in vars(self).items()}
         return {**fields, "item": None if self.item is None else self.item.to_dict()}
 
     def __repr__(self) -> str:
         what = f"library {self.library!r}" if self.item is None else f"{self.item.key} {self.item.describe()!r}"
-        return f"<plexindex.Change {self.change} {what}>"
+        return f"<plexindex.Change {self.kind} {what}>"
 
 
 class Changes:
@@ -97,10 +95,12 @@ class Changes:
     reader that resumes at the cursor misses no change, and sees at most the last page again.
     """
 
-    def __init__(self, library: Library, since: str | None, full: bool = False, missed: Error | None = None) -> None:
+    def __init__(
+        self, selection: Selection, since: str | None, full: bool = False, missed: Error | None = None
+    ) -> None:
         """``missed`` is the result of :func:`bring_up_to_date`."""
         _check_since(since)
-        self._library, self._full = library, full
+        self._selection, self._full = selection, full
         self.cursor: str | None = since
         """The position after the last page that you have read completely, from which to resume. In a full listing, None
         until you have read the first page completely; with None, a full listing starts again.
@@ -117,14 +117,14 @@ class Changes:
         # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
         # error here.
         self._read()
-        self.age: float | None = oldest(library._current())
+        self.age: float | None = oldest(selection.facts())
         """Seconds between the last check that the listing was current and this call. With several libraries, the
         maximum. None if nothing was fetched yet.
         """
 
     def _read(self) -> None:
         full = self._full and self.cursor is None
-        page = self._library._request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
+        page = self._selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
         self._next, self._page, self._more = page["cursor"], iter(page["changes"]), page["more"]
         if not page["changes"]:
             self._end_page()
@@ -138,30 +138,32 @@ class Changes:
         return self
 
     def __next__(self) -> Change:
-        while (change := self._loaded()) is None:
-            if not self._advance():
+        while (change := next_change(self)) is None:
+            if not read_page(self):
                 raise StopIteration
         return change
 
-    def _loaded(self) -> Change | None:
-        """Returns the next change of the current page; None at the page's end."""
-        entry = next(self._page, None)
-        if entry is None:
-            return None
-        item = Item(entry["item"], self._library.index) if "item" in entry else None
-        path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
-        return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
-
-    def _advance(self) -> bool:
-        """Reads the next page. Returns whether there is one."""
-        self._end_page()
-        if self._more:
-            self._read()
-            return True
-        return False
-
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"
+
+
+def next_change(found: Changes) -> Change | None:
+    """Returns the next change of the current page; None at the page's end."""
+    entry = next(found._page, None)
+    if entry is None:
+        return None
+    item = Item(entry["item"], found._selection) if "item" in entry else None
+    path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
+    return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
+
+
+def read_page(found: Changes) -> bool:
+    """Reads the next page. Returns whether there is one."""
+    found._end_page()
+    if found._more:
+        found._read()
+        return True
+    return False
 
 
 class Wait(NamedTuple):
@@ -169,7 +171,7 @@ class Wait(NamedTuple):
     cursor, for nothing.
     """
 
-    library: Library
+    selection: Selection
     cursor: str | None
     seconds: float
     progress: ProgressArg = None
@@ -180,9 +182,8 @@ class Wait(NamedTuple):
         if self.cursor is None:
             sleep(seconds)
             return False
-        request = {"cursor": self.cursor, "offline": self.offline}
-        found = self.library._request("changes.wait", timeout=max(seconds, 0.001), progress=self.progress, **request)
-        return bool(found["ready"])
+        limits, request = (max(seconds, 0.001), self.progress), {"cursor": self.cursor, "offline": self.offline}
+        return bool(self.selection.request("changes.wait", *limits, **request)["ready"])
 
 
 class Watch:
@@ -191,12 +192,14 @@ class Watch:
     block, plexindex listens until the block ends.
     """
 
-    def __init__(self, library: Library, since: str | None = None, **options: Unpack[Listing]) -> None:
+    def __init__(
+        self, selection: Selection, since: str | None, timeout: float | None, offline: bool, progress: ProgressArg
+    ) -> None:
         _check_since(since)
-        convert.check_call(options, "offline")
-        self._library, self._since = library, since
-        self._timeout, self._offline = options.get("timeout"), options.get("offline", False)
-        self._progress = options.get("progress")
+        convert.timeout_ms(timeout)
+        self._selection, self._since, self._timeout = selection, since, timeout
+        self._offline = convert.flag("offline", offline)
+        self._progress: ProgressArg = convert.callback("progress", progress)
 
     def start(self) -> None:
         """Listens to the server's events on a background thread, until :meth:`stop` or :meth:`Index.close`.
@@ -205,11 +208,11 @@ class Watch:
         failure, the thread keeps trying to reconnect, and logs whether the server is reachable. A second call changes
         nothing. A forked child must call this method again. Raises OfflineError if the index has no server.
         """
-        self._library._session.listen(self)
+        self._selection.session.listen(self)
 
     def stop(self) -> None:
         """Stops listening within a second. If this watch does not listen, does nothing."""
-        self._library._session.end_listening(self)
+        self._selection.session.end_listening(self)
 
     def __enter__(self) -> Watch:
         self.start()
@@ -219,10 +222,10 @@ class Watch:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<plexindex.Watch of {self._library!r} since {self._since!r}>"
+        return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        steps = self._steps()
+        steps = steps_of(self, self._progress)
         ready = None
         try:
             while True:
@@ -237,69 +240,85 @@ class Watch:
         finally:
             steps.close()
 
-    def _steps(self) -> Generator[Wait | Changes, bool | None, None]:
-        """Yields the results, and what to wait for before the next step, which gets whether the wait is over."""
-        session, listens = self._library._session, False
-        if not self._offline and not session.listens(self):
-            try:
-                self.start()
-                listens = True
-            except Error as error:
-                # Without a server, only other processes and Plex's database bring changes.
-                if error.status_name not in ("offline", "unsupported"):
-                    raise
+
+def steps_of(watch: Watch, progress: ProgressArg) -> Generator[Wait | Changes, bool | None, None]:
+    """Yields the results of a watch, and what to wait for before the next step, which gets whether the wait is over."""
+    session, listens = watch._selection.session, False
+    if not watch._offline and not session.listens(watch):
         try:
-            yield from self._pages()
-        finally:
-            if listens:
-                self.stop()
-
-    def _pages(self) -> Generator[Wait | Changes, bool | None, None]:
-        library, offline, progress = self._library, self._offline, self._progress
-        until = _FOREVER if self._timeout is None else monotonic() + self._timeout
-        # Send no request before this time. The loop still notices changes that other processes detect.
-        silent_until = 0.0
-        missed = None if offline else bring_up_to_date(library, self._timeout, progress, waits=True)
-        if missed:
-            silent_until = monotonic() + _PAUSE
-        found = Changes(library, self._since, missed=missed)
-        while True:
-            yield found
-            cursor = found.cursor
-            if found._next is not None:
-                yield Wait(library, None, _BETWEEN)  # the caller did not read all, so the changes come again
-            now = monotonic()
-            if now >= until:
-                return
-            silent = offline or now < silent_until
-            end = min(until, silent_until) if silent and not offline else until
-            if (yield Wait(library, cursor or "", end - now, progress, silent)) and not silent:
-                # This call sends a request only if a listing has expired or an event has invalidated an item.
-                left = None if self._timeout is None else max(0.0, until - monotonic())
-                missed = bring_up_to_date(library, left, progress, always=True, waits=True)
-                silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
-            found = Changes(library, cursor, missed=missed)
+            watch.start()
+            listens = True
+        except Error as error:
+            # Without a server, only other processes and Plex's database bring changes.
+            if error.status_name not in ("offline", "unsupported"):
+                raise
+    try:
+        yield from _pages_of(watch, progress)
+    finally:
+        if listens:
+            watch.stop()
 
 
-def read(library: Library, since: str | None, full: bool, options: Asking) -> Changes:
+def stoppable_of(watch: Watch) -> Stoppable:
+    """Returns a callback for a watch that can end its calls."""
+    return Stoppable(watch._selection.session.progress if watch._progress is None else watch._progress)
+
+
+def _pages_of(watch: Watch, progress: ProgressArg) -> Generator[Wait | Changes, bool | None, None]:
+    selection, offline, timeout = watch._selection, watch._offline, watch._timeout
+    until = _FOREVER if timeout is None else monotonic() + timeout
+    # Send no request before this time. The loop still notices changes that other processes detect.
+    silent_until = 0.0
+    missed = None if offline else bring_up_to_date(selection, timeout, progress, waits=True)
+    if missed:
+        silent_until = monotonic() + _PAUSE
+    found = Changes(selection, watch._since, missed=missed)
+    while True:
+        yield found
+        cursor = found.cursor
+        if found._next is not None:
+            yield Wait(selection, None, _BETWEEN)  # the caller did not read all, so the changes come again
+        now = monotonic()
+        if now >= until:
+            return
+        silent = offline or now < silent_until
+        end = min(until, silent_until) if silent and not offline else until
+        if (yield Wait(selection, cursor or "", end - now, progress, silent)) and not silent:
+            # This call sends a request only if a listing has expired or an event has invalidated an item.
+            left = None if timeout is None else max(0.0, until - monotonic())
+            missed = bring_up_to_date(selection, left, progress, always=True, waits=True)
+            silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
+        found = Changes(selection, cursor, missed=missed)
+
+
+def read(
+    selection: Selection,
+    since: str | None,
+    full: bool,
+    timeout: float | None,
+    offline: bool,
+    check: bool,
+    progress: ProgressArg,
+) -> Changes:
     """See :meth:`plexindex.Index.changes`."""
-    convert.check_call(options, "offline", "check")
-    if convert.flag("full", full) and since:
+    query_flags(offline, check, full)
+    convert.timeout_ms(timeout)
+    convert.callback("progress", progress)
+    if full and since:
         raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
     missed = None
-    if not options.get("offline"):
-        timeout, progress = options.get("timeout"), options.get("progress")
-        missed = bring_up_to_date(library, timeout, progress, always=options.get("check", False), whole=full)
+    if not offline:
+        missed = bring_up_to_date(selection, timeout, progress, always=check, whole=full)
     elif full:
-        _expect_listed(library, late=False, whole=True)
-    return Changes(library, since, full, missed)
+        _expect_listed(selection, late=False, whole=True)
+    return Changes(selection, since, full, missed)
 
 
 def wait_for(
-    library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
+    selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
 ) -> Match:
     """See :meth:`plexindex.Index.wait_for`."""
-    steps = waits_for(library, path, timeout, every, progress, size)
+    steps = waits_for(selection, path, timeout, every, progress, size)
     try:
         while True:
             step = next(steps)
@@ -309,7 +328,7 @@ def wait_for(
 
 
 def waits_for(
-    library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
+    selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
 ) -> Generator[Wait, object, Match]:
     """Yields what to wait for, and returns the match."""
     ms = convert.milliseconds
@@ -322,24 +341,24 @@ def waits_for(
             check = monotonic() + pause
         left = max(until - monotonic(), 0)
         try:
-            match = library.match(path, size=size, timeout=left, check=checks, progress=progress)
+            match = selection.match(path, size, query_flags(check=checks), left, progress)
         except ServerUnavailableError as error:
             # The store is empty, and the server is unreachable, but the server may return in time.
             if error.status != c.CONNECT or monotonic() + pause >= until:
                 raise
-            yield Wait(library, None, pause)
+            yield Wait(selection, None, pause)
             continue
         if match or monotonic() >= until:
             return match
         # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
         end = min(check, until, monotonic() + _LOOK)
-        yield Wait(library, Changes(library, None).cursor or "", end - monotonic(), progress)
+        yield Wait(selection, Changes(selection, None).cursor or "", end - monotonic(), progress)
         if monotonic() >= until:
             return match
 
 
 def bring_up_to_date(
-    library: Library,
+    selection: Selection,
     timeout: float | None,
     progress: ProgressArg,
     *,
@@ -354,19 +373,19 @@ def bring_up_to_date(
     have an older listing; with ``whole``, every selected library; with ``waits``, any of the server's libraries,
     because another process can fetch the selected libraries later.
     """
-    known = library._current()
+    known = selection.facts()
     fresh = bool(known) and all(facts["fresh"] for facts in known)
     if fresh and not always:
         return None
     try:
-        if library.refresh(check=always, timeout=timeout, progress=progress):
+        if selection.refresh(query_flags(check=always), timeout, progress):
             return None
     except REFRESH_ERRORS as error:
-        if not _is_listed(library.index.library()._current() if waits else known, whole=whole):
+        if not _is_listed(selection.select().facts() if waits else known, whole=whole):
             raise
         return None if fresh and isinstance(error, OfflineError) else error
     if not waits:
-        _expect_listed(library, late=True, whole=whole)
+        _expect_listed(selection, late=True, whole=whole)
     return LateError("the timeout passed before the server's whole answer arrived, or a later answer must confirm it")
 
 
@@ -376,12 +395,12 @@ def _is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:
     return any(has_listing) and (all(has_listing) or not whole)
 
 
-def _expect_listed(library: Library, *, late: bool, whole: bool) -> None:
+def _expect_listed(selection: Selection, *, late: bool, whole: bool) -> None:
     """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if any library was not.
 
     Without this error, an incomplete list would look complete. ``late``: whether the timeout passed.
     """
-    known = library._current()
+    known = selection.facts()
     if _is_listed(known, whole=whole):
         return
     missing = [facts["title"] for facts in known if "age_ms" not in facts]

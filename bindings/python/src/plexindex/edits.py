@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from ._core.types import FieldArg, KeyArg
-    from .index import Index
-    from .library import Library
+    from ._core.selection import Selection
+    from ._core.session import Session
+    from .types import FieldArg, KeyArg
 
 # Servers reject requests with thousands of items, because the URL is too long.
 _ITEMS_PER_REQUEST = 100
@@ -62,7 +62,7 @@ class EditReport:
 
 
 def edit(
-    library: Library,
+    selection: Selection,
     keys: Iterable[KeyArg],
     fields: Mapping[str, FieldArg] | None,
     remove: Mapping[str, str | Iterable[str]] | None,
@@ -70,25 +70,25 @@ def edit(
     timeout: float | None,
 ) -> EditReport:
     """Edits items of one library: see :meth:`plexindex.Index.edit_items`."""
-    if library._handle.named is None:
-        raise TypeError("a call can edit items in only one library: specify the library")
+    if selection.handle.named is None:
+        raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
         raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
     report = EditReport(list(dict.fromkeys(_convert.key_bytes(key).decode() for key in keys)))
     arguments = edit_arguments(fields, remove, locked)
     if not report.left:
         raise InvalidArgumentError("the list of items is empty: specify at least one item")
-    timeout = library.index._session.timeout if timeout is None else timeout
+    timeout = selection.session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
-        plex = _server(library.index)
-        facts = library._request("libraries.list", timeout=timeout)["libraries"]
+        plex = _server(selection.session)
+        facts = selection.request("libraries.list", timeout)["libraries"]
         # A section of which plexapi needs only the id, so that it sends no request for it.
         section = import_module("plexapi.library").LibrarySection(plex, Element("Directory", key=facts[0]["section"]))
-        for batch in _batches(library, plex, section, report):
+        for batch in _batches(selection, plex, section, report):
             if time.monotonic() >= until:
                 raise TimeoutError("the timeout passed")
-            _send(library, section, batch, arguments, report)
+            _send(selection, section, batch, arguments, report)
     except Error as error:
         error.report = report
         raise
@@ -101,34 +101,33 @@ def edit(
     return report
 
 
-def _server(index: Index) -> Any:
+def _server(session: Session) -> Any:
     """Returns plexapi's object for the index's server. The first call for an index sends one request, unless the index
     came from :func:`plexindex.from_server`.
     """
-    session, (_, url, _, options) = index._session, index._recipe
-    plex = getattr(index, "plex", None) or session.plex
+    recipe, plex = session.recipe, session.plexapi or session.plex
     if plex is None:
         try:
             server_class = import_module("plexapi.server").PlexServer
         except ImportError as error:
             raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
-        if url is None or options["offline"]:
+        if recipe.server_url is None or recipe.options["offline"]:
             raise OfflineError("cannot edit items: the index is offline, or has no server_url")
         connection = import_module("requests").Session()
-        connection.verify = not options["accept_invalid_certs"] and (options["ca_file"] or True)
+        connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         token = session.token() if callable(session.token) else session.token
-        plex = session.plex = server_class(url, token, connection)
+        plex = session.plex = server_class(recipe.server_url, token, connection)
     return plex
 
 
-def _batches(library: Library, plex: Any, section: Any, report: EditReport) -> list[list[Any]]:
+def _batches(selection: Selection, plex: Any, section: Any, report: EditReport) -> list[list[Any]]:
     """Returns the items in groups of one type, because a request can contain only one. Asks the server for items that
     the index does not list, such as shows. Raises NotOnServerError if one is missing.
     """
     asked: dict[str, list[str]] = {}  # "7" and "/library/metadata/7" are one item
     for key in report.left:
         asked.setdefault(key.rpartition("/")[2], []).append(key)
-    listed = {rating_key: library._listed_facts(rating_key) for rating_key in asked}
+    listed = {rating_key: selection.listed_facts(rating_key) for rating_key in asked}
     kinds = {rating_key: facts["kind"] for rating_key, facts in listed.items() if facts}
     for some in _parts([rating_key for rating_key in asked if rating_key not in kinds]):
         try:
@@ -155,13 +154,13 @@ def _parts(items: list[Any]) -> Iterator[list[Any]]:
         yield items[start : start + _ITEMS_PER_REQUEST]
 
 
-def _send(library: Library, section: Any, batch: list[Any], arguments: dict[str, Any], report: EditReport) -> None:
+def _send(selection: Selection, section: Any, batch: list[Any], arguments: dict[str, Any], report: EditReport) -> None:
     """Sends one edit. Invalidates the items before it, so that a locked store refuses the edit, and after it, because a
     reply from before the edit may have ended the first invalidation.
     """
     keys = [key for item in batch for key in item.asked]
     for item in batch:
-        library.invalidate_item(item.ratingKey)
+        selection.invalidate_item(item.ratingKey)
     report.left = [key for key in report.left if key not in keys]
     report.failed, report.requests = keys, report.requests + 1
     try:
@@ -169,7 +168,7 @@ def _send(library: Library, section: Any, batch: list[Any], arguments: dict[str,
         report.failed, report.done = [], report.done + keys
     finally:
         for item in batch:
-            library.invalidate_item(item.ratingKey)
+            selection.invalidate_item(item.ratingKey)
 
 
 def _failure(error: Exception, report: EditReport) -> Error:

@@ -9,18 +9,14 @@ from ._core import abi as c
 from ._core.convert import PLACES, ReadOnly, text_of
 
 if TYPE_CHECKING:
-    from typing import Any, Literal, Protocol
+    from typing import Any, Literal
 
-    from ._core.types import Kind
+    from ._core.selection import Selection
     from .light import LightItem
     from .media import Media
+    from .types import Kind
 
-    class ItemSource(Protocol):
-        """An index, which knows more about an item than an answer contains."""
-
-        def _light_of(self, item: Item) -> LightItem | None: ...
-        def _facts_of(self, item: Item) -> dict[str, Any] | None: ...
-        def _host_path_of(self, path: str) -> str | None: ...
+    ItemSource = Selection  # what knows more about an item than an answer contains
 
 
 def _field(name: str, doc: str) -> ReadOnly[Any]:
@@ -112,7 +108,7 @@ class Item:
         itself. Sends no request. None without a path.
         """
         path = self.path
-        return None if path is None else self._known_source("host_path")._host_path_of(path)
+        return None if path is None else self._known_source("host_path").host_path_of(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -159,7 +155,7 @@ class Item:
         """The item with plexapi's attributes. Sends no request. None for a pickled item, and if neither
         :func:`plexindex.from_server` nor :func:`plexindex.from_section` created the index.
         """
-        return None if self._source is None else self._source._light_of(self)
+        return None if self._source is None else self._source.light_of(self)
 
     @property
     def key_only(self) -> bool:
@@ -173,7 +169,7 @@ class Item:
             return facts
         known: dict[str, Any] | None = facts.get("listed")
         if known is None:
-            known = facts["listed"] = self._known_source(name)._facts_of(self) or {}
+            known = facts["listed"] = self._known_source(name).facts_of(self) or {}
         return known
 
     def _known_source(self, name: str) -> ItemSource:

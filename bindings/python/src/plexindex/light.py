@@ -10,8 +10,8 @@ from ._core.convert import ReadOnly
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from ._core.selection import Selection
     from .item import Item
-    from .library import Library
 
 # Attributes of plexapi's items, each with its name in ``Item``.
 _KNOWN = {
@@ -39,9 +39,9 @@ class LightItem:
     object: see :meth:`full`.
     """
 
-    def __init__(self, plex: Any, library: Library, item: Item, facts: dict[str, Any] | None = None) -> None:
-        """``plex`` is plexapi's server or section; ``library`` lists the item; ``facts`` are the stored fields."""
-        self._light_plex, self._light_library, self._light_item = plex, library, item
+    def __init__(self, plex: Any, selection: Selection, item: Item, facts: dict[str, Any] | None = None) -> None:
+        """``plex`` is plexapi's server or section; ``selection`` has the item; ``facts`` are the stored fields."""
+        self._light_plex, self._light_selection, self._light_item = plex, selection, item
         self._light_facts = facts
         self._light_full: Any = None
         self.key = item.key
@@ -51,7 +51,7 @@ class LightItem:
 
     def _facts(self) -> dict[str, Any] | None:
         if self._light_facts is None and self._light_full is None:
-            self._light_facts = self._light_library._listed_facts(self._light_item.rating_key)
+            self._light_facts = self._light_selection.listed_facts(self._light_item.rating_key)
         return self._light_facts
 
     title: ReadOnly[str | None] = _known("title", "title", "Title; for an episode, the episode title.")
@@ -89,7 +89,7 @@ class LightItem:
                 self._light_full = self._light_plex.fetchItem(self.key)
             except Exception as error:
                 if type(error).__name__ == "NotFound":
-                    self._light_library.invalidate_item(self._light_item.rating_key)
+                    self._light_selection.invalidate_item(self._light_item.rating_key)
                 raise
         return self._light_full
 

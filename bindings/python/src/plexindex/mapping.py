@@ -8,7 +8,7 @@ from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
-    from typing import Union
+    from .types import MappingArg
 
 
 _NAMES = {
@@ -72,10 +72,6 @@ class Mapping:
     def __repr__(self) -> str:
         find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))
         return f"Mapping.{_NAMES[self.kind]}({find!r}, {replace!r})"
-
-
-if TYPE_CHECKING:
-    MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
 
 
 def as_mapping(rule: MappingArg) -> Mapping:

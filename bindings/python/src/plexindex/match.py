@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from typing import Any, overload
 
     from ._core.methods import Confidence, MatchKind, Reason
-    from ._core.types import Kind, PathArg, Status
     from .errors import Error
     from .item import Item, ItemSource
     from .light import LightItem
     from .media import MatchedFile
+    from .types import Kind, PathArg, Status
 
 # The match kinds for a path that is itself listed, or recorded.
 LISTED = ("confirmed", "exact", "mapped")

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import ctypes
 import os
+from _collections_abc import Iterable
 from types import SimpleNamespace
 
 import plexindex
 
 from ._core import TYPE_CHECKING, convert, importing, log, native
 from ._core import abi as c
+from ._core.callbacks import Renewal, renewal_callback
 from ._core.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
-    from ._core.types import PathArg, Recipe, TokenArg
-    from .index import Index
-    from .mapping import MappingArg
-    from .progress import ProgressArg
+    from .types import MappingArg, PathArg, TokenArg
+
+
+class Recipe:
+    """How another process opens the same index."""
+
+    def __init__(self, folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> None:
+        self.folder, self.server_url, self.has_token, self.options = folder, server_url, has_token, options
 
 
 def open(
-    cache_dir: PathArg | None = None,
+    cache_dir: plexindex.types.PathArg | None = None,
     server_url: str | None = None,
-    token: TokenArg = None,
+    token: plexindex.types.TokenArg = None,
     *,
     user: str | None = None,
     library_ttl: float | None = 3600.0,
@@ -35,21 +40,21 @@ def open(
     read_timeout: float = 60.0,
     stale_answer_timeout: float | None = 2.0,
     retry_for: float | None = 30.0,
-    ca_file: PathArg | None = None,
+    ca_file: plexindex.types.PathArg | None = None,
     accept_invalid_certs: bool = False,
     offline: bool = False,
-    mappings: Iterable[MappingArg] = (),
+    mappings: Iterable[plexindex.types.MappingArg] = (),
     page_size: int = 1000,
     matches_limit: int | None = None,
     size_limit: int | None = None,
-    database: PathArg | None = None,
+    database: plexindex.types.PathArg | None = None,
     mmap: bool = True,
     slow: float | None = 1.0,
     obfuscate_paths: bool = False,
     shared: str | None = None,
     shared_durable: bool | None = None,
-    progress: ProgressArg = None,
-) -> Index:
+    progress: plexindex.types.ProgressArg = None,
+) -> plexindex.Index:
     """Opens an index in a folder. Sends no request; the first lookup that needs the server sends one.
 
     Several processes can open the same folder, and one process can open it several times. All times are in seconds.
@@ -116,21 +121,17 @@ def open(
         ImportError: Python cannot load the shared library, or the library has a different version.
 
     """
-    options = dict(locals())
-    with importing:
-        from .index import Index
-
-    return Index(*_open_session(options))
+    return plexindex.Index(open_session(dict(locals())))
 
 
 def open_tables(folder: str) -> Session:
     """Opens a folder for its tables, without the classes of an index, which take a new process time to import."""
     defaults: Any = open.__kwdefaults__
-    return _open_session({**defaults, "cache_dir": folder, "server_url": None, "token": None, "slow": None})[0]
+    return open_session({**defaults, "cache_dir": folder, "server_url": None, "token": None, "slow": None})
 
 
-def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
-    """Opens a session with the options of :func:`plexindex.open`. Returns the session, and how to open it again."""
+def open_session(options: dict[str, Any]) -> Session:
+    """Opens a session with the options of :func:`plexindex.open`."""
     progress = convert.callback("progress", options.pop("progress"))
     token = options.pop("token")
     text, renew = (token(), token) if callable(token) else (token, None)
@@ -146,9 +147,6 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:
-        with importing:
-            from ._core.callbacks import Renewal, renewal_callback
-
         renewal = Renewal(renew)
         c_struct.renew_token = renewal_callback(renewal)
     if options["database"] is not None:
@@ -161,7 +159,8 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
     session = Session(native_library, c_struct, progress, renewal)
     session.token = renew or text
     folder, server_url = os.fsdecode(os.path.abspath(options.pop("cache_dir"))), options.pop("server_url")
-    return session, (folder, server_url, text is not None, options)
+    session.recipe = Recipe(folder, server_url, text is not None, options)
+    return session
 
 
 def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
@@ -215,10 +214,7 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
 
 
 def _rules(mappings: Iterable[MappingArg]) -> list[c.CMapping]:
-    with importing:
-        from .mapping import as_mapping
-
-    rules = map(as_mapping, mappings)
+    rules = map(plexindex.mapping.as_mapping, mappings)
     return [c.CMapping(rule.kind, 0, _bytes(rule.find), _bytes(rule.replace)) for rule in rules]
 
 
@@ -239,13 +235,12 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
     """Adds missing options from the environment and plexapi's file. Returns the token, and what renews it."""
     with importing:
         from ._core.config import Setting, find
-        from .mapping import as_mapping
 
     names = ("server_url", "user", "size_limit", "database", "shared", "shared_durable")
     given = {name: Setting(options[name], name) for name in names if options[name] is not None}
     if token is not None:
         given["token"] = Setting(token, "token")
-    found = find(given, [(as_mapping(rule), "mappings") for rule in options["mappings"]])
+    found = find(given, [(plexindex.mapping.as_mapping(rule), "mappings") for rule in options["mappings"]])
     options.update({name: getattr(found, name).value for name in (*names, "cache_dir")})
     options["mappings"] = [rule for rule, _ in found.mappings]
     parent = os.path.dirname(os.path.abspath(options["cache_dir"]))
@@ -262,21 +257,23 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
 _reopened: dict[str, Session] = {}
 
 
-def open_again(folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> Any:
+def open_again(recipe: Recipe) -> Any:
     """Opens a pickled index. Equal pickles share a session, which stays open until each of their indexes was closed, or
     until the process exits.
     """
-    name = repr((os.getpid(), folder, server_url, has_token, options))
+    name = repr((os.getpid(), vars(recipe)))
     session = _reopened.get(name)
     if session is None or not session.is_open:
+        place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": recipe.server_url, "progress": None}
         try:
-            token = _configured_token(server_url) if has_token and server_url is not None else None
-            session = _reopened[name] = open(folder, server_url, token, **options)._session
+            url = recipe.server_url
+            place["token"] = _configured_token(url) if recipe.has_token and url is not None else None
+            session = _reopened[name] = open_session({**recipe.options, **place})
         except plexindex.Error as error:
             return _UnavailableIndex(error)
     else:
         session.owners += 1
-    return plexindex.Index(session, (folder, server_url, has_token, options))
+    return plexindex.Index(session)
 
 
 def _configured_token(server_url: str) -> TokenArg:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from functools import wraps
+
+import plexindex
 
 from ._core import TYPE_CHECKING, importing
 from ._core import abi as c
@@ -11,16 +15,19 @@ from .index import Index
 from .item import Item
 from .library import Library
 from .light import LightItem
-from .opening import open
+from .opening import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, Concatenate, ParamSpec, TypeVar
 
-    from typing_extensions import Self
-
+    from ._core.selection import Selection
     from ._core.session import Session
-    from ._core.types import PathArg, Recipe
+    from .types import PathArg
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+    Entered = TypeVar("Entered", bound="SectionIndex")
 
 
 def _connection_options(server: Any) -> dict[str, Any]:
@@ -73,7 +80,33 @@ def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> Non
         raise TypeError(f"{call} requires a {wanted}, not {type(given).__name__}{more}")
 
 
-def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
+def from_server(
+    plex: plexindex.types.PlexapiObject,
+    cache_dir: plexindex.types.PathArg | None = None,
+    *,
+    user: str | None = None,
+    library_ttl: float | None = 3600.0,
+    max_age: float | None = 86400.0,
+    timeout: float | None = None,
+    connect_timeout: float | None = None,
+    read_timeout: float | None = None,
+    stale_answer_timeout: float | None = 2.0,
+    retry_for: float | None = 30.0,
+    ca_file: plexindex.types.PathArg | None = None,
+    accept_invalid_certs: bool | None = None,
+    offline: bool = False,
+    mappings: Iterable[plexindex.types.MappingArg] = (),
+    page_size: int = 1000,
+    matches_limit: int | None = None,
+    size_limit: int | None = None,
+    database: plexindex.types.PathArg | None = None,
+    mmap: bool = True,
+    slow: float | None = 1.0,
+    obfuscate_paths: bool = False,
+    shared: str | None = None,
+    shared_durable: bool | None = None,
+    progress: plexindex.types.ProgressArg = None,
+) -> ServerIndex:
     """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
 
     plexindex makes its own connections, with the ``verify`` of plexapi's session, and plexapi's ``timeout`` unless it
@@ -81,20 +114,33 @@ def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> 
     environment variable such as ``HTTPS_PROXY`` or ``REQUESTS_CA_BUNDLE``. A warning in the log names the settings of
     the session that plexindex ignores. Instead of an adapter's retries, set ``retry_for``.
 
-    By default, ``cache_dir`` is the command's folder, with the mappings from plexapi's ``config.ini``. ``options`` are
-    options for :func:`plexindex.open`. Sends no request. If the server rejects the token, or the token expires, the
-    index uses the current token of plexapi's object. If plexapi has fetched the token's account
+    By default, ``cache_dir`` is the command's folder, with the mappings from plexapi's ``config.ini``. The other
+    options are those of :func:`plexindex.open`; None means plexapi's for ``connect_timeout``, ``read_timeout``,
+    ``ca_file``, ``accept_invalid_certs`` and ``user``. Sends no request. If the server rejects the token, or the token
+    expires, the index uses the current token of plexapi's object. If plexapi has fetched the token's account
     (``plex.myPlexAccount()``), this account is the ``user``.
     """
+    options = dict(locals())
+    del options["plex"]
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
-    given: dict[str, Any] = {"server_url": plex._baseurl, "token": lambda: plex._token or None, "user": _user_of(plex)}
-    index = open(cache_dir, **{**given, **_connection_options(plex), **options})
-    return ServerIndex(index._session, index._recipe, plex)
+    theirs = {"connect_timeout": 5.0, "read_timeout": 60.0, "accept_invalid_certs": False, "user": _user_of(plex)}
+    theirs.update(_connection_options(plex))
+    options.update({name: value for name, value in theirs.items() if options[name] is None})
+    session = open_session({"server_url": plex._baseurl, "token": lambda: plex._token or None, **options})
+    return ServerIndex(session, plex)
 
 
+def _with_its_options(
+    function: Callable[Concatenate[Any, P], Any],
+) -> Callable[[Callable[..., T]], Callable[Concatenate[Any, P], T]]:
+    """Gives a function the arguments of another."""
+    return wraps(function, ("__annotations__",))
+
+
+@_with_its_options(from_server)
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
-    """Returns an index of one library, a ``plexapi.library.LibrarySection``. The result can replace the section in code
-    that finds items by path. Closing the result closes its index.
+    """Returns an index of one library, a ``plexapi.library.LibrarySection``, with the options of :func:`from_server`.
+    The result can replace the section in code that finds items by path. Closing the result closes its index.
     """
     _check(
         "from_section",
@@ -102,7 +148,7 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
         section,
         ("_server", "key", "locations"),
     )
-    return SectionIndex(section, from_server(section._server, cache_dir, **options), owned=True)
+    return from_server(section._server, cache_dir, **options)._opened_for(section)
 
 
 class ServerIndex(Index):
@@ -112,29 +158,32 @@ class ServerIndex(Index):
     unpickles it gets an :class:`Index`.
     """
 
-    __slots__ = ("_plex",)
+    __slots__ = ()
 
-    def __init__(self, session: Session, recipe: Recipe, server: Any) -> None:
-        super().__init__(session, recipe)
-        self._plex = server
+    def __init__(self, session: Session, server: Any) -> None:
+        super().__init__(session)
+        session.plexapi = server
 
     @property
     def plex(self) -> Any:
         """The plexapi server."""
-        return self._plex
+        return self._session.plexapi
 
-    def _light_of(self, item: Item) -> LightItem:
-        return LightItem(self._plex, self._library_of(item), item)
-
-    def section(self, section: Any) -> SectionIndex:
+    def section(self, section: plexindex.types.PlexapiObject) -> SectionIndex:
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
         errors or errors from ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's
         errors.
         """
         if isinstance(section, str):
-            section = self._plex.library.section(section)
+            section = self.plex.library.section(section)
         _check("section", "title or a plexapi.library.LibrarySection", section, ("_server", "key", "locations"))
-        return SectionIndex(section, self, owned=False)
+        return self._opened_for(section, owned=False)
+
+    def _opened_for(self, section: Any, *, owned: bool = True) -> SectionIndex:
+        uuid = getattr(section, "uuid", None)
+        by_uuid = isinstance(uuid, str) and uuid
+        kind, selector = (c.SELECT_UUID, uuid) if by_uuid else (c.SELECT_SECTION, section.key)
+        return SectionIndex(section, self, self._selection.select(kind, str(selector)), owned=owned)
 
 
 class SectionIndex(Library):
@@ -148,10 +197,8 @@ class SectionIndex(Library):
 
     __slots__ = ("_owned", "_section")
 
-    def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
-        uuid = getattr(section, "uuid", None)
-        kind, selector = (c.SELECT_UUID, uuid) if isinstance(uuid, str) and uuid else (c.SELECT_SECTION, section.key)
-        super().__init__(index, index._session.library(kind, str(selector)))
+    def __init__(self, section: Any, index: Index, selection: Selection, *, owned: bool) -> None:
+        super().__init__(index, selection)
         self._section, self._owned = section, owned
 
     @property
@@ -169,24 +216,27 @@ class SectionIndex(Library):
         """The library: this object."""
         return self
 
-    def light(self, key: object) -> LightItem | None:
+    def light(self, key: object) -> plexindex.LightItem | None:
         """Returns the listed item with the given key or rating key, or None if no such item is listed. Sends no
         request.
         """
         if not isinstance(key, (str, int)):
             return None
         try:
-            facts = self._listed_facts(key)
+            facts = self._selection.listed_facts(key)
         except InvalidArgumentError:
             return None
-        return None if facts is None else LightItem(self._section, self, Item(facts, self.index), facts)
+        return None if facts is None else self._light(Item(facts, self._selection), facts)
 
-    def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
+    def candidates(self, path: plexindex.types.PathArg) -> tuple[list[plexindex.LightItem], bool]:
         """Returns the items that match a path equally well, and whether the confidence is high."""
         found = self.match(path)
         if found.status in ("not_yet", "needs_warm"):
             raise TimeoutError(found.message or "the library is still being fetched")
-        return [LightItem(self._section, self, item) for item in found.candidates], found.confidence == "high"
+        return [self._light(item) for item in found.candidates], found.confidence == "high"
+
+    def _light(self, item: Item, facts: dict[str, Any] | None = None) -> LightItem:
+        return LightItem(self._section, self._selection, item, facts)
 
     def close(self) -> None:
         """Closes the index if it was opened only for this library."""
@@ -201,7 +251,7 @@ class SectionIndex(Library):
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *dir(self._section)})
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Entered) -> Entered:
         self.index.__enter__()
         return self
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from ._core import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Optional
-
 
 class Progress:
     """The progress of a fetch; the argument of a progress callback."""
@@ -28,7 +22,3 @@ class Progress:
 
     def __repr__(self) -> str:
         return f"Progress(library={self.library!r}, items={self.items}, total={self.total}, elapsed={self.elapsed})"
-
-
-if TYPE_CHECKING:
-    ProgressArg = Optional[Callable[[Progress], object]]

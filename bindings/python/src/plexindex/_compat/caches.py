@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .._core.native import Native
     from .._core.session import Session
-    from ..mapping import MappingArg
+    from ..types import MappingArg
 
     PathLike = Union[str, "os.PathLike[str]"]
     Row = dict[str, Any]

@@ -6,6 +6,7 @@ from enum import Enum
 
 from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
+from .._core.selection import selection_of
 from ..errors import Error
 from ..match import LISTED
 from .failures import not_found, reraise, server_away, warn_of_token
@@ -138,8 +139,9 @@ def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
         return match.reason == "not_listed"
     index = section.index
     folders = [folder for library in index.libraries(offline=True) for folder in library.locations]
-    folders += [index._host_path_of(folder) or folder for folder in folders]
-    mapped = index._server_paths_of(path)
+    selection = selection_of(index)
+    folders += [selection.host_path_of(folder) or folder for folder in folders]
+    mapped = selection.server_paths_of(path)
     if any(lies_under(one, folders) for one in (path, *mapped)):
         return True
     return index.match(path, offline=True).match_kind in LISTED
@@ -189,7 +191,7 @@ class SyncItem:
             except Exception as error:
                 reraise(error, self._on_gone)
             if expected and expected.isdisjoint(full.locations):
-                self._section.index.invalidate_item(self.ratingKey, self._section.library)
+                self._section.invalidate_item(self.ratingKey)
                 raise not_found("the item's files have changed in Plex: retry")
             self._full = full
         return self._full

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from functools import partial
     from typing import Any
 
-    from ..progress import Progress, ProgressArg
+    from ..progress import Progress
+    from ..types import ProgressArg
     from .native import Native
 else:
     from _functools import partial

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Generic, TypeVar, overload
 
-    from .types import PathArg, SizeArg
+    from ..types import PathArg, SizeArg
 
     T = TypeVar("T", covariant=True)
 

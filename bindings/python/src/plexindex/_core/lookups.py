@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from ..types import PathArg
     from .session import Session
-    from .types import PathArg
 
 
 class Handle:

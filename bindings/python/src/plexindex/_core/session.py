@@ -19,10 +19,9 @@ from .native import has_begun, inside
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..progress import ProgressArg
+    from ..types import ProgressArg, TokenArg
     from .callbacks import Renewal, Watch
     from .native import Native
-    from .types import TokenArg
 
 # Seconds between two reads of the log during a watch.
 _BETWEEN_DRAINS = 0.5
@@ -185,7 +184,7 @@ class _ClosedSession:
     owners = 1
 
     def __init__(self, session: Session) -> None:
-        self.folder = session.folder
+        self.folder, self.recipe = session.folder, session.recipe
 
     def close(self) -> None:
         """Does nothing."""
@@ -238,6 +237,10 @@ class Session:
         """The token, or what returns it, for plexapi."""
         self.plex: Any = None
         """plexapi's object for the server, once an edit needed it."""
+        self.plexapi: Any = None
+        """The host's own plexapi object for the server."""
+        self.recipe: Any = None
+        """How another process opens the same index: a :class:`plexindex.opening.Recipe`."""
         handle = Handle(0)
         status, text = call_without_index(native.open, ctypes.byref(options), ctypes.byref(handle.handle))
         if status:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from .._core.selection import selection_of
 from ..changes import Change, Changes, bring_up_to_date
 from ..compare import find_renames
 from ..errors import Error, InvalidArgumentError
@@ -74,7 +75,7 @@ def changes_command(
         chosen = index.library(library)
         try:
             if not offline:
-                older = bring_up_to_date(chosen, settings.timeout, bar, always=is_check, whole=full)
+                older = bring_up_to_date(selection_of(chosen), settings.timeout, bar, always=is_check, whole=full)
             page = chosen.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
             if state is None:
@@ -134,7 +135,7 @@ def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -
 
 
 def _print_change(index: Index, change: Change) -> None:
-    words = output.paint(change.change.replace("_", " "), _STYLES.get(change.change, "bold"))
+    words = output.paint(change.kind.replace("_", " "), _STYLES.get(change.kind, "bold"))
     if change.item is None:
         exists = any(library.section == change.section for library in index.libraries(offline=True))
         how = f"run `plexindex changes --full --library {change.section}`" if exists else "the library was removed"
@@ -142,7 +143,7 @@ def _print_change(index: Index, change: Change) -> None:
         return
     say(f"{words}: {item_text(change.item)}")
     if change.from_path is not None:
-        say(f"  {'from' if change.change == 'moved' else 'without'} {output.one_line(change.from_path)}")
+        say(f"  {'from' if change.kind == 'moved' else 'without'} {output.one_line(change.from_path)}")
     if change.path is not None:
         say(f"  {output.one_line(change.path)}")
 

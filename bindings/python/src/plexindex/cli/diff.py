@@ -87,9 +87,13 @@ def diff_command(
         raise click.UsageError("no folder was given: give the folders to walk")
     settings, counter = Settings(), output.Bar()
     with settings.open_for_answers() as index:
-        comparison = index.compare(map(os.fsencode, folder), library, without=without, timeout=settings.timeout,
-                                   offline=settings.answers_from_store_only,
-                                   progress=lambda files: counter.show(f"{count(files, 'file')} found"))  # fmt: skip
+        comparison = index.library(library).compare(
+            map(os.fsencode, folder),
+            without=without,
+            timeout=settings.timeout,
+            offline=settings.answers_from_store_only,
+            progress=lambda files: counter.show(f"{count(files, 'file')} found"),
+        )
         unlisted: list[bytes] = []
         printed = hidden = 0
         try:

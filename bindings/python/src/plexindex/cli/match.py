@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .._core.abi import QUERY_FILE
+from .._core.selection import query_flags, selection_of
 from ..item import Item
 from ..mapping import Mapping
 from ..match import LISTED, FolderMatch, Match
@@ -23,7 +24,6 @@ from .output import count, say
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .._core.types import Asking
     from ..media import MatchedFile
 
 _BATCH = 500
@@ -91,7 +91,7 @@ def match_command(
         if is_check:
             from ..changes import bring_up_to_date
 
-            older = bring_up_to_date(chosen, settings.timeout, bar, always=True)
+            older = bring_up_to_date(selection_of(chosen), settings.timeout, bar, always=True)
             bar.drop()
             if older is not None:
                 output.complain(f"{older}: searching the stored listing")
@@ -102,8 +102,8 @@ def match_command(
             # After a failed check, the answers are those of a check too, so that they are stale.
             answers: Sequence[Match]
             if size is None:
-                options: Asking = {"check": older is not None}
-                answers = chosen._match_paths(paths, QUERY_FILE, False if no_size else None, options)
+                flags = QUERY_FILE | query_flags(check=older is not None)
+                answers = selection_of(chosen).match_paths(paths, False if no_size else None, flags)
             else:
                 answers = [chosen.match(paths[0], size=size, check=older is not None)]
             bar.done()

@@ -19,10 +19,11 @@ from .._core import TYPE_CHECKING, convert
 from .._core import abi as c
 from .._core.callbacks import Stoppable
 from .._core.paths import full_path
+from .._core.selection import oldest, selection_of
 from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from ..item import Item
-from ..library import oldest
+from ..library import Library
 from ..mapping import as_mapping
 from ..match import LISTED
 from ..media import file_of
@@ -34,9 +35,10 @@ from .walk import Location, Scope, Walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .._core.types import PathArg, Summary
-    from ..library import Library
+    from ..index import Index
     from ..match import Match
+    from ..queries import Queries
+    from ..types import PathArg, Summary
     from .walk import MediaFile
 
 # Number of files to look up at once, and maximum number of listed files in one call.
@@ -53,18 +55,23 @@ _PROBED = 1000
 _SAMPLE = 200
 
 
-def scope_of(library: Library, rules: Iterable[str] = RULES) -> Scope:
-    """Returns all libraries' folders on this machine, by the mappings. ``library``: the compared ones."""
-    index, uuids = library.index, {facts["uuid"] for facts in library._current()}
+def scope_of(compared: Queries, rules: Iterable[str] = RULES) -> Scope:
+    """Returns all libraries' folders on this machine, by the mappings. ``compared``: the index or a library."""
+    selection, index = selection_of(compared), _index_of(compared)
+    uuids = {facts["uuid"] for facts in selection.facts()}
     found: dict[bytes, Location] = {}
     for one in index.libraries(offline=True):
         for listed in filter(None, one.locations):
             # The mappings apply to paths below a folder, not to the folder itself.
-            below = os.fsencode(index._host_path_of(listed.rstrip("/") + "/x") or "")
+            below = os.fsencode(selection.host_path_of(listed.rstrip("/") + "/x") or "")
             folder = os.path.normpath(os.path.dirname(below))
             location = found.setdefault(folder, Location(folder))
             (location.compared if one.uuid in uuids else location.others).append(one)
     return Scope(found.values(), frozenset(rules))
+
+
+def _index_of(compared: Queries) -> Index:
+    return compared.index if isinstance(compared, Library) else compared  # type: ignore[return-value]
 
 
 class Comparison:
@@ -76,7 +83,7 @@ class Comparison:
 
     def __init__(
         self,
-        library: Library,
+        compared: Queries,
         folders: PathArg | Iterable[PathArg],
         without: Iterable[str],
         timeout: float | None,
@@ -91,17 +98,18 @@ class Comparison:
         unknown = [rule for rule in without if rule not in RULES]
         if unknown:
             raise InvalidArgumentError(f"without: {unknown[0]!r} is not one of {', '.join(RULES)}")
-        convert.check_call({"timeout": timeout, "progress": progress, "offline": offline}, "offline")
+        convert.timeout_ms(timeout)
+        convert.flag("offline", offline)
         if not folders:
             raise InvalidArgumentError("no folder was given: give the folders to walk")
-        self._index, self._library = library.index, library
+        self._index, self._library, self._selection = _index_of(compared), compared, selection_of(compared)
         for folder in folders:
-            convert.path_bytes(folder, self._index._session.hides_paths, "folder")
+            convert.path_bytes(folder, self._selection.session.hides_paths, "folder")
         self._folders = [full_path(os.fsencode(folder)) for folder in folders]
         self._rules = [rule for rule in RULES if rule not in without]
         self._offline, self._timeout, self._until = offline, timeout, float("inf")
         self._progress = convert.callback("progress", progress)
-        self._stop = Stoppable(self._index._session.progress)
+        self._stop = Stoppable(self._selection.session.progress)
         self._spellings = disk.Spellings()
         # The locations that are empty; the folders and links that could not be read; listed files that exist under
         # names with other characters; and the listed paths of the items that a new file may be.
@@ -235,23 +243,23 @@ class Comparison:
 
     def _prepare(self, begun: float, *, always: bool) -> bool:
         """Brings the listings up to date. Returns whether the server may be asked about renamed files."""
-        index, missed = self._index, None
+        missed = None
         if self._timeout is not None:
             self._until = begun + self._timeout
         if not self._offline:
-            missed = bring_up_to_date(self._library, self._timeout, self._stop, always=always)
+            missed = bring_up_to_date(self._selection, self._timeout, self._stop, always=always)
         self.error = missed
-        current = self._library._current()
+        current = self._selection.facts()
         self.age = oldest(current)
         if self.age is None:
             raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
         self._listings = sum("age_ms" in facts for facts in current)
         self._scope = scope_of(self._library, self._rules)
-        _, server_url, _, options = index._recipe
-        rules = [as_mapping(rule) for rule in options["mappings"]]
+        recipe = self._selection.session.recipe
+        rules = [as_mapping(rule) for rule in recipe.options["mappings"]]
         # A pattern for host paths cannot be inverted, so the listed files cannot be looked for.
         self._knows_host_paths = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
-        return not (self._offline or missed or server_url is None or options["offline"])
+        return not (self._offline or missed or recipe.server_url is None or recipe.options["offline"])
 
     def _check_folder(self, folder: bytes) -> None:
         """Raises an error if a folder cannot be compared."""
@@ -367,7 +375,7 @@ class Comparison:
         while True:
             page = self._index.call("items.missing", request)
             self.listed += page["looked_for"]
-            yield from ((Item(one["item"], self._index), one["on_disk"] == "there") for one in page["files"])
+            yield from ((Item(one["item"], self._selection), one["on_disk"] == "there") for one in page["files"])
             if "cursor" not in page:
                 return
             request["cursor"] = page["cursor"]
@@ -471,7 +479,7 @@ class Comparison:
         for file, answer in unlisted:
             if file.path not in elsewhere:
                 yield self._unlisted(file, answer)
-        if unlisted and sum("age_ms" in facts for facts in self._library._current()) < self._listings:
+        if unlisted and sum("age_ms" in facts for facts in self._selection.facts()) < self._listings:
             # The files look unlisted because the store has lost a listing.
             raise NotFetchedError("a listing was lost during the comparison: fetch the libraries again (refresh)")
         if self._progress is not None:

@@ -16,9 +16,9 @@ from .rules import RULES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._core.types import DifferenceKind
     from ..library import Library
     from ..match import Match
+    from ..types import DifferenceKind
     from .walk import Location, MediaFile, Ruling, Unread
 
 # Maximum number of items that a reason lists.

@@ -1,6 +1,7 @@
-"""Types for annotations. Only type checkers import this module, because ``typing`` is slow to import.
+"""The types of arguments and results, for annotations.
 
-Types that name a class of the package are defined next to that class: ``LibraryArg``, ``ProgressArg``, ``MappingArg``.
+Importing this module takes longer than opening an index, so the package does so only for type checkers, and for
+``typing.get_type_hints``.
 """
 
 from __future__ import annotations
@@ -9,17 +10,31 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Optional, Protocol, TypedDict, Union
 
-from . import TYPE_CHECKING
-from .methods import ErrorKind, MatchStatus, ServerInfo, SharedStatus, StoreInfo
+from ._core.methods import ChangeKind as ChangeKind
+from ._core.methods import Confidence as Confidence
+from ._core.methods import ErrorKind, MatchStatus
+from ._core.methods import MatchKind as MatchKind
+from ._core.methods import Reason as Reason
+from ._core.methods import ServerInfo as ServerInfo
+from ._core.methods import SharedStatus as SharedStatus
+from ._core.methods import StoreInfo as StoreInfo
+from .mapping import Mapping
+from .progress import Progress
 
-if TYPE_CHECKING:
-    from ..progress import ProgressArg
-
-# The reference describes these.
-__all__ = ["Asking", "HasRatingKey", "Listing", "ServerInfo", "SharedStatus", "Stats", "StoreInfo",
-           "Summary", "Waiting"]  # fmt: skip
-
-PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+"""A path: :mod:`plexindex` says how plexindex encodes it."""
+ProgressArg = Optional[Callable[[Progress], object]]
+"""A callback for the progress of a fetch. False ends the call."""
+CountProgressArg = Optional[Callable[[int], object]]
+"""A callback for the number of files so far."""
+MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
+"""A rule, or a pair of folders (host, server)."""
+Facts = dict[str, Any]
+"""An item's stored fields: the answer of the method ``items.get``."""
+Answer = Any
+"""A method's answer: docs/methods.md."""
+PlexapiObject = Any
+"""An object of plexapi."""
 
 
 class HasRatingKey(Protocol):
@@ -30,46 +45,19 @@ class HasRatingKey(Protocol):
         """The item's rating key."""
 
 
-Renew = Callable[[], Optional[str]]
-TokenArg = Union[str, Renew, None]
-
-# How another process opens the same index: the folder, the URL, whether there is a token, and the options.
-Recipe = tuple[str, Optional[str], bool, dict[str, Any]]
-
-# A file's size in bytes; None reads the size from the disk if necessary, and False forbids it.
+TokenArg = Union[str, Callable[[], Optional[str]], None]
+"""A token, or a callable that returns it."""
 SizeArg = Union[int, Literal[False], None]
-
+"""A file's size in bytes; None reads the size from the disk if necessary, and False forbids it."""
 KeyArg = Union[str, int, HasRatingKey]
+"""An item's key or rating key, or a plexindex or plexapi item."""
 FieldArg = Union[str, int, float, Iterable[str], None]
+"""A field's new value: :meth:`plexindex.Index.edit_items`."""
 
 Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
 Status = Union[MatchStatus, ErrorKind, Literal["null_pointer", "buffer_too_small", "panic", "unknown"]]
 """In a batch, an answer's status can be the name of an error for its path."""
 DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"]
-
-
-class Waiting(TypedDict, total=False):
-    """The options of a call that may fetch. By default, they are None, and flags are False."""
-
-    timeout: float | None
-    progress: ProgressArg
-
-
-class Listing(TypedDict, total=False):
-    """The options of a call that may fetch, and sends no request if ``offline``."""
-
-    timeout: float | None
-    offline: bool
-    progress: ProgressArg
-
-
-class Asking(TypedDict, total=False):
-    """The options of a call that may fetch, or with ``check`` also asks the server for changes first."""
-
-    timeout: float | None
-    offline: bool
-    check: bool
-    progress: ProgressArg
 
 
 class Summary(TypedDict):

@@ -1,0 +1,158 @@
+"""The selected libraries of an open index, and calls about them."""
+
+from __future__ import annotations
+
+import plexindex
+
+from . import TYPE_CHECKING, convert
+from . import abi as c
+from .convert import FIRST, two_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from ..item import Item
+    from ..light import LightItem
+    from ..match import Match, Matches
+    from ..queries import Queries
+    from ..types import KeyArg, PathArg, ProgressArg, SizeArg
+    from .lookups import Handle
+    from .session import Session
+
+# Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
+_BYTES_PER_ANSWER = 400
+
+
+def query_flags(offline: bool = False, check: bool = False, full: bool = False) -> int:
+    """Checks options of a call, and returns the flags of its query."""
+    flags = c.QUERY_OFFLINE if convert.flag("offline", offline) else 0
+    flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
+    return flags | (c.QUERY_FULL if convert.flag("full", full) else 0)
+
+
+class Selection:
+    """One library or all libraries of a session. Answers, items and lists keep this object, and thus the session."""
+
+    __slots__ = ("handle", "session")
+
+    def __init__(self, session: Session, handle: Handle) -> None:
+        self.session, self.handle = session, handle
+
+    def select(self, kind: int = c.SELECT_ALL, selector: str = "") -> Selection:
+        """Returns a library of the same session; by default, all libraries."""
+        return Selection(self.session, self.session.library(kind, selector))
+
+    def request(
+        self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
+    ) -> Any:
+        """Calls a method about these libraries."""
+        return self.session.request(method, timeout, progress, library=self.handle, **request)
+
+    def each(
+        self, timeout: float | None = None, progress: ProgressArg = None, *, offline: bool = True
+    ) -> list[Selection]:
+        """Returns each library by itself."""
+        if self.handle.named is not None:
+            return [self]
+        found = self.request("libraries.list", timeout, progress, offline=offline)["libraries"]
+        return [self.select(c.SELECT_UUID, facts["uuid"]) for facts in found]
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Returns the facts about the libraries that the store contains now."""
+        try:
+            return self.request("libraries.list", offline=True)["libraries"]  # type: ignore[no-any-return]
+        except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError, plexindex.OfflineError):
+            return []
+
+    def match(
+        self, path: PathArg, size: SizeArg, flags: int, timeout: float | None = None, progress: ProgressArg = None
+    ) -> Match:
+        """Returns the item for a file."""
+        raw = convert.path_bytes(path, self.session.hides_paths)
+        size_flag, file_size = convert.file_size(size)
+        limits: Any = {"timeout": timeout, "progress": progress, "flags": flags | size_flag, "file_size": file_size}
+        _, block = self.session.query(self.session.native.match_path, self.handle, raw, **limits)
+        return plexindex.Match(block, two_numbers(block, FIRST)[0], self, path)
+
+    def match_paths(
+        self,
+        paths: Iterable[PathArg],
+        size: bool | None,
+        flags: int,
+        timeout: float | None = None,
+        progress: ProgressArg = None,
+    ) -> Matches:
+        """Returns the items for files."""
+        if size is not None and size is not False:
+            raise TypeError("size must be None or False: the files of a batch have no common size")
+        paths, hides_paths = convert.path_list(paths), self.session.hides_paths
+        text, flags = convert.join_paths(paths, hides_paths), flags | convert.file_size(size)[0]
+        limits: Any = {"timeout": timeout, "progress": progress, "flags": flags}
+        memory: Any = {"count": len(paths), "reserve": 4096 + len(text) + len(paths) * _BYTES_PER_ANSWER}
+        try:
+            block = self.session.query(self.session.native.match_paths, self.handle, text, **limits, **memory)[1]
+            return plexindex.Matches(block, self, paths)
+        except plexindex.InvalidArgumentError:
+            convert.check_paths(paths, hides_paths)
+            raise
+
+    def refresh(self, flags: int = 0, timeout: float | None = None, progress: ProgressArg = None) -> bool:
+        """Refreshes the libraries. Returns whether they are up to date."""
+        limits: Any = {"timeout": timeout, "progress": progress, "flags": flags}
+        status, _ = self.session.query(self.session.native.refresh, self.handle, fills=False, **limits)
+        return status == c.OK
+
+    def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
+        """Returns all stored fields of an item; None if it is not listed."""
+        return self.request("items.get", key=convert.key_bytes(key)).get("item")  # type: ignore[no-any-return]
+
+    def listed_facts(self, key: KeyArg) -> dict[str, Any] | None:
+        """As :meth:`item_facts`, but returns None if a library has no listing, or vanished."""
+        try:
+            return self.item_facts(key)
+        except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError):
+            return None
+
+    def invalidate_item(self, key: KeyArg) -> None:
+        """Invalidates an item."""
+        raw = convert.key_bytes(key)
+        self.session.ask(self.session.native.invalidate_item, raw, len(raw), target=self.handle)
+
+    # What an item asks for more than an answer contains.
+
+    def facts_of(self, item: Item) -> dict[str, Any] | None:
+        """Returns the stored fields of an item."""
+        return self._of(item).listed_facts(item.rating_key)
+
+    def light_of(self, item: Item) -> LightItem | None:
+        """Returns an item with plexapi's attributes, if the index is for a plexapi server."""
+        plex = self.session.plexapi
+        return None if plex is None else plexindex.LightItem(plex, self._of(item), item)
+
+    def host_path_of(self, path: str) -> str | None:
+        """Returns the host's path for a server's path."""
+        if not self.session.recipe.options["mappings"]:
+            return path
+        raw = path.encode("utf-8", "surrogateescape")
+        return convert.text_of(self.session.request("mappings.to_host", path=raw)["path"])
+
+    def server_paths_of(self, path: str) -> list[str]:
+        """Returns the server's paths for a host's path."""
+        raw = path.encode("utf-8", "surrogateescape")
+        (found,) = self.session.request("mappings.to_server", paths=[raw])["paths"]
+        return [convert.text_of(one) or "" for one in found]
+
+    def _of(self, item: Item) -> Selection:
+        return self.select(c.SELECT_SECTION, item.section) if item.section else self.select()
+
+
+def selection_of(queries: Queries) -> Selection:
+    """Returns the selection of an index or a library, for the package's other modules."""
+    return queries._selection
+
+
+def oldest(known: list[dict[str, Any]]) -> float | None:
+    """Returns the maximum age of libraries' listings in seconds, by their facts."""
+    ages: list[int] = [facts["age_ms"] for facts in known if "age_ms" in facts]
+    return max(ages) / 1000 if ages else None

@@ -1,0 +1,418 @@
+"""The queries of an index and of a library."""
+
+from __future__ import annotations
+
+from _collections_abc import (  # `collections.abc` imports `collections`, 2 ms of each process
+    Iterable,
+    Iterator,
+    Mapping,
+)
+
+import plexindex
+
+from ._core import TYPE_CHECKING, convert
+from ._core import abi as c
+from ._core.lookups import Lookups
+from ._core.selection import Selection, query_flags
+
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    AnyMatch = TypeVar("AnyMatch", bound=plexindex.Match)
+
+
+class Queries(Lookups):
+    """The queries of an :class:`Index`, about all libraries, and of a :class:`Library`, about one.
+
+    A ``timeout`` is in seconds: None means the default from ``open``, infinity no timeout, and 0 hardly any time. With
+    ``offline``, a call sends no request; with ``check``, it first asks the server for changes, with one request, or
+    more if something changed. Calls that fetch report to ``progress``, or to the ``progress`` callback of ``open``.
+    Ctrl-C ends a call, and so does a callback that raises an exception or returns False; the next call resumes the
+    fetch.
+    """
+
+    __slots__ = ("_selection",)
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__(selection.session, selection.handle)
+        self._selection = selection
+
+    def match(
+        self,
+        path: plexindex.types.PathArg,
+        *,
+        size: plexindex.types.SizeArg = None,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.Match:
+        """Returns the item for a file. Asks the server only if necessary.
+
+        ``size`` is the file's size in bytes, which a webhook may contain. By default, plexindex reads the size of a
+        file on this machine, with one ``stat`` on a thread of its own, if the path is neither recorded nor listed nor
+        mapped; False forbids it.
+
+        *Not found*, *ambiguous* and *not yet* are answers: see :class:`Match`. Raises ServerUnavailableError if the
+        library was never fetched and the fetch fails, LibraryNotFoundError, and InvalidArgumentError for the path.
+        """
+        return self._selection.match(path, size, query_flags(offline, check), timeout, progress)
+
+    def match_paths(
+        self,
+        paths: Iterable[plexindex.types.PathArg],
+        *,
+        size: bool | None = None,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.Matches:
+        """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order. ``size=False``
+        forbids to read sizes.
+
+        An error that concerns one path is in :attr:`Match.error`. The call raises errors that concern all paths, and
+        raises InvalidArgumentError if a path is empty or contains a NUL.
+        """
+        return self._selection.match_paths(paths, size, query_flags(offline, check), timeout, progress)
+
+    def folder(
+        self,
+        path: plexindex.types.PathArg,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.FolderMatch:
+        """Returns the show, season, artist, album or item for a folder: the deepest to which all listed files below it
+        belong. With a ``timeout``, plexindex first searches a library that was never fetched for one of the folder's
+        files on this machine. Fetches and raises errors as :meth:`match` does.
+        """
+        raw = convert.path_bytes(path, self._session.hides_paths, "folder")
+        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw)
+        return plexindex.FolderMatch(b"", 0, self._selection, path, answer)
+
+    def match_guid(
+        self,
+        guid: str,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.Match:
+        """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
+        TMDB and TVDB number films, shows and episodes separately, so name the type: ``tvdb://show/81189``.
+
+        For a show, season, artist or album, the candidates are at most 16 of its items, and ``message`` contains its
+        key and its number of items.
+        """
+        name = convert.only_text("guid", guid).decode()
+        answer = self._asked("match.guid", timeout, offline, check, progress, guid=name)
+        return plexindex.Match(b"", 0, self._selection, guid, answer)
+
+    def search_title(
+        self,
+        title: str,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.Match:
+        """Returns the items with a title, ignoring case, accents and punctuation, as ``candidates``; otherwise the
+        items whose titles contain all words, with low confidence. For a show's title, the items are its episodes.
+        """
+        name = convert.only_text("title", title).decode()
+        answer = self._asked("match.title", timeout, offline, check, progress, title=name)
+        return plexindex.Match(b"", 0, self._selection, title, answer)
+
+    def _asked(
+        self, method: str, timeout: float | None, offline: bool, check: bool, progress: Any, **request: Any
+    ) -> Any:
+        query_flags(offline, check)
+        return self._selection.request(method, timeout, progress, offline=offline, check=check, **request)
+
+    def items(
+        self,
+        *,
+        trashed: bool = False,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> Iterator[plexindex.Item]:
+        """Yields the items from the store, once for each file, in path order: :attr:`Item.path`. Of all libraries, one
+        library after another.
+
+        plexindex reads one page at a time. If a file changes meanwhile, the order of the others stays the same; the
+        iterator can miss changes. Sends requests only to fetch a library that was never fetched: raises TimeoutError if
+        the timeout passes first, and NotFetchedError if ``offline``. ``trashed`` yields the items in the library's
+        trash instead, which no other call returns: one request for each page.
+        """
+        trash = {"trashed": True, "offline": offline} if convert.flag("trashed", trashed) else {}
+        return self._pages("items.list", timeout, offline, progress, trash)
+
+    def items_below(
+        self,
+        path: plexindex.types.PathArg,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> Iterator[plexindex.Item]:
+        """Yields the items with files below a folder, in path order, as :meth:`items` does."""
+        raw = convert.path_bytes(path, self._session.hides_paths, "folder")
+        return self._pages("items.below", timeout, offline, progress, {"path": raw})
+
+    def _pages(
+        self, method: str, timeout: float | None, offline: bool, progress: Any, request: dict[str, Any]
+    ) -> Iterator[plexindex.Item]:
+        """Returns the items from all pages of a list. Fetches a library that was never fetched."""
+        query_flags(offline)
+        convert.timeout_ms(timeout)
+        convert.callback("progress", progress)
+        selection, limits = self._selection, (timeout, progress)
+
+        def first(one: Selection) -> Any:
+            try:
+                return one.request(method, *limits, **request)
+            except plexindex.NotFetchedError:
+                if offline:
+                    raise
+            one.refresh(0, *limits)
+            try:
+                return one.request(method, *limits, **request)
+            except plexindex.NotFetchedError:
+                raise plexindex.TimeoutError(
+                    "the timeout passed before the library was fetched: retry to resume"
+                ) from None
+
+        def pages() -> Iterator[plexindex.Item]:
+            one_by_one = selection.each(*limits, offline=offline) if method == "items.list" else [selection]
+            for one in one_by_one:
+                page = first(one)
+                while True:
+                    for facts in page["items"]:
+                        # The garbage collector visits all lists again and again, but not tuples of strings.
+                        for name in ("guids", "paths"):
+                            if name in facts:
+                                facts[name] = tuple(facts[name])
+                        yield plexindex.Item(facts, selection)
+                    if "cursor" not in page:
+                        break
+                    page = one.request(method, *limits, **request, cursor=page["cursor"])
+
+        return pages()
+
+    def shows(self) -> list[plexindex.Show]:
+        """Returns the shows or artists, each once, sorted by title; of all libraries, one library after another. Reads
+        all stored items, and sends no request: raises NotFetchedError if a library was never fetched. Plex lists
+        neither the year nor the external IDs of a show with its episodes.
+        """
+        names = ("rating_key", "title", "guid", "items")
+        return [plexindex.Show(**{name: one.get(name) for name in names}) for one in self._levels("shows")]
+
+    def seasons(self) -> list[plexindex.Season]:
+        """Returns the seasons or albums, sorted by show, number and title, like :meth:`shows`. Plex lists no seasons of
+        a show that hides them.
+        """
+        names = ("rating_key", "show_rating_key", "number", "title", "guid", "items")
+        return [plexindex.Season(**{name: one.get(name) for name in names}) for one in self._levels("seasons")]
+
+    def _levels(self, level: str) -> Iterator[Any]:
+        for one in self._selection.each():
+            yield from one.request("shows.list")[level]
+
+    def item_facts(self, key: plexindex.types.KeyArg) -> plexindex.types.Facts | None:
+        """Returns all stored fields of an item, with its files and external IDs, like the method ``items.get``; None if
+        the item is not listed. Sends no request: raises NotFetchedError if the library was never fetched.
+        """
+        return self._selection.item_facts(key)
+
+    def compare(
+        self,
+        folders: plexindex.types.PathArg | Iterable[plexindex.types.PathArg],
+        *,
+        without: Iterable[str] = (),
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: plexindex.types.CountProgressArg = None,
+    ) -> plexindex.Comparison:
+        """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
+
+        The result yields each :class:`Difference` during the walk; ``async for`` walks on a background thread. Unless
+        ``offline``, plexindex first asks the server for changes, with one request, and requests items of missing
+        files, which may have been renamed: 64 per request, at most 256. For one library, other libraries' folders are
+        skipped. ``without`` disables rules for files that Plex ignores: ``extension`` (plexindex never reports files
+        that this rule ignores), ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``,
+        ``plexignore``. ``progress`` receives the number of files so far. ``timeout`` limits the requests, not the walk.
+        With a mapping's pattern for the host's paths, which plexindex cannot invert, it does not search the disk for
+        listed files.
+        """
+        return plexindex.Comparison(self, folders, without, timeout, offline, progress)
+
+    def record_match(
+        self,
+        path: plexindex.types.PathArg,
+        key: plexindex.types.KeyArg,
+        *,
+        timeout: float | None = None,
+        through: bool = False,
+    ) -> None:
+        """Records that a path belongs to the item with ``key``: a key, a rating key, or a plexindex or plexapi item.
+        From then on, lookups in every process return the item. The match never expires. Only for one library.
+
+        Raises TimeoutError if the ``timeout`` passes first, and records nothing. Asks the server only about an unknown
+        library, or raises OfflineError if the call must not ask. With ``through``, returns once the match is in the
+        shared database, like :meth:`Index.shared_deliver`. After a TimeoutError, the match may be stored here, and is
+        delivered later. After an InvalidArgumentError, nothing is recorded: the index does not share, or the path is
+        neither in one of the library's folders nor under a mapping.
+        """
+        if convert.flag("through", through):
+            self.record_matches([(path, key)], timeout=timeout, through=through)
+            return
+        raw, text = convert.path_bytes(path, self._session.hides_paths), convert.key_bytes(key)
+        given = raw, len(raw), text, len(text), convert.timeout_ms(timeout)
+        self._session.ask(self._session.native.record_match, *given, target=self._handle)
+
+    def record_matches(
+        self,
+        pairs: Iterable[tuple[plexindex.types.PathArg, plexindex.types.KeyArg]],
+        *,
+        timeout: float | None = None,
+        through: bool = False,
+    ) -> None:
+        """Records pairs of a path and a key, like :meth:`record_match`, all in one transaction."""
+        timeout_ms = convert.timeout_ms(timeout)
+        convert.flag("through", through)
+        try:
+            pairs = list(pairs)
+            if any(issubclass(kind, (str, bytes)) for kind in set(map(type, pairs))):
+                raise ValueError("a string is not a pair")
+            pairs = [(path, key) for path, key in pairs]
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"each of the pairs must be a path and a key: {error}") from error
+        given = [path for path, _ in pairs]
+        paths = convert.join_paths(given, self._session.hides_paths)
+        if paths.count(b"\0") != len(given):
+            convert.check_paths(given, self._session.hides_paths)
+        keys = convert.join_keys([key for _, key in pairs])
+        texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
+        self._session.ask(self._session.native.record_matches, *texts, target=self._handle)
+
+    def invalidate_path(self, path: plexindex.types.PathArg) -> None:
+        """Invalidates a path and removes its confirmed match. If the path is listed, its next lookup requests the item
+        once. An unknown path is not an error.
+        """
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        self._session.ask(self._session.native.invalidate_path, raw, len(raw), target=self._handle)
+
+    def invalidate_item(self, key: plexindex.types.KeyArg) -> None:
+        """Invalidates an item, and removes its confirmed matches, for example after a 404. Its next lookup requests the
+        item once; until the server has replied, answers with the item are stale.
+        """
+        self._selection.invalidate_item(key)
+
+    def invalidate(self) -> None:
+        """Invalidates the library, or all libraries, and removes the confirmed matches, in constant time. plexindex
+        then fetches a full listing, and answers from the old listing, as stale, until the new one is complete.
+        """
+        self._session.ask(self._session.native.invalidate_library, target=self._handle)
+
+    def refresh(
+        self,
+        full: bool = False,
+        *,
+        check: bool = False,
+        timeout: float | None = None,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> bool:
+        """Refreshes the library, or all libraries, like a match after a listing has expired.
+
+        Sends no request while the listings are fresh, unless ``check``. ``full`` fetches a full listing even if the
+        server reports no change. Returns whether the libraries are up to date; False if the timeout passed first, and
+        the next call resumes the fetch. Raises TimeoutError if it passes before plexindex knows any library.
+        """
+        return self._selection.refresh(query_flags(check=check, full=full), timeout, progress)
+
+    def changes(
+        self,
+        since: str | None = None,
+        *,
+        full: bool = False,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.Changes:
+        """Returns the items that were added, removed, changed or moved since a cursor.
+
+        Without ``since``, returns only the current cursor; with ``full``, all items as additions. Asks the server if a
+        listing has expired; with ``check``, in any case. If the server does not answer, returns the known changes
+        (:attr:`Changes.stale`). A cursor outlives the process. A cursor of all libraries can be used for one library;
+        the new cursor is only for that library. Raises ListAgainError if the store, which keeps 131,072 changes, no
+        longer has them: start again with ``full``. Raises TimeoutError if the timeout passes before any library (with
+        ``full``, each library) is fetched.
+        """
+        return plexindex.changes.read(self._selection, since, full, timeout, offline, check, progress)
+
+    def watch(
+        self,
+        since: str | None = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> plexindex.Watch:
+        """Waits for changes from now on, or since a cursor. Yields :class:`Changes` with their cursors, the first at
+        once. Ends after ``timeout`` seconds; without a ``timeout``, never.
+
+        Read each object to its end, because changes that you do not read come again. Changes that any process detects
+        arrive within a tenth of a second. plexindex asks the server when a listing has expired, and after the server's
+        events, which helps other calls too. After a failure, it retries in half a minute. Leaving the loop, or the
+        ``with`` block around it, ends the watch. :meth:`Index.close` ends the iteration with a ClosedError.
+        """
+        return plexindex.Watch(self._selection, since, timeout, offline, progress)
+
+    def wait_for(
+        self,
+        path: plexindex.types.PathArg,
+        *,
+        timeout: float | None,
+        every: float = 1.5,
+        progress: plexindex.types.ProgressArg = None,
+        size: plexindex.types.SizeArg = None,
+    ) -> plexindex.Match:
+        """Waits until Plex lists a file, such as a new import. Returns the match as soon as its confidence is high, or
+        the last answer after ``timeout`` seconds. None waits forever. ``size`` is as in :meth:`match`.
+
+        plexindex asks the server for changes every ``every`` seconds, with one request, or more if something changed.
+        After an event (:meth:`watch`) or another process's fetch, it looks at once, so ``every`` can be long. Raises
+        the errors of :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
+        """
+        return plexindex.changes.wait_for(self._selection, path, timeout, every, progress, size)
+
+    def edit_items(
+        self,
+        keys: Iterable[plexindex.types.KeyArg],
+        fields: Mapping[str, plexindex.types.FieldArg] | None = None,
+        *,
+        remove: Mapping[str, str | Iterable[str]] | None = None,
+        locked: bool | None = True,
+        timeout: float | None = None,
+    ) -> plexindex.EditReport:
+        """Sets the same values for items in one library, with one request for each hundred items of a type.
+
+        ``fields`` maps Plex's field names to values: a string or a number replaces the value, a list adds tags
+        (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` contains tags to remove.
+        ``locked`` protects the fields from Plex's agents; False unlocks them, None keeps the locks. If an item does not
+        exist, sends no edit and raises NotOnServerError. After a failed request, sends no more, and the error's
+        ``report`` lists the edited items. The first lookup of an edited item requests the item once. Shows, seasons,
+        artists and albums can be edited, too, and the index shows their new titles after the next refresh.
+
+        plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. Each waits as long as
+        plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
+        :func:`plexindex.from_server` first sends one request more.
+        """
+        return plexindex.edits.edit(self._selection, keys, fields, remove, locked, timeout)
