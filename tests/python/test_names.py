@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
+import sys
 import threading
 import traceback
+import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +19,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, exit_of_child, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
+from plexindex import aio, testing
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 from requests.adapters import HTTPAdapter
@@ -28,6 +32,44 @@ def test_tracebacks_have_the_public_names(index: plexindex.Index) -> None:
     assert printed.startswith("plexindex.errors.LibraryNotFoundError: ")
     for name in plexindex.__all__:
         assert "._" not in getattr(plexindex, name).__module__, name
+
+
+def public_callables() -> Iterator[tuple[str, Any]]:
+    """Functions, methods and properties with a public name."""
+    for module in (plexindex, aio, testing):
+        for name in getattr(module, "__all__", [name for name in vars(module) if name[:1].isupper()]):
+            thing = getattr(module, name)
+            for member in dir(thing) if isinstance(thing, type) else [""]:
+                value = inspect.getattr_static(thing, member) if member else thing
+                found = getattr(value, "fget", getattr(value, "__func__", value))
+                if inspect.isfunction(found) and member[:1] != "_" and found.__module__.startswith("plexindex"):
+                    yield f"{name}.{member}", found
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="before 3.10, Python cannot read the `|` of an annotation")
+@pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in public_callables()])
+def test_each_public_callable_has_types_and_names_its_options(one: Any) -> None:
+    assert "return" in typing.get_type_hints(one)
+    kinds = {parameter.kind for parameter in inspect.signature(one).parameters.values()}
+    # The fields of FakePlex's items have any name.
+    assert inspect.Parameter.VAR_KEYWORD not in kinds or "FakePlex" in one.__qualname__
+
+
+def test_the_same_library_is_equal_and_all_libraries_are_each_in_turn(index: plexindex.Index, server: Server) -> None:
+    assert index.library("Movies") == index.library("Movies") != index.library("TV Shows")
+    assert len({index.library("Movies"), index.library("Movies"), index.library()}) == 2
+    movies, shows = list(index.library("Movies")), list(index.library("TV Shows"))
+    assert list(index.items()) == list(index.library()) == movies + shows
+    assert len(movies) == len(server.paths(1))
+    assert index.shows() == index.library("TV Shows").shows() != []
+    assert index.seasons() == index.library("TV Shows").seasons()
+    assert index.lookup_key(shows[0].path or "") == shows[0].key
+
+
+def test_a_record_or_an_edit_needs_one_library(index: plexindex.Index) -> None:
+    for use in (lambda: index.record_match("/a", 7), lambda: index.edit_items([7], {"title": "A"})):
+        with pytest.raises(plexindex.InvalidArgumentError, match="library"):
+            use()
 
 
 def test_a_library_is_a_recipe_for_another_process(
@@ -172,6 +214,8 @@ def test_what_is_no_object_of_plexapi_is_refused(plex: Any, server: Server, tmp_
         plexindex.from_section(plex)
     with pytest.raises(TypeError, match="tokn"):
         plexindex.from_server(plex, tmp_path / "b", tokn="x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="maping"):
+        plexindex.from_section(plex.library.section("Movies"), tmp_path / "b", maping=[])  # type: ignore[call-arg]
 
 
 def admit(server: Server, *tokens: str) -> None:

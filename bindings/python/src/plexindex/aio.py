@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from .changes import Change
     from .compare import Difference
     from .item import Item
-    from .table import Table
     from .types import PathArg, SizeArg
 
     P = ParamSpec("P")
@@ -261,6 +260,16 @@ def _iterator(method: Callable[Concatenate[Any, P], Iterable[T]]) -> Callable[Co
     return call
 
 
+def _direct(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Returns the function for a method that waits for nothing."""
+
+    @_typed_as(method)
+    def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
+        return method(self._target, *arguments, **options)
+
+    return call
+
+
 def _made(
     kind: Callable[[Any, _Threads], T], method: Callable[Concatenate[Any, P], Any]
 ) -> Callable[Concatenate[Any, P], T]:
@@ -380,16 +389,8 @@ class AsyncQueries(_Caller):
         """As :meth:`plexindex.Index.changes`."""
         return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
 
-    @_typed_as(Queries.lookup_key)
-    def lookup_key(self, path: PathArg) -> str | None:
-        """As :meth:`plexindex.Index.lookup_key`, which waits for nothing."""
-        return self._target.lookup_key(path)
-
-    @_typed_as(Queries.lookup_keys)
-    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
-        """As :meth:`plexindex.Index.lookup_keys`, which waits for nothing."""
-        return self._target.lookup_keys(paths)
-
+    lookup_key = _direct(Queries.lookup_key)
+    lookup_keys = _direct(Queries.lookup_keys)
     match_paths = _coroutine(Queries.match_paths, waits=True)
     folder = _coroutine(Queries.folder, waits=True)
     match_guid = _coroutine(Queries.match_guid, waits=True)
@@ -461,12 +462,8 @@ class AsyncIndex(AsyncQueries):
         found = await self._cancellable(self._target.libraries, **options)
         return [AsyncLibrary(library, self._threads) for library in found]
 
-    @_typed_as(sync.Index.table)
-    def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
-        """As :meth:`plexindex.Index.table`."""
-        return self._target.table(name, limit=limit)
-
     library = _made(AsyncLibrary, sync.Index.library)
+    table = _direct(sync.Index.table)
     clear = _coroutine(sync.Index.clear)
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)

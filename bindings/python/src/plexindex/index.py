@@ -105,7 +105,7 @@ class Index(Queries):
         """
         self._session.ask(self._session.native.clear)
 
-    def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
+    def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, object]) -> None:
         """Passes an event that the host received to plexindex. The next lookup of a changed item asks the server; the
         call itself sends no request.
 
@@ -146,7 +146,7 @@ class Index(Queries):
         *,
         timeout: float | None = None,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.types.Answer:
+    ) -> plexindex.types.Any:
         """Calls a method by name, such as ``"items.list"``. ``docs/methods.md`` lists all methods.
 
         The request and the answer are dicts of JSON values. In the request, paths can be bytes, and the library a

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from ._core.selection import Selection
-    from .light import LightItem
-    from .media import Media
     from .types import Kind
 
     ItemSource = Selection  # what knows more about an item than an answer contains
@@ -60,7 +58,7 @@ class Item:
     title: ReadOnly[str | None] = _field("title", "Title; for an episode, the episode title.")
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> plexindex.types.Kind:
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`FolderMatch`
         also ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
@@ -126,7 +124,7 @@ class Item:
         return tuple(known)
 
     @property
-    def media(self) -> tuple[Media, ...]:
+    def media(self) -> tuple[plexindex.Media, ...]:
         """The item's versions, with their files. Empty if Plex was not asked about files."""
         with importing:
             from .media import media_of
@@ -151,7 +149,7 @@ class Item:
         return seconds(self._listed("duration").get("duration_ms"))
 
     @property
-    def light(self) -> LightItem | None:
+    def light(self) -> plexindex.LightItem | None:
         """The item with plexapi's attributes. Sends no request. None for a pickled item, and if neither
         :func:`plexindex.from_server` nor :func:`plexindex.from_section` created the index.
         """

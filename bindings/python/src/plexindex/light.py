@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import plexindex
+
 from ._core import TYPE_CHECKING
 from ._core.convert import ReadOnly
 
@@ -60,7 +62,7 @@ class LightItem:
     guid: ReadOnly[str | None] = _known("guid", "guid", "Scalar GUID.")
 
     @property
-    def guids(self) -> list[Any]:
+    def guids(self) -> list[plexindex.types.Any]:
         """External IDs: objects with an ``id``, such as ``imdb://tt1254207``."""
         facts = self._facts()
         return self.full().guids if facts is None else [SimpleNamespace(id=guid) for guid in facts["guids"]]
@@ -72,7 +74,7 @@ class LightItem:
         return self.full().locations if facts is None else list(facts["paths"])
 
     @property
-    def media(self) -> list[Any]:
+    def media(self) -> list[plexindex.types.Any]:
         """One medium with all files, such as ``media[0].parts[0].file``. Only the plexapi object groups files by
         medium.
         """
@@ -82,7 +84,7 @@ class LightItem:
         parts = [SimpleNamespace(file=path) for path in facts["paths"]]
         return [SimpleNamespace(parts=parts)] if parts else []
 
-    def full(self) -> Any:
+    def full(self) -> plexindex.types.Any:
         """Returns the plexapi object. The first call sends one request. A 404 invalidates the item in the index."""
         if self._light_full is None:
             try:

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, overload
 
-    from ._core.methods import Confidence, MatchKind, Reason
-    from .errors import Error
     from .item import Item, ItemSource
-    from .light import LightItem
-    from .media import MatchedFile
-    from .types import Kind, PathArg, Status
+    from .types import PathArg
 
 # The match kinds for a path that is itself listed, or recorded.
 LISTED = ("confirmed", "exact", "mapped")
@@ -65,7 +61,7 @@ class Match:
         self._facts, self._base = facts, base
 
     @property
-    def status(self) -> Status:
+    def status(self) -> plexindex.types.Status:
         """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
         (the server sent nothing before the timeout). In a batch, also the name of an error.
 
@@ -76,19 +72,19 @@ class Match:
         return self._fact("status")  # type: ignore[no-any-return]
 
     @property
-    def match_kind(self) -> MatchKind:
+    def match_kind(self) -> plexindex.types.MatchKind:
         """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
         return self._fact("match_kind", "none")  # type: ignore[no-any-return]
 
     @property
-    def confidence(self) -> Confidence:
+    def confidence(self) -> plexindex.types.Confidence:
         """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
         should verify the item, or choose among the candidates. ``"none"`` means that there is no item.
         """
         return self._fact("confidence", "none")  # type: ignore[no-any-return]
 
     @property
-    def reason(self) -> Reason:
+    def reason(self) -> plexindex.types.Reason:
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise ``"none"``.
 
         For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
@@ -128,18 +124,18 @@ class Match:
             return bytes(self._question).decode("utf-8", "surrogateescape")  # type: ignore[arg-type]
 
     @property
-    def sure(self) -> Item | None:
+    def sure(self) -> plexindex.Item | None:
         """The single item with high confidence, or None."""
         return self._single() if self else None
 
     @property
-    def likely(self) -> Item | None:
+    def likely(self) -> plexindex.Item | None:
         """The single item with low confidence, or None. The file may be another work: verify the item before you
         change it.
         """
         return None if self else self._single()
 
-    def require(self) -> Item:
+    def require(self) -> plexindex.Item:
         """Returns :attr:`sure`. Raises NoMatchError with the :attr:`message` if it is None, or the :attr:`error`."""
         item = self.sure
         if item is None:
@@ -147,7 +143,7 @@ class Match:
         return item
 
     @property
-    def item(self) -> Item | None:
+    def item(self) -> plexindex.Item | None:
         """The single item, or None. Its confidence can be low. Deprecated: use :attr:`sure` or :attr:`likely`."""
         with importing:
             from warnings import warn
@@ -159,7 +155,7 @@ class Match:
         return plexindex.Item(self._item_facts()[0], self._source) if self._fact("status") == "found" else None
 
     @property
-    def candidates(self) -> list[Item]:
+    def candidates(self) -> list[plexindex.Item]:
         """The items that match equally well, best first. A single item is the only candidate. For a file with several
         episodes, the candidates are the episodes in order; the answer's item is the first episode.
         """
@@ -170,7 +166,7 @@ class Match:
     )
 
     @property
-    def error(self) -> Error | None:
+    def error(self) -> plexindex.Error | None:
         """In a batch, the error for this path, which you can raise. None if the path caused no error."""
         status: int = self._fact("number", c.OK)
         if status < c.FIRST_ERROR:
@@ -201,7 +197,7 @@ class Match:
     title: ReadOnly[str | None] = _of_item("title", "The item's title; for an episode, the episode title.")
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> plexindex.types.Kind | None:
         """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
         return self._item_field("kind")  # type: ignore[no-any-return]
 
@@ -213,7 +209,7 @@ class Match:
     episode: ReadOnly[int | None] = _of_item("episode", "Number of the item's episode or track.")
 
     @property
-    def file(self) -> MatchedFile | None:
+    def file(self) -> plexindex.MatchedFile | None:
         """The item's file that matched, as the index has it now. None without a single item, for a GUID, a title or a
         recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
         """
@@ -230,7 +226,9 @@ class Match:
 
     path: ReadOnly[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
     library: ReadOnly[str | None] = _of_item("library", "Title of the item's library.")
-    light: ReadOnly[LightItem | None] = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
+    light: ReadOnly[plexindex.LightItem | None] = _of_item(
+        "light", "The item with plexapi's attributes: :attr:`Item.light`."
+    )
 
     def __bool__(self) -> bool:
         return bool(self._fact("status") == "found" and self._fact("confidence") == "high")
@@ -336,7 +334,7 @@ class FolderMatch(Match):
     __slots__ = ()
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> plexindex.types.Kind | None:
         """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item. None if there is no
         single answer.
         """

@@ -81,7 +81,7 @@ def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> Non
 
 
 def from_server(
-    plex: plexindex.types.PlexapiObject,
+    plex: plexindex.types.Any,
     cache_dir: plexindex.types.PathArg | None = None,
     *,
     user: str | None = None,
@@ -165,11 +165,11 @@ class ServerIndex(Index):
         session.plexapi = server
 
     @property
-    def plex(self) -> Any:
+    def plex(self) -> plexindex.types.Any:
         """The plexapi server."""
         return self._session.plexapi
 
-    def section(self, section: plexindex.types.PlexapiObject) -> SectionIndex:
+    def section(self, section: plexindex.types.Any) -> SectionIndex:
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
         errors or errors from ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's
         errors.
@@ -202,7 +202,7 @@ class SectionIndex(Library):
         self._section, self._owned = section, owned
 
     @property
-    def plex(self) -> Any:
+    def plex(self) -> plexindex.types.Any:
         """The plexapi object."""
         return self._section
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from _collections_abc import MutableMapping  # `collections.abc` imports `collections`, 2 ms of each process
 
+import plexindex
+
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, NoReturn, TypeVar, Union
+    from typing import Any, NoReturn
 
     from ._core.lookups import Handle
     from ._core.session import Session
-
-    Default = TypeVar("Default")
-    Name = Union[str, bytes]
 
 
 def _bytes_of(value: bytes) -> bytes:
@@ -24,7 +23,7 @@ def _bytes_of(value: bytes) -> bytes:
     return bytes(value)
 
 
-class Table(MutableMapping["Name", bytes]):
+class Table(MutableMapping["plexindex.types.NameArg", bytes]):
     """A mapping of names to bytes in the index's folder, which every process sees. :meth:`Index.table` returns this
     object. Queries ignore tables, and plexindex never sends them to a server.
 
@@ -33,7 +32,9 @@ class Table(MutableMapping["Name", bytes]):
     raises StoreError. Clearing takes constant time. ``len`` counts expired entries until they are removed.
     """
 
-    def __init__(self, session: Session, name: Name, *, limit: int | None = None, flags: int = 0) -> None:
+    def __init__(
+        self, session: Session, name: plexindex.types.NameArg, *, limit: int | None = None, flags: int = 0
+    ) -> None:
         self._session, self._flags = session, flags
         self._limit = convert.whole("limit", limit)
         self.name = convert.text_bytes("name", name)
@@ -46,21 +47,23 @@ class Table(MutableMapping["Name", bytes]):
             self._known = self._session.table(self.name, self._flags)
         return self._known
 
-    def get(self, name: Name, default: Default | None = None) -> bytes | Default | None:  # type: ignore[override]
+    def get(  # type: ignore[override]
+        self, name: plexindex.types.NameArg, default: plexindex.types.Default | None = None
+    ) -> bytes | plexindex.types.Default | None:
         """Returns an entry's value, or ``default`` if there is no entry or it has expired."""
         raw = convert.text_bytes("name", name)
         table_get = self._session.native.table_get
         status, value = self._session.fill(table_get, raw, len(raw), target=self._handle)
         return bytes(value) if status == c.OK else default
 
-    def set(self, name: Name, value: bytes, *, expire: float | None = None) -> None:
+    def set(self, name: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> None:
         """Stores a value, which expires after ``expire`` seconds; without ``expire``, never."""
         raw, data = convert.text_bytes("name", name), _bytes_of(value)
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         given = raw, len(raw), data, len(data), ttl_ms, self._limit
         self._session.ask(self._session.native.table_put, *given, target=self._handle)
 
-    def delete(self, name: Name) -> None:
+    def delete(self, name: plexindex.types.NameArg) -> None:
         """Removes an entry. A missing entry is not an error."""
         raw = convert.text_bytes("name", name)
         self._session.ask(self._session.native.table_remove, raw, len(raw), target=self._handle)
@@ -69,29 +72,29 @@ class Table(MutableMapping["Name", bytes]):
         """Removes all entries."""
         self._session.request("tables.clear", table=self.name)
 
-    def __getitem__(self, name: Name) -> bytes:
+    def __getitem__(self, name: plexindex.types.NameArg) -> bytes:
         value = self.get(name)
         if value is None:
             raise KeyError(name)
         return value
 
-    def __setitem__(self, name: Name, value: bytes) -> None:
+    def __setitem__(self, name: plexindex.types.NameArg, value: bytes) -> None:
         self.set(name, value)
 
-    def __delitem__(self, name: Name) -> None:
+    def __delitem__(self, name: plexindex.types.NameArg) -> None:
         if self._take(name) is None:
             raise KeyError(name)
 
-    def add(self, name: Name, value: bytes, *, expire: float | None = None) -> bool:
+    def add(self, name: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> bool:
         """Stores a value as :meth:`set` does, unless the table has a value with this name. Returns whether it did."""
         return self._add(name, value, expire) is None
 
-    def setdefault(self, name: Name, default: bytes) -> bytes:
+    def setdefault(self, name: plexindex.types.NameArg, default: bytes) -> bytes:
         """Returns an entry's value. If there is no entry, stores ``default``. Of several processes, one stores."""
         found = self._add(name, default, None)
         return bytes(default) if found is None else found
 
-    def pop(self, name: Name, *default: Any) -> Any:
+    def pop(self, name: plexindex.types.NameArg, *default: object) -> plexindex.types.Any:
         """Removes an entry and returns its value, or the default if there is none. Of several processes, one gets it.
 
         Without a default, raises KeyError if there is no entry.
@@ -111,16 +114,16 @@ class Table(MutableMapping["Name", bytes]):
                 return name, value
         raise KeyError("the table is empty")
 
-    def _add(self, name: Name, value: bytes, expire: float | None) -> bytes | None:
+    def _add(self, name: plexindex.types.NameArg, value: bytes, expire: float | None) -> bytes | None:
         """Stores a value unless there is one, and returns the value that was there."""
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         data, limit = _bytes_of(value), self._limit or None
         return self._changed("tables.add", name, value=data, ttl_ms=ttl_ms, max_bytes=limit)
 
-    def _take(self, name: Name) -> bytes | None:
+    def _take(self, name: plexindex.types.NameArg) -> bytes | None:
         return self._changed("tables.take", name)
 
-    def _changed(self, method: str, name: Name, **request: Any) -> bytes | None:
+    def _changed(self, method: str, name: plexindex.types.NameArg, **request: Any) -> bytes | None:
         raw = convert.text_bytes("name", name)
         found = self._session.request(method, table=self.name, name=raw, **request).get("value")
         return None if found is None else convert.path_of(found)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Optional, Protocol, TypedDict, Union
+from typing import Any as Any
+from typing import Literal, Optional, Protocol, TypedDict, TypeVar, Union
 
 from ._core.methods import ChangeKind as ChangeKind
 from ._core.methods import Confidence as Confidence
@@ -21,7 +22,7 @@ from ._core.methods import StoreInfo as StoreInfo
 from .mapping import Mapping
 from .progress import Progress
 
-PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 """A path: :mod:`plexindex` says how plexindex encodes it."""
 ProgressArg = Optional[Callable[[Progress], object]]
 """A callback for the progress of a fetch. False ends the call."""
@@ -31,10 +32,10 @@ MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
 """A rule, or a pair of folders (host, server)."""
 Facts = dict[str, Any]
 """An item's stored fields: the answer of the method ``items.get``."""
-Answer = Any
-"""A method's answer: docs/methods.md."""
-PlexapiObject = Any
-"""An object of plexapi."""
+NameArg = Union[str, bytes]
+"""A name in a :class:`plexindex.Table`."""
+Default = TypeVar("Default")
+"""The default of :meth:`plexindex.Table.get`."""
 
 
 class HasRatingKey(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _collections_abc import Iterable
 from _thread import RLock
 from _weakref import ref  # `weakref` takes 2 ms of each process
 from ctypes import c_void_p
@@ -13,7 +14,7 @@ import plexindex
 from . import TYPE_CHECKING, convert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
     from ..types import PathArg
@@ -86,7 +87,7 @@ class Lookups:
         # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
         self._lookup = session.native.fast_lookup if HAS_GLOBAL_LOCK else self._lookup_counted
 
-    def lookup_key(self, path: PathArg) -> str | None:
+    def lookup_key(self, path: plexindex.types.PathArg) -> str | None:
         """Returns the key of the item with this path, if a fast lookup finds the item. Takes about a microsecond.
 
         A fast lookup never asks the server and never fetches a library, and also uses expired listings. After a change
@@ -119,7 +120,7 @@ class Lookups:
         (key,) = self._keys_of(raw + b"\0", 1)
         return key.encode() or None
 
-    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
+    def lookup_keys(self, paths: Iterable[plexindex.types.PathArg]) -> list[str | None]:
         """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
         each.
         """

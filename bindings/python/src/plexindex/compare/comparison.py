@@ -15,6 +15,8 @@ from collections import Counter
 from dataclasses import replace
 from itertools import chain, islice
 
+import plexindex
+
 from .._core import TYPE_CHECKING, convert
 from .._core import abi as c
 from .._core.callbacks import Stoppable
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from ..index import Index
     from ..match import Match
     from ..queries import Queries
-    from ..types import PathArg, Summary
+    from ..types import PathArg
     from .walk import MediaFile
 
 # Number of files to look up at once, and maximum number of listed files in one call.
@@ -166,7 +168,7 @@ class Comparison:
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
 
     @property
-    def summary(self) -> Summary:
+    def summary(self) -> plexindex.types.Summary:
         """The counts so far, by name, as JSON values."""
         media, gone, counts = self._media_files, self._reasons["gone"], Counter(self.counts)
         return {
