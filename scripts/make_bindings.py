@@ -109,8 +109,10 @@ def go_names(abi: dict[str, Any]) -> str:
 READ = ("answers", "answer", "item", "file")
 # The package passes a plexindex_bytes in these structs as two fields: that is faster, and a text need not end with NUL.
 SPLIT = {"query": "c_char_p", "progress": "c_void_p"}
-# A struct is created on its first use, unless every process needs it.
-LATER = ("progress", "query", "stats", "call_options")
+# Of these functions, each call keeps the interpreter's lock, because they never wait.
+QUICK = ("lookup_key", "table_lookup", "drain_log")
+# The package does not call these functions: it reads blocks of answers itself.
+UNUSED = ("count_answers", "get_answer", "get_sure_item", "get_candidate", "get_file", "get_text", "table_write")
 C_TYPES = {"void": "None", "size_t": "c_size_t", "char *": "c_char_p", "char **": "POINTER(c_char_p)"}
 C_TYPES["void *"] = "c_void_p"
 
@@ -139,7 +141,9 @@ def python_abi(abi: dict[str, Any]) -> str:
     def ctypes_fields(struct: str) -> Iterator[str]:
         for field in structs[struct]:
             name, kind = field["name"], of(field["type"])
-            if kind == "CBytes" and struct in SPLIT:
+            if name.endswith("_user"):
+                yield f'("{name}", py_object)'
+            elif kind == "CBytes" and struct in SPLIT:
                 yield f'("{name}_data", {SPLIT[struct]}), ("{name}_length", c_size_t)'
             else:
                 count = f" * {field['count']}" if "count" in field else ""
@@ -152,7 +156,7 @@ def python_abi(abi: dict[str, Any]) -> str:
     statuses = {name.removeprefix("PLEXINDEX_"): number for name, number in abi["statuses"].items()}
     groups = {"MATCH": "MATCH_KINDS", "CONFIDENCE": "CONFIDENCES", "REASON": "REASONS", "REQUEST": "REQUESTS"}
     lines = [f'"""The constants, structs and functions of plexindex.h, for ctypes. {MADE}."""', ""]
-    lines += ["from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p"]
+    lines += ["from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p, py_object"]
     lines += ["from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64", ""]
     lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:", "    from typing import Any", ""]
     lines += [f"{name} = {value}" for name, value in numbers.items() if name.partition("_")[0] not in (*groups, "KIND")]
@@ -169,31 +173,38 @@ def python_abi(abi: dict[str, Any]) -> str:
     texts = [field["name"] for field in structs["item"] if field["type"] == "plexindex_text"]
     lines += [
         f"ITEM_TEXTS = {tuple(texts)}",
-        "# Callbacks get addresses as numbers: ctypes creates no object before Python runs.",
+        "# `user` is a Python object. Callbacks get other addresses as numbers: ctypes creates no object for them.",
     ]
     for name, call in abi["callbacks"].items():
-        kinds_of = ["c_size_t" if "*" in one["type"] else of(one["type"]) for one in call["arguments"]]
-        lines.append(f"{of(name)} = CFUNCTYPE({', '.join([of(call['result']), *kinds_of])})")
-    for name in [name for name in passed if name not in LATER]:
+        kinds_of = ["c_size_t" if "*" in one["type"] else of(one["type"]) for one in call["arguments"][1:]]
+        lines.append(f"{of(name)} = CFUNCTYPE({', '.join([of(call['result']), 'py_object', *kinds_of])})")
+    for name in passed:
         lines += [f"class {class_of(name)}(Structure):", f'    """plexindex_{name}."""']
         lines.append(f"    _fields_ = [{', '.join(ctypes_fields(name))}]")
-    lines += ["# The fields of the other structs. Most processes need none of them.", '_FIELDS: "dict[str, Any]" = {']
-    lines += [f'    "{class_of(name)}": lambda: [{", ".join(ctypes_fields(name))}],' for name in LATER]
     lines += [
-        "}",
-        'def __getattr__(name: str) -> "Any":',
-        "    if name not in _FIELDS:",
-        '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
-        '    made = globals()[name] = type(name, (Structure,), {"_fields_": _FIELDS[name]()})',
-        "    return made",
+        'def _declared(function: "Any", result: "Any", *arguments: "Any") -> "Any":',
+        "    function.restype = result",
+        "    if arguments:",
+        "        function.argtypes = arguments",
+        "    return function",
+        "class Functions:",
+        '    """The functions of plexindex.h. Those of `quick` keep the interpreter\'s lock during a call. A function',
+        "    without declared arguments has only pointers: pass ctypes objects, bytes and None, but no numbers.",
+        '    """',
+        '    def __init__(self, library: "Any", quick: "Any") -> None:',
     ]
-    lines += ["# For each function, the type of its result, and the types of its arguments.", "SIGNATURES = {"]
     for name, call in abi["functions"].items():
+        short = name.removeprefix("plexindex_")
+        if short in UNUSED:
+            continue
         # A new process would create a class for each type of pointer, and each call check it.
         kinds_of = [of(one["type"]) for one in call["arguments"]]
         given = ["c_void_p" if kind.startswith("POINTER") else kind for kind in kinds_of]
-        lines.append(f'    "{name.removeprefix("plexindex_")}": ({of(call["result"])}, {listed(given)}),')
-    return "\n".join([*lines, "}", ""])
+        if all(kind in ("c_void_p", "c_char_p", "LOG_FN") for kind in given):
+            given = []  # declared types would cost each call more than the conversion of its arguments
+        declared = ", ".join([of(call["result"]), *given])
+        lines.append(f"        self.{short} = _declared({'quick' if short in QUICK else 'library'}.{name}, {declared})")
+    return "\n".join([*lines, ""])
 
 
 def made() -> dict[str, str]:

@@ -95,7 +95,7 @@ def slow(server: Server) -> Server:
 
 def test_a_callback_that_takes_longer_than_the_hook_waits(slow: Server, tmp_path: Path) -> None:
     # Its thread sleeps from then on: whatever it holds stays as it is, and the end of the process takes it all.
-    code = program(MODES["a callback that is Python all the time"], end="plexindex._core.native.PATIENCE = 0")
+    code = program(MODES["a callback that is Python all the time"], end="plexindex._core.callbacks.PATIENCE = 0")
     assert end_of(code, slow, tmp_path) == (0, "")
 
 
@@ -113,7 +113,7 @@ def test_a_process_ends_while_threads_are_inside_of_calls(slow: Server, tmp_path
 
 def test_running_calls_end_before_the_host_s_own_exit_hooks(slow: Server, tmp_path: Path) -> None:
     # Hooks that were registered before plexindex was imported run after its own.
-    count = "atexit.register(lambda: os.write(1, b'%d inside' % len(plexindex._core.native.inside)))"
+    count = "atexit.register(lambda: os.write(1, b'%d inside' % len(plexindex._core.callbacks.running)))"
     code = f"import atexit, os\n{count}\n{program(MODES['a fetch'])}"
     done = run(sys.executable, "-c", code, slow.url, slow.token, tmp_path, stdin=subprocess.DEVNULL)
     assert "0 inside" in done.stdout

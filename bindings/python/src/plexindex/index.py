@@ -58,7 +58,7 @@ class Index(Queries):
         if session.owners > 1:
             session.owners -= 1
             self._session, self._handle = session.left(), Handle()
-            self._pointer, self._selection = self._handle.handle, Selection(self._session, self._handle)
+            self._selection = Selection(self._session, self._handle)
         else:
             session.close()
 

@@ -11,7 +11,6 @@ import plexindex
 
 from ._core import TYPE_CHECKING, convert, importing, log, native
 from ._core import abi as c
-from ._core.callbacks import Renewal, renewal_callback
 from ._core.session import Session
 
 if TYPE_CHECKING:
@@ -147,8 +146,11 @@ def open_session(options: dict[str, Any]) -> Session:
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:
+        with importing:
+            from ._core.renewal import Renewal
+
         renewal = Renewal(renew)
-        c_struct.renew_token = renewal_callback(renewal)
+        c_struct.renew_token, c_struct.renew_token_user = renewal.call, renewal.user
     if options["database"] is not None:
         try:
             options["database"] = os.path.abspath(os.fspath(options["database"]))

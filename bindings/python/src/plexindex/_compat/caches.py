@@ -9,7 +9,7 @@ import plexindex
 
 from .._core import TYPE_CHECKING, importing
 from .._core import abi as c
-from .._core.lookups import HAS_GLOBAL_LOCK, closing_lock
+from .._core.lookups import HAS_GLOBAL_LOCK, ForkLock
 from ..opening import open_tables
 from ..table import Table
 from .host import chosen, host_log
@@ -59,7 +59,7 @@ class TableStore:
         # Use an absolute path, because the current folder can change before the tables are reopened.
         self.folder = folder = os.path.abspath(folder)
         self._limit = _whole(limit)
-        self._opening = closing_lock()
+        self._opening = ForkLock()
         self._open: Session | None = None
         self._tables: dict[bytes, Table] = {}
         os.makedirs(os.path.dirname(folder), exist_ok=True)
@@ -69,7 +69,7 @@ class TableStore:
         found = self._open
         if found is not None and found.is_open:
             return found
-        with self._opening:
+        with self._opening():
             found = self._open
             if found is None or not found.is_open:
                 found = self._open = open_tables(self.folder)
@@ -81,7 +81,7 @@ class TableStore:
 
     def close(self) -> None:
         """Closes the index. The next call reopens it."""
-        with self._opening:
+        with self._opening():
             found, self._open, self._tables = self._open, None, {}
         if found is not None:
             found.close()
@@ -201,7 +201,7 @@ class MatchCache(Cache):
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._handles: dict[str, Any] = {}
         super().__init__(data_dir, "match_cache", size_limit)
-        self._lookup = self._store.native().table_lookup_quick
+        self._lookup = self._store.native().table_lookup
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
@@ -233,7 +233,7 @@ class MatchCache(Cache):
         """Returns the key for any path, and keeps the table's handle, which closing the index clears."""
         table, name = _table_of(library_name), _name_of_path(file_path)
         if HAS_GLOBAL_LOCK and type(library_name) is str:
-            self._handles[library_name] = self._store.at(table, lambda table: table._handle.handle)
+            self._handles[library_name] = self._store.at(table, lambda table: table._handle)
         value = self._store.at(table, lambda table: table.get(name))
         return None if value is None else _decode_key(value)
 

@@ -7,7 +7,7 @@ import sys
 
 from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING
-from .._core.lookups import closing_lock
+from .._core.lookups import ForkLock
 from ..errors import Error
 from .caches import MatchCache, PlexCache
 from .host import host_log
@@ -23,7 +23,7 @@ _indexes: dict[tuple[Any, ...], ServerIndex] = {}
 _sections: dict[tuple[Any, ...], SectionIndex] = {}
 _MAX_SECTIONS = 64
 _RETRY_FOR = 3.0  # seconds; the host repeats its jobs itself
-_opening = closing_lock()
+_opening = ForkLock()
 _warned: set[str] = set()
 
 
@@ -58,7 +58,7 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
     rules = getattr(cache, "_mappings", ())
     folder = os.path.join(os.path.abspath(cache._data_dir), "index")
     name = (os.getpid(), folder, server._baseurl, server._token, verify, rules)
-    with _opening:
+    with _opening():
         index = _indexes.get(name)
         if index is None or not index.is_open:
             options = _plexapi.certificate_options(verify)

@@ -1,6 +1,6 @@
 """The constants, structs and functions of plexindex.h, for ctypes. Generated from include/plexindex.json by `make header`."""
 
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p, py_object
 from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64
 
 from . import TYPE_CHECKING
@@ -93,10 +93,10 @@ ANSWER = {'status': 0, 'match_kind': 4, 'confidence': 5, 'reason': 6, 'flags': 7
 ITEM = {'key': 0, 'rating_key': 8, 'title': 16, 'guid': 24, 'show_title': 32, 'show_rating_key': 40, 'show_guid': 48, 'path': 56, 'section': 64, 'library_title': 72, 'kind': 80, 'year': 84, 'season': 88, 'episode': 92, 'flags': 96, 'file': 100}
 FILE = {'size_bytes': 0, 'part_id': 8, 'media_id': 16, 'duration_ms': 24, 'part': 32, 'parts': 36, 'version': 40, 'versions': 44, 'resolution': 48, 'container': 56, 'flags': 64, 'reserved': 68}
 ITEM_TEXTS = ('key', 'rating_key', 'title', 'guid', 'show_title', 'show_rating_key', 'show_guid', 'path', 'section', 'library_title')
-# Callbacks get addresses as numbers: ctypes creates no object before Python runs.
-RENEW_TOKEN_FN = CFUNCTYPE(c_int32, c_size_t, c_size_t)
-PROGRESS_FN = CFUNCTYPE(c_int32, c_size_t, c_size_t)
-LOG_FN = CFUNCTYPE(None, c_size_t, c_int32, c_size_t, c_size_t)
+# `user` is a Python object. Callbacks get other addresses as numbers: ctypes creates no object for them.
+RENEW_TOKEN_FN = CFUNCTYPE(c_int32, py_object, c_size_t)
+PROGRESS_FN = CFUNCTYPE(c_int32, py_object, c_size_t)
+LOG_FN = CFUNCTYPE(None, py_object, c_int32, c_size_t, c_size_t)
 class CBytes(Structure):
     """plexindex_bytes."""
     _fields_ = [("data", c_char_p), ("length", c_size_t)]
@@ -108,56 +108,56 @@ class CBuffer(Structure):
     _fields_ = [("data", c_void_p), ("capacity", c_size_t), ("length", c_size_t)]
 class COptions(Structure):
     """plexindex_options."""
-    _fields_ = [("size", c_size_t), ("cache_dir", CBytes), ("server_url", CBytes), ("token", CBytes), ("user", CBytes), ("ca_file", CBytes), ("library_ttl_ms", c_int64), ("max_age_ms", c_int64), ("timeout_ms", c_int64), ("connect_timeout_ms", c_int64), ("read_timeout_ms", c_int64), ("retry_ms", c_int64), ("matches_limit", c_uint64), ("flags", c_uint32), ("page_size", c_uint32), ("log_level", c_int32), ("reserved", c_uint32), ("mappings", POINTER(CMapping)), ("mappings_count", c_size_t), ("slow_ms", c_int64), ("size_limit", c_uint64), ("database", CBytes), ("renew_token", RENEW_TOKEN_FN), ("renew_token_user", c_void_p), ("shared", CBytes), ("stale_answer_timeout_ms", c_int64)]
-# The fields of the other structs. Most processes need none of them.
-_FIELDS: "dict[str, Any]" = {
-    "CProgress": lambda: [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)],
-    "CQuery": lambda: [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", c_void_p), ("file_size", c_uint64)],
-    "CStats": lambda: [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)],
-    "CCallOptions": lambda: [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)],
-}
-def __getattr__(name: str) -> "Any":
-    if name not in _FIELDS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = globals()[name] = type(name, (Structure,), {"_fields_": _FIELDS[name]()})
-    return made
-# For each function, the type of its result, and the types of its arguments.
-SIGNATURES = {
-    "get_abi_version": (c_uint32, ()),
-    "get_version": (c_char_p, ()),
-    "get_status_name": (c_char_p, (c_int32,)),
-    "open": (c_int32, (c_void_p, c_void_p, c_void_p)),
-    "set_token": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p)),
-    "close": (c_int32, (c_void_p, c_void_p)),
-    "get_library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, c_void_p, c_void_p)),
-    "lookup_key": (c_char_p, (c_void_p, c_char_p)),
-    "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, c_void_p, c_void_p)),
-    "match_path": (c_int32, (c_void_p, c_void_p, c_void_p, c_void_p)),
-    "match_paths": (c_int32, (c_void_p, c_void_p, c_size_t, c_void_p, c_void_p)),
-    "count_answers": (c_size_t, (c_void_p,)),
-    "get_answer": (c_void_p, (c_void_p, c_size_t)),
-    "get_sure_item": (c_void_p, (c_void_p, c_void_p)),
-    "get_candidate": (c_void_p, (c_void_p, c_void_p, c_size_t)),
-    "get_file": (c_void_p, (c_void_p, c_void_p)),
-    "get_text": (c_char_p, (c_void_p, c_void_p)),
-    "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_void_p)),
-    "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, c_void_p)),
-    "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p)),
-    "invalidate_item": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p)),
-    "invalidate_library": (c_int32, (c_void_p, c_void_p)),
-    "clear": (c_int32, (c_void_p, c_void_p)),
-    "refresh": (c_int32, (c_void_p, c_void_p, c_void_p)),
-    "get_stats": (c_int32, (c_void_p, c_void_p, c_void_p)),
-    "drain_log": (c_int32, (LOG_FN, c_void_p, c_void_p)),
-    "call": (c_int32, (c_void_p, c_char_p, c_char_p, c_size_t, c_void_p, c_void_p, c_void_p)),
-    "free": (None, (c_char_p,)),
-    "notify": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p)),
-    "wake_waiting": (c_int32, (c_void_p, c_void_p)),
-    "get_table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, c_void_p, c_void_p)),
-    "table_lookup": (c_int32, (c_void_p, c_char_p, c_void_p)),
-    "table_get": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p, c_void_p)),
-    "table_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64, c_void_p)),
-    "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p)),
-    "table_write": (c_int32, (c_void_p, c_void_p, c_size_t, c_int64, c_uint64, c_void_p)),
-    "table_get_next": (c_int32, (c_void_p, c_char_p, c_size_t, c_void_p, c_void_p)),
-}
+    _fields_ = [("size", c_size_t), ("cache_dir", CBytes), ("server_url", CBytes), ("token", CBytes), ("user", CBytes), ("ca_file", CBytes), ("library_ttl_ms", c_int64), ("max_age_ms", c_int64), ("timeout_ms", c_int64), ("connect_timeout_ms", c_int64), ("read_timeout_ms", c_int64), ("retry_ms", c_int64), ("matches_limit", c_uint64), ("flags", c_uint32), ("page_size", c_uint32), ("log_level", c_int32), ("reserved", c_uint32), ("mappings", POINTER(CMapping)), ("mappings_count", c_size_t), ("slow_ms", c_int64), ("size_limit", c_uint64), ("database", CBytes), ("renew_token", RENEW_TOKEN_FN), ("renew_token_user", py_object), ("shared", CBytes), ("stale_answer_timeout_ms", c_int64)]
+class CProgress(Structure):
+    """plexindex_progress."""
+    _fields_ = [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)]
+class CQuery(Structure):
+    """plexindex_query."""
+    _fields_ = [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", py_object), ("file_size", c_uint64)]
+class CStats(Structure):
+    """plexindex_stats."""
+    _fields_ = [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)]
+class CCallOptions(Structure):
+    """plexindex_call_options."""
+    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", py_object)]
+def _declared(function: "Any", result: "Any", *arguments: "Any") -> "Any":
+    function.restype = result
+    if arguments:
+        function.argtypes = arguments
+    return function
+class Functions:
+    """The functions of plexindex.h. Those of `quick` keep the interpreter's lock during a call. A function
+    without declared arguments has only pointers: pass ctypes objects, bytes and None, but no numbers.
+    """
+    def __init__(self, library: "Any", quick: "Any") -> None:
+        self.get_abi_version = _declared(library.plexindex_get_abi_version, c_uint32)
+        self.get_version = _declared(library.plexindex_get_version, c_char_p)
+        self.get_status_name = _declared(library.plexindex_get_status_name, c_char_p, c_int32)
+        self.open = _declared(library.plexindex_open, c_int32)
+        self.set_token = _declared(library.plexindex_set_token, c_int32, c_void_p, c_char_p, c_size_t, c_void_p)
+        self.close = _declared(library.plexindex_close, c_int32)
+        self.get_library = _declared(library.plexindex_get_library, c_int32, c_void_p, c_int32, c_char_p, c_size_t, c_void_p, c_void_p)
+        self.lookup_key = _declared(quick.plexindex_lookup_key, c_char_p)
+        self.lookup_keys = _declared(library.plexindex_lookup_keys, c_int32, c_void_p, c_char_p, c_size_t, c_size_t, c_void_p, c_void_p)
+        self.match_path = _declared(library.plexindex_match_path, c_int32)
+        self.match_paths = _declared(library.plexindex_match_paths, c_int32, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p)
+        self.record_match = _declared(library.plexindex_record_match, c_int32, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_void_p)
+        self.record_matches = _declared(library.plexindex_record_matches, c_int32, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, c_void_p)
+        self.invalidate_path = _declared(library.plexindex_invalidate_path, c_int32, c_void_p, c_char_p, c_size_t, c_void_p)
+        self.invalidate_item = _declared(library.plexindex_invalidate_item, c_int32, c_void_p, c_char_p, c_size_t, c_void_p)
+        self.invalidate_library = _declared(library.plexindex_invalidate_library, c_int32)
+        self.clear = _declared(library.plexindex_clear, c_int32)
+        self.refresh = _declared(library.plexindex_refresh, c_int32)
+        self.get_stats = _declared(library.plexindex_get_stats, c_int32)
+        self.drain_log = _declared(quick.plexindex_drain_log, c_int32)
+        self.call = _declared(library.plexindex_call, c_int32, c_void_p, c_char_p, c_char_p, c_size_t, c_void_p, c_void_p, c_void_p)
+        self.free = _declared(library.plexindex_free, None)
+        self.notify = _declared(library.plexindex_notify, c_int32, c_void_p, c_char_p, c_size_t, c_void_p)
+        self.wake_waiting = _declared(library.plexindex_wake_waiting, c_int32)
+        self.get_table = _declared(library.plexindex_get_table, c_int32, c_void_p, c_char_p, c_size_t, c_uint32, c_void_p, c_void_p)
+        self.table_lookup = _declared(quick.plexindex_table_lookup, c_int32)
+        self.table_get = _declared(library.plexindex_table_get, c_int32, c_void_p, c_char_p, c_size_t, c_void_p, c_void_p)
+        self.table_put = _declared(library.plexindex_table_put, c_int32, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64, c_void_p)
+        self.table_remove = _declared(library.plexindex_table_remove, c_int32, c_void_p, c_char_p, c_size_t, c_void_p)
+        self.table_get_next = _declared(library.plexindex_table_get_next, c_int32, c_void_p, c_char_p, c_size_t, c_void_p, c_void_p)

@@ -1,36 +1,44 @@
-"""Callbacks that preserve exceptions.
+"""What a call passes to the library: its query, its buffers and its callback, which preserves exceptions.
 
 If an exception leaves a callback, ctypes prints and drops the exception, and returns a random value to C. A `try` in
 the callback does not prevent this: since CPython 3.11, a function's first instruction, before its `try`, can raise a
-pending Ctrl-C. But a generator always resumes inside its `try`. So C calls the `send` of a generator, which accepts one
-value. For several values, `max(first, second, key=send)` sends each value in turn, without a Python frame.
+pending Ctrl-C. But a generator always resumes inside its `try`. So C calls the method `send` of generators, for the
+generator to which `user` points.
+
+Before CPython 3.14, the exiting interpreter ends other threads by unwinding their stacks when they acquire its lock.
+During a callback, the stack contains frames of the library, which cannot be unwound. So an exit hook rejects new calls,
+ends the running calls, and waits for their end. The hook runs after Python has waited for its other threads, so only
+daemon threads are left.
+
+The hook waits for at most ``PATIENCE`` seconds, because a host's progress callback can be slow. A thread that is still
+inside the library after that sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
-from _thread import get_ident, interrupt_main
-from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process, and `functools` 2 ms
-from time import monotonic
+from _thread import _local, get_ident
+from time import monotonic, sleep
 
-from . import TYPE_CHECKING, convert, importing
-from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
-from .native import has_begun, inside
+from . import TYPE_CHECKING, importing, log
+from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from functools import partial
+    from collections.abc import Generator
     from typing import Any
 
     from ..progress import Progress
     from ..types import ProgressArg
-    from .native import Native
-else:
-    from _functools import partial
+    from .session import Session
 
 # Seconds between two reads of the log.
 _BETWEEN_DRAINS = 0.5
+_FIRST_CAPACITY = 16 * 1024
+_TEXT_CAPACITY = 2048
+# Maximum size of a buffer that a thread keeps for its next call.
+_KEPT_CAPACITY = 1024 * 1024
 
 
 class Stoppable:
@@ -47,36 +55,113 @@ class Stoppable:
         return None if self.listener is None else self.listener(progress)
 
 
-class Watch:
-    """State of one call's progress callback."""
+def receive(owner: Any) -> Generator[int, int, None]:
+    """Yields to C whether a call must end, for each address that C passes to its callback. ``owner.goes_on`` answers;
+    ``owner.error`` is set to the exception that it raises.
+    """
+    ends = 0
+    while True:
+        try:
+            while True:
+                address = yield ends
+                ends = 0 if owner.goes_on(address) else 1
+        except GeneratorExit:
+            return
+        except BaseException as error:
+            owner.error, ends = error, 1
+
+
+_send: Any = c.PROGRESS_FN(type(receive(None)).send)
+
+
+class Call:
+    """A call's query, buffers and callback. Only one call on one thread uses this object at a time.
+
+    Creating the object takes longer than a call, so each thread keeps its objects.
+    """
+
+    __slots__ = ("_drained", "_query", "asked", "buffer", "buffer_ref", "data", "error", "error_ref", "listener",
+                 "options", "query", "query_ref", "reporting", "session", "text", "thread", "view")  # fmt: skip
 
     def __init__(self) -> None:
-        self.session: Any = None
+        self.thread = get_ident()
+        self.session: Session | None = None
         """The call's index. Closing the index, or the interpreter's exit, ends the call."""
         self.listener: ProgressArg = None
         """The host's callback."""
         self.error: BaseException | None = None
-        """An exception during the call, such as Ctrl-C, to raise again when the call returns."""
+        """An exception during the callback, such as Ctrl-C, to raise again when the call returns."""
         self.reporting = False
         """Whether the host's callback is running."""
-        self.drained = -_BETWEEN_DRAINS
-        """Time when the call last read the log. A wait for changes can call back five times a second for days."""
+        # Time when the call last read the log. A wait for changes can call back five times a second for days.
+        self._drained = -_BETWEEN_DRAINS
+        answers = receive(self)
+        next(answers)
+        self.query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=answers)
+        self.query_ref = ctypes.byref(self.query)
+        self.asked: tuple[Any, ...] = ()
+        """The query's library, timeout, flags and size."""
+        self.options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=answers)
+        self.buffer = c.CBuffer()
+        self.buffer_ref = ctypes.byref(self.buffer)
+        self.text = ctypes.create_string_buffer(_TEXT_CAPACITY)
+        self.error_ref = ctypes.byref(c.CBuffer(ctypes.addressof(self.text), _TEXT_CAPACITY))
+        self.data = bytearray()
+        self.view: Any = b""
+        self.reserve(_FIRST_CAPACITY)
 
-    def should_continue(self, address: int) -> bool:
+    def reserve(self, capacity: int) -> None:
+        """Makes the buffer at least this large."""
+        if capacity > self.buffer.capacity:
+            # Grow in steps, so that not every larger answer needs a new buffer. The kernel zeroes each page of a
+            # bytearray on first use, whereas ctypes would write every byte.
+            capacity = -(-capacity * 5 // 4 // 4096) * 4096
+            self.data = bytearray(capacity)
+            self.view = (ctypes.c_char * capacity).from_buffer(self.data)
+            self.buffer.data, self.buffer.capacity = ctypes.addressof(self.view), capacity
+
+    def detach(self) -> bytearray:
+        """Returns the buffer with the answer, without copying. The next call gets a new buffer."""
+        data, length = self.data, self.buffer.length
+        self._drop_buffer()
+        del data[length:]
+        return data
+
+    def _drop_buffer(self) -> None:
+        self.data, self.view = bytearray(), b""
+        self.buffer.data, self.buffer.capacity = None, 0
+
+    def run(self, function: Any, *arguments: Any) -> int:
+        """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
+        status: int = function(*arguments, self.error_ref)
+        while status == c.BUFFER_TOO_SMALL and self.error is None:
+            self.reserve(self.buffer.length)
+            status = function(*arguments, self.error_ref)
+        if self.error is not None:
+            raise self.error
+        return status
+
+    def error_text(self) -> bytes:
+        """Returns the call's error text and, after a NUL, the name of the invalid option."""
+        return b"\0".join(self.text.raw.split(b"\0", 2)[:2])
+
+    def goes_on(self, address: int) -> bool:
         """Reads the plexindex_progress at ``address``, calls the host's callback, and returns whether to continue."""
+        if self.error is not None:
+            return False
         if self.session is not None:
-            if not self.session.is_open or has_begun():
+            if not self.session.is_open or is_ending():
                 return False
             # A warning about an unreachable server must appear immediately, not at the end of the call.
             now = monotonic()
-            if now >= self.drained + _BETWEEN_DRAINS:
-                self.drained = now
-                self.session.drain_log()
+            if now >= self._drained + _BETWEEN_DRAINS:
+                self._drained = now
+                log.hand_on(log.read(self.session.native))
         if self.listener is None:
             return True
         if isinstance(self.listener, Stoppable) and self.listener.stopped:
             return False
-        raw = CProgress.from_address(address)
+        raw = c.CProgress.from_address(address)
         if not raw.library_length:
             # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
@@ -94,157 +179,79 @@ class Watch:
         finally:
             self.reporting = False
 
-
-class Renewal:
-    """Passes tokens from the host's callable to the library, on the thread whose call needs a token."""
-
-    def __init__(self, renew: Callable[[], str | None]) -> None:
-        self._renew = renew
-        # The exceptions that the callable raised, by thread.
-        self._raised: dict[int, BaseException] = {}
-
-    @property
-    def error(self) -> BaseException | None:
-        """Always None: a failed renewal does not end later calls."""
-        return None
-
-    @error.setter
-    def error(self, error: BaseException) -> None:
-        self._raised[get_ident()] = error
-        if isinstance(error, KeyboardInterrupt):
-            interrupt_main()
-
-    def take_error(self) -> BaseException | None:
-        """Returns and forgets the exception that the callable raised on this thread."""
-        return self._raised.pop(get_ident(), None)
-
-    def should_continue(self, address: int) -> bool:
-        """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
-        self._raised.pop(get_ident(), None)
-        token = self._renew()
-        raw = None if token is None else convert.text_bytes("token", token, hidden=True)
-        buffer = CBuffer.from_address(address)
-        if not raw or len(raw) > buffer.capacity:
-            return False
-        ctypes.memmove(buffer.data, raw, len(raw))
-        buffer.length = len(raw)
-        return True
+    def end(self) -> None:
+        """Ends a call, and keeps this object for the thread's next call."""
+        running.pop(self, None)
+        self.session = self.listener = self.error = None
+        if len(self.data) > _KEPT_CAPACITY:
+            self._drop_buffer()
+        _kept.calls.append(self)
 
 
-def renewal_callback(renewal: Renewal) -> Any:
-    """Creates a plexindex_renew_token_fn for ``renewal``. The function's `user` pointer must be NULL."""
-    call: Any = partial(max)
-    call.renewal = renewal
-    _begin(call)
-    _renewals.add(call)
-    return RENEW_TOKEN_FN(call)
+class _Kept(_local):
+    """The unused objects of a thread. If a progress callback makes calls, the thread needs several."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
 
 
-_renewals: WeakSet[Any] = WeakSet()
+_kept = _Kept()
+
+running: dict[Call, object] = {}
+"""The running calls, with their sessions. Adding to a dict and removing from it are atomic."""
 
 
-def _begin(call: Any) -> None:
-    answers = _progress_answers(call.renewal)
-    next(answers)
-    call.keywords["key"] = answers.send
+def take() -> Call:
+    """Returns an unused object of this thread for a call, which is registered in ``running``."""
+    calls = _kept.calls
+    return calls.pop() if calls else Call()
 
 
-def _only_this_thread() -> None:
-    # A forked child has no other threads, so it must not wait for them, and a generator that is inside the host's
-    # callable on one of them would never end.
-    for key, thread in list(inside.items()):
-        if thread != get_ident():
-            del inside[key]
-    for call in list(_renewals):
-        _begin(call)
+def run_alone(function: Any, *arguments: Any) -> tuple[int, bytes]:
+    """Calls a function that needs no open index. Returns the status and the error text."""
+    call = take()
+    try:
+        return call.run(function, *arguments), call.error_text()
+    finally:
+        call.end()
+
+
+PATIENCE = 5.0
+"""Maximum number of seconds to wait for running calls."""
+_STEP = 0.01
+
+_ending: int | None = None
+
+
+def is_ending() -> bool:
+    """Returns whether another thread has started to exit the interpreter.
+
+    Call this function after adding to ``running``, so that either the hook sees the entry, or the function sees the
+    hook.
+    """
+    return _ending is not None and _ending != get_ident()
+
+
+def _end() -> None:
+    global _ending
+    _ending = get_ident()
+    for _ in range(int(PATIENCE / _STEP)):
+        if all(call.thread == _ending for call in list(running)):
+            return
+        sleep(_STEP)
+
+
+# Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
+# index.
+atexit.register(_end)
+
+
+def _keep_this_thread() -> None:
+    # A forked child has no other threads, so it must not wait for their calls.
+    for call in list(running):
+        if call.thread != get_ident():
+            del running[call]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_only_this_thread)
-
-
-def progress_callback(watch: Watch) -> Any:
-    """Creates a plexindex_progress_fn for ``watch``. The function's `user` pointer must be NULL."""
-    answers = _progress_answers(watch)
-    next(answers)
-    return PROGRESS_FN(partial(max, key=answers.send))
-
-
-def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
-    # Each call sends two values: `user`, which is 0, then the address of the struct. `max` returns to C the value for
-    # which the generator gave the larger answer. With the answers 0 and -1, `max` returns `user`, which is 0: continue.
-    # After a failure, each answer is larger than the previous one, so `max` returns the address, which is not 0: stop.
-    answer = 0
-    while True:
-        try:
-            while True:
-                address = yield answer
-                if watch.error is not None:
-                    answer += 1
-                elif not address:
-                    answer = 0
-                else:
-                    answer = -1 if watch.should_continue(address) else 1
-        except GeneratorExit:
-            return
-        except BaseException as error:
-            watch.error = error
-            answer = 1 if answer < 0 else answer + 1
-
-
-class LogLines:
-    """The result of reading the library's log."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[int, str]] = []
-        """Level and text, oldest first."""
-        self.error: BaseException | None = None
-        """An exception during the read, such as Ctrl-C."""
-
-
-def log_callback(found: LogLines) -> Any:
-    """Creates a plexindex_log_fn that collects lines. The function's `user` pointer must be NULL."""
-    values = _log_values(found)
-    next(values)
-    return LOG_FN(partial(max, key=values.send))
-
-
-def _log_values(found: LogLines) -> Generator[int, int, None]:
-    # Each call sends four values: user, level, address, length. The loop advances `field` before each `yield`, so that
-    # an interruption loses only one line.
-    sent = [0, 0, 0, 0]
-    field = -1
-    while True:
-        try:
-            while True:
-                field = (field + 1) % 4
-                sent[field] = yield 0
-                if field == 3:
-                    text = ctypes.string_at(sent[2], sent[3]).decode("utf-8", "replace")
-                    found.lines.append((sent[1], text))
-        except GeneratorExit:
-            return
-        except BaseException as error:
-            found.error = error
-
-
-# The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
-# long as a read.
-_found = LogLines()
-_receive: Any = None
-
-
-def read_log(native: Native) -> tuple[list[tuple[int, str]], BaseException | None]:
-    """Returns the library's unread log lines, and an exception during the read. Only one thread may read the log."""
-    global _receive
-    try:
-        if _receive is None:
-            _receive = log_callback(_found)
-        inside[_found] = get_ident()
-        if not has_begun():
-            native.drain(_receive, None, None)
-        lines, error = _found.lines, _found.error
-        _found.lines, _found.error = [], None
-        return lines, error
-    finally:
-        inside.pop(_found, None)
+    os.register_at_fork(after_in_child=_keep_this_thread)

@@ -10,13 +10,14 @@ from json import JSONDecoder, JSONEncoder
 
 from ..errors import error_for
 from . import TYPE_CHECKING, convert
+from .callbacks import take
 from .native import load
-from .session import take
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from .session import Call
+    from .callbacks import Call
+    from .lookups import Handle
 
 
 def _plain(value: object) -> object:
@@ -34,7 +35,7 @@ _encode = JSONEncoder(default=_plain, ensure_ascii=False, check_circular=False).
 _decode = JSONDecoder().raw_decode
 
 
-def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], timeout_ms: int) -> tuple[int, Any]:
+def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any], timeout_ms: int) -> tuple[int, Any]:
     """Calls a method. Returns the status and the answer; None for a failed call."""
     native = load()
     # The encoder takes longer to call `_plain` than this call takes.
@@ -47,7 +48,8 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], ti
     raw = convert.only_text("request", _encode(given), hidden=True) if given else b""
     answer = c_char_p()
     try:
-        status = call.run(native.call, handle, name, raw, len(raw), call.options(timeout_ms), byref(answer))
+        call.options.timeout_ms = timeout_ms
+        status = call.run(native.call, handle, name, raw, len(raw), byref(call.options), byref(answer))
         text = answer.value
         return status, None if text is None else _decode(text.decode())[0]
     finally:
@@ -63,4 +65,4 @@ def ask_without_index(method: str, request: dict[str, Any]) -> Any:
             raise error_for(status, call.error_text())
         return answer
     finally:
-        call.release()
+        call.end()

@@ -7,47 +7,37 @@ on that call's thread. plexindex imports ``logging`` for the first line.
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock
+from ctypes import py_object, string_at
 
 from . import TYPE_CHECKING, importing
 from . import abi as c
-from .callbacks import read_log
-from .native import has_begun
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from .native import Native
 
 LOGGER = "plexindex"
 
 # The library's levels, with those of `logging`, and the functions of a host's log.
 _LEVELS = {c.LOG_ERROR: (40, "error"), c.LOG_WARN: (30, "warn"), c.LOG_INFO: (20, "info"), c.LOG_DEBUG: (10, "debug")}
 
-_draining = allocate_lock()
+
+def _add(lines: list[tuple[int, str]], level: int, address: int, length: int) -> None:
+    lines.append((level, string_at(address, length).decode("utf-8", "replace")))
 
 
-def drain(native: Native) -> None:
-    """Passes unread lines to ``logging``, if no other thread is reading them. The threads share a callback, whose
-    generator may have ended while the interpreter takes its modules apart.
-    """
-    if sys.is_finalizing() or has_begun():
-        return
-    if not _draining.acquire(False):
-        return
-    try:
-        lines, error = read_log(native)
-    finally:
-        _draining.release()
-    if lines:
-        hand_on(lines)
-    if error is not None:
-        raise error
+_add_line = c.LOG_FN(_add)
+
+
+def read(native: Any) -> list[tuple[int, str]]:
+    """Returns the library's unread lines: level and text, oldest first. Call this function during a call."""
+    lines: list[tuple[int, str]] = []
+    native.drain_log(_add_line, py_object(lines), None)
+    return lines
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
     """Passes lines to ``logging`` or, within Stash2Plex, which does not use ``logging``, to Stash2Plex's log."""
-    if "logging" not in sys.modules:
+    if lines and "logging" not in sys.modules:
         # Nobody can have asked for more than warnings, and importing `logging` takes longer than opening an index.
         lines = [line for line in lines if line[0] <= c.LOG_WARN]
     if not lines:
@@ -55,7 +45,6 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
     with importing:
         import logging
 
-    with importing:
         from .._compat.host import host_log
 
     logger, host = logging.getLogger(LOGGER), host_log("Index")

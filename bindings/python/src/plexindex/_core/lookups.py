@@ -1,4 +1,4 @@
-"""Handles, the closing lock, and fast lookups."""
+"""Handles, locks, and fast lookups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import sys
 from _collections_abc import Iterable
 from _thread import RLock
-from _weakref import ref  # `weakref` takes 2 ms of each process
 from ctypes import c_void_p
 
 import plexindex
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-class Handle:
-    """The C handle of an index, library or table, which closing the index overwrites with NULL."""
+class Handle(c_void_p):
+    """The C handle of an index, library or table, which closing the index overwrites with NULL.
 
-    __slots__ = ("handle", "named", "pointer")
+    Python reads a ctypes object during the call into C. An int would be read before the call, and another thread could
+    close the index in between.
+    """
 
-    def __init__(self, pointer: int = 0, named: object = None) -> None:
-        self.pointer, self.named = pointer, named
-        """The handle, and for a library its value in a JSON request, where None means all libraries."""
-        # Python reads a ctypes object during the call into C. An int would be read before the call, and another thread
-        # could close the index in between.
-        self.handle = c_void_p(pointer)
+    def __init__(self, value: int | None = None, named: object = None) -> None:
+        super().__init__(value)
+        self.named = named
+        """A library's value in a JSON request, where None means all libraries."""
 
     def retire(self) -> None:
         """Clears the handle."""
-        self.handle.value = None
+        self.value = None
 
 
 # Whether this interpreter has a global lock, which prevents lookups while a thread closes the index. An interpreter
@@ -43,26 +42,32 @@ class Handle:
 HAS_GLOBAL_LOCK = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-_locks: set[ref[RLock]] = set()
+# Number of forks.
+_forks = 0
 
 
-def closing_lock() -> RLock:
-    """Creates a lock. In a forked child, the lock is free, unless the forking thread holds it."""
-    # The lock is reentrant, because a signal handler can close the index that the interrupted code is closing.
-    lock = RLock()
-    _locks.add(ref(lock, _locks.discard))
-    return lock
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
 
 
-def _free_in_child() -> None:
-    for found in list(_locks):
-        lock: Any = found()
-        if lock is not None and not lock._is_owned():
-            lock._at_fork_reinit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
 
 
-if hasattr(os, "register_at_fork") and hasattr(RLock, "_at_fork_reinit"):
-    os.register_at_fork(after_in_child=_free_in_child)
+class ForkLock:
+    """A lock that a call returns. A forked child gets a new lock, because the old one may be held for ever.
+
+    The lock is reentrant, because a signal handler can close the index that the interrupted code is closing.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._forks = RLock(), _forks
+
+    def __call__(self) -> RLock:
+        if self._forks != _forks:
+            self._lock, self._forks = RLock(), _forks
+        return self._lock
 
 
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
@@ -74,18 +79,16 @@ _KEYS_AT_ONCE = 1024
 class Lookups:
     """Fast lookups in one library, or in all libraries."""
 
-    __slots__ = ("_handle", "_lookup", "_pointer", "_session")
+    __slots__ = ("_handle", "_lookup", "_session")
 
     _session: Session
     _handle: Handle
-    _pointer: Any
     _lookup: Callable[[Any, bytes], bytes | None]
 
     def __init__(self, session: Session, handle: Handle) -> None:
         self._session, self._handle = session, handle
-        self._pointer = handle.handle
         # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
-        self._lookup = session.native.fast_lookup if HAS_GLOBAL_LOCK else self._lookup_counted
+        self._lookup = session.native.lookup_key if HAS_GLOBAL_LOCK else self._lookup_counted
 
     def lookup_key(self, path: plexindex.types.PathArg) -> str | None:
         """Returns the key of the item with this path, if a fast lookup finds the item. Takes about a microsecond.
@@ -99,10 +102,10 @@ class Lookups:
         """
         try:
             if "\0" not in path:  # type: ignore[operator]
-                key = self._lookup(self._pointer, path.encode())  # type: ignore[union-attr]
+                key = self._lookup(self._handle, path.encode())  # type: ignore[union-attr]
                 if key is not None:
                     return key.decode()
-                if path and self._pointer:
+                if path and self._handle:
                     return None
         except (AttributeError, TypeError, UnicodeEncodeError):
             pass
@@ -110,9 +113,9 @@ class Lookups:
 
     def _lookup_key(self, path: PathArg) -> str | None:
         raw = convert.path_bytes(path, self._session.hides_paths)
-        if not self._pointer:
+        if not self._handle:
             raise self._session.closed_error()
-        key = self._lookup(self._pointer, raw)
+        key = self._lookup(self._handle, raw)
         return None if key is None else key.decode()
 
     def _lookup_counted(self, _pointer: object, raw: bytes) -> bytes | None:

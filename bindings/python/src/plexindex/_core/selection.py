@@ -6,7 +6,6 @@ import plexindex
 
 from . import TYPE_CHECKING, convert
 from . import abi as c
-from .convert import FIRST, two_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from .lookups import Handle
     from .session import Session
 
-# Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
-_BYTES_PER_ANSWER = 400
-
 
 def query_flags(offline: bool = False, check: bool = False, full: bool = False) -> int:
     """Checks options of a call, and returns the flags of its query."""
+    if offline is check is full is False:
+        return 0
     flags = c.QUERY_OFFLINE if convert.flag("offline", offline) else 0
     flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
     return flags | (c.QUERY_FULL if convert.flag("full", full) else 0)
@@ -69,11 +67,14 @@ class Selection:
         self, path: PathArg, size: SizeArg, flags: int, timeout: float | None = None, progress: ProgressArg = None
     ) -> Match:
         """Returns the item for a file."""
-        raw = convert.path_bytes(path, self.session.hides_paths)
-        size_flag, file_size = convert.file_size(size)
-        limits: Any = {"timeout": timeout, "progress": progress, "flags": flags | size_flag, "file_size": file_size}
-        _, block = self.session.query(self.session.native.match_path, self.handle, raw, **limits)
-        return plexindex.Match(block, two_numbers(block, FIRST)[0], self, path)
+        session, file_size = self.session, 0
+        raw = convert.path_bytes(path, session.hides_paths)
+        if size is not None:
+            size_flag, file_size = convert.file_size(size)
+            flags |= size_flag
+        timeout_ms = 0 if timeout is None else convert.timeout_ms(timeout)
+        block, first = session.match(self.handle, raw, flags, timeout_ms, file_size, progress)
+        return plexindex.Match(block, first, self, path)
 
     def match_paths(
         self,
@@ -88,10 +89,9 @@ class Selection:
             raise TypeError("size must be None or False: the files of a batch have no common size")
         paths, hides_paths = convert.path_list(paths), self.session.hides_paths
         text, flags = convert.join_paths(paths, hides_paths), flags | convert.file_size(size)[0]
-        limits: Any = {"timeout": timeout, "progress": progress, "flags": flags}
-        memory: Any = {"count": len(paths), "reserve": 4096 + len(text) + len(paths) * _BYTES_PER_ANSWER}
+        limits = convert.timeout_ms(timeout), progress
         try:
-            block = self.session.query(self.session.native.match_paths, self.handle, text, **limits, **memory)[1]
+            block = self.session.match_paths(self.handle, text, len(paths), flags, *limits)
             return plexindex.Matches(block, self, paths)
         except plexindex.InvalidArgumentError:
             convert.check_paths(paths, hides_paths)
@@ -99,9 +99,7 @@ class Selection:
 
     def refresh(self, flags: int = 0, timeout: float | None = None, progress: ProgressArg = None) -> bool:
         """Refreshes the libraries. Returns whether they are up to date."""
-        limits: Any = {"timeout": timeout, "progress": progress, "flags": flags}
-        status, _ = self.session.query(self.session.native.refresh, self.handle, fills=False, **limits)
-        return status == c.OK
+        return self.session.refresh(self.handle, flags, convert.timeout_ms(timeout), progress) == c.OK
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item; None if it is not listed."""

@@ -1,0 +1,75 @@
+"""Passes tokens from the host's callable to the library."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from _thread import get_ident, interrupt_main
+from functools import partial
+from weakref import WeakSet
+
+from . import TYPE_CHECKING, convert
+from . import abi as c
+from .callbacks import receive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Renewal:
+    """Passes tokens to the library, on the thread whose call needs a token."""
+
+    def __init__(self, renew: Callable[[], str | None]) -> None:
+        self._renew = renew
+        # The exceptions that the callable raised, by thread.
+        self._raised: dict[int, BaseException] = {}
+        self.user: Any = partial(len)
+        """The `user` of the callback ``call``."""
+        self.begin()
+        _renewals.add(self)
+
+    call: Any = c.RENEW_TOKEN_FN(partial.__call__)
+    """The plexindex_renew_token_fn."""
+
+    def begin(self) -> None:
+        """Makes the callback resume a new generator."""
+        answers = receive(self)
+        next(answers)
+        self.user.__setstate__((answers.send, (), {}, {}))
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that the callable raised on this thread. Reading forgets it."""
+        return self._raised.pop(get_ident(), None)
+
+    @error.setter
+    def error(self, error: BaseException) -> None:
+        self._raised[get_ident()] = error
+        if isinstance(error, KeyboardInterrupt):
+            interrupt_main()
+
+    def goes_on(self, address: int) -> bool:
+        """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
+        self._raised.pop(get_ident(), None)
+        token = self._renew()
+        raw = None if token is None else convert.text_bytes("token", token, hidden=True)
+        buffer = c.CBuffer.from_address(address)
+        if not raw or len(raw) > buffer.capacity:
+            return False
+        ctypes.memmove(buffer.data, raw, len(raw))
+        buffer.length = len(raw)
+        return True
+
+
+_renewals: WeakSet[Renewal] = WeakSet()
+
+
+def _begin_again() -> None:
+    # In a forked child, a generator that is inside the host's callable on another thread would never end.
+    for renewal in list(_renewals):
+        renewal.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_again)
