@@ -102,6 +102,7 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	faults 'PLEXINDEX_TEST_DEEP=1 $(NEXTEST) --profile deep --release --run-ignored all --workspace' \
 	$(foreach memory,early never,'records $(memory) in memory' 'PLEXINDEX_TEST_MEMORY=$(memory) $(NEXTEST) --release --package plexindex-tests -E "binary(behaviour) + binary(simulation)"') \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
+	'beside other crates' 'sh scripts/test_beside.sh' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python'
 check-deep: needs-check-deep needs-test-install ## run the long tests, including valgrind, all compilers, other processors, Windows and packages; takes an hour or two

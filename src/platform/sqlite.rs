@@ -406,6 +406,22 @@ pub fn sync_wal(connection: &Connection) -> rusqlite::Result<()> {
     Err(rusqlite::Error::SqliteFailure(Error::new(code), None))
 }
 
+/// Sets or reads a number of a connection's main database: `operation` is a `SQLITE_FCNTL_*` code that takes an `int`.
+///
+/// rusqlite has a safe function for this only since version 0.41.
+///
+/// # Errors
+/// SQLite errors.
+pub fn file_control(connection: &Connection, operation: c_int, value: &mut c_int) -> rusqlite::Result<()> {
+    // SAFETY: the connection is open, and only this thread uses it. The operation reads or writes one `int`.
+    let code = unsafe { sqlite3_file_control(connection.handle(), null(), operation, (&raw mut *value).cast()) };
+    if code == SQLITE_OK {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::SqliteFailure(Error::new(code), None))
+    }
+}
+
 /// Returns the SQL of each of a connection's prepared statements, so that tests can check their query plans.
 #[cfg(test)]
 pub fn prepared(connection: &Connection) -> std::collections::BTreeSet<String> {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, FileControl};
+use rusqlite::ffi::{SQLITE_FCNTL_DATA_VERSION, SQLITE_FCNTL_PERSIST_WAL};
+use rusqlite::{Connection, ErrorCode};
 
 use super::migrations::migrate;
 use super::move_records::renew_forms;
@@ -134,10 +135,9 @@ impl OpenConnection {
     }
 
     /// Returns SQLite's data version, which changes with each commit of any connection.
-    fn data_version(&self) -> rusqlite::Result<u32> {
+    fn data_version(&self) -> rusqlite::Result<i32> {
         let mut version = 0;
-        self.connection
-            .file_control(None::<&str>, FileControl::DataVersion(&mut version))?;
+        sqlite::file_control(&self.connection, SQLITE_FCNTL_DATA_VERSION, &mut version)?;
         Ok(version)
     }
 }
@@ -212,8 +212,7 @@ impl LazyConnection {
     /// call, a connection keeps the whole WAL when it closes.
     pub fn checkpoint_when_closed(&self) {
         if let Some(connection) = self.current() {
-            let result = connection
-                .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
+            let result = sqlite::file_control(connection, SQLITE_FCNTL_PERSIST_WAL, &mut 1)
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
             if let Err(error) = result {
                 log::debug!("cannot truncate the write-ahead log: {error}; a later checkpoint will retry");

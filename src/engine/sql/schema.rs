@@ -241,7 +241,7 @@ pub struct LibraryState {
 /// Data that the next write need not read again, unless another connection has written since.
 pub struct LastWrite {
     /// SQLite's data version, which each commit of any connection changes.
-    pub data_version: u32,
+    pub data_version: i32,
     pub sequence: Sequence,
     /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
     pub library: Option<LibraryState>,
