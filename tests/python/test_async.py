@@ -103,6 +103,8 @@ def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Serv
 
 
 def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+
     async def ask(plex: FakePlex) -> None:
         async with aio.open(tmp_path, plex.url, plex.token) as index:
             await index.refresh()
@@ -126,13 +128,13 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            # The thread that waits ends with the last wait, and closing ends a wait.
-            while any(thread.name == "plexindex-wait" for thread in threading.enumerate()):
-                await asyncio.sleep(0.05)
             last = asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60))
             await asyncio.sleep(0.5)
+        # Closing ends a wait, and the threads.
         with pytest.raises((plexindex.ClosedError, RuntimeError)):
             await last
+        while {thread for thread in threading.enumerate() if thread.name.startswith("plexindex")} - before:
+            await asyncio.sleep(0.05)
 
     monkeypatch.setattr(aio, "_THREADS", 2)
     with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from functools import wraps
 from itertools import islice
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from . import index as sync
@@ -47,68 +47,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Waiter:
-    """Waits for what watches of an index wait for, on one thread, so that they occupy no other."""
-
-    def __init__(self) -> None:
-        self._lock, self._is_running = threading.Lock(), False
-        self._waits: list[tuple[Wait, float, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
-
-    async def wait(self, step: Wait) -> bool:
-        """Waits as :meth:`Wait.is_over` does."""
-        if step.cursor is None:
-            await asyncio.sleep(step.seconds)
-            return False
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
-        with self._lock:
-            self._waits.append((step, monotonic() + step.seconds, loop, future))
-            if not self._is_running:
-                self._is_running = True
-                threading.Thread(target=self._run, name="plexindex-wait", daemon=True).start()
-        return await future
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                self._waits = [wait for wait in self._waits if not wait[3].done()]
-                if not self._waits:
-                    self._is_running = False
-                    return
-                waits = list(self._waits)
-            over = [wait for wait in waits if _is_answered(*wait)]
-            with self._lock:
-                self._waits = [wait for wait in self._waits if wait not in over]
-            sleep(_BETWEEN_LOOKS)
-
-
-def _is_answered(step: Wait, until: float, loop: asyncio.AbstractEventLoop, future: asyncio.Future[bool]) -> bool:
-    """Looks whether a wait is over, and then tells its event loop."""
-    ready, failure = False, None
-    try:
-        ready = step._replace(progress=None).is_over(0)
-    except Exception as error:
-        failure = error
-    if failure is None and not ready and monotonic() < until:
-        return False
-
-    def end() -> None:
-        if not future.done():
-            future.set_exception(failure) if failure is not None else future.set_result(ready)
-
-    with suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(end)
-    return True
-
-
-class _Threads(ThreadPoolExecutor):
-    """The threads of an index."""
-
-    def __init__(self) -> None:
-        super().__init__(_THREADS, thread_name_prefix="plexindex")
-        self.waiter = _Waiter()
-
-
 # Maximum number of threads of an index.
 _THREADS = 32
 # Seconds between two looks at what a watch waits for.
@@ -117,6 +55,30 @@ _BETWEEN_LOOKS = 0.05
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
+
+
+class _Threads(ThreadPoolExecutor):
+    """The threads of an index."""
+
+    def __init__(self) -> None:
+        super().__init__(_THREADS, thread_name_prefix="plexindex")
+        # All waits share this thread, so that they occupy no other.
+        self.waiter = ThreadPoolExecutor(1, thread_name_prefix="plexindex-wait")
+
+    async def wait(self, step: Wait) -> bool:
+        """Waits as :meth:`Wait.is_over` does."""
+        if step.cursor is None:
+            await asyncio.sleep(step.seconds)
+            return False
+        look, until, loop = step._replace(progress=None).is_over, monotonic() + step.seconds, asyncio.get_running_loop()
+        while not (ready := await loop.run_in_executor(self.waiter, look, 0)) and monotonic() < until:
+            await asyncio.sleep(_BETWEEN_LOOKS)
+        return ready
+
+    def end(self) -> None:
+        """Ends the threads, once their calls have ended."""
+        for one in (self, self.waiter):
+            one.shutdown(wait=False)
 
 
 class _Caller:
@@ -176,19 +138,18 @@ class _Caller:
 
     async def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Yields the values of an iterator that a call with ``progress`` returns."""
-        watch, values = self._waiting(options), cast("Any", None)
+        watch, values, limits = self._waiting(options), cast("Any", None), {"timeout": options.get("timeout")}
 
-        def first(**limit: Any) -> list[Any]:
+        def some(**limits: Any) -> list[Any]:
             nonlocal values
-            values = iter(call(*arguments, **{**options, **limit}))
+            values = iter(call(*arguments, **{**options, **limits})) if values is None else values
             return list(islice(values, _AT_ONCE))
 
         try:
-            some = await self._run(first, timeout=options.get("timeout"))
-            while some:
-                for one in some:
+            while found := await self._run(some, **limits):
+                limits = {}
+                for one in found:
                     yield one
-                some = await self._run(lambda: list(islice(values, _AT_ONCE)))
         finally:
             watch.stopped = True
 
@@ -207,7 +168,7 @@ class _Caller:
                 step = await self._run(advance, ready)
                 ready = None
                 if isinstance(step, Wait):
-                    ready = await self._threads.waiter.wait(step)
+                    ready = await self._threads.wait(step)
                 else:
                     yield step
                     if isinstance(step, list):
@@ -486,7 +447,7 @@ class AsyncIndex(AsyncQueries):
             await asyncio.get_running_loop().run_in_executor(closer, self._target.close)
         finally:
             closer.shutdown(wait=False)
-            self._threads.shutdown(wait=False)
+            self._threads.end()
 
     async def __aenter__(self) -> AsyncIndex:
         self._target.__enter__()

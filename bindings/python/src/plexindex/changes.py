@@ -6,30 +6,21 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import NamedTuple
 
+import plexindex
+
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 from ._core.callbacks import Stoppable
 from ._core.convert import text_of
-from ._core.selection import oldest, query_flags
-from .errors import (
-    Error,
-    InvalidArgumentError,
-    NotFetchedError,
-    NotOnServerError,
-    NotPlexError,
-    OfflineError,
-    ServerUnavailableError,
-    StoreError,
-    TimeoutError,
-    UnauthorizedError,
-)
+from ._core.selection import check_limits, oldest, query_flags
+from .errors import Error, OfflineError, ServerUnavailableError, TimeoutError, UnauthorizedError
 from .item import Item
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import Any
 
-    from ._core.selection import Selection
+    from ._core.selection import Limits, Selection
     from .match import Match
     from .types import ChangeKind, PathArg, ProgressArg, SizeArg
 
@@ -43,7 +34,10 @@ _BETWEEN = 1.0
 _LOOK = 0.25
 _FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
-REFRESH_ERRORS = (ServerUnavailableError, UnauthorizedError, NotPlexError, NotOnServerError, OfflineError, StoreError)
+REFRESH_ERRORS = (
+    *(ServerUnavailableError, UnauthorizedError, OfflineError),
+    *(plexindex.NotPlexError, plexindex.NotOnServerError, plexindex.StoreError),
+)
 
 
 class LateError(TimeoutError):
@@ -192,14 +186,11 @@ class Watch:
     block, plexindex listens until the block ends.
     """
 
-    def __init__(
-        self, selection: Selection, since: str | None, timeout: float | None, offline: bool, progress: ProgressArg
-    ) -> None:
+    def __init__(self, selection: Selection, since: str | None, offline: bool, limits: Limits) -> None:
         _check_since(since)
-        convert.timeout_ms(timeout)
-        self._selection, self._since, self._timeout = selection, since, timeout
-        self._offline = convert.flag("offline", offline)
-        self._progress: ProgressArg = convert.callback("progress", progress)
+        check_limits(*limits)
+        self._selection, self._since, self._offline = selection, since, convert.flag("offline", offline)
+        self._timeout, self._progress = limits
 
     def start(self) -> None:
         """Listens to the server's events on a background thread, until :meth:`stop` or :meth:`Index.close`.
@@ -269,7 +260,7 @@ def _pages_of(watch: Watch, progress: ProgressArg) -> Generator[Wait | Changes, 
     until = _FOREVER if timeout is None else monotonic() + timeout
     # Send no request before this time. The loop still notices changes that other processes detect.
     silent_until = 0.0
-    missed = None if offline else bring_up_to_date(selection, timeout, progress, waits=True)
+    missed = None if offline else bring_up_to_date(selection, (timeout, progress), waits=True)
     if missed:
         silent_until = monotonic() + _PAUSE
     found = Changes(selection, watch._since, missed=missed)
@@ -286,29 +277,20 @@ def _pages_of(watch: Watch, progress: ProgressArg) -> Generator[Wait | Changes, 
         if (yield Wait(selection, cursor or "", end - now, progress, silent)) and not silent:
             # This call sends a request only if a listing has expired or an event has invalidated an item.
             left = None if timeout is None else max(0.0, until - monotonic())
-            missed = bring_up_to_date(selection, left, progress, always=True, waits=True)
+            missed = bring_up_to_date(selection, (left, progress), always=True, waits=True)
             silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(selection, cursor, missed=missed)
 
 
-def read(
-    selection: Selection,
-    since: str | None,
-    full: bool,
-    timeout: float | None,
-    offline: bool,
-    check: bool,
-    progress: ProgressArg,
-) -> Changes:
+def read(selection: Selection, since: str | None, full: bool, offline: bool, check: bool, limits: Limits) -> Changes:
     """See :meth:`plexindex.Index.changes`."""
     query_flags(offline, check, full)
-    convert.timeout_ms(timeout)
-    convert.callback("progress", progress)
+    check_limits(*limits)
     if full and since:
-        raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
+        raise plexindex.InvalidArgumentError("a full listing starts without a cursor: omit since or full")
     missed = None
     if not offline:
-        missed = bring_up_to_date(selection, timeout, progress, always=check, whole=full)
+        missed = bring_up_to_date(selection, limits, always=check, whole=full)
     elif full:
         _expect_listed(selection, late=False, whole=True)
     return Changes(selection, since, full, missed)
@@ -358,13 +340,7 @@ def waits_for(
 
 
 def bring_up_to_date(
-    selection: Selection,
-    timeout: float | None,
-    progress: ProgressArg,
-    *,
-    always: bool = False,
-    whole: bool = False,
-    waits: bool = False,
+    selection: Selection, limits: Limits, *, always: bool = False, whole: bool = False, waits: bool = False
 ) -> Error | None:
     """Asks the server for changes if a listing has expired or ``always`` is true.
 
@@ -378,7 +354,7 @@ def bring_up_to_date(
     if fresh and not always:
         return None
     try:
-        if selection.refresh(query_flags(check=always), timeout, progress):
+        if selection.refresh(query_flags(check=always), *limits):
             return None
     except REFRESH_ERRORS as error:
         if not _is_listed(selection.select().facts() if waits else known, whole=whole):
@@ -411,4 +387,4 @@ def _expect_listed(selection: Selection, *, late: bool, whole: bool) -> None:
     if late:
         raise TimeoutError(f"the timeout passed before '{names}' {were} fetched: retry to resume")
     if known:
-        raise NotFetchedError(f"'{names}' {were} never fetched: fetch each library once (refresh)")
+        raise plexindex.NotFetchedError(f"'{names}' {were} never fetched: fetch each library once (refresh)")

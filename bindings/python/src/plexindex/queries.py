@@ -13,7 +13,7 @@ import plexindex
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 from ._core.lookups import Lookups
-from ._core.selection import Selection, query_flags
+from ._core.selection import Selection, check_limits, query_flags
 
 if TYPE_CHECKING:
     from typing import Any, TypeVar
@@ -169,10 +169,9 @@ class Queries(Lookups):
         self, method: str, timeout: float | None, offline: bool, progress: Any, request: dict[str, Any]
     ) -> Iterator[plexindex.Item]:
         """Returns the items from all pages of a list. Fetches a library that was never fetched."""
-        query_flags(offline)
-        convert.timeout_ms(timeout)
-        convert.callback("progress", progress)
         selection, limits = self._selection, (timeout, progress)
+        query_flags(offline)
+        check_limits(*limits)
 
         def first(one: Selection) -> Any:
             try:
@@ -355,7 +354,7 @@ class Queries(Lookups):
         longer has them: start again with ``full``. Raises TimeoutError if the timeout passes before any library (with
         ``full``, each library) is fetched.
         """
-        return plexindex.changes.read(self._selection, since, full, timeout, offline, check, progress)
+        return plexindex.changes.read(self._selection, since, full, offline, check, (timeout, progress))
 
     def watch(
         self,
@@ -373,7 +372,7 @@ class Queries(Lookups):
         events, which helps other calls too. After a failure, it retries in half a minute. Leaving the loop, or the
         ``with`` block around it, ends the watch. :meth:`Index.close` ends the iteration with a ClosedError.
         """
-        return plexindex.Watch(self._selection, since, timeout, offline, progress)
+        return plexindex.Watch(self._selection, since, offline, (timeout, progress))
 
     def wait_for(
         self,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..match import Match, Matches
     from ..queries import Queries
     from ..types import KeyArg, PathArg, ProgressArg, SizeArg
+
+    Limits = tuple[float | None, ProgressArg]
+    """A call's timeout and callback."""
     from .lookups import Handle
     from .session import Session
 
@@ -27,6 +30,12 @@ def query_flags(offline: bool = False, check: bool = False, full: bool = False) 
     flags = c.QUERY_OFFLINE if convert.flag("offline", offline) else 0
     flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
     return flags | (c.QUERY_FULL if convert.flag("full", full) else 0)
+
+
+def check_limits(timeout: float | None, progress: ProgressArg) -> None:
+    """Checks options of a call that begins later."""
+    convert.timeout_ms(timeout)
+    convert.callback("progress", progress)
 
 
 class Selection:

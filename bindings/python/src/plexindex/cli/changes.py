@@ -75,7 +75,7 @@ def changes_command(
         chosen = index.library(library)
         try:
             if not offline:
-                older = bring_up_to_date(selection_of(chosen), settings.timeout, bar, always=is_check, whole=full)
+                older = bring_up_to_date(selection_of(chosen), (settings.timeout, bar), always=is_check, whole=full)
             page = chosen.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
             if state is None:

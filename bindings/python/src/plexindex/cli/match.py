@@ -91,7 +91,7 @@ def match_command(
         if is_check:
             from ..changes import bring_up_to_date
 
-            older = bring_up_to_date(selection_of(chosen), settings.timeout, bar, always=True)
+            older = bring_up_to_date(selection_of(chosen), (settings.timeout, bar), always=True)
             bar.drop()
             if older is not None:
                 output.complain(f"{older}: searching the stored listing")

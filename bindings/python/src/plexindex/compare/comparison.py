@@ -249,7 +249,7 @@ class Comparison:
         if self._timeout is not None:
             self._until = begun + self._timeout
         if not self._offline:
-            missed = bring_up_to_date(self._selection, self._timeout, self._stop, always=always)
+            missed = bring_up_to_date(self._selection, (self._timeout, self._stop), always=always)
         self.error = missed
         current = self._selection.facts()
         self.age = oldest(current)
