@@ -106,7 +106,7 @@ class Library(Queries):
         return self._handle is other._handle if isinstance(other, Library) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._handle)
+        return id(self._handle)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _select_again, (self._index, self._handle.named)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from ..match import Match, Matches
     from ..queries import Queries
     from ..types import KeyArg, PathArg, ProgressArg, SizeArg
+    from .lookups import Handle
+    from .session import Session
 
     Limits = tuple[float | None, ProgressArg]
     """A call's timeout and callback."""
-    from .lookups import Handle
-    from .session import Session
 
 
 def query_flags(offline: bool = False, check: bool = False, full: bool = False) -> int:
