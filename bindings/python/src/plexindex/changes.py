@@ -71,7 +71,11 @@ class Change:
     """Section id of the library."""
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values.
+
+        >>> [change.to_dict()["path"] for change in movies.changes(full=True)]
+        ['/films/Sintel (2010).mkv', '/films/Big Buck Bunny (2008).mkv']
+        """
         names = {"kind": "change", "from_path": "from"}
         fields = {names.get(name, name): value for name, value in vars(self).items()}
         return {**fields, "item": None if self.item is None else self.item.to_dict()}
@@ -198,11 +202,19 @@ class Watch:
         After an event, the next lookup of a changed item asks the server. Listening itself sends no requests. After a
         failure, the thread keeps trying to reconnect, and logs whether the server is reachable. A second call changes
         nothing. A forked child must call this method again. Raises OfflineError if the index has no server.
+
+        >>> watch = index.watch()
+        >>> watch.start()
+        >>> watch.stop()
         """
         self._selection.session.listen(self)
 
     def stop(self) -> None:
-        """Stops listening within a second. If this watch does not listen, does nothing."""
+        """Stops listening within a second. If this watch does not listen, does nothing.
+
+        >>> with index.watch() as watch:  # leaving the block stops it, too
+        ...     watch.stop()
+        """
         self._selection.session.end_listening(self)
 
     def __enter__(self) -> Watch:

@@ -53,6 +53,10 @@ class Index(Queries):
         """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError. A
         second close does nothing. A progress callback of this index must not close the index. Other indexes from equal
         pickles stay open.
+
+        >>> index.close()
+        >>> index.is_open
+        False
         """
         session = self._session
         if session.owners > 1:
@@ -70,6 +74,9 @@ class Index(Queries):
         ``title`` can also be a uuid or a section ID, and is not case-sensitive; a number is a section ID. Fetches
         nothing: if the server has no such library, the first lookup raises LibraryNotFoundError, which lists the
         libraries. If two known libraries have the title, this call raises LibraryNotFoundError.
+
+        >>> index.library("Movies").section, index.library(2).title
+        ('1', 'TV Shows')
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
@@ -94,7 +101,11 @@ class Index(Queries):
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
     ) -> list[Library]:
-        """Returns the server's libraries, with their facts. Sends a request only if the store has no libraries yet."""
+        """Returns the server's libraries, with their facts. Sends a request only if the store has no libraries yet.
+
+        >>> [(library.title, library.item_count) for library in index.libraries()]
+        [('Movies', 2), ('TV Shows', 2)]
+        """
         query_flags(offline)
         found = self._selection.request("libraries.list", timeout, progress, offline=offline)["libraries"]
         return [Library(self, self._selection.select(c.SELECT_UUID, facts["uuid"]), facts) for facts in found]
@@ -102,6 +113,10 @@ class Index(Queries):
     def clear(self) -> None:
         """Removes the listings and matches for this server and user; without a server, those from which the index
         answers.
+
+        >>> index.clear()
+        >>> index.library("Movies").item_count
+        0
         """
         self._session.ask(self._session.native.clear)
 
@@ -112,6 +127,8 @@ class Index(Queries):
         ``body`` is a webhook (the JSON in its field ``payload``, or the whole multipart body) or a server notification;
         any other body raises InvalidArgumentError. Other servers' events are ignored. Until the server has accepted a
         new token, the call stores nothing and raises LibraryNotFoundError: look up a file, and call this method again.
+
+        >>> index.notify({"event": "library.new", "Metadata": {"librarySectionID": 1}})
         """
         raw = convert.event_bytes(body)
         self._session.ask(self._session.native.notify, raw, len(raw))
@@ -123,6 +140,8 @@ class Index(Queries):
         the server, and the index keeps its content only for the same token, or a JSON Web Token with the same key pair
         and user. Raises InvalidArgumentError if the string cannot be a token. To renew tokens automatically, pass a
         callable to :func:`plexindex.open`.
+
+        >>> index.set_token("another-token")
         """
         raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.ask(self._session.native.set_token, raw or None, len(raw))
@@ -135,6 +154,10 @@ class Index(Queries):
 
         ``limit``: the table's maximum size in bytes; an entry has its name, its value and 64 bytes. Beyond it, each
         change through this object removes the table's oldest entries. None: no limit.
+
+        >>> index.table("notes")["a"] = b"1"
+        >>> index.table("notes")["a"]
+        b'1'
         """
         return plexindex.Table(self._session, name, limit=limit)
 
@@ -151,6 +174,9 @@ class Index(Queries):
 
         The request and the answer are dicts of JSON values. In the request, paths can be bytes, and the library a
         :class:`Library`. The answer omits unknown fields.
+
+        >>> index.call("items.get", {"key": "101", "library": "Movies"})["item"]["title"]
+        'Sintel'
         """
         if request is not None and not hasattr(request, "keys"):
             raise TypeError(f"request must be a dict, not {type(request).__name__}")
@@ -165,7 +191,11 @@ class Index(Queries):
         return self._session.request(method, timeout, progress, **request)
 
     def stats(self) -> plexindex.types.Stats:
-        """Returns this index's counts and times."""
+        """Returns this index's counts and times.
+
+        >>> index.stats()["items"]
+        4
+        """
         return self._session.stats()  # type: ignore[return-value]
 
     def proposals(self, paths: Iterable[plexindex.types.PathArg] = ()) -> list[plexindex.Proposal]:
@@ -173,6 +203,9 @@ class Index(Queries):
 
         They are based on this index's first 500 answers that matched a path by its end or its file name, or only on
         ``paths``; ``gain`` is then the number of paths that a mapping matches and no earlier one does.
+
+        >>> [proposal.mapping for proposal in index.proposals(["/mnt/films/Sintel (2010).mkv"])]
+        []
         """
         given = convert.check_paths(convert.path_list(paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
@@ -195,11 +228,18 @@ class Index(Queries):
         """Requests the server's name and libraries, even if they are known, to diagnose problems: two requests, or
         three at the first contact. The first needs no token, so an UnauthorizedError proves that the server is
         reachable.
+
+        >>> index.server()["libraries"]
+        2
         """
         return self._session.request("server.check", timeout, progress)  # type: ignore[no-any-return]
 
     def store(self) -> plexindex.types.StoreInfo:
-        """Returns the store's folder, file system and size. Also tests whether file locks work in the folder."""
+        """Returns the store's folder, file system and size. Also tests whether file locks work in the folder.
+
+        >>> index.store()["locks"]
+        True
+        """
         return self._session.request("store.get")  # type: ignore[no-any-return]
 
     def shared_status(self) -> plexindex.types.SharedStatus | None:
@@ -207,6 +247,9 @@ class Index(Queries):
 
         Waits at most the ``timeout`` from ``open``, or some seconds. If the database does not respond, the field
         ``error`` contains the reason.
+
+        >>> index.shared_status() is None
+        True
         """
         return self._share("status").get("database")
 

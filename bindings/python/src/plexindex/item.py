@@ -181,6 +181,9 @@ class Item:
         """Returns a one-line description for people, or the key if the title is unknown.
 
         Examples: ``Show – S01E02 – Title``, ``Artist – 1-02 – Title`` (disc and track), ``Title (1999)``.
+
+        >>> item.describe()
+        'Sintel (2010)'
         """
         title = self.title
         if title is None:
@@ -196,7 +199,11 @@ class Item:
         return f"{title} ({self.year})" if self.year else title
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values.
+
+        >>> item.to_dict()["title"]
+        'Sintel'
+        """
         return {name: getattr(self, name) for name in _NAMES}
 
     def __eq__(self, other: object) -> bool:

@@ -85,7 +85,12 @@ class LightItem:
         return [SimpleNamespace(parts=parts)] if parts else []
 
     def full(self) -> plexindex.types.Any:
-        """Returns the plexapi object. The first call sends one request. A 404 invalidates the item in the index."""
+        """Returns the plexapi object. The first call sends one request. A 404 invalidates the item in the index.
+
+        >>> with plexindex.from_server(server, cache_dir) as index:
+        ...     index.match("/films/Sintel (2010).mkv").light.full().year
+        2010
+        """
         if self._light_full is None:
             try:
                 self._light_full = self._light_plex.fetchItem(self.key)

@@ -45,22 +45,38 @@ class Mapping:
 
     @classmethod
     def host_prefix(cls, host: str | bytes, server: str | bytes) -> Mapping:
-        """Maps a folder of the host to a folder of the server."""
+        """Maps a folder of the host to a folder of the server.
+
+        >>> plexindex.Mapping.host_prefix("/mnt/films", "/films")
+        Mapping.host_prefix('/mnt/films', '/films')
+        """
         return cls(c.MAPPING_HOST_PREFIX, host, server)
 
     @classmethod
     def host_pattern(cls, pattern: str, replacement: str) -> Mapping:
-        """Maps the host's paths that match a pattern to the server's paths."""
+        r"""Maps the host's paths that match a pattern to the server's paths.
+
+        >>> plexindex.Mapping.host_pattern(r"/mnt/disk\d/(.*)", r"/films/\1").replace
+        b'/films/\\1'
+        """
         return cls(c.MAPPING_HOST_PATTERN, pattern, replacement)
 
     @classmethod
     def server_prefix(cls, server: str | bytes, host: str | bytes) -> Mapping:
-        """Maps a folder of the server to a folder of the host."""
+        """Maps a folder of the server to a folder of the host.
+
+        >>> plexindex.Mapping.server_prefix("/films", "/mnt/films")
+        Mapping.server_prefix('/films', '/mnt/films')
+        """
         return cls(c.MAPPING_SERVER_PREFIX, server, host)
 
     @classmethod
     def server_pattern(cls, pattern: str, replacement: str) -> Mapping:
-        """Maps the server's paths that match a pattern to the host's paths."""
+        r"""Maps the server's paths that match a pattern to the host's paths.
+
+        >>> plexindex.Mapping.server_pattern(r"/films/(.*)", r"/mnt/\1").replace
+        b'/mnt/\\1'
+        """
         return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
 
     def __eq__(self, other: object) -> bool:

@@ -136,7 +136,11 @@ class Match:
         return None if self else self._single()
 
     def require(self) -> plexindex.Item:
-        """Returns :attr:`sure`. Raises NoMatchError with the :attr:`message` if it is None, or the :attr:`error`."""
+        """Returns :attr:`sure`. Raises NoMatchError with the :attr:`message` if it is None, or the :attr:`error`.
+
+        >>> movies.match("/films/Sintel (2010).mkv").require()
+        <plexindex.Item /library/metadata/101 'Sintel (2010)'>
+        """
         item = self.sure
         if item is None:
             raise self.error or plexindex.NoMatchError(self.message)
@@ -234,7 +238,11 @@ class Match:
         return bool(self._fact("status") == "found" and self._fact("confidence") == "high")
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values. Without :attr:`file` if the match was pickled."""
+        """Returns all fields by name, as JSON values. Without :attr:`file` if the match was pickled.
+
+        >>> movies.match("/films/Sintel (2010).mkv").to_dict()["item"]["year"]
+        2010
+        """
         file = None if self._source is None else self.file
         return {"asked": self.asked, **self._value(), "file": file and vars(file), "age": self.age}
 
@@ -414,7 +422,11 @@ class Matches(Sequence["Match"]):
         return Match(own, first, self._source, self._paths[index], base=start - first - step)
 
     def counts(self) -> dict[str, int]:
-        """Returns the number of answers for each status."""
+        """Returns the number of answers for each status.
+
+        >>> movies.match_paths([item.path, "/nowhere.mkv"]).counts()
+        {'found': 1, 'not_found': 1}
+        """
         found: dict[str, int] = {}
         for match in self:
             found[match.status] = found.get(match.status, 0) + 1

@@ -119,6 +119,9 @@ def open(
         StoreError: plexindex cannot open or create the folder.
         ImportError: Python cannot load the shared library, or the library has a different version.
 
+    >>> with plexindex.open(cache_dir, server_url=plex.url, token=plex.token) as index:
+    ...     index.match("/films/Sintel (2010).mkv").title
+    'Sintel'
     """
     return plexindex.Index(open_session(dict(locals())))
 

@@ -119,6 +119,10 @@ def from_server(
     ``ca_file``, ``accept_invalid_certs`` and ``user``. Sends no request. If the server rejects the token, or the token
     expires, the index uses the current token of plexapi's object. If plexapi has fetched the token's account
     (``plex.myPlexAccount()``), this account is the ``user``.
+
+    >>> with plexindex.from_server(server, cache_dir) as index:
+    ...     index.match("/films/Sintel (2010).mkv").require().light.title
+    'Sintel'
     """
     options = dict(locals())
     del options["plex"]
@@ -141,6 +145,10 @@ def _with_its_options(
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
     """Returns an index of one library, a ``plexapi.library.LibrarySection``, with the options of :func:`from_server`.
     The result can replace the section in code that finds items by path. Closing the result closes its index.
+
+    >>> with plexindex.from_section(server.library.section("Movies"), cache_dir) as section:
+    ...     section.match("/films/Sintel (2010).mkv").title, section.search(title="Sintel")[0].year
+    ('Sintel', 2010)
     """
     _check(
         "from_section",
@@ -173,6 +181,10 @@ class ServerIndex(Index):
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
         errors or errors from ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's
         errors.
+
+        >>> with plexindex.from_server(server, cache_dir) as index:
+        ...     index.section("Movies").plex.key
+        1
         """
         if isinstance(section, str):
             section = self.plex.library.section(section)
@@ -219,6 +231,10 @@ class SectionIndex(Library):
     def light(self, key: object) -> plexindex.LightItem | None:
         """Returns the listed item with the given key or rating key, or None if no such item is listed. Sends no
         request.
+
+        >>> with plexindex.from_section(server.library.section("Movies"), cache_dir) as section:
+        ...     section.refresh(), section.light(101).locations
+        (True, ['/films/Sintel (2010).mkv'])
         """
         if not isinstance(key, (str, int)):
             return None
@@ -229,7 +245,12 @@ class SectionIndex(Library):
         return None if facts is None else self._light(Item(facts, self._selection), facts)
 
     def candidates(self, path: plexindex.types.PathArg) -> tuple[list[plexindex.LightItem], bool]:
-        """Returns the items that match a path equally well, and whether the confidence is high."""
+        """Returns the items that match a path equally well, and whether the confidence is high.
+
+        >>> with plexindex.from_section(server.library.section("Movies"), cache_dir) as section:
+        ...     section.candidates("/films/Sintel (2010).mkv")
+        ([<plexindex.LightItem 'Sintel (2010)' /library/metadata/101>], True)
+        """
         found = self.match(path)
         if found.status in ("not_yet", "needs_warm"):
             raise TimeoutError(found.message or "the library is still being fetched")
@@ -239,7 +260,11 @@ class SectionIndex(Library):
         return LightItem(self._section, self._selection, item, facts)
 
     def close(self) -> None:
-        """Closes the index if it was opened only for this library."""
+        """Closes the index if it was opened only for this library.
+
+        >>> section = plexindex.from_section(server.library.section("Movies"), cache_dir)
+        >>> section.close()
+        """
         if self._owned:
             self.index.close()
 

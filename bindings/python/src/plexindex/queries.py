@@ -55,6 +55,9 @@ class Queries(Lookups):
 
         *Not found*, *ambiguous* and *not yet* are answers: see :class:`Match`. Raises ServerUnavailableError if the
         library was never fetched and the fetch fails, LibraryNotFoundError, and InvalidArgumentError for the path.
+
+        >>> movies.match("/films/Sintel (2010).mkv").require().year
+        2010
         """
         return self._selection.match(path, size, query_flags(offline, check), timeout, progress)
 
@@ -73,6 +76,9 @@ class Queries(Lookups):
 
         An error that concerns one path is in :attr:`Match.error`. The call raises errors that concern all paths, and
         raises InvalidArgumentError if a path is empty or contains a NUL.
+
+        >>> [match.title for match in movies.match_paths(["/films/Sintel (2010).mkv", "/nowhere.mkv"])]
+        ['Sintel', None]
         """
         return self._selection.match_paths(paths, size, query_flags(offline, check), timeout, progress)
 
@@ -88,6 +94,9 @@ class Queries(Lookups):
         """Returns the show, season, artist, album or item for a folder: the deepest to which all listed files below it
         belong. With a ``timeout``, plexindex first searches a library that was never fetched for one of the folder's
         files on this machine. Fetches and raises errors as :meth:`match` does.
+
+        >>> shows.folder("/tv/Alpha/Season 1").require().describe()
+        'Alpha – Season 1'
         """
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
         answer = self._asked("match.folder", timeout, offline, check, progress, path=raw)
@@ -107,6 +116,9 @@ class Queries(Lookups):
 
         For a show, season, artist or album, the candidates are at most 16 of its items, and ``message`` contains its
         key and its number of items.
+
+        >>> index.match_guid(item.guid).title
+        'Sintel'
         """
         name = convert.only_text("guid", guid).decode()
         answer = self._asked("match.guid", timeout, offline, check, progress, guid=name)
@@ -123,6 +135,9 @@ class Queries(Lookups):
     ) -> plexindex.Match:
         """Returns the items with a title, ignoring case, accents and punctuation, as ``candidates``; otherwise the
         items whose titles contain all words, with low confidence. For a show's title, the items are its episodes.
+
+        >>> [found.year for found in index.search_title("sintel").candidates]
+        [2010]
         """
         name = convert.only_text("title", title).decode()
         answer = self._asked("match.title", timeout, offline, check, progress, title=name)
@@ -149,6 +164,9 @@ class Queries(Lookups):
         iterator can miss changes. Sends requests only to fetch a library that was never fetched: raises TimeoutError if
         the timeout passes first, and NotFetchedError if ``offline``. ``trashed`` yields the items in the library's
         trash instead, which no other call returns: one request for each page.
+
+        >>> [item.title for item in movies.items()]
+        ['Sintel', 'Big Buck Bunny']
         """
         trash = {"trashed": True, "offline": offline} if convert.flag("trashed", trashed) else {}
         return self._pages("items.list", timeout, offline, progress, trash)
@@ -161,7 +179,11 @@ class Queries(Lookups):
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
     ) -> Iterator[plexindex.Item]:
-        """Yields the items with files below a folder, in path order, as :meth:`items` does."""
+        """Yields the items with files below a folder, in path order, as :meth:`items` does.
+
+        >>> [item.episode for item in index.items_below("/tv/Alpha")]
+        [1, 2]
+        """
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
         return self._pages("items.below", timeout, offline, progress, {"path": raw})
 
@@ -208,6 +230,9 @@ class Queries(Lookups):
         """Returns the shows or artists, each once, sorted by title; of all libraries, one library after another. Reads
         all stored items, and sends no request: raises NotFetchedError if a library was never fetched. Plex lists
         neither the year nor the external IDs of a show with its episodes.
+
+        >>> [show.title for show in index.shows()]
+        ['Alpha']
         """
         names = ("rating_key", "title", "guid", "items")
         return [plexindex.Show(**{name: one.get(name) for name in names}) for one in self._levels("shows")]
@@ -215,6 +240,9 @@ class Queries(Lookups):
     def seasons(self) -> list[plexindex.Season]:
         """Returns the seasons or albums, sorted by show, number and title, like :meth:`shows`. Plex lists no seasons of
         a show that hides them.
+
+        >>> [season.number for season in shows.seasons()]
+        [1]
         """
         names = ("rating_key", "show_rating_key", "number", "title", "guid", "items")
         return [plexindex.Season(**{name: one.get(name) for name in names}) for one in self._levels("seasons")]
@@ -226,6 +254,9 @@ class Queries(Lookups):
     def item_facts(self, key: plexindex.types.KeyArg) -> plexindex.types.Facts | None:
         """Returns all stored fields of an item, with its files and external IDs, like the method ``items.get``; None if
         the item is not listed. Sends no request: raises NotFetchedError if the library was never fetched.
+
+        >>> movies.item_facts(item)["paths"]
+        ['/films/Sintel (2010).mkv']
         """
         return self._selection.item_facts(key)
 
@@ -248,6 +279,9 @@ class Queries(Lookups):
         ``plexignore``. ``progress`` receives the number of files so far. ``timeout`` limits the requests, not the walk.
         With a mapping's pattern for the host's paths, which plexindex cannot invert, it does not search the disk for
         listed files.
+
+        >>> [difference.reason for difference in index.compare(folder)]
+        ['no_library']
         """
         return plexindex.Comparison(self, folders, without, timeout, offline, progress)
 
@@ -267,6 +301,10 @@ class Queries(Lookups):
         shared database, like :meth:`Index.shared_deliver`. After a TimeoutError, the match may be stored here, and is
         delivered later. After an InvalidArgumentError, nothing is recorded: the index does not share, or the path is
         neither in one of the library's folders nor under a mapping.
+
+        >>> movies.record_match("/downloads/sintel.mkv", item)
+        >>> movies.match("/downloads/sintel.mkv").match_kind
+        'confirmed'
         """
         if convert.flag("through", through):
             self.record_matches([(path, key)], timeout=timeout, through=through)
@@ -282,7 +320,12 @@ class Queries(Lookups):
         timeout: float | None = None,
         through: bool = False,
     ) -> None:
-        """Records pairs of a path and a key, like :meth:`record_match`, all in one transaction."""
+        """Records pairs of a path and a key, like :meth:`record_match`, all in one transaction.
+
+        >>> movies.record_matches([("/downloads/a.mkv", "101"), ("/downloads/b.mkv", item)])
+        >>> movies.match_paths(["/downloads/a.mkv", "/downloads/b.mkv"]).counts()
+        {'found': 2}
+        """
         timeout_ms = convert.timeout_ms(timeout)
         convert.flag("through", through)
         try:
@@ -303,6 +346,11 @@ class Queries(Lookups):
     def invalidate_path(self, path: plexindex.types.PathArg) -> None:
         """Invalidates a path and removes its confirmed match. If the path is listed, its next lookup requests the item
         once. An unknown path is not an error.
+
+        >>> movies.record_match("/downloads/sintel.mkv", item)
+        >>> movies.invalidate_path("/downloads/sintel.mkv")
+        >>> movies.match("/downloads/sintel.mkv").status
+        'not_found'
         """
         raw = convert.path_bytes(path, self._session.hides_paths)
         self._session.ask(self._session.native.invalidate_path, raw, len(raw), target=self._handle)
@@ -310,12 +358,20 @@ class Queries(Lookups):
     def invalidate_item(self, key: plexindex.types.KeyArg) -> None:
         """Invalidates an item, and removes its confirmed matches, for example after a 404. Its next lookup requests the
         item once; until the server has replied, answers with the item are stale.
+
+        >>> movies.invalidate_item(item)
+        >>> movies.match(item.path).stale  # the lookup has asked the server
+        False
         """
         self._selection.invalidate_item(key)
 
     def invalidate(self) -> None:
         """Invalidates the library, or all libraries, and removes the confirmed matches, in constant time. plexindex
         then fetches a full listing, and answers from the old listing, as stale, until the new one is complete.
+
+        >>> movies.invalidate()
+        >>> movies.fresh
+        False
         """
         self._session.ask(self._session.native.invalidate_library, target=self._handle)
 
@@ -332,6 +388,9 @@ class Queries(Lookups):
         Sends no request while the listings are fresh, unless ``check``. ``full`` fetches a full listing even if the
         server reports no change. Returns whether the libraries are up to date; False if the timeout passed first, and
         the next call resumes the fetch. Raises TimeoutError if it passes before plexindex knows any library.
+
+        >>> index.refresh(check=True)
+        True
         """
         return self._selection.refresh(query_flags(check=check, full=full), timeout, progress)
 
@@ -353,6 +412,10 @@ class Queries(Lookups):
         the new cursor is only for that library. Raises ListAgainError if the store, which keeps 131,072 changes, no
         longer has them: start again with ``full``. Raises TimeoutError if the timeout passes before any library (with
         ``full``, each library) is fetched.
+
+        >>> cursor = index.changes().cursor
+        >>> [change.kind for change in index.changes(cursor, check=True)]
+        []
         """
         return plexindex.changes.read(self._selection, since, full, offline, check, (timeout, progress))
 
@@ -371,6 +434,10 @@ class Queries(Lookups):
         arrive within a tenth of a second. plexindex asks the server when a listing has expired, and after the server's
         events, which helps other calls too. After a failure, it retries in half a minute. Leaving the loop, or the
         ``with`` block around it, ends the watch. :meth:`Index.close` ends the iteration with a ClosedError.
+
+        >>> for changes in movies.watch(timeout=0):
+        ...     print([change.path for change in changes])
+        []
         """
         return plexindex.Watch(self._selection, since, offline, (timeout, progress))
 
@@ -389,6 +456,9 @@ class Queries(Lookups):
         plexindex asks the server for changes every ``every`` seconds, with one request, or more if something changed.
         After an event (:meth:`watch`) or another process's fetch, it looks at once, so ``every`` can be long. Raises
         the errors of :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
+
+        >>> movies.wait_for("/films/Sintel (2010).mkv", timeout=60).title
+        'Sintel'
         """
         return plexindex.changes.wait_for(self._selection, path, timeout, every, progress, size)
 
@@ -413,5 +483,8 @@ class Queries(Lookups):
         plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. Each waits as long as
         plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
         :func:`plexindex.from_server` first sends one request more.
+
+        >>> movies.edit_items([item], {"label": ["seen"]}).done
+        ['101']
         """
         return plexindex.edits.edit(self._selection, keys, fields, remove, locked, timeout)

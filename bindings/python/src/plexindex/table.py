@@ -50,26 +50,45 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
     def get(  # type: ignore[override]
         self, name: plexindex.types.NameArg, default: plexindex.types.Default | None = None
     ) -> bytes | plexindex.types.Default | None:
-        """Returns an entry's value, or ``default`` if there is no entry or it has expired."""
+        """Returns an entry's value, or ``default`` if there is no entry or it has expired.
+
+        >>> table.get("a"), table.get("missing", b"")
+        (b'1', b'')
+        """
         raw = convert.text_bytes("name", name)
         table_get = self._session.native.table_get
         status, value = self._session.fill(table_get, raw, len(raw), target=self._handle)
         return bytes(value) if status == c.OK else default
 
     def set(self, name: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> None:
-        """Stores a value, which expires after ``expire`` seconds; without ``expire``, never."""
+        """Stores a value, which expires after ``expire`` seconds; without ``expire``, never.
+
+        >>> table.set("b", b"2", expire=3600)
+        >>> table["b"]
+        b'2'
+        """
         raw, data = convert.text_bytes("name", name), _bytes_of(value)
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         given = raw, len(raw), data, len(data), ttl_ms, self._limit
         self._session.ask(self._session.native.table_put, *given, target=self._handle)
 
     def delete(self, name: plexindex.types.NameArg) -> None:
-        """Removes an entry. A missing entry is not an error."""
+        """Removes an entry. A missing entry is not an error.
+
+        >>> table.delete("a")
+        >>> "a" in table
+        False
+        """
         raw = convert.text_bytes("name", name)
         self._session.ask(self._session.native.table_remove, raw, len(raw), target=self._handle)
 
     def clear(self) -> None:
-        """Removes all entries."""
+        """Removes all entries.
+
+        >>> table.clear()
+        >>> len(table)
+        0
+        """
         self._session.request("tables.clear", table=self.name)
 
     def __getitem__(self, name: plexindex.types.NameArg) -> bytes:
@@ -86,11 +105,19 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
             raise KeyError(name)
 
     def add(self, name: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> bool:
-        """Stores a value as :meth:`set` does, unless the table has a value with this name. Returns whether it did."""
+        """Stores a value as :meth:`set` does, unless the table has a value with this name. Returns whether it did.
+
+        >>> table.add("a", b"2")  # there is one
+        False
+        """
         return self._add(name, value, expire) is None
 
     def setdefault(self, name: plexindex.types.NameArg, default: bytes) -> bytes:
-        """Returns an entry's value. If there is no entry, stores ``default``. Of several processes, one stores."""
+        """Returns an entry's value. If there is no entry, stores ``default``. Of several processes, one stores.
+
+        >>> table.setdefault("a", b"2")
+        b'1'
+        """
         found = self._add(name, default, None)
         return bytes(default) if found is None else found
 
@@ -98,6 +125,9 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         """Removes an entry and returns its value, or the default if there is none. Of several processes, one gets it.
 
         Without a default, raises KeyError if there is no entry.
+
+        >>> table.pop("a"), table.pop("a", None)
+        (b'1', None)
         """
         value = self._take(name)
         if value is not None:
@@ -107,7 +137,11 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         raise KeyError(name)
 
     def popitem(self) -> tuple[bytes, bytes]:
-        """Removes the first entry, and returns its name and value. Raises KeyError if the table is empty."""
+        """Removes the first entry, and returns its name and value. Raises KeyError if the table is empty.
+
+        >>> table.popitem()
+        (b'a', b'1')
+        """
         for name in self:
             value = self._take(name)
             if value is not None:  # otherwise another process was faster

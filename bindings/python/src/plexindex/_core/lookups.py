@@ -99,6 +99,9 @@ class Lookups:
         fetched or have another name, the file may be new, several items may match, or the path may need a mapping, even
         if :meth:`match` is certain by the file's size. Raises InvalidArgumentError if the path is empty or contains a
         NUL.
+
+        >>> movies.lookup_key("/films/Sintel (2010).mkv")
+        '/library/metadata/101'
         """
         try:
             if "\0" not in path:  # type: ignore[operator]
@@ -126,6 +129,9 @@ class Lookups:
     def lookup_keys(self, paths: Iterable[plexindex.types.PathArg]) -> list[str | None]:
         """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
         each.
+
+        >>> movies.lookup_keys(["/films/Sintel (2010).mkv", "/nowhere.mkv"])
+        ['/library/metadata/101', None]
         """
         paths = convert.path_list(paths)
         hides_paths = self._session.hides_paths

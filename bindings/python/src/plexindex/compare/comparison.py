@@ -197,7 +197,11 @@ class Comparison:
         }
 
     def stop(self) -> None:
-        """Ends the walk and the requests, from another thread."""
+        """Ends the walk and the requests, from another thread.
+
+        >>> comparison = index.compare(folder)
+        >>> comparison.stop()  # a loop over it, on any thread, ends
+        """
         self._stop.stopped = True
 
     def __iter__(self) -> Iterator[Difference]:

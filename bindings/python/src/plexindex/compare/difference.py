@@ -83,7 +83,11 @@ class Difference:
         return cls(what, os.fsdecode(path), is_folder, files, item, reason, message, library or None, section or None)
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values.
+
+        >>> [difference.to_dict()["reason"] for difference in index.compare(folder)]
+        ['no_library']
+        """
         return {**vars(self), "item": None if self.item is None else self.item.to_dict()}
 
     def __repr__(self) -> str:
