@@ -157,7 +157,8 @@ def python(schema: Shape) -> str:
     lines += ["    from ..library import Library", "    from ..types import ProgressArg", ""]
     for name, shape in definitions.items():
         if not is_object(shape):
-            kind = PYTHON.of(shape).replace(" | ", '", "')
+            # An answer omits "none", and the package returns None.
+            kind = PYTHON.of(shape).replace('"none", ', "").replace(" | ", '", "')
             lines.append(f'{name} = Union["{kind}"]' if '", "' in kind and "[" not in kind[:8] else f"{name} = {kind}")
             continue
         body: dict[bool, list[tuple[str, str]]] = {True: [], False: []}

@@ -118,9 +118,9 @@ def test_an_unknown_status_is_an_error_of_its_block(status: int, kind: type[plex
 
 
 def test_the_words_of_the_types_are_those_of_the_header() -> None:
-    assert get_args(methods.MatchKind) == c.MATCH_KINDS
-    assert get_args(methods.Confidence) == c.CONFIDENCES
-    assert get_args(methods.Reason) == tuple(filter(None, c.REASONS))
+    assert ("none", *get_args(methods.MatchKind)) == c.MATCH_KINDS
+    assert ("none", *get_args(methods.Confidence)) == c.CONFIDENCES
+    assert ("none", *get_args(methods.Reason)) == tuple(filter(None, c.REASONS))
     statuses = {name for words in get_args(types.Status) for name in get_args(words)}
     assert statuses == {"found", *list(c.STATUS_NAMES.values())[1:], "defect", "unknown"}
     assert ("none", *(name for name, _ in doctor_files._MATCH_KINDS)) == c.MATCH_KINDS

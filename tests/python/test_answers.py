@@ -19,7 +19,7 @@ from conftest import OpenIndex, Server, ServerFactory
 from plexindex import aio
 from plexindex._core import abi as c
 from plexindex._core import native
-from plexindex._core.convert import PLACES, one_number
+from plexindex._core.answers import one_number
 
 MISSING = "/data/movies/Not There (1950)/Not There (1950).mkv"
 
@@ -82,7 +82,7 @@ def test_facts_are_those_of_the_library_that_answers(
         for library in (index.library(title), index.library(section=key), index.library(uuid=listed.uuid), listed):
             item = next(iter(library))
             assert item.section == library.section == str(key)
-            assert item.library == library.title == title
+            assert item.library_title == library.title == title
             assert library.locations == (f"/data/{key}",)
             assert library.item_count == 1
     assert index.library("Series").title == ""
@@ -151,7 +151,7 @@ def test_a_folder(open_index: OpenIndex, start_server: ServerFactory) -> None:
     assert found.kind == found.to_dict()["kind"] == "season"
     assert found.items == found.files == len(inside)
     assert found.path == season
-    assert found.show_title == shows.match(inside[0]).show_title
+    assert found.require().show_title == shows.match(inside[0]).require().show_title
     assert found == index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
     assert found == asyncio.run(aio.AsyncIndex(index).folder(season))
     assert hash(found) == hash(shows.folder(season))
@@ -272,7 +272,7 @@ def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[
     block: Any = matches._block
     put(block, matches._first, 42, int.from_bytes(bytes([9, 7, 200, 0]), sys.byteorder))
     (item,) = one_number(block, matches._first + c.ANSWER["candidates"])
-    put(block, item + PLACES["kind"], 99)
+    put(block, item + c.ITEM["kind"], 99)
     match = matches[0]
     assert match.status == "unknown"
     assert str(match.match_kind) == "unknown_9"

@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
     return set_size(make(tmp_path / "disk" / NAME), SIZE)
 
 
-def how(match: plexindex.Match) -> tuple[str, str]:
+def how(match: plexindex.Match) -> tuple[str | None, str | None]:
     return match.confidence, match.reason
 
 
@@ -67,7 +67,7 @@ def test_a_webhook_knows_the_size(index: plexindex.Index, plex: FakePlex, tmp_pa
     path = f"/elsewhere/{NAME}"
     assert how(index.match(path, size=SIZE)) == ("high", "same_file")
     assert how(index.wait_for(path, timeout=5, size=SIZE)) == ("high", "same_file")
-    assert how(index.match(LISTED, size=SIZE)) == ("high", "none")
+    assert how(index.match(LISTED, size=SIZE)) == ("high", None)
     assert how(index.match(LISTED, size=SIZE + 1)) == ("high", "size_differs")
 
     async def asks() -> list[plexindex.Match]:

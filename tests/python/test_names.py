@@ -168,7 +168,7 @@ def test_a_section_of_plexapi_is_a_library(door: plexindex.ServerIndex, server: 
 
 
 def test_a_light_item_has_what_the_index_knows_without_a_request(door: plexindex.ServerIndex, server: Server) -> None:
-    movie, episode = (door.match(server.paths(section)[0]["path"]) for section in (1, 2))
+    movie, episode = (door.match(server.paths(section)[0]["path"]).require() for section in (1, 2))
     assert movie.light and episode.light
     server.reset()
     assert movie.light.locations == [movie.path]

@@ -97,7 +97,7 @@ def test_each_kind_of_file(tmp_path: Path) -> None:
     with FakePlex({name: [file] for name, file in files.items()}) as plex, open_index(plex, tmp_path) as index:
         titles = [index.library(name).match(file).title for name, file in files.items()]
         assert titles == ["Big Buck Bunny", "Third", "Together", "Opener", "IMG_0001"]
-        episode = index.library("TV").match(files["TV"])
+        episode = index.library("TV").match(files["TV"]).require()
         assert episode.show_title == "A Show"
         assert episode.season == 2
         assert episode.episode == 3

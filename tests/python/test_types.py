@@ -25,16 +25,13 @@ def read_answers(index: plexindex.Index, movies: plexindex.Library) -> plexindex
     match = movies.match(PATH, timeout=30, offline=False, check=True, progress=lambda _: True)
     assert_type(match, plexindex.Match)
     assert_type((match.message, match.stale, match.age, match.asked), "tuple[str, bool, float | None, str | None]")
-    assert_type(match.confidence, Literal["none", "low", "high"])
+    assert_type(match.confidence, Optional[Literal["low", "high"]])
     assert_type(match.error, Optional[plexindex.Error])
     assert_type(match.candidates, "list[plexindex.Item]")
-    assert (match.match_kind, match.reason, match.status, match.candidates_total) == ("exact", "none", "found", 1)
+    assert (match.match_kind, match.reason, match.status, match.candidates_total) == ("exact", None, "found", 1)
     assert_type((match.key, match.rating_key, match.ratingKey), "tuple[Text, Text, int | str | None]")
-    assert_type(
-        (match.title, match.show_title, match.guid, match.library, match.path), "tuple[Text, Text, Text, Text, Text]"
-    )
-    assert_type((match.year, match.season, match.episode), "tuple[int | None, int | None, int | None]")
-    assert (match.kind, match.show_rating_key, match.light) == ("movie", None, None)
+    assert_type((match.title, match.path), "tuple[Text, Text]")
+    assert (match.kind, match.light) == ("movie", None)
     assert_type(match.to_dict(), "dict[str, object]")
     file = movies.match(PATH, size=5).file
     assert file is not None
@@ -51,7 +48,7 @@ def read_answers(index: plexindex.Index, movies: plexindex.Library) -> plexindex
     folder = movies.folder(Path(PATH).parent)
     assert_type(folder, plexindex.FolderMatch)
     assert_type((folder.items, folder.files), "tuple[int, int]")
-    assert_type(index.match_guid(match.guid or ""), plexindex.Match)
+    assert_type(index.match_guid("plex://movie/1"), plexindex.Match)
     assert_type(movies.search_title("Sintel"), plexindex.Match)
     assert_type(movies.lookup_key(PATH), Text)
     assert_type(movies.lookup_keys([PATH]), "list[str | None]")
@@ -76,7 +73,13 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
     assert_type(movies.shows(), list[plexindex.Show])
     assert_type(movies.seasons(), list[plexindex.Season])
     assert (movies.shows(), movies.seasons()) == ([], [])
-    assert (item.kind, item.library, item.section, item.light, item.trashed) == ("movie", "Films", "1", None, False)
+    assert (item.kind, item.library_title, item.section, item.light, item.trashed) == (
+        "movie",
+        "Films",
+        "1",
+        None,
+        False,
+    )
     assert_type((item.describe(), item.to_dict()), "tuple[str, dict[str, object]]")
     assert_type([one for one in movies], "list[plexindex.Item]")  # noqa: C416
     for items in (movies.items(), movies.items_below("/data")):

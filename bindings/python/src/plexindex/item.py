@@ -6,32 +6,25 @@ import plexindex
 
 from ._core import TYPE_CHECKING, importing
 from ._core import abi as c
-from ._core.convert import PLACES, ReadOnly, text_of
+from ._core.convert import text_of
 
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any
 
+    from ._core.methods import ItemJson, MatchedFileJson
     from ._core.selection import Selection
-    from .types import Kind
 
-    ItemSource = Selection  # what knows more about an item than an answer contains
+    class Facts(ItemJson, total=False):
+        """An item's fields: those in JSON, those in a block, and the ``listed`` fields that the index knows."""
 
-
-def _field(name: str, doc: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda item: item._facts.get(name), doc)
-
-
-def _listed_field(name: str, doc: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda item: item._listed(name).get(name), doc)
+        flags: int
+        file: MatchedFileJson
+        listed: ItemJson
 
 
-# The keys of `to_dict`.
+# The keys of `to_dict`, which are those of an item in JSON.
 _NAMES = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
           "show_guid", "library", "section", "path")  # fmt: skip
-
-# The fields that only listed items have, by their names in a JSON answer.
-_LISTED = ("added_at", "duration_ms", "edition", "guids", "listed", "media", "paths", "season_guid",
-           "season_rating_key", "season_title", "trashed")  # fmt: skip
 
 
 class Item:
@@ -43,11 +36,19 @@ class Item:
 
     __slots__ = ("_facts", "_source")
 
-    def __init__(self, facts: dict[str, Any], source: ItemSource | None = None) -> None:
-        self._facts, self._source = facts, source
+    def __init__(self, facts: Any, source: Selection | None = None) -> None:
+        self._facts: Facts = facts
+        self._source = source
 
-    key: ReadOnly[str] = _field("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
-    rating_key: ReadOnly[str] = _field("rating_key", "Plex's rating key: an opaque string.")
+    @property
+    def key(self) -> str:
+        """Plex's address of the item, ``/library/metadata/<rating key>``."""
+        return self._facts["key"]
+
+    @property
+    def rating_key(self) -> str:
+        """Plex's rating key: an opaque string."""
+        return self._facts["rating_key"]
 
     @property
     def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
@@ -55,21 +56,43 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    title: ReadOnly[str | None] = _field("title", "Title; for an episode, the episode title.")
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode, the episode title."""
+        return self._facts.get("title")
 
     @property
     def kind(self) -> plexindex.types.Kind:
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`FolderMatch`
         also ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
-        kind: Kind | Literal["other"] = self._facts.get("kind") or "other"
+        kind = self._facts.get("kind") or "other"
         return "unknown" if kind == "other" else kind
 
-    year: ReadOnly[int | None] = _field("year", "Year.")
-    guid: ReadOnly[str | None] = _field("guid", "Scalar GUID, such as ``plex://movie/…``.")
-    show_title: ReadOnly[str | None] = _field("show_title", "Title of the show or, for a track or album, the artist.")
-    show_rating_key: ReadOnly[str | None] = _field("show_rating_key", "Rating key of the show or artist.")
-    show_guid: ReadOnly[str | None] = _field("show_guid", "Scalar GUID of the show or artist.")
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._facts.get("year")
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID, such as ``plex://movie/…``."""
+        return self._facts.get("guid")
+
+    @property
+    def show_title(self) -> str | None:
+        """Title of the show or, for a track or album, the artist."""
+        return self._facts.get("show_title")
+
+    @property
+    def show_rating_key(self) -> str | None:
+        """Rating key of the show or artist."""
+        return self._facts.get("show_rating_key")
+
+    @property
+    def show_guid(self) -> str | None:
+        """Scalar GUID of the show or artist."""
+        return self._facts.get("show_guid")
 
     @property
     def season(self) -> int | None:
@@ -78,9 +101,20 @@ class Item:
         """
         return self._facts.get("season")
 
-    episode: ReadOnly[int | None] = _field("episode", "Number of the episode or track.")
-    library: ReadOnly[str | None] = _field("library", "Title of the item's library.")
-    section: ReadOnly[str | None] = _field("section", "Section id of the item's library.")
+    @property
+    def episode(self) -> int | None:
+        """Number of the episode or track."""
+        return self._facts.get("episode")
+
+    @property
+    def library_title(self) -> str | None:
+        """Title of the item's library."""
+        return self._facts.get("library")
+
+    @property
+    def section(self) -> str | None:
+        """Section id of the item's library."""
+        return self._facts.get("section")
 
     @property
     def trashed(self) -> bool:
@@ -93,12 +127,8 @@ class Item:
 
         ``surrogateescape`` decodes bytes that are not UTF-8, and ``os.fsencode`` reverses the decoding.
         """
-        path = self._facts.get("path")
-        if isinstance(path, dict):
-            path = self._facts["path"] = text_of(path)
-        elif path is None and self._facts.get("paths"):
-            path = self.paths[0]
-        return path
+        path = self._facts.get("path") or (self._facts.get("paths") or (None,))[0]
+        return text_of(path)
 
     @property
     def host_path(self) -> str | None:
@@ -115,13 +145,10 @@ class Item:
         An answer does not contain this field and the fields below. Their first use reads the item from the index, which
         must be open, and sends no request. An item that you pickle before that does not have these fields.
         """
-        facts = self._listed("paths")
-        known = facts.get("paths")
+        known = self._listed("paths").get("paths")
         if known is None:
             return (self.path,) if self.path else ()  # not listed: only the recorded path is known
-        if any(isinstance(path, dict) for path in known):
-            known = facts["paths"] = [text_of(path) for path in known]
-        return tuple(known)
+        return tuple(text_of(path) or "" for path in known)
 
     @property
     def media(self) -> tuple[plexindex.Media, ...]:
@@ -131,22 +158,41 @@ class Item:
 
         return media_of(self._listed("media"), self.paths)
 
-    guids: ReadOnly[tuple[str, ...]] = ReadOnly(
-        lambda item: tuple(item._listed("guids").get("guids") or ()), "External IDs, such as ``imdb://tt1254207``."
-    )
-    season_key: ReadOnly[str | None] = _listed_field("season_rating_key", "Rating key of the season or album.")
-    season_title: ReadOnly[str | None] = _listed_field("season_title", "Title of the season or album.")
-    season_guid: ReadOnly[str | None] = _listed_field("season_guid", "GUID of the season or album.")
-    edition: ReadOnly[str | None] = _listed_field("edition", "Title of the edition.")
-    added_at: ReadOnly[int | None] = _listed_field("added_at", "When Plex added the item, in Unix seconds.")
+    @property
+    def guids(self) -> tuple[str, ...]:
+        """External IDs, such as ``imdb://tt1254207``."""
+        return tuple(self._listed("guids").get("guids") or ())
+
+    @property
+    def season_key(self) -> str | None:
+        """Rating key of the season or album."""
+        return self._listed("season_key").get("season_rating_key")
+
+    @property
+    def season_title(self) -> str | None:
+        """Title of the season or album."""
+        return self._listed("season_title").get("season_title")
+
+    @property
+    def season_guid(self) -> str | None:
+        """GUID of the season or album."""
+        return self._listed("season_guid").get("season_guid")
+
+    @property
+    def edition(self) -> str | None:
+        """Title of the edition."""
+        return self._listed("edition").get("edition")
+
+    @property
+    def added_at(self) -> int | None:
+        """When Plex added the item, in Unix seconds."""
+        return self._listed("added_at").get("added_at")
 
     @property
     def duration(self) -> float | None:
         """Duration in seconds."""
-        with importing:
-            from .media import seconds
-
-        return seconds(self._listed("duration").get("duration_ms"))
+        milliseconds = self._listed("duration").get("duration_ms")
+        return None if milliseconds is None else milliseconds / 1000
 
     @property
     def light(self) -> plexindex.LightItem | None:
@@ -158,19 +204,19 @@ class Item:
     @property
     def key_only(self) -> bool:
         """Whether the index knows only the key, because the match is confirmed but no listing contains the item."""
-        return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
+        return bool(self._facts.get("flags", 0) & c.ITEM_KEY_ONLY)
 
-    def _listed(self, name: str) -> dict[str, Any]:
+    def _listed(self, name: str) -> ItemJson:
         """Returns the fields of the listed item, which are empty if no listing has it. ``name`` is for the error."""
         facts = self._facts
-        if facts.get("paths") is not None:
+        if "paths" in facts:
             return facts
-        known: dict[str, Any] | None = facts.get("listed")
-        if known is None:
-            known = facts["listed"] = self._known_source(name).facts_of(self) or {}
-        return known
+        if "listed" not in facts:
+            known: Any = self._known_source(name).facts_of(self) or {}
+            facts["listed"] = known
+        return facts["listed"]
 
-    def _known_source(self, name: str) -> ItemSource:
+    def _known_source(self, name: str) -> Selection:
         if self._source is None:
             raise plexindex.Error(
                 f"a pickled item has no index that knows the {name} of {self.key}: use Index.item_facts()"
@@ -199,12 +245,13 @@ class Item:
         return f"{title} ({self.year})" if self.year else title
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values.
+        """Returns all fields by their names in JSON: ``library`` is the :attr:`library_title`.
 
         >>> item.to_dict()["title"]
         'Sintel'
         """
-        return {name: getattr(self, name) for name in _NAMES}
+        own: dict[str, object] = {"kind": self.kind, "path": self.path}
+        return {name: own.get(name, self._facts.get(name)) for name in _NAMES}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Item):
@@ -219,9 +266,8 @@ class Item:
 
     __deepcopy__ = __copy__
 
-    def __getstate__(self) -> tuple[None, dict[str, object]]:
-        # The pickle does not contain the index.
-        return None, {"_facts": {name: self._facts.get(name) for name in (*PLACES, *_LISTED)}, "_source": None}
+    def __reduce__(self) -> tuple[object, ...]:
+        return Item, (self._facts,)  # without the index
 
     def __repr__(self) -> str:
         return f"<plexindex.Item {self.key} {self.describe()!r}>"

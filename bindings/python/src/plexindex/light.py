@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Attributes of plexapi's items, each with its name in ``Item``.
 _KNOWN = {
-    "librarySectionTitle": "library",
+    "librarySectionTitle": "library_title",
     "grandparentTitle": "show_title",
     "parentIndex": "season",
     "index": "episode",

@@ -1,64 +1,75 @@
 """Answers: for one path, GUID or title, for a folder, and for a batch of paths.
 
-An answer comes from JSON or from one of the library's binary blocks, which an answer decodes when a field is first
-used. A block contains a header, answers, items and strings, which refer to each other by offset.
-``plexindex_answers``, ``plexindex_answer`` and ``plexindex_item`` in ``include/plexindex.h`` describe the layout.
+An answer comes from JSON or from one of the library's blocks, which an answer decodes when a field is first used.
 """
 
 from __future__ import annotations
 
 import os
 from _collections_abc import Sequence  # `collections.abc` imports `collections`, 2 ms of each process
-from _struct import Struct
 
 import plexindex
 
 from ._core import TYPE_CHECKING, importing
 from ._core import abi as c
-from ._core.convert import BlockFacts, ReadOnly, one_number, text_at
+from ._core.answers import answer_facts, first_key, header, is_sure, item_facts, one_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, overload
 
-    from .item import Item, ItemSource
+    from ._core.methods import Folder
+    from ._core.selection import Selection
     from .types import PathArg
+
+    class Facts(Folder, total=False):
+        """An answer's fields: those in JSON, or those in a block."""
+
+        number: int
+        places: range
+
 
 # The match kinds for a path that is itself listed, or recorded.
 LISTED = ("confirmed", "exact", "mapped")
 
-# A block's header, and an answer.
-_HEADER, _ANSWER = Struct("=5i").unpack_from, Struct("=i4B6iq").unpack_from
-_ITEM, _CANDIDATES, _MESSAGE = c.ANSWER["item"], c.ANSWER["candidates"], c.ANSWER["message"]
-
-
-def _of_item(name: str, doc: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda match: match._item_field(name), doc)
+_CANDIDATES, _MESSAGE = c.ANSWER["candidates"], c.ANSWER["message"]
 
 
 class Match:
     """The answer for one path, GUID or title. A match is true if there is a single item, with high confidence.
 
     :attr:`sure` is this item; :attr:`likely` is a single item with low confidence. Without a single item, ``key``,
-    ``title`` and all other fields of an :class:`Item` are None, :attr:`reason` and :attr:`message` say why, and
+    ``title`` and the other fields of an :class:`Item` are None, :attr:`reason` and :attr:`message` say why, and
     :attr:`candidates` lists the items that match equally well, best first.
 
     Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
 
-    __slots__ = ("_base", "_block", "_facts", "_offset", "_question", "_source")
+    __slots__ = ("_base", "_block", "_facts", "_place", "_question", "_source")
 
     def __init__(
         self,
-        block: bytes | bytearray,
-        offset: int,
-        source: ItemSource | None,
+        source: Selection | None,
         question: PathArg | None,
-        facts: dict[str, Any] | None = None,
+        facts: Any = None,
+        block: bytes | bytearray = b"",
+        place: int = 0,
         base: int = 0,
     ) -> None:
-        self._block, self._offset, self._source, self._question = block, offset, source, question
-        self._facts, self._base = facts, base
+        """``facts`` is the answer in JSON. Without it, the answer is at a place in a block."""
+        self._source, self._question, self._facts = source, question, facts
+        self._block, self._place, self._base = block, place, base
+
+    def _read(self) -> Facts:
+        if self._facts is None:
+            self._facts = answer_facts(self._block, self._place, self._base)
+        return self._facts  # type: ignore[no-any-return]
+
+    def _items(self) -> list[Any]:
+        facts = self._read()
+        if "candidates" not in facts:
+            facts["candidates"] = [item_facts(self._block, place, self._base) for place in facts["places"]]
+        return facts["candidates"]
 
     @property
     def status(self) -> plexindex.types.Status:
@@ -69,23 +80,23 @@ class Match:
         once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
         a timeout then raises TimeoutError.
         """
-        return self._fact("status")  # type: ignore[no-any-return]
+        return self._read()["status"]
 
     @property
-    def match_kind(self) -> plexindex.types.MatchKind:
-        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
-        return self._fact("match_kind", "none")  # type: ignore[no-any-return]
+    def match_kind(self) -> plexindex.types.MatchKind | None:
+        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
+        return self._read().get("match_kind")
 
     @property
-    def confidence(self) -> plexindex.types.Confidence:
+    def confidence(self) -> plexindex.types.Confidence | None:
         """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
-        should verify the item, or choose among the candidates. ``"none"`` means that there is no item.
+        should verify the item, or choose among the candidates. None means that there is no item.
         """
-        return self._fact("confidence", "none")  # type: ignore[no-any-return]
+        return self._read().get("confidence")
 
     @property
-    def reason(self) -> plexindex.types.Reason:
-        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise ``"none"``.
+    def reason(self) -> plexindex.types.Reason | None:
+        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
 
         For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
         size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
@@ -97,22 +108,22 @@ class Match:
         ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
         :attr:`candidates` contains all episodes in order.
         """
-        return self._fact("reason", "none")  # type: ignore[no-any-return]
+        return self._read().get("reason")
 
     @property
     def message(self) -> str:
         """:attr:`reason` as a sentence for people, or an empty string."""
-        return self._fact("message") or ""
+        return self._read().get("message") or ""
 
     @property
     def stale(self) -> bool:
         """Whether the listing had expired, and plexindex did not ask the server or got no response."""
-        return bool(self._fact("stale"))
+        return self._read()["stale"]
 
     @property
     def age(self) -> float | None:
         """Seconds since the listing was last known to be current. None without a listing, or if the clock went back."""
-        milliseconds: int | None = self._fact("age_ms")
+        milliseconds = self._read().get("age_ms")
         return None if milliseconds is None else milliseconds / 1000
 
     @property
@@ -122,6 +133,11 @@ class Match:
             return None if self._question is None else os.fsdecode(self._question)
         except UnicodeDecodeError:  # on Windows, for bytes that cannot be a file name
             return bytes(self._question).decode("utf-8", "surrogateescape")  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:
+        if self._block:
+            return is_sure(self._block, self._place)
+        return self._read()["status"] == "found" and self._read().get("confidence") == "high"
 
     @property
     def sure(self) -> plexindex.Item | None:
@@ -155,24 +171,25 @@ class Match:
         warn("Match.item can have low confidence: use Match.sure or Match.likely", DeprecationWarning, stacklevel=2)
         return self._single()
 
-    def _single(self) -> Item | None:
-        return plexindex.Item(self._item_facts()[0], self._source) if self._fact("status") == "found" else None
+    def _single(self) -> plexindex.Item | None:
+        return plexindex.Item(self._items()[0], self._source) if self._read()["status"] == "found" else None
 
     @property
     def candidates(self) -> list[plexindex.Item]:
         """The items that match equally well, best first. A single item is the only candidate. For a file with several
         episodes, the candidates are the episodes in order; the answer's item is the first episode.
         """
-        return [plexindex.Item(facts, self._source) for facts in self._item_facts()]
+        return [plexindex.Item(facts, self._source) for facts in self._items()]
 
-    candidates_total: ReadOnly[int] = ReadOnly(
-        lambda match: match._fact("total", 0), "Number of candidates. ``candidates`` can contain fewer."
-    )
+    @property
+    def candidates_total(self) -> int:
+        """Number of candidates. ``candidates`` can contain fewer."""
+        return self._read()["total"]
 
     @property
     def error(self) -> plexindex.Error | None:
         """In a batch, the error for this path, which you can raise. None if the path caused no error."""
-        status: int = self._fact("number", c.OK)
+        status = self._read().get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
         with importing:
@@ -183,34 +200,46 @@ class Match:
     @property
     def key(self) -> str | None:
         """The item's key, ``/library/metadata/<rating key>``."""
-        if not self._block:
-            item = self._single()
-            return None if item is None else item.key
-        # Without decoding the other fields, because most callers need only the key, which is an item's first field.
-        block = self._block
-        (place,) = one_number(block, self._offset + _ITEM)
-        return text_at(block, place - self._base, self._base) if place else None
+        if self._block:  # without decoding the other fields, because most callers need only the key
+            return first_key(self._block, self._place, self._base)
+        item = self._single()
+        return None if item is None else item.key
 
-    rating_key: ReadOnly[str | None] = _of_item("rating_key", "The item's rating key: an opaque string.")
+    @property
+    def rating_key(self) -> str | None:
+        """The item's rating key: an opaque string."""
+        item = self._single()
+        return None if item is None else item.rating_key
 
     @property
     def ratingKey(self) -> int | str | None:  # noqa: N802 - plexapi's name
         """The item's rating key as in plexapi: an int if the key is a number."""
-        return self._item_field("ratingKey")  # type: ignore[no-any-return]
+        item = self._single()
+        return None if item is None else item.ratingKey
 
-    title: ReadOnly[str | None] = _of_item("title", "The item's title; for an episode, the episode title.")
+    @property
+    def title(self) -> str | None:
+        """The item's title; for an episode, the episode title."""
+        item = self._single()
+        return None if item is None else item.title
 
     @property
     def kind(self) -> plexindex.types.Kind | None:
         """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
-        return self._item_field("kind")  # type: ignore[no-any-return]
+        item = self._single()
+        return None if item is None else item.kind
 
-    year: ReadOnly[int | None] = _of_item("year", "The item's year.")
-    guid: ReadOnly[str | None] = _of_item("guid", "The item's scalar GUID.")
-    show_title: ReadOnly[str | None] = _of_item("show_title", "Title of the item's show or artist.")
-    show_rating_key: ReadOnly[str | None] = _of_item("show_rating_key", "Rating key of the item's show or artist.")
-    season: ReadOnly[int | None] = _of_item("season", "Number of the item's season or disc.")
-    episode: ReadOnly[int | None] = _of_item("episode", "Number of the item's episode or track.")
+    @property
+    def path(self) -> str | None:
+        """The listed path that matched, in the server's spelling."""
+        item = self._single()
+        return None if item is None else item.path
+
+    @property
+    def light(self) -> plexindex.LightItem | None:
+        """The item with plexapi's attributes: :attr:`Item.light`."""
+        item = self._single()
+        return None if item is None else item.light
 
     @property
     def file(self) -> plexindex.MatchedFile | None:
@@ -221,21 +250,10 @@ class Match:
         if item is None:
             return None
         with importing:
-            from .media import file_at, file_of
+            from .media import file_of, matched_file
 
-        (place,) = one_number(self._block, self._item_facts()[0].place + c.ITEM["file"])
-        if not place:
-            return file_of(item.media, item.path)
-        return file_at(self._block, place - self._base, self._base, item.path or "")
-
-    path: ReadOnly[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
-    library: ReadOnly[str | None] = _of_item("library", "Title of the item's library.")
-    light: ReadOnly[plexindex.LightItem | None] = _of_item(
-        "light", "The item with plexapi's attributes: :attr:`Item.light`."
-    )
-
-    def __bool__(self) -> bool:
-        return bool(self._fact("status") == "found" and self._fact("confidence") == "high")
+        facts = self._items()[0].get("file")
+        return file_of(item.media, item.path) if facts is None else matched_file(facts)
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values. Without :attr:`file` if the match was pickled.
@@ -260,41 +278,6 @@ class Match:
             "message": self.message,
         }
 
-    def _fact(self, name: str, default: Any = None) -> Any:
-        return (self._facts or self._read()).get(name, default)
-
-    def _item_field(self, name: str) -> Any:
-        return getattr(self._single(), name, None)
-
-    def _read(self) -> dict[str, Any]:
-        # The names are those in a JSON answer.
-        block = self._block
-        answer = _ANSWER(block, self._offset)
-        status, match_kind, confidence, reason, flags, _, first, count, total, _, _, age = answer
-        step, base = _HEADER(block)[2], self._base
-        first -= base if first else 0
-        self._facts = facts = {
-            "number": status,
-            "status": "found" if status == c.OK else c.STATUS_NAMES.get(status, "unknown"),
-            "match_kind": _name(c.MATCH_KINDS, match_kind),
-            "confidence": _name(c.CONFIDENCES, confidence),
-            "reason": _name(c.REASONS, reason),
-            "message": text_at(block, self._offset + _MESSAGE, base),
-            "stale": bool(flags & c.ANSWER_STALE),
-            "age_ms": None if age < 0 else age,
-            "places": range(first, first + count * step, step) if first else (),
-            "total": total,
-        }
-        return facts
-
-    def _item_facts(self) -> list[Any]:
-        facts = self._facts or self._read()
-        items: list[Any] | None = facts.get("candidates")
-        if items is None:
-            places = facts.get("places", ())
-            items = facts["candidates"] = [BlockFacts(self._block, place, self._base) for place in places]
-        return items
-
     def __eq__(self, other: object) -> bool:
         return self._value() == other._value() if isinstance(other, Match) else NotImplemented
 
@@ -302,20 +285,14 @@ class Match:
         return hash((self.status, self.key))
 
     def __copy__(self, _memo: object = None) -> Match:
-        return type(self)(self._block, self._offset, self._source, self._question, self._facts, self._base)
+        return type(self)(self._source, self._question, self._facts, self._block, self._place, self._base)
 
     __deepcopy__ = __copy__
 
-    def __getstate__(self) -> tuple[None, dict[str, object]]:
+    def __reduce__(self) -> tuple[object, ...]:
         # The pickle does not contain the index.
-        return None, {
-            "_block": self._block,
-            "_base": self._base,
-            "_offset": self._offset,
-            "_facts": None if self._block else self._facts,
-            "_source": None,
-            "_question": self._question,
-        }
+        facts = None if self._block else self._facts
+        return type(self), (None, self._question, facts, self._block, self._place, self._base)
 
     def __repr__(self) -> str:
         item = self._single()
@@ -324,11 +301,6 @@ class Match:
             return f"<plexindex.Match {item.key} {item.describe()!r}: {self.match_kind}, {self.confidence}{stale}>"
         several = f" of {self.candidates_total}" if self.candidates_total else ""
         return f"<plexindex.Match {self.status}{several}: {self.message}>"
-
-
-def _name(names: tuple[str | None, ...], number: int) -> str:
-    # A newer library can return match kinds and reasons that this package does not know.
-    return (names[number] if number < len(names) else None) or f"unknown_{number}"
 
 
 class FolderMatch(Match):
@@ -346,7 +318,7 @@ class FolderMatch(Match):
         """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item. None if there is no
         single answer.
         """
-        kind = self._fact("kind")
+        kind = self._read().get("kind")
         return None if kind == "other" else kind
 
     @property
@@ -354,12 +326,12 @@ class FolderMatch(Match):
         """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
         plexindex has searched a never-fetched library for only one file.
         """
-        return self._fact("items")  # type: ignore[no-any-return]
+        return self._read()["items"]
 
     @property
     def files(self) -> int:
         """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
-        return self._fact("files")  # type: ignore[no-any-return]
+        return self._read()["files"]
 
     def _value(self) -> dict[str, object]:
         value = super()._value()
@@ -379,9 +351,9 @@ class Matches(Sequence["Match"]):
 
     _count: int
 
-    def __init__(self, block: bytes | bytearray, source: ItemSource | None, paths: Sequence[PathArg]) -> None:
+    def __init__(self, block: bytes | bytearray, source: Selection | None, paths: Sequence[PathArg]) -> None:
         self._block, self._source, self._paths = block, source, paths
-        _, self._step, _, self._count, self._first = _HEADER(block)
+        _, self._step, _, self._count, self._first = header(block)
 
     def __len__(self) -> int:
         return self._count
@@ -419,7 +391,7 @@ class Matches(Sequence["Match"]):
         block, first, step = self._block, self._first, self._step
         place = first + index * step
         own = b"".join((block[:first], block[place : place + step], block[start:end]))
-        return Match(own, first, self._source, self._paths[index], base=start - first - step)
+        return Match(self._source, self._paths[index], None, own, first, start - first - step)
 
     def counts(self) -> dict[str, int]:
         """Returns the number of answers for each status.
@@ -437,8 +409,8 @@ class Matches(Sequence["Match"]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __getstate__(self) -> tuple[None, dict[str, object]]:
-        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_source": None}
+    def __reduce__(self) -> tuple[object, ...]:
+        return Matches, (self._block, None, self._paths)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts().items())

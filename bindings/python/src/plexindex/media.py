@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from _struct import Struct
 from dataclasses import dataclass
 
 from ._core import TYPE_CHECKING
-from ._core import abi as c
-from ._core.convert import one_number, text_at
+from ._core.convert import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
-
-# The numbers at the start of a plexindex_file.
-_NUMBERS = Struct("=4Q4I").unpack_from
+    from ._core.methods import ItemJson, MatchedFileJson
 
 
 @dataclass(frozen=True)
@@ -78,34 +73,30 @@ class MatchedFile:
     """Whether Plex made the version itself ('Optimized Versions')."""
 
 
-def file_at(block: bytes | bytearray, place: int, base: int, path: str) -> MatchedFile:
-    """Returns the file with this listed path, whose record is at a place in a block. 0 means unknown. ``base`` is as in
-    ``text_at``.
-    """
-    size, part_id, media_id, duration, part, parts, version, versions = _NUMBERS(block, place)
-    (flags,) = one_number(block, place + c.FILE["flags"])
+def matched_file(facts: MatchedFileJson) -> MatchedFile:
+    """Returns the file of an answer."""
     return MatchedFile(
-        path=path,
-        size=size or None,
-        part_id=part_id or None,
-        part=part,
-        parts=parts,
-        version=version,
-        versions=versions,
-        media_id=media_id or None,
-        resolution=text_at(block, place + c.FILE["resolution"], base),
-        container=text_at(block, place + c.FILE["container"], base),
-        duration=seconds(duration or None),
-        optimized=bool(flags & c.FILE_OPTIMIZED),
+        path=text_of(facts["path"]) or "",
+        size=facts.get("size"),
+        part_id=facts.get("part_id"),
+        part=facts["part"],
+        parts=facts["parts"],
+        version=facts["version"],
+        versions=facts["versions"],
+        media_id=facts.get("media_id"),
+        resolution=facts.get("resolution"),
+        container=facts.get("container"),
+        duration=_seconds(facts.get("duration_ms")),
+        optimized=facts.get("optimized", False),
     )
 
 
-def seconds(milliseconds: int | None) -> float | None:
+def _seconds(milliseconds: int | None) -> float | None:
     """Converts a duration in a JSON answer."""
     return None if milliseconds is None else milliseconds / 1000
 
 
-def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:
+def media_of(facts: ItemJson, paths: Sequence[str]) -> tuple[Media, ...]:
     """Returns an item's versions. ``paths`` are the files of all parts of all versions, in order."""
     path = iter(paths)
     return tuple(
@@ -114,7 +105,7 @@ def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:
             one.get("media_id"),
             one.get("resolution"),
             one.get("container"),
-            seconds(one.get("duration_ms")),
+            _seconds(one.get("duration_ms")),
             one.get("optimized", False),
         )
         for one in facts.get("media") or ()

@@ -100,7 +100,7 @@ class Queries(Lookups):
         """
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
         answer = self._asked("match.folder", timeout, offline, check, progress, path=raw)
-        return plexindex.FolderMatch(b"", 0, self._selection, path, answer)
+        return plexindex.FolderMatch(self._selection, path, answer)
 
     def match_guid(
         self,
@@ -122,7 +122,7 @@ class Queries(Lookups):
         """
         name = convert.only_text("guid", guid).decode()
         answer = self._asked("match.guid", timeout, offline, check, progress, guid=name)
-        return plexindex.Match(b"", 0, self._selection, guid, answer)
+        return plexindex.Match(self._selection, guid, answer)
 
     def search_title(
         self,
@@ -141,7 +141,7 @@ class Queries(Lookups):
         """
         name = convert.only_text("title", title).decode()
         answer = self._asked("match.title", timeout, offline, check, progress, title=name)
-        return plexindex.Match(b"", 0, self._selection, title, answer)
+        return plexindex.Match(self._selection, title, answer)
 
     def _asked(
         self, method: str, timeout: float | None, offline: bool, check: bool, progress: Any, **request: Any

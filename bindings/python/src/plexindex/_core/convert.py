@@ -303,58 +303,8 @@ def file_size(size: SizeArg) -> tuple[int, int]:
     return (0, size) if size else (c.QUERY_NO_SIZE, 0)
 
 
-# An item's fields in a block, by their names in a JSON answer, and their offsets.
-PLACES = {"library" if name == "library_title" else name: offset for name, offset in c.ITEM.items()}
-del PLACES["file"]  # the package reads files from the listing
-_NUMBERS = PLACES["kind"]  # all texts are before the numbers
-_UNKNOWN = {"year": 0, "season": -1, "episode": -1}
-
-
-one_number, two_numbers = Struct("=i").unpack_from, Struct("=2i").unpack_from
-"""Return the numbers at an offset in a block."""
-
-FIRST = c.ANSWERS["first"]
-"""The place in a block of two numbers: the offset of the first answer, and the number of unread log lines."""
-
-
-def text_at(block: bytes | bytearray, place: int, base: int = 0) -> str | None:
-    """Returns the string to which the offset and the length at a place in a block refer. ``base`` is the number by
-    which offsets are too large, in a part of a block.
-    """
-    offset, length = two_numbers(block, place)
-    if not offset:
-        return None
-    offset -= base
-    return block[offset : offset + length].decode("utf-8", "surrogateescape")
-
-
-class BlockFacts(dict):  # type: ignore[type-arg]
-    """An item's fields in a block, by their JSON names. Decodes each field on first use."""
-
-    __slots__ = ("_base", "_block", "place")
-
-    def __init__(self, block: bytes | bytearray, place: int, base: int = 0) -> None:
-        self._block, self.place, self._base = block, place, base
-
-    def __missing__(self, name: str) -> Any:
-        offset = PLACES.get(name)
-        if offset is None:
-            return None
-        value: Any
-        if offset < _NUMBERS:
-            value = text_at(self._block, self.place + offset, self._base)
-        else:
-            (value,) = one_number(self._block, self.place + offset)
-            if name == "kind":
-                value = c.KINDS.get(value)
-            elif value == _UNKNOWN.get(name):
-                value = None
-        self[name] = value
-        return value
-
-    def get(self, name: str, _default: Any = None) -> Any:
-        """Returns a field, or None if the block does not contain the field."""
-        return self[name]
+two_numbers = Struct("=2i").unpack_from
+"""Returns two numbers at an offset in a block of answers."""
 
 
 def path_of(value: str | dict[str, str] | None) -> bytes:

@@ -26,7 +26,7 @@ class ChangePage(TypedDict): changes: list[ChangeJson]; cursor: str; more: bool
 class CheckServer(TypedDict): ...
 class ClearTable(TypedDict, total=False): all: bool | None; table: ByteString | bytes | None
 class ComparePaths(TypedDict): others: list[ByteString | bytes]; path: ByteString | bytes
-Confidence = Literal["none", "low", "high"]
+Confidence = Literal["low", "high"]
 class CountTable(TypedDict, total=False): table: ByteString | bytes | None
 class EntryBefore(TypedDict, total=False): value: ByteString
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
@@ -74,7 +74,7 @@ class _MatchFolder(TypedDict): path: ByteString | bytes
 class MatchFolder(_MatchFolder, total=False): at_once: bool | None; check: bool | None; library: LibraryName | int | Library | None; offline: bool | None
 class _MatchGuid(TypedDict): guid: str
 class MatchGuid(_MatchGuid, total=False): check: bool | None; library: LibraryName | int | Library | None; offline: bool | None
-MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
+MatchKind = Literal["confirmed", "exact", "mapped", "suffix", "file_name"]
 class _MatchLine(TypedDict): key: str; library_uuid: str; path: ByteString
 class MatchLine(_MatchLine, total=False): library_title: str; server: str
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
@@ -101,7 +101,7 @@ class _Proposal(_ProposalKeyword): certain: bool; contradicted: int; matched: in
 class ProposalJson(_Proposal, total=False): gain: int
 class Proposals(TypedDict): proposals: list[ProposalJson]
 class ProposeMappings(TypedDict, total=False): paths: list[ByteString | bytes] | None
-Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
+Reason = Literal["no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
 class ScanFolders(TypedDict): paths: list[ByteString | bytes]
 class ScannedFolders(TypedDict): paths: list[ScannedPath]
 class ScannedPath(TypedDict, total=False): folder: ByteString; library: str; message: str; section: str

@@ -83,7 +83,7 @@ class Selection:
             flags |= size_flag
         timeout_ms = 0 if timeout is None else convert.timeout_ms(timeout)
         block, first = session.match(self.handle, raw, flags, timeout_ms, file_size, progress)
-        return plexindex.Match(block, first, self, path)
+        return plexindex.Match(self, path, None, block, first)
 
     def match_paths(
         self,

@@ -185,12 +185,16 @@ def _fits(folder: str, locations: list[str]) -> bool:
 
 
 def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
-    kinds: Counter[str] = Counter(answer.match_kind for answer in answers if answer.status == "found")
+    kinds: Counter[str] = Counter(answer.match_kind or "none" for answer in answers if answer.status == "found")
     by_kind = {kind: kinds[kind] for kind, _ in _MATCH_KINDS}
     unmatched: dict[str, list[bytes]] = {}
     for path, answer in zip(paths, answers):
         if answer.status != "found" and path not in ignored:
-            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason.replace('_', ' ')}"
+            name = (
+                "ambiguous"
+                if answer.status == "ambiguous"
+                else f"not found: {(answer.reason or 'none').replace('_', ' ')}"
+            )
             unmatched.setdefault(name, []).append(path)
     low = sum(answer.status == "found" and answer.confidence == "low" for answer in answers)
     certain = sum(bool(answer) and answer.match_kind != "mapped" for answer in answers)

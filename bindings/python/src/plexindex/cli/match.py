@@ -235,7 +235,7 @@ class Tally:
             self._statuses[_status(answer)] += 1
             self._codes.add(codes.NOT_ALL)
         else:
-            self._kinds[answer.match_kind.replace("_", " ")] += 1
+            self._kinds[(answer.match_kind or "none").replace("_", " ")] += 1
             self._low += not answer
         if answer.reason == "not_fetched":
             self._codes.add(codes.NOT_FETCHED)
@@ -316,9 +316,9 @@ def _line(form: str, path: bytes, answer: Match) -> bytes:
     if form == "keys":
         return (answer.key or "").encode()
     item = answer.sure or answer.likely
-    title = None if item is None else _describe(answer, item)
-    cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
-             answer.message)  # fmt: skip
+    title, library = (None, None) if item is None else (_describe(answer, item), item.library_title)
+    kinds = answer.confidence or "none", answer.match_kind or "none"
+    cells = (os.fsdecode(path), answer.key, answer.status, *kinds, title, library, answer.message)
     return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
@@ -344,7 +344,7 @@ def _status(answer: Match) -> str:
 
 
 def _item_lines(path: str, answer: Match, text: str) -> str:
-    how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
+    how = f"{(answer.match_kind or 'none').replace('_', ' ')}, {answer.confidence}"
     how += ": verify it" if answer.confidence == "low" else ""
     if answer.stale:
         how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
@@ -352,7 +352,7 @@ def _item_lines(path: str, answer: Match, text: str) -> str:
     lines = [output.one_line(path), output.paint(output.fitted(f"  {text} · {how}"), style)]
     if (file := answer.file) is not None and (file.parts > 1 or file.versions > 1):
         lines.append(output.fitted(f"  {file_text(file)}"))
-    if answer.reason not in ("none", "same_file"):
+    if answer.reason not in (None, "same_file"):
         lines.append(output.fitted(f"  {output.reason_line(answer.message, path)}"))
     return "\n".join(lines)
 
@@ -382,7 +382,7 @@ def file_text(file: MatchedFile) -> str:
 
 
 def item_text(item: Item, description: str | None = None) -> str:
-    parts = description or item.describe(), item.library, item.key
+    parts = description or item.describe(), item.library_title, item.key
     return output.one_line(" · ".join(part for part in parts if part))
 
 

@@ -78,7 +78,8 @@ class Difference:
     ) -> Difference:  # fmt: skip
         """Creates a difference. Its library is the item's, or the only owner."""
         owner = owners[0] if len(owners) == 1 and item is None else None
-        library, section = (item.library, item.section) if item else (owner.title, owner.section) if owner else ("", "")
+        place = (owner.title, owner.section) if owner else ("", "")
+        library, section = (item.library_title, item.section) if item else place
         message = message or _TEXTS.get(reason) or RULES[reason][0]
         return cls(what, os.fsdecode(path), is_folder, files, item, reason, message, library or None, section or None)
 
