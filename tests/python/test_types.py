@@ -91,6 +91,7 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
     assert_type(index.libraries(), "list[plexindex.Library]")
     assert_type(movies.index, plexindex.Index)
     assert section_of(movies) == "1"
+    assert count(movies) == count(index) == 1
     with pytest.raises(AttributeError, match="section"):
         movies.section = "2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -202,6 +203,10 @@ class OwnLibrary(plexindex.Library):
         return super().uuid.upper()
 
 
+def count(where: plexindex.Queries) -> int:
+    return sum(1 for _ in where.items())
+
+
 def section_of(library: HasSection) -> str:
     return library.section
 
@@ -274,6 +279,13 @@ def test_the_program_uses_each_public_name() -> None:
         "clear",
         "summary",
     }
-    for kind in (plexindex.Index, plexindex.Library, plexindex.Match, plexindex.Item, plexindex.Change):
+    for kind in (
+        plexindex.Queries,
+        plexindex.Index,
+        plexindex.Library,
+        plexindex.Match,
+        plexindex.Item,
+        plexindex.Change,
+    ):
         assert {name for name in vars(kind) if not name.startswith("_")} - used == set()
     assert set(plexindex.__all__) - used == set()

@@ -9,17 +9,17 @@ import plexindex
 with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token) as index:
     movies = index.library("Movies")
     match = movies.match("/data/movies/Big Buck Bunny (2008).mkv")
-    if match:
-        print(match.rating_key, match.title)
+    if match.sure:
+        print(match.sure.rating_key, match.sure.title)
     else:
         print(match.message, match.likely, match.candidates)
 ```
 
-Start with :func:`open` and :class:`Index`. If you use plexapi, start with :func:`from_server` and :func:`from_section`;
-for ``asyncio``, start with :func:`plexindex.aio.open`. ``open()`` without arguments uses the folder and the
-configuration of the command ``plexindex``. Every failure is an :class:`Error`, except that a library that cannot be
-loaded raises ``ImportError``. *Not found*, *ambiguous* and *not yet* are answers (:class:`Match`).
-Log lines go to the logger ``plexindex``. All times are in seconds.
+Start with :func:`open`, :class:`Index` and :class:`Queries`. If you use plexapi, start with :func:`from_server` and
+:func:`from_section`; for ``asyncio``, start with :func:`plexindex.aio.open`. ``open()`` without arguments uses the
+folder and the configuration of the command ``plexindex``. Every failure is an :class:`Error`, except that a library
+that cannot be loaded raises ``ImportError``. *Not found*, *ambiguous* and *not yet* are answers (:class:`Match`). Log
+lines go to the logger ``plexindex``. All times are in seconds.
 
 Paths can be ``str``, ``bytes`` or ``os.PathLike``. plexindex encodes a ``str`` with ``os.fsencode``, which reverses
 ``os.fsdecode``. Empty paths and paths that contain a NUL are invalid.
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from .plexapi import from_section as from_section
     from .plexapi import from_server as from_server
     from .progress import Progress as Progress
+    from .queries import Queries as Queries
     from .shows import Season as Season
     from .shows import Show as Show
     from .table import Table as Table
@@ -100,6 +101,7 @@ _MODULES = {
     "media": ("MatchedFile", "Media", "MediaPart"),
     "opening": ("open",),
     "progress": ("Progress",),
+    "queries": ("Queries",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "shows": ("Season", "Show"),
     "table": ("Table",),

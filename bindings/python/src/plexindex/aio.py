@@ -316,7 +316,7 @@ class AsyncComparison(_Caller):
 
 class AsyncQueries(_Caller):
     """The queries of an :class:`AsyncIndex`, about all libraries, and of an :class:`AsyncLibrary`, about one. Each is
-    the method of :class:`plexindex.queries.Queries` with its name.
+    the method of :class:`plexindex.Queries` with its name.
     """
 
     __slots__ = ()
@@ -324,7 +324,7 @@ class AsyncQueries(_Caller):
 
     @_typed_as(Queries.match)
     async def match(self, path: PathArg, *, size: SizeArg = None, **options: Any) -> Match:
-        """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
+        """As :meth:`plexindex.Queries.match`. An answer that needs no waiting needs no thread."""
         if not options.get("check"):
             limits = options.get("timeout"), options.get("progress")
             flags = query_flags(options.get("offline", False), options.get("check", False)) | c.QUERY_AT_ONCE
@@ -337,7 +337,7 @@ class AsyncQueries(_Caller):
     async def wait_for(
         self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
     ) -> Match:
-        """As :meth:`plexindex.Index.wait_for`."""
+        """As :meth:`plexindex.Queries.wait_for`."""
         options: dict[str, Any] = {"timeout": timeout, "progress": progress}
         stoppable = self._waiting(options)
         steps = waits_for(selection_of(self._target), path, timeout, every, stoppable, size)
@@ -347,7 +347,7 @@ class AsyncQueries(_Caller):
 
     @_typed_as(Queries.changes)
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
-        """As :meth:`plexindex.Index.changes`."""
+        """As :meth:`plexindex.Queries.changes`."""
         return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
 
     lookup_key = _direct(Queries.lookup_key)

@@ -37,6 +37,8 @@ class Queries(Lookups):
         super().__init__(selection.session, selection.handle)
         self._selection = selection
 
+    lookup_key, lookup_keys = Lookups.lookup_key, Lookups.lookup_keys  # for the reference
+
     def match(
         self,
         path: plexindex.types.PathArg,
