@@ -56,6 +56,9 @@ def test_each_public_callable_has_types_and_names_its_options(one: Any) -> None:
 
 
 def test_the_same_library_is_equal_and_all_libraries_are_each_in_turn(index: plexindex.Index, server: Server) -> None:
+    for use in (index.shows, index.seasons, lambda: list(index.items(offline=True))):
+        with pytest.raises(plexindex.NotFetchedError):
+            use()
     assert index.library("Movies") == index.library("Movies") != index.library("TV Shows")
     assert len({index.library("Movies"), index.library("Movies"), index.library()}) == 2
     movies, shows = list(index.library("Movies")), list(index.library("TV Shows"))

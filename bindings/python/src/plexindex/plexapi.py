@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable
 from functools import wraps
 
 import plexindex
 
-from ._core import TYPE_CHECKING, importing
+from ._core import TYPE_CHECKING
 from ._core import abi as c
 from .errors import InvalidArgumentError, TimeoutError
 from .index import Index
@@ -47,9 +48,6 @@ def _connection_options(server: Any) -> dict[str, Any]:
         elif adapter.max_retries.total:
             ignored.append("the adapter's max_retries")
     if ignored:
-        with importing:
-            import logging
-
         text = "from_server does not use these settings of plexapi's session: %s"
         logging.getLogger("plexindex").warning(text, ", ".join(ignored))
     return options

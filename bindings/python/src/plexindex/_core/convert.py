@@ -12,7 +12,7 @@ from . import TYPE_CHECKING, importing
 from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Generic, TypeVar, overload
 
     from ..types import PathArg, SizeArg
@@ -272,17 +272,6 @@ def flag(name: str, value: bool) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
     return value
-
-
-def check_call(options: Mapping[str, Any], *flags: str) -> None:
-    """Rejects invalid options of a call, which has these flags, even if its answer depends on none of them."""
-    for name, value in options.items():
-        if name in flags:
-            flag(name, value)
-        elif name not in ("timeout", "progress"):
-            raise TypeError(f"unexpected argument {name!r}")
-    timeout_ms(options.get("timeout"))
-    callback("progress", options.get("progress"))
 
 
 def timeout_ms(seconds: float | None) -> int:

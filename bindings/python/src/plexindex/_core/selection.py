@@ -63,6 +63,8 @@ class Selection:
         if self.handle.named is not None:
             return [self]
         found = self.request("libraries.list", timeout, progress, offline=offline)["libraries"]
+        if offline and not found:
+            raise plexindex.NotFetchedError("no library was fetched yet: fetch it first (refresh)")
         return [self.select(c.SELECT_UUID, facts["uuid"]) for facts in found]
 
     def facts(self) -> list[dict[str, Any]]:
