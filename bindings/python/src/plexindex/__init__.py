@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from . import aio as aio
     from . import changes as changes
     from . import edits as edits
+    from . import errors as errors
     from . import mapping as mapping
+    from . import media as media
     from . import opening as opening
     from . import types as types
     from .changes import Change as Change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, importing
+from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import text_of
 
@@ -153,10 +153,7 @@ class Item:
     @property
     def media(self) -> tuple[plexindex.Media, ...]:
         """The item's versions, with their files. Empty if Plex was not asked about files."""
-        with importing:
-            from .media import media_of
-
-        return media_of(self._listed("media"), self.paths)
+        return plexindex.media.media_of(self._listed("media"), self.paths)
 
     @property
     def guids(self) -> tuple[str, ...]:

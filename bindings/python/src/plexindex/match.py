@@ -192,10 +192,7 @@ class Match:
         status = self._read().get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
-        with importing:
-            from .errors import error_for
-
-        return error_for(status, self.message)
+        return plexindex.errors.error_for(status, self.message)
 
     @property
     def key(self) -> str | None:
@@ -249,11 +246,8 @@ class Match:
         item = self._single() if self._block else None
         if item is None:
             return None
-        with importing:
-            from .media import file_of, matched_file
-
-        facts = self._items()[0].get("file")
-        return file_of(item.media, item.path) if facts is None else matched_file(facts)
+        facts, media = self._items()[0].get("file"), plexindex.media
+        return media.file_of(item.media, item.path) if facts is None else media.matched_file(facts)
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values. Without :attr:`file` if the match was pickled.

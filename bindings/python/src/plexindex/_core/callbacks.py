@@ -22,7 +22,9 @@ import os
 from _thread import _local, get_ident
 from time import monotonic, sleep
 
-from . import TYPE_CHECKING, importing, log
+import plexindex
+
+from . import TYPE_CHECKING, log
 from . import abi as c
 
 if TYPE_CHECKING:
@@ -165,13 +167,10 @@ class Call:
         if not raw.library_length:
             # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
-        with importing:
-            from ..progress import Progress  # most processes fetch nothing
-
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
         try:
-            progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
+            progress = plexindex.Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
             return self.listener(progress) is not False
         except GeneratorExit as error:  # otherwise the generator that C calls would end
             self.error = error

@@ -361,10 +361,7 @@ class Session:
         return status
 
     def _failure(self, status: int, text: bytes) -> plexindex.Error:
-        with importing:
-            from ..errors import error_for
-
-        failure = error_for(status, text)
+        failure = plexindex.errors.error_for(status, text)
         if status == c.UNAUTHORIZED and self._renewal is not None:
             failure.__cause__ = self._renewal.error
         self.drain_log()
