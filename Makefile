@@ -36,7 +36,7 @@ build: needs-build ## build the optimised library: target/release/libplexindex.s
 # The demos run in this virtual environment.
 build/demo/made:
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich platformdirs tomli
+	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich tomli
 	touch $@
 # One build of what the demo needs, without PostgreSQL, and without TLS unless it goes to your server.
 DEMO_BUILT = $(abspath $(TARGET))/quick

@@ -6,7 +6,8 @@ import inspect
 import sys
 
 import click
-from plexindex.cli import help, options, plexindex
+from plexindex.cli import help
+from plexindex.cli.clicks import SHARED_NAMES, plexindex, shared_options
 
 HEADER = """\
 .\\" Licence: MIT OR Apache-2.0. Generated from the command by `make man`.
@@ -51,7 +52,7 @@ def commands(group: click.Group, context: click.Context) -> list[str]:
         if isinstance(command, click.Group):
             lines += commands(command, own)
             continue
-        own_options = [one for one in command.params if one.name not in options.SHARED_NAMES]
+        own_options = [one for one in command.params if one.name not in SHARED_NAMES]
         lines += [f".SS {roff(usage)}", *paragraphs(command.help or "")[1:], *records(own_options, own)]
     return lines
 
@@ -59,7 +60,7 @@ def commands(group: click.Group, context: click.Context) -> list[str]:
 def page() -> str:
     """Returns the page."""
     context = click.Context(plexindex, info_name="plexindex")
-    shared = records(list(options.shared_options()), context)
+    shared = records(shared_options(), context)
     return "\n".join([
         HEADER, ".SH SYNOPSIS", f"plexindex {roff(' '.join(plexindex.collect_usage_pieces(context)))}",
         ".SH DESCRIPTION", roff(plexindex.help or ""), ".SH COMMANDS", *commands(plexindex, context),

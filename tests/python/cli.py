@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
-from plexindex.cli import plexindex
+from plexindex import cli as command_line
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -47,6 +48,8 @@ AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
 # Before click 8.2, the runner mixed the streams by default.
 _SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 RUNNER: Any = CliRunner(**_SEPARATE)
+# The runner calls this as it calls a command of click.
+COMMAND: Any = SimpleNamespace(name="plexindex", main=lambda args, **_: sys.exit(command_line.main(args)))
 
 
 class Cli:
@@ -79,7 +82,7 @@ class Cli:
         kept = logger.handlers, logger.propagate, logger.level
         hidden = {name: environment.get(name) for name in {*os.environ, *environment}}
         try:
-            found = RUNNER.invoke(plexindex, command[3:], given, hidden, catch_exceptions=False)
+            found = RUNNER.invoke(COMMAND, command[3:], given, hidden, catch_exceptions=False)
         finally:
             logger.handlers, logger.propagate = kept[:2]
             logger.setLevel(kept[2])

@@ -13,6 +13,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "the default folder is another": (
         "test_cli_config::test_the_folder",
+        "test_cli_config::test_the_folders_of_each_system",
         "test_cli_config::test_a_process_in_the_former_folder_loses_nothing",
     ),
     "it starts PostgreSQL": ("test_shared",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import sys
@@ -187,14 +188,27 @@ def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
     assert stat.S_IMODE((tmp_path / "the store").stat().st_mode) == 0o700
 
 
-def test_only_the_default_folder_needs_platformdirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "platformdirs", None)
-    monkeypatch.delenv("PLEXINDEX_CACHE_DIR", raising=False)
-    with pytest.raises(plexindex.InvalidArgumentError, match="give cache_dir"):
-        plexindex.open()
-    plexindex.open(tmp_path / "given").close()
-    monkeypatch.setenv("PLEXINDEX_CACHE_DIR", str(tmp_path / "set"))
-    plexindex.open().close()
+@pytest.mark.parametrize(
+    ("system", "platform", "kind", "folder"),
+    [
+        ("posix", "linux", "config", "/home/ann/.config/plexindex"),
+        ("posix", "linux", "cache", "/home/ann/.cache/plexindex"),
+        ("posix", "darwin", "data", "/home/ann/Library/Application Support/plexindex"),
+        ("posix", "darwin", "cache", "/home/ann/Library/Caches/plexindex"),
+        ("nt", "win32", "config", "/local/plexindex"),
+        ("nt", "win32", "cache", "/local/plexindex/Cache"),
+    ],
+)
+def test_the_folders_of_each_system(
+    monkeypatch: pytest.MonkeyPatch, system: str, platform: str, kind: str, folder: str
+) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    monkeypatch.setattr(os, "name", system)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert _config._folder(kind) == folder
 
 
 def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:

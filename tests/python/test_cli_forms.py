@@ -16,7 +16,7 @@ from cli import Cli
 from conftest import Server
 from disk import make
 from plexindex._core.config import parse_mapping
-from plexindex.cli.help import PLACES
+from plexindex.cli.clicks import PLACES
 from test_cli import COMMANDS
 
 
@@ -244,7 +244,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("module", ["plexindex.cli", "plexindex.errors", "click", "plexindex.cli.libraries"])
+@pytest.mark.parametrize("module", ["plexindex.cli", "plexindex.errors", "plexindex.index", "plexindex.cli.libraries"])
 def test_ctrl_c_during_an_import(tmp_path: Path, module: str) -> None:
     code, _, errors = process([sys.executable, "-c", INTERRUPTED_IMPORT, module], Cli(tmp_path))
     assert code == 130
@@ -253,13 +253,13 @@ def test_ctrl_c_during_an_import(tmp_path: Path, module: str) -> None:
 
 def test_ctrl_c_stays_ignored_in_a_background_job(tmp_path: Path) -> None:
     code = INTERRUPTED_IMPORT.replace("class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass", 1)
-    assert process([sys.executable, "-c", code, "click"], Cli(tmp_path))[0] == 6, "nothing was fetched yet"
+    assert process([sys.executable, "-c", code, "plexindex.index"], Cli(tmp_path))[0] == 6, "nothing was fetched yet"
 
 
-@pytest.mark.parametrize(("package", "words"), [("click", "stats"), ("rich", "libraries")])
+@pytest.mark.parametrize(("package", "words"), [("click", "--help"), ("click", "stats --bogus"), ("rich", "libraries")])
 def test_without_its_packages_the_command_names_them(cli: Cli, package: str, words: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from plexindex.__main__ import main; sys.exit(main())"
-    status, _, errors = process([sys.executable, "-c", code, words], cli)
+    status, _, errors = process([sys.executable, "-c", code, *words.split()], cli)
     assert "pip install click rich" in errors
     assert status == 5
 
@@ -268,7 +268,7 @@ def test_one_match_imports_no_more_than_it_needs(cli: Cli, server: Server) -> No
     command, _ = cli.start("match", server.paths(1)[0]["path"])
     _, _, errors = process([command[0], "-X", "importtime", *command[1:]], cli)
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in errors.splitlines()}
-    assert names & {"click", "rich", "asyncio", "tomllib", "json"} == {"click"}
+    assert names & {"click", "rich", "asyncio", "tomllib", "json", "dataclasses", "logging"} == set()
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])

@@ -100,7 +100,7 @@ def test_wrong_sizes_are_refused(index: plexindex.Index, size: Any, error: type[
 def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
     match = index.match(OTHER)
     assert match.file is not None
-    facts = vars(match.file)
+    facts = match.file._asdict()
     assert {name: facts[name] for name in ("path", "size", "part", "parts", "version", "versions", "container")} == {
         "path": OTHER, "size": 2 * SIZE, "part": 1, "parts": 1, "version": 2, "versions": 2, "container": "mkv",
     }  # fmt: skip

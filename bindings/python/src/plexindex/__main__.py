@@ -23,18 +23,12 @@ if _may_end:
 
 def main() -> int:
     """Runs the command with the process's arguments, and returns the exit code."""
-    try:
-        from .cli import plexindex
-    except ModuleNotFoundError as error:
-        if error.name != "click":
-            raise
-        sys.stderr.write("plexindex: the command needs the packages click and rich: pip install click rich\n")
-        return 5
+    from . import cli
+
     try:
         if _may_end:
             signal(SIGINT, default_int_handler)
-        plexindex.main()
-        return 0
+        return cli.main()
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:

@@ -256,7 +256,7 @@ class Match:
         2010
         """
         file = None if self._source is None else self.file
-        return {"asked": self.asked, **self._value(), "file": file and vars(file), "age": self.age}
+        return {"asked": self.asked, **self._value(), "file": file and file._asdict(), "age": self.age}
 
     def _value(self) -> dict[str, object]:
         item = self._single()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple  # unlike dataclasses, quick to import
 
 from ._core import TYPE_CHECKING
 from ._core.convert import text_of
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from ._core.methods import ItemJson, MatchedFileJson
 
 
-@dataclass(frozen=True)
-class MediaPart:
+class MediaPart(NamedTuple):
     """A file of an item."""
 
     path: str
@@ -25,8 +24,7 @@ class MediaPart:
     """Plex's id of the part. None if unknown."""
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(NamedTuple):
     """A version of an item. An unknown field is None."""
 
     parts: tuple[MediaPart, ...]
@@ -43,8 +41,7 @@ class Media:
     """Whether Plex made the version itself ('Optimized Versions')."""
 
 
-@dataclass(frozen=True)
-class MatchedFile:
+class MatchedFile(NamedTuple):
     """The file that an answer is about, as Plex lists it. An unknown field is None."""
 
     path: str

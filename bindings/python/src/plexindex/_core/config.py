@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
 from . import TYPE_CHECKING, importing
+from .log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -160,10 +161,7 @@ SETTINGS = ("server_url", "token", "token_file", "token_command", "user", "cache
 def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     """Returns the path and the settings of plexindex's file. Logs a warning about unknown settings."""
     chosen = given if given.value else variable("PLEXINDEX_CONFIG")
-    try:
-        path = os.path.expanduser(chosen.value or os.path.join(_folder("user_config_dir"), "config.toml"))
-    except InvalidArgumentError:  # without platformdirs, there is no default file
-        return "", {}
+    path = os.path.expanduser(chosen.value or os.path.join(_folder("config"), "config.toml"))
     if not chosen.value and not os.path.exists(path):
         return path, {}
     if sys.version_info >= (3, 11):
@@ -182,12 +180,11 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     for name in [name for name in settings if name not in SETTINGS]:
         with importing:
             import difflib
-            import logging
 
         del settings[name]
         similar = difflib.get_close_matches(name, SETTINGS, 1)
         hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(SETTINGS)}"
-        logging.getLogger("plexindex").warning("ignoring the unknown setting %s in %s; %s", name, path, hint)
+        logger().warning("ignoring the unknown setting %s in %s; %s", name, path, hint)
     for name, value in settings.items():
         kinds: Any = {"mappings": dict, "size_limit": (str, int), "shared_durable": bool}.get(name, str)
         pairs = value.items() if isinstance(value, dict) else ()
@@ -258,20 +255,20 @@ def _parse_mappings(given: Iterable[str] | dict[str, str], source: str) -> list[
 
 
 def _folder(kind: str) -> str:
-    """Returns plexindex's folder of this kind, such as ``user_data_dir``, where this system keeps such folders."""
-    try:
-        with importing:
-            import platformdirs
-    except ImportError:
-        raise InvalidArgumentError(
-            "the package platformdirs, which knows the default folder, is missing: give cache_dir"
-        ) from None
-    return str(getattr(platformdirs, kind)("plexindex", appauthor=False))
+    """Returns plexindex's folder for "data", "config" or "cache", where this system keeps such folders."""
+    is_cache = kind == "cache"
+    if os.name == "nt":
+        local = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
+        return os.path.join(local, "plexindex", *(["Cache"] if is_cache else []))
+    if sys.platform == "darwin":
+        return os.path.expanduser(f"~/Library/{'Caches' if is_cache else 'Application Support'}/plexindex")
+    default = {"data": "~/.local/share", "config": "~/.config", "cache": "~/.cache"}[kind]
+    return os.path.join(os.environ.get(f"XDG_{kind.upper()}_HOME") or os.path.expanduser(default), "plexindex")
 
 
 def former_folder() -> str:
     """Returns the default folder of former versions."""
-    return _folder("user_cache_dir")
+    return _folder("cache")
 
 
 def default_folder() -> str:
@@ -279,14 +276,11 @@ def default_folder() -> str:
 
     An index in the former default folder, a cache folder, stays in use if there is none in the new one.
     """
-    new, old = _folder("user_data_dir"), former_folder()
+    new, old = _folder("data"), former_folder()
     if os.path.exists(new) or not os.path.exists(old):
         return new
-    with importing:
-        import logging
-
     text = "using the index in the former default folder %s: end all programs that use it, and move it to %s"
-    logging.getLogger("plexindex").info(text, old, new)
+    logger().info(text, old, new)
     return old
 
 

@@ -35,6 +35,20 @@ def read(native: Any) -> list[tuple[int, str]]:
     return lines
 
 
+configure: Any = None
+"""The command's function that adds a handler, so that a run without a warning does not import ``logging``."""
+
+
+def logger() -> Any:
+    """Returns the logger ``plexindex``."""
+    with importing:
+        import logging
+
+    if configure is not None:
+        configure()
+    return logging.getLogger(LOGGER)
+
+
 def hand_on(lines: list[tuple[int, str]]) -> None:
     """Passes lines to ``logging`` or, within Stash2Plex, which does not use ``logging``, to Stash2Plex's log."""
     if lines and "logging" not in sys.modules:
@@ -43,18 +57,16 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
     if not lines:
         return
     with importing:
-        import logging
-
         from .._compat.host import host_log
 
-    logger, host = logging.getLogger(LOGGER), host_log("Index")
-    is_for_host = host.is_there and not logger.hasHandlers()
+    target, host = logger(), host_log("Index")
+    is_for_host = host.is_there and not target.hasHandlers()
     for number, text in lines:
-        level, name = _LEVELS.get(number, (logging.INFO, "info"))
+        level, name = _LEVELS.get(number, _LEVELS[c.LOG_INFO])
         if is_for_host:
             getattr(host, name)(text)
         else:
-            logger.log(level, "%s", text)
+            target.log(level, "%s", text)
 
 
 # The library's level, which a new index sets. The library writes no debug lines that nobody wants, because they take

@@ -1,7 +1,7 @@
 """The command ``plexindex``, for people and scripts.
 
-This module defines the group of commands and reports errors. ``options`` defines the options that commands share,
-``settings`` their sources, and ``codes`` the exit codes; ``output`` prints.
+This module finds commands and reports errors. ``options`` reads the command line, or ```clicks`` if there is a mistake
+or a request for help; ``settings`` has the settings' sources, and ``codes`` the exit codes; ``output`` prints.
 """
 
 from __future__ import annotations
@@ -9,98 +9,68 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Any
 
-import click
-
+from .. import _core
 from ..errors import Error, InvalidArgumentError, TimeoutError, UnauthorizedError
 from . import codes, options, output
 
+if _core.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 # The commands in the order of the help, each with its module, which is imported only for this command or the help.
-_COMMANDS = {
+COMMANDS = {
     "doctor": "doctor", "match": "match", "folder": "match", "diff": "diff", "changes": "changes", "scan": "match",
     "refresh": "libraries", "libraries": "libraries", "stats": "libraries", "clear": "libraries",
-    "matches": "libraries", "shared": "shared", "config": "settings", "completion": "help", "help": "help",
+    "matches": "libraries", "shared": "shared", "config": "settings",
 }  # fmt: skip
 
 
-class Commands(click.Group):
-    """The group of all commands."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.commands = dict.fromkeys(_COMMANDS)  # type: ignore[assignment] # click suggests similar names of these
-        self.params += options.shared_options()
-
-    def list_commands(self, _: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"{__package__}.{_COMMANDS[name]}"), f"{name}_command")
-        return command
-
-    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands; the usage shows the group's own options."""
-        self.format_commands(context, formatter)
-
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = "plexindex", **_: Any) -> Any:  # type: ignore[override]
-        """Runs the command, reports an error, and exits."""
-        output.prepare()
-        options.given.clear()
-        words = sys.argv[1:] if args is None else args
-        try:
-            code = super().main(words, prog_name, standalone_mode=False)
-            sys.stdout.flush()
-        except SystemExit as end:  # click has answered a shell's completion, or the reader closed the pipe
-            code = _report(BrokenPipeError()) if end.code else codes.OK
-        except (click.Abort, KeyboardInterrupt):
-            effect = "; the next run resumes the fetch" if output.Bar.is_fetching else ""
-            output.complain(f"interrupted{effect}")
-            code = codes.INTERRUPTED
-        except Exception as error:
-            if "--json" in words:
-                options.given["json"] = True
-            code = _report(error)
-        sys.exit(code)
+def find(name: str) -> options.Command | options.Group:
+    """Returns the command, or raises LookupError."""
+    module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=["*"])
+    found: options.Command | options.Group = getattr(module, f"{name}_command")
+    return found
 
 
-def _print_versions(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
-    if is_wanted:
-        from .help import version_lines
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the command, reports an error, and returns the exit code."""
+    output.prepare()
+    options.given.clear()
+    words = sys.argv[1:] if words is None else words
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except SystemExit as end:  # click has answered a shell's completion, or the reader closed the pipe
+        return _report(BrokenPipeError()) if end.code else codes.OK
+    except KeyboardInterrupt:
+        effect = "; the next run resumes the fetch" if output.Bar.is_fetching else ""
+        sys.stderr.write("\n")  # after the terminal's ^C
+        output.complain(f"interrupted{effect}")
+        return codes.INTERRUPTED
+    except Exception as error:
+        if "--json" in words:
+            options.given["json"] = True
+        return _report(error)
 
-        output.say("\n".join(version_lines()))
-        context.exit()
 
+def _run(words: Sequence[str]) -> int:
+    try:
+        run = options.parse(words, find)
+    except (LookupError, ValueError):
+        from .clicks import run_with_click  # an answer does not need click
 
-@click.group(
-    cls=Commands,
-    invoke_without_command=True,
-    options_metavar="[-h | -V]",
-    subcommand_metavar="COMMAND [OPTION…] [ARGUMENT…]",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="See also `plexindex help options`, `help config` and `help exit-codes`.",
-)
-@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions,
-              help="Show the installed versions.")  # fmt: skip
-@click.pass_context
-def plexindex(context: click.Context) -> None:
-    """Find the Plex item for a file without asking the server each time."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
-        context.exit(codes.USAGE)
+        return run_with_click(words)
+    return run()
 
 
 def _report(error: Exception) -> int:
     settings = options.given.get("settings")
     code = codes.of(error, database=settings is not None and settings.needs_database)
     text = str(error)
-    if isinstance(error, click.ClickException):
-        command = getattr(getattr(error, "ctx", None), "command_path", "plexindex")
-        text = f"{error.format_message()}\nSee `{command} --help`."
+    if isinstance(error, options.UsageError):
+        text += f"\nSee `{options.given.get('command', 'plexindex')} --help`."
     elif isinstance(error, Error):
         text += _advice(error, settings) if settings else ""
     elif isinstance(error, OSError):
@@ -110,7 +80,7 @@ def _report(error: Exception) -> int:
         if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
             return codes.PIPE_CLOSED
         text = f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}"
-    elif isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rich"):
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("click", "rich"):
         text = "the command needs the packages click and rich: pip install click rich"
     elif not isinstance(error, ImportError):
         import traceback
@@ -118,10 +88,8 @@ def _report(error: Exception) -> int:
         traceback.print_exc()
         text = "this is a bug in plexindex: please report it with the lines above"
     if options.given.get("json"):
-        # An error of click has the option instead.
-        argument = getattr(error, "argument", None) or getattr(getattr(error, "param", None), "name", None)
-        fields = {"message": text, "status": getattr(error, "status_name", None), "exit_code": code}
-        output.say_json({"error": {**fields, "argument": argument}}, sys.stderr)
+        fields = {name: getattr(error, of, None) for name, of in (("status", "status_name"), ("argument", "argument"))}
+        output.say_json({"error": {"message": text, "exit_code": code, **fields}}, sys.stderr)
     else:
         output.complain(text)
     return code

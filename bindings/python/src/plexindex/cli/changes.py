@@ -8,8 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-import click
-
 from .._core.selection import selection_of
 from ..changes import Change, Changes, bring_up_to_date
 from ..compare import find_renames
@@ -18,7 +16,7 @@ from ..index import Index
 from ..library import Library
 from . import codes, output
 from .match import item_text
-from .options import FILE, SECONDS_OR_NEVER, TEXT, command, given, library
+from .options import FILE, SECONDS_OR_NEVER, TEXT, UsageError, command, given, library, option
 from .output import say
 from .settings import Settings
 
@@ -26,15 +24,15 @@ _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint"
 
 
 @command("changes")
-@click.option("--since", type=TEXT, metavar="CURSOR", help="List the changes since this cursor was printed.")
-@click.option("--state", type=FILE, metavar="FILE",
+@option("--since", type=TEXT, metavar="CURSOR", help="List the changes since this cursor was printed.")
+@option("--state", type=FILE, metavar="FILE",
               help="Keep the cursor in this file, to list the changes since the last run.")  # fmt: skip
-@click.option("--full", is_flag=True, help="First list all items as added.")
-@click.option("--check", "is_check", is_flag=True, help="Ask the server for changes now, in one request. If the server "
+@option("--full", help="First list all items as added.")
+@option("--check", "is_check", help="Ask the server for changes now, in one request. If the server "
               "sends nothing for 15 seconds, the exit code is 3.")  # fmt: skip
-@click.option("--watch", is_flag=True, help="Run until Ctrl-C, and print changes as they occur. plexindex listens to "
+@option("--watch", help="Run until Ctrl-C, and print changes as they occur. plexindex listens to "
               "the server's events, or checks Plex's database once a second.")  # fmt: skip
-@click.option("--disk-every", type=SECONDS_OR_NEVER, metavar="SECONDS", help="With --watch, seconds between "
+@option("--disk-every", type=SECONDS_OR_NEVER, metavar="SECONDS", help="With --watch, seconds between "
               "searches for renamed files on this machine (default: 600); 0 disables the searches.")  # fmt: skip
 @library
 def changes_command(
@@ -65,7 +63,7 @@ def changes_command(
         (disk_every is not None and not watch, "--disk-every needs --watch: give both or neither"),
     ):
         if is_wrong:
-            raise click.UsageError(text)
+            raise UsageError(text)
     settings, older, bar = Settings(), None, output.Bar()
     offline, has_state = settings.answers_from_store_only, state is not None
     if is_check:
@@ -80,7 +78,7 @@ def changes_command(
         except InvalidArgumentError as error:
             if state is None:
                 raise
-            raise click.UsageError(f"--state {state}: {error}") from None
+            raise UsageError(f"--state {state}: {error}") from None
         bar.drop()
         if older is not None:
             page.stale = True
@@ -157,10 +155,10 @@ def _read_state(state: str) -> str | None:
         cursor = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "the file is not text"
-        raise click.UsageError(f"cannot read --state {path}: {why}") from None
+        raise UsageError(f"cannot read --state {path}: {why}") from None
     if not cursor:
         remedy = "delete the file to start from now, or add --full to list all items"
-        raise click.UsageError(f"--state {path} is empty: {remedy}")
+        raise UsageError(f"--state {path} is empty: {remedy}")
     return cursor
 
 
@@ -169,10 +167,12 @@ def _write_state(state: str | None, cursor: str | None) -> None:
     if state is None or cursor is None:
         return
     try:
-        with click.open_file(os.path.abspath(state), "w", "utf-8", atomic=True) as file:
+        from click import open_file
+
+        with open_file(os.path.abspath(state), "w", "utf-8", atomic=True) as file:
             file.write(f"{cursor}\n")
     except OSError as error:
-        raise click.UsageError(f"cannot write --state {state}: {error.strerror}") from None
+        raise UsageError(f"cannot write --state {state}: {error.strerror}") from None
 
 
 # Seconds between two walks of the disk by default.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from .. import errors as e
+from .options import UsageError
 
 OK = 0
 NOT_ALL = 1
@@ -22,7 +21,7 @@ _DATABASE = ("connect", "not_plex", "forbidden")
 
 def of(error: Exception, *, database: bool = False) -> int:
     """Returns the exit code for an error. ``database``: whether Plex's database is the only source."""
-    if isinstance(error, (click.ClickException, e.InvalidArgumentError)):
+    if isinstance(error, (UsageError, e.InvalidArgumentError)):
         return USAGE
     if database and getattr(error, "status_name", None) in _DATABASE:
         return USAGE

@@ -8,13 +8,11 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-import click
-
 from ..compare import RULES, Comparison, Difference
 from ..index import Index
 from . import codes, mappings, output
 from .match import item_text
-from .options import FOLDER, command, given, library
+from .options import FOLDER, UsageError, argument, choice, command, given, library, option, whole
 from .output import count, say
 from .settings import Settings
 
@@ -43,17 +41,17 @@ _SUMMED = {"in_plex": "in Plex", "not_in_plex": "not in Plex", "ambiguous": "amb
 
 @command("diff")
 @library
-@click.option("--without", type=click.Choice(list(RULES)), multiple=True, metavar="RULE",
+@option("--without", type=choice(RULES), multiple=True, metavar="RULE",
               help="Treat files that RULE ignores as media files; you can repeat this option.")  # fmt: skip
-@click.option("--rules", is_flag=True, help="List the rules with their sources, and exit.")
-@click.option("--left-out", is_flag=True, help="Also print ignored files and items' additional files, as JSON always "
+@option("--rules", help="List the rules with their sources, and exit.")
+@option("--left-out", help="Also print ignored files and items' additional files, as JSON always "
               "does, except for the files that the rule 'extension' ignores.")  # fmt: skip
-@click.option("--only", type=click.Choice(list(_KINDS)), multiple=True, metavar="KIND",
+@option("--only", type=choice(_KINDS), multiple=True, metavar="KIND",
               help="Print only differences of this kind: not-in-plex, not-on-disk or renamed; you can repeat this "
               "option.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Print at most N differences. The summary and "
+@option("--limit", type=whole(0), metavar="N", help="Print at most N differences. The summary and "
               "the exit code are those of all.")  # fmt: skip
-@click.argument("folder", nargs=-1, type=FOLDER)
+@argument("folder", type=FOLDER)
 def diff_command(
     library: str | None, without: tuple[str, ...], rules: bool, left_out: bool, only: tuple[str, ...],
     limit: int | None, folder: tuple[str, ...],
@@ -84,7 +82,7 @@ def diff_command(
                 say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
         return codes.OK
     if not folder:
-        raise click.UsageError("no folder was given: give the folders to walk")
+        raise UsageError("no folder was given: give the folders to walk")
     settings, counter = Settings(), output.Bar()
     with settings.open_for_answers() as index:
         comparison = index.library(library).compare(

@@ -12,8 +12,6 @@ import sys
 import time
 from typing import Any
 
-import click
-
 from .._core.config import former_folder
 from .._core.convert import text_of
 from ..changes import REFRESH_ERRORS
@@ -25,17 +23,17 @@ from . import codes, output, shared
 from .doctor_files import Report, check_files, check_mappings, read_lists
 from .help import version_lines, versions
 from .libraries import fetch, library_dict, library_row, limit_text
-from .options import FILE, command, yes
+from .options import FILE, UsageError, argument, command, option, whole, yes
 from .output import count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
 
 
 @command("doctor")
-@click.option("--sample", type=click.IntRange(1, 1_000_000), default=500, metavar="N",
+@option("--sample", type=whole(1, 1_000_000), metavar="N",
               help="The number of files to check, spread over the whole tree (default: 500).")  # fmt: skip
 @yes
-@click.argument("path", nargs=-1, type=FILE)
-def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
+@argument("path", type=FILE)
+def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
     """Check the setup, and find missing path mappings.
 
     The command checks the server, the token, the libraries, the store and the shared database. Each PATH is a folder,
@@ -50,7 +48,7 @@ def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
 
     JSON: one object with a field for each part of the report, problems (a list of sentences) and exit_code.
     """
-    settings, report = Settings(), Report()
+    settings, report, sample = Settings(), Report(), sample or 500
     shared.hide_warnings()
     report.values["versions"] = versions()
     report.line("\n".join(version_lines()))
@@ -78,9 +76,9 @@ def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
             return report.end()
         try:
             lists = read_lists(path)
-        except click.UsageError as error:
+        except UsageError as error:
             report.title("Files")
-            report.bad(error.message, codes.USAGE)
+            report.bad(str(error), codes.USAGE)
             return report.end()
         if is_reached and not reads_database:
             _fetch(report, index, [library for library in libraries if library.age is None], yes)

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-import click
-
 from .._core.paths import lies_under, same_file
 from ..compare.rules import MediaTypes, is_media
 from ..index import Index
@@ -22,7 +20,7 @@ from . import codes, output
 from .ignored import ignored_by_plex
 from .mappings import Verdict, arrow, flag, host_and_server, is_sure, judge
 from .match import parse_paths, read_stdin
-from .options import given
+from .options import UsageError, given
 from .output import count, say, share
 from .settings import Settings
 
@@ -109,7 +107,7 @@ def read_lists(arguments: Sequence[str]) -> list[bytes]:
                     paths += parse_paths(lines.read())
             except OSError as error:
                 why = f"{error.strerror}; give a folder, or a file that lists paths"
-                raise click.UsageError(f"cannot read {path}: {why}") from None
+                raise UsageError(f"cannot read {path}: {why}") from None
     return paths
 
 

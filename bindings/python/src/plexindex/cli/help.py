@@ -1,18 +1,12 @@
-"""`plexindex help` and `completion`: the help of commands and topics, versions, and completion scripts of shells."""
+"""The topics of `plexindex help`, and the installed versions."""
 
 from __future__ import annotations
 
-import os
 import platform
-import shlex
-
-import click
 
 from .. import __version__
 from .._core import native as _native
 from .._core.json_call import ask_without_index
-from . import codes, options
-from .output import remark, say
 
 CONFIG = """\
 plexindex reads each setting from the first of these sources that has it:
@@ -61,13 +55,6 @@ path. If the server is unreachable or rejects the token, plexindex answers from
 older listings, and marks these answers as 'stale' in JSON; with --check, the
 exit code is then 3 or 4. refresh and doctor fail in this case."""
 
-# The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
-PLACES = {
-    "bash": "bash-completion/completions/plexindex",
-    "zsh": "zsh/site-functions/_plexindex",
-    "fish": "fish/vendor_completions.d/plexindex.fish",
-}
-
 
 def versions() -> dict[str, str]:
     """Returns the versions of the package, the library, SQLite and Python, and where they are."""
@@ -90,62 +77,3 @@ def version_lines() -> list[str]:
         f"SQLite {found['sqlite']}, built into the library",
         f"Python {found['python']}, {found['platform']}",
     ]
-
-
-@options.command("help")
-@click.argument("topic", required=False, metavar="[COMMAND|config|exit-codes|options]")
-@click.pass_context
-def help_command(context: click.Context, topic: str | None) -> int:
-    """Show the help of a command or a topic.
-
-    The topics are config, exit-codes and options.
-    """
-    group = context.find_root()
-    if topic is None:
-        say(group.get_help())
-    elif topic == "options":
-        text = "All commands accept these options, before or after the command."
-        say(click.Command(None, params=[*options.shared_options()], help=text, add_help_option=False).get_help(group))
-    elif topic in ("config", "exit-codes"):
-        say(CONFIG if topic == "config" else EXIT_CODES)
-    else:
-        _, command, _ = group.command.resolve_command(group, [topic])  # type: ignore[attr-defined]
-        say(command.get_help(click.Context(command, parent=group, info_name=topic)))
-    return codes.OK
-
-
-def completion_script(command: click.Command, shell: str) -> str:
-    """Returns the script with which a shell completes the command."""
-    from click.shell_completion import get_completion_class
-
-    make = get_completion_class(shell)
-    assert make is not None
-    return make(command, {}, "plexindex", "_PLEXINDEX_COMPLETE").source().strip()
-
-
-@click.command("completion")
-@click.option("--install", is_flag=True, help="Install the script where the shell looks for it, and print its path.")
-@click.argument("shell", type=click.Choice(list(PLACES)))
-@click.pass_context
-def completion_command(context: click.Context, install: bool, shell: str) -> int:
-    """Print or install a script for shell completion.
-
-    The shell then completes commands, options and option values. bash must be 4.4 or newer; PowerShell is not
-    supported.
-    """
-    text = completion_script(context.find_root().command, shell)
-    if not install:
-        say(text)
-        return codes.OK
-    path = os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), PLACES[shell])
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-    except OSError as error:
-        raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
-    say(path)
-    if shell == "zsh":
-        remark(f"add this line to ~/.zshrc, before compinit: fpath+=({shlex.quote(os.path.dirname(path))})")
-    remark("start a new shell to use the completion", terminal_only=True)
-    return codes.OK

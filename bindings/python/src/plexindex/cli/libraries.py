@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 from ..changes import REFRESH_ERRORS
 from ..errors import NotFetchedError
 from ..index import Index
 from ..library import Library
 from . import codes, output
 from .match import read_stdin
-from .options import FILE, SECONDS, TEXT, Command, command, given, yes
+from .options import FILE, SECONDS, TEXT, Group, UsageError, argument, command, given, option, yes
 from .output import count, say
 from .settings import Settings
 
@@ -71,8 +69,8 @@ def library_dict(library: Library) -> dict[str, object]:
 
 
 @command("refresh")
-@click.option("--full", is_flag=True, help="Fetch the whole listing, even if the server reports no change.")
-@click.argument("library", nargs=-1, type=TEXT)
+@option("--full", help="Fetch the whole listing, even if the server reports no change.")
+@argument("library", type=TEXT)
 def refresh_command(full: bool, library: tuple[str, ...]) -> int:
     """Fetch missing and expired listings.
 
@@ -123,7 +121,7 @@ def fetch(index: Index, library: Library, *, full: bool = False) -> bool:
 
 
 @command("stats")
-@click.option("--every", type=SECONDS, metavar="SECONDS",
+@option("--every", type=SECONDS, metavar="SECONDS",
               help="Repeat at this interval until Ctrl-C, and show how much each count has grown.")  # fmt: skip
 def stats_command(every: float | None) -> int:
     """Show the contents and usage of the index.
@@ -229,13 +227,8 @@ def _contents(now: Mapping[str, Any]) -> str:
 _PER_CALL = 10_000
 
 
-@click.group("matches", no_args_is_help=False)
-def matches_command() -> None:
-    """Export recorded matches, or import them into another index."""
-
-
-@matches_command.command("export", cls=Command)
-@click.option("--broken", type=FILE, metavar="FILE", help="Export the matches of all servers and users from this "
+@command("matches export")
+@option("--broken", type=FILE, metavar="FILE", help="Export the matches of all servers and users from this "
               "damaged database, which plexindex renamed to .broken.")  # fmt: skip
 def export_command(broken: str | None) -> int:
     """Print the matches that tools recorded for this server and user.
@@ -256,7 +249,7 @@ def export_command(broken: str | None) -> int:
             page = index.call("matches.export", {"broken": file, "limit": _PER_CALL, "cursor": page["cursor"]})
 
 
-@matches_command.command("import", cls=Command)
+@command("matches import")
 def import_command() -> int:
     """Record matches from lines of `matches export` on standard input.
 
@@ -271,10 +264,13 @@ def import_command() -> int:
             lines += [json.loads(line)] if line.strip() else []
         except ValueError as error:
             hint = "give the output of `matches export`"
-            raise click.UsageError(f"line {number} is not JSON: {error}; {hint}") from error
+            raise UsageError(f"line {number} is not JSON: {error}; {hint}") from error
     with settings.open() as index:
         for start in range(0, len(lines), _PER_CALL):
             some = lines[start : start + _PER_CALL]
             total.update(index.call("matches.import", {"matches": some, "offline": settings.offline}))
     output.say_json(total)
     return codes.NOT_ALL if total["skipped"] else codes.OK
+
+
+matches_command = Group("Export recorded matches, or import them into another index.", export_command, import_command)

@@ -8,22 +8,20 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
-import click
-
+from .._core import TYPE_CHECKING
 from .._core.abi import QUERY_FILE
 from .._core.selection import query_flags, selection_of
-from ..item import Item
-from ..mapping import Mapping
-from ..match import LISTED, FolderMatch, Match
+from ..match import LISTED
 from . import codes, output
-from .mappings import arrow, first_applying
-from .options import FILE, FOLDER, SECONDS, command, given, library, null
+from .options import FILE, FOLDER, SECONDS, UsageError, argument, choice, command, given, library, null, option, whole
 from .output import count, say
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..item import Item
+    from ..mapping import Mapping
+    from ..match import FolderMatch, Match
     from ..media import MatchedFile
 
 _BATCH = 500
@@ -33,14 +31,14 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 @command("match")
 @library
 @null
-@click.option("-f", "--format", "form", type=click.Choice(("text", "keys", "paths", "tsv", "json")), metavar="FORMAT",
+@option("-f", "--format", "form", type=choice(("text", "keys", "paths", "tsv", "json")), metavar="FORMAT",
               help="The output format: text, keys, paths, tsv or json.")  # fmt: skip
-@click.option("--check", "is_check", is_flag=True,
+@option("--check", "is_check",
               help="First ask the server for changes, to find files that Plex has just scanned.")  # fmt: skip
-@click.option("--size", type=click.IntRange(min=1), metavar="BYTES", help="The size of the file, for a single PATH.")
-@click.option("--no-size", is_flag=True, help="Do not read the sizes of files.")
-@click.option("--missing", is_flag=True, help="Print only files without a match.")
-@click.argument("path", nargs=-1, required=True, type=FILE)
+@option("--size", type=whole(1), metavar="BYTES", help="The size of the file, for a single PATH.")
+@option("--no-size", help="Do not read the sizes of files.")
+@option("--missing", help="Print only files without a match.")
+@argument("path", required=True, type=FILE)
 def match_command(
     library: str | None,
     null: bool,
@@ -74,14 +72,14 @@ def match_command(
       find /mnt/media -name '*.mkv' | plexindex match --missing -f paths -
     """
     if given.get("json") and form not in (None, "json"):
-        raise click.UsageError(f"--format {form} and --json both specify a format: give only one of them")
+        raise UsageError(f"--format {form} and --json both specify a format: give only one of them")
     form = "json" if given.get("json") else form or "text"
     if missing and form == "keys":
-        raise click.UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
+        raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
     if size is not None and (len(path) > 1 or path[0] == "-"):
-        raise click.UsageError("--size is the size of one file: give a single path")
+        raise UsageError("--size is the size of one file: give a single path")
     if size is not None and no_size:
-        raise click.UsageError("--size and --no-size contradict each other: give only one of them")
+        raise UsageError("--size and --no-size contradict each other: give only one of them")
     settings, bar, older = Settings(), output.Bar(), None
     if is_check:
         settings.expect_source()
@@ -132,8 +130,8 @@ def match_command(
 @command("folder")
 @library
 @null
-@click.option("--items", is_flag=True, help="Also print the items that have files below each folder.")
-@click.argument("folder", nargs=-1, required=True, type=FOLDER)
+@option("--items", help="Also print the items that have files below each folder.")
+@argument("folder", required=True, type=FOLDER)
 def folder_command(library: str | None, null: bool, items: bool, folder: tuple[str, ...]) -> int:
     """Find each folder's show, season, artist, album or film.
 
@@ -176,9 +174,9 @@ def folder_command(library: str | None, null: bool, items: bool, folder: tuple[s
 
 @command("scan")
 @null
-@click.option("--wait", type=SECONDS, metavar="SECONDS",
+@option("--wait", type=SECONDS, metavar="SECONDS",
               help="Wait at most this long until Plex lists the files, and print their items.")  # fmt: skip
-@click.argument("path", nargs=-1, required=True, type=FILE)
+@argument("path", required=True, type=FILE)
 def scan_command(null: bool, wait: float | None, path: tuple[str, ...]) -> int:
     """Tell Plex to scan the folder of each path.
 
@@ -295,7 +293,7 @@ def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
-        raise click.UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
+        raise UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
     lines = [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
     return lines if os.name != "nt" else [_to_utf8(line) for line in lines]
 
@@ -328,11 +326,12 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: Se
     ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
     includes the mapping.
     """
-    applied = None
-    if not reason and answer.match_kind not in LISTED:
-        (applied,) = first_applying(mappings, [os.fsencode(path)])
-    extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
-    extra = [output.one_line(line) for line in extra]
+    extra: list[str] = []
+    if mappings and not reason and answer.match_kind not in LISTED:
+        from .mappings import arrow, first_applying
+
+        for rule, server_path in filter(None, first_applying(mappings, [os.fsencode(path)])):
+            extra = [output.one_line(f"  the mapping {arrow(rule)} gives {server_path}")]
     item = answer.sure or answer.likely
     if item is None:
         return _missing_text(path, answer, reason or answer.message, extra)

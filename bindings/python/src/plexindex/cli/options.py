@@ -1,43 +1,46 @@
-"""The options that all commands share, and the commands' types of values and of help."""
+"""The options that commands share, how commands declare theirs, and a parser for a correct command line.
+
+Importing click takes longer than an answer, so a declaration is independent of click, and ``parse`` reads a command
+line that contains neither a mistake nor a request for help. ``clicks`` reads any other command line with click.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
-import click
+from .._core import TYPE_CHECKING, config
 
-from .._core import config
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., object])
 
 given: dict[str, Any] = {}
 """The shared options of this run, by name. They can precede or follow the command."""
 
 
-def _keep(_: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value and parameter.name:
-        given[parameter.name] = (*given.get(parameter.name, ()), *value) if isinstance(value, tuple) else value
+class UsageError(Exception):
+    """The command line is wrong. ``argument``: the name of the wrong option, if there is one."""
+
+    def __init__(self, message: str, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
-class Value(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic since click 8.4
-    """A value that ``parse`` accepts. An empty value, such as an unset shell variable, does not mean the default."""
+class Value:
+    """The type of an option's value: its name, the function that parses it, and its possible values, if few."""
 
-    def __init__(self, name: str, parse: Callable[[str], Any] = str) -> None:
-        self.name, self._parse = name, parse
+    def __init__(self, name: str, parse: Callable[[str], Any] = str, choices: Iterable[str] = ()) -> None:
+        self.name, self.choices, self._parse = name, list(choices), parse
 
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        if value == "":
-            self.fail("the value is empty: give a value, or omit the option", parameter, context)
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), parameter, context)
-
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, start: str) -> Any:
-        """Completes paths as click's own type for paths does."""
-        if self.name not in ("file", "folder"):
-            return []
-        return click.Path(file_okay=self.name == "file").shell_complete(context, parameter, start)
+    def parse(self, text: str) -> Any:
+        """Parses a value. Raises ValueError. An empty value, such as an unset variable, does not mean the default."""
+        if text == "":
+            raise ValueError("the value is empty: give a value, or omit the option")
+        if self.choices and text not in self.choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(map(repr, self.choices))}")
+        return self._parse(text)
 
 
 def _seconds(text: str) -> float:
@@ -46,10 +49,43 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
+def whole(minimum: int, maximum: int = 2**63 - 1) -> Value:
+    """The type of a whole number within limits."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,19}", text) or not minimum <= int(text) <= maximum:
+            limits = f"at least {minimum}" if maximum >= 2**63 - 1 else f"from {minimum} to {maximum:,}"
+            raise ValueError(f"{text!r} is not a whole number {limits}")
+        return int(text)
+
+    return Value("number", parse)
+
+
+def choice(values: Iterable[str]) -> Value:
+    """The type of a value that is one of a few."""
+    return Value("choice", choices=values)
+
+
 SECONDS = Value("seconds", _seconds)
 SECONDS_OR_NEVER = Value("seconds", lambda text: 0.0 if text == "0" else _seconds(text))
 TEXT, FILE, FOLDER = Value("text"), Value("file"), Value("folder")
 SIZE, MAPPING = Value("size", config.parse_size), Value("mapping", config.parse_mapping)
+
+
+class Parameter:
+    """An option, or an argument if no name begins with a hyphen. An option without a type is a flag."""
+
+    def __init__(
+        self, *names: str, type: Value | None = None, metavar: str | None = None, help: str = "",  # noqa: A002
+        count: bool = False, multiple: bool = False, required: bool = False,
+    ) -> None:  # fmt: skip
+        self.flags = [name for name in names if name.startswith("-")]
+        self.name = names[-1].lstrip("-").replace("-", "_")
+        self.type, self.metavar, self.help, self.count = type, metavar or (type and type.name.upper()), help, count
+        self.multiple, self.required = multiple, required
+        self.unset = () if multiple or not self.flags else False if type is None else None
+        """The value if the command line does not contain the option."""
+
 
 # The names, the type (None for a flag), and the help of each option. The type's name is the metavar, unless it follows.
 _SHARED: tuple[tuple[Any, ...], ...] = (
@@ -80,46 +116,106 @@ _SHARED: tuple[tuple[Any, ...], ...] = (
     ("--json", None, "Print one JSON object per line, and errors as JSON on standard error."),
     ("-q --quiet", None, "Print no remarks, only errors; doctor prints only problems."),
     ("-v --verbose", None, "Log each step; -vv logs everything, with full paths."),
-    ("--color", click.Choice(["auto", "always", "never"]), ("Use colors always, never or, with auto, on a terminal. "
+    ("--color", choice(("auto", "always", "never")), ("Use colors always, never or, with auto, on a terminal. "
      "NO_COLOR and FORCE_COLOR change auto."), "WHEN"),
 )  # fmt: skip
 
-
-def shared_options() -> list[click.Option]:
-    made = []
-    for names, kind, help, *metavar in _SHARED:
-        flag = {"count": True} if "--verbose" in names else {"is_flag": True}
-        more = {"type": kind, "metavar": (*metavar, kind.name.upper())[0]} if kind else flag
-        made.append(click.Option(names.split(), expose_value=False, callback=_keep, help=help,
-                                 multiple=names == "--mapping", **more))  # fmt: skip
-    return made
+SHARED = [
+    Parameter(*names.split(), type=kind, help=help, metavar=(*metavar, None)[0], count="--verbose" in names,
+              multiple=names == "--mapping")
+    for names, kind, help, *metavar in _SHARED
+]  # fmt: skip
 
 
-SHARED_NAMES = {option.name for option in shared_options()}
+class Command:
+    """A command, which also accepts the shared options. Its name includes its group's."""
+
+    def __init__(self, name: str, run: Callable[..., int]) -> None:
+        self.name, self.function, self.help = name, run, run.__doc__
+        self.parameters: list[Parameter] = run.__dict__.get("parameters", [])
+
+    def run(self, **values: Any) -> int:
+        given["command"] = f"plexindex {self.name}"  # for the report of an error
+        return self.function(**values)
 
 
-class Command(click.Command):
-    """A command that accepts the shared options. Its help lists only its own options."""
+class Group:
+    """Commands whose names begin with the same word."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.params += shared_options()
-
-    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [one for one in self.get_params(context) if one.name not in SHARED_NAMES]
-        with formatter.section("Options"):
-            formatter.write_dl([record for one in own if (record := one.get_help_record(context))])
-
-    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_paragraph()
-        formatter.write_text("All commands also accept --json, -q, -v and the others in `plexindex help options`.")
+    def __init__(self, text: str, *commands: Command) -> None:
+        self.help, self.commands = text, {one.name.split()[-1]: one for one in commands}
 
 
-def command(name: str) -> Callable[[Callable[..., Any]], Command]:
-    return click.command(name, cls=Command)
+def command(name: str) -> Callable[[Callable[..., int]], Command]:
+    """Makes a command of a function, which returns the exit code."""
+    return lambda run: Command(name, run)
 
 
-library = click.option("-l", "--library", type=TEXT, metavar="LIBRARY",
-                       help="Title, section id or uuid of a library. Default: all libraries.")  # fmt: skip
-null = click.option("-0", "--null", is_flag=True, help="Read NUL-terminated paths from standard input (find -print0).")
-yes = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+def option(*names: str, **more: Any) -> Callable[[Function], Function]:
+    """Declares an option or an argument of the function's command, as :class:`Parameter` describes it."""
+    one = Parameter(*names, **more)
+
+    def declare(function: Function) -> Function:
+        function.__dict__["parameters"] = [one, *function.__dict__.get("parameters", [])]
+        return function
+
+    return declare
+
+
+argument = option
+library = option("-l", "--library", type=TEXT, metavar="LIBRARY",
+                 help="Title, section id or uuid of a library. Default: all libraries.")  # fmt: skip
+null = option("-0", "--null", help="Read NUL-terminated paths from standard input (find -print0).")
+yes = option("-y", "--yes", help="Do not ask for confirmation.")
+
+
+def keep(name: str, value: Any) -> None:
+    """Keeps the value of a shared option in ``given``."""
+    if value:
+        given[name] = (*given.get(name, ()), *value) if isinstance(value, tuple) else value
+
+
+def parse(words: Iterable[str], find: Callable[[str], Command | Group]) -> Callable[[], int]:
+    """Reads a command line. Returns a function that runs the command. Raises LookupError or ValueError if there is a
+    mistake or a request for help, so that click must read the command line.
+
+    ``find`` returns the command with a name.
+    """
+    command: Command | Group | None = None
+    found: dict[str, Any] = {}
+    operands: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            operands, waiting = operands + waiting, []
+        elif word[:1] == "-" and word != "-":
+            is_long = word.startswith("--")
+            flag, has_value, value = word.partition("=") if is_long else (word[:2], word[2:], word[2:])
+            own = command.parameters if isinstance(command, Command) else []
+            (one,) = (one for one in (*SHARED, *own) if flag in one.flags)
+            if one.type is not None:
+                parsed = one.type.parse(value if has_value or not waiting else waiting.pop(0))
+                found[one.name] = (*found.get(one.name, ()), parsed) if one.multiple else parsed
+            elif is_long and has_value:
+                raise ValueError(word)
+            else:
+                found[one.name] = found.get(one.name, 0) + 1 if one.count else True
+                waiting[:0] = [f"-{value}"] if value else []
+        elif isinstance(command, Command):
+            operands.append(word)
+        else:
+            command = find(word) if command is None else command.commands[word]
+    if not isinstance(command, Command):
+        raise ValueError("no command")
+    values = {one.name: found.pop(one.name, one.unset) for one in command.parameters}
+    for one in command.parameters:
+        if not one.flags and one.type is not None and (operands or not one.required):
+            values[one.name], operands = tuple(map(one.type.parse, operands)), []
+        elif not one.flags:
+            raise ValueError("no operand")
+    if operands:
+        raise ValueError(operands)
+    for name, value in found.items():
+        keep(name, value)
+    return lambda: command.run(**values)

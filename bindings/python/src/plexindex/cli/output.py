@@ -7,13 +7,13 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
 
-import click
-
-from .options import given
+from .._core import TYPE_CHECKING, log
+from .options import UsageError, given
 
 if TYPE_CHECKING:
+    from typing import Any, TextIO
+
     from ..progress import Progress
 
 
@@ -51,15 +51,22 @@ def as_argument(text: str) -> str:
 
 def log_to_stderr(verbose: int) -> None:
     """Prints the library's warnings to standard error, and further log lines with -v or -vv."""
-    import logging
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            _to_stderr(clean(f"plexindex: {record.levelname}: {record.getMessage()}"))
+    def configure() -> None:
+        import logging
 
-    logger = logging.getLogger("plexindex")
-    logger.handlers, logger.propagate = [Handler()], False
-    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                _to_stderr(clean(f"plexindex: {record.levelname}: {record.getMessage()}"))
+
+        logger = logging.getLogger("plexindex")
+        logger.handlers, logger.propagate = [Handler()], False
+        logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+        log.configure = None
+
+    log.configure = configure
+    if verbose or "logging" in sys.modules:
+        configure()
 
 
 def _color(stream: TextIO) -> bool:
@@ -70,14 +77,15 @@ def _color(stream: TextIO) -> bool:
     return not os.environ.get("NO_COLOR") and (bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream))
 
 
-_STYLES = {"good": "green", "warn": "yellow", "bad": "red", "hint": "cyan"}
+_STYLES = {"good": "\x1b[32m", "warn": "\x1b[33m", "bad": "\x1b[31m\x1b[1m", "hint": "\x1b[36m", "bold": "\x1b[1m",
+           "faint": "\x1b[2m"}  # fmt: skip
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """Colors a string if colors are on. The styles are good, warn, bad, hint, bold and faint."""
     if not text or not _color(stream or sys.stdout):
         return text
-    return click.style(text, fg=_STYLES.get(style), bold=style in ("bad", "bold") or None, dim=style == "faint" or None)
+    return f"{_STYLES[style]}{text}\x1b[0m"
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -110,13 +118,18 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
     return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
+def _write(text: str, stream: TextIO) -> None:
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def say(text: str = "") -> None:
-    click.echo(text, color=_color(sys.stdout))
+    _write(text, sys.stdout)
 
 
 def say_json(value: object, stream: TextIO | None = None) -> None:
     """Prints a value as one line of JSON, and flushes the line so that a pipe's reader receives it immediately."""
-    click.echo(json_line(value), file=stream)
+    _write(json_line(value), stream or sys.stdout)
 
 
 def json_line(value: object) -> str:
@@ -152,7 +165,7 @@ def _to_stderr(text: str, mark: str = "") -> None:
     sys.stdout.flush()
     text = fitted(mark + text, sys.stderr)
     text = paint(mark, "bad", sys.stderr) + text[len(mark) :]
-    click.echo(text, sys.stderr, color=_color(sys.stderr))  # while rich shows a bar, its stream prints above the bar
+    _write(text, sys.stderr)  # while rich shows a bar, its stream prints above the bar
 
 
 def complain(text: str) -> None:
@@ -170,7 +183,9 @@ def is_confirmed(yes: bool, question: str, *, default: bool = False) -> bool:
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise click.UsageError("this command asks for confirmation, but there is no terminal: add --yes")
+        raise UsageError("this command asks for confirmation, but there is no terminal: add --yes")
+    import click
+
     try:
         is_wanted = click.confirm(question, default=default, err=True)
     except click.Abort:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-import click
-
+from .._core import TYPE_CHECKING
 from .._core import config as _config
 from .._core.config import Setting
 from ..errors import NotFetchedError, StoreError
 from ..mapping import Mapping
 from . import codes, output
-from .options import command, given
+from .options import UsageError, command, given
 
 if TYPE_CHECKING:
     from ..index import Index
@@ -45,7 +43,7 @@ class Settings:
         output.log_to_stderr(given.get("verbose", 0))
         unused = [_flag(name) for name in _OF_A_SERVER if name in given]
         if given.get("no_server") and unused:
-            raise click.UsageError(f"--no-server excludes a server: omit {' and '.join(unused)} or --no-server")
+            raise UsageError(f"--no-server excludes a server: omit {' and '.join(unused)} or --no-server")
         options = {name: Setting(given[name], _flag(name)) for name in (*_config.SETTINGS, "config") if name in given}
         self.found = found = _config.find(options, _mapping_rules(), use_server=not given.get("no_server"))
         self.url, self.renew = found.server_url.value, found.token.renew
@@ -93,7 +91,7 @@ class Settings:
     def expect_source(self, what: str = "--check") -> None:
         """Raises an error if there is no source for ``what`` to ask."""
         if self.answers_from_store_only:
-            raise click.UsageError(f"{what} needs {self.source_name}; {self._how_to_ask}")
+            raise UsageError(f"{what} needs {self.source_name}; {self._how_to_ask}")
 
     def open_for_answers(self, **options: object) -> Index:
         """Opens the index. Raises an error if the store is empty and there is no source to fetch from."""

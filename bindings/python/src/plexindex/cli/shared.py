@@ -5,10 +5,9 @@ from __future__ import annotations
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import click
-
+from .._core import log
 from . import codes, output
-from .options import Command, given, yes
+from .options import Group, UsageError, command, given, yes
 from .output import count, say
 from .settings import Settings
 
@@ -16,27 +15,22 @@ if TYPE_CHECKING:
     from .._core.methods import SharedStatus, SharedView
 
 
-@click.group("shared", no_args_is_help=False)
-def shared_command() -> None:
-    """Manage the PostgreSQL database that several hosts share."""
-
-
 def _settings() -> Settings:
     settings = Settings()
     if settings.shared is None:
-        raise click.UsageError("no shared database is specified: give --shared, or set PLEXINDEX_SHARED")
+        raise UsageError("no shared database is specified: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
-        raise click.UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
+        raise UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
     return settings
 
 
-@shared_command.command("init", cls=Command)
+@command("shared init")
 def init_command() -> int:
     """Create the tables. This needs only PostgreSQL."""
     return _run("init")
 
 
-@shared_command.command("status", cls=Command)
+@command("shared status")
 def status_command() -> int:
     """Show what the database has, and what this host has not read.
 
@@ -48,13 +42,13 @@ def status_command() -> int:
     return _run("status")
 
 
-@shared_command.command("clear", cls=Command)
+@command("shared clear")
 @yes
 def clear_command(yes: bool) -> int:
     """Take back all confirmed matches of this server and user, on all hosts, after confirmation."""
     settings = _settings()
     if settings.url is None:
-        raise click.UsageError("`plexindex shared clear` takes back one server's matches: give --server-url")
+        raise UsageError("`plexindex shared clear` takes back one server's matches: give --server-url")
     hide_warnings()
     with settings.open() as index:
         status = index.shared_status()
@@ -72,7 +66,7 @@ def clear_command(yes: bool) -> int:
         return _print_status(index.shared_status())
 
 
-@shared_command.command("drop-old", cls=Command)
+@command("shared drop-old")
 @yes
 def drop_old_command(yes: bool) -> int:
     """Remove the tables of versions that shared a log, after confirmation. Their matches stay."""
@@ -81,9 +75,7 @@ def drop_old_command(yes: bool) -> int:
 
 def hide_warnings() -> None:
     """Hides the library's warnings about the database unless -v was given: the command reports the same problems."""
-    import logging
-
-    for handler in logging.getLogger("plexindex").handlers if not given.get("verbose") else ():
+    for handler in () if given.get("verbose") else log.logger().handlers:
         handler.addFilter(lambda record: "shared database" not in record.getMessage())
 
 
@@ -163,3 +155,7 @@ def contents(status: SharedStatus) -> str:
     servers = len({view["server"] for view in status["views"]})
     size = output.size(sum(view["bytes"] for view in status["views"]))
     return f"{count(matches, 'match', 'matches')} of {count(servers, 'server')}, {size}"
+
+
+shared_command = Group("Manage the PostgreSQL database that several hosts share.",
+                       init_command, status_command, clear_command, drop_old_command)  # fmt: skip
