@@ -142,6 +142,16 @@ type Folder struct {
 	Total      int64        `json:"total"`
 }
 
+type FolderKind string
+
+const (
+	FolderMovie  FolderKind = "movie"
+	FolderShow   FolderKind = "show"
+	FolderSeason FolderKind = "season"
+	FolderArtist FolderKind = "artist"
+	FolderAlbum  FolderKind = "album"
+)
+
 type GetItemRequest struct {
 	Key     string      `json:"key"`
 	Library LibraryName `json:"library,omitempty"`
@@ -310,6 +320,7 @@ type Match struct {
 type MatchFolderRequest struct {
 	AtOnce  bool        `json:"at_once,omitempty"`
 	Check   bool        `json:"check,omitempty"`
+	Kind    FolderKind  `json:"kind,omitempty"`
 	Library LibraryName `json:"library,omitempty"`
 	Offline bool        `json:"offline,omitempty"`
 	Path    ByteString  `json:"path"`

@@ -75,6 +75,7 @@ export interface Folder {
   status: MatchStatus;
   total: number;
 }
+export type FolderKind = 'movie' | 'show' | 'season' | 'artist' | 'album';
 export interface GetItem {
   key: string;
   library?: LibraryName;
@@ -200,6 +201,7 @@ export interface Match {
 export interface MatchFolder {
   at_once?: boolean;
   check?: boolean;
+  kind?: FolderKind;
   library?: LibraryName;
   offline?: boolean;
   path: ByteString;

@@ -49,8 +49,7 @@ impl Index {
         self.query().match_path(path)
     }
 
-    /// Finds the most specific show, season, artist, album or item that has all listed files below a folder, in all
-    /// libraries.
+    /// Finds the outermost show, season, artist, album or item whose files are all below a folder, in all libraries.
     ///
     /// # Errors
     /// As [`Query::match_path`].

@@ -95,8 +95,8 @@ impl Library {
         self.query().match_paths(paths)
     }
 
-    /// Finds the most specific show, season, artist, album or item that has all listed files below a folder, and counts
-    /// the folder's files.
+    /// Finds the outermost show, season, artist, album or item whose files are all below a folder, and counts the
+    /// folder's files. [`Query::folder_kind`] selects the kind of item.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -107,7 +107,7 @@ impl Library {
     /// # })?;
     /// let season = "/media/shows/Planet Earth (2006)/Season 01";
     /// let shows = index.library(plexindex::Selector::All)?;
-    /// let found = shows.match_folder(season)?;
+    /// let found = shows.query().folder_kind(plexindex::FolderKind::Season).match_folder(season)?;
     /// assert_eq!(found.kind, Some(plexindex::ItemType::Season));
     /// for item in shows.items_below(season) {
     ///     println!("{}", item?);

@@ -13,7 +13,7 @@ pub use crate::engine::StoreInfo;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::events::Notified;
 #[doc(inline)]
-pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
+pub use crate::model::{Confidence, FolderKind, ItemType, LibraryKind, MatchKind, Reason, Token};
 #[doc(inline)]
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{

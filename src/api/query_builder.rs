@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::facts::{Refreshed, ServerInfo, WaitOutcome};
 use super::opened::{Index, Library};
 use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::model::FolderKind;
 use crate::platform::clock::Deadline;
 use crate::platform::files::bytes_of;
 use crate::query::{Answer, ChangePage, Folder, Item, LibraryInfo, Match, non_empty};
@@ -54,6 +55,7 @@ pub struct Query<'q> {
     offline: bool,
     always_asks: bool,
     file_size: FileSize,
+    folder_kind: Option<FolderKind>,
     pub(super) through: bool,
     progress: Option<RefCell<ProgressCallback<'q>>>,
 }
@@ -68,6 +70,7 @@ impl<'q> Query<'q> {
             offline: false,
             always_asks: false,
             file_size: FileSize::Read,
+            folder_kind: None,
             through: false,
             progress: None,
         }
@@ -288,19 +291,26 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Finds the most specific show, season, artist, album or item that has all listed files below a folder. Fetches
-    /// libraries if necessary.
+    /// Makes [`Query::match_folder`] find the movie, show, season, artist or album that has the files below the folder.
+    pub fn folder_kind(mut self, kind: FolderKind) -> Self {
+        self.folder_kind = Some(kind);
+        self
+    }
+
+    /// Finds the item for a folder: by default the outermost one whose files are all below the folder. For the folder
+    /// of a season, this is the show if the show has no other files. [`Query::folder_kind`] selects the kind of item.
+    /// Fetches libraries if necessary.
     ///
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
-        let (queries, path) = (&self.index.inner().queries, bytes_of(&path));
+        let (queries, path, kind) = (&self.index.inner().queries, bytes_of(&path), self.folder_kind);
         // First tries without waiting, which is faster and needs no timer.
-        if let Ok(result) = queries.match_folder_at_once(&self.call_at_once(), path, Folder::of) {
+        if let Ok(result) = queries.match_folder_at_once(&self.call_at_once(), path, kind, Folder::of) {
             return result;
         }
         self.ask_timed("match_folder", None, |call| {
-            queries.match_folder(call, path, Folder::of)
+            queries.match_folder(call, path, kind, Folder::of)
         })
     }
 
@@ -309,9 +319,10 @@ impl<'q> Query<'q> {
     #[doc(hidden)] // for the C functions
     pub fn match_folder_at_once(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let inner = self.index.inner();
-        let result = inner
-            .queries
-            .match_folder_at_once(&self.call_at_once(), bytes_of(&path), Folder::of);
+        let result =
+            inner
+                .queries
+                .match_folder_at_once(&self.call_at_once(), bytes_of(&path), self.folder_kind, Folder::of);
         result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 

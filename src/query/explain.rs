@@ -6,8 +6,8 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
-use crate::matching::{NormalPath, PathShape, Relation, has_replaced_characters, lies_at_or_under};
-use crate::model::{ItemType, MatchKind, Reason, ViewId};
+use crate::matching::{NormalPath, PathShape, Relation, can_have, has_replaced_characters, lies_at_or_under};
+use crate::model::{FolderKind, ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
 
@@ -93,10 +93,10 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) 
 
 impl Queries {
     /// Returns the libraries' first six locations, joined by `', '`, for a message; the caller adds the outer quotes.
-    fn locations_text(&self, rows: &[LibraryRow]) -> String {
+    fn locations_text<'r>(&self, rows: impl Iterator<Item = &'r LibraryRow>) -> String {
         const MAX_LOCATIONS: usize = 6;
         let mut shown_locations: Vec<_> = Vec::new();
-        for location in rows.iter().flat_map(|row| &row.library.locations) {
+        for location in rows.flat_map(|row| &row.library.locations) {
             let location = self.display.path(location.as_bytes());
             if shown_locations.len() < MAX_LOCATIONS && !shown_locations.contains(&location) {
                 shown_locations.push(location);
@@ -211,7 +211,7 @@ impl Queries {
         };
         format!(
             "no library has a folder above '{path}'{relative_note}; the library folders are '{}': {mapping}{}",
-            self.locations_text(rows),
+            self.locations_text(rows.iter()),
             folder_hint(raw)
         )
     }
@@ -330,10 +330,12 @@ pub fn explain_folder(
     answer: &Answer<'_>,
     outcome: &FolderResolution<'_>,
     rows: &[LibraryRow],
-    (raw, is_file, owner): (&[u8], bool, Option<&str>),
+    (raw, item_kind, is_file, owner): (&[u8], Option<FolderKind>, bool, Option<&str>),
     failure: Option<&Error>,
 ) -> String {
     let path = queries.display.path(raw);
+    let wanted = item_kind.map_or("file", FolderKind::name);
+    let can_have_kind = |row: &&LibraryRow| can_have(row.library.kind, item_kind);
     let kind = queries.reading.kind();
     let listed = || {
         let candidate = answer.candidates().first();
@@ -387,9 +389,9 @@ pub fn explain_folder(
         ),
         (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': query a single library"),
         (_, Reason::SeveralItems) => format!("'{path}' contains {} {}", answer.total, nouns_of_candidates(answer)),
-        (_, Reason::Empty) => format!("Plex lists no files below '{path}', which is or contains a library folder"),
+        (_, Reason::Empty) => format!("Plex lists no {wanted} below '{path}', which is or contains a library folder"),
         (_, Reason::NotListed) => {
-            format!("'{path}' is in a library folder, but Plex lists no file below it (yet)")
+            format!("'{path}' is in a library folder, but Plex lists no {wanted} below it (yet)")
         }
         (_, Reason::NotFetched) if !rows.is_empty() => explain_unfetched(rows),
         _ if rows.is_empty() => format!("cannot find '{path}': the index has no libraries; {}", kind.empty_hint),
@@ -398,9 +400,10 @@ pub fn explain_folder(
             owner.unwrap_or_default(),
             joined_titles(rows.iter()).0
         ),
+        _ if !rows.iter().any(|row| can_have_kind(&row)) => format!("no library has items of the kind '{wanted}'"),
         _ => format!(
-            "no library lists files below '{path}'; the library folders are '{}': a mapping may be missing",
-            queries.locations_text(rows)
+            "no library lists any {wanted} below '{path}'; the library folders are '{}': a mapping may be missing",
+            queries.locations_text(rows.iter().filter(can_have_kind))
         ),
     };
     text.push_str(parent_hint(raw));

@@ -13,7 +13,7 @@ use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, FoundItem, LibraryIndex,
     MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, Resolution, Resolver, folder_positions,
 };
-use crate::model::{Confidence, MatchKind, Reason};
+use crate::model::{Confidence, FolderKind, MatchKind, Reason};
 use crate::platform::clock::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::fork::lock;
@@ -23,6 +23,8 @@ use crate::sync::{Call, FileSize, ItemToVerify, SearchTarget, Selection, Synchro
 /// A query for the item that a folder belongs to.
 struct FolderQuery<'p> {
     path: &'p NormalPath<'p>,
+    /// The kind of item to find; `None` for the outermost item whose files are all below the folder.
+    kind: Option<FolderKind>,
     /// Whether the query must not read the store, but only segments and memtables.
     at_once: bool,
 }
@@ -43,22 +45,34 @@ struct FoundFolder<'t> {
 
 impl Queries {
     /// Finds the item that a folder belongs to, in as many steps as necessary, and passes the answer to `then`.
+    /// `kind`: the kind of item to find; with `None`, the outermost item whose files are all below the folder.
     pub fn match_folder<R>(
         &self,
         call: &Call<'_>,
         path: &[u8],
+        kind: Option<FolderKind>,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
         NormalPath::with(path, |path| {
-            let query = FolderQuery { path, at_once: false };
+            let query = FolderQuery {
+                path,
+                kind,
+                at_once: false,
+            };
             self.ask(&mut self.reading.eviction_pin(), call, &query, then)
         })
     }
 
     /// Finds the item that a folder belongs to in the current snapshot, without waiting. Returns `then` unused in `Err`
     /// if the files below the folder do not belong to a single item or show, or if the answer requires waiting.
-    pub fn match_folder_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
+    pub fn match_folder_at_once<R, F>(
+        &self,
+        call: &Call<'_>,
+        path: &[u8],
+        kind: Option<FolderKind>,
+        then: F,
+    ) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
@@ -70,7 +84,11 @@ impl Queries {
             return Err(then);
         }
         NormalPath::with(path, |path| {
-            let query = FolderQuery { path, at_once: true };
+            let query = FolderQuery {
+                path,
+                kind,
+                at_once: true,
+            };
             self.answer_at_once(call, &snapshot, scope, &query, then)
         })
     }
@@ -87,6 +105,7 @@ impl FolderQuery<'_> {
             &context.snapshot.libraries,
             context.queries.reading.mappings(),
             self.path,
+            self.kind,
         )
     }
 
@@ -177,7 +196,7 @@ impl QueryKind for FolderQuery<'_> {
     /// Resolves the folder in the listings, and then in the results of recent searches in unfetched libraries.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut FoundFolder<'t>) -> Result<()> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
-        let resolver = || FolderResolver::new(libraries, context.scope, mappings, self.path);
+        let resolver = || FolderResolver::new(libraries, context.scope, mappings, self.path).of_kind(self.kind);
         found.outcome = resolver().resolve();
         if self.at_once {
             return Ok(());
@@ -309,7 +328,12 @@ impl QueryKind for FolderQuery<'_> {
         answer.stale = context.is_answer_stale(&state) || !self.unverified_items(context, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            let description = (self.path.raw(), found.is_file, context.owner_out_of_scope(self));
+            let description = (
+                self.path.raw(),
+                self.kind,
+                found.is_file,
+                context.owner_out_of_scope(self),
+            );
             message = explain_folder(queries, &answer, outcome, rows, description, state.failure.as_ref());
             answer.message = &message;
         }

@@ -329,8 +329,9 @@ pub trait Source: Send + Sync {
         Ok(false)
     }
 
-    /// Returns all items with a file below one of these folders. Each folder ends with a separator. Returns `None` if
-    /// the source does not support this search, or if there are more than `max_files` files.
+    /// Returns all items with a file below one of these folders, and the other items of their show if they have one
+    /// show. Each folder ends with a separator. Returns `None` if the source does not support this search, or if there
+    /// are more than `max_files` files.
     ///
     /// # Errors
     /// Server errors (300 to 399), or `Aborted`.

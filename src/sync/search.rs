@@ -388,10 +388,18 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // Remove items that an earlier search found but that are no longer below the folder.
+        let is_same_show =
+            |one: &Item, other: &Item| !one.show_rating_key.is_empty() && one.show_rating_key == other.show_rating_key;
+        let of_one_show = items
+            .first()
+            .filter(|first| items.iter().all(|item| is_same_show(first, item)));
+        let is_of_show = |item: &Item| of_one_show.is_some_and(|first| is_same_show(first, item));
+        // Remove items that an earlier search found but that are no longer below the folder, or in the show.
         let mut vanished = Vec::new();
         ItemRows(store).of(row.id)?.for_each(asked, &mut |stored, _| {
-            if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
+            if (is_below(&stored) || is_of_show(&stored))
+                && !items.iter().any(|item| item.rating_key == stored.rating_key)
+            {
                 vanished.push(stored.rating_key);
             }
             Ok(())

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, MatchKind, MatchStatus, Options, Reason, Refreshed, Selector, Ttl,
+    Confidence, ErrorKind, Folder, FolderKind, Index, ItemType, MatchKind, MatchStatus, Options, Reason, Refreshed,
+    Selector, Ttl,
 };
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
@@ -159,6 +160,98 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     let before = at.requests();
     assert!(index.match_folder("/data/tv/Alpha")?.answer.age.is_some());
     assert_eq!(at.requests(), before);
+    Ok(())
+}
+
+/// Beta has one season, so all of its files are below the folder of the season, too.
+#[test]
+fn a_show_without_files_elsewhere_is_its_folder() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    for folder in ["/data/tv/Beta", "/data/tv/Beta/Season 01"] {
+        let show = index.match_folder(folder)?;
+        assert_eq!(told(&show), EXACT);
+        assert_eq!(show.kind, Some(ItemType::Show), "{folder}");
+        let item = show.answer.sure().ok_or("a show")?;
+        assert_eq!((item.title.as_deref(), item.season), (Some("Beta"), None), "{folder}");
+        assert_eq!(item.path.as_deref(), Some(Path::new(folder)));
+    }
+    // A second season elsewhere; it is listed, or came alone.
+    let other = "/data/tv/Elsewhere/Beta - S02E01.mkv";
+    let second = ItemSpec::episode("Beta", 2, 1, "Part 1", other);
+    at.server.change(|state| state.add_items(1, vec![second], true))?;
+    assert!(index.match_path(other)?.sure().is_some());
+    let listed = Scene {
+        server: at.server,
+        folder: tempfile::tempdir()?,
+    };
+    for index in [index, listed.open()] {
+        assert_eq!(index.match_folder("/data/tv/Beta")?.kind, Some(ItemType::Season));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kind_selects_the_item_of_a_folder() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let _ = index.refresh()?;
+    let asked = |folder: &str, kind| index.query().folder_kind(kind).match_folder(folder);
+    let title = |folder: &str, kind| -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
+        let found = asked(folder, kind)?;
+        Ok(found.answer.sure().map(|item| format!("{} {item}", item.kind)))
+    };
+    for (folder, kind, expected) in [
+        ("/data/tv/Alpha", FolderKind::Show, "show Alpha"),
+        ("/data/tv/Alpha/Season 02", FolderKind::Show, "show Alpha"),
+        (
+            "/data/tv/Alpha/Season 02",
+            FolderKind::Season,
+            "season Alpha – Season 2",
+        ),
+        ("/data/tv/Beta", FolderKind::Season, "season Beta – Season 1"),
+        ("/data/music/Gamma/Second", FolderKind::Artist, "artist Gamma"),
+        ("/data/music/Gamma/Second", FolderKind::Album, "album Gamma – Second"),
+        ("/data/films/Delta (1999)", FolderKind::Movie, "movie Delta (1999)"),
+        // The kind leaves out the items of other libraries.
+        ("/data/music", FolderKind::Artist, "artist Gamma"),
+        ("/data", FolderKind::Artist, "artist Gamma"),
+    ] {
+        assert_eq!(title(folder, kind)?.as_deref(), Some(expected), "{folder}");
+    }
+    let seasons = asked("/data/tv/Alpha", FolderKind::Season)?.answer;
+    assert_eq!((seasons.status, seasons.total), (MatchStatus::Ambiguous, 2));
+    let keys: Vec<Option<u32>> = seasons.candidates.iter().map(|season| season.season).collect();
+    assert_eq!(keys, [Some(1), Some(2)]);
+    for (folder, kind, reason, text) in [
+        (
+            "/data/films/Delta (1999)",
+            FolderKind::Show,
+            Reason::NoLocation,
+            "no library lists any show below",
+        ),
+        (
+            "/data/films/Delta (1999)",
+            FolderKind::Show,
+            Reason::NoLocation,
+            "the library folders are '/data/tv':",
+        ),
+        (
+            "/data/tv/Zeta",
+            FolderKind::Show,
+            Reason::NotListed,
+            "Plex lists no show below it (yet)",
+        ),
+    ] {
+        let missed = asked(folder, kind)?.answer;
+        assert_eq!(
+            (missed.status, missed.reason),
+            (MatchStatus::NotFound, Some(reason)),
+            "{folder}"
+        );
+        let message = missed.message.unwrap_or_default();
+        assert!(message.contains(text), "{message}");
+    }
     Ok(())
 }
 

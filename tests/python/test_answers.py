@@ -145,16 +145,20 @@ def test_a_folder(open_index: OpenIndex, start_server: ServerFactory) -> None:
             call(season, offline=True)
     shows = index.library("TV Shows")
     assert sorted(item.path or "" for item in shows.items_below(season)) == inside
-    found = shows.folder(season)
+    show = index.folder(season, "show").require()
+    assert (show.kind, show.title) == ("show", shows.match(inside[0]).require().show_title)
+    with pytest.raises(plexindex.InvalidArgumentError, match="`film`, expected one of `movie`, `show`"):
+        index.folder(season, "film")  # type: ignore[arg-type]
+    found = shows.folder(season, kind="season")
     assert found
     assert isinstance(found, plexindex.FolderMatch)
     assert found.kind == found.to_dict()["kind"] == "season"
     assert found.items == found.files == len(inside)
     assert found.path == season
     assert found.require().show_title == shows.match(inside[0]).require().show_title
-    assert found == index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
-    assert found == asyncio.run(aio.AsyncIndex(index).folder(season))
-    assert hash(found) == hash(shows.folder(season))
+    assert found == index.folder(f"{season}/", "season") == pickle.loads(pickle.dumps(found))  # noqa: S301
+    assert found == asyncio.run(aio.AsyncIndex(index).folder(season, "season"))
+    assert hash(found) == hash(shows.folder(season, "season"))
     assert "items>" in repr(found)
 
 

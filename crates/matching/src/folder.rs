@@ -11,13 +11,14 @@
 //! A suffix match has low confidence, unless the sizes of its files show that it is this folder.
 //!
 //! A folder's members are the shows, artists and single items with files below the folder. If the server does not
-//! tell a show's or artist's rating key, each of its seasons or albums is a member.
+//! tell a show's or artist's rating key, each of its seasons or albums is a member. A query for a [`FolderKind`] has
+//! only members of this kind.
 
 use std::ops::Deref;
 
 use crate::form::{PathBuffer, last_names, lies_at_or_under, lies_under, write_path_below};
 use crate::mappings::{Mappings, split_last};
-use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
+use crate::model::{Confidence, FolderKind, Item, ItemType, LibraryKind, MatchKind, Reason};
 use crate::normal::{NormalPath, PathShape, normal_form};
 use crate::resolution::{
     FoundItem, GuidRef, ItemRef, LibraryIndex, MAX_CANDIDATES, Scope, has_unfetched_of_kind, libraries_in_scope,
@@ -64,8 +65,9 @@ pub struct FolderFile<'v> {
 /// trailing separator.
 pub trait FolderIndex: LibraryIndex {
     /// Returns the listed contents of a folder. `is_host_path`: the folder is a host path, so server-to-host rules
-    /// translate the listed paths before the comparison.
-    fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v>;
+    /// translate the listed paths before the comparison. `kind`: the members to return.
+    fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool, kind: Option<FolderKind>)
+    -> FolderContents<'v>;
 
     /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path. `below`
     /// restricts the result to items with a file below a folder; its `bool` says whether server-to-host rules translate
@@ -163,6 +165,8 @@ pub struct FolderResolver<'v, 'p, V> {
     path: &'p NormalPath<'p>,
     /// Normal form of the path, without trailing separators.
     folder: &'p [u8],
+    /// The kind of item to find; `None` for the outermost item whose files are all below the folder.
+    kind: Option<FolderKind>,
 }
 
 impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
@@ -176,7 +180,15 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
             mappings,
             path,
             folder: folder_form(path),
+            kind: None,
         }
+    }
+
+    /// Makes the resolver find items of this kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: Option<FolderKind>) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Resolves the folder in the fetched libraries in scope, and checks for damaged segments.
@@ -196,9 +208,15 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         (!totals.is_empty()).then(|| self.to_resolution(totals, match_kind, Reason::None))
     }
 
-    /// Iterates over the fetched libraries in scope, with their indexes.
+    /// Iterates over the libraries in scope that can have the kind of item, with their indexes.
+    fn libraries(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
+        let kind = self.kind;
+        libraries_in_scope(self.libraries, self.scope).filter(move |(_, view)| can_have(view.kind(), kind))
+    }
+
+    /// Iterates over those of these libraries that are fetched.
     fn fetched_libraries(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
-        libraries_in_scope(self.libraries, self.scope).filter(|(_, view)| view.is_fetched())
+        self.libraries().filter(|(_, view)| view.is_fetched())
     }
 
     /// Resolves the folder in the fetched libraries in scope, without checking for damaged segments.
@@ -207,7 +225,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         if !totals.is_empty() {
             return self.to_resolution(totals, match_kind, Reason::None);
         }
-        let positions = folder_positions(self.libraries, self.mappings, self.path);
+        let positions = folder_positions(self.libraries, self.mappings, self.path, self.kind);
         // A path that is not UTF-8 has no suffix matches.
         let is_text = self.path.is_utf8();
         let by_suffix = is_text.then(|| self.resolve_by_suffix(&positions)).flatten();
@@ -243,10 +261,9 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     /// otherwise the unfetched libraries. `is_host_path`: the folder is a host path, so server-to-host rules translate
     /// the listed paths.
     fn add_below(&self, fetched: bool, folder: &[u8], is_host_path: bool, totals: &mut FolderTotals<'v>) {
-        let libraries = libraries_in_scope(self.libraries, self.scope);
-        for (library, view) in libraries.filter(|(_, view)| view.is_fetched() == fetched) {
-            let contents = view.folder_contents(folder, is_host_path);
-            if contents.files > 0 {
+        for (library, view) in self.libraries().filter(|(_, view)| view.is_fetched() == fetched) {
+            let contents = view.folder_contents(folder, is_host_path, self.kind);
+            if contents.total > 0 {
                 totals.add(library, &contents, true);
                 totals.folders.push(FoundFolder {
                     library,
@@ -307,7 +324,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         let matched_form = &folders.first()?.form;
         let contents = folders
             .iter()
-            .map(|folder| self.libraries[folder.library].folder_contents(&folder.form, false));
+            .map(|folder| self.libraries[folder.library].folder_contents(&folder.form, false, self.kind));
         let contents: Vec<FolderContents<'v>> = contents.collect();
         let mut totals = FolderTotals::default();
         for (folder, folder_contents) in folders.iter().zip(&contents) {
@@ -332,8 +349,10 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         let member = totals.members.first().filter(|_| is_one_folder && totals.total == 1);
         // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
         let owns = |library: usize| positions[library] >= FolderPosition::Above;
-        let mut in_scope = libraries_in_scope(self.libraries, self.scope);
-        let evidence = if in_scope.any(|(library, view)| owns(library) && !view.is_fetched()) {
+        let evidence = if self
+            .libraries()
+            .any(|(library, view)| owns(library) && !view.is_fetched())
+        {
             Reason::NotFetched
         } else if (0..positions.len()).any(owns) {
             Reason::NotListed
@@ -369,7 +388,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
             let mut folder = PathBuffer::new();
             write_path_below(location, &names[..count], &mut folder);
             // A folder that contains the matched folder is not another one.
-            !lies_at_or_under(matched_form, &folder) && view.folder_contents(&folder, false).files > 0
+            !lies_at_or_under(matched_form, &folder) && view.folder_contents(&folder, false, None).files > 0
         };
         let mut libraries = self
             .libraries
@@ -429,12 +448,12 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
 
     /// Returns why no listed folder matches, judged by the libraries with the nearest locations.
     fn miss_reason(&self, positions: &[FolderPosition]) -> Reason {
-        let in_scope = || libraries_in_scope(self.libraries, self.scope);
-        let nearest = in_scope()
+        let nearest = self
+            .libraries()
             .map(|(library, _)| positions[library])
             .max()
             .unwrap_or(FolderPosition::Elsewhere);
-        let mut nearest_libraries = in_scope().filter(|(library, _)| positions[*library] == nearest);
+        let mut nearest_libraries = self.libraries().filter(|(library, _)| positions[*library] == nearest);
         if nearest_libraries.any(|(_, view)| !view.is_fetched()) {
             return Reason::NotFetched;
         }
@@ -468,7 +487,7 @@ struct FolderTotals<'v> {
 
 impl<'v> FolderTotals<'v> {
     fn is_empty(&self) -> bool {
-        self.files == 0
+        self.total == 0
     }
 
     /// Adds the contents of one folder. If several folders contain a member, counts the member only once.
@@ -552,6 +571,12 @@ impl<'v, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, '_, V> {
     }
 }
 
+/// Returns whether a library of this kind can have the kind of item.
+#[must_use]
+pub fn can_have(library: LibraryKind, kind: Option<FolderKind>) -> bool {
+    kind.is_none_or(|kind| kind.library() == library)
+}
+
 /// Returns the normal form of a folder's path; an empty string for the root folder.
 #[must_use]
 pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
@@ -559,18 +584,27 @@ pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
 }
 
 /// Returns, for each library in `libraries`, whether the folder equals a location of the library, lies in one, contains
-/// one, or is outside all of them. If mappings rewrite the folder, returns the nearest of the resulting positions.
+/// one, or is outside all of them, as are the folders of libraries that cannot have the `kind` of item. If mappings
+/// rewrite the folder, returns the nearest of the resulting positions.
 #[must_use]
 pub fn folder_positions<V: Deref<Target: FolderIndex>>(
     libraries: &[V],
     mappings: &Mappings,
     path: &NormalPath<'_>,
+    kind: Option<FolderKind>,
 ) -> Vec<FolderPosition> {
     let folder = folder_form(path);
-    let mut positions: Vec<FolderPosition> = libraries.iter().map(|view| view.folder_position(folder)).collect();
+    let position_in = |view: &V, folder: &[u8]| {
+        if can_have(view.kind(), kind) {
+            view.folder_position(folder)
+        } else {
+            FolderPosition::Elsewhere
+        }
+    };
+    let mut positions: Vec<FolderPosition> = libraries.iter().map(|view| position_in(view, folder)).collect();
     rewrite_folder(mappings, folder, |folder| {
         for (position, view) in positions.iter_mut().zip(libraries) {
-            *position = (*position).max(view.folder_position(folder));
+            *position = (*position).max(position_in(view, folder));
         }
         None::<()>
     });
@@ -662,31 +696,44 @@ pub struct FolderMember<'v> {
     pub components_below: usize,
     /// The rating key of the show or artist of `item`, or of its season or album; empty if the member is `item` itself.
     pub group_key: &'v str,
-    /// The season or album of all the show's items below the folder; `None` if there are several seasons.
+    /// The season or album of all the show's items below the folder, if it is part of the show; `None` if there are
+    /// several seasons, or if the show has no other files, so that the show itself is the outermost item.
     pub season: Option<Season<'v>>,
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member from an item and its season or album. `path`: the item's listed path, which has
-    /// `components_below` components below the folder.
+    /// Creates a member of this kind from an item and its season or album; `None` if the item has no such member.
+    /// `path`: the item's listed path, which has `components_below` components below the folder.
     #[must_use]
-    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], components_below: usize) -> Self {
+    pub fn new(
+        item: ItemRef<'v>,
+        season: Season<'v>,
+        path: &'v [u8],
+        components_below: usize,
+        kind: Option<FolderKind>,
+    ) -> Option<Self> {
         // A track has the disc number in `item.season`, so only an episode has a season number.
         let number = if item.kind == ItemType::Episode {
             item.season
         } else {
             -1
         };
-        Self {
+        let season = Season { number, ..season };
+        let (group_key, season) = match kind {
+            Some(FolderKind::Show | FolderKind::Artist) => (item.show_rating_key, None),
+            Some(FolderKind::Season | FolderKind::Album) => (season.rating_key, Some(season)),
+            Some(FolderKind::Movie) => ("", None),
+            None if item.show_rating_key.is_empty() => (season.rating_key, Some(season)),
+            None => (item.show_rating_key, Some(season)),
+        };
+        let is_member = kind.is_none_or(|kind| kind == FolderKind::Movie || !group_key.is_empty());
+        is_member.then_some(Self {
             item,
             path,
             components_below,
-            group_key: [item.show_rating_key, season.rating_key]
-                .into_iter()
-                .find(|key| !key.is_empty())
-                .unwrap_or_default(),
-            season: Some(Season { number, ..season }),
-        }
+            group_key,
+            season,
+        })
     }
 
     /// Adds the season of another item in the show. Sets `season` to `None` if the seasons differ.

@@ -26,7 +26,7 @@ mod words;
 
 pub use folder::{
     FolderContents, FolderFile, FolderIndex, FolderMember, FolderPosition, FolderResolution, FolderResolver, Season,
-    folder_form, folder_positions, nearest_position,
+    can_have, folder_form, folder_positions, nearest_position,
 };
 pub use form::{FoldRule, Form, Relation, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};

@@ -18,6 +18,7 @@ use crate::error::{Error, Result, Status};
 use crate::matching::{
     FirstEntry, FolderContents, FolderMember, Form, FoundItem, ItemRef, MAX_CANDIDATES, NormalPath, Season,
 };
+use crate::model::FolderKind;
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -428,18 +429,19 @@ impl ListingSegment {
     }
 
     /// Adds the files and items at these positions to `contents`: their counts, one episode of each show, and the items
-    /// without a show. Skips the sorted positions in `hidden`. `components` is the folder's number of components.
-    /// Returns the record numbers of the shows (or seasons whose show has no key) for which the answer has no room, so
-    /// that the caller does not count them again.
+    /// without a show, or the members of this kind. Skips the sorted positions in `hidden`. `components` is the folder's
+    /// number of components. Returns the record numbers of the shows (or seasons whose show has no key) for which the
+    /// answer has no room, so that the caller does not count them again.
     pub fn add_contents<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
+        kind: Option<FolderKind>,
         contents: &mut FolderContents<'i>,
     ) -> Vec<u32> {
         let mut omitted = Vec::new();
-        let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, contents, &mut omitted);
+        let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, kind, contents, &mut omitted);
         // A show can have several runs.
         omitted.sort_unstable();
         omitted.dedup();
@@ -448,19 +450,22 @@ impl ListingSegment {
     }
 
     /// Adds the files and items at these positions to `contents`, run by run. A run has the paths of one season, or of
-    /// items without a show. Adds the shows for which the answer has no room to `omitted`.
+    /// items without a show. Adds the shows (or seasons) for which the answer has no room to `omitted`.
     fn add_contents_of_runs<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
+        kind: Option<FolderKind>,
         contents: &mut FolderContents<'i>,
         omitted: &mut Vec<u32>,
     ) -> ReadResult<()> {
         // A repeat is a further file of an item, so it counts as a file but not as an item.
         let mut repeats = self.order.repeats(&self.file, within)?;
         repeats.retain(|position| hidden.binary_search(position).is_err());
-        let mut shows: Vec<(u32, usize)> = Vec::new();
+        // Each group of items that is a member: the number of its record, and its index in `contents.members`.
+        let mut groups: Vec<(u32, usize)> = Vec::new();
+        let is_of_season = matches!(kind, Some(FolderKind::Season | FolderKind::Album));
         self.order.for_each_run(&self.file, within, |run, show| {
             let files = run.len() - count(hidden, &run);
             if files == 0 {
@@ -470,37 +475,84 @@ impl ListingSegment {
             contents.files += files as u64;
             contents.items += items as u64;
             let is_live = |position: &usize| hidden.binary_search(position).is_err();
-            // Without a show, each item is a member.
+            // Without a show, each item is a member, unless the caller wants shows.
             if show == 0 {
+                if !matches!(kind, None | Some(FolderKind::Movie)) {
+                    return Ok(());
+                }
                 contents.total += items;
                 let counted = run.filter(|position| is_live(position) && repeats.binary_search(position).is_err());
                 for position in counted.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
-                    contents.members.push(self.member(position, components)?);
+                    contents.members.extend(self.member(position, components, kind)?);
                 }
-            } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
-                // The show is already a member. If it is known to have several seasons, a further item adds nothing.
-                if contents.members[*member_index].season.is_some()
-                    && let Some(position) = run.clone().find(is_live)
-                {
-                    let season = self.member(position, components)?.season;
-                    contents.members[*member_index].merge_season(season);
-                }
-            } else if contents.members.len() < MAX_CANDIDATES {
-                // Add a new show, which one of its episodes represents.
-                if let Some(position) = run.clone().find(is_live) {
-                    shows.push((show, contents.members.len()));
-                    contents.members.push(self.member(position, components)?);
-                    contents.total += 1;
-                }
+                return Ok(());
+            }
+            let Some(position) = run.clone().find(is_live) else {
+                return Ok(());
+            };
+            let group = if is_of_season {
+                self.season_record(position)?
             } else {
-                omitted.push(show);
+                show
+            };
+            if let Some((_, member_index)) = groups.iter().find(|(known, _)| *known == group) {
+                // The show is already a member. If it is known to have several seasons, a further item adds nothing.
+                let member = &mut contents.members[*member_index];
+                if member.season.is_some() && !is_of_season {
+                    member.merge_season(
+                        self.member(position, components, kind)?
+                            .and_then(|member| member.season),
+                    );
+                }
+            } else if contents.members.len() == MAX_CANDIDATES {
+                omitted.push(group);
+            } else if let Some(member) = self.member(position, components, kind)? {
+                // Add a new show or season, which one of its episodes represents.
+                groups.push((group, contents.members.len()));
+                contents.members.push(member);
+                contents.total += 1;
             }
             Ok(())
         })
     }
 
-    /// Returns the item at a position as a member of a folder. `components` is the folder's number of components.
-    fn member(&self, position: usize, components: usize) -> ReadResult<FolderMember<'_>> {
+    /// Returns the number of the record of the season or album of the item at a position.
+    fn season_record(&self, position: usize) -> ReadResult<u32> {
+        let entry = self.entry(self.order.entry(&self.file, position)?)?;
+        Ok(record::item(&self.file, self.item_offset(&entry)?)?.1.parent_record)
+    }
+
+    /// Returns whether `is_wanted` returns `true` for the rating key of one of a show's items.
+    #[must_use]
+    pub fn any_item_of_show(&self, show_rating_key: &str, mut is_wanted: impl FnMut(&str) -> bool) -> bool {
+        let (mut is_found, mut last) = (false, (0, false));
+        let _damage_is_marked = self.order.for_each_run(&self.file, &(0..usize::MAX), |run, show| {
+            if show != last.0 {
+                last = (
+                    show,
+                    show != 0 && record::parent_key(&self.file, show)? == show_rating_key,
+                );
+            }
+            for position in run.filter(|_| last.1) {
+                if is_found {
+                    break;
+                }
+                let entry = self.entry(self.order.entry(&self.file, position)?)?;
+                is_found = is_wanted(record::item(&self.file, self.item_offset(&entry)?)?.0.rating_key);
+            }
+            Ok(())
+        });
+        is_found
+    }
+
+    /// Returns the item at a position as a member of a folder; `None` if it has no member of this kind. `components` is
+    /// the folder's number of components.
+    fn member(
+        &self,
+        position: usize,
+        components: usize,
+        kind: Option<FolderKind>,
+    ) -> ReadResult<Option<FolderMember<'_>>> {
         let number = self.order.entry(&self.file, position)?;
         let entry = self.entry(number)?;
         let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
@@ -508,7 +560,7 @@ impl ListingSegment {
         // An answer contains the path as the server lists it.
         let path = self.entry(entry.listed_number())?.path;
         let depth_below = entry.form().rev_components().count().saturating_sub(components);
-        Ok(FolderMember::new(item, season, path, depth_below))
+        Ok(FolderMember::new(item, season, path, depth_below, kind))
     }
 
     /// Returns whether one of these shows or seasons, given by their record numbers, has this rating key, so that the

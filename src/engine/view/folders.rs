@@ -13,7 +13,7 @@ use crate::matching::{
     LibraryIndex, MAX_CANDIDATES, Mappings, NormalPath, RequestedGuid, Season, fold_title, has_all_words,
     nearest_position,
 };
-use crate::model::Item;
+use crate::model::{FolderKind, Item};
 
 impl LibrarySnapshot {
     /// Returns the segment's entries that the memtable overrides: for each item that the memtable changes or removes,
@@ -51,6 +51,26 @@ impl LibrarySnapshot {
                 .added_below(folder, is_host_path)
                 .any(|(item, ..)| item.rating_key == rating_key),
         }
+    }
+
+    /// Returns whether all files of one of a show's items are outside a folder. `is_host_path`: as in [`Self::has_below`].
+    fn has_item_outside(&self, show_rating_key: &str, folder: &[u8], is_host_path: bool) -> bool {
+        let below: HashSet<&str> = self
+            .added_below(folder, is_host_path)
+            .map(|(item, ..)| item.rating_key.as_str())
+            .collect();
+        let is_outside =
+            |rating_key: &str| !self.hides(rating_key) && !self.has_below(rating_key, folder, is_host_path);
+        let is_added_outside = |item: &Item| {
+            item.show_rating_key == show_rating_key
+                && !item.parts.is_empty()
+                && !below.contains(item.rating_key.as_str())
+        };
+        self.added().any(is_added_outside)
+            || self
+                .segment
+                .as_ref()
+                .is_some_and(|segment| segment.any_item_of_show(show_rating_key, is_outside))
     }
 
     /// Returns the memtable's paths below a folder: for each path, the item, the listed path and the normal form.
@@ -95,8 +115,13 @@ fn components(form: &[u8]) -> usize {
 impl FolderIndex for LibrarySnapshot {
     /// Returns the items below a folder, at most [`MAX_CANDIDATES`] of them, and the counts of all: first unchanged
     /// items from the segment, then items from the memtable. `is_host_path`: whether `folder` is a host path, which
-    /// this function compares with host paths from mappings.
-    fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v> {
+    /// this function compares with host paths from mappings. `kind`: the members to return.
+    fn folder_contents<'v>(
+        &'v self,
+        folder: &[u8],
+        is_host_path: bool,
+        kind: Option<FolderKind>,
+    ) -> FolderContents<'v> {
         let mut folder_contents = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut omitted) = (None, Vec::new());
@@ -109,12 +134,9 @@ impl FolderIndex for LibrarySnapshot {
                     let first_entries = self.overridden_entries(listed).into_iter();
                     listed.hidden_positions(first_entries, &positions, folder, is_host_path)
                 };
-                omitted = listed.add_contents(&positions, &hidden, depth, &mut folder_contents);
+                omitted = listed.add_contents(&positions, &hidden, depth, kind, &mut folder_contents);
                 segment = Some(listed);
             }
-        }
-        if self.memtable.is_empty() {
-            return folder_contents;
         }
         // Add the memtable's items. All items with one group key are one member, such as a show's episodes.
         let mut counted_keys = HashSet::new();
@@ -125,7 +147,9 @@ impl FolderIndex for LibrarySnapshot {
             }
             folder_contents.items += 1;
             let levels = components(form).saturating_sub(depth);
-            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path, levels);
+            let Some(member) = FolderMember::new(ItemRef::from(item), Season::of(item), path, levels, kind) else {
+                continue;
+            };
             let (group_key, is_group) = (member.group_key, !member.group_key.is_empty());
             let same_group = folder_contents
                 .members
@@ -141,6 +165,15 @@ impl FolderIndex for LibrarySnapshot {
             } else if !is_omitted() && (!is_group || counted_keys.insert(group_key)) {
                 folder_contents.total += 1;
             }
+        }
+        // Without a kind, a season is an answer only if its show has other items elsewhere.
+        if let ([member], None) = (&mut folder_contents.members[..], kind)
+            && member
+                .season
+                .is_some_and(|season| season.rating_key != member.group_key)
+            && !self.has_item_outside(member.group_key, folder, is_host_path)
+        {
+            member.season = None;
         }
         folder_contents
     }

@@ -494,9 +494,9 @@ pub fn find_items_by_path(
     Ok(items)
 }
 
-/// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
-/// Returns `None` if the folders contain more than `max_files` files of any library, or if the time is over before all
-/// items are read. Skips folders that are not UTF-8.
+/// Returns the items in a library that have a file below one of these folders, and the other items of their show if
+/// they have one show. Each folder ends with a separator. Returns `None` if the folders contain more than `max_files`
+/// files of any library, or if the time is over before all items are read. Skips folders that are not UTF-8.
 pub fn find_items_below(
     connection: &Connection,
     section: i64,
@@ -530,11 +530,31 @@ pub fn find_items_below(
         }
     }
     let mut reader = ItemReader::new(connection, section, item_types_with_files(kind));
-    let mut items = Vec::new();
-    for id in ids {
+    let mut items: Vec<Item> = Vec::new();
+    for &id in &ids {
         if is_time_over() {
             return Ok(None);
         }
+        items.extend(reader.read_item(id)?);
+    }
+    // If all items are of one show, whether it has other items decides between the show and its season.
+    let show = items.first().map(|item| item.show_rating_key.clone());
+    let show = show.filter(|show| items.iter().all(|item| item.show_rating_key == *show));
+    let Some(show) = show.and_then(|show| show.parse::<i64>().ok()) else {
+        return Ok(Some(items));
+    };
+    let mut select_others = connection.prepare(
+        "SELECT e.id FROM metadata_items s JOIN metadata_items e ON e.parent_id = s.id WHERE s.parent_id = ?1",
+    )?;
+    let mut rows = select_others.query([show])?;
+    while let Some(row) = rows.next()? {
+        let Some(id) = integer(row, 0)?.filter(|id| !ids.contains(id)) else {
+            continue;
+        };
+        if remaining == 0 || is_time_over() {
+            return Ok(None);
+        }
+        remaining -= 1;
         items.extend(reader.read_item(id)?);
     }
     Ok(Some(items))

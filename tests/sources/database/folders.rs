@@ -103,7 +103,7 @@ fn a_cold_folder_is_answered_as_after_a_listing() {
         ("/data/shows/Somewhere/Season 02/", ItemType::Season, 2),
         ("/data/shows/Else", ItemType::Season, 4),
         ("/data/films/Delta", ItemType::Movie, 1),
-        ("/data/music/Gamma/First", ItemType::Album, 3),
+        ("/data/music/Gamma/First", ItemType::Artist, 3),
     ]
     .into_iter()
     .enumerate()

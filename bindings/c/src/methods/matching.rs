@@ -6,11 +6,12 @@ use serde::Deserialize;
 use super::{Caller, LibraryName, MethodResult};
 use plexindex::error::Status;
 use plexindex::inside::{ByteString, path_from_bytes};
-use plexindex::{Folder, Library, Match, MatchStatus, Query};
+use plexindex::{Folder, FolderKind, Library, Match, MatchStatus, Query};
 
-/// Finds the item for a folder: the most specific show, season, artist, album or item that has all listed files below
-/// the folder. If the server hides seasons, the item is the show, with `season` set. If the folder has several items,
-/// as a library's own folder does, the first 16 are candidates, each with its own file or folder.
+/// Finds the item for a folder: the outermost show, season, artist, album or item whose files are all below the folder.
+/// The folder of a season is therefore the show if the show has no other files. If the server hides seasons, the item
+/// is the show, with `season` set. If the folder has several items, as a library's own folder does, the first 16 are
+/// candidates, each with its own file or folder.
 ///
 /// The item's `path` is the folder in the server's spelling. A folder that matches by suffix has high confidence only
 /// with the reason `same_file`: the name and size of one of its files are those of a listed file, and none differs.
@@ -23,6 +24,9 @@ pub struct MatchFolder {
     /// The library. Default: all libraries.
     library: Option<LibraryName>,
     path: ByteString,
+    /// Finds the show, say, of the files below the folder, even if the show has other files. By default, the kind is
+    /// that of the outermost item.
+    kind: Option<FolderKind>,
     /// Sends no request.
     #[serde(default)]
     offline: bool,
@@ -37,7 +41,10 @@ pub struct MatchFolder {
 /// Runs `match.folder`: finds the item for a folder.
 pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder> {
     let library = caller.library(request.library)?;
-    let query = caller.query(asked(&library, request.check), request.offline)?;
+    let mut query = caller.query(asked(&library, request.check), request.offline)?;
+    if let Some(kind) = request.kind {
+        query = query.folder_kind(kind);
+    }
     let path = path_from_bytes(request.path.0);
     let folder = if request.at_once {
         query.match_folder_at_once(path)?

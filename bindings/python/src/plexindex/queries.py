@@ -87,21 +87,22 @@ class Queries(Lookups):
     def folder(
         self,
         path: plexindex.types.PathArg,
+        kind: plexindex.types.FolderKind | None = None,
         *,
         timeout: float | None = None,
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
     ) -> plexindex.FolderMatch:
-        """Returns the show, season, artist, album or item for a folder: the deepest to which all listed files below it
-        belong. With a ``timeout``, plexindex first searches a library that was never fetched for one of the folder's
-        files on this machine. Fetches and raises errors as :meth:`match` does.
+        """Returns the item for a folder: the movie, show, season, artist or album of the given ``kind`` that has the
+        files below it, or without ``kind`` the outermost item whose files are all below it. The folder of a season is
+        therefore the show if the show has no other files. Fetches and raises errors as :meth:`match` does.
 
-        >>> shows.folder("/tv/Alpha/Season 1").require().describe()
+        >>> shows.folder("/tv/Alpha/Season 1", kind="season").require().describe()
         'Alpha – Season 1'
         """
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw)
+        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw, kind=kind)
         return plexindex.FolderMatch(self._selection, path, answer)
 
     def match_guid(

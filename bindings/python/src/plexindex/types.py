@@ -14,6 +14,7 @@ from typing import Literal, Optional, Protocol, TypedDict, TypeVar, Union
 from ._core.methods import ChangeKind as ChangeKind
 from ._core.methods import Confidence as Confidence
 from ._core.methods import ErrorKind, MatchStatus
+from ._core.methods import FolderKind as FolderKind
 from ._core.methods import MatchKind as MatchKind
 from ._core.methods import Reason as Reason
 from ._core.methods import ServerInfo as ServerInfo

@@ -77,6 +77,37 @@ enum_names! { ItemType:
     Track "track", Clip "clip", Photo "photo", Other "other"
 }
 
+/// The kind of item that a query for a folder finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FolderKind {
+    /// A film, or a home video.
+    Movie,
+    /// A show.
+    Show,
+    /// A season of a show.
+    Season,
+    /// An artist.
+    Artist,
+    /// An album of an artist.
+    Album,
+}
+
+enum_names! { FolderKind: Movie "movie", Show "show", Season "season", Artist "artist", Album "album" }
+
+impl FolderKind {
+    /// Returns the kind of library that has such items.
+    #[doc(hidden)]
+    pub fn library(self) -> LibraryKind {
+        match self {
+            Self::Movie => LibraryKind::Movie,
+            Self::Show | Self::Season => LibraryKind::Show,
+            Self::Artist | Self::Album => LibraryKind::Artist,
+        }
+    }
+}
+
 /// Type of a library, as in `/library/sections`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -28,6 +28,8 @@ struct Told {
     who: BTreeSet<Who>,
     /// The owners of the files below each folder.
     below: BTreeMap<Vec<u8>, BTreeSet<Who>>,
+    /// The owners all of whose items have a file below one folder.
+    whole: BTreeSet<Who>,
     /// The seasons and albums of these owners: rating key, and number.
     seasons: BTreeMap<Who, BTreeSet<(String, i32)>>,
     items: u64,
@@ -63,9 +65,13 @@ fn add(
     names: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> bool {
     let mut theirs = BTreeSet::new();
+    let mut outside = BTreeSet::new();
     for (item, _) in &naive.items {
         let files = item.parts.iter().filter_map(|part| names(part.as_bytes()));
         let files = files.filter(|path| is_below(path, folder)).count() as u64;
+        if files == 0 && !item.parts.is_empty() {
+            outside.insert(who(library, item));
+        }
         if files > 0 {
             told.items += 1;
             told.files += files;
@@ -84,6 +90,7 @@ fn add(
         .or_default()
         .extend(theirs.iter().cloned());
     told.who.extend(theirs.iter().cloned());
+    told.whole.extend(theirs.difference(&outside).cloned());
     !theirs.is_empty()
 }
 
@@ -149,6 +156,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
         reason: Reason::None,
         who: BTreeSet::new(),
         below: BTreeMap::new(),
+        whole: BTreeSet::new(),
         seasons: BTreeMap::new(),
         items: 0,
         files: 0,
@@ -332,9 +340,8 @@ fn compare(
         let shares = |who: &BTreeSet<Who>| who.len() > 1 && who.contains(&own);
         let is_folder = !wanted.below.values().any(shares);
         let has_show = !seasons.iter().any(|(key, _)| *key == own.2);
-        let season = seasons
-            .first()
-            .filter(|_| seasons.len() == 1 && (is_folder || !has_show));
+        let is_part = is_folder && !wanted.whole.contains(&own);
+        let season = seasons.first().filter(|_| seasons.len() == 1 && (is_part || !has_show));
         if own.1 {
             let number = season.map_or(-1, |(_, number)| *number);
             assert_eq!(found.item.season, number, "{}", context());

@@ -35,6 +35,7 @@ class _FilesPage(TypedDict): items: list[ItemJson]
 class FilesPage(_FilesPage, total=False): cursor: str
 class _Folder(TypedDict): candidates: list[ItemJson]; files: int; items: int; stale: bool; status: MatchStatus; total: int
 class Folder(_Folder, total=False): age_ms: int; confidence: Confidence; file: MatchedFileJson; kind: ItemType; match_kind: MatchKind; message: str; reason: Reason
+FolderKind = Literal["movie", "show", "season", "artist", "album"]
 class _GetItem(TypedDict): key: str
 class GetItem(_GetItem, total=False): library: LibraryName | int | Library | None
 class GetStore(TypedDict): ...
@@ -71,7 +72,7 @@ class MapToServer(_MapToServer, total=False): mappings: list[HostMapping] | None
 class _Match(TypedDict): candidates: list[ItemJson]; stale: bool; status: MatchStatus; total: int
 class MatchJson(_Match, total=False): age_ms: int; confidence: Confidence; file: MatchedFileJson; match_kind: MatchKind; message: str; reason: Reason
 class _MatchFolder(TypedDict): path: ByteString | bytes
-class MatchFolder(_MatchFolder, total=False): at_once: bool | None; check: bool | None; library: LibraryName | int | Library | None; offline: bool | None
+class MatchFolder(_MatchFolder, total=False): at_once: bool | None; check: bool | None; kind: FolderKind | None; library: LibraryName | int | Library | None; offline: bool | None
 class _MatchGuid(TypedDict): guid: str
 class MatchGuid(_MatchGuid, total=False): check: bool | None; library: LibraryName | int | Library | None; offline: bool | None
 MatchKind = Literal["confirmed", "exact", "mapped", "suffix", "file_name"]

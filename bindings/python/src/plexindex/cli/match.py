@@ -135,8 +135,8 @@ def match_command(
 def folder_command(library: str | None, null: bool, items: bool, folder: tuple[str, ...]) -> int:
     """Find each folder's show, season, artist, album or film.
 
-    The answer is the deepest show, season, artist or album that contains all listed files below the folder; - reads
-    folders from standard input. The command uses the server's listing, not the files on the disk. If a library was
+    The answer is the outermost show, season, artist or album whose files are all below the folder; - reads folders
+    from standard input. The command uses the server's listing, not the files on the disk. If a library was
     never fetched, the command fetches it first. The exit code is 0 if every folder has exactly one answer.
 
     JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items,
