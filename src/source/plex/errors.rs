@@ -159,15 +159,21 @@ impl ErrorContext<'_> {
     }
 
     /// Returns the error for a reply with a failure status. `retry_after` is the delay that the server requested, and
-    /// `body_start` the beginning of the body. For some statuses, an argument may be the cause (`refusal`).
-    pub fn status_error(&self, code: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
+    /// `body_start` the beginning of the body. For some statuses, an argument may be the cause (`refusal`). A 404 says only
+    /// that something is gone if it is from Plex: a proxy sends it, too, while it does not reach Plex.
+    pub fn status_error(
+        &self,
+        (code, is_from_plex): (u16, bool),
+        retry_after: Option<Duration>,
+        body_start: &[u8],
+    ) -> AttemptError {
         let page = String::from_utf8_lossy(body_start);
         let is_starting = matches!(code, 400 | 503) && is_starting(&page);
         let status = match code {
             _ if is_starting => Status::Starting,
             401 | 498 => Status::Unauthorized,
             403 => Status::Forbidden,
-            404 => Status::NotOnServer,
+            404 if is_from_plex => Status::NotOnServer,
             _ => Status::ServerError,
         };
         let problem = match code {
@@ -184,7 +190,10 @@ impl ErrorContext<'_> {
                  no token in its own network, use its IP address instead of its host name"
             }
             403 => "the token's user has no access ({}): use the server owner's token, or share the library with them",
-            404 => "not found ({}): the library was removed, or the path in server_url is wrong",
+            404 if is_from_plex => "not found ({}): the library was removed, or the path in server_url is wrong",
+            404 => {
+                "not found ({}), but the reply is not from Plex: check server_url and the proxy in front of the server"
+            }
             429 => "too many requests ({}): send fewer requests",
             498 => "the token expired ({}): renew it, and set the new token",
             500 | 502 | 503 | 504 => "the server or its proxy failed ({}): see the server's log",

@@ -349,7 +349,9 @@ impl PlexHttp {
             return Err(errors.redirect_error(header("location")));
         }
         let retry_after = header("retry-after").and_then(|text| errors::parse_retry_after(text, self.clock.now_ms()));
-        Err(errors.status_error(parts.status.as_u16(), retry_after, &body_start))
+        // Every reply of Plex has this header, also an error.
+        let is_from_plex = header("x-plex-protocol").is_some();
+        Err(errors.status_error((parts.status.as_u16(), is_from_plex), retry_after, &body_start))
     }
 
     /// Returns the facts about a request that error messages contain.

@@ -214,6 +214,33 @@ fn a_verified_item_says_who_has_its_file_now() {
     assert_eq!((ask(&one.0), ask(&other.0)), (other.1, one.1));
 }
 
+/// Some proxies send a 404 while they do not reach Plex.
+#[test]
+fn a_404_that_is_not_from_plex_says_nothing_about_an_item() {
+    let at = Scene::movies(20);
+    let (_index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 7);
+    library.match_path(path.as_bytes()).expect("listed");
+    let ask = |status: Option<Action>| {
+        at.server.clear_faults();
+        if let Some(action) = status {
+            at.server.fault(Fault::new(action).on(Kind::Metadata).times(0));
+        }
+        library.invalidate_item(&key).expect("invalidated");
+        at.clock.advance_ms(MINUTE_MS);
+        let found = library.ask(&path);
+        (found.key(), found.stale)
+    };
+    let of_proxy = Action::Body {
+        status: 404,
+        content_type: "text/plain".to_owned(),
+        body: "404 page not found".to_owned(),
+    };
+    assert_eq!(ask(Some(of_proxy)), (Some(key.clone()), true));
+    assert_eq!(ask(None), (Some(key.clone()), false));
+    assert_eq!(ask(Some(Action::status(404))).0, None);
+}
+
 #[test]
 fn an_empty_list_of_libraries_needs_a_second_one() {
     let at = Scene::movies(300);

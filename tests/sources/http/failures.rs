@@ -26,10 +26,16 @@ fn each_failure_costs_one_request() {
     let xml = |text: &str| Action::body("text/xml", text);
     let html = |text: &str| Action::body("text/html", text);
     let json = |text: &str| Action::body("application/json", text);
-    let failures: [(Action, Status, &[&str]); 20] = [
+    let proxy_404 = Action::Body {
+        status: 404,
+        content_type: "text/plain".to_owned(),
+        body: "404 page not found".to_owned(),
+    };
+    let failures: [(Action, Status, &[&str]); 21] = [
         (Action::status(401), Unauthorized, &["401"]),
         (Action::status(403), Forbidden, &["403", "owner"]),
         (Action::status(404), NotOnServer, &["404"]),
+        (proxy_404, ServerError, &["404", "not from Plex", "check server_url"]),
         (
             to(302, "https://plex.example/library/sections"),
             Redirected,

@@ -54,7 +54,7 @@ pub enum Action {
         /// Where to; `{target}` in it is replaced by path and query of the request.
         location: String,
     },
-    /// Any reply.
+    /// Any reply, which is not Plex's.
     Body {
         /// The status.
         status: u16,
@@ -245,7 +245,10 @@ impl Met {
                 status,
                 content_type,
                 body,
-            } => Reply::new(*status, content_type, body.as_bytes()),
+            } => Reply {
+                is_foreign: true,
+                ..Reply::new(*status, content_type, body.as_bytes())
+            },
             _ => return None,
         })
     }

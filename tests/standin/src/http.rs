@@ -148,6 +148,8 @@ pub(crate) struct Reply {
     pub body: Arc<Vec<u8>>,
     /// The body is gzip already.
     pub gzip: bool,
+    /// The reply is that of another server.
+    pub is_foreign: bool,
 }
 
 impl Reply {
@@ -158,6 +160,7 @@ impl Reply {
             headers: Vec::new(),
             body: Arc::new(body.into()),
             gzip: false,
+            is_foreign: false,
         }
     }
 
@@ -188,7 +191,10 @@ impl Reply {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str("X-Plex-Protocol: 1.0\r\nCache-Control: no-cache\r\n");
+        if !self.is_foreign {
+            head.push_str("X-Plex-Protocol: 1.0\r\n");
+        }
+        head.push_str("Cache-Control: no-cache\r\n");
         head.push_str(if keep_alive {
             "Connection: Keep-Alive\r\nKeep-Alive: timeout=20\r\n\r\n"
         } else {

@@ -115,6 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Plex-Protocol", "1.0")
         self.end_headers()
         self.wfile.write(body)
 
