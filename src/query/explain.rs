@@ -223,10 +223,8 @@ impl Queries {
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
         let count = answer.total.to_string();
-        let episodes = match answer.total {
-            0 | 1 => String::new(),
-            _ => format!(" ({count} episodes)"),
-        };
+        let episodes = (answer.total > 1).then(|| format!(" ({count} episodes)"));
+        let episodes = episodes.unwrap_or_default();
         let has_other_name = || {
             let is_other = |listed| NormalPath::with(raw, |path| Relation::of(path, listed).common_components == 0);
             answer.item().is_some_and(|found| is_other(found.path))
@@ -239,7 +237,9 @@ impl Queries {
             Reason::SizeDiffers if answer.match_kind.is_listed() => &[
                 "'",
                 path,
-                "' has another size than Plex lists: the file was replaced, and Plex has not scanned it yet",
+                "'",
+                &episodes,
+                " has another size than Plex lists: the file was replaced, and Plex has not scanned it yet",
             ],
             Reason::SizeDiffers => &[
                 "Plex lists '",

@@ -181,4 +181,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         let fast = shows.fast(&path);
         assert_eq!(fast, None, "{path}: a key could name one of them only");
     }
+    let replaced = index.ask(&shows.query().size(9), FILE);
+    assert_eq!((replaced.reason, replaced.total), (Reason::SizeDiffers, 2));
+    assert!(replaced.message.contains("2 episodes"), "{}", replaced.message);
 }

@@ -181,10 +181,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             self.fill(&candidates, &similarity, resolution);
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
                 (Some(_), _) if resolution.doubt == HitDoubt::Path => (confidence, Reason::Unconfirmed),
+                (Some(_), _) if match_kind.is_listed() && has_other_size() => (confidence, Reason::SizeDiffers),
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
                 }
-                (Some(_), _) if match_kind.is_listed() && has_other_size() => (confidence, Reason::SizeDiffers),
                 (Some(_), _) => (confidence, evidence),
                 (None, true) => (Confidence::Low, Reason::SeveralItems),
                 (None, false) => (Confidence::Low, Reason::SeveralLibraries),
