@@ -13,7 +13,7 @@ use super::sql::{
 };
 use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
-use crate::engine::segment::ListingSegment;
+use crate::engine::segment::{IndexKey, ListingSegment};
 use crate::engine::view::{FormMatches, LibraryProperties, LibrarySnapshot, MatchTable};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
@@ -133,7 +133,7 @@ pub struct LiveSnapshot {
     pub counters: Arc<Counters>,
     endpoint: CurrentEndpoint,
     pub snapshot: CurrentSnapshot<SnapshotLibraries>,
-    /// Locked while a thread rebuilds segments.
+    /// Locked while a thread rebuilds segments, or builds an index of one.
     pub rebuilding: Mutex<()>,
 }
 
@@ -544,6 +544,25 @@ impl LiveSnapshot {
                 }
             }
             matches.load(sequence, &after, &forms, last.as_deref());
+        }
+        Ok(true)
+    }
+
+    /// Opens or builds the indexes of the libraries in scope that lack one, or waits for a thread that does. Returns `false`
+    /// if the deadline passes first; the next call then continues.
+    pub fn prepare_indexes(&self, key: IndexKey, scope: Scope, deadline: Deadline) -> Result<bool> {
+        let segments: Vec<Arc<ListingSegment>> = {
+            let snapshot = self.snapshot.read();
+            let libraries = snapshot.libraries_in(scope).iter();
+            libraries.filter_map(|view| view.segment.clone()).collect()
+        };
+        let Ok(_building) = self.store.lock_by(deadline, &self.rebuilding) else {
+            return Ok(false);
+        };
+        for segment in segments {
+            if !segment.prepare_index(key, deadline)? {
+                return Ok(false);
+            }
         }
         Ok(true)
     }

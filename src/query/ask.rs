@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
-use crate::engine::{LibraryRow, LibraryRows, MAX_QUESTIONS, SearchRows, Snapshot, is_locked};
+use crate::engine::{IndexKey, LibraryRow, LibraryRows, MAX_QUESTIONS, SearchRows, Snapshot, is_locked};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::Scope;
 use crate::model::{Sequence, ViewId};
@@ -22,6 +22,8 @@ use crate::sync::{
 
 /// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
+/// Maximum number of times that one query builds indexes: of the stored listings, and of those that it fetches.
+const MAX_INDEXED: u32 = 4;
 /// Maximum number of refreshes in one query. A query needs a second refresh only if a different server answers at the
 /// URL.
 const MAX_REFRESHES: u32 = 3;
@@ -301,6 +303,10 @@ impl QueryState {
                 Ok(Step::Rebuild)
             };
         }
+        if let Some((key, scope)) = conditions.needed_index.filter(|_| self.indexed < MAX_INDEXED) {
+            self.indexed += 1;
+            return Ok(Step::Index(key, scope));
+        }
         if conditions.verifies_first && self.take_verify_step(conditions, &mut is_due)? {
             return Ok(Step::Verify);
         }
@@ -423,7 +429,7 @@ impl Queries {
         let started_at = Instant::now();
         // If a stored listing can answer the query, the call waits only briefly for the server.
         let limited_call = match step {
-            Step::Answer | Step::Rebuild | Step::SearchUnfetched => Some(*call),
+            Step::Answer | Step::Rebuild | Step::Index(..) | Step::SearchUnfetched => Some(*call),
             Step::Refresh if has_unfetched => Some(*call),
             _ if sync.is_local() => Some(*call),
             _ => state.limit_wait(call),
@@ -435,6 +441,20 @@ impl Queries {
         let failure = match step {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
+            Step::Index(key, scope) => {
+                let prepared = self.reading.prepare_indexes(key, scope, call.deadline);
+                if !matches!(prepared, Ok(true)) {
+                    state.indexed = MAX_INDEXED;
+                }
+                return match prepared {
+                    // Without a size, the answer is only not certain.
+                    Err(error) if key == IndexKey::Size => {
+                        log::debug!("sizes cannot be searched: {error}");
+                        Ok(())
+                    }
+                    prepared => prepared.map(drop),
+                };
+            }
             Step::Verify => sync.verify(limited_call, &targets.items).err(),
             Step::SearchUnfetched => {
                 let searched =

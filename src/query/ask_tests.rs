@@ -14,6 +14,7 @@ struct Stated {
     may_ask: bool,
     view_id: Option<ViewId>,
     needs_rebuild: bool,
+    needed_index: Option<(IndexKey, Scope)>,
     path: bool,
     unverified: bool,
     settled: bool,
@@ -30,12 +31,14 @@ impl Stated {
             may_send_requests: self.may_ask,
             view_id: self.view_id,
             needs_rebuild: self.needs_rebuild,
+            needed_index: self.needed_index,
             verifies_first: self.path,
         };
         state.next_step(&conditions, |step| {
             self.costly.set(self.costly.get() + u32::from(step != Step::Verify));
             Ok(match step {
                 Step::Rebuild => self.needs_rebuild,
+                Step::Index(..) => self.needed_index.is_some(),
                 Step::Verify => self.unverified,
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
@@ -56,6 +59,9 @@ fn calm() -> Stated {
         ..Stated::default()
     }
 }
+
+const SIZES: (IndexKey, Scope) = (IndexKey::Size, Scope::All);
+const INDEX: Step = Step::Index(SIZES.0, SIZES.1);
 
 /// [`calm`], except that these facts are true.
 macro_rules! stated {
@@ -86,6 +92,14 @@ fn each_fact_leads_to_its_steps() {
             "lost segments: an error after three attempts",
             stated!(needs_rebuild),
             vec![Rebuild, Rebuild, Rebuild],
+        ),
+        (
+            "an index that changing listings keep outdating",
+            Stated {
+                needed_index: Some(SIZES),
+                ..calm()
+            },
+            vec![INDEX, INDEX, INDEX, INDEX, Answer],
         ),
         ("invalidated", stated!(unverified), vec![Verify, Answer]),
         (
@@ -290,6 +304,7 @@ fn every_random_walk_ends_without_repeated_steps() {
                 may_ask,
                 view_id: (bits >> 20 & 3 != 0).then(|| ViewId((bits >> 24 & 3).cast_signed())),
                 needs_rebuild: !bit(28) && !bit(29),
+                needed_index: (!bit(36) && !bit(37)).then_some(SIZES),
                 path,
                 unverified: bit(1),
                 settled: !bit(32) && !bit(33) && !bit(34),
@@ -306,6 +321,7 @@ fn every_random_walk_ends_without_repeated_steps() {
             let times = taken.iter().filter(|one| **one == step).count();
             match step {
                 Step::Rebuild => assert!(times < MAX_REBUILDS as usize, "walk {walk}: {taken:?}"),
+                INDEX => assert!(times < MAX_INDEXED as usize, "walk {walk}: {taken:?}"),
                 Step::Refresh => {
                     assert_ne!(
                         refreshed,
@@ -321,7 +337,10 @@ fn every_random_walk_ends_without_repeated_steps() {
                     assert!(!(search && failed), "walk {walk}: {step:?} after a failure");
                 }
             }
-            assert!(may_ask || step == Step::Rebuild, "walk {walk}: {step:?} without leave");
+            assert!(
+                may_ask || matches!(step, Step::Rebuild | INDEX),
+                "walk {walk}: {step:?} without leave"
+            );
             if matches!(step, Step::Search(_)) {
                 assert!(taken.contains(&Step::Ask), "walk {walk}: searched without a question");
             }
@@ -337,5 +356,5 @@ fn every_random_walk_ends_without_repeated_steps() {
         }
         longest = longest.max(taken.len());
     }
-    assert!((6..=11).contains(&longest), "{longest} steps");
+    assert!((6..=15).contains(&longest), "{longest} steps");
 }

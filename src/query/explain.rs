@@ -21,6 +21,8 @@ pub struct ExplanationContext<'b> {
     pub view_id: Option<ViewId>,
     /// Whether the file's size could decide, but the listing has none.
     pub lacks_sizes: bool,
+    /// Whether the file's size could decide, but the timeout passed before the index of sizes was built.
+    pub lacks_index: bool,
 }
 
 impl ExplanationContext<'_> {
@@ -124,6 +126,9 @@ impl Queries {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
             if context.lacks_sizes {
                 text.push_str("; the stored listing has no sizes yet, which an earlier version did not ask for");
+            }
+            if context.lacks_index {
+                text.push_str("; the timeout passed before the sizes were indexed; retry: plexindex continues");
             }
             if answer.reason == Reason::NotFetched {
                 text = format!("{text}; {}", explain_unfetched(rows));

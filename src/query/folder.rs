@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use super::answer::Answer;
 use super::explain::explain_folder;
 use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
-use crate::engine::{LibraryRow, library_indexes};
+use crate::engine::{IndexKey, LibraryRow, library_indexes};
 use crate::error::{Result, Status};
 use crate::knowledge::Cause;
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, FoundItem, LibraryIndex,
-    MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, Resolution, Resolver, folder_positions,
+    MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, QueriedSize, Resolution, Resolver, Scope,
+    folder_positions,
 };
 use crate::model::{Confidence, FolderKind, MatchKind, Reason};
 use crate::platform::clock::Deadline;
@@ -41,6 +42,8 @@ struct FoundFolder<'t> {
     is_complete_search: bool,
     /// The index of a library whose listing has no sizes, which could decide.
     lacks_sizes: Option<usize>,
+    /// The index of sizes, if a library has none yet, and a size could decide.
+    needed_index: Option<(IndexKey, Scope)>,
 }
 
 impl Queries {
@@ -162,10 +165,13 @@ impl FolderQuery<'_> {
             }
             NormalPath::with(&path, |path| {
                 let mut resolution = Resolution::default();
-                resolver.resolve_normal(path, size, None, false, &mut resolution);
+                resolver.resolve_normal(path, QueriedSize::Known(size), None, false, &mut resolution);
                 let is_listed_file = resolution.single().is_some_and(|single| single.path == file.found.path);
                 is_confirmed |= resolution.is_by_size && is_listed_file;
                 found.lacks_sizes = found.lacks_sizes.or(resolution.lacks_sizes);
+                if resolution.lacks_index {
+                    found.needed_index = Some((IndexKey::Size, Scope::All));
+                }
                 is_contradicted |= resolution.reason == Reason::SizeDiffers;
             });
         });
@@ -204,7 +210,13 @@ impl QueryKind for FolderQuery<'_> {
         found.is_listed = found.outcome.match_kind != MatchKind::None;
         if !found.is_listed {
             let mut file = Resolution::default();
-            Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, 0, None, false, &mut file);
+            Resolver::new(libraries, context.scope, mappings).resolve_normal(
+                self.path,
+                QueriedSize::UNKNOWN,
+                None,
+                false,
+                &mut file,
+            );
             found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
         }
         if !self.at_once && context.call.file_size == FileSize::Read {
@@ -229,6 +241,7 @@ impl QueryKind for FolderQuery<'_> {
             is_final_if_fresh: false,
             is_final_without_store: is_listed && found.outcome.total == 1,
             lacks_sizes: found.lacks_sizes,
+            needed_index: found.needed_index,
         }
     }
 

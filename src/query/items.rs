@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::answer::{Answer, as_millis};
 use super::explain::{explain_deadline, explain_failure, explain_unfetched};
 use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
-use crate::engine::{ShowRows, Snapshot, is_locked, library_indexes};
+use crate::engine::{IndexKey, ShowRows, Snapshot, is_locked, library_indexes};
 use crate::error::{Error, Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use crate::matching::{
     ACCEPTED_SPELLINGS, FoundItem, HitDoubt, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid,
@@ -37,6 +37,8 @@ struct FoundItems {
     /// Whether no item has the whole title, so that `items` has the items whose titles contain all its words.
     has_only_words: bool,
     needs_rebuild: bool,
+    /// Whether a library has no index yet; then there are no items.
+    needs_index: bool,
     /// Whether a show has the GUID.
     has_show: bool,
 }
@@ -154,8 +156,14 @@ impl QueryKind for ItemQuery<'_> {
     fn find(&self, context: &QueryContext<'_>, found: &mut FoundItems) -> Result<()> {
         let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
         found.has_only_words = true;
+        let libraries = context.snapshot.libraries_in(context.scope);
+        let mut segments = libraries.iter().filter_map(|view| view.segment.as_ref());
+        found.needs_index = segments.any(|segment| !segment.has_index(IndexKey::Text));
+        if found.needs_index {
+            return Ok(());
+        }
         let (mut of_shows, mut total_of_shows) = (Vec::new(), 0);
-        for (index, view) in context.snapshot.libraries_in(context.scope).iter().enumerate() {
+        for (index, view) in libraries.iter().enumerate() {
             let mut shows = Vec::new();
             if let ItemQuery::Guid(guid, _) = self
                 && guid.may_be_of_show()
@@ -176,14 +184,14 @@ impl QueryKind for ItemQuery<'_> {
             let hits = match self {
                 ItemQuery::Guid(guid, _) => {
                     for show in shows {
-                        let hits = view.items_of_show(show, guid, MAX_CANDIDATES)?;
+                        let hits = view.items_of_show(show, guid, MAX_CANDIDATES);
                         found.has_show = true;
                         total_of_shows += hits.total;
                         of_shows.extend(hits.items.into_iter().map(|item| (index, item)));
                     }
-                    view.items_with_guid(guid, MAX_CANDIDATES)?
+                    view.items_with_guid(guid, MAX_CANDIDATES)
                 }
-                ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
+                ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES),
             };
             counters.add_time(Activity::Store, start.elapsed());
             // The statistics count only the rest of the call's time as matching.
@@ -205,9 +213,10 @@ impl QueryKind for ItemQuery<'_> {
     }
 
     /// Assesses the result. An item is never missing, because a GUID or title does not determine the library.
-    fn assess(&self, _: &QueryContext<'_>, found: &FoundItems) -> Assessment {
+    fn assess(&self, context: &QueryContext<'_>, found: &FoundItems) -> Assessment {
         Assessment {
             needs_rebuild: found.needs_rebuild,
+            needed_index: found.needs_index.then_some((IndexKey::Text, context.scope)),
             ..Assessment::default()
         }
     }
@@ -260,6 +269,7 @@ impl QueryKind for ItemQuery<'_> {
             total,
             has_only_words,
             has_show,
+            needs_index,
             ..
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
@@ -280,7 +290,7 @@ impl QueryKind for ItemQuery<'_> {
         answer.stale = context.is_answer_stale(&state) || !unverified.is_empty();
         let has_unfetched = rows.iter().any(|row| !row.generation.is_fetched());
         let mut message = if answer.status == Status::NotFound {
-            if let Some(status) = state.timeout_status {
+            if let Some(status) = needs_index.then_some(Status::NotYet).or(state.timeout_status) {
                 answer.status = status;
             }
             if has_unfetched || rows.is_empty() && state.timeout_status.is_some() {
@@ -291,6 +301,9 @@ impl QueryKind for ItemQuery<'_> {
                 ItemQuery::Title(_) => ", or a title with all its words",
             };
             let cause = match (answer.status, answer.reason) {
+                _ if *needs_index => {
+                    ": the timeout passed before their index was built; retry: plexindex continues".to_owned()
+                }
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
                 (_, Reason::NotFetched) => format!(": {}", explain_unfetched(rows)),
                 _ => String::new(),

@@ -1,17 +1,18 @@
 //! Answers path queries.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::explain::{ExplanationContext, library_at_or_below};
 use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
-use crate::engine::{LibraryRow, library_indexes};
+use crate::engine::{IndexKey, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::{
-    ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver,
+    ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, QueriedSize, Resolution, Resolver,
+    Scope,
 };
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::platform::clock::Deadline;
@@ -23,8 +24,8 @@ struct PathQuery<'p> {
     /// The first entry with the path's hash in the only library in scope; `None` if the caller has not looked up the
     /// entry. The search consumes this value.
     first_entry: Cell<Option<FirstEntry>>,
-    /// The size of the file in bytes, 0 if it cannot be known; `None` before it is needed.
-    size: Cell<Option<u64>>,
+    /// The size of the file in bytes, 0 if it cannot be known; empty before it is needed.
+    size: OnceCell<u64>,
     /// Whether the query must not wait, and so not read the size.
     at_once: bool,
 }
@@ -58,7 +59,7 @@ impl Queries {
             let query = PathQuery {
                 path,
                 first_entry,
-                size: Cell::new(None),
+                size: OnceCell::new(),
                 at_once: true,
             };
             self.answer_at_once(call, &snapshot, scope, &query, then)
@@ -79,7 +80,7 @@ impl Queries {
             let query = PathQuery {
                 path,
                 first_entry: Cell::new(None),
-                size: Cell::new(None),
+                size: OnceCell::new(),
                 at_once: false,
             };
             self.ask(pin, call, &query, then)
@@ -162,23 +163,27 @@ impl Queries {
         resolver: &Resolver<'v, '_, V>,
         path: &[u8],
     ) -> Resolution<'v> {
-        let mut resolution = resolver.resolve(path);
-        if can_size_decide(&resolution) {
-            let size = self.size_of(path, Deadline::NONE);
-            if size > 0 {
-                resolution = Resolution::default();
-                NormalPath::with(path, |path| {
-                    resolver.resolve_normal(path, size, None, false, &mut resolution);
-                });
-            }
+        let size = OnceCell::new();
+        let read = || Some(*size.get_or_init(|| self.size_of(path, Deadline::NONE)));
+        let resolve = || {
+            let mut resolution = Resolution::default();
+            NormalPath::with(path, |path| {
+                resolver.resolve_normal(path, QueriedSize::Read(&read), None, false, &mut resolution);
+            });
+            resolution
+        };
+        let prepare = || self.reading.prepare_indexes(IndexKey::Size, Scope::All, Deadline::NONE);
+        let resolution = resolve();
+        if resolution.lacks_index && prepare().is_ok() {
+            return resolve();
         }
         resolution
     }
 }
 
-/// Returns whether the size of the file is needed.
+/// Returns whether the size of the file must be read.
 fn wants_size(context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
-    context.call.file_size != FileSize::Unread && can_size_decide(outcome)
+    context.call.file_size == FileSize::Read && can_size_decide(outcome)
 }
 
 /// Returns whether a library in which an item was found is doubted as a whole, so that the item may be gone.
@@ -270,25 +275,17 @@ impl QueryKind for PathQuery<'_> {
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
         let resolver = Resolver::new(libraries, context.scope, mappings);
-        resolver.resolve_normal(self.path, 0, self.first_entry.take(), true, outcome);
-        // Once for all steps of the query, also if it cannot be read.
         let read = || {
-            let size = context.queries.size_of(self.path.raw(), context.call.deadline);
-            self.size.set(Some(size));
-            size
+            // Once for all steps of the query, also if it cannot be read.
+            let size = || context.queries.size_of(self.path.raw(), context.call.deadline);
+            (!self.at_once).then(|| *self.size.get_or_init(size))
         };
-        // The first question that a size can decide builds an index, for which a call at once has no time.
-        let is_unlisted = can_size_decide(outcome);
         let size = match context.call.file_size {
-            FileSize::Known(_) if self.at_once && is_unlisted => 0,
-            FileSize::Known(size) => size,
-            FileSize::Read if !self.at_once && is_unlisted => self.size.get().unwrap_or_else(read),
-            FileSize::Read | FileSize::Unread => 0,
+            FileSize::Known(size) => QueriedSize::Known(size),
+            FileSize::Read => QueriedSize::Read(&read),
+            FileSize::Unread => QueriedSize::UNKNOWN,
         };
-        if size > 0 {
-            *outcome = Resolution::default();
-            resolver.resolve_normal(self.path, size, None, true, outcome);
-        }
+        resolver.resolve_normal(self.path, size, self.first_entry.take(), true, outcome);
         Ok(())
     }
 
@@ -302,6 +299,7 @@ impl QueryKind for PathQuery<'_> {
             is_final_if_fresh: is_listed && outcome.total == 1 && outcome.doubt == HitDoubt::None && !needs_rebuild,
             is_final_without_store: !wants_size(context, outcome),
             lacks_sizes: outcome.lacks_sizes,
+            needed_index: outcome.lacks_index.then_some((IndexKey::Size, Scope::All)),
         }
     }
 
@@ -441,6 +439,7 @@ impl QueryKind for PathQuery<'_> {
                 unlisted_match: unlisted.map(|(index, key)| (key, snapshot.rows[index].library.title.as_str())),
                 view_id: snapshot.view_id,
                 lacks_sizes: outcome.lacks_sizes.is_some(),
+                lacks_index: outcome.lacks_index,
             };
             message = queries.explain(&answer, rows, self.path, &explanation, state.failure.as_ref());
             answer.message = &message;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::answer::Answer;
-use crate::engine::{LibraryRow, Snapshot, Store, library_indexes};
+use crate::engine::{IndexKey, LibraryRow, Snapshot, Store, library_indexes};
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::knowledge::{Cause, Doubt, PathQuestion, age_ms};
 use crate::matching::{MAX_PATH, NormalPath, ProposedMapping, Resolution, Resolver, Samples, Scope, SizeEvidence};
@@ -222,6 +222,8 @@ pub struct Assessment {
     pub is_final_without_store: bool,
     /// The index of a library whose listing has no sizes, although the size of the file can decide the answer.
     pub lacks_sizes: Option<usize>,
+    /// The indexes that the search needs, and the libraries of which one has none yet.
+    pub needed_index: Option<(IndexKey, Scope)>,
 }
 
 /// A step that a query takes before the answer.
@@ -229,6 +231,8 @@ pub struct Assessment {
 pub enum Step {
     /// Rebuild missing or damaged segments.
     Rebuild,
+    /// Build the missing indexes of these libraries.
+    Index(IndexKey, Scope),
     /// Verify the invalidated items in the result.
     Verify,
     /// Search unfetched libraries on the server.
@@ -253,6 +257,8 @@ pub struct StepConditions {
     pub view_id: Option<ViewId>,
     /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
+    /// The indexes that the search needs.
+    pub needed_index: Option<(IndexKey, Scope)>,
     /// Whether to verify invalidated items before refreshing libraries.
     pub verifies_first: bool,
 }
@@ -281,6 +287,8 @@ pub struct QueryState {
     pub refreshes: u32,
     pub restarts: u32,
     pub rebuilt: u32,
+    /// Number of times that the query has built an index, or tried to.
+    pub indexed: u32,
     pub fetched_libraries: bool,
     pub searched_unfetched: bool,
     /// Whether the query has asked the server about a missing path, or need not ask.
@@ -348,6 +356,7 @@ impl<'t> QueryContext<'t> {
             may_send_requests: self.queries.sync.may_send_requests(self.call),
             view_id: self.snapshot.view_id,
             needs_rebuild: assessment.needs_rebuild,
+            needed_index: assessment.needed_index,
             verifies_first: Q::VERIFIES_FIRST,
         }
     }
@@ -364,8 +373,8 @@ impl<'t> QueryContext<'t> {
     ) -> Result<bool> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
-            // `next_step` never asks for `Rebuild`.
-            Step::Rebuild | Step::Answer => {
+            // `next_step` never asks for `Rebuild` and `Index`.
+            Step::Rebuild | Step::Index(..) | Step::Answer => {
                 return Ok(!self.call.always_asks && query.needs_no_refresh(self, found)?);
             }
             Step::Verify => {

@@ -349,6 +349,25 @@ fn listings_without_sizes_are_fetched_once() {
     assert_eq!(requests(&at.server).iter().sum::<u64>(), 0, "once is enough");
 }
 
+/// A call adds a thousand items to an index before it looks at the clock.
+#[test]
+fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {
+    let path = |key| format!("/data/movies/{key}/River {key}.mkv");
+    let at = films((1..=1_100).map(|key| film(key, &path(key), 700 * MIB + key)));
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let at_once = || QueryOptions::default().within(Duration::ZERO);
+    let sized = || {
+        let found = index.ask(&at_once().size(700 * MIB + 9), "/mnt/x/River 9.mkv");
+        (found.confidence, found.reason, found.message.contains("indexed"))
+    };
+    assert_eq!(sized(), (Confidence::Low, Reason::SameName, true));
+    assert_eq!(sized(), (Confidence::High, Reason::SameFile, false));
+    let by_title = || index.search_title(&at_once(), "quiet river").expect("an answer").status;
+    assert_eq!(by_title(), Status::NotYet);
+    assert_eq!(by_title(), Status::Ambiguous);
+}
+
 /// What a tool that gets the events of a disk is told, and how many requests that takes. It sees the library's folder
 /// under another root, without a mapping.
 #[test]

@@ -36,7 +36,7 @@ pub use resolution::{
     EntryTime, FirstEntry, FoundItem, GuidRef, HitDoubt, ItemRef, LibraryIndex, MAX_CANDIDATES, Presence, Resolution,
     Scope,
 };
-pub use resolver::{FoldBuffers, MAX_BATCH, Resolver};
+pub use resolver::{FoldBuffers, MAX_BATCH, QueriedSize, Resolver};
 pub use same_file::has_replaced_characters;
 pub use words::{distance, fold_title, has_all_words, likeness, name_hash};
 

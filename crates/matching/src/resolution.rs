@@ -115,7 +115,7 @@ pub trait LibraryIndex: Sized {
     fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, each: impl FnMut(Self::Hit<'v>));
 
     /// Calls `each` for the listed files of this size, which is not 0; for about `limit` files. Returns `false` if the
-    /// library does not know them all.
+    /// library has no index of sizes yet.
     fn each_of_size<'v>(&'v self, size: u64, limit: usize, each: impl FnMut(Self::Hit<'v>)) -> bool;
 
     /// Returns the size of a listed file in bytes; 0 if it is unknown.
@@ -395,6 +395,8 @@ pub struct Resolution<'v> {
     pub is_by_size: bool,
     /// The index of a library whose sizes could decide the answer, but whose listing has none yet.
     pub lacks_sizes: Option<usize>,
+    /// Whether a library has no index of sizes yet, which could decide the answer.
+    pub lacks_index: bool,
     /// Number of common components for a suffix match; 0 for other matches.
     pub common_components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
@@ -414,6 +416,7 @@ impl Default for Resolution<'_> {
             is_owned: false,
             is_by_size: false,
             lacks_sizes: None,
+            lacks_index: false,
             common_components: 0,
             found: SmallVec::new(),
             are_episodes_of_one_file: false,

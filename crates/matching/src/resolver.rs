@@ -56,24 +56,26 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
         // The search fills the resolution in place, because moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
-        NormalPath::with(path, |path| self.resolve_normal(path, 0, None, false, &mut resolution));
+        NormalPath::with(path, |path| {
+            self.resolve_normal(path, QueriedSize::UNKNOWN, None, false, &mut resolution);
+        });
         resolution
     }
 
-    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `size` is that of the file in bytes;
-    /// 0 if unknown. `entry` is the first entry with
+    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
     /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry. `finds_alike`: adds
     /// files with alike names for a miss.
     pub fn resolve_normal(
         &self,
         path: &NormalPath<'_>,
-        size: u64,
+        size: QueriedSize<'_>,
         entry: Option<FirstEntry>,
         finds_alike: bool,
         resolution: &mut Resolution<'v>,
     ) {
         // Fast path: the only library in scope lists the path, and the path has only one item.
-        let hit = self.only_library().filter(|_| size == 0).and_then(|(library, view)| {
+        let is_unknown = !matches!(size, QueriedSize::Known(1..));
+        let hit = self.only_library().filter(|_| is_unknown).and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
             let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
                 return None;
@@ -81,12 +83,12 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
             Some((library, view, view.hit_of_entry(entry)?))
         });
         let Some((library, view, hit)) = hit else {
-            let one_path = PathResolver {
-                size,
-                ..self.path_resolver(*path)
-            };
-            one_path.resolve_into(resolution);
-            if finds_alike {
+            let mut one_path = self.path_resolver(*path);
+            match size {
+                QueriedSize::Known(size) => one_path.size = Cell::new(size),
+                QueriedSize::Read(read) => one_path.read_size = Some(read),
+            }
+            if one_path.resolve_into(resolution) && finds_alike {
                 one_path.add_lookalikes(resolution);
             }
             return;
@@ -115,10 +117,13 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
         PathResolver {
             resolver: self,
             path,
-            size: 0,
+            size: Cell::new(0),
+            read_size: None,
+            owners: [const { Cell::new(0) }; 2],
             name_hash: OnceCell::new(),
             lacks_matches: Cell::new(false),
             lacks_sizes: Cell::new(None),
+            lacks_index: Cell::new(false),
         }
     }
 }
@@ -128,6 +133,23 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
 #[inline]
 fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
+}
+
+/// The size of the queried file in bytes.
+#[derive(Clone, Copy)]
+pub enum QueriedSize<'s> {
+    /// 0 if unknown.
+    Known(u64),
+    /// Only a path that is neither recorded nor listed nor mapped needs the size. `None`: it cannot be read now, so the
+    /// resolution remains without a result.
+    Read(ReadSize<'s>),
+}
+
+type ReadSize<'s> = &'s dyn Fn() -> Option<u64>;
+
+impl QueriedSize<'_> {
+    /// No size.
+    pub const UNKNOWN: Self = Self::Known(0);
 }
 
 /// A hit in a library that `V` refers to.
@@ -141,12 +163,17 @@ pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
     pub(super) path: NormalPath<'p>,
     /// Size of the queried file in bytes; 0 if unknown.
-    pub(super) size: u64,
+    size: Cell<u64>,
+    read_size: Option<ReadSize<'p>>,
+    /// The first 64 libraries whose locations were compared with the path, and those of them that own it, a bit each.
+    owners: [Cell<u64>; 2],
     name_hash: OnceCell<Option<u64>>,
     /// Whether a library does not know its confirmed matches of the path.
     lacks_matches: Cell<bool>,
     /// A library whose listing has no sizes, but a file that may be the queried file.
     pub(super) lacks_sizes: Cell<Option<usize>>,
+    /// Whether a library that may have another file of the queried file's size has no index of sizes.
+    pub(super) lacks_index: Cell<bool>,
 }
 
 /// A group of libraries that the resolver searches together.
@@ -166,12 +193,19 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         *self.name_hash.get_or_init(|| name_hash(self.path.form()))
     }
 
-    /// Searches for the path, and writes the result to an empty `resolution`.
-    fn resolve_into(&self, resolution: &mut Resolution<'v>) {
+    /// Returns the size of the queried file in bytes; 0 if unknown.
+    pub(super) fn size(&self) -> u64 {
+        self.size.get()
+    }
+
+    /// Searches for the path, and writes the result to an empty `resolution`. Returns `false` if the size cannot be read now.
+    fn resolve_into(&self, resolution: &mut Resolution<'v>) -> bool {
         let mut candidates = Candidates::new();
         let words = OnceCell::new();
         let similarity = |hit: &RankedHit<'v, HitOf<'v, V>>, common: usize| self.similarity(&words, hit, common);
-        let (match_kind, confidence, evidence) = self.search(&mut candidates, &similarity);
+        let Some((match_kind, confidence, evidence)) = self.search(&mut candidates, &similarity) else {
+            return false;
+        };
         if candidates.total == 0 {
             resolution.reason = self.miss_reason();
         } else {
@@ -193,9 +227,11 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         resolution.is_owned = !match_kind.is_listed() && self.is_owned();
         resolution.is_by_size = evidence == Reason::SameFile && resolution.confidence == Confidence::High;
         resolution.lacks_sizes = self.lacks_sizes.get();
+        resolution.lacks_index = self.lacks_index.get();
         if self.is_broken() {
             *resolution = Resolution::broken();
         }
+        true
     }
 
     /// Fills a resolution, whose kind of match is set, with the candidates' items, the most similar first.
@@ -234,22 +270,26 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 
     /// Collects the candidates for the first kind of match that finds an item. Returns the kind, and the confidence and
-    /// reason that apply if there is only one candidate; three times `None` if nothing matches.
+    /// reason that apply if there is only one candidate: three times `None` if nothing matches. Returns no tuple if the size
+    /// cannot be read now.
     fn search(
         &self,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
-    ) -> (MatchKind, Confidence, Reason) {
+    ) -> Option<(MatchKind, Confidence, Reason)> {
         if let Some(match_kind) = self.search_listed(candidates) {
-            return (match_kind, Confidence::High, Reason::None);
+            return Some((match_kind, Confidence::High, Reason::None));
+        }
+        if let Some(read_size) = self.read_size {
+            self.size.set(read_size()?);
         }
         if self.path.is_utf8() {
             let mut of_size = Candidates::new();
-            if self.size > 0
+            if self.size() > 0
                 && let Some(found) = self.add_same_files(&mut of_size)
             {
                 *candidates = of_size;
-                return found;
+                return Some(found);
             }
             for group in self.groups() {
                 self.add_suffix_matches(*group, candidates, similarity);
@@ -267,14 +307,14 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     } else {
                         MatchKind::FileName
                     };
-                    return (match_kind, Confidence::Low, reason);
+                    return Some((match_kind, Confidence::Low, reason));
                 }
             }
             if !self.is_owned() && self.add_renamed(candidates) {
-                return (MatchKind::FileName, Confidence::Low, Reason::SameSize);
+                return Some((MatchKind::FileName, Confidence::Low, Reason::SameSize));
             }
         }
-        (MatchKind::None, Confidence::None, Reason::None)
+        Some((MatchKind::None, Confidence::None, Reason::None))
     }
 
     /// Collects the candidates for the first of kinds 1 to 3 that finds an item. Returns the kind; `None` if none does.
@@ -359,20 +399,19 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Iterates over the libraries in a group, with their indexes.
     pub(super) fn libraries_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v V::Target)> {
         let libraries = libraries_in_scope(self.resolver.libraries, self.resolver.scope);
-        libraries.filter(move |(_, view)| {
-            group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
+        libraries.filter(move |(library, _)| {
+            group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(*library)
         })
     }
 
     /// Returns whether a location of any library contains the path or a mapped path.
     pub(super) fn is_owned(&self) -> bool {
-        self.resolver.libraries.iter().any(|view| self.is_owned_by(view))
+        (0..self.libraries().len()).any(|library| self.is_owned_by(library))
     }
 
     /// Returns whether a location of a library out of scope contains the path or a mapped path.
     pub(super) fn is_owned_elsewhere(&self) -> bool {
-        let mut others = self.resolver.libraries.iter().enumerate();
-        others.any(|(library, view)| !self.is_in_scope(library) && self.is_owned_by(view))
+        (0..self.libraries().len()).any(|library| !self.is_in_scope(library) && self.is_owned_by(library))
     }
 
     pub(super) fn libraries(&self) -> &'v [V] {
@@ -400,9 +439,21 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 
     /// Returns whether a location of the library contains the path or a mapped path.
-    fn is_owned_by(&self, view: &V::Target) -> bool {
-        let owns_rewritten = |path: &[u8]| NormalPath::with(path, |path| view.owns(path)).then_some(());
-        view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some()
+    fn is_owned_by(&self, library: usize) -> bool {
+        let bit = u32::try_from(library).map_or(0, |library| 1_u64.checked_shl(library).unwrap_or(0));
+        let [compared, owners] = &self.owners;
+        if compared.get() & bit == 0 {
+            let view = &*self.libraries()[library];
+            let owns_rewritten = |path: &[u8]| NormalPath::with(path, |path| view.owns(path)).then_some(());
+            let is_owner =
+                view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some();
+            if bit == 0 {
+                return is_owner;
+            }
+            compared.set(compared.get() | bit);
+            owners.set(owners.get() | if is_owner { bit } else { 0 });
+        }
+        owners.get() & bit != 0
     }
 
     /// Adds the confirmed matches for the path, with rank 1 if the bytes are equal, or 0 if only the normal forms are.

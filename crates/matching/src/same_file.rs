@@ -64,8 +64,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         &self,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
     ) -> Option<(MatchKind, Confidence, Reason)> {
-        let components = if self.size < FOLDER_BELOW { 2 } else { 1 };
-        let max_of_name = max_of_name(self.size, components > 1);
+        let components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
+        let max_of_name = max_of_name(self.size(), components > 1);
         let (mut of_name, mut has_unknown, mut elsewhere) = (0, false, Vec::new());
         for (library, view) in self.fetched() {
             view.each_with_suffix(&self.path, self.name_hash(), components, max_of_name + 1, |hit| {
@@ -75,7 +75,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 if size == 0 && !view.has_sizes() {
                     self.lacks_sizes.set(Some(library));
                 }
-                if size != self.size {
+                if size != self.size() {
                 } else if self.is_in_scope(library) {
                     candidates.add_candidate(1, Self::candidate(library, view, hit));
                 } else {
@@ -96,8 +96,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
         let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
         let common = Relation::of(&self.path, first.path).common_components;
-        let has_few_sizes = self.size < SECTORS_BELOW && of_name > 1 && common < 2;
-        let is_telling = self.size >= MIN_SIZE && !may_be_of_many(self.size) && !has_few_sizes;
+        let has_few_sizes = self.size() < SECTORS_BELOW && of_name > 1 && common < 2;
+        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !has_few_sizes;
         let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
         let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
         if !may_be_evidence
@@ -132,7 +132,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         for (library, view) in self.fetched_in_scope() {
             view.each_with_suffix(&self.path, self.name_hash(), 1, MAX_OF_SIZE, |hit| {
                 count += 1;
-                if view.file_size(hit) == self.size {
+                if view.file_size(hit) == self.size() {
                     candidates.add_candidate(1, Self::candidate(library, view, hit));
                 }
             });
@@ -144,38 +144,49 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
     /// Returns whether listed files of other names have the queried file's size, or it is unknown whether they do.
     fn others_have_size(&self) -> bool {
-        let (mut count, mut is_known, mut has_other) = (0, true, false);
-        for (_, view) in self.fetched() {
-            is_known &= view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
-                count += 1;
-                has_other |= view
-                    .key_and_path(hit)
-                    .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components == 0);
-            });
-        }
+        let (mut count, mut has_other) = (0, false);
+        let is_known = self.each_of_size(self.fetched(), |_, view, hit| {
+            count += 1;
+            has_other |= view
+                .key_and_path(hit)
+                .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components == 0);
+        });
         has_other || !is_known || count >= MAX_OF_SIZE
+    }
+
+    /// Calls `each` for the files of the queried file's size in these libraries, for about [`MAX_OF_SIZE`] of each. Returns
+    /// `false` if a library has no index of sizes yet.
+    fn each_of_size(
+        &self,
+        libraries: impl Iterator<Item = (usize, &'v V::Target)>,
+        mut each: impl FnMut(usize, &'v V::Target, HitOf<'v, V>),
+    ) -> bool {
+        for (library, view) in libraries {
+            if !view.each_of_size(self.size(), MAX_OF_SIZE, |hit| each(library, view, hit)) {
+                self.lacks_index.set(true);
+            }
+        }
+        !self.lacks_index.get()
     }
 
     /// Returns whether a listed file of the queried file's size has a constant bit rate.
     fn is_of_constant_rate(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
         let view = &*self.libraries()[candidate.library];
         let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
-        follows_from_duration(self.size, duration_ms)
+        follows_from_duration(self.size(), duration_ms)
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
     /// renamed. Returns whether there is.
     pub(super) fn add_renamed(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> bool {
-        if self.size < MIN_RENAMED_SIZE {
+        if self.size() < MIN_RENAMED_SIZE {
             return false;
         }
         let mut found = Candidates::new();
-        for (library, view) in self.fetched_in_scope() {
-            view.each_of_size(self.size, MAX_OF_SIZE, |hit| {
-                found.add_candidate(0, Self::candidate(library, view, hit));
-            });
-        }
-        let is_one_file = found.total > 0 && found.have_same_path();
+        let is_known = self.each_of_size(self.fetched_in_scope(), |library, view, hit| {
+            found.add_candidate(0, Self::candidate(library, view, hit));
+        });
+        let is_one_file = is_known && found.total > 0 && found.have_same_path();
         if is_one_file {
             *candidates = found;
         }
@@ -185,8 +196,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Returns whether the size of a listed file is known, and another than that of the queried file.
     pub(super) fn has_other_size(&self, candidate: &RankedHit<'v, HitOf<'v, V>>, match_kind: MatchKind) -> bool {
         let view = &*self.libraries()[candidate.library];
-        let differs = |hit| !matches!(view.file_size(hit), 0) && view.file_size(hit) != self.size;
-        if self.size == 0 {
+        let differs = |hit| !matches!(view.file_size(hit), 0) && view.file_size(hit) != self.size();
+        if self.size() == 0 {
             return false;
         }
         if match_kind != MatchKind::Confirmed {
@@ -202,9 +213,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     pub(super) fn size_rank(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> u8 {
         let view = &*self.libraries()[candidate.library];
         match candidate.item.map_or(0, |hit| view.file_size(hit)) {
-            _ if self.size == 0 => 1,
+            _ if self.size() == 0 => 1,
             0 => 1,
-            size => 2 * u8::from(size == self.size),
+            size => 2 * u8::from(size == self.size()),
         }
     }
 }
@@ -228,24 +239,26 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let similarity = |hit: &RankedHit<'v, HitOf<'v, V>>, common: usize| self.similarity(&words, hit, common);
         let separators = [&b"/"[..], br"/\"];
         for separators in &separators[..=usize::from(form.contains(&b'\\'))] {
-            let names = form.rsplit(|byte| separators.contains(byte));
-            let names = names.filter(|name| !name.is_empty()).take(MAX_COMPONENTS);
-            let names: Vec<&[u8]> = names.collect();
+            let names = || {
+                let names = form.rsplit(|byte| separators.contains(byte));
+                names.filter(|name| !name.is_empty()).take(MAX_COMPONENTS)
+            };
             // Without the bytes that are not UTF-8, the end of the path proves nothing, as in a suffix match.
             let is_replaced = |name: &&[u8]| name.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes());
-            let first_replaced = replaced.as_ref().and_then(|_| names.iter().position(is_replaced));
+            let first_replaced = replaced
+                .as_ref()
+                .and_then(|_| names().position(|name| is_replaced(&name)));
             let min_components = first_replaced.unwrap_or(0) + 1;
             let is_own_name = replaced.is_none() && separators.len() == 1;
-            let hash_of = |name: &&[u8]| xxh3_64(&likeness(name));
             let hash = if is_own_name {
                 self.name_hash()
             } else {
-                names.first().map(hash_of)
+                names().next().map(|name| xxh3_64(&likeness(name)))
             };
             let Some(hash) = hash else { continue };
             for group in self.groups() {
                 let mut candidates = Candidates::new();
-                self.add_alike(*group, (hash, &names, min_components), &mut candidates, &similarity);
+                self.add_alike(*group, hash, &names, min_components, &mut candidates, &similarity);
                 if candidates.total > 0 {
                     (resolution.match_kind, resolution.confidence) = (MatchKind::FileName, Confidence::Low);
                     return self.fill(&candidates, &similarity, resolution);
@@ -256,10 +269,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
     /// Adds the listed files with the most last components alike, at least `min_components`. `names` contains the queried
     /// path's components, last first; `hash`: of the first one's likeness.
-    fn add_alike(
+    fn add_alike<'n, N: Iterator<Item = &'n [u8]>>(
         &self,
         group: LibraryGroup,
-        (hash, names, min_components): (u64, &[&[u8]], usize),
+        hash: u64,
+        names: &impl Fn() -> N,
+        min_components: usize,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) {
@@ -271,7 +286,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 let alike = NormalPath::with(candidate.path, |listed| {
                     let components = Form::from_folded(listed.form()).rev_components();
                     let alike = components
-                        .zip(names)
+                        .zip(names())
                         .take_while(|(one, name)| likeness(one.bytes()) == likeness(name));
                     alike.count()
                 });

@@ -17,7 +17,8 @@
 //! and every other block when it first reads the block ([`layout`]). plexindex checks all offsets against the
 //! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
-//! The first query by GUID or title creates an index of the items in a file beside the segment: [`name_table`].
+//! The first query by GUID or title, and the first that a size can decide, create an index in a file beside the segment:
+//! [`whole_items`].
 
 mod builder;
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod whole_items;
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
 pub use layout::{put_varint, read_varint};
 pub use read::ListingSegment;
-pub use whole_items::{Difference, folded_titles_of, listing_cursor};
+pub use whole_items::{Difference, IndexKey, folded_titles_of, listing_cursor};
 
 use std::path::Path;
 

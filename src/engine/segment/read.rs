@@ -7,13 +7,13 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{CheckedBytes, FileKind, ReadResult, SegmentHeader, offset_of};
-use super::name_table::{HashTable, ItemIndex, NameTable};
+use super::name_table::{HashTable, NameTable};
 use super::order::FolderOrder;
 use super::record::{self, EntryRef, MAPPED, SHOW, TWIN};
+use super::whole_items::IndexSlot;
 use crate::error::{Error, Result, Status};
 use crate::matching::{
     FirstEntry, FolderContents, FolderMember, Form, FoundItem, ItemRef, MAX_CANDIDATES, NormalPath, Season,
@@ -31,10 +31,8 @@ pub struct ListingSegment {
     pub(super) order: FolderOrder,
     /// The file's path and map mode, which the index file beside it also uses.
     pub(super) place: (PathBuf, MapMode),
-    /// The index by GUID and title. The first query for a GUID or title opens or builds the index.
-    pub(super) index: OnceBox<ItemIndex>,
-    /// The index by size. The first question that a size can decide opens or builds it.
-    pub(super) sizes: OnceBox<ItemIndex>,
+    /// The indexes, by their [`super::IndexKey`].
+    pub(super) indexes: [IndexSlot; 2],
 }
 
 impl ListingSegment {
@@ -68,8 +66,7 @@ impl ListingSegment {
             names: NameTable::new(&head),
             order: FolderOrder::new(&head),
             place: Default::default(),
-            index: OnceBox::new(),
-            sizes: OnceBox::new(),
+            indexes: Default::default(),
             head,
             file,
         })

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,6 +16,8 @@ use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::{RequestedGuid, Season, fold_title};
 use crate::model::{ByteString, Item, KnownFacts};
+use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 
 /// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor
 /// is the rating key's hash, so it stays valid in later listings. It is at least 1, because 0 means the beginning.
@@ -34,6 +37,44 @@ pub fn folded_titles_of(item: &Item) -> impl Iterator<Item = String> {
     let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
     folds.into_iter().filter(|fold| !fold.is_empty())
 }
+
+/// By what an index finds items or their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexKey {
+    /// GUIDs and folded titles.
+    Text,
+    /// The sizes of files.
+    Size,
+}
+
+impl IndexKey {
+    /// Returns what the name of the index file has after that of the segment.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Text => ".index",
+            Self::Size => ".sizes",
+        }
+    }
+}
+
+/// An index beside a segment, which the first question that needs it opens or builds.
+#[derive(Default)]
+pub struct IndexSlot {
+    built: OnceBox<ItemIndex>,
+    /// What calls have read whose deadlines passed before the index was built.
+    partial: Mutex<Option<PartialIndex>>,
+}
+
+struct PartialIndex {
+    /// The process that has begun.
+    process: u32,
+    /// The file offset of the next item.
+    offset: usize,
+    hashes: PairSorter,
+}
+
+/// Number of items that a call adds to an index between two looks at the clock: some milliseconds.
+const ITEMS_PER_CHECK: u32 = if cfg!(test) { 4 } else { 1 << 10 };
 
 impl ListingSegment {
     /// Returns the item whose first entry has the number `first`; `None` if the segment is damaged there.
@@ -209,97 +250,130 @@ impl ListingSegment {
     }
 
     /// Passes the items with this GUID or folded title to `each`, in listing order. The items can include others, whose
-    /// texts have the same hash.
-    ///
-    /// # Errors
-    /// Fails with [`crate::error::Status::Store`] if the index cannot be built, or with
-    /// [`crate::error::Status::StoreFull`] if the disk is full.
-    pub fn items_with(&self, text: &str, each: impl FnMut(Item)) -> Result<()> {
-        let texts = |item: &Item, entry: u32, hashes: &mut PairSorter| {
-            let guids = guids_of(item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
-            let mut texts = guids.chain(folded_titles_of(item));
-            texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry))
-        };
-        let Some(index) = self.index(&self.index, ".index", texts)? else {
-            return Ok(());
+    /// texts have the same hash. Needs the index of texts.
+    pub fn items_with(&self, text: &str, each: impl FnMut(Item)) {
+        let Some(index) = self.indexes[IndexKey::Text as usize].built.get() else {
+            return;
         };
         // If the index is damaged, mark the segment as broken. plexindex then builds the segment again under a
         // different name, and after that a new index.
         let found = index.find(ItemIndex::hash(text)).map_err(|_| self.file.mark_damaged());
         let firsts = found.unwrap_or_default().into_iter();
         firsts.filter_map(|first| self.whole_item(first)).for_each(each);
-        Ok(())
     }
 
-    /// Passes the numbers of the entries of the files of this size to `each`, in any order, until it returns `false`.
-    ///
-    /// # Errors
-    /// As [`Self::items_with`].
-    pub fn files_of_size(&self, size: u64, mut each: impl FnMut(u32) -> bool) -> Result<()> {
-        let sizes = |item: &Item, first: u32, hashes: &mut PairSorter| {
-            let mut part = 0;
-            let mut pushed = Ok(());
-            self.for_each_entry_of(first, |entry| {
-                if !entry.is_mapped() && item.size_of(part) > 0 && pushed.is_ok() {
-                    pushed = hashes.push(ItemIndex::hash_of_size(item.size_of(part)), entry.number);
-                }
-                part += 1;
-            });
-            pushed
-        };
-        let Some(index) = self.index(&self.sizes, ".sizes", sizes)? else {
-            return Ok(());
+    /// Passes the numbers of the entries of the files of this size to `each`, in any order, until it returns `false`. Needs
+    /// the index of sizes.
+    pub fn files_of_size(&self, size: u64, mut each: impl FnMut(u32) -> bool) {
+        let Some(index) = self.indexes[IndexKey::Size as usize].built.get() else {
+            return;
         };
         let found = index.find_each(ItemIndex::hash_of_size(size), |entry| {
             Ok(self.file_size(entry) == size && !each(entry))
         });
         let _damage_is_marked = found.map_err(|_| self.file.mark_damaged());
-        Ok(())
     }
 
-    /// Returns the index in `place`, and opens it or builds a new one if the file beside the segment, with this
-    /// `suffix`, is missing, damaged or outdated. `hashes_of` adds an item's hashes, each with an entry; it gets the
-    /// item's first entry. Returns `None` if the segment is broken, as the caller notices.
-    fn index<'i>(
-        &'i self,
-        place: &'i OnceBox<ItemIndex>,
-        suffix: &str,
-        hashes_of: impl Fn(&Item, u32, &mut PairSorter) -> io::Result<()>,
-    ) -> Result<Option<&'i ItemIndex>> {
-        match place.get_or_try_init(|| self.open_index(suffix, hashes_of).map(Box::new)) {
-            Err(error) if !self.is_broken() => Err(error),
-            Err(_) => Ok(None),
-            Ok(index) => Ok(Some(index)),
+    /// Returns whether [`Self::prepare_index`] has nothing to do.
+    pub fn has_index(&self, key: IndexKey) -> bool {
+        self.indexes[key as usize].built.get().is_some() || self.is_broken()
+    }
+
+    /// Opens an index, or builds it if its file beside the segment is missing, damaged or outdated. Returns `false` if the
+    /// deadline passes first; the next call then continues. The caller must hold a lock, so that no other thread calls
+    /// this method, and the process does not fork.
+    ///
+    /// # Errors
+    /// Fails with [`crate::error::Status::Store`] if the index cannot be built, or with
+    /// [`crate::error::Status::StoreFull`] if the disk is full.
+    pub fn prepare_index(&self, key: IndexKey, deadline: Deadline) -> Result<bool> {
+        if self.has_index(key) {
+            return Ok(true);
         }
-    }
-
-    fn open_index(
-        &self,
-        suffix: &str,
-        hashes_of: impl Fn(&Item, u32, &mut PairSorter) -> io::Result<()>,
-    ) -> Result<ItemIndex> {
         let (segment_path, mode) = &self.place;
         let mut path = segment_path.clone().into_os_string();
-        path.push(suffix);
+        path.push(key.suffix());
         let path = Path::new(&path);
         // A missing segment is built again under the same name, but with different entries. So the index must match the
         // content of the segment too, not only its name.
         let name_mac = self.head.name_mac ^ self.head.checksum_table_hash;
-        if let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac) {
-            return Ok(index);
+        let slot = &self.indexes[key as usize];
+        let mut partial = lock(&slot.partial);
+        // A child of a fork shares the parent's temporary file, so it begins again.
+        let begun = partial.take().filter(|partial| partial.process == std::process::id());
+        if begun.is_none()
+            && let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac)
+        {
+            return Ok(slot.built.set(Box::new(index)).is_ok());
         }
-        let build = || {
-            let mut hashes = PairSorter::new(path);
-            let damaged = |_| io::ErrorKind::InvalidData;
-            let mut offset = self.first_record();
-            while let Some((entry, end)) = self.next_first(offset).map_err(damaged)? {
-                let item = self.read_whole_item(&entry).map_err(damaged)?;
-                hashes_of(&item, entry.number, &mut hashes)?;
-                offset = end;
+        let mut begun = begun.unwrap_or_else(|| PartialIndex {
+            process: std::process::id(),
+            offset: self.first_record(),
+            hashes: PairSorter::new(path),
+        });
+        match self.continue_index(key, &mut begun, deadline) {
+            Ok(true) => {}
+            Ok(false) => {
+                *partial = Some(begun);
+                return Ok(false);
             }
-            ItemIndex::write(hashes, path, *mode, name_mac)
-        };
-        cannot_write(build(), path)
+            // The caller notices that the segment is broken.
+            Err(_) if self.is_broken() => return Ok(true),
+            Err(error) => return cannot_write(Err(error), path),
+        }
+        let index = cannot_write(ItemIndex::write(begun.hashes, path, *mode, name_mac), path)?;
+        Ok(slot.built.set(Box::new(index)).is_ok())
+    }
+
+    /// Adds the hashes of the next items to an index. Returns whether the index has all, or `false` if the deadline passes
+    /// first.
+    fn continue_index(&self, key: IndexKey, index: &mut PartialIndex, deadline: Deadline) -> io::Result<bool> {
+        let damaged = |_| io::ErrorKind::InvalidData;
+        for count in 1.. {
+            let Some((entry, end)) = self.next_first(index.offset).map_err(damaged)? else {
+                break;
+            };
+            match key {
+                IndexKey::Text => {
+                    let item = self.read_whole_item(&entry).map_err(damaged)?;
+                    let guids = guids_of(&item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
+                    let mut texts = guids.chain(folded_titles_of(&item));
+                    texts.try_for_each(|text| index.hashes.push(ItemIndex::hash(&text), entry.number))?;
+                }
+                IndexKey::Size => {
+                    let mut pushed = Ok(());
+                    self.for_each_size(&entry, |size, entry| {
+                        if size > 0 && pushed.is_ok() {
+                            pushed = index.hashes.push(ItemIndex::hash_of_size(size), entry);
+                        }
+                    })
+                    .map_err(damaged)?;
+                    pushed?;
+                }
+            }
+            index.offset = end;
+            if count % ITEMS_PER_CHECK == 0 && deadline.has_passed() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
+    /// item's first entry.
+    fn for_each_size(&self, first: &EntryRef<'_>, mut each: impl FnMut(u64, u32)) -> ReadResult<()> {
+        let extras = record::item(&self.file, first.end)?.1;
+        let tail = extras.tail(&self.file)?;
+        let Some(facts) = tail.facts else { return Ok(()) };
+        let size = |index| record::size_in_facts(facts, index).unwrap_or(0);
+        each(size(0), first.number);
+        let mut end = tail.end;
+        for index in 1..=extras.more {
+            let further = self.entry(self.number_at(end)?)?;
+            each(size(index), further.number);
+            end = further.end;
+        }
+        Ok(())
     }
 
     /// Returns the number of the entry or record at this file offset, rounded up to a multiple of four bytes.

@@ -7,7 +7,6 @@ use super::Hit;
 use super::library_snapshot::LibrarySnapshot;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, folded_titles_of, listing_cursor};
-use crate::error::Result;
 use crate::matching::{
     FolderContents, FolderFile, FolderIndex, FolderMember, FolderPosition, Form, FoundItem, HitDoubt, ItemRef,
     LibraryIndex, MAX_CANDIDATES, Mappings, NormalPath, RequestedGuid, Season, fold_title, has_all_words,
@@ -428,20 +427,14 @@ impl LibrarySnapshot {
     }
 
     /// Returns at most `limit` items with this GUID, and the total number. The GUID can be an external id, or belong to
-    /// the item or to its season, album, show or artist.
-    ///
-    /// # Errors
-    /// Index build errors.
-    pub fn items_with_guid(&self, guid: &RequestedGuid, limit: usize) -> Result<ItemSearchResult> {
+    /// the item or to its season, album, show or artist. Needs the index of texts, as the next methods.
+    pub fn items_with_guid(&self, guid: &RequestedGuid, limit: usize) -> ItemSearchResult {
         self.search_by_index(&guid.canonical, limit, |item| guid.is_of(item))
     }
 
     /// Returns at most `limit` items of the show with the own GUID `show`, in its canonical spelling, and the total
     /// number. Leaves out items that [`Self::items_with_guid`] returns for `guid`, another GUID of the show.
-    ///
-    /// # Errors
-    /// Index build errors.
-    pub fn items_of_show(&self, show: String, guid: &RequestedGuid, limit: usize) -> Result<ItemSearchResult> {
+    pub fn items_of_show(&self, show: String, guid: &RequestedGuid, limit: usize) -> ItemSearchResult {
         let show = RequestedGuid::of_show(show);
         self.search_by_index(&show.canonical, limit, |item| show.is_of(item) && !guid.is_of(item))
     }
@@ -449,21 +442,18 @@ impl LibrarySnapshot {
     /// Returns at most `limit` items with this title or show title. If no item has this title, but the title ends in a
     /// year in brackets, returns the items of this year with the rest of the title. Otherwise returns items whose title
     /// or show title contains all words of `title`. Ignores case, accents and punctuation.
-    ///
-    /// # Errors
-    /// Index build errors.
-    pub fn items_with_title(&self, title: &str, limit: usize) -> Result<ItemSearchResult> {
+    pub fn items_with_title(&self, title: &str, limit: usize) -> ItemSearchResult {
         let wanted = fold_title(title);
-        let hits = self.search_by_index(&wanted, limit, |item| folded_titles_of(item).any(|fold| fold == wanted))?;
+        let hits = self.search_by_index(&wanted, limit, |item| folded_titles_of(item).any(|fold| fold == wanted));
         if hits.total > 0 {
-            return Ok(hits);
+            return hits;
         }
         if let Some((title, year)) = split_year(title) {
             let wanted = fold_title(title);
             let is_hit = |item: &Item| item.year == year && folded_titles_of(item).any(|fold| fold == wanted);
-            let hits = self.search_by_index(&wanted, limit, is_hit)?;
+            let hits = self.search_by_index(&wanted, limit, is_hit);
             if hits.total > 0 {
-                return Ok(hits);
+                return hits;
             }
         }
         // Shorter titles are listed first, because they contain fewer words that were not requested.
@@ -497,16 +487,16 @@ impl LibrarySnapshot {
             .iter()
             .take(limit)
             .filter_map(|(_, _, hit)| self.item_of_hit(*hit));
-        Ok(ItemSearchResult {
+        ItemSearchResult {
             items: items.collect(),
             total: found.len(),
             by_words: true,
-        })
+        }
     }
 
     /// Returns at most `limit` items for which `is_hit` returns `true`, and their total number. `text`: the GUID or
     /// folded title by which the segment's index finds items. Items in the memtable are all considered.
-    fn search_by_index(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<ItemSearchResult> {
+    fn search_by_index(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> ItemSearchResult {
         let mut hits = ItemSearchResult::default();
         let mut add = |item| {
             hits.total += 1;
@@ -519,10 +509,10 @@ impl LibrarySnapshot {
                 if is_hit(&item) && !self.hides(&item.rating_key) {
                     add(item);
                 }
-            })?;
+            });
         }
         self.added().filter(|item| is_hit(item)).cloned().for_each(add);
-        Ok(hits)
+        hits
     }
 }
 

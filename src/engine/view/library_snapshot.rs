@@ -10,7 +10,7 @@ use crate::engine::memtable::{
     Known, KnownRecord, LoadAfter, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
 };
 use crate::engine::record_rows::StoredMatch;
-use crate::engine::segment::{ListingSegment, put_varint, read_varint};
+use crate::engine::segment::{IndexKey, ListingSegment, put_varint, read_varint};
 use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::normal::normal_form;
 use crate::matching::{
@@ -432,8 +432,11 @@ impl LibraryIndex for LibrarySnapshot {
         let Some(segment) = &self.segment else {
             return true;
         };
+        if !segment.has_index(IndexKey::Size) {
+            return false;
+        }
         let mut left = limit;
-        let found = segment.files_of_size(size, |number| {
+        segment.files_of_size(size, |number| {
             let hit = Hit::Listed(number);
             if self
                 .key_and_path(hit)
@@ -444,9 +447,7 @@ impl LibraryIndex for LibrarySnapshot {
             }
             left > 0
         });
-        found
-            .inspect_err(|error| log::debug!("sizes cannot be searched: {error}"))
-            .is_ok()
+        true
     }
 
     fn file_size(&self, hit: Hit<'_>) -> u64 {

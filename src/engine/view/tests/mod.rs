@@ -17,9 +17,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{LibraryProperties, LibrarySnapshot};
-use crate::engine::segment::ListingSegment;
+use crate::engine::segment::{IndexKey, ListingSegment};
 use crate::matching::Mappings;
 use crate::model::{FileFacts, Item, ItemFacts, KnownFacts, LibraryKind};
+use crate::platform::clock::Deadline;
 use against::{listing, movie, write_listing};
 
 /// The names under which the fuzz targets use this module.
@@ -51,6 +52,7 @@ pub fn library_in(path: &Path, locations: &[&str], items: &[Item]) -> LibrarySna
     let none = Mappings::default();
     write_listing(items, &none, path);
     let segment = ListingSegment::open(path, parts::MapMode::Read, 0).expect("a segment opens");
+    segment.prepare_index(IndexKey::Size, Deadline::NONE).expect("built");
     let library = library(locations, &[], &none);
     LibrarySnapshot::new(library.properties, &none, Some(Arc::new(segment)), None)
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{library, library_in, sizes};
 use crate::engine::view::LibrarySnapshot;
-use crate::matching::{Mappings, NormalPath, Resolution, Resolver, Scope};
+use crate::matching::{Mappings, NormalPath, QueriedSize, Resolution, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason};
 
 const ADJECTIVES: [&str; 6] = ["Quiet", "Golden", "Last", "The Broken", "Café", "Red"];
@@ -193,7 +193,7 @@ proptest! {
                     let resolver = Resolver::new(&views, scope, &none);
                     let resolve = |size: u64| {
                         let mut found = Resolution::default();
-                        NormalPath::with(path.as_bytes(), |path| resolver.resolve_normal(path, size, None, true, &mut found));
+                        NormalPath::with(path.as_bytes(), |path| resolver.resolve_normal(path, QueriedSize::Known(size), None, true, &mut found));
                         found
                     };
                     let found = resolve(*size);

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::against::{host_rule, movie, write_listing};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::segment::ListingSegment;
+use crate::engine::segment::{IndexKey, ListingSegment};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{LibraryIndex, Mappings, RequestedGuid, fold_title, has_all_words};
 use crate::model::{Item, ItemType};
+use crate::platform::clock::Deadline;
 use crate::platform::map::MapMode;
 
 /// An episode: ten of them are a season, two seasons are a show.
@@ -35,6 +37,7 @@ fn view(path: &Path, items: &[Item]) -> LibrarySnapshot {
     let mappings = host_rule();
     write_listing(items, &mappings, path);
     let segment = ListingSegment::open(path, MapMode::Read, 0).expect("opens");
+    segment.prepare_index(IndexKey::Text, Deadline::NONE).expect("built");
     let properties = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
@@ -102,21 +105,19 @@ fn an_index_finds_the_same_items_as_a_scan() {
         ("plex://season/7", 5),
         ("plex://show/9", 0),
     ] {
-        let found = view
-            .items_with_guid(&RequestedGuid::literal(guid), 1_000)
-            .expect("found");
+        let found = view.items_with_guid(&RequestedGuid::literal(guid), 1_000);
         let expected = scan(&|item| {
             let own = [&item.guid, &item.season_guid, &item.show_guid];
             own.into_iter().chain(&item.guids).any(|one| one == guid)
         });
         assert_eq!((sorted_keys(&found.items), found.total), (expected, count), "{guid}");
-        let some = view.items_with_guid(&RequestedGuid::literal(guid), 4).expect("found");
+        let some = view.items_with_guid(&RequestedGuid::literal(guid), 4);
         assert_eq!((some.items.len(), some.total), (count.min(4), count), "{guid}");
     }
     for title in [
         "part 7", "PART 70", "part 3", "other 3", "show 3", "part", "OTHER", "3 part", "nothing", "!",
     ] {
-        let found = view.items_with_title(title, 1_000).expect("found");
+        let found = view.items_with_title(title, 1_000);
         let wanted = fold_title(title);
         let folds = |item: &Item| [&item.title, &item.show_title].map(|title| fold_title(title));
         let exact = scan(&|item| folds(item).contains(&wanted));
@@ -153,7 +154,7 @@ fn words_are_found_in_titles_with_marks_and_apostrophes() {
         ("straße", vec!["3"]),
         ("...", vec!["4"]),
     ] {
-        let found = view.items_with_title(words, 9).expect("found");
+        let found = view.items_with_title(words, 9);
         assert_eq!(sorted_keys(&found.items), expected, "{words}");
     }
 }
@@ -296,11 +297,7 @@ fn a_damaged_index_hides_nothing_and_an_old_one_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, index) = (folder.path().join("a.segment"), folder.path().join("a.segment.index"));
     let items: Vec<Item> = (0..60).map(episode).collect();
-    let total = |view: &LibrarySnapshot| {
-        view.items_with_guid(&RequestedGuid::literal("plex://show/1"), 4)
-            .expect("found")
-            .total
-    };
+    let total = |view: &LibrarySnapshot| view.items_with_guid(&RequestedGuid::literal("plex://show/1"), 4).total;
     assert_eq!(total(&view(&path, &items)), 20);
     let sound = fs::read(&index).expect("a file");
     // In every block; the last bytes are the check sums.
@@ -319,4 +316,25 @@ fn a_damaged_index_hides_nothing_and_an_old_one_is_replaced() {
         15,
         "the index is of another segment of that name"
     );
+}
+
+#[test]
+fn an_index_that_is_not_ready_by_the_deadline_is_continued() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.segment");
+    write_listing(&(0..10).map(episode).collect::<Vec<_>>(), &host_rule(), &path);
+    let passed = Deadline::after(Duration::ZERO);
+    for (key, suffix) in [(IndexKey::Text, "index"), (IndexKey::Size, "sizes")] {
+        let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("opens");
+        // Each call has time for four items.
+        let is_ready = std::array::from_fn(|_| segment.prepare_index(key, passed).expect("built"));
+        assert_eq!(is_ready, [false, false, true], "{key:?}");
+        assert!(segment.has_index(key));
+        // Another process opens what is there, although it has no time.
+        let file = path.with_extension(format!("segment.{suffix}"));
+        assert!(file.exists());
+        let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("opens");
+        assert!(!segment.has_index(key));
+        assert!(segment.prepare_index(key, passed).expect("opened"));
+    }
 }
