@@ -154,25 +154,20 @@ class _Caller:
             watch.stopped = True
 
     async def _steps(self, steps: Generator[Any, Any, Any], stoppable: Stoppable) -> AsyncIterator[Any]:
-        """Yields the results of steps that wait, and at last their value, in a list."""
+        """Yields the results of steps that wait."""
 
         def advance(ready: bool | None) -> Any:
             try:
                 return steps.send(ready)
-            except StopIteration as end:
-                return [end.value]
+            except StopIteration:
+                return None
 
         ready = None
         try:
-            while True:
-                step = await self._run(advance, ready)
-                ready = None
-                if isinstance(step, Wait):
-                    ready = await self._threads.wait(step)
-                else:
+            while (step := await self._run(advance, ready)) is not None:
+                ready = await self._threads.wait(step) if isinstance(step, Wait) else None
+                if not isinstance(step, Wait):
                     yield step
-                    if isinstance(step, list):
-                        return
         finally:
             stoppable.stopped = True
             with suppress(RuntimeError):  # the index is closed
@@ -289,8 +284,7 @@ class AsyncWatch(_Caller):
         watch = self._target
         stoppable = stoppable_of(watch)
         async for found in self._steps(steps_of(watch, stoppable), stoppable):
-            if isinstance(found, Changes):
-                yield AsyncChanges(found, self._threads)
+            yield AsyncChanges(found, self._threads)
 
 
 class AsyncComparison(_Caller):
@@ -341,9 +335,9 @@ class AsyncQueries(_Caller):
         options: dict[str, Any] = {"timeout": timeout, "progress": progress}
         stoppable = self._waiting(options)
         steps = waits_for(selection_of(self._target), path, timeout, every, stoppable, size)
-        async for step in self._steps(steps, stoppable):
-            (match,) = step
-        return match  # type: ignore[no-any-return]
+        async for match in self._steps(steps, stoppable):
+            found = match
+        return found  # type: ignore[no-any-return]
 
     @_typed_as(Queries.changes)
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:

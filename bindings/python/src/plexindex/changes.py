@@ -18,11 +18,15 @@ from .item import Item
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from typing import Any
+    from typing import Any, TypeVar, Union
 
     from ._core.selection import Limits, Selection
     from .match import Match
     from .types import ChangeKind, PathArg, ProgressArg, SizeArg
+
+    Result = TypeVar("Result")
+    Steps = Generator[Union["Wait", Result], Union[bool, None], None]
+    """Yields results, and what to wait for before the next step, which gets whether the wait is over."""
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -228,24 +232,26 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        steps = steps_of(self, self._progress)
-        ready = None
-        try:
-            while True:
-                step = steps.send(ready)
-                ready = None
-                if isinstance(step, Wait):
-                    ready = step.is_over(step.seconds)
-                else:
-                    yield step
-        except StopIteration:
-            return
-        finally:
-            steps.close()
+        return _results(steps_of(self, self._progress))
 
 
-def steps_of(watch: Watch, progress: ProgressArg) -> Generator[Wait | Changes, bool | None, None]:
-    """Yields the results of a watch, and what to wait for before the next step, which gets whether the wait is over."""
+def _results(steps: Steps[Result]) -> Iterator[Result]:
+    """Yields the results of steps, and waits between them."""
+    ready = None
+    try:
+        while True:
+            step = steps.send(ready)
+            ready = step.is_over(step.seconds) if isinstance(step, Wait) else None
+            if not isinstance(step, Wait):
+                yield step
+    except StopIteration:
+        return
+    finally:
+        steps.close()
+
+
+def steps_of(watch: Watch, progress: ProgressArg) -> Steps[Changes]:
+    """Yields the results of a watch, and what to wait for."""
     session, listens = watch._selection.session, False
     if not watch._offline and not session.listens(watch):
         try:
@@ -267,7 +273,7 @@ def stoppable_of(watch: Watch) -> Stoppable:
     return Stoppable(watch._selection.session.progress if watch._progress is None else watch._progress)
 
 
-def _pages_of(watch: Watch, progress: ProgressArg) -> Generator[Wait | Changes, bool | None, None]:
+def _pages_of(watch: Watch, progress: ProgressArg) -> Steps[Changes]:
     selection, offline, timeout = watch._selection, watch._offline, watch._timeout
     until = _FOREVER if timeout is None else monotonic() + timeout
     # Send no request before this time. The loop still notices changes that other processes detect.
@@ -312,19 +318,13 @@ def wait_for(
     selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
 ) -> Match:
     """See :meth:`plexindex.Index.wait_for`."""
-    steps = waits_for(selection, path, timeout, every, progress, size)
-    try:
-        while True:
-            step = next(steps)
-            step.is_over(step.seconds)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+    return next(_results(waits_for(selection, path, timeout, every, progress, size)))
 
 
 def waits_for(
     selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
-) -> Generator[Wait, object, Match]:
-    """Yields what to wait for, and returns the match."""
+) -> Steps[Match]:
+    """Yields what to wait for, and at last the match."""
     ms = convert.milliseconds
     until = monotonic() + ms("timeout", timeout, none=convert.FOREVER_MS) / 1000
     pause = ms("every", every, none=None, zero=None) / 1000
@@ -343,12 +343,13 @@ def waits_for(
             yield Wait(selection, None, pause)
             continue
         if match or monotonic() >= until:
-            return match
+            break
         # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
         end = min(check, until, monotonic() + _LOOK)
         yield Wait(selection, Changes(selection, None).cursor or "", end - monotonic(), progress)
         if monotonic() >= until:
-            return match
+            break
+    yield match
 
 
 def bring_up_to_date(
