@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
         number: int
         places: range
+        single: plexindex.Item | None
 
 
 # The match kinds for a path that is itself listed, or recorded.
@@ -172,7 +173,11 @@ class Match:
         return self._single()
 
     def _single(self) -> plexindex.Item | None:
-        return plexindex.Item(self._items()[0], self._source) if self._read()["status"] == "found" else None
+        facts = self._read()
+        if "single" not in facts:
+            is_found = facts["status"] == "found"
+            facts["single"] = plexindex.Item(self._items()[0], self._source) if is_found else None
+        return facts["single"]
 
     @property
     def candidates(self) -> list[plexindex.Item]:

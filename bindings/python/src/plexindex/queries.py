@@ -61,7 +61,8 @@ class Queries(Lookups):
         >>> movies.match("/films/Sintel (2010).mkv").require().year
         2010
         """
-        return self._selection.match(path, size, query_flags(offline, check), timeout, progress)
+        flags = 0 if offline is check is False else query_flags(offline, check)
+        return self._selection.match(path, size, flags, timeout, progress)
 
     def match_paths(
         self,

@@ -71,8 +71,11 @@ def item_facts(block: Block, place: int, base: int) -> dict[str, Any]:
     """Returns the facts of the item at a place. ``file`` is for a matched file."""
     numbers = _ITEM(block, place)
     kind, year, season, episode, flags, file = numbers[20:]
-    places = zip(_TEXTS, numbers[:20:2], numbers[1:20:2])
-    facts: dict[str, Any] = {name: _text(block, base, *place) for name, *place in places if place[0]}
+    facts: dict[str, Any] = {
+        name: block[offset - base : offset - base + length].decode("utf-8", "surrogateescape")
+        for name, offset, length in zip(_TEXTS, numbers[:20:2], numbers[1:20:2])
+        if offset
+    }
     facts["kind"], facts["flags"] = c.KINDS.get(kind), flags
     if year:
         facts["year"] = year

@@ -82,11 +82,11 @@ class Call:
     Creating the object takes longer than a call, so each thread keeps its objects.
     """
 
-    __slots__ = ("_drained", "_query", "asked", "buffer", "buffer_ref", "data", "error", "error_ref", "listener",
+    __slots__ = ("_drained", "_kept", "asked", "buffer", "buffer_ref", "data", "error", "error_ref", "listener",
                  "options", "query", "query_ref", "reporting", "session", "text", "thread", "view")  # fmt: skip
 
-    def __init__(self) -> None:
-        self.thread = get_ident()
+    def __init__(self, kept: list[Call]) -> None:
+        self.thread, self._kept = get_ident(), kept
         self.session: Session | None = None
         """The call's index. Closing the index, or the interpreter's exit, ends the call."""
         self.listener: ProgressArg = None
@@ -135,7 +135,10 @@ class Call:
 
     def run(self, function: Any, *arguments: Any) -> int:
         """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
-        status: int = function(*arguments, self.error_ref)
+        return self.finish(function(*arguments, self.error_ref), function, *arguments)
+
+    def finish(self, status: int, function: Any, *arguments: Any) -> int:
+        """Finishes a call of ``function`` that returned a status, as :meth:`run` does."""
         while status == c.BUFFER_TOO_SMALL and self.error is None:
             self.reserve(self.buffer.length)
             status = function(*arguments, self.error_ref)
@@ -184,7 +187,7 @@ class Call:
         self.session = self.listener = self.error = None
         if len(self.data) > _KEPT_CAPACITY:
             self._drop_buffer()
-        _kept.calls.append(self)
+        self._kept.append(self)
 
 
 class _Kept(_local):
@@ -201,9 +204,9 @@ running: dict[Call, object] = {}
 
 
 def take() -> Call:
-    """Returns an unused object of this thread for a call, which is registered in ``running``."""
+    """Returns an unused object of this thread."""
     calls = _kept.calls
-    return calls.pop() if calls else Call()
+    return calls.pop() if calls else Call(calls)
 
 
 def run_alone(function: Any, *arguments: Any) -> tuple[int, bytes]:

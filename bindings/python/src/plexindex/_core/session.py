@@ -178,10 +178,12 @@ class Session:
         self, library: Handle, path: bytes, flags: int, timeout_ms: int, file_size: int, progress: ProgressArg
     ) -> tuple[bytes, int]:
         """Calls plexindex_match_path(). Returns the block, and the offset of the answer in it."""
-        call = take()
+        call, match_path = take(), self.native.match_path
         try:
             self._query(call, library, path, flags, timeout_ms, file_size, progress)
-            self._run(call, self.native.match_path, self._handle, call.query_ref, call.buffer_ref)
+            status = match_path(self._handle, call.query_ref, call.buffer_ref, call.error_ref)
+            if status >= c.FIRST_ERROR or call.error is not None:
+                self._finish(call, status, match_path, self._handle, call.query_ref, call.buffer_ref)
             block: bytes = call.view[: call.buffer.length]
         finally:
             call.end()
@@ -229,7 +231,10 @@ class Session:
     ) -> None:
         """Begins a call with a plexindex_query."""
         log.follow_level()
-        self._begin(call, progress)
+        call.session = running[call] = self
+        if not self.is_open or is_ending():
+            raise self.closed_error()
+        call.listener = self.progress if progress is None else convert.callback("progress", progress)
         query, asked = call.query, (library, flags, timeout_ms, file_size)
         if call.asked != asked:
             query.library, query.flags, query.timeout_ms, query.file_size = library.value, flags, timeout_ms, file_size
@@ -355,7 +360,10 @@ class Session:
 
     def _run(self, call: Call, function: Any, *arguments: Any) -> int:
         """Makes a call, and returns its status. Raises an error's exception."""
-        status = call.run(function, *arguments)
+        return self._finish(call, function(*arguments, call.error_ref), function, *arguments)
+
+    def _finish(self, call: Call, status: int, function: Any, *arguments: Any) -> int:
+        status = call.finish(status, function, *arguments)
         if status >= c.FIRST_ERROR:
             raise self._failure(status, call.error_text())
         return status
