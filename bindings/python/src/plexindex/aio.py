@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import wraps
+from inspect import signature
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -28,18 +30,18 @@ from ._core.selection import query_flags, selection_of
 from .changes import Changes, Wait, Watch, next_change, read_page, steps_of, stoppable_of, waits_for
 from .compare import Comparison
 from .errors import TimeoutError
+from .item import Item
 from .library import Library
 from .match import Match
 from .queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
+    from collections.abc import Callable, Coroutine, Generator
     from typing import Concatenate, ParamSpec
 
     from ._core import methods
     from .changes import Change
     from .compare import Difference
-    from .item import Item
     from .types import PathArg, SizeArg
 
     P = ParamSpec("P")
@@ -187,10 +189,18 @@ def _end(steps: Generator[Any, Any, Any]) -> None:
 
 
 def _typed_as(
-    method: Callable[Concatenate[Any, P], Any],
+    method: Callable[Concatenate[Any, P], Any], returned: object = None
 ) -> Callable[[Callable[..., T]], Callable[Concatenate[Any, P], T]]:
-    """Gives a method the arguments and the description of a synchronous method."""
-    return wraps(method)
+    """Gives a method the arguments and the description of a synchronous method, and another type of the result."""
+
+    def give(made: Any) -> Any:
+        wraps(method)(made)
+        if returned is not None:
+            made.__annotations__ = {**method.__annotations__, "return": returned}
+            made.__signature__ = signature(method).replace(return_annotation=returned)
+        return made
+
+    return give
 
 
 def _coroutine(
@@ -206,10 +216,10 @@ def _coroutine(
     return call
 
 
-def _iterator(method: Callable[Concatenate[Any, P], Iterable[T]]) -> Callable[Concatenate[Any, P], AsyncIterator[T]]:
-    """Returns the asynchronous iterator function for a generator that accepts ``progress``."""
+def _items(method: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[Any, P], AsyncIterator[Item]]:
+    """Returns the asynchronous iterator function for a generator of items that accepts ``progress``."""
 
-    @_typed_as(method)
+    @_typed_as(method, AsyncIterator[Item])
     def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
         return self._iterate(method, self._target, *arguments, **options)
 
@@ -231,7 +241,7 @@ def _made(
 ) -> Callable[Concatenate[Any, P], T]:
     """Returns the function for a method that waits for nothing, and whose result has a twin of this kind."""
 
-    @_typed_as(method)
+    @_typed_as(method, kind)
     def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
         return kind(method(self._target, *arguments, **options), self._threads)
 
@@ -339,7 +349,7 @@ class AsyncQueries(_Caller):
             found = match
         return found  # type: ignore[no-any-return]
 
-    @_typed_as(Queries.changes)
+    @_typed_as(Queries.changes, AsyncChanges)
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
         """As :meth:`plexindex.Queries.changes`."""
         return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
@@ -351,8 +361,8 @@ class AsyncQueries(_Caller):
     match_guid = _coroutine(Queries.match_guid, waits=True)
     search_title = _coroutine(Queries.search_title, waits=True)
     refresh = _coroutine(Queries.refresh, waits=True)
-    items = _iterator(Queries.items)
-    items_below = _iterator(Queries.items_below)
+    items = _items(Queries.items)
+    items_below = _items(Queries.items_below)
     item_facts = _coroutine(Queries.item_facts)
     shows = _coroutine(Queries.shows)
     seasons = _coroutine(Queries.seasons)
@@ -411,7 +421,7 @@ class AsyncIndex(AsyncQueries):
         """Whether the index is open."""
         return self._target.is_open
 
-    @_typed_as(sync.Index.libraries)
+    @_typed_as(sync.Index.libraries, list[AsyncLibrary])
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:
         """As :meth:`plexindex.Index.libraries`."""
         found = await self._cancellable(self._target.libraries, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
-from functools import wraps
+from inspect import signature
 
 import plexindex
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ._core.selection import Selection
     from ._core.session import Session
-    from .types import PathArg
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -136,11 +135,22 @@ def _with_its_options(
     function: Callable[Concatenate[Any, P], Any],
 ) -> Callable[[Callable[..., T]], Callable[Concatenate[Any, P], T]]:
     """Gives a function the arguments of another."""
-    return wraps(function, ("__annotations__",))
+
+    def give(made: Any) -> Any:
+        own, theirs = signature(made), list(signature(function).parameters.values())
+        made.__signature__ = own.replace(parameters=[*list(own.parameters.values())[:1], *theirs[1:]])
+        made.__annotations__ = {**function.__annotations__, **made.__annotations__}
+        return made
+
+    return give
 
 
 @_with_its_options(from_server)
-def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
+def from_section(
+    section: plexindex.types.Any,
+    cache_dir: plexindex.types.PathArg | None = None,
+    **options: plexindex.types.Any,
+) -> SectionIndex:
     """Returns an index of one library, a ``plexapi.library.LibrarySection``, with the options of :func:`from_server`.
     The result can replace the section in code that finds items by path. Closing the result closes its index.
 
