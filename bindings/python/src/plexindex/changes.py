@@ -55,7 +55,7 @@ def _check_since(since: str | None) -> None:
 
 @dataclass(frozen=True, repr=False)
 class Change:
-    """A change to an item's file, or to a library. :meth:`Index.changes` yields these objects."""
+    """A change to an item's file, or to a library. :meth:`Queries.changes` yields these objects."""
 
     kind: ChangeKind
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. ``"list_again"`` means that the
@@ -90,7 +90,7 @@ class Change:
 
 
 class Changes:
-    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Index.changes` returns this
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
     object.
 
     plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
@@ -189,7 +189,7 @@ class Wait(NamedTuple):
 
 
 class Watch:
-    """Waits for changes: an iterator of :class:`Changes`, each with its cursor. :meth:`Index.watch` returns this
+    """Waits for changes: an iterator of :class:`Changes`, each with its cursor. :meth:`Queries.watch` returns this
     object. While you iterate, plexindex also listens to the server's events, unless ``offline``. Within a ``with``
     block, plexindex listens until the block ends.
     """
@@ -301,7 +301,7 @@ def _pages_of(watch: Watch, progress: ProgressArg) -> Steps[Changes]:
 
 
 def read(selection: Selection, since: str | None, full: bool, offline: bool, check: bool, limits: Limits) -> Changes:
-    """See :meth:`plexindex.Index.changes`."""
+    """See :meth:`plexindex.Queries.changes`."""
     query_flags(offline, check, full)
     check_limits(*limits)
     if full and since:
@@ -317,7 +317,7 @@ def read(selection: Selection, since: str | None, full: bool, offline: bool, che
 def wait_for(
     selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
 ) -> Match:
-    """See :meth:`plexindex.Index.wait_for`."""
+    """See :meth:`plexindex.Queries.wait_for`."""
     return next(_results(waits_for(selection, path, timeout, every, progress, size)))
 
 

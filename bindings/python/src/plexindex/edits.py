@@ -69,7 +69,7 @@ def edit(
     locked: bool | None,
     timeout: float | None,
 ) -> EditReport:
-    """Edits items of one library: see :meth:`plexindex.Index.edit_items`."""
+    """Edits items of one library: see :meth:`plexindex.Queries.edit_items`."""
     if selection.handle.named is None:
         raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):

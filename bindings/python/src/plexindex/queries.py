@@ -68,7 +68,7 @@ class Queries(Lookups):
         self,
         paths: Iterable[plexindex.types.PathArg],
         *,
-        size: bool | None = None,
+        size: plexindex.types.NoSizeArg = None,
         timeout: float | None = None,
         offline: bool = False,
         check: bool = False,

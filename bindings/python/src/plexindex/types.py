@@ -51,10 +51,12 @@ TokenArg = Union[str, Callable[[], Optional[str]], None]
 """A token, or a callable that returns it."""
 SizeArg = Union[int, Literal[False], None]
 """A file's size in bytes; None reads the size from the disk if necessary, and False forbids it."""
+NoSizeArg = Optional[Literal[False]]
+"""None reads the sizes of files from the disk if necessary, and False forbids it."""
 KeyArg = Union[str, int, HasRatingKey]
 """An item's key or rating key, or a plexindex or plexapi item."""
 FieldArg = Union[str, int, float, Iterable[str], None]
-"""A field's new value: :meth:`plexindex.Index.edit_items`."""
+"""A field's new value: :meth:`plexindex.Queries.edit_items`."""
 
 Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
 Status = Union[MatchStatus, ErrorKind, Literal["null_pointer", "buffer_too_small", "panic", "unknown"]]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..light import LightItem
     from ..match import Match, Matches
     from ..queries import Queries
-    from ..types import KeyArg, PathArg, ProgressArg, SizeArg
+    from ..types import KeyArg, NoSizeArg, PathArg, ProgressArg, SizeArg
     from .lookups import Handle
     from .session import Session
 
@@ -90,7 +90,7 @@ class Selection:
     def match_paths(
         self,
         paths: Iterable[PathArg],
-        size: bool | None,
+        size: NoSizeArg,
         flags: int,
         timeout: float | None = None,
         progress: ProgressArg = None,

@@ -77,7 +77,7 @@ def _index_of(compared: Queries) -> Index:
 
 
 class Comparison:
-    """The differences between folders and Plex, from :meth:`Index.compare`. You can iterate over the object only once.
+    """The differences between folders and Plex, from :meth:`Queries.compare`. Iterate over it only once.
 
     plexindex yields the differences while it walks the disk, and does not store them. Missing files come at the end,
     and new files, too, if any file is missing, because a new file may be a missing file under a new name.

@@ -44,7 +44,7 @@ _REPLACED = dict.fromkeys(map(ord, _FORBIDDEN), "_")
 
 @dataclass(frozen=True, repr=False)
 class Difference:
-    """A difference between a disk and Plex's lists. :meth:`Index.compare` yields these objects."""
+    """A difference between a disk and Plex's lists. :meth:`Queries.compare` yields these objects."""
 
     what: DifferenceKind
     """``"not_in_plex"``, ``"not_on_disk"`` or ``"ambiguous"``. Two values are not differences: ``"left_out"`` (Plex
