@@ -158,9 +158,13 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     assert shell.run(hook, tree.shows / "Delta") == f"--silent --fail -X PUT {token}{show}/refresh\n"
     assert shell.run(hook, tree.shows / "Epsilon") == ""
     file = tree.listed[3]
+    server.reset()
     assert str(file) in shell.run(imported, sonarr_episodefile_path=str(file))
+    assert server.requests() == 1
     assert shell.run(imported) == "", "Sonarr tests the connection"
+    server.reset()
     assert shell.run(report, tree.media) == ""
+    assert server.requests() == 1 + len(shell.cli.lines("libraries"))
     added = make(tree.films / "New (2024)" / "New (2024).mkv")
     tree.listed[0].unlink()
     sent = shell.run(report, tree.media)
@@ -208,9 +212,22 @@ def test_watched_states_of_one_server_on_another(tmp_path: Path, library: str, f
         assert sorted(set(copy_watched(first, second, library, str(tmp_path)))) == files[:expected]
         played = [item.isPlayed for item in second.library.section(library).all(libtype=kind)]
         assert sum(played) == 3
-        other.requests.clear()
+        for plex in (one, other):
+            plex.requests.clear()
         assert copy_watched(first, second, library, str(tmp_path)) == []
-        assert [request for request in other.requests if request.path.endswith("/all")] == []
+        assert [len(items(plex)) for plex in (one, other)] == [1, 1], "only a listing of each"
+        first.library.section(library).all(libtype=kind)[3].markPlayed()
+        other.requests.clear()
+        assert len(copy_watched(first, second, library, str(tmp_path))) == 1
+        assert len(items(other)) == 2, "the listing, and one item to mark"
+
+
+def items(plex: FakePlex) -> list[object]:
+    """The requests for items, without those for the sections and filters, which plexapi sends once for an object."""
+    return [
+        one for one in plex.requests
+        if one.path.startswith(("/:/", "/library/metadata/")) or "type" in dict(one.arguments)
+    ]  # fmt: skip
 
 
 def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +268,16 @@ def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_program_of_replace_your_cache_passes_its_test(tmp_path: Path) -> None:
     program, test = blocks(read("docs/replace-your-cache.md").split("## A whole program")[1])
-    defined(program + test)["test_files_get_a_label"](tmp_path)
+    names = defined(program + test)
+    names["test_files_get_a_label"](tmp_path)
+    files = [f"/media/Film {number} (2000).mkv" for number in range(101)]
+    with FakePlex({"Films": files}) as plex:
+        server = PlexServer(plex.url, plex.token)
+        assert names["label"](server, tmp_path / "films", "Films", "old", files[:1]) == 0
+        plex.requests.clear()
+        assert names["label"](server, tmp_path / "films", "Films", "new", files[1:]) == 0
+        assert [request.method for request in plex.requests] == ["PUT"]
+        assert [plex.item(file)["Label"][0]["tag"] for file in files[1:]] == ["New"] * 100
 
 
 def episode(number: int, name: str = "") -> str:

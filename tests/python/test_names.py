@@ -182,7 +182,11 @@ def test_a_light_item_has_what_the_index_knows_without_a_request(door: plexindex
     assert episode.light.index == episode.episode
     assert server.requests() == 0
     assert episode.light.full().index == episode.episode
-    assert movie.light.summary
+    server.reset()
+    match = door.match(server.paths(1)[1]["path"])
+    for light in (movie.light, movie.light, match.light, match.light):
+        assert light and light.summary
+    assert server.requests() == 2, "one request for all attributes of an item"
     with pytest.raises(AttributeError):
         movie.light.parentIndex  # noqa: B018
 

@@ -34,11 +34,12 @@ class Item:
     Items are equal if all their fields except :attr:`path` are equal. Items can be pickled, and can be keys of a dict.
     """
 
-    __slots__ = ("_facts", "_source")
+    __slots__ = ("_facts", "_light", "_source")
 
     def __init__(self, facts: Any, source: Selection | None = None) -> None:
         self._facts: Facts = facts
         self._source = source
+        self._light: plexindex.LightItem | None = None
 
     @property
     def key(self) -> str:
@@ -193,10 +194,13 @@ class Item:
 
     @property
     def light(self) -> plexindex.LightItem | None:
-        """The item with plexapi's attributes. Sends no request. None for a pickled item, and if neither
-        :func:`plexindex.from_server` nor :func:`plexindex.from_section` created the index.
+        """The item with plexapi's attributes: always the same object, so that at most one request fetches plexapi's.
+        Sends no request itself. None for a pickled item, and if neither :func:`plexindex.from_server` nor
+        :func:`plexindex.from_section` created the index.
         """
-        return None if self._source is None else self._source.light_of(self)
+        if self._light is None and self._source is not None:
+            self._light = self._source.light_of(self)
+        return self._light
 
     @property
     def key_only(self) -> bool:

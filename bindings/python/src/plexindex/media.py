@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple  # unlike dataclasses, quick to import
 
+import plexindex
+
 from ._core import TYPE_CHECKING
 from ._core.convert import text_of
 
@@ -27,7 +29,7 @@ class MediaPart(NamedTuple):
 class Media(NamedTuple):
     """A version of an item. An unknown field is None."""
 
-    parts: tuple[MediaPart, ...]
+    parts: tuple[plexindex.MediaPart, ...]
     """The files, in order: more than one if they are stacked."""
     media_id: int | None
     """Plex's id of the version."""
