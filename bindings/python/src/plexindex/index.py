@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from _collections_abc import Iterable, Mapping  # `collections.abc` imports `collections`, 2 ms of each process
-
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, Iterable, Mapping, convert
 from ._core import abi as c
 from ._core.convert import text_of
 from ._core.lookups import Handle

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from _collections_abc import Iterator
-
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Iterator
 from ._core.selection import oldest
 from .queries import Queries
 

@@ -6,16 +6,14 @@ An answer comes from JSON or from one of the library's blocks, which an answer d
 from __future__ import annotations
 
 import os
-from _collections_abc import Sequence  # `collections.abc` imports `collections`, 2 ms of each process
 
 import plexindex
 
-from ._core import TYPE_CHECKING, importing
+from ._core import TYPE_CHECKING, Iterator, Sequence, importing
 from ._core import abi as c
 from ._core.answers import answer_facts, first_key, header, is_sure, item_facts, one_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any, overload
 
     from ._core.methods import Folder

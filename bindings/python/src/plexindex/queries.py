@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from _collections_abc import (  # `collections.abc` imports `collections`, 2 ms of each process
-    Iterable,
-    Iterator,
-    Mapping,
-)
-
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert
 from ._core import abi as c
 from ._core.lookups import Lookups
 from ._core.selection import Selection, check_limits, query_flags
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    AnyMatch = TypeVar("AnyMatch", bound=plexindex.Match)
+    from typing import Any
 
 
 class Queries(Lookups):

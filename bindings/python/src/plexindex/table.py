@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from _collections_abc import MutableMapping  # `collections.abc` imports `collections`, 2 ms of each process
-
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, Iterator, MutableMapping, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any, NoReturn
 
     from ._core.lookups import Handle

@@ -1,6 +1,13 @@
 """What the public modules share: the C functions, calls, buffers, JSON, the log and the end of the process."""
 
 import os
+
+# The classes of `collections.abc`, which imports `collections`, 2 ms of each process.
+from _collections_abc import Iterable as Iterable
+from _collections_abc import Iterator as Iterator
+from _collections_abc import Mapping as Mapping
+from _collections_abc import MutableMapping as MutableMapping
+from _collections_abc import Sequence as Sequence
 from _thread import RLock
 
 # The name that type checkers treat as true. Importing the module ``typing``, which also has this name, takes longer

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from _collections_abc import Iterable
 from _thread import RLock
 from ctypes import c_void_p
 
 import plexindex
 
-from . import TYPE_CHECKING, convert
+from . import TYPE_CHECKING, Iterable, convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
