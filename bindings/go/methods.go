@@ -612,6 +612,13 @@ type WaitForChangesRequest struct {
 	Offline bool        `json:"offline,omitempty"`
 }
 
+type WaitForMatchRequest struct {
+	EveryMs int64       `json:"every_ms,omitempty"`
+	Library LibraryName `json:"library,omitempty"`
+	Path    ByteString  `json:"path"`
+	Size    int64       `json:"size,omitempty"`
+}
+
 type Waited struct {
 	Ready bool `json:"ready"`
 }

@@ -406,6 +406,12 @@ export interface WaitForChanges {
   library?: LibraryName;
   offline?: boolean;
 }
+export interface WaitForMatch {
+  every_ms?: number;
+  library?: LibraryName;
+  path: ByteString;
+  size?: number;
+}
 export interface Waited {
   ready: boolean;
 }
@@ -426,6 +432,7 @@ export interface Methods {
   'match.folder': { request: MatchFolder; answer: Folder };
   'match.guid': { request: MatchGuid; answer: Match };
   'match.title': { request: MatchTitle; answer: Match };
+  'match.wait': { request: WaitForMatch; answer: Match };
   'matches.export': { request: ExportMatches; answer: MatchesPage };
   'matches.import': { request: ImportMatches; answer: Imported };
   'paths.compare': { request: ComparePaths; answer: PathRelations };

@@ -85,6 +85,7 @@ impl<'q> Query<'q> {
     /// | `libraries` | the known libraries; if no library is known, `Timeout` |
     /// | `server` | `Timeout` |
     /// | `record_match`, `record_matches` | `Timeout`; nothing is recorded |
+    /// | `wait_for_path` | the last answer |
     /// | `wait_for_changes` | [`WaitOutcome::NotYet`] |
     ///
     /// After `NotYet`, repeat the call: plexindex continues where the call stopped. After `NeedsWarm`, repeating the
@@ -241,6 +242,23 @@ impl<'q> Query<'q> {
                 take_once(&mut then)?(answer)
             })
         })
+    }
+
+    /// Waits until Plex lists a file, such as a new import. Returns the match as soon as its confidence is high, or the
+    /// last answer at the timeout.
+    ///
+    /// Asks the server for changes at each interval `every`, with one request, or more if something changed. After an
+    /// event ([`Index::watch`](crate::Index::watch)) or another process's fetch, looks at once, so `every` can be long.
+    /// While the server is unreachable, an index with listings keeps waiting.
+    ///
+    /// # Errors
+    /// As [`Query::match_path`]; [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if `every` is zero.
+    pub fn wait_for_path(&self, path: impl AsRef<Path>, every: Duration) -> Result<Match> {
+        if every.is_zero() {
+            return invalid_argument_error("the interval between two checks is 0: pass at least 1 ms");
+        }
+        let (queries, path) = (&self.index.inner().queries, bytes_of(&path));
+        self.ask(|call| queries.wait_for_path(call, path, every))
     }
 
     /// Finds the item for a file without waiting for a request, another thread or the database. If the answer requires

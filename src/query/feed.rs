@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::answer::Item;
+use super::answer::{Item, Match};
 use super::queries::Queries;
 use crate::engine::{FeedCursor, FeedPage, FeedRows, ItemChange, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -29,6 +29,37 @@ const PAGE_INTERVAL: Duration = Duration::from_millis(50);
 /// Interval between reads of the database if there is no version page, and between checks for expired listings. Also
 /// the minimum interval between two waits that end because a refresh is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reports progress while a call waits, so that the host can end the wait.
+struct WaitReports {
+    start: Instant,
+    /// The time of the last report, and the number of wake-ups at that time.
+    last: Option<(Instant, u64)>,
+}
+
+impl Default for WaitReports {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            last: None,
+        }
+    }
+}
+
+impl WaitReports {
+    /// Reports if [`PROGRESS_INTERVAL`] has passed or the host woke the call. Fails if the host ends the wait.
+    fn report(&mut self, queries: &Queries, call: &Call<'_>) -> Result<()> {
+        let wakeups = queries.wakeups.load(Ordering::Relaxed);
+        let is_recent = |(at, woken): (Instant, u64)| woken == wakeups && at.elapsed() < PROGRESS_INTERVAL;
+        if self.last.is_some_and(is_recent) {
+            return Ok(());
+        }
+        self.last = Some((Instant::now(), wakeups));
+        // A wait has no fetch that the next call could resume.
+        let cancelled = |_| Error::new(Status::Aborted, "the progress callback cancelled the wait");
+        call.report_progress(self.start.elapsed()).map_err(cancelled)
+    }
+}
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,14 +188,12 @@ impl Queries {
     /// Waits for changes after a cursor. Returns [`Status::Ok`] if there are changes, or if a refresh is due because of
     /// an event or an expired listing. Returns [`Status::NotYet`] at the deadline.
     pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
-        let start = Instant::now();
         if cursor.is_empty() {
             return invalid_argument_error("the cursor is empty: pass a cursor from a page of changes");
         }
         let reader = FeedCursor::from_text(cursor)?;
         let mut last_age_check: Option<Instant> = None;
-        // The time of the last report, and the number of wake-ups at that time.
-        let mut last_report: Option<(Instant, u64)> = None;
+        let mut reports = WaitReports::default();
         // The time of the last database read, and the sequence on the version page at that time.
         let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
@@ -191,18 +220,41 @@ impl Queries {
                     return Ok(Status::Ok);
                 }
             }
-            let wakeups = self.wakeups.load(Ordering::Relaxed);
-            let is_recent = |(at, woken): (Instant, u64)| woken == wakeups && at.elapsed() < PROGRESS_INTERVAL;
-            if !last_report.is_some_and(is_recent) {
-                last_report = Some((Instant::now(), wakeups));
-                // A wait has no fetch that the next call could resume.
-                let cancelled = |_| Error::new(Status::Aborted, "the progress callback cancelled the wait for changes");
-                call.report_progress(start.elapsed()).map_err(cancelled)?;
-            }
+            reports.report(self, call)?;
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
             sleep(call.deadline.wait(PAGE_INTERVAL));
+        }
+    }
+
+    /// Waits until a path has a match with high confidence. Looks every [`PROGRESS_INTERVAL`], which sends no request
+    /// unless an event arrived, and asks the server for changes at each interval `every`. Returns the last answer at the
+    /// deadline.
+    pub fn wait_for_path(&self, call: &Call<'_>, path: &[u8], every: Duration) -> Result<Match> {
+        let mut reports = WaitReports::default();
+        let mut next_check = Instant::now().checked_add(every);
+        loop {
+            let mut look = *call;
+            if next_check.is_some_and(|at| at <= Instant::now()) {
+                next_check = Instant::now().checked_add(every);
+                (look.always_asks, look.listed_wait) = (true, Duration::MAX);
+            }
+            let answer = match self.match_path(&mut self.reading.eviction_pin(), &look, path, Match::of) {
+                Ok(found) if found.sure().is_some() => return Ok(found),
+                // The store is empty, and the server is unreachable, but the server may return in time.
+                Err(error) if error.status == Status::Connect && call.deadline.wait(every) == every => Err(error),
+                answer => Ok(answer?),
+            };
+            let pause = if answer.is_ok() { PROGRESS_INTERVAL } else { every };
+            let pause_start = Instant::now();
+            while pause_start.elapsed() < pause {
+                reports.report(self, call)?;
+                if call.deadline.has_passed() {
+                    return answer;
+                }
+                sleep(call.deadline.wait(PAGE_INTERVAL));
+            }
         }
     }
 

@@ -183,7 +183,8 @@ class TestWaitFor:
         plex.add("Films", NEW)
         thread = threading.Timer(1, plex.start)
         thread.start()
-        assert index.wait_for(NEW, timeout=60, every=0.2).title == "New"
+        found = asyncio.run(aio.AsyncIndex(index).wait_for(NEW, timeout=60, every=0.2))
+        assert found.title == "New"
         thread.join()
 
     def test_a_task_that_waits_is_cancelled(self, index: plexindex.Index, plex: FakePlex) -> None:
@@ -234,5 +235,6 @@ class TestWaitFor:
             assert not index.match(NEW)
             thread = threading.Timer(0.3, plex.add, ("Films", NEW))
             thread.start()
-            assert index.library("Films").wait_for(NEW, timeout=20, every=NEVER)
+            own = aio.AsyncIndex(index).library("Films")
+            assert asyncio.run(own.wait_for(NEW, timeout=20, every=NEVER))
             thread.join()

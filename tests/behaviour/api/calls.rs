@@ -151,6 +151,101 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     Ok(())
 }
 
+/// Waits for a file with high confidence, and meanwhile runs `then`, once the wait has begun.
+fn waited(index: &Index, path: &str, every: Duration, then: impl FnOnce()) -> plexindex::Result<Match> {
+    let begun = AtomicBool::new(false);
+    let told = |_: &plexindex::Progress<'_>| {
+        begun.store(true, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    std::thread::scope(|threads| {
+        let query = index.query().timeout(Duration::from_secs(60)).progress(told);
+        let waiting = threads.spawn(move || query.wait_for_path(path, every));
+        until("it waits", || begun.load(Ordering::Relaxed));
+        then();
+        waiting.join().expect("no panic")
+    })
+}
+
+const NEW: &str = "/data/movies/New (2024)/New (2024).mkv";
+const SOON: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(3_600);
+
+fn add_new(at: &Scene) {
+    let new = ItemSpec::file("New", NEW).year(2024);
+    at.server
+        .change(|state| state.add_items(1, vec![new], true))
+        .expect("added");
+}
+
+#[test]
+fn a_wait_for_a_path_ends_when_plex_lists_the_file() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    assert!(waited(&index, NEW, SOON, || add_new(&at))?.sure().is_some());
+    Ok(())
+}
+
+#[test]
+fn a_wait_for_a_path_outlasts_a_server_that_restarts() -> Anything {
+    for is_listed in [true, false] {
+        let at = Scene::new(20);
+        let index = at.open_with(|options| options.retry_for = Duration::ZERO);
+        if is_listed {
+            let _ = index.refresh()?;
+        }
+        at.server.refuse();
+        at.server.close_connections();
+        add_new(&at);
+        let found = waited(&index, NEW, SOON, || at.server.reopen())?;
+        assert!(found.sure().is_some(), "{is_listed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_event_ends_a_wait_for_a_path() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    let _watch = index.watch()?;
+    until("it listens", || at.server.listeners() == 1);
+    assert!(index.match_path(NEW)?.sure().is_none());
+    assert!(waited(&index, NEW, LATE, || add_new(&at))?.sure().is_some());
+    Ok(())
+}
+
+#[test]
+fn another_handle_ends_a_wait_for_a_path() -> Anything {
+    let at = Scene::new(20);
+    let (index, other) = (at.open_listed()?, at.open());
+    let fetch = || {
+        add_new(&at);
+        let _ = other.query().check().expect("refreshed");
+    };
+    assert!(waited(&index, NEW, LATE, fetch)?.sure().is_some());
+    Ok(())
+}
+
+#[test]
+fn a_wait_for_a_path_ends_by_its_timeout_or_a_break() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    let late = index.query().timeout(SOON).wait_for_path(NEW, LATE)?;
+    assert_eq!(
+        (late.status, late.reason),
+        (MatchStatus::NotFound, Some(Reason::NotListed))
+    );
+    let broken = index.query().progress(|_| ControlFlow::Break(()));
+    assert_eq!(kind(broken.wait_for_path(NEW, LATE).err()), Some(ErrorKind::Aborted));
+    let none = index.query().wait_for_path(NEW, Duration::ZERO);
+    assert_eq!(kind(none.err()), Some(ErrorKind::InvalidArgument));
+    let at = Scene::new(20);
+    at.server.refuse();
+    let cold = at.open().query().timeout(SOON).wait_for_path(NEW, LATE);
+    assert_eq!(kind(cold.err()), Some(ErrorKind::Connect));
+    Ok(())
+}
+
 /// All is fetched when a quick fetch tells of its progress for the only time. Its answer counts all the same.
 #[test]
 fn the_last_word_of_a_progress_callback_counts() -> Anything {

@@ -21,7 +21,7 @@ use plexindex::{
     LibraryInfo, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options, Query, Reason, Refreshed,
     RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl, WaitOutcome, Watch, WeakIndex,
 };
-use plexindex_standin::{Action, Event, Fault, Kind, Standin};
+use plexindex_standin::{Action, Event, Fault, ItemSpec, Kind, Standin};
 
 const fn any_thread<T: Send + Sync>() {}
 const fn goes_to_a_thread<T: Send>() {}

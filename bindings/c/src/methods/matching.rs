@@ -1,5 +1,7 @@
 //! Methods that match folders, GUIDs and titles.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -53,6 +55,41 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder>
     };
     let status = status_of(&folder.answer);
     Ok((folder, status))
+}
+
+/// Waits until Plex lists a file, such as a new import. Returns the match as soon as its confidence is high, or the last
+/// answer when the timeout passes, with its status.
+///
+/// Asks the server for changes every `every_ms`, with one request, or more if something changed. After an event
+/// (`watch.start`) or another process's fetch, looks at once, so the interval can be long. While the server is
+/// unreachable, an index with listings keeps waiting. The progress function runs as in `changes.wait`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaitForMatch {
+    /// The library. Default: all libraries.
+    library: Option<LibraryName>,
+    path: ByteString,
+    /// Milliseconds between two checks.
+    #[serde(default = "default_interval")]
+    every_ms: u64,
+    /// The file's size in bytes, or 0 to use none. By default, plexindex reads the size of a file on this machine.
+    size: Option<u64>,
+}
+
+fn default_interval() -> u64 {
+    1_500
+}
+
+/// Runs `match.wait`: waits until Plex lists a file.
+pub fn wait(caller: &Caller<'_>, request: WaitForMatch) -> MethodResult<Match> {
+    let library = caller.library(request.library)?;
+    let query = caller.query(library.query(), false)?;
+    let query = match request.size {
+        None => query,
+        Some(0) => query.without_size(),
+        Some(bytes) => query.size(bytes),
+    };
+    with_status(query.wait_for_path(path_from_bytes(request.path.0), Duration::from_millis(request.every_ms))?)
 }
 
 /// Finds the items with a GUID. The GUID of a show, season, artist or album finds its episodes or tracks. OK: one item.

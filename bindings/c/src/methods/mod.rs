@@ -59,6 +59,7 @@ methods! {
     "match.folder" matching::folder,
     "match.guid" matching::guid,
     "match.title" matching::title,
+    "match.wait" matching::wait,
     "matches.export" records::export,
     "matches.import" records::import,
     "changes.list" changes::list,

@@ -314,17 +314,12 @@ def read(selection: Selection, since: str | None, full: bool, offline: bool, che
     return Changes(selection, since, full, missed)
 
 
-def wait_for(
-    selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
-) -> Match:
-    """See :meth:`plexindex.Queries.wait_for`."""
-    return next(_results(waits_for(selection, path, timeout, every, progress, size)))
-
-
 def waits_for(
     selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
 ) -> Steps[Match]:
-    """Yields what to wait for, and at last the match."""
+    """As :meth:`plexindex.Queries.wait_for`, in steps: yields what to wait for, and at last the match. The waits of all
+    tasks of a loop share one thread, which the method ``match.wait`` would occupy.
+    """
     ms = convert.milliseconds
     until = monotonic() + ms("timeout", timeout, none=convert.FOREVER_MS) / 1000
     pause = ms("every", every, none=None, zero=None) / 1000

@@ -456,7 +456,12 @@ class Queries(Lookups):
         >>> movies.wait_for("/films/Sintel (2010).mkv", timeout=60).title
         'Sintel'
         """
-        return plexindex.changes.wait_for(self._selection, path, timeout, every, progress, size)
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        request: dict[str, Any] = {"path": raw, "every_ms": convert.milliseconds("every", every, none=None, zero=None)}
+        if size is not None:
+            request["size"] = convert.file_size(size)[1]
+        limit = float("inf") if timeout is None else timeout
+        return plexindex.Match(self._selection, path, self._selection.request("match.wait", limit, progress, **request))
 
     def edit_items(
         self,

@@ -131,6 +131,8 @@ class TakeEntry(TypedDict): name: ByteString | bytes; table: ByteString | bytes
 class Versions(TypedDict): abi: int; library: str; sqlite: str
 class _WaitForChanges(TypedDict): cursor: str
 class WaitForChanges(_WaitForChanges, total=False): library: LibraryName | int | Library | None; offline: bool | None
+class _WaitForMatch(TypedDict): path: ByteString | bytes
+class WaitForMatch(_WaitForMatch, total=False): every_ms: int | None; library: LibraryName | int | Library | None; size: int | None
 class Waited(TypedDict): ready: bool
 class Call(Protocol):
     """Calls a method: docs/methods.md."""
@@ -162,6 +164,8 @@ class Call(Protocol):
     def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchJson: ...
     @overload
     def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchJson: ...
+    @overload
+    def __call__(self, method: Literal["match.wait"], request: WaitForMatch, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchJson: ...
     @overload
     def __call__(self, method: Literal["matches.export"], request: ExportMatches | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchesPage: ...
     @overload
@@ -224,6 +228,8 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchJson]: ...
     @overload
     def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchJson]: ...
+    @overload
+    def __call__(self, method: Literal["match.wait"], request: WaitForMatch, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchJson]: ...
     @overload
     def __call__(self, method: Literal["matches.export"], request: ExportMatches | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchesPage]: ...
     @overload
