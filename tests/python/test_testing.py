@@ -17,6 +17,7 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import REPOSITORY
+from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex.testing import FakePlex, fake_plex  # noqa: F401
 from real_client import *  # noqa: F403
@@ -192,6 +193,58 @@ def test_watched_states(plex_with_movie: FakePlex) -> None:
     row = plex_with_movie.item(MOVIE)
     assert row["userRating"] == 8.0
     assert "viewCount" not in row
+
+
+def test_the_item_with_an_external_id(server: Counted) -> None:
+    section = PlexServer(server.url, server.token).library.section("Movies")
+    assert section.getGuid("imdb://tt0000003").ratingKey == section.get("Film 003").ratingKey
+    with pytest.raises(NotFound):
+        section.getGuid("imdb://tt9999999")
+
+
+def test_items_with_several_files(plex_with_movie: FakePlex) -> None:
+    section = PlexServer(plex_with_movie.url, plex_with_movie.token).library.section("Movies")
+    assert section.search(duplicate=True) == []
+    plex_with_movie.add("Movies", MOVIE.replace(".mkv", " - 2160p.mkv"))
+    assert [item.title for item in section.search(duplicate=True)] == ["Big Buck Bunny"]
+
+
+def test_the_history_of_plays(server: Counted) -> None:
+    plex = PlexServer(server.url, server.token)
+    movies, shows = plex.library.section("Movies"), plex.library.section("TV Shows")
+    first, second = movies.all()[:2]
+    for item in (first, second, shows.get("A").episodes()[0], first):
+        item.markPlayed()
+    assert [play.ratingKey for play in movies.history()] == [first.ratingKey, second.ratingKey, first.ratingKey]
+    assert [play.grandparentTitle for play in shows.history()] == ["A"]
+    assert len(plex.history()) == 4
+    assert len(plex.history(mindate=first.reload().lastViewedAt)) == 0
+    assert [play.ratingKey for play in second.history()] == [second.ratingKey]
+
+
+def test_collections(server: Counted) -> None:
+    section = PlexServer(server.url, server.token).library.section("Movies")
+    first, second = section.all()[:2]
+    assert section.collections() == []
+    best = section.createCollection("Best & last", items=[first])
+    assert section.collections() == [best]
+    best.addItems([second])
+    assert section.collection("Best & last").items() == [first, second]
+    assert [tag.tag for tag in second.reload().collections] == ["Best & last"]
+    assert best.reload().childCount == 2
+    best.removeItems([first])
+    assert section.collection("Best & last").items() == [second]
+    best.delete()
+    assert section.collections() == []
+    first.addCollection("Tagged")
+    assert [one.title for one in section.collections()] == ["Tagged"]
+
+
+def test_keys_are_numbers_or_strings(plex_with_movie: FakePlex) -> None:
+    key = int(plex_with_movie.item(MOVIE)["ratingKey"])
+    for form in (key, str(key), f"/library/metadata/{key}"):
+        plex_with_movie.set(form, summary=f"By {form}")
+        assert plex_with_movie.item(form)["summary"] == f"By {form}"
 
 
 def test_wrong_arguments(plex_with_movie: FakePlex) -> None:

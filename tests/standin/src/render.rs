@@ -66,6 +66,7 @@ pub(crate) fn item(library: &Library, item: &Item, shape: Shape) -> Row {
         row.set("ratingImage", "imdb://image.rating");
     }
     for (name, value) in &item.fields {
+        row.0.retain(|(known, _)| known != name);
         row.set(name.clone(), value);
     }
     lists(&mut row, library, item, shape);

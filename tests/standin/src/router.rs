@@ -4,6 +4,7 @@ use crate::ask::Ask;
 use crate::config::Token;
 use crate::counters::Kind;
 use crate::http::Reply;
+use crate::library::Library;
 use std::sync::Arc;
 
 use crate::server::Shared;
@@ -69,6 +70,7 @@ fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps
         ["library"] => ask.reply(config, containers::library_root()).into(),
         ["library", "sections"] => ask.reply(config, containers::sections(state, token)).into(),
         ["library", "sections", id, "all"] => section(shared, state, ask, token, id).into(),
+        ["library", "sections", id, "collections"] => collections(state, ask, token, id).into(),
         ["library", "metadata", ids] => metadata::items(state, ask, token, ids).into(),
         [":", "eventsource", "notifications"] => Answer::Stream(ask.params.list("filters")),
         _ => Reply::html(404).into(),
@@ -76,13 +78,27 @@ fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps
 }
 
 fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id: &str) -> Reply {
-    let Some(library) = id.parse().ok().and_then(|key| state.library(key)) else {
-        return Reply::html(404);
-    };
-    if !token.sees(library.key) {
-        return Reply::html(403);
+    match seen(state, token, id) {
+        Ok(library) => listing::answer(state, &shared.cache, ask, library),
+        Err(status) => Reply::html(status),
     }
-    listing::answer(state, &shared.cache, ask, library)
+}
+
+/// No library has collections.
+fn collections(state: &State, ask: &Ask<'_>, token: &Token, id: &str) -> Reply {
+    let window = ask
+        .window()
+        .map(|(offset, _)| containers::Window { offset, total: Some(0) });
+    match seen(state, token, id) {
+        Ok(library) => ask.reply(&state.config, containers::detail_head(Some(library), 0, window)),
+        Err(status) => Reply::html(status),
+    }
+}
+
+/// The library of a request, or the status that refuses it.
+fn seen<'s>(state: &'s State, token: &Token, id: &str) -> Result<&'s Library, u16> {
+    let library = id.parse().ok().and_then(|key| state.library(key)).ok_or(404_u16)?;
+    if token.sees(library.key) { Ok(library) } else { Err(403) }
 }
 
 fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Reply {

@@ -24,7 +24,7 @@ LEVELS = {
 
 #: Plex's number of each type.
 NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4, "artist": 8, "album": 9, "track": 10, "photo": 13,
-           "photoalbum": 14}  # fmt: skip
+           "photoalbum": 14, "collection": 18}  # fmt: skip
 
 
 class Item:
@@ -213,9 +213,11 @@ def directory(library: Library) -> Row:
 
 def row(item: Item, *, with_guids: bool) -> Row:
     """Returns an item as a row in a listing."""
+    is_collection = item.type == "collection"
     fields: Row = {
         "ratingKey": str(item.key),
-        "key": f"/library/metadata/{item.key}" + ("/children" if item.children else ""),
+        "key": f"/library/{'collections' if is_collection else 'metadata'}/{item.key}"
+        + ("/children" if item.children else ""),
         "guid": item.guid,
         "type": "photo" if item.type == "photoalbum" else item.type,
         **item.fields,
@@ -227,7 +229,9 @@ def row(item: Item, *, with_guids: bool) -> Row:
         fields[f"{prefix}Title"] = parent.title
         if "index" in parent.fields:
             fields[f"{prefix}Index"] = parent.fields["index"]
-    if item.children:
+    if is_collection:
+        fields.update(childCount=len(item.children), subtype=item.children[0].type, smart=False)
+    elif item.children:
         viewed = sum(1 for leaf in item.leaves if leaf.fields.get("viewCount"))
         fields.update(childCount=len(item.children), leafCount=len(item.leaves), viewedLeafCount=viewed)
     if item.files:
@@ -252,6 +256,15 @@ def full_row(item: Item, *, check_files: bool) -> Row:
         for part in media["Part"]:
             part["accessible"] = part["exists"] = True
     return fields
+
+
+def history_row(item: Item, number: int, viewed_at: int) -> Row:
+    """Returns a play of an item as a row of the history."""
+    names = ("key", "ratingKey", "type", "title", "index", "parentIndex", "parentTitle", "grandparentTitle")
+    facts = row(item, with_guids=False)
+    fields = {name: facts[name] for name in names if name in facts}
+    own = {"historyKey": f"/status/sessions/history/{number}", "librarySectionID": str(item.library.section)}
+    return {**own, **fields, "viewedAt": viewed_at, "accountID": 1, "deviceID": 1}
 
 
 def _size_for(file: str) -> int:
@@ -299,4 +312,5 @@ def _element(name: str, values: Row) -> str:
 def _element_name(key: str, child: Row) -> str:
     if key != "Metadata":
         return key
-    return _ELEMENTS.get(child["type"], "Directory") if "Media" in child else "Directory"
+    is_album = child["type"] == "photo" and "Media" not in child
+    return "Directory" if is_album else _ELEMENTS.get(child["type"], "Directory")

@@ -62,6 +62,8 @@ def _satisfies(item: Item, kind: str | None, field: str, sign: str, value: str) 
         return str(subject.key) in value.split(",")
     if field == "unwatched":
         return all(leaf.fields.get("viewCount") for leaf in subject.leaves) != (value == "1")
+    if field == "duplicate":
+        return any(len(leaf.files) > 1 for leaf in subject.leaves) == (value == "1")
     if field in TAGS:
         values = value.lower().split(",")
         has_tag = any(str(tag_id(tag)) in values or tag.lower() in values for tag in subject.tags.get(field, ()))
@@ -94,12 +96,12 @@ def _sort_key(field: str, item: Item) -> tuple[bool, Any]:
     return value is not None, value if value is not None else 0
 
 
-def meta(library: Library) -> Row:
+def meta(library: Library, kinds: Iterable[str]) -> Row:
     """Returns the types, fields and operators that plexapi reads before it sends a filter."""
     operators = {"string": "= != == !== <= >=", "integer": "= != >>= <<=", "tag": "= !=", "boolean": "= !=",
                  "date": ">>= <<="}  # fmt: skip
     return {
-        "Type": [_type(library, kind) for kind in LEVELS[library.kind]],
+        "Type": [_type(library, kind) for kind in kinds],
         "FieldType": [
             {"type": name, "Operator": [{"key": sign, "title": sign} for sign in signs.split()]}
             for name, signs in operators.items()
@@ -111,7 +113,8 @@ def _type(library: Library, kind: str) -> Row:
     prefix = "" if kind == "movie" else f"{kind}."
     address, number = f"/library/sections/{library.section}", NUMBERS[kind]
     fields = [("title", "string"), ("year", "integer"), ("userRating", "integer"), ("viewCount", "integer")]
-    fields += [("addedAt", "date"), ("lastViewedAt", "date"), ("unwatched", "boolean"), *((tag, "tag") for tag in TAGS)]
+    fields += [("addedAt", "date"), ("lastViewedAt", "date"), ("unwatched", "boolean")]
+    fields += [("duplicate", "boolean"), *((tag, "tag") for tag in TAGS)]
     filter_type = {"filterType": "string", "type": "filter"}
     orders = ("titleSort", "addedAt", "updatedAt", "lastViewedAt", "year", "userRating")
     return {

@@ -6,22 +6,24 @@ import contextlib
 import itertools
 import os
 import queue
+import re
 import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union
+from urllib.parse import quote
 
 from . import _filters
-from ._content import LEVELS, NUMBERS, Item, Library, Row, directory, full_row, row
+from ._content import LEVELS, NUMBERS, Item, Library, Row, directory, full_row, history_row, row
 from ._http import Connections, Reply, Request
 from ._names import files_below, kind_of, lies_in, location_of
 
 PathArg = Union[str, "os.PathLike[str]"]
 #: The files of a library: paths, or a folder on this machine.
 Files = Union[Iterable[PathArg], PathArg]
-#: The rating key of an item, or the path of one of its files.
+#: The rating key of an item, as a number or a string, its key, or the path of one of its files.
 ItemArg = Union[int, PathArg]
 
 _TYPES = {number: type for type, number in NUMBERS.items()}
@@ -32,8 +34,9 @@ class FakePlex:
     installation.
 
     The server answers in JSON and XML, so it works with plexindex and plexapi. It supports libraries and their listings
-    with paging, filters and orders; single items; watched states, ratings and edits; scans; and events. The server runs
-    until the ``with`` block ends. Any thread can call its methods.
+    with paging, filters and orders; single items; collections; watched states, the history of plays that clients
+    reported, ratings and edits; scans; and events. The server runs until the ``with`` block ends. Any thread can call
+    its methods.
 
     ``libraries`` maps each name to a list of file paths, or to a folder on this machine. The first file determines
     whether a library has movies, shows, music or photos. Titles, years and episode numbers come from the paths:
@@ -72,6 +75,8 @@ class FakePlex:
         self._libraries: dict[int, Library] = {}
         self._sizes = {os.fspath(path): size for path, size in (sizes or {}).items()}
         self._keys = itertools.count(101)
+        self._collection_keys: dict[tuple[int, str], int] = {}
+        self._plays: list[tuple[Item, int]] = []
         self._now = int(time.time())
         self._lock = threading.RLock()
         self._failures: list[tuple[int, str]] = []
@@ -240,12 +245,13 @@ class FakePlex:
             item.library.changed()
 
     def _item(self, item: ItemArg) -> Item:
-        item = item if isinstance(item, int) else os.fspath(item)
+        text = str(item) if isinstance(item, int) else os.fspath(item)
+        number = re.fullmatch(r"(?:/library/metadata/)?(\d+)", text)
         for library in self._libraries.values():
-            match = library.items.get(item) if isinstance(item, int) else next(iter(library.find(item)), None)
+            match = library.items.get(int(number[1])) if number else next(iter(library.find(text)), None)
             if match is not None:
                 return match
-        raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
+        raise LookupError(f"no item has the {'rating key' if number else 'file'} {item!r}")
 
     def _scan(self, library: Library) -> None:
         """Adds and removes items after changes in a library's folder."""
@@ -330,6 +336,13 @@ class FakePlex:
             return self._listing(request, items, {})
         if parts[:2] == ["library", "metadata"] and len(parts) > 2:
             return self._metadata(request, parts[2:])
+        if parts[:2] == ["library", "collections"]:
+            return self._collection(request, parts[2:])
+        if request.path == "/status/sessions/history/all":
+            return self._history(request)
+        if request.path == "/system/agents":
+            agent = "tv.plex.agents.movie"
+            return Reply(200, {"size": 1, "Agent": [{"identifier": agent, "name": "Plex", "shortIdentifier": agent}]})
         if parts[0] == ":":
             return self._action(request, parts[1:])
         return Reply(404)
@@ -348,20 +361,19 @@ class FakePlex:
         if what == "emptyTrash":
             return Reply(200)
         type = _TYPES.get(int(request.argument("type", "0") or 0), LEVELS[library.kind][0])
-        if what == "albums":
-            what, type = "all", "album"
+        if what in ("albums", "collections"):
+            what, type = "all", what[:-1]
         if what == "all" and request.method == "PUT":
             ids = request.argument("id").split(",")
-            return self._edit(request, [item for item in library.of_type(type) if str(item.key) in ids])
+            return self._edit([item for item in library.of_type(type) if str(item.key) in ids], request.arguments)
         head: Row = {"librarySectionID": library.section, "librarySectionTitle": library.title}
         if request.argument("includeMeta") == "1":
-            head["Meta"] = _filters.meta(library)
+            head["Meta"] = _filters.meta(library, ["collection"] if type == "collection" else LEVELS[library.kind])
         if what == "all":
             # As in Plex, a listing of photos is empty without a zoom level.
             hides = type == "photo" and not request.argument("clusterZoomLevel")
-            return self._listing(request, [] if hides else list(library.of_type(type)), head)
-        if what == "collections":
-            return self._listing(request, [], head)
+            items = self._collections(library) if type == "collection" else library.of_type(type)
+            return self._listing(request, [] if hides else items, head)
         if what in _filters.TAGS:
             rows = _filters.choices(library.of_type(type), what)
             return Reply(200, {"size": len(rows), **head, "Directory": rows})
@@ -378,7 +390,7 @@ class FakePlex:
         if not items:
             return Reply(404)
         if request.method == "PUT":
-            return self._edit(request, items)
+            return self._edit(items, request.arguments)
         library = items[0].library
         head: Row = {"librarySectionID": library.section, "librarySectionTitle": library.title}
         if len(parts) == 1:
@@ -387,12 +399,56 @@ class FakePlex:
         if parts[1] in ("children", "allLeaves"):
             below = items[0].children if parts[1] == "children" else items[0].leaves
             return _page(request, [row(item, with_guids=True) for item in below], head)
+        if parts[1] == "matches":  # plexapi asks for the item with an external ID: `imdb-tt1254207`
+            found = [one for one in library.items.values() if request.argument("title") in map(_as_title, one.guids)]
+            return Reply(200, {"SearchResult": [{"guid": one.guid, "name": one.title, "score": 100} for one in found]})
         return Reply(200 if parts[1] in ("refresh", "analyze") else 404)
 
-    def _edit(self, request: Request, items: list[Item]) -> Reply:
+    def _collections(self, library: Library) -> list[Item]:
+        """Returns the collections of a library, which its items have as tags."""
+        members: dict[str, list[Item]] = {}
+        for item in library.items.values():
+            for title in item.tags.get("collection", ()):
+                members.setdefault(title, []).append(item)
+        found = []
+        for title, items in members.items():
+            name = (library.section, title)
+            self._collection_keys[name] = self._collection_keys.get(name) or next(self._keys)
+            found.append(Item(library, self._collection_keys[name], "collection", None, self._now))
+            found[-1].fields["title"], found[-1].children = title, items
+        return found
+
+    def _collection(self, request: Request, parts: list[str]) -> Reply:
+        libraries = self._libraries.values()
+        title, keys = request.argument("title"), request.argument("uri").rpartition("/")[2].split(",") + parts[2:]
+        items = [item for library in libraries for item in library.items.values() if str(item.key) in keys]
+        if request.method == "POST":
+            self._edit(items, [("collection[0].tag.tag", title)])
+        every = [one for library in libraries for one in self._collections(library)]
+        found = [one for one in every if (str(one.key) == parts[0] if parts else one.title == title)]
+        if not found:
+            return Reply(404)
+        if request.method == "PUT":
+            return self._edit(items, [("collection[0].tag.tag", found[0].title)])
+        if request.method == "DELETE":
+            return self._edit(items or found[0].children, [("collection[].tag.tag-", quote(found[0].title))])
+        return _page(request, [row(one, with_guids=True) for one in (found[0].children if parts[1:] else found)], {})
+
+    def _history(self, request: Request) -> Reply:
+        section, key = request.argument("librarySectionID"), request.argument("metadataItemID")
+        since = int(request.argument("viewedAt>", "0"))
+        rows = [
+            history_row(item, number, at)
+            for number, (item, at) in enumerate(self._plays, 1)
+            if at > since and section in ("", str(item.library.section))
+            and (not key or key in (str(one.key) for one in item.line))
+        ]  # fmt: skip
+        return _page(request, rows[::-1], {})
+
+    def _edit(self, items: list[Item], arguments: list[tuple[str, str]]) -> Reply:
         if not items:
             return Reply(404)
-        _filters.edit(items, request.arguments, self._tick())
+        _filters.edit(items, arguments, self._tick())
         for item in items:
             item.library.changed()
             self._timeline(item, 5, "")
@@ -412,6 +468,7 @@ class FakePlex:
             if parts == ["scrobble"]:
                 item.fields["viewCount"] = int(str(item.fields.get("viewCount", 0))) + 1
                 item.fields["lastViewedAt"] = self._now
+                self._plays.append((item, self._now))
                 item.fields.pop("viewOffset", None)
             elif parts == ["unscrobble"]:
                 for name in ("viewCount", "lastViewedAt", "viewOffset"):
@@ -423,6 +480,10 @@ class FakePlex:
             else:
                 return Reply(404)
         return Reply(200)
+
+
+def _as_title(guid: str) -> str:
+    return guid.replace("://", "-")
 
 
 def _page(request: Request, rows: list[Row], head: Row) -> Reply:
