@@ -18,7 +18,7 @@
 //! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
 //! The first query by GUID or title, and the first that a size can decide, create an index in a file beside the segment:
-//! [`whole_items`].
+//! [`name_table`].
 
 mod builder;
 #[cfg(test)]
@@ -33,8 +33,9 @@ mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
 pub use layout::{put_varint, read_varint};
+pub use name_table::IndexKey;
 pub use read::ListingSegment;
-pub use whole_items::{Difference, IndexKey, folded_titles_of, listing_cursor};
+pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 
 use std::path::Path;
 

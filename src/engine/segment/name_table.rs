@@ -23,8 +23,10 @@
 use std::cmp::Ordering;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
+use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{
@@ -647,6 +649,42 @@ pub fn mark_shared_hashes(hash_twins: PairSorter, body: &mut SegmentWriter) -> i
         Ok(())
     })?;
     body.set_bits(&offsets, TWIN)
+}
+
+/// By what an index finds items or their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexKey {
+    /// GUIDs and folded titles.
+    Text,
+    /// The sizes of files.
+    Size,
+}
+
+impl IndexKey {
+    /// Returns what the name of the index file has after that of the segment.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Text => ".index",
+            Self::Size => ".sizes",
+        }
+    }
+}
+
+/// An index beside a segment, which the first question that needs it opens or builds.
+#[derive(Default)]
+pub struct IndexSlot {
+    pub built: OnceBox<ItemIndex>,
+    /// What calls have read whose deadlines passed before the index was built.
+    pub partial: Mutex<Option<PartialIndex>>,
+}
+
+/// An index that is not built yet.
+pub struct PartialIndex {
+    /// The process that has begun.
+    pub process: u32,
+    /// The file offset of the next item.
+    pub offset: usize,
+    pub hashes: PairSorter,
 }
 
 pub struct ItemIndex {

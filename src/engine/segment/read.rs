@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{CheckedBytes, FileKind, ReadResult, SegmentHeader, offset_of};
-use super::name_table::{HashTable, NameTable};
+use super::name_table::{HashTable, IndexSlot, NameTable};
 use super::order::FolderOrder;
 use super::record::{self, EntryRef, MAPPED, SHOW, TWIN};
-use super::whole_items::IndexSlot;
 use crate::error::{Error, Result, Status};
 use crate::matching::{
     FirstEntry, FolderContents, FolderMember, Form, FoundItem, ItemRef, MAX_CANDIDATES, NormalPath, Season,

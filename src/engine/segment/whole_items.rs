@@ -3,13 +3,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Mutex;
 
-use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{ReadResult, cannot_write, offset_of};
-use super::name_table::ItemIndex;
+use super::name_table::{IndexKey, ItemIndex, PartialIndex};
 use super::read::{ListingSegment, unusable_segment};
 use super::record::{self, BARE, EntryRef, RecordReader, SHOW, TWIN, read_id};
 use super::sorter::PairSorter;
@@ -36,41 +34,6 @@ fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
 pub fn folded_titles_of(item: &Item) -> impl Iterator<Item = String> {
     let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
     folds.into_iter().filter(|fold| !fold.is_empty())
-}
-
-/// By what an index finds items or their files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IndexKey {
-    /// GUIDs and folded titles.
-    Text,
-    /// The sizes of files.
-    Size,
-}
-
-impl IndexKey {
-    /// Returns what the name of the index file has after that of the segment.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Text => ".index",
-            Self::Size => ".sizes",
-        }
-    }
-}
-
-/// An index beside a segment, which the first question that needs it opens or builds.
-#[derive(Default)]
-pub struct IndexSlot {
-    built: OnceBox<ItemIndex>,
-    /// What calls have read whose deadlines passed before the index was built.
-    partial: Mutex<Option<PartialIndex>>,
-}
-
-struct PartialIndex {
-    /// The process that has begun.
-    process: u32,
-    /// The file offset of the next item.
-    offset: usize,
-    hashes: PairSorter,
 }
 
 /// Number of items that a call adds to an index between two looks at the clock: some milliseconds.
