@@ -128,7 +128,7 @@ impl Queries {
                 text.push_str("; the stored listing has no sizes yet, which an earlier version did not ask for");
             }
             if context.lacks_index {
-                text.push_str("; the timeout passed before the sizes were indexed; retry: plexindex continues");
+                text.push_str("; the timeout passed while plexindex indexed the sizes; retry, and the build resumes");
             }
             if answer.reason == Reason::NotFetched {
                 text = format!("{text}; {}", explain_unfetched(rows));
@@ -214,11 +214,10 @@ impl Queries {
         } else {
             ", which is not an absolute path"
         };
-        format!(
-            "no library has a folder above '{path}'{relative_note}; the library folders are '{}': {mapping}{}",
-            self.locations_text(rows.iter()),
-            folder_hint(raw)
-        )
+        let locations = self.locations_text(rows.iter());
+        let [before, between] = ["no library has a folder above '", "; the library folders are '"];
+        let parts: [&str; 8] = [before, path, "'", relative_note, between, &locations, "': ", &mapping];
+        parts.concat() + folder_hint(raw)
     }
 
     /// Explains the evidence for or against the only item. `path` is the path `raw` formatted for messages.
@@ -236,91 +235,71 @@ impl Queries {
         };
         // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
         // formatting.
+        let (file, listed) = (&["'", path, "'"].concat(), &["'", &listed, "'", &episodes].concat());
         let parts: &[&str] = match answer.reason {
-            Reason::SeveralEpisodes => &["'", path, "' has ", &count, " episodes in one file"],
-            Reason::SameFile => &["'", path, "' has the name and the size of '", &listed, "'", &episodes],
+            Reason::SeveralEpisodes => &[file, " has ", &count, " episodes in one file"],
+            Reason::SameFile => &[file, " has the name and the size of ", listed],
             Reason::SizeDiffers if answer.match_kind.is_listed() => &[
-                "'",
-                path,
-                "'",
+                file,
                 &episodes,
                 " has another size than Plex lists: the file was replaced, and Plex has not scanned it yet",
             ],
             Reason::SizeDiffers => &[
-                "Plex lists '",
-                &listed,
-                "'",
-                &episodes,
-                " with another size: '",
-                path,
-                "' is a different file with the same name, or a version that Plex has not scanned yet",
+                "Plex lists ",
+                listed,
+                " with another size: ",
+                file,
+                " is a different file with the same name, or a version that Plex has not scanned yet",
             ],
             Reason::SameSize => &[
-                "Plex lists '",
-                &listed,
-                "'",
-                &episodes,
-                ", the only file of this size: '",
-                path,
-                "' may be this file under another name",
+                "Plex lists ",
+                listed,
+                ", the only file of this size: ",
+                file,
+                " may be this file under another name",
             ],
             Reason::OnlyRootDiffers => &[
-                "Plex lists '",
-                &listed,
-                "'",
-                &episodes,
-                ": only the root of '",
-                path,
-                "' differs, but the sizes are unknown or prove nothing, so it may be another work: add the missing mapping, \
+                "Plex lists ",
+                listed,
+                ": only the root of ",
+                file,
+                " differs, but the sizes are unknown or prove nothing, so it may be another work: add the missing mapping, \
                  or pass the size if plexindex cannot read it",
             ],
             Reason::NotListed if std::str::from_utf8(raw).is_err() => &[
-                "'",
-                path,
-                "' is in a library folder, but its name is not UTF-8. Plex lists '",
-                &listed,
-                "'",
-                &episodes,
+                file,
+                " is in a library folder, but its name is not UTF-8. Plex lists ",
+                listed,
                 ", which is probably this file: give the file a name in UTF-8",
             ],
             Reason::NotListed | Reason::NoLocation if has_other_name() => &[
-                "Plex lists '",
-                &listed,
-                "'",
-                &episodes,
-                ", but not '",
-                path,
-                "': the names differ only in ",
+                "Plex lists ",
+                listed,
+                ", but not ",
+                file,
+                ": the names differ only in ",
                 ALIKE_PARTS,
                 ": check that both are the same file, and record the match",
             ],
             Reason::NotListed => &[
-                "'",
-                path,
-                "' is in a library folder, but Plex does not list it (yet): only the end of the path matches '",
-                &listed,
-                "'",
-                &episodes,
+                file,
+                " is in a library folder, but Plex does not list it (yet): only the end of the path matches ",
+                listed,
                 parent_hint(raw),
             ],
             Reason::NotFetched => &[
-                "Plex lists '",
-                &listed,
-                "'",
-                &episodes,
-                ", but '",
-                path,
-                "' may be a different file, of a library that was never fetched",
+                "Plex lists ",
+                listed,
+                ", but ",
+                file,
+                " may be a different file, of a library that was never fetched",
             ],
             _ => &[
-                "Plex lists '",
-                &listed,
-                "'",
-                &episodes,
-                ", but '",
-                path,
-                "' may be a different file with the same name: check that both are the same file, or add the missing \
-                 mapping",
+                "Plex lists ",
+                listed,
+                ", but ",
+                file,
+                " may be a different file with the same name: check that both are the same file, or add the missing mapping",
             ],
         };
         parts.concat()

@@ -302,7 +302,7 @@ impl QueryKind for ItemQuery<'_> {
             };
             let cause = match (answer.status, answer.reason) {
                 _ if *needs_index => {
-                    ": the timeout passed before their index was built; retry: plexindex continues".to_owned()
+                    ": the timeout passed while plexindex built their index; retry, and the build resumes".to_owned()
                 }
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
                 (_, Reason::NotFetched) => format!(": {}", explain_unfetched(rows)),

@@ -628,10 +628,10 @@ impl PathDisplay {
     /// extension, and is always the same within one store. Without the store's key, an attacker cannot test a guess.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.is_obfuscated {
-            return if path.len() > MAX_SHOWN_PATH {
-                truncate_for_message(path)
-            } else {
-                String::from_utf8_lossy(path)
+            return match std::str::from_utf8(path) {
+                _ if path.len() > MAX_SHOWN_PATH => truncate_for_message(path),
+                Ok(text) => Cow::Borrowed(text), // much faster than the lossy conversion
+                Err(_) => String::from_utf8_lossy(path),
             };
         }
         // The prefix `path ` separates these hashes from other uses of the key. Five bytes are ten hexadecimal digits.

@@ -211,6 +211,32 @@ fn what_another_process_has_read_is_not_read_again() {
     assert_eq!(waiting(&films).len(), 2);
 }
 
+/// A page is merged in several transactions. A process that is killed between two of them reads all of the page again.
+#[test]
+fn a_page_that_was_merged_in_part_is_read_again() {
+    let films = shared();
+    films.record(&[(b"/h/own.mkv", "1")]);
+    let page = [("/h/1.mkv", Some("2")), ("/h/2.mkv", None)].map(|(path, key)| row(&films, path, key, 10));
+    let apply = |part: &[SharedRow], to| {
+        let SharedState { read, delivered, .. } = state(&films);
+        let step = SharedStep {
+            from: read,
+            to,
+            delivered,
+        };
+        let applied = SharedRows(&films.store).apply((films.view_id, DIGEST), part, &[], step, u64::MAX);
+        assert!(applied.expect("applied").is_some());
+    };
+    apply(&page[..1], None);
+    assert_eq!(state(&films), SharedState::default());
+    apply(&page[..1], None);
+    apply(&page[1..], Some(SharedPosition { seq: 5, mark: 6 }));
+    let expected = [("/h/1.mkv", "2"), ("/h/own.mkv", "1")].map(|(path, key)| (path.into(), key.to_owned()));
+    assert_eq!(recorded(&films), BTreeMap::from(expected));
+    let own = ("/h/own.mkv".to_owned(), Some("1".to_owned()));
+    assert!(waiting(&films).contains(&own), "no other host has it");
+}
+
 #[test]
 fn what_differs_is_doubted() {
     let films = shared();
