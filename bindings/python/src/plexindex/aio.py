@@ -52,7 +52,7 @@ T = TypeVar("T")
 # Maximum number of threads of an index.
 _THREADS = 32
 # Seconds between two looks at what a watch waits for.
-_BETWEEN_LOOKS = 0.05
+_BETWEEN_LOOKS = 0.08
 # Minimum number of seconds in which a free thread begins a call.
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
