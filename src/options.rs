@@ -165,7 +165,9 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// Accept any server certificate, and log a warning. Off by default.
     pub accept_invalid_certs: bool,
-    /// Never send a request. Off by default.
+    /// Never send a request. Off by default. The index can then be in a folder that this user cannot write to, such as in
+    /// a container image, if it was closed there: queries work, and writes fail with
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store).
     pub offline: bool,
     /// Number of rows per page of a full listing, from 1 to 1,000. 1,000 by default.
     pub page_size: u32,

@@ -42,7 +42,7 @@
 #define PLEXINDEX_NEVER_SLOW (-1) // slow_ms: plexindex logs no slow calls.
 
 // plexindex_options.flags:
-#define PLEXINDEX_OPEN_OFFLINE 0x1 // plexindex sends no requests.
+#define PLEXINDEX_OPEN_OFFLINE 0x1 // plexindex sends no requests. `cache_dir` can be read-only: writes then fail.
 #define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // accepts any certificate, and logs a warning when the index opens.
 #define PLEXINDEX_OPEN_NO_MMAP 0x4 // reads index files into memory instead of mapping them.
 #define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // replaces media paths in log lines and errors with short hashes.

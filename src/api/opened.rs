@@ -159,7 +159,7 @@ impl Index {
         source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {
         options.check()?;
-        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let store = Store::open_for(&options.cache_dir, !options.no_mmap, options.offline)?;
         let counters = Arc::new(Counters::default());
         let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
         let inner = Inner::new(options, store, source, peers, clock, counters)?;

@@ -71,7 +71,7 @@ impl StoreWriter {
         let mut stored = lock(&self.stored_counts);
         // Read the totals under the lock, so that another thread cannot store newer totals first.
         let totals = self.counters.totals();
-        if *stored == totals {
+        if *stored == totals || self.store.folder().is_read_only() {
             return Ok(());
         }
         // Storing the counters is not worth a long wait. `.0` is the number of requests, `.1` of answers.

@@ -12,6 +12,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
 use std::ptr::{NonNull, null, null_mut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use rusqlite::ffi::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::clock::Deadline;
-use super::system;
+use super::{files, system};
 
 /// Index of SQLite's write lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
@@ -214,6 +215,22 @@ impl std::fmt::Debug for ReadOnlyWalVfs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.name.fmt(f)
     }
+}
+
+/// Returns the path as a URI for SQLite, with `parameters` as the URI's query string.
+#[must_use]
+pub fn file_uri(file: &Path, parameters: &str) -> String {
+    use std::fmt::Write as _;
+    let mut uri = String::from("file:");
+    for byte in files::bytes_of(file) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri + "?" + parameters
 }
 
 /// Opens a file, but never creates a log. Databases and logs get our methods, which refuse the write lock.

@@ -18,7 +18,7 @@ pub const PLEXINDEX_NO_RETRY: i64 = -1;
 /// Special values of times in ms: slow_ms: plexindex logs no slow calls.
 pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
-/// plexindex_options.flags: plexindex sends no requests.
+/// plexindex_options.flags: plexindex sends no requests. `cache_dir` can be read-only: writes then fail.
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
 /// plexindex_options.flags: accepts any certificate, and logs a warning when the index opens.
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::migrations::migrate;
 use super::move_records::renew_forms;
-use super::schema::{self, BUSY, LastWrite, Tx, connect, journal, warn_of_network};
+use super::schema::{self, BUSY, LastWrite, Tx, connect, connect_immutable, journal, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
@@ -313,12 +313,17 @@ impl LazyConnection {
 /// `exclusive` proves that no other copy of SQLite in this process has the file open. Waits at most `patience` for
 /// other processes; later statements wait up to [`BUSY`].
 fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
+    let connect = if folder.is_read_only() {
+        connect_immutable
+    } else {
+        connect
+    };
     let connection = connect(folder.database())?;
     // Keep `-wal` and `-shm` when the last connection closes, even if opening fails: reading needs these files, and a
     // full disk has no space for new ones.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(patience)?;
-    if !folder.shares_memory() {
+    if !folder.shares_memory() && !folder.is_read_only() {
         turn_wal_off(&connection)?;
     }
     // With a WAL, NORMAL is enough: a kill loses no commit, and a power cut loses at most the last commits. Without a
@@ -350,7 +355,7 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
 fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let required = journal(folder.shares_memory());
-    if mode.eq_ignore_ascii_case(required) {
+    if mode.eq_ignore_ascii_case(required) || folder.is_read_only() {
         return Ok(mode);
     }
     let new_mode: rusqlite::Result<String> =

@@ -18,6 +18,7 @@ use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::files::{self, for_sqlite};
 use crate::platform::fork::{self, lock};
+use crate::platform::sqlite::file_uri;
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
 pub const SCHEMA_VERSION: i64 = 14;
@@ -33,7 +34,22 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // Use NO_MUTEX, because plexindex guards each connection with its own mutex. Use NOFOLLOW, because the folder may
     // belong to another user.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(for_sqlite(path), flags)?;
+    configure(Connection::open_with_flags(for_sqlite(path), flags)?)
+}
+
+/// Opens a connection to a database that no process changes, without writing a file.
+pub fn connect_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    configure(Connection::open_with_flags(
+        file_uri(path, "mode=ro&immutable=1"),
+        flags,
+    )?)
+}
+
+fn configure(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY)?;
     // Query plans must not depend on bound values; otherwise, SQLite would plan some statements again for each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -60,9 +60,19 @@ impl Store {
     /// # Errors
     /// [`Status::Store`] if the folder cannot be created or is read-only; [`Status::StoreFull`].
     pub fn open(directory: &Path, uses_version_page: bool) -> Result<Self> {
-        let folder = StoreFolder::open(directory)?;
+        Self::open_for(directory, uses_version_page, false)
+    }
+
+    /// As [`Store::open`]. If `is_offline`, the store can also be in a folder that this user cannot write to.
+    pub fn open_for(directory: &Path, uses_version_page: bool, is_offline: bool) -> Result<Self> {
+        let mut folder = StoreFolder::open(directory)?;
         // Opening a store does not always write, so report a read-only folder now instead of at the first write.
-        files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
+        if let Err(error) = files::expect_writable(folder.path()) {
+            if !is_offline {
+                return Err(folder.cannot("write to", &error));
+            }
+            folder = folder.for_reading(&error)?;
+        }
         let connections = Connections::new(&folder);
         let mut store = Self {
             folder,
@@ -193,9 +203,9 @@ impl Store {
     #[must_use]
     pub fn is_current_in(&self, database_number: DatabaseNumber, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
-        self.uses_version_page
-            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && database_number == DatabaseNumber(opened.number)
+        let is_newest = self.uses_version_page && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
+            || self.folder.is_read_only(); // nothing changes
+        is_newest && database_number == DatabaseNumber(opened.number)
     }
 
     /// Returns the newest commit's change sequence, so that a waiting reader of the feed notices commits; `None` if the

@@ -33,6 +33,7 @@ pub struct StoreFolder {
     /// Paths of the database, `-wal` and `-shm`.
     database_files: Arc<[PathBuf; 3]>,
     shares_memory: bool,
+    is_read_only: bool,
 }
 
 impl StoreFolder {
@@ -52,6 +53,7 @@ impl StoreFolder {
             path: path.into(),
             database_files: Arc::default(),
             shares_memory: false,
+            is_read_only: false,
         };
         folder.expect_short_path()?;
         if metadata.is_err() {
@@ -62,6 +64,7 @@ impl StoreFolder {
         let disk = files::file_system_of(&path);
         Ok(Self {
             shares_memory: disk.shares_memory,
+            is_read_only: false,
             database_files: ["", "-wal", "-shm"]
                 .map(|suffix| path.join(format!("{NAME}.db{suffix}")))
                 .into(),
@@ -97,6 +100,42 @@ impl StoreFolder {
             shares_memory: false,
             ..self
         }
+    }
+
+    /// Returns the same folder for reading only, or `error` if there is no database. No process changes the files, so
+    /// they need no locks and no shared memory.
+    ///
+    /// # Errors
+    /// Also [`Status::Store`] if the database's last changes are only in its log, which SQLite cannot read without
+    /// writing.
+    pub fn for_reading(self, error: &io::Error) -> Result<Self> {
+        if self.find_database()?.is_none() {
+            return Err(self.cannot("write to", error));
+        }
+        let has_content = |suffix| {
+            let metadata = self.companion(suffix).symlink_metadata();
+            metadata.is_ok_and(|metadata| metadata.len() > 0)
+        };
+        if let Some(suffix) = ["-wal", "-journal"].into_iter().find(|suffix| has_content(suffix)) {
+            return Err(Error::new(
+                Status::Store,
+                format!(
+                    "cannot read cache_dir {}, which this user cannot write to: {NAME}.db{suffix} has changes that are \
+                     not in the database yet; open and close the index once where the folder can be written",
+                    self.path.display()
+                ),
+            ));
+        }
+        Ok(Self {
+            shares_memory: false,
+            is_read_only: true,
+            ..self
+        })
+    }
+
+    /// Returns whether this process only reads the folder.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Returns the error for a failed operation on the folder. `operation`: a verb phrase that can follow 'cannot' and

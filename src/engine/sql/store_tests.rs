@@ -4,6 +4,7 @@ use super::for_tests::{
     DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs, server,
 };
 use super::record_rows::all_matches_of;
+use super::store_folder::StoreFolder;
 use super::{Endpoint, FeedRows, LibraryRows, ShowRows, Store, StoreStates, Sweeper, Totals};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::PageState;
@@ -197,6 +198,27 @@ fn a_folder_whose_path_is_too_long_for_sqlite_is_refused_before_it_is_created() 
     assert!(error.to_string().contains("at most 477"), "{error}");
     assert!(!parent.exists(), "nothing is created");
     drop(Store::open(&longest, true).expect("opens"));
+}
+
+#[test]
+fn a_folder_is_read_only_if_its_database_is_complete() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+    let for_reading = || {
+        let folder = StoreFolder::open(folder.path()).expect("a folder");
+        folder.for_reading(&error).map(|folder| folder.is_read_only())
+    };
+    let missing = for_reading().expect_err("no database");
+    assert!(missing.to_string().contains("can write to"), "{missing}");
+    let store = Store::open(folder.path(), true).expect("opens");
+    Totals::add(&store, 1, 0, Deadline::NONE).expect("written");
+    let behind = for_reading().expect_err("changes in the log");
+    assert!(
+        behind.to_string().contains("plexindex-1.db-wal has changes"),
+        "{behind}"
+    );
+    drop(store);
+    assert!(for_reading().expect("complete"));
 }
 
 #[test]

@@ -7,7 +7,6 @@
 //!   the locks of other code in this process.
 //! - All data of a transaction comes from the same moment.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -16,7 +15,7 @@ use rusqlite::config::DbConfig;
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::platform::clock::Deadline;
 use crate::platform::files::{self, ExclusiveOpen, Inode};
-use crate::platform::sqlite::StatementLimit;
+use crate::platform::sqlite::{StatementLimit, file_uri};
 
 use super::super::contract::Bounds;
 use super::database_file::{
@@ -280,21 +279,6 @@ impl DatabaseFile {
                 error => Err(error),
             })
     }
-}
-
-/// Returns the path as a URI for SQLite, with `parameters` as the URI's query string.
-fn file_uri(file: &Path, parameters: &str) -> String {
-    use std::fmt::Write as _;
-    let mut uri = String::from("file:");
-    for byte in files::bytes_of(file) {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
-            other => {
-                let _ = write!(uri, "%{other:02X}");
-            }
-        }
-    }
-    uri + "?" + parameters
 }
 
 /// The tables, each with the columns that plexindex reads. Plex has not changed their names for years.

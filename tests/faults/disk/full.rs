@@ -98,7 +98,24 @@ pub fn read_only(words: &[&str]) {
     } else {
         "can write to"
     };
-    assert_refused(try_open(options).map(drop), Status::Store, &folder, remedy);
+    assert_refused(try_open(options.clone()).map(drop), Status::Store, &folder, remedy);
+    let mut offline = options;
+    offline.offline = true;
+    if before.is_empty() {
+        assert_refused(Index::open(offline).map(drop), Status::Store, &folder, remedy);
+    } else {
+        let index = Index::open(offline).expect("opens for reading");
+        let library = index.movies();
+        let (path, key) = (words[3], words[4]);
+        for _ in 0..2 {
+            assert_eq!(answer(&library, path).expect("an answer"), key);
+            assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
+        }
+        let refused = library.record_matches(&[(b"/host/b.mkv", key)]);
+        assert_refused(refused, Status::Store, &folder, "cannot write to the store");
+        assert_eq!(index.counts().libraries, 1);
+        index.close().expect("closes");
+    }
     assert_eq!(bytes(&folder), before, "the store is as it was");
     say("done");
     told();
@@ -112,16 +129,15 @@ fn a_folder_that_can_only_be_read_is_refused() {
         if used {
             super::broken::used(&server, folder.path());
         }
-        let Some(mut worker) = with_mount("read-only", folder.path(), &server, &[]) else {
+        let (path, key) = path_of(&server, 1, 3);
+        let Some(mut worker) = with_mount("read-only", folder.path(), &server, &[&path, &key]) else {
             return;
         };
         assert_eq!(worker.hear(), "done");
         worker.end();
         if used {
             let index = support::open(options(&server, folder.path()), &clock());
-            let library = index.movies();
-            let (path, key) = path_of(&server, 1, 3);
-            assert_eq!(answer(&library, &path).expect("an answer"), key);
+            assert_eq!(answer(&index.movies(), &path).expect("an answer"), key);
         }
     }
 }

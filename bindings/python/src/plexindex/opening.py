@@ -87,7 +87,8 @@ def open(
         retry_for: How long to retry a request after a temporary failure. 0: no retries; None: until the timeout.
         ca_file: PEM file with the authorities, or the server's own certificate, to trust instead of the system's.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
-        offline: Send no requests.
+        offline: Send no requests. The folder can then be one that this user cannot write to, such as in a container
+            image, if the index was closed there: queries work, and writes raise StoreError.
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
             ``(host, server)``.
         page_size: Number of rows in a page of a listing, from 1 to 1000.
