@@ -121,7 +121,14 @@ def test_match_prints_json(cli: Cli, server: Server) -> None:
     odd = b"/data/tv/\xff \x1b[31m.mkv"
     listed = f"{rows[0]['path']}\n\n{rows[1]['path']}\r\n".encode() + odd + b"\n"
     first, second, third = cli.lines("match", "-", given=listed)
-    assert first["item"]["rating_key"] == rows[0]["ratingKey"]
+    item = first["item"]
+    assert item["rating_key"] == rows[0]["ratingKey"]
+    assert first["candidates"] == [], "no second copy of the item"
+    assert item["guids"][0].startswith("imdb://")
+    assert cli.json("folder", Path(item["path"]).parent, "--items")["below"][0]["season_key"] == item["season_key"]
+    assert int(item["season_key"]) < int(item["rating_key"])
+    mapped = cli.json("match", "--mapping", "/mnt/media=/data", item["path"].replace("/data/", "/mnt/media/"))["item"]
+    assert mapped["host_path"] == item["path"].replace("/data/", "/mnt/media/") != mapped["path"]
     assert first["asked"] == rows[0]["path"]
     assert second["asked"] == rows[1]["path"]
     assert "asked_base64" not in second

@@ -62,8 +62,8 @@ def match_command(
       paths  the path; with --null, a NUL follows instead of a line break
       tsv    path, key, status, confidence, match kind, item, library, message
       json   one object per line: asked (the path), status, match_kind,
-             confidence, stale, item, candidates, candidates_total, reason,
-             message, file (as Plex lists it) and age
+             confidence, stale, item, candidates (if several items match),
+             candidates_total, reason, message, file (as Plex lists it) and age
 
     \b
     Examples:
@@ -119,7 +119,7 @@ def match_command(
                 if form == "text":
                     say(match_text(os.fsdecode(one), answer, reasons.get(one), settings.mappings))
                 elif form == "json":
-                    facts = answer.to_dict()
+                    facts = answer_dict(answer)
                     output.say_json({**facts, "message": facts["message"] or str(older or "")})
                 else:
                     sys.stdout.buffer.write(_line(form, one, answer) + (b"\0" if null and form == "paths" else b"\n"))
@@ -159,7 +159,7 @@ def folder_command(library: str | None, null: bool, items: bool, folder: tuple[s
             elif items and answer.files:
                 below = list(chosen.items_below(path, offline=True))
             if given.get("json"):
-                output.say_json({**answer.to_dict(), "below": below and [one.to_dict() for one in below]})
+                output.say_json({**answer_dict(answer), "below": below and [item_dict(one) for one in below]})
                 continue
             counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""
             if item is None:
@@ -207,7 +207,7 @@ def scan_command(null: bool, wait: float | None, path: tuple[str, ...]) -> int:
             is_refused = is_refused or "folder" not in answer
             if given.get("json"):
                 fields = {name: answer.get(name) for name in ("folder", "library", "section", "message")}
-                output.say_json({"path": one, **fields, "match": None if match is None else match.to_dict()})
+                output.say_json({"path": one, **fields, "match": None if match is None else answer_dict(match)})
             elif "folder" not in answer:
                 output.complain(f"{one}: {answer['message']}")
             elif match is not None:
@@ -336,6 +336,19 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: Se
     if item is None:
         return _missing_text(path, answer, reason or answer.message, extra)
     return "\n".join([_item_lines(path, answer, item_text(item, _describe(answer, item))), *extra])
+
+
+def answer_dict(answer: Match) -> dict[str, object]:
+    """Returns the JSON of an answer. A single item is no candidate, too."""
+    item = answer.sure or answer.likely
+    candidates = answer.candidates if item is None or answer.candidates_total > 1 else []
+    items = {"item": item and item_dict(item), "candidates": [*map(item_dict, candidates)]}
+    return {**answer.to_dict(), **items}
+
+
+def item_dict(item: Item) -> dict[str, object]:
+    facts = {"host_path": item.host_path, "season_key": item.season_key, "guids": list(item.guids)}
+    return {**item.to_dict(), **facts}
 
 
 def _status(answer: Match) -> str:
