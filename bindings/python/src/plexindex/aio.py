@@ -25,7 +25,6 @@ from . import opening
 from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
-from ._core.convert import ReadOnly
 from ._core.selection import query_flags, selection_of
 from .changes import Changes, Wait, Watch, next_change, read_page, steps_of, stoppable_of, waits_for
 from .compare import Comparison
@@ -248,21 +247,36 @@ def _made(
     return call
 
 
-def _same(name: str) -> ReadOnly[Any]:
-    return ReadOnly(lambda changes: getattr(changes._target, name), f"As :attr:`plexindex.Changes.{name}`.")
-
-
 class AsyncChanges(_Caller):
     """As :class:`plexindex.Changes`, for ``async for``."""
 
     __slots__ = ()
     _target: Changes
 
-    cursor: ReadOnly[str | None] = _same("cursor")
-    stale: ReadOnly[bool] = _same("stale")
-    late: ReadOnly[bool] = _same("late")
-    refused: ReadOnly[bool] = _same("refused")
-    age: ReadOnly[float | None] = _same("age")
+    @property
+    def cursor(self) -> str | None:
+        """As :attr:`plexindex.Changes.cursor`."""
+        return self._target.cursor
+
+    @property
+    def stale(self) -> bool:
+        """As :attr:`plexindex.Changes.stale`."""
+        return self._target.stale
+
+    @property
+    def late(self) -> bool:
+        """As :attr:`plexindex.Changes.late`."""
+        return self._target.late
+
+    @property
+    def refused(self) -> bool:
+        """As :attr:`plexindex.Changes.refused`."""
+        return self._target.refused
+
+    @property
+    def age(self) -> float | None:
+        """As :attr:`plexindex.Changes.age`."""
+        return self._target.age
 
     def __aiter__(self) -> AsyncChanges:
         return self

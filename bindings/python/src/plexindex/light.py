@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import plexindex
 
 from ._core import TYPE_CHECKING
-from ._core.convert import ReadOnly
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -24,16 +23,6 @@ _KNOWN = {
 }
 _OF_ALL = ("librarySectionTitle",)
 _NUMBERED = ("episode", "track")
-
-
-def _known(name: str, field: str, doc: str) -> ReadOnly[Any]:
-    """A field of the index's item or, if the index knows only the key, of the plexapi object."""
-
-    def read(light: LightItem) -> Any:
-        is_full = light._light_item.key_only or light._light_full is not None
-        return getattr(light.full(), name) if is_full else getattr(light._light_item, field)
-
-    return ReadOnly(read, doc)
 
 
 class LightItem:
@@ -56,10 +45,30 @@ class LightItem:
             self._light_facts = self._light_selection.listed_facts(self._light_item.rating_key)
         return self._light_facts
 
-    title: ReadOnly[str | None] = _known("title", "title", "Title; for an episode, the episode title.")
-    type: ReadOnly[str] = _known("type", "kind", '``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``.')
-    year: ReadOnly[int | None] = _known("year", "year", "Year.")
-    guid: ReadOnly[str | None] = _known("guid", "guid", "Scalar GUID.")
+    def _known(self, name: str, field: str) -> Any:
+        """Returns a field of the index's item or, if the index knows only the key, of the plexapi object."""
+        is_full = self._light_item.key_only or self._light_full is not None
+        return getattr(self.full(), name) if is_full else getattr(self._light_item, field)
+
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode, the episode title."""
+        return self._known("title", "title")  # type: ignore[no-any-return]
+
+    @property
+    def type(self) -> str:
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
+        return self._known("type", "kind")  # type: ignore[no-any-return]
+
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._known("year", "year")  # type: ignore[no-any-return]
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID."""
+        return self._known("guid", "guid")  # type: ignore[no-any-return]
 
     @property
     def guids(self) -> list[plexindex.types.Any]:

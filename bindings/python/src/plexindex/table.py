@@ -36,13 +36,10 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         self._limit = convert.whole("limit", limit)
         self.name = convert.text_bytes("name", name)
         """The table's name."""
-        self._known: Handle | None = None
 
     @property
     def _handle(self) -> Handle:
-        if self._known is None:
-            self._known = self._session.table(self.name, self._flags)
-        return self._known
+        return self._session.table(self.name, self._flags)
 
     def get(  # type: ignore[override]
         self, name: plexindex.types.NameArg, default: plexindex.types.Default | None = None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, Union
 
+    from .._core.lookups import Handle
     from .._core.native import Native
     from .._core.session import Session
     from ..types import MappingArg
@@ -61,7 +62,7 @@ class TableStore:
         self._limit = _whole(limit)
         self._opening = ForkLock()
         self._open: Session | None = None
-        self._tables: dict[bytes, Table] = {}
+        self._tables: dict[bytes, tuple[Session, Table]] = {}
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         self._session()  # raise errors immediately
 
@@ -102,11 +103,18 @@ class TableStore:
     def _table(self, session: Session, name: bytes) -> Table:
         tables = self._tables
         found = tables.get(name)
-        if found is None or found._session is not session:
-            # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
-            flags = c.TABLE_LIMIT_ALL | (c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0)
-            found = tables[name] = Table(session, name, limit=self._limit, flags=flags)
-        return found
+        if found is None or found[0] is not session:
+            found = tables[name] = session, Table(session, name, limit=self._limit, flags=_flags_of(name))
+        return found[1]
+
+    def handle(self, name: bytes) -> Handle:
+        """Returns the handle of a table, which closing the index clears."""
+        return self.run(lambda session: session.table(name, _flags_of(name)))
+
+
+def _flags_of(name: bytes) -> int:
+    # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
+    return c.TABLE_LIMIT_ALL | (c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0)
 
 
 class Cache:
@@ -200,6 +208,8 @@ class MatchCache(Cache):
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._handles: dict[str, Any] = {}
+        # Unused results of lookups, because creating one takes as long as a lookup.
+        self._results: list[Any] = []
         super().__init__(data_dir, "match_cache", size_limit)
         self._lookup = self._store.native().table_lookup
 
@@ -214,10 +224,15 @@ class MatchCache(Cache):
             except UnicodeEncodeError:
                 pass
         if raw and b"\0" not in raw and len(raw) <= _LONGEST_NAME:
-            found = c_char_p()
-            status = self._lookup(handle, raw, byref(found))
-            if found.value is not None:
-                key = found.value.decode()
+            try:
+                found, reference = unused = self._results.pop()
+            except IndexError:
+                found = c_char_p()
+                unused = found, (reference := byref(found))
+            status, value = self._lookup(handle, raw, reference), found.value
+            self._results.append(unused)
+            if value is not None:
+                key = value.decode()
         if status == c.NOT_YET:
             key = self._get_match(library_name, file_path)
         if key is None:
@@ -233,7 +248,7 @@ class MatchCache(Cache):
         """Returns the key for any path, and keeps the table's handle, which closing the index clears."""
         table, name = _table_of(library_name), _name_of_path(file_path)
         if HAS_GLOBAL_LOCK and type(library_name) is str:
-            self._handles[library_name] = self._store.at(table, lambda table: table._handle)
+            self._handles[library_name] = self._store.handle(table)
         value = self._store.at(table, lambda table: table.get(name))
         return None if value is None else _decode_key(value)
 

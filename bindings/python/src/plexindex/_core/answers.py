@@ -7,7 +7,7 @@ A block contains a header, answers, items, files and texts, which refer to each 
 
 from __future__ import annotations
 
-from _struct import Struct  # `struct` would be one more module
+from struct import Struct
 
 from . import TYPE_CHECKING
 from . import abi as c

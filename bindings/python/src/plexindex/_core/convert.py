@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _struct import Struct  # `struct` would be one more module
+from struct import Struct
 
 import plexindex
 
@@ -12,41 +12,10 @@ from . import TYPE_CHECKING, importing
 from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, Generic, TypeVar, overload
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from ..types import PathArg, SizeArg
-
-    T = TypeVar("T", covariant=True)
-
-    class ReadOnly(Generic[T]):
-        """An attribute of this type, which ``read`` gets from its object."""
-
-        def __init__(self, read: Callable[[Any], Any], doc: str) -> None: ...
-        @overload
-        def __get__(self, owner: None, kind: object) -> ReadOnly[T]: ...
-        @overload
-        def __get__(self, owner: object, kind: object) -> T: ...
-        def __get__(self, owner: object, kind: object) -> object: ...
-else:
-
-    class ReadOnly:
-        """Becomes a property. The reference shows this documentation, and the type in the annotation."""
-
-        def __init__(self, read: Callable[[Any], Any], doc: str) -> None:
-            read.__doc__ = doc
-            self.read = read
-
-        def __set_name__(self, owner: type, name: str) -> None:
-            self.read.__name__ = name
-            self.read.__annotations__["return"] = owner.__annotations__[name]
-            made = property(self.read)  # newer Pythons read it faster than one of a subclass
-            if hasattr(made, "__set_name__"):
-                made.__set_name__(owner, name)  # for the text of an AttributeError
-            setattr(owner, name, made)
-
-        def __class_getitem__(cls, kind: object) -> object:
-            return kind
 
 
 # A thousand years, which means 'never' where the ABI has no value for 'never'.

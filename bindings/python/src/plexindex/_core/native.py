@@ -36,7 +36,7 @@ class Native(c.Functions):
             raise ImportError(_cannot_load(path, error)) from None
         try:
             self._check_version(library)
-            super().__init__(library, ctypes.PyDLL(path, handle=library._handle))
+            super().__init__(library, ctypes.PyDLL(path))
         except AttributeError as error:
             raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None
 
