@@ -16,6 +16,7 @@ from cli import Cli
 from conftest import Server
 from disk import make
 from plexindex._core.config import parse_mapping
+from plexindex.cli import clicks, find, options
 from plexindex.cli.clicks import PLACES
 from test_cli import COMMANDS
 
@@ -114,6 +115,35 @@ def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path:
 )
 def test_wrong_words(cli: Cli, words: str, text: str) -> None:
     cli.fails(2, text, *words.split(" "))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "match /x",
+        "-qv match -0vf json -lMovies /x -- -y",
+        "match --format=keys --size 7 --timeout=.5 -",
+        "--mapping /a=/b diff --only renamed --only not-in-plex --limit 0 --mapping=/c=/d /x /y",
+        "--color never --size-limit 2G refresh --full",
+        "doctor --sample 9 --no-server --database /p",
+        "changes --disk-every 0 --watch",
+        "matches export --broken /x --json",
+        "shared clear -y",
+    ],
+)
+def test_click_reads_a_command_line_alike(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    read: list[object] = []
+
+    def run(command: options.Command, **values: object) -> int:
+        read.append((command.name, values, dict(options.given)))
+        options.given.clear()
+        return 0
+
+    monkeypatch.setattr(options.Command, "run", run)
+    options.given.clear()
+    options.parse(line.split(" "), find)()
+    clicks.run_with_click(line.split(" "))
+    assert read[0] == read[1]
 
 
 @pytest.mark.parametrize(("argument", "status"), [("timeout", None), ("server_url", "invalid_argument")])

@@ -96,7 +96,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
     report.values["database"] = facts
     if settings.offline:
-        report.add("note", f"{settings.database}: not checked, because --offline was given")
+        report.note(f"{settings.database}: not checked, because --offline was given")
         return False
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
@@ -107,9 +107,9 @@ def _check_database(report: Report, settings: Settings) -> bool:
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
             return False
     facts.update(usable=True, libraries=server["libraries"], machine_identifier=server["machine_identifier"])
-    report.add("ok", f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
+    report.ok(f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
     if server["machine_identifier"].startswith("database:"):
-        report.add("note", "cannot read Preferences.xml, so the path of the database identifies the server")
+        report.note("cannot read Preferences.xml, so the path of the database identifies the server")
     return True
 
 
@@ -120,20 +120,20 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
     report.values["server"] = facts
     if settings.url is None and settings.database is not None:
-        report.add("note", "no server is specified: plexindex uses only Plex's database")
+        report.note("no server is specified: plexindex uses only Plex's database")
         return not settings.offline
     if settings.url is None:
         report.bad(f"no server is specified: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
         return False
     server_text = f"{settings.url} (from {settings.url_from})"
     if settings.offline:
-        report.add("note", f"{server_text}: not checked, because --offline was given")
+        report.note(f"{server_text}: not checked, because --offline was given")
         return False
     try:
         server = index.server(timeout=settings.timeout)
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
-        report.add("ok", f"{server_text} responds")
+        report.ok(f"{server_text} responds")
         if settings.token is None:
             report.bad(f"the server needs a token: {settings.how_to_give_a_token}", codes.TOKEN)
         else:
@@ -146,12 +146,12 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
     facts.update(reached=True, token_good=settings.token is not None, version=version, answered=answered,
                  machine_identifier=server["machine_identifier"])  # fmt: skip
-    report.add("ok", f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
+    report.ok(f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
     libraries = count(server["libraries"], "library", "libraries")
     if settings.token is None:
-        report.add("note", f"no token was given, and the server needs none: the server shows {libraries}")
+        report.note(f"no token was given, and the server needs none: the server shows {libraries}")
     else:
-        report.add("ok", f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
+        report.ok(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
         _check_token(report, settings, facts, server["machine_identifier"])
     if not server["libraries"]:
         report.bad("the server shows no libraries to this token's user")
@@ -159,7 +159,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     if isinstance(database, dict) and database["usable"]:
         # If the database belonged to a different server, `index.server` would have failed.
         database.update(is_this_servers=True)
-        report.add("ok", f"Plex's database {settings.database} belongs to this server")
+        report.ok(f"Plex's database {settings.database} belongs to this server")
     return True
 
 
@@ -178,8 +178,7 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
         is_late = left <= 0 or (left < 24 * 3600 and settings.renew is None)
         report.add("note" if is_late else "ok", f"the token {when} {date}: {remedy}")
         if not (claims.get("thumbprint") and claims.get("username")):
-            report.add(
-                "note",
+            report.note(
                 "the token does not contain its user's name, so plexindex treats each new token as a new user's, and "
                 "lists all libraries again: give --user, or request the token with the scope 'username'",
             )
@@ -187,8 +186,7 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
     is_audience = bool(server) and server in (audience if isinstance(audience, list) else [audience])
     facts["token_is_the_servers"] = is_audience or is_in_preferences(settings.token, settings.database)
     if facts["token_is_the_servers"]:
-        report.add(
-            "note",
+        report.note(
             "this is the server's own token: a client that uses it can break the server's registration at plex.tv and "
             "its remote access; give plexindex a token of its own",
         )
@@ -224,7 +222,7 @@ def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Lib
     if libraries:
         report.table([library_row(library) for library in libraries], right=(3,))
     else:
-        report.add("note", "the store contains no libraries of this server and user yet")
+        report.note("the store contains no libraries of this server and user yet")
     return libraries
 
 
@@ -242,39 +240,35 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
     size = f"{folder}: {output.size(store['disk_bytes'])}{limit_text(now)}{free}"
     if now["over_limit"]:
         kept = "confirmed matches, tables, or the library listed last"
-        report.add("note", f"{size}\nplexindex cannot evict {kept}: increase size_limit")
+        report.note(f"{size}\nplexindex cannot evict {kept}: increase size_limit")
     else:
-        report.add("ok", size)
+        report.ok(size)
     former = former_folder() if settings.found.cache_dir.source == "the default" else folder
     if former != folder and os.path.isdir(former):
         command = f"plexindex --cache-dir {shlex.quote(former)} matches export | plexindex matches import"
-        report.add(
-            "note", f"{former}, the former default folder, contains an index too: run `{command}`, then remove it"
-        )
+        report.note(f"{former}, the former default folder, contains an index too: run `{command}`, then remove it")
     for name in store["broken"]:
         path = shlex.quote(os.path.join(folder, name))
-        report.add(
-            "note",
+        report.note(
             f"{name} is a damaged database; its tables are lost, but its confirmed matches may be readable: run "
             f"`plexindex matches export --broken {path} | plexindex matches import`, then remove the file",
         )
     file_system = store.get("file_system") or "unknown"
     if store["shares_memory"] and store["journal"] == "wal":
-        report.add("ok", f"file system: {file_system}; processes can share memory")
+        report.ok(f"file system: {file_system}; processes can share memory")
     else:
-        report.add(
-            "note",
+        report.note(
             f"file system: {file_system}; processes cannot share memory, so plexindex is slower\n"
             "choose a folder on a local disk with --cache-dir or PLEXINDEX_CACHE_DIR",
         )
     if store["locks"]:
-        report.add("ok", "locks work (tested)")
+        report.ok("locks work (tested)")
     else:
         effect = "several processes may fetch the same library"
         report.bad(f"file locks do not work in the folder, so {effect}: {store.get('locks_error')}", codes.STORE)
     # Windows does not use Unix permission bits.
     if os.name != "nt" and os.path.exists(folder) and os.stat(folder).st_mode & 0o077:
-        report.add("note", f"other users can read the folder: run `chmod 700 {shlex.quote(folder)}`")
+        report.note(f"other users can read the folder: run `chmod 700 {shlex.quote(folder)}`")
 
 
 def _check_shared(report: Report, settings: Settings, index: Index) -> None:
@@ -284,7 +278,7 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
     report.title("Shared database")
     status = None if settings.offline else index.shared_status()
     if status is None:
-        report.add("note", "not checked, because --offline was given")
+        report.note("not checked, because --offline was given")
         return
     report.values["shared"] = status
     if not status["reachable"]:
@@ -292,7 +286,7 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
         report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", shared.exit_code_of(status))
         return
     if status.get("error") is None:
-        report.add("ok", f"{status['address']} responds: {shared.contents(status)}")
+        report.ok(f"{status['address']} responds: {shared.contents(status)}")
     else:
         effect = "this host gets what other hosts record, but they do not get what it records"
         report.bad(f"{status.get('error')}\n{effect}; {shared.contents(status)}", shared.exit_code_of(status))

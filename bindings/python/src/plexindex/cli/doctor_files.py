@@ -77,8 +77,14 @@ class Report:
         if given.get("quiet") and not given.get("json"):
             output.complain(text)
 
+    def ok(self, text: str) -> None:
+        self.add("ok", text)
+
+    def note(self, text: str) -> None:
+        """Reports what may matter."""
+        self.add("note", text)
+
     def add(self, mark: str, text: str) -> None:
-        """Reports what works (ok), what may matter (note), or a mapping (try)."""
         self._proposed += mark == "try"
         text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
         self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
@@ -126,7 +132,7 @@ def check_files(
         if is_reached or settings.offline:
             report.bad(f"{text}: run `plexindex refresh`, or add --yes", codes.NOT_FETCHED)
         else:
-            report.add("note", text)  # doctor has already reported the cause, which is the server
+            report.note(text)  # doctor has already reported the cause, which is the server
         return
     folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
     suffixes = MediaTypes.of(library.kind for library in libraries).extensions
@@ -167,13 +173,13 @@ def check_mappings(report: Report, settings: Settings, libraries: list[Library])
         host, server = host_and_server(rule)
         if _fits(server, locations):
             if os.path.isabs(host) and not os.path.isdir(host):
-                report.add("note", f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
+                report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
         elif _fits(host, locations):
             swapped = f"`--mapping {output.as_argument(f'{server} -> {host}')}`"
             report.bad(f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; try {swapped}")
         else:
             shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
-            report.add("note", f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
+            report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
 
 
 def _fits(folder: str, locations: list[str]) -> bool:
@@ -210,20 +216,20 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
     report.line(f"\n  {certain:,} of {count(len(paths), 'file')} certain without a mapping")
     if low:
         has = count(low, "answer has", "answers have")
-        report.add("note", f"{has} low confidence: use `plexindex match` to see why")
+        report.note(f"{has} low confidence: use `plexindex match` to see why")
     facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored),
              "certain_without_mapping": certain}  # fmt: skip
     report.values["files"] = {**facts, "unmatched": missing}
     total, checked = sum(missing.values()), len(paths) - len(ignored)
     if set(missing) == {"not found: not listed"} and total <= max(1, checked * _FEW) < checked:
         verb = "is" if total == 1 else "are"
-        report.add("note", f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
+        report.note(f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
     elif total:
         verb = "matches" if total == 1 else "match"
         code = codes.NOT_FETCHED if "not found: not fetched" in missing else codes.NOT_ALL
         report.bad(f"{total:,} of {count(checked, 'file')} {verb} no item, or several items", code)
     elif checked:
-        report.add("ok", f"each of {'the other files' if ignored else 'the files'} matches a single item")
+        report.ok(f"each of {'the other files' if ignored else 'the files'} matches a single item")
 
 
 def _report_proposals(report: Report, settings: Settings, verdict: Verdict, total: int, unsure: int) -> None:

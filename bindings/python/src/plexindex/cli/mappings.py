@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 from itertools import islice, takewhile
 from typing import NamedTuple
 
@@ -113,16 +114,9 @@ def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[st
     below = common[len(proposal.server.rstrip("/\\").split(separator)) :]
     if not below:
         return proposal
-    host = os.sep.join([proposal.host.rstrip(os.sep), *below])
-    return Proposal(
-        host,
-        separator.join(common),
-        proposal.matched,
-        proposal.of,
-        proposal.gain,
-        contradicted=proposal.contradicted,
-        certain=proposal.certain,
-    )
+    narrowed = copy(proposal)
+    narrowed.host, narrowed.server = os.sep.join([proposal.host.rstrip(os.sep), *below]), separator.join(common)
+    return narrowed
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:

@@ -170,9 +170,9 @@ yes = option("-y", "--yes", help="Do not ask for confirmation.")
 
 
 def keep(name: str, value: Any) -> None:
-    """Keeps the value of a shared option in ``given``."""
+    """Keeps the value of a shared option in ``given``. Mappings and the count of -v add up."""
     if value:
-        given[name] = (*given.get(name, ()), *value) if isinstance(value, tuple) else value
+        given[name] = given[name] + value if name in given and name in ("mapping", "verbose") else value
 
 
 def parse(words: Iterable[str], find: Callable[[str], Command | Group]) -> Callable[[], int]:
