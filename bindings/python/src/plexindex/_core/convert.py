@@ -65,45 +65,37 @@ def _fspath(name: str, path: PathArg) -> str | bytes:
 
 def folder_bytes(name: str, path: PathArg) -> bytes:
     """Encodes the path of a folder or file on this machine."""
-    value = _fspath(name, path)
-    try:
-        return os.fsencode(value)
-    except UnicodeEncodeError as error:
-        raise _no_bytes(name, value, error) from None
+    value, how = _fspath(name, path), (sys.getfilesystemencodeerrors(), sys.getfilesystemencoding())
+    return value if isinstance(value, bytes) else _encoded(name, value, *how)
 
 
 def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     """Encodes a string like ``os.fsencode``. Returns bytes unchanged. With ``hidden``, errors do not show the value."""
     if isinstance(value, bytes):
         return value
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}")
-    try:
-        return value.encode("utf-8", sys.getfilesystemencodeerrors())
-    except UnicodeEncodeError as error:
-        raise _no_bytes(name, value, error, hidden) from None
+    return _encoded(name, value, sys.getfilesystemencodeerrors(), hidden=hidden, kinds="str or bytes")
 
 
 def only_text(name: str, value: str, hidden: bool = False) -> bytes:
     """Encodes a string that is no path. Rejects bytes, and surrogates that stand for bytes. With ``hidden``, errors do
     not show the string.
     """
+    return _encoded(name, value, "strict", hidden=hidden)
+
+
+def _encoded(
+    name: str, value: str, errors: str, encoding: str = "utf-8", *, hidden: bool = False, kinds: str = "str"
+) -> bytes:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be str, not {type(value).__name__}")
+        raise TypeError(f"{name} must be {kinds}, not {type(value).__name__}")
     try:
-        return value.encode()
+        return value.encode(encoding, errors)
     except UnicodeEncodeError as error:
-        raise _no_bytes(name, value, error, hidden) from None
-
-
-def _no_bytes(
-    name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False
-) -> plexindex.InvalidArgumentError:
-    return invalid(
-        name if name.isidentifier() else None,
-        f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start}: remove the "
-        "surrogate, or decode file names with os.fsdecode",
-    )
+        raise invalid(
+            name if name.isidentifier() else None,
+            f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start}: remove the "
+            "surrogate, or decode file names with os.fsdecode",
+        ) from None
 
 
 def event_bytes(body: Any) -> bytes:
@@ -158,25 +150,19 @@ def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
     return encoded
 
 
-def key_text(key: object) -> str:
-    """Returns a key as a string. Accepts ``/library/metadata/7``, ``"7"``, 7, or a plexindex or plexapi item."""
+def key_bytes(key: object) -> bytes:
+    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, or a plexindex or plexapi item."""
     if not isinstance(key, (str, int)):
         key = getattr(key, "ratingKey", key)
     if isinstance(key, int) and not isinstance(key, bool):
-        return str(key)
+        key = str(key)
     if not isinstance(key, str):
         raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
         raise plexindex.InvalidArgumentError(
             f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'"
         )
-    return key
-
-
-def key_bytes(key: object) -> bytes:
-    """Encodes a key. Accepts the same keys as ``key_text``."""
-    raw = key.encode() if isinstance(key, str) and key.isascii() else b""  # most keys are such strings
-    return raw if raw and 0 not in raw else only_text("key", key_text(key))
+    return only_text("key", key)
 
 
 def join_keys(keys: Sequence[object]) -> bytes:

@@ -35,10 +35,6 @@ _BYTES_PER_ANSWER = 400
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
 
-# The function of `json_call`, once it is imported.
-_ask: Any = None
-
-
 class _ClosedSession:
     """Raises the error of a closed session on each use."""
 
@@ -180,7 +176,7 @@ class Session:
         """Calls plexindex_match_path(). Returns the block, and the offset of the answer in it."""
         call, match_path = take(), self.native.match_path
         try:
-            self._query(call, library, path, flags, timeout_ms, file_size, progress)
+            self._query(call, path, (library, flags, timeout_ms, file_size), progress)
             status = match_path(self._handle, call.query_ref, call.buffer_ref, call.error_ref)
             if status >= c.FIRST_ERROR or call.error is not None:
                 self._finish(call, status, match_path, self._handle, call.query_ref, call.buffer_ref)
@@ -198,7 +194,7 @@ class Session:
         """Calls plexindex_match_paths(), and returns the block."""
         call = take()
         try:
-            self._query(call, library, paths, flags, timeout_ms, 0, progress)
+            self._query(call, paths, (library, flags, timeout_ms, 0), progress)
             call.reserve(4096 + len(paths) + count * _BYTES_PER_ANSWER)
             self._run(call, self.native.match_paths, self._handle, call.query_ref, count, call.buffer_ref)
             block = call.detach()
@@ -212,53 +208,40 @@ class Session:
         """Calls plexindex_refresh(), and returns the status."""
         call = take()
         try:
-            self._query(call, library, b"", flags, timeout_ms, 0, progress)
+            self._query(call, b"", (library, flags, timeout_ms, 0), progress)
             status = self._run(call, self.native.refresh, self._handle, call.query_ref)
         finally:
             call.end()
         self.drain_log()
         return status
 
-    def _query(
-        self,
-        call: Call,
-        library: Handle,
-        text: bytes,
-        flags: int,
-        timeout_ms: int,
-        file_size: int,
-        progress: ProgressArg,
-    ) -> None:
-        """Begins a call with a plexindex_query."""
+    def _query(self, call: Call, text: bytes, asked: tuple[Handle, int, int, int], progress: ProgressArg) -> None:
+        """Begins a call with a plexindex_query about ``asked``: the library, the flags, the timeout and the size."""
         log.follow_level()
         call.session = running[call] = self
         if not self.is_open or is_ending():
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
-        query, asked = call.query, (library, flags, timeout_ms, file_size)
+        query = call.query
         if call.asked != asked:
-            query.library, query.flags, query.timeout_ms, query.file_size = library.value, flags, timeout_ms, file_size
-            call.asked = asked
+            query.library = asked[0].value
+            _, query.flags, query.timeout_ms, query.file_size = call.asked = asked
         query.text_data, query.text_length = text, len(text)
 
     def request(
         self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> Any:
         """Calls a method by its name, with a JSON request. A ``library`` is a handle. Returns the answer."""
-        global _ask
-        if _ask is None:
-            # JSON takes longer to import than most lookups take, and most processes only look up paths.
-            with importing:
-                from .json_call import ask
+        with importing:  # most processes only look up paths, which takes less time than to import JSON
+            from .json_call import ask
 
-            _ask = ask
         call = take()
         try:
             log.follow_level()
             self._begin(call, progress)
             if isinstance(request.get("library"), Handle):
                 request["library"] = request["library"].named
-            status, answer = _ask(call, self._handle, method, request, convert.timeout_ms(timeout))
+            status, answer = ask(call, self._handle, method, request, convert.timeout_ms(timeout))
             if status >= c.FIRST_ERROR:
                 raise self._failure(status, call.error_text())
         finally:
