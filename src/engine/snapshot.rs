@@ -556,15 +556,20 @@ impl LiveSnapshot {
             let libraries = snapshot.libraries_in(scope).iter();
             libraries.filter_map(|view| view.segment.clone()).collect()
         };
-        let Ok(_building) = self.store.lock_by(deadline, &self.rebuilding) else {
-            return Ok(false);
-        };
-        for segment in segments {
-            if !segment.prepare_index(key, deadline)? {
-                return Ok(false);
+        let start = Instant::now();
+        let prepare = |_building: MutexGuard<'_, ()>| {
+            for segment in segments {
+                if !segment.prepare_index(key, deadline)? {
+                    return Ok(false);
+                }
             }
-        }
-        Ok(true)
+            Ok(true)
+        };
+        let locked = self.store.lock_by(deadline, &self.rebuilding);
+        let is_ready = locked.map_or(Ok(false), prepare);
+        self.counters.add_time(Activity::Store, start.elapsed());
+        self.counters.add_time(Activity::NotMatching, start.elapsed());
+        is_ready
     }
 
     /// Rebuilds all missing and damaged segments, and reloads the snapshot.
