@@ -27,6 +27,11 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             # Occupies the free descriptor. Otherwise one of the store's files could get it and receive the output.
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY if name != "stderr" else os.O_WRONLY), mode))
+    if sys.platform == "win32":
+        import ctypes
+
+        # Makes the console interpret escape sequences. It ignores the call if standard output is no console.
+        ctypes.windll.kernel32.SetConsoleMode(ctypes.windll.kernel32.GetStdHandle(-11), 7)
     for stream in (sys.stdout, sys.stderr):
         # On Windows, pipes get UTF-8 as on other systems, because a code page cannot encode most names.
         is_pipe = os.name == "nt" and not stream.isatty()
