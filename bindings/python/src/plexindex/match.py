@@ -11,7 +11,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterator, Sequence, importing
 from ._core import abi as c
-from ._core.answers import answer_facts, first_key, header, is_sure, item_facts, one_number
+from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
 
 if TYPE_CHECKING:
     from typing import Any, overload
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
         number: int
         places: range
-        single: plexindex.Item | None
 
 
 # The match kinds for a path that is itself listed, or recorded.
@@ -44,7 +43,7 @@ class Match:
     Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
 
-    __slots__ = ("_base", "_block", "_facts", "_place", "_question", "_source")
+    __slots__ = ("_base", "_block", "_facts", "_item", "_place", "_question", "_source")
 
     def __init__(
         self,
@@ -58,6 +57,7 @@ class Match:
         """``facts`` is the answer in JSON. Without it, the answer is at a place in a block."""
         self._source, self._question, self._facts = source, question, facts
         self._block, self._place, self._base = block, place, base
+        self._item: plexindex.Item | None = None
 
     def _read(self) -> Facts:
         if self._facts is None:
@@ -171,11 +171,14 @@ class Match:
         return self._single()
 
     def _single(self) -> plexindex.Item | None:
-        facts = self._read()
-        if "single" not in facts:
-            is_found = facts["status"] == "found"
-            facts["single"] = plexindex.Item(self._items()[0], self._source) if is_found else None
-        return facts["single"]
+        if self._item is None:
+            if self._block:
+                facts = single_item(self._block, self._place, self._base)
+            else:
+                facts = self._items()[0] if self._read()["status"] == "found" else None
+            if facts is not None:
+                self._item = plexindex.Item(facts, self._source)
+        return self._item
 
     @property
     def candidates(self) -> list[plexindex.Item]:
@@ -200,14 +203,16 @@ class Match:
     @property
     def key(self) -> str | None:
         """The item's key, ``/library/metadata/<rating key>``."""
-        if self._block:  # without decoding the other fields, because most callers need only the key
-            return first_key(self._block, self._place, self._base)
+        if self._block:  # most callers need only a key
+            return item_text(self._block, self._place, self._base, c.ITEM["key"])
         item = self._single()
         return None if item is None else item.key
 
     @property
     def rating_key(self) -> str | None:
         """The item's rating key: an opaque string."""
+        if self._block:
+            return item_text(self._block, self._place, self._base, c.ITEM["rating_key"])
         item = self._single()
         return None if item is None else item.rating_key
 

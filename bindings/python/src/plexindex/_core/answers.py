@@ -37,10 +37,10 @@ def is_sure(block: Block, place: int) -> bool:
     return block[place + c.ANSWER["confidence"]] == _HIGH and one_number(block, place)[0] == c.OK
 
 
-def first_key(block: Block, place: int, base: int) -> str | None:
-    """Returns the key of an answer's single item: an item's first field."""
+def item_text(block: Block, place: int, base: int, field: int) -> str | None:
+    """Returns a text of an answer's single item, without decoding the others. ``field`` is the text's offset."""
     (item,) = one_number(block, place + c.ANSWER["item"])
-    return _text(block, base, *two_numbers(block, item - base)) if item else None
+    return _text(block, base, *two_numbers(block, item - base + field)) if item else None
 
 
 def answer_facts(block: Block, place: int, base: int) -> dict[str, Any]:
@@ -86,6 +86,12 @@ def item_facts(block: Block, place: int, base: int) -> dict[str, Any]:
     if file:
         facts["file"] = dict(_file_facts(block, file - base, base), path=facts.get("path"))
     return facts
+
+
+def single_item(block: Block, place: int, base: int) -> dict[str, Any] | None:
+    """Returns the facts of an answer's single item."""
+    (item,) = one_number(block, place + c.ANSWER["item"])
+    return item_facts(block, item - base, base) if item else None
 
 
 def _file_facts(block: Block, place: int, base: int) -> Iterator[tuple[str, Any]]:
