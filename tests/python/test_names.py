@@ -260,6 +260,27 @@ def test_an_error_of_the_callable_is_the_cause(server: Server, tmp_path: Path) -
     assert not (tmp_path / "other").exists()
 
 
+def test_ctrl_c_in_the_callable_ends_the_call(server: Server, tmp_path: Path) -> None:
+    admit(server, "token-1")
+    tokens: list[str | None] = ["token-1"]
+
+    def renew() -> str:
+        token = tokens.pop()
+        if token is None:
+            raise KeyboardInterrupt
+        return token
+
+    with plexindex.open(tmp_path / "store", server.url, renew, user="ann") as index:
+        index.refresh()
+        admit(server, "token-2")
+        tokens[:] = ["token-2", None]
+        with pytest.raises(KeyboardInterrupt):
+            index.refresh(full=True)
+        index.close()
+    with plexindex.open(tmp_path / "store", server.url, renew, user="ann") as index:
+        assert index.refresh(full=True)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_while_the_callable_runs(server: Server, used: Path) -> None:
     number = 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from _thread import get_ident, interrupt_main
+from _thread import get_ident
 from functools import partial
 from weakref import WeakSet
 
 from . import TYPE_CHECKING, convert
 from . import abi as c
-from .callbacks import receive
+from .callbacks import receive, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,9 @@ class Renewal:
     def error(self, error: BaseException) -> None:
         self._raised[get_ident()] = error
         if isinstance(error, KeyboardInterrupt):
-            interrupt_main()
+            for call in list(running):
+                if call.thread == get_ident():
+                    call.error = error  # the call raises it when it returns
 
     def goes_on(self, address: int) -> bool:
         """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
