@@ -291,25 +291,36 @@ impl ListingSegment {
 
     fn read_file_size(&self, number: u32) -> ReadResult<u64> {
         let entry = self.entry(number)?;
-        let item = self.item_offset(&entry)?;
-        let tail = record::item(&self.file, item)?.1.tail(&self.file)?;
-        let Some(facts) = tail.facts else { return Ok(0) };
-        // The entries of the further files follow the item.
-        let (mut index, mut end) = (0, tail.end);
-        if !entry.is_first() {
-            loop {
-                let further = self.entry(self.number_at(end)?)?;
-                index += 1;
-                if further.number == number {
-                    break;
-                }
-                if further.number > number || further.is_mapped() {
-                    return Err(self.file.mark_damaged());
-                }
-                end = further.end;
+        let first = if entry.is_first() {
+            entry
+        } else {
+            self.entry(entry.target)?
+        };
+        let mut found = 0;
+        self.for_each_size(&first, |size, file| {
+            if file == number {
+                found = size;
             }
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
+    /// item's first entry.
+    pub(super) fn for_each_size(&self, first: &EntryRef<'_>, mut each: impl FnMut(u64, u32)) -> ReadResult<()> {
+        let extras = record::item(&self.file, self.item_offset(first)?)?.1;
+        let tail = extras.tail(&self.file)?;
+        let Some(facts) = tail.facts else { return Ok(()) };
+        let size = |index| record::size_in_facts(facts, index).unwrap_or(0);
+        each(size(0), first.number);
+        // The entries of the further files follow the item.
+        let mut end = tail.end;
+        for index in 1..=extras.more {
+            let further = self.entry(self.number_at(end)?)?;
+            each(size(index), further.number);
+            end = further.end;
         }
-        Ok(record::size_in_facts(facts, index).unwrap_or(0))
+        Ok(())
     }
 
     /// Returns the ticket of the request that first showed the item of this entry with its paths, if it is later than

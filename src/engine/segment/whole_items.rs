@@ -322,23 +322,6 @@ impl ListingSegment {
         Ok(true)
     }
 
-    /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
-    /// item's first entry.
-    fn for_each_size(&self, first: &EntryRef<'_>, mut each: impl FnMut(u64, u32)) -> ReadResult<()> {
-        let extras = record::item(&self.file, first.end)?.1;
-        let tail = extras.tail(&self.file)?;
-        let Some(facts) = tail.facts else { return Ok(()) };
-        let size = |index| record::size_in_facts(facts, index).unwrap_or(0);
-        each(size(0), first.number);
-        let mut end = tail.end;
-        for index in 1..=extras.more {
-            let further = self.entry(self.number_at(end)?)?;
-            each(size(index), further.number);
-            end = further.end;
-        }
-        Ok(())
-    }
-
     /// Returns the number of the entry or record at this file offset, rounded up to a multiple of four bytes.
     pub(super) fn number_at(&self, offset: usize) -> ReadResult<u32> {
         u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.mark_damaged())
