@@ -482,6 +482,11 @@ const (
 	ReasonSameSize         Reason = "same_size"
 )
 
+type RefreshItemsRequest struct {
+	Analyze bool     `json:"analyze,omitempty"`
+	Keys    []string `json:"keys"`
+}
+
 type ScanFoldersRequest struct {
 	Paths []ByteString `json:"paths"`
 }

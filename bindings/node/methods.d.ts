@@ -300,6 +300,10 @@ export interface ProposeMappings {
   paths?: readonly (ByteString)[];
 }
 export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked' | 'same_name' | 'same_file' | 'size_differs' | 'same_size';
+export interface RefreshItems {
+  analyze?: boolean;
+  keys: readonly (string)[];
+}
 export interface ScanFolders {
   paths: readonly (ByteString)[];
 }
@@ -424,6 +428,7 @@ export interface Methods {
   'items.get': { request: GetItem; answer: OneItem };
   'items.list': { request: ListItems; answer: ItemsPage };
   'items.missing': { request: ItemsMissing; answer: MissingPage };
+  'items.refresh': { request: RefreshItems; answer: Nothing };
   'libraries.list': { request: ListLibraries; answer: Libraries };
   'log.set_level': { request: SetLogLevel; answer: Nothing };
   'mappings.propose': { request: ProposeMappings; answer: Proposals };

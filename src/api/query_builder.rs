@@ -507,6 +507,35 @@ impl<'q> Query<'q> {
         self.ask(|call| inner.sync.scan(call, paths))
     }
 
+    /// Tells the server to refresh what it shows of these items, such as after a new subtitle or poster, with one request
+    /// for each item. `keys` are keys or rating keys, also of shows, seasons, artists and albums. The server refreshes
+    /// them later.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key; [errors of the
+    /// server](crate::ErrorKind#errors-of-the-server) of the first failed request, after which no further one is sent;
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server.
+    pub fn refresh_items<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Result<()> {
+        self.command_items(keys, false)
+    }
+
+    /// Tells the server to analyze the files of these items, such as after an edit of a file: as
+    /// [`Query::refresh_items`].
+    ///
+    /// # Errors
+    /// As [`Query::refresh_items`].
+    pub fn analyze_items<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Result<()> {
+        self.command_items(keys, true)
+    }
+
+    fn command_items<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>, analyzes: bool) -> Result<()> {
+        let inner = self.index.inner();
+        let keys: Vec<K> = keys.into_iter().collect();
+        let rating_keys = keys.iter().map(|key| inner.reading.kind().rating_key(key.as_ref()));
+        let rating_keys: Vec<&str> = rating_keys.collect::<Result<_>>()?;
+        self.ask(|call| inner.sync.refresh_items(call, &rating_keys, analyzes))
+    }
+
     /// Tests the connection: requests the server's identity and libraries. Sends two requests, three on first contact.
     ///
     /// # Errors

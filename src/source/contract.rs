@@ -32,7 +32,7 @@ pub struct Abilities {
     pub items: bool,
     /// Whether [`Source::events`] is supported.
     pub events: bool,
-    /// Whether [`Source::scan`] is supported.
+    /// Whether [`Source::scan`] and [`Source::refresh_item`] are supported.
     pub scans: bool,
     /// Whether reads send no network request. Callers then need neither polling intervals nor back-off, and
     /// [`Source::may_have_changed`] detects changes cheaply.
@@ -358,6 +358,15 @@ pub trait Source: Send + Sync {
     /// Server errors (300 to 399), or `Aborted`.
     fn scan(&self, _section: &str, _folder: &[u8], _bounds: Bounds<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source scans no folders"))
+    }
+
+    /// Tells the server to refresh the metadata of an item or, if `analyzes` is true, to analyze its files; returns when
+    /// the server has accepted the request. A source with [`Abilities::scans`] supports this.
+    ///
+    /// # Errors
+    /// Server errors (300 to 399), or `Aborted`.
+    fn refresh_item(&self, _rating_key: &str, _analyzes: bool, _bounds: Bounds<'_>) -> Result<()> {
+        Err(Error::new(Status::Unsupported, "this source refreshes no items"))
     }
 
     /// Receives events, starting with [`Event::Connected`], until the server ends the stream,

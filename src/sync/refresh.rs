@@ -647,15 +647,29 @@ pub struct Scan {
 }
 
 impl Synchronizer {
+    /// Tells the server to refresh the metadata of items, or to analyze their files, with one request for each. Fails at
+    /// the first failed request.
+    pub fn refresh_items(&self, call: &Call<'_>, rating_keys: &[&str], analyzes: bool) -> Result<()> {
+        self.check_accepts_commands(call, "refresh items", "cannot refresh items")?;
+        rating_keys
+            .iter()
+            .try_for_each(|key| self.job(call, |job| job.source.refresh_item(key, analyzes, job.bounds)))
+    }
+
+    /// Fails if the call is offline, or if the source accepts no commands.
+    fn check_accepts_commands(&self, call: &Call<'_>, action: &str, problem: &str) -> Result<()> {
+        self.check_online(call, action)?;
+        if self.capabilities().is_some_and(|can| can.scans) {
+            return Ok(());
+        }
+        Err(self.reading.kind().unsupported(problem, "it accepts no requests"))
+    }
+
     /// Tells the server to scan the folder of each path, with one request for each folder. A path that ends with a
     /// separator is a folder, and other paths are files. The mappings translate the paths. A path that no library's
     /// folder contains is left out, after a look at the server's current libraries. Fails at the first failed request.
     pub fn scan(&self, call: &Call<'_>, paths: &[&[u8]]) -> Result<Vec<Scan>> {
-        self.check_online(call, "start a scan")?;
-        if !self.capabilities().is_some_and(|can| can.scans) {
-            let kind = self.reading.kind();
-            return Err(kind.unsupported("cannot scan folders", "it accepts no requests"));
-        }
+        self.check_accepts_commands(call, "start a scan", "cannot scan folders")?;
         self.reading.catch_up(call.deadline)?;
         let find_all = || -> Vec<Scan> {
             let snapshot = self.reading.snapshot();

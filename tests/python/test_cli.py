@@ -16,13 +16,13 @@ import pytest
 from cli import Cli
 from conftest import Server, ServerFactory, until
 
-COMMANDS = ("doctor", "match", "folder", "diff", "changes", "scan", "refresh", "libraries", "stats", "clear", "matches",
-            "shared", "config", "completion", "help")  # fmt: skip
+COMMANDS = ("doctor", "match", "folder", "diff", "changes", "scan", "refresh-item", "refresh", "libraries", "stats",
+            "clear", "matches", "shared", "config", "completion", "help")  # fmt: skip
 
 
 def test_help(cli: Cli) -> None:
     text = cli.good("--help")
-    assert re.findall(r"^  (\w+)  ", text, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^  ([\w-]+)  ", text, re.MULTILINE) == list(COMMANDS)
     assert len(text.splitlines()) < 24, "it fits on a screen, with the prompt"
     assert cli.good("help") == text
     assert cli.run().stderr == text
@@ -375,6 +375,21 @@ def test_matches_are_moved_and_recovered_from_a_damaged_database(
     lines = cli.good("matches", "export", "--broken", broken)
     assert cli.json("matches", "import", given=lines.encode()) == recorded
     assert cli.good("matches", "export") == line == lines
+
+
+def test_refresh_item(cli: Cli, server: Server) -> None:
+    cli.good("refresh")
+    row = server.paths(1)[0]
+    path, key = row["path"], f"/library/metadata/{row['ratingKey']}"
+    server.reset()
+    assert key in cli.good("refresh-item", path)
+    assert cli.good("refresh-item", "--analyze", key, row["ratingKey"]) == f"{key}\n{row['ratingKey']}\n"
+    assert server.get("stats")["requests"]["refresh"] == 3
+    found, missed = cli.lines("refresh-item", path, "/nowhere/x.mkv")
+    assert found == {"asked": path, "key": key, "message": None}
+    assert (missed["key"], "no library has a folder" in missed["message"]) == (None, True)
+    cli.fails(1, "no library has a folder", "refresh-item", "/nowhere/x.mkv")
+    cli.fails(3, "item 999999", "refresh-item", "999999")
 
 
 def test_scan_starts_scans_of_folders(cli: Cli, server: Server) -> None:

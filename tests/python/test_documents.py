@@ -153,11 +153,11 @@ def shell(tmp_path: Path, tree: Tree) -> Shell:
 def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     imported, hook, report, new, dead, trash = blocks(read("docs/hosts.md"), "sh")
     server = tree.server
-    show = shell.cli.json("folder", tree.shows / "Delta")["item"]["key"]
     token = f"-H X-Plex-Token: {server.token} {server.url}"
-    assert shell.run(hook, tree.shows / "Delta") == f"--silent --fail -X PUT {token}{show}/refresh\n"
-    assert shell.run(hook, tree.shows / "Epsilon") == ""
     file = tree.listed[3]
+    server.reset()
+    assert str(file) in shell.run(hook.replace("{{episode}}", str(file)))
+    assert server.get("stats")["requests"]["refresh"] == 1
     server.reset()
     assert str(file) in shell.run(imported, sonarr_episodefile_path=str(file))
     assert server.requests() == 1

@@ -105,6 +105,7 @@ def write(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Ite
     index.invalidate()
     assert_type(movies.refresh(full=True), bool)
     assert_type(movies.wait_for(PATH, timeout=1), plexindex.Match)
+    index.refresh_items([item], analyze=True)
     report = movies.edit_items([item], {"title": "Sintel", "genre": ["Fantasy"]})
     assert_type(report, plexindex.EditReport)
     assert_type(

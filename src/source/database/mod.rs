@@ -291,6 +291,10 @@ impl Source for PlexDatabase {
         self.require_server()?.scan(section, folder, bounds)
     }
 
+    fn refresh_item(&self, rating_key: &str, analyzes: bool, bounds: Bounds<'_>) -> Result<()> {
+        self.require_server()?.refresh_item(rating_key, analyzes, bounds)
+    }
+
     /// Receives the server's events, because the database has none.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.require_server()?.events(bounds, sink)

@@ -11,7 +11,7 @@ use ureq::Timeout;
 
 use super::super::contract::Bounds;
 use super::reply_body::BodyError;
-use super::server_request::{BaseUrl, ServerRequest};
+use super::server_request::{BaseUrl, RequestPurpose, ServerRequest};
 use super::transport::NameNotFound;
 use crate::error::{Error, Result, Status};
 use crate::platform::clock::Clock;
@@ -190,6 +190,9 @@ impl ErrorContext<'_> {
                  no token in its own network, use its IP address instead of its host name"
             }
             403 => "the token's user has no access ({}): use the server owner's token, or share the library with them",
+            404 if is_from_plex && matches!(self.request.purpose, RequestPurpose::RefreshItem(_)) => {
+                "not found ({}): the server has no such item"
+            }
             404 if is_from_plex => "not found ({}): the library was removed, or the path in server_url is wrong",
             404 => {
                 "not found ({}), but the reply is not from Plex: check server_url and the proxy in front of the server"

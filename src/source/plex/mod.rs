@@ -164,6 +164,10 @@ impl Source for PlexHttp {
         self.command(&ServerRequest::scan(section, folder), bounds)
     }
 
+    fn refresh_item(&self, rating_key: &str, analyzes: bool, bounds: Bounds<'_>) -> Result<()> {
+        self.command(&ServerRequest::refresh_item(rating_key, analyzes), bounds)
+    }
+
     /// Receives the event stream until it ends, `sink` returns `false`, or the host aborts the call.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.receive_event_stream(&bounds, sink)

@@ -14,7 +14,7 @@ use super::event_parser;
 use super::plex_http::PlexHttp;
 use super::replies::{Reply, ReplyKind};
 use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
-use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RowsRequest, ServerRequest};
+use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use crate::error::{Result, Status};
 use crate::model::{Item, LONGEST_KEY, OWN_IDENTIFIER};
@@ -383,8 +383,9 @@ impl PlexHttp {
         omitted: Omitted,
         bounds: &Bounds<'_>,
     ) -> ureq::http::Result<Request<()>> {
-        let (method, accept) = match request.kind {
-            RequestKind::Events => (Method::GET, "text/event-stream"),
+        let (method, accept) = match request.purpose {
+            RequestPurpose::Events => (Method::GET, "text/event-stream"),
+            RequestPurpose::RefreshItem(_) => (Method::PUT, "application/json"),
             _ => (Method::GET, "application/json"),
         };
         let mut builder = Request::builder()

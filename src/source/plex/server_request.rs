@@ -165,6 +165,17 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
+    /// Creates the request that tells the server to refresh an item, or to analyze its files.
+    pub fn refresh_item(rating_key: &'a str, analyzes: bool) -> Self {
+        let action = if analyzes { "analyze" } else { "refresh" };
+        Self {
+            kind: RequestKind::Scan,
+            path: format!("/library/metadata/{}/{action}", encode(rating_key)),
+            purpose: RequestPurpose::RefreshItem(rating_key),
+            ..Self::libraries()
+        }
+    }
+
     /// Creates the request for a page of rows.
     pub fn rows(request: &'a RowsRequest<'a>) -> Self {
         Self {
@@ -249,6 +260,8 @@ pub(super) enum RequestPurpose<'a> {
     Items(usize),
     /// Section id of the library.
     Scan(&'a str),
+    /// Rating key of the item.
+    RefreshItem(&'a str),
     Events,
 }
 
@@ -271,6 +284,7 @@ impl fmt::Display for RequestPurpose<'_> {
             Self::Items(1) => f.write_str("fetch one item"),
             Self::Items(count) => write!(f, "fetch {count} items"),
             Self::Scan(section) => write!(f, "scan a folder of library section {section}"),
+            Self::RefreshItem(rating_key) => write!(f, "refresh item {rating_key}"),
             Self::Events => f.write_str("receive the server's events"),
         }
     }

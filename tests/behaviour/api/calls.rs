@@ -246,6 +246,48 @@ fn a_wait_for_a_path_ends_by_its_timeout_or_a_break() -> Anything {
     Ok(())
 }
 
+#[test]
+fn the_server_refreshes_and_analyzes_items() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    let (_, key) = at.path(3);
+    let sent = || at.server.stats().of(Kind::Refresh);
+    index
+        .query()
+        .refresh_items([&key, key.trim_start_matches("/library/metadata/")])?;
+    assert_eq!(sent(), 2);
+    index.query().analyze_items([&key])?;
+    assert_eq!(sent(), 3);
+    let unknown = index.query().refresh_items(["999999", &key]).err();
+    assert!(
+        unknown
+            .as_ref()
+            .is_some_and(|error| error.to_string().contains("the server has no such item"))
+    );
+    assert_eq!((kind(unknown), sent()), (Some(ErrorKind::NotOnServer), 4));
+    let invalid = index.query().refresh_items([&key, "x y"]).err();
+    assert_eq!(kind(invalid), Some(ErrorKind::InvalidArgument));
+    let offline = index.query().offline().refresh_items([&key]).err();
+    assert_eq!((kind(offline), sent()), (Some(ErrorKind::Offline), 4));
+    Ok(())
+}
+
+#[test]
+fn a_scan_sends_one_request_for_the_paths_of_a_folder() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    let paths: [&[u8]; 4] = [
+        b"/data/movies/A/1.mkv",
+        b"/data/movies/A/2.mkv",
+        b"/data/movies/B/1.mkv",
+        b"/data/movies/A/",
+    ];
+    let scans = index.query().scan(&paths)?;
+    assert!(scans.iter().all(|scan| scan.target.is_some()));
+    assert_eq!(at.server.stats().of(Kind::Refresh), 2);
+    Ok(())
+}
+
 /// All is fetched when a quick fetch tells of its progress for the only time. Its answer counts all the same.
 #[test]
 fn the_last_word_of_a_progress_callback_counts() -> Anything {

@@ -85,6 +85,8 @@ fn scans_events_and_verification_stay_with_the_server() {
     assert_eq!(http.stats().total - before, 1);
     index.scan(&path(5)).expect("a scan");
     assert_eq!(http.stats().total - before, 2);
+    index.query().refresh_items(["5"]).expect("a refresh");
+    assert_eq!(http.stats().total - before, 3);
     index.watch_start().expect("watching");
     index.watch_stop();
 }

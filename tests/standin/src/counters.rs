@@ -26,7 +26,7 @@ pub enum Kind {
     Edit,
     /// The event stream.
     Events,
-    /// `/library/sections/{id}/refresh`.
+    /// `/library/sections/{id}/refresh`, and `/library/metadata/{id}/refresh` or `analyze`.
     Refresh,
     /// All else.
     Other,
@@ -68,6 +68,7 @@ impl Kind {
                 }
             }
             ["library", "sections", _, "refresh", ""] => Kind::Refresh,
+            ["library", "metadata", _, "refresh" | "analyze", ""] if put => Kind::Refresh,
             ["library", "metadata", _, "", ""] if put => Kind::Edit,
             ["library", "metadata", ..] => Kind::Metadata,
             [":", "eventsource" | "websockets" | "websocket", ..] => Kind::Events,

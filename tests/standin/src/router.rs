@@ -111,9 +111,18 @@ fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> 
             Ok(library) => shared.quiet_change(|state| edits::section(state, library, &ask.params)),
             Err(_) => Reply::html(404),
         },
+        ("PUT", ["library", "metadata", id, "refresh" | "analyze"]) => refresh_item(shared, id),
         ("GET" | "POST", ["library", "sections", id, "refresh"]) => refresh(shared, id, ask.params.get("path")),
         _ => Reply::html(404),
     }
+}
+
+/// Moves the item's `updatedAt`.
+fn refresh_item(shared: &Arc<Shared>, id: &str) -> Reply {
+    let is_known = id
+        .parse()
+        .is_ok_and(|key| shared.change(|state| state.touch(&[key], None)).is_ok());
+    if is_known { Reply::empty() } else { Reply::html(404) }
 }
 
 /// A path outside the library's folders is passed over in silence (Plex API notes §8).

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, LibraryName, MethodResult, default_page_limit, ok_answer};
+use super::{Caller, LibraryName, MethodResult, Nothing, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
 use plexindex::error::{Result, Status, invalid_argument_error};
 use plexindex::inside::{Answer, ByteString, FileFilter, Presence};
@@ -103,6 +103,29 @@ pub fn get(caller: &Caller<'_>, request: GetItem) -> MethodResult<OneItem> {
     let item = caller.library(request.library)?.item(&request.key)?;
     let status = if item.is_some() { Status::Ok } else { Status::NotFound };
     Ok((OneItem { item }, status))
+}
+
+/// Tells the server to refresh what it shows of items, such as after a new subtitle, with one request for each. The
+/// server refreshes them later. NOT_ON_SERVER: an item does not exist, and the later ones are skipped.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshItems {
+    /// Keys or rating keys of items, shows, seasons, artists or albums.
+    keys: Vec<String>,
+    /// Analyzes the items' files instead, such as after an edit of a file.
+    #[serde(default)]
+    analyze: bool,
+}
+
+/// Runs `items.refresh`: tells the server to refresh or analyze items.
+pub fn refresh(caller: &Caller<'_>, request: RefreshItems) -> MethodResult<Nothing> {
+    let query = caller.query(caller.index()?.query(), false)?;
+    if request.analyze {
+        query.analyze_items(&request.keys)?;
+    } else {
+        query.refresh_items(&request.keys)?;
+    }
+    ok_answer(Nothing {})
 }
 
 /// Lists the shows and seasons of a library, or its artists and albums, each once. Reads all stored items. Plex lists no

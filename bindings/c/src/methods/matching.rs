@@ -26,8 +26,7 @@ pub struct MatchFolder {
     /// The library. Default: all libraries.
     library: Option<LibraryName>,
     path: ByteString,
-    /// Finds the show, say, of the files below the folder, even if the show has other files. By default, the kind is
-    /// that of the outermost item.
+    /// The kind of item to find, even if it has files elsewhere. Default: the outermost item.
     kind: Option<FolderKind>,
     /// Sends no request.
     #[serde(default)]
@@ -58,11 +57,10 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder>
 }
 
 /// Waits until Plex lists a file, such as a new import. Returns the match as soon as its confidence is high, or the last
-/// answer when the timeout passes, with its status.
+/// answer at the timeout.
 ///
 /// Asks the server for changes every `every_ms`, with one request, or more if something changed. After an event
-/// (`watch.start`) or another process's fetch, looks at once, so the interval can be long. While the server is
-/// unreachable, an index with listings keeps waiting. The progress function runs as in `changes.wait`.
+/// (`watch.start`) or another process's fetch, looks at once, so the interval can be long.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitForMatch {

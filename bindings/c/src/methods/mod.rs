@@ -53,6 +53,7 @@ methods! {
     "log.set_level" facts::set_log_level,
     "items.list" items::list,
     "items.get" items::get,
+    "items.refresh" items::refresh,
     "shows.list" items::shows,
     "items.below" items::below,
     "items.missing" items::missing,

@@ -385,6 +385,7 @@ class AsyncQueries(_Caller):
     invalidate_path = _coroutine(Queries.invalidate_path)
     invalidate_item = _coroutine(Queries.invalidate_item)
     invalidate = _coroutine(Queries.invalidate)
+    refresh_items = _coroutine(Queries.refresh_items, waits=True)
     edit_items = _coroutine(Queries.edit_items)
     watch = _made(AsyncWatch, Queries.watch)
     compare = _made(AsyncComparison, Queries.compare)

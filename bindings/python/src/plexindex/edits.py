@@ -72,9 +72,7 @@ def edit(
     """Edits items of one library: see :meth:`plexindex.Queries.edit_items`."""
     if selection.handle.named is None:
         raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
-    if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
-        raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
-    report = EditReport(list(dict.fromkeys(_convert.key_bytes(key).decode() for key in keys)))
+    report = EditReport(_convert.key_list(keys))
     arguments = edit_arguments(fields, remove, locked)
     if not report.left:
         raise InvalidArgumentError("the list of items is empty: specify at least one item")

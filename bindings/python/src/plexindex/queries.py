@@ -463,6 +463,23 @@ class Queries(Lookups):
         limit = float("inf") if timeout is None else timeout
         return plexindex.Match(self._selection, path, self._selection.request("match.wait", limit, progress, **request))
 
+    def refresh_items(
+        self,
+        keys: Iterable[plexindex.types.KeyArg],
+        *,
+        analyze: bool = False,
+        timeout: float | None = None,
+        progress: plexindex.types.ProgressArg = None,
+    ) -> None:
+        """Tells Plex to refresh what it shows of items, such as after a new subtitle or poster, or with ``analyze`` to
+        analyze their files instead. Sends one request for each item, show, season, artist or album; Plex refreshes them
+        later. Raises NotOnServerError if one does not exist, and then sends no more.
+
+        >>> movies.refresh_items([item])
+        """
+        names = convert.key_list(keys)
+        self._session.request("items.refresh", timeout, progress, keys=names, analyze=convert.flag("analyze", analyze))
+
     def edit_items(
         self,
         keys: Iterable[plexindex.types.KeyArg],

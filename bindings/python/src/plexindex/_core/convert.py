@@ -165,6 +165,13 @@ def key_bytes(key: object) -> bytes:
     return only_text("key", key)
 
 
+def key_list(keys: Iterable[object]) -> list[str]:
+    """Returns keys as strings, each once. Accepts the same keys as ``key_text``."""
+    if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
+        raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
+    return list(dict.fromkeys(key_bytes(key).decode() for key in keys))
+
+
 def join_keys(keys: Sequence[object]) -> bytes:
     """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_bytes``."""
     try:

@@ -103,6 +103,8 @@ class ProposalJson(_Proposal, total=False): gain: int
 class Proposals(TypedDict): proposals: list[ProposalJson]
 class ProposeMappings(TypedDict, total=False): paths: list[ByteString | bytes] | None
 Reason = Literal["no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
+class _RefreshItems(TypedDict): keys: list[str]
+class RefreshItems(_RefreshItems, total=False): analyze: bool | None
 class ScanFolders(TypedDict): paths: list[ByteString | bytes]
 class ScannedFolders(TypedDict): paths: list[ScannedPath]
 class ScannedPath(TypedDict, total=False): folder: ByteString; library: str; message: str; section: str
@@ -148,6 +150,8 @@ class Call(Protocol):
     def __call__(self, method: Literal["items.list"], request: ListItems, *, timeout: float | None = None, progress: ProgressArg = None) -> ItemsPage: ...
     @overload
     def __call__(self, method: Literal["items.missing"], request: ItemsMissing, *, timeout: float | None = None, progress: ProgressArg = None) -> MissingPage: ...
+    @overload
+    def __call__(self, method: Literal["items.refresh"], request: RefreshItems, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
     @overload
     def __call__(self, method: Literal["libraries.list"], request: ListLibraries | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Libraries: ...
     @overload
@@ -212,6 +216,8 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["items.list"], request: ListItems, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ItemsPage]: ...
     @overload
     def __call__(self, method: Literal["items.missing"], request: ItemsMissing, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MissingPage]: ...
+    @overload
+    def __call__(self, method: Literal["items.refresh"], request: RefreshItems, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
     @overload
     def __call__(self, method: Literal["libraries.list"], request: ListLibraries | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Libraries]: ...
     @overload

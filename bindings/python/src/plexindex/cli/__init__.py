@@ -21,15 +21,15 @@ if _core.TYPE_CHECKING:
 # The commands in the order of the help, each with its module, which is imported only for this command or the help.
 COMMANDS = {
     "doctor": "doctor", "match": "match", "folder": "match", "diff": "diff", "changes": "changes", "scan": "match",
-    "refresh": "libraries", "libraries": "libraries", "stats": "libraries", "clear": "libraries",
-    "matches": "libraries", "shared": "shared", "config": "settings",
+    "refresh-item": "refresh_item", "refresh": "libraries", "libraries": "libraries", "stats": "libraries",
+    "clear": "libraries", "matches": "libraries", "shared": "shared", "config": "settings",
 }  # fmt: skip
 
 
 def find(name: str) -> options.Command | options.Group:
     """Returns the command, or raises LookupError."""
     module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=["*"])
-    found: options.Command | options.Group = getattr(module, f"{name}_command")
+    found: options.Command | options.Group = getattr(module, f"{name.replace('-', '_')}_command")
     return found
 
 
