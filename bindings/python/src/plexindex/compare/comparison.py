@@ -530,14 +530,12 @@ class Comparison:
         if not found:
             return
         has = f"{found:,} media file{'s are' if found > 1 else ' is'} in it"
-        proposals = self._index.proposals(paths)
-        hosts = [os.fsencode(rule.host).rstrip(b"/") for rule in proposals]
-        fitting = [rule for rule, host in zip(proposals, hosts) if disk.is_in(folder, host) or disk.is_in(host, folder)]
-        if not fitting:
+        proposals = self._index.proposals(paths)  # each begins with a folder of the paths
+        if not proposals:
             text = f"no library has this folder, or a folder above or below it: {has}"
             yield Difference._of("not_in_plex", folder, None, "no_library", text, (), found, is_folder=True)
             return
-        best = fitting[0]
+        best = proposals[0]
         sampled = "sampled files" if found > len(paths) else "files"
         text = (
             f"no library has this folder, but {best.matched} of {best.of} {sampled} would be listed if {best.host} "

@@ -142,7 +142,4 @@ def _names_by_form(folder: bytes) -> dict[bytes, bytes]:
         names = [os.fsencode(name) for name in os.listdir(native(folder or b"/"))]
     except OSError:
         return {}
-    # Start with a fast pass over ASCII names, because a single folder can contain all films.
-    found = dict(zip(map(bytes.lower, names), names))
-    found.update((form_of(name), name) for name in names if not name.isascii())
-    return found
+    return {form_of(name): name for name in names}
