@@ -1,11 +1,12 @@
 #!/bin/sh
-# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine. PLATFORMS="musllinux_x86_64 …"
-# or PLATFORMS=all selects other platforms. zig from PyPI compiles and links, so wheels do not depend on this machine's
-# C library.
+# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine, as quick to build as `pip install`
+# in a checkout. PLATFORMS="musllinux_x86_64 …" or PLATFORMS=all builds the wheels of a release, in twice the time. zig
+# from PyPI compiles and links, so wheels do not depend on this machine's C library.
 set -eu
 cd "$(dirname "$0")/.."
 all='manylinux_x86_64 musllinux_x86_64 manylinux_aarch64 musllinux_aarch64 manylinux_armv7l'
-platforms=${PLATFORMS:-manylinux_$(uname -m)}
+platforms=${PLATFORMS:-manylinux_$(uname -m)} profile=${PLATFORMS:+dist}
+profile=${profile:-quick}
 [ "$platforms" != all ] || platforms=$all
 tools=$PWD/build/wheel-tools wheels=$PWD/build/wheels built=${CARGO_TARGET_DIR:-$PWD/target}
 if ! cmp -s scripts/requirements-wheel.txt "$tools/made"; then
@@ -47,11 +48,12 @@ for platform in $platforms; do
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
     licences "$target" >"$wheels.licences"
     # Remove the folders of this machine from the names of source files in panic messages.
-    RUSTFLAGS="$flags --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
-        cargo-zigbuild rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile dist --target "$target$glibc"
+    RUSTFLAGS="$flags -Cstrip=symbols --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
+        cargo-zigbuild rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile "$profile" \
+        --no-default-features --features shared,tls --target "$target$glibc"
     (
         cd bindings/python
-        export PLEXINDEX_PREBUILT="$built/$target/dist/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag PLEXINDEX_LICENCES="$wheels.licences"
+        export PLEXINDEX_PREBUILT="$built/$target/$profile/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag PLEXINDEX_LICENCES="$wheels.licences"
         python -m hatchling build -t wheel -d "$wheels"
     )
     # auditwheel must not search this machine's libraries: it fails for musl if it finds glibc's linker script
