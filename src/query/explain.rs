@@ -7,7 +7,7 @@ use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
 use crate::matching::{NormalPath, PathShape, Relation, can_have, has_replaced_characters, lies_at_or_under};
-use crate::model::{FolderKind, ItemType, MatchKind, Reason, ViewId};
+use crate::model::{Confidence, FolderKind, ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
 
@@ -239,7 +239,7 @@ impl Queries {
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &[file, " has ", &count, " episodes in one file"],
             Reason::SameFile => &[file, " has the name and the size of ", listed],
-            Reason::SizeDiffers if answer.match_kind.is_listed() => &[
+            Reason::SizeDiffers if answer.match_kind.is_listed() && answer.confidence == Confidence::High => &[
                 file,
                 &episodes,
                 " has another size than Plex lists: the file was replaced, and Plex has not scanned it yet",

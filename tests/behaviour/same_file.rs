@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions};
 use crate::support::{Scene, requests, segments, store_of};
+use plexindex::Mapping;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, Item, KnownFacts, Reason, Token};
 use plexindex::testing::engine::{ListingBuilder, ListingMeta, ListingSegment, MapMode};
@@ -166,6 +167,50 @@ fn a_listed_path_of_another_size_was_replaced() {
         Reason::None,
         "of another path, nothing is known"
     );
+}
+
+#[test]
+fn a_path_in_another_spelling_may_be_another_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().to_str().expect("UTF-8").to_owned();
+    let rule = Mapping::host_to_server(&root, "/data/movies");
+    let at = films([film(7, FILM, 700 * MIB)]).with(move |options| options.mappings = vec![rule.clone()]);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let sure = (Confidence::High, Reason::None, Some("7".to_owned()));
+    let respelled = FILM.to_lowercase();
+    assert_eq!(ask(&index, &respelled, 700 * MIB), sure);
+    assert_eq!(ask(&index, &respelled, 9 * MIB), low(Reason::SizeDiffers, "7"));
+    // The library reads the size of such a file, and of no file that is listed in this spelling.
+    let (same, other) = (
+        FILM.replace("/data/movies", &root),
+        respelled.replace("/data/movies", &root),
+    );
+    for path in [&same, &other] {
+        write(Path::new(path), 9 * MIB);
+    }
+    let answer = |path: &str| {
+        let found = index.ask(&QueryOptions::default(), path);
+        (found.confidence, found.reason, found.key())
+    };
+    assert_eq!(answer(&same), sure);
+    assert_eq!(answer(&other), low(Reason::SizeDiffers, "7"));
+    fs::remove_file(&other).expect("removed");
+    assert_eq!(answer(&other), sure, "no such file here");
+}
+
+#[test]
+fn sizes_that_gather_distinguish_nothing() {
+    let cd = |key: u64| film(key, &format!("/data/movies/Film {key}/CD1.avi"), 700 * MIB + key * 2048);
+    let rip = |key: u64| film(key, &format!("/data/movies/Film {key}/movie.mkv"), key * 500 * MIB);
+    let at = films((1..=4).map(cd).chain((5..=8).map(rip)));
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    assert_eq!(
+        ask(&index, "/mnt/x/CD1.avi", 700 * MIB + 2 * 2048),
+        low(Reason::SameName, "2")
+    );
+    assert_eq!(ask(&index, "/mnt/x/movie.mkv", 6 * 500 * MIB), high("6"));
 }
 
 #[test]

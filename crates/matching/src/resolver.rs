@@ -140,8 +140,8 @@ fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntr
 pub enum QueriedSize<'s> {
     /// 0 if unknown.
     Known(u64),
-    /// Only a path that is neither recorded nor listed nor mapped needs the size. `None`: it cannot be read now, so the
-    /// resolution remains without a result.
+    /// Only a path that is neither recorded nor listed nor mapped in this spelling needs the size. `None`: it cannot be
+    /// read now, so the resolution remains without a result.
     Read(ReadSize<'s>),
 }
 
@@ -215,7 +215,13 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             self.fill(&candidates, &similarity, resolution);
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
                 (Some(_), _) if resolution.doubt == HitDoubt::Path => (confidence, Reason::Unconfirmed),
-                (Some(_), _) if match_kind.is_listed() && has_other_size() => (confidence, Reason::SizeDiffers),
+                (Some(_), _) if match_kind.is_listed() && has_other_size() => {
+                    let is_same_path = !is_respelled(match_kind, candidates.rank);
+                    (
+                        if is_same_path { confidence } else { Confidence::Low },
+                        Reason::SizeDiffers,
+                    )
+                }
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
                 }
@@ -277,11 +283,14 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) -> Option<(MatchKind, Confidence, Reason)> {
-        if let Some(match_kind) = self.search_listed(candidates) {
-            return Some((match_kind, Confidence::High, Reason::None));
-        }
-        if let Some(read_size) = self.read_size {
+        let listed = self.search_listed(candidates);
+        if listed.is_none_or(|match_kind| is_respelled(match_kind, candidates.rank))
+            && let Some(read_size) = self.read_size
+        {
             self.size.set(read_size()?);
+        }
+        if let Some(match_kind) = listed {
+            return Some((match_kind, Confidence::High, Reason::None));
         }
         if self.path.is_utf8() {
             let mut of_size = Candidates::new();
@@ -611,6 +620,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             Reason::NoLocation
         }
     }
+}
+
+/// Returns whether a path with this kind and rank is listed or mapped only in another spelling. A disk may have both
+/// spellings, so the files may differ.
+fn is_respelled(match_kind: MatchKind, rank: usize) -> bool {
+    matches!(match_kind, MatchKind::Exact | MatchKind::Mapped) && rank == 0
 }
 
 /// Returns whether a confirmed match (`hit`, for `path` and the item `rating_key`) is outdated: only other items list

@@ -1,7 +1,7 @@
 //! Decides by the size of a file which listed file it is. The same name and the same size to the byte are the very file,
 //! wherever it is mounted, unless chance or a rule of the format could make other files equal, too. Listed files show
 //! whether that can be: a size that files of other names have distinguishes nothing, and neither does a name that very
-//! many files have. No list of names or extensions is needed.
+//! many files have, and so does a size at which those of the name gather. No list of names or extensions is needed.
 //!
 //! [`PathResolver::add_lookalikes`] compares names in which people, shells or other systems have changed characters:
 //! quotes and dashes that look alike, what Windows forbids and SMB, rclone and Windows replace, and bytes that are not
@@ -18,7 +18,7 @@ use super::normal::{NormalPath, normal_form};
 use super::resolution::{LibraryIndex, Resolution, has_unfetched_of_kind};
 use super::resolver::{HitOf, LibraryGroup, MAX_COMPARED, PathResolver, SimilarityOf};
 use super::words::likeness;
-use crate::model::{Confidence, MatchKind, Reason};
+use crate::model::{Confidence, LibraryKind, MatchKind, Reason};
 
 /// Smaller files are no evidence: subtitles, pictures and texts are too often equal in size.
 const MIN_SIZE: u64 = 1 << 20;
@@ -32,6 +32,10 @@ const SECTORS_BELOW: u64 = 64 << 20;
 const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
 /// What a file may have beside its sound: names and titles, but no pictures.
 const MAX_TAGS: u64 = 4 << 10;
+/// Sizes gather where more than one in so many files of a name have nearly the same size: within one part in
+/// [`NEARLY`].
+const GATHERED: usize = 16;
+const NEARLY: u64 = 512;
 /// Maximum number of files of one size that are compared. More distinguish nothing.
 const MAX_OF_SIZE: usize = 64;
 
@@ -46,13 +50,17 @@ fn max_of_name(size: u64, has_folder: bool) -> usize {
 /// Returns whether a format or a device may give this size to many files, even if only one is listed: a raw photo has whole
 /// sectors, and discs, cards and recorders cut or reserve files at a round size, or a few clusters below.
 fn may_be_of_many(size: u64) -> bool {
-    let is_below_round = size.wrapping_neg() % (64 << 20) < 64 << 10;
-    size < SECTORS_BELOW && size.is_multiple_of(512) || size.is_multiple_of(1 << 20) || is_below_round
+    let is_just_below = |round: u64| (round - size % round) % round < 64 << 10;
+    let is_cut = is_just_below(16 << 20) || is_just_below(100_000_000);
+    size < SECTORS_BELOW && size.is_multiple_of(512) || size.is_multiple_of(1 << 20) || is_cut
 }
 
-/// Returns whether a file's size follows from its duration, as that of sound at a constant bit rate does. Tracks of like
-/// length then have one size by chance: there are only some 10,000.
-fn follows_from_duration(size: u64, duration_ms: u64) -> bool {
+/// Returns whether a file's size may follow from its duration, as that of sound at a constant bit rate does. Tracks of like
+/// length then have one size by chance: there are only some 10,000. So does that of a track of unknown duration.
+fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool {
+    if duration_ms == 0 {
+        return is_track;
+    }
     let mut of_rates = CONSTANT_RATES.iter().map(|rate| duration_ms * rate / 80);
     of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
@@ -66,12 +74,13 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     ) -> Option<(MatchKind, Confidence, Reason)> {
         let components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
         let max_of_name = max_of_name(self.size(), components > 1);
-        let (mut of_name, mut has_unknown, mut elsewhere) = (0, false, Vec::new());
+        let (mut of_name, mut near, mut has_unknown, mut elsewhere) = (0, 0, false, Vec::new());
         for (library, view) in self.fetched() {
             view.each_with_suffix(&self.path, self.name_hash(), components, max_of_name + 1, |hit| {
                 of_name += 1;
                 let size = view.file_size(hit);
                 has_unknown |= size == 0;
+                near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
                 if size == 0 && !view.has_sizes() {
                     self.lacks_sizes.set(Some(library));
                 }
@@ -97,7 +106,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
         let common = Relation::of(&self.path, first.path).common_components;
         let has_few_sizes = self.size() < SECTORS_BELOW && of_name > 1 && common < 2;
-        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !has_few_sizes;
+        let is_gathered = near * GATHERED > of_name;
+        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !has_few_sizes && !is_gathered;
         let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
         let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
         if !may_be_evidence
@@ -169,11 +179,11 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         !self.lacks_index.get()
     }
 
-    /// Returns whether a listed file of the queried file's size has a constant bit rate.
+    /// Returns whether a listed file of the queried file's size may have a constant bit rate.
     fn is_of_constant_rate(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
         let view = &*self.libraries()[candidate.library];
         let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
-        follows_from_duration(self.size(), duration_ms)
+        may_follow_from_duration(self.size(), duration_ms, view.kind() == LibraryKind::Artist)
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
@@ -314,7 +324,7 @@ pub fn has_replaced_characters(path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{follows_from_duration, likeness, max_of_name, may_be_of_many};
+    use super::{likeness, max_of_name, may_be_of_many, may_follow_from_duration};
 
     #[test]
     fn a_constant_bit_rate_says_no_more_than_the_duration() {
@@ -325,9 +335,16 @@ mod tests {
             (9_750_045, false),
             (42_336_044, true),
         ] {
-            assert_eq!(follows_from_duration(size, 240_000), is_constant, "{size}");
+            assert_eq!(may_follow_from_duration(size, 240_000, true), is_constant, "{size}");
         }
-        assert!(!follows_from_duration(9_601_045, 0), "unknown");
+        assert!(
+            may_follow_from_duration(9_601_045, 0, true),
+            "a track of unknown duration"
+        );
+        assert!(
+            !may_follow_from_duration(9_601_045, 0, false),
+            "a film of unknown duration"
+        );
     }
 
     #[test]
@@ -339,8 +356,16 @@ mod tests {
 
     #[test]
     fn round_sizes_say_less_than_others() {
-        // A disc's part, a CD, what a recorder and a card reserve, a raw photo.
-        for size in [(1 << 30) - 2048, 700 << 20, 20 << 30, (4 << 30) - 1, 24_903_680] {
+        // A disc's part, a CD, what a recorder and a card reserve, a raw photo, what recorders cut at 4,000 MB and MiB.
+        for size in [
+            (1 << 30) - 2048,
+            700 << 20,
+            20 << 30,
+            (4 << 30) - 1,
+            24_903_680,
+            3_999_999_860,
+            4_194_303_904,
+        ] {
             assert!(may_be_of_many(size), "{size}");
         }
         // A film, a disc's image, and its stream.
