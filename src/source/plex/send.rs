@@ -407,6 +407,10 @@ impl PlexHttp {
         {
             builder = builder.header("X-Plex-Token", token_placeholder(session.number()));
         }
+        if matches!(request.purpose, RequestPurpose::RefreshItem(_)) {
+            // Otherwise the body would be an empty chunk, which some servers take for the next request.
+            builder = builder.header("Content-Length", "0");
+        }
         builder = builder.header("Accept", accept);
         if !matches!(request.kind, RequestKind::Scan | RequestKind::Events) {
             // On one machine, compression takes many times as long as the copying that it saves.

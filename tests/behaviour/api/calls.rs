@@ -241,7 +241,8 @@ fn a_wait_for_a_path_ends_by_its_timeout_or_a_break() -> Anything {
     assert_eq!(kind(none.err()), Some(ErrorKind::InvalidArgument));
     let at = Scene::new(20);
     at.server.refuse();
-    let cold = at.open().query().timeout(SOON).wait_for_path(NEW, LATE);
+    let cold = at.open_with(|options| options.retry_for = Duration::ZERO);
+    let cold = cold.query().timeout(SOON).wait_for_path(NEW, LATE);
     assert_eq!(kind(cold.err()), Some(ErrorKind::Connect));
     Ok(())
 }

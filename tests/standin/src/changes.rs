@@ -1,7 +1,7 @@
 //! Items are added, removed and changed: what tests do to a library.
 
 use crate::events::Event;
-use crate::generate::{LEAST_SIZE, mix};
+use crate::generate::{mix, size_from};
 use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part};
 use crate::spec::{ItemSpec, MediaSpec};
 use crate::state::{Outcome, State};
@@ -237,7 +237,7 @@ pub(crate) fn number_media(media: &mut [Media], key: u64) {
 
 /// Returns the size of a file to add, which depends on its path.
 fn size_of(file: &str) -> u64 {
-    LEAST_SIZE + file.bytes().fold(7, |hash, byte| mix(hash, 5, u64::from(byte))) % 4_000_000_000
+    size_from(file.bytes().fold(7, |hash, byte| mix(hash, 5, u64::from(byte))) % 4_000_000_000)
 }
 
 /// Media of an item to add. Container and resolution are read from the name.

@@ -18,8 +18,17 @@ pub struct Generator {
     base: u64,
 }
 
-/// No file is smaller, so that no size lies at a limit of the rules, which is at most 100 MiB.
-pub(crate) const LEAST_SIZE: u64 = 120_000_000;
+/// Returns the size of a file. No size lies at a limit of the rules, which is at most 100 MiB, or just below a round number,
+/// where it would prove nothing.
+pub(crate) fn size_from(drawn: u64) -> u64 {
+    let size = 120_000_000 + drawn;
+    let is_round = |round: u64| round - size % round < 64 << 10;
+    size + if is_round(32 << 20) || is_round(100_000_000) {
+        128 << 10
+    } else {
+        0
+    }
+}
 
 /// A well-mixed number from three.
 pub(crate) fn mix(seed: u64, salt: u64, i: u64) -> u64 {

@@ -1,6 +1,6 @@
 //! Where the files of generated items are, and the odd ones among them.
 
-use crate::generate::{EPISODES_PER_SEASON, Generator, LEAST_SIZE, SEASONS_PER_SHOW, mix};
+use crate::generate::{EPISODES_PER_SEASON, Generator, SEASONS_PER_SHOW, mix, size_from};
 use crate::model::{ItemType, LibraryKind, Media, Part, Text};
 
 /// How many pairs of episodes of a thousand are one file (`S01E03-E04`); none in a plain library.
@@ -169,7 +169,7 @@ impl Generator {
                             part_id += 1;
                             Part {
                                 id,
-                                size: LEAST_SIZE + mix(self.spec.seed, 4, id) % 8_000_000_000,
+                                size: size_from(mix(self.spec.seed, 4, id) % 8_000_000_000),
                                 file,
                                 stamp,
                                 missing: false,
