@@ -477,7 +477,7 @@ impl Queries {
                 });
             }
             Step::Ask | Step::Search(_) => {
-                state.failure = sync.recent_failure_for_path();
+                state.failure = sync.recent_failure_for_path().filter(|_| !call.always_asks);
                 let Some(target) = target.filter(|_| state.failure.is_none()) else {
                     return Ok(());
                 };
@@ -538,8 +538,8 @@ impl Queries {
         } else {
             0
         }) && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
-            // A check waits for the lock itself, as long as it has time.
-            && !(call.always_asks && is_locked(&error))
+            // A check always asks.
+            && !call.always_asks
         {
             state.failure = Some(error);
             return Ok(());

@@ -70,6 +70,34 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
 }
 
 #[test]
+fn a_record_of_another_spelling_yields_to_two_listed_ones() {
+    let (upper, lower, other) = (
+        "/data/movies/Alien.mkv",
+        "/data/movies/alien.mkv",
+        "/data/movies/ALIEN.mkv",
+    );
+    let items = [(101, upper), (102, lower)].map(|(key, path)| ItemSpec::file("Alien", path).key(key));
+    let films = LibrarySpec::movies(0).plain().title("Films");
+    let server = Standin::builder().library(films).items(1, items).serve();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index.list();
+    let library = index.library("Films").expect("a handle");
+    let answer = |path: &str| {
+        let found = library.ask(path);
+        assert_eq!(library.fast(&path), found.key(), "{path}");
+        (found.key(), found.match_kind, found.confidence)
+    };
+    let is = |key: &str, kind| (Some(key.to_owned()), kind, Confidence::High);
+    library.record(other, "101");
+    assert_eq!(answer(other), is("101", MatchKind::Confirmed));
+    assert_eq!(answer(lower), is("102", MatchKind::Exact));
+    library.record(lower, "102");
+    assert_eq!(answer(upper), is("101", MatchKind::Exact));
+    assert_eq!(answer(lower), is("102", MatchKind::Confirmed));
+}
+
+#[test]
 fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
     // No title that the server could search for instead: only the name tells.
     for (listed, asked) in [

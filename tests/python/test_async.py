@@ -252,3 +252,19 @@ def test_an_unknown_attribute_cannot_be_set(index: plexindex.Index) -> None:
     for target in (index, index.library(), own, own.library()):
         with pytest.raises(AttributeError, match=name):
             setattr(target, name, "x")
+
+
+def test_a_close_ends_what_waits_with_a_closed_error(tmp_path: Path) -> None:
+    async def run(plex: FakePlex) -> None:
+        index = aio.open(tmp_path, server_url=plex.url, token=plex.token)
+        await index.refresh()
+        waiting = asyncio.create_task(index.wait_for("/m/New.mkv", timeout=30))
+        await asyncio.sleep(0.3)
+        await index.close()
+        with pytest.raises(plexindex.ClosedError):
+            await waiting
+        with pytest.raises(plexindex.ClosedError):
+            await index.match("/m/Old.mkv")
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(run(plex))

@@ -16,6 +16,7 @@ import plexindex
 import pytest
 from conftest import TOKEN, Server
 from plexindex._core import convert
+from plexindex.testing import FakePlex
 
 REFUSED = plexindex.InvalidArgumentError
 SWITCHES = ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable")
@@ -279,3 +280,44 @@ def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> 
         with pytest.raises(plexindex.InvalidArgumentError) as caught:
             call()
         assert caught.value.argument == argument
+
+
+def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Path) -> None:
+    films = ["/m/Alien (1979).mkv"], ["/m/Bambi (1942).mkv"]
+    with (
+        FakePlex({"Films": films[0]}) as one,
+        FakePlex({"Films": films[1]}) as other,
+        plexindex.open(tmp_path / "1", server_url=one.url, token=one.token) as index,
+        plexindex.open(tmp_path / "2", server_url=other.url, token=other.token) as foreign,
+    ):
+        item, bambi = index.match(films[0][0]).require(), foreign.library("Films")
+        for refused in (
+            lambda: bambi.edit_items([item], {"title": "Alien"}),
+            lambda: bambi.record_match("/d/a.mkv", item),
+            lambda: bambi.record_matches([("/d/a.mkv", item)]),
+            lambda: bambi.invalidate_item(item),
+            lambda: bambi.refresh_items([item]),
+        ):
+            with pytest.raises(plexindex.InvalidArgumentError, match="another server"):
+                refused()
+        # The same server's item of another index, and a match that is sure, are keys.
+        with plexindex.open(tmp_path / "3", server_url=one.url, token=one.token) as same:
+            same.refresh()
+            same.library("Films").record_match("/d/a.mkv", item)
+            assert same.match("/d/a.mkv").key == item.key
+        index.library("Films").invalidate_item(index.match(films[0][0]))
+        unsure = index.match("/elsewhere/Alien (1979).mkv", size=False)
+        assert unsure.likely is not None
+        with pytest.raises(plexindex.NoMatchError):
+            index.library("Films").invalidate_item(unsure)
+
+
+def test_an_offline_index_of_nothing_lists_no_items(tmp_path: Path) -> None:
+    index = plexindex.open(tmp_path, offline=True, server_url="http://127.0.0.1:1", token="t")
+    with index, pytest.raises(plexindex.NotFetchedError):
+        list(index.items())
+
+
+def test_a_kind_of_folder_is_a_string(index: plexindex.Index) -> None:
+    with pytest.raises(TypeError, match="kind"):
+        index.folder("/data", kind=5)  # type: ignore[arg-type]

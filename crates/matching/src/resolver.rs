@@ -335,12 +335,27 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     MatchKind::Exact => self.add_listed(*group, &self.path, candidates),
                     _ => self.add_mapped(*group, candidates),
                 }
+                if match_kind == MatchKind::Confirmed && candidates.rank == 0 && self.are_spellings_listed(*group) {
+                    *candidates = Candidates::new();
+                }
                 if candidates.total > 0 {
                     return Some(match_kind);
                 }
             }
         }
         None
+    }
+
+    /// Returns whether the libraries in the group list the path both in this spelling and in another one. The files then
+    /// differ, so that a match that a host recorded for another spelling says nothing about this one.
+    fn are_spellings_listed(&self, group: LibraryGroup) -> bool {
+        let mut is_listed = [false; 2];
+        for (_, view) in self.libraries_of(group) {
+            view.each_listed(&self.path, |_, is_same_bytes| {
+                is_listed[usize::from(is_same_bytes)] = true;
+            });
+        }
+        is_listed == [true; 2]
     }
 
     /// Returns the reason of suffix matches, which have low confidence: [`Reason::NotListed`] if any library owns the path,

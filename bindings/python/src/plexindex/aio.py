@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import wraps
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
 
     from ._core import methods
+    from ._core.session import Session
     from .changes import Change
     from .compare import Difference
     from .types import PathArg, SizeArg
@@ -61,8 +62,9 @@ _AT_ONCE = 1000
 class _Threads(ThreadPoolExecutor):
     """The threads of an index."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(_THREADS, thread_name_prefix="plexindex")
+        self.session = session
         # All waits share this thread, so that they occupy no other.
         self.waiter = ThreadPoolExecutor(1, thread_name_prefix="plexindex-wait")
 
@@ -71,10 +73,17 @@ class _Threads(ThreadPoolExecutor):
         if step.cursor is None:
             await asyncio.sleep(step.seconds)
             return False
-        look, until, loop = step._replace(progress=None).is_over, monotonic() + step.seconds, asyncio.get_running_loop()
-        while not (ready := await loop.run_in_executor(self.waiter, look, 0)) and monotonic() < until:
+        look, until = step._replace(progress=None).is_over, monotonic() + step.seconds
+        while not (ready := await asyncio.wrap_future(self.begin(self.waiter, look, 0))) and monotonic() < until:
             await asyncio.sleep(_BETWEEN_LOOKS)
         return ready
+
+    def begin(self, threads: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Begins a call on one of the threads. Raises ClosedError once the index is closed."""
+        try:
+            return threads.submit(call, *arguments)
+        except RuntimeError:
+            raise self.session.closed_error() from None
 
     def end(self) -> None:
         """Ends the threads, once their calls have ended."""
@@ -103,7 +112,7 @@ class _Caller:
                 options["timeout"] = max(timeout - (monotonic() - began), 0)
             return call(*arguments, **options)
 
-        future = self._threads.submit(copy_context().run, run)
+        future = self._threads.begin(self._threads, copy_context().run, run)
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
@@ -419,7 +428,7 @@ class AsyncIndex(AsyncQueries):
     _target: sync.Index
 
     def __init__(self, index: sync.Index) -> None:
-        super().__init__(index, _Threads())
+        super().__init__(index, _Threads(selection_of(index).session))
 
     @property
     def index(self) -> sync.Index:

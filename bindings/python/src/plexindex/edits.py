@@ -72,7 +72,7 @@ def edit(
     """Edits items of one library: see :meth:`plexindex.Queries.edit_items`."""
     if selection.handle.named is None:
         raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
-    report = EditReport(_convert.key_list(keys))
+    report = EditReport(_convert.key_list(keys, selection.session))
     arguments = edit_arguments(fields, remove, locked)
     if not report.left:
         raise InvalidArgumentError("the list of items is empty: specify at least one item")

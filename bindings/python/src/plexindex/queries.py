@@ -95,7 +95,8 @@ class Queries(Lookups):
         'Alpha – Season 1'
         """
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw, kind=kind)
+        name = None if kind is None else convert.only_text("kind", kind).decode()
+        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw, kind=name)
         return plexindex.FolderMatch(self._selection, path, answer)
 
     def match_guid(
@@ -153,10 +154,9 @@ class Queries(Lookups):
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
     ) -> Iterator[plexindex.Item]:
-        """Yields the items from the store, once for each file, in path order: :attr:`Item.path`. Of all libraries, one
-        library after another.
+        """Yields the items from the store, in an order without meaning. Of all libraries, one library after another.
 
-        plexindex reads one page at a time. If a file changes meanwhile, the order of the others stays the same; the
+        plexindex reads one page at a time. If an item changes meanwhile, the order of the others stays the same; the
         iterator can miss changes. Sends requests only to fetch a library that was never fetched: raises TimeoutError if
         the timeout passes first, and NotFetchedError if ``offline``. ``trashed`` yields the items in the library's
         trash instead, which no other call returns: one request for each page.
@@ -175,7 +175,8 @@ class Queries(Lookups):
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
     ) -> Iterator[plexindex.Item]:
-        """Yields the items with files below a folder, in path order, as :meth:`items` does.
+        """Yields the items with files below a folder, once for each file, in path order: :attr:`Item.path`. The rest is
+        as for :meth:`items`.
 
         >>> [item.episode for item in index.items_below("/tv/Alpha")]
         [1, 2]
@@ -305,7 +306,7 @@ class Queries(Lookups):
         if convert.flag("through", through):
             self.record_matches([(path, key)], timeout=timeout, through=through)
             return
-        raw, text = convert.path_bytes(path, self._session.hides_paths), convert.key_bytes(key)
+        raw, text = convert.path_bytes(path, self._session.hides_paths), convert.key_bytes(key, self._session)
         given = raw, len(raw), text, len(text), convert.timeout_ms(timeout)
         self._session.ask(self._session.native.record_match, *given, target=self._handle)
 
@@ -335,7 +336,7 @@ class Queries(Lookups):
         paths = convert.join_paths(given, self._session.hides_paths)
         if paths.count(b"\0") != len(given):
             convert.check_paths(given, self._session.hides_paths)
-        keys = convert.join_keys([key for _, key in pairs])
+        keys = convert.join_keys([key for _, key in pairs], self._session)
         texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
         self._session.ask(self._session.native.record_matches, *texts, target=self._handle)
 
@@ -477,7 +478,7 @@ class Queries(Lookups):
 
         >>> movies.refresh_items([item])
         """
-        names = convert.key_list(keys)
+        names = convert.key_list(keys, self._session)
         self._session.request("items.refresh", timeout, progress, keys=names, analyze=convert.flag("analyze", analyze))
 
     def edit_items(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..types import PathArg, SizeArg
+    from .session import Session
 
 
 # A thousand years, which means 'never' where the ABI has no value for 'never'.
@@ -150,9 +151,17 @@ def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
     return encoded
 
 
-def key_bytes(key: object) -> bytes:
-    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, or a plexindex or plexapi item."""
+def key_bytes(key: object, session: Session | None = None) -> bytes:
+    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, or a plexindex or plexapi item. Rejects a match that is not
+    sure, and an item of another server than the session's.
+    """
     if not isinstance(key, (str, int)):
+        if isinstance(key, plexindex.Match):
+            key = key.require()
+        # A pickled item does not know its server.
+        known = getattr(key, "_source", None) if isinstance(key, plexindex.Item) else None
+        if known and session and known.session.recipe.server_url != session.recipe.server_url:
+            raise plexindex.InvalidArgumentError(f"{key!r} is an item of another server: give an item of this index")
         key = getattr(key, "ratingKey", key)
     if isinstance(key, int) and not isinstance(key, bool):
         key = str(key)
@@ -165,21 +174,21 @@ def key_bytes(key: object) -> bytes:
     return only_text("key", key)
 
 
-def key_list(keys: Iterable[object]) -> list[str]:
+def key_list(keys: Iterable[object], session: Session) -> list[str]:
     """Returns keys as strings, each once. Accepts the same keys as ``key_text``."""
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
         raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
-    return list(dict.fromkeys(key_bytes(key).decode() for key in keys))
+    return list(dict.fromkeys(key_bytes(key, session).decode() for key in keys))
 
 
-def join_keys(keys: Sequence[object]) -> bytes:
+def join_keys(keys: Sequence[object], session: Session) -> bytes:
     """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_bytes``."""
     try:
         block = "\0".join([*keys, ""]).encode()  # type: ignore[list-item]
     except (TypeError, UnicodeEncodeError):
         block = b""  # Some keys are not strings, or are invalid.
     if block.count(b"\0") != len(keys) or not all(keys):
-        block = b"".join([key_bytes(key) + b"\0" for key in keys])
+        block = b"".join([key_bytes(key, session) + b"\0" for key in keys])
     return block
 
 

@@ -63,7 +63,9 @@ class Selection:
         if self.handle.named is not None:
             return [self]
         found = self.request("libraries.list", timeout, progress, offline=offline)["libraries"]
-        if offline and not found:
+        recipe = self.session.recipe
+        has_source = recipe.server_url is not None or recipe.options.get("database") is not None
+        if not found and (offline or recipe.options["offline"] or not has_source):
             raise plexindex.NotFetchedError("no library was fetched yet: fetch it first (refresh)")
         return [self.select(c.SELECT_UUID, facts["uuid"]) for facts in found]
 
@@ -114,7 +116,7 @@ class Selection:
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item; None if it is not listed."""
-        return self.request("items.get", key=convert.key_bytes(key)).get("item")  # type: ignore[no-any-return]
+        return self.request("items.get", key=convert.key_bytes(key, self.session)).get("item")  # type: ignore[no-any-return]
 
     def listed_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """As :meth:`item_facts`, but returns None if a library has no listing, or vanished."""
@@ -125,7 +127,7 @@ class Selection:
 
     def invalidate_item(self, key: KeyArg) -> None:
         """Invalidates an item."""
-        raw = convert.key_bytes(key)
+        raw = convert.key_bytes(key, self.session)
         self.session.ask(self.session.native.invalidate_item, raw, len(raw), target=self.handle)
 
     # What an item asks for more than an answer contains.
