@@ -336,7 +336,12 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
             fits.push((*n, key, recorded, raw));
         }
     }
-    if let Some((_, found)) = best(fits) {
+    // If the path is listed in this spelling and in another one, a match of a third spelling says nothing.
+    let spelled: Vec<usize> = listed(libraries, group, path).iter().map(|fit| fit.3).collect();
+    let are_listed = spelled.contains(&0) && spelled.contains(&1);
+    if let Some((raw, found)) = best(fits)
+        && !(raw == 0 && are_listed)
+    {
         return Some((MatchKind::Confirmed, found));
     }
     if let Some((_, found)) = best(listed(libraries, group, path)) {
