@@ -133,7 +133,7 @@ fuzz: ## run the fuzz targets with cargo-fuzz: TIME=60 seconds each, or RUNS=100
 	sh scripts/fuzz.sh
 sanitize: ## run tests under AddressSanitizer, UBSan, ThreadSanitizer and Miri: ONLY="address python thread miri"
 	sh scripts/sanitize.sh
-bench: ## compare plexindex with other tools in under 20 minutes; see bench/README.md: SIZES="10000 100000", QUICK=1, ONLY="lookups …"
+bench: ## compare plexindex with other tools; see bench/README.md: SIZES="10000 100000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 VERSION = $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME = $(SHARED).$(firstword $(subst ., ,$(VERSION)))

@@ -28,7 +28,11 @@ EACH_SIZE: dict[str, Callable[[Run, World], None]] = {
     "hosts": hosts.measure,
     "refreshing": refreshing.measure,
 }
-ONCE: dict[str, Callable[[Run], None]] = {"requests": requests.measure, "right": right.measure}
+ONCE: dict[str, Callable[[Run], None]] = {
+    "first": fetching.first_time,
+    "requests": requests.measure,
+    "right": right.measure,
+}
 SIZES = [10_000, 100_000, 1_000_000]
 """Of a page that README can quote."""
 QUESTIONS = 100_000
@@ -92,6 +96,8 @@ def main() -> int:
     (target / "latest.md").write_text(text, encoding="utf-8")
     (target / "latest.svg").write_text(page.chart(results), encoding="utf-8")
     if is_whole and results.sizes == SIZES:
+        with (target / "history.md").open("a", encoding="utf-8") as history:
+            history.write(page.trend(results))
         readme = BENCH.parent / "README.md"
         readme.write_text(quotes.quoted(text, readme.read_text(encoding="utf-8")), encoding="utf-8")
     print(text)

@@ -6,6 +6,7 @@ import math
 from html import escape
 
 from .results import OURS, Results, Row, show
+from .run import GROUPS
 from .timing import Figure
 
 HEAD = ["| what | entries | plexindex | peers | goal | reached |", "|---" * 6 + "|"]
@@ -33,8 +34,9 @@ def render(results: Results) -> str:
         *_table(ahead),
         *_limits(results),
     ]
-    for group in dict.fromkeys(row.group for row in rest):
-        lines += [f"## {group}", "", *_table([row for row in rest if row.group == group])]
+    for group in GROUPS:
+        if some := [row for row in rest if row.group == group]:
+            lines += [f"## {group}", "", *_table(some)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -82,7 +84,32 @@ STYLE = (
     "@media(prefers-color-scheme:dark){.page{fill:#0d1117}.text{fill:#e6edf3}.small{fill:#9198a1}"
     ".ours{fill:#f0a132}.peer{fill:#6e7681}}"
 )
-PANELS = ("a listed path, Python", "drop-in `get_match`, hit, after a rest", "new process, Python", "fetch and store")
+TREND = (
+    ("a listed path, Python", 100_000, "lmdb"),
+    ("drop-in `get_match`, hit", 100_000, "lmdb"),
+    ("drop-in `get_match`, hit", 100_000, "diskcache"),
+    ("record_match, paths in ascending order", 1_000_000, "sqlite3"),
+    ("500 matches a call, each, paths in random order", 1_000_000, "sqlite3"),
+    ("a new process, Python", 100_000, "diskcache"),
+    ("first file after installing", 10_000, "Stash2Plex"),
+    ("a hook", 10_000, "Stash2Plex"),
+    ("memory of a process that looked up 1,000 files", 10_000, "plexapi"),
+    ("a day", 10_000, "plexapi"),
+)
+"""The columns of `results/history.md`: the start of a row, its entries, and the peer of the ratio."""
+
+
+def trend(results: Results) -> str:
+    """A line of `results/history.md`: what plexindex needs, divided by what a peer needs."""
+    cells = [results.machine[name] for name in ("date", "commit", "processor")]
+    for what, size, peer in TREND:
+        row = next((row for row in results.rows if row.what.startswith(what) and row.size == size), None)
+        theirs = row.peers.get(peer) if row else None
+        cells.append(f"{row.ours.mean / theirs.mean:.2g}" if row and theirs else "")
+    return f"| {' | '.join(cells)} |\n"
+
+
+PANELS = ("a listed path, Python", "drop-in `get_match`, hit", "a new process, Python", "`plexindex match FILE`")
 AT = 100_000
 """The size that the chart shows."""
 

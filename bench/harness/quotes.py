@@ -6,8 +6,8 @@ import re
 
 QUOTES = (
     (r"(?<=sends )\S+(?= a day)", "requests of a day", "600", ""),
-    (r"(?<=items in )\S+ \S+(?= from a test server)", "fetch and store", "100,000", ""),
-    (r"(?<=at most )\S+ \S+(?= of\s+memory)", "fetch and store: peak of memory", "100,000", ""),
+    (r"(?<=items in )\S+ \S+(?= from)", "a library, fetched for the first time", "100,000", ""),
+    (r"(?<=at most )\S+ \S+(?= of memory)", "fetching: peak of memory", "1,000,000", ""),
     (r"(?<=a lookup takes )\S+ \S+(?= in Python)", "full answer, Python", "100,000", ""),
     (r"(?<=in Python and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
 )

@@ -20,6 +20,10 @@ from .world import Questions
 
 BENCH = Path(__file__).resolve().parent.parent
 Get = Callable[..., object]
+WAITING, REQUESTS, MEMORY = "What a user waits for", "Requests to Plex", "Memory and disk"
+LOOKUPS, RECORDS, QUESTIONS, RIGHT = "Lookups", "Recorded matches", "Other questions, and refreshing", "Right answers"
+GROUPS = (WAITING, REQUESTS, MEMORY, LOOKUPS, RECORDS, QUESTIONS, RIGHT)
+"""Of rows, in the order of the page."""
 
 
 @dataclass
@@ -38,6 +42,21 @@ class Run:
     rounds: int
     day: str = ""
     """The command that counts the requests of a day of ten hosts."""
+
+    @property
+    def smallest(self) -> int:
+        """The size at which slow peers are measured, too."""
+        return self.results.sizes[0]
+
+    @property
+    def main(self) -> int:
+        """The size of most rows: the largest of at most 100,000."""
+        return max((size for size in self.results.sizes if size <= 100_000), default=self.smallest)
+
+    @property
+    def largest(self) -> int:
+        """The size that shows how figures grow."""
+        return self.results.sizes[-1]
 
     @property
     def is_quick(self) -> bool:

@@ -1,49 +1,53 @@
-"""Fetching a library and storing it: time and memory, beside plexapi with a pickle."""
+"""Fetching a library and storing it: time and memory, beside plexapi with a pickle, in processes of their own."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ..results import OURS, at_most, below
-from ..run import Run
+from ..run import MEMORY, WAITING, Run
 from ..timing import Figure
-from ..world import World
+from ..world import Standin, World
 
-GROUP = "Fetching"
 PLEXAPI = "plexapi, pickle"
+FIRST = (1_000, 20_000, 100_000)
+"""Items of libraries that are fetched for the first time."""
+
+
+def first_time(run: Run) -> None:
+    """From a server that renders each reply when it is asked for it: a new server for each fetch."""
+    for size in FIRST[:2] if run.is_quick else FIRST:
+        contenders = [OURS, PLEXAPI] if run.has_plexapi(size) else [OURS]
+        goals = [below(PLEXAPI, 1 / 10)] if PLEXAPI in contenders else []
+        row = run.row("a library, fetched for the first time", WAITING, size, *goals)
+        row.note = "the server renders its replies as it is asked"
+        for who in contenders:
+            times = []
+            for _ in range(3 if who == OURS else 1):
+                server = Standin(run.standin, "--movies", str(size))
+                times.append(fetched(run, server, run.folder / "first", who, size)["seconds"])
+                server.stop()
+            row.add(who, Figure(median(times)))
 
 
 def measure(run: Run, world: World) -> None:
-    """Each in a process of its own; the server has rendered all pages before."""
-    has_plexapi = run.has_plexapi(world.size)
-    goals = [at_most(3.5)] if world.size == 1_000_000 else []
-    goals += [below(PLEXAPI, 1 / 100)] if has_plexapi else []
-    limit = "Both cores are busy, one of them for the server; reading the pages takes most of the rest."
-    took = run.row("fetch and store", GROUP, world.size, *goals, limit=limit)
-    peak = run.row("fetch and store: peak of memory", GROUP, world.size, at_most(100 * 2**20, "B"), unit="B")
-    if has_plexapi:
-        render_pages(run, world)
-    found: dict[str, list[dict[str, Any]]] = {OURS: []}
-    for number in range(3):
-        for who in (OURS, "plexapi") if has_plexapi and number == 0 else (OURS,):
-            store = world.folder / f"fetch-{who}-{number}"
-            found.setdefault(who, []).append(run.python("fetch.py", who, store, world.items)[1])
-            shutil.rmtree(store)
-    for who, times in found.items():
-        name = OURS if who == OURS else PLEXAPI
-        took.add(name, Figure(sorted(one["seconds"] for one in times)[len(times) // 2]))
-        peak.add(name, Figure(max(one["peak"] for one in times)))
+    """The same again, from a server that has rendered all replies; and the memory that it takes."""
+    if world.size != run.largest:
+        return
+    took = run.row("the same, rendered before", WAITING, world.size, at_most(world.size * 6e-6))
+    took.limit = "Both cores are busy, one of them for the server; reading the pages takes most of the rest."
+    peak = run.row("fetching: peak of memory", MEMORY, world.size, at_most(100 * 2**20, "B"), unit="B")
+    found = [fetched(run, world.server, world.folder / "fetched", OURS, world.items) for _ in range(3)]
+    took.add(OURS, Figure(median(one["seconds"] for one in found)))
+    peak.add(OURS, Figure(max(one["peak"] for one in found)))
 
 
-def render_pages(run: Run, world: World) -> None:
-    """Has the server render the pages that plexapi will ask for, as its log shows them."""
-    world.server.post("reset", {})
-    run.python("fetch.py", "pages", world.folder / "pages", world.items)
-    asked = [entry for entry in world.server.get("log") if entry["kind"] == "listing"][-1]
-    headers = {**asked["headers"], "X-Plex-Token": world.server.token}
-    sent = {name.lower(): name for name in headers}
-    step = int(headers[sent["x-plex-container-size"]])
-    for start in range(0, world.items, step):
-        headers[sent["x-plex-container-start"]] = str(start)
-        world.server.ask(asked["target"], headers)
+def fetched(run: Run, server: Standin, store: Path, who: str, items: int) -> dict[str, Any]:
+    """Fetches into an empty store in a new process: seconds, and the peak of its memory."""
+    given = {"PLEX_URL": server.url, "PLEX_TOKEN": server.token}
+    found: dict[str, Any] = run.python("fetch.py", who.split(",", maxsplit=1)[0], store, items, **given)[1]
+    shutil.rmtree(store)
+    return found

@@ -1,4 +1,4 @@
-"""What users feel: the first file after installing, a hook, a day of a tool that synchronises, and memory."""
+"""What users feel: the first file after installing, a hook, a restart, an hour, a day, the command, and memory."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 import resource
 import shutil
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any
 
 from ..peers import HOST_FOLDER, LIBRARY, SERVER_FOLDER
-from ..results import OURS, Row, show
-from ..run import Run
-from ..timing import Figure, WrongAnswerError, in_turns
+from ..results import OURS, Row, at_most, below, show
+from ..run import MEMORY, WAITING, Run
+from ..timing import Figure, WrongAnswerError, in_turns, seconds_of
 from ..world import Questions, World
 
-GROUP = "Hosts"
-MOST_ITEMS = 100_000
-STASH2PLEX, PLEXAPI = "Stash2Plex", "plexapi"
+STASH2PLEX, PLEXAPI, BARE = "Stash2Plex", "plexapi", "a bare interpreter"
 HOURS, NEW_FILES, LOOKUPS = 24, 200, 2_000
+MOST_MEMORY = {100_000: 64 * 2**20, 1_000_000: 100 * 2**20}
 
 
 @dataclass
@@ -38,19 +38,23 @@ class Costs:
 
 def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
-    if world.size > MOST_ITEMS:
+    memory(run, world)
+    if world.size not in (run.smallest, run.main):
         return
-    has_plexapi = run.has_plexapi(world.size)
     path, key = world.questions["listed"].paths[0].decode(), world.questions["listed"].answers[0]
-    below = path.removeprefix(SERVER_FOLDER)
-    places = {"mapped path": f"{HOST_FOLDER}{below}", "path without a mapping": f"/mnt/elsewhere{below}"}
-    for what, place in places.items():
-        asked = Questions([place.encode()], [key]).write(world.folder / "pairs")
-        names = [OURS, STASH2PLEX] if has_plexapi else [OURS]
-        processes(run, world, f"first file after installing, {what}", asked, names, cold=True)
-        processes(run, world, f"a hook, {what}", asked, names, cold=False)
-    memory(run, world, has_plexapi=has_plexapi)
-    day(run, world, has_plexapi=has_plexapi)
+    below_root = path.removeprefix(SERVER_FOLDER)
+    mapped = Questions([f"{HOST_FOLDER}{below_root}".encode()], [key]).write(world.folder / "mapped")
+    names = [OURS, STASH2PLEX] if run.has_plexapi(world.size) else [OURS]
+    processes(run, world, "first file after installing", mapped, names, cold=True)
+    if world.size == run.main:
+        elsewhere = Questions([f"/mnt/elsewhere{below_root}".encode()], [key]).write(world.folder / "elsewhere")
+        processes(run, world, "first file after installing, no mapping", elsewhere, [OURS], cold=True)
+    processes(run, world, "a hook", mapped, names, cold=False)
+    if world.size == run.main:
+        command(run, world, f"{HOST_FOLDER}{below_root}")
+        hour(run, world)
+    else:
+        day(run, world)
 
 
 def note(row: Row, costs: dict[str, Costs]) -> None:
@@ -61,7 +65,8 @@ def note(row: Row, costs: dict[str, Costs]) -> None:
 def processes(run: Run, world: World, what: str, asked: Path, names: list[str], *, cold: bool) -> None:
     """A new process that finds one file, from the start of Python to its exit, with an empty store or a filled one."""
     costs = {name: Costs() for name in names}
-    row = run.row(what, GROUP, world.size)
+    goals = [below(STASH2PLEX, 1 / 3)] if STASH2PLEX in names else [at_most(1.0 if cold else 0.1)]
+    row = run.row(what, WAITING, world.size, *goals)
 
     def start(name: str) -> Callable[[int], float]:
         def one_round(_: int) -> float:
@@ -95,12 +100,42 @@ def of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def memory(run: Run, world: World, *, has_plexapi: bool) -> None:
-    """A process that has looked up up to 1,000 listed files."""
+def command(run: Run, world: World, path: str) -> None:
+    """`plexindex match FILE` over a filled store, beside an interpreter that does nothing."""
+    program = Path(sys.executable).with_name("plexindex")
+    match = [str(program), "match", path, f"--cache-dir={world.store}", f"--mapping={HOST_FOLDER}={SERVER_FOLDER}"]
+    environment = {**os.environ, "PLEXINDEX_SERVER_URL": world.server.url, "PLEXINDEX_TOKEN": world.server.token}
+
+    def start(arguments: list[str]) -> Callable[[int], float]:
+        def one_round(_: int) -> float:
+            begun = perf_counter()
+            done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+            seconds = perf_counter() - begun
+            if done.returncode:
+                raise WrongAnswerError(f"{arguments[1]}: {done.stdout}{done.stderr}")
+            return seconds
+
+        return one_round
+
+    row = run.row("`plexindex match FILE`", WAITING, world.size, below(BARE, 4))
+    contenders = {OURS: start(match), BARE: start([sys.executable, "-c", "pass"])}
+    for once in contenders.values():
+        once(0)
+    for name, seconds in in_turns(2 * run.rounds, contenders).items():
+        row.add(name, Figure.of(seconds), ranked=name != BARE)
+
+
+def memory(run: Run, world: World) -> None:
+    """A process that starts and looks up up to 1,000 listed files; with plexapi, it lists the library first."""
     asked = world.questions["listed"].write(world.folder / "pairs", 1_000)
-    row = run.row("memory of a host that looked up 1,000 files", GROUP, world.size, unit="B")
-    for name in (OURS, PLEXAPI) if has_plexapi else (OURS,):
-        sizes = run.python("host.py", name, world.store if name == OURS else "-", asked)[1]
+    names = (OURS, PLEXAPI) if run.has_plexapi(world.size) else (OURS,)
+    restart = run.row("a restart, then 1,000 files", WAITING, world.size, below(PLEXAPI, 1 / 10))
+    goals = [at_most(MOST_MEMORY[world.size], "B")] if world.size in MOST_MEMORY else [below(PLEXAPI, 1 / 4)]
+    row = run.row("memory of a process that looked up 1,000 files", MEMORY, world.size, *goals, unit="B")
+    for name in names:
+        seconds, sizes = run.python("host.py", name, world.store if name == OURS else "-", asked)
+        if PLEXAPI in names:
+            restart.add(name, Figure(seconds))
         row.add(name, Figure(sizes["VmRSS:"]))
         if name == OURS:
             row.note = f"of it in files, which processes share, {show(sizes['RssFile:'], 'B')}"
@@ -117,49 +152,69 @@ def new_file(number: int) -> tuple[str, str]:
     return f"Brand New {number}", f"{SERVER_FOLDER}/movies/{name}/{name}.mkv"
 
 
-def day(run: Run, world: World, *, has_plexapi: bool) -> None:
-    """Each hour Plex has some new files; then a refresh, and lookups of listed and new files. Adds to the server."""
-    import plexindex
+class Tool:
+    """A tool that synchronises: each hour Plex has some new files, and the tool refreshes and looks files up."""
 
-    row = run.row(f"a day: {HOURS} refreshes, {NEW_FILES} new files, {LOOKUPS:,} lookups", GROUP, world.size)
+    def __init__(self, world: World) -> None:
+        import plexindex
+
+        self.world, self.seconds, self.processor = world, 0.0, 0.0
+        url, token = os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"]
+        self.index = plexindex.open(world.copy("tool"), url, token, mappings=[(HOST_FOLDER, SERVER_FOLDER)])
+        self.library = self.index.library(LIBRARY)
+
+    def hour(self, files: list[tuple[str, str]], listed: list[tuple[str, str | None]]) -> None:
+        """Plex gets the new files; then the tool asks for these and for listed ones."""
+        items = [{"title": title, "year": 2025, "files": [path]} for title, path in files]
+        self.world.server.post("items/add", {"library": 1, "items": items})
+        paths = [path for path, _ in listed] + [path for _, path in files]
+        answers: list[str | None] = []
+
+        def work() -> None:
+            self.library.refresh(check=True)
+            answers.extend(self.library.match(path, timeout=30).key for path in paths)
+
+        used = process_time()
+        self.seconds += seconds_of(work)
+        self.processor += process_time() - used
+        if answers[: len(listed)] != [key for _, key in listed] or not all(answers):
+            raise WrongAnswerError("a file was answered with another item, or with none")
+
+
+def listed_files(world: World) -> list[tuple[str, str | None]]:
+    """Paths and keys."""
     questions = world.questions["listed"]
-    listed = list(zip([path.decode() for path in questions.paths], questions.answers))
-    costs = {OURS: Costs()}
-    requests, seconds, processor = world.server.requests(), 0.0, 0.0
-    with plexindex.open(
-        world.copy("day"), os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"], mappings=[(HOST_FOLDER, SERVER_FOLDER)]
-    ) as index:
-        library = index.library(LIBRARY)
+    return list(zip([path.decode() for path in questions.paths], questions.answers))
 
-        def timed(action: Callable[[], Any]) -> Any:
-            nonlocal seconds, processor
-            begun, used = perf_counter(), process_time()
-            answer = action()
-            seconds, processor = seconds + perf_counter() - begun, processor + process_time() - used
-            return answer
 
-        for hour in range(HOURS):
-            files = [new_file(number) for number in range(*share(NEW_FILES, hour))]
-            items = [{"title": title, "year": 2025, "files": [path]} for title, path in files]
-            world.server.post("items/add", {"library": 1, "items": items})
-            timed(lambda: library.refresh(check=True))
-            asked = [listed[number % len(listed)] for number in range(*share(LOOKUPS, hour))]
-            paths = [path for path, _ in asked] + [path for _, path in files]
+def hour(run: Run, world: World) -> None:
+    """An hour with one new file. Adds to the server."""
+    row = run.row("an hour with one new file: a refresh, 12 lookups", WAITING, world.size, at_most(1.0))
+    tool = Tool(world)
+    requests = world.server.requests()
+    tool.hour([new_file(NEW_FILES)], listed_files(world)[:11])
+    tool.index.close()
+    row.add(OURS, Figure(tool.seconds))
+    note(row, {OURS: Costs([tool.processor], [world.server.requests() - requests])})
 
-            def look_up(paths: list[str] = paths) -> list[str | None]:
-                return [library.match(path, timeout=30).key for path in paths]
 
-            answers = timed(look_up)
-            if answers[: len(asked)] != [key for _, key in asked] or not all(answers):
-                raise WrongAnswerError(f"hour {hour}: a file was answered with another item, or with none")
-    costs[OURS] = Costs([processor], [world.server.requests() - requests])
-    row.add(OURS, Figure(seconds))
-    if has_plexapi:
-        asked_file = questions.write(world.folder / "pairs", LOOKUPS // HOURS)
+def day(run: Run, world: World) -> None:
+    """24 such hours, beside a tool that lists the library with plexapi each hour. Adds to the server."""
+    what = f"a day: {HOURS} refreshes, {NEW_FILES} new files, {LOOKUPS:,} lookups"
+    row = run.row(what, WAITING, world.size, below(PLEXAPI, 1 / 50))
+    listed, tool = listed_files(world), Tool(world)
+    requests = world.server.requests()
+    for hour in range(HOURS):
+        asked = [listed[number % len(listed)] for number in range(*share(LOOKUPS, hour))]
+        tool.hour([new_file(number) for number in range(*share(NEW_FILES, hour))], asked)
+    tool.index.close()
+    costs = {OURS: Costs([tool.processor], [world.server.requests() - requests])}
+    row.add(OURS, Figure(tool.seconds))
+    if run.has_plexapi(world.size):
+        asked_file = world.questions["listed"].write(world.folder / "pairs", LOOKUPS // HOURS)
         requests, processor = world.server.requests(), of_children()
         hour_seconds = run.python("host.py", PLEXAPI, "-", asked_file)[0]
         costs[PLEXAPI] = Costs([HOURS * (of_children() - processor)], [HOURS * (world.server.requests() - requests)])
         row.add(PLEXAPI, Figure(HOURS * hour_seconds))
     note(row, costs)
-    if has_plexapi:
-        row.note += ", 24 times that of an hour in which it lists all"
+    row.note += f"; {PLEXAPI}: {HOURS} times an hour"

@@ -1,4 +1,4 @@
-"""Recording matches and reading them back, through the library and through the drop-in: right after a load, and later.
+"""Recording matches and reading them back, through the library and through the drop-in.
 
 What a write puts off counts as soon as a later call does it. The drop-in and Stash2Plex have the log of their host.
 """
@@ -14,54 +14,49 @@ from typing import Any
 
 from ..peers import PEERS, Contender, DropIn, Plexindex, SQLite, Stash2Plex, usable
 from ..results import OURS, at_most, below, longest, show
+from ..run import RECORDS as GROUP
 from ..run import Run
 from ..timing import Figure, WrongAnswerError, each_call, in_turns, seconds_of
 from ..world import Questions, World
-from . import processes
 
-GROUP, DROP_IN_GROUP = "Recording", "The drop-in"
 DROPIN = "drop-in"
-RECORDERS = {OURS: ("record_match", GROUP), DROPIN: ("drop-in `set_match`", DROP_IN_GROUP)}
-"""Of our two contenders, the call and the group of its rows."""
+RECORDERS = {OURS: "record_match", DROPIN: "drop-in `set_match`"}
+"""The calls of our two contenders."""
 SINGLES, TURNS = 10_000, 10
 BATCHES, BATCH = 100, 500
-MORE = 100_000
-"""Matches that are recorded between the first and the second measurement."""
-SHUFFLED, IN_ORDER = "paths in random order", "paths in ascending order, which suits a B-tree"
+SHUFFLED, IN_ORDER = ", paths in random order", ", paths in ascending order"
 Matches = Callable[[World, int, int], Iterator[tuple[str, str]]]
-OF_DISKCACHE = {10_000: 1 / 20, 100_000: 1 / 12, 1_000_000: 1 / 10}
+FIRST = 64
+"""Questions of a new process before it reads the table into memory."""
 
 
 def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
     peers = usable(PEERS, world.size, run.results.absent)
     kinds: dict[str, type[Contender]] = {OURS: Plexindex, DROPIN: DropIn, **{kind.name: kind for kind in peers}}
+    is_end = world.size in (run.smallest, run.largest)
     folder = world.copy(f"recorded/{OURS}").parent
     with opened(kinds, folder) as stored:
         load(world, stored)
         run.say(f"{world.size:,}: matches are loaded")
-        gets(run, world, stored, "hit, right after the load", 0)
-        singles(run, world, stored, "right after a load", world.size)
-        child_writes(run, world, kinds, folder)
-        gets(run, world, stored, "hit, after another process wrote", 0)
-        begin = 2 * world.size + SINGLES
-        more = MORE // 100 if run.is_quick else MORE
-        for contender in stored.values():
-            for path, key in matches(world, begin, more):
-                contender.put(path, key)
-        singles(run, world, stored, f"after {MORE:,} more", begin + more)
+        if is_end:
+            singles(run, world, stored, IN_ORDER, world.size)
     with opened(kinds, folder) as stored:
-        gets(run, world, stored, "hit, after a rest", 0)
-        gets(run, world, stored, "miss, after a rest", -1)
-        others = {name: contender for name, contender in stored.items() if name != DROPIN}
-        batches(run, world, others)
-        singles(run, world, others, SHUFFLED, 0, of=shuffled)
-        batches(run, world, others, shuffled, f", {SHUFFLED}")
-    if world.size > processes.MOST_RECORDED:
-        stores = {kind: folder / name for name, kind in kinds.items() if kind is not Plexindex}
-        processes.drop_in(run, world, stores, *next(matches(world, 0, 1)))
+        if world.size == run.main:
+            first(run, world, stored)
+        gets(run, world, stored, "hit", 0)
+        if world.size == run.main:
+            child_writes(run, world, kinds, folder)
+            gets(run, world, stored, "hit, after another process wrote", 0)
+            gets(run, world, stored, "miss", -1)
+        if is_end:
+            others = {name: contender for name, contender in stored.items() if name != DROPIN}
+            singles(run, world, others, SHUFFLED, 0, of=shuffled)
+            if world.size == run.largest:
+                batches(run, world, others, IN_ORDER)
+                batches(run, world, others, SHUFFLED, of=shuffled)
     shutil.rmtree(folder)
-    if world.size <= 100_000:
+    if world.size == run.main:
         invalidate(run, world, [kind for kind in peers if kind in (SQLite, Stash2Plex)])
 
 
@@ -111,9 +106,9 @@ def singles(run: Run, world: World, stored: dict[str, Contender], what: str, beg
         return lambda turn: each_call(contender.put, of(world, begin + turn * count, count))
 
     rows = {
-        name: run.row(f"{called}, {what}", group, world.size, below("sqlite3", 1.2), longest(20e-3))
-        for name, (called, group) in RECORDERS.items()
-        if name in stored
+        name: run.row(called + what, GROUP, world.size, below("sqlite3", 1.2), longest(20e-3))
+        for name, called in RECORDERS.items()
+        if name in stored and (name == OURS or world.size == run.largest)
     }
     times = in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()})
     for name, found in times.items():
@@ -123,9 +118,12 @@ def singles(run: Run, world: World, stored: dict[str, Contender], what: str, beg
                 row.add(OURS if name == ours else name, figure)
         if stored[name].get(*before(stored[name]), next(of(world, begin, 1))[0]) is None and name != OURS:
             raise WrongAnswerError(f"{name} did not keep a match")
-    for row in rows.values() if of is matches else ():
-        row.note = IN_ORDER
-        growth(run, row.what, world.size)
+    for row in rows.values():
+        row.note = f"longest {show(row.ours.longest or 0, 's')}"
+    first, now = run.find(RECORDERS[OURS] + what, run.smallest), rows[OURS]
+    if first and first is not now:
+        row = run.row(f"{now.what}: beside {run.smallest:,}", GROUP, world.size, at_most(1.5, "×"), unit="×")
+        row.add(OURS, Figure(now.ours.mean / first.ours.mean))
 
 
 def before(contender: Contender) -> tuple[str, ...]:
@@ -133,18 +131,10 @@ def before(contender: Contender) -> tuple[str, ...]:
     return (contender.before_path,) if contender.before_path else ()
 
 
-def growth(run: Run, what: str, size: int) -> None:
-    """How many times longer our mean is than with 10,000 matches."""
-    first, now = run.find(what, 10_000), run.find(what, size)
-    if size > 10_000 and first and now:
-        row = run.row(f"{what}: mean beside that at 10,000", now.group, size, at_most(1.5, "×"), unit="×")
-        row.add(OURS, Figure(now.ours.mean / first.ours.mean))
-
-
-def batches(run: Run, world: World, stored: dict[str, Contender], of: Matches = matches, how: str = "") -> None:
+def batches(run: Run, world: World, stored: dict[str, Contender], how: str, of: Matches = matches) -> None:
     """500 matches a call."""
     count = BATCHES // TURNS // (5 if run.is_quick else 1)
-    begin = 10 * world.size + 10 * MORE
+    begin = 10 * world.size + 1_000_000
 
     def calls(contender: Contender) -> Callable[[int], list[float]]:
         def one_turn(turn: int) -> list[float]:
@@ -155,9 +145,18 @@ def batches(run: Run, world: World, stored: dict[str, Contender], of: Matches = 
         return one_turn
 
     row = run.row(f"{BATCH} matches a call, each{how}", GROUP, world.size, below("sqlite3", 1.2))
-    row.note = "" if of is shuffled else IN_ORDER
     for name, found in in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()}).items():
         row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
+
+
+def first(run: Run, world: World, stored: dict[str, Contender]) -> None:
+    """Each of the first questions after a store is opened."""
+    row = run.row(f"drop-in `get_match`, the first {FIRST} of a process, each", GROUP, world.size, below("sqlite3"))
+    paths = [path_of(number) for number in range(0, world.size, world.size // FIRST)][:FIRST]
+    for name, contender in stored.items():
+        if name != OURS:
+            given = ((*before(contender), path) for path in paths)
+            row.add(OURS if name == DROPIN else name, Figure.of(each_call(contender.get, given)))
 
 
 def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin: int) -> None:
@@ -166,19 +165,12 @@ def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin:
     step = world.size // count
     if begin < 0:
         asked = Questions([f"{path_of(number)}.no".encode() for number in range(count)], [None] * count)
-        goals = [below("lmdb")]
-        hit = run.find("drop-in `get_match`, hit, after a rest", world.size)
-        if hit:
-            goals.append(at_most(hit.ours.mean))
     else:
         numbers = range(0, world.size, step)
         keys: list[Any] = [world.pairs[number % len(world.pairs)][1] for number in numbers]
         asked = Questions([path_of(number).encode() for number in numbers], keys)
-        goals = [below("diskcache", OF_DISKCACHE.get(world.size, 1 / 12)), below("lmdb")]
-        if world.size > 10_000:
-            goals.append(at_most(450e-9 if world.size == 100_000 else 600e-9))
-    limit = "Reads of memory that wait for each other: the filter, the slot and the entry of a segment."
-    row = run.row(f"drop-in `get_match`, {what}", DROP_IN_GROUP, world.size, *goals, limit=limit)
+    goals = [below("diskcache", 1 / 8), below("lmdb", 1 if world.size >= 100_000 else 1.5)]
+    row = run.row(f"drop-in `get_match`, {what}", GROUP, world.size, *goals)
     asking = {contender.name: contender for name, contender in stored.items() if name != OURS}
     run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in asking.items()})
 

@@ -1,4 +1,4 @@
-"""Refreshing a library, reading its changes, and lookups while another process refreshes."""
+"""Refreshing a library, and lookups while another process refreshes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from ..peers import Plexindex
-from ..results import OURS
-from ..run import BENCH, Run
+from ..results import OURS, longest
+from ..run import BENCH, LOOKUPS, Run
+from ..run import QUESTIONS as GROUP
 from ..timing import Figure, WrongAnswerError, seconds_of
 from ..world import World
 
-GROUP = "Refreshing"
 CHANGED = 100
 
 
 def measure(run: Run, world: World) -> None:
     """Last of a size: the items of the server have other keys afterwards."""
+    if world.size != run.main:
+        return
     store = world.copy("refreshed")
     ours = Plexindex(str(store))
     ours.library.refresh(check=True)  # what other measurements changed
     row = run.row("refresh, nothing changed", GROUP, world.size)
     row.note = requests_of(world, lambda: row.add(OURS, Figure.of(refreshes(ours, run.rounds))))
     changed(run, world, ours)
-    row = run.row("the whole listing again, nothing changed", GROUP, world.size)
-    row.add(OURS, Figure(seconds_of(lambda: ours.library.refresh(full=True))))
     ours.close()
     meanwhile(run, world)
 
@@ -45,24 +45,16 @@ def requests_of(world: World, action: Any) -> str:
 
 
 def changed(run: Run, world: World, ours: Plexindex) -> None:
-    """100 films have other files; then the changes are read from the feed."""
-    cursor = list_changes(ours, None)[1]
+    """100 films have other files, and the feed reports them."""
+    cursor = ours.index.changes().cursor
     for path, key in world.pairs[:: world.size // CHANGED][:CHANGED]:
         name = path.rsplit(".", 1)[0] + " - 2160p.mkv"
         world.server.post("items/files", {"ratingKey": int(key.rsplit("/", 1)[1]), "files": [name], "touch": True})
     row = run.row(f"refresh, {CHANGED} items changed", GROUP, world.size)
     row.note = requests_of(world, lambda: row.add(OURS, Figure(seconds_of(lambda: ours.library.refresh(check=True)))))
-    found: list[Any] = []
-    seconds = seconds_of(lambda: found.extend(list_changes(ours, cursor)[0]))
+    found = list(ours.index.changes(cursor, offline=True))
     if len(found) < CHANGED:
         raise WrongAnswerError(f"the feed has {len(found)} of {CHANGED} changes")
-    run.row("feed, a change", GROUP, world.size).add(OURS, Figure(seconds / len(found)))
-
-
-def list_changes(ours: Plexindex, cursor: str | None) -> tuple[list[Any], str]:
-    """The changes since a cursor, and the next cursor."""
-    changes = ours.library.changes(cursor, offline=True)
-    return list(changes), changes.cursor
 
 
 def meanwhile(run: Run, world: World) -> None:
@@ -75,7 +67,7 @@ def meanwhile(run: Run, world: World) -> None:
     listed = ((path.decode(), key) for path, key in zip(asked.paths, asked.answers))
     lines = (f"{path}\t{key}\t{renewed[path]}\n" for path, key in listed if path in renewed)
     pairs.write_text("".join(lines), encoding="utf-8")
-    row = run.row("a listed path, C, while another process refreshes", GROUP, world.size)
+    row = run.row("a listed path, C, while another process refreshes", LOOKUPS, world.size, longest(20e-3))
     reader = subprocess.Popen(
         [str(run.native), *map(str, run.c_arguments("reader", store, pairs, "other"))],
         stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from ..results import OURS, at_most
-from ..run import Run
+from ..run import REQUESTS, Run
 from ..timing import Figure, WrongAnswerError
 
 ITEMS = 600
@@ -17,7 +17,7 @@ def measure(run: Run) -> None:
     if not run.day:
         run.results.absent["requests of a day"] = "a Rust test counts them, and no cargo was found"
         return
-    row = run.row("requests of a day", "Requests", ITEMS, at_most(175, "requests"), unit="requests")
+    row = run.row("requests of a day", REQUESTS, ITEMS, at_most(175, "requests"), unit="requests")
     row.note = "each hour 10 listed files, a new one, and one that Plex lacks"
     done = subprocess.run(run.day, shell=True, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S602
     found = re.search(r"requests: one (\d+) ten (\d+)", done.stdout)

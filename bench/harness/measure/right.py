@@ -18,17 +18,18 @@ from ..right import judge
 from ..right.collection import Question
 from ..right.judge import Tallies, Tally
 from ..right.words import Draw
+from ..run import RIGHT as GROUP
 from ..run import Run
 from ..timing import Figure
 from ..world import Standin
 
 SEEDS = {"tiny": 3, "small": 3, "large": 1}
-GROUP = "Right answers"
+SKIPPED = "not asked"
 SIZES, OTHERS, PATHS = "each file with its size", "other files with a listed file's path", "paths without sizes"
 NAME, STASH = "same file name", "Stash2Plex, a sample"
 SAMPLE = 20
 """Paths of a collection that Stash2Plex's algorithm is asked: each takes it milliseconds."""
-WITHOUT_GOAL = ("of one size", "at a constant bit rate", "in another folder")
+WITHOUT_GOAL = ("of one size", "of a CD's size", "at a constant bit rate", "in another folder")
 
 
 def measure(run: Run) -> None:
@@ -42,23 +43,28 @@ def measure(run: Run) -> None:
     for what in (SIZES, OTHERS, PATHS):
         ours = judge.total(tallies[what])
         row = run.row(f"wrong items with high confidence: {what}", GROUP, ours.asked, at_most(0, "files"), unit="files")
-        row.note = "; ".join([f"{len(judge.VIEWS)} ways to see the files", *ours.examples])
+        row.note = "; ".join([f"{len(judge.VIEWS)} views", *ours.examples])
         row.add(OURS, Figure(ours.wrong))
         for who in (NAME, STASH) if what == SIZES else ():
             if who in tallies:
                 theirs = judge.total(tallies[who])
                 row.add(f"{who} ({theirs.asked:,} asked)", Figure(theirs.wrong))
     unmapped = tallies[f"{SIZES}, no mapping"]
-    for kind in sorted(unmapped):
-        tally = unmapped[kind]
-        goals = () if kind.endswith(WITHOUT_GOAL) else (at_most(2, "%"),)
-        row = run.row(f"listed files without high confidence: {kind}", GROUP, tally.listed, *goals, unit="%")
-        row.note = "with their sizes, without a mapping"
-        row.add(OURS, Figure(tally.unsure()))
+    for what, ends in (("the worst kind", False), ("whose sizes do not identify them, the worst kind", True)):
+        kinds = {kind: unmapped[kind] for kind in sorted(unmapped) if kind.endswith(WITHOUT_GOAL) is ends}
+        listed = sum(tally.listed for tally in kinds.values())
+        goals = () if ends else (at_most(2, "%"),)
+        row = run.row(f"listed files without high confidence, {what}", GROUP, listed, *goals, unit="%")
+        row.note = ", ".join(f"{kind} {tally.unsure():.3g} % of {tally.listed:,}" for kind, tally in kinds.items())
+        row.add(OURS, Figure(max(tally.unsure() for tally in kinds.values())))
     tally = judge.total(tallies[f"{PATHS}, no mapping"])
     row = run.row("listed files that are not the first candidate", GROUP, tally.listed, unit="%")
     row.note = "without sizes, without a mapping"
     row.add(OURS, Figure(100 * (1 - (tally.sure + tally.likely) / tally.listed)))
+    skipped = tallies[SKIPPED]
+    row = run.row("files that are not asked about", GROUP, judge.total(skipped).asked, unit="files")
+    row.note = ", ".join(f"{why}: {tally.asked:,}" for why, tally in sorted(skipped.items()))
+    row.add(OURS, Figure(judge.total(skipped).asked))
 
 
 def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tallies]) -> None:
@@ -81,16 +87,18 @@ def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tallies]) -> No
             def seen(view: judge.View) -> list[tuple[str, Tallies]]:
                 found = []
                 for some, library in judge.judged(store, opened, collections, view):
-                    of_files = [judge.judge(judge.asked(some, view), judge.by_match(library))]
-                    found.append((SIZES, of_files[0]))
-                    asked = judge.asked(some, view, with_sizes=False)
+                    skipped: Tallies = defaultdict(Tally)
+                    of_files = judge.judge(judge.asked(some, view, skipped=skipped), judge.by_match(library))
+                    found += [(SIZES, of_files), (SKIPPED, skipped)]
+                    unsized: Tallies = defaultdict(Tally)
+                    asked = judge.asked(some, view, with_sizes=False, skipped=unsized)
+                    skipped[judge.RESPELLED] = unsized[judge.RESPELLED]
                     of_paths = judge.judge(asked, judge.without_sizes(library))
                     found += [(PATHS, of_paths), (PATHS, judge.judge(asked, judge.by_lookup(library)))]
                     if view.mappings is None:
-                        found += [(f"{SIZES}, no mapping", of_files[0]), (f"{PATHS}, no mapping", of_paths)]
-                    if not view.is_true:
-                        others = judge.asked(some, view, others=Draw(f"others {seed} {view.name}"))
-                        found.append((OTHERS, judge.judge(others, judge.by_match(library))))
+                        found += [(f"{SIZES}, no mapping", of_files), (f"{PATHS}, no mapping", of_paths)]
+                    others = judge.asked(some, view, others=Draw(f"others {seed} {view.name}"))
+                    found.append((OTHERS, judge.judge(others, judge.by_match(library))))
                 return found
 
             for found in in_processes(seen, judge.VIEWS):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .sizes import Sizes, duration
-from .words import Draw, fold
+from .words import Draw
 
 FOLDERS = {"movie": "movies", "show": "tv", "artist": "music", "photo": "photos", "other_videos": "videos"}
 
@@ -37,6 +37,8 @@ class Work:
     """Whether another item has the same file."""
     is_stacked: bool = False
     """Whether its files are parts of one version, and not versions."""
+    more: list[dict[str, Any]] = field(default_factory=list)
+    """Other items of the same files: a file with several episodes. The first item is right."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,16 @@ class Collection:
     locations: list[str]
     works: list[tuple[Work, int]] = field(default_factory=list)
     """With the number of the folder that each lies in."""
+    left_out: int = 0
+    """Files that were drawn with another's path."""
 
     def items(self) -> Iterator[tuple[Work, dict[str, Any]]]:
         """What the server lists."""
         for work, at in self.works:
             if work.listed:
                 paths = [f"{self.locations[at]}/{path}" for path in work.paths]
-                yield work, {**work.item, "files": [paths] if work.is_stacked else paths, "sizes": work.sizes}
+                for item in (work.item, *work.more):
+                    yield work, {**item, "files": [paths] if work.is_stacked else paths, "sizes": work.sizes}
 
     def files(self) -> Iterator[tuple[int, int, Work]]:
         """Every file, listed or not: the folder's number, the file's among those of its work, and the work."""
@@ -105,9 +110,10 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
             collection.locations = [f"{base}/{usual}", f"{base}/second disk/{usual}"]
             at = int(draw.chance(0.3))
             at = int(work.item.pop("_folder", folders.setdefault(work.group, at) if work.group else at))
-        # One tree cannot hold a path twice; two trees that do are a scheme of their own.
-        names = {f"{at}/{fold(path)}" if scheme.twins or scheme.one_each else fold(path) for path in work.paths}
+        # One tree cannot hold a path twice; two trees that do are a scheme of their own. A disk can hold two spellings.
+        names = {f"{at}/{path}" if scheme.twins or scheme.one_each else path for path in work.paths}
         if names & taken:
+            collection.left_out += len(names)
             continue
         taken |= names
         if work.listed is None:
@@ -138,7 +144,7 @@ class Question:
     is_listed: bool = False
     """Whether Plex lists this file, and no copy of it."""
     can_be_sure: bool = True
-    """Without a size and without a mapping, even the right item is wrong with high confidence."""
+    """Without a size, even the right item is wrong with high confidence, unless a mapping leads to it."""
 
 
 def questions(files: Iterable[Question], *, with_sizes: bool) -> list[Question]:
@@ -146,7 +152,7 @@ def questions(files: Iterable[Question], *, with_sizes: bool) -> list[Question]:
     keys: dict[tuple[str, int], set[str | None]] = defaultdict(set)
 
     def what(one: Question) -> tuple[str, int]:
-        return fold(one.path), one.size if with_sizes else 0
+        return one.path, one.size if with_sizes else 0
 
     asked = list(files)
     for one in asked:

@@ -30,6 +30,10 @@ MOST = 500
 """Files of a library that are asked for in a view, on average."""
 BY_CHANCE = 0.01
 """Of the other files with a listed file's name those that have the size of some listed file."""
+SAME_PATH, BELIEVED = "drawn with another file's path", "led to a listed file by a wrong mapping"
+RESPELLED = "listed in another spelling, and asked without a size"
+NOT_DRAWN = "of large libraries, not drawn"
+"""Why a file is not asked about."""
 SMALL = ("music", "photos")
 """Files that mostly need their folder's name."""
 
@@ -193,7 +197,7 @@ def serve(server: Standin, collections: Iterable[Collection]) -> None:
             some = rows[start : start + 1000]
             added = server.post("items/add", {"library": number, "items": [item for _, item in some]})
             for (work, _), key in zip(some, added["ratingKeys"]):
-                work.key = f"{PREFIX}{key}"
+                work.key = work.key or f"{PREFIX}{key}"
 
 
 def _ends_alike(asked: str, listed: str) -> bool:
@@ -211,13 +215,19 @@ def _what(scheme: Scheme, size: int, asked: str, listed: str) -> str:
     return scheme.files_are
 
 
-def seen(collection: Collection, view: View, others: Draw | None = None) -> Iterator[Question]:
+def seen(
+    collection: Collection, view: View, others: Draw | None = None, skipped: Tallies | None = None
+) -> Iterator[Question]:
     """What a host asks for: every file as it sees it. Or, with what draws, another file in place of each listed one."""
     scheme = collection.scheme
     # What a wrong mapping leads to is believed, if it is listed.
     files = list(collection.files())
     listed = [(at, work.paths[part], work.sizes[part]) for at, part, work in files if work.listed]
     first = {fold(path) for at, path, _ in listed if at == 0}
+    if skipped is not None:
+        skipped[SAME_PATH].asked += collection.left_out
+
+    mappings = view.mappings(collection) if view.mappings else []
 
     def root(at: int) -> int:
         # Without a mapping the even folders keep their names.
@@ -225,31 +235,52 @@ def seen(collection: Collection, view: View, others: Draw | None = None) -> Iter
 
     for at, part, work in files:
         path, size = work.paths[part], work.sizes[part]
-        if (view.name == WRONG and at % 2 and fold(path) in first) or (others and not work.listed):
+        if view.name == WRONG and at % 2 and fold(path) in first:
+            if skipped is not None:
+                skipped[BELIEVED].asked += 1
             continue
         host = view.mount(root(at), collection.locations[at], path)
         what = _what(scheme, size, host, f"{collection.locations[at]}/{path}")
+        is_mapped = any(host.startswith(f"{folder}/") for folder, _ in mappings)
         if others is None:
-            yield Question(host, size, work.key if work.listed else None, what, bool(work.listed) and not work.copied)
+            is_listed = bool(work.listed) and not work.copied
+            yield Question(host, size, work.key if work.listed else None, what, is_listed, is_mapped)
+            continue
+        if not work.listed or (view.is_true and is_mapped):
             continue
         size = scheme.sizes(others, len(work.sizes))[part]
         if others.chance(BY_CHANCE):
             _, other, equal = others.pick(listed)
             size = equal if fold(other).rsplit("/", 1)[-1] != fold(path).rsplit("/", 1)[-1] else size
-        yield Question(host, size, None, what)
+        yield Question(host, size, None, what, can_be_sure=False)
 
 
 def asked(
-    collections: list[Collection], view: View, *, with_sizes: bool = True, others: Draw | None = None
+    collections: list[Collection],
+    view: View,
+    *,
+    with_sizes: bool = True,
+    others: Draw | None = None,
+    skipped: Tallies | None = None,
 ) -> list[Question]:
-    """The questions about these collections, with their right answers."""
-    found = (question for collection in collections for question in seen(collection, view, others))
-    if not with_sizes and view.mappings is None:
-        # Then no answer is sure, not even a right one.
-        found = (replace(question, can_be_sure=False) for question in found)
+    """The questions about these collections, with their right answers. Counts in ``skipped`` what is not asked."""
+    found = (question for collection in collections for question in seen(collection, view, others, skipped))
+    if with_sizes:
+        found = (replace(question, can_be_sure=True) for question in found)
     every = questions(found, with_sizes=with_sizes)
+    if not with_sizes:
+        # Without a size, plexindex takes two spellings of a path for one file.
+        spelled = {fold(one.path) for one in every if one.key is not None}
+        asked_about = [one for one in every if one.key is not None or fold(one.path) not in spelled]
+        if skipped is not None:
+            skipped[RESPELLED].asked += len(every) - len(asked_about)
+        every = asked_about
     most = MOST * len(collections)
-    return every if len(every) <= most else random.Random(view.name).sample(every, most)  # noqa: S311
+    if len(every) <= most:
+        return every
+    if skipped is not None:
+        skipped[NOT_DRAWN].asked += len(every) - most
+    return random.Random(view.name).sample(every, most)  # noqa: S311
 
 
 def by_match(library: plexindex.Library) -> Ask:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from zlib import crc32
 
 from .collection import Scheme, Work
 from .sizes import (
+    AUDIOBOOK,
     BLU_RAY,
+    CD,
     CLIP,
     EPISODE,
     FILM,
@@ -18,6 +21,7 @@ from .sizes import (
     PICTURE,
     RAW,
     RESERVED,
+    TUNER,
     VARIABLE,
     WAVE,
     dvd,
@@ -162,6 +166,13 @@ def dvds(draw: Draw, count: int) -> Iterator[Work]:
         yield Work(of(film), paths, is_stacked=True)
 
 
+def two_discs(draw: Draw, count: int) -> Iterator[Work]:
+    """Films on two CDs: stacked files."""
+    for film in draw.films(count):
+        folder = f"{file(film.title)} ({film.year})"
+        yield Work(of(film), [f"{folder}/CD1.avi", f"{folder}/CD2.avi"], is_stacked=True)
+
+
 def foreign_films(script: str, draw: Draw, count: int) -> Iterator[Work]:
     """Titles that are not ASCII, some decomposed on disk."""
     for _ in range(count):
@@ -228,6 +239,16 @@ def abroad(pattern: str, draw: Draw, count: int) -> Iterator[Work]:
             yield Work(item, [path.replace(TREE, tree) for path in work.paths], f"{tree}/{work.group}", listed)
 
 
+def doubles(draw: Draw, count: int) -> Iterator[Work]:
+    """Some files hold two episodes, each an item; the second episode has a file of its own, too, not listed."""
+    for work in episodes("{t}/{folder}/S{s:02}E{e:02}.mkv", draw, count):
+        number = work.item["episode"]
+        if number % 3 == 1:
+            work.more = [{**work.item, "episode": number + 1, "title": draw.title()}]
+            work.paths = [work.paths[0].replace(".mkv", f"-E{number + 1:02}.mkv")]
+        yield replace(work, listed=False) if number % 3 == 2 else work
+
+
 # Music
 
 
@@ -269,6 +290,16 @@ def compilations(draw: Draw, count: int) -> Iterator[Work]:
             artist, title = draw.title(), draw.pick((draw.title(), draw.pick(COMMON_TRACKS)))
             item = {"title": title, "artist": "Various Artists", "album": album, "track": number}
             yield Work(item, [f"Various Artists/{file(album)}/{number:02} - {file(artist)} - {file(title)}.mp3"], album)
+
+
+def spelled_twice(draw: Draw, count: int) -> Iterator[Work]:
+    """Albums in two folders, of two programs, whose names differ in case or in normal form: Plex has one, or both."""
+    for work in tracks("{a}/{b}/{n:02} - {t}.flac", draw, count // 2, foreign="accents"):
+        fate = crc32(work.group.encode())
+        yield replace(work, listed=fate % 3 != 0, item={**work.item, "_folder": 0})
+        path = str.lower(work.paths[0]) if fate & 4 else nfd(work.paths[0])
+        item = {**work.item, "album": f"{work.item['album']} (Remastered)", "_folder": 0}
+        yield Work(item, [path], f"{work.group} again", listed=fate % 3 != 1)
 
 
 # Photos and clips
@@ -428,4 +459,9 @@ SCHEMES = (
         one_of(RESERVED[0]),
         of="recordings",
     ),
+    Scheme("two CDs", "movie", two_discs, CD, of="films of a CD's size"),
+    Scheme("two episodes in a file", "show", doubles, EPISODE),
+    Scheme("audiobooks, cut every hour", "artist", partial(tracks, "{a}/{b}/Part {n:02}.mp3"), AUDIOBOOK),
+    Scheme("albums, spelled twice", "artist", spelled_twice, LOSSLESS),
+    Scheme("tuners, cut recordings", "show", partial(episodes, "{t}/{folder}/{date}/000.ts"), TUNER, of="recordings"),
 )

@@ -45,7 +45,7 @@ class Queries(Lookups):
 
         ``size`` is the file's size in bytes, which a webhook may contain. By default, plexindex reads the size of a
         file on this machine, with one ``stat`` on a thread of its own, if the path is neither recorded nor listed nor
-        mapped; False forbids it.
+        mapped in this spelling; False forbids it.
 
         *Not found*, *ambiguous* and *not yet* are answers: see :class:`Match`. Raises ServerUnavailableError if the
         library was never fetched and the fetch fails, LibraryNotFoundError, and InvalidArgumentError for the path.
