@@ -335,11 +335,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     MatchKind::Exact => self.add_listed(*group, &self.path, candidates),
                     _ => self.add_mapped(*group, candidates),
                 }
-                if match_kind == MatchKind::Confirmed && candidates.rank == 0 && self.are_spellings_listed(*group) {
-                    *candidates = Candidates::new();
-                }
                 if candidates.total > 0 {
-                    return Some(match_kind);
+                    let is_other_spelling = match_kind == MatchKind::Confirmed && candidates.rank == 0;
+                    if !is_other_spelling || !self.are_spellings_listed(*group) {
+                        return Some(match_kind);
+                    }
+                    *candidates = Candidates::new();
                 }
             }
         }
