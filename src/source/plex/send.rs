@@ -407,7 +407,7 @@ impl PlexHttp {
         {
             builder = builder.header("X-Plex-Token", token_placeholder(session.number()));
         }
-        if matches!(request.purpose, RequestPurpose::RefreshItem(_)) {
+        if builder.method_ref() == Some(&Method::PUT) {
             // Otherwise the body would be an empty chunk, which some servers take for the next request.
             builder = builder.header("Content-Length", "0");
         }
