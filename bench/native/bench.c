@@ -2,7 +2,7 @@
  * A C program that loads the library at run time, opens a store, and compares every answer with the right one.
  *
  *   bench first   LIB STORE HOST SERVER PAIRS match|lookup          a new process: one answer
- *   bench warm    LIB STORE HOST SERVER PAIRS match|lookup|batch SEED
+ *   bench warm    LIB STORE HOST SERVER PAIRS match|lookup SEED
  *   bench reader  LIB STORE HOST SERVER PAIRS other                 looks up until standard input ends
  *
  * HOST and SERVER are a mapping of folders. PAIRS has lines of path, tabulator, key; for `reader` also another key that
@@ -25,7 +25,6 @@ static struct {
     int32_t (*close)(plexindex_handle *, plexindex_buffer *);
     int32_t (*library)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*lookup_keys)(const plexindex_library_handle *, const char *, size_t, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
 } px;
 
@@ -73,7 +72,6 @@ static void load(const char *file) {
         {&px.close, "plexindex_close"},
         {&px.library, "plexindex_get_library"},
         {&px.lookup_key, "plexindex_lookup_key"},
-        {&px.lookup_keys, "plexindex_lookup_keys"},
         {&px.match_path, "plexindex_match_path"},
     };
     for (size_t at = 0; at < sizeof functions / sizeof functions[0]; at++) {
@@ -165,17 +163,18 @@ static plexindex_buffer room(size_t answers, size_t length) {
 /* Paths and keys in some order, one behind the other: a fresh copy of each path for each round. */
 struct sheet {
     char *paths, *keys;
-    size_t paths_length, keys_length;
+    size_t paths_length;
 };
 
 static struct sheet lay_out(const size_t *order) {
-    struct sheet sheet = {NULL, NULL, 0, 0};
+    struct sheet sheet = {NULL, NULL, 0};
+    size_t keys_length = 0;
     for (size_t n = 0; n < count; n++) {
         sheet.paths_length += strlen(pairs[n].path) + 1;
-        sheet.keys_length += strlen(pairs[n].key) + 1;
+        keys_length += strlen(pairs[n].key) + 1;
     }
     char *path = sheet.paths = must(malloc(sheet.paths_length + 1));
-    char *key = sheet.keys = must(malloc(sheet.keys_length + 1));
+    char *key = sheet.keys = must(malloc(keys_length + 1));
     for (size_t n = 0; n < count; n++) {
         const struct pair *pair = &pairs[order == NULL ? n : order[n]];
         path = (char *)memcpy(path, pair->path, strlen(pair->path) + 1) + strlen(pair->path) + 1;
@@ -195,7 +194,7 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
             path += strlen(path) + 1;
             key += strlen(key) + 1;
         }
-    } else if (strcmp(how, "match") == 0) {
+    } else {
         for (size_t n = 0; n < count; n++) {
             size_t length = strlen(path);
             plexindex_query query = question(path, length);
@@ -204,9 +203,6 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
             path += length + 1;
             key += strlen(key) + 1;
         }
-    } else {
-        if (px.lookup_keys(library, path, sheet->paths_length, count, buffer, &failed.buffer) != PLEXINDEX_OK) fail("batch", failed.text);
-        wrong = buffer->length != sheet->keys_length || memcmp(buffer->data, sheet->keys, buffer->length) != 0;
     }
     return wrong;
 }
@@ -270,7 +266,7 @@ static void ask_warm(const char *how) {
             order[other] = kept;
         }
         struct sheet sheet = lay_out(order);
-        plexindex_buffer buffer = room(strcmp(how, "batch") ? count : count / 8, sheet.paths_length);
+        plexindex_buffer buffer = room(count, sheet.paths_length);
         int64_t begun = now();
         size_t wrong = ask(how, &sheet, &buffer);
         mean = (double)(now() - begun) / (double)count;
@@ -278,10 +274,6 @@ static void ask_warm(const char *how) {
         free(sheet.paths);
         free(sheet.keys);
         free(buffer.data);
-    }
-    if (strcmp(how, "batch") == 0) {
-        printf("{\"mean\":%.2f,\"median\":null,\"tail\":null}\n", mean);
-        return;
     }
     int64_t clock = now();
     for (int n = 0; n < 1000; n++)
@@ -291,7 +283,7 @@ static void ask_warm(const char *how) {
     uint64_t calls = 0;
     for (; calls < 100000; calls++) {
         const struct pair *pair = &pairs[random_number() % count];
-        struct sheet one = {(char *)pair->path, (char *)pair->key, strlen(pair->path) + 1, strlen(pair->key) + 1};
+        struct sheet one = {(char *)pair->path, (char *)pair->key, strlen(pair->path) + 1};
         size_t all = count;
         count = 1;
         int64_t begun = now();

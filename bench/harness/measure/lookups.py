@@ -62,7 +62,7 @@ def in_c(run: Run, world: World) -> None:
     row = run.row("a listed path, C", GROUP, world.size)
     calls = [run.c("warm", world.store, listed, "lookup", number)[1] for number in range(run.rounds)]
     middle = sorted(calls, key=lambda one: float(one["mean"]))[len(calls) // 2]
-    row.add(OURS, Figure(*(middle[name] and middle[name] * 1e-9 for name in ("mean", "median", "tail"))))
+    row.add(OURS, Figure(*(middle[name] * 1e-9 for name in ("mean", "median", "tail"))))
 
 
 def never_seen(run: Run, world: World) -> None:
