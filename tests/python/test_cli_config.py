@@ -16,6 +16,7 @@ from cli import Cli
 from conftest import TOKEN, Server
 from disk import make
 from plexindex._core import config as _config
+from plexindex.testing import FakePlex
 
 PLEXAPI = ".config/plexapi/config.ini"
 
@@ -275,3 +276,57 @@ def test_a_default_folder_that_cannot_be_made_is_an_error_of_the_store(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(plexindex.StoreError, match="PLEXINDEX_CACHE_DIR"):
         plexindex.open()
+
+
+def test_several_servers(cli: Cli, tmp_path: Path) -> None:
+    here, there = "/media/films/Sintel (2010).mkv", "/media/films/Spring (2019).mkv"
+    attic = FakePlex({"Movies": [here], "Shows": ["/media/shows/Pioneer One/Pioneer One - S01E01.mkv"]}, token=TOKEN)
+    den = FakePlex({"Movies": [there]}, token=TOKEN)
+    tables = f"[servers.attic]\nserver_url = '{attic.url}'\n[servers.den]\nserver_url = '{den.url}'\n"
+    tables += "[servers.den.mappings]\n'/mnt/den' = '/media'\n"
+    file = write_config(cli, f"token = '{TOKEN}'\n{tables}")
+    hosts = there.replace("/media", "/mnt/den", 1)
+    # Each answer says which server it is from; one server that has the file is enough.
+    first, second = cli.lines("match", here, hosts)
+    assert (first["server"], first["item"]["path"], first["confidence"]) == ("attic", here, "high")
+    assert (second["server"], second["item"]["path"], second["match_kind"]) == ("den", there, "mapped")
+    assert cli.good("match", hosts).endswith(" · mapped, high, server den\n")
+    assert cli.good("match", "-f", "tsv", hosts).endswith("\tMovies\t\tden\n")
+    assert cli.run("match", here, hosts).stderr == "2 of 2 paths found: 1 exact, 1 mapped\n"
+    assert cli.good("match", "--missing", here, hosts, "--quiet") == ""
+    assert [line["server"] for line in cli.lines("match", "/nowhere/x.mkv")] == ["attic", "den"], "none has the file"
+    assert "(server attic)" in cli.fails(1, "(server den)", "match", "/nowhere/x.mkv")
+    assert cli.json("match", "--server", "den", "/nowhere/x.mkv")["server"] == "den"
+    assert cli.json("match", "-l", "Shows", "/nowhere/x.mkv")["server"] == "attic", "the one that has the library"
+    # Other commands, and Python, take one server.
+    choose = f"{file} has several servers: choose one of attic, den with --server"
+    cli.fails(2, choose, "libraries")
+    assert len(cli.lines("libraries", "--server", "attic")) == 2
+    assert sources(cli, "--server", "den") == (f"server_url of server den in {file}", f"token in {file}")
+    with pytest.raises(plexindex.InvalidArgumentError, match="choose one of attic, den"):
+        _config.find({"config": _config.Setting(file, "")})
+    variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": den.url, "PLEXINDEX_TOKEN": TOKEN}
+    assert sources(cli, **variables) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    for code, text, words, given in (
+        (2, "has no server 'dan': the servers are attic, den", "libraries --server dan", {}),
+        (2, "--server and --server-url both", f"libraries --server den --server-url {den.url}", {}),
+        (2, f"only to {den.url}", "libraries --server attic", variables),
+    ):
+        cli.fails(code, text, *words.split(), **given)
+    # The others answer if a server fails.
+    den.stop()
+    done = cli.run("match", here, PLEXINDEX_CACHE_DIR=str(tmp_path / "new"))
+    assert (done.returncode, "server den: " in done.stderr) == (3, True)
+    assert done.stdout.endswith(", server attic\n")
+    attic.stop()
+    cli.fails(3, "127.0.0.1", "match", here, PLEXINDEX_CACHE_DIR=str(tmp_path / "none"))
+    for text, why in (
+        (f"server_url = '{den.url}'\n{tables}", "move server_url"),
+        ("servers = 1\n", "a table for each"),
+        (f"{tables}'/a' = 1\n", "mappings in [servers.den]"),
+    ):
+        write_config(cli, text)
+        cli.fails(2, why, "match", here)
+    write_config(cli, f"[servers.one]\nserver_url = '{attic.url}'\ntoken = '{TOKEN}'\n")
+    attic.start()
+    assert cli.json("match", here)["server"] == "one", "the only server needs no choice"

@@ -101,6 +101,16 @@ class Configuration(NamedTuple):
     mappings: list[tuple[Mapping, str]]
     file: str
     """The path of plexindex's configuration file, which need not exist."""
+    server: str | None
+    """The server's name in the file, if it has one."""
+
+
+class SeveralServersError(InvalidArgumentError):
+    """The file has several servers, and none was chosen."""
+
+    def __init__(self, names: list[str], path: str) -> None:
+        super().__init__(f"{path} has several servers: choose one of {', '.join(names)} with --server")
+        self.names = names
 
 
 NOTHING = Setting(None, "")
@@ -112,14 +122,24 @@ def find(
     """Returns the configuration. The ``given`` settings, by name, override the environment, which overrides the files.
 
     plexindex uses a token only for a server from the same or a later source, and a user only for a token from the same
-    or a later source. Without ``use_server``, ignores servers, tokens and shared databases.
+    or a later source. Without ``use_server``, ignores servers, tokens and shared databases. The setting ``server`` is
+    the name of a server in the file, whose own settings come after the ``given`` ones.
     """
     path, file = _read_file(given.get("config", NOTHING))
 
     def in_file(name: str) -> Setting:
         return Setting(file.get(name), f"{name} in {path}")
 
-    sources = (lambda name: given.get(name, NOTHING), lambda name: variable(f"PLEXINDEX_{name.upper()}"), in_file)
+    def in_environment(name: str) -> Setting:
+        return variable(f"PLEXINDEX_{name.upper()}")
+
+    sources = [lambda name: given.get(name, NOTHING), in_environment, in_file]
+    is_chosen = "server_url" in given or in_environment("server_url").value is not None
+    server_name, own = _choose_table(given.get("server"), file.pop("servers", {}), path, is_chosen or not use_server)
+    if server_name is not None:
+        sources.insert(1, lambda name: Setting(own.get(name), f"{name} of server {server_name} in {path}"))
+        # A server of which only the database is known does not get another source's address.
+        use_server = use_server and "server_url" in own
 
     def first(name: str) -> Setting:
         return next((found for found in (source(name) for source in sources) if found.value is not None), NOTHING)
@@ -146,11 +166,32 @@ def find(
         _parse(_parse_switch, first("shared_durable")),
         [
             *mappings,
+            *_parse_mappings(own.get("mappings", {}), f"mappings of server {server_name} in {path}"),
             *_parse_mappings((in_variable.value or "").replace(";", "\n").splitlines(), in_variable.source),
             *_parse_mappings(file.get("mappings", {}), f"mappings in {path}"),
         ],
         path,
+        server_name,
     )
+
+
+def _choose_table(
+    chosen: Setting | None, tables: dict[str, dict[str, Any]], path: str, is_another: bool
+) -> tuple[str | None, dict[str, Any]]:
+    """Returns the name and the settings of the server to use, if it is one of the file's tables.
+
+    ``is_another``: whether the options or the environment specify another server, or no server is used.
+    """
+    if chosen is not None:
+        if chosen.value not in tables:
+            there = ", ".join(tables) or "none"
+            raise InvalidArgumentError(f"{path} has no server {chosen.value!r}: the servers are {there}")
+        return chosen.value, tables[chosen.value]
+    if is_another or not tables:
+        return None, {}
+    if len(tables) > 1:
+        raise SeveralServersError(list(tables), path)
+    return next(iter(tables.items()))
 
 
 # Names of the settings in plexindex's file.
@@ -177,20 +218,36 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
         raise InvalidArgumentError(f"cannot read the configuration file {path}: {error.strerror}") from None
     except ValueError as error:
         raise InvalidArgumentError(f"{path} is not TOML: {error}") from None
-    for name in [name for name in settings if name not in SETTINGS]:
+    servers = settings.get("servers", {})
+    if not isinstance(servers, dict) or not all(isinstance(table, dict) for table in servers.values()):
+        raise InvalidArgumentError(
+            f"servers in {path} must contain a table for each server: see `plexindex help config`"
+        )
+    _check(settings, (*SETTINGS, "servers"), path)
+    for name, table in servers.items():
+        _check(table, SETTINGS, f"[servers.{name}] of {path}")
+    misplaced = [name for name in ("server_url", "database") if servers and name in settings]
+    if misplaced:
+        raise InvalidArgumentError(f"{path} has [servers.…]: move {misplaced[0]} into such a table, too")
+    return path, settings
+
+
+def _check(settings: dict[str, Any], names: tuple[str, ...], place: str) -> None:
+    """Checks the kind of each setting. Removes unknown settings, with a warning in the log."""
+    for name in [name for name in settings if name not in names]:
         with importing:
             import difflib
 
         del settings[name]
-        similar = difflib.get_close_matches(name, SETTINGS, 1)
-        hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(SETTINGS)}"
-        logger().warning("ignoring the unknown setting %s in %s; %s", name, path, hint)
+        similar = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(names)}"
+        logger().warning("ignoring the unknown setting %s in %s; %s", name, place, hint)
     for name, value in settings.items():
-        kinds: Any = {"mappings": dict, "size_limit": (str, int), "shared_durable": bool}.get(name, str)
-        pairs = value.items() if isinstance(value, dict) else ()
-        if not isinstance(value, kinds) or not all(isinstance(text, str) for pair in pairs for text in pair):
-            raise InvalidArgumentError(f"{name} in {path} has a value of the wrong kind: see `plexindex help config`")
-    return path, settings
+        kinds: Any = {"mappings": dict, "servers": dict, "size_limit": (str, int), "shared_durable": bool}
+        pairs = value.items() if name == "mappings" and isinstance(value, dict) else ()
+        is_good = isinstance(value, kinds.get(name, str))
+        if not is_good or not all(isinstance(text, str) for pair in pairs for text in pair):
+            raise InvalidArgumentError(f"{name} in {place} has a value of the wrong kind: see `plexindex help config`")
 
 
 def parse_size(text: str | int) -> int:

@@ -11,12 +11,11 @@ import os
 import sys
 
 from .. import _core
-from ..errors import Error, InvalidArgumentError, TimeoutError, UnauthorizedError
+from ..errors import Error
 from . import codes, options, output
 
 if _core.TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
 # The commands in the order of the help, each with its module, which is imported only for this command or the help.
 COMMANDS = {
@@ -72,7 +71,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, options.UsageError):
         text += f"\nSee `{options.given.get('command', 'plexindex')} --help`."
     elif isinstance(error, Error):
-        text += _advice(error, settings) if settings else ""
+        text += settings.advice(error) if settings else ""
     elif isinstance(error, OSError):
         # Otherwise Python would report the error again when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -93,17 +92,3 @@ def _report(error: Exception) -> int:
     else:
         output.complain(text)
     return code
-
-
-def _advice(error: Error, settings: Any) -> str:
-    """Returns the source of the setting that is wrong, or how to read the database alone, to append to an error."""
-    is_unreachable = error.status_name == "connect" or (isinstance(error, TimeoutError) and settings.timeout is None)
-    if is_unreachable and settings.url and settings.database and not settings.needs_database:
-        return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
-    if isinstance(error, UnauthorizedError) and settings.url and settings.token is None:
-        return f"; {settings.how_to_give_a_token}"
-    argument = "token" if isinstance(error, UnauthorizedError) else error.argument
-    source = settings.source_of(argument)
-    if source and isinstance(error, (InvalidArgumentError, UnauthorizedError)):
-        return f"; the {argument} is from {source}"
-    return ""

@@ -7,18 +7,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 
 from .._core import TYPE_CHECKING
 from .._core.abi import QUERY_FILE
 from .._core.selection import query_flags, selection_of
+from ..errors import Error, LibraryNotFoundError
 from ..match import LISTED
 from . import codes, output
 from .options import FILE, FOLDER, SECONDS, UsageError, argument, choice, command, given, library, null, option, whole
 from .output import count, say
-from .settings import Settings
+from .settings import Settings, of_all_servers
 
 if TYPE_CHECKING:
+    from ..index import Index
     from ..item import Item
     from ..mapping import Mapping
     from ..match import FolderMatch, Match
@@ -54,16 +57,19 @@ def match_command(
     PATH is a file; - reads paths from standard input, one per line. If Plex does not list the path, the command reads
     the file's size, because the listed file with the same name and size is this file. If a library that may contain
     the file was never fetched, the command fetches it first. The exit code is 0 if every path matches a single item.
-    For several paths, the command prints a summary to standard error.
+    For several paths, the command prints a summary to standard error. If the configuration file has several servers,
+    the command asks each, and prints the surest answers.
 
     \b
     Formats:
       keys   the item's key, or an empty line
       paths  the path; with --null, a NUL follows instead of a line break
-      tsv    path, key, status, confidence, match kind, item, library, message
+      tsv    path, key, status, confidence, match kind, item, library,
+             message, and the server's name if it has one
       json   one object per line: asked (the path), status, match_kind,
              confidence, stale, item, candidates (if several items match),
-             candidates_total, reason, message, file (as Plex lists it) and age
+             candidates_total, reason, message, file (as Plex lists it), age
+             and server (its name in the configuration file)
 
     \b
     Examples:
@@ -80,51 +86,105 @@ def match_command(
         raise UsageError("--size is the size of one file: give a single path")
     if size is not None and no_size:
         raise UsageError("--size and --no-size contradict each other: give only one of them")
-    settings, bar, older = Settings(), output.Bar(), None
-    if is_check:
-        settings.expect_source()
-    tally = Tally(offline=settings.answers_from_store_only)
-    with settings.open_for_answers(progress=bar) as index:
-        chosen = index.library(library)
-        if is_check:
-            from ..changes import bring_up_to_date
-
-            older = bring_up_to_date(selection_of(chosen), (settings.timeout, bar), always=True)
-            bar.drop()
-            if older is not None:
-                output.complain(f"{older}: searching the stored listing")
-        # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
-        batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
-        remaining = read_paths(path, null)
+    servers = [_Server(settings, library, is_check) for settings in of_all_servers()]
+    tally, errors = Tally(offline=all(one.settings.answers_from_store_only for one in servers)), []
+    # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
+    batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
+    remaining = read_paths(path, null)
+    with ExitStack() as stack:
         while paths := list(islice(remaining, batch_size)):
-            # After a failed check, the answers are those of a check too, so that they are stale.
-            answers: Sequence[Match]
-            if size is None:
-                flags = QUERY_FILE | query_flags(check=older is not None)
-                answers = selection_of(chosen).match_paths(paths, False if no_size else None, flags)
-            else:
-                answers = [chosen.match(paths[0], size=size, check=older is not None)]
-            bar.done()
-            reasons: dict[bytes, str] = {}
-            if form == "text" and any(answer.status != "found" for answer in answers):
-                from . import ignored  # imports the comparison, which an answer does not need
-
-                reasons = ignored.reasons(index, paths, answers)
-            for one, answer in zip(paths, answers):
-                if answer.error is not None and tally.total == 0:
-                    raise answer.error
-                tally.add(answer)
-                if missing and answer.status == "found":
+            found: list[list[tuple[_Server, Match]]] = [[] for _ in paths]
+            for server in list(servers):
+                try:
+                    answers = server.answers(stack, paths, size, with_size=not no_size, is_first=tally.total == 0)
+                except Error as error:
+                    servers.remove(server)
+                    if not servers:
+                        raise
+                    if not isinstance(error, LibraryNotFoundError):
+                        output.complain(f"server {server.settings.server}: {error}{server.settings.advice(error)}")
+                        errors.append(error)
                     continue
                 if form == "text":
-                    say(match_text(os.fsdecode(one), answer, reasons.get(one), settings.mappings))
-                elif form == "json":
-                    facts = answer_dict(answer)
-                    output.say_json({**facts, "message": facts["message"] or str(older or "")})
-                else:
-                    sys.stdout.buffer.write(_line(form, one, answer) + (b"\0" if null and form == "paths" else b"\n"))
+                    server.explain(paths, answers)
+                for answer, of_path in zip(answers, found):
+                    of_path.append((server, answer))
+            for one, of_path in zip(paths, found):
+                best = max(_rank(answer) for _, answer in of_path)
+                shown = [(server, answer) for server, answer in of_path if _rank(answer) == best]
+                tally.add(*(answer for _, answer in shown))
+                for server, answer in () if missing and best else shown:
+                    server.print(form, one, answer, b"\0" if null and form == "paths" else b"\n")
     tally.print()
-    return tally.code() if older is None else codes.of(older)
+    errors += [server.older for server in servers if server.older is not None]
+    return codes.of(errors[0]) if errors else tally.code()
+
+
+def _rank(answer: Match) -> int:
+    return (answer.status == "found") + bool(answer)
+
+
+class _Server:
+    """One of the servers that `plexindex match` asks. Opens the server's index for the first paths."""
+
+    def __init__(self, settings: Settings, library: str | None, is_check: bool) -> None:
+        self.settings, self._library, self._is_check = settings, library, is_check
+        self._bar = output.Bar()
+        self._index: Index | None = None
+        self._reasons: dict[bytes, str] = {}
+        self.older: Error | None = None
+        """Why the check failed, so that the answers are those of the stored listing."""
+
+    def _open(self, stack: ExitStack) -> Index:
+        given["settings"] = self.settings  # for the report of an error
+        if self._is_check:
+            self.settings.expect_source()
+        index = stack.enter_context(self.settings.open_for_answers(progress=self._bar))
+        self._chosen = index.library(self._library)
+        if self._is_check:
+            from ..changes import bring_up_to_date
+
+            limits = self.settings.timeout, self._bar
+            self.older = bring_up_to_date(selection_of(self._chosen), limits, always=True)
+            self._bar.drop()
+            if self.older is not None:
+                output.complain(f"{self.older}: searching the stored listing")
+        return index
+
+    def answers(
+        self, stack: ExitStack, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool
+    ) -> Sequence[Match]:
+        self._index = self._index or self._open(stack)
+        # After a failed check, the answers are those of a check too, so that they are stale.
+        is_checked = self.older is not None
+        if size is not None:
+            return [self._chosen.match(paths[0], size=size, check=is_checked)]
+        flags = QUERY_FILE | query_flags(check=is_checked)
+        found = selection_of(self._chosen).match_paths(paths, None if with_size else False, flags)
+        self._bar.done()
+        error = found[0].error
+        if is_first and error is not None:
+            raise error
+        return found
+
+    def explain(self, paths: list[bytes], answers: Sequence[Match]) -> None:
+        """Finds reasons for the missing files."""
+        self._reasons = {}
+        if self._index is not None and any(answer.status != "found" for answer in answers):
+            from . import ignored  # imports the comparison, which an answer does not need
+
+            self._reasons = ignored.reasons(self._index, paths, answers)
+
+    def print(self, form: str, path: bytes, answer: Match, end: bytes) -> None:
+        name = self.settings.server
+        if form == "text":
+            reason = self._reasons.get(path)
+            say(match_text(os.fsdecode(path), answer, reason, self.settings.mappings, name))
+        elif form == "json":
+            facts = answer_dict(answer)
+            output.say_json({**facts, "message": facts["message"] or str(self.older or ""), "server": name})
+        else:
+            sys.stdout.buffer.write(_line(form, path, answer, name) + end)
 
 
 @command("folder")
@@ -227,7 +287,8 @@ class Tally:
         self._codes: set[int] = set()
         self._offline = offline
 
-    def add(self, answer: Match | FolderMatch) -> None:
+    def add(self, answer: Match | FolderMatch, *others: Match) -> None:
+        """Counts a path's answer. ``others``: those of other servers, which also lack the path, or also have it."""
         self.total += 1
         if answer.status != "found":
             self._statuses[_status(answer)] += 1
@@ -235,12 +296,13 @@ class Tally:
         else:
             self._kinds[(answer.match_kind or "none").replace("_", " ")] += 1
             self._low += not answer
-        if answer.reason == "not_fetched":
-            self._codes.add(codes.NOT_FETCHED)
-        # Only the server could have confirmed these misses. With --offline, the user chose not to ask the server.
-        is_unconfirmed = answer.reason in ("unavailable", "unconfirmed") and not self._offline
-        if is_unconfirmed or answer.status in ("not_yet", "needs_warm"):
-            self._codes.add(codes.SERVER)
+        for one in (answer, *others):
+            if one.reason == "not_fetched":
+                self._codes.add(codes.NOT_FETCHED)
+            # Only the server could have confirmed these misses. With --offline, the user chose not to ask the server.
+            is_unconfirmed = one.reason in ("unavailable", "unconfirmed") and not self._offline
+            if is_unconfirmed or one.status in ("not_yet", "needs_warm"):
+                self._codes.add(codes.SERVER)
 
     def code(self) -> int:
         return next((code for code in (codes.SERVER, codes.NOT_FETCHED, codes.NOT_ALL) if code in self._codes), 0)
@@ -307,7 +369,7 @@ def _to_utf8(line: bytes) -> bytes:
         return line.decode("oem", "replace").encode()
 
 
-def _line(form: str, path: bytes, answer: Match) -> bytes:
+def _line(form: str, path: bytes, answer: Match, server: str | None) -> bytes:
     """Formats an answer as keys, paths or tsv. A path keeps its bytes, so that xargs finds the file."""
     if form == "paths":
         return path
@@ -316,15 +378,22 @@ def _line(form: str, path: bytes, answer: Match) -> bytes:
     item = answer.sure or answer.likely
     title, library = (None, None) if item is None else (_describe(answer, item), item.library_title)
     kinds = answer.confidence or "none", answer.match_kind or "none"
-    cells = (os.fsdecode(path), answer.key, answer.status, *kinds, title, library, answer.message)
+    cells = (os.fsdecode(path), answer.key, answer.status, *kinds, title, library, answer.message,
+             *filter(None, [server]))  # fmt: skip
     return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
-def match_text(path: str, answer: Match, reason: str | None = None, mappings: Sequence[Mapping] = ()) -> str:
+def match_text(
+    path: str,
+    answer: Match,
+    reason: str | None = None,
+    mappings: Sequence[Mapping] = (),
+    server: str | None = None,
+) -> str:
     """Formats an answer for people: the path, followed by the item or the reason.
 
     ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
-    includes the mapping.
+    includes the mapping. ``server``: the name of the server that answered, if several were asked.
     """
     extra: list[str] = []
     if mappings and not reason and answer.match_kind not in LISTED:
@@ -334,8 +403,8 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: Se
             extra = [output.one_line(f"  the mapping {arrow(rule)} gives {server_path}")]
     item = answer.sure or answer.likely
     if item is None:
-        return _missing_text(path, answer, reason or answer.message, extra)
-    return "\n".join([_item_lines(path, answer, item_text(item, _describe(answer, item))), *extra])
+        return _missing_text(path, answer, reason or answer.message, extra, f" (server {server})" if server else "")
+    return "\n".join([_item_lines(path, answer, item_text(item, _describe(answer, item)), server), *extra])
 
 
 def answer_dict(answer: Match) -> dict[str, object]:
@@ -355,9 +424,10 @@ def _status(answer: Match) -> str:
     return "not yet" if answer.status == "needs_warm" else answer.status.replace("_", " ")
 
 
-def _item_lines(path: str, answer: Match, text: str) -> str:
+def _item_lines(path: str, answer: Match, text: str, server: str | None = None) -> str:
     how = f"{(answer.match_kind or 'none').replace('_', ' ')}, {answer.confidence}"
     how += ": verify it" if answer.confidence == "low" else ""
+    how += f", server {server}" if server else ""
     if answer.stale:
         how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
     style = "good" if answer.confidence == "high" else "warn"

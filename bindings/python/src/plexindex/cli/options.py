@@ -90,6 +90,8 @@ class Parameter:
 # The names, the type (None for a flag), and the help of each option. The type's name is the metavar, unless it follows.
 _SHARED: tuple[tuple[Any, ...], ...] = (
     ("--server-url", TEXT, "The server's URL, such as http://127.0.0.1:32400.", "URL"),
+    ("--server", TEXT, ("The name of a server in the configuration file. Without it, match asks each of the file's "
+     "servers."), "NAME"),
     ("--token-file", FILE, "A file that contains only the token."),
     ("--token-command", TEXT, ("A command that prints the token. plexindex runs it without a shell at each start, and "
      "when the token expires or is rejected. It must finish within 60 seconds."), "COMMAND"),

@@ -7,7 +7,7 @@ import os
 from .._core import TYPE_CHECKING
 from .._core import config as _config
 from .._core.config import Setting
-from ..errors import NotFetchedError, StoreError
+from ..errors import Error, InvalidArgumentError, NotFetchedError, StoreError, TimeoutError, UnauthorizedError
 from ..mapping import Mapping
 from . import codes, output
 from .options import UsageError, command, given
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..index import Index
 
 HOW_TO_NAME_A_SERVER = "give --server-url or --database, set PLEXINDEX_SERVER_URL, or see `plexindex help config`"
-_OF_A_SERVER = ("server_url", "token", "token_file", "token_command", "shared")
+_OF_A_SERVER = ("server_url", "server", "token", "token_file", "token_command", "shared")
 
 
 def _flag(name: str) -> str:
@@ -37,17 +37,26 @@ def _mapping_rules() -> list[tuple[Mapping, str]]:
 
 
 class Settings:
-    """The settings for one run of the command, and the source of each setting."""
+    """The settings for one run of the command, and the source of each setting.
 
-    def __init__(self) -> None:
+    ``server``: the name of a server in the configuration file; None: the one in --server, or the only one.
+    """
+
+    def __init__(self, server: str | None = None) -> None:
         output.log_to_stderr(given.get("verbose", 0))
+        if "server" in given and "server_url" in given:
+            raise UsageError("--server and --server-url both specify a server: give only one of them")
         unused = [_flag(name) for name in _OF_A_SERVER if name in given]
         if given.get("no_server") and unused:
             raise UsageError(f"--no-server excludes a server: omit {' and '.join(unused)} or --no-server")
-        options = {name: Setting(given[name], _flag(name)) for name in (*_config.SETTINGS, "config") if name in given}
+        names = *_config.SETTINGS, "config", "server"
+        options = {name: Setting(given[name], _flag(name)) for name in names if name in given}
+        if server is not None:
+            options["server"] = Setting(server, "")
         self.found = found = _config.find(options, _mapping_rules(), use_server=not given.get("no_server"))
         self.url, self.renew = found.server_url.value, found.token.renew
         self.token = found.token.value if self.renew is None else self.renew.first()
+        self.server: str | None = found.server
         self.url_from, self.token_from = found.server_url.source, found.token.source
         self.folder, self.database, self.shared = found.cache_dir.value, found.database.value, found.shared.value
         self.mappings = [rule for rule, _ in found.mappings]
@@ -73,6 +82,19 @@ class Settings:
     def how_to_give_a_token(self) -> str:
         """The ways to give the command a token, for messages."""
         return f"for this command, set PLEXINDEX_TOKEN, or token or token_file in {self.found.file}"
+
+    def advice(self, error: Error) -> str:
+        """Returns the source of the setting that is wrong, or how to read the database alone, to append to an error."""
+        is_unreachable = error.status_name == "connect" or (isinstance(error, TimeoutError) and self.timeout is None)
+        if is_unreachable and self.url and self.database and not self.needs_database:
+            return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
+        if isinstance(error, UnauthorizedError) and self.url and self.token is None:
+            return f"; {self.how_to_give_a_token}"
+        argument = "token" if isinstance(error, UnauthorizedError) else error.argument
+        source = self.source_of(argument)
+        if source and isinstance(error, (InvalidArgumentError, UnauthorizedError)):
+            return f"; the {argument} is from {source}"
+        return ""
 
     def has_store(self) -> bool:
         try:
@@ -127,6 +149,14 @@ class Settings:
         return open(server_url=self.url, token=self.renew or self.token, **chosen)
 
 
+def of_all_servers() -> list[Settings]:
+    """Returns the settings for the chosen server, or for each server in the configuration file."""
+    try:
+        return [Settings()]
+    except _config.SeveralServersError as error:
+        return [Settings(name) for name in error.names]
+
+
 @command("config")
 def config_command() -> int:
     """Show each setting and its source.
@@ -135,7 +165,7 @@ def config_command() -> int:
     """
     found = Settings().found
     rows: list[tuple[str, object, str]] = [("config", found.file if os.path.exists(found.file) else None, "")]
-    rows += [(name, *getattr(found, name)[:2]) for name in found._fields[:-2]]
+    rows += [(name, *getattr(found, name)[:2]) for name in found._fields[:-3]]
     rows += [("mapping", f"{os.fsdecode(rule.find)} -> {os.fsdecode(rule.replace)}", at) for rule, at in found.mappings]
     for name, value, source in rows:
         is_secret = name == "token" and found.token.is_set
