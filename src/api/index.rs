@@ -242,9 +242,9 @@ impl Index {
         self.inner().events.watch_stop();
     }
 
-    /// Stores the change that a webhook or notification reports, so that the next query of the changed library asks the
-    /// server. `body` is the webhook's JSON or its whole form, at most 16 MiB. Returns whether plexindex stored the
-    /// change, and if not, why. Sends no request.
+    /// Stores the change that an event of the server, Sonarr or Radarr reports, so that the next query of the changed library
+    /// asks the server. `body` is the webhook's JSON or its whole form, at most 16 MiB. The mappings translate the paths of
+    /// Sonarr and Radarr. Returns whether plexindex stored the change, and if not, why. Sends no request.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;

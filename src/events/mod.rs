@@ -2,6 +2,7 @@
 //! deleted; the next query then asks the server.
 
 mod debounce;
+mod moved_files;
 mod watch;
 
 pub use debounce::DebounceIntervals;

@@ -4,18 +4,20 @@
 //! both threads. The writer thread is a plain POSIX thread, because starting a `std` thread leaves thread-local values
 //! in the host's thread, and the host could then not unload this library.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::debounce::{DebounceIntervals, Debouncer, extract_json};
+use super::moved_files::moved_files;
 use crate::engine::{LibraryHint, LibraryRows};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
-use crate::sync::IndexReader;
+use crate::sync::{IndexReader, Selection, Selector, scan_target};
 
 /// What [`Index::notify`](crate::Index::notify) did with a notification or webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -253,7 +255,13 @@ impl Events {
                  'payload', or the notification's whole text",
             );
         };
-        let Notification { server, events } = (self.reading.kind().parse_notification)(json)?;
+        let Notification { server, events } = match moved_files(json) {
+            Some(paths) => Notification {
+                server: None,
+                events: self.events_of_files(&paths)?,
+            },
+            None => (self.reading.kind().parse_notification)(json)?,
+        };
         if let Some(server) = server
             && self.is_other_server(&server)?
         {
@@ -267,6 +275,36 @@ impl Events {
         } else {
             Notified::NothingNew
         })
+    }
+
+    /// Converts the paths of files that a program moved to events: what the server has of the libraries and of the items
+    /// with these paths has changed, or will once it scans.
+    fn events_of_files(&self, paths: &[String]) -> Result<Vec<Event>> {
+        self.reading.catch_up(Deadline::NONE)?;
+        let (snapshot, all) = (self.reading.snapshot(), Selection::new(Selector::All)?);
+        let mut sections = BTreeSet::new();
+        let mut events = Vec::new();
+        for path in paths.iter().map(String::as_bytes) {
+            let Some((_, library)) = scan_target(path, &snapshot.rows, self.reading.mappings()) else {
+                continue;
+            };
+            let section = Some(library.section);
+            let item = self.reading.lookup_key(&all, path, str::to_owned);
+            events.extend(item.map(|rating_key| Event::Deleted {
+                section: section.clone(),
+                rating_key,
+            }));
+            sections.insert(section);
+        }
+        if sections.is_empty() && !paths.is_empty() {
+            log::info!("ignoring an event about files outside all libraries' folders; add a mapping for these files");
+        }
+        events.extend(sections.into_iter().map(|section| Event::Changed {
+            section,
+            rating_key: String::new(),
+            stamp: None,
+        }));
+        Ok(events)
     }
 
     /// Returns whether `server` is the machine identifier of a different server than the one that this index uses.

@@ -695,7 +695,7 @@ impl Synchronizer {
 
 /// Returns the server's folder to scan for a path, and the first library that contains the folder: tries the path as it
 /// is, and then as each mapping rewrites it.
-fn scan_target(path: &[u8], rows: &[LibraryRow], mappings: &Mappings) -> Option<(Vec<u8>, Library)> {
+pub fn scan_target(path: &[u8], rows: &[LibraryRow], mappings: &Mappings) -> Option<(Vec<u8>, Library)> {
     let find = |raw: &[u8]| {
         let end = raw.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))?;
         let folder = &raw[..end];

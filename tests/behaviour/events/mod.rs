@@ -16,8 +16,9 @@ use crate::support::index::{DebounceIntervals, Index, Library, Match, QueryOptio
 use crate::support::quick;
 use crate::support::worker::until;
 use crate::support::{clock, movies, open, options, path_of, requests};
+use plexindex::Notified;
 use plexindex::error::Status;
-use plexindex::model::MatchKind;
+use plexindex::model::{Confidence, MatchKind};
 use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
@@ -295,4 +296,79 @@ fn what_the_host_received_leads_to_the_request_that_it_needs() {
     ] {
         assert_eq!(notified(body.as_bytes()), requests, "{body}");
     }
+}
+
+/// Radarr renames each file of a large library, and tells so before or after Plex has scanned.
+#[test]
+fn a_program_that_renames_a_thousand_files_causes_few_requests() {
+    for is_scanned_first in [true, false] {
+        let at = Scene::movies(1_000);
+        let index = at.open();
+        let files: Vec<(String, String, String)> = (0..1_000)
+            .map(|nth| path_of(&at.server, 1, nth))
+            .map(|(old, key)| (old.replace(".mkv", " (1080p).mkv"), old, key))
+            .collect();
+        assert_eq!(ask(&index, &files[0].1).status, Status::Ok);
+        let scan = || {
+            for (new, old, key) in &files {
+                let key = key.parse().expect("a number");
+                at.server.alter(|state| state.rename_file(key, old, new));
+            }
+            at.server.alter(|state| state.scan(1));
+        };
+        if is_scanned_first {
+            scan();
+        }
+        at.server.reset();
+        let renamed: Vec<_> = files
+            .iter()
+            .map(|(new, old, _)| json!({"previousPath": old, "path": new}))
+            .collect();
+        let body =
+            json!({"eventType": "Rename", "movie": {"folderPath": "/data/movies"}, "renamedMovieFiles": renamed});
+        index.notify(body.to_string()).expect("an event");
+        assert_eq!(requests(&at.server), NOTHING, "the call itself asks nothing");
+        assert!(!is_fresh(&index));
+        for (_, old, _) in &files {
+            let _ = ask(&index, old);
+        }
+        if !is_scanned_first {
+            scan();
+            at.clock.advance_ms(31_000);
+        }
+        for (new, old, key) in &files {
+            assert_eq!(ask(&index, new).key().as_ref(), Some(key), "{new}");
+            let found = ask(&index, old);
+            assert!(found.confidence != Confidence::High || found.stale, "{old}");
+        }
+        let total = requests(&at.server)[5];
+        assert!(total <= 30, "{total} requests, scanned first: {is_scanned_first}");
+    }
+}
+
+/// Sonarr replaces a file, deletes another, and tells of files that no library has.
+#[test]
+fn a_program_that_replaces_a_file_leads_to_its_new_path() {
+    let at = Scene::movies(30);
+    let index = at.open();
+    let (old, key) = path_of(&at.server, 1, 3);
+    let (other, _) = path_of(&at.server, 1, 4);
+    assert_eq!(ask(&index, &old).status, Status::Ok);
+    let new = old.replace(".mkv", " (2160p).mkv");
+    at.server
+        .alter(|state| state.rename_file(key.parse().expect("a number"), &old, &new));
+    at.server.reset();
+    let body = json!({"eventType": "Download", "isUpgrade": true, "movieFile": {"path": new}, "deletedFiles": [{"path": old}]});
+    index.notify(body.to_string()).expect("an event");
+    assert_eq!(ask(&index, &old).status, Status::NotFound);
+    assert_eq!(ask(&index, &new).key(), Some(key));
+    assert_eq!(ask(&index, &other).status, Status::Ok);
+    assert!(is_fresh(&index));
+    at.server.reset();
+    let elsewhere = json!({"eventType": "Download", "movieFile": {"path": "/other/film.mkv"}});
+    for ignored in [elsewhere, json!({"eventType": "Test"})] {
+        let told = index.notify(ignored.to_string()).expect("an event");
+        assert_eq!(told, Notified::NothingNew);
+    }
+    assert!(is_fresh(&index));
 }
