@@ -89,6 +89,7 @@ def variables(library: Path) -> Iterator[dict[str, str]]:
             "PLEXINDEX_TEST_SLOW_URL": slow,
             "PLEXINDEX_TEST_TOKEN": TOKEN,
             "PLEXINDEX_TEST_FACTS": str(FOLDER / "facts.txt"),
+            "CGO_CFLAGS": f"-I{ROOT / 'include'}",
             "CGO_LDFLAGS": f"-L{library.parent} -Wl,-rpath,{library.parent}",
             "GOFLAGS": "-mod=mod",
             "GOPROXY": "off",

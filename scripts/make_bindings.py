@@ -65,7 +65,7 @@ def go_names(abi: dict[str, Any]) -> str:
         "",
         "package plexindex",
         "",
-        '// #include "plexindex.h"',
+        '// #include <plexindex.h>',
         'import "C"',
         "",
         'import "time"',
@@ -215,8 +215,6 @@ def made() -> dict[str, str]:
         "go/names.go": go_names(abi),
         "python/src/plexindex/_core/abi.py": python_abi(abi),
     }
-    # Go gets a copy, because cgo does not find files outside of the module.
-    files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")
     return {f"bindings/{name}": text for name, text in files.items()} | make_methods.made()
 
 

@@ -2,7 +2,7 @@
 
 package plexindex
 
-// #include "plexindex.h"
+// #include <plexindex.h>
 import "C"
 
 import "time"

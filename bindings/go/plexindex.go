@@ -6,7 +6,7 @@
 package plexindex
 
 // #include <stdlib.h>
-// #include "plexindex.h"
+// #include <plexindex.h>
 import "C"
 
 import (

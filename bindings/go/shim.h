@@ -4,7 +4,7 @@
 #define PLEXINDEX_GO_SHIM_H
 #include <stdlib.h>
 #include <string.h>
-#include "plexindex.h"
+#include <plexindex.h>
 
 extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
 extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);
