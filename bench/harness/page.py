@@ -6,9 +6,10 @@ import math
 from html import escape
 
 from .results import OURS, Results, Row, show
-from .run import GROUPS
+from .run import BENCH, GROUPS
 from .timing import Figure
 
+HISTORY = BENCH / "results" / "history.md"
 HEAD = ["| what | entries | plexindex | peers | goal | reached |", "|---" * 6 + "|"]
 
 
@@ -33,6 +34,7 @@ def render(results: Results) -> str:
         "",
         *_table(ahead),
         *_limits(results),
+        *_slower(results),
     ]
     for group in GROUPS:
         if some := [row for row in rest if row.group == group]:
@@ -107,6 +109,33 @@ def trend(results: Results) -> str:
         theirs = row.peers.get(peer) if row else None
         cells.append(f"{row.ours.mean / theirs.mean:.2g}" if row and theirs else "")
     return f"| {' | '.join(cells)} |\n"
+
+
+DECISIONS = {
+    "one implementation for Python, in ctypes": (0, 1),
+    "records as rows of SQLite": (3, 4),
+}
+"""What was made slower for the sake of less code, with the places of its rows in TREND."""
+BEFORE = "c98b78d4"
+"""The commit in `results/history.md` that precedes the decisions."""
+
+
+def _slower(results: Results) -> list[str]:
+    """The factors by which decisions made rows slower: of the ratios to the same peer, since machines differ."""
+    earlier, now = ([cell.strip() for cell in line.split("|")[4:-1]] for line in (_earlier(), trend(results)))
+    lines = [f"The factors by which rows grew since {BEFORE}, beside the same peer.", ""]
+    for decision, places in DECISIONS.items():
+        for place in places:
+            what, size, peer = TREND[place]
+            if earlier[place] and now[place]:
+                factor = float(now[place]) / float(earlier[place])
+                lines.append(f"- {decision}: {what}, {size:,}, beside {peer}: {factor:.1f} ×")
+    return ["## Slower by decision", "", *lines, ""]
+
+
+def _earlier() -> str:
+    lines = HISTORY.read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if f"| {BEFORE} |" in line)
 
 
 PANELS = ("a listed path, Python", "drop-in `get_match`, hit", "a new process, Python", "`plexindex match FILE`")
