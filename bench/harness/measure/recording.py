@@ -16,7 +16,7 @@ from ..peers import PEERS, Contender, DropIn, Plexindex, SQLite, Stash2Plex, usa
 from ..results import OURS, at_most, below, longest, show
 from ..run import RECORDS as GROUP
 from ..run import Run
-from ..timing import Figure, WrongAnswerError, each_call, in_turns, seconds_of
+from ..timing import Figure, WrongAnswerError, each_call, in_turns, mean_of_calls, seconds_of
 from ..world import Questions, World
 
 DROPIN = "drop-in"
@@ -26,6 +26,7 @@ SINGLES, TURNS = 10_000, 10
 BATCHES, BATCH = 100, 500
 SHUFFLED, IN_ORDER = ", paths in random order", ", paths in ascending order"
 Matches = Callable[[World, int, int], Iterator[tuple[str, str]]]
+HIT = "hit, once loaded"
 FIRST = 64
 """Questions of a new process before it reads the table into memory."""
 
@@ -44,7 +45,7 @@ def measure(run: Run, world: World) -> None:
     with opened(kinds, folder) as stored:
         if world.size == run.main:
             first(run, world, stored)
-        gets(run, world, stored, "hit", 0)
+        gets(run, world, stored, HIT, 0)
         if world.size == run.main:
             child_writes(run, world, kinds, folder)
             gets(run, world, stored, "hit, after another process wrote", 0)
@@ -172,6 +173,11 @@ def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin:
     goals = [below("diskcache", 1 / 8), below("lmdb", 1 if world.size >= 100_000 else 1.5)]
     row = run.row(f"drop-in `get_match`, {what}", GROUP, world.size, *goals)
     asking = {contender.name: contender for name, contender in stored.items() if name != OURS}
+    if what == HIT:
+        # The row is about a process that keeps asking; the note says what each question took until then.
+        paths = asked.fresh(run.rounds + 1, count)[0]
+        while_loading = {name: mean_of_calls(one.get, paths, one.before_path)[0] for name, one in asking.items()}
+        row.note = "while it loads: " + ", ".join(f"{name} {show(one, 's')}" for name, one in while_loading.items())
     run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in asking.items()})
 
 
