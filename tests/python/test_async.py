@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -150,18 +151,18 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
 def test_changes_hop_to_a_thread_once_a_page(open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     index, hops = open_index(), 0
     index.refresh()
-    submit = aio._Threads.submit
+    run = aio._Caller._run
 
-    def counted(*arguments: object, **options: object) -> object:
+    def counted(*arguments: Any, **options: Any) -> object:
         nonlocal hops
         hops += 1
-        return submit(*arguments, **options)  # type: ignore[arg-type]
+        return run(*arguments, **options)
 
     async def ask() -> int:
         changes = await aio.AsyncIndex(index).changes(full=True)
         return len([change async for change in changes])
 
-    monkeypatch.setattr(aio._Threads, "submit", counted)
+    monkeypatch.setattr(aio._Caller, "_run", counted)
     assert asyncio.run(ask()) == 420
     assert hops <= 3
 

@@ -1,9 +1,9 @@
 """The same index for ``asyncio``.
 
 :func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
-32 threads; all watches and waits share one more. Cancelling a task ends its call: a fetch ends within about a tenth of
-a second, the index keeps the fetched part, and the next call resumes the fetch. A call that only writes to the store
-runs to its end. ``progress`` callbacks run on the call's thread.
+32 threads; each watch and each wait has one of its own. Cancelling a task ends its call: a fetch ends within about a
+tenth of a second, the index keeps the fetched part, and the next call resumes the fetch. A call that only writes to the
+store runs to its end. ``progress`` callbacks run on the call's thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from itertools import islice
 from time import monotonic
@@ -26,7 +26,8 @@ from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Changes, Wait, Watch, next_change, read_page, steps_of, stoppable_of, waits_for
+from .changes import Feed, Watch, limits_of, pages_of
+from .changes import changes as changes_of
 from .compare import Comparison
 from .errors import TimeoutError
 from .item import Item
@@ -35,7 +36,7 @@ from .match import Match
 from .queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine
     from typing import Concatenate, ParamSpec
 
     from ._core import methods
@@ -51,8 +52,6 @@ T = TypeVar("T")
 
 # Maximum number of threads of an index.
 _THREADS = 32
-# Seconds between two looks at what a watch waits for.
-_BETWEEN_LOOKS = 0.08
 # Minimum number of seconds in which a free thread begins a call.
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
@@ -65,30 +64,30 @@ class _Threads(ThreadPoolExecutor):
     def __init__(self, session: Session) -> None:
         super().__init__(_THREADS, thread_name_prefix="plexindex")
         self.session = session
-        # All waits share this thread, so that they occupy no other.
-        self.waiter = ThreadPoolExecutor(1, thread_name_prefix="plexindex-wait")
 
-    async def wait(self, step: Wait) -> bool:
-        """Waits as :meth:`Wait.is_over` does."""
-        if step.cursor is None:
-            await asyncio.sleep(step.seconds)
-            return False
-        look, until = step._replace(progress=None).is_over, monotonic() + step.seconds
-        while not (ready := await asyncio.wrap_future(self.begin(self.waiter, look, 0))) and monotonic() < until:
-            await asyncio.sleep(_BETWEEN_LOOKS)
-        return ready
-
-    def begin(self, threads: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Begins a call on one of the threads. Raises ClosedError once the index is closed."""
+    def begin(self, call: Callable[[], Any], *, waits: bool) -> Future[Any]:
+        """Begins a call on one of the threads. One that ``waits`` has a thread of its own, which it does not take from
+        others, and which does not keep the process. Raises ClosedError once the index is closed.
+        """
+        if waits:
+            future: Future[Any] = Future()
+            threading.Thread(target=_run_into, args=(future, call), name="plexindex-wait", daemon=True).start()
+            return future
         try:
-            return threads.submit(call, *arguments)
+            return self.submit(call)
         except RuntimeError:
             raise self.session.closed_error() from None
 
-    def end(self) -> None:
-        """Ends the threads, once their calls have ended."""
-        for one in (self, self.waiter):
-            one.shutdown(wait=False)
+
+def _run_into(future: Future[Any], call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        del future  # otherwise an error and this frame would keep each other
 
 
 class _Caller:
@@ -99,7 +98,7 @@ class _Caller:
     def __init__(self, target: Any, threads: _Threads) -> None:
         self._target, self._threads = target, threads
 
-    async def _run(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    async def _run(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
         If no thread is free before the timeout, raises TimeoutError.
@@ -112,7 +111,7 @@ class _Caller:
                 options["timeout"] = max(timeout - (monotonic() - began), 0)
             return call(*arguments, **options)
 
-        future = self._threads.begin(self._threads, copy_context().run, run)
+        future = self._threads.begin(partial(copy_context().run, run), waits=waits)
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
@@ -129,7 +128,7 @@ class _Caller:
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
 
-    def _waiting(self, options: dict[str, Any]) -> Stoppable:
+    def _stoppable(self, options: dict[str, Any]) -> Stoppable:
         """Sets the default timeout and a callback that can end a call. Returns the callback."""
         session, progress = selection_of(self._target).session, options.get("progress")
         if session.timeout is not None:
@@ -139,49 +138,33 @@ class _Caller:
 
     async def _cancellable(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
-        watch = self._waiting(options)
+        stoppable = self._stoppable(options)
         try:
             return await self._run(call, *arguments, **options)
         except asyncio.CancelledError:
-            watch.stopped = True
+            stoppable.stopped = True
             raise
 
-    async def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Yields the values of an iterator that a call with ``progress`` returns."""
-        watch, values, limits = self._waiting(options), cast("Any", None), {"timeout": options.get("timeout")}
+    async def _iterate(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
+        """Yields the values of an iterator that a call with ``progress`` returns: at once or, if it ``waits``, each as
+        it comes.
+        """
+        stoppable, values, limits = self._stoppable(options), cast("Any", None), {"timeout": options.get("timeout")}
 
         def some(**limits: Any) -> list[Any]:
             nonlocal values
             values = iter(call(*arguments, **{**options, **limits})) if values is None else values
-            return list(islice(values, _AT_ONCE))
+            return list(islice(values, 1 if waits else _AT_ONCE))
 
         try:
-            while found := await self._run(some, **limits):
+            while found := await self._run(some, waits=waits, **limits):
                 limits = {}
                 for one in found:
                     yield one
         finally:
-            watch.stopped = True
-
-    async def _steps(self, steps: Generator[Any, Any, Any], stoppable: Stoppable) -> AsyncIterator[Any]:
-        """Yields the results of steps that wait."""
-
-        def advance(ready: bool | None) -> Any:
-            try:
-                return steps.send(ready)
-            except StopIteration:
-                return None
-
-        ready = None
-        try:
-            while (step := await self._run(advance, ready)) is not None:
-                ready = await self._threads.wait(step) if isinstance(step, Wait) else None
-                if not isinstance(step, Wait):
-                    yield step
-        finally:
             stoppable.stopped = True
-            with suppress(RuntimeError):  # the index is closed
-                self._threads.submit(_end, steps)
+            if values is not None:
+                self._threads.begin(partial(_end, values), waits=True)
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
@@ -191,9 +174,9 @@ class _Caller:
         return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
 
 
-def _end(steps: Generator[Any, Any, Any]) -> None:
+def _end(values: Any) -> None:
     with suppress(ValueError):  # it runs, and ends by itself
-        steps.close()
+        values.close()
 
 
 def _typed_as(
@@ -212,10 +195,10 @@ def _typed_as(
 
 
 def _coroutine(
-    method: Callable[Concatenate[Any, P], T], *, waits: bool = False
+    method: Callable[Concatenate[Any, P], T], *, fetches: bool = False, waits: bool = False
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method, which ``waits`` if it accepts ``progress``."""
-    run = _Caller._cancellable if waits else _Caller._run
+    """Returns the coroutine function for a method, which ``fetches`` or ``waits`` if it accepts ``progress``."""
+    run = partial(_Caller._cancellable, waits=waits) if fetches or waits else _Caller._run
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
@@ -256,45 +239,24 @@ def _made(
     return call
 
 
-class AsyncChanges(_Caller):
+class AsyncChanges(Feed, _Caller):
     """As :class:`plexindex.Changes`, for ``async for``."""
 
-    __slots__ = ()
-    _target: Changes
-
-    @property
-    def cursor(self) -> str | None:
-        """As :attr:`plexindex.Changes.cursor`."""
-        return self._target.cursor
-
-    @property
-    def stale(self) -> bool:
-        """As :attr:`plexindex.Changes.stale`."""
-        return self._target.stale
-
-    @property
-    def late(self) -> bool:
-        """As :attr:`plexindex.Changes.late`."""
-        return self._target.late
-
-    @property
-    def refused(self) -> bool:
-        """As :attr:`plexindex.Changes.refused`."""
-        return self._target.refused
-
-    @property
-    def age(self) -> float | None:
-        """As :attr:`plexindex.Changes.age`."""
-        return self._target.age
+    def __init__(self, threads: _Threads, *page: Any, **more: Any) -> None:
+        _Caller.__init__(self, None, threads)
+        super().__init__(*page, **more)
 
     def __aiter__(self) -> AsyncChanges:
         return self
 
     async def __anext__(self) -> Change:
-        while (change := next_change(self._target)) is None:
-            if not await self._run(read_page, self._target):
+        while (change := self._next_change()) is None:
+            if not await self._run(self._turn_page):
                 raise StopAsyncIteration
         return change
+
+    def __repr__(self) -> str:
+        return f"<plexindex.aio.AsyncChanges up to {self.cursor!r}>"
 
 
 class AsyncWatch(_Caller):
@@ -313,11 +275,9 @@ class AsyncWatch(_Caller):
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
-        watch = self._target
-        stoppable = stoppable_of(watch)
-        async for found in self._steps(steps_of(watch, stoppable), stoppable):
-            yield AsyncChanges(found, self._threads)
+    def __aiter__(self) -> AsyncIterator[AsyncChanges]:
+        make = partial(AsyncChanges, self._threads)
+        return self._iterate(pages_of, self._target, make, waits=True, **limits_of(self._target))  # type: ignore[no-any-return]
 
 
 class AsyncComparison(_Caller):
@@ -360,30 +320,21 @@ class AsyncQueries(_Caller):
                 return found
         return await self._cancellable(self._target.match, path, size=size, **options)  # type: ignore[no-any-return]
 
-    @_typed_as(Queries.wait_for)
-    async def wait_for(
-        self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
-    ) -> Match:
-        """As :meth:`plexindex.Queries.wait_for`."""
-        options: dict[str, Any] = {"timeout": timeout, "progress": progress}
-        stoppable = self._waiting(options)
-        steps = waits_for(selection_of(self._target), path, timeout, every, stoppable, size)
-        async for match in self._steps(steps, stoppable):
-            found = match
-        return found  # type: ignore[no-any-return]
-
     @_typed_as(Queries.changes, AsyncChanges)
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
         """As :meth:`plexindex.Queries.changes`."""
-        return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
+        make = partial(AsyncChanges, self._threads)
+        selection = selection_of(self._target)
+        return await self._cancellable(changes_of, make, selection, *arguments, **options)  # type: ignore[no-any-return]
 
     lookup_key = _direct(Queries.lookup_key)
     lookup_keys = _direct(Queries.lookup_keys)
-    match_paths = _coroutine(Queries.match_paths, waits=True)
-    folder = _coroutine(Queries.folder, waits=True)
-    match_guid = _coroutine(Queries.match_guid, waits=True)
-    search_title = _coroutine(Queries.search_title, waits=True)
-    refresh = _coroutine(Queries.refresh, waits=True)
+    wait_for = _coroutine(Queries.wait_for, waits=True)
+    match_paths = _coroutine(Queries.match_paths, fetches=True)
+    folder = _coroutine(Queries.folder, fetches=True)
+    match_guid = _coroutine(Queries.match_guid, fetches=True)
+    search_title = _coroutine(Queries.search_title, fetches=True)
+    refresh = _coroutine(Queries.refresh, fetches=True)
     items = _items(Queries.items)
     items_below = _items(Queries.items_below)
     item_facts = _coroutine(Queries.item_facts)
@@ -394,7 +345,7 @@ class AsyncQueries(_Caller):
     invalidate_path = _coroutine(Queries.invalidate_path)
     invalidate_item = _coroutine(Queries.invalidate_item)
     invalidate = _coroutine(Queries.invalidate)
-    refresh_items = _coroutine(Queries.refresh_items, waits=True)
+    refresh_items = _coroutine(Queries.refresh_items, fetches=True)
     edit_items = _coroutine(Queries.edit_items)
     watch = _made(AsyncWatch, Queries.watch)
     compare = _made(AsyncComparison, Queries.compare)
@@ -457,10 +408,10 @@ class AsyncIndex(AsyncQueries):
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
-    call = cast("methods.AsyncCall", _coroutine(cast("Any", sync.Index.call), waits=True))
+    call = cast("methods.AsyncCall", _coroutine(cast("Any", sync.Index.call), fetches=True))
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
-    server = _coroutine(sync.Index.server, waits=True)
+    server = _coroutine(sync.Index.server, fetches=True)
     store = _coroutine(sync.Index.store)
     shared_status = _coroutine(sync.Index.shared_status)
     shared_init = _coroutine(sync.Index.shared_init)
@@ -475,7 +426,7 @@ class AsyncIndex(AsyncQueries):
             await asyncio.get_running_loop().run_in_executor(closer, self._target.close)
         finally:
             closer.shutdown(wait=False)
-            self._threads.end()
+            self._threads.shutdown(wait=False)
 
     async def __aenter__(self) -> AsyncIndex:
         self._target.__enter__()

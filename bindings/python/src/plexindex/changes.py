@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import NamedTuple
 
 import plexindex
 
 from ._core import TYPE_CHECKING, convert
-from ._core import abi as c
-from ._core.callbacks import Stoppable
 from ._core.convert import text_of
 from ._core.selection import check_limits, oldest, query_flags
 from .errors import Error, OfflineError, ServerUnavailableError, TimeoutError, UnauthorizedError
 from .item import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from typing import Any, TypeVar, Union
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
     from ._core.selection import Limits, Selection
-    from .match import Match
-    from .types import ChangeKind, PathArg, ProgressArg, SizeArg
+    from .types import ChangeKind, ProgressArg
 
-    Result = TypeVar("Result")
-    Steps = Generator[Union["Wait", Result], Union[bool, None], None]
-    """Yields results, and what to wait for before the next step, which gets whether the wait is over."""
+    Made = TypeVar("Made", bound="Feed")
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -34,8 +28,6 @@ _PAGE = 1_000
 _PAUSE = 30.0
 # Minimum number of seconds between two requests because of expired listings.
 _BETWEEN = 1.0
-# Maximum number of seconds between two lookups of a file that a caller waits for.
-_LOOK = 0.25
 _FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
 REFRESH_ERRORS = (
@@ -89,13 +81,8 @@ class Change:
         return f"<plexindex.Change {self.kind} {what}>"
 
 
-class Changes:
-    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
-    object.
-
-    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
-    reader that resumes at the cursor misses no change, and sees at most the last page again.
-    """
+class Feed:
+    """What :class:`Changes` and its twin for ``asyncio`` have in common."""
 
     def __init__(
         self, selection: Selection, since: str | None, full: bool = False, missed: Error | None = None
@@ -136,56 +123,43 @@ class Changes:
         if self._next is not None:
             self.cursor, self._next = self._next, None
 
+    def _turn_page(self) -> bool:
+        """Reads the next page. Returns whether there is one."""
+        self._end_page()
+        if self._more:
+            self._read()
+            return True
+        return False
+
+    def _next_change(self) -> Change | None:
+        """Returns the next change of the current page; None at the page's end."""
+        entry = next(self._page, None)
+        if entry is None:
+            return None
+        item = Item(entry["item"], self._selection) if "item" in entry else None
+        path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
+        return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
+
+
+class Changes(Feed):
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
+    object.
+
+    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
+    reader that resumes at the cursor misses no change, and sees at most the last page again.
+    """
+
     def __iter__(self) -> Changes:
         return self
 
     def __next__(self) -> Change:
-        while (change := next_change(self)) is None:
-            if not read_page(self):
+        while (change := self._next_change()) is None:
+            if not self._turn_page():
                 raise StopIteration
         return change
 
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"
-
-
-def next_change(found: Changes) -> Change | None:
-    """Returns the next change of the current page; None at the page's end."""
-    entry = next(found._page, None)
-    if entry is None:
-        return None
-    item = Item(entry["item"], found._selection) if "item" in entry else None
-    path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
-    return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
-
-
-def read_page(found: Changes) -> bool:
-    """Reads the next page. Returns whether there is one."""
-    found._end_page()
-    if found._more:
-        found._read()
-        return True
-    return False
-
-
-class Wait(NamedTuple):
-    """What a step of a watch waits for: a change after a cursor and, unless ``offline``, an expired listing. Without a
-    cursor, for nothing.
-    """
-
-    selection: Selection
-    cursor: str | None
-    seconds: float
-    progress: ProgressArg = None
-    offline: bool = False
-
-    def is_over(self, seconds: float) -> bool:
-        """Waits for at most ``seconds``. Returns whether there is what the step waits for."""
-        if self.cursor is None:
-            sleep(seconds)
-            return False
-        limits, request = (max(seconds, 0.001), self.progress), {"cursor": self.cursor, "offline": self.offline}
-        return bool(self.selection.request("changes.wait", *limits, **request)["ready"])
 
 
 class Watch:
@@ -232,26 +206,18 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        return _results(steps_of(self, self._progress))
+        return pages_of(self, Changes, **limits_of(self))
 
 
-def _results(steps: Steps[Result]) -> Iterator[Result]:
-    """Yields the results of steps, and waits between them."""
-    ready = None
-    try:
-        while True:
-            step = steps.send(ready)
-            ready = step.is_over(step.seconds) if isinstance(step, Wait) else None
-            if not isinstance(step, Wait):
-                yield step
-    except StopIteration:
-        return
-    finally:
-        steps.close()
+def limits_of(watch: Watch) -> dict[str, Any]:
+    """Returns the timeout and the callback of a watch."""
+    return {"timeout": watch._timeout, "progress": watch._progress}
 
 
-def steps_of(watch: Watch, progress: ProgressArg) -> Steps[Changes]:
-    """Yields the results of a watch, and what to wait for."""
+def pages_of(
+    watch: Watch, make: Callable[..., Made], *, timeout: float | None, progress: ProgressArg
+) -> Iterator[Made]:
+    """Yields the changes of each page, in objects that ``make`` creates as :class:`Feed` does."""
     session, listens = watch._selection.session, False
     if not watch._offline and not session.listens(watch):
         try:
@@ -262,89 +228,63 @@ def steps_of(watch: Watch, progress: ProgressArg) -> Steps[Changes]:
             if error.status_name not in ("offline", "unsupported"):
                 raise
     try:
-        yield from _pages_of(watch, progress)
+        yield from _pages_of(watch, make, timeout, progress)
     finally:
         if listens:
             watch.stop()
 
 
-def stoppable_of(watch: Watch) -> Stoppable:
-    """Returns a callback for a watch that can end its calls."""
-    return Stoppable(watch._selection.session.progress if watch._progress is None else watch._progress)
-
-
-def _pages_of(watch: Watch, progress: ProgressArg) -> Steps[Changes]:
-    selection, offline, timeout = watch._selection, watch._offline, watch._timeout
+def _pages_of(watch: Watch, make: Callable[..., Made], timeout: float | None, progress: ProgressArg) -> Iterator[Made]:
+    selection, offline = watch._selection, watch._offline
     until = _FOREVER if timeout is None else monotonic() + timeout
     # Send no request before this time. The loop still notices changes that other processes detect.
     silent_until = 0.0
     missed = None if offline else bring_up_to_date(selection, (timeout, progress), waits=True)
     if missed:
         silent_until = monotonic() + _PAUSE
-    found = Changes(selection, watch._since, missed=missed)
+    found = make(selection, watch._since, missed=missed)
     while True:
         yield found
         cursor = found.cursor
         if found._next is not None:
-            yield Wait(selection, None, _BETWEEN)  # the caller did not read all, so the changes come again
+            sleep(_BETWEEN)  # the caller did not read all, so the changes come again
         now = monotonic()
         if now >= until:
             return
         silent = offline or now < silent_until
         end = min(until, silent_until) if silent and not offline else until
-        if (yield Wait(selection, cursor or "", end - now, progress, silent)) and not silent:
+        limits = max(end - now, 0.001), progress
+        waited = selection.request("changes.wait", *limits, cursor=cursor or "", offline=silent)
+        if waited["ready"] and not silent:
             # This call sends a request only if a listing has expired or an event has invalidated an item.
             left = None if timeout is None else max(0.0, until - monotonic())
             missed = bring_up_to_date(selection, (left, progress), always=True, waits=True)
             silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
-        found = Changes(selection, cursor, missed=missed)
+        found = make(selection, cursor, missed=missed)
 
 
-def read(selection: Selection, since: str | None, full: bool, offline: bool, check: bool, limits: Limits) -> Changes:
-    """See :meth:`plexindex.Queries.changes`."""
+def changes(
+    make: Callable[..., Made],
+    selection: Selection,
+    since: str | None = None,
+    *,
+    full: bool = False,
+    timeout: float | None = None,
+    offline: bool = False,
+    check: bool = False,
+    progress: ProgressArg = None,
+) -> Made:
+    """See :meth:`plexindex.Queries.changes`. ``make`` is as in :func:`pages_of`."""
     query_flags(offline, check, full)
-    check_limits(*limits)
+    check_limits(timeout, progress)
     if full and since:
         raise plexindex.InvalidArgumentError("a full listing starts without a cursor: omit since or full")
     missed = None
     if not offline:
-        missed = bring_up_to_date(selection, limits, always=check, whole=full)
+        missed = bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
     elif full:
         _expect_listed(selection, late=False, whole=True)
-    return Changes(selection, since, full, missed)
-
-
-def waits_for(
-    selection: Selection, path: PathArg, timeout: float | None, every: float, progress: ProgressArg, size: SizeArg
-) -> Steps[Match]:
-    """As :meth:`plexindex.Queries.wait_for`, in steps: yields what to wait for, and at last the match. The waits of all
-    tasks of a loop share one thread, which the method ``match.wait`` would occupy.
-    """
-    ms = convert.milliseconds
-    until = monotonic() + ms("timeout", timeout, none=convert.FOREVER_MS) / 1000
-    pause = ms("every", every, none=None, zero=None) / 1000
-    check = monotonic() + pause
-    while True:
-        checks = monotonic() >= check
-        if checks:
-            check = monotonic() + pause
-        left = max(until - monotonic(), 0)
-        try:
-            match = selection.match(path, size, query_flags(check=checks), left, progress)
-        except ServerUnavailableError as error:
-            # The store is empty, and the server is unreachable, but the server may return in time.
-            if error.status != c.CONNECT or monotonic() + pause >= until:
-                raise
-            yield Wait(selection, None, pause)
-            continue
-        if match or monotonic() >= until:
-            break
-        # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
-        end = min(check, until, monotonic() + _LOOK)
-        yield Wait(selection, Changes(selection, None).cursor or "", end - monotonic(), progress)
-        if monotonic() >= until:
-            break
-    yield match
+    return make(selection, since, full, missed)
 
 
 def bring_up_to_date(

@@ -414,7 +414,8 @@ class Queries(Lookups):
         >>> [change.kind for change in index.changes(cursor, check=True)]
         []
         """
-        return plexindex.changes.read(self._selection, since, full, offline, check, (timeout, progress))
+        options: dict[str, Any] = {"timeout": timeout, "offline": offline, "check": check, "progress": progress}
+        return plexindex.changes.changes(plexindex.Changes, self._selection, since, full=full, **options)
 
     def watch(
         self,

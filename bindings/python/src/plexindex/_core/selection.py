@@ -9,7 +9,7 @@ from . import abi as c
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ..item import Item
     from ..light import LightItem
@@ -129,6 +129,9 @@ class Selection:
         """Invalidates an item."""
         raw = convert.key_bytes(key, self.session)
         self.session.ask(self.session.native.invalidate_item, raw, len(raw), target=self.handle)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("cannot pickle or copy what reads an open index: pickle the Index or the Library")
 
     # What an item asks for more than an answer contains.
 
