@@ -154,6 +154,8 @@ def python(schema: Shape) -> str:
     lines += ["from collections.abc import Coroutine, Mapping"]
     lines += ["from typing import Any, Literal, Protocol, TypedDict, Union, overload", ""]
     lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:"]
+    # Type checkers know typing_extensions, also where it is not installed.
+    lines += ["    from typing_extensions import NotRequired", ""]
     lines += ["    from ..library import Library", "    from ..types import ProgressArg", ""]
     for name, shape in definitions.items():
         if not is_object(shape):
@@ -161,26 +163,20 @@ def python(schema: Shape) -> str:
             kind = PYTHON.of(shape).replace('"none", ', "").replace(" | ", '", "')
             lines.append(f'{name} = Union["{kind}"]' if '", "' in kind and "[" not in kind[:8] else f"{name} = {kind}")
             continue
-        body: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
+        pairs = []
         for field, of, always in fields(shape):
             kind = PYTHON.of(of)
             if name in requests.values():
                 kind = re.sub(r"\w+", lambda word: PYTHON_REQUESTS.get(word[0], word[0]), kind)
                 kind = kind if always else f"{kind} | None"
-            body[always].append((field, kind))
-        # The fields that are always present are those of a base class, because Python 3.9 has no NotRequired.
+            pairs.append((field, kind if always else f"NotRequired[{kind}]"))
         base = "TypedDict"
-        for always, own in ((True, f"_{name}" if body[False] else name), (False, name)):
-            if (not body[always] and own != name) or (not always and not body[False]):
-                continue
-            total = "" if always else ", total=False"
-            if any(iskeyword(field) for field, _ in body[always]):
-                row = ", ".join(f'"{field}": "{kind}"' for field, kind in body[always] if iskeyword(field))
-                lines.append(f'_{name}Keyword = TypedDict("_{name}Keyword", {{{row}}}{total})')
-                base = f"_{name}Keyword" if base == "TypedDict" else f"{base}, _{name}Keyword"
-            row = "; ".join(f"{field}: {kind}" for field, kind in body[always] if not iskeyword(field))
-            lines.append(f"class {own}({base}{total}): {row or '...'}")
-            base = own
+        if any(iskeyword(field) for field, _ in pairs):
+            row = ", ".join(f'"{field}": "{kind}"' for field, kind in pairs if iskeyword(field))
+            base = f"_{name}Keyword"
+            lines.append(f'{base} = TypedDict("{base}", {{{row}}})')
+        row = "; ".join(f"{field}: {kind}" for field, kind in pairs if not iskeyword(field))
+        lines.append(f"class {name}({base}): {row or '...'}")
     options = "*, timeout: float | None = None, progress: ProgressArg = None"
     for protocol, returned in (("Call", "{}"), ("AsyncCall", "Coroutine[Any, Any, {}]")):
         lines += [f"class {protocol}(Protocol):", '    """Calls a method: docs/methods.md."""']

@@ -147,8 +147,6 @@ def test_a_folder(open_index: OpenIndex, start_server: ServerFactory) -> None:
     assert sorted(item.path or "" for item in shows.items_below(season)) == inside
     show = index.folder(season, "show").require()
     assert (show.kind, show.title) == ("show", shows.match(inside[0]).require().show_title)
-    with pytest.raises(plexindex.InvalidArgumentError, match="`film`, expected one of `movie`, `show`"):
-        index.folder(season, "film")  # type: ignore[arg-type]
     found = shows.folder(season, kind="season")
     assert found
     assert isinstance(found, plexindex.FolderMatch)
@@ -212,13 +210,16 @@ def test_an_answer_keeps_only_its_own_part_of_a_batch(index: plexindex.Index, se
 
 
 def test_a_copy_of_an_item_or_a_match_knows_its_index(index: plexindex.Index, row: dict[str, str]) -> None:
-    match = index.match(row["path"])
+    match, other = index.match(row["path"]), index.match(row["path"])
     for copied in (copy.copy(match), copy.deepcopy(match)):
         assert copied == match
         assert copied.file == match.file
     item = match.require()
     for again in (copy.copy(item), copy.deepcopy(item)):
         assert (again.paths, again.host_path, again.trashed) == (item.paths, item.host_path, False)
+    index.close()
+    # Only an open index knows the file.
+    assert {**other.to_dict(), "age": 0} == {**match.to_dict(), "age": 0, "file": None}
 
 
 def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:

@@ -160,6 +160,7 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("a path", lambda: some.match(7)),
         ("library", lambda: some.library(1.5)),
         ("guid", lambda: some.match_guid(3)),
+        ("kind", lambda: some.folder("/data", kind=5)),
         ("name", lambda: some.table(3)),
         ("the library", lambda: some.library("\udcff").match("/a")),
         ("folders", lambda: some.compare(None)),
@@ -230,16 +231,19 @@ def test_a_library_of_a_different_index_is_refused(index: plexindex.Index, cache
 
 
 def test_equal_rules_are_equal_mappings() -> None:
-    rules = [plexindex.Mapping.host_prefix("/a", "/b"), plexindex.Mapping.host_prefix(b"/a", b"/b")]
+    folders: list[Any] = [("/a", "/b"), (b"/a", b"/b"), (PurePosixPath("/a"), PurePosixPath("/b"))]
+    rules = [plexindex.Mapping.host_prefix(host, server) for host, server in folders]
     assert len({*rules, plexindex.Mapping.server_prefix("/a", "/b")}) == 2
 
 
-def test_an_index_and_a_table_are_not_copied(index: plexindex.Index) -> None:
+def test_an_index_and_what_reads_it_are_not_copied(index: plexindex.Index) -> None:
     for call in (copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="cannot copy an Index"):
             call(index)
-    with pytest.raises(TypeError, match="pickle the Index"):
-        pickle.dumps(index.table("mine"))
+    index.refresh()
+    for one in (index.table("mine"), index.watch(), index.changes(), index.compare("/nowhere")):
+        with pytest.raises(TypeError, match="pickle the Index"):
+            pickle.dumps(one)
 
 
 def test_an_index_that_is_not_closed_warns(cache: Path) -> None:
@@ -261,6 +265,7 @@ def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> 
     calls: list[tuple[str, Callable[[], object]]] = [
         ("cache_dir", lambda: plexindex.open("")),
         ("page_size", lambda: opened(page_size=0)),
+        ("kind", lambda: index.folder("/data", kind="Show")),  # type: ignore[arg-type]
         ("shared", lambda: opened(shared="")),
         ("database", lambda: opened(database="")),
         ("timeout", lambda: opened(timeout=-1)),
@@ -318,6 +323,18 @@ def test_an_offline_index_of_nothing_lists_no_items(tmp_path: Path) -> None:
         list(index.items())
 
 
-def test_a_kind_of_folder_is_a_string(index: plexindex.Index) -> None:
-    with pytest.raises(TypeError, match="kind"):
-        index.folder("/data", kind=5)  # type: ignore[arg-type]
+def test_a_library_that_the_server_lacks_cannot_be_invalidated(index: plexindex.Index) -> None:
+    unknown = index.library("Films")
+    unknown.invalidate()  # nothing is known yet
+    index.refresh()
+    with pytest.raises(plexindex.LibraryNotFoundError, match="'Films'"):
+        unknown.invalidate()
+
+
+def test_a_show_and_a_season_are_keys(index: plexindex.Index) -> None:
+    index.refresh()
+    shows = index.library("TV Shows")
+    show, season = shows.shows()[0], shows.seasons()[0]
+    shows.invalidate_item(show)
+    index.refresh_items([show, season])
+    assert shows.edit_items([show, season], {"label": ["seen"]}).done == [show.rating_key, season.rating_key]

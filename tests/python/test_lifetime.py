@@ -23,8 +23,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import OpenIndex, Server, exit_of_child, until
-from plexindex import aio
-from plexindex._core import lookups as _lookups
+from plexindex import aio, queries
 from plexindex.testing import FakePlex
 
 
@@ -159,7 +158,7 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: S
 def test_without_a_global_lock_lookups_count_as_calls(
     open_index: OpenIndex, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_lookups, "HAS_GLOBAL_LOCK", False)
+    monkeypatch.setattr(queries, "HAS_GLOBAL_LOCK", False)
     index = open_index()
     movies = index.library("Movies")
     movies.refresh()

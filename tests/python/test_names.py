@@ -319,6 +319,14 @@ def test_a_pickled_index_finds_its_token_again(server: Server, used: Path, monke
     assert b"token-1" not in pickled
     with pickle.loads(pickled) as index:  # noqa: S301
         assert index.library("Movies").match("/host/a.mkv").match_kind == "confirmed"
+    # The content of a named user needs no token, but a request does.
+    monkeypatch.delenv("PLEXINDEX_TOKEN")
+    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(used / "missing"))
+    monkeypatch.setenv("HOME", str(used))
+    with pickle.loads(pickled) as index:  # noqa: S301
+        assert index.library("Movies").match("/host/a.mkv").match_kind == "confirmed"
+        with pytest.raises(plexindex.UnauthorizedError, match="token"):
+            index.refresh(full=True)
 
 
 def plex_server(server: Server, token: str, **more: object) -> Any:

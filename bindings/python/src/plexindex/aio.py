@@ -209,34 +209,21 @@ def _coroutine(
 
 def _items(method: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[Any, P], AsyncIterator[Item]]:
     """Returns the asynchronous iterator function for a generator of items that accepts ``progress``."""
-
-    @_typed_as(method, AsyncIterator[Item])
-    def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
-        return self._iterate(method, self._target, *arguments, **options)
-
-    return call
+    give = _typed_as(method, AsyncIterator[Item])
+    return give(lambda self, *arguments, **options: self._iterate(method, self._target, *arguments, **options))
 
 
 def _direct(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
     """Returns the function for a method that waits for nothing."""
-
-    @_typed_as(method)
-    def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
-        return method(self._target, *arguments, **options)
-
-    return call
+    return _typed_as(method)(lambda self, *arguments, **options: method(self._target, *arguments, **options))
 
 
 def _made(
     kind: Callable[[Any, _Threads], T], method: Callable[Concatenate[Any, P], Any]
 ) -> Callable[Concatenate[Any, P], T]:
     """Returns the function for a method that waits for nothing, and whose result has a twin of this kind."""
-
-    @_typed_as(method, kind)
-    def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
-        return kind(method(self._target, *arguments, **options), self._threads)
-
-    return call
+    give = _typed_as(method, kind)
+    return give(lambda self, *given, **options: kind(method(self._target, *given, **options), self._threads))
 
 
 class AsyncChanges(Feed, _Caller):

@@ -41,17 +41,11 @@ _load()
 
 def __getattr__(name: str) -> Any:
     # Processes that only use the caches need neither class, and `enum` takes a third of a new process.
-    if name == "NotFoundError":
-        with importing:
-            from ._compat.failures import NotFoundError
-
-        return NotFoundError
-    if name == "MatchConfidence":
-        with importing:
-            from ._compat.find import MatchConfidence
-
-        return MatchConfidence
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = {"NotFoundError": "failures", "MatchConfidence": "find"}.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with importing:
+        return getattr(__import__(f"plexindex._compat.{module}", fromlist=[name]), name)
 
 
 def configure(

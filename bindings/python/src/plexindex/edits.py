@@ -9,17 +9,10 @@ from types import SimpleNamespace
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
+import plexindex
+
 from ._core import TYPE_CHECKING
 from ._core import convert as _convert
-from .errors import (
-    Error,
-    InvalidArgumentError,
-    NotOnServerError,
-    OfflineError,
-    ServerUnavailableError,
-    TimeoutError,
-    UnauthorizedError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -71,11 +64,13 @@ def edit(
 ) -> EditReport:
     """Edits items of one library: see :meth:`plexindex.Queries.edit_items`."""
     if selection.handle.named is None:
-        raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
+        raise plexindex.InvalidArgumentError(
+            "a call edits items in only one library: call index.library(…).edit_items(…)"
+        )
     report = EditReport(_convert.key_list(keys, selection.session))
     arguments = edit_arguments(fields, remove, locked)
     if not report.left:
-        raise InvalidArgumentError("the list of items is empty: specify at least one item")
+        raise plexindex.InvalidArgumentError("the list of items is empty: specify at least one item")
     timeout = selection.session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
@@ -85,9 +80,9 @@ def edit(
         section = import_module("plexapi.library").LibrarySection(plex, Element("Directory", key=facts[0]["section"]))
         for batch in _batches(selection, plex, section, report):
             if time.monotonic() >= until:
-                raise TimeoutError("the timeout passed")
+                raise plexindex.TimeoutError("the timeout passed")
             _send(selection, section, batch, arguments, report)
-    except Error as error:
+    except plexindex.Error as error:
         error.report = report
         raise
     except Exception as error:
@@ -110,7 +105,7 @@ def _server(session: Session) -> Any:
         except ImportError as error:
             raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
         if recipe.server_url is None or recipe.options["offline"]:
-            raise OfflineError("cannot edit items: the index is offline, or has no server_url")
+            raise plexindex.OfflineError("cannot edit items: the index is offline, or has no server_url")
         connection = import_module("requests").Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         token = session.token() if callable(session.token) else session.token
@@ -138,7 +133,7 @@ def _batches(selection: Selection, plex: Any, section: Any, report: EditReport) 
         report.left = [key for key in report.left if key not in report.missing]
         more = f" and {len(report.missing) - 5} more" if len(report.missing) > 5 else ""
         named = f"{', '.join(report.missing[:5])}{more}"
-        raise NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
+        raise plexindex.NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
     by_kind: dict[str, list[Any]] = {}
     for rating_key, kind in kinds.items():
         # The attributes of plexapi's items that an edit needs.
@@ -169,17 +164,17 @@ def _send(selection: Selection, section: Any, batch: list[Any], arguments: dict[
             selection.invalidate_item(item.ratingKey)
 
 
-def _failure(error: Exception, report: EditReport) -> Error:
+def _failure(error: Exception, report: EditReport) -> plexindex.Error:
     """Returns the package's exception for an error of plexapi or of its connection."""
     names = {kind.__name__ for kind in type(error).__mro__}
     text = str(error).partition(";")[0]
-    kind: type[Error] = ServerUnavailableError
+    kind: type[plexindex.Error] = plexindex.ServerUnavailableError
     if "Unauthorized" in names or text.startswith("(403)"):
-        kind = UnauthorizedError
+        kind = plexindex.UnauthorizedError
     elif "NotFound" in names:
-        kind = NotOnServerError
+        kind = plexindex.NotOnServerError
     elif "Timeout" in names:
-        kind = TimeoutError
+        kind = plexindex.TimeoutError
     done, count = len(report.done), len(report.done) + len(report.failed) + len(report.left)
     return kind(f"edited {done} of {count} items, then stopped: {text or type(error).__name__}")
 
@@ -199,13 +194,15 @@ def edit_arguments(
     arguments: dict[str, Any] = {}
     for name in (*fields, *remove):
         if name not in (*TAGS, *NUMBERS, *TEXTS):
-            raise InvalidArgumentError(f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}")
+            raise plexindex.InvalidArgumentError(
+                f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}"
+            )
     for name, value in fields.items():
         if value is None:
             continue
         if name in TAGS:
             if isinstance(value, str):
-                raise InvalidArgumentError(f"{name} contains tags: pass a list, such as [{value!r}]")
+                raise plexindex.InvalidArgumentError(f"{name} contains tags: pass a list, such as [{value!r}]")
             arguments.update({f"{name}[{at}].tag.tag": tag for at, tag in enumerate(_tags(name, value))})
         else:
             arguments[f"{name}.value"] = _value(name, value)
@@ -215,27 +212,27 @@ def edit_arguments(
     if locked is not None:
         arguments.update({f"{name}.locked": int(locked) for name in (*fields, *remove)})
     if not arguments:
-        raise InvalidArgumentError("the list of fields is empty: give the fields to change, such as title")
+        raise plexindex.InvalidArgumentError("the list of fields is empty: give the fields to change, such as title")
     return arguments
 
 
 def _value(name: str, value: object) -> str:
     """Returns the value of a field without tags."""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
+        raise plexindex.InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
     if name in NUMBERS:
         try:
             float(value)
         except ValueError:
-            raise InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
+            raise plexindex.InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
     return _convert.only_text("value", str(value)).decode()
 
 
 def _tags(name: str, tags: Any) -> list[str]:
     """Returns the tags of a field."""
     if name not in TAGS:
-        raise InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
+        raise plexindex.InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
     found: list[Any] = list(tags) if hasattr(tags, "__iter__") and not isinstance(tags, bytes) else [tags]
     if not found or not all(isinstance(tag, str) and tag.strip() for tag in found):
-        raise InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
+        raise plexindex.InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
     return found

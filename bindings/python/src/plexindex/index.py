@@ -7,8 +7,8 @@ import plexindex
 from ._core import TYPE_CHECKING, Iterable, Mapping, convert
 from ._core import abi as c
 from ._core.convert import text_of
-from ._core.lookups import Handle
 from ._core.selection import Selection, query_flags, selection_of
+from ._core.session import Handle, Session
 from .library import Library
 from .queries import Queries
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar
 
     from ._core import methods
-    from ._core.session import Session
 
     Entered = TypeVar("Entered", bound="Index")
 
@@ -59,8 +58,7 @@ class Index(Queries):
         session = self._session
         if session.owners > 1:
             session.owners -= 1
-            self._session, self._handle = session.left(), Handle()
-            self._selection = Selection(self._session, self._handle)
+            super().__init__(Selection(session.left(), Handle()))
         else:
             session.close()
 

@@ -8,7 +8,7 @@ from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
-    from .types import MappingArg
+    from .types import MappingArg, PathArg
 
 
 _NAMES = {
@@ -19,8 +19,8 @@ _NAMES = {
 }
 
 
-def _part(text: str | bytes) -> bytes:
-    raw = convert.text_bytes("each part of a rule in mappings", text)
+def _part(text: PathArg) -> bytes:
+    raw = convert.text_bytes("mapping", convert.fspath("each part of a rule in mappings", text))
     if b"\0" in raw:
         raise convert.invalid(
             "mappings", f"mappings: {text!r} contains a NUL character, which no file name can contain"
@@ -38,13 +38,13 @@ class Mapping:
 
     __slots__ = ("find", "kind", "replace")
 
-    def __init__(self, kind: int, find: str | bytes, replace: str | bytes) -> None:
+    def __init__(self, kind: int, find: plexindex.types.PathArg, replace: plexindex.types.PathArg) -> None:
         if kind not in _NAMES:
             raise plexindex.InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
         self.kind, self.find, self.replace = kind, _part(find), _part(replace)
 
     @classmethod
-    def host_prefix(cls, host: str | bytes, server: str | bytes) -> Mapping:
+    def host_prefix(cls, host: plexindex.types.PathArg, server: plexindex.types.PathArg) -> Mapping:
         """Maps a folder of the host to a folder of the server.
 
         >>> plexindex.Mapping.host_prefix("/mnt/films", "/films")
@@ -62,7 +62,7 @@ class Mapping:
         return cls(c.MAPPING_HOST_PATTERN, pattern, replacement)
 
     @classmethod
-    def server_prefix(cls, server: str | bytes, host: str | bytes) -> Mapping:
+    def server_prefix(cls, server: plexindex.types.PathArg, host: plexindex.types.PathArg) -> Mapping:
         """Maps a folder of the server to a folder of the host.
 
         >>> plexindex.Mapping.server_prefix("/films", "/mnt/films")

@@ -258,12 +258,15 @@ class Match:
         return media.file_of(item.media, item.path) if facts is None else media.matched_file(facts)
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values. Without :attr:`file` if the match was pickled.
+        """Returns all fields by name, as JSON values. Without a :attr:`file` that only an open index knows.
 
         >>> movies.match("/films/Sintel (2010).mkv").to_dict()["item"]["year"]
         2010
         """
-        file = None if self._source is None else self.file
+        try:
+            file = self.file
+        except plexindex.Error:
+            file = None
         return {"asked": self.asked, **self._value(), "file": file and file._asdict(), "age": self.age}
 
     def _value(self) -> dict[str, object]:

@@ -11,6 +11,7 @@ from ._core.convert import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from ._core.methods import ItemJson, MatchedFileJson
 
@@ -74,20 +75,9 @@ class MatchedFile(NamedTuple):
 
 def matched_file(facts: MatchedFileJson) -> MatchedFile:
     """Returns the file of an answer."""
-    return MatchedFile(
-        path=text_of(facts["path"]) or "",
-        size=facts.get("size"),
-        part_id=facts.get("part_id"),
-        part=facts["part"],
-        parts=facts["parts"],
-        version=facts["version"],
-        versions=facts["versions"],
-        media_id=facts.get("media_id"),
-        resolution=facts.get("resolution"),
-        container=facts.get("container"),
-        duration=_seconds(facts.get("duration_ms")),
-        optimized=facts.get("optimized", False),
-    )
+    known: dict[str, Any] = {name: facts.get(name) for name in MatchedFile._fields}
+    known.update(path=text_of(facts["path"]) or "", optimized=facts.get("optimized", False))
+    return MatchedFile(**{**known, "duration": _seconds(facts.get("duration_ms"))})
 
 
 def _seconds(milliseconds: int | None) -> float | None:
@@ -116,18 +106,6 @@ def file_of(media: Sequence[Media], path: str | None) -> MatchedFile | None:
     for version, one in enumerate(media, 1):
         for number, part in enumerate(one.parts, 1):
             if part.path == path:
-                return MatchedFile(
-                    path=part.path,
-                    size=part.size,
-                    part_id=part.part_id,
-                    part=number,
-                    parts=len(one.parts),
-                    version=version,
-                    versions=len(media),
-                    media_id=one.media_id,
-                    resolution=one.resolution,
-                    container=one.container,
-                    duration=one.duration,
-                    optimized=one.optimized,
-                )
+                place = {"part": number, "parts": len(one.parts), "version": version, "versions": len(media)}
+                return MatchedFile(**{**one._asdict(), **part._asdict(), **place})
     return None

@@ -272,7 +272,7 @@ def open_again(recipe: Recipe) -> Any:
         place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": recipe.server_url, "progress": None}
         try:
             url = recipe.server_url
-            place["token"] = _configured_token(url) if recipe.has_token and url is not None else None
+            place["token"] = _configured_token(url, recipe) if recipe.has_token and url is not None else None
             session = _reopened[name] = open_session({**recipe.options, **place})
         except plexindex.Error as error:
             return _UnavailableIndex(error)
@@ -281,13 +281,15 @@ def open_again(recipe: Recipe) -> Any:
     return plexindex.Index(session)
 
 
-def _configured_token(server_url: str) -> TokenArg:
+def _configured_token(server_url: str, recipe: Recipe) -> TokenArg:
     with importing:
         from ._core.config import Setting, find
 
     found = find({"server_url": Setting(server_url, "the pickled index")}).token
     if found.is_set:
         return found.renew or found.value
+    if recipe.options["user"] is not None:
+        return None  # the content is that of the user, whatever the token
     raise plexindex.InvalidArgumentError(
         f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in plexapi's "
         "config.ini, or open the index in each process"

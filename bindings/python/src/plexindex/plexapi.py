@@ -16,6 +16,7 @@ from .index import Index
 from .item import Item
 from .library import Library
 from .light import LightItem
+from .opening import open as _open
 from .opening import open_session
 
 if TYPE_CHECKING:
@@ -124,9 +125,8 @@ def from_server(
     options = dict(locals())
     del options["plex"]
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
-    theirs = {"connect_timeout": 5.0, "read_timeout": 60.0, "accept_invalid_certs": False, "user": _user_of(plex)}
-    theirs.update(_connection_options(plex))
-    options.update({name: value for name, value in theirs.items() if options[name] is None})
+    theirs = {**(_open.__kwdefaults__ or {}), "user": _user_of(plex), **_connection_options(plex)}
+    options = {name: theirs.get(name) if value is None else value for name, value in options.items()}
     session = open_session({"server_url": plex._baseurl, "token": lambda: plex._token or None, **options})
     return ServerIndex(session, plex)
 

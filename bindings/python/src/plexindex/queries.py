@@ -6,14 +6,23 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert
 from ._core import abi as c
-from ._core.lookups import Lookups
 from ._core.selection import Selection, check_limits, query_flags
+from ._core.session import HAS_GLOBAL_LOCK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from .types import PathArg
 
-class Queries(Lookups):
+_FOLDER_KINDS = ("movie", "show", "season", "artist", "album")
+# Estimated size of a key in bytes. A buffer that is too small costs a second call.
+_BYTES_PER_KEY = 40
+# Batches that fit into the processor's caches are faster than all paths at once.
+_KEYS_AT_ONCE = 1024
+
+
+class Queries:
     """The queries of an :class:`Index`, about all libraries, and of a :class:`Library`, about one.
 
     A ``timeout`` is in seconds: None means the default from ``open``, infinity no timeout, and 0 hardly any time. With
@@ -23,13 +32,83 @@ class Queries(Lookups):
     fetch.
     """
 
-    __slots__ = ("_selection",)
+    __slots__ = ("_handle", "_lookup", "_selection", "_session")
+
+    _lookup: Callable[[Any, bytes], bytes | None]
 
     def __init__(self, selection: Selection) -> None:
-        super().__init__(selection.session, selection.handle)
-        self._selection = selection
+        self._selection, self._session, self._handle = selection, selection.session, selection.handle
+        # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
+        self._lookup = self._session.native.lookup_key if HAS_GLOBAL_LOCK else self._lookup_counted
 
-    lookup_key, lookup_keys = Lookups.lookup_key, Lookups.lookup_keys  # for the reference
+    def lookup_key(self, path: plexindex.types.PathArg) -> str | None:
+        """Returns the key of the item with this path, if a fast lookup finds the item. Takes about a microsecond.
+
+        A fast lookup never asks the server and never fetches a library, and also uses expired listings. After a change
+        in the store, the lookup reads the change, and waits at most 200 ms for other processes. None does not mean that
+        no item exists: call :meth:`match`, or :meth:`refresh` before the first lookup. The library may never have been
+        fetched or have another name, the file may be new, several items may match, or the path may need a mapping, even
+        if :meth:`match` is certain by the file's size. Raises InvalidArgumentError if the path is empty or contains a
+        NUL.
+
+        >>> movies.lookup_key("/films/Sintel (2010).mkv")
+        '/library/metadata/101'
+        """
+        try:
+            if "\0" not in path:  # type: ignore[operator]
+                key = self._lookup(self._handle, path.encode())  # type: ignore[union-attr]
+                if key is not None:
+                    return key.decode()
+                if path and self._handle:
+                    return None
+        except (AttributeError, TypeError, UnicodeEncodeError):
+            pass
+        return self._lookup_key(path)
+
+    def _lookup_key(self, path: PathArg) -> str | None:
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        if not self._handle:
+            raise self._session.closed_error()
+        key = self._lookup(self._handle, raw)
+        return None if key is None else key.decode()
+
+    def _lookup_counted(self, _pointer: object, raw: bytes) -> bytes | None:
+        # Without a global lock, a lookup counts as a running call, and closing the index waits for the lookup.
+        (key,) = self._keys_of(raw + b"\0", 1)
+        return key.encode() or None
+
+    def lookup_keys(self, paths: Iterable[plexindex.types.PathArg]) -> list[str | None]:
+        """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
+        each.
+
+        >>> movies.lookup_keys(["/films/Sintel (2010).mkv", "/nowhere.mkv"])
+        ['/library/metadata/101', None]
+        """
+        paths = convert.path_list(paths)
+        hides_paths = self._session.hides_paths
+        found: list[str | None] = []
+        for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
+            piece = paths[start : start + _KEYS_AT_ONCE]
+            text, count = convert.join_paths(piece, hides_paths), len(piece)
+            try:
+                keys = self._keys_of(text, count)
+            except plexindex.InvalidArgumentError:
+                convert.check_paths(piece, hides_paths)
+                raise
+            found += [key or None for key in keys]
+        return found
+
+    def _keys_of(self, paths: bytes, count: int) -> list[str]:
+        given = paths, len(paths), count
+        _, answer = self._session.fill(
+            self._session.native.lookup_keys, *given, target=self._handle, reserve=count * _BYTES_PER_KEY
+        )
+        keys = answer.decode().split("\0")
+        keys.pop()
+        if len(keys) != count:
+            # Without this check, paths could get the keys of other paths.
+            raise plexindex.Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
+        return keys
 
     def match(
         self,
@@ -95,8 +174,9 @@ class Queries(Lookups):
         'Alpha – Season 1'
         """
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        name = None if kind is None else convert.only_text("kind", kind).decode()
-        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw, kind=name)
+        if kind is not None and convert.only_text("kind", kind).decode() not in _FOLDER_KINDS:
+            raise convert.invalid("kind", f"invalid kind ({kind!r}): must be one of {', '.join(_FOLDER_KINDS)}")
+        answer = self._asked("match.folder", timeout, offline, check, progress, path=raw, kind=kind)
         return plexindex.FolderMatch(self._selection, path, answer)
 
     def match_guid(
@@ -336,7 +416,7 @@ class Queries(Lookups):
         paths = convert.join_paths(given, self._session.hides_paths)
         if paths.count(b"\0") != len(given):
             convert.check_paths(given, self._session.hides_paths)
-        keys = convert.join_keys([key for _, key in pairs], self._session)
+        keys = b"".join([convert.key_bytes(key, self._session) + b"\0" for _, key in pairs])
         texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
         self._session.ask(self._session.native.record_matches, *texts, target=self._handle)
 
@@ -364,12 +444,14 @@ class Queries(Lookups):
 
     def invalidate(self) -> None:
         """Invalidates the library, or all libraries, and removes the confirmed matches, in constant time. plexindex
-        then fetches a full listing, and answers from the old listing, as stale, until the new one is complete.
+        then fetches a full listing, and answers from the old listing, as stale, until the new one is complete. Raises
+        LibraryNotFoundError if the server is known to have no such library.
 
         >>> movies.invalidate()
         >>> movies.fresh
         False
         """
+        self._selection.facts(must_exist=True)
         self._session.ask(self._session.native.invalidate_library, target=self._handle)
 
     def refresh(

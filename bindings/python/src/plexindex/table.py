@@ -10,8 +10,7 @@ from ._core import abi as c
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from ._core.lookups import Handle
-    from ._core.session import Session
+    from ._core.session import Handle, Session
 
 
 def _bytes_of(value: bytes) -> bytes:
@@ -157,8 +156,7 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         return None if found is None else convert.path_of(found)
 
     def __contains__(self, name: object) -> bool:
-        raw = convert.text_bytes("name", name)  # type: ignore[arg-type]
-        return self._session.ask(self._session.native.table_get, raw, len(raw), None, target=self._handle) == c.OK
+        return self.get(name) is not None  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[bytes]:
         get_next, name, length = self._session.native.table_get_next, None, 0

@@ -22,6 +22,7 @@ from ._core.methods import SharedStatus as SharedStatus
 from ._core.methods import StoreInfo as StoreInfo
 from .mapping import Mapping
 from .progress import Progress
+from .shows import Season, Show
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 """A path: :mod:`plexindex` says how plexindex encodes it."""
@@ -29,7 +30,7 @@ ProgressArg = Optional[Callable[[Progress], object]]
 """A callback for the progress of a fetch. False ends the call."""
 CountProgressArg = Optional[Callable[[int], object]]
 """A callback for the number of files so far."""
-MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
+MappingArg = Union[Mapping, tuple[PathArg, PathArg]]
 """A rule, or a pair of folders (host, server)."""
 Facts = dict[str, Any]
 """An item's stored fields: the answer of the method ``items.get``."""
@@ -53,8 +54,8 @@ SizeArg = Union[int, Literal[False], None]
 """A file's size in bytes; None reads the size from the disk if necessary, and False forbids it."""
 NoSizeArg = Optional[Literal[False]]
 """None reads the sizes of files from the disk if necessary, and False forbids it."""
-KeyArg = Union[str, int, HasRatingKey]
-"""An item's key or rating key, or a plexindex or plexapi item."""
+KeyArg = Union[str, int, HasRatingKey, Show, Season]
+"""An item's key or rating key, or a plexindex or plexapi item, a show or a season."""
 FieldArg = Union[str, int, float, Iterable[str], None]
 """A field's new value: :meth:`plexindex.Queries.edit_items`."""
 

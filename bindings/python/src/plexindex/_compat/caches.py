@@ -9,7 +9,7 @@ import plexindex
 
 from .._core import TYPE_CHECKING, importing
 from .._core import abi as c
-from .._core.lookups import HAS_GLOBAL_LOCK, ForkLock
+from .._core.session import HAS_GLOBAL_LOCK, ForkLock
 from ..opening import open_tables
 from ..table import Table
 from .host import chosen, host_log
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, Union
 
-    from .._core.lookups import Handle
     from .._core.native import Native
-    from .._core.session import Session
+    from .._core.session import Handle, Session
     from ..types import MappingArg
 
     PathLike = Union[str, "os.PathLike[str]"]

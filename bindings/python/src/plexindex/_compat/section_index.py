@@ -7,7 +7,7 @@ import sys
 
 from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING
-from .._core.lookups import ForkLock
+from .._core.session import ForkLock
 from ..errors import Error
 from .caches import MatchCache, PlexCache
 from .host import host_log

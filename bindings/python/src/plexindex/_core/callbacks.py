@@ -181,7 +181,10 @@ class Call:
         finally:
             self.reporting = False
 
-    def end(self) -> None:
+    def __enter__(self) -> Call:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Ends a call, and keeps this object for the thread's next call."""
         running.pop(self, None)
         self.session = self.listener = self.error = None
@@ -204,18 +207,15 @@ running: dict[Call, object] = {}
 
 
 def take() -> Call:
-    """Returns an unused object of this thread."""
+    """Returns an unused object of this thread, for a ``with`` block."""
     calls = _kept.calls
     return calls.pop() if calls else Call(calls)
 
 
 def run_alone(function: Any, *arguments: Any) -> tuple[int, bytes]:
     """Calls a function that needs no open index. Returns the status and the error text."""
-    call = take()
-    try:
+    with take() as call:
         return call.run(function, *arguments), call.error_text()
-    finally:
-        call.end()
 
 
 PATIENCE = 5.0

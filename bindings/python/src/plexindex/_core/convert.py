@@ -41,7 +41,7 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
     try:
         raw: bytes = value.encode()  # most paths are such strings
     except (AttributeError, UnicodeEncodeError):
-        value = _fspath("a path", path)
+        value = fspath("a path", path)
         raw = text_bytes("path", value, hidden)
     if not raw:
         raise plexindex.InvalidArgumentError(f"the path is empty: give the full path of a {what}")
@@ -53,7 +53,7 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
     return raw
 
 
-def _fspath(name: str, path: PathArg) -> str | bytes:
+def fspath(name: str, path: PathArg) -> str | bytes:
     try:
         text = os.fspath(path)
     except TypeError:
@@ -66,7 +66,7 @@ def _fspath(name: str, path: PathArg) -> str | bytes:
 
 def folder_bytes(name: str, path: PathArg) -> bytes:
     """Encodes the path of a folder or file on this machine."""
-    value, how = _fspath(name, path), (sys.getfilesystemencodeerrors(), sys.getfilesystemencoding())
+    value, how = fspath(name, path), (sys.getfilesystemencodeerrors(), sys.getfilesystemencoding())
     return value if isinstance(value, bytes) else _encoded(name, value, *how)
 
 
@@ -152,8 +152,8 @@ def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
 
 
 def key_bytes(key: object, session: Session | None = None) -> bytes:
-    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, or a plexindex or plexapi item. Rejects a match that is not
-    sure, and an item of another server than the session's.
+    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, a show, a season, or a plexindex or plexapi item. Rejects a
+    match that is not sure, and an item of another server than the session's.
     """
     if not isinstance(key, (str, int)):
         if isinstance(key, plexindex.Match):
@@ -162,7 +162,7 @@ def key_bytes(key: object, session: Session | None = None) -> bytes:
         known = getattr(key, "_source", None) if isinstance(key, plexindex.Item) else None
         if known and session and known.session.recipe.server_url != session.recipe.server_url:
             raise plexindex.InvalidArgumentError(f"{key!r} is an item of another server: give an item of this index")
-        key = getattr(key, "ratingKey", key)
+        key = getattr(key, "ratingKey", getattr(key, "rating_key", key))
     if isinstance(key, int) and not isinstance(key, bool):
         key = str(key)
     if not isinstance(key, str):
@@ -179,17 +179,6 @@ def key_list(keys: Iterable[object], session: Session) -> list[str]:
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
         raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
     return list(dict.fromkeys(key_bytes(key, session).decode() for key in keys))
-
-
-def join_keys(keys: Sequence[object], session: Session) -> bytes:
-    """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_bytes``."""
-    try:
-        block = "\0".join([*keys, ""]).encode()  # type: ignore[list-item]
-    except (TypeError, UnicodeEncodeError):
-        block = b""  # Some keys are not strings, or are invalid.
-    if block.count(b"\0") != len(keys) or not all(keys):
-        block = b"".join([key_bytes(key, session) + b"\0" for key in keys])
-    return block
 
 
 def callback(name: str, given: Any) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .callbacks import Call
-    from .lookups import Handle
+    from .session import Handle
 
 
 def _plain(value: object) -> object:
@@ -58,11 +58,8 @@ def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any],
 
 def ask_without_index(method: str, request: dict[str, Any]) -> Any:
     """Calls a method that needs no index, and returns its answer. Raises an error if the call fails."""
-    call = take()
-    try:
+    with take() as call:
         status, answer = ask(call, None, method, request, 0)
         if status:
             raise error_for(status, call.error_text())
         return answer
-    finally:
-        call.end()

@@ -8,133 +8,102 @@ from typing import Any, Literal, Protocol, TypedDict, Union, overload
 from . import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing_extensions import NotRequired
+
     from ..library import Library
     from ..types import ProgressArg
 
 Action = Literal["status", "init", "clear", "deliver", "drop_old"]
-class _AddEntry(TypedDict): name: ByteString | bytes; table: ByteString | bytes; value: ByteString | bytes
-class AddEntry(_AddEntry, total=False): max_bytes: int | None; ttl_ms: int | None
+class AddEntry(TypedDict): max_bytes: NotRequired[int | None]; name: ByteString | bytes; table: ByteString | bytes; ttl_ms: NotRequired[int | None]; value: ByteString | bytes
 class BySection(TypedDict): section: str
 class ByTitle(TypedDict): title: str
 class ByUuid(TypedDict): uuid: str
 ByteString = Union["str", "dict[str, str]"]
-class _Change(TypedDict): change: ChangeKind; library: str; section: str
-_ChangeKeyword = TypedDict("_ChangeKeyword", {"from": "ByteString"}, total=False)
-class ChangeJson(_Change, _ChangeKeyword, total=False): from_key: str; item: ItemJson; path: ByteString
+_ChangeKeyword = TypedDict("_ChangeKeyword", {"from": "NotRequired[ByteString]"})
+class ChangeJson(_ChangeKeyword): change: ChangeKind; from_key: NotRequired[str]; item: NotRequired[ItemJson]; library: str; path: NotRequired[ByteString]; section: str
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
 class ChangePage(TypedDict): changes: list[ChangeJson]; cursor: str; more: bool
 class CheckServer(TypedDict): ...
-class ClearTable(TypedDict, total=False): all: bool | None; table: ByteString | bytes | None
+class ClearTable(TypedDict): all: NotRequired[bool | None]; table: NotRequired[ByteString | bytes | None]
 class ComparePaths(TypedDict): others: list[ByteString | bytes]; path: ByteString | bytes
 Confidence = Literal["low", "high"]
-class CountTable(TypedDict, total=False): table: ByteString | bytes | None
-class EntryBefore(TypedDict, total=False): value: ByteString
+class CountTable(TypedDict): table: NotRequired[ByteString | bytes | None]
+class EntryBefore(TypedDict): value: NotRequired[ByteString]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
-class ExportMatches(TypedDict, total=False): broken: ByteString | bytes | None; cursor: str | None; limit: int | None
-class _FilesPage(TypedDict): items: list[ItemJson]
-class FilesPage(_FilesPage, total=False): cursor: str
-class _Folder(TypedDict): candidates: list[ItemJson]; files: int; items: int; stale: bool; status: MatchStatus; total: int
-class Folder(_Folder, total=False): age_ms: int; confidence: Confidence; file: MatchedFileJson; kind: ItemType; match_kind: MatchKind; message: str; reason: Reason
+class ExportMatches(TypedDict): broken: NotRequired[ByteString | bytes | None]; cursor: NotRequired[str | None]; limit: NotRequired[int | None]
+class FilesPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
+class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; files: int; items: int; kind: NotRequired[ItemType]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
 FolderKind = Literal["movie", "show", "season", "artist", "album"]
-class _GetItem(TypedDict): key: str
-class GetItem(_GetItem, total=False): library: LibraryName | int | Library | None
+class GetItem(TypedDict): key: str; library: NotRequired[LibraryName | int | Library | None]
 class GetStore(TypedDict): ...
 class GetVersions(TypedDict): ...
 _HostMappingKeyword = TypedDict("_HostMappingKeyword", {"from": "ByteString"})
-class _HostMapping(_HostMappingKeyword): to: ByteString
-class HostMapping(_HostMapping, total=False): pattern: bool
+class HostMapping(_HostMappingKeyword): pattern: NotRequired[bool]; to: ByteString
 class HostPath(TypedDict): path: ByteString
-class _ImportMatches(TypedDict): matches: list[MatchLine]
-class ImportMatches(_ImportMatches, total=False): offline: bool | None
+class ImportMatches(TypedDict): matches: list[MatchLine]; offline: NotRequired[bool | None]
 class Imported(TypedDict): kept: int; recorded: int; skipped: int
-class _Item(TypedDict): key: str; kind: ItemType; rating_key: str; trashed: bool
-class ItemJson(_Item, total=False): added_at: int; duration_ms: int; edition: str; episode: int; guid: str; guids: list[str]; library: str; media: list[MediaJson]; path: ByteString; paths: list[ByteString]; season: int; season_guid: str; season_rating_key: str; season_title: str; section: str; show_guid: str; show_rating_key: str; show_title: str; title: str; year: int
+class ItemJson(TypedDict): added_at: NotRequired[int]; duration_ms: NotRequired[int]; edition: NotRequired[str]; episode: NotRequired[int]; guid: NotRequired[str]; guids: NotRequired[list[str]]; key: str; kind: ItemType; library: NotRequired[str]; media: NotRequired[list[MediaJson]]; path: NotRequired[ByteString]; paths: NotRequired[list[ByteString]]; rating_key: str; season: NotRequired[int]; season_guid: NotRequired[str]; season_rating_key: NotRequired[str]; season_title: NotRequired[str]; section: NotRequired[str]; show_guid: NotRequired[str]; show_rating_key: NotRequired[str]; show_title: NotRequired[str]; title: NotRequired[str]; trashed: bool; year: NotRequired[int]
 ItemType = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "other"]
-class _ItemsBelow(TypedDict): path: ByteString | bytes
-class ItemsBelow(_ItemsBelow, total=False): cursor: str | None; library: LibraryName | int | Library | None; limit: int | None
+class ItemsBelow(TypedDict): cursor: NotRequired[str | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]; path: ByteString | bytes
 ItemsMissing = ItemsBelow
-class _ItemsPage(TypedDict): items: list[ItemJson]
-class ItemsPage(_ItemsPage, total=False): cursor: str
+class ItemsPage(TypedDict): cursor: NotRequired[str]; items: list[ItemJson]
 class Libraries(TypedDict): libraries: list[LibraryInfo]
-class _LibraryInfo(TypedDict): fresh: bool; kind: LibraryKind; locations: list[str]; section: str; title: str; uuid: str
-class LibraryInfo(_LibraryInfo, total=False): age_ms: int; generation: int; items: int
+class LibraryInfo(TypedDict): age_ms: NotRequired[int]; fresh: bool; generation: NotRequired[int]; items: NotRequired[int]; kind: LibraryKind; locations: list[str]; section: str; title: str; uuid: str
 LibraryKind = Literal["movie", "show", "artist", "photo", "other"]
 LibraryName = Union["str", "ByTitle", "BySection", "ByUuid"]
-class ListChanges(TypedDict, total=False): cursor: str | None; full: bool | None; library: LibraryName | int | Library | None; limit: int | None
-class _ListItems(TypedDict): library: LibraryName | int | Library
-class ListItems(_ListItems, total=False): cursor: str | None; limit: int | None; offline: bool | None; trashed: bool | None
-class ListLibraries(TypedDict, total=False): library: LibraryName | int | Library | None; offline: bool | None
+class ListChanges(TypedDict): cursor: NotRequired[str | None]; full: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; limit: NotRequired[int | None]
+class ListItems(TypedDict): cursor: NotRequired[str | None]; library: LibraryName | int | Library; limit: NotRequired[int | None]; offline: NotRequired[bool | None]; trashed: NotRequired[bool | None]
+class ListLibraries(TypedDict): library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 class ListShows(TypedDict): library: LibraryName | int | Library
 class LookedFor(TypedDict): item: ItemJson; on_disk: Presence
 class MapToHost(TypedDict): path: ByteString | bytes
-class _MapToServer(TypedDict): paths: list[ByteString | bytes]
-class MapToServer(_MapToServer, total=False): mappings: list[HostMapping] | None
-class _Match(TypedDict): candidates: list[ItemJson]; stale: bool; status: MatchStatus; total: int
-class MatchJson(_Match, total=False): age_ms: int; confidence: Confidence; file: MatchedFileJson; match_kind: MatchKind; message: str; reason: Reason
-class _MatchFolder(TypedDict): path: ByteString | bytes
-class MatchFolder(_MatchFolder, total=False): at_once: bool | None; check: bool | None; kind: FolderKind | None; library: LibraryName | int | Library | None; offline: bool | None
-class _MatchGuid(TypedDict): guid: str
-class MatchGuid(_MatchGuid, total=False): check: bool | None; library: LibraryName | int | Library | None; offline: bool | None
+class MapToServer(TypedDict): mappings: NotRequired[list[HostMapping] | None]; paths: list[ByteString | bytes]
+class MatchJson(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
+class MatchFolder(TypedDict): at_once: NotRequired[bool | None]; check: NotRequired[bool | None]; kind: NotRequired[FolderKind | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; path: ByteString | bytes
+class MatchGuid(TypedDict): check: NotRequired[bool | None]; guid: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
 MatchKind = Literal["confirmed", "exact", "mapped", "suffix", "file_name"]
-class _MatchLine(TypedDict): key: str; library_uuid: str; path: ByteString
-class MatchLine(_MatchLine, total=False): library_title: str; server: str
+class MatchLine(TypedDict): key: str; library_title: NotRequired[str]; library_uuid: str; path: ByteString; server: NotRequired[str]
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
-class _MatchTitle(TypedDict): title: str
-class MatchTitle(_MatchTitle, total=False): check: bool | None; library: LibraryName | int | Library | None; offline: bool | None
-class _MatchedFile(TypedDict): part: int; parts: int; path: ByteString; version: int; versions: int
-class MatchedFileJson(_MatchedFile, total=False): container: str; duration_ms: int; media_id: int; optimized: bool; part_id: int; resolution: str; size: int
-class _MatchesPage(TypedDict): matches: list[MatchLine]
-class MatchesPage(_MatchesPage, total=False): cursor: str
-class _Media(TypedDict): parts: list[MediaPartJson]
-class MediaJson(_Media, total=False): container: str; duration_ms: int; media_id: int; optimized: bool; resolution: str
-class MediaPartJson(TypedDict, total=False): part_id: int; size: int
-class _MissingPage(TypedDict): files: list[LookedFor]; looked_for: int
-class MissingPage(_MissingPage, total=False): cursor: str
+class MatchTitle(TypedDict): check: NotRequired[bool | None]; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]; title: str
+class MatchedFileJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; part: int; part_id: NotRequired[int]; parts: int; path: ByteString; resolution: NotRequired[str]; size: NotRequired[int]; version: int; versions: int
+class MatchesPage(TypedDict): cursor: NotRequired[str]; matches: list[MatchLine]
+class MediaJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; parts: list[MediaPartJson]; resolution: NotRequired[str]
+class MediaPartJson(TypedDict): part_id: NotRequired[int]; size: NotRequired[int]
+class MissingPage(TypedDict): cursor: NotRequired[str]; files: list[LookedFor]; looked_for: int
 class Nothing(TypedDict): ...
-class OneItem(TypedDict, total=False): item: ItemJson
+class OneItem(TypedDict): item: NotRequired[ItemJson]
 class PathRelation(TypedDict): common: int; equal: bool; under: bool
 class PathRelations(TypedDict): relations: list[PathRelation]
-class _Place(TypedDict): address: str; lost: int
-class Place(_Place, total=False): error: str; failing_since_ms: int; taken: int; undelivered: int
+class Place(TypedDict): address: str; error: NotRequired[str]; failing_since_ms: NotRequired[int]; lost: int; taken: NotRequired[int]; undelivered: NotRequired[int]
 Presence = Literal["there", "missing", "unknown"]
 _ProposalKeyword = TypedDict("_ProposalKeyword", {"from": "ByteString"})
-class _Proposal(_ProposalKeyword): certain: bool; contradicted: int; matched: int; of: int; to: ByteString
-class ProposalJson(_Proposal, total=False): gain: int
+class ProposalJson(_ProposalKeyword): certain: bool; contradicted: int; gain: NotRequired[int]; matched: int; of: int; to: ByteString
 class Proposals(TypedDict): proposals: list[ProposalJson]
-class ProposeMappings(TypedDict, total=False): paths: list[ByteString | bytes] | None
+class ProposeMappings(TypedDict): paths: NotRequired[list[ByteString | bytes] | None]
 Reason = Literal["no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
-class _RefreshItems(TypedDict): keys: list[str]
-class RefreshItems(_RefreshItems, total=False): analyze: bool | None
+class RefreshItems(TypedDict): analyze: NotRequired[bool | None]; keys: list[str]
 class ScanFolders(TypedDict): paths: list[ByteString | bytes]
 class ScannedFolders(TypedDict): paths: list[ScannedPath]
-class ScannedPath(TypedDict, total=False): folder: ByteString; library: str; message: str; section: str
-class _Season(TypedDict): items: int; rating_key: str
-class SeasonJson(_Season, total=False): guid: str; number: int; show_rating_key: str; title: str
-class _ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str
-class ServerInfo(_ServerInfo, total=False): version: str
+class ScannedPath(TypedDict): folder: NotRequired[ByteString]; library: NotRequired[str]; message: NotRequired[str]; section: NotRequired[str]
+class SeasonJson(TypedDict): guid: NotRequired[str]; items: int; number: NotRequired[int]; rating_key: str; show_rating_key: NotRequired[str]; title: NotRequired[str]
+class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str; version: NotRequired[str]
 class ServerPaths(TypedDict): paths: list[list[ByteString]]
 class SetLogLevel(TypedDict): level: int
-class Share(TypedDict, total=False): action: Action | None
-class Shared(TypedDict, total=False): database: SharedStatus; folder: Place; tables: SharedTables
-class _SharedStatus(TypedDict): address: str; lost: int; reachable: bool; views: list[SharedView]
-class SharedStatus(_SharedStatus, total=False): behind: int; error: str; error_kind: ErrorKind; failing_since_ms: int; taken: int; undelivered: int
+class Share(TypedDict): action: NotRequired[Action | None]
+class Shared(TypedDict): database: NotRequired[SharedStatus]; folder: NotRequired[Place]; tables: NotRequired[SharedTables]
+class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; failing_since_ms: NotRequired[int]; lost: int; reachable: bool; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]
 SharedTables = str
-class _SharedView(TypedDict): bytes: int; last: int; matches: int; own: bool; server: str; taken_back: int; user: str
-class SharedView(_SharedView, total=False): age_ms: int
-class _Show(TypedDict): items: int; rating_key: str
-class ShowJson(_Show, total=False): guid: str; title: str
+class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; last: int; matches: int; own: bool; server: str; taken_back: int; user: str
+class ShowJson(TypedDict): guid: NotRequired[str]; items: int; rating_key: str; title: NotRequired[str]
 class Shows(TypedDict): seasons: list[SeasonJson]; shows: list[ShowJson]
 class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...
-class _StoreInfo(TypedDict): broken: list[str]; counter_page: bool; disk_bytes: int; folder: ByteString; journal: str; locks: bool; shares_memory: bool
-class StoreInfo(_StoreInfo, total=False): file_system: str; free_bytes: int; locks_error: str
+class StoreInfo(TypedDict): broken: list[str]; counter_page: bool; disk_bytes: int; file_system: NotRequired[str]; folder: ByteString; free_bytes: NotRequired[int]; journal: str; locks: bool; locks_error: NotRequired[str]; shares_memory: bool
 class TableCount(TypedDict): count: int
 class TakeEntry(TypedDict): name: ByteString | bytes; table: ByteString | bytes
 class Versions(TypedDict): abi: int; library: str; sqlite: str
-class _WaitForChanges(TypedDict): cursor: str
-class WaitForChanges(_WaitForChanges, total=False): library: LibraryName | int | Library | None; offline: bool | None
-class _WaitForMatch(TypedDict): path: ByteString | bytes
-class WaitForMatch(_WaitForMatch, total=False): every_ms: int | None; library: LibraryName | int | Library | None; size: int | None
+class WaitForChanges(TypedDict): cursor: str; library: NotRequired[LibraryName | int | Library | None]; offline: NotRequired[bool | None]
+class WaitForMatch(TypedDict): every_ms: NotRequired[int | None]; library: NotRequired[LibraryName | int | Library | None]; path: ByteString | bytes; size: NotRequired[int | None]
 class Waited(TypedDict): ready: bool
 class Call(Protocol):
     """Calls a method: docs/methods.md."""

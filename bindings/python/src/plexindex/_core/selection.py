@@ -6,6 +6,8 @@ import plexindex
 
 from . import TYPE_CHECKING, convert
 from . import abi as c
+from .callbacks import take
+from .convert import two_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,11 +18,16 @@ if TYPE_CHECKING:
     from ..match import Match, Matches
     from ..queries import Queries
     from ..types import KeyArg, NoSizeArg, PathArg, ProgressArg, SizeArg
-    from .lookups import Handle
-    from .session import Session
+    from .session import Handle, Session
 
     Limits = tuple[float | None, ProgressArg]
     """A call's timeout and callback."""
+
+
+# The place in a block of two numbers: the offset of the first answer, and the number of unread log lines.
+_FIRST = c.ANSWERS["first"]
+# Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
+_BYTES_PER_ANSWER = 400
 
 
 def query_flags(offline: bool = False, check: bool = False, full: bool = False) -> int:
@@ -69,11 +76,17 @@ class Selection:
             raise plexindex.NotFetchedError("no library was fetched yet: fetch it first (refresh)")
         return [self.select(c.SELECT_UUID, facts["uuid"]) for facts in found]
 
-    def facts(self) -> list[dict[str, Any]]:
-        """Returns the facts about the libraries that the store contains now."""
+    def facts(self, *, must_exist: bool = False) -> list[dict[str, Any]]:
+        """Returns the facts about the libraries that the store contains now. Raises LibraryNotFoundError if the server
+        is known not to have a library that ``must_exist``.
+        """
         try:
             return self.request("libraries.list", offline=True)["libraries"]  # type: ignore[no-any-return]
-        except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError, plexindex.OfflineError):
+        except plexindex.LibraryNotFoundError:
+            if must_exist:
+                raise
+            return []
+        except (plexindex.NotFetchedError, plexindex.OfflineError):
             return []
 
     def match(
@@ -81,12 +94,21 @@ class Selection:
     ) -> Match:
         """Returns the item for a file."""
         session, file_size = self.session, 0
-        raw = convert.path_bytes(path, session.hides_paths)
+        raw, match_path = convert.path_bytes(path, session.hides_paths), session.native.match_path
         if size is not None:
             size_flag, file_size = convert.file_size(size)
             flags |= size_flag
         timeout_ms = 0 if timeout is None else convert.timeout_ms(timeout)
-        block, first = session.match(self.handle, raw, flags, timeout_ms, file_size, progress)
+        with take() as call:
+            session.query(call, raw, (self.handle, flags, timeout_ms, file_size), progress)
+            given = session.handle, call.query_ref, call.buffer_ref
+            status = match_path(*given, call.error_ref)
+            if status >= c.FIRST_ERROR or call.error is not None:
+                session.finish(call, status, match_path, *given)
+            block: bytes = call.view[: call.buffer.length]
+        first, log_lines = two_numbers(block, _FIRST)
+        if log_lines:
+            session.drain_log()
         return plexindex.Match(self, path, None, block, first)
 
     def match_paths(
@@ -100,19 +122,31 @@ class Selection:
         """Returns the items for files."""
         if size is not None and size is not False:
             raise TypeError("size must be None or False: the files of a batch have no common size")
-        paths, hides_paths = convert.path_list(paths), self.session.hides_paths
-        text, flags = convert.join_paths(paths, hides_paths), flags | convert.file_size(size)[0]
-        limits = convert.timeout_ms(timeout), progress
+        session, paths = self.session, convert.path_list(paths)
+        text = convert.join_paths(paths, session.hides_paths)
+        asked = self.handle, flags | convert.file_size(size)[0], convert.timeout_ms(timeout), 0
         try:
-            block = self.session.match_paths(self.handle, text, len(paths), flags, *limits)
-            return plexindex.Matches(block, self, paths)
+            with take() as call:
+                session.query(call, text, asked, progress)
+                call.reserve(4096 + len(text) + len(paths) * _BYTES_PER_ANSWER)
+                given = session.handle, call.query_ref, len(paths), call.buffer_ref
+                session.run(call, session.native.match_paths, *given)
+                block = call.detach()
+                call.query.text_data = None
+            session.drain_log()
         except plexindex.InvalidArgumentError:
-            convert.check_paths(paths, hides_paths)
+            convert.check_paths(paths, session.hides_paths)
             raise
+        return plexindex.Matches(block, self, paths)
 
     def refresh(self, flags: int = 0, timeout: float | None = None, progress: ProgressArg = None) -> bool:
         """Refreshes the libraries. Returns whether they are up to date."""
-        return self.session.refresh(self.handle, flags, convert.timeout_ms(timeout), progress) == c.OK
+        session = self.session
+        with take() as call:
+            session.query(call, b"", (self.handle, flags, convert.timeout_ms(timeout), 0), progress)
+            status = session.run(call, session.native.refresh, session.handle, call.query_ref)
+        session.drain_log()
+        return status == c.OK
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item; None if it is not listed."""

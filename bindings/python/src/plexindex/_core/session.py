@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from _thread import get_ident, start_new_thread
+from _thread import RLock, get_ident, start_new_thread
+from ctypes import c_void_p
 from time import sleep
 
 import plexindex
@@ -13,8 +14,6 @@ import plexindex
 from . import TYPE_CHECKING, convert, importing, log
 from . import abi as c
 from .callbacks import is_ending, run_alone, running, take
-from .convert import two_numbers
-from .lookups import ForkLock, Handle
 
 if TYPE_CHECKING:
     from typing import Any
@@ -28,33 +27,57 @@ if TYPE_CHECKING:
 _BETWEEN_DRAINS = 0.5
 # Seconds between two looks whether other threads' calls have ended.
 _STEP = 0.005
-# The place in a block of two numbers: the offset of the first answer, and the number of unread log lines.
-_FIRST = c.ANSWERS["first"]
-# Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
-_BYTES_PER_ANSWER = 400
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
 
-class _ClosedSession:
-    """Raises the error of a closed session on each use."""
+class Handle(c_void_p):
+    """The C handle of an index, library or table, which closing the index overwrites with NULL.
 
-    is_open = False
-    owners = 1
+    Python reads a ctypes object during the call into C. An int would be read before the call, and another thread could
+    close the index in between.
+    """
 
-    def __init__(self, session: Session) -> None:
-        self.folder, self.recipe = session.folder, session.recipe
+    def __init__(self, value: int | None = None, named: object = None) -> None:
+        super().__init__(value)
+        self.named = named
+        """A library's value in a JSON request, where None means all libraries."""
 
-    def close(self) -> None:
-        """Does nothing."""
+    def retire(self) -> None:
+        """Clears the handle."""
+        self.value = None
 
-    def closed_error(self) -> plexindex.ClosedError:
-        """As :meth:`Session.closed_error`."""
-        return plexindex.ClosedError(f"the index on {self.folder!r} is closed: open it again")
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise self.closed_error()
+# Whether this interpreter has a global lock, which prevents lookups while a thread closes the index. An interpreter
+# that has one keeps it.
+HAS_GLOBAL_LOCK = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+# Number of forks.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
+class ForkLock:
+    """A lock that a call returns. A forked child gets a new lock, because the old one may be held for ever.
+
+    The lock is reentrant, because a signal handler can close the index that the interrupted code is closing.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._forks = RLock(), _forks
+
+    def __call__(self) -> RLock:
+        if self._forks != _forks:
+            self._lock, self._forks = RLock(), _forks
+        return self._lock
 
 
 class Session:
@@ -77,7 +100,7 @@ class Session:
         """The default timeout of calls in seconds."""
         self.hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self.folder = os.fsdecode(options.cache_dir.data or b"")
-        self._handle = Handle()
+        self.handle = Handle()
         # Libraries and tables that were used once.
         self._handles: dict[object, Handle] = {}
         self._closing = ForkLock()
@@ -93,7 +116,7 @@ class Session:
         """The host's own plexapi object for the server."""
         self.recipe: Any = None
         """How another process opens the same index: a :class:`plexindex.opening.Recipe`."""
-        status, text = run_alone(native.open, ctypes.byref(options), ctypes.byref(self._handle))
+        status, text = run_alone(native.open, ctypes.byref(options), ctypes.byref(self.handle))
         if status:
             raise self._failure(status, text)
         self.is_open = True
@@ -109,33 +132,35 @@ class Session:
             raise plexindex.Error("cannot close an index from its progress callback: return False to end the call")
         self.is_open = False
         with self._closing():
-            if not self._handle:
+            if not self.handle:
                 return
-            self.native.wake_waiting(self._handle, None)
+            self.native.wake_waiting(self.handle, None)
             # A registered call of this thread has already ended, but an interruption prevented its removal.
             while any(call.thread != this_thread and session is self for call, session in list(running.items())):
                 if sys.is_finalizing():
                     # The interpreter has ended the threads, so the handle stays open until the process ends.
-                    self._handle.retire()
+                    self.handle.retire()
                     return
                 sleep(_STEP)
             # No fast lookup is running, because this thread has the interpreter's lock.
             for handle in list(self._handles.values()):
                 handle.retire()
-            pointer = ctypes.c_void_p(self._handle.value)
-            self._handle.retire()
+            pointer = c_void_p(self.handle.value)
+            self.handle.retire()
             status, text = run_alone(self.native.close, pointer)
             failure = self._failure(status, text) if status else None
         self.drain_log()
         if failure is not None:
             raise failure
 
-    def left(self) -> Any:
+    def left(self) -> Session:
         """Returns what an index has instead of this session after its own close: a closed session."""
-        return _ClosedSession(self)
+        closed = object.__new__(Session)
+        vars(closed).update(vars(self), is_open=False, owners=1, handle=Handle(), _handles={})
+        return closed
 
     def __del__(self) -> None:
-        if not self._handle:
+        if not self.handle:
             return
         try:
             self.close()
@@ -170,58 +195,9 @@ class Session:
                 raise self.closed_error()
         return found
 
-    def match(
-        self, library: Handle, path: bytes, flags: int, timeout_ms: int, file_size: int, progress: ProgressArg
-    ) -> tuple[bytes, int]:
-        """Calls plexindex_match_path(). Returns the block, and the offset of the answer in it."""
-        call, match_path = take(), self.native.match_path
-        try:
-            self._query(call, path, (library, flags, timeout_ms, file_size), progress)
-            status = match_path(self._handle, call.query_ref, call.buffer_ref, call.error_ref)
-            if status >= c.FIRST_ERROR or call.error is not None:
-                self._finish(call, status, match_path, self._handle, call.query_ref, call.buffer_ref)
-            block: bytes = call.view[: call.buffer.length]
-        finally:
-            call.end()
-        first, log_lines = two_numbers(block, _FIRST)
-        if log_lines:
-            self.drain_log()
-        return block, first
-
-    def match_paths(
-        self, library: Handle, paths: bytes, count: int, flags: int, timeout_ms: int, progress: ProgressArg
-    ) -> bytearray:
-        """Calls plexindex_match_paths(), and returns the block."""
-        call = take()
-        try:
-            self._query(call, paths, (library, flags, timeout_ms, 0), progress)
-            call.reserve(4096 + len(paths) + count * _BYTES_PER_ANSWER)
-            self._run(call, self.native.match_paths, self._handle, call.query_ref, count, call.buffer_ref)
-            block = call.detach()
-            call.query.text_data = None
-        finally:
-            call.end()
-        self.drain_log()
-        return block
-
-    def refresh(self, library: Handle, flags: int, timeout_ms: int, progress: ProgressArg) -> int:
-        """Calls plexindex_refresh(), and returns the status."""
-        call = take()
-        try:
-            self._query(call, b"", (library, flags, timeout_ms, 0), progress)
-            status = self._run(call, self.native.refresh, self._handle, call.query_ref)
-        finally:
-            call.end()
-        self.drain_log()
-        return status
-
-    def _query(self, call: Call, text: bytes, asked: tuple[Handle, int, int, int], progress: ProgressArg) -> None:
+    def query(self, call: Call, text: bytes, asked: tuple[Handle, int, int, int], progress: ProgressArg) -> None:
         """Begins a call with a plexindex_query about ``asked``: the library, the flags, the timeout and the size."""
-        log.follow_level()
-        call.session = running[call] = self
-        if not self.is_open or is_ending():
-            raise self.closed_error()
-        call.listener = self.progress if progress is None else convert.callback("progress", progress)
+        self._begin(call, progress)
         query = call.query
         if call.asked != asked:
             query.library = asked[0].value
@@ -235,17 +211,13 @@ class Session:
         with importing:  # most processes only look up paths, which takes less time than to import JSON
             from .json_call import ask
 
-        call = take()
-        try:
-            log.follow_level()
+        with take() as call:
             self._begin(call, progress)
             if isinstance(request.get("library"), Handle):
                 request["library"] = request["library"].named
-            status, answer = ask(call, self._handle, method, request, convert.timeout_ms(timeout))
+            status, answer = ask(call, self.handle, method, request, convert.timeout_ms(timeout))
             if status >= c.FIRST_ERROR:
                 raise self._failure(status, call.error_text())
-        finally:
-            call.end()
         self.drain_log()
         return answer
 
@@ -254,26 +226,20 @@ class Session:
 
         ``target`` is the first argument: a library or a table. None means the index.
         """
-        call = take()
-        try:
+        with take() as call:
             self._begin(call)
-            status = self._run(call, function, self._handle if target is None else target, *arguments)
+            status = self.run(call, function, self.handle if target is None else target, *arguments)
             lines = log.read(self.native)
-        finally:
-            call.end()
         log.hand_on(lines)
         return status
 
     def fill(self, function: Any, *arguments: Any, target: Handle, reserve: int = 0) -> tuple[int, bytes]:
         """Makes a call that fills a buffer of at least ``reserve`` bytes. Returns the status and the content."""
-        call = take()
-        try:
+        with take() as call:
             self._begin(call)
             call.reserve(reserve)
-            status = self._run(call, function, target, *arguments, call.buffer_ref)
+            status = self.run(call, function, target, *arguments, call.buffer_ref)
             return status, call.view[: call.buffer.length]
-        finally:
-            call.end()
 
     def listen(self, watch: object) -> None:
         """Listens to the server's events, until the last watch of this index has ended."""
@@ -318,12 +284,9 @@ class Session:
 
     def drain_log(self) -> None:
         """Passes the library's log lines to ``logging``."""
-        call = take()
-        try:
+        with take() as call:
             running[call] = None
             lines = [] if is_ending() or sys.is_finalizing() else log.read(self.native)
-        finally:
-            call.end()
         log.hand_on(lines)
 
     def closed_error(self) -> plexindex.ClosedError:
@@ -336,16 +299,18 @@ class Session:
 
     def _begin(self, call: Call, progress: ProgressArg = None) -> None:
         """Registers a call, and then checks that the index is open."""
+        log.follow_level()
         call.session = running[call] = self
         if not self.is_open or is_ending():
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
 
-    def _run(self, call: Call, function: Any, *arguments: Any) -> int:
+    def run(self, call: Call, function: Any, *arguments: Any) -> int:
         """Makes a call, and returns its status. Raises an error's exception."""
-        return self._finish(call, function(*arguments, call.error_ref), function, *arguments)
+        return self.finish(call, function(*arguments, call.error_ref), function, *arguments)
 
-    def _finish(self, call: Call, status: int, function: Any, *arguments: Any) -> int:
+    def finish(self, call: Call, status: int, function: Any, *arguments: Any) -> int:
+        """Finishes a call of ``function`` that returned a status, as :meth:`run` does."""
         status = call.finish(status, function, *arguments)
         if status >= c.FIRST_ERROR:
             raise self._failure(status, call.error_text())
