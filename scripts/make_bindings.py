@@ -65,7 +65,7 @@ def go_names(abi: dict[str, Any]) -> str:
         "",
         "package plexindex",
         "",
-        '// #include <plexindex.h>',
+        "// #include <plexindex.h>",
         'import "C"',
         "",
         'import "time"',

@@ -120,8 +120,8 @@ class Index(Queries):
         """Passes an event that the host received to plexindex. The next lookup of a changed item asks the server; the
         call itself sends no request.
 
-        ``body`` is a webhook (the JSON in its field ``payload``, or the whole multipart body), a server notification, or
-        the body of a webhook of Sonarr or Radarr, whose paths the mappings translate; any other body raises
+        ``body`` is a webhook (the JSON in its field ``payload``, or the whole multipart body), a server notification,
+        or the body of a webhook of Sonarr or Radarr, whose paths the mappings translate; any other body raises
         InvalidArgumentError. Other servers' events are ignored. Until the server has accepted a new token, the call
         stores nothing and raises LibraryNotFoundError: look up a file, and call this method again.
 
