@@ -33,10 +33,10 @@ needs-%:
 build: needs-build ## build the optimised library: target/release/libplexindex.so and libplexindex.a
 	$(CARGO) build --release --lib
 
-# The demos run in this virtual environment.
+# The demo runs in this virtual environment.
 build/demo/made:
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich tomli
+	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' rich tomli
 	touch $@
 # One build of what the demo needs, without PostgreSQL, and without TLS unless it goes to your server.
 DEMO_BUILT = $(abspath $(TARGET))/quick
@@ -49,8 +49,6 @@ DEMO = $(CARGO) build --profile quick --package plexindex-standin --package plex
 
 demo: needs-demo build/demo/made ## show plexindex at work on a stand-in server, or on your server: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
 	@$(call DEMO,$(if $(SERVER),tls)) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),--standin $(STANDIN))
-demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; needs an installed PostgreSQL
-	@$(call DEMO,shared) demo/hosts.py --standin $(STANDIN)
 standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, or 0 for any free port
 	@$(CARGO) build --profile quick --package plexindex-standin
 	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)

@@ -81,7 +81,7 @@ def make_environment(profile: str) -> Path:
     if not python.is_file():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "hatchling>=1.27,<2", "click>=8.1", "rich>=13", "platformdirs", "tomli"], check=True)
+    subprocess.run([*pip, "hatchling>=1.27,<2", "rich>=13", "platformdirs", "tomli"], check=True)
     variables = {**os.environ, "PLEXINDEX_CARGO_PROFILE": profile}
     package = ["--no-build-isolation", "--no-deps", "--force-reinstall", str(ROOT / "bindings" / "python")]
     if subprocess.run([*pip, *package], env=variables, check=False).returncode:

@@ -10,7 +10,6 @@ real server, plexindex counts them.
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import json
 import os
@@ -18,13 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import plexindex
-import terminal as t
-from servers import Item, RealServer, Server, StandIn
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import Progress
 
 MANY = 10_000
+SCREEN = Console(highlight=False)
 
 # The second process of the demo opens the same cache and matches a new path.
 SECOND = """
@@ -37,150 +41,168 @@ with plexindex.open(cache, server_url=url, token=os.environ["DEMO_TOKEN"]) as in
     opened = time.perf_counter()
     match = index.library(library).match(path)
     answered = time.perf_counter()
-    stats = index.stats()
 print(json.dumps({
     "text": repr(match), "rating_key": match.rating_key,
     "import": imported - started, "open": opened - imported, "answer": answered - opened,
-    "answers": stats["answers"], "requests": stats["requests"],
 }))
 """
 
+# The rating key that the demo expects for a path. Without one, any item is right.
+Item = tuple[str, str]
 
-class Tally:
-    """Collects the whole demo's answers, requests and times, and the promises that do not hold."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._index: plexindex.Index | None = None
-        self._answers: collections.Counter[str] = collections.Counter()
-        self._counted: collections.Counter[str] = collections.Counter()
-        self.times: list[tuple[str, float, int]] = []
+class StandIn:
+    """The stand-in server, which counts the requests. Its list of paths determines which answers are right."""
+
+    libraries = ("Movies", "TV Shows")
+
+    def __init__(self, binary: str) -> None:
+        command = [binary, "--movies", "20000", "--episodes", "5000", "--seed", "1", "--exit-with-stdin"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.startswith("standin: http"):
+            raise SystemExit(f"the stand-in server {binary} did not start: {line.strip() or 'it printed nothing'}")
+        self.url, self.token = line.split()[1], line.split("token=")[1].strip()
+        self.name = f"a stand-in at {self.url}, with 20,000 movies and 5,000 episodes"
+
+    def _get(self, name: str) -> Any:
+        # The stand-in does not count requests to this address.
+        with urllib.request.urlopen(f"{self.url}/_standin/{name}") as answer:
+            return json.load(answer)
+
+    def first(self, library: str) -> Item:
+        """Returns the first item to match."""
+        return self.items(library, None)[0]
+
+    def items(self, library: str, _: plexindex.Index | None) -> list[Item]:
+        """Returns the library's items."""
+        rows = self._get(f"paths?library={self.libraries.index(library) + 1}")
+        return [(row["path"], row["ratingKey"]) for row in rows if row["path"]]
+
+    def requests(self, _: str) -> dict[str, int]:
+        """Returns the number of requests of each kind."""
+        return {kind: number for kind, number in self._get("stats")["requests"].items() if number}
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._process.communicate()
+
+
+class RealServer:
+    """A Plex Media Server. plexindex counts the requests, and its store determines which answers are right."""
+
+    def __init__(self, url: str, token: str, library: str, file: str) -> None:
+        self.url, self.token, self.name, self._file = url, token, url, file
+        self.libraries: tuple[str, ...] = (library,)
+
+    def first(self, _: str) -> Item:
+        """Returns the file from the command line."""
+        return self._file, ""
+
+    def items(self, library: str, index: plexindex.Index) -> list[Item]:
+        """Returns the items in the store."""
+        return [(item.path, item.rating_key) for item in index.library(library).items() if item.path]
+
+    def requests(self, cache: str) -> dict[str, int]:
+        """Returns the number of requests that all processes counted."""
+        with plexindex.open(cache, self.url, self.token, offline=True) as index:
+            return {"all": index.stats()["store_requests"]}
+
+    def stop(self) -> None:
+        """Does nothing, because the demo did not start the server."""
+
+
+class Demo:
+    """Runs the steps with one server and one cache folder. Collects times, requests, and promises that do not hold."""
+
+    def __init__(self, server: StandIn | RealServer, cache: str) -> None:
+        self.server, self.cache, self.main = server, cache, server.libraries[0]
+        self.items: dict[str, list[Item]] = {}
+        self.steps: list[tuple[str, float, int]] = []
         self.broken: list[str] = []
 
-    def watch(self, index: plexindex.Index) -> None:
-        """Sets the open index."""
-        self._index = index
-
-    def add(self, answers: dict[str, int], requests: dict[str, int]) -> None:
-        """Adds the counts of a closed index."""
-        self._answers.update(answers)
-        self._counted.update(requests)
-
-    def close(self, index: plexindex.Index) -> None:
-        """Closes the index and keeps its counts."""
-        stats = index.stats()
-        self.add(stats["answers"], stats["requests"])
-        self._index = None
-        index.close()
-
-    def end(self) -> None:
-        """Closes the index that is still open."""
-        if self._index is not None:
-            self._index.close()
-
-    def answers(self) -> dict[str, int]:
-        """Returns the number of answers for each match kind."""
-        now = self._index.stats()["answers"] if self._index else {}
-        return dict(self._answers + collections.Counter(now))
-
-    def requests(self) -> dict[str, int]:
-        """Returns the number of requests of each kind."""
-        now = self._index.stats()["requests"] if self._index else {}
-        return self._server.requests(dict(self._counted + collections.Counter(now)))
-
     @contextlib.contextmanager
-    def step(self, name: str, promised: int | None = None) -> Iterator[Callable[[], str]]:
-        """Measures a step. Yields a function that returns the step's time and requests once the step has ended."""
-        before = sum(self.requests().values())
-        taken: list[float] = []
-        asked: list[int] = []
-        started = time.perf_counter()
-        yield lambda: f"{t.duration(taken[0])} · {t.count(asked[0], 'request')}"
-        taken.append(time.perf_counter() - started)
-        asked.append(sum(self.requests().values()) - before)
-        self.times.append((name, taken[0], asked[0]))
-        if promised is not None and asked[0] > promised:
-            self.broken.append(f"{name}: {t.count(asked[0], 'request')}, expected at most {promised}")
+    def step(self, name: str, promised: int | None = None) -> Iterator[None]:
+        """Measures a step, and prints its time and requests."""
+        before, started = sum(self.server.requests(self.cache).values()), time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started
+        asked = sum(self.server.requests(self.cache).values()) - before
+        self.steps.append((name, seconds, asked))
+        row("", f"{name}: in {duration(seconds)} · {count(asked, 'request')}")
+        self.check(
+            f"{name}: {count(asked, 'request')}, expected at most {promised}", promised is None or asked <= promised
+        )
 
     def check(self, claim: str, holds: bool) -> None:
         """Records a claim that does not hold."""
         if not holds:
             self.broken.append(claim)
 
-
-class Demo:
-    """Runs the steps with one server and one cache folder."""
-
-    def __init__(self, server: Server, cache: str) -> None:
-        self.server, self.cache = server, cache
-        self.tally = Tally(server)
-        self.items: dict[str, list[Item]] = {}
-        self.main = server.libraries[0]
-
     def open(self) -> plexindex.Index:
         """Opens the demo's cache."""
-        index = plexindex.open(self.cache, server_url=self.server.url, token=self.server.token)
-        self.tally.watch(index)
-        return index
+        return plexindex.open(self.cache, server_url=self.server.url, token=self.server.token)
 
     def run(self) -> None:
         """Runs all steps."""
-        t.say(t.bold(f"plexindex {plexindex.__version__}: which Plex item is this file?") + "\n")
-        t.row("server", self.server.name)
-        t.row("cache", f"{self.cache}, a folder that the demo removes")
-
-        t.heading("1  Open a cache")
-        with self.tally.step("open an empty cache", promised=0) as result:
-            index = self.open()
-        t.row("opened", f"in {result()}")
-
-        t.heading("2  Match a first path: plexindex fetches the library page by page")
-        for library in self.server.libraries:
-            self.first_path(index, library, self.server.first(library))
-            self.items[library] = self.server.items(index.library(library))
-        if len(self.items[self.main]) < 3:
-            raise SystemExit(f"{self.main} has too few files for a demo")
-
-        self.many(index)
-
-        t.heading("4  Show each kind of answer")
-        self.one_of_each(index)
-        with self.tally.step("close") as result:
-            self.tally.close(index)
-
-        t.heading("5  Close the cache and match from a second process")
+        say(f"plexindex {plexindex.__version__}: which Plex item is this file?", "bold")
+        row("server", self.server.name)
+        row("cache", f"{self.cache}, a folder that the demo removes")
+        with self.open() as index:
+            say("\n1  Match a first path: plexindex fetches the library page by page", "bold")
+            for library in self.server.libraries:
+                with self.step(f"first path of {library}"):
+                    self.ask(index, library, self.server.first(library), fetches=True)
+                items = self.server.items(library, index)
+                # A file with two episodes is ambiguous.
+                seen = Counter(path for path, _ in items)
+                self.items[library] = [item for item in items if seen[item[0]] == 1]
+            if len(self.items[self.main]) < 3:
+                raise SystemExit(f"{self.main} has too few files for a demo")
+            self.many(index)
+            say("\n3  Show each kind of answer", "bold")
+            self.one_of_each(index)
+        say("\n4  Match from a second process", "bold")
         self.second_process()
+        with self.open() as index:
+            say("\n5  Invalidate a path, then a library", "bold")
+            self.invalidation(index)
+            say("\nStatistics", "bold")
+            self.statistics(index)
 
-        t.heading("6  Invalidate a path, then a library")
-        index = self.open()
-        self.invalidation(index)
+    def ask(self, index: plexindex.Index, library: str, item: Item, *, fetches: bool = False) -> None:
+        """Looks up a path, and shows and verifies the answer."""
+        path, rating_key = item
+        row("path", path)
+        with Progress(console=SCREEN, transient=True, disable=not (fetches and SCREEN.is_terminal)) as bar:
+            task = bar.add_task(library, total=None)
 
-        t.heading("Statistics")
-        self.statistics(index)
-        self.tally.close(index)
+            def progress(now: plexindex.Progress) -> None:
+                bar.update(task, completed=now.items, total=now.total)
 
-    def first_path(self, index: plexindex.Index, library: str, item: Item) -> None:
-        """Matches a path in a library that was never fetched."""
-        t.row("path", t.shortened(item.path))
-        bar = t.Bar()
-        with self.tally.step(f"first path of {library}") as result:
-            started = time.perf_counter()
-            match = index.library(library).match(item.path, progress=bar)
-            bar.done(time.perf_counter() - started)
-        self.show(match)
-        t.row("answered", f"in {result()}")
-        self.verify(match, item)
+            match = index.library(library).match(path, progress=progress)
+        found = match.sure or match.likely
+        if found is not None:
+            text = f"[bold]{found.describe()}[/] · key {found.rating_key} · {match.match_kind} · {match.confidence}"
+            row("", f"→ {text}{' · stale' if match.stale else ''}")
+        else:
+            row("", f"→ [bold]{match.status.replace('_', ' ')}[/] · {match.reason}: {match.message}")
+            for candidate in match.candidates[:3]:
+                row("", f"  {candidate.describe()} · key {candidate.rating_key}")
+        expected = not rating_key or match.rating_key == rating_key
+        self.check(f"{path} is {rating_key}, but the answer was {match!r}", expected)
 
     def many(self, index: plexindex.Index) -> None:
-        """Matches many paths without a request."""
-        # Nine out of ten paths are from the first library, if the library has enough paths.
-        share = MANY if len(self.items) == 1 else MANY // 10
+        """Matches many paths without a request. Nine of ten are from the first library."""
+        share = MANY // 10
         by_library = {
             index.library(title): items[1 : 1 + (MANY - share * (len(self.items) - 1) if title == self.main else share)]
             for title, items in self.items.items()
         }
         asked = sum(map(len, by_library.values()))
-        t.heading(f"3  Match {asked:,} more paths in four ways")
+        expected = [f"/library/metadata/{key}" for items in by_library.values() for _, key in items]
+        say(f"\n2  Match {asked:,} more paths in four ways", "bold")
         ways: list[tuple[str, Callable[[plexindex.Library, list[str]], list[str | None]]]] = [
             ("match", lambda library, paths: [library.match(path).key for path in paths]),
             ("match_paths", lambda library, paths: [match.key for match in library.match_paths(paths)]),
@@ -188,135 +210,84 @@ class Demo:
             ("lookup_keys", lambda library, paths: library.lookup_keys(paths)),
         ]
         for name, way in ways:
-            paths = {library: [item.path for item in items] for library, items in by_library.items()}
-            with self.tally.step(f"{asked:,} paths with {name}", promised=0) as result:
-                found = [key for library in by_library for key in way(library, paths[library])]
-            expected = [item.rating_key for items in by_library.values() for item in items]
-            right = sum(key == f"/library/metadata/{rating_key}" for key, rating_key in zip(found, expected))
-            each = self.tally.times[-1][1] / asked
-            t.row(name, f"{right:,} of {asked:,} right in {result()} · {t.duration(each)} each")
-            self.tally.check(f"{name}: {right:,} of {asked:,} right", right == asked)
+            with self.step(f"{asked:,} paths with {name}", promised=0):
+                found = [
+                    key for library, items in by_library.items() for key in way(library, [path for path, _ in items])
+                ]
+            right = sum(one == other for one, other in zip(found, expected))
+            row("", f"{right:,} of {asked:,} right · {duration(self.steps[-1][1] / asked)} each")
+            self.check(f"{name}: {right:,} of {asked:,} right", right == asked)
 
     def one_of_each(self, index: plexindex.Index) -> None:
         """Shows answers by exact path and by file name, ambiguous answers and misses."""
-        library = self.main
-        items = self.items[library]
-        names = collections.Counter(file_name(item.path) for item in items)
-        single = next((item for item in items[1:] if names[file_name(item.path)] == 1), None)
-        repeated = next((name for name, number in names.most_common(1) if number > 1), None)
-        folder = next(info.locations[0] for info in index.libraries() if info.title == library)
-        inside = f"{folder}{separator(folder)}Not a Known Film (2031).mkv"
+        items = self.items[self.main]
+        folder = next(info.locations[0] for info in index.libraries() if info.title == self.main)
+        sign = "\\" if folder[1:3] == ":\\" or folder.startswith("\\\\") else "/"
+        names = Counter(path.rpartition(sign)[2] for path, _ in items)
+        asked = [items[-1]]
+        asked += [(f"/somewhere/else/{path.rpartition(sign)[2]}", key) for path, key in items[1:]
+                  if names[path.rpartition(sign)[2]] == 1][:1]  # fmt: skip
+        asked += [(f"/somewhere/else/{name}", "") for name, number in names.most_common(1) if number > 1]
+        asked += [(f"{folder}{sign}Not a Known Film (2031).mkv", ""), ("/holidays/2019/beach.mkv", "")]
         # The missing path in the library's folder costs a probe, a search by file name and a search by title.
-        with self.tally.step("one of each answer", promised=3) as result:
-            self.ask(index, "exact", library, items[-1].path, items[-1])
-            if single:
-                self.ask(index, "file name", library, "/somewhere/else/" + file_name(single.path), single)
-            if repeated:
-                self.ask(index, "ambiguous", library, f"/somewhere/else/{repeated}")
-            else:
-                t.row("ambiguous", t.dim("no two files in this library have the same name"))
-            self.ask(index, "not found", library, inside)
-            self.ask(index, "not found", library, "/holidays/2019/beach.mkv")
-        t.row("all of them", f"in {result()}, including printing")
-
-    def ask(self, index: plexindex.Index, label: str, library: str, path: str, item: Item | None = None) -> None:
-        """Looks up a path and shows the answer."""
-        t.row(label, t.shortened(path))
-        match = index.library(library).match(path)
-        self.show(match)
-        if item is not None:
-            self.verify(match, item)
-
-    def show(self, match: plexindex.Match) -> None:
-        """Shows an answer in two or three lines."""
-        if match:
-            item = match.sure or match.likely
-            assert item is not None
-            stale = " · stale" if match.stale else ""
-            how = f"{match.match_kind} · {match.confidence}{stale}"
-            t.row("", f"→ {t.bold(item.describe())} · key {match.rating_key} · {how}")
-            return
-        t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason}", match.message or "")
-        for candidate in match.candidates[:3]:
-            t.row("", f"  {candidate.describe()} · key {candidate.rating_key}")
-            t.row("", t.dim(f"    {t.shortened(candidate.path or '', t.width() - 21)}"))
-        if match.candidates_total > 3:
-            t.row("", t.dim(f"  and {match.candidates_total - 3:,} more"))
-
-    def verify(self, match: plexindex.Match, item: Item) -> None:
-        """Compares an answer with the server's item list."""
-        expected = not item.rating_key or match.rating_key == item.rating_key
-        self.tally.check(f"{item.path} is {item.rating_key}, but the answer was {match!r}", expected)
+        with self.step("one of each answer", promised=3):
+            for item in asked:
+                self.ask(index, self.main, item)
 
     def second_process(self) -> None:
         """Matches a new path in a new interpreter with the same cache."""
-        item = self.items[self.main][-2]
-        arguments = [self.cache, self.server.url, self.main, item.path]
-        with self.tally.step("second process", promised=0) as result:
-            done = subprocess.run(
-                [sys.executable, "-c", SECOND, *arguments],
-                env={**os.environ, "DEMO_TOKEN": self.server.token},
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            second = json.loads(done.stdout)
-            self.tally.add(second["answers"], second["requests"])
-        t.row("path", t.shortened(item.path))
-        t.row("", f"→ {second['text']}")
-        t.row("answered", f"in {result()}, including the start of the interpreter")
-        parts = (("import", "import"), ("open", "open"), ("answer", "first answer"))
-        t.row("of which", " · ".join(f"{label} {t.duration(second[name])}" for name, label in parts))
-        self.tally.check("the second process returns the right answer", second["rating_key"] == item.rating_key)
+        path, rating_key = self.items[self.main][-2]
+        arguments = [sys.executable, "-c", SECOND, self.cache, self.server.url, self.main, path]
+        with self.step("second process, with the start of its interpreter", promised=0):
+            environment = {**os.environ, "DEMO_TOKEN": self.server.token}
+            second = json.loads(subprocess.run(arguments, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+        row("path", path)
+        row("", f"→ {second['text']}")
+        row("of which", " · ".join(f"{name} {duration(second[name])}" for name in ("import", "open", "answer")))
+        self.check("the second process returns the right answer", second["rating_key"] == rating_key)
 
     def invalidation(self, index: plexindex.Index) -> None:
         """Invalidates a path and a library, and shows how many requests the next lookup costs."""
-        library = index.library(self.main)
-        item = self.items[self.main][-1]
-        t.row("path", t.shortened(item.path))
-        with self.tally.step("invalidate a path", promised=0) as result:
-            library.invalidate_path(item.path)
-        key = library.lookup_key(item.path)
-        t.row("invalidated", f"in {result()}; a fast lookup returns {key}")
-        self.tally.check("a fast lookup finds nothing for an invalidated path", key is None)
-        with self.tally.step("match it again", promised=2) as result:
-            match = library.match(item.path)
-        self.show(match)
-        self.verify(match, item)
-        t.row("confirmed", f"in {result()}")
-        with self.tally.step(f"invalidate {self.main}", promised=0) as result:
+        library, item = index.library(self.main), self.items[self.main][-1]
+        with self.step("invalidate a path", promised=0):
+            library.invalidate_path(item[0])
+        self.check("a fast lookup finds nothing for an invalidated path", library.lookup_key(item[0]) is None)
+        with self.step("match it again", promised=2):
+            self.ask(index, self.main, item)
+        with self.step(f"invalidate {self.main}", promised=0):
             library.invalidate()
-        t.row("library", f"{self.main}: invalidated in {result()}")
-        bar = t.Bar()
-        with self.tally.step(f"next path of {self.main}") as result:
-            started = time.perf_counter()
-            match = library.match(item.path, progress=bar)
-            bar.done(time.perf_counter() - started)
-        self.show(match)
-        t.row("answered", f"in {result()}")
+        with self.step(f"next path of {self.main}"):
+            self.ask(index, self.main, item, fetches=True)
 
     def statistics(self, index: plexindex.Index) -> None:
-        """Shows answer and request counts, and each step's time."""
-        answers, requests = self.tally.answers(), self.tally.requests()
-        t.row("answers", " · ".join(f"{kind} {number:,}" for kind, number in answers.items() if number))
-        t.row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
-        t.row("", t.dim(f"counted by {self.server.counted_by}"))
-        stats = index.stats()
-        t.row("store", f"{t.count(stats['items'], 'item')} in {t.size(stats['disk_bytes'])} on disk")
-        t.say()
-        longest = max(len(name) for name, _, _ in self.tally.times)
-        t.say(f"   {t.dim('step'.ljust(longest))}  {t.dim('time'.rjust(8))}  {t.dim('requests'.rjust(8))}")
-        for name, seconds, asked in self.tally.times:
-            t.say(f"   {name.ljust(longest)}  {t.duration(seconds).rjust(8)}  {asked:>8,}")
+        """Shows request counts, the store's size, and each step's time."""
+        requests, stats = self.server.requests(self.cache), index.stats()
+        row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
+        row("store", f"{count(stats['items'], 'item')} in {decimal(stats['disk_bytes'])} on disk")
+        longest = max(len(name) for name, _, _ in self.steps)
+        for name, seconds, asked in self.steps:
+            row("", f"{name:<{longest}}  {duration(seconds):>8}  {count(asked, 'request'):>12}")
 
 
-def separator(path: str) -> str:
-    """Returns the folder separator in a server path."""
-    return "\\" if path[1:3] == ":\\" or path.startswith("\\\\") else "/"
+def say(text: str, style: str = "") -> None:
+    """Prints a line."""
+    SCREEN.print(text, style=style, soft_wrap=True)
 
 
-def file_name(path: str) -> str:
-    """Returns the last component of a path."""
-    return path.rpartition(separator(path))[2]
+def row(label: str, text: str) -> None:
+    """Prints a label and a text."""
+    SCREEN.print(f"   {label:<10} {text}", soft_wrap=True)
+
+
+def count(number: int, what: str) -> str:
+    """Formats a number with its noun: `1 request`, `20,000 requests`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Formats a time with three digits."""
+    unit, scale = next((unit, scale) for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if seconds * scale >= 1)
+    return f"{seconds * scale:.3g} {unit}"
 
 
 def arguments() -> argparse.Namespace:
@@ -337,31 +308,23 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Runs the demo. Returns 1 if a promise does not hold."""
     given = arguments()
-    server: Server
-    if given.standin:
-        server = StandIn(given.standin)
-    else:
-        token = given.token or os.environ.get("PLEX_TOKEN", "")
-        server = RealServer(given.server, token, given.library, given.file)
+    token = given.token or os.environ.get("PLEX_TOKEN", "")
+    server = StandIn(given.standin) if given.standin else RealServer(given.server, token, given.library, given.file)
     try:
         with tempfile.TemporaryDirectory(prefix="plexindex-demo-") as cache:
             demo = Demo(server, cache)
-            try:
-                demo.run()
-            finally:
-                # Close the index before its folder is removed.
-                demo.tally.end()
+            demo.run()
     except plexindex.Error as error:
-        t.say(f"\n{type(error).__name__}: {error}")
+        say(f"\n{type(error).__name__}: {error}")
         return 1
     except KeyboardInterrupt:
-        t.say("\ninterrupted")
+        say("\ninterrupted")
         return 130
     finally:
         server.stop()
-    for broken in demo.tally.broken:
-        t.say(f"\nunexpected: {broken}")
-    return 1 if demo.tally.broken and given.standin else 0
+    for broken in demo.broken:
+        say(f"\nunexpected: {broken}")
+    return 1 if demo.broken and given.standin else 0
 
 
 if __name__ == "__main__":

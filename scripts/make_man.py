@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 
-import click
-from plexindex.cli import help
-from plexindex.cli.clicks import SHARED_NAMES, plexindex, shared_options
+from plexindex.cli import PLEXINDEX, help, options
 
 HEADER = """\
 .\\" Licence: MIT OR Apache-2.0. Generated from the command by `make man`.
@@ -23,48 +20,39 @@ def roff(text: str) -> str:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Returns the lines of a help. A paragraph after \\b keeps its lines."""
+    """Returns the lines of a help."""
     lines = []
-    for part in inspect.cleandoc(text).split("\n\n"):
-        text = roff(part.replace("\b\n", ""))
-        lines += [".PP", *([".nf", text, ".fi"] if part.startswith("\b\n") else [text])]
+    for part, keeps_lines in help.paragraphs(text):
+        lines += [".PP", *([".nf", roff(part), ".fi"] if keeps_lines else [roff(part)])]
     return lines
 
 
-def records(parameters: list[click.Parameter], context: click.Context) -> list[str]:
+def records(parameters: list[options.Parameter]) -> list[str]:
     """Returns the lines of a list of options."""
     lines = []
-    for one in parameters:
-        record = one.get_help_record(context) if isinstance(one, click.Option) else None
-        if record and one.name not in ("version", "help"):
-            lines += [".TP", f"\\fB{roff(record[0])}\\fR", roff(record[1])]
+    for forms, text in help.records(parameters):
+        lines += [".TP", f"\\fB{roff(forms)}\\fR", roff(text)]
     return lines
 
 
-def commands(group: click.Group, context: click.Context) -> list[str]:
+def commands(group: options.Group) -> list[str]:
     """Returns the lines of all commands of a group, in the order of its help."""
     lines = []
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        own = click.Context(command, parent=context, info_name=name)
-        usage = " ".join([own.command_path, *command.collect_usage_pieces(own)])
-        if isinstance(command, click.Group):
-            lines += commands(command, own)
-            continue
-        own_options = [one for one in command.params if one.name not in SHARED_NAMES]
-        lines += [f".SS {roff(usage)}", *paragraphs(command.help or "")[1:], *records(own_options, own)]
+    for command in map(group.find, group.names):
+        if isinstance(command, options.Group):
+            lines += commands(command)
+        else:
+            usage = roff(help.usage_of(command))
+            lines += [f".SS {usage}", *paragraphs(command.help)[1:], *records(command.parameters)]
     return lines
 
 
 def page() -> str:
     """Returns the page."""
-    context = click.Context(plexindex, info_name="plexindex")
-    shared = records(shared_options(), context)
     return "\n".join([
-        HEADER, ".SH SYNOPSIS", f"plexindex {roff(' '.join(plexindex.collect_usage_pieces(context)))}",
-        ".SH DESCRIPTION", roff(plexindex.help or ""), ".SH COMMANDS", *commands(plexindex, context),
-        ".SH OPTIONS", "All commands accept these options, before or after the command.", *shared,
+        HEADER, ".SH SYNOPSIS", roff(help.usage_of(PLEXINDEX)), ".SH DESCRIPTION", roff(PLEXINDEX.help),
+        ".SH COMMANDS", *commands(PLEXINDEX),
+        ".SH OPTIONS", "All commands accept these options, before or after the command.", *records(options.SHARED),
         ".SH CONFIGURATION", ".nf", roff(help.CONFIG), ".fi",
         ".SH EXIT STATUS", ".nf", roff(help.EXIT_CODES), ".fi", "",
     ])  # fmt: skip

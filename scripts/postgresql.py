@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server on a Unix socket, for tests and the demo of several hosts.
+"""A temporary PostgreSQL server on a Unix socket, for tests.
 
 The server and its folder disappear when the program ends, even if it is killed.
 """

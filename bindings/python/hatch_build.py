@@ -80,14 +80,14 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
     def shared_data(self, rust: Path) -> dict[str, str]:
         """Returns the manual page and the completions, with their places below a prefix."""
         sys.path.insert(0, str(Path(self.root) / "src"))
-        from plexindex.cli import clicks
+        from plexindex.cli import help
 
         made = Path(tempfile.mkdtemp(prefix="plexindex-completion-"))
         atexit.register(shutil.rmtree, made, ignore_errors=True)
         found = {str(rust / "docs" / "plexindex.1"): "share/man/man1/plexindex.1"}
-        for shell, place in clicks.PLACES.items():
+        for shell, place in help.PLACES.items():
             file = made / shell
-            file.write_text(f"{clicks.completion_script(shell)}\n", encoding="utf-8")
+            file.write_text(f"{help.SCRIPTS[shell]}\n", encoding="utf-8")
             found[str(file)] = f"share/{place}"
         return found
 

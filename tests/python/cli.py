@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import json
 import logging
 import os
@@ -15,12 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from inspect import signature
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
-from click.testing import CliRunner
 from plexindex import cli as command_line
 
 if TYPE_CHECKING:
@@ -43,13 +42,6 @@ def words_of(line: str) -> list[str]:
 
 # Python reads these when it starts.
 AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
-
-
-# Before click 8.2, the runner mixed the streams by default.
-_SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
-RUNNER: Any = CliRunner(**_SEPARATE)
-# The runner calls this as it calls a command of click.
-COMMAND: Any = SimpleNamespace(name="plexindex", main=lambda args, **_: sys.exit(command_line.main(args)))
 
 
 class Cli:
@@ -80,13 +72,16 @@ class Cli:
             return self.result(command, done.returncode, done.stdout, done.stderr)
         logger = logging.getLogger("plexindex")
         kept = logger.handlers, logger.propagate, logger.level
-        hidden = {name: environment.get(name) for name in {*os.environ, *environment}}
+        inputs = {"stdin": given, "stdout": b"", "stderr": b""}
+        streams: Any = {name: io.TextIOWrapper(io.BytesIO(text), "utf-8") for name, text in inputs.items()}
         try:
-            found = RUNNER.invoke(COMMAND, command[3:], given, hidden, catch_exceptions=False)
+            with mock.patch.multiple(sys, **streams), mock.patch.dict(os.environ, environment, clear=True):
+                code = command_line.main(command[3:])
         finally:
             logger.handlers, logger.propagate = kept[:2]
             logger.setLevel(kept[2])
-        return self.result(command, found.exit_code, found.stdout_bytes, found.stderr_bytes)
+        out, errors = (streams[name].detach().getvalue() for name in ("stdout", "stderr"))
+        return self.result(command, code, out, errors)
 
     def result(self, command: list[str], code: int, out: bytes, errors: bytes) -> subprocess.CompletedProcess[str]:
         assert b"Traceback" not in errors, errors

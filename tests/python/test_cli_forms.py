@@ -16,8 +16,8 @@ from cli import Cli
 from conftest import Server
 from disk import make
 from plexindex._core.config import parse_mapping
-from plexindex.cli import clicks, find, options
-from plexindex.cli.clicks import PLACES
+from plexindex.cli import PLEXINDEX, options
+from plexindex.cli.help import PLACES
 from test_cli import COMMANDS
 
 
@@ -118,32 +118,23 @@ def test_wrong_words(cli: Cli, words: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "values", "shared"),
     [
-        "match /x",
-        "-qv match -0vf json -lMovies /x -- -y",
-        "match --format=keys --size 7 --timeout=.5 -",
-        "--mapping /a=/b diff --only renamed --only not-in-plex --limit 0 --mapping=/c=/d /x /y",
-        "--color never --size-limit 2G refresh --full",
-        "doctor --sample 9 --no-server --database /p",
-        "changes --disk-every 0 --watch",
-        "matches export --broken /x --json",
-        "shared clear -y",
+        ("-qv match -0vf json -lMovies /x -- -y",
+         {"null": True, "form": "json", "library": "Movies", "path": ("/x", "-y")}, {"quiet": True, "verbose": 2}),
+        ("match --format=keys --size 7 --timeout=.5 -", {"form": "keys", "size": 7, "path": ("-",)}, {"timeout": 0.5}),
+        ("--mapping /a=/b diff --only renamed --only not-in-plex --limit 0 --mapping=/c=/d /x",
+         {"only": ("renamed", "not-in-plex"), "limit": 0, "folder": ("/x",)},
+         {"mapping": (("/a", "/b"), ("/c", "/d"))}),
+        ("--color never --size-limit 2K refresh --full", {"full": True}, {"color": "never", "size_limit": 2000}),
+        ("shared clear -y", {"yes": True}, {}),
     ],
-)
-def test_click_reads_a_command_line_alike(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    read: list[object] = []
-
-    def run(command: options.Command, **values: object) -> int:
-        read.append((command.name, values, dict(options.given)))
-        options.given.clear()
-        return 0
-
-    monkeypatch.setattr(options.Command, "run", run)
+)  # fmt: skip
+def test_a_command_line(line: str, values: dict[str, object], shared: dict[str, object]) -> None:
     options.given.clear()
-    options.parse(line.split(" "), find)()
-    clicks.run_with_click(line.split(" "))
-    assert read[0] == read[1]
+    command, own = options.parse(line.split(" "), PLEXINDEX)
+    assert {name: value for name, value in own.items() if value is not False and value not in (None, ())} == values
+    assert options.given == {**shared, "command": f"plexindex {command.name}"}
 
 
 @pytest.mark.parametrize(("argument", "status"), [("timeout", None), ("server_url", "invalid_argument")])
@@ -286,11 +277,10 @@ def test_ctrl_c_stays_ignored_in_a_background_job(tmp_path: Path) -> None:
     assert process([sys.executable, "-c", code, "plexindex.index"], Cli(tmp_path))[0] == 6, "nothing was fetched yet"
 
 
-@pytest.mark.parametrize(("package", "words"), [("click", "--help"), ("click", "stats --bogus"), ("rich", "libraries")])
-def test_without_its_packages_the_command_names_them(cli: Cli, package: str, words: str) -> None:
-    code = f"import sys; sys.modules[{package!r}] = None; from plexindex.__main__ import main; sys.exit(main())"
-    status, _, errors = process([sys.executable, "-c", code, *words.split()], cli)
-    assert "pip install click rich" in errors
+def test_without_its_package_the_command_names_it(cli: Cli) -> None:
+    code = "import sys; sys.modules['rich'] = None; from plexindex.__main__ import main; sys.exit(main())"
+    status, _, errors = process([sys.executable, "-c", code, "libraries"], cli)
+    assert "pip install rich" in errors
     assert status == 5
 
 
@@ -298,7 +288,7 @@ def test_one_match_imports_no_more_than_it_needs(cli: Cli, server: Server) -> No
     command, _ = cli.start("match", server.paths(1)[0]["path"])
     _, _, errors = process([command[0], "-X", "importtime", *command[1:]], cli)
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in errors.splitlines()}
-    assert names & {"click", "rich", "asyncio", "tomllib", "json", "dataclasses", "logging"} == set()
+    assert names & {"argparse", "difflib", "rich", "asyncio", "tomllib", "json", "dataclasses", "logging"} == set()
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])
@@ -328,8 +318,7 @@ def test_a_completion_is_installed_where_the_shell_looks(cli: Cli, shell: str, c
 )
 def test_what_is_completed(cli: Cli, line: str, expected: set[str]) -> None:
     words = line.split(" ")
-    printed = cli.good(_PLEXINDEX_COMPLETE="bash_complete", COMP_WORDS=f"plexindex {line}", COMP_CWORD=str(len(words)))
-    assert {one.partition(",")[2] for one in printed.splitlines()} == expected
+    assert set(cli.good(*words, _PLEXINDEX_COMPLETE="1").splitlines()) == expected
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

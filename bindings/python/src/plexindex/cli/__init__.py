@@ -1,7 +1,7 @@
 """The command ``plexindex``, for people and scripts.
 
-This module finds commands and reports errors. ``options`` reads the command line, or ```clicks`` if there is a mistake
-or a request for help; ``settings`` has the settings' sources, and ``codes`` the exit codes; ``output`` prints.
+This module finds commands and reports errors. ``options`` reads the command line; ``settings`` has the settings'
+sources, and ``codes`` the exit codes; ``output`` prints.
 """
 
 from __future__ import annotations
@@ -22,14 +22,20 @@ COMMANDS = {
     "doctor": "doctor", "match": "match", "folder": "match", "diff": "diff", "changes": "changes", "scan": "match",
     "refresh-item": "refresh_item", "refresh": "libraries", "libraries": "libraries", "stats": "libraries",
     "clear": "libraries", "matches": "libraries", "shared": "shared", "config": "settings",
+    "completion": "help", "help": "help",
 }  # fmt: skip
 
 
-def find(name: str) -> options.Command | options.Group:
-    """Returns the command, or raises LookupError."""
+def _find(name: str) -> options.Command | options.Group:
     module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=["*"])
     found: options.Command | options.Group = getattr(module, f"{name.replace('-', '_')}_command")
     return found
+
+
+PLEXINDEX = options.Group(
+    "", "Find the Plex item for a file without asking the server each time.", list(COMMANDS), _find
+)
+PLEXINDEX.parameters = [options.Parameter("-V", "--version", help="Show the installed versions.")]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -41,8 +47,6 @@ def main(words: Sequence[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()
         return code
-    except SystemExit as end:  # click has answered a shell's completion, or the reader closed the pipe
-        return _report(BrokenPipeError()) if end.code else codes.OK
     except KeyboardInterrupt:
         effect = "; the next run resumes the fetch" if output.Bar.is_fetching else ""
         sys.stderr.write("\n")  # after the terminal's ^C
@@ -55,13 +59,23 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    try:
-        run = options.parse(words, find)
-    except (LookupError, ValueError):
-        from .clicks import run_with_click  # an answer does not need click
+    if "_PLEXINDEX_COMPLETE" in os.environ:
+        from .help import completions
 
-        return run_with_click(words)
-    return run()
+        output.say("\n".join(completions(words)))
+        return codes.OK
+    command, values = options.parse(words, PLEXINDEX)
+    if isinstance(command, options.Command) and "help" not in values:
+        return command.run(**values)
+    from .help import help_of, version_lines
+
+    if values.get("version"):
+        output.say("\n".join(version_lines()))
+    elif words and not values.get("help"):
+        raise options.UsageError("Missing command.")
+    else:
+        output.say(help_of(command), None if words else sys.stderr)
+    return codes.OK if words else codes.USAGE
 
 
 def _report(error: Exception) -> int:
@@ -79,8 +93,8 @@ def _report(error: Exception) -> int:
         if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
             return codes.PIPE_CLOSED
         text = f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}"
-    elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("click", "rich"):
-        text = "the command needs the packages click and rich: pip install click rich"
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "rich":
+        text = "the command needs the package rich: pip install rich"
     elif not isinstance(error, ImportError):
         import traceback
 

@@ -166,11 +166,11 @@ def _write_state(state: str | None, cursor: str | None) -> None:
     """Replaces the stored cursor atomically. Print the changes first, so that no change gets lost."""
     if state is None or cursor is None:
         return
+    path = os.path.realpath(state)
     try:
-        from click import open_file
-
-        with open_file(os.path.abspath(state), "w", "utf-8", atomic=True) as file:
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
             file.write(f"{cursor}\n")
+        os.replace(f"{path}.new", path)
     except OSError as error:
         raise UsageError(f"cannot write --state {state}: {error.strerror}") from None
 

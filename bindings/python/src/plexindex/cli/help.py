@@ -1,12 +1,20 @@
-"""The topics of `plexindex help`, and the installed versions."""
+"""`plexindex help` and `completion`: the help of commands and topics, and what shells complete."""
 
 from __future__ import annotations
 
+import inspect
+import os
 import platform
+import shlex
+import textwrap
+from collections.abc import Iterable, Sequence
 
 from .. import __version__
 from .._core import native as _native
 from .._core.json_call import ask_without_index
+from . import PLEXINDEX, codes, options
+from .options import Command, Group, Parameter, UsageError, argument, choice, command, option
+from .output import columns, remark, say
 
 CONFIG = """\
 plexindex reads each setting from the first of these sources that has it:
@@ -79,3 +87,156 @@ def version_lines() -> list[str]:
         f"SQLite {found['sqlite']}, built into the library",
         f"Python {found['python']}, {found['platform']}",
     ]
+
+
+def paragraphs(text: str) -> list[tuple[str, bool]]:
+    """Returns the paragraphs of a command's help, each with whether it keeps its lines."""
+    parts = inspect.cleandoc(text).split("\n\n")
+    return [(part.replace("\b\n", ""), part.startswith("\b\n")) for part in parts]
+
+
+def usage_of(found: Command | Group) -> str:
+    """Returns how to write a command."""
+    if found is PLEXINDEX:
+        return "plexindex [-h | -V] COMMAND [OPTION…] [ARGUMENT…]"
+    words = ["COMMAND [ARGS]..."] if isinstance(found, Group) else []
+    for one in found.parameters:
+        if not one.flags:
+            words += [f"{one.metavar}..." if one.required else f"[{one.metavar}]..."]
+    return " ".join(["plexindex", found.name, "[OPTIONS]", *words])
+
+
+def records(parameters: Iterable[Parameter]) -> list[tuple[str, str]]:
+    """Returns the forms and the help of each option."""
+    return [(", ".join(one.flags) + (f" {one.metavar}" if one.type else ""), one.help)
+            for one in parameters if one.flags]  # fmt: skip
+
+
+def help_of(found: Command | Group) -> str:
+    """Returns the help of a command or a group, as wide as the terminal."""
+    lines = [f"Usage: {usage_of(found)}"]
+    for text, keeps_lines in paragraphs(found.help):
+        lines += ["", *(textwrap.indent(text, "  ").split("\n") if keeps_lines else _wrapped(text))]
+    if isinstance(found, Group):
+        firsts = [paragraphs(found.find(name).help)[0][0] for name in found.names]
+        commands = [(name, textwrap.shorten(text, 60, placeholder="...")) for name, text in zip(found.names, firsts)]
+        lines += ["", "Commands:", *_definitions(commands)]
+    if found is PLEXINDEX:
+        return "\n".join([*lines, "", "  See also `plexindex help options`, `help config` and `help exit-codes`."])
+    lines += ["", "Options:", *_definitions(records([*found.parameters, options.HELP]))]
+    return "\n".join([*lines, "", *_wrapped(_ALSO, "")])
+
+
+_ALSO = "All commands also accept --json, -q, -v and the others in `plexindex help options`."
+
+
+def _width() -> int:
+    return max(min(columns(), 110) - 2, 50)
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(text, _width(), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _definitions(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns the lines of a list of names with their help, in two columns."""
+    width, lines = min(max(len(name) for name, _ in rows), 28) + 4, []
+    for name, text in rows:
+        below = textwrap.wrap(text, max(_width() - width, 10), break_on_hyphens=False)
+        first = [below.pop(0)] if len(name) <= width - 4 and below else []
+        lines += [f"  {name:<{width - 2}}{''.join(first)}".rstrip(), *(f"{'':{width}}{line}" for line in below)]
+    return lines
+
+
+@command("help")
+@argument("topic", type=options.TEXT, metavar="COMMAND|config|exit-codes|options")
+def help_command(topic: tuple[str, ...]) -> int:
+    """Show the help of a command or a topic.
+
+    The topics are config, exit-codes and options.
+    """
+    if topic == ("options",):
+        text = "All commands accept these options, before or after the command."
+        say("\n".join(["", *_wrapped(text), "", "Options:", *_definitions(records(options.SHARED))]))
+    elif topic in (("config",), ("exit-codes",)):
+        say(CONFIG if topic == ("config",) else EXIT_CODES)
+    else:
+        found: Command | Group = PLEXINDEX
+        for word in topic:
+            found = found.find(word) if isinstance(found, Group) else found
+        say(help_of(found))
+    return codes.OK
+
+
+# The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
+PLACES = {
+    "bash": "bash-completion/completions/plexindex",
+    "zsh": "zsh/site-functions/_plexindex",
+    "fish": "fish/vendor_completions.d/plexindex.fish",
+}
+# If there is no completion, a shell completes the names of files.
+SCRIPTS = {
+    "bash": """\
+_plexindex_completion() {
+    local IFS=$'\\n'
+    COMPREPLY=($(_PLEXINDEX_COMPLETE=1 "$1" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _plexindex_completion plexindex""",
+    "zsh": """\
+#compdef plexindex
+local -a found
+found=(${(f)"$(_PLEXINDEX_COMPLETE=1 plexindex "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+if (( $#found )); then compadd -- $found; else _files; fi""",
+    "fish": """\
+complete -c plexindex -a '(_PLEXINDEX_COMPLETE=1 plexindex (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'""",
+}
+
+
+@command("completion")
+@option("--install", help="Install the script where the shell looks for it, and print its path.")
+@argument("shell", type=choice(PLACES), metavar=f"{{{'|'.join(PLACES)}}}", required=True)
+def completion_command(install: bool, shell: tuple[str, ...]) -> int:
+    """Print or install a script for shell completion.
+
+    The shell then completes commands, options and option values. bash must be 4.4 or newer; PowerShell is not
+    supported.
+    """
+    for one in shell:
+        if not install:
+            say(SCRIPTS[one])
+            continue
+        path = os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), PLACES[one])
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"{SCRIPTS[one]}\n")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from None
+        say(path)
+        if one == "zsh":
+            remark(f"add this line to ~/.zshrc, before compinit: fpath+=({shlex.quote(os.path.dirname(path))})")
+        remark("start a new shell to use the completion", terminal_only=True)
+    return codes.OK
+
+
+def completions(words: Sequence[str]) -> list[str]:
+    """Returns what can stand for the last word of a command line, which may be empty."""
+    found: Command | Group = PLEXINDEX
+    waiting: Parameter | None = None
+    for word in words[:-1]:
+        if waiting is not None:
+            waiting = None
+        elif word.startswith("-"):
+            of_word = (one for one in options.options_of(found) if one.type and word in one.flags)
+            waiting = next(of_word, None)
+        elif isinstance(found, Group):
+            found = found.find(word)
+    start = words[-1] if words else ""
+    if waiting is None and start.startswith("-"):
+        possible = [flag for one in options.options_of(found) for flag in one.flags]
+    elif waiting is None and isinstance(found, Group):
+        possible = [*found.names]
+    else:
+        values = [waiting] if waiting else [one for one in found.parameters if not one.flags]
+        possible = [choice for one in values if one.type for choice in one.type.choices]
+    return [one for one in possible if one.startswith(start)]

@@ -16,7 +16,7 @@ from ..index import Index
 from ..library import Library
 from . import codes, output
 from .match import read_stdin
-from .options import FILE, SECONDS, TEXT, Group, UsageError, argument, command, given, option, yes
+from .options import FILE, SECONDS, TEXT, UsageError, argument, command, given, group, option, yes
 from .output import count, say
 from .settings import Settings
 
@@ -273,4 +273,6 @@ def import_command() -> int:
     return codes.NOT_ALL if total["skipped"] else codes.OK
 
 
-matches_command = Group("Export recorded matches, or import them into another index.", export_command, import_command)
+matches_command = group(
+    "matches", "Export recorded matches, or import them into another index.", export_command, import_command
+)

@@ -1,13 +1,12 @@
-"""The options that commands share, how commands declare theirs, and a parser for a correct command line.
+"""The options that commands share, how commands declare theirs, and what reads a command line.
 
-Importing click takes longer than an answer, so a declaration is independent of click, and ``parse`` reads a command
-line that contains neither a mistake nor a request for help. ``clicks`` reads any other command line with click.
+Importing click takes longer than an answer, and argparse does not accept shared options at any place.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .._core import TYPE_CHECKING, config
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., object])
 
 given: dict[str, Any] = {}
-"""The shared options of this run, by name. They can precede or follow the command."""
+"""The shared options of this run that were read, by name. They can precede or follow the command."""
 
 
 class UsageError(Exception):
@@ -81,10 +80,19 @@ class Parameter:
     ) -> None:  # fmt: skip
         self.flags = [name for name in names if name.startswith("-")]
         self.name = names[-1].lstrip("-").replace("-", "_")
-        self.type, self.metavar, self.help, self.count = type, metavar or (type and type.name.upper()), help, count
+        self.type, self.help, self.count = type, help, count
+        self.metavar = metavar or (type.name.upper() if type and self.flags else self.name.upper())
         self.multiple, self.required = multiple, required
         self.unset = () if multiple or not self.flags else False if type is None else None
         """The value if the command line does not contain the option."""
+
+    def parse(self, text: str, name: str) -> Any:
+        """Parses a value. ``name``: how the command line names the option."""
+        assert self.type is not None
+        try:
+            return self.type.parse(text)
+        except ValueError as error:
+            raise UsageError(f"Invalid value for '{name}': {error}", self.name) from None
 
 
 # The names, the type (None for a flag), and the help of each option. The type's name is the metavar, unless it follows.
@@ -129,23 +137,35 @@ SHARED = [
 ]  # fmt: skip
 
 
+HELP = Parameter("-h", "--help", help="Show this message and exit.")
+
+
 class Command:
     """A command, which also accepts the shared options. Its name includes its group's."""
 
     def __init__(self, name: str, run: Callable[..., int]) -> None:
-        self.name, self.function, self.help = name, run, run.__doc__
+        self.name, self.run, self.help = name, run, run.__doc__ or ""
         self.parameters: list[Parameter] = run.__dict__.get("parameters", [])
-
-    def run(self, **values: Any) -> int:
-        given["command"] = f"plexindex {self.name}"  # for the report of an error
-        return self.function(**values)
 
 
 class Group:
-    """Commands whose names begin with the same word."""
+    """Commands whose names begin with the same word. ``find`` returns one by its next word."""
 
-    def __init__(self, text: str, *commands: Command) -> None:
-        self.help, self.commands = text, {one.name.split()[-1]: one for one in commands}
+    def __init__(self, name: str, text: str, names: Sequence[str], find: Callable[[str], Command | Group]) -> None:
+        self.name, self.help, self.names, self._find = name, text, names, find
+        self.parameters: list[Parameter] = []
+
+    def find(self, word: str) -> Command | Group:
+        """Returns the command with this name. Raises UsageError."""
+        if word not in self.names:
+            raise UsageError(f"No such command '{word}'.{_suggestion(word, self.names)}")
+        return self._find(word)
+
+
+def group(name: str, text: str, *commands: Command) -> Group:
+    """Makes a group of commands."""
+    by_name = {one.name.split()[-1]: one for one in commands}
+    return Group(name, text, list(by_name), by_name.__getitem__)
 
 
 def command(name: str) -> Callable[[Callable[..., int]], Command]:
@@ -171,53 +191,68 @@ null = option("-0", "--null", help="Read NUL-terminated paths from standard inpu
 yes = option("-y", "--yes", help="Do not ask for confirmation.")
 
 
-def keep(name: str, value: Any) -> None:
-    """Keeps the value of a shared option in ``given``. Mappings and the count of -v add up."""
-    if value:
-        given[name] = given[name] + value if name in given and name in ("mapping", "verbose") else value
+def options_of(command: Command | Group) -> list[Parameter]:
+    """Returns the options and arguments that a command accepts."""
+    return [*SHARED, *command.parameters, HELP]
 
 
-def parse(words: Iterable[str], find: Callable[[str], Command | Group]) -> Callable[[], int]:
-    """Reads a command line. Returns a function that runs the command. Raises LookupError or ValueError if there is a
-    mistake or a request for help, so that click must read the command line.
+def parse(words: Iterable[str], command: Command | Group) -> tuple[Command | Group, dict[str, Any]]:
+    """Reads a command line that follows a group's name. Returns the command, and its own options and arguments.
 
-    ``find`` returns the command with a name.
+    The value ``help`` means a request for help. Raises UsageError if the command line contains a mistake.
     """
-    command: Command | Group | None = None
     found: dict[str, Any] = {}
     operands: list[str] = []
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
+        given["command"] = f"plexindex {command.name}".strip()  # for the report of an error
         if word == "--":
             operands, waiting = operands + waiting, []
         elif word[:1] == "-" and word != "-":
             is_long = word.startswith("--")
             flag, has_value, value = word.partition("=") if is_long else (word[:2], word[2:], word[2:])
-            own = command.parameters if isinstance(command, Command) else []
-            (one,) = (one for one in (*SHARED, *own) if flag in one.flags)
+            one = _option(flag, command)
+            kept = given if one in SHARED else found
             if one.type is not None:
-                parsed = one.type.parse(value if has_value or not waiting else waiting.pop(0))
-                found[one.name] = (*found.get(one.name, ()), parsed) if one.multiple else parsed
+                if not (has_value or waiting):
+                    raise UsageError(f"Option '{flag}' requires an argument.", one.name)
+                parsed = one.parse(value if has_value else waiting.pop(0), "' / '".join(one.flags))
+                kept[one.name] = (*kept.get(one.name, ()), parsed) if one.multiple else parsed
             elif is_long and has_value:
-                raise ValueError(word)
+                raise UsageError(f"Option '{flag}' does not take a value.", one.name)
             else:
-                found[one.name] = found.get(one.name, 0) + 1 if one.count else True
+                kept[one.name] = kept.get(one.name, 0) + 1 if one.count else True
                 waiting[:0] = [f"-{value}"] if value else []
         elif isinstance(command, Command):
             operands.append(word)
         else:
-            command = find(word) if command is None else command.commands[word]
-    if not isinstance(command, Command):
-        raise ValueError("no command")
-    values = {one.name: found.pop(one.name, one.unset) for one in command.parameters}
+            command = command.find(word)
+    given["command"] = f"plexindex {command.name}".strip()
+    if "help" in found:
+        return command, found
+    own = {one.name: found.get(one.name, one.unset) for one in command.parameters}
     for one in command.parameters:
-        if not one.flags and one.type is not None and (operands or not one.required):
-            values[one.name], operands = tuple(map(one.type.parse, operands)), []
-        elif not one.flags:
-            raise ValueError("no operand")
+        if not one.flags:
+            if one.required and not operands:
+                raise UsageError(f"Missing argument '{one.metavar}...'.", one.name)
+            own[one.name], operands = tuple(one.parse(word, one.metavar) for word in operands), []
     if operands:
-        raise ValueError(operands)
-    for name, value in found.items():
-        keep(name, value)
-    return lambda: command.run(**values)
+        raise UsageError(f"Got unexpected extra argument{'s'[: len(operands) - 1]} ({' '.join(operands)})")
+    return command, own
+
+
+def _option(flag: str, command: Command | Group) -> Parameter:
+    options = options_of(command)
+    for one in options:
+        if flag in one.flags:
+            return one
+    flags = [flag for one in options for flag in one.flags if flag.startswith("--")]
+    raise UsageError(f"No such option '{flag}'.{_suggestion(flag, flags)}")
+
+
+def _suggestion(word: str, words: Sequence[str]) -> str:
+    import difflib
+
+    similar = difflib.get_close_matches(word, words, 1, 0.7)
+    return f" Did you mean '{similar[0]}'?" if similar else ""

@@ -106,20 +106,26 @@ def _glued(text: str) -> str:
     return re.sub("`[^`]*`|'/[^']*'", lambda quoted: quoted[0].replace(" ", _NO_BREAK), text)
 
 
+def columns(stream: TextIO | None = None) -> int:
+    """Returns the width of the terminal; 80 if the stream is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if is_terminal(stream or sys.stdout) else 80
+
+
 def fitted(text: str, stream: TextIO | None = None) -> str:
     """Wraps lines to the width of the terminal, if the stream is one. A command or a path stays in one piece."""
     if not is_terminal(stream or sys.stdout):
         return text
-    import shutil
     import textwrap
 
-    columns, lines = shutil.get_terminal_size().columns, []
+    width, lines = columns(stream), []
     for line in text.split("\n"):
         indent = len(line) - len(line.lstrip(" "))
         mark = re.match(r" *[A-Za-z]{2,4} {2,}", line)
         hanging = " " * (len(mark[0]) if mark else indent + 2 if indent else 0)
-        lines.append(textwrap.fill(_glued(line), columns, subsequent_indent=hanging, break_long_words=False,
-                                   break_on_hyphens=False) if len(line) > columns else line)  # fmt: skip
+        lines.append(textwrap.fill(_glued(line), width, subsequent_indent=hanging, break_long_words=False,
+                                   break_on_hyphens=False) if len(line) > width else line)  # fmt: skip
     return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
@@ -128,8 +134,8 @@ def _write(text: str, stream: TextIO) -> None:
     stream.flush()
 
 
-def say(text: str = "") -> None:
-    _write(text, sys.stdout)
+def say(text: str = "", stream: TextIO | None = None) -> None:
+    _write(text, stream or sys.stdout)
 
 
 def say_json(value: object, stream: TextIO | None = None) -> None:
@@ -189,12 +195,10 @@ def is_confirmed(yes: bool, question: str, *, default: bool = False) -> bool:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("this command asks for confirmation, but there is no terminal: add --yes")
-    import click
-
-    try:
-        is_wanted = click.confirm(question, default=default, err=True)
-    except click.Abort:
-        is_wanted = False
+    sys.stderr.write(f"{question} [{'Y/n' if default else 'y/N'}]: ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    is_wanted = answer.strip().lower() in ("y", "yes") or (answer == "\n" and default)
     if not is_wanted:
         remark("nothing was changed", terminal_only=True)
     return is_wanted

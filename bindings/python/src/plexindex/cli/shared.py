@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._core import log
 from . import codes, output
-from .options import Group, UsageError, command, given, yes
+from .options import UsageError, command, given, group, yes
 from .output import count, say
 from .settings import Settings
 
@@ -157,5 +157,5 @@ def contents(status: SharedStatus) -> str:
     return f"{count(matches, 'match', 'matches')} of {count(servers, 'server')}, {size}"
 
 
-shared_command = Group("Manage the PostgreSQL database that several hosts share.",
+shared_command = group("shared", "Manage the PostgreSQL database that several hosts share.",
                        init_command, status_command, clear_command, drop_old_command)  # fmt: skip
