@@ -79,13 +79,19 @@ def test_facts_are_those_of_the_library_that_answers(
     known = index.libraries()
     assert [library.title for library in known] == titles
     for key, (title, listed) in enumerate(zip(titles, known), 1):
-        for library in (index.library(title), index.library(section=key), index.library(uuid=listed.uuid), listed):
+        selected = index.library(title), index.library(key), index.library(section=key), index.library(uuid=listed.uuid)
+        for library in (*selected, listed):
             item = next(iter(library))
             assert item.section == library.section == str(key)
             assert item.library_title == library.title == title
             assert library.locations == (f"/data/{key}",)
             assert library.item_count == 1
-    assert index.library("Series").title == ""
+    # What no library is called has no facts, and no item.
+    other = index.library("Series")
+    assert other.title == ""
+    for use in (lambda: other.match("/data/4/x.mkv"), lambda: next(iter(other))):
+        with pytest.raises(plexindex.LibraryNotFoundError):
+            use()
 
 
 def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, str], server: Server) -> None:
@@ -116,12 +122,6 @@ def test_a_library_is_iterated_and_counted_without_requests(movies: Any, server:
     for use in (lambda: items[0] in movies, lambda: items[0].path in movies, lambda: len(movies), lambda: movies[0]):
         with pytest.raises(TypeError):
             use()
-
-
-def test_the_libraries_can_be_asked(index: plexindex.Index, server: Server) -> None:
-    movies = index.libraries()[0]
-    assert movies.match(server.paths(1)[0]["path"])
-    assert not movies.match(server.paths(2)[0]["path"])
 
 
 def test_an_items_path_on_this_machine(open_index: OpenIndex, row: dict[str, str]) -> None:
@@ -223,7 +223,10 @@ def test_a_copy_of_an_item_or_a_match_knows_its_index(index: plexindex.Index, ro
 
 
 def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
-    table = open_index().table("mine")
+    limited, table = open_index().table("limited", limit=3_000), open_index().table("mine")
+    for number in range(4):
+        limited[str(number)] = bytes(936)
+    assert list(limited) == [b"2", b"3"]
     assert (table.add("a", b"1"), table.add("a", b"2"), table["a"]) == (True, False, b"1")
     assert (table.setdefault("a", b"3"), table.setdefault(b"\xff", b"\xfe")) == (b"1", b"\xfe")
     assert (table.pop("a"), table.pop("a", None), table.pop("a", 7)) == (b"1", None, 7)
@@ -248,22 +251,6 @@ def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
     for thread in threads:
         thread.join()
     assert len(set(won)) == len(won) == len(names) - 1
-
-
-def test_an_entry_stays_while_other_tables_grow(open_index: OpenIndex) -> None:
-    index = open_index()
-    settings, large, limited = index.table("settings"), index.table("large"), index.table("limited", limit=3_000)
-    settings["a"] = b"my setting"
-    for number in range(102):
-        large[str(number)] = bytes(1_000_000)
-        limited[str(number)] = bytes(936)
-    assert settings["a"] == b"my setting"
-    assert len(large) == 102
-    assert list(limited) == [b"100", b"101"]
-    index.table("limited")["102"] = bytes(936)
-    assert len(limited) == 3
-    with pytest.raises(plexindex.InvalidArgumentError):
-        index.table("limited", limit=0)
 
 
 def put(block: Any, offset: int, *numbers: int) -> None:

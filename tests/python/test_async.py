@@ -207,6 +207,27 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
     asyncio.run(ask(open_index(timeout=0.05)))
 
 
+def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
+    tokens, loops = ["second", "first"], set[object]()
+
+    async def token() -> str:
+        await asyncio.sleep(0.05)
+        loops.add(asyncio.get_running_loop())
+        return tokens.pop()
+
+    async def ask() -> None:
+        loops.add(asyncio.get_running_loop())
+        async with aio.open(tmp_path, server.url, token, user="ann") as index:
+            for name in ("first", "second"):
+                server.post("tokens", {"tokens": [{"token": name}]})
+                assert await index.refresh(full=True)
+
+    asyncio.run(ask())
+    assert (tokens, len(loops)) == ([], 1)
+    with pytest.raises(TypeError, match=r"aio\.open"):
+        plexindex.open(tmp_path, server.url, token)
+
+
 def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:
     user = contextvars.ContextVar[str]("user")
     seen: set[str] = set()

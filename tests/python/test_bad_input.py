@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import math
 import os
 import pickle
@@ -244,15 +243,6 @@ def test_an_index_and_what_reads_it_are_not_copied(index: plexindex.Index) -> No
     for one in (index.table("mine"), index.watch(), index.changes(), index.compare("/nowhere")):
         with pytest.raises(TypeError, match="pickle the Index"):
             pickle.dumps(one)
-
-
-def test_an_index_that_is_not_closed_warns(cache: Path) -> None:
-    def leave() -> None:
-        plexindex.open(cache)
-        gc.collect()
-
-    with pytest.warns(ResourceWarning, match="never closed"):
-        leave()
 
 
 def test_no_repr_has_the_token(index: plexindex.Index) -> None:

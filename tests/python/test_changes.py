@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import plexindex
@@ -160,33 +160,6 @@ class TestWaitFor:
     def checks(plex: FakePlex) -> int:
         return sum(request.path == "/library/sections" for request in plex.requests)
 
-    @staticmethod
-    def soon(ready: Callable[[], object], then: Callable[[], object]) -> threading.Thread:
-        """Does something on a thread once a condition holds."""
-
-        def run() -> None:
-            until(ready)
-            then()
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        return thread
-
-    def test_a_file_that_comes_is_found(self, index: plexindex.Index, plex: FakePlex) -> None:
-        # The first question has found nothing, so the next one alone would not ask for half a minute.
-        thread = self.soon(lambda: self.checks(plex) > 1, lambda: plex.add("Films", NEW))
-        assert index.library("Films").wait_for(NEW, timeout=60, every=0.2)
-        thread.join()
-
-    def test_a_wait_outlasts_a_server_that_restarts(self, index: plexindex.Index, plex: FakePlex) -> None:
-        plex.stop()
-        plex.add("Films", NEW)
-        thread = threading.Timer(1, plex.start)
-        thread.start()
-        found = asyncio.run(aio.AsyncIndex(index).wait_for(NEW, timeout=60, every=0.2))
-        assert found.title == "New"
-        thread.join()
-
     def test_a_task_that_waits_is_cancelled(self, index: plexindex.Index, plex: FakePlex) -> None:
         async def ask() -> plexindex.Match:
             own = aio.AsyncIndex(index)
@@ -200,12 +173,6 @@ class TestWaitFor:
             return await own.library("Films").wait_for(NEW, timeout=60, every=0.2)
 
         assert asyncio.run(ask()).title == "New"
-
-    def test_closing_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
-        thread = self.soon(lambda: self.checks(plex), index.close)
-        with pytest.raises(plexindex.ClosedError):
-            index.wait_for(NEW, timeout=60, every=NEVER)
-        thread.join()
 
     def test_a_loop_over_a_watch_listens_until_it_is_left(self, index: plexindex.Index, plex: FakePlex) -> None:
         index.refresh()
@@ -227,14 +194,3 @@ class TestWaitFor:
                 list(page)
             until(lambda: plex._listeners)
             assert selection_of(index).session.listens(other)
-
-    def test_an_event_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
-        with index.watch():
-            until(lambda: plex._listeners)
-            # Nobody asks for this file again for half a minute, unless an event comes.
-            assert not index.match(NEW)
-            thread = threading.Timer(0.3, plex.add, ("Films", NEW))
-            thread.start()
-            own = aio.AsyncIndex(index).library("Films")
-            assert asyncio.run(own.wait_for(NEW, timeout=20, every=NEVER))
-            thread.join()

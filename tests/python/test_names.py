@@ -21,7 +21,6 @@ from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import aio, testing
 from plexindex._core.selection import selection_of
-from plexindex.testing import FakePlex
 from requests.adapters import HTTPAdapter
 
 
@@ -353,19 +352,3 @@ def test_the_account_is_the_user_of_its_own_token(server: Server, tmp_path: Path
             index.library("Movies").refresh()
         listings.append(server.get("stats")["requests"]["listing"])
     assert (listings[0] == listings[1]) is is_own
-
-
-def test_facts_and_items_are_of_the_same_library(tmp_path: Path) -> None:
-    libraries = {"2": ["/a/X (2001).mkv"], "Stra\u00dfe": ["/b/Y (2002).mkv"]}
-    with FakePlex(libraries) as plex, plexindex.open(tmp_path, plex.url, plex.token) as index:
-        index.refresh()
-        for name, title, item in ((2, "Stra\u00dfe", "Y"), ("2", "2", "X"), ("stra\u00dfe", "Stra\u00dfe", "Y")):
-            library = index.library(name)
-            assert (library.title, [one.title for one in library]) == (title, [item])
-            assert library.match(libraries[title][0]).title == item
-        # What no library is called has no facts, and no item.
-        other = index.library("STRASSE")
-        assert other.title == ""
-        for use in (lambda: other.match("/b/Y (2002).mkv"), lambda: next(iter(other))):
-            with pytest.raises(plexindex.LibraryNotFoundError):
-                use()

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial, wraps
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -423,11 +423,37 @@ class AsyncIndex(AsyncQueries):
         await self.close()
 
 
+class _Opening(AsyncIndex):
+    """An index that opens when it is entered, because it awaits its token."""
+
+    __slots__ = ("_open", "_token")
+
+    def __init__(self, begin: Callable[..., sync.Index], token: Callable[[], Coroutine[Any, Any, str | None]]) -> None:
+        self._open, self._token = begin, token
+
+    async def __aenter__(self) -> AsyncIndex:
+        loop, home = asyncio.get_running_loop(), threading.get_ident()
+
+        def token() -> str | None:
+            if threading.get_ident() == home:
+                raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
+            return asyncio.run_coroutine_threadsafe(self._token(), loop).result()
+
+        super().__init__(await asyncio.to_thread(self._open, token=token))
+        return self
+
+
 def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
     return wraps(function)
 
 
 @_opens_as(opening.open)
 def open(*arguments: Any, **options: Any) -> AsyncIndex:
-    """As :func:`plexindex.open`."""
+    """As :func:`plexindex.open`. ``token`` can also be a coroutine function, which runs in the event loop; the index
+    then opens with ``async with``.
+    """
+    given = signature(opening.open).bind(*arguments, **options).arguments
+    if iscoroutinefunction(given.get("token")):
+        token = given.pop("token")
+        return _Opening(partial(opening.open, **given), token)
     return AsyncIndex(opening.open(*arguments, **options))

@@ -137,6 +137,9 @@ def open_session(options: dict[str, Any]) -> Session:
     progress = convert.callback("progress", options.pop("progress"))
     token = options.pop("token")
     text, renew = (token(), token) if callable(token) else (token, None)
+    if hasattr(text, "__await__"):
+        text.close()
+        raise TypeError("token must be a string or a function that returns one: plexindex.aio.open takes a coroutine")
     mappings = options["mappings"]
     if isinstance(mappings, (str, bytes, dict)) or not hasattr(mappings, "__iter__"):
         kind = type(mappings).__name__

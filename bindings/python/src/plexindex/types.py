@@ -7,7 +7,7 @@ Importing this module takes longer than opening an index, so the package does so
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any as Any
 from typing import Literal, Optional, Protocol, TypedDict, TypeVar, Union
 
@@ -48,8 +48,8 @@ class HasRatingKey(Protocol):
         """The item's rating key."""
 
 
-TokenArg = Union[str, Callable[[], Optional[str]], None]
-"""A token, or a callable that returns it."""
+TokenArg = Union[str, Callable[[], Optional[str]], Callable[[], Coroutine[Any, Any, Optional[str]]], None]
+"""A token, or a callable that returns it; for :func:`plexindex.aio.open` also a coroutine function."""
 SizeArg = Union[int, Literal[False], None]
 """A file's size in bytes; None reads the size from the disk if necessary, and False forbids it."""
 NoSizeArg = Optional[Literal[False]]

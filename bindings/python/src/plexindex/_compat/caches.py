@@ -61,7 +61,6 @@ class TableStore:
         self._limit = _whole(limit)
         self._opening = ForkLock()
         self._open: Session | None = None
-        self._tables: dict[bytes, tuple[Session, Table]] = {}
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         self._session()  # raise errors immediately
 
@@ -82,7 +81,7 @@ class TableStore:
     def close(self) -> None:
         """Closes the index. The next call reopens it."""
         with self._opening():
-            found, self._open, self._tables = self._open, None, {}
+            found, self._open = self._open, None
         if found is not None:
             found.close()
 
@@ -97,14 +96,7 @@ class TableStore:
 
     def at(self, name: bytes, work: Callable[[Table], T]) -> T:
         """Calls a function with a table, like :meth:`run`."""
-        return self.run(lambda session: work(self._table(session, name)))
-
-    def _table(self, session: Session, name: bytes) -> Table:
-        tables = self._tables
-        found = tables.get(name)
-        if found is None or found[0] is not session:
-            found = tables[name] = session, Table(session, name, limit=self._limit, flags=_flags_of(name))
-        return found[1]
+        return self.run(lambda session: work(Table(session, name, limit=self._limit, flags=_flags_of(name))))
 
     def handle(self, name: bytes) -> Handle:
         """Returns the handle of a table, which closing the index clears."""
