@@ -215,7 +215,7 @@ def test_bytes_that_are_not_utf_8_are_replaced_by_any_number_of_characters() -> 
 
 def scope_of(*folders: Path, others: tuple[Path, ...] = ()) -> Scope:
     """A scope with libraries of films in these folders, and with other libraries, which are not compared."""
-    films: list[Any] = [SimpleNamespace(kind="movie")]
+    films: list[Any] = [SimpleNamespace(kind="movie", title="Films", section="1")]
     locations = [Location(os.fsencode(folder), compared=films) for folder in folders]
     locations += [Location(os.fsencode(folder), others=films) for folder in others if folder not in folders]
     return Scope(locations, RULES)
@@ -229,13 +229,13 @@ class Seen:
         media = [one for some, _ in found for one in some]
         unread = [one for _, some in found for one in some]
 
-        def below(path: bytes) -> str:
+        def below(path: bytes | str) -> str:
             return Path(os.path.relpath(os.fsdecode(path), top)).as_posix()
 
         self.media = sorted(below(one.path) for one in media)
         self.twins = sorted(below(one.path) for one in media if one.twin)
-        self.unread = sorted((one.cause, below(one.path)) for one in unread)
-        self.details = {below(one.path): one.detail for one in unread}
+        self.unread = sorted((one.reason, below(one.path)) for one in unread)
+        self.details = {below(one.path): one.message for one in unread}
         self.places = {below(one.path): os.fsdecode(one.location.folder) for one in media}
 
 
@@ -294,7 +294,7 @@ def test_a_plexignore_holds_for_its_folder(tmp_path: Path) -> None:
     seen = Seen(tmp_path)
     assert seen.media == ["Other/Left/a.mkv", "Show/Right/a.mkv"]
     assert seen.unread == [("plexignore", "Show/Left"), ("plexignore", "Trash")]
-    assert seen.details["Show/Left"] == b"'Left/*' in " + os.fsencode(tmp_path / "Show" / ".plexignore")
+    assert seen.details["Show/Left"] == f"'Left/*' in {tmp_path / 'Show' / '.plexignore'}"
     # A file that is given is judged by all folders up to the library's.
     scope = scope_of(tmp_path)
 
@@ -358,7 +358,7 @@ def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
     seen = Seen(films)
     assert seen.media == ["b/a.mkv", "real/a.mkv", "z/deep/a.mkv", "z/deep/d/a.mkv"]
     assert seen.unread == [("linked", "a link"), ("linked", "b/sub"), ("linked", "c"), ("loop", "z/up")]
-    assert seen.details["a link"] == os.fsencode(films / "real")
+    assert f"leads to {films / 'real'}, " in seen.details["a link"]
     # Plex lists a folder in each library that leads to it.
     make(tmp_path / "other" / "x.mkv")
     (tmp_path / "other" / "here").symlink_to(films / "real")
@@ -384,7 +384,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     seen = Seen(path, tmp_path)
     assert seen.unread == [("unreadable", ".")]
     if os.name != "nt":
-        assert seen.details["."] == os.strerror(errno.ENOTDIR).encode()
+        assert seen.details["."].endswith(os.strerror(errno.ENOTDIR))
     assert Seen(tmp_path / "gone", tmp_path).unread == [], "it may have disappeared during the walk"
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from itertools import islice
 
 from .._core import TYPE_CHECKING
@@ -86,17 +85,18 @@ def match_command(
         raise UsageError("--size is the size of one file: give a single path")
     if size is not None and no_size:
         raise UsageError("--size and --no-size contradict each other: give only one of them")
-    servers = [_Server(settings, library, is_check) for settings in of_all_servers()]
+    every = [_Server(settings, library, is_check) for settings in of_all_servers()]
+    servers = list(every)
     tally, errors = Tally(offline=all(one.settings.answers_from_store_only for one in servers)), []
     # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
     batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
     remaining = read_paths(path, null)
-    with ExitStack() as stack:
+    try:
         while paths := list(islice(remaining, batch_size)):
             found: list[list[tuple[_Server, Match]]] = [[] for _ in paths]
             for server in list(servers):
                 try:
-                    answers = server.answers(stack, paths, size, with_size=not no_size, is_first=tally.total == 0)
+                    answers = server.answers(paths, size, with_size=not no_size, is_first=tally.total == 0)
                 except Error as error:
                     servers.remove(server)
                     if not servers:
@@ -115,6 +115,9 @@ def match_command(
                 tally.add(*(answer for _, answer in shown))
                 for server, answer in () if missing and best else shown:
                     server.print(form, one, answer, b"\0" if null and form == "paths" else b"\n")
+    finally:
+        for server in every:
+            server.close()
     tally.print()
     errors += [server.older for server in servers if server.older is not None]
     return codes.of(errors[0]) if errors else tally.code()
@@ -135,12 +138,12 @@ class _Server:
         self.older: Error | None = None
         """Why the check failed, so that the answers are those of the stored listing."""
 
-    def _open(self, stack: ExitStack) -> Index:
+    def _open(self) -> None:
         given["settings"] = self.settings  # for the report of an error
         if self._is_check:
             self.settings.expect_source()
-        index = stack.enter_context(self.settings.open_for_answers(progress=self._bar))
-        self._chosen = index.library(self._library)
+        self._index = self.settings.open_for_answers(progress=self._bar)
+        self._chosen = self._index.library(self._library)
         if self._is_check:
             from ..changes import bring_up_to_date
 
@@ -149,12 +152,14 @@ class _Server:
             self._bar.drop()
             if self.older is not None:
                 output.complain(f"{self.older}: searching the stored listing")
-        return index
 
-    def answers(
-        self, stack: ExitStack, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool
-    ) -> Sequence[Match]:
-        self._index = self._index or self._open(stack)
+    def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
+
+    def answers(self, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool) -> Sequence[Match]:
+        if self._index is None:
+            self._open()
         # After a failed check, the answers are those of a check too, so that they are stale.
         is_checked = self.older is not None
         if size is not None:

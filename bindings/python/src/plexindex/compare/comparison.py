@@ -30,7 +30,7 @@ from ..mapping import as_mapping
 from ..match import LISTED
 from ..media import file_of
 from . import disk
-from .difference import Difference, of_ignored, of_several_items, of_unlisted, of_unread
+from .difference import Difference, of_ignored, of_several_items, of_unlisted
 from .rules import RULES
 from .walk import Location, Scope, Walk
 
@@ -325,7 +325,7 @@ class Comparison:
     def _has_media(self, folder: bytes) -> bool:
         """Returns whether a folder contains a media file, or a folder that cannot be read."""
         return any(
-            any(one.cause == "unreadable" for one in unread)
+            any(one.reason == "unreadable" for one in unread)
             or any(not self._scope.ruling_for_file(file.path, file.location) for file in files)
             for files, unread in Walk(self._scope, folder)
         )
@@ -453,7 +453,7 @@ class Comparison:
         for found, unread in Walk(self._scope, folder):
             if self._stop.stopped:
                 raise AbortedError("the comparison was stopped")
-            yield from (of_unread(one) for one in unread if one.cause == "unreadable" or not is_outside)
+            yield from (one for one in unread if one.reason == "unreadable" or not is_outside)
             files += found
             if len(files) >= _FILES_AT_ONCE and not is_outside:
                 yield from self._looked_up(files)

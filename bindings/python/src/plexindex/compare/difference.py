@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..library import Library
     from ..match import Match
     from ..types import DifferenceKind
-    from .walk import Location, MediaFile, Ruling, Unread
+    from .walk import Location, MediaFile, Ruling
 
 # Maximum number of items that a reason lists.
 _NAMED = 3
@@ -95,12 +95,12 @@ class Difference:
         return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason}>"
 
 
-def of_unread(one: Unread) -> Difference:
-    """Returns the remark about a folder or link that the walk did not read."""
-    text = os.fsdecode(one.detail)
-    if one.cause in _TEXTS:
-        text = _TEXTS[one.cause].format(text)
-    return Difference._of("left_out", one.path, None, one.cause, text, one.location.compared, is_folder=True)
+def of_unread(path: bytes, cause: str, detail: bytes, owners: Sequence[Library]) -> Difference:
+    """Returns the remark about a folder or link that the walk did not read. ``cause``: the reason. ``detail``: a line
+    of a `.plexignore` file, the other path of a folder, or the system's error.
+    """
+    text = _TEXTS.get(cause, "{}").format(os.fsdecode(detail))
+    return Difference._of("left_out", path, None, cause, text, owners, is_folder=True)
 
 
 def of_ignored(path: bytes, location: Location, ruling: Ruling) -> Difference:

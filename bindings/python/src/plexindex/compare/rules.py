@@ -105,15 +105,26 @@ class MediaTypes:
         return cls(extensions, not kinds or bool(kinds & {"movie", "show", "photo"}))
 
 
-_SYSTEM = (b"@eadir", b"lost+found", b".appledouble", b"@recycle", b"#recycle", b"@recently-snapshot")
-_SYSTEM_AT_ROOT = (b"$recycle.bin", b"system volume information", b"temporary items", b"network trash folder")
 # Plex allows one more character at the end of some names, such as an `s`. Here, it is a character in UTF-8, or a byte.
 _ONE = rb"(?:[\xc0-\xf7][\x80-\xbf]{1,3}|.)?"
+_ROOT, _BELOW, _ANYWHERE = (True,), (False,), (True, False)
+# The rules for folders, in order: where they apply, and what a name in lower case begins with.
 # 'Extra' counts only as a whole word, not in 'Extraction'.
-_EXTRAS_FOLDER = re.compile(
-    rb"extras?(?:\Z|[^0-9a-z_\x80-\xff])|bonus|.*bonus disc|(?:interview|scene|trailer|featurette|short|other)" + _ONE
-    + rb"\Z|deleted(?:.?scene)?" + _ONE + rb"\Z|behind.?the.?scenes\Z", re.DOTALL
-)  # fmt: skip
+_FOLDERS = [
+    (rule, where, re.compile(expression, re.DOTALL))
+    for rule, where, expression in (
+        ("system", _ANYWHERE, rb"@eadir|lost\+found|\.appledouble|@recycle|#recycle|@recently-snapshot"),
+        ("system", _ANYWHERE, rb".*\.itlp\Z|.*\.photoslibrary"),
+        ("system", _ROOT, rb"\$recycle\.bin|system volume information|temporary items|network trash folder"),
+        ("hidden", _ANYWHERE, rb"\."),
+        ("unpacking", _ANYWHERE, rb".*_(?:unpack|failed)_"),
+        ("discs", _ANYWHERE, rb"(?:bdmv|video_ts)\Z"),
+        ("samples", _ANYWHERE, rb"!?sample"),
+        ("extras", _BELOW, rb"extras?(?:\Z|[^0-9a-z_\x80-\xff])|bonus|.*bonus disc|behind.?the.?scenes\Z"),
+        ("extras", _BELOW, rb"(?:interview|scene|trailer|featurette|short|other|deleted(?:.?scene)?)" + _ONE + rb"\Z"),
+    )
+]
+_OF_VIDEOS = frozenset(("discs", "samples", "extras"))
 _EXTRA = re.compile(
     rb"trailer" + _ONE + rb"\Z|movie-trailer"
     rb"|.*-(?:trailer|deleted|behindthescenes|interview|scene|featurette|short|other)\.", re.DOTALL
@@ -134,19 +145,11 @@ def rule_for_folder(name: bytes, rules: Collection[str], media: MediaTypes, at_r
     ``rules`` and ``media`` are those of the folder's location. ``at_root``: whether the folder is directly in it.
     """
     name = name.lower()
-    starts = _SYSTEM + _SYSTEM_AT_ROOT if at_root else _SYSTEM
-    is_video = media.has_video_rules
-    if "system" in rules and (name.startswith(starts) or name.endswith(b".itlp") or b".photoslibrary" in name):
-        return "system"
-    if "hidden" in rules and name.startswith(b"."):
-        return "hidden"
-    if "unpacking" in rules and (b"_unpack_" in name or b"_failed_" in name):
-        return "unpacking"
-    if is_video and "discs" in rules and name in (b"bdmv", b"video_ts"):
-        return "discs"
-    if is_video and "samples" in rules and name.removeprefix(b"!").startswith(b"sample"):
-        return "samples"
-    return "extras" if is_video and "extras" in rules and not at_root and _EXTRAS_FOLDER.match(name) else None
+    for rule, where, expression in _FOLDERS:
+        applies = rule in rules and at_root in where and (media.has_video_rules or rule not in _OF_VIDEOS)
+        if applies and expression.match(name):
+            return rule
+    return None
 
 
 def rule_for_file(path: bytes, rules: Collection[str], media: MediaTypes) -> str | None:

@@ -1,4 +1,5 @@
-"""Walks folders on this machine by Plex's rules. Yields media files, and the folders and links that it does not read.
+"""Walks folders on this machine by Plex's rules. Yields media files, and a remark on each folder and link that it does
+not read: its reason is a rule, ``"loop"``, ``"linked"`` or ``"unreadable"``.
 
 Below a library's folder, the walk reads each real folder (device and inode) once, and follows links last, so links make
 no loop. With a slow disk, such as one in the network, several threads read.
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from .._core import TYPE_CHECKING
 from . import disk
+from .difference import Difference, of_unread
 from .rules import EVERYWHERE, Ignored, MediaTypes, is_media, rule_for_file, rule_for_folder
 
 if TYPE_CHECKING:
@@ -167,20 +169,6 @@ class MediaFile(NamedTuple):
     """
 
 
-class Unread(NamedTuple):
-    """A folder or link that the walk did not read."""
-
-    path: bytes
-    cause: str
-    """A rule of Plex; ``"loop"``: a link to a folder above it; ``"linked"``: a folder already read under the path in
-    ``detail``; or ``"unreadable"``: the system's reason is in ``detail``.
-    """
-    detail: bytes
-    """A line of a `.plexignore` file, a path or a text."""
-    location: Location
-    """The innermost location that contains the folder or link."""
-
-
 class _Folder(NamedTuple):
     """A folder to read, or a link to one."""
 
@@ -205,9 +193,9 @@ class Walk:
         self._without_id: list[_Folder] = []
         self._follows_links = False
         self._files: list[MediaFile] = []
-        self._unread: list[Unread] = []
+        self._unread: list[Difference] = []
 
-    def __iter__(self) -> Iterator[tuple[list[MediaFile], list[Unread]]]:
+    def __iter__(self) -> Iterator[tuple[list[MediaFile], list[Difference]]]:
         with ThreadPoolExecutor(_THREADS, "plexindex-walk") as threads:
             is_slow = False
             while self._pending or self._links:
@@ -252,7 +240,7 @@ class Walk:
     def _report(self, folder: _Folder, cause: str, detail: bytes = b"") -> None:
         """Reports a folder or link that is not read, unless it is in the folder of a library that is not compared."""
         if folder.location.is_reported:
-            self._unread.append(Unread(folder.path, cause, detail, folder.location))
+            self._unread.append(of_unread(folder.path, cause, detail, folder.location.compared))
 
     def _report_error(self, folder: _Folder, error: OSError) -> None:
         self._report(folder, "unreadable", disk.text_of(error).encode())
