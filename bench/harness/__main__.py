@@ -94,7 +94,6 @@ def main() -> int:
     target = BENCH / "results" if is_whole else BENCH.parent / "build" / "bench"
     target.mkdir(parents=True, exist_ok=True)
     (target / "latest.md").write_text(text, encoding="utf-8")
-    (target / "latest.svg").write_text(page.chart(results), encoding="utf-8")
     if is_whole and results.sizes == SIZES:
         with (target / "history.md").open("a", encoding="utf-8") as history:
             history.write(page.trend(results))

@@ -1,11 +1,8 @@
-"""The page `results/latest.md`, and its chart."""
+"""The page `results/latest.md`, and a line of `results/history.md`."""
 
 from __future__ import annotations
 
-import math
-from html import escape
-
-from .results import OURS, Results, Row, show
+from .results import Results, Row, show
 from .run import BENCH, GROUPS
 from .timing import Figure
 
@@ -79,13 +76,6 @@ def _limits(results: Results) -> list[str]:
     return ["## Goals that were missed", "", *(lines or ["None."]), ""]
 
 
-WIDTH, LEFT, RIGHT = 860, 200, 110
-BAR, STEP = 16, 24
-STYLE = (
-    ".page{fill:#ffffff}.text{fill:#0f172a}.small{fill:#64748b}.ours{fill:#d97706}.peer{fill:#94a3b8}"
-    "@media(prefers-color-scheme:dark){.page{fill:#0d1117}.text{fill:#e6edf3}.small{fill:#9198a1}"
-    ".ours{fill:#f0a132}.peer{fill:#6e7681}}"
-)
 TREND = (
     ("a listed path, Python", 100_000, "lmdb"),
     ("drop-in `get_match`, hit, once loaded", 100_000, "lmdb"),
@@ -136,49 +126,3 @@ def _slower(results: Results) -> list[str]:
 def _earlier() -> str:
     lines = HISTORY.read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if f"| {BEFORE} |" in line)
-
-
-PANELS = (
-    "a listed path, Python",
-    "drop-in `get_match`, hit, once loaded",
-    "a new process, Python",
-    "`plexindex match FILE`",
-)
-AT = 100_000
-"""The size that the chart shows."""
-
-
-def chart(results: Results) -> str:
-    """A panel of bars for each row of PANELS, each with a logarithmic scale of its own, as SVG."""
-    parts: list[str] = []
-    top = 12.0
-    for row in results.rows:
-        if row.what not in PANELS or row.size != AT:
-            continue
-        parts.append(_text(12, top + 16, f"{row.what.replace('`', '')}, {row.size:,} entries", 14, "text"))
-        top += 30
-        bars = sorted(row.contenders.items(), key=lambda one: one[1].mean)
-        low = math.log10(bars[0][1].mean) - 0.3
-        scale = (WIDTH - LEFT - RIGHT) / max(0.5, math.log10(bars[-1][1].mean) - low)
-        for name, figure in bars:
-            length = (math.log10(figure.mean) - low) * scale
-            kind = "ours" if name == OURS else "peer"
-            parts.append(_text(LEFT - 8, top + BAR - 4, name, 12, "text", "end"))
-            parts.append(f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="2"/>')
-            parts.append(_text(LEFT + length + 6, top + BAR - 4, show(figure.mean, row.unit), 12, "text"))
-            top += STEP
-        top += 12
-    parts.append(_text(12, top + 4, "Means on logarithmic scales; less is better.", 10, "small"))
-    height = top + 16
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        'aria-label="plexindex and its peers" font-family="system-ui, sans-serif">\n'
-        f'<style>{STYLE}</style><rect class="page" width="{WIDTH}" height="{height:.0f}" rx="6"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
-
-
-def _text(x: float, y: float, text: str, size: int, kind: str, anchor: str = "start") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
-    return f'<text class="{kind}" {place}>{escape(text)}</text>'
