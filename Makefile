@@ -163,10 +163,8 @@ install: needs-install ## install the C library, including files for pkg-config 
 uninstall: ## remove the files that `make install` installed with the same PREFIX and LIBDIR
 	cd '$(DESTDIR)$(PREFIX)' && rm -rf include/plexindex.h include/plexindex.hpp share/licenses/plexindex \
 		share/cmake/plexindex '$(LIBDIR)'/$(SHARED)* '$(LIBDIR)/pkgconfig/plexindex.pc'
-header: ## generate the headers, plexindex.json, docs/methods.md and the bindings' declarations from bindings/c/src
+header: ## generate the headers, plexindex.json, docs/methods.md and the bindings' declarations, and list what changed in the ABI
 	$(PYTHON) scripts/renew_header.py
-abi: ## update docs/abi.txt from the headers in include, and list changed or removed declarations
-	$(PYTHON) scripts/abi.py
 api: ## list the public Rust API, with cargo-public-api and a nightly compiler
 	$(CARGO) public-api --package plexindex --simplified --simplified
 man: build/venv/installed ## generate the manual page docs/plexindex.1 from the command

@@ -124,7 +124,7 @@ fn split_name(declared: &str) -> (String, String) {
     (declared[..at].trim().to_owned(), declared[at..].to_owned())
 }
 
-/// Describes a struct with the offsets that a C compiler gives it. A test compares them with docs/abi.txt.
+/// Describes a struct with the offsets that a C compiler gives it. A test compares them with those of a C compiler.
 fn layout(name: &str, body: &str, sizes: &mut BTreeMap<String, (usize, usize)>) -> Result<String, String> {
     let (mut end, mut widest, mut fields) = (0_usize, 1, Vec::new());
     for field in body.split(';').filter(|field| !field.trim().is_empty()) {

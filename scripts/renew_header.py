@@ -24,12 +24,17 @@ def main() -> None:
         if message["reason"] == "build-script-executed":
             generated = [Path(message["out_dir"], name) for name in NAMES]
             if all(file.is_file() for file in generated):
+                old = (ROOT / "include" / "plexindex.json").read_text(encoding="utf-8").splitlines()
                 for file in generated:
                     shutil.copyfile(file, ROOT / "include" / file.name)
                 cargo = [os.environ.get("CARGO", "cargo"), "run", "-q", "--package=plexindex-abi", "--example=schema"]
                 schema = subprocess.run(cargo, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
                 (ROOT / "include" / SCHEMA).write_bytes(schema)
                 print("include is up to date:", *NAMES, SCHEMA)
+                new = {line.rstrip(",") for line in make_bindings.DESCRIPTION.read_text(encoding="utf-8").splitlines()}
+                for line in old:
+                    if line.rstrip(",") not in new:
+                        print(f"changed or removed, as docs/abi.md describes: {line.strip()}")
                 make_bindings.renew()
                 return
     sys.exit("no header was generated: the messages above say why")

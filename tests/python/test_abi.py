@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
-from typing import Any, get_args
+from pathlib import Path
+from typing import get_args
 
 import plexindex
 import pytest
@@ -20,50 +23,47 @@ from plexindex.cli import doctor_files
 from plexindex.errors import error_for
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
-import abi
 import make_bindings
 
+HEADER = REPOSITORY / "include/plexindex.h"
 DESCRIPTION = json.loads(make_bindings.DESCRIPTION.read_text(encoding="utf-8"))
-RECORDED = abi.FILE.read_text(encoding="utf-8")
-
-# No fields of which the offsets are made here: a C compiler says them.
-OF_64_BITS = pytest.mark.skipif(struct.calcsize("P") != 8, reason="docs/abi.txt is for 64 bits")
 
 
-@OF_64_BITS
-def test_the_header_is_as_recorded() -> None:
-    made = abi.described(abi.headers())
-    assert made.splitlines() == RECORDED.splitlines(), "run `make abi`; docs/abi.md says what may change"
+@pytest.mark.skipif(struct.calcsize("P") != 8, reason="include/plexindex.json is for 64 bits")
+def test_the_description_says_what_the_c_compiler_says(tmp_path: Path) -> None:
+    lines = ["#include <plexindex.h>"]
+
+    def check(claim: str) -> None:
+        lines.append(f'_Static_assert({claim}, "the compiler says something else");')
+
+    for name, number in [*DESCRIPTION["constants"].items(), *DESCRIPTION["statuses"].items()]:
+        check(f"{name} == {number}")
+    for name, one in DESCRIPTION["structs"].items():
+        check(f"sizeof({name}) == {one['size']} && _Alignof({name}) == {one['align']}")
+        for field in one["fields"]:
+            of = field["name"]
+            check(f"offsetof({name}, {of}) == {field['offset']} && sizeof((({name} *)0)->{of}) == {field['size']}")
+    for part in ("functions", "callbacks"):
+        for name, one in DESCRIPTION[part].items():
+            types = ", ".join(argument["type"] for argument in one["arguments"]) or "void"
+            declared = f"{one['result']} (*of_{name})({types})"
+            lines.append(f"{declared} = {name};" if part == "functions" else f"{declared} = ({name})0;")
+    program = tmp_path / "abi.c"
+    program.write_text("\n".join([*lines, ""]))
+    done = run(os.environ.get("CC", "cc"), "-std=c11", "-Werror", "-fsyntax-only", f"-I{HEADER.parent}", program)
+    assert done.returncode == 0, done.stderr
 
 
-def layouts(description: dict[str, Any]) -> list[str]:
-    """The lines of structs and numbers that the description stands for."""
-    lines = []
-    for name, one in description["structs"].items():
-        lines.append(f"struct {name} {one['size']} {one['align']}")
-        lines += [f"    {field['offset']} {field['size']} {name}.{field['name']}" for field in one["fields"]]
-    numbers = {**description["constants"], **description["statuses"]}
-    return lines + [f"{name} {value}" for name, value in numbers.items()]
-
-
-@OF_64_BITS
-def test_the_description_says_what_the_c_compiler_says() -> None:
-    after = RECORDED.index("\nstruct ")
-    assert layouts(DESCRIPTION) == RECORDED[after + 1 :].splitlines()
-
-
-def test_the_description_has_the_header_s_functions() -> None:
-    declared = abi.Declared(abi.headers())
-
-    def typed(kind: str, name: str) -> str:
-        return kind + name if kind.endswith("*") else f"{kind} {name}"
-
-    described = {
-        name: typed(one["result"], "")
-        + f"({', '.join(typed(argument['type'], argument['name']) for argument in one['arguments']) or 'void'})"
-        for name, one in DESCRIPTION["functions"].items()
-    }
-    assert described == declared.functions
+def test_the_description_has_all_of_the_header() -> None:
+    header = HEADER.read_text(encoding="utf-8").partition("// Helpers.")[0]
+    for part, pattern in (
+        ("constants", r"^#define (PLEXINDEX_(?!VERSION_NUMBER)\w+) +\S"),
+        ("statuses", r"^ *(PLEXINDEX_\w+) ="),
+        ("structs", r"^typedef struct (\w+) {"),
+        ("callbacks", r"^typedef [^;{}]*\(\*(\w+)\)\("),
+        ("functions", r"^[a-z][^;={}/]*?\b(plexindex_\w+)\("),
+    ):
+        assert set(re.findall(pattern, header, re.MULTILINE)) == set(DESCRIPTION[part])
 
 
 def test_bindings_are_made_from_the_description() -> None:
