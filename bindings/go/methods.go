@@ -425,15 +425,6 @@ type PathRelations struct {
 	Relations []PathRelation `json:"relations"`
 }
 
-type Place struct {
-	Address        string `json:"address"`
-	Error          string `json:"error,omitempty"`
-	FailingSinceMs *int64 `json:"failing_since_ms,omitempty"`
-	Lost           int64  `json:"lost"`
-	Taken          *int64 `json:"taken,omitempty"`
-	Undelivered    *int64 `json:"undelivered,omitempty"`
-}
-
 type Presence string
 
 const (
@@ -532,7 +523,6 @@ type ShareRequest struct {
 
 type Shared struct {
 	Database *SharedStatus `json:"database,omitempty"`
-	Folder   *Place        `json:"folder,omitempty"`
 	Tables   SharedTables  `json:"tables,omitempty"`
 }
 

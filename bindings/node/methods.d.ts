@@ -275,14 +275,6 @@ export interface PathRelation {
 export interface PathRelations {
   relations: readonly (PathRelation)[];
 }
-export interface Place {
-  address: string;
-  error?: string;
-  failing_since_ms?: number;
-  lost: number;
-  taken?: number;
-  undelivered?: number;
-}
 export type Presence = 'there' | 'missing' | 'unknown';
 export interface Proposal {
   certain: boolean;
@@ -341,7 +333,6 @@ export interface Share {
 }
 export interface Shared {
   database?: SharedStatus;
-  folder?: Place;
   tables?: SharedTables;
 }
 export interface SharedStatus {

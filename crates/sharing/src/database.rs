@@ -7,9 +7,12 @@
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustls::ClientConfig;
+use serde::{Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -22,16 +25,17 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::address::{self, Address, ServerAddress, SslMode};
 use crate::engine::{RecordTime, SharedPosition, SharedRow};
 use crate::error::{Error, Result, Status};
-use crate::failure::{Failure, INSUFFICIENT_PRIVILEGE};
+use crate::failure::{Failure, INSUFFICIENT_PRIVILEGE, Outcome};
 use crate::platform::Worker;
-use crate::{system, tls};
+use crate::source::plex::{NamedCertificates, Verifier};
+use crate::system;
 
 /// Default timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout for a statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout for creating the tables and taking over those of an earlier version.
-const CREATION_TIMEOUT: Duration = Duration::from_secs(600);
+/// Timeout for creating the tables and taking over those of an earlier version, and for calls that do.
+pub const CREATION_TIMEOUT: Duration = Duration::from_secs(600);
 /// Number of rows in a delivery.
 pub const ROWS_PER_DELIVERY: usize = 500;
 const ROWS_PER_PAGE: i64 = 2_000;
@@ -49,7 +53,7 @@ const TIDY: &str = "DELETE FROM plexindex_shared.marks m USING plexindex_shared.
                     AND at BETWEEN 1::bigint << 52 AND (extract(epoch FROM now() - interval '366 days') * 1000000)::bigint << 11";
 
 /// Whether a call created the tables, or found them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -70,16 +74,40 @@ pub struct Page {
     pub position: Option<SharedPosition>,
 }
 
-/// What the database has of one view.
-pub struct ViewSummary {
-    pub view: i64,
+/// What the shared database has of one view: one server as one user sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SharedView {
+    /// The server's machine identifier.
     pub server: String,
-    pub viewer: Vec<u8>,
-    pub seq: i64,
+    /// The user's name if the hosts set `user`; otherwise `#` and the first digits of the user's hash.
+    pub user: String,
+    /// Whether this index uses this view.
+    pub own: bool,
+    /// Number of the last row.
+    pub last: u64,
+    /// Time since the last write.
+    #[serde(
+        rename = "age_ms",
+        serialize_with = "millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    pub matches: i64,
-    pub taken_back: i64,
-    pub bytes: i64,
+    /// Number of matches.
+    pub matches: u64,
+    /// Number of paths and libraries whose matches were taken back.
+    pub taken_back: u64,
+    /// Total size in bytes.
+    pub bytes: u64,
+}
+
+/// Serializes a duration as milliseconds.
+#[allow(clippy::ref_option)] // the signature that serde requires
+fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    time.map(ms).serialize(out)
 }
 
 /// A connection to the database.
@@ -99,27 +127,27 @@ type Parameters<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
 
 impl Database {
     /// Connects, and creates the tables if they do not exist. Notifies `news` when the database has news.
-    pub async fn open(address: &Address, news: Arc<Notify>) -> std::result::Result<Self, Failure> {
+    pub async fn open(address: &Address, news: Arc<Notify>) -> Outcome<Self> {
         let database = Self::connect(address, news).await?;
         database.ensure_tables().await?;
         Ok(database)
     }
 
     /// Connects to the database.
-    pub async fn connect(address: &Address, news: Arc<Notify>) -> std::result::Result<Self, Failure> {
+    pub async fn connect(address: &Address, news: Arc<Notify>) -> Outcome<Self> {
         let limit = address.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
         let connect = async {
             let config = config_of(address).await?;
             if address.sslmode == SslMode::Disable {
                 return Self::connect_with(&config, NoTls, news).await;
             }
-            let tls = MakeRustlsConnect::new(tls::config(address)?);
+            let tls = MakeRustlsConnect::new(tls_config(address)?);
             Self::connect_with(&config, tls, news).await
         };
         timeout(limit, connect).await.unwrap_or(Err(Failure::Silent))
     }
 
-    async fn connect_with<T>(config: &Config, tls: T, news: Arc<Notify>) -> std::result::Result<Self, Failure>
+    async fn connect_with<T>(config: &Config, tls: T, news: Arc<Notify>) -> Outcome<Self>
     where
         T: MakeTlsConnect<Socket>,
         T::Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -140,17 +168,17 @@ impl Database {
     }
 
     /// Runs a statement.
-    async fn query(&self, statement: &str, parameters: Parameters<'_>) -> std::result::Result<Vec<Row>, Failure> {
+    async fn query(&self, statement: &str, parameters: Parameters<'_>) -> Outcome<Vec<Row>> {
         limit(STATEMENT_TIMEOUT, self.client.query_typed(statement, parameters)).await
     }
 
     /// Runs statements without parameters.
-    async fn run(&self, statements: &str) -> std::result::Result<(), Failure> {
+    async fn run(&self, statements: &str) -> Outcome<()> {
         limit(STATEMENT_TIMEOUT, self.client.batch_execute(statements)).await
     }
 
     /// Creates the tables if they do not exist, with what the log of an earlier version has.
-    pub async fn ensure_tables(&self) -> std::result::Result<SharedTables, Failure> {
+    pub async fn ensure_tables(&self) -> Outcome<SharedTables> {
         if self.has_tables().await? {
             return Ok(SharedTables::Present);
         }
@@ -171,7 +199,7 @@ impl Database {
     }
 
     /// Returns whether the tables exist.
-    async fn has_tables(&self) -> std::result::Result<bool, Failure> {
+    async fn has_tables(&self) -> Outcome<bool> {
         let rows = match self.query("SELECT version FROM plexindex_shared.meta", &[]).await {
             // The table or the schema does not exist.
             Err(failure) if failure.has_code("42P01") || failure.has_code("3F000") => return Ok(false),
@@ -189,11 +217,11 @@ impl Database {
     }
 
     /// Creates the tables, in a transaction.
-    async fn make_tables(&self) -> std::result::Result<SharedTables, Failure> {
+    async fn make_tables(&self) -> Outcome<SharedTables> {
         let exists = async |table: &str| {
             let statement = format!("SELECT to_regclass('{table}') IS NOT NULL");
             let rows = self.query(&statement, &[]).await?;
-            Ok::<bool, Failure>(rows.iter().any(|row| row.get(0)))
+            Outcome::Ok(rows.iter().any(|row| row.get(0)))
         };
         if exists("plexindex_shared.meta").await? {
             return Ok(SharedTables::Present);
@@ -206,14 +234,14 @@ impl Database {
     }
 
     /// Returns the key for hashing tokens. All hosts get the same key.
-    pub async fn secret(&self) -> std::result::Result<[u8; 32], Failure> {
+    pub async fn secret(&self) -> Outcome<[u8; 32]> {
         let rows = self.query("SELECT secret FROM plexindex_shared.meta", &[]).await?;
         let secret = rows.first().and_then(|row| row.get::<_, &[u8]>(0).try_into().ok());
         secret.ok_or_else(|| Error::new(Status::BadAnswer, "its table meta is damaged").into())
     }
 
     /// Returns a view's number, and creates the view if it does not exist.
-    pub async fn view(&self, server: &str, viewer: &[u8]) -> std::result::Result<i64, Failure> {
+    pub async fn view(&self, server: &str, viewer: &[u8]) -> Outcome<i64> {
         let parameters: Parameters<'_> = &[(&server, Type::TEXT), (&viewer, Type::BYTEA)];
         let find = "SELECT view FROM plexindex_shared.views WHERE server = $1 AND viewer = $2";
         // Of the same server and user, a view has the same number in every database.
@@ -230,7 +258,7 @@ impl Database {
 
     /// Returns the difference between the database's clock and this host's, in µs; 0 if it cannot be told from the time
     /// that the request took.
-    pub async fn clock_difference(&self) -> std::result::Result<i64, Failure> {
+    pub async fn clock_difference(&self) -> Outcome<i64> {
         let (begun, begun_us) = (Instant::now(), now_us());
         let statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let rows = self.query(statement, &[]).await?;
@@ -246,7 +274,7 @@ impl Database {
 
     /// From now on, notifies of deliveries. Removes what is too old. A replica, or a role that may only read, allows neither,
     /// and is read all the same.
-    pub async fn listen(&self) -> std::result::Result<(), Failure> {
+    pub async fn listen(&self) -> Outcome<()> {
         for statements in ["LISTEN plexindex_shared", TIDY] {
             match self.run(statements).await {
                 Err(failure) if !failure.is_from_server() => return Err(failure),
@@ -257,7 +285,7 @@ impl Database {
     }
 
     /// Merges rows with the server's paths into a view. Returns the mark of this delivery; `None` if no row counted.
-    pub async fn deliver(&self, view: i64, rows: &[SharedRow]) -> std::result::Result<Option<SharedPosition>, Failure> {
+    pub async fn deliver(&self, view: i64, rows: &[SharedRow]) -> Outcome<Option<SharedPosition>> {
         let libraries: Vec<&str> = rows.iter().map(|row| &*row.library).collect();
         let paths: Vec<&[u8]> = rows.iter().map(|row| &*row.path).collect();
         let keys: Vec<Option<&str>> = rows.iter().map(|row| row.rating_key.as_deref()).collect();
@@ -283,7 +311,7 @@ impl Database {
         (read, cursor): (SharedPosition, i64),
         delivered: Option<SharedPosition>,
         own: &[RangeInclusive<i64>],
-    ) -> std::result::Result<Option<Page>, Failure> {
+    ) -> Outcome<Option<Page>> {
         let marks = [Some(read), delivered].map(Option::unwrap_or_default);
         let parameters: Parameters<'_> = &[
             (&view, Type::INT8),
@@ -351,31 +379,16 @@ impl Database {
         }))
     }
 
-    /// Returns how many rows follow a number.
-    pub async fn count_after(&self, view: i64, seq: i64) -> std::result::Result<i64, Failure> {
-        let statement = "SELECT count(*) FROM plexindex_shared.matches WHERE view = $1 AND seq > $2";
-        let rows = self
-            .query(statement, &[(&view, Type::INT8), (&seq, Type::INT8)])
-            .await?;
-        Ok(rows.first().map_or(0, |row| row.get(0)))
-    }
-
     /// Takes everything back that was recorded in a view: on all hosts.
-    pub async fn clear(&self, view: i64, now: RecordTime) -> std::result::Result<(), Failure> {
-        let statement = "SELECT coalesce(max(at), 0) FROM plexindex_shared.matches WHERE view = $1";
-        let rows = self.query(statement, &[(&view, Type::INT8)]).await?;
-        let latest = RecordTime(rows.first().map_or(0, |row| row.get(0)));
-        let all = SharedRow {
-            library: String::new(),
-            path: Vec::new(),
-            rating_key: None,
-            at: now.max(RecordTime::of_host(0, 0, latest)),
-        };
-        self.deliver(view, &[all]).await.map(drop)
+    pub async fn clear(&self, view: i64, now: RecordTime) -> Outcome<()> {
+        let statement = "SELECT plexindex_shared.deliver($1, ARRAY[''], ARRAY[''::bytea], ARRAY[NULL::text], \
+                         ARRAY[greatest($2, max(at) + 1)]) FROM plexindex_shared.matches WHERE view = $1";
+        let parameters: Parameters<'_> = &[(&view, Type::INT8), (&now.0, Type::INT8)];
+        self.query(statement, parameters).await.map(drop)
     }
 
     /// Fails if this role is not allowed to write.
-    pub async fn expect_writable(&self, user: &str) -> std::result::Result<(), Failure> {
+    pub async fn expect_writable(&self, user: &str) -> Outcome<()> {
         let statement = "SELECT current_setting('transaction_read_only')::bool, \
                          has_table_privilege('plexindex_shared.matches', 'SELECT, INSERT') \
                          AND has_table_privilege('plexindex_shared.matches', 'UPDATE') \
@@ -394,33 +407,50 @@ impl Database {
         Ok(())
     }
 
-    /// Returns what the database has of each view.
-    pub async fn summary(&self) -> std::result::Result<Vec<ViewSummary>, Failure> {
-        let statement = "SELECT v.view, v.server, v.viewer, v.seq, \
+    /// Returns what the database has of each view, and how many rows of the view `own` follow the row `taken`.
+    pub async fn summary(&self, own: Option<i64>, taken: Option<u64>) -> Outcome<(Vec<SharedView>, Option<u64>)> {
+        let statement = "SELECT v.server, v.viewer, v.view = $1, v.seq, \
                          (extract(epoch FROM clock_timestamp() - v.written) * 1000)::bigint, \
                          count(m.key), count(m.view) - count(m.key), \
-                         coalesce(sum(length(m.path) + length(m.library) + coalesce(length(m.key), 0) + 64), 0)::bigint \
+                         coalesce(sum(length(m.path) + length(m.library) + coalesce(length(m.key), 0) + 64), 0)::bigint, \
+                         count(m.view) FILTER (WHERE v.view = $1 AND m.seq > $2) \
                          FROM plexindex_shared.views v LEFT JOIN plexindex_shared.matches m ON m.view = v.view \
                          GROUP BY v.view ORDER BY v.view";
-        let rows = self.query(statement, &[]).await?;
-        let views = rows.iter().map(|row| ViewSummary {
-            view: row.get(0),
-            server: row.get(1),
-            viewer: row.get(2),
-            seq: row.get(3),
-            age: row
-                .get::<_, Option<i64>>(4)
-                .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
-            matches: row.get(5),
-            taken_back: row.get(6),
-            bytes: row.get(7),
+        let taken = taken.map(u64::cast_signed);
+        let rows = self
+            .query(statement, &[(&own, Type::INT8), (&taken, Type::INT8)])
+            .await?;
+        let behind = rows.iter().map(|row| row.get::<_, i64>(8).cast_unsigned()).sum();
+        let views = rows.iter().map(|row| {
+            let number = |column: usize| row.get::<_, i64>(column).cast_unsigned();
+            SharedView {
+                server: row.get(0),
+                user: user_of(row.get(1)),
+                own: row.get::<_, Option<bool>>(2) == Some(true),
+                last: number(3),
+                age: row
+                    .get::<_, Option<i64>>(4)
+                    .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+                matches: number(5),
+                taken_back: number(6),
+                bytes: number(7),
+            }
         });
-        Ok(views.collect())
+        Ok((views.collect(), own.and(taken).map(|_| behind)))
     }
 
     /// Removes the tables of an earlier version.
-    pub async fn drop_old(&self) -> std::result::Result<(), Failure> {
+    pub async fn drop_old(&self) -> Outcome<()> {
         self.run("DROP SCHEMA IF EXISTS plexindex CASCADE").await
+    }
+}
+
+/// Returns the name of a view's user, or the first digits of the user's hash.
+fn user_of(viewer: &[u8]) -> String {
+    match (viewer.strip_prefix(b"user "), viewer) {
+        (Some(name), _) => String::from_utf8_lossy(name).into_owned(),
+        (None, [first, second, third, ..]) => format!("#{first:02x}{second:02x}{third:02x}"),
+        _ => "#".into(),
     }
 }
 
@@ -441,15 +471,37 @@ pub fn now_us() -> i64 {
 async fn limit<T>(
     time: Duration,
     statement: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
-) -> std::result::Result<T, Failure> {
+) -> Outcome<T> {
     match timeout(time, statement).await {
         Ok(result) => Ok(result?),
         Err(_) => Err(Failure::Silent),
     }
 }
 
+/// Returns the TLS configuration for an address, which verifies certificates as the address's `sslmode` requires.
+fn tls_config(address: &Address) -> Result<ClientConfig> {
+    let failed = |error: rustls::Error| Error::new(Status::Tls, format!("cannot set up TLS: {error}"));
+    let invalid = |path: &Path, problem: String| {
+        let (path, remedy) = (path.display(), "use a PEM file with the certificate of an authority");
+        let text = format!("the shared database's sslrootcert {path} {problem}; {remedy}");
+        Error::new(Status::InvalidArgument, text)
+    };
+    let named = match address.sslmode {
+        SslMode::VerifyFull => NamedCertificates::All,
+        SslMode::VerifyCa => NamedCertificates::None,
+        SslMode::Disable | SslMode::Prefer | SslMode::Require => {
+            return Verifier::default().client_config().map_err(failed);
+        }
+    };
+    let verifier = match &address.sslrootcert {
+        Some(path) => Verifier::of_file(path, &|problem| invalid(path, problem))?,
+        None => Verifier::of_system().map_err(failed)?,
+    };
+    verifier.with_names_of(named).client_config().map_err(failed)
+}
+
 /// Returns how to connect to an address.
-async fn config_of(address: &Address) -> std::result::Result<Config, Failure> {
+async fn config_of(address: &Address) -> Outcome<Config> {
     let mut config = address.config.clone();
     if config.get_password().is_none()
         && let Some(password) = address::read_passfile(address)

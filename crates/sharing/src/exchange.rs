@@ -21,12 +21,11 @@ use crate::engine::{
     LibraryRow, LibraryRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Store, StoreWriter,
 };
 use crate::error::{Error, Result, Status};
-use crate::failure::Failure;
+use crate::failure::Outcome;
 use crate::matching::{NormalPath, lies_under, normal_form};
 use crate::model::{Library, LibraryId, ViewId};
 use crate::options::Options;
 use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork};
-use crate::stats::{Activity, Counters};
 use crate::sync::{IndexReader, PeerComponents};
 
 /// Interval between reads without a notification, which a pooler may lose.
@@ -52,7 +51,6 @@ pub struct Exchange {
     store: Arc<Store>,
     reading: Arc<IndexReader>,
     store_writer: Arc<StoreWriter>,
-    counters: Arc<Counters>,
     /// Hash of the address and the mappings.
     digest: u64,
     state: Mutex<State>,
@@ -141,7 +139,6 @@ impl Exchange {
             store: Arc::clone(&components.store),
             reading: Arc::clone(&components.reading),
             store_writer: Arc::clone(&components.store_writer),
-            counters: Arc::clone(&components.counters),
             digest,
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -347,7 +344,7 @@ impl Exchange {
     }
 
     /// Connects, and exchanges rows until a failure or the end.
-    async fn session(&self, signals: &Signals) -> std::result::Result<(), Failure> {
+    async fn session(&self, signals: &Signals) -> Outcome<()> {
         if let Some(view) = self.begin(Deadline::NONE)? {
             self.adopt_waiting(&view)?;
             SharedRows(&self.store).forget_old(view.id, now_us())?;
@@ -375,7 +372,6 @@ impl Exchange {
                     None
                 }
             };
-            self.counters.add_time(Activity::Exchange, begun.elapsed());
             let pause = if refused.is_some() { RETRY_PAUSE } else { BATCH_INTERVAL };
             self.note_round(begun, refused);
             if is_stopping {
@@ -398,7 +394,7 @@ impl Exchange {
         secret: &[u8; 32],
         numbers: &mut HashMap<(ViewId, Vec<u8>), i64>,
         delivers_only: bool,
-    ) -> std::result::Result<(), Failure> {
+    ) -> Outcome<()> {
         let Some(view) = self.begin(Deadline::NONE)? else {
             return Ok(());
         };
@@ -426,12 +422,7 @@ impl Exchange {
 
     /// Delivers this host's rows. Whoever reads them stores that they are delivered: see [`SharedStep::delivered`]. `number`:
     /// of the view in the database.
-    async fn deliver_rows(
-        &self,
-        database: &Database,
-        number: i64,
-        view: &KnownView,
-    ) -> std::result::Result<Delivered, Failure> {
+    async fn deliver_rows(&self, database: &Database, number: i64, view: &KnownView) -> Outcome<Delivered> {
         let rows = SharedRows(&self.store);
         let state = self.stored_state(view)?.unwrap_or_default();
         let mut delivered = Delivered {
@@ -463,7 +454,7 @@ impl Exchange {
         number: i64,
         view: &KnownView,
         mut delivered: Delivered,
-    ) -> std::result::Result<(), Failure> {
+    ) -> Outcome<()> {
         let rows = SharedRows(&self.store);
         let mut cursor = None;
         while let Some(state) = self.stored_state(view)? {
@@ -499,7 +490,6 @@ impl Exchange {
 
     /// Merges a page into the store. Returns what [`SharedRows::apply`] returns.
     fn merge(&self, view: &KnownView, page: Page, state: &SharedState, mut delivered: i64) -> Result<Option<i64>> {
-        let received = page.rows.len();
         let rows: Vec<SharedRow> = page
             .rows
             .into_iter()
@@ -527,7 +517,6 @@ impl Exchange {
             }
         }
         self.reading.catch_up(Deadline::NONE)?;
-        self.counters.count_received_entries(received as u64);
         Ok(Some(delivered))
     }
 
@@ -610,7 +599,7 @@ impl Exchange {
     }
 
     /// Returns the number of this index's view in the database.
-    pub async fn view_number(&self, database: &Database) -> std::result::Result<Option<i64>, Failure> {
+    pub async fn view_number(&self, database: &Database) -> Outcome<Option<i64>> {
         let Some(view) = self.known_view()? else {
             return Ok(None);
         };

@@ -11,6 +11,9 @@ use crate::error::{Error, Status};
 /// The SQLSTATE of a statement for which the role lacks privileges.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
+/// The result of a call of the database.
+pub type Outcome<T> = std::result::Result<T, Failure>;
+
 /// The reason why a call failed.
 pub enum Failure {
     /// An error that needs no further explanation.

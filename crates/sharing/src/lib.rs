@@ -27,15 +27,14 @@ mod failure;
 mod sharing;
 mod status;
 mod system;
-mod tls;
 
 // Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
 use plexindex::peers::{engine, matching, platform, sync};
-use plexindex::{error, model, options, source, stats};
+use plexindex::{error, model, options, source};
 
 #[doc(inline)]
-pub use database::SharedTables;
-pub use sharing::open;
+pub use database::{SharedTables, SharedView};
 #[doc(hidden)]
-pub use sharing::{SharedProgress, open_with_clock};
-pub use status::{SharedIndex, SharedStatus, SharedView};
+pub use sharing::open_with_clock;
+pub use sharing::{SharedStatus, open};
+pub use status::SharedIndex;

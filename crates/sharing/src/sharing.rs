@@ -9,11 +9,11 @@ use serde::Serialize;
 use plexindex::{Index, Options};
 
 use crate::address::{Address, parse};
-use crate::database::Database;
+use crate::database::{Database, SharedView};
 use crate::engine::SharedWriteListener;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, ErrorKind, Result, Status};
 use crate::exchange::{Exchange, new_runtime, to_server_path};
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::model::Library;
 use crate::options::without_password;
 use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
@@ -21,8 +21,6 @@ use crate::sync::{IndexReader, Peers, TICK, not_shared_error};
 
 /// Timeout of calls that need the database, if the index has no timeout.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
-/// Timeout of calls that create or remove tables.
-pub const CREATION_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Opens an index like [`Index::open`], and also supports [`Options::shared`]. Connects to the database in the background.
 ///
@@ -66,12 +64,24 @@ pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index>
     })
 }
 
-/// This folder's position in the shared database.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Place"))]
-pub struct SharedProgress {
+/// Status of the shared database, and of this folder's exchange with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SharedStatus {
     /// The database's address, without a password.
     pub address: String,
+    /// Whether the database answered.
+    pub reachable: bool,
+    /// The reason why the database did not answer, or why this host cannot write to it, with a remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The kind of `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_kind: Option<ErrorKind>,
+    /// Since when the exchange does not work, in Unix ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since_ms: Option<i64>,
     /// Number of the last row received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
@@ -79,19 +89,18 @@ pub struct SharedProgress {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<u64>,
     /// Number of matches that were removed to keep the size limit before they were delivered.
-    #[serde(skip_serializing_if = "is_zero")]
     pub lost: u64,
-    /// Why the exchange does not work.
+    /// Number of rows that this folder has not received yet; `None` until the server accepts the token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Since when it does not work, in Unix ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failing_since_ms: Option<i64>,
+    pub behind: Option<u64>,
+    /// One summary per server and user; empty if the database did not answer.
+    pub views: Vec<SharedView>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde requires
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+impl SharedStatus {
+    pub(crate) fn set_error(&mut self, error: &Error) {
+        (self.error, self.error_kind) = (Some(error.to_string()), Some(error.kind()));
+    }
 }
 
 /// An index that shares what it records.
@@ -101,7 +110,7 @@ pub struct Sharing {
     /// `None` for an offline index.
     address: Option<Address>,
     /// `None` for an index that is offline or has no server, since it has nothing to exchange.
-    exchange: Option<Arc<Exchange>>,
+    pub exchange: Option<Arc<Exchange>>,
     reading: Arc<IndexReader>,
     /// The time limit for each call ([`Options::timeout`]).
     timeout: Option<Duration>,
@@ -119,18 +128,13 @@ impl Sharing {
         self.exchange.as_ref().ok_or_else(not_shared_error)
     }
 
-    /// Returns the exchange; `None` if the index is offline or has no server.
-    pub fn find_exchange(&self) -> Option<&Arc<Exchange>> {
-        self.exchange.as_ref()
-    }
-
     /// Runs `work` on a connection of its own, for at most `time` unless the index has a timeout. Runs it on a new thread,
     /// since the client leaves thread-local values behind, which would prevent a host from unloading the library. Fails if
     /// the index is offline.
     pub fn run<T: Send>(
         &self,
         time: Duration,
-        work: impl AsyncFnOnce(&Database, &Address) -> std::result::Result<T, Failure> + Send,
+        work: impl AsyncFnOnce(&Database, &Address) -> Outcome<T> + Send,
     ) -> Result<T> {
         let Some(address) = &self.address else {
             return Err(Error::new(
@@ -156,32 +160,28 @@ impl Sharing {
         Deadline::after(self.timeout.unwrap_or(TIMEOUT))
     }
 
-    /// Returns how far this folder has exchanged rows. Without numbers if the store cannot be read.
-    pub fn progress(&self) -> SharedProgress {
-        let mut progress = SharedProgress {
+    /// Returns how far this folder has exchanged rows. Without numbers if the store cannot be read. Sends no request.
+    pub fn progress(&self) -> SharedStatus {
+        let mut status = SharedStatus {
             address: self.name.clone(),
-            taken: None,
-            undelivered: None,
-            lost: 0,
-            error: None,
-            failing_since_ms: None,
+            ..SharedStatus::default()
         };
         let Some(exchange) = &self.exchange else {
-            return progress;
+            return status;
         };
         if let Ok(Some(state)) = exchange.progress() {
-            progress.taken = Some(state.read.seq.cast_unsigned());
-            progress.lost = state.lost;
+            status.taken = Some(state.read.seq.cast_unsigned());
+            status.lost = state.lost;
         }
         let undelivered = exchange.undelivered(usize::MAX).ok();
-        progress.undelivered = undelivered
-            .filter(|count| progress.taken.is_some() || *count > 0)
+        status.undelivered = undelivered
+            .filter(|count| status.taken.is_some() || *count > 0)
             .map(|count| count as u64);
         if let Some(outage) = exchange.outage() {
-            progress.error = Some(outage.error.to_string());
-            progress.failing_since_ms = Some(outage.since_us / 1_000);
+            status.set_error(&outage.error);
+            status.failing_since_ms = Some(outage.since_us / 1_000);
         }
-        progress
+        status
     }
 }
 

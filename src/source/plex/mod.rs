@@ -37,7 +37,7 @@ pub(in crate::source) use self::server_request::item_types_with_files;
 use self::server_request::{KEY_PREFIX, MAX_ROWS, ServerRequest};
 pub use self::server_request::{Rows, RowsRequest};
 #[cfg(feature = "tls")]
-pub use self::tls::read_certificates;
+pub use self::tls::{NamedCertificates, Verifier};
 
 /// The constants of this kind of source.
 pub static KIND: SourceKind = SourceKind {

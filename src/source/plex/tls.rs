@@ -6,12 +6,16 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    StreamOwned,
+};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter, time,
 };
@@ -41,9 +45,9 @@ impl TlsConnector {
         let connector = Self::default();
         let listed = options.ca_file.as_deref().map(trusted_by_file).transpose()?;
         let any = options.accept_invalid_certs.then(Verifier::default);
-        let config = any.or(listed).map(client_config).transpose();
+        let config = any.or(listed).map(Verifier::client_config).transpose();
         if let Some(config) = config.map_err(|error| Error::new(Status::Tls, error.to_string()))? {
-            connector.config.get_or_init(|| config);
+            connector.config.get_or_init(|| Arc::new(config));
         }
         Ok(connector)
     }
@@ -53,11 +57,8 @@ impl TlsConnector {
         if let Some(config) = self.config.get() {
             return Ok(Arc::clone(config));
         }
-        let config = client_config(Verifier {
-            authorities: Some(Arc::new(rustls_platform_verifier::Verifier::new(provider())?)),
-            ..Verifier::default()
-        })?;
-        Ok(Arc::clone(self.config.get_or_init(|| config)))
+        let config = Verifier::of_system()?.client_config()?;
+        Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
     }
 }
 
@@ -66,20 +67,79 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Creates a configuration whose connections check certificates with `verifier`.
-fn client_config(verifier: Verifier) -> Verified<Arc<ClientConfig>> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-    Ok(Arc::new(builder.with_no_client_auth()))
+/// The certificates that must be valid for the name of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamedCertificates {
+    /// Those that an authority has signed.
+    #[default]
+    Signed,
+    All,
+    None,
 }
 
-/// Checks a server's certificate.
+/// Checks a server's certificate. The default trusts any.
 #[derive(Debug, Default)]
-struct Verifier {
-    /// Certificates that are trusted whatever their names, dates and purposes, if the server has their key.
+pub struct Verifier {
+    /// Certificates that are trusted whatever their dates and purposes, if the server has their key.
     pinned: Vec<CertificateDer<'static>>,
     /// Checks all other certificates; `None`: trusts any certificate.
     authorities: Option<Arc<dyn ServerCertVerifier>>,
+    named: NamedCertificates,
+}
+
+impl Verifier {
+    /// Returns a verifier that trusts the system's authorities.
+    ///
+    /// # Errors
+    /// The system's authorities are unusable.
+    pub fn of_system() -> Verified<Self> {
+        let authorities = rustls_platform_verifier::Verifier::new(provider())?;
+        Ok(Self {
+            authorities: Some(Arc::new(authorities)),
+            ..Self::default()
+        })
+    }
+
+    /// Returns a verifier that trusts the certificates in a PEM file, as the server's own and as authorities. `invalid`
+    /// creates an error from what is wrong with the file.
+    ///
+    /// # Errors
+    /// Those that `invalid` creates.
+    pub fn of_file(path: &Path, invalid: &dyn Fn(String) -> Error) -> Result<Self> {
+        let pinned = read_certificates(path, invalid)?;
+        let mut store = RootCertStore::empty();
+        // A list of authorities may contain some that rustls does not support.
+        let unusable = pinned
+            .iter()
+            .filter_map(|certificate| store.add(certificate.clone()).err());
+        if let Some(error) = unusable.last().filter(|_| store.is_empty()) {
+            return Err(invalid(format!("contains an unusable certificate ({error})")));
+        }
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+            .build()
+            .map_err(|error| invalid(format!("is unusable ({error})")))?;
+        Ok(Self {
+            pinned,
+            authorities: Some(authorities),
+            ..Self::default()
+        })
+    }
+
+    /// Sets which certificates must be valid for the name of the host.
+    #[must_use]
+    pub fn with_names_of(self, named: NamedCertificates) -> Self {
+        Self { named, ..self }
+    }
+
+    /// Creates a configuration whose connections check certificates with this verifier.
+    ///
+    /// # Errors
+    /// Those of `rustls`.
+    pub fn client_config(self) -> Verified<ClientConfig> {
+        let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(self));
+        Ok(builder.with_no_client_auth())
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -91,11 +151,20 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Verified<ServerCertVerified> {
-        match &self.authorities {
-            Some(authorities) if !self.pinned.contains(certificate) => {
-                authorities.verify_server_cert(certificate, intermediates, name, ocsp, now)
+        let authorities = match &self.authorities {
+            Some(authorities) if !self.pinned.contains(certificate) => authorities,
+            Some(_) if self.named == NamedCertificates::All => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                return Ok(ServerCertVerified::assertion());
             }
-            _ => Ok(ServerCertVerified::assertion()),
+            _ => return Ok(ServerCertVerified::assertion()),
+        };
+        match authorities.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+            // The chain was verified before the name, so only the name is wrong.
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if self.named == NamedCertificates::None => Ok(ServerCertVerified::assertion()),
+            outcome => outcome,
         }
     }
 
@@ -248,7 +317,7 @@ pub(super) fn problem(error: &ureq::Error, host: &str) -> Option<String> {
 ///
 /// # Errors
 /// Those that `invalid` creates.
-pub fn read_certificates(path: &Path, invalid: &dyn Fn(String) -> Error) -> Result<Vec<CertificateDer<'static>>> {
+fn read_certificates(path: &Path, invalid: &dyn Fn(String) -> Error) -> Result<Vec<CertificateDer<'static>>> {
     let mut pem = Vec::new();
     files::open_host_file(path)
         .and_then(|mut file| file.read_to_end(&mut pem))
@@ -274,18 +343,5 @@ fn trusted_by_file(path: &Path) -> Result<Verifier> {
         )
         .with_argument("ca_file")
     };
-    let pinned = read_certificates(path, &invalid)?;
-    let mut store = RootCertStore::empty();
-    for certificate in &pinned {
-        store
-            .add(certificate.clone())
-            .map_err(|error| invalid(format!("contains an unusable certificate ({error})")))?;
-    }
-    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
-        .build()
-        .map_err(|error| invalid(format!("is unusable ({error})")))?;
-    Ok(Verifier {
-        pinned,
-        authorities: Some(authorities),
-    })
+    Verifier::of_file(path, &invalid)
 }

@@ -16,7 +16,7 @@ use crate::options::ttl;
 use crate::strings::check_page_limit;
 
 #[cfg(feature = "shared")]
-use plexindex_sharing::{SharedIndex, SharedProgress, SharedStatus, SharedTables};
+use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
 
 /// Exports recorded matches, sorted by library and path.
 #[derive(Deserialize, JsonSchema)]
@@ -241,9 +241,6 @@ pub struct Shared {
     /// The database's tables; present only after `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tables: Option<SharedTables>,
-    /// This folder's position; absent without `options.shared`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    folder: Option<SharedProgress>,
 }
 
 /// An empty answer, since this build shares nothing.
@@ -266,29 +263,16 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
 pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
     let mut tables = None;
+    match request.action {
+        Action::Status => {}
+        Action::Init => tables = Some(index.shared_init()?),
+        Action::Clear => index.shared_clear()?,
+        Action::Deliver => index.shared_deliver()?,
+        Action::DropOld => index.shared_drop_old()?,
+    }
     let database = match request.action {
-        Action::Status => index.shared_status()?,
-        Action::Init => {
-            tables = Some(index.shared_init()?);
-            index.shared_status()?
-        }
-        Action::Clear => {
-            index.shared_clear()?;
-            index.shared_status()?
-        }
-        Action::Deliver => {
-            index.shared_deliver()?;
-            None
-        }
-        Action::DropOld => {
-            index.shared_drop_old()?;
-            index.shared_status()?
-        }
+        Action::Deliver => None,
+        _ => index.shared_status()?,
     };
-    let folder = index.shared_progress();
-    ok_answer(Shared {
-        database,
-        tables,
-        folder,
-    })
+    ok_answer(Shared { database, tables })
 }

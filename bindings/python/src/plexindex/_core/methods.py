@@ -74,7 +74,6 @@ class Nothing(TypedDict): ...
 class OneItem(TypedDict): item: NotRequired[ItemJson]
 class PathRelation(TypedDict): common: int; equal: bool; under: bool
 class PathRelations(TypedDict): relations: list[PathRelation]
-class Place(TypedDict): address: str; error: NotRequired[str]; failing_since_ms: NotRequired[int]; lost: int; taken: NotRequired[int]; undelivered: NotRequired[int]
 Presence = Literal["there", "missing", "unknown"]
 _ProposalKeyword = TypedDict("_ProposalKeyword", {"from": "ByteString"})
 class ProposalJson(_ProposalKeyword): certain: bool; contradicted: int; gain: NotRequired[int]; matched: int; of: int; to: ByteString
@@ -90,7 +89,7 @@ class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifie
 class ServerPaths(TypedDict): paths: list[list[ByteString]]
 class SetLogLevel(TypedDict): level: int
 class Share(TypedDict): action: NotRequired[Action | None]
-class Shared(TypedDict): database: NotRequired[SharedStatus]; folder: NotRequired[Place]; tables: NotRequired[SharedTables]
+class Shared(TypedDict): database: NotRequired[SharedStatus]; tables: NotRequired[SharedTables]
 class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; failing_since_ms: NotRequired[int]; lost: int; reachable: bool; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]
 SharedTables = str
 class SharedView(TypedDict): age_ms: NotRequired[int]; bytes: int; last: int; matches: int; own: bool; server: str; taken_back: int; user: str
