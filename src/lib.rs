@@ -93,7 +93,6 @@ mod api;
 mod engine;
 mod events;
 mod knowledge;
-mod meter;
 #[doc(hidden)]
 pub mod options;
 mod platform;

@@ -5,8 +5,53 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
-use crate::meter::{Meter, RequestKind};
 use crate::model::MatchKind;
+
+/// The kind of a request, for statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+#[non_exhaustive]
+pub enum RequestKind {
+    /// `/identity`: the server's identity.
+    Identity = 0,
+    /// `/library/sections`: the probe.
+    Probe = 1,
+    /// A page of a full listing.
+    Page = 2,
+    /// A page of a delta.
+    Delta = 3,
+    /// A search for one path or title.
+    FindPath = 4,
+    /// `/library/metadata/…`: whether items still exist and have the same files.
+    Confirm = 5,
+    /// The start of a scan.
+    Scan = 6,
+    /// An event stream.
+    Events = 7,
+}
+
+impl RequestKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: &'static [Self] = &[
+        Self::Identity,
+        Self::Probe,
+        Self::Page,
+        Self::Delta,
+        Self::FindPath,
+        Self::Confirm,
+        Self::Scan,
+        Self::Events,
+    ];
+
+    /// Number of kinds.
+    #[doc(hidden)]
+    pub const COUNT: usize = Self::ALL.len();
+}
+
+enum_names! { RequestKind:
+    Identity "identity", Probe "probe", Page "page", Delta "delta", FindPath "find_path", Confirm "confirm",
+    Scan "scan", Events "events"
+}
 
 /// Counters of an open index. Any thread can update them without a lock.
 #[derive(Debug, Default)]
@@ -25,8 +70,7 @@ pub struct Counters {
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
-    received_entries: AtomicU64, // read from other hosts
-    running: AtomicU64,          // number of running calls
+    running: AtomicU64, // number of running calls
 }
 
 /// An activity whose time plexindex measures.
@@ -44,8 +88,6 @@ pub enum Activity {
     ListingSegment,
     /// Matching, and passing answers to the host.
     Match,
-    /// Exchanging entries with other hosts.
-    Exchange,
     /// Everything that a call's thread does except matching. [`Activity::Match`] is the rest of the call's time.
     NotMatching,
 }
@@ -150,19 +192,6 @@ impl Counters {
         add(&self.calls, 1);
     }
 
-    /// Counts entries read from other hosts.
-    pub fn count_received_entries(&self, entries: u64) {
-        add(&self.received_entries, entries);
-    }
-
-    /// Returns the number of entries read from other hosts, and the time spent on the exchange.
-    pub fn exchange_totals(&self) -> (u64, Duration) {
-        (
-            self.received_entries.load(Ordering::Relaxed),
-            self.time_of(Activity::Exchange),
-        )
-    }
-
     /// Counts a slow call.
     pub fn count_slow_call(&self) {
         add(&self.slow_calls, 1);
@@ -211,25 +240,18 @@ impl Counters {
     }
 }
 
-impl Meter for Counters {
-    /// Counts a request, its body bytes, and the time spent waiting for the response.
-    fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {
+impl Counters {
+    /// Counts a request, or a retry of one, once it is complete. `bytes` is the number of body bytes received, and `took`
+    /// is the time spent waiting for the response's headers and body.
+    pub fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         add(&self.requests[kind as usize], 1);
-        add(&self.bytes_received, bytes);
+        self.record_received_bytes(bytes);
         self.add_time(Activity::Network, took);
     }
 
-    /// Counts bytes received from an event stream.
-    fn record_received_bytes(&self, bytes: u64) {
+    /// Counts bytes received from an event stream, whose request was counted at its start.
+    pub fn record_received_bytes(&self, bytes: u64) {
         add(&self.bytes_received, bytes);
-    }
-
-    fn record_parsing(&self, took: Duration) {
-        self.add_time(Activity::Parse, took);
-    }
-
-    fn record_pause(&self, took: Duration) {
-        self.add_time(Activity::Wait, took);
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Meter, RequestKind};
 use plexindex_abi::types::{Buffer, Bytes, Handle, MappingRecord, OptionsRecord};
 use plexindex_abi::{plexindex_close, plexindex_open};
 
@@ -18,12 +17,6 @@ use super::input::{Input, folder};
 
 thread_local! {
     static FOLDER: tempfile::TempDir = folder();
-}
-
-struct Unmetered;
-
-impl Meter for Unmetered {
-    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 /// Memory for the text of an error.
@@ -254,7 +247,7 @@ fn client(url: &[u8], token: &[u8], identifier: &[u8], _file: &[u8]) {
         token: Token::new(&text(token)),
         ..plexindex::options::Options::default()
     };
-    match PlexHttp::new(&options, &text(identifier), Arc::new(Unmetered)) {
+    match PlexHttp::new(&options, &text(identifier), Arc::default()) {
         Ok(client) => assert!(
             !format!("{client:?}").contains('@'),
             "who asks is no part of the address"

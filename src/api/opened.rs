@@ -14,14 +14,13 @@ use crate::engine::{LibraryRows, ListingSegments, Store, StoreStates, StoreWrite
 use crate::error::{Result, Status, invalid_argument_error};
 use crate::events::Events;
 use crate::matching::Mappings;
-use crate::meter::RequestKind;
 use crate::model::Token;
 use crate::options::{Options, Renewal};
 use crate::platform::clock::{Clock, Deadline, SystemClock};
 use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock, try_lock};
 use crate::query::Queries;
-use crate::source::{self, Meter, Source, TokenOwner, Tokens};
-use crate::stats::{CallStart, Counters, Stats};
+use crate::source::{self, Source, TokenOwner, Tokens};
+use crate::stats::{CallStart, Counters, RequestKind, Stats};
 use crate::sync::{AllowedView, Call, IndexReader, NoPeers, PeerComponents, Peers, Selection, Selector, Synchronizer};
 
 /// A handle to an open index, cheap to clone and usable from any thread.
@@ -102,9 +101,9 @@ impl Index {
     ) -> Result<Self> {
         let valid_options = source::check(options)?; // before the store's folder is created
         let source_clock = Arc::clone(&clock);
-        Self::open_components(options, peers, clock, |store, meter| {
+        Self::open_components(options, peers, clock, |store, counters| {
             let client_identifier = || store.folder().client_identifier();
-            source::open(options, valid_options, client_identifier, meter, &source_clock)
+            source::open(options, valid_options, client_identifier, counters, &source_clock)
         })
     }
 
@@ -130,38 +129,38 @@ impl Index {
     }
 
     /// Opens an index with a test's own source and clock. The closure `source` receives the options, the folder's
-    /// client identifier, and the meter that counts requests.
+    /// client identifier, and the counters of requests.
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with(
         options: Options,
         clock: Arc<dyn Clock>,
-        source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
+        source: impl FnOnce(&Options, &str, Arc<Counters>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
         Self::open_components(
             &options,
             |_| None,
             clock,
-            |store, meter| {
+            |store, counters| {
                 let client_identifier = store.folder().client_identifier()?;
-                source(&options, &client_identifier, meter).map(Some)
+                source(&options, &client_identifier, counters).map(Some)
             },
         )
     }
 
     /// Opens the store and all other components. `source` opens the source, which counts its requests with the given
-    /// meter, or returns `None` for an offline index. `peers` creates the exchange with other hosts from the given
+    /// counters, or returns `None` for an offline index. `peers` creates the exchange with other hosts from the given
     /// components, or returns `None` if the index does not share.
     fn open_components(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
         clock: Arc<dyn Clock>,
-        source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
+        source: impl FnOnce(&Store, Arc<Counters>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {
         options.check()?;
         let store = Store::open_for(&options.cache_dir, !options.no_mmap, options.offline)?;
         let counters = Arc::new(Counters::default());
-        let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
+        let source = source(&store, Arc::clone(&counters))?;
         let inner = Inner::new(options, store, source, peers, clock, counters)?;
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
@@ -331,7 +330,6 @@ impl Inner {
             store: Arc::clone(&store),
             reading: Arc::clone(&reading),
             store_writer: Arc::clone(&store_writer),
-            counters: Arc::clone(&counters),
             clock: Arc::clone(&clock),
         });
         let sync = Arc::new(Synchronizer::new(
@@ -389,7 +387,6 @@ impl Inner {
             selector: library,
             path_count,
             before: self.counters.read(),
-            exchanged: self.counters.exchange_totals(),
             start: self.counters.start_call(),
         }
     }
@@ -616,8 +613,6 @@ pub struct CallTimer<'a> {
     pub(super) path_count: Option<usize>,
     pub(super) start: CallStart,
     pub(super) before: Stats, // the counters before the call
-    /// The entries from other hosts and the time spent on the exchange, before the call.
-    pub(super) exchanged: (u64, Duration),
 }
 
 impl Drop for CallTimer<'_> {
@@ -659,17 +654,10 @@ impl CallTimer<'_> {
         let requests = after.all_requests() - before.all_requests();
         let request_noun = if requests == 1 { "request" } else { "requests" };
         let since = Duration::saturating_sub; // subtracts the time before the call from the time after it
-        let (entries, exchange_time) = self.counters.exchange_totals();
-        let entries = entries.saturating_sub(self.exchanged.0);
-        let entry_noun = if entries == 1 { "entry" } else { "entries" };
         let parts = [
             (
                 &*format!("the server ({requests} {request_noun})"),
                 since(after.network, before.network),
-            ),
-            (
-                &*format!("reading {entries} {entry_noun} from other hosts"),
-                since(exchange_time, self.exchanged.1),
             ),
             ("parsing", since(after.parsing, before.parsing)),
             ("the store", since(after.storing, before.storing)),

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status, invalid_argument_error};
-pub use crate::meter::{Meter, RequestKind};
 use crate::model::{Claims, Item, LONGEST_KEY, Library, Server, Token};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::{ForkLock, lock};
+pub use crate::stats::{Counters, RequestKind};
 pub use TokenState as TokensState;
 
 /// The capabilities of a source. Callers use only operations that the source supports.

@@ -18,9 +18,9 @@ use crate::platform::clock::Clock;
 
 pub use crate::platform::clock::Deadline;
 pub use contract::{
-    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter, Notification, PageEnd, PageRequest,
-    RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState, View, Viewer,
-    WantedPath,
+    Abilities, Bounds, Counters, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd,
+    PageRequest, RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState,
+    View, Viewer, WantedPath,
 };
 pub use plex::check_token;
 
@@ -75,7 +75,7 @@ pub fn check(options: &Options) -> Result<ValidOptions> {
 /// if the index is offline.
 ///
 /// `installation_id` returns this installation's identifier; `open` calls it only if the options specify a server.
-/// `meter` records every request. `clock` measures the pause after a failed read of a database.
+/// `counters` count every request. `clock` measures the pause after a failed read of a database.
 ///
 /// # Errors
 /// Those of `installation_id`.
@@ -83,7 +83,7 @@ pub fn open(
     options: &Options,
     valid_options: ValidOptions,
     installation_id: impl FnOnce() -> Result<String>,
-    meter: Arc<dyn Meter>,
+    counters: Arc<Counters>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn Source>>> {
     if options.offline {
@@ -94,7 +94,7 @@ pub fn open(
             server,
             options,
             &installation_id()?,
-            meter,
+            counters,
         )?)),
         None => None,
     };

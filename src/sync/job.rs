@@ -116,7 +116,6 @@ pub struct PeerComponents {
     pub store: Arc<Store>,
     pub reading: Arc<IndexReader>,
     pub store_writer: Arc<StoreWriter>,
-    pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
 }
 

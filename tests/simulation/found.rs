@@ -45,8 +45,8 @@ impl Scene {
     }
 
     fn open(&self) -> Index {
-        Index::open_with(self.options.clone(), Arc::clone(&self.clock) as _, |_, _, meter| {
-            Ok(self.memory.source(meter))
+        Index::open_with(self.options.clone(), Arc::clone(&self.clock) as _, |_, _, counters| {
+            Ok(self.memory.source(counters))
         })
         .expect("the index opens")
     }
@@ -175,8 +175,8 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
         user: Some("user".to_owned()),
         ..Options::default()
     };
-    let index = Index::open_with(options, Arc::clone(&net) as _, |_, _, meter| {
-        Ok(net.source(0, 0, &meter))
+    let index = Index::open_with(options, Arc::clone(&net) as _, |_, _, counters| {
+        Ok(net.source(0, 0, &counters))
     });
     let index = index.expect("the index opens");
     index.list();

@@ -10,7 +10,7 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, Event, IndexedItems, LocatedItem, Meter, PageEnd, PageRequest, Source, SourceChanges,
+    Abilities, Bounds, Counters, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
     SourceKind, WantedPath,
 };
 
@@ -105,12 +105,12 @@ impl Net {
         (failures.iter()).any(|(at, _, ms)| *at == url && (now - ms).abs() <= within_ms)
     }
 
-    pub fn source(self: &Arc<Self>, url: usize, user: usize, meter: &Arc<dyn Meter>) -> Arc<dyn Source> {
+    pub fn source(self: &Arc<Self>, url: usize, user: usize, counters: &Arc<Counters>) -> Arc<dyn Source> {
         Arc::new(Routed {
             net: Arc::clone(self),
             url,
             servers: (self.servers.iter())
-                .map(|server| server.source_for(Arc::clone(meter), SEES[user]))
+                .map(|server| server.source_for(Arc::clone(counters), SEES[user]))
                 .collect(),
         })
     }

@@ -601,8 +601,8 @@ impl World {
         let number = self.opened;
         let options = self.options(who, mapped, number);
         let net = Arc::clone(&self.net);
-        let index = Index::open_with(options, Arc::clone(&self.net) as _, |_, _, meter| {
-            Ok(net.source(who.url, who.user, &meter))
+        let index = Index::open_with(options, Arc::clone(&self.net) as _, |_, _, counters| {
+            Ok(net.source(who.url, who.user, &counters))
         });
         Ok(Handle {
             index: index?,

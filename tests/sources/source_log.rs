@@ -10,8 +10,6 @@ use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
-use crate::source_contract::rig::NoMeter;
-
 const TOKEN: &str = "s3cret-t0ken-of-the-tests";
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -42,7 +40,7 @@ fn no_log_line_holds_the_token() {
         retry_for: Duration::ZERO,
         ..Options::default()
     };
-    let plex = PlexHttp::new(&options, "client-of-the-tests", Arc::new(NoMeter)).unwrap();
+    let plex = PlexHttp::new(&options, "client-of-the-tests", Arc::default()).unwrap();
     plex.libraries(Bounds::NONE).unwrap();
     plex.scan("1", b"/data", Bounds::NONE).unwrap();
     plex.events(Bounds::NONE, &mut |_| false).unwrap();

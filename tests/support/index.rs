@@ -14,7 +14,7 @@ use plexindex::error::{Result, Status};
 pub use plexindex::inside::{Answer, ChangePage as Changes, Clock, DebounceIntervals, FileFilter, SystemClock};
 use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
-use plexindex::source::{Meter, Source};
+use plexindex::source::{Counters, Source};
 use plexindex::stats::Stats;
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
 pub use plexindex::{ChangeKind, Progress, Proposal, Selector};
@@ -299,7 +299,7 @@ impl Index {
     pub fn open_with(
         options: Options,
         clock: Arc<dyn Clock>,
-        source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
+        source: impl FnOnce(&Options, &str, Arc<Counters>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
         plexindex::Index::open_with(options, clock, source).map(Self)
     }

@@ -107,8 +107,8 @@ pub fn options(server: &Standin, folder: &Path) -> Options {
 
 /// An index over real HTTP, with a clock that stands still.
 pub fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
-    Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
-        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
+    Index::open_with(options, Arc::clone(clock) as _, |options, id, counters| {
+        Ok(Arc::new(PlexHttp::new(options, id, counters)?) as Arc<dyn Source>)
     })
     .expect("the index opens")
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Meter, Notification, PageEnd, PageRequest,
-    RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
+    Abilities, Bounds, Counters, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd,
+    PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
 };
 
 /// The kind of every server in memory.
@@ -216,15 +216,15 @@ impl Memory {
     }
 
     /// A source that asks this server.
-    pub fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source> {
-        self.source_for(meter, |_| true)
+    pub fn source(&self, counters: Arc<Counters>) -> Arc<dyn Source> {
+        self.source_for(counters, |_| true)
     }
 
     /// The same for a user who sees only the items with these keys.
-    pub fn source_for(&self, meter: Arc<dyn Meter>, sees: fn(&str) -> bool) -> Arc<dyn Source> {
+    pub fn source_for(&self, counters: Arc<Counters>, sees: fn(&str) -> bool) -> Arc<dyn Source> {
         Arc::new(MemorySource {
             memory: self.clone(),
-            meter,
+            counters,
             sees,
         })
     }
@@ -479,7 +479,7 @@ fn read_events(json: &[u8]) -> Result<Notification> {
 
 struct MemorySource {
     memory: Memory,
-    meter: Arc<dyn Meter>,
+    counters: Arc<Counters>,
     /// The keys that the user sees.
     sees: fn(&str) -> bool,
 }
@@ -494,7 +494,7 @@ impl MemorySource {
         if bounds.deadline.has_passed() {
             return Err(late());
         }
-        self.meter.record_request(kind, 1, Duration::ZERO);
+        self.counters.record_request(kind, 1, Duration::ZERO);
         let mut state = self.memory.state();
         let count = state.requests.entry(kind.name()).or_default();
         *count += 1;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ureq::http::HeaderValue;
 
-use super::super::contract::{Meter, Tokens};
+use super::super::contract::{Counters, Tokens};
 use super::reply_body::Buffers;
 use super::server_request::BaseUrl;
 use super::transport::Transport;
@@ -28,7 +28,7 @@ pub struct PlexHttp {
     pub(super) client_identifier: HeaderValue,
     pub(super) tokens: Arc<Tokens>,
     pub(super) transport: Transport,
-    pub(super) meter: Arc<dyn Meter>,
+    pub(super) counters: Arc<Counters>,
     pub(super) clock: Arc<dyn Clock>,
     /// Maximum time for the retries of one request.
     pub(super) retry_for: Duration,
@@ -101,21 +101,21 @@ impl PlexHttp {
     /// Creates a client for the server in `options`. Sends no request.
     ///
     /// `client_identifier` identifies this installation to Plex. The identifier must not change, because Plex emails
-    /// the user about each new identifier. `meter` records every request.
+    /// the user about each new identifier. `counters` count every request.
     ///
     /// # Errors
     /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] if headers cannot contain the identifier.
-    pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
-        Self::from_checked(CheckedServer::new(options)?, options, client_identifier, meter)
+    pub fn new(options: &Options, client_identifier: &str, counters: Arc<Counters>) -> Result<Self> {
+        Self::from_checked(CheckedServer::new(options)?, options, client_identifier, counters)
     }
 
     /// Creates a client from validated options. Sends no request. `client_identifier` identifies this installation to
-    /// Plex, and `meter` records every request.
+    /// Plex, and `counters` count every request.
     pub fn from_checked(
         server: CheckedServer,
         options: &Options,
         client_identifier: &str,
-        meter: Arc<dyn Meter>,
+        counters: Arc<Counters>,
     ) -> Result<Self> {
         let is_visible = !client_identifier.is_empty() && client_identifier.bytes().all(|byte| byte.is_ascii_graphic());
         let client_identifier = HeaderValue::from_str(client_identifier)
@@ -132,7 +132,7 @@ impl PlexHttp {
             client_identifier,
             tokens: server.tokens,
             transport: server.transport,
-            meter,
+            counters,
             clock: Arc::new(SystemClock),
             retry_for: options.retry_for,
             page_size: options.page_size,

@@ -10,8 +10,9 @@ use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use ureq::Body;
 
 use crate::platform::fork::lock;
+use crate::stats::Activity;
 
-use super::super::contract::{Bounds, Meter, RequestKind};
+use super::super::contract::{Bounds, Counters, RequestKind};
 use super::replies::{self, Reply};
 
 /// Maximum size of a reused buffer, in bytes. A page of 1,000 movies takes 1.3 MB.
@@ -42,9 +43,9 @@ pub(super) enum BodyError {
     Malformed(String),
 }
 
-/// Measures one request, and reports it to the meter when dropped.
+/// Measures one request, and counts it when dropped.
 pub(super) struct RequestMeter<'m> {
-    meter: &'m dyn Meter,
+    counters: &'m Counters,
     kind: RequestKind,
     started: Instant,
     /// Time spent waiting for the server; the remaining time is parsing.
@@ -58,9 +59,9 @@ pub(super) struct RequestMeter<'m> {
 impl<'m> RequestMeter<'m> {
     /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller calls
     /// [`Self::cancel`].
-    pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
+    pub fn new(counters: &'m Counters, kind: RequestKind) -> Self {
         Self {
-            meter,
+            counters,
             kind,
             started: Instant::now(),
             waited: Cell::new(Duration::ZERO),
@@ -79,19 +80,20 @@ impl<'m> RequestMeter<'m> {
         self.waited.set(self.waited.get() + start.elapsed());
     }
 
-    /// Records that nothing was sent, so that the meter does not count the request.
+    /// Records that nothing was sent, so that the request is not counted.
     pub fn cancel(&self) {
         self.was_sent.set(false);
     }
 }
 
 impl Drop for RequestMeter<'_> {
-    /// Reports the request to the meter, unless nothing was sent.
+    /// Counts the request, unless nothing was sent.
     fn drop(&mut self) {
         if self.was_sent.get() {
             let waited = self.waited.get();
-            self.meter.record_request(self.kind, self.bytes.get(), waited);
-            self.meter.record_parsing(self.started.elapsed().saturating_sub(waited));
+            self.counters.record_request(self.kind, self.bytes.get(), waited);
+            let parsing = self.started.elapsed().saturating_sub(waited);
+            self.counters.add_time(Activity::Parse, parsing);
         }
     }
 }
@@ -411,28 +413,20 @@ fn decode_body<'a>(
 /// Parses replies from memory as if a server had sent them, for the fuzz targets.
 #[cfg(feature = "testing")]
 pub mod from_memory {
-    use std::time::Duration;
-
     use ureq::Body;
 
-    use super::super::super::contract::{Bounds, Event, Meter, RequestKind};
+    use super::super::super::contract::{Bounds, Counters, Event, RequestKind};
     use super::super::event_parser::EventLines;
     use super::super::replies::{Reply, ReplyKind, make_uuids_unique};
     use super::{BodyProgress, Buffers, RequestMeter, read_reply};
-
-    /// Ignores all measurements.
-    struct Unmetered;
-
-    impl Meter for Unmetered {
-        fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
-    }
 
     /// Parses a reply with the expected content `kind`. `encoding` is the reply's `Content-Encoding`, and `limit` the
     /// maximum size in bytes after decompression. Returns the reply, and whether it could be parsed.
     #[must_use]
     pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> (Reply, bool) {
         let mut reply = Reply::new(kind);
-        let request_meter = RequestMeter::new(&Unmetered, RequestKind::Page);
+        let counters = Counters::default();
+        let request_meter = RequestMeter::new(&counters, RequestKind::Page);
         let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
         let body = Body::builder().data(bytes.to_vec());
         let read = read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut reply);

@@ -18,6 +18,7 @@ use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RequestPurpose, 
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use crate::error::{Result, Status};
 use crate::model::{Item, LONGEST_KEY, OWN_IDENTIFIER};
+use crate::stats::Activity;
 
 /// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments. It
 /// does so earlier if no time is left for another retry.
@@ -62,7 +63,7 @@ impl PlexHttp {
             match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(amount) => {
-                    self.meter.record_received_bytes(amount as u64);
+                    self.counters.record_received_bytes(amount as u64);
                     is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
@@ -153,7 +154,7 @@ impl PlexHttp {
                     result = result.or_else(|failure| self.send_with_less(request, bounds, reply, failure));
                 }
             }
-            // The remaining time of this call is pauses, which the meter records.
+            // The remaining time of this call is pauses, which count as waiting.
             busy_time += attempt_start.elapsed();
             result.or_else(|failure| {
                 if filters_by_file && failure.refusal == Some(Refusal::Arguments) {
@@ -168,7 +169,8 @@ impl PlexHttp {
                 Err(if is_final { failure.into_permanent() } else { failure })
             })
         });
-        self.meter.record_pause(started_at.elapsed().saturating_sub(busy_time));
+        let paused = started_at.elapsed().saturating_sub(busy_time);
+        self.counters.add_time(Activity::Wait, paused);
         // No time was left to find out whether the refusal is transient.
         let result = match (result, last_refusal) {
             (Err(error), Some(refusal)) if refusals < MAX_REFUSALS && error.status == Status::ServerError => {
@@ -310,7 +312,7 @@ impl PlexHttp {
         if time_left == Some(Duration::ZERO) {
             return Err(errors.deadline_error().into());
         }
-        let request_meter = RequestMeter::new(&*self.meter, request.kind);
+        let request_meter = RequestMeter::new(&self.counters, request.kind);
         // Sends the request. The event stream has its own connection, which another thread can close.
         let silence = errors.max_silence;
         let result = match request.kind {
@@ -324,7 +326,7 @@ impl PlexHttp {
                 request_meter.cancel();
                 return Err(errors::aborted_error(&request.purpose).into());
             }
-            // Without a reply, the meter counts the request only if the server may have received it.
+            // Without a reply, counts the request only if the server may have received it.
             Err(error) => {
                 if !errors::may_be_sent(&error) {
                     request_meter.cancel();

@@ -214,7 +214,7 @@ fn counted(server: &Server, looks: &Arc<AtomicU64>, clock: &Arc<ManualClock>) ->
     });
     let real = PlexDatabase::new(&folder);
     let options = options(&folder.parent().expect("a folder").join("store"), &folder);
-    let hooked = Arc::new(Hooked { real, hook }) as Arc<dyn Source>;
+    let hooked = Hooked::over(real, hook);
     Index::open_with(options, Arc::clone(clock) as _, |_, _, _| Ok(hooked)).expect("opened")
 }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::index::{Index, QueryOptions};
 use plexindex::model::MatchKind;
-use plexindex::source::Source;
 use plexindex::source::database::PlexDatabase;
 
 use crate::database::alone::{films, path};
@@ -56,9 +55,7 @@ fn what_changes_between_slices_is_in_what_is_published() {
     let mut options = options(&folder.path().join("store"), &server.folder);
     options.page_size = 200;
     let real = PlexDatabase::new(&server.folder);
-    let index = Index::open_with(options, clock(), |_, _, _| {
-        Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
-    });
+    let index = Index::open_with(options, clock(), |_, _, _| Ok(Hooked::over(real, hook)));
     let index = index.expect("opened");
     index.list();
     let stats = index.counts();

@@ -8,7 +8,6 @@ use crate::support::index::{Index, QueryOptions};
 use plexindex::MatchStatus;
 use plexindex::model::{Confidence, ItemType, MatchKind};
 use plexindex::options::Mapping;
-use plexindex::source::Source;
 use plexindex::source::database::PlexDatabase;
 use rusqlite::Connection;
 
@@ -177,10 +176,8 @@ fn a_reply_about_a_folder_that_was_overtaken_is_not_stored() {
             }
         })
     };
-    let index = Index::open_with(with, Arc::clone(&clock) as _, |_, _, _| {
-        Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
-    })
-    .expect("the index opens");
+    let index = Index::open_with(with, Arc::clone(&clock) as _, |_, _, _| Ok(Hooked::over(real, hook)))
+        .expect("the index opens");
     asked(&index, "/data/shows/Else");
     for (old, new) in [(old, new), (other_old, other_new)] {
         let key = key_of(&index, new);

@@ -67,7 +67,7 @@ fn items_are_as_the_recorded_replies_have_them() {
             ..plexindex::options::Options::default()
         },
         "client-of-the-tests",
-        Arc::new(Unmetered),
+        Arc::default(),
     )
     .expect("a client");
     let (_folder, server) = recorded("2023-04");
@@ -126,12 +126,6 @@ fn items_are_as_the_recorded_replies_have_them() {
         }
     }
     assert_eq!(compared, 7, "4 films, 3 episodes");
-}
-
-struct Unmetered;
-
-impl plexindex::source::Meter for Unmetered {
-    fn record_request(&self, _: plexindex::source::RequestKind, _: u64, _: std::time::Duration) {}
 }
 
 fn by_key(items: Vec<Item>) -> BTreeMap<String, Item> {

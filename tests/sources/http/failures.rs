@@ -96,9 +96,9 @@ fn each_failure_costs_one_request() {
         {
             assert!(error.message.contains(word), "no {word:?} in: {error}");
         }
-        assert_eq!(client.meter.count(), 1, "{error}");
+        assert_eq!(client.count(), 1, "{error}");
         assert_eq!(server.stats().total, 1);
-        assert_eq!(client.meter.bytes(), server.stats().bytes);
+        assert_eq!(client.bytes(), server.stats().bytes);
         assert_eq!(client.clock.slept(), Duration::ZERO);
     }
 }
@@ -131,9 +131,9 @@ fn a_library_that_is_not_shared() {
     let error = client.page(Rows::All, 0, 10).unwrap_err();
     assert_eq!(error.status, Status::Forbidden);
     // A proxy may refuse an argument so: it is asked once more, without those that it may leave out, and never again.
-    assert_eq!(client.meter.count(), 2);
+    assert_eq!(client.count(), 2);
     client.page(Rows::All, 0, 10).unwrap_err();
-    assert_eq!(client.meter.count(), 3);
+    assert_eq!(client.count(), 3);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
     assert!((1..200).contains(&items.len()), "{}", items.len());
     assert_eq!(items, all[..items.len()]);
     // Rows that were handed over must not come twice, so nothing was tried again.
-    assert_eq!(client.meter.count(), 2);
+    assert_eq!(client.count(), 2);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_port_without_a_listener() {
     assert!(error.message.contains(&refused), "{error}");
     // It was tried again, for as long as the options allow; but nothing was ever sent.
     assert!(client.clock.slept() > Duration::from_secs(5));
-    assert_eq!(client.meter.count(), 0);
+    assert_eq!(client.count(), 0);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn names_that_cannot_be_resolved() {
     let error = client.failure();
     assert_eq!(error.status, Status::Connect);
     assert!(error.message.contains("cannot resolve the host name xxx"), "{error}");
-    assert_eq!(client.meter.count(), 0);
+    assert_eq!(client.count(), 0);
     assert_eq!(client.clock.slept(), Duration::ZERO);
 }
 
@@ -305,7 +305,7 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
         assert!(error.message.contains("exceeds 16000 rows"), "{error}");
         assert!(error.message.contains("X-Plex-Container-Start"), "{error}");
         assert!((1..=most).contains(&came.len()), "{}", came.len());
-        assert_eq!(client.meter.count(), 1);
+        assert_eq!(client.count(), 1);
     }
     // A page has its limit in bytes too.
     let row = "x".repeat(65 << 20);

@@ -34,9 +34,9 @@ fn what_is_refused_is_left_out_once_and_for_all() {
             assert_eq!((end.total, items.len()), (Some(118), 50), "{argument}");
             assert!(items.iter().all(|item| item.parts.len() == 1), "{argument}");
             server.reset();
-            let before = client.meter.count();
+            let before = client.count();
             assert_eq!(page(50).unwrap().1.len(), 50);
-            assert_eq!(client.meter.count(), before + 1, "{argument}");
+            assert_eq!(client.count(), before + 1, "{argument}");
             assert!(!server.log()[0].target.contains(argument), "{argument}");
         }
     }

@@ -17,7 +17,7 @@ fn failures_that_pass() {
         server.fault(Fault::new(action.clone()).times(2));
         let (end, items) = client.page(Rows::All, 0, 20).unwrap();
         assert_eq!((end.rows, items.len()), (20, 20), "{action:?}");
-        assert_eq!(client.meter.count(), 3, "{action:?}");
+        assert_eq!(client.count(), 3, "{action:?}");
         assert_eq!(server.stats().total, 3, "{action:?}");
         // 0.25 and 0.5 s, a quarter more or less.
         assert!(client.clock.slept() >= Duration::from_millis(562), "{action:?}");
@@ -37,8 +37,8 @@ fn failures_that_do_not_pass() {
         server.fault(Fault::new(action).times(0));
         let error = client.failure();
         assert_eq!(error.status, expected, "{error}");
-        let tries = client.meter.count();
-        assert_eq!(server.stats().total, tries as u64);
+        let tries = client.count();
+        assert_eq!(server.stats().total, tries);
         assert!((6..=9).contains(&tries), "{tries}");
         assert!(error.message.contains(&format!("tried {tries} times")), "{error}");
         assert!(client.clock.slept() < Duration::from_secs(30));
@@ -54,7 +54,7 @@ fn a_server_that_is_starting_says_so_in_two_ways() {
     let raw = Standin::answering([sentence.clone(), maintenance, no_libraries()]);
     let passing = client(&raw.url());
     assert_eq!(passing.plex.libraries(Bounds::NONE), Ok(Vec::new()));
-    assert_eq!(passing.meter.count(), 3);
+    assert_eq!(passing.count(), 3);
 
     let raw = Standin::answering([sentence]);
     let lasting = client_with(&raw.url(), |options| options.retry_for = Duration::ZERO);
@@ -71,7 +71,7 @@ fn connections_that_were_closed_meanwhile_are_replaced() {
     server.close_connections();
     client.page(Rows::All, 0, 20).unwrap();
     assert_eq!(server.stats().connections, 2);
-    assert_eq!(client.meter.count(), 2);
+    assert_eq!(client.count(), 2);
 }
 
 #[test]
@@ -84,11 +84,11 @@ fn a_call_may_retry_for_less_but_not_for_longer() {
     };
     // Room for two pauses of 250 and 500 ms, a quarter more or less.
     client.plex.libraries(within(Duration::from_secs(1))).unwrap_err();
-    assert_eq!(client.meter.count(), 3);
+    assert_eq!(client.count(), 3);
     let brief = client.clock.slept();
     assert!(brief < Duration::from_secs(1), "{brief:?}");
     client.plex.libraries(within(Duration::ZERO)).unwrap_err();
-    assert_eq!(client.meter.count(), 4);
+    assert_eq!(client.count(), 4);
     client.plex.libraries(within(Duration::from_secs(3_600))).unwrap_err();
     assert!(client.clock.slept() < Duration::from_secs(35), "the options say 30 s");
 }

@@ -29,7 +29,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
     assert_eq!(error.status, Status::Timeout, "{error}");
     assert!(error.message.contains("library section 1 from row 0"), "{error}");
     assert!((400..600).contains(&rows.len()), "{}", rows.len());
-    assert_eq!(client.meter.count(), 2);
+    assert_eq!(client.count(), 2);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn silence_has_a_limit_of_its_own() {
     assert_eq!(error.status, Status::Timeout);
     assert!(error.message.contains("silent for 0.1 s"), "{error}");
     // A server too slow for one request is not helped by another.
-    assert_eq!(client.meter.count(), 1);
+    assert_eq!(client.count(), 1);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_host_can_stop_before_and_between() {
     let error = client.plex.fetch_rows(&PAGE, midway, &mut rows).unwrap_err();
     assert_eq!(error.status, Status::Aborted);
     assert!((300..700).contains(&rows.len()), "{}", rows.len());
-    assert_eq!(client.meter.count(), 2);
+    assert_eq!(client.count(), 2);
 }
 
 #[test]

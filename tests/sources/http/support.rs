@@ -1,4 +1,4 @@
-//! What the tests share: a meter, a clock, clients and servers.
+//! What the tests share: a clock, clients and servers.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,39 +8,11 @@ use plexindex::inside::Clock;
 use plexindex::model::{Item, ItemType, Token};
 use plexindex::options::Options;
 use plexindex::source::plex::{PlexHttp, Reply, Rows, RowsRequest};
-use plexindex::source::{Bounds, Meter, RequestKind, Source};
+use plexindex::source::{Bounds, Counters, RequestKind, Source};
 use plexindex_standin::{LibrarySpec, Standin};
 
 /// The token of every test: long enough to be looked for in texts.
 pub const TOKEN: &str = "s3cret-t0ken-of-the-tests";
-
-/// Remembers every request.
-#[derive(Default)]
-pub struct TestMeter(Mutex<Vec<(RequestKind, u64)>>);
-
-impl Meter for TestMeter {
-    fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {
-        assert!(took < Duration::from_secs(60));
-        self.0.lock().unwrap().push((kind, bytes));
-    }
-}
-
-impl TestMeter {
-    /// The kinds of the requests so far, in their order.
-    pub fn kinds(&self) -> Vec<RequestKind> {
-        self.0.lock().unwrap().iter().map(|request| request.0).collect()
-    }
-
-    /// How many requests there were.
-    pub fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-
-    /// Bytes of all answers.
-    pub fn bytes(&self) -> u64 {
-        self.0.lock().unwrap().iter().map(|request| request.1).sum()
-    }
-}
 
 /// A clock that only pauses advance.
 #[derive(Default)]
@@ -69,10 +41,10 @@ impl Clock for TestClock {
     }
 }
 
-/// A client with its meter and clock.
+/// A client with its counters and clock.
 pub struct Client {
     pub plex: PlexHttp,
-    pub meter: Arc<TestMeter>,
+    counters: Arc<Counters>,
     pub clock: Arc<TestClock>,
 }
 
@@ -86,14 +58,29 @@ pub fn client_with(url: &str, set: impl FnOnce(&mut Options)) -> Client {
     let mut options = Options::default();
     (options.server_url, options.token) = (Some(url.to_owned()), Token::new(TOKEN));
     set(&mut options);
-    let meter = Arc::new(TestMeter::default());
+    let counters = Arc::<Counters>::default();
     let clock = Arc::new(TestClock::default());
-    let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone()).unwrap();
+    let plex = PlexHttp::new(&options, "plexindex-of-the-tests", counters.clone()).unwrap();
     let plex = plex.with_clock(clock.clone());
-    Client { plex, meter, clock }
+    Client { plex, counters, clock }
 }
 
 impl Client {
+    /// How many requests were sent.
+    pub fn count(&self) -> u64 {
+        self.counters.read().all_requests()
+    }
+
+    /// How many of this kind.
+    pub fn count_of(&self, kind: RequestKind) -> u64 {
+        self.counters.read().requests(kind)
+    }
+
+    /// Bytes of all answers.
+    pub fn bytes(&self) -> u64 {
+        self.counters.read().bytes_received
+    }
+
     /// One page of section 1.
     pub fn page(&self, rows: Rows<'_>, start: u64, size: u32) -> Result<(Reply, Vec<Item>)> {
         self.page_of("1", ItemType::Movie, rows, start, size)

@@ -16,7 +16,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::support::{Client, TOKEN, TestMeter, answer, client, client_with, no_libraries};
+use super::support::{Client, TOKEN, answer, client, client_with, no_libraries};
 
 /// An authority, and the file with its certificate.
 struct Authority {
@@ -115,7 +115,7 @@ fn an_authority_of_the_hosts_own() {
     let client = believing(&authority, &server);
     assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
     assert!(server.heads.lock().unwrap()[0].contains(&format!("x-plex-token: {TOKEN}\r\n")));
-    assert_eq!(client.meter.count(), 1);
+    assert_eq!(client.count(), 1);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn an_unknown_authority() {
     assert!(error.message.contains(&server.url()), "{error}");
     assert!(error.message.contains("ca_file"), "{error}");
     // A refused certificate stays refused, and no request was sent.
-    assert_eq!((unknown.meter.count(), unknown.clock.slept()), (0, Duration::ZERO));
+    assert_eq!((unknown.count(), unknown.clock.slept()), (0, Duration::ZERO));
     assert!(server.heads.lock().unwrap().is_empty());
 
     let error = believing(&Authority::new(), &server).failure();
@@ -255,7 +255,7 @@ fn files_that_hold_no_authority() {
             ca_file: Some(path),
             ..Options::default()
         };
-        let error = PlexHttp::new(&options, "id", Arc::new(TestMeter::default())).unwrap_err();
+        let error = PlexHttp::new(&options, "id", Arc::default()).unwrap_err();
         assert_eq!(error.status, Status::InvalidArgument);
         assert!(error.message.contains(name), "{error}");
         error.message

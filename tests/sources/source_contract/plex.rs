@@ -9,7 +9,7 @@ use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
-use crate::source_contract::rig::{FOLDER, Failure, NoMeter, Rig};
+use crate::source_contract::rig::{FOLDER, Failure, Rig};
 
 pub struct Plex(Standin);
 
@@ -31,7 +31,7 @@ impl Rig for Plex {
             retry_for: Duration::ZERO,
             ..Options::default()
         };
-        Arc::new(PlexHttp::new(&options, "client-of-the-tests", Arc::new(NoMeter)).expect("a client"))
+        Arc::new(PlexHttp::new(&options, "client-of-the-tests", Arc::default()).expect("a client"))
     }
 
     fn paths(&self) -> Vec<(String, String)> {

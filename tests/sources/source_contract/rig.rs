@@ -1,12 +1,11 @@
 //! What a source is put on for the suite: a server that can be changed, and broken.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::support::rows_of;
 use plexindex::error::{Error, Result};
 use plexindex::model::{Item, Library};
-use plexindex::source::{Bounds, Meter, RequestKind, Source};
+use plexindex::source::{Bounds, Source};
 
 /// Long after every clock of any server.
 pub const NOW_MS: i64 = 4_000_000_000_000;
@@ -49,13 +48,6 @@ pub trait Rig {
     fn fail(&self, failure: Failure) -> bool;
     /// Nothing goes wrong any more.
     fn heal(&self);
-}
-
-/// Counts nothing.
-pub struct NoMeter;
-
-impl Meter for NoMeter {
-    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 /// A source of the rig, and its library.
