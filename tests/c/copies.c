@@ -7,41 +7,7 @@
  */
 #include "loaded.h"
 
-struct copy {
-    void *library;
-    const char *(*status_name)(int32_t);
-    int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
-    int32_t (*close)(plexindex_handle *, plexindex_buffer *);
-    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **,
-                          plexindex_buffer *);
-    const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t,
-        plexindex_buffer *);
-    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-};
-
-static struct copy copies[2];
-/* The copy whose status names check.h prints. */
-static struct copy *current;
-
-const char *plexindex_get_status_name(int32_t status)
-{
-    return current == NULL ? "?" : current->status_name(status);
-}
-
-static void load(struct copy *copy, const char *path)
-{
-    const struct function functions[] = {
-        {"plexindex_get_status_name", &copy->status_name},
-        {"plexindex_open", &copy->open},
-        {"plexindex_close", &copy->close},
-        {"plexindex_get_library", &copy->library_of},
-        {"plexindex_lookup_key", &copy->lookup_key},
-        {"plexindex_record_match", &copy->record_match},
-        {"plexindex_match_path", &copy->match_path},
-    };
-    copy->library = load_functions(path, functions, sizeof functions / sizeof *functions);
-}
+static struct api copies[2];
 
 static void copy_file(const char *from, const char *to)
 {
@@ -61,8 +27,8 @@ static int32_t open_in(int number, const struct setting *setting, const char *fo
 {
     plexindex_options options = options_of(setting);
     options.cache_dir = plexindex_bytes_of(folder);
-    current = &copies[number];
-    return current->open(&options, handle, ERROR);
+    api = &copies[number];
+    return api->open(&options, handle, ERROR);
 }
 
 /* Records a match, and finds the earlier ones. */
@@ -71,9 +37,9 @@ static void use(plexindex_handle *handle, const char *key, int matches)
     const plexindex_library_handle *movies = NULL;
     char path[64];
     int i;
-    CHECK_STATUS(PLEXINDEX_OK, current->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     snprintf(path, sizeof path, "/host/%d.mkv", matches);
-    CHECK_STATUS(PLEXINDEX_OK, current->record_match(movies, path, strlen(path), key, strlen(key), 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->record_match(movies, path, strlen(path), key, strlen(key), 0, ERROR));
     for (i = 0; i <= matches; i++) {
         uint64_t memory[512];
         plexindex_buffer buffer = {memory, sizeof memory, 0};
@@ -81,8 +47,8 @@ static void use(plexindex_handle *handle, const char *key, int matches)
         const char *found;
         snprintf(path, sizeof path, "/host/%d.mkv", i);
         query = query_of(movies, path);
-        CHECK_STATUS(PLEXINDEX_OK, current->match_path(handle, &query, &buffer, ERROR));
-        found = current->lookup_key(movies, path);
+        CHECK_STATUS(PLEXINDEX_OK, api->match_path(handle, &query, &buffer, ERROR));
+        found = api->lookup_key(movies, path);
         CHECK(found != NULL && strcmp(found, key) == 0);
     }
 }
@@ -119,10 +85,10 @@ int main(int argc, char **argv)
         CHECK_REFUSED(PLEXINDEX_STORE, open_in(1 - one, &setting, shared, &handles[1 - one]), "another copy", "shared",
                       "close");
         CHECK_REFUSED(PLEXINDEX_STORE, open_in(1 - one, &setting, alias, &handles[1 - one]), "another copy");
-        current = &copies[one];
-        CHECK_STATUS(PLEXINDEX_OK, current->close(second, ERROR));
+        api = &copies[one];
+        CHECK_STATUS(PLEXINDEX_OK, api->close(second, ERROR));
         use(handles[one], key, 2 * round + 1);
-        CHECK_STATUS(PLEXINDEX_OK, current->close(handles[one], ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api->close(handles[one], ERROR));
     }
 
     /* Two folders: both copies at once. */
@@ -132,12 +98,12 @@ int main(int argc, char **argv)
         CHECK_STATUS(PLEXINDEX_OK, open_in(round, &setting, own, &handles[round]));
     }
     for (round = 0; round < 4; round++) {
-        current = &copies[round % 2];
+        api = &copies[round % 2];
         use(handles[round % 2], key, round / 2);
     }
     for (round = 0; round < 2; round++) {
-        current = &copies[round];
-        CHECK_STATUS(PLEXINDEX_OK, current->close(handles[round], ERROR));
+        api = &copies[round];
+        CHECK_STATUS(PLEXINDEX_OK, api->close(handles[round], ERROR));
     }
     return 0;
 }

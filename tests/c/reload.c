@@ -8,48 +8,7 @@
 
 #include <pthread.h>
 
-static struct {
-    void *library;
-    uint32_t (*abi_version)(void);
-    const char *(*status_name)(int32_t);
-    int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
-    int32_t (*close)(plexindex_handle *, plexindex_buffer *);
-    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **,
-        plexindex_buffer *);
-    const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t,
-        plexindex_buffer *);
-    int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
-    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *,
-        char **, plexindex_buffer *);
-    void (*free)(char *);
-} api;
-
-/* check.h needs this function. */
-const char *plexindex_get_status_name(int32_t status)
-{
-    return api.library == NULL ? "?" : api.status_name(status);
-}
-
-static void load(const char *path)
-{
-    const struct function functions[] = {
-        {"plexindex_get_abi_version", &api.abi_version},
-        {"plexindex_get_status_name", &api.status_name},
-        {"plexindex_open", &api.open},
-        {"plexindex_close", &api.close},
-        {"plexindex_get_library", &api.library_of},
-        {"plexindex_lookup_key", &api.lookup_key},
-        {"plexindex_match_path", &api.match_path},
-        {"plexindex_record_match", &api.record_match},
-        {"plexindex_drain_log", &api.drain_log},
-        {"plexindex_call", &api.call},
-        {"plexindex_free", &api.free},
-    };
-    api.library = load_functions(path, functions, sizeof functions / sizeof *functions);
-    CHECK(api.abi_version() == PLEXINDEX_ABI_VERSION);
-}
+static struct api functions;
 
 /* Uses the loaded library. */
 struct use {
@@ -67,29 +26,20 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
     (void)length;
 }
 
-/* Calls a method, and drops its answer. */
-static int32_t call(const plexindex_handle *handle, const char *method, const char *request)
-{
-    char *json = NULL;
-    int32_t status = api.call(handle, method, request, strlen(request), NULL, &json, ERROR);
-    api.free(json);
-    return status;
-}
-
 /* Starts a watch, and leaves it in one of its states. */
 static void watch(plexindex_handle *handle, int round)
 {
     const struct timespec pause = {0, 1000000};
-    CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.start", ""));
+    CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "watch.start", ""));
     while (round % 2 == 0 && atol(harness("listeners")) == 0) {
         nanosleep(&pause, NULL);
     }
     if (round % 3 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.stop", ""));
-        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.start", ""));
+        CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "watch.stop", ""));
+        CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "watch.start", ""));
     }
     if (round % 3 == 1) {
-        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.stop", ""));
+        CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "watch.stop", ""));
     }
 }
 
@@ -105,7 +55,7 @@ static void use(const struct use *use)
     char folder[4096];
 
     /* An error leaks nothing. */
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api->open(NULL, &handle, ERROR));
     CHECK(strlen(check_error.text) > 0);
     if (use->round % 4 == 3) {
         return;
@@ -121,30 +71,30 @@ static void use(const struct use *use)
     /* Each fourth round asks a server that does not exist. */
     options.server_url = use->round % 4 == 2 ? plexindex_bytes_of("http://127.0.0.1:1") : options.server_url;
     options.retry_ms = PLEXINDEX_NO_RETRY;
-    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle, ERROR));
-    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->open(&options, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     query = query_of(movies, use->path);
     if (use->round % 4 == 2) {
-        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.start", ""));
-        CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer, ERROR));
-        CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
-        CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "watch.start", ""));
+        CHECK_STATUS(PLEXINDEX_CONNECT, api->match_path(handle, &query, &buffer, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api->close(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api->drain_log(ignore, NULL, ERROR));
         return;
     }
     watch(handle, use->round / 4);
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
-    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), 0, ERROR));
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->match_path(handle, &query, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->match_path(handle, &query, &buffer, ERROR));
     /* A watch may just have stored an event: then a fast lookup finds nothing until a call has read the event. */
-    while ((found = api.lookup_key(movies, use->path)) == NULL) {
-        CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
+    while ((found = api->lookup_key(movies, use->path)) == NULL) {
+        CHECK_STATUS(PLEXINDEX_OK, api->match_path(handle, &query, &buffer, ERROR));
     }
     CHECK(strcmp(found, use->key) == 0);
     /* Other threads look for the files of a long page. */
-    CHECK_STATUS(PLEXINDEX_OK, call(handle, "items.missing", "{\"path\":\"/data\",\"limit\":1000}"));
-    CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "items.missing", "{\"path\":\"/data\",\"limit\":1000}"));
+    CHECK_STATUS(PLEXINDEX_OK, api->close(handle, ERROR));
     /* Lines that nobody drains leak, and a watch may log until it is closed. */
-    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->drain_log(ignore, NULL, ERROR));
 }
 
 /* A thread that uses the library and outlives it. */
@@ -164,7 +114,7 @@ static void one_round(const char *path, struct use *what, int beside)
     int others = entries("/proc/self/task");
     int files = entries("/proc/self/fd");
     int kept;
-    load(path);
+    load(&functions, path);
     if (beside) {
         CHECK(pthread_create(&thread, NULL, use_and_stay, what) == 0);
         pthread_barrier_wait(&barrier);
@@ -178,8 +128,7 @@ static void one_round(const char *path, struct use *what, int beside)
         FAIL("round %d leaves %d files open", what->round, kept);
     }
     CHECK(!mapped(what->setting->folder));
-    CHECK(dlclose(api.library) == 0);
-    memset(&api, 0, sizeof api);
+    unload();
     if (mapped(path)) {
         FAIL("round %d%s: the library is still there after dlclose()", what->round, beside ? ", another thread" : "");
     }

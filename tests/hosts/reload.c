@@ -14,23 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct {
-    void *library;
-    const char *(*status_name)(int32_t);
-    int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
-    int32_t (*close)(plexindex_handle *, plexindex_buffer *);
-    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
-    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
-    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *, char **, plexindex_buffer *);
-    void (*free)(char *);
-} api;
-
-/* check.h prints this. */
-const char *plexindex_get_status_name(int32_t status)
-{
-    return api.library == NULL ? "?" : api.status_name(status);
-}
+static struct api functions;
 
 /* The name server answers once this pipe has a byte. */
 static int answers[2];
@@ -48,21 +32,6 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     symbol = dlsym(RTLD_NEXT, "getaddrinfo");
     memcpy(&next, &symbol, sizeof symbol);
     return next(name, service, hints, found);
-}
-
-static void load(const char *path)
-{
-    const struct function functions[] = {
-        {"plexindex_get_status_name", &api.status_name},
-        {"plexindex_open", &api.open},
-        {"plexindex_close", &api.close},
-        {"plexindex_get_library", &api.library_of},
-        {"plexindex_match_path", &api.match_path},
-        {"plexindex_record_match", &api.record_match},
-        {"plexindex_call", &api.call},
-        {"plexindex_free", &api.free},
-    };
-    api.library = load_functions(path, functions, sizeof functions / sizeof *functions);
 }
 
 static double now(void)
@@ -95,16 +64,8 @@ static plexindex_handle *open_shared(const struct use *use, const char *folder, 
     options.cache_dir = plexindex_bytes_of(folder);
     options.shared = plexindex_bytes_of(address);
     options.retry_ms = PLEXINDEX_NO_RETRY;
-    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->open(&options, &handle, ERROR));
     return handle;
-}
-
-static int32_t sharing(const plexindex_handle *handle, const char *request)
-{
-    char *json = NULL;
-    int32_t status = api.call(handle, "sharing", request, strlen(request), NULL, &json, ERROR);
-    api.free(json);
-    return status;
 }
 
 /* Asks and records. Returns what delivering gives. */
@@ -115,21 +76,12 @@ static int32_t exchange(plexindex_handle *handle, const struct use *use, const c
     static uint64_t memory[1 << 10];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     plexindex_query query;
-    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     snprintf(path, sizeof path, "/host/%d/%s.mkv", use->round, name);
     query = query_of(movies, use->path);
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
-    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, path, strlen(path), use->key, strlen(use->key), 0, ERROR));
-    return sharing(handle, "{\"action\":\"deliver\"}");
-}
-
-static void unload(const struct use *use)
-{
-    CHECK(dlclose(api.library) == 0);
-    memset(&api, 0, sizeof api);
-    if (mapped(use->library)) {
-        FAIL("round %d: the library is still there after dlclose()", use->round);
-    }
+    CHECK_STATUS(PLEXINDEX_OK, api->match_path(handle, &query, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->record_match(movies, path, strlen(path), use->key, strlen(use->key), 0, ERROR));
+    return call_method(handle, "sharing", "{\"action\":\"deliver\"}");
 }
 
 static void *one_round(void *argument)
@@ -141,12 +93,12 @@ static void *one_round(void *argument)
     char folder[4096];
     int status;
     pid_t child;
-    load(use->library);
+    load(&functions, use->library);
     snprintf(folder, sizeof folder, "%s/%d", use->setting.folder, use->round / 2);
     handle = open_shared(use, folder, use->address);
     CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "parent"));
     if (use->round % 2 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"deliver\"}"));
+        CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "sharing", "{\"action\":\"deliver\"}"));
     }
     child = fork();
     CHECK(child >= 0);
@@ -155,23 +107,26 @@ static void *one_round(void *argument)
             CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "child"));
         }
         if (use->round % 3 > 1) {
-            CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"deliver\"}"));
+            CHECK_STATUS(PLEXINDEX_OK, call_method(handle, "sharing", "{\"action\":\"deliver\"}"));
         }
-        CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api->close(handle, ERROR));
         check_threads(3, 5000);
         /* It may stay: glibc counts values of the parent's threads, which the child does not have. */
-        CHECK(dlclose(api.library) == 0);
+        CHECK(dlclose(api->library) == 0);
         _exit(0);
     }
     CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "both"));
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->close(handle, ERROR));
     check_threads(threads, 5000);
     if (entries("/proc/self/fd") != files) {
         FAIL("round %d leaves %d files open", use->round, entries("/proc/self/fd") - files);
     }
-    unload(use);
+    unload();
+    if (mapped(use->library)) {
+        FAIL("round %d: the library is still there after dlclose()", use->round);
+    }
     return NULL;
 }
 
@@ -182,16 +137,15 @@ static void beside_a_name_server(struct use *use)
     plexindex_handle *handle;
     char folder[4096];
     double begun;
-    load(use->library);
+    load(&functions, use->library);
     snprintf(folder, sizeof folder, "%s/names", use->setting.folder);
     handle = open_shared(use, folder, "postgresql://u@engine.test/d?sslmode=disable");
     CHECK_STATUS(PLEXINDEX_TIMEOUT, exchange(handle, use, "names"));
     begun = now();
-    CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api->close(handle, ERROR));
     CHECK(now() - begun < 3);
     check_threads(threads + 1, 5000);
-    CHECK(dlclose(api.library) == 0);
-    memset(&api, 0, sizeof api);
+    unload();
     CHECK(mapped(use->library));
     CHECK(write(answers[1], "1", 1) == 1);
     check_threads(threads, 5000);
