@@ -2,16 +2,10 @@
 //!
 //! `cargo test -p plexindex-tests --test hosts a_day -- --ignored --nocapture` prints the counts that `make bench` reads.
 
-use std::sync::Arc;
+use plexindex::options::Mapping;
 
-use plexindex::inside::Clock;
-use plexindex::options::{Mapping, Options};
-use plexindex_standin::Standin;
-use tempfile::TempDir;
-
-use super::cluster::{Database, shared};
-use super::support::index::{Index, Library, ManualClock};
-use super::support::{add, clock, movies, options, requests};
+use super::support::{add, movies, requests};
+use super::world::{Host, World};
 
 const HOSTS: usize = 10;
 const HOURS: usize = 24;
@@ -20,52 +14,43 @@ const FILES: usize = 10;
 const ITEMS: u32 = 600;
 const MINUTE_MS: i64 = 60_000;
 
-struct Host {
-    _index: Index,
-    movies: Library,
-    _folder: TempDir,
+/// The path on a host.
+fn path_here(path: &str) -> String {
+    path.replacen("/data", "/mnt", 1)
 }
 
 impl Host {
-    fn new(server: &Standin, database: Option<&Database<'_>>, clock: &Arc<ManualClock>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let options = Options {
-            shared: database.map(|database| database.address("postgres")),
-            mappings: vec![Mapping::host_to_server("/mnt", "/data")],
-            ..options(server, folder.path())
-        };
-        let index = Index::open_with_clock(options, Arc::clone(clock) as Arc<dyn Clock>).expect("opened");
-        Self {
-            movies: index.library("Movies").expect("a handle"),
-            _index: index,
-            _folder: folder,
-        }
-    }
-
     fn key_of(&self, path: &str) -> Option<String> {
-        let path = path.replacen("/data", "/mnt", 1);
-        let answer = self.movies.ask(&path);
-        answer.key()
+        self.movies.ask(path_here(path)).key()
     }
 
     fn confirm(&self, path: &str, key: &str) {
         assert_eq!(self.key_of(path).as_deref(), Some(key), "{path}");
-        let path = path.replacen("/data", "/mnt", 1);
-        self.movies.record(&path, key);
+        self.record(&path_here(path), key);
     }
 }
 
 /// The requests of some hours. Each host asks each question; there is one every five minutes.
-fn day(hours: usize, hosts: usize, database: Option<&Database<'_>>) -> u64 {
-    let (server, clock) = (movies(ITEMS), clock());
-    let hosts: Vec<Host> = (0..hosts).map(|_| Host::new(&server, database, &clock)).collect();
+fn day(hours: usize, hosts: usize, is_shared: bool) -> Option<u64> {
+    let world = World {
+        server: movies(ITEMS),
+        ..World::new()?
+    };
+    let server = &world.server;
+    let hosts = (0..hosts).map(|_| {
+        world.new_host(|options| {
+            options.shared = options.shared.take().filter(|_| is_shared);
+            options.mappings = vec![Mapping::host_to_server("/mnt", "/data")];
+        })
+    });
+    let hosts: Vec<Host> = hosts.collect();
     server.reset();
     let listed: Vec<(u64, Option<String>)> = server.paths(1);
     let new = |hour: usize| format!("/data/movies/Of Hour {hour} (2020)/Of Hour {hour} (2020).mkv");
     for hour in 0..hours {
         if hour > 0 {
             // It was asked for before Plex had it.
-            add(&server, &[new(hour - 1)]);
+            add(server, &[new(hour - 1)]);
         }
         for question in 0..FILES + 2 {
             for host in &hosts {
@@ -78,17 +63,17 @@ fn day(hours: usize, hosts: usize, database: Option<&Database<'_>>) -> u64 {
                     assert!(host.key_of(&new(hour - 1)).is_some(), "the file of hour {hour}");
                 }
             }
-            clock.advance_ms(5 * MINUTE_MS);
+            world.clock.advance_ms(5 * MINUTE_MS);
         }
     }
-    requests(&server)[5]
+    Some(requests(server)[5])
 }
 
 /// Each host asks by itself, and sharing costs no request.
 fn compare(hours: usize) {
-    let Some(cluster) = shared() else { return };
-    let one = day(hours, 1, None);
-    let ten = day(hours, HOSTS, Some(&cluster.database()));
+    let (Some(one), Some(ten)) = (day(hours, 1, false), day(hours, HOSTS, true)) else {
+        return;
+    };
     println!("requests: one {one} ten {ten}");
     // A host whose first answer is another host's match probes once more before it lists.
     let count = HOSTS as u64;

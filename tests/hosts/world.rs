@@ -1,11 +1,10 @@
 //! A server, a database, and hosts with a folder each.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use plexindex::inside::Clock;
 use plexindex::model::MatchKind;
-use plexindex::options::{Mapping, Options, Ttl};
+use plexindex::options::{Mapping, Options};
 use plexindex_sharing::{SharedIndex, SharedStatus};
 use plexindex_standin::Standin;
 use tempfile::TempDir;
@@ -58,7 +57,6 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let mut options = Options {
             shared: Some(self.database.address("postgres")),
-            library_ttl: Ttl::For(Duration::from_secs(3_600)),
             mappings: vec![Mapping::host_to_server("/mnt", "/media")],
             ..options(&self.server, folder.path())
         };
