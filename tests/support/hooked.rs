@@ -1,6 +1,7 @@
-//! A source that calls a test within each request.
+//! A source that calls a test within each request, and may lie about what it was answered.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::index::{Index, ManualClock};
@@ -17,20 +18,56 @@ pub type Patience = [Option<Duration>; 2];
 /// Called when an answer has arrived and before it is used, with the request.
 pub type Hook = Arc<dyn Fn(&'static str, Patience) + Send + Sync>;
 
-/// A source over another one.
-pub struct Hooked<S> {
-    pub real: S,
-    pub hook: Hook,
+/// So many pages and no more: an index that asks for ever fails then.
+const MOST_PAGES: u64 = 10_000;
+
+type Page = dyn Fn(&PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync;
+type Shown = dyn Fn(u64, Vec<Library>) -> Vec<Library> + Send + Sync;
+
+/// How answers are changed on their way, and how many there were.
+pub struct Lies {
+    pub page: Box<Page>,
+    /// With the number of the call.
+    pub shown: Box<Shown>,
+    pub pages: AtomicU64,
+    pub probes: AtomicU64,
 }
 
-impl<S> Hooked<S> {
+impl Default for Lies {
+    fn default() -> Self {
+        Self {
+            page: Box::new(|_, _, end| end),
+            shown: Box::new(|_, shown| shown),
+            pages: AtomicU64::new(0),
+            probes: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A source over another one.
+pub struct Hooked {
+    pub real: Arc<dyn Source>,
+    pub hook: Hook,
+    pub lies: Arc<Lies>,
+}
+
+impl Hooked {
+    /// An honest one.
+    pub fn over(real: impl Source + 'static, hook: Hook) -> Arc<dyn Source> {
+        Arc::new(Self {
+            real: Arc::new(real),
+            hook,
+            lies: Arc::default(),
+        })
+    }
+
     fn call<T>(&self, request: &'static str, bounds: Bounds<'_>, answer: T) -> T {
         (self.hook)(request, [bounds.max_silence, bounds.retry_for]);
         answer
     }
 }
 
-impl<S: Source> Source for Hooked<S> {
+impl Source for Hooked {
     fn kind(&self) -> &'static SourceKind {
         self.real.kind()
     }
@@ -44,7 +81,9 @@ impl<S: Source> Source for Hooked<S> {
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        self.call("libraries", bounds, self.real.libraries(bounds))
+        let number = self.lies.probes.fetch_add(1, Ordering::Relaxed);
+        let shown = self.call("libraries", bounds, self.real.libraries(bounds))?;
+        Ok((self.lies.shown)(number, shown))
     }
 
     fn may_have_changed(&self, token: &str) -> bool {
@@ -56,7 +95,10 @@ impl<S: Source> Source for Hooked<S> {
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        self.call("page", bounds, self.real.page(request, bounds, items))
+        let number = self.lies.pages.fetch_add(1, Ordering::Relaxed);
+        assert!(number < MOST_PAGES, "asked for pages without end");
+        let end = self.call("page", bounds, self.real.page(request, bounds, items))?;
+        Ok((self.lies.page)(request, items, end))
     }
 
     fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
@@ -99,9 +141,8 @@ impl<S: Source> Source for Hooked<S> {
 
 /// Opens an index over this server.
 pub fn open(options: Options, clock: &Arc<ManualClock>, hook: Hook) -> Index {
-    Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
-        let real = PlexHttp::new(options, id, meter)?;
-        Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
+    Index::open_with(options, Arc::clone(clock) as _, |options, id, counters| {
+        Ok(Hooked::over(PlexHttp::new(options, id, counters)?, hook))
     })
     .expect("the index opens")
 }

@@ -1,63 +1,23 @@
 //! What only a source in memory can be: late, dishonest, busy, made anew.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Index, Library, ManualClock, Match, QueryOptions};
+use crate::support::index::QueryOptions;
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::source::{Abilities, Delta, Resume};
-use tempfile::TempDir;
 
-use crate::source_contract::in_memory::StandInSegments;
-use crate::source_contract::rig::{FOLDER, NOW_MS, TITLE};
+use crate::source_contract::in_memory::{Place, path};
 use crate::support::HOUR_MS;
-use crate::support::memory::{Fault, Knobs, Memory, Token};
-
-struct Place {
-    memory: Memory,
-    section: String,
-    clock: Arc<ManualClock>,
-    index: Index,
-    library: Library,
-    _folder: TempDir,
-}
+use crate::support::hooked::Lies;
+use crate::support::memory::{Fault, Knobs, Token};
 
 impl Place {
-    /// Nothing asked yet.
-    fn new(knobs: Knobs, films: u32, set: impl FnOnce(&mut Options)) -> Self {
-        let StandInSegments { memory, section } = StandInSegments::with(knobs, films);
-        let clock = Arc::new(ManualClock::new(NOW_MS));
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut options = Options {
-            cache_dir: folder.path().to_owned(),
-            server_url: Some("http://127.0.0.1:9".to_owned()),
-            ..Options::default()
-        };
-        set(&mut options);
-        let server = memory.clone();
-        let index = Index::open_with(options, Arc::clone(&clock) as _, |_, _, meter| Ok(server.source(meter)));
-        let index = index.expect("opens");
-        let library = index.library(TITLE).expect("a handle");
-        Self {
-            memory,
-            section,
-            clock,
-            index,
-            library,
-            _folder: folder,
-        }
-    }
-
     fn listed(knobs: Knobs, films: u32) -> Self {
-        let place = Self::new(knobs, films, |_| ());
+        let place = honest(knobs, films, |_| ());
         place.index.list();
         place.memory.take_requests();
         place
-    }
-
-    fn ask(&self, path: &str) -> Match {
-        self.library.ask(path.as_bytes())
     }
 
     fn listings(&self) -> u64 {
@@ -76,13 +36,13 @@ fn with(token: Token, change: impl FnOnce(&mut Abilities)) -> Knobs {
     knobs
 }
 
-fn path(name: &str) -> String {
-    format!("{FOLDER}/{name}.mkv")
+fn honest(knobs: Knobs, films: u32, set: impl FnOnce(&mut Options)) -> Place {
+    Place::new(knobs, films, Lies::default(), set)
 }
 
 #[test]
 fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
-    let at = Place::new(with(Token::Lagging, |_| ()), 1_000, |options| {
+    let at = honest(with(Token::Lagging, |_| ()), 1_000, |options| {
         options.library_ttl = Ttl::For(Duration::from_secs(60));
     });
     at.index.list();
@@ -105,7 +65,7 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
 #[test]
 fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
     for resume in [Resume::ByRow, Resume::ByPosition] {
-        let at = Place::new(with(Token::Lagging, |can| can.resume = resume), 600, |options| {
+        let at = honest(with(Token::Lagging, |can| can.resume = resume), 600, |options| {
             options.page_size = 60;
         });
         at.memory.fail(Some(Fault::DownAfterPages(6)));

@@ -1,155 +1,36 @@
 //! Sources that break their contract: an index over them ends, and asks no more than a few times.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::support::index::{Index, Library as Handle, ManualClock, QueryOptions};
-use plexindex::error::{Result, Status};
-use plexindex::model::{Item, Library, Server};
-use plexindex::options::Options;
-use plexindex::source::{
-    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind, WantedPath,
-};
-use tempfile::TempDir;
+use plexindex::error::Status;
+use plexindex::model::{Item, Library};
+use plexindex::source::{PageEnd, PageRequest};
 
-use crate::source_contract::in_memory::StandInSegments;
-use crate::source_contract::rig::{FOLDER, NOW_MS, TITLE};
+use crate::source_contract::in_memory::{Place, path};
 use crate::support::HOUR_MS;
-use crate::support::memory::{Knobs, Memory};
+use crate::support::hooked::Lies;
+use crate::support::index::QueryOptions;
+use crate::support::memory::Knobs;
 
-type Page = dyn Fn(u64, &PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync;
-type Told = dyn Fn(&dyn IndexedItems, SourceChanges) -> SourceChanges + Send + Sync;
-type Shown = dyn Fn(u64, Vec<Library>) -> Vec<Library> + Send + Sync;
+type Page = Box<dyn Fn(&PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync>;
 
-/// What a source says, and how it is changed on its way: with the number of the call.
-struct Lies {
-    page: Box<Page>,
-    told: Box<Told>,
-    shown: Box<Shown>,
-    /// So many pages and no more: an index that asks for ever fails then.
-    most: u64,
-    pages: AtomicU64,
-    probes: AtomicU64,
+fn scene(knobs: Knobs, films: u32, lies: Lies) -> Place {
+    Place::new(knobs, films, lies, |options| options.page_size = 5)
 }
 
-impl Default for Lies {
-    fn default() -> Self {
-        Self {
-            page: Box::new(|_, _, _, end| end),
-            told: Box::new(|_, told| told),
-            shown: Box::new(|_, shown| shown),
-            most: 500,
-            pages: AtomicU64::new(0),
-            probes: AtomicU64::new(0),
-        }
-    }
-}
-
-struct Liar {
-    honest: Arc<dyn Source>,
-    lies: Arc<Lies>,
-}
-
-impl Source for Liar {
-    fn kind(&self) -> &'static SourceKind {
-        self.honest.kind()
-    }
-
-    fn abilities(&self) -> Abilities {
-        self.honest.abilities()
-    }
-
-    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        self.honest.server(bounds)
-    }
-
-    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        let number = self.lies.probes.fetch_add(1, Ordering::Relaxed);
-        Ok((self.lies.shown)(number, self.honest.libraries(bounds)?))
-    }
-
-    fn partitions(&self, library: &Library) -> usize {
-        self.honest.partitions(library)
-    }
-
-    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        let number = self.lies.pages.fetch_add(1, Ordering::Relaxed);
-        assert!(number < self.lies.most, "asked for pages without end");
-        let end = self.honest.page(request, bounds, items)?;
-        Ok((self.lies.page)(number, request, items, end))
-    }
-
-    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        Ok((self.lies.told)(known, self.honest.changes(library, known, bounds)?))
-    }
-
-    fn find_path(
-        &self,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
-    ) -> Result<bool> {
-        self.honest.find_path(library, wanted, bounds, is_it)
-    }
-
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        self.honest.items(rating_keys, bounds)
-    }
-}
-
-struct Scene {
-    memory: Memory,
-    section: String,
-    clock: Arc<ManualClock>,
-    lies: Arc<Lies>,
-    index: Index,
-    library: Handle,
-    _folder: TempDir,
-}
-
-fn scene(knobs: Knobs, films: u32, lies: Lies) -> Scene {
-    let StandInSegments { memory, section } = StandInSegments::with(knobs, films);
-    let (clock, lies) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(lies));
-    let folder = tempfile::tempdir().expect("a folder");
-    let options = Options {
-        cache_dir: folder.path().to_owned(),
-        server_url: Some("http://127.0.0.1:9".to_owned()),
-        page_size: 5,
-        ..Options::default()
-    };
-    let (server, told) = (memory.clone(), Arc::clone(&lies));
-    let index = Index::open_with(options, Arc::clone(&clock) as _, move |_, _, meter| {
-        Ok(Arc::new(Liar {
-            honest: server.source(meter),
-            lies: told,
-        }) as Arc<dyn Source>)
-    });
-    let index = index.expect("opens");
-    let library = index.library(TITLE).expect("a handle");
-    Scene {
-        memory,
-        section,
-        clock,
-        lies,
-        index,
-        library,
-        _folder: folder,
-    }
-}
-
-impl Scene {
+impl Place {
     fn pages(&self) -> u64 {
         self.lies.pages.load(Ordering::Relaxed)
     }
 }
 
 fn film(number: u32) -> String {
-    format!("{FOLDER}/Film {number}.mkv")
+    path(&format!("Film {number}"))
 }
 
 /// The first listing of a library whose pages end so.
-fn first_listing(page: Box<Page>) -> (Scene, Status, String) {
+fn first_listing(page: Page) -> (Place, Status, String) {
     let lies = Lies {
         page,
         ..Lies::default()
@@ -163,11 +44,11 @@ fn first_listing(page: Box<Page>) -> (Scene, Status, String) {
 /// Pages that end wrongly: the listing fails after a few of them, or takes what is there.
 #[test]
 fn pages_that_lie_about_their_end() {
-    let back: Box<Page> = Box::new(|_, request, _, end| PageEnd {
+    let back: Page = Box::new(|request, _, end| PageEnd {
         next: Some(if request.position == 0 { 5 } else { 0 }),
         ..end
     });
-    let empty: Box<Page> = Box::new(|_, request, items, end| {
+    let empty: Page = Box::new(|request, items, end| {
         items.clear();
         PageEnd {
             rows: 0,
@@ -176,7 +57,7 @@ fn pages_that_lie_about_their_end() {
             ..end
         }
     });
-    let more: Box<Page> = Box::new(|_, request, items, end| {
+    let more: Page = Box::new(|request, items, end| {
         items.truncate(1);
         PageEnd {
             rows: 5,
@@ -192,12 +73,12 @@ fn pages_that_lie_about_their_end() {
         assert!(scene.pages() < 20, "{what}: {}", scene.pages());
     }
     for number in [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1] {
-        let totals: Box<Page> = Box::new(move |_, _, _, end| PageEnd {
+        let totals: Page = Box::new(move |_, _, end| PageEnd {
             total: Some(number),
             ..end
         });
-        let rows: Box<Page> = Box::new(move |_, _, _, end| PageEnd { rows: number, ..end });
-        let next: Box<Page> = Box::new(move |_, request, _, end| PageEnd {
+        let rows: Page = Box::new(move |_, _, end| PageEnd { rows: number, ..end });
+        let next: Page = Box::new(move |request, _, end| PageEnd {
             next: (request.position == 0).then_some(number),
             ..end
         });
@@ -213,7 +94,7 @@ fn pages_that_lie_about_their_end() {
 #[test]
 fn partitions_that_overlap_answer_each_item_once() {
     let extra: Arc<std::sync::Mutex<Vec<Item>>> = Arc::default();
-    let (scene, status, text) = first_listing(Box::new(move |_, request, items, end| {
+    let (scene, status, text) = first_listing(Box::new(move |request, items, end| {
         let end = PageEnd { total: None, ..end };
         let mut extra = extra.lock().expect("whole");
         if request.partition == 0 {
@@ -257,7 +138,7 @@ fn keys_of_any_shape_are_answered_as_they_are_if_hosts_can_be_given_them() {
         ("memory:items:7", false),
     ] {
         let key = odd.to_owned();
-        let (scene, status, text) = first_listing(Box::new(move |_, _, items, end| {
+        let (scene, status, text) = first_listing(Box::new(move |_, items, end| {
             for item in items.iter_mut().filter(|item| item.parts[0] == film(7)) {
                 item.rating_key.clone_from(&key);
             }
