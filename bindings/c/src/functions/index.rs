@@ -209,10 +209,10 @@ pub unsafe extern "C" fn plexindex_free(json: *mut c_char) {
 /// request. `body`: Plex's webhook (the JSON in its field `payload`, or the whole multipart form) or notification (a
 /// WebSocket message, or the `data` of an event), or Sonarr's or Radarr's webhook, whose paths the mappings translate.
 ///
-/// Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports no
-/// change, or is of another server (`Server.uuid`), or its files are in no library's folder. Until the server has accepted
-/// a new token, stores nothing and returns PLEXINDEX_NOT_FETCHED: call plexindex_refresh() with PLEXINDEX_QUERY_PROBE,
-/// then this function again. Any other body is PLEXINDEX_INVALID_ARGUMENT.
+/// Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports
+/// no change, or is of another server (`Server.uuid`), or its files are in no library's folder. Until the server has
+/// accepted a new token, stores nothing and returns PLEXINDEX_NOT_FETCHED: call plexindex_refresh() with
+/// PLEXINDEX_QUERY_PROBE, then this function again. Any other body is PLEXINDEX_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
