@@ -242,14 +242,6 @@ def test_stats(cli: Cli, server: Server) -> None:
     assert cli.json("stats", PLEXINDEX_SERVER_URL=None, PLEXINDEX_TOKEN=None)["items"] == 420
 
 
-def test_stats_can_be_watched(cli: Cli, server: Server) -> None:
-    cli.good("refresh", "Movies")
-    with cli.watching("stats", "--every", "0.1") as lines:
-        first = next(lines)
-        cli.run("match", server.paths(1)[0]["path"])
-        until(lambda: next(lines)["store_answers"] > first["store_answers"])
-
-
 def test_clear_asks_first(cli: Cli) -> None:
     nothing = f"{cli.store} contains nothing for this server and user\n"
     assert cli.good("clear") == nothing

@@ -103,7 +103,6 @@ def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path:
         ("match --timeout -1 /x", "'-1'"),
         ("--size-limit -1.5 match /x", "'-1.5'"),
         ("match --mapping films:tv /x", "'films:tv'"),
-        ("stats --every 0", "'--every'"),
         ("completion", "zsh"),
         ("help nothing", "'nothing'"),
         ("match -dash.mkv", "-d"),

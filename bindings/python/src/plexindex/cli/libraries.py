@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +14,7 @@ from ..index import Index
 from ..library import Library
 from . import codes, output
 from .match import read_stdin
-from .options import FILE, SECONDS, TEXT, UsageError, argument, command, given, group, option, yes
+from .options import FILE, TEXT, UsageError, argument, command, given, group, option, yes
 from .output import count, say
 from .settings import Settings
 
@@ -120,10 +118,13 @@ def fetch(index: Index, library: Library, *, full: bool = False) -> bool:
     return is_done
 
 
+# The store's statistics. This process's own statistics would all be 0.
+_STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
+                 "over_limit", "evictions", "sequence")  # fmt: skip
+
+
 @command("stats")
-@option("--every", type=SECONDS, metavar="SECONDS",
-              help="Repeat at this interval until Ctrl-C, and show how much each count has grown.")  # fmt: skip
-def stats_command(every: float | None) -> int:
+def stats_command() -> int:
     """Show the contents and usage of the index.
 
     The command sends no request. The counts include the answers and requests of all processes since the store was
@@ -138,45 +139,20 @@ def stats_command(every: float | None) -> int:
     if not settings.has_store():
         raise NotFetchedError(f"nothing was fetched into {settings.folder} yet: run `plexindex refresh`")
     with settings.open(offline=True) as index:
-        before = None
-        while True:
-            before = _show_stats(index, before, every)
-            if every is None:
-                return codes.OK
-            time.sleep(every)
-
-
-# The store's statistics. This process's own statistics would all be 0.
-_STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
-                 "over_limit", "evictions", "sequence")  # fmt: skip
-_SINCE = " since the store was created"
-_LINES = (
-    ("libraries", "libraries", ""),
-    ("items", "items", ""),
-    ("matches", "matches", " confirmed"),
-    ("answers", "store_answers", _SINCE),
-    ("requests", "store_requests", _SINCE),
-    ("writes", "sequence", _SINCE),
-)
-
-
-def _show_stats(index: Index, before: dict[str, Any] | None, every: float | None) -> dict[str, Any]:
-    now: dict[str, Any] = {**index.stats()}
-    if given.get("json"):
-        output.say_json({"folder": index.cache_dir, **{name: now[name] for name in _STORE_FIELDS}})
-        return now
-    if before is not None:
-        # On a terminal, the table covers the previous one.
-        say("\x1b[H\x1b[J" if output.is_terminal(sys.stdout) else "")
-    rows = [("store", f"{index.cache_dir}, {output.size(now['disk_bytes'])} on disk{limit_text(now)}")]
-    for name, field, unit in _LINES:
-        growth = now[field] - before[field] if before else 0
-        rate = f"   +{growth:,}, {growth / every:,.0f}/s" if every and growth > 0 else ""
+        now: dict[str, Any] = {**index.stats()}
+        if given.get("json"):
+            output.say_json({"folder": index.cache_dir, **{name: now[name] for name in _STORE_FIELDS}})
+            return codes.OK
+        since = " since the store was created"
         # The sequence starts at a random multiple of 2^32.
-        value = now[field] & 0xFFFF_FFFF if field == "sequence" else now[field]
-        rows.append((name, f"{value:,}{unit}{rate}"))
-    output.print_table(rows)
-    return now
+        counts = [
+            *((name, now[name], "") for name in ("libraries", "items")), ("matches", now["matches"], " confirmed"),
+            ("answers", now["store_answers"], since), ("requests", now["store_requests"], since),
+            ("writes", now["sequence"] & 0xFFFF_FFFF, since),
+        ]  # fmt: skip
+        rows = [("store", f"{index.cache_dir}, {output.size(now['disk_bytes'])} on disk{limit_text(now)}")]
+        output.print_table(rows + [(name, f"{value:,}{unit}") for name, value, unit in counts])
+    return codes.OK
 
 
 def limit_text(now: Mapping[str, Any]) -> str:
