@@ -74,20 +74,6 @@ def test_a_mapping_of_a_folder_below_the_current_one(cli: Cli, server: Server) -
     assert shell(cli, "mkdir gone; cd gone; rmdir ../gone; plexindex match --mapping .=/data x.mkv")[0] == 1
 
 
-def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path: Path) -> None:
-    path = server.paths(1)[0]["path"].replace("/data/", "/mnt/media/")
-    flags = ["--server-url", server.url, "--token", server.token, "--cache-dir", str(tmp_path / "other")]
-    mapping = ["--mapping", "/mnt/media=/data"]
-    cli.environment = {"HOME": str(tmp_path)}
-    for words in (
-        ["match", *flags, *mapping, path],
-        [*flags, *mapping, "match", path],
-        ["--offline", *flags, "match", *mapping, path],
-    ):
-        assert cli.good(*words).endswith("mapped, high\n")
-    assert cli.good("--cache-dir", "x", "--help").startswith("Usage: plexindex ")
-
-
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -125,6 +111,8 @@ def test_wrong_words(cli: Cli, words: str, text: str) -> None:
         ("--mapping /a=/b diff --only renamed --only not-in-plex --limit 0 --mapping=/c=/d /x",
          {"only": ("renamed", "not-in-plex"), "limit": 0, "folder": ("/x",)},
          {"mapping": (("/a", "/b"), ("/c", "/d"))}),
+        ("--offline --server-url http://x match --token t -l 1 /x", {"library": "1", "path": ("/x",)},
+         {"offline": True, "server_url": "http://x", "token": "t"}),
         ("--color never --size-limit 2K refresh --full", {"full": True}, {"color": "never", "size_limit": 2000}),
         ("shared clear -y", {"yes": True}, {}),
     ],

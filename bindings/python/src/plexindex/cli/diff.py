@@ -76,10 +76,8 @@ def diff_command(
     """
     if rules:
         for name, (what, source) in RULES.items():
-            if given.get("json"):
-                output.say_json({"rule": name, "leaves_out": what, "source": source})
-            else:
-                say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
+            text = output.fitted(f"{name:11} {what}\n{'':11} Source: {source}")
+            output.show({"rule": name, "leaves_out": what, "source": source}, text)
         return codes.OK
     if not folder:
         raise UsageError("no folder was given: give the folders to walk")

@@ -15,7 +15,7 @@ from ..library import Library
 from . import codes, output
 from .match import read_stdin
 from .options import FILE, TEXT, UsageError, argument, command, given, group, option, yes
-from .output import count, say
+from .output import count
 from .settings import Settings
 
 # `refresh` can run at night while the server restarts or is busy. Other commands give up earlier.
@@ -185,13 +185,11 @@ def clear_command(yes: bool) -> int:
             # Fails if the server has not accepted the token yet, because it is then unknown which data is the user's.
             index.clear()
             size = index.stats()["disk_bytes"]
-    if given.get("json"):
-        output.say_json({**{name: now[name] for name in ("libraries", "items", "matches")}, "disk_bytes": size})
-    elif now["libraries"] or now["matches"]:
+    text = f"{settings.folder} contains nothing for this server and user"
+    if now["libraries"] or now["matches"]:
         before = output.size(now["disk_bytes"])
-        say(f"emptied {settings.folder}: {_contents(now)}; {before} on disk before, {output.size(size)} now")
-    else:
-        say(f"{settings.folder} contains nothing for this server and user")
+        text = f"emptied {settings.folder}: {_contents(now)}; {before} on disk before, {output.size(size)} now"
+    output.show({**{name: now[name] for name in ("libraries", "items", "matches")}, "disk_bytes": size}, text)
     return codes.OK
 
 

@@ -143,6 +143,14 @@ def say_json(value: object, stream: TextIO | None = None) -> None:
     _write(json_line(value), stream or sys.stdout)
 
 
+def show(value: object, text: str) -> None:
+    """Prints a value as JSON with --json, and otherwise a text."""
+    if given.get("json"):
+        say_json(value)
+    else:
+        say(text)
+
+
 def json_line(value: object) -> str:
     import json
 

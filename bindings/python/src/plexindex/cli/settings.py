@@ -170,10 +170,8 @@ def config_command() -> int:
     for name, value, source in rows:
         is_secret = name == "token" and found.token.is_set
         source = source if value is not None or is_secret else ""
-        if given.get("json"):
-            output.say_json({"name": name, "value": None if is_secret else value, "source": source or None})
-        else:
-            # A terminal can wrap the line, but a path stays whole when the user copies it.
-            shown = "(hidden)" if is_secret else "–" if value is None else value
-            output.say(output.clean(f"{name:<15} {shown}{source and f'  ({source})'}"))
+        shown = "(hidden)" if is_secret else "–" if value is None else value
+        # A terminal can wrap the line, but a path stays whole when the user copies it.
+        text = output.clean(f"{name:<15} {shown}{source and f'  ({source})'}")
+        output.show({"name": name, "value": None if is_secret else value, "source": source or None}, text)
     return codes.OK

@@ -54,17 +54,12 @@ def location_of(kind: str, files: Iterable[str], folders: Iterable[str] = ()) ->
 
 
 def _folder_above(names: ModuleType, kind: str, file: str) -> str:
-    """Returns the folder that contains the folders of a file's movie, show or artist."""
+    """Returns the folder that contains the folders of a file's movie, show, artist or photo album."""
     folder: str = names.dirname(file)
-    parent: str = names.dirname(folder)
-    above: str = names.dirname(parent)
-    levels = levels_of(kind, file)
-    if kind == "movie":
-        is_own = _split_year(names.basename(folder))["title"] == levels[0]["title"]
-        return parent if is_own else folder
-    if kind == "show":
-        return above if _SEASON.match(names.basename(folder)) else parent
-    return above if kind == "artist" else folder
+    titles = [level["title"] for level in levels_of(kind, file)]
+    while (name := names.basename(folder)) and (_SEASON.match(name) or _split_year(name)["title"] in titles):
+        folder = names.dirname(folder)
+    return folder
 
 
 def lies_in(path: str, folder: str) -> bool:
