@@ -175,26 +175,17 @@ def test_the_trash_is_listed_by_the_server(movies: plexindex.Library, server: Se
         next(movies.items(trashed=True, offline=True))
 
 
-def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
+def test_a_table_is_kept(open_index: OpenIndex) -> None:
     index = open_index()
     table = index.table("mine")
     table["a"], table[b"\xff"] = b"1", b""
     table.set("gone", b"x", expire=0)
-    assert table["a"] == b"1"
-    assert table.get("gone") is None
-    assert table.get("b", b"-") == b"-"
-    assert list(table) == [b"a", b"\xff"]
-    assert "a" in table
-    assert len(index.table("other")) == 0
+    assert (table["a"], table.get("gone"), len(index.table("other"))) == (b"1", None, 0)
     del table["a"]
-    for call in (lambda: table["a"], lambda: table.__delitem__("a")):
-        with pytest.raises(KeyError):
-            call()
+    with pytest.raises(KeyError):
+        table["a"]
     index.close()
-    again = open_index().table("mine")
-    assert dict(again) == {b"\xff": b""}
-    again.clear()
-    assert not list(again)
+    assert dict(open_index().table("mine")) == {b"\xff": b""}
 
 
 def test_an_answer_keeps_only_its_own_part_of_a_batch(index: plexindex.Index, server: Server) -> None:

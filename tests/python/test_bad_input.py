@@ -131,23 +131,9 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
         assert movies.lookup_keys([path]) == [match.key]
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"timeout": "x"}, {"timeout": -1}, {"progress": 3}]
-    + [{name: value} for name in ("check", "offline") for value in ("false", 1, None)],
-    ids=str,
-)
-def test_a_wrong_argument_is_refused_for_a_listed_file(
-    index: plexindex.Index, server: Server, wrong: dict[str, Any]
-) -> None:
+def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, server: Server, cache: Path) -> None:
     index.refresh()
-    path = server.paths()[0]["path"]
-    with pytest.raises((TypeError, REFUSED), match=next(iter(wrong))):
-        index.match(path, **wrong)
-
-
-def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: Path) -> None:
-    index.refresh()
+    listed = server.paths()[0]["path"]
     some: Any = index
     films = some.library("Movies")
     movies, table, opened = index.library("Movies"), some.table("mine"), partial(open_, cache)
@@ -157,6 +143,9 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("mappings", lambda: opened(mappings=[("/a", 3)])),
         ("mappings", lambda: opened(mappings=[("/a\0", "/b")])),
         ("a path", lambda: some.match(7)),
+        ("timeout", lambda: some.match(listed, timeout="x")),
+        ("progress", lambda: some.match(listed, progress=3)),
+        *((name, partial(some.match, listed, **{name: value})) for name in ("check", "offline") for value in (1, None)),
         ("library", lambda: some.library(1.5)),
         ("guid", lambda: some.match_guid(3)),
         ("kind", lambda: some.folder("/data", kind=5)),
@@ -185,6 +174,7 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("value", lambda: table.set("a", "str")),
         ("position 1", lambda: some.match_paths(["/a", "/b\0"])),
         ("position 1", lambda: some.match_paths([b"/a", ""])),
+        ("position 1500", lambda: some.lookup_keys(["/a"] * 1500 + ["/b\0"])),
         ("str", lambda: some.match_paths([])["x"]),
         ("since", lambda: some.watch(3)),
         ("since", lambda: some.watch("\udcff")),
@@ -216,7 +206,7 @@ def test_a_relative_database_needs_a_working_directory(
 
 def bools(index: Any, movies: Any) -> Iterator[tuple[str, Callable[..., object]]]:
     """Calls with an argument that must be a bool, so that the string "false" does not count as true."""
-    for call in (movies.match_paths, movies.folder, movies.match_guid, movies.search_title):
+    for call in (movies.match, movies.match_paths, movies.folder, movies.match_guid, movies.search_title):
         yield "check", partial(call, [] if call == movies.match_paths else "/a")
     yield from (("check", movies.refresh), ("full", movies.refresh), ("full", movies.changes))
     yield from (("offline", movies.items), ("offline", movies.watch), ("offline", index.libraries))

@@ -37,30 +37,8 @@ def index(plex: FakePlex, tmp_path: Path) -> Iterator[plexindex.Index]:
         yield index
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The listed film, under another root."""
-    return set_size(make(tmp_path / "disk" / NAME), SIZE)
-
-
 def how(match: plexindex.Match) -> tuple[str | None, str | None]:
     return match.confidence, match.reason
-
-
-def test_the_size_makes_a_match_certain(index: plexindex.Index, file: Path) -> None:
-    match = index.match(file)
-    assert match
-    assert how(match) == ("high", "same_file")
-    assert how(index.match_paths([file])[0]) == ("high", "same_file")
-    assert how(index.wait_for(file, timeout=5)) == ("high", "same_file")
-    # No fast lookup reads the disk.
-    assert index.library("Movies").lookup_key(str(file)) is None
-    for without in (index.match(file, size=False), index.match_paths([file], size=False)[0], index.match(file, size=0)):
-        assert without.confidence == "low"
-        assert without.reason in ("only_root_differs", "same_name")
-    set_size(file, SIZE + 1)
-    assert how(index.match(file)) == ("low", "size_differs")
-    assert how(index.match(file, size=SIZE)) == ("high", "same_file")
 
 
 def test_a_webhook_knows_the_size(index: plexindex.Index, plex: FakePlex, tmp_path: Path) -> None:

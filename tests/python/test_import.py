@@ -107,13 +107,6 @@ def test_the_package_is_typed_and_its_public_names_are_documented() -> None:
             assert undocumented == [], name
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="this Python names no attribute")
-@pytest.mark.parametrize(("kind", "name"), [(plexindex.Item, "rating_key"), (plexindex.Index, "cache_dir")])
-def test_an_error_names_the_attribute_that_cannot_be_set(kind: type[object], name: str) -> None:
-    with pytest.raises(AttributeError, match=name):
-        setattr(object.__new__(kind), name, "")
-
-
 def test_from_a_zip_it_says_what_to_do_and_loads_another_library(tmp_path: Path) -> None:
     package = Path(plexindex.__file__).parent
     with zipfile.ZipFile(tmp_path / "sources.zip", "w") as archive:

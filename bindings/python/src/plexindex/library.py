@@ -5,13 +5,12 @@ from __future__ import annotations
 import plexindex
 
 from ._core import TYPE_CHECKING, Iterator
-from ._core.selection import oldest
+from ._core.selection import Selection, oldest, selection_of
+from ._core.session import Handle
 from .queries import Queries
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from ._core.selection import Selection
 
 
 class Library(Queries):
@@ -122,4 +121,6 @@ class Library(Queries):
 
 
 def _select_again(index: plexindex.Index, named: Any) -> Library:
+    if not index.is_open:  # each call says why
+        return Library(index, Selection(selection_of(index).session, Handle(named=named)))
     return index.library(**named) if isinstance(named, dict) else index.library(named)

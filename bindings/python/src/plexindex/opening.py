@@ -267,7 +267,7 @@ _reopened: dict[str, Session] = {}
 
 def open_again(recipe: Recipe) -> Any:
     """Opens a pickled index. Equal pickles share a session, which stays open until each of their indexes was closed, or
-    until the process exits.
+    until the process exits. Each call of an index that cannot be opened raises the reason.
     """
     name = repr((os.getpid(), vars(recipe)))
     session = _reopened.get(name)
@@ -278,7 +278,8 @@ def open_again(recipe: Recipe) -> Any:
             place["token"] = _configured_token(url, recipe) if recipe.has_token and url is not None else None
             session = _reopened[name] = open_session({**recipe.options, **place})
         except plexindex.Error as error:
-            return _UnavailableIndex(error)
+            # An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait forever.
+            return plexindex.Index(Session.closed(recipe, error))
     else:
         session.owners += 1
     return plexindex.Index(session)
@@ -297,40 +298,3 @@ def _configured_token(server_url: str, recipe: Recipe) -> TokenArg:
         f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in plexapi's "
         "config.ini, or open the index in each process"
     )
-
-
-class _UnavailableIndex:
-    """Stands for a pickled index that plexindex cannot open, and for its libraries. Each use raises the error.
-
-    An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait forever.
-    """
-
-    __slots__ = ("_error",)
-
-    def __init__(self, error: plexindex.Error) -> None:
-        self._error = error
-
-    def library(self, *_: object, **__: object) -> _UnavailableIndex:
-        """Returns an object that raises the error on each use."""
-        return self
-
-    def _refuse(self, *_: object, **__: object) -> Any:
-        # A new exception each time, because each raise adds frames to an exception.
-        error = type(self._error)(*self._error.args)
-        error.status, error.argument = self._error.status, self._error.argument
-        raise error from self._error.__cause__
-
-    __enter__ = __iter__ = _refuse
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(plexindex.Index, name, None) or getattr(plexindex.Library, name, None)
-        if found is None or name.startswith("__"):
-            # Python looks for special methods, such as the methods for copying and pickling.
-            raise AttributeError(name)
-        return self._refuse if callable(found) else self._refuse()
-
-    def __repr__(self) -> str:
-        return f"<plexindex: not opened: {self._error}>"

@@ -89,11 +89,10 @@ class Queries:
         found: list[str | None] = []
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
             piece = paths[start : start + _KEYS_AT_ONCE]
-            text, count = convert.join_paths(piece, hides_paths), len(piece)
             try:
-                keys = self._keys_of(text, count)
-            except plexindex.InvalidArgumentError:
-                convert.check_paths(piece, hides_paths)
+                keys = self._keys_of(convert.join_paths(piece, hides_paths), len(piece))
+            except (TypeError, plexindex.InvalidArgumentError):
+                convert.check_paths(paths, hides_paths)
                 raise
             found += [key or None for key in keys]
         return found

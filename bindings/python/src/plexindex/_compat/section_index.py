@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 # Open indexes by folder, server and connection options. The host does not know them, so they stay open.
 _indexes: dict[tuple[Any, ...], ServerIndex] = {}
-# Recent results, so that not every lookup examines the connection. Few, because each keeps plexapi's objects alive.
-_sections: dict[tuple[Any, ...], SectionIndex] = {}
-_MAX_SECTIONS = 64
 _RETRY_FOR = 3.0  # seconds; the host repeats its jobs itself
 _opening = ForkLock()
 _warned: set[str] = set()
@@ -38,17 +35,8 @@ def section_index(section: Any, *caches: object) -> SectionIndex | None:
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
     if cache is None or not _is_real(section, "plexapi.library", "LibrarySection"):
         return None
-    server = section._server
-    name = (os.getpid(), id(server), server._token, section.key, cache._data_dir, getattr(cache, "_mappings", ()))
-    found = _sections.get(name)
-    if found is None or found.plex._server is not server or not found.index.is_open:
-        index = _index_of(server, cache)
-        if index is None:
-            return None
-        if len(_sections) >= _MAX_SECTIONS:
-            _sections.clear()
-        found = _sections[name] = index.section(section)
-    return found
+    index = _index_of(section._server, cache)
+    return None if index is None else index.section(section)
 
 
 def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:

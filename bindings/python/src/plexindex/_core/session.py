@@ -14,13 +14,14 @@ import plexindex
 from . import TYPE_CHECKING, convert, importing, log
 from . import abi as c
 from .callbacks import is_ending, run_alone, running, take
+from .native import Native, load
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..opening import Recipe
     from ..types import ProgressArg, TokenArg
     from .callbacks import Call
-    from .native import Native
     from .renewal import Renewal
 
 # Seconds between two reads of the log during a watch.
@@ -93,6 +94,7 @@ class Session:
     ) -> None:
         self.native = native
         self.is_open = False
+        self._reason: plexindex.Error | None = None
         self.owners = 1
         """Number of open indexes that share this session, because they come from equal pickles."""
         self.progress = progress
@@ -153,10 +155,15 @@ class Session:
         if failure is not None:
             raise failure
 
-    def left(self) -> Session:
-        """Returns what an index has instead of this session after its own close: a closed session."""
-        closed = object.__new__(Session)
-        vars(closed).update(vars(self), is_open=False, owners=1, handle=Handle(), _handles={})
+    @classmethod
+    def closed(cls, recipe: Recipe, reason: plexindex.Error | None = None) -> Session:
+        """Returns a session that is not open. Each call raises the reason or, without one, a ClosedError."""
+        closed = object.__new__(cls)
+        closed.native, closed.is_open, closed.owners, closed.progress = load(), False, 1, None
+        closed.folder, closed.recipe, closed.timeout, closed._reason = recipe.folder, recipe, None, reason
+        closed.hides_paths, closed.plexapi, closed.plex = recipe.options["obfuscate_paths"], None, None
+        closed.handle, closed._handles, closed._closing = Handle(), {}, ForkLock()
+        closed._listening, closed._watches = ForkLock(), set()
         return closed
 
     def __del__(self) -> None:
@@ -289,8 +296,14 @@ class Session:
             lines = [] if is_ending() or sys.is_finalizing() else log.read(self.native)
         log.hand_on(lines)
 
-    def closed_error(self) -> plexindex.ClosedError:
+    def closed_error(self) -> plexindex.Error:
         """Creates the error for a call on a closed index."""
+        if self._reason is not None:
+            # A new exception each time, because each raise adds frames to an exception.
+            error = type(self._reason)(*self._reason.args)
+            error.status, error.argument = self._reason.status, self._reason.argument
+            error.__cause__ = self._reason.__cause__
+            return error
         if self.is_open:
             return plexindex.ClosedError(
                 "the Python interpreter is exiting: only its last thread can still use plexindex"
