@@ -185,6 +185,9 @@ class Call:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         """Ends a call, and keeps this object for the thread's next call."""
         running.pop(self, None)
         self.session = self.listener = self.error = None
