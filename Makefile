@@ -167,8 +167,8 @@ header: ## generate the headers, plexindex.json, docs/methods.md and the binding
 	$(PYTHON) scripts/renew_header.py
 api: ## list the public Rust API, with cargo-public-api and a nightly compiler
 	$(CARGO) public-api --package plexindex --simplified --simplified
-man: build/venv/installed ## generate the manual page docs/plexindex.1 from the command
-	build/venv/bin/python scripts/make_man.py > $@.new && mv $@.new docs/plexindex.1
+man: build/venv/installed ## generate the manual page build/plexindex.1 from the command, as packages do
+	build/venv/bin/python scripts/make_man.py > build/plexindex.1
 docs: build/venv/made ## build the documents with mkdocs, and the Python reference with pdoc: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
 	git ls-files --cached --others --exclude-standard | grep -vE '^(src|crates|fuzz/corpus)' | \

@@ -1,4 +1,4 @@
-"""Prints the manual page of the command from its own help: `make man` writes docs/plexindex.1."""
+"""Prints the manual page of the command, from its own help. Packages contain the page; `make man` writes it, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from plexindex.cli import PLEXINDEX, help, options
 
 HEADER = """\
-.\\" Licence: MIT OR Apache-2.0. Generated from the command by `make man`.
+.\\" Licence: MIT OR Apache-2.0. Generated from the command by scripts/make_man.py.
 .TH PLEXINDEX 1
 .SH NAME
 plexindex \\- find the Plex item for a file"""

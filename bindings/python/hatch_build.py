@@ -33,7 +33,7 @@ RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
-    "LICENSE-*", "docs/plexindex.1",
+    "LICENSE-*", "scripts/make_man.py",
 )  # fmt: skip
 
 COMPILES = """\
@@ -67,7 +67,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         build_data["force_include"].update(licensed)
         if licences := os.environ.get("PLEXINDEX_LICENCES"):
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
-        if library.suffix != ".dll":
+        # A copy of this folder alone has no scripts.
+        if library.suffix != ".dll" and (rust / "scripts").is_dir():
             build_data["shared_data"].update(self.shared_data(rust))
         if version == "editable":
             # Replaces the old file, and does not overwrite it, because a running process may have mapped it.
@@ -79,15 +80,18 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
 
     def shared_data(self, rust: Path) -> dict[str, str]:
         """Returns the manual page and the completions, with their places below a prefix."""
-        sys.path.insert(0, str(Path(self.root) / "src"))
+        sys.path[:0] = [str(Path(self.root) / "src"), str(rust / "scripts")]
+        import make_man
+
         from plexindex.cli import help
 
-        made = Path(tempfile.mkdtemp(prefix="plexindex-completion-"))
+        made = Path(tempfile.mkdtemp(prefix="plexindex-shared-"))
         atexit.register(shutil.rmtree, made, ignore_errors=True)
-        found = {str(rust / "docs" / "plexindex.1"): "share/man/man1/plexindex.1"}
-        for shell, place in help.PLACES.items():
-            file = made / shell
-            file.write_text(f"{help.SCRIPTS[shell]}\n", encoding="utf-8")
+        texts = {help.PLACES[shell]: f"{script}\n" for shell, script in help.SCRIPTS.items()}
+        found = {}
+        for place, text in {**texts, "man/man1/plexindex.1": make_man.page()}.items():
+            file = made / Path(place).name
+            file.write_text(text, encoding="utf-8")
             found[str(file)] = f"share/{place}"
         return found
 
