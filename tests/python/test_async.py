@@ -56,10 +56,11 @@ def test_the_same_names_take_the_same_arguments() -> None:
     assert inspect.signature(plexindex.open) == inspect.signature(aio.open)
     assert inspect.signature(aio.AsyncIndex.items).return_annotation == AsyncIterator[plexindex.Item]
     assert inspect.signature(aio.AsyncIndex.library).return_annotation == aio.AsyncLibrary
-    server, section = (
-        list(inspect.signature(one).parameters) for one in (plexindex.from_server, plexindex.from_section)
+    opened, server, section = (
+        inspect.signature(one).parameters for one in (plexindex.open, plexindex.from_server, plexindex.from_section)
     )
-    assert section == ["section", *server[1:]]
+    assert list(section) == ["section", *list(server)[1:]]
+    assert [name for name in list(server)[1:] if server[name].default not in (None, opened[name].default)] == []
 
 
 def test_a_program_for_asyncio(tmp_path: Path) -> None:

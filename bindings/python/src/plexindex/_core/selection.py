@@ -73,7 +73,7 @@ class Selection:
         recipe = self.session.recipe
         has_source = recipe.server_url is not None or recipe.options.get("database") is not None
         if not found and (offline or recipe.options["offline"] or not has_source):
-            raise plexindex.NotFetchedError("no library was fetched yet: fetch it first (refresh)")
+            self.request("items.below", path=b"/", limit=1)  # raises NotFetchedError with what to do
         return [self.select(c.SELECT_UUID, facts["uuid"]) for facts in found]
 
     def facts(self, *, must_exist: bool = False) -> list[dict[str, Any]]:
