@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,9 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import REPOSITORY, TOKEN, OpenIndex, Server
+from conftest import TOKEN, OpenIndex, Server
 from disk import make
 from plexindex import aio
-
-sys.path.insert(0, str(REPOSITORY / "scripts"))
 from postgresql import Cluster, MissingError
 
 OWNER_PASSWORD, TOOL_PASSWORD = "the owner's, never shown", "the tool's, never shown"
@@ -29,7 +26,7 @@ OTHER = ADDRESS.replace("tool", "other")
 @pytest.fixture(scope="module")
 def started() -> Iterator[Cluster]:
     try:
-        cluster = Cluster("fsync=off", password=OWNER_PASSWORD)
+        cluster = Cluster(OWNER_PASSWORD)
     except MissingError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
     cluster.sql("CREATE ROLE tool LOGIN PASSWORD $$" + TOOL_PASSWORD + "$$")

@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server on a Unix socket, for tests.
+"""A temporary PostgreSQL server on a Unix socket.
 
 The server and its folder disappear when the program ends, even if it is killed.
 """
@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-MISSING = "PostgreSQL is not installed: install version 13 or newer (Debian: apt-get install postgresql)."
 # The watcher runs until its standard input ends, which also happens if the program is killed. On SIGQUIT, the server
 # ends at once, without a checkpoint.
 WATCHER = """
@@ -29,21 +28,20 @@ class MissingError(Exception):
 
 
 class Cluster:
-    """A running server with the database ``plexindex``. Without a ``password``, the role ``postgres`` needs none."""
+    """A running server with the database ``plexindex``. ``password``: that of the role ``postgres``."""
 
-    def __init__(self, *settings: str, password: str = "") -> None:
+    def __init__(self, password: str) -> None:
         # Debian does not install these programs in PATH.
         debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
         found = debian[-1] if debian else shutil.which("initdb")
         if found is None:
-            raise MissingError(MISSING)
+            raise MissingError("PostgreSQL is not installed (Debian: apt-get install postgresql)")
         self._programs = Path(found).resolve().parent
-        self.folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
-        """The folder of the server. Programs can put files here, but the folder disappears with the server."""
-        self.folder.chmod(0o755)
-        self._own = self.folder / "postgres"
+        folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
+        folder.chmod(0o755)
+        self._own = folder / "postgres"
         self._own.mkdir()
-        watcher = ["sh", "-c", WATCHER, "sh", str(self.folder)]
+        watcher = ["sh", "-c", WATCHER, "sh", str(folder)]
         # In its own session, the server does not receive Ctrl+C from the terminal.
         self._watcher = subprocess.Popen(
             watcher, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
@@ -54,33 +52,22 @@ class Cluster:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self._own, nobody.pw_uid, nobody.pw_gid)
-        self._options = " ".join(
-            f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={self._own}", *settings)
-        )
         self.address = f"postgresql://postgres@/plexindex?host={self._own}"
         """The address for the option ``shared``."""
-        self.log = self._own / "log"
         self._password = password
-        secret = self.folder / "password"
+        secret = folder / "password"
         secret.write_text(password)
         secret.chmod(0o644)
-        rights = ["--auth=scram-sha-256", f"--pwfile={secret}"] if password else ["--auth=trust"]
+        options = f"-c listen_addresses= -c unix_socket_directories={self._own} -c fsync=off"
         try:
-            self._run("initdb", "-U", "postgres", *rights, "--encoding=UTF8", "--locale=C", "--no-sync")
+            rights = ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync"]
+            self._run("initdb", "-U", "postgres", *rights)
             secret.unlink()
-            self.start()
+            self._run("pg_ctl", "-w", "-l", self._own / "log", "-o", options, "start")
             self.sql("CREATE DATABASE plexindex", database="postgres")
         except BaseException:
             self.remove()
             raise
-
-    def start(self) -> None:
-        """Starts the server, or starts it again."""
-        self._run("pg_ctl", "-w", "-l", self.log, "-o", self._options, "start")
-
-    def stop(self) -> None:
-        """Stops the server and ends its sessions at once."""
-        self._run("pg_ctl", "-w", "-m", "fast", "stop")
 
     def sql(self, statement: str, database: str = "plexindex") -> str:
         """Runs a statement and returns its output."""
