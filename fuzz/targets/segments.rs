@@ -127,7 +127,7 @@ impl Original {
             let whole = number.and_then(|at| segment.whole_item(at));
             let item = number.map(|at| {
                 (
-                    segment.item_and_is_multi_file(at),
+                    segment.item(at),
                     segment.key_and_path(at),
                     segment.added_sequence(at),
                     &whole,

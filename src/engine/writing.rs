@@ -417,7 +417,7 @@ impl ListingSegments {
         let name = row.segment.as_ref()?;
         match self.open_file(name) {
             // A segment that was built with different mappings contains different mapped paths.
-            Ok(segment) if segment.mappings_digest() != self.mappings.digest() => None,
+            Ok(segment) if segment.is_earlier() || segment.mappings_digest() != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
                 log_unusable(&self.path(name), &error);

@@ -148,11 +148,13 @@ impl FolderQuery<'_> {
         let view = &libraries[folder.library];
         let depth = Form::from_folded(&folder.form).rev_components().count();
         let (mut is_confirmed, mut is_contradicted) = (false, false);
-        view.files_below(&folder.form, false, None, MAX_COMPARED, &mut |file| {
-            let below = Form::from_folded(&file.form)
-                .rev_components()
-                .count()
-                .saturating_sub(depth);
+        let mut compared = 0;
+        view.files_below(&folder.form, false, None, &mut |file| {
+            compared += 1;
+            if compared > MAX_COMPARED {
+                return false;
+            }
+            let below = file.form.rev_components().count().saturating_sub(depth);
             let mut path = [self.path.raw(), last_components(file.found.path, below)].join(&b'/');
             if PathShape::of(file.found.path).windows && !PathShape::of(self.path.raw()).windows {
                 path.iter_mut()
@@ -161,7 +163,7 @@ impl FolderQuery<'_> {
             }
             let size = queries.size_of(&path, context.call.deadline);
             if size == 0 {
-                return;
+                return true;
             }
             NormalPath::with(&path, |path| {
                 let mut resolution = Resolution::default();
@@ -174,6 +176,7 @@ impl FolderQuery<'_> {
                 }
                 is_contradicted |= resolution.reason == Reason::SizeDiffers;
             });
+            true
         });
         if is_contradicted {
             outcome.reason = Reason::SizeDiffers;

@@ -9,7 +9,7 @@ use super::job::Synchronizer;
 use super::reading::{IndexReader, Resolved, Selection, Selector, segments_lost_error};
 use crate::engine::{Invalidated, ItemReply, LibraryRow, LibraryRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::matching::{FolderIndex, LibraryIndex, Scope};
+use crate::matching::{LibraryIndex, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::source::LocatedItem;

@@ -220,11 +220,11 @@ fn each_older_store_has_all_that_was_recorded_after_its_migration() {
     }
 }
 
-/// Gives the segments the version before this build's, without another change.
+/// Gives the segments a version of which this build cannot read the items, without another change.
 fn age_segments(folder: &Path) {
     for path in segments(folder) {
         let mut bytes = fs::read(&path).expect("read");
-        let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")) - 1;
+        let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")) - 2;
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         fs::write(&path, bytes).expect("written");
     }
@@ -270,7 +270,7 @@ fn the_listing_of_the_format_before_answers_while_the_server_is_away() {
     let index = open(folder.path(), |options| options.offline = true);
     let listed = movies(&index).ask("/data/movies/later.mkv");
     assert_eq!(listed.status, Status::Ok);
-    // By the end of the path, which the name table finds.
+    // By the end of the path, which the table of names finds.
     let elsewhere = movies(&index).ask("/mnt/later.mkv");
     assert_eq!(elsewhere.key(), listed.key());
     assert!(elsewhere.key().is_some());

@@ -14,28 +14,16 @@
 //! tell a show's or artist's rating key, each of its seasons or albums is a member. A query for a [`FolderKind`] has
 //! only members of this kind.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Deref;
 
-use crate::form::{PathBuffer, last_names, lies_at_or_under, lies_under, write_path_below};
+use crate::form::{Form, PathBuffer, last_names, lies_at_or_under, lies_under, write_path_below};
 use crate::mappings::{Mappings, split_last};
 use crate::model::{Confidence, FolderKind, Item, ItemType, LibraryKind, MatchKind, Reason};
 use crate::normal::{NormalPath, PathShape, normal_form};
 use crate::resolution::{
     FoundItem, GuidRef, ItemRef, LibraryIndex, MAX_CANDIDATES, Scope, has_unfetched_of_kind, libraries_in_scope,
 };
-
-/// The listed contents of a folder.
-#[derive(Debug, Default)]
-pub struct FolderContents<'v> {
-    /// Number of items with a file below the folder.
-    pub items: u64,
-    /// Number of files below the folder.
-    pub files: u64,
-    /// The shows, artists or items below the folder, at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
-    pub members: Vec<FolderMember<'v>>,
-    /// Number of members, including members beyond [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
-    pub total: usize,
-}
 
 /// The relation of a folder to a library's locations. If several apply, the last of these variants is the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,12 +39,14 @@ pub enum FolderPosition {
 }
 
 /// A file below a folder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct FolderFile<'v> {
     /// Normal form of the path, translated by the server-to-host mappings if any apply; the sort key of pages.
-    pub form: Vec<u8>,
+    pub form: Form<'v>,
     /// The file's item, and the path as listed.
     pub found: FoundItem<'v>,
+    /// The item's season or album, without its number.
+    pub season: Season<'v>,
     /// Whether the item has more than one file.
     pub item_has_other_files: bool,
 }
@@ -64,42 +54,37 @@ pub struct FolderFile<'v> {
 /// A library with the methods for [`FolderResolver`](crate::FolderResolver). Folders are normal forms without a
 /// trailing separator.
 pub trait FolderIndex: LibraryIndex {
-    /// Returns the listed contents of a folder. `is_host_path`: the folder is a host path, so server-to-host rules
-    /// translate the listed paths before the comparison. `kind`: the members to return.
-    fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool, kind: Option<FolderKind>)
-    -> FolderContents<'v>;
-
-    /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path. `below`
-    /// restricts the result to items with a file below a folder; its `bool` says whether server-to-host rules translate
-    /// the listed paths. If `below` is `None`, the result includes items without files.
-    fn invalidated_items(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<String>;
-
-    /// Finds the folders of listed files that share the longest suffix with `folder`, of at least `min_components`
-    /// components (at least one). Calls `each` with the number of common components and a folder, for at most
-    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number of folders found.
-    fn folder_suffix_matches(
-        &self,
-        folder: &[u8],
-        min_components: usize,
-        each: &mut dyn FnMut(usize, Vec<u8>),
-    ) -> usize;
-
-    /// Calls `each` for the files below a folder. The order is that of their normal forms, starting after the normal
-    /// form `after`. Stops after `limit` files, but includes all files with the last normal form. `is_host_path`: the
-    /// folder is a host path, so server-to-host rules translate the listed paths first. The caller sets each item's
-    /// library.
+    /// Calls `each` for the files below a folder, until it returns `false`. The order is that of their normal forms,
+    /// starting after the normal form `after`. `is_host_path`: the folder is a host path, so server-to-host rules translate
+    /// the listed paths first. The caller sets each item's library.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
         is_host_path: bool,
         after: Option<&[u8]>,
-        limit: usize,
-        each: &mut dyn FnMut(FolderFile<'v>),
+        each: &mut dyn FnMut(FolderFile<'v>) -> bool,
     );
+
+    /// Calls `each` for the folders of listed files whose last component is `name`, perhaps several times for one folder,
+    /// and perhaps for others.
+    fn each_folder_named(&self, name: &[u8], each: &mut dyn FnMut(Form<'_>));
+
+    /// Returns whether `is_wanted` returns `true` for the rating key of one of the items with files of a show or artist.
+    fn any_item_of_show(&self, show_rating_key: &str, is_wanted: &mut dyn FnMut(&str) -> bool) -> bool;
 
     /// Returns the folder's position relative to the library's locations, both as the server reports the locations and
     /// as server-to-host rules translate them.
     fn folder_position(&self, folder: &[u8]) -> FolderPosition;
+}
+
+/// Returns whether a file is listed below a folder.
+fn has_files(view: &impl FolderIndex, folder: &[u8], is_host_path: bool) -> bool {
+    let mut has_file = false;
+    view.files_below(folder, is_host_path, None, &mut |_| {
+        has_file = true;
+        false
+    });
+    has_file
 }
 
 /// A matched folder of one library.
@@ -204,8 +189,8 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     /// libraries' items.
     #[must_use]
     pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
-        let (totals, match_kind) = self.total_below(false);
-        (!totals.is_empty()).then(|| self.to_resolution(totals, match_kind, Reason::None))
+        let (totals, match_kind) = self.find_below(false)?;
+        Some(self.to_resolution(totals, match_kind, Reason::None))
     }
 
     /// Iterates over the libraries in scope that can have the kind of item, with their indexes.
@@ -221,8 +206,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
 
     /// Resolves the folder in the fetched libraries in scope, without checking for damaged segments.
     fn resolve_listed(&self) -> FolderResolution<'v> {
-        let (totals, match_kind) = self.total_below(true);
-        if !totals.is_empty() {
+        if let Some((totals, match_kind)) = self.find_below(true) {
             return self.to_resolution(totals, match_kind, Reason::None);
         }
         let positions = folder_positions(self.libraries, self.mappings, self.path, self.kind);
@@ -235,36 +219,46 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         })
     }
 
-    /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
-    /// the kind of match, which has no meaning if there are no items. Searches the fetched libraries if `is_fetched` is
-    /// true, and otherwise the unfetched libraries.
-    fn total_below(&self, is_fetched: bool) -> (FolderTotals<'v>, MatchKind) {
-        // `false` compares with the listed paths, and `true` with the listed paths as server-to-host rules map them.
-        let mut totals = FolderTotals::default();
-        self.add_below(is_fetched, self.folder, false, &mut totals);
-        if !totals.is_empty() {
-            return (totals, MatchKind::Exact);
+    /// Calls `each` with the folder as listed paths may have it, and with whether server-to-host rules translate these paths
+    /// first: the folder itself, as a host path, and as each host-to-server rule rewrites it. Returns the first `Some` that
+    /// `each` returns.
+    fn find_spelling<R>(&self, mut each: impl FnMut(&[u8], bool) -> Option<R>) -> Option<R> {
+        let mut found = each(self.folder, false);
+        if found.is_none() && self.mappings.has_server_to_host_rules() {
+            found = each(self.folder, true);
         }
-        if self.mappings.has_server_to_host_rules() {
-            self.add_below(is_fetched, self.folder, true, &mut totals);
-        }
-        if totals.is_empty() {
-            rewrite_folder(self.mappings, self.folder, |folder| {
-                self.add_below(is_fetched, folder, false, &mut totals);
-                (!totals.is_empty()).then_some(())
-            });
-        }
-        (totals, MatchKind::Mapped)
+        found.or_else(|| rewrite_folder(self.mappings, self.folder, |folder| each(folder, false)))
     }
 
-    /// Adds the items below one folder to the totals. Searches the fetched libraries if `fetched` is true, and
-    /// otherwise the unfetched libraries. `is_host_path`: the folder is a host path, so server-to-host rules translate
-    /// the listed paths.
-    fn add_below(&self, fetched: bool, folder: &[u8], is_host_path: bool, totals: &mut FolderTotals<'v>) {
-        for (library, view) in self.libraries().filter(|(_, view)| view.is_fetched() == fetched) {
-            let contents = view.folder_contents(folder, is_host_path, self.kind);
-            if contents.total > 0 {
-                totals.add(library, &contents, true);
+    /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
+    /// the kind of match. Searches the fetched libraries if `is_fetched` is true, and otherwise the unfetched libraries.
+    fn find_below(&self, is_fetched: bool) -> Option<(FolderTotals<'v>, MatchKind)> {
+        self.find_spelling(|folder, is_host_path| {
+            let libraries = self.libraries().filter(|(_, view)| view.is_fetched() == is_fetched);
+            let totals = self.total_of(folder, is_host_path, libraries);
+            let is_listed = !is_host_path && folder == self.folder;
+            let match_kind = if is_listed { MatchKind::Exact } else { MatchKind::Mapped };
+            (totals.total() > 0).then_some((totals, match_kind))
+        })
+    }
+
+    /// Adds up the items below one folder in these libraries. `is_host_path`: the folder is a host path, so server-to-host
+    /// rules translate the listed paths.
+    fn total_of(
+        &self,
+        folder: &[u8],
+        is_host_path: bool,
+        libraries: impl Iterator<Item = (usize, &'v V::Target)>,
+    ) -> FolderTotals<'v> {
+        let depth = Form::from_folded(folder).rev_components().count();
+        let mut totals = FolderTotals::default();
+        for (library, view) in libraries {
+            let before = totals.total();
+            view.files_below(folder, is_host_path, None, &mut |file| {
+                totals.add_file(library, &file, depth, self.kind);
+                true
+            });
+            if totals.total() > before {
                 totals.folders.push(FoundFolder {
                     library,
                     form: folder.to_vec(),
@@ -272,72 +266,75 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
                 });
             }
         }
-        // If the folder has several members, even in different libraries, no member has the whole folder.
-        if totals.total > 1 {
+        if totals.total() > 1 {
+            // If the folder has several members, even in different libraries, no member has the whole folder.
             totals
                 .members
                 .iter_mut()
-                .for_each(|member| member.has_whole_folder = false);
+                .for_each(|found| found.has_whole_folder = false);
+        } else if let ([found], None) = (&mut totals.members[..], self.kind)
+            && let Some(season) = found.member.season
+            && season.rating_key != found.member.group_key
+        {
+            // Without a kind, a season is an answer only if its show has other items elsewhere.
+            let (view, mut below) = (&*self.libraries[found.library], HashSet::new());
+            view.files_below(folder, is_host_path, None, &mut |file| {
+                below.insert(file.found.item.rating_key);
+                true
+            });
+            if !view.any_item_of_show(found.member.group_key, &mut |key| !below.contains(key)) {
+                found.member.season = None;
+            }
         }
+        totals
     }
 
-    /// Returns the listed folders with the longest common suffix (at most [`MAX_CANDIDATES`]), their total number, and
-    /// the number of common components. `positions` contains the folder's position in each library. Like a file lookup,
+    /// Returns the listed folders with the longest common suffix, each with the index of its library, and the number of
+    /// common components. `positions` contains the folder's position in each library. Like a file lookup,
     /// searches the libraries whose locations contain the folder first, and, if there is no match, the other libraries.
-    fn longest_suffix(&self, positions: &[FolderPosition]) -> (Vec<FoundFolder>, usize, usize) {
-        let (mut components, mut total) = (0, 0);
-        let mut folders: Vec<FoundFolder> = Vec::new();
+    fn longest_suffix(&self, positions: &[FolderPosition]) -> (BTreeSet<(usize, Vec<u8>)>, usize) {
+        let (mut components, mut folders) = (0, BTreeSet::new());
+        let wanted = Form::from_folded(self.folder);
+        let name = wanted.rev_components().next();
         for owns in [true, false] {
-            let is_owned = |library: usize| positions[library] >= FolderPosition::Within;
-            for (library, view) in self
-                .fetched_libraries()
-                .filter(|(library, _)| is_owned(*library) == owns)
-            {
-                let mut view_components = 0;
-                let count = view.folder_suffix_matches(self.folder, components.max(1), &mut |common, form| {
+            let is_searched = |library: usize| (positions[library] >= FolderPosition::Within) == owns;
+            for (library, view) in self.fetched_libraries().filter(|(library, _)| is_searched(*library)) {
+                view.each_folder_named(name.map_or(b"", |name| name.bytes()), &mut |folder| {
+                    let common = folder.common_components(wanted);
                     if common > components {
-                        (components, total) = (common, 0);
+                        components = common;
                         folders.clear();
                     }
-                    view_components = common;
-                    folders.push(FoundFolder {
-                        library,
-                        form,
-                        is_host_path: false,
-                    });
+                    if common == components && common > 0 {
+                        folders.insert((library, folder.bytes().collect()));
+                    }
                 });
-                if view_components == components {
-                    total += count;
-                }
             }
             if components > 0 {
                 break;
             }
         }
-        folders.truncate(MAX_CANDIDATES);
-        (folders, total, components)
+        (folders, components)
     }
 
     /// Resolves the folder by the listed folders with the longest common suffix; `None` if no folder matches.
     fn resolve_by_suffix(&self, positions: &[FolderPosition]) -> Option<FolderResolution<'v>> {
-        let (folders, folder_count, components) = self.longest_suffix(positions);
-        let matched_form = &folders.first()?.form;
-        let contents = folders
-            .iter()
-            .map(|folder| self.libraries[folder.library].folder_contents(&folder.form, false, self.kind));
-        let contents: Vec<FolderContents<'v>> = contents.collect();
+        let (mut folders, components) = self.longest_suffix(positions);
+        let folder_count = folders.len();
+        if let Some(first_omitted) = folders.iter().nth(MAX_CANDIDATES).cloned() {
+            folders.split_off(&first_omitted);
+        }
+        let (_, matched_form) = folders.first()?;
         let mut totals = FolderTotals::default();
-        for (folder, folder_contents) in folders.iter().zip(&contents) {
-            // A member has its whole folder if it is the folder's only member in all libraries.
-            let same_form = folders
-                .iter()
-                .zip(&contents)
-                .filter(|(other, _)| other.form == folder.form);
-            let members: usize = same_form.map(|(_, contents)| contents.total).sum();
-            totals.add(folder.library, folder_contents, members == 1);
+        // The same folder can be in several libraries.
+        let forms: BTreeSet<&Vec<u8>> = folders.iter().map(|(_, form)| form).collect();
+        for form in forms {
+            let has_folder = |library: usize| folders.contains(&(library, form.clone()));
+            let libraries = self.fetched_libraries().filter(|(library, _)| has_folder(*library));
+            totals.merge(self.total_of(form, false, libraries));
         }
         // The list is one folder if all forms are equal and the list is complete.
-        let is_one_folder = folders.iter().all(|folder| folder.form == *matched_form) && folder_count == folders.len();
+        let is_one_folder = folders.iter().all(|(_, form)| form == matched_form) && folder_count == folders.len();
         let only_root_differs = |found: &FoundMember<'v>| {
             let view = &self.libraries[found.library];
             let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
@@ -346,7 +343,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         let is_unfetched_elsewhere = |found: &FoundMember<'v>| {
             has_unfetched_of_kind(self.libraries, self.scope, self.libraries[found.library].kind())
         };
-        let member = totals.members.first().filter(|_| is_one_folder && totals.total == 1);
+        let member = totals.members.first().filter(|_| is_one_folder && totals.total() == 1);
         // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
         let owns = |library: usize| positions[library] >= FolderPosition::Above;
         let evidence = if self
@@ -366,17 +363,17 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         if !is_one_folder {
             // The requested folder may be any one of the matching folders, so their total counts would be misleading.
             (totals.items, totals.files) = (0, 0);
-            if folder_count > folders.len() {
-                totals.total = totals.total.max(folder_count);
-            }
         }
-        totals.folders = folders;
         let match_kind = if components > 1 {
             MatchKind::Suffix
         } else {
             MatchKind::FileName
         };
-        Some(self.to_resolution(totals, match_kind, evidence))
+        let mut resolution = self.to_resolution(totals, match_kind, evidence);
+        if folder_count > folders.len() {
+            resolution.total = resolution.total.max(folder_count);
+        }
+        Some(resolution)
     }
 
     /// Returns whether files are listed below another folder that may differ from the requested folder only in the
@@ -388,7 +385,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
             let mut folder = PathBuffer::new();
             write_path_below(location, &names[..count], &mut folder);
             // A folder that contains the matched folder is not another one.
-            !lies_at_or_under(matched_form, &folder) && view.folder_contents(&folder, false, None).files > 0
+            !lies_at_or_under(matched_form, &folder) && has_files(view, &folder, false)
         };
         let mut libraries = self
             .libraries
@@ -405,7 +402,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     /// folder is listed or mapped. For several members, the reason explains why there are
     /// several.
     fn to_resolution(&self, totals: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
-        let is_single = totals.total == 1;
+        let is_single = totals.total() == 1;
         let mut libraries = totals.members.iter().map(|found| found.library);
         let first_library = libraries.next();
         let reason = if is_single {
@@ -430,7 +427,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
                 _ => ItemType::Other,
             },
             found: items,
-            total: totals.total,
+            total: totals.total(),
             items: totals.items,
             files: totals.files,
             folders: totals.folders,
@@ -473,54 +470,94 @@ struct FoundMember<'v> {
     has_whole_folder: bool,
 }
 
+/// A member of a folder: its library, whether it is a show, artist, season or album, and its rating key.
+type MemberId<'v> = (usize, bool, &'v str);
+
 /// The items and files below a folder, added up across libraries or matching folders.
 #[derive(Default)]
 struct FolderTotals<'v> {
     /// The members, at most [`MAX_CANDIDATES`].
     members: Vec<FoundMember<'v>>,
-    /// Number of members, including members beyond [`MAX_CANDIDATES`].
-    total: usize,
+    /// All members with their indexes in `members`; a greater index for members beyond [`MAX_CANDIDATES`].
+    indexes: HashMap<MemberId<'v>, usize>,
+    /// The items of several files.
+    counted: HashSet<(usize, &'v str)>,
     items: u64,
     files: u64,
     folders: Vec<FoundFolder>,
 }
 
 impl<'v> FolderTotals<'v> {
-    fn is_empty(&self) -> bool {
-        self.total == 0
+    /// Returns the number of members.
+    fn total(&self) -> usize {
+        self.indexes.len()
     }
 
-    /// Adds the contents of one folder. If several folders contain a member, counts the member only once.
-    /// `has_whole_folder`: the folder has no other member.
-    fn add(&mut self, library: usize, contents: &FolderContents<'v>, has_whole_folder: bool) {
-        self.items += contents.items;
-        self.files += contents.files;
-        self.total += contents.total;
-        for member in &contents.members {
-            let is_same = |found: &&mut FoundMember<'_>| found.library == library && found.member.is_same(member);
-            if let Some(found) = self.members.iter_mut().find(is_same) {
-                found.member.merge_season(member.season);
-                found.has_whole_folder &= has_whole_folder;
-                self.total -= 1;
-            } else if self.members.len() < MAX_CANDIDATES {
-                self.members.push(FoundMember {
-                    library,
-                    member: *member,
-                    has_whole_folder,
-                });
-            }
+    /// Adds a file. `depth`: the folder's number of components. `kind`: the members to add.
+    fn add_file(&mut self, library: usize, file: &FolderFile<'v>, depth: usize, kind: Option<FolderKind>) {
+        self.files += 1;
+        let item = &file.found.item;
+        if file.item_has_other_files && !self.counted.insert((library, item.rating_key)) {
+            return;
         }
+        self.items += 1;
+        if let Some(member) = FolderMember::new(file, depth, kind) {
+            self.add_member(FoundMember {
+                library,
+                member,
+                has_whole_folder: true,
+            });
+        }
+    }
+
+    /// Adds a member, or what is new about a known one.
+    fn add_member(&mut self, found: FoundMember<'v>) {
+        let index = *self.indexes.entry(found.id()).or_insert(self.members.len());
+        if let Some(known) = self.members.get_mut(index) {
+            known.member.merge_season(found.member.season);
+            known.has_whole_folder &= found.has_whole_folder;
+        } else if index < MAX_CANDIDATES {
+            self.members.push(found);
+        }
+    }
+
+    /// Adds the contents of another folder. If both folders contain a member, counts the member only once.
+    fn merge(&mut self, other: Self) {
+        self.items += other.items;
+        self.files += other.files;
+        self.folders.extend(other.folders);
+        other.members.into_iter().for_each(|found| self.add_member(found));
+        for id in other.indexes.into_keys() {
+            self.indexes.entry(id).or_insert(usize::MAX);
+        }
+    }
+}
+
+impl<'v> FoundMember<'v> {
+    fn id(&self) -> MemberId<'v> {
+        let (item, group_key) = (&self.member.item, self.member.group_key);
+        let key = if group_key.is_empty() {
+            item.rating_key
+        } else {
+            group_key
+        };
+        (self.library, !group_key.is_empty(), key)
     }
 }
 
 impl<'v, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, '_, V> {
     /// Returns a page of the files below the folder, in the order of their normal forms. The page starts after the
     /// listed path `after`, or with the first file if `after` is `None`. The page has at most `limit` files; more only
-    /// if several files share the last normal form. The page is empty unless the folder matches with high confidence.
+    /// if several files share the last normal form. The page is empty unless the folder is listed or mapped.
     /// Check [`crate::LibraryIndex::is_broken`] afterwards: if a segment is damaged, the page is incomplete.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {
-        let Some((folder, mapped)) = self.find_listed_folder() else {
+        let folder = self.find_spelling(|folder, is_host_path| {
+            let mut libraries = self.fetched_libraries();
+            let has_file = libraries.any(|(_, view)| has_files(view, folder, is_host_path));
+            has_file.then(|| (folder.to_vec(), is_host_path))
+        });
+        let Some((folder, mapped)) = folder else {
             return Vec::new();
         };
         let after_form = after.map(|after| match self.mappings.to_host(after).filter(|_| mapped) {
@@ -529,45 +566,23 @@ impl<'v, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, '_, V> {
         });
         let mut files: Vec<FolderFile<'v>> = Vec::new();
         for (library, view) in self.fetched_libraries() {
-            view.files_below(&folder, mapped, after_form.as_deref(), limit, &mut |mut file| {
+            let first = files.len();
+            view.files_below(&folder, mapped, after_form.as_deref(), &mut |mut file| {
                 file.found.library = library;
+                let is_full = files.len() - first >= limit;
+                if is_full && files.last().is_none_or(|last| last.form.compare(file.form).is_ne()) {
+                    return false;
+                }
                 files.push(file);
+                true
             });
         }
         // Each library returned up to `limit` files, so only the first `limit` of all these files are complete.
-        files.sort_by(|a, b| a.form.cmp(&b.form));
-        if let Some(last_form) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
-            files.truncate(files.partition_point(|file| file.form <= last_form));
+        files.sort_by(|a, b| a.form.compare(b.form));
+        if let Some(last) = files.get(limit.saturating_sub(1)).map(|file| file.form) {
+            files.truncate(files.partition_point(|file| file.form.compare(last).is_le()));
         }
         files
-    }
-
-    /// Returns the normal form of the folder in the listing, and whether this form is a host path, translated by
-    /// server-to-host rules. `None` unless the folder matches with high confidence.
-    fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
-        // `mapped`: the folder is a host path, so server-to-host rules translate the listed paths first.
-        let has_files = |folder: &[u8], mapped: bool| {
-            self.fetched_libraries().any(|(_, view)| {
-                let mut has_file = false;
-                view.files_below(folder, mapped, None, 1, &mut |_| has_file = true);
-                has_file
-            })
-        };
-        if has_files(self.folder, false) {
-            return Some((self.folder.to_vec(), false));
-        }
-        if self.mappings.has_server_to_host_rules() && has_files(self.folder, true) {
-            return Some((self.folder.to_vec(), true));
-        }
-        let rewritten = rewrite_folder(self.mappings, self.folder, |folder| {
-            has_files(folder, false).then(|| (folder.to_vec(), false))
-        });
-        rewritten.or_else(|| {
-            let mut resolution = self.resolve_listed();
-            let is_certain = resolution.confidence == Confidence::High;
-            let folder = resolution.folders.pop().filter(|_| is_certain)?;
-            Some((folder.form, folder.is_host_path))
-        })
     }
 }
 
@@ -702,16 +717,10 @@ pub struct FolderMember<'v> {
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member of this kind from an item and its season or album; `None` if the item has no such member.
-    /// `path`: the item's listed path, which has `components_below` components below the folder.
+    /// Creates a member of this kind from a file in a folder of `depth` components; `None` if the item has no such member.
     #[must_use]
-    pub fn new(
-        item: ItemRef<'v>,
-        season: Season<'v>,
-        path: &'v [u8],
-        components_below: usize,
-        kind: Option<FolderKind>,
-    ) -> Option<Self> {
+    pub fn new(file: &FolderFile<'v>, depth: usize, kind: Option<FolderKind>) -> Option<Self> {
+        let (item, season) = (file.found.item, file.season);
         // A track has the disc number in `item.season`, so only an episode has a season number.
         let number = if item.kind == ItemType::Episode {
             item.season
@@ -727,10 +736,10 @@ impl<'v> FolderMember<'v> {
             None => (item.show_rating_key, Some(season)),
         };
         let is_member = kind.is_none_or(|kind| kind == FolderKind::Movie || !group_key.is_empty());
-        is_member.then_some(Self {
+        is_member.then(|| Self {
             item,
-            path,
-            components_below,
+            path: file.found.path,
+            components_below: file.form.rev_components().count().saturating_sub(depth),
             group_key,
             season,
         })
@@ -741,12 +750,6 @@ impl<'v> FolderMember<'v> {
         self.season = self
             .season
             .filter(|season| other.is_some_and(|other| season.is_same(&other)));
-    }
-
-    /// Returns whether two members are the same show or the same single item.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.group_key == other.group_key
-            && (!self.group_key.is_empty() || self.item.rating_key == other.item.rating_key)
     }
 
     /// Returns the folder's path as the server spells it, extended by the next `extra` components of the member's path.

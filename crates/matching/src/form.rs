@@ -55,68 +55,25 @@ impl<'a> Form<'a> {
         self.bytes.iter().map(move |byte| fold_byte(fold, *byte))
     }
 
-    /// Compares two normal forms bytewise. Skips the first `equal_bytes` bytes, which the caller knows to be equal, for
-    /// example from earlier comparisons in a binary search.
+    /// Compares two normal forms bytewise.
     #[must_use]
-    pub fn compare(self, other: Form<'_>, equal_bytes: usize) -> Ordering {
-        let offset = self.common_prefix_length(other, equal_bytes);
-        self.byte(offset).cmp(&other.byte(offset))
+    pub fn compare(self, other: Form<'_>) -> Ordering {
+        self.bytes().cmp(other.bytes())
     }
 
     /// Compares the path with the range of all paths below `folder`, in byte order, for a binary search: `Equal` means
-    /// that the path is below the folder. Also returns the length of the common prefix. `folder` is in normal form
-    /// without a trailing separator. Skips the first `equal_bytes` bytes, which the caller knows to be equal.
+    /// that the path is below the folder. `folder` is in normal form without a trailing separator.
     #[must_use]
-    pub fn compare_to_folder(self, folder: &[u8], equal_bytes: usize) -> (Ordering, usize) {
-        let offset = self.common_prefix_length(Form::from_folded(folder), equal_bytes);
-        let folder_byte = folder.get(offset).copied().unwrap_or(b'/');
-        let order = match self.byte(offset) {
-            Some(byte) if offset == folder.len() && byte == folder_byte => Ordering::Equal,
-            byte => byte.cmp(&Some(folder_byte)),
-        };
-        (order, offset)
-    }
-
-    /// Returns the length of the common prefix in bytes, which the caller knows to be at least `equal_bytes`.
-    fn common_prefix_length(self, other: Form<'_>, equal_bytes: usize) -> usize {
-        let mut offset = equal_bytes;
-        while let (Some(word), Some(other_word)) = (self.word(offset), other.word(offset)) {
-            if word != other_word {
-                // Words are big-endian, so eight leading zero bits in the XOR are one equal byte.
-                return offset + (word ^ other_word).leading_zeros() as usize / 8;
-            }
-            offset += 8;
-        }
-        let end = self.bytes.len().min(other.bytes.len()).max(offset);
-        (offset..end)
-            .find(|offset| self.byte(*offset) != other.byte(*offset))
-            .unwrap_or(end)
-    }
-
-    /// Returns the byte of the normal form at this offset; `None` at or after the end.
-    #[inline]
-    fn byte(self, offset: usize) -> Option<u8> {
-        self.bytes.get(offset).map(|byte| fold_byte(self.fold, *byte))
-    }
-
-    /// Returns eight bytes of the normal form, starting at this offset, as a big-endian integer. `None` if fewer than
-    /// eight bytes remain, or for Windows paths, whose separators must be folded byte by byte.
-    #[inline]
-    fn word(self, offset: usize) -> Option<u64> {
-        let word = u64::from_be_bytes(*self.bytes.get(offset..)?.first_chunk()?);
-        match self.fold {
-            FoldRule::None => Some(word),
-            FoldRule::Ascii => Some(lower_case_word(word)),
-            FoldRule::Windows => None,
-        }
+    pub fn compare_to_folder(self, folder: &[u8]) -> Ordering {
+        let start = self.bytes().take(folder.len() + 1);
+        start.cmp(folder.iter().copied().chain([b'/']))
     }
 
     /// Returns the form's first `components` components, without a trailing separator.
     #[must_use]
-    pub fn leading_components(self, components: usize) -> Vec<u8> {
-        let form: Vec<u8> = self.bytes().collect();
-        let end = end_of_components(&form, components, |byte| byte == b'/');
-        form[..end].to_vec()
+    pub fn leading_components(self, components: usize) -> Self {
+        let end = end_of_components(self.bytes, components, |byte| fold_byte(self.fold, byte) == b'/');
+        Self::new(&self.bytes[..end], self.fold)
     }
 
     /// Iterates over the components, last first, to compare suffixes. Skips empty components, as between repeated
@@ -160,19 +117,6 @@ fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -
         }
     }
     path.len()
-}
-
-/// Lower-cases eight ASCII bytes at once by setting bit 5 in each byte from `A` to `Z`.
-#[inline]
-fn lower_case_word(word: u64) -> u64 {
-    const ONES: u64 = u64::from_be_bytes([1; 8]);
-    const HIGH_BITS: u64 = ONES << 7;
-    // Each addition compares all eight bytes at once, by setting the high bit of each byte that is large enough.
-    // Clearing the high bits first prevents a carry into the next byte. The shift moves each high bit (7) to bit 5.
-    let low_bits = word & !HIGH_BITS;
-    let at_least_a = low_bits + ONES * u64::from(0x80 - b'A');
-    let above_z = low_bits + ONES * u64::from(0x7F - b'Z');
-    word | ((at_least_a & !above_z & !word & HIGH_BITS) >> 2)
 }
 
 /// Computes a byte of the normal form of a path that is ASCII or already in normal form.

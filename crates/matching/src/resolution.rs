@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
+use super::form::Form;
 use super::mappings::SizeEvidence;
 use super::normal::{ExactBytes, NormalPath};
 use crate::model::{Confidence, Item, ItemType, LibraryKind, MatchKind, Reason};
@@ -86,33 +87,9 @@ pub trait LibraryIndex: Sized {
     /// `each` says whether the raw bytes are also equal.
     fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// Finds the listed paths that share the longest suffix with `path`, of at least `min_components` components (at
-    /// least one). Calls `each` with the number of common components and a hit, for at least `limit` paths if there are
-    /// so many. Returns the number of unreported paths with the same suffix. `name_hash`: [`name_hash`](super::name_hash) of
-    /// the path.
-    fn suffix_matches<'v>(
-        &'v self,
-        path: &NormalPath<'_>,
-        name_hash: Option<u64>,
-        min_components: usize,
-        limit: usize,
-        each: impl FnMut(usize, Self::Hit<'v>),
-    ) -> usize;
-
-    /// Calls `each` for the listed paths that share at least `components` last components with `path`; for about `limit`
-    /// paths. `name_hash`: [`name_hash`](super::name_hash) of the path.
-    fn each_with_suffix<'v>(
-        &'v self,
-        path: &NormalPath<'_>,
-        name_hash: Option<u64>,
-        components: usize,
-        limit: usize,
-        each: impl FnMut(Self::Hit<'v>),
-    );
-
-    /// Calls `each` for the listed paths whose file names have this [`name_hash`](super::name_hash), for about `limit`
-    /// paths, and perhaps for others.
-    fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, each: impl FnMut(Self::Hit<'v>));
+    /// Calls `each` for the listed paths whose file names have this [`name_hash`](super::name_hash), and perhaps for others,
+    /// with the path's normal form, until it returns `false`.
+    fn each_named<'v>(&'v self, name_hash: u64, each: impl FnMut(Form<'v>, Self::Hit<'v>) -> bool);
 
     /// Calls `each` for the listed files of this size, which is not 0; for about `limit` files. Returns `false` if the
     /// library has no index of sizes yet.

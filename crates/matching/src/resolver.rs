@@ -28,7 +28,7 @@ use super::words::{name_hash, naming_title};
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of listed paths with the longest common suffix that a library compares with the queried path, so that
-/// no path takes long. If there are more, those that sort close to the queried path are compared.
+/// no path takes long.
 pub(super) const MAX_COMPARED: usize = 4096;
 
 /// Resolves paths in a list of libraries.
@@ -549,22 +549,55 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) {
+        let (form, Some(hash)) = (Form::from_folded(self.path.form()), self.name_hash()) else {
+            return;
+        };
         // Skip libraries that were never fetched, because an unknown item might match better.
-        for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
-            let mut view_components = 0;
-            let rank = candidates.rank.max(1);
-            let further_paths =
-                view.suffix_matches(&self.path, self.name_hash(), rank, MAX_COMPARED, |components, hit| {
-                    view_components = components;
-                    let left_over = candidates.add_candidate(components, Self::candidate(library, view, hit));
-                    if let Some(candidate) = left_over {
-                        candidates.replace_least_similar(candidate, |hit| similarity(hit, components));
-                    }
-                });
-            if view_components == candidates.rank {
-                candidates.total += further_paths;
-            }
+        let libraries = || self.libraries_of(group).filter(|(_, view)| view.is_fetched());
+        let mut longest = 1;
+        for (_, view) in libraries() {
+            view.each_named(hash, |listed, _| {
+                longest = longest.max(listed.common_components(form));
+                true
+            });
         }
+        for (library, view) in libraries() {
+            let mut compared = 0;
+            view.each_named(hash, |listed, hit| {
+                if listed.common_components(form) < longest {
+                    return true;
+                }
+                compared += 1;
+                if compared > MAX_COMPARED {
+                    candidates.total += 1;
+                } else if let Some(left_over) = candidates.add_candidate(longest, Self::candidate(library, view, hit)) {
+                    candidates.replace_least_similar(left_over, |hit| similarity(hit, longest));
+                }
+                true
+            });
+        }
+    }
+
+    /// Calls `each` for the listed paths that have at least `components` last components in common with the path; for at most
+    /// `limit` of them.
+    pub(super) fn each_with_suffix(
+        &self,
+        view: &'v V::Target,
+        components: usize,
+        limit: usize,
+        mut each: impl FnMut(HitOf<'v, V>),
+    ) {
+        let (form, Some(hash)) = (Form::from_folded(self.path.form()), self.name_hash()) else {
+            return;
+        };
+        let mut left = limit;
+        view.each_named(hash, |listed, hit| {
+            if listed.common_components(form) >= components {
+                each(hit);
+                left -= 1;
+            }
+            left > 0
+        });
     }
 
     /// Creates a candidate from a library's listed path; `None` if the segment is damaged.

@@ -76,7 +76,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let max_of_name = max_of_name(self.size(), components > 1);
         let (mut of_name, mut near, mut has_unknown, mut elsewhere) = (0, 0, false, Vec::new());
         for (library, view) in self.fetched() {
-            view.each_with_suffix(&self.path, self.name_hash(), components, max_of_name + 1, |hit| {
+            self.each_with_suffix(view, components, max_of_name + 1, |hit| {
                 of_name += 1;
                 let size = view.file_size(hit);
                 has_unknown |= size == 0;
@@ -140,7 +140,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     fn add_in_other_folders(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         let mut count = 0;
         for (library, view) in self.fetched_in_scope() {
-            view.each_with_suffix(&self.path, self.name_hash(), 1, MAX_OF_SIZE, |hit| {
+            self.each_with_suffix(view, 1, MAX_OF_SIZE, |hit| {
                 count += 1;
                 if view.file_size(hit) == self.size() {
                     candidates.add_candidate(1, Self::candidate(library, view, hit));
@@ -289,9 +289,11 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         similarity: SimilarityOf<'_, 'v, HitOf<'v, V>>,
     ) {
         for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
-            view.each_alike(hash, MAX_COMPARED, |hit| {
+            let mut compared = 0;
+            view.each_named(hash, |_, hit| {
+                compared += 1;
                 let Some(candidate) = Self::candidate(library, view, hit) else {
-                    return;
+                    return false;
                 };
                 let alike = NormalPath::with(candidate.path, |listed| {
                     let components = Form::from_folded(listed.form()).rev_components();
@@ -305,6 +307,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 {
                     candidates.replace_least_similar(left_over, |hit| similarity(hit, alike));
                 }
+                compared < MAX_COMPARED
             });
         }
     }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::matching::normal::normal_form;
-use crate::matching::{Form, Mappings, NormalPath, name_hash};
+use crate::matching::{Mappings, NormalPath, name_hash};
 use crate::model::{Item, LibraryId, Sequence};
 
 mod record_memories;
@@ -159,41 +159,22 @@ impl Memtable {
     pub fn records_of_path(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
         self.0
-            .records_with_hash(PATHS, || Some(path.hash()))
+            .records_with_hash(PATHS, || path.hash())
             .filter(move |(record, index)| record.forms.get(*index).is_some_and(|own| **own == *form))
     }
 
     /// Iterates over the records for the item with this rating key, newest first.
     pub fn records_of_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
         self.0
-            .records_with_hash(KEYS, || Some(xxh3_64(rating_key.as_bytes())))
+            .records_with_hash(KEYS, || xxh3_64(rating_key.as_bytes()))
             .map(|(record, _)| record)
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
     /// Iterates over the files of added items whose names have this [`name_hash`]. Yields the item's record, and the
     /// file's index in the item.
-    pub fn files_with_name(&self, hash: Option<u64>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
+    pub fn files_with_name(&self, hash: u64) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         self.0.records_with_hash(NAMES, move || hash)
-    }
-
-    /// Iterates over the files of added items that have the same file name as `path`. Yields the item's record, the
-    /// file's index in the item, and the number of last components that the file's path has in common with `path`.
-    pub fn suffix_matches(
-        &self,
-        path: &NormalPath<'_>,
-        name_hash: Option<u64>,
-    ) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
-        let form = Form::from_folded(path.form());
-        self.files_with_name(name_hash)
-            .map(move |(record, part)| {
-                let common = record
-                    .forms
-                    .get(part)
-                    .map_or(0, |record_form| Form::from_folded(record_form).common_components(form));
-                (record, part, common)
-            })
-            .filter(|(_, _, common)| *common > 0)
     }
 }
 
@@ -416,10 +397,10 @@ impl<T> ChainedRecords<T> {
 
     /// Iterates over the records with a hash, newest first, each with the index of the normal form that has this hash.
     /// `kind` selects the kind of hash, such as path hashes. This function calls `hash` only if there are records, to
-    /// save computing the hash. If `hash` returns `None`, there are no results.
+    /// save computing the hash.
     #[inline]
-    fn records_with_hash(&self, kind: usize, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&T, usize)> {
-        let filled_and_hash = self.0.get().and_then(|filled| Some((filled, hash()?)));
+    fn records_with_hash(&self, kind: usize, hash: impl FnOnce() -> u64) -> impl Iterator<Item = (&T, usize)> {
+        let filled_and_hash = self.0.get().map(|filled| (filled, hash()));
         filled_and_hash.into_iter().flat_map(move |(filled, hash)| {
             let nodes = filled.chains[kind].nodes_with_hash(hash);
             nodes.filter_map(|node| Some((filled.records.get(node.record as usize)?, node.form as usize)))

@@ -16,16 +16,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::hash_table::{self, mark_shared_hashes, put_paths, put_table, run_both, show_hash};
 use super::layout::{
-    BLOCK, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at, write_error,
+    BLOCK, SegmentHeader, SegmentWriter, Spool, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at,
+    write_error,
 };
-use super::name_table::{self, mark_shared_hashes, put_keys, put_names, put_paths, run_both};
-use super::order::{FolderOrderBuilder, IndexedPath};
+use super::order::put_order;
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
 use crate::error::Result;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
-use crate::model::{ByteString, Item, ItemFacts, ItemType, Sequence};
+use crate::model::{ByteString, Item, ItemFacts, Sequence};
 use crate::platform::bytes::str_eq;
 use crate::platform::files;
 
@@ -53,7 +54,8 @@ pub struct ListingBuilder {
     paths: PairSorter,
     /// Hashes of rating keys, each with the item's first entry.
     keys: PairSorter,
-    /// Hashes of file names, each with the entry of the path.
+    /// Hashes of file names, each with the entry of the path; and hashes of shows' rating keys, each with the first of
+    /// successive items of one season.
     names: PairSorter,
     /// Normal forms of listed paths, for the folder order.
     listed: KeySorter,
@@ -62,10 +64,8 @@ pub struct ListingBuilder {
     /// written again for each item.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     show_bytes: usize,
-    /// The first record for each rating key of a show or season, by the key's hash. It identifies the show or season.
-    owners: HashMap<u64, u32>,
-    /// The strings of the previous item's show and season, and their records.
-    parents: Option<([String; 6], ParentRecords)>,
+    /// The strings of the previous item's show and season, and the record of the season or, without one, of the show.
+    parents: Option<([String; 6], Option<u32>)>,
     items: u64,
     parts: u64,
     items_with_facts: u64,
@@ -75,15 +75,6 @@ pub struct ListingBuilder {
     buffer: Vec<u8>,
     /// The first error. After an error, the builder ignores further items.
     failed: Option<io::Error>,
-}
-
-/// The records of an item's show and season. An owner is the first record with the same rating key, or 0.
-#[derive(Clone, Copy)]
-struct ParentRecords {
-    show: Option<u32>,
-    season: Option<u32>,
-    show_owner: u32,
-    season_owner: u32,
 }
 
 /// Maximum size of an item without its strings, in bytes.
@@ -112,7 +103,6 @@ impl ListingBuilder {
             records: SegmentWriter::new(path),
             shows: HashMap::new(),
             show_bytes: 0,
-            owners: HashMap::new(),
             parents: None,
             items: 0,
             parts: 0,
@@ -172,8 +162,8 @@ impl ListingBuilder {
         let entries = 2 * paths + 1;
         self.records
             .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + string_bytes.saturating_mul(8))?;
-        let reserved = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2)); // a show and a season
         reserve(&mut self.key_hashes, 1)?;
+        let reserved = self.shows.try_reserve(2); // a show and a season
         reserved.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
@@ -181,29 +171,21 @@ impl ListingBuilder {
     /// bytes.
     fn put_item(&mut self, item: &Item, added_sequence: u64, string_bytes: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), string_bytes)?;
-        let parents = self.write_parents(item)?;
+        let (parent, is_new) = self.write_parents(item)?;
         let first_entry = self.align()?;
-        let path = IndexedPath {
-            entry: first_entry,
-            // The paths of an item with several files share this number, so that folder contents count the item once.
-            item: if item.parts.len() > 1 { first_entry } else { 0 },
-            show: parents.show_owner,
-            season: match parents.season_owner {
-                // A season without a rating key gets a number that no record can have, counted down from the maximum.
-                0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
-                season => season,
-            },
-        };
-        let title = self.put_first_entry(item, path)?;
+        if is_new && !item.show_rating_key.is_empty() {
+            self.names.push(show_hash(&item.show_rating_key), first_entry)?;
+        }
+        let title = self.put_first_entry(item, first_entry)?;
         record::put_item(
             self.records.buffer_for(0)?, // already reserved
             item,
             title,
-            parents.season.or(parents.show),
+            parent,
             item.parts.len().saturating_sub(1),
             added_sequence,
         );
-        self.put_further_entries(item, path)?;
+        self.put_further_entries(item, first_entry)?;
         let key_hash = xxh3_64(item.rating_key.as_bytes());
         self.keys.push(key_hash, first_entry)?;
         self.key_hashes.push(key_hash);
@@ -215,32 +197,34 @@ impl ListingBuilder {
 
     /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item,
     /// which the item stores instead of the title; otherwise `None`.
-    fn put_first_entry(&mut self, item: &Item, path: IndexedPath) -> io::Result<Option<usize>> {
+    fn put_first_entry(&mut self, item: &Item, first_entry: u32) -> io::Result<Option<usize>> {
         let Some(listed) = item.parts.first().map(ByteString::as_bytes) else {
             let out = self.records.buffer_for(0)?;
-            record::put_entry(out, FIRST | BARE | FORM_RAW, path.entry, b"", b"");
+            record::put_entry(out, FIRST | BARE | FORM_RAW, first_entry, b"", b"");
             return Ok(None);
         };
-        let path_begin = self.put_listed_entry(listed, FIRST, path)?;
+        let path_begin = self.put_listed_entry(listed, FIRST, first_entry, first_entry)?;
         let offset = record::title_offset(listed, item.title.as_bytes());
         Ok(offset.map(|offset| self.records.position() - (path_begin + offset)))
     }
 
     /// Appends the entries of the item's further files, and then the entries of all mapped paths. Readers expect these
-    /// entries directly after the item. `first` contains the numbers for the item's first path.
-    fn put_further_entries(&mut self, item: &Item, first: IndexedPath) -> io::Result<()> {
+    /// entries directly after the item. `first_entry` is the entry of the item's first path.
+    fn put_further_entries(&mut self, item: &Item, first_entry: u32) -> io::Result<()> {
         let mut mapped = Vec::new();
         for (part, listed) in item.parts.iter().map(ByteString::as_bytes).enumerate() {
-            let mut entry = first.entry;
+            let mut entry = first_entry;
             if part > 0 {
                 entry = self.align()?;
-                self.put_listed_entry(listed, 0, IndexedPath { entry, ..first })?;
+                self.put_listed_entry(listed, 0, first_entry, entry)?;
             }
             mapped.extend(self.meta.mappings.to_host(listed).map(|host| (entry, host)));
         }
         for (listed, host) in mapped {
             let entry = self.align()?;
-            self.put_mapped_entry(&host, listed, IndexedPath { entry, ..first })?;
+            self.put_path(&host, MAPPED, listed, entry, |segment, form| {
+                segment.mapped.push(form, entry)
+            })?;
         }
         Ok(())
     }
@@ -285,22 +269,21 @@ impl ListingBuilder {
             ..SegmentHeader::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
-        let (listed, mapped) = (self.listed, self.mapped);
-        let mut folder_order = FolderOrderBuilder::new(&place);
-        let add_folders = move || {
-            // The second argument is `true` for mapped paths.
-            folder_order.add(listed, false)?;
-            folder_order.add(mapped, true)?;
-            Ok(folder_order)
+        let (listed, mapped, mut names) = (self.listed, self.mapped, self.names);
+        let sort_paths = move || {
+            let mut order = Spool::new(&place);
+            put_order(listed, &mut order, Some(&mut names))?;
+            put_order(mapped, &mut order, None)?; // searches by last components find only listed folders
+            Ok((order, names))
         };
         let with_thread = self.paths.len() > THREAD_THRESHOLD;
-        let (folder_order, hash_twins) = run_both(with_thread, add_folders, || {
+        let ((order, names), hash_twins) = run_both(with_thread, sort_paths, || {
             let hash_twins = put_paths(self.paths, &mut head, &mut body)?;
-            put_keys(self.keys, &mut head, &mut body)?;
-            put_names(self.names, &mut head, &mut body)?;
+            (head.keys, head.key_homes) = put_table(self.keys, &mut body, |_, _| Ok(()))?;
             Ok(hash_twins)
         })?;
-        head.order = folder_order.finish(&mut body)?;
+        (head.names, head.name_homes) = put_table(names, &mut body, |_, _| Ok(()))?;
+        head.order = body.part(&order, 4)?;
         // Flag the entries that share the upper half of a hash, so that lookups of other entries can stop at once.
         mark_shared_hashes(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
@@ -314,33 +297,15 @@ impl ListingBuilder {
         u32::try_from(self.records.position() / 4).map_err(|_| too_large())
     }
 
-    /// Appends a listed entry to the aligned records, and adds it to the tables. `indexed_path` contains the numbers of
-    /// the entry, its item, show and season. Returns the offset of the path.
-    fn put_listed_entry(&mut self, path: &[u8], flags: u8, indexed_path: IndexedPath) -> io::Result<usize> {
+    /// Appends a listed entry to the aligned records, and adds it to the tables. `first`: the entry of the item's first
+    /// path. Returns the offset of the path.
+    fn put_listed_entry(&mut self, path: &[u8], flags: u8, first: u32, entry: u32) -> io::Result<usize> {
         self.parts += 1;
-        // The entry of a further file refers to its item's first entry.
-        let target = if flags & FIRST == 0 {
-            indexed_path.item
-        } else {
-            indexed_path.entry
-        };
-        self.put_path(path, flags, target, indexed_path.entry, |segment, form| {
-            segment.listed.push(form, indexed_path.to_numbers())?;
-            match crate::matching::name_hash(form) {
-                // The name table's order depends only on the upper half of this hash.
-                Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, indexed_path.entry),
-                None => Ok(()),
-            }
+        self.put_path(path, flags, first, entry, |segment, form| {
+            segment.listed.push(form, entry)?;
+            let name_hash = crate::matching::name_hash(form);
+            name_hash.map_or(Ok(()), |hash| segment.names.push(hash, entry))
         })
-    }
-
-    /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry. `indexed_path` contains
-    /// the numbers of the mapped entry, its item, show and season.
-    fn put_mapped_entry(&mut self, path: &[u8], listed: u32, indexed_path: IndexedPath) -> io::Result<()> {
-        let path_offset = self.put_path(path, MAPPED, listed, indexed_path.entry, |segment, form| {
-            segment.mapped.push(form, indexed_path.to_numbers())
-        });
-        path_offset.map(drop)
     }
 
     /// Appends the entry `number`, which refers to the entry `target`, to the records and the path table. `flags` lacks
@@ -372,7 +337,7 @@ impl ListingBuilder {
             self.paths.push(normal.hash(), number)?;
             // If the normal form is stored, lookups also find the path by the hash of its bytes in ASCII lower case.
             if let Some(lower_case_hash) = ExactBytes::hash_of(path).filter(|_| form == FORM_STORED)
-                && name_table::upper(lower_case_hash) != name_table::upper(normal.hash())
+                && hash_table::upper(lower_case_hash) != hash_table::upper(normal.hash())
             {
                 self.paths.push(lower_case_hash, number)?;
             }
@@ -381,42 +346,21 @@ impl ListingBuilder {
         })
     }
 
-    /// Returns the first record of the show or season with this rating key, which is `record` if the key is new; 0 if
-    /// the key is empty or `record` is `None`. The folder order identifies the show or season by this record.
-    fn first_record_with_key(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
-        match record {
-            Some(record) if !rating_key.is_empty() => {
-                *self.owners.entry(xxh3_64(rating_key.as_bytes())).or_insert(record)
-            }
-            _ => 0,
-        }
-    }
-
-    /// Returns the records of the item's show and season, and writes new ones. Most items have the previous parents.
-    fn write_parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
-        if let Some((known, parents)) = &self.parents
+    /// Returns the record of the item's season or, without one, of its show, and whether the previous item had other
+    /// ones. Writes new records. Most items have the previous parents.
+    fn write_parents(&mut self, item: &Item) -> io::Result<(Option<u32>, bool)> {
+        if let Some((known, parent)) = &self.parents
             && known
                 .iter()
                 .zip(item.parent_string_fields())
                 .all(|(known, text)| str_eq(known, text))
         {
-            return Ok(*parents);
+            return Ok((*parent, false));
         }
         let show = self.write_show(item)?;
-        let season = self.write_season(item, show)?;
-        let season_owner = self.first_record_with_key(&item.season_rating_key, season);
-        let show_owner = match self.first_record_with_key(&item.show_rating_key, show) {
-            0 => season_owner, // the show has no key, so its season is a member of folders
-            show_owner => show_owner,
-        };
-        let parents = ParentRecords {
-            show,
-            season,
-            show_owner,
-            season_owner,
-        };
-        self.parents = Some((item.parent_string_fields().map(Clone::clone), parents));
-        Ok(parents)
+        let parent = self.write_season(item, show)?.or(show);
+        self.parents = Some((item.parent_string_fields().map(Clone::clone), parent));
+        Ok((parent, true))
     }
 
     /// Returns the show's record, and writes it if it is new. `None` if the item has no show.

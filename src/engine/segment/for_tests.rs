@@ -46,7 +46,7 @@ impl ListingSegment {
             firsts.push(first.number);
             Ok(())
         });
-        let item = |first| Some((first, self.item_and_is_multi_file(first)?.0));
+        let item = |first| Some((first, self.item(first)?));
         firsts.into_iter().filter_map(item)
     }
 }

@@ -23,8 +23,6 @@ pub enum FileKind {
     /// The items of a complete listing.
     #[default]
     Listing = 4,
-    /// A listing of an earlier version, whose name table has the hashes of whole names.
-    EarlierListing = 0,
     /// An index of a listing's items by GUID and title.
     Index = 2,
 }
@@ -34,7 +32,9 @@ pub const BLOCK: usize = 4096;
 /// The first bytes of every segment file.
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// Version of the format. If a listing's segment has a different version, plexindex fetches the listing again.
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
+/// The version before, of which plexindex reads the items, and builds a new segment with them.
+const EARLIER_VERSION: u32 = 10;
 /// Offset of the header's checksum, which covers all bytes before it.
 const AT_SUM: usize = 504;
 /// Offset of the header's 64-bit numbers.
@@ -79,6 +79,8 @@ impl SegmentPart {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentHeader {
     pub kind: FileKind,
+    /// Whether the file is a listing of the version before, of which only the records and the table of keys are readable.
+    pub is_earlier: bool,
     pub length: u64,
     pub generation: u64,
     /// The change sequence up to which a listing's segment contains all changes.
@@ -103,8 +105,10 @@ pub struct SegmentHeader {
     pub keys: SegmentPart,
     pub key_homes: u64,
     pub names: SegmentPart,
-    pub directory: SegmentPart,
-    /// In words of four bytes: a listing's folder order, or the numbers of every 16th record of a record segment.
+    pub name_homes: u64,
+    /// In the header only: the version before had one more number here.
+    pub unused: u64,
+    /// The numbers of all entries, in the order of their normal forms.
     pub order: SegmentPart,
     pub checksums: SegmentPart,
     /// Checksum of the checksum table.
@@ -137,27 +141,31 @@ impl SegmentHeader {
         out
     }
 
-    /// Decodes the header at the beginning of `file`, a file of one of these kinds, and verifies its checksum. On failure,
-    /// returns the reason for an error message.
-    pub fn decode(file: &[u8], kinds: &[FileKind]) -> Result<Self, &'static str> {
+    /// Decodes the header at the beginning of `file`, a file of this kind, and verifies its checksum. On failure, returns
+    /// the reason for an error message.
+    pub fn decode(file: &[u8], kind: FileKind) -> Result<Self, &'static str> {
         const OTHER_VERSION: &str = "another version of plexindex wrote the file";
         let head = file.get(..BLOCK).ok_or("the file is too short")?;
         if head[..8] != MAGIC {
             return Err("the file is not a segment");
         }
+        let is_earlier = kind == FileKind::Listing && u32_at(head, 8) == EARLIER_VERSION;
         // Another version may have its checksum elsewhere.
-        if u32_at(head, 8) != VERSION {
+        if u32_at(head, 8) != VERSION && !is_earlier {
             return Err(OTHER_VERSION);
         }
         if xxh3_64(&head[..AT_SUM]) != u64_at(head, AT_SUM) {
             return Err("the header is damaged");
         }
-        // Other versions have other kinds, and other rules for normal forms.
-        let kind = kinds.iter().find(|kind| head[AT_KIND] == **kind as u8);
-        let kind = *kind.filter(|_| u32_at(head, 12) == form_tag()).ok_or(OTHER_VERSION)?;
+        // Other versions have other kinds (0 for some listings), and other rules for normal forms.
+        let is_kind = head[AT_KIND] == kind as u8 || is_earlier && head[AT_KIND] == 0;
+        if !is_kind || u32_at(head, 12) != form_tag() {
+            return Err(OTHER_VERSION);
+        }
         let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
         let mut decoded = Self {
             kind,
+            is_earlier,
             uuid: uuid
                 .and_then(|uuid| std::str::from_utf8(uuid).ok())
                 .ok_or("the header is damaged")?
@@ -189,8 +197,8 @@ impl SegmentHeader {
             &mut self.key_homes,
             &mut self.names.at,
             &mut self.names.count,
-            &mut self.directory.at,
-            &mut self.directory.count,
+            &mut self.name_homes,
+            &mut self.unused,
             &mut self.checksums.at,
             &mut self.checksums.count,
             &mut self.checksum_table_hash,
@@ -699,23 +707,6 @@ impl SegmentWriter {
         let from = self.position();
         spool.for_each_chunk(|bytes| self.put(bytes))?;
         self.end_part(from, size)
-    }
-
-    /// Reads `length` bytes at the offset `at` into `to`, or fewer if the segment ends earlier.
-    pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) -> io::Result<()> {
-        let length = length.min(self.position().saturating_sub(at));
-        to.clear();
-        reserve(to, length)?;
-        to.resize(length, 0);
-        // The file contains the front, and the buffer contains the rest.
-        let written = self.written.saturating_sub(at).min(length);
-        let (front, back) = to.split_at_mut(written);
-        if !front.is_empty() {
-            files::read_at(self.written_file()?, front, at as u64)?;
-        }
-        let from = at.saturating_sub(self.written);
-        back.copy_from_slice(&self.buffer[from..from + back.len()]);
-        Ok(())
     }
 
     /// Sets `bits` in the bytes at these ascending offsets, and updates the checksums.

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | header | 4 KiB: magic number, versions, counts, offsets of the parts, and a checksum: [`layout`] |
 //! | records | entries (a path and, after an item's first path, the item), with shows between them: [`record`] |
-//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`name_table`] |
-//! | keys | hash table from rating keys to items: [`name_table`] |
-//! | names | all listed paths, sorted by the file name's hash, then by the components before it: [`name_table`] |
-//! | order | all paths in order, the positions where shows begin, and folders by their last components: [`order`] |
+//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`hash_table`] |
+//! | keys | hash table from rating keys to items: [`hash_table`] |
+//! | names | hash table from the names of files and folders, and from shows' keys, to entries: [`hash_table`] |
+//! | order | all paths, sorted by normal form: [`order`] |
 //! | sums | a checksum for each 4 KiB between the header and this part |
 //!
 //! Damage never leads to a wrong answer: plexindex verifies the header and the checksum table when it opens a segment,
@@ -18,13 +18,13 @@
 //! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
 //! The first query by GUID or title, and the first that a size can decide, create an index in a file beside the segment:
-//! [`name_table`].
+//! [`hash_table`].
 
 mod builder;
 #[cfg(test)]
 mod for_tests;
+mod hash_table;
 mod layout;
-mod name_table;
 mod order;
 mod read;
 mod record;
@@ -32,8 +32,8 @@ mod sorter;
 mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
+pub use hash_table::IndexKey;
 pub use layout::{put_varint, read_varint};
-pub use name_table::IndexKey;
 pub use read::ListingSegment;
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 

@@ -1,6 +1,5 @@
-//! Reads a listing's segment. In this folder, an entry is one path of an item.
-//! A position is an index in the folder order, which contains all paths,
-//! sorted by normal form.
+//! Reads a listing's segment. In this folder, an entry is one path of an item. A position is an index in the folder order,
+//! which contains all paths, sorted by normal form.
 
 use std::io;
 use std::num::NonZero;
@@ -9,15 +8,12 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hash_table::{HashTable, IndexSlot, folder_hash, show_hash};
 use super::layout::{CheckedBytes, FileKind, ReadResult, SegmentHeader, offset_of};
-use super::name_table::{HashTable, IndexSlot, NameTable};
 use super::order::FolderOrder;
-use super::record::{self, EntryRef, MAPPED, SHOW, TWIN};
+use super::record::{self, EntryRef, TWIN};
 use crate::error::{Error, Result, Status};
-use crate::matching::{
-    FirstEntry, FolderContents, FolderMember, Form, FoundItem, ItemRef, MAX_CANDIDATES, NormalPath, Season,
-};
-use crate::model::FolderKind;
+use crate::matching::{FirstEntry, FolderFile, FoundItem, ItemRef, NormalPath, Season};
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -26,8 +22,9 @@ pub struct ListingSegment {
     pub(super) file: CheckedBytes,
     paths: HashTable,
     pub(super) keys: HashTable,
-    names: NameTable,
-    pub(super) order: FolderOrder,
+    /// Finds paths by the hash of the likeness of their file names; and see [`folder_hash`] and [`show_hash`].
+    names: HashTable,
+    order: FolderOrder,
     /// The file's path and map mode, which the index file beside it also uses.
     pub(super) place: (PathBuf, MapMode),
     /// The indexes, by their [`super::IndexKey`].
@@ -57,12 +54,12 @@ impl ListingSegment {
 
     /// Creates a segment from its bytes. Verifies the header and the checksum table. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
-        let head = SegmentHeader::decode(&bytes, &[FileKind::Listing, FileKind::EarlierListing])?;
+        let head = SegmentHeader::decode(&bytes, FileKind::Listing)?;
         let file = CheckedBytes::new(bytes, &head)?;
         Ok(Self {
             paths: HashTable::new(head.paths, head.path_homes),
             keys: HashTable::new(head.keys, head.key_homes),
-            names: NameTable::new(&head),
+            names: HashTable::new(head.names, head.name_homes),
             order: FolderOrder::new(&head),
             place: Default::default(),
             indexes: Default::default(),
@@ -94,6 +91,12 @@ impl ListingSegment {
     #[must_use]
     pub fn mappings_digest(&self) -> u64 {
         self.head.mappings
+    }
+
+    /// Returns whether the segment is of the version before, so that only whole items can be read.
+    #[must_use]
+    pub fn is_earlier(&self) -> bool {
+        self.head.is_earlier
     }
 
     /// Returns [`super::ListingMeta::assigned`]; `listed_at` if the segment is of an earlier version, which does not know it.
@@ -160,43 +163,17 @@ impl ListingSegment {
         FirstEntry(NonZero::new(number))
     }
 
-    /// Calls `each` with the number of common components and the entry, for the listed entries whose paths have the
-    /// most last components in common with `path`, but at least `min_components`. Skips items for whose rating key
-    /// `hidden` returns `true`, because a memtable replaces them. Stops after about `limit` entries. Returns the number
-    /// of entries that were not read.
-    pub fn suffix_matches<'i>(
-        &'i self,
-        path: &NormalPath<'_>,
-        name_hash: Option<u64>,
-        min_components: usize,
-        limit: usize,
-        hidden: Option<&dyn Fn(&str) -> bool>,
-        each: impl FnMut(usize, &EntryRef<'i>),
-    ) -> usize {
-        let hidden = |entry: &EntryRef<'i>| match hidden {
-            Some(hidden) => Ok(hidden(self.key_of(entry)?)),
-            None => Ok(false),
-        };
-        self.names
-            .suffix_matches(&self.file, (path, name_hash), min_components, limit, hidden, each)
-            .unwrap_or(0)
+    /// Calls `each` with the listed entries whose file names have this hash of their likeness, and perhaps with others,
+    /// until it returns `false`.
+    pub fn each_named<'i>(&'i self, name_hash: u64, mut each: impl FnMut(&EntryRef<'i>) -> bool) {
+        let _damage_is_marked: ReadResult<()> = self
+            .names
+            .find(&self.file, name_hash, |number| Ok(!each(&self.entry(number)?)));
     }
 
-    /// Calls `each` with the listed entries whose paths have at least `components` last components in common with `path`, until
-    /// `each` has accepted `limit` of them.
-    pub fn each_with_suffix<'i>(
-        &'i self,
-        path: (&NormalPath<'_>, Option<u64>),
-        components: usize,
-        limit: usize,
-        each: impl FnMut(&EntryRef<'i>) -> bool,
-    ) {
-        let _damage_is_marked = self.names.each_with_suffix(&self.file, path, components, limit, each);
-    }
-
-    /// Calls `each` with the numbers of at most `limit` listed entries whose file names have this hash of their likeness.
-    pub fn each_alike(&self, name_hash: u64, limit: usize, each: impl FnMut(u32)) {
-        let _damage_is_marked = self.names.each_alike(&self.file, name_hash, limit, each);
+    /// Calls `each` with the first listed entry in each folder whose name has this normal form, and perhaps with others.
+    pub fn each_in_folder_named<'i>(&'i self, name: &[u8], each: impl FnMut(&EntryRef<'i>) -> bool) {
+        self.each_named(folder_hash(name), each);
     }
 
     /// Finds an item by its rating key, and returns the number of the entry with its first path, if any. If the item
@@ -257,13 +234,11 @@ impl ListingSegment {
         }
     }
 
-    /// Returns the item of the entry with this number, and whether the item has several files; `None` if the segment is
-    /// damaged there.
+    /// Returns the item of the entry with this number; `None` if the segment is damaged there.
     #[must_use]
-    pub fn item_and_is_multi_file(&self, number: u32) -> Option<(ItemRef<'_>, bool)> {
+    pub fn item(&self, number: u32) -> Option<ItemRef<'_>> {
         let at = self.item_offset(&self.entry(number).ok()?).ok()?;
-        let (item, extras) = record::item(&self.file, at).ok()?;
-        Some((item, extras.more > 0))
+        Some(record::item(&self.file, at).ok()?.0)
     }
 
     /// Reads the item and path of the entry with this number into `found`. Returns `false` if the segment is damaged
@@ -355,262 +330,57 @@ pub(super) fn unusable_segment(path: &Path, why: &str) -> Error {
 
 impl ListingSegment {
     /// Returns the positions of all paths below a folder: of mapped paths if `mapped` is true, otherwise of listed
-    /// paths. `folder` is in normal form, without a trailing separator.
+    /// paths. `folder` is in normal form, without a trailing separator. `after`: only the paths whose normal forms are
+    /// greater, so that a page of files begins after the last file of the previous page.
     #[must_use]
-    pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
-        self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
+    pub fn below(&self, folder: &[u8], mapped: bool, after: Option<&[u8]>) -> Range<usize> {
+        self.order.below(&self.file, folder, mapped, after).unwrap_or(0..0)
     }
 
-    /// Returns the part of a range whose normal forms are greater than `form`, so that a page of files begins after the
-    /// last file of the previous page.
+    /// Returns the file at this position; `None` if the segment is damaged there.
     #[must_use]
-    pub fn range_after(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
-        let from = self.order.first_after(&self.file, within.clone(), form);
-        from.unwrap_or(within.end)..within.end
+    pub fn file_at(&self, position: usize) -> Option<FolderFile<'_>> {
+        self.read_file_at(position).ok()
     }
 
-    /// Returns the entry at this position; `None` if the segment is damaged there.
-    #[must_use]
-    pub fn entry_at(&self, position: usize) -> Option<EntryRef<'_>> {
-        let number = self.order.entry(&self.file, position).ok()?;
-        self.entry(number).ok()
-    }
-
-    /// Calls `each` with all entries of an item: first the entries of its files, then the mapped entries. `first` is
-    /// the number of the item's first entry.
-    pub fn for_each_entry_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryRef<'i>)) {
-        let _damage_is_marked: ReadResult<()> = (|| {
-            let entry = self.entry(first)?;
-            if !entry.path.is_empty() {
-                each(&entry);
-            }
-            let (_, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
-            // First come the further listed entries, whose number the item contains.
-            let (mut more, mut end) = (extras.more, extras.tail(&self.file)?.end);
-            loop {
-                let at = end.next_multiple_of(4);
-                // Then come the mapped entries, until a show, another item or the end.
-                if !self.is_in_records(at) || more == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
-                    return Ok(());
-                }
-                let next = self.entry(u32::try_from(at / 4).map_err(|_| self.file.mark_damaged())?)?;
-                if more == 0 && !self.is_mapped_entry_of(&next, first)? {
-                    return Ok(());
-                }
-                more = more.saturating_sub(1);
-                end = next.end;
-                each(&next);
-            }
-        })();
-    }
-
-    /// Returns whether a mapped entry belongs to the item whose first entry is `first`. The mapped entry refers to a
-    /// listed entry, which is this first entry or refers to it.
-    fn is_mapped_entry_of(&self, mapped: &EntryRef<'_>, first: u32) -> ReadResult<bool> {
-        Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
-    }
-
-    /// Returns the sorted positions in `within` of hidden items, which the memtable has replaced or removed. `firsts`
-    /// are their first entries. `within` contains the listed or, if `mapped` is true, mapped paths below `folder`.
-    pub fn hidden_positions(
-        &self,
-        firsts: impl Iterator<Item = u32>,
-        within: &Range<usize>,
-        folder: &[u8],
-        mapped: bool,
-    ) -> Vec<usize> {
-        let mut positions = Vec::new();
-        for first in firsts {
-            self.for_each_entry_of(first, |entry| {
-                if entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq() {
-                    let position = self
-                        .order
-                        .position_of(&self.file, within.clone(), entry.form(), entry.number);
-                    positions.extend(position.ok().flatten());
-                }
-            });
-        }
-        positions.sort_unstable();
-        positions.dedup();
-        positions
-    }
-
-    /// Adds the files and items at these positions to `contents`: their counts, one episode of each show, and the items
-    /// without a show, or the members of this kind. Skips the sorted positions in `hidden`. `components` is the folder's
-    /// number of components. Returns the record numbers of the shows (or seasons whose show has no key) for which the
-    /// answer has no room, so that the caller does not count them again.
-    pub fn add_contents<'i>(
-        &'i self,
-        within: &Range<usize>,
-        hidden: &[usize],
-        components: usize,
-        kind: Option<FolderKind>,
-        contents: &mut FolderContents<'i>,
-    ) -> Vec<u32> {
-        let mut omitted = Vec::new();
-        let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, kind, contents, &mut omitted);
-        // A show can have several runs.
-        omitted.sort_unstable();
-        omitted.dedup();
-        contents.total += omitted.len();
-        omitted
-    }
-
-    /// Adds the files and items at these positions to `contents`, run by run. A run has the paths of one season, or of
-    /// items without a show. Adds the shows (or seasons) for which the answer has no room to `omitted`.
-    fn add_contents_of_runs<'i>(
-        &'i self,
-        within: &Range<usize>,
-        hidden: &[usize],
-        components: usize,
-        kind: Option<FolderKind>,
-        contents: &mut FolderContents<'i>,
-        omitted: &mut Vec<u32>,
-    ) -> ReadResult<()> {
-        // A repeat is a further file of an item, so it counts as a file but not as an item.
-        let mut repeats = self.order.repeats(&self.file, within)?;
-        repeats.retain(|position| hidden.binary_search(position).is_err());
-        // Each group of items that is a member: the number of its record, and its index in `contents.members`.
-        let mut groups: Vec<(u32, usize)> = Vec::new();
-        let is_of_season = matches!(kind, Some(FolderKind::Season | FolderKind::Album));
-        self.order.for_each_run(&self.file, within, |run, show| {
-            let files = run.len() - count(hidden, &run);
-            if files == 0 {
-                return Ok(());
-            }
-            let items = files - count(&repeats, &run).min(files);
-            contents.files += files as u64;
-            contents.items += items as u64;
-            let is_live = |position: &usize| hidden.binary_search(position).is_err();
-            // Without a show, each item is a member, unless the caller wants shows.
-            if show == 0 {
-                if !matches!(kind, None | Some(FolderKind::Movie)) {
-                    return Ok(());
-                }
-                contents.total += items;
-                let counted = run.filter(|position| is_live(position) && repeats.binary_search(position).is_err());
-                for position in counted.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
-                    contents.members.extend(self.member(position, components, kind)?);
-                }
-                return Ok(());
-            }
-            let Some(position) = run.clone().find(is_live) else {
-                return Ok(());
-            };
-            let group = if is_of_season {
-                self.season_record(position)?
-            } else {
-                show
-            };
-            if let Some((_, member_index)) = groups.iter().find(|(known, _)| *known == group) {
-                // The show is already a member. If it is known to have several seasons, a further item adds nothing.
-                let member = &mut contents.members[*member_index];
-                if member.season.is_some() && !is_of_season {
-                    member.merge_season(
-                        self.member(position, components, kind)?
-                            .and_then(|member| member.season),
-                    );
-                }
-            } else if contents.members.len() == MAX_CANDIDATES {
-                omitted.push(group);
-            } else if let Some(member) = self.member(position, components, kind)? {
-                // Add a new show or season, which one of its episodes represents.
-                groups.push((group, contents.members.len()));
-                contents.members.push(member);
-                contents.total += 1;
-            }
-            Ok(())
+    fn read_file_at(&self, position: usize) -> ReadResult<FolderFile<'_>> {
+        let entry = self.order.entry(&self.file, position)?;
+        let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
+        // An answer contains the path as the server lists it.
+        let path = if entry.is_mapped() {
+            self.entry(entry.target)?.path
+        } else {
+            entry.path
+        };
+        Ok(FolderFile {
+            form: entry.form(),
+            found: FoundItem::new(0, item, path),
+            season: record::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE),
+            item_has_other_files: extras.more > 0,
         })
     }
 
-    /// Returns the number of the record of the season or album of the item at a position.
-    fn season_record(&self, position: usize) -> ReadResult<u32> {
-        let entry = self.entry(self.order.entry(&self.file, position)?)?;
-        Ok(record::item(&self.file, self.item_offset(&entry)?)?.1.parent_record)
-    }
-
-    /// Returns whether `is_wanted` returns `true` for the rating key of one of a show's items.
+    /// Returns whether `is_wanted` returns `true` for the rating key of one of the items with files of a show.
     #[must_use]
     pub fn any_item_of_show(&self, show_rating_key: &str, mut is_wanted: impl FnMut(&str) -> bool) -> bool {
-        let (mut is_found, mut last) = (false, (0, false));
-        let _damage_is_marked = self.order.for_each_run(&self.file, &(0..usize::MAX), |run, show| {
-            if show != last.0 {
-                last = (
-                    show,
-                    show != 0 && record::parent_key(&self.file, show)? == show_rating_key,
-                );
-            }
-            for position in run.filter(|_| last.1) {
-                if is_found {
+        let mut is_found = false;
+        let _damage_is_marked: ReadResult<()> = self.names.find(&self.file, show_hash(show_rating_key), |number| {
+            // The items of the season follow one another.
+            let (mut offset, mut parent) = (offset_of(number), None);
+            while let Some((entry, end)) = self.next_first(offset)?
+                && !is_found
+            {
+                let (item, extras) = record::item(&self.file, entry.end)?;
+                if item.show_rating_key != show_rating_key
+                    || *parent.get_or_insert(extras.parent_record) != extras.parent_record
+                {
                     break;
                 }
-                let entry = self.entry(self.order.entry(&self.file, position)?)?;
-                is_found = is_wanted(record::item(&self.file, self.item_offset(&entry)?)?.0.rating_key);
+                is_found = !entry.path.is_empty() && is_wanted(item.rating_key);
+                offset = end;
             }
-            Ok(())
+            Ok(is_found)
         });
         is_found
     }
-
-    /// Returns the item at a position as a member of a folder; `None` if it has no member of this kind. `components` is
-    /// the folder's number of components.
-    fn member(
-        &self,
-        position: usize,
-        components: usize,
-        kind: Option<FolderKind>,
-    ) -> ReadResult<Option<FolderMember<'_>>> {
-        let number = self.order.entry(&self.file, position)?;
-        let entry = self.entry(number)?;
-        let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
-        let season = record::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE);
-        // An answer contains the path as the server lists it.
-        let path = self.entry(entry.listed_number())?.path;
-        let depth_below = entry.form().rev_components().count().saturating_sub(components);
-        Ok(FolderMember::new(item, season, path, depth_below, kind))
-    }
-
-    /// Returns whether one of these shows or seasons, given by their record numbers, has this rating key, so that the
-    /// caller does not count it twice.
-    #[must_use]
-    pub fn contains_key(&self, shows: &[u32], rating_key: &str) -> bool {
-        shows
-            .iter()
-            .any(|show| record::parent_key(&self.file, *show).is_ok_and(|key| key == rating_key))
-    }
-
-    /// Finds the listed folders that have the most last components in common with `folder`, but at least
-    /// `min_components`. Skips the folders in which all items are hidden; `hidden` returns the first entry of each
-    /// hidden item, and is called at most once. Calls `each` with the number of common components and the folder's
-    /// normal form, for as many folders as an answer lists. Returns the number of all folders; 0 if damaged.
-    pub fn folder_suffix_matches(
-        &self,
-        folder: Form<'_>,
-        min_components: usize,
-        hidden: &dyn Fn() -> Vec<u32>,
-        each: impl FnMut(usize, Vec<u8>),
-    ) -> usize {
-        let mut hidden_firsts = None;
-        let has_live_entry = |form: &[u8]| {
-            let firsts = hidden_firsts.get_or_insert_with(hidden);
-            if firsts.is_empty() {
-                return Ok(true);
-            }
-            let within = self.order.below(&self.file, form, false)?; // listed paths, not mapped ones
-            let hidden_positions = self.hidden_positions(firsts.iter().copied(), &within, form, false);
-            Ok(hidden_positions.len() < within.len())
-        };
-        self.order
-            .suffix_matches(&self.file, folder, min_components, MAX_CANDIDATES, has_live_entry, each)
-            .unwrap_or(0)
-    }
-}
-
-/// Returns how many of these sorted positions are in the range `within`.
-fn count(places: &[usize], within: &Range<usize>) -> usize {
-    if places.is_empty() {
-        return 0;
-    }
-    let count_before = |end: usize| places.partition_point(|place| *place < end);
-    count_before(within.end) - count_before(within.start)
 }

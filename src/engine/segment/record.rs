@@ -22,12 +22,10 @@
 //! For an external id of a known kind, a record contains only the kind and the number. The first byte of a packed id
 //! encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`] …).
 
-use std::io;
 use std::ops::Range;
 
 use super::layout::{
-    BLOCK, CheckedBytes, LONGEST_VARINT, ReadResult, SegmentWriter, offset_of, put_varint, read_varint, reserve,
-    u32_at, unzigzag, zigzag,
+    BLOCK, CheckedBytes, LONGEST_VARINT, ReadResult, offset_of, put_varint, read_varint, u32_at, unzigzag, zigzag,
 };
 use crate::matching::{FoldRule, Form, GuidRef, ItemRef, Season};
 use crate::model::{Item, ItemType};
@@ -155,46 +153,6 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
         put_bytes(out, form);
     }
     path_offset
-}
-
-/// Reads the normal form of this entry's path into `form` while the segment is being written.
-pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
-    let at = offset_of(entry);
-    let mut bytes = Vec::new();
-    // Most entries are shorter than 512 bytes. For a longer entry, the next attempt reads more.
-    let mut length = 512;
-    loop {
-        body.read(at, length, &mut bytes)?;
-        if let Some(found) = form_in(&bytes) {
-            form.clear();
-            reserve(form, bytes.len())?;
-            form.extend(found.bytes());
-            return Ok(());
-        }
-        if bytes.len() < length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        length *= 8;
-    }
-}
-
-/// Returns the normal form of the path in the entry at the beginning of `bytes`; `None` if `bytes` is too short.
-fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
-    let field =
-        |bytes: &[u8]| read_varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
-    let flags = *bytes.first()?;
-    let (length, used) = field(&bytes[1..])?;
-    let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
-    let (path, after_path) = bytes.get(from..)?.split_at_checked(length)?;
-    Some(match flags & FORM {
-        FORM_ASCII => Form::new(path, FoldRule::Ascii),
-        FORM_WINDOWS => Form::new(path, FoldRule::Windows),
-        FORM_STORED => {
-            let (length, used) = field(after_path)?;
-            Form::from_folded(after_path.get(used..used + length)?)
-        }
-        _ => Form::from_folded(path),
-    })
 }
 
 /// Appends an item after its first entry. `title_distance` is the distance from the title to the item if the path
@@ -515,15 +473,6 @@ pub fn season(file: &CheckedBytes, parent_record: u32) -> ReadResult<Option<Seas
         title: cursor.text()?,
         guid: cursor.guid(tag)?,
     }))
-}
-
-/// Returns the rating key in the record of a season or show.
-pub fn parent_key(file: &CheckedBytes, number: u32) -> ReadResult<&str> {
-    let (flags, _, mut cursor) = open_parent(file, number)?;
-    if flags & SEASON != 0 {
-        cursor.take(4)?; // the number of the show's record
-    }
-    cursor.text()
 }
 
 /// Returns the file offset after the record of a show, season or album at the offset `at`.

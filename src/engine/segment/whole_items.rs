@@ -6,8 +6,8 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hash_table::{IndexKey, ItemIndex, PartialIndex};
 use super::layout::{ReadResult, cannot_write, offset_of};
-use super::name_table::{IndexKey, ItemIndex, PartialIndex};
 use super::read::{ListingSegment, unusable_segment};
 use super::record::{self, BARE, EntryRef, RecordReader, SHOW, TWIN, read_id};
 use super::sorter::PairSorter;
@@ -159,7 +159,7 @@ impl ListingSegment {
 
     /// Returns the first entry of the next item at or after the offset `at`, and the offset after this item. `None` at
     /// the end of the records.
-    fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
+    pub(super) fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
         while self.is_in_records(at) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
                 at = record::offset_after_show(&self.file, at)?.next_multiple_of(4);

@@ -1,186 +1,39 @@
 //! Finds items below a folder, and reads whole items: by rating key, in pages, by GUID and by title. Unchanged items are
 //! in the segment, and changed items in the memtable.
 
-use std::collections::HashSet;
-
 use super::Hit;
 use super::library_snapshot::LibrarySnapshot;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
-use crate::engine::segment::{ListingSegment, folded_titles_of, listing_cursor};
+use crate::engine::segment::{folded_titles_of, listing_cursor};
+use crate::matching::normal::normal_form;
 use crate::matching::{
-    FolderContents, FolderFile, FolderIndex, FolderMember, FolderPosition, Form, FoundItem, HitDoubt, ItemRef,
-    LibraryIndex, MAX_CANDIDATES, Mappings, NormalPath, RequestedGuid, Season, fold_title, has_all_words,
-    nearest_position,
+    FolderFile, FolderIndex, FolderPosition, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath,
+    RequestedGuid, Season, fold_title, has_all_words, nearest_position,
 };
-use crate::model::{FolderKind, Item};
+use crate::model::Item;
 
 impl LibrarySnapshot {
-    /// Returns the segment's entries that the memtable overrides: for each item that the memtable changes or removes,
-    /// the number of the item's first entry, in ascending order.
-    fn overridden_entries(&self, segment: &ListingSegment) -> Vec<u32> {
-        let mut firsts: Vec<u32> = self
-            .memtable
-            .records()
-            .filter_map(|record| match &record.change {
-                MemtableChange::Added { item, .. } => segment.find(&item.rating_key),
-                MemtableChange::Removed { rating_key, .. } => segment.find(rating_key),
-                _ => None,
-            })
-            .collect();
-        firsts.sort_unstable();
-        firsts.dedup();
-        firsts
-    }
-
-    /// Returns whether an item has a file below a folder (a normal form). `is_host_path`: whether `folder` is a host
-    /// path, which this function compares with the host paths that mappings produce.
-    fn has_below(&self, rating_key: &str, folder: &[u8], is_host_path: bool) -> bool {
-        match &self.segment {
-            Some(segment) if self.newest_override(rating_key).is_none() => {
-                let mut any = false;
-                if let Some(first) = segment.find(rating_key) {
-                    // `is_eq`: the path is below the folder. `0`: compare all bytes.
-                    segment.for_each_entry_of(first, |entry| {
-                        any |= entry.is_mapped() == is_host_path && entry.form().compare_to_folder(folder, 0).0.is_eq();
-                    });
-                }
-                any
-            }
-            _ => self
-                .added_below(folder, is_host_path)
-                .any(|(item, ..)| item.rating_key == rating_key),
-        }
-    }
-
-    /// Returns whether all files of one of a show's items are outside a folder. `is_host_path`: as in [`Self::has_below`].
-    fn has_item_outside(&self, show_rating_key: &str, folder: &[u8], is_host_path: bool) -> bool {
-        let below: HashSet<&str> = self
-            .added_below(folder, is_host_path)
-            .map(|(item, ..)| item.rating_key.as_str())
-            .collect();
-        let is_outside =
-            |rating_key: &str| !self.hides(rating_key) && !self.has_below(rating_key, folder, is_host_path);
-        let is_added_outside = |item: &Item| {
-            item.show_rating_key == show_rating_key
-                && !item.parts.is_empty()
-                && !below.contains(item.rating_key.as_str())
-        };
-        self.added().any(is_added_outside)
-            || self
-                .segment
-                .as_ref()
-                .is_some_and(|segment| segment.any_item_of_show(show_rating_key, is_outside))
-    }
-
-    /// Returns the memtable's paths below a folder: for each path, the item, the listed path and the normal form.
-    /// `mapped`: whether `folder` is a host path, which this function compares with host paths from mappings.
-    fn added_below<'v>(&'v self, folder: &[u8], mapped: bool) -> impl Iterator<Item = (&'v Item, &'v [u8], &'v [u8])> {
-        let folder = folder.to_vec();
+    /// Returns the memtable's files: of listed paths or, if `mapped`, of the paths that a mapping translates to host paths.
+    fn added_files(&self, mapped: bool) -> impl Iterator<Item = FolderFile<'_>> {
         let live = self
             .memtable
             .records()
             .filter_map(|record| Some((record, self.live_item(record)?)));
-        // `is_eq`: the path is below the folder. `0`: compare all bytes.
-        live.flat_map(move |(record, item)| paths_of(record, item, mapped))
-            .filter(move |(_, _, form)| Form::from_folded(form).compare_to_folder(&folder, 0).0.is_eq())
-    }
-}
-
-/// Returns, for each path of an added item, the item, the listed path and the normal form. If `mapped`, returns only
-/// the paths that a mapping translates to host paths, each with the host path's normal form.
-fn paths_of<'v>(
-    record: &'v MemtableEntry,
-    item: &'v Item,
-    mapped: bool,
-) -> impl Iterator<Item = (&'v Item, &'v [u8], &'v [u8])> {
-    let parts = item.parts.len();
-    let forms = record.forms.iter().enumerate();
-    forms.filter_map(move |(form_index, form)| {
-        // The forms of the parts come first, and then the forms of the host paths.
-        let part = match form_index.checked_sub(parts) {
-            None if !mapped => form_index,
-            Some(host_index) if mapped => record.mapped.get(host_index)?.0,
-            _ => return None,
-        };
-        Some((item, item.parts.get(part)?.as_bytes(), &**form))
-    })
-}
-
-/// Returns the number of path components in a normal form.
-fn components(form: &[u8]) -> usize {
-    Form::from_folded(form).rev_components().count()
-}
-
-impl FolderIndex for LibrarySnapshot {
-    /// Returns the items below a folder, at most [`MAX_CANDIDATES`] of them, and the counts of all: first unchanged
-    /// items from the segment, then items from the memtable. `is_host_path`: whether `folder` is a host path, which
-    /// this function compares with host paths from mappings. `kind`: the members to return.
-    fn folder_contents<'v>(
-        &'v self,
-        folder: &[u8],
-        is_host_path: bool,
-        kind: Option<FolderKind>,
-    ) -> FolderContents<'v> {
-        let mut folder_contents = FolderContents::default();
-        let depth = components(folder);
-        let (mut segment, mut omitted) = (None, Vec::new());
-        if let Some(listed) = &self.segment {
-            let positions = listed.below(folder, is_host_path);
-            if !positions.is_empty() {
-                let hidden = if self.memtable.is_empty() {
-                    Vec::new()
-                } else {
-                    let first_entries = self.overridden_entries(listed).into_iter();
-                    listed.hidden_positions(first_entries, &positions, folder, is_host_path)
-                };
-                omitted = listed.add_contents(&positions, &hidden, depth, kind, &mut folder_contents);
-                segment = Some(listed);
-            }
-        }
-        // Add the memtable's items. All items with one group key are one member, such as a show's episodes.
-        let mut counted_keys = HashSet::new();
-        for (item, path, form) in self.added_below(folder, is_host_path) {
-            folder_contents.files += 1;
-            if !counted_keys.insert(item.rating_key.as_str()) {
-                continue;
-            }
-            folder_contents.items += 1;
-            let levels = components(form).saturating_sub(depth);
-            let Some(member) = FolderMember::new(ItemRef::from(item), Season::of(item), path, levels, kind) else {
-                continue;
-            };
-            let (group_key, is_group) = (member.group_key, !member.group_key.is_empty());
-            let same_group = folder_contents
-                .members
-                .iter_mut()
-                .find(|known| is_group && known.group_key == group_key);
-            // Whether the segment has already counted the group, although the answer has no room for it.
-            let is_omitted = || segment.is_some_and(|segment| is_group && segment.contains_key(&omitted, group_key));
-            if let Some(same_group) = same_group {
-                same_group.merge_season(member.season);
-            } else if folder_contents.members.len() < MAX_CANDIDATES {
-                folder_contents.members.push(member);
-                folder_contents.total += 1;
-            } else if !is_omitted() && (!is_group || counted_keys.insert(group_key)) {
-                folder_contents.total += 1;
-            }
-        }
-        // Without a kind, a season is an answer only if its show has other items elsewhere.
-        if let ([member], None) = (&mut folder_contents.members[..], kind)
-            && member
-                .season
-                .is_some_and(|season| season.rating_key != member.group_key)
-            && !self.has_item_outside(member.group_key, folder, is_host_path)
-        {
-            member.season = None;
-        }
-        folder_contents
+        live.flat_map(move |(record, item)| {
+            let paths = paths_of(record, item, mapped);
+            paths.map(move |(path, form)| FolderFile {
+                form: Form::from_folded(form),
+                found: FoundItem::new(0, ItemRef::from(item), path),
+                season: Season::of(item),
+                item_has_other_files: item.parts.len() > 1,
+            })
+        })
     }
 
     /// Returns the rating keys of at most `limit` items that are doubted, or withheld by a doubted path, from the memtable,
     /// which contains all these doubts. `below`: only items with a file below this folder, and whether the folder is a
-    /// host path.
-    fn invalidated_items(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<String> {
+    /// host path, so that server-to-host rules translate the listed paths. Without it, also items without files.
+    pub fn invalidated_items(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
             let is_doubted = || NormalPath::with(path, |normal| self.doubt(normal, path, rating_key) != HitDoubt::None);
@@ -188,29 +41,31 @@ impl FolderIndex for LibrarySnapshot {
                 found.push(rating_key.to_owned());
             }
         };
+        let is_below =
+            |path: &[u8], folder: &[u8]| Form::from_folded(&normal_form(path)).compare_to_folder(folder).is_eq();
+        let lies_below = |listed: &[u8], (folder, mapped): (&[u8], bool)| {
+            let host = mappings.to_host(listed).filter(|_| mapped);
+            (host.is_some() || !mapped) && is_below(host.as_deref().unwrap_or(listed), folder)
+        };
         for record in self.memtable.records() {
             match &record.change {
-                MemtableChange::DoubtedItem { rating_key, .. } => match below {
-                    None => consider(rating_key, b""),
-                    Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
-                    Some(_) => {}
-                },
+                MemtableChange::DoubtedItem { rating_key, .. } => {
+                    let item = below.and_then(|_| self.stored_item(rating_key));
+                    let has_below = |below| {
+                        item.iter()
+                            .flat_map(|item| &item.parts)
+                            .any(|part| lies_below(part.as_bytes(), below))
+                    };
+                    if below.is_none_or(has_below) {
+                        consider(rating_key, b"");
+                    }
+                }
                 MemtableChange::DoubtedPath { path, .. } => NormalPath::with(path, |normal| {
                     // The invalidated path can be a server path or a host path.
                     let mut consider_hit = |hit| {
-                        let Some((rating_key, listed)) = self.key_and_path(hit) else {
-                            return;
-                        };
-                        let lies_below = |(folder, mapped): (&[u8], bool)| {
-                            let is_below = |path: &[u8]| {
-                                NormalPath::with(path, |path| {
-                                    Form::from_folded(path.form()).compare_to_folder(folder, 0).0.is_eq()
-                                })
-                            };
-                            let is_host_below = || mappings.to_host(listed).is_some_and(|host| is_below(&host));
-                            is_below(path) || if mapped { is_host_below() } else { is_below(listed) }
-                        };
-                        if below.is_none_or(lies_below) {
+                        if let Some((rating_key, listed)) = self.key_and_path(hit)
+                            && below.is_none_or(|below| is_below(path, below.0) || lies_below(listed, below))
+                        {
                             consider(rating_key, path);
                         }
                     };
@@ -226,138 +81,100 @@ impl FolderIndex for LibrarySnapshot {
         }
         found
     }
+}
 
-    /// Calls `each` once for each listed folder (a normal form) that ends with as many of `folder`'s last components as
-    /// any listed folder does, at least `min_components` and at least one. Passes the number of these common components
-    /// and the folder. Returns the number of such folders.
-    fn folder_suffix_matches(
-        &self,
-        folder: &[u8],
-        min_components: usize,
-        each: &mut dyn FnMut(usize, Vec<u8>),
-    ) -> usize {
-        let form = Form::from_folded(folder);
-        let mut best = min_components.max(1);
-        // `added` contains the best of the memtable's folders: so few that a linear search is fast enough.
-        let mut added: Vec<Vec<u8>> = Vec::new();
-        let live = self
-            .memtable
-            .records()
-            .filter_map(|record| Some((record, self.live_item(record)?)));
-        for (_, _, path) in live.flat_map(|(record, item)| paths_of(record, item, false)) {
-            let path = Form::from_folded(path);
-            for depth in 1..path.rev_components().count() {
-                let folder = path.leading_components(depth);
-                let common = Form::from_folded(&folder).common_components(form);
-                if common > best {
-                    (best, added) = (common, Vec::new());
-                }
-                if common == best && !added.contains(&folder) {
-                    added.push(folder);
-                }
-            }
-        }
-        // If the segment has folders with longer common suffixes, they replace the memtable's folders.
-        let mut count = 0;
-        if let Some(segment) = &self.segment {
-            let hidden = || {
-                if self.memtable.is_empty() {
-                    Vec::new()
-                } else {
-                    self.overridden_entries(segment)
-                }
-            };
-            count = segment.folder_suffix_matches(form, best, &hidden, |common, folder| {
-                if common > best {
-                    (best, added) = (common, Vec::new());
-                }
-                added.retain(|known| *known != folder); // the segment has already counted it
-                each(common, folder);
-            });
-        }
-        count += added.len();
-        for folder in added {
-            each(best, folder);
-        }
-        count
-    }
+/// Returns, for each path of an added item, the listed path and the normal form. If `mapped`, returns only the paths that a
+/// mapping translates to host paths, each with the host path's normal form.
+fn paths_of<'v>(record: &'v MemtableEntry, item: &'v Item, mapped: bool) -> impl Iterator<Item = (&'v [u8], &'v [u8])> {
+    let parts = item.parts.len();
+    let forms = record.forms.iter().enumerate();
+    forms.filter_map(move |(form_index, form)| {
+        // The forms of the parts come first, and then the forms of the host paths.
+        let part = match form_index.checked_sub(parts) {
+            None if !mapped => form_index,
+            Some(host_index) if mapped => record.mapped.get(host_index)?.0,
+            _ => return None,
+        };
+        Some((item.parts.get(part)?.as_bytes(), &**form))
+    })
+}
 
-    /// Calls `each` for at most `limit` files below a folder, and for all files with the last file's normal form, in
-    /// the order of the normal forms. Starts after the normal form `after`. `mapped`: whether `folder` is a host path.
+impl FolderIndex for LibrarySnapshot {
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
         mapped: bool,
         after: Option<&[u8]>,
-        limit: usize,
-        each: &mut dyn FnMut(FolderFile<'v>),
+        each: &mut dyn FnMut(FolderFile<'v>) -> bool,
     ) {
-        let mut added: Vec<(&[u8], &Item, &[u8])> = Vec::new();
-        if !self.memtable.is_empty() {
-            let is_after = |form: &[u8]| after.is_none_or(|after| form > after);
-            let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_after(form));
-            added.extend(below.map(|(item, path, form)| (form, item, path)));
-            added.sort_by_key(|(form, ..)| *form);
-        }
+        let is_wanted = |file: &FolderFile<'_>| {
+            let is_after = |after| file.form.compare(Form::from_folded(after)).is_gt();
+            file.form.compare_to_folder(folder).is_eq() && after.is_none_or(is_after)
+        };
+        let mut added: Vec<FolderFile<'v>> = self.added_files(mapped).filter(is_wanted).collect();
+        added.sort_by(|a, b| a.form.compare(b.form));
         let mut added = added.into_iter().peekable();
-        let mut count = 0;
-        let mut last_form = Vec::new();
-        // Reports a file, and returns whether the file was within the limit.
-        let mut report = |file: FolderFile<'v>| {
-            if count >= limit && file.form != last_form {
-                return false;
-            }
-            count += 1;
-            last_form.clone_from(&file.form);
-            each(file);
-            true
-        };
-        let added_file = |(form, item, path): (&[u8], &'v Item, &'v [u8])| FolderFile {
-            form: form.to_vec(),
-            found: FoundItem::new(0, ItemRef::from(item), path),
-            item_has_other_files: item.parts.len() > 1,
-        };
+        // Merge the segment's files, which are already sorted, with the memtable's files.
         if let Some(segment) = &self.segment {
-            let positions = segment.below(folder, mapped);
-            let hidden = if self.memtable.is_empty() || positions.is_empty() {
-                Vec::new()
-            } else {
-                segment.hidden_positions(self.overridden_entries(segment).into_iter(), &positions, folder, mapped)
-            };
-            // Merge the segment's files, which are already sorted, with the memtable's files.
-            let positions = match after {
-                Some(after) => segment.range_after(&positions, after),
-                None => positions,
-            };
-            for index in positions.filter(|index| hidden.binary_search(index).is_err()) {
-                let Some(entry) = segment.entry_at(index) else { return };
-                let form: Vec<u8> = entry.form().bytes().collect();
-                while let Some(added) = added.next_if(|(added_form, ..)| *added_form <= form.as_slice()) {
-                    if !report(added_file(added)) {
+            for position in segment.below(folder, mapped, after) {
+                let Some(file) = segment.file_at(position) else { return };
+                if self.hides(file.found.item.rating_key) {
+                    continue;
+                }
+                while let Some(added) = added.next_if(|added| added.form.compare(file.form).is_le()) {
+                    if !each(added) {
                         return;
                     }
                 }
-                let listed_number = entry.listed_number();
-                let Some((item, item_has_other_files)) = segment.item_and_is_multi_file(listed_number) else {
-                    return;
-                };
-                let Some((_, path)) = segment.key_and_path(listed_number) else {
-                    return;
-                };
-                if !report(FolderFile {
-                    form,
-                    found: FoundItem::new(0, item, path),
-                    item_has_other_files,
-                }) {
+                if !each(file) {
                     return;
                 }
             }
         }
-        for added in added {
-            if !report(added_file(added)) {
-                return;
+        let _ = added.all(each);
+    }
+
+    fn each_folder_named(&self, name: &[u8], each: &mut dyn FnMut(Form<'_>)) {
+        // Of a file's path, the folders with this name.
+        let folders = |form: Form<'_>, each: &mut dyn FnMut(Form<'_>)| {
+            let components = form.rev_components().count();
+            let names = form.rev_components().enumerate().skip(1); // without the file's name
+            for (above, _) in names.filter(|(_, component)| component.folded().eq(name.iter().copied())) {
+                each(form.leading_components(components - above));
             }
-        }
+        };
+        self.added_files(false).for_each(|file| folders(file.form, each));
+        let Some(segment) = &self.segment else { return };
+        segment.each_in_folder_named(name, |entry| {
+            let is_hidden = segment.key_of(entry).is_ok_and(|rating_key| self.hides(rating_key));
+            folders(entry.form(), &mut |folder| {
+                // The folder may have other files.
+                let has_listed = || {
+                    let folder: Vec<u8> = folder.bytes().collect();
+                    let mut has_file = false;
+                    self.files_below(&folder, false, None, &mut |_| {
+                        has_file = true;
+                        false
+                    });
+                    has_file
+                };
+                if !is_hidden || has_listed() {
+                    each(folder);
+                }
+            });
+            true
+        });
+    }
+
+    fn any_item_of_show(&self, show_rating_key: &str, is_wanted: &mut dyn FnMut(&str) -> bool) -> bool {
+        let is_of_show = |item: &&Item| item.show_rating_key == show_rating_key && !item.parts.is_empty();
+        let mut added = self.added().filter(is_of_show);
+        added.any(|item| is_wanted(&item.rating_key))
+            || self.segment.as_ref().is_some_and(|segment| {
+                segment.any_item_of_show(show_rating_key, |rating_key| {
+                    !self.hides(rating_key) && is_wanted(rating_key)
+                })
+            })
     }
 
     /// Returns the folder's position: outside, above, inside or equal to one of the library's folders.

@@ -345,78 +345,19 @@ impl LibraryIndex for LibrarySnapshot {
         self.each_at_path(path, true, each); // `true`: host paths
     }
 
-    /// Calls `each` with the number of common components, for the listed paths that share the longest suffix with
-    /// `path`, of at least `min_components` components; for about `limit` paths in the segment. Returns how many such
-    /// paths were left out.
-    fn suffix_matches<'v>(
-        &'v self,
-        path: &NormalPath<'_>,
-        name_hash: Option<u64>,
-        min_components: usize,
-        limit: usize,
-        mut each: impl FnMut(usize, Hit<'v>),
-    ) -> usize {
-        let mut best = min_components.max(1);
-        for (record, part, common) in self.memtable.suffix_matches(path, name_hash) {
-            if common >= best && self.live_item(record).is_some() {
-                best = common;
-                each(common, hit_of(record, part));
-            }
-        }
-        match &self.segment {
-            Some(segment) => {
-                let hides = |rating_key: &str| self.hides(rating_key);
-                let hides: Option<&dyn Fn(&str) -> bool> = if self.memtable.is_empty() { None } else { Some(&hides) };
-                segment.suffix_matches(path, name_hash, best, limit, hides, |common, entry| {
-                    each(common, Hit::Listed(entry.number));
-                })
-            }
-            None => 0,
-        }
-    }
-
-    fn each_with_suffix<'v>(
-        &'v self,
-        path: &NormalPath<'_>,
-        name_hash: Option<u64>,
-        components: usize,
-        limit: usize,
-        mut each: impl FnMut(Hit<'v>),
-    ) {
-        for (record, part, common) in self.memtable.suffix_matches(path, name_hash) {
-            if common >= components && self.live_item(record).is_some() {
-                each(hit_of(record, part));
+    fn each_named<'v>(&'v self, name_hash: u64, mut each: impl FnMut(Form<'v>, Hit<'v>) -> bool) {
+        for (record, part) in self.memtable.files_with_name(name_hash) {
+            if let Some(form) = record.forms.get(part)
+                && self.live_item(record).is_some()
+                && !each(Form::from_folded(form), hit_of(record, part))
+            {
+                return;
             }
         }
         if let Some(segment) = &self.segment {
-            segment.each_with_suffix((path, name_hash), components, limit, |entry| {
+            segment.each_named(name_hash, |entry| {
                 let is_hidden = || segment.key_of(entry).is_ok_and(|rating_key| self.hides(rating_key));
-                let is_live = self.memtable.is_empty() || !is_hidden();
-                if is_live {
-                    each(Hit::Listed(entry.number));
-                }
-                is_live
-            });
-        }
-    }
-
-    /// Calls `each` for the listed paths whose file names have this hash of their likeness; for at most `limit`
-    /// paths in the segment.
-    fn each_alike<'v>(&'v self, name_hash: u64, limit: usize, mut each: impl FnMut(Hit<'v>)) {
-        for (record, part) in self.memtable.files_with_name(Some(name_hash)) {
-            if self.live_item(record).is_some() {
-                each(hit_of(record, part));
-            }
-        }
-        if let Some(segment) = &self.segment {
-            segment.each_alike(name_hash, limit, |number| {
-                let hit = Hit::Listed(number);
-                if self
-                    .key_and_path(hit)
-                    .is_some_and(|(rating_key, _)| !self.hides(rating_key))
-                {
-                    each(hit);
-                }
+                (!self.memtable.is_empty() && is_hidden()) || each(entry.form(), Hit::Listed(entry.number))
             });
         }
     }
@@ -493,7 +434,7 @@ impl LibraryIndex for LibrarySnapshot {
     /// Returns a hit's item; for a confirmed match, an item with only the rating key. `None` if the segment is damaged.
     fn item<'v>(&'v self, hit: Hit<'v>) -> Option<ItemRef<'v>> {
         match hit {
-            Hit::Listed(number) => Some(self.segment.as_ref()?.item_and_is_multi_file(number)?.0),
+            Hit::Listed(number) => self.segment.as_ref()?.item(number),
             Hit::Added(record, _) => added_item(record).map(ItemRef::from),
             Hit::Matched(recorded) => Some(ItemRef::key_only(recorded.rating_key)),
         }
