@@ -4,14 +4,17 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
+use super::form::Form;
 use super::normal::NormalPath;
 use super::resolution::MAX_CANDIDATES;
-use super::words::{Words, rev_components_of};
+use super::words::words_of;
 
 /// Number of names at the end of a path whose words rank the candidates: the file's name and five folders.
 const RANKED_NAMES: usize = 6;
 /// Number of folders of a listed path whose words are compared, before the components in common.
 const RANKED_FOLDERS: usize = 2;
+/// Maximum length of an article.
+const MAX_ARTICLE: usize = 3;
 
 /// The matching path of a listed file or of a confirmed match, with its item.
 #[derive(Clone, Copy)]
@@ -29,7 +32,7 @@ pub struct RankedHit<'v, H> {
 pub struct Similarity {
     /// 2 if the sizes of both files are equal, 1 if one is unknown, 0 if they differ.
     size: u8,
-    /// Number of letters in the title that names the candidate's files, if the queried path contains that title.
+    /// Length of the title that names the candidate's files, if a name in the queried path contains the words of that title.
     title: usize,
     /// The share of the letters in the listed folders' names whose words are in the queried path, in thousandths.
     folders: usize,
@@ -51,38 +54,48 @@ impl Similarity {
     }
 }
 
-/// The words in the last names of a queried path.
-pub struct PathWords(SmallVec<[Words; RANKED_NAMES]>);
+/// The words in the last names of a queried path, in each name between spaces.
+pub struct PathWords(Vec<String>);
 
 impl PathWords {
-    /// Skips names that are too long to compare.
     pub fn of(path: &NormalPath<'_>) -> Self {
-        Self(
-            rev_components_of(path)
-                .take(RANKED_NAMES)
-                .filter_map(Words::of)
-                .collect(),
-        )
+        let names = Form::from_folded(path.form()).rev_components().take(RANKED_NAMES);
+        let names = names.filter_map(|name| std::str::from_utf8(name.bytes()).ok());
+        Self(names.map(words_of).collect())
     }
 
     /// Adds the words of a candidate's `title`, and of its folders before the last `common` components, to `bytes`.
     pub fn similarity(&self, bytes: Similarity, title: Option<&str>, listed: &[u8], common: usize) -> Similarity {
-        let mut words = Words::new();
-        let has_title =
-            title.is_some_and(|title| words.set_text(title)) && self.0.iter().any(|name| words.is_mentioned_in(name));
-        let title = if has_title { words.letter_count() } else { 0 };
+        let contains = |words: &str| self.0.iter().any(|name| name.contains(words));
+        // A name may lack an article, which is a short first word.
+        let is_mentioned = |title: &String| {
+            let without_article = title[1..].find(' ').filter(|end| *end <= MAX_ARTICLE);
+            let rest = without_article
+                .map(|end| &title[end + 1..])
+                .filter(|rest| rest.len() > 1);
+            contains(title) || rest.is_some_and(contains)
+        };
+        let title = title.map(words_of).filter(is_mentioned);
         let names = listed.rsplit(|byte| matches!(byte, b'/' | b'\\'));
         let folders = names.filter(|name| !name.is_empty()).skip(common).take(RANKED_FOLDERS);
         let (mut equal, mut all) = (0, 0);
         for folder in folders.filter_map(|name| std::str::from_utf8(name).ok()) {
-            if words.set_text(folder) {
-                let is_in_path = |word: &&[u8]| self.0.iter().any(|name| name.iter().any(|other| other == *word));
-                equal += words.iter().filter(is_in_path).map(<[u8]>::len).sum::<usize>();
-                all += words.letter_count();
+            let words = words_of(folder);
+            for (begin, _) in words.match_indices(' ') {
+                let Some(length) = words[begin + 1..].find(' ') else {
+                    break;
+                };
+                all += length;
+                // With the spaces before and after the word.
+                equal += if contains(&words[begin..begin + length + 2]) {
+                    length
+                } else {
+                    0
+                };
             }
         }
         Similarity {
-            title,
+            title: title.map_or(0, |title| title.len()),
             folders: equal * 1000 / all.max(1),
             ..bytes
         }

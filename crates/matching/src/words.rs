@@ -1,139 +1,13 @@
-//! Splits names into words, and folds case, accents and punctuation, so that searches and comparisons of titles ignore
-//! them.
+//! Folds case, accents and punctuation, so that searches and comparisons of titles and names ignore them.
 
 use smallvec::SmallVec;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::form::{Component, Form};
-use super::normal::NormalPath;
+use super::form::Form;
 use super::resolution::ItemRef;
 use crate::model::ItemType;
-
-/// Capacity for folded words in bytes. This exceeds what file systems allow for a name, because folding lengthens names
-/// in some scripts.
-const MAX_BYTES: usize = 512;
-const MAX_WORDS: usize = 64;
-
-/// The position of a word in [`Words::bytes`].
-#[derive(Clone, Copy, Default)]
-struct WordSpan {
-    start: u16,
-    end: u16,
-}
-
-/// The folded words of a name or title.
-pub struct Words {
-    bytes: [u8; MAX_BYTES],
-    spans: [WordSpan; MAX_WORDS],
-    used_bytes: usize,
-    count: usize,
-}
-
-impl Words {
-    /// Splits `text` into words. Returns `None` if the text is too long to compare. Allocates memory only for letters
-    /// with more than four combining marks.
-    pub fn of(text: &str) -> Option<Self> {
-        let mut words = Self::new();
-        words.set_text(text).then_some(words)
-    }
-
-    pub fn new() -> Self {
-        Self {
-            bytes: [0; MAX_BYTES],
-            spans: [WordSpan::default(); MAX_WORDS],
-            used_bytes: 0,
-            count: 0,
-        }
-    }
-
-    /// Replaces all words with the words of `text`. Returns `false` if the text is too long to compare. Callers reuse a
-    /// list, because zeroing a new list takes as long as folding a name.
-    pub fn set_text(&mut self, text: &str) -> bool {
-        (self.used_bytes, self.count) = (0, 0);
-        let splitter = WordSplitter {
-            words: self,
-            is_in_word: false,
-            is_wide: false,
-        };
-        splitter.split(text).is_some()
-    }
-
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Returns the word at this index; an empty word if the index is out of range.
-    pub fn word(&self, index: usize) -> &[u8] {
-        match self.spans[..self.count].get(index) {
-            Some(span) => &self.bytes[usize::from(span.start)..usize::from(span.end)],
-            None => b"",
-        }
-    }
-
-    /// Returns the number of letters and digits in all words, in bytes.
-    pub fn letter_count(&self) -> usize {
-        self.used_bytes
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.count).map(|index| self.word(index))
-    }
-
-    /// Compares the words from index `start` with the title's words from index `title_start` to the end of the title.
-    /// Returns the index after the matching words; `None` if the words differ. Ignores word boundaries between letters,
-    /// as in `S.H.I.E.L.D.` and `Spider-Man`, but not between digits.
-    fn match_title(&self, start: usize, title: &Words, title_start: usize) -> Option<usize> {
-        // Each pass compares the rest of a word in the name with the rest of a word in the title, up to the end of the
-        // shorter rest, because words may be split differently.
-        let (mut index, mut title_index) = (start, title_start);
-        let (mut name_rest, mut title_rest) = (self.word(index), title.word(title_index));
-        loop {
-            let compared = name_rest.len().min(title_rest.len());
-            if compared == 0 || name_rest[0] != title_rest[0] || name_rest[..compared] != title_rest[..compared] {
-                return None;
-            }
-            let (name_word_ends, title_word_ends) = (compared == name_rest.len(), compared == title_rest.len());
-            if title_word_ends && title_index + 1 == title.len() {
-                return name_word_ends.then_some(index + 1);
-            }
-            let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-            // A boundary between two digits must be in both: `2 1` is not `21`.
-            if name_word_ends != title_word_ends {
-                let (before_boundary, behind_boundary) = if name_word_ends {
-                    (name_rest.last(), self.word(index + 1).first())
-                } else {
-                    (title_rest.last(), title.word(title_index + 1).first())
-                };
-                if is_digit(before_boundary) && is_digit(behind_boundary) {
-                    return None;
-                }
-            }
-            (name_rest, title_rest) = (&name_rest[compared..], &title_rest[compared..]);
-            if name_word_ends {
-                index += 1;
-                name_rest = self.word(index);
-            }
-            if title_word_ends {
-                title_index += 1;
-                title_rest = title.word(title_index);
-            }
-        }
-    }
-
-    /// Returns whether `name` contains this title, perhaps without the article at its start.
-    pub fn is_mentioned_in(&self, name: &Self) -> bool {
-        let first = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
-        self.len() > 0 && (0..name.len()).any(|start| name.match_title(start, self, first).is_some())
-    }
-}
-
-/// Articles at the start of a title, which a name may lack.
-const ARTICLES: [&[u8]; 22] = [
-    b"the", b"a", b"an", b"der", b"die", b"das", b"ein", b"eine", b"le", b"la", b"les", b"l", b"un", b"une", b"el",
-    b"los", b"las", b"il", b"lo", b"gli", b"de", b"het",
-];
 
 /// Returns the title that appears in the names of an item's files and folders: a film's title, the title of an
 /// episode's show, or a track's artist. `None` for other types, or if the title is empty.
@@ -144,155 +18,6 @@ pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
         _ => "",
     };
     (!title.is_empty()).then_some(title)
-}
-
-/// Iterates over a path's components as strings, last first. A component that is not UTF-8 becomes an empty string.
-pub fn rev_components_of<'p>(path: &NormalPath<'p>) -> impl Iterator<Item = &'p str> {
-    let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
-    Form::from_folded(path.form()).rev_components().map(text)
-}
-
-/// Returns whether a letter is from a script without spaces, such as Chinese. A word never mixes wide and other
-/// letters.
-fn is_wide(c: char) -> bool {
-    // Kana, and the blocks of Chinese characters.
-    matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
-}
-
-/// Table that maps ASCII letters and digits to lower case, and all other bytes to 0.
-const LETTERS: [u8; 256] = {
-    let mut letters = [0; 256];
-    let mut byte = 0_u8;
-    while byte < 0x80 {
-        if byte.is_ascii_alphanumeric() {
-            letters[byte as usize] = byte.to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    letters
-};
-
-/// Splits a string into [`Words`]. The methods return `None` if the string exceeds the fixed capacity.
-struct WordSplitter<'w> {
-    words: &'w mut Words,
-    /// Whether the next letter belongs to the last word.
-    is_in_word: bool,
-    /// Whether the last letter is from a script without spaces.
-    is_wide: bool,
-}
-
-impl WordSplitter<'_> {
-    /// Splits the whole string; `None` if the string is too long.
-    fn split(mut self, text: &str) -> Option<()> {
-        let bytes = text.as_bytes();
-        let mut offset = 0;
-        while let Some(byte) = bytes.get(offset) {
-            // Fast path: most names consist of ASCII words, separated by spaces, dots or underscores.
-            if LETTERS[usize::from(*byte)] != 0 {
-                offset += self.append_ascii(&bytes[offset..])?;
-                continue;
-            }
-            if matches!(byte, b' ' | b'.' | b'_') {
-                self.end_word();
-                offset += 1;
-                continue;
-            }
-            let Some(c) = text.get(offset..).and_then(|rest| rest.chars().next()) else {
-                break;
-            };
-            offset += c.len_utf8();
-            if c.is_ascii() {
-                self.add_char(c)?;
-                continue;
-            }
-            for c in fold_letters(std::iter::once(c).nfkd()) {
-                self.add_char(c)?;
-            }
-        }
-        Some(())
-    }
-
-    /// Adds a character: appends a letter or digit to the current word, converts `&` to the word "and", and drops an
-    /// apostrophe. Any other character ends the word. Returns `None` if the capacity is exceeded.
-    fn add_char(&mut self, c: char) -> Option<()> {
-        if c.is_alphanumeric() {
-            if self.is_in_word && is_wide(c) != self.is_wide {
-                self.end_word();
-            }
-            self.is_wide = is_wide(c);
-            return self.append_letter(c);
-        }
-        match c {
-            '\'' | '\u{2019}' | '\u{2BC}' => return Some(()),
-            '&' => {
-                self.end_word();
-                for c in "and".chars() {
-                    self.append_letter(c)?;
-                }
-            }
-            _ => {}
-        }
-        self.end_word();
-        Some(())
-    }
-
-    /// Appends the ASCII letters and digits at the start of `text` to the current word, in lower case. Returns the
-    /// number of appended bytes; `None` if the capacity is exceeded.
-    fn append_ascii(&mut self, text: &[u8]) -> Option<usize> {
-        if self.is_wide {
-            self.end_word();
-        }
-        self.is_wide = false;
-        self.begin_word()?;
-        let mut length = 0;
-        for (slot, byte) in self.words.bytes[self.words.used_bytes..].iter_mut().zip(text) {
-            let letter = LETTERS[usize::from(*byte)];
-            if letter == 0 {
-                break;
-            }
-            *slot = letter;
-            length += 1;
-        }
-        let has_fitted = text.get(length).is_none_or(|next| LETTERS[usize::from(*next)] == 0);
-        has_fitted.then(|| self.extend_word(length)).flatten()?;
-        Some(length)
-    }
-
-    /// Appends a letter to the current word or to a new word. Returns `None` if the capacity is exceeded.
-    fn append_letter(&mut self, c: char) -> Option<()> {
-        self.begin_word()?;
-        let length = c.len_utf8();
-        let used_bytes = self.words.used_bytes;
-        c.encode_utf8(self.words.bytes.get_mut(used_bytes..used_bytes + length)?);
-        self.extend_word(length)
-    }
-
-    /// Starts a new word if the previous word has ended. Returns `None` if the capacity is exceeded.
-    fn begin_word(&mut self) -> Option<()> {
-        if self.is_in_word {
-            return Some(());
-        }
-        let words = &mut *self.words;
-        let start = u16::try_from(words.used_bytes).ok()?;
-        *words.spans.get_mut(words.count)? = WordSpan { start, end: start };
-        words.count += 1;
-        self.is_in_word = true;
-        Some(())
-    }
-
-    /// Extends the current word by the `length` bytes that the caller has just written. Returns `None` if the capacity
-    /// is exceeded.
-    fn extend_word(&mut self, length: usize) -> Option<()> {
-        let words = &mut *self.words;
-        words.used_bytes += length;
-        words.spans[words.count - 1].end = u16::try_from(words.used_bytes).ok()?;
-        Some(())
-    }
-
-    /// Ends the current word, so that the next letter starts a new word.
-    fn end_word(&mut self) {
-        self.is_in_word = false;
-    }
 }
 
 /// Folds a title to lower-case words without accents or punctuation, separated by single spaces. Drops apostrophes:
@@ -334,6 +59,27 @@ pub fn fold_title(title: &str) -> String {
         return title.trim().to_lowercase();
     }
     folded
+}
+
+/// Returns the words of a name, lower-cased and without accents and punctuation, each between spaces. Drops apostrophes,
+/// and replaces `&` with `and`.
+pub fn words_of(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 2);
+    words.push(' ');
+    let mut add = |c: char| match c {
+        '\'' | '\u{2019}' | '\u{2BC}' => {}
+        '&' => words.push_str("and"),
+        _ if c.is_alphanumeric() => words.push(c),
+        _ if !words.ends_with(' ') => words.push(' '),
+        _ => {}
+    };
+    if name.is_ascii() {
+        name.chars().for_each(|c| add(c.to_ascii_lowercase())); // most names
+    } else {
+        fold_letters(name.nfkd()).for_each(&mut add);
+    }
+    add(' ');
+    words
 }
 
 /// Returns whether a character is a letter and no number, as some Greek and Roman numerals are both.
