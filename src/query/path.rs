@@ -11,7 +11,7 @@ use crate::engine::{IndexKey, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::{
-    ExactBytes, FirstEntry, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, QueriedSize, Resolution, Resolver,
+    ExactBytes, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, OnlyEntry, QueriedSize, Resolution, Resolver,
     Scope,
 };
 use crate::model::{Confidence, MatchKind, Reason};
@@ -21,9 +21,9 @@ use crate::sync::{Batch, Call, EvictionPin, FileSize, ItemToVerify, SearchTarget
 /// A query for the item at a path.
 struct PathQuery<'p> {
     path: &'p NormalPath<'p>,
-    /// The first entry with the path's hash in the only library in scope; `None` if the caller has not looked up the
+    /// The only entry with the path's hash in the only library in scope; `None` if the caller has not looked up the
     /// entry. The search consumes this value.
-    first_entry: Cell<Option<FirstEntry>>,
+    only_entry: Cell<Option<OnlyEntry>>,
     /// The size of the file in bytes, 0 if it cannot be known; empty before it is needed.
     size: OnceCell<u64>,
     /// Whether the query must not wait, and so not read the size.
@@ -43,22 +43,22 @@ impl Queries {
         };
         let view = scope.only().map(|index| &snapshot.libraries[index]);
         // Prefetches the path and its normal form, each about as long as the path.
-        let first_entry = |hash, length: usize| view.map(|view| view.first_entry(hash, 2 * length));
+        let only_entry = |hash, length: usize| view.map(|view| view.only_entry(hash, 2 * length));
         // The normal form depends only on the path's bytes, so even a stale segment has the right normal form.
         let cached_form = |spelling: &ExactBytes<'_>, buffer: &mut [u8]| {
-            let form = view?.stored_form(spelling, first_entry(spelling.hash(), spelling.raw().len())?)?;
+            let form = view?.stored_form(spelling, only_entry(spelling.hash(), spelling.raw().len())?)?;
             buffer.get_mut(..form.len())?.copy_from_slice(form);
             Some(form.len())
         };
         NormalPath::with_cached_form(path, cached_form, |path| {
             // The prefetch starts before the checks below, because loading the memory takes longer than the checks.
-            let first_entry = Cell::new(first_entry(path.hash(), path.raw().len()));
+            let only_entry = Cell::new(only_entry(path.hash(), path.raw().len()));
             if self.display.check_path(path.raw()).is_err() {
                 return Err(then);
             }
             let query = PathQuery {
                 path,
-                first_entry,
+                only_entry,
                 size: OnceCell::new(),
                 at_once: true,
             };
@@ -79,7 +79,7 @@ impl Queries {
         NormalPath::with(path, |path| {
             let query = PathQuery {
                 path,
-                first_entry: Cell::new(None),
+                only_entry: Cell::new(None),
                 size: OnceCell::new(),
                 at_once: false,
             };
@@ -285,7 +285,7 @@ impl QueryKind for PathQuery<'_> {
             FileSize::Read => QueriedSize::Read(&read),
             FileSize::Unread => QueriedSize::UNKNOWN,
         };
-        resolver.resolve_normal(self.path, size, self.first_entry.take(), true, outcome);
+        resolver.resolve_normal(self.path, size, self.only_entry.take(), true, outcome);
         Ok(())
     }
 

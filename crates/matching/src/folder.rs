@@ -78,7 +78,7 @@ pub trait FolderIndex: LibraryIndex {
 }
 
 /// Returns whether a file is listed below a folder.
-fn has_files(view: &impl FolderIndex, folder: &[u8], is_host_path: bool) -> bool {
+pub fn has_files(view: &impl FolderIndex, folder: &[u8], is_host_path: bool) -> bool {
     let mut has_file = false;
     view.files_below(folder, is_host_path, None, &mut |_| {
         has_file = true;

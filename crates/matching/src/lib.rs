@@ -26,14 +26,14 @@ mod words;
 
 pub use folder::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Season, can_have, folder_form,
-    folder_positions, nearest_position,
+    folder_positions, has_files, nearest_position,
 };
 pub use form::{FoldRule, Form, Relation, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern, ProposedMapping, Samples, SizeEvidence};
 pub use normal::{ExactBytes, MAX_PATH, NormalPath, PathShape, remove_redundant_components};
 pub use resolution::{
-    EntryTime, FirstEntry, FoundItem, GuidRef, HitDoubt, ItemRef, LibraryIndex, MAX_CANDIDATES, Presence, Resolution,
+    EntryTime, FoundItem, GuidRef, HitDoubt, ItemRef, LibraryIndex, MAX_CANDIDATES, OnlyEntry, Presence, Resolution,
     Scope,
 };
 pub use resolver::{FoldBuffers, MAX_BATCH, QueriedSize, Resolver};

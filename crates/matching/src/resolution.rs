@@ -20,10 +20,11 @@ pub struct EntryTime {
     pub order: u64,
 }
 
-/// The number of the first entry with a hash in a library's segment. A lookup passes this number on, so that it
-/// searches the hash table only once. `None` if there is no such entry, or if the caller did not look up the entry.
+/// The number of the only entry with a hash in a library's segment. A lookup passes this number on, so that it
+/// searches the hash table only once. `None` if there is no such entry, if there are several, or if the caller did not
+/// look up the entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
+pub struct OnlyEntry(pub Option<std::num::NonZero<u32>>);
 
 /// One library as one user sees it. All methods are lock-free and allocate no memory.
 pub trait LibraryIndex: Sized {
@@ -52,28 +53,28 @@ pub trait LibraryIndex: Sized {
     fn may_have_confirmed(&self) -> bool;
 
     /// Returns the rating key and the kind of match if exactly one item lists the path's exact bytes. Most lookups use
-    /// this fast path. `entry` is the first entry with the path's hash. The kind is [`MatchKind::Confirmed`] if the
+    /// this fast path. `entry` is the only entry with the path's hash. The kind is [`MatchKind::Confirmed`] if the
     /// match is also recorded, and otherwise [`MatchKind::Exact`]. `None` means that the caller must resolve the path.
-    fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
+    fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, entry: OnlyEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the rating key and the kind of match if exactly one item lists this non-ASCII path's exact bytes; `None`
-    /// means that the caller must resolve the path. `entry` is the first entry with the hash of these bytes, so that
+    /// means that the caller must resolve the path. `entry` is the only entry with the hash of these bytes, so that
     /// the caller need not compute the normal form.
-    fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
+    fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, entry: OnlyEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the listed path with these exact bytes, so that the caller need not compute
-    /// it; `None` if no listed path has these bytes. `entry` is the first entry with the bytes' hash.
-    fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, entry: FirstEntry) -> Option<&'v [u8]>;
+    /// it; `None` if no listed path has these bytes. `entry` is the only entry with the bytes' hash.
+    fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, entry: OnlyEntry) -> Option<&'v [u8]>;
 
     /// Prefetches the index entries with this hash into the CPU cache, before the caller looks up the hash.
     fn prefetch(&self, hash: u64);
 
-    /// Looks up the first entry with a hash. Prefetches the stored path and normal form; `length` is their total length
+    /// Looks up the only entry with a hash. Prefetches the stored path and normal form; `length` is their total length
     /// in bytes.
-    fn first_entry(&self, hash: u64, length: usize) -> FirstEntry;
+    fn only_entry(&self, hash: u64, length: usize) -> OnlyEntry;
 
     /// Returns the hit for an entry that [`LibraryIndex::unique_hit`] accepted; `None` for a default entry.
-    fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
+    fn hit_of_entry(&self, entry: OnlyEntry) -> Option<Self::Hit<'_>>;
 
     /// Calls `each` for the confirmed matches whose paths have this normal form. Returns `false` if the library does not
     /// know them, so that the caller must not trust the results.

@@ -22,7 +22,7 @@ use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::mappings::Mappings;
 use super::normal::{FoldBuffer, FoldedPath, NormalPath, may_have_redundant_components};
 use super::resolution::{
-    FirstEntry, FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, Resolution, Scope, libraries_in_scope,
+    FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, OnlyEntry, Resolution, Scope, libraries_in_scope,
 };
 use super::words::{name_hash, naming_title};
 use crate::model::{Confidence, MatchKind, Reason};
@@ -51,7 +51,7 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
         }
     }
 
-    /// Resolves a path. Allocates memory only if a regular expression rewrites the path.
+    /// Resolves a path. Allocates memory only if a regular expression rewrites the path, or to rank several candidates.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
         // The search fills the resolution in place, because moving a resolution takes longer than most searches.
@@ -62,21 +62,21 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
         resolution
     }
 
-    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
+    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the only entry with
     /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry. `finds_alike`: adds
     /// files with alike names for a miss.
     pub fn resolve_normal(
         &self,
         path: &NormalPath<'_>,
         size: QueriedSize<'_>,
-        entry: Option<FirstEntry>,
+        entry: Option<OnlyEntry>,
         finds_alike: bool,
         resolution: &mut Resolution<'v>,
     ) {
         // Fast path: the only library in scope lists the path, and the path has only one item.
         let is_unknown = !matches!(size, QueriedSize::Known(1..));
         let hit = self.only_library().filter(|_| is_unknown).and_then(|(library, view)| {
-            let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
+            let entry = entry.unwrap_or_else(|| only_entry_of(view, path));
             let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
                 return None;
             };
@@ -128,11 +128,11 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
     }
 }
 
-/// Looks up the first entry with a path's hash, and prefetches the stored path and its normal form, each about as long
+/// Looks up the only entry with a path's hash, and prefetches the stored path and its normal form, each about as long
 /// as the path.
 #[inline]
-fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntry {
-    view.first_entry(path.hash(), 2 * path.raw().len())
+fn only_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> OnlyEntry {
+    view.only_entry(path.hash(), 2 * path.raw().len())
 }
 
 /// The size of the queried file in bytes.
@@ -718,8 +718,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
         let mut buffer = FoldBuffer::ZEROED;
         let folded = FoldedPath::of(path, &mut buffer);
         let entry = match (self.only_library(), folded.hash()) {
-            (Some((_, view)), Some(hash)) => view.first_entry(hash, folded.stored_length(path)),
-            _ => FirstEntry::default(),
+            (Some((_, view)), Some(hash)) => view.only_entry(hash, folded.stored_length(path)),
+            _ => OnlyEntry::default(),
         };
         self.fast_lookup_folded(path, &folded, entry)
     }
@@ -735,7 +735,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
         mut each: impl FnMut(Option<LookupHit<'v>>),
     ) {
         let mut folded_paths = [FoldedPath::NotFolded; MAX_BATCH];
-        let mut entries = [FirstEntry::default(); MAX_BATCH];
+        let mut entries = [OnlyEntry::default(); MAX_BATCH];
         let view = self.only_library().map(|(_, view)| view);
         for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded_paths) {
             *folded = FoldedPath::of(path, buffer);
@@ -745,7 +745,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
         }
         for ((path, folded), entry) in paths.iter().zip(&folded_paths).zip(&mut entries) {
             if let (Some(view), Some(hash)) = (view, folded.hash()) {
-                *entry = view.first_entry(hash, folded.stored_length(path));
+                *entry = view.only_entry(hash, folded.stored_length(path));
             }
         }
         for ((path, folded), entry) in paths.iter().zip(&folded_paths).zip(entries) {
@@ -757,7 +757,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
     /// Looks up a folded path; `None` unless the only match has high confidence and is verified. `entry` is the first
     /// entry with the path's hash in the only library in scope; a default entry if several libraries are in scope.
     #[inline]
-    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
+    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: OnlyEntry) -> Option<LookupHit<'v>> {
         match folded {
             FoldedPath::Ascii(normal) => {
                 if let Some((library, view)) = self.only_library()
@@ -780,7 +780,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
         }
         NormalPath::with(path, |path| {
             if let Some((library, view)) = self.only_library()
-                && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
+                && let Some(hit) = view.unique_hit(path, only_entry_of(view, path))
             {
                 return Some(LookupHit::new(library, hit));
             }
@@ -798,7 +798,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
             let mut owners = (0..self.libraries.len()).filter(|library| self.libraries[*library].owns(path));
             if let (Some(library), None) = (owners.next(), owners.next())
                 && let view = &*self.libraries[library]
-                && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
+                && let Some(hit) = view.unique_hit(path, only_entry_of(view, path))
             {
                 return Some(LookupHit::new(library, hit));
             }

@@ -16,10 +16,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::hash_table::{self, mark_shared_hashes, put_paths, put_table, run_both, show_hash};
+use super::hash_table::{self, put_table, show_hash};
 use super::layout::{
-    BLOCK, SegmentHeader, SegmentWriter, Spool, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at,
-    write_error,
+    BLOCK, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at, write_error,
 };
 use super::order::put_order;
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
@@ -85,9 +84,6 @@ const MAX_SHOW_BYTES: usize = 16 << 20;
 
 /// Number of items after which the sorters' memory is full.
 const ITEMS_PER_RUN: u64 = 40_000;
-
-/// Number of paths above which a separate thread builds the folder order.
-const THREAD_THRESHOLD: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
     /// Creates a builder with a temporary file beside `path`. After a crash, plexindex later removes the file.
@@ -247,14 +243,13 @@ impl ListingBuilder {
         cannot_write(persisted, path)
     }
 
-    /// Writes all parts and the header. If there are many paths, another thread prepares the folder order in parallel.
+    /// Writes all parts and the header.
     fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, u64)> {
         self.align()?;
         if let Some(error) = self.failed {
             return Err(error);
         }
         let mut body = self.records;
-        let place = body.place();
         let mut head = SegmentHeader {
             generation: self.meta.generation,
             sequence: self.meta.sequence,
@@ -269,23 +264,13 @@ impl ListingBuilder {
             ..SegmentHeader::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
-        let (listed, mapped, mut names) = (self.listed, self.mapped, self.names);
-        let sort_paths = move || {
-            let mut order = Spool::new(&place);
-            put_order(listed, &mut order, Some(&mut names))?;
-            put_order(mapped, &mut order, None)?; // searches by last components find only listed folders
-            Ok((order, names))
-        };
-        let with_thread = self.paths.len() > THREAD_THRESHOLD;
-        let ((order, names), hash_twins) = run_both(with_thread, sort_paths, || {
-            let hash_twins = put_paths(self.paths, &mut head, &mut body)?;
-            (head.keys, head.key_homes) = put_table(self.keys, &mut body, |_, _| Ok(()))?;
-            Ok(hash_twins)
-        })?;
-        (head.names, head.name_homes) = put_table(names, &mut body, |_, _| Ok(()))?;
-        head.order = body.part(&order, 4)?;
-        // Flag the entries that share the upper half of a hash, so that lookups of other entries can stop at once.
-        mark_shared_hashes(hash_twins, &mut body)?;
+        (head.paths, head.path_homes) = put_table(self.paths, &mut body)?;
+        (head.keys, head.key_homes) = put_table(self.keys, &mut body)?;
+        let (begin, mut names) = (body.position(), self.names);
+        put_order(self.listed, &mut body, Some(&mut names))?;
+        put_order(self.mapped, &mut body, None)?; // searches by last components find only listed folders
+        head.order = body.end_part(begin, 4)?;
+        (head.names, head.name_homes) = put_table(names, &mut body)?;
         let out = body.finish(&mut head)?;
         Ok((out, head.length))
     }

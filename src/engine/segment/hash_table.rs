@@ -17,54 +17,19 @@
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
 
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::layout::{BLOCK, CheckedBytes, FileKind, ReadResult, SegmentHeader, SegmentPart, SegmentWriter};
-use super::record::TWIN;
 use super::sorter::PairSorter;
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
 /// Percentage of home slots in use. A higher load saves memory but makes searches longer.
 const LOAD_PERCENT: usize = 85;
-
-/// Builds a table from entries in hash order.
-struct HashTableBuilder {
-    homes: usize,
-    slots_written: usize,
-}
-
-impl HashTableBuilder {
-    pub fn new(entries: usize) -> Self {
-        Self {
-            homes: (entries * 100).div_ceil(LOAD_PERCENT).max(1),
-            slots_written: 0,
-        }
-    }
-
-    /// Writes an entry to its slot, after free slots for the gap before it. Hashes must come in ascending order.
-    pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
-        let slot_index = home_slot(hash, self.homes as u64).max(self.slots_written);
-        let slot = u64::from(entry) << 32 | u64::from(upper(hash));
-        let free_bytes = (slot_index - self.slots_written) * 8;
-        let out = body.buffer_for(free_bytes + 8)?;
-        out.resize(out.len() + free_bytes, 0);
-        out.extend_from_slice(&slot.to_le_bytes());
-        self.slots_written = slot_index + 1;
-        body.flush_pieces()
-    }
-
-    /// Writes the free slots after the last entry, so that the table has all its home slots.
-    pub fn end(self, body: &mut SegmentWriter) -> io::Result<()> {
-        let free_bytes = self.homes.saturating_sub(self.slots_written) * 8;
-        let out = body.buffer_for(free_bytes)?;
-        out.resize(out.len() + free_bytes, 0);
-        body.flush_pieces()
-    }
-}
+/// A free slot.
+const FREE: [u8; 8] = [0; 8];
 
 /// Returns the upper half of a hash. Slots store only this half.
 pub fn upper(hash: u64) -> u32 {
@@ -107,39 +72,27 @@ impl HashTable {
     }
 
     /// Calls `each` in hash order with every entry whose hash is equal to or greater than `hash`, until `each` returns
-    /// `true`. Compares only the hashes' upper halves. The first argument of `each` is the upper half of the entry's
-    /// hash.
+    /// `true`. Compares only the hashes' upper halves.
     pub fn for_each_from(
         &self,
         file: &CheckedBytes,
         hash: u64,
-        mut each: impl FnMut(u32, u32) -> ReadResult<bool>,
+        mut each: impl FnMut(u32) -> ReadResult<bool>,
     ) -> ReadResult<()> {
-        let slots = self.part.len();
-        let mut slot = home_slot(hash, self.homes);
-        while slot < slots {
-            let offset = self.part.element_offset(slot, 8);
-            let in_block = slots_in_block(offset).clamp(1, slots - slot);
-            for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
-                let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
-                if entry != 0 && upper_hash >= upper(hash) && each(upper_hash, entry)? {
-                    return Ok(());
-                }
-            }
-            slot += in_block;
-        }
-        Ok(())
+        self.scan(file, hash, |upper_hash, entry| {
+            Ok(entry != 0 && upper_hash >= upper(hash) && each(entry)?)
+        })
     }
 
-    /// Returns the first entry whose hash has the same upper half as `hash`, if any.
+    /// Returns the entry whose hash has the same upper half as `hash`; `None` if there is none, or if there are several.
     #[inline]
-    pub fn first(&self, file: &CheckedBytes, hash: u64) -> ReadResult<Option<u32>> {
-        let mut first = None;
+    pub fn only(&self, file: &CheckedBytes, hash: u64) -> ReadResult<Option<u32>> {
+        let (mut only, mut has_other) = (None, false);
         self.find(file, hash, |entry| {
-            first = Some(entry);
-            Ok(true)
+            has_other = only.replace(entry).is_some();
+            Ok(has_other)
         })?;
-        Ok(first)
+        Ok(only.filter(|_| !has_other))
     }
 
     /// Calls `each` with every entry whose hash has the same upper half as `hash`, until `each` returns `true`.
@@ -152,6 +105,25 @@ impl HashTable {
         mut each: impl FnMut(u32) -> ReadResult<bool>,
     ) -> ReadResult<()> {
         let searched = upper(hash);
+        self.scan(file, hash, |upper_hash, entry| {
+            // Entries with smaller hashes can extend into the first slots.
+            if upper_hash < searched && entry != 0 {
+                return Ok(false);
+            }
+            Ok(entry == 0 || upper_hash > searched || each(entry)?)
+        })
+    }
+
+    /// Calls `each` with the upper half of the hash and the entry of every slot from the home slot of `hash` on, until
+    /// `each` returns `true`. The entry of a free slot is 0.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as for `find`
+    fn scan(
+        &self,
+        file: &CheckedBytes,
+        hash: u64,
+        mut each: impl FnMut(u32, u32) -> ReadResult<bool>,
+    ) -> ReadResult<()> {
         let mut slot = home_slot(hash, self.homes);
         let slots = self.part.len();
         while slot < slots {
@@ -160,11 +132,7 @@ impl HashTable {
             let in_block = slots_in_block(offset).clamp(1, slots - slot);
             for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
-                // Entries with smaller hashes can extend into this slot.
-                if upper_hash < searched && entry != 0 {
-                    continue;
-                }
-                if entry == 0 || upper_hash > searched || each(entry)? {
+                if each(upper_hash, entry)? {
                     return Ok(());
                 }
             }
@@ -189,85 +157,20 @@ pub fn show_hash(rating_key: &str) -> u64 {
     xxh3_64_with_seed(rating_key.as_bytes(), SHOW)
 }
 
-/// Runs both closures and returns their results. If `with_thread` is true, `first` runs on a new thread in parallel,
-/// unless no thread can be started.
-pub fn run_both<A: Send, B>(
-    with_thread: bool,
-    first: impl FnOnce() -> io::Result<A> + Send,
-    second: impl FnOnce() -> io::Result<B>,
-) -> io::Result<(A, B)> {
-    if !with_thread {
-        return Ok((first()?, second()?));
-    }
-    std::thread::scope(|scope| {
-        // The thread receives the closure only after a successful start. Otherwise the closure runs on this thread.
-        let (tx, rx) = sync_channel(1);
-        let work = move || {
-            rx.recv()
-                .map_err(io::Error::other)
-                .and_then(|first: Box<dyn FnOnce() -> _ + Send>| first())
-        };
-        match std::thread::Builder::new().spawn_scoped(scope, work) {
-            Ok(thread) => {
-                let _ = tx.send(Box::new(first) as _);
-                let second = second();
-                let first = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                Ok((first?, second?))
-            }
-            Err(_) => Ok((first()?, second()?)),
-        }
-    })
-}
-
-/// Writes the path table. Returns a sorter with the entries whose hash has the same upper half as another entry's hash.
-/// The second number of each pair is unused.
-pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<PairSorter> {
-    let mut hash_twins = PairSorter::new(&body.place());
-    let mut previous: Option<(u32, u32)> = None;
-    (head.paths, head.path_homes) = put_table(paths, body, |hash, entry| {
-        let upper_hash = upper(hash);
-        let previous = previous.replace((upper_hash, entry));
-        if let Some((_, previous_entry)) = previous.filter(|(known, _)| *known == upper_hash) {
-            hash_twins.push(u64::from(previous_entry), 0)?;
-            hash_twins.push(u64::from(entry), 0)?;
-        }
-        Ok(())
-    })?;
-    Ok(hash_twins)
-}
-
-/// Sorts pairs of a hash and an entry, and writes them as a hash table. Also calls `each` with every pair in order.
-/// Returns the table's part and its number of home slots.
-pub fn put_table(
-    pairs: PairSorter,
-    body: &mut SegmentWriter,
-    mut each: impl FnMut(u64, u32) -> io::Result<()>,
-) -> io::Result<(SegmentPart, u64)> {
-    let (begin, mut slots) = (body.position(), HashTableBuilder::new(pairs.len()));
-    let homes = slots.homes as u64;
+/// Sorts pairs of a hash and an entry, and writes them as a hash table. Returns the table's part and its number of home
+/// slots.
+pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(SegmentPart, u64)> {
+    let homes = (pairs.len() * 100).div_ceil(LOAD_PERCENT).max(1);
+    let (begin, mut written) = (body.position(), 0);
     pairs.for_each_sorted(|hash, entry| {
-        each(hash, entry)?;
-        slots.put(hash, entry, body)
+        let slot = home_slot(hash, homes as u64).max(written);
+        (written..slot).try_for_each(|_| body.put(&FREE))?;
+        written = slot + 1;
+        body.put(&(u64::from(entry) << 32 | u64::from(upper(hash))).to_le_bytes())
     })?;
-    slots.end(body)?;
-    Ok((body.end_part(begin, 8)?, homes))
-}
-
-/// Sets the flag [`TWIN`] in entries whose hash has the same upper half as another entry's hash, so that a lookup of
-/// any other entry can stop at the first entry that it finds.
-pub fn mark_shared_hashes(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
-    let mut offsets: Vec<usize> = Vec::new();
-    hash_twins.for_each_sorted(|entry, _| {
-        let offset = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
-        // One call marks all entries of a block, because each call rewrites the block.
-        if offsets.last().is_some_and(|last| offset / BLOCK != last / BLOCK) {
-            body.set_bits(&offsets, TWIN)?;
-            offsets.clear();
-        }
-        offsets.push(offset);
-        Ok(())
-    })?;
-    body.set_bits(&offsets, TWIN)
+    // The table has all its home slots.
+    (written..homes).try_for_each(|_| body.put(&FREE))?;
+    Ok((body.end_part(begin, 8)?, homes as u64))
 }
 
 /// By what an index finds items or their files.
@@ -341,7 +244,7 @@ impl ItemIndex {
             name_mac,
             ..SegmentHeader::default()
         };
-        (head.keys, head.key_homes) = put_table(hashes, &mut body, |_, _| Ok(()))?;
+        (head.keys, head.key_homes) = put_table(hashes, &mut body)?;
         let written = body.finish(&mut head)?;
         let file = written.handle()?;
         let _ = files::remove(path); // the old file is damaged, or belongs to an earlier segment

@@ -7,17 +7,17 @@ use std::io;
 use std::ops::Range;
 
 use super::hash_table::folder_hash;
-use super::layout::{CheckedBytes, ReadResult, SegmentHeader, SegmentPart, Spool, bisect, reserve, u32_at};
+use super::layout::{CheckedBytes, ReadResult, SegmentHeader, SegmentPart, SegmentWriter, bisect, reserve, u32_at};
 use super::record::EntryRef;
 use super::sorter::{KeySorter, PairSorter};
 use crate::matching::Form;
 
-/// Writes the entries of these paths to `order`, sorted by normal form. Adds each path that is the first one in a folder to
+/// Writes the entries of these paths, sorted by normal form. Adds each path that is the first one in a folder to
 /// `folders`, with the hash of the folder's name.
-pub fn put_order(paths: KeySorter, order: &mut Spool, mut folders: Option<&mut PairSorter>) -> io::Result<()> {
+pub fn put_order(paths: KeySorter, body: &mut SegmentWriter, mut folders: Option<&mut PairSorter>) -> io::Result<()> {
     let mut previous: Vec<u8> = Vec::new();
     paths.for_each_sorted(|form, entry| {
-        order.put(&entry.to_le_bytes())?;
+        body.put(&entry.to_le_bytes())?;
         let Some(folders) = &mut folders else { return Ok(()) };
         let common = form.iter().zip(&previous).take_while(|(a, b)| a == b).count();
         let mut begin = 0;

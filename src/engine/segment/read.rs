@@ -11,9 +11,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::hash_table::{HashTable, IndexSlot, folder_hash, show_hash};
 use super::layout::{CheckedBytes, FileKind, ReadResult, SegmentHeader, offset_of};
 use super::order::FolderOrder;
-use super::record::{self, EntryRef, TWIN};
+use super::record::{self, EntryRef};
 use crate::error::{Error, Result, Status};
-use crate::matching::{FirstEntry, FolderFile, FoundItem, ItemRef, NormalPath, Season};
+use crate::matching::{FolderFile, FoundItem, ItemRef, NormalPath, OnlyEntry, Season};
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -125,18 +125,23 @@ impl ListingSegment {
             if entry.path == path.raw() || entry.form().equals(path.form()) {
                 each(&entry, path.has_spelling(entry.path));
             }
-            // Without this flag, no other entry has the same hash, so the search can stop.
-            Ok(entry.flags & TWIN == 0)
+            Ok(false)
         });
     }
 
     /// Returns the rating key of the item whose first path has exactly these bytes, and the path's normal form. This
-    /// fast lookup reads only one entry: `first`, the first entry with the hash of the path's normal form or, for a
-    /// path that is not ASCII, of the path in ASCII lower case. Returns `None` if this entry has other bytes, is not
-    /// its item's first, or shares its hash with another entry; the caller must then read all entries.
+    /// fast lookup reads only one entry: `first`, the only entry with the hash of the path's normal form or, for a
+    /// path that is not ASCII, of the path in ASCII lower case. Returns `None` if there is no such entry, or if it has
+    /// other bytes or is not its item's first; the caller must then read all entries.
     #[inline]
-    pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, &'i [u8])> {
+    pub fn unique_hit<'i>(&'i self, path: &[u8], first: OnlyEntry) -> Option<(&'i str, &'i [u8])> {
         record::unique_hit(&self.file, first.0?.get(), path).ok()?
+    }
+
+    /// Returns whether exactly one path has a normal form with this hash.
+    #[inline]
+    pub fn has_only_path(&self, hash: u64) -> bool {
+        matches!(self.paths.only(&self.file, hash), Ok(Some(_)))
     }
 
     /// Prefetches the hash table slot for this hash, so that the loads for several lookups overlap.
@@ -145,22 +150,22 @@ impl ListingSegment {
         self.file.prefetch(self.paths.search_offset(hash));
     }
 
-    /// Returns the first entry with this hash, if any. Prefetches the entry's path and normal form, which together have
+    /// Returns the only entry with this hash, if any. Prefetches the entry's path and normal form, which together have
     /// `length` bytes, but only about four cache lines, because a processor can have only a few loads in flight.
     #[inline]
-    pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
+    pub fn first(&self, hash: u64, length: usize) -> OnlyEntry {
         const LINE: usize = 64;
         /// Number of further bytes to prefetch: the path's length, and the first fields of the item.
         const BYTES_AROUND: usize = 40;
-        let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
-            return FirstEntry(None);
+        let Ok(Some(number)) = self.paths.only(&self.file, hash) else {
+            return OnlyEntry(None);
         };
         let at = offset_of(number);
         let end = at.saturating_add(length.min(4 * LINE) + BYTES_AROUND);
         for line in (at - at % LINE..end).step_by(LINE) {
             self.file.prefetch(line);
         }
-        FirstEntry(NonZero::new(number))
+        OnlyEntry(NonZero::new(number))
     }
 
     /// Calls `each` with the listed entries whose file names have this hash of their likeness, and perhaps with others,

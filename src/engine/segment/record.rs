@@ -4,7 +4,7 @@
 //!
 //! | field | present |
 //! |---|---|
-//! | flags, one byte: [`FORM`] (2 bits), [`FIRST`], [`TWIN`], [`MAPPED`], [`BARE`], [`SHOW`] | always |
+//! | flags, one byte: [`FORM`] (2 bits), [`FIRST`], [`MAPPED`], [`BARE`], [`SHOW`] | always |
 //! | length of the path, varint | always |
 //! | number of the item's first entry or, for a mapped path, of its listed entry, u32 | unless [`FIRST`] |
 //! | the path | always |
@@ -43,8 +43,6 @@ pub const FORM_STORED: u8 = 2;
 pub const FORM_RAW: u8 = 3;
 /// The entry contains the first path of its item, and the item follows the entry.
 pub const FIRST: u8 = 4;
-/// Another entry's hash has the same upper half, so a lookup must continue.
-pub const TWIN: u8 = 8;
 /// The path is not listed; a mapping translated it from a listed path.
 pub const MAPPED: u8 = 16;
 /// The item has no files. The entry's path is empty and in no table.
@@ -233,7 +231,7 @@ fn checked_key<'i>(file: &CheckedBytes, key: &'i str) -> ReadResult<&'i str> {
 }
 
 /// Returns the rating key of an entry's item, and the normal form of the path. Returns `None` unless the entry is a
-/// first entry with exactly this path, and no other entry has its hash. Most calls need only one bounds check.
+/// first entry with exactly this path. Most calls need only one bounds check.
 #[inline]
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadResult<Option<(&'i str, &'i [u8])>> {
     // Maximum number of bytes around the path: flags and length of the path, type and flags of the item, length of the
@@ -250,7 +248,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
     let [flags, bytes @ ..] = read else {
         return Ok(None);
     };
-    if flags & (FIRST | TWIN | MAPPED | BARE) != FIRST {
+    if flags & (FIRST | MAPPED | BARE) != FIRST {
         return Ok(None);
     }
     let Some((length, used)) = read_varint(bytes) else {

@@ -3,69 +3,53 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
-use super::layout::{Spool, SpoolReader, reserve, u32_at};
+use super::layout::{reserve, temporary, u32_at};
+use crate::platform::files;
 
 /// Memory limit for a run, in bytes; lower in tests, so that they write several runs.
 const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 4 << 20 };
 /// Size of a key's length and number in a run, in bytes: two `u32` values.
 const KEY_HEAD_BYTES: usize = 8;
+/// Size of a write buffer, and maximum size of a read buffer, in bytes.
+const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
+/// Maximum total size of the read buffers of a sorter's runs, in bytes.
+const MAX_READ_BUFFERS: usize = 4 << 20;
 
-/// Sorted runs, one after another in a spool.
-struct SortRuns {
-    spool: Spool,
-    /// The offset at which each run ends in the spool.
-    ends: Vec<u64>,
+/// Reads a run.
+struct RunReader<'f> {
+    file: &'f File,
+    offset: u64,
+    end: u64,
 }
 
-impl SortRuns {
-    /// Creates an empty list of runs. Their temporary file is beside `place`.
-    fn new(place: &Path) -> Self {
-        Self {
-            spool: Spool::new(place),
-            ends: Vec::new(),
-        }
+impl Read for RunReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        let length = left.min(buffer.len());
+        files::read_at(self.file, &mut buffer[..length], self.offset)?;
+        self.offset += length as u64;
+        Ok(length)
     }
+}
 
-    /// Ends the current run at the end of the spool.
-    fn end_run(&mut self) {
-        self.ends.push(self.spool.len());
+/// Reads the next key and its number. Returns `false` at the end of the run.
+fn read_key(run: &mut BufReader<RunReader<'_>>, (key, number): &mut (Vec<u8>, u32)) -> io::Result<bool> {
+    if run.fill_buf()?.is_empty() {
+        return Ok(false);
     }
-
-    /// Merges the sorted runs: passes their elements, which `read` reads, to `each` in ascending order.
-    fn merge<T: Ord + Default>(
-        &self,
-        read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
-        mut each: impl FnMut(&T) -> io::Result<()>,
-    ) -> io::Result<()> {
-        // The heap contains the next element of each run.
-        let mut heap = BinaryHeap::new();
-        let mut cursors = Vec::new();
-        let mut begin = 0;
-        for (run, end) in self.ends.iter().enumerate() {
-            let mut cursor = SpoolReader::new(&self.spool, begin, *end, self.ends.len());
-            begin = *end;
-            if !cursor.is_exhausted() {
-                let mut first = T::default();
-                read(&mut cursor, &mut first)?;
-                heap.push(Reverse((first, run)));
-            }
-            cursors.push(cursor);
-        }
-        while let Some(mut smallest) = heap.peek_mut() {
-            let Reverse((value, run)) = &mut *smallest;
-            each(value)?;
-            let cursor = &mut cursors[*run];
-            if cursor.is_exhausted() {
-                PeekMut::pop(smallest);
-            } else {
-                read(cursor, value)?;
-            }
-        }
-        Ok(())
-    }
+    let mut head = [0; KEY_HEAD_BYTES];
+    run.read_exact(&mut head)?;
+    let length = u32_at(&head, 0) as usize;
+    *number = u32_at(&head, 4);
+    key.clear();
+    reserve(key, length)?;
+    key.resize(length, 0);
+    run.read_exact(key)?;
+    Ok(true)
 }
 
 /// Sorts byte keys, each with a number. Equal keys are sorted by their numbers.
@@ -73,7 +57,12 @@ pub struct KeySorter {
     /// The bytes of the keys that are not yet in a run.
     keys: Vec<u8>,
     slots: Vec<KeySlot>,
-    runs: SortRuns,
+    /// The path beside which the sorter creates its file.
+    place: PathBuf,
+    /// The sorted runs, one after another.
+    file: Option<File>,
+    /// The offset at which each run ends in the file.
+    ends: Vec<u64>,
     count: usize,
 }
 
@@ -98,7 +87,9 @@ impl KeySorter {
         Self {
             keys: Vec::new(),
             slots: Vec::new(),
-            runs: SortRuns::new(place),
+            place: place.to_path_buf(),
+            file: None,
+            ends: Vec::new(),
             count: 0,
         }
     }
@@ -131,36 +122,58 @@ impl KeySorter {
     /// Writes the keys in memory as a sorted run.
     fn end_run(&mut self) -> io::Result<()> {
         self.sort();
-        let spool = &mut self.runs.spool;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(files::create_temporary(&temporary(&self.place))?),
+        };
+        let mut out = BufWriter::with_capacity(BUFFER_SIZE, file);
+        let mut end = self.ends.last().copied().unwrap_or(0);
         for slot in self.slots.drain(..) {
-            spool.put(&slot.length.to_le_bytes())?;
-            spool.put(&slot.number.to_le_bytes())?;
-            spool.put(slot.key(&self.keys))?;
+            out.write_all(&slot.length.to_le_bytes())?;
+            out.write_all(&slot.number.to_le_bytes())?;
+            out.write_all(slot.key(&self.keys))?;
+            end += KEY_HEAD_BYTES as u64 + u64::from(slot.length);
         }
-        self.runs.end_run();
+        out.flush()?;
+        self.ends.push(end);
         self.keys.clear();
         Ok(())
     }
 
     /// Passes the keys to `each` in ascending order, each with its number.
     pub fn for_each_sorted(mut self, mut each: impl FnMut(&[u8], u32) -> io::Result<()>) -> io::Result<()> {
-        if self.runs.ends.is_empty() {
+        if self.ends.is_empty() {
             self.sort();
             let mut slots = self.slots.iter();
             return slots.try_for_each(|slot| each(slot.key(&self.keys), slot.number));
         }
         self.end_run()?;
         (self.keys, self.slots) = (Vec::new(), Vec::new());
-        let read = |cursor: &mut SpoolReader<'_>, (key, number): &mut (Vec<u8>, u32)| {
-            let head = cursor.take(KEY_HEAD_BYTES)?;
-            let length = u32_at(head, 0) as usize;
-            *number = u32_at(head, 4);
-            key.clear();
-            reserve(key, length)?;
-            key.extend_from_slice(cursor.take(length)?);
-            Ok(())
-        };
-        self.runs.merge(read, |(key, number)| each(key, *number))
+        let Some(file) = &self.file else { return Ok(()) };
+        // The heap contains the next key of each run.
+        let (mut heap, mut runs) = (BinaryHeap::new(), Vec::new());
+        let (mut offset, read_size) = (0, (MAX_READ_BUFFERS / self.ends.len()).clamp(4 << 10, BUFFER_SIZE));
+        for end in &self.ends {
+            let reader = RunReader {
+                file,
+                offset,
+                end: *end,
+            };
+            offset = *end;
+            let (mut run, mut first) = (BufReader::with_capacity(read_size, reader), <(Vec<u8>, u32)>::default());
+            if read_key(&mut run, &mut first)? {
+                heap.push(Reverse((first, runs.len())));
+            }
+            runs.push(run);
+        }
+        while let Some(mut smallest) = heap.peek_mut() {
+            let Reverse((key, run)) = &mut *smallest;
+            each(&key.0, key.1)?;
+            if !read_key(&mut runs[*run], key)? {
+                PeekMut::pop(smallest);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -217,7 +230,7 @@ mod tests {
             sorter.push(&key, number).expect("room");
             expected.push((key, number));
         }
-        assert!(!sorter.runs.ends.is_empty());
+        assert!(!sorter.ends.is_empty());
         expected.sort_unstable();
         let mut found = Vec::new();
         sorter

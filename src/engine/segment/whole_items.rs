@@ -9,11 +9,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::hash_table::{IndexKey, ItemIndex, PartialIndex};
 use super::layout::{ReadResult, cannot_write, offset_of};
 use super::read::{ListingSegment, unusable_segment};
-use super::record::{self, BARE, EntryRef, RecordReader, SHOW, TWIN, read_id};
+use super::record::{self, BARE, EntryRef, RecordReader, SHOW, read_id};
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::{RequestedGuid, Season, fold_title};
-use crate::model::{ByteString, Item, KnownFacts};
+use crate::model::{Item, KnownFacts};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
 
@@ -43,32 +43,6 @@ impl ListingSegment {
     /// Returns the item whose first entry has the number `first`; `None` if the segment is damaged there.
     pub fn whole_item(&self, first: u32) -> Option<Item> {
         self.entry(first).and_then(|entry| self.read_whole_item(&entry)).ok()
-    }
-
-    /// Returns whether the item whose first entry has the number `first` has exactly these paths.
-    pub fn has_paths(&self, first: u32, paths: &[ByteString]) -> bool {
-        self.read_has_paths(first, paths).unwrap_or(false)
-    }
-
-    fn read_has_paths(&self, first: u32, paths: &[ByteString]) -> ReadResult<bool> {
-        let entry = self.entry(first)?;
-        let extras = record::item(&self.file, self.item_offset(&entry)?)?.1;
-        let is_bare = entry.flags & BARE != 0;
-        let Some((path, further)) = paths.split_first() else {
-            return Ok(is_bare);
-        };
-        if is_bare || further.len() as u64 != extras.more || path.as_bytes() != entry.path {
-            return Ok(false);
-        }
-        let mut end = extras.tail(&self.file)?.end;
-        for path in further {
-            let entry = EntryRef::read(&self.file, self.number_at(end)?)?;
-            if path.as_bytes() != entry.path {
-                return Ok(false);
-            }
-            end = entry.end;
-        }
-        Ok(true)
     }
 
     /// Reads the item of a first entry, with all its files and external ids.
@@ -121,7 +95,7 @@ impl ListingSegment {
     pub fn items_after(&self, cursor: i64, mut each: impl FnMut(i64, Item) -> bool) {
         // A cursor contains the upper 63 bits of a hash.
         let hash = cursor.cast_unsigned() << 1;
-        let _damage_is_marked: ReadResult<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
+        let _damage_is_marked: ReadResult<()> = self.keys.for_each_from(&self.file, hash, |first| {
             let entry = self.entry(first)?;
             // The table compares only the hashes' upper halves, so the first items can be before the cursor.
             let item_cursor = listing_cursor(self.key_of(&entry)?);
@@ -370,7 +344,7 @@ impl ListingSegment {
             };
             old_offset = old_end;
             common_items += 1;
-            if !self.has_equal_item(&old, old_end, new, &new_entry, new_end)? {
+            if self.read_whole_item(&old)? != new.read_whole_item(&new_entry)? {
                 changed_or_removed += 1;
                 found.push(Difference::Changed(old.number, new_entry.number));
                 if found.len() > max_differences {
@@ -393,33 +367,5 @@ impl ListingSegment {
             }
         }
         Ok(Some(found))
-    }
-
-    /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the two items.
-    fn has_equal_item(
-        &self,
-        entry: &EntryRef<'_>,
-        end: usize,
-        new: &Self,
-        new_entry: &EntryRef<'_>,
-        new_end: usize,
-    ) -> ReadResult<bool> {
-        let (_, extras) = record::item(&self.file, entry.end)?;
-        let (_, new_extras) = record::item(&new.file, new_entry.end)?;
-        // If an item has only one file and no show, its bytes contain the whole item, so comparing bytes is enough.
-        let is_alone =
-            |extras: &record::ItemExtras| extras.parent_record == 0 && extras.more == 0 && extras.added_sequence == 0;
-        if extras.with_facts == new_extras.with_facts
-            && is_alone(&extras)
-            && is_alone(&new_extras)
-            && entry.flags & !TWIN == new_entry.flags & !TWIN
-        {
-            // Skip the flags byte, because `TWIN` depends on the other entries in the segment.
-            let begin = offset_of(entry.number) + 1;
-            let new_begin = offset_of(new_entry.number) + 1;
-            let bytes = self.file.slice(begin, end.saturating_sub(begin))?;
-            return Ok(bytes == new.file.slice(new_begin, new_end.saturating_sub(new_begin))?);
-        }
-        Ok(self.read_whole_item(entry)? == new.read_whole_item(new_entry)?)
     }
 }

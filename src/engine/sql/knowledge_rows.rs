@@ -182,8 +182,8 @@ impl StoredItems {
             None => {
                 let segment = self.base.segment.as_ref()?;
                 let first = segment.find(&item.rating_key)?;
-                let has_paths = segment.has_paths(first, &item.parts);
-                has_paths.then(|| Sequence(segment.added_sequence(first)))
+                let stored = segment.whole_item(first)?;
+                (stored.parts == item.parts).then(|| Sequence(segment.added_sequence(first)))
             }
         }
     }

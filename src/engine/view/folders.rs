@@ -8,7 +8,7 @@ use crate::engine::segment::{folded_titles_of, listing_cursor};
 use crate::matching::normal::normal_form;
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath,
-    RequestedGuid, Season, fold_title, has_all_words, nearest_position,
+    RequestedGuid, Season, fold_title, has_all_words, has_files, nearest_position,
 };
 use crate::model::Item;
 
@@ -149,15 +149,7 @@ impl FolderIndex for LibrarySnapshot {
             let is_hidden = segment.key_of(entry).is_ok_and(|rating_key| self.hides(rating_key));
             folders(entry.form(), &mut |folder| {
                 // The folder may have other files.
-                let has_listed = || {
-                    let folder: Vec<u8> = folder.bytes().collect();
-                    let mut has_file = false;
-                    self.files_below(&folder, false, None, &mut |_| {
-                        has_file = true;
-                        false
-                    });
-                    has_file
-                };
+                let has_listed = || has_files(self, &folder.bytes().collect::<Vec<u8>>(), false);
                 if !is_hidden || has_listed() {
                     each(folder);
                 }

@@ -14,7 +14,7 @@ use crate::engine::segment::{IndexKey, ListingSegment, put_varint, read_varint};
 use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::normal::normal_form;
 use crate::matching::{
-    EntryTime, ExactBytes, FirstEntry, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath,
+    EntryTime, ExactBytes, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath, OnlyEntry,
     lies_at_or_under, lies_under,
 };
 use crate::model::{Item, LibraryKind, MatchKind, Sequence, TableId};
@@ -269,9 +269,9 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     /// Returns the rating key and match kind for exactly this path; `None` if a change or another path could contradict
-    /// the match, so that the caller must resolve the path. `first`: the segment's first entry with the path's hash.
+    /// the match, so that the caller must resolve the path. `first`: the segment's only entry with the path's hash.
     #[inline]
-    fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
+    fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: OnlyEntry) -> Option<(&'v str, MatchKind)> {
         let has_changes = !self.memtable.is_empty();
         if has_changes && self.memtable.records_of_path(path).next().is_some() {
             return None;
@@ -294,16 +294,19 @@ impl LibraryIndex for LibrarySnapshot {
 
     /// Looks up a non-ASCII path by its exact bytes; `None` if the caller needs a full lookup with the normal form.
     #[inline]
-    fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
+    fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, first: OnlyEntry) -> Option<(&'v str, MatchKind)> {
         if !self.memtable.is_empty() || !self.properties.fetched {
             return None;
         }
-        let (rating_key, form) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
-        self.unique_listed(path.raw(), form, xxh3_64(form), rating_key)
+        let segment = self.segment.as_ref()?;
+        let (rating_key, form) = segment.unique_hit(path.raw(), first)?;
+        let hash = xxh3_64(form);
+        let is_only = segment.has_only_path(hash); // no other path has this normal form
+        is_only.then(|| self.unique_listed(path.raw(), form, hash, rating_key))?
     }
 
     /// Returns the normal form that the segment stores for exactly this path, to save computing it; `None` if unlisted.
-    fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, first: FirstEntry) -> Option<&'v [u8]> {
+    fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, first: OnlyEntry) -> Option<&'v [u8]> {
         let (_, form) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
         Some(form)
     }
@@ -316,16 +319,16 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns the first entry with this hash, and prefetches the `length` bytes of its path and normal form.
+    /// Returns the only entry with this hash, and prefetches the `length` bytes of its path and normal form.
     #[inline]
-    fn first_entry(&self, hash: u64, length: usize) -> FirstEntry {
+    fn only_entry(&self, hash: u64, length: usize) -> OnlyEntry {
         let segment = self.segment.as_ref();
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
     /// Returns the hit for an entry that `unique_hit` accepted; `None` without an entry.
     #[inline]
-    fn hit_of_entry(&self, first: FirstEntry) -> Option<Hit<'_>> {
+    fn hit_of_entry(&self, first: OnlyEntry) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
