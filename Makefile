@@ -49,6 +49,8 @@ DEMO = $(CARGO) build --profile quick --package plexindex-standin --package plex
 
 demo: needs-demo build/demo/made ## show plexindex at work on a stand-in server, or on your server: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
 	@$(call DEMO,$(if $(SERVER),tls)) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),--standin $(STANDIN))
+demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; needs an installed PostgreSQL
+	@$(call DEMO,shared) demo/hosts.py --standin $(STANDIN)
 standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, or 0 for any free port
 	@$(CARGO) build --profile quick --package plexindex-standin
 	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)

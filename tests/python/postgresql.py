@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server on a Unix socket.
+"""A temporary PostgreSQL server on a Unix socket, for a test and the demo of several hosts.
 
 The server and its folder disappear when the program ends, even if it is killed.
 """
