@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -102,10 +103,11 @@ def main() -> int:
     parser.add_argument("--standin", metavar="PATH", required=True, help="the stand-in server's binary")
     given = parser.parse_args()
     # The demo itself shows that PostgreSQL is down, so hide the warnings.
+    os.environ["PGPASSWORD"] = "of the demo"
     logging.getLogger("plexindex").setLevel(logging.ERROR)
     with contextlib.ExitStack() as stack:
         try:
-            cluster = Cluster("fsync=off")
+            cluster = Cluster(os.environ["PGPASSWORD"])
         except MissingError as error:
             SCREEN.print(str(error).strip())
             return 1

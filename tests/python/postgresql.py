@@ -37,11 +37,12 @@ class Cluster:
         if found is None:
             raise MissingError("PostgreSQL is not installed (Debian: apt-get install postgresql)")
         self._programs = Path(found).resolve().parent
-        folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
-        folder.chmod(0o755)
-        self._own = folder / "postgres"
+        self.folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
+        """The folder of the server. Programs can put files here, but the folder disappears with the server."""
+        self.folder.chmod(0o755)
+        self._own = self.folder / "postgres"
         self._own.mkdir()
-        watcher = ["sh", "-c", WATCHER, "sh", str(folder)]
+        watcher = ["sh", "-c", WATCHER, "sh", str(self.folder)]
         # In its own session, the server does not receive Ctrl+C from the terminal.
         self._watcher = subprocess.Popen(
             watcher, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
@@ -55,19 +56,27 @@ class Cluster:
         self.address = f"postgresql://postgres@/plexindex?host={self._own}"
         """The address for the option ``shared``."""
         self._password = password
-        secret = folder / "password"
+        secret = self.folder / "password"
         secret.write_text(password)
         secret.chmod(0o644)
-        options = f"-c listen_addresses= -c unix_socket_directories={self._own} -c fsync=off"
         try:
             rights = ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync"]
             self._run("initdb", "-U", "postgres", *rights)
             secret.unlink()
-            self._run("pg_ctl", "-w", "-l", self._own / "log", "-o", options, "start")
+            self.start()
             self.sql("CREATE DATABASE plexindex", database="postgres")
         except BaseException:
             self.remove()
             raise
+
+    def start(self) -> None:
+        """Starts the server, or starts it again."""
+        options = f"-c listen_addresses= -c unix_socket_directories={self._own} -c fsync=off"
+        self._run("pg_ctl", "-w", "-l", self._own / "log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stops the server and ends its sessions at once."""
+        self._run("pg_ctl", "-w", "-m", "fast", "stop")
 
     def sql(self, statement: str, database: str = "plexindex") -> str:
         """Runs a statement and returns its output."""
