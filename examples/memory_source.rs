@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use plexindex::unstable_source::{
-    Abilities, Bounds, Item, ItemType, Library, LibraryKind, LocatedItem, Notification, PageEnd, PageRequest, Resume,
-    Server, Source, SourceKind, SourceState, Status, TokenReliability,
+    Abilities, Bounds, Item, ItemType, Library, LibraryKind, LocatedItem, Notification, PageEnd, PageRequest, Server,
+    Source, SourceKind, SourceState, Status, TokenReliability,
 };
 use plexindex::{Error, ErrorKind, Index, Options, Result};
 
@@ -52,11 +52,7 @@ impl Source for Films {
 
     /// The least that a source can do: the index lists all of a library whenever it has to know.
     fn abilities(&self) -> Abilities {
-        Abilities {
-            resume: Resume::ByPosition,
-            items: true,
-            ..Abilities::default()
-        }
+        Abilities::default()
     }
 
     fn server(&self, _: Bounds<'_>) -> Result<Server> {

@@ -128,8 +128,8 @@ pub mod unstable_source {
     pub use crate::platform::clock::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
-        Abilities, Bounds, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
-        Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, WantedPath,
+        Abilities, Bounds, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest, Session,
+        Source, SourceChanges, SourceKind, TokenOwner, Tokens, WantedPath,
     };
 }
 

@@ -11,7 +11,6 @@ use crate::matching::Scope;
 use crate::model;
 use crate::platform::files::bytes_of;
 use crate::query::{Answer, Change, FileFilter, Folder, Item, Match, Season, Show, ShowsAndSeasons};
-use crate::sync::Resolved;
 
 const PAGE_ITEMS: usize = 500;
 
@@ -38,7 +37,7 @@ impl Library {
     pub fn stored_library(&self) -> Option<model::Library> {
         let snapshot = self.reading.snapshot();
         match self.selection.resolve(&snapshot) {
-            Ok(Resolved::Scope(Scope::One(index))) => snapshot.rows.get(index).map(|row| row.library.clone()),
+            Ok(Some(Scope::One(index))) => snapshot.rows.get(index).map(|row| row.library.clone()),
             _ => None,
         }
     }
@@ -47,7 +46,7 @@ impl Library {
     #[must_use]
     pub fn is_known(&self) -> bool {
         let resolved = self.selection.resolve(&self.reading.snapshot());
-        matches!(resolved, Ok(Resolved::Scope(_)))
+        matches!(resolved, Ok(Some(_)))
     }
 
     /// Returns whether this library belongs to `index`, since a query must not use another index's library.

@@ -76,7 +76,6 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
     /// token can be trusted.
     fn state<R: FreshnessRules>(&mut self, state: &SourceState) {
         let shown: &[Need] = match state.trust {
-            TokenReliability::Useless => &[],
             TokenReliability::Hint => &[Need::Probe],
             TokenReliability::Exact => &[Need::Probe, Need::Changes],
         };
@@ -96,14 +95,14 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
                 probed.state = last.state;
             }
             probed.interval = verdict.interval;
-            if verdict.is_disputed && !shown.is_empty() {
+            if verdict.is_disputed {
                 self.raise(DoubtScope::Library, Cause::Overlap);
             }
         }
         let knowledge = &mut self.effects.knowledge;
         knowledge.probed = Some(probed);
         let listing = knowledge.listing.as_mut();
-        let current = listing.filter(|listing| listing.token == state.token && !shown.is_empty());
+        let current = listing.filter(|listing| listing.token == state.token);
         let is_current = current.is_some();
         if let Some(listing) = current {
             listing.checked_ms = self.now_ms;
@@ -164,11 +163,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             cursor: cursor.to_owned(),
             ..listing
         });
-        // A useless token has nothing to show.
-        self.end_of_library::<R>(match request.state.trust {
-            TokenReliability::Useless => &[Need::Changes, Need::Probe],
-            TokenReliability::Hint | TokenReliability::Exact => &[Need::Changes],
-        });
+        self.end_of_library::<R>(&[Need::Changes]);
         self.explain::<R>(items);
         let is_unsettled = is_unsettled(&request.state, self.now_ms);
         match (must_show && !shows_change, is_unsettled) {
@@ -185,11 +180,9 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         let listing = self.effects.knowledge.listing.as_ref();
         let has_shrunk =
             listing.is_some_and(|listing| shrank_too_much(listing.items, count) || !is_whole && count < listing.items);
-        let is_confirmed = self.doubts.iter().any(|doubt| {
-            doubt.cause == Cause::HeldBack
-                && request.asked > doubt.raised
-                && is_pause_over(Some(doubt.raised_ms), PROVISIONAL_MS, self.now_ms)
-        });
+        let confirms =
+            |doubt: &Doubt| doubt.cause == Cause::HeldBack && doubt.is_confirmed_by(request.asked, self.now_ms);
+        let is_confirmed = self.doubts.iter().any(confirms);
         let holds_back = has_shrunk && !is_confirmed;
         if holds_back {
             self.raise(DoubtScope::Library, Cause::HeldBack);
@@ -338,12 +331,8 @@ fn is_of_item(doubt: &Doubt, rating_keys: &HashSet<&str>) -> bool {
 pub struct Moment {
     /// In Unix ms.
     pub now_ms: i64,
-    /// When this process last found the listing to be current, by its own clock; `None` if the store's time counts.
-    pub checked_ms: Option<i64>,
     /// Whether a local source's files have changed since the last probe.
     pub source_changed: bool,
-    /// Whether the source's deltas contain every change, so that a delta can always replace a listing.
-    pub reports_all: bool,
 }
 
 /// Returns the request that a library needs most now; `None` if no request can make its answers fresher now: nothing is
@@ -367,10 +356,7 @@ pub fn need(knowledge: &Knowledge, doubts: &[Doubt], policy: &Policy, moment: &M
         .chain(need_by_age(listing, probed, policy, moment));
     let needed = needed.filter(|need| !is_waiting || *need == Need::Item).max()?;
     Some(match needed {
-        // No probe can show that a library with a useless token is current.
-        Need::Probe if probed.state.trust != TokenReliability::Useless => Need::Probe,
-        Need::Probe | Need::Changes if deltas_suffice(listing, probed, policy, moment) => Need::Changes,
-        Need::Probe | Need::Changes => Need::Listing,
+        Need::Changes if !deltas_suffice(listing, probed, policy, moment) => Need::Listing,
         needed => needed,
     })
 }
@@ -412,12 +398,11 @@ fn is_due(doubt: &Doubt, listing: &ListingState, policy: &Policy, now_ms: i64) -
 
 /// Returns whether the TTL or the maximum age is over, or a local source has changed.
 fn has_expired(listing: &ListingState, probed: &ProbedState, policy: &Policy, moment: &Moment) -> bool {
-    let checked_ms = moment.checked_ms.unwrap_or(listing.checked_ms);
     policy.ttl != Ttl::Forever
         && (moment.source_changed
             || is_too_old(listing, probed, policy, moment)
             // A negative age means that the clock was set back, so the age is unknown.
-            || !(0..policy.ttl_ms(0, 0)).contains(&moment.now_ms.saturating_sub(checked_ms)))
+            || !(0..policy.ttl_ms(0, 0)).contains(&moment.now_ms.saturating_sub(listing.checked_ms)))
 }
 
 /// Returns whether the listing is older than the option `max_age`. With an exact token, no listing is too old.
@@ -427,7 +412,7 @@ fn is_too_old(listing: &ListingState, probed: &ProbedState, policy: &Policy, mom
 
 /// Returns the request that a library needs because of its token or its age.
 fn need_by_age(listing: &ListingState, probed: &ProbedState, policy: &Policy, moment: &Moment) -> Option<Need> {
-    if probed.state.trust != TokenReliability::Useless && probed.state.token != listing.token {
+    if probed.state.token != listing.token {
         return Some(Need::Changes);
     }
     if !has_expired(listing, probed, policy, moment) {
@@ -441,9 +426,8 @@ fn need_by_age(listing: &ListingState, probed: &ProbedState, policy: &Policy, mo
 
 /// Returns whether a delta is enough for a library that has changed, and does not cost as much as a listing.
 fn deltas_suffice(listing: &ListingState, probed: &ProbedState, policy: &Policy, moment: &Moment) -> bool {
-    if moment.reports_all || probed.state.trust == TokenReliability::Exact {
-        // Listings with an exact token never expire, so an item that a delta missed would stay wrong forever.
-        return moment.reports_all;
+    if probed.state.trust == TokenReliability::Exact {
+        return true;
     }
     let interval_ms = listing_interval_ms(listing.items, policy);
     // Every scan changes the rest of the token, so a scan alone needs no full listing, unless a delta costs as much.

@@ -19,8 +19,7 @@
 //! A doubt about an item is about answers with this item; `Differs` is about all answers. After the minute, a delta that
 //! does not show its item, or a probe with the listing's token, replaces it by `Unexplained`. A doubt about a path
 //! withholds the items that were requested before it was raised, and marks the answers that lack them. A probe with an
-//! exact token also shows what a delta does, and a delta with a useless token what a probe does. An eviction keeps the
-//! doubts.
+//! exact token also shows what a delta does. An eviction keeps the doubts.
 //!
 //! | file | contains |
 //! |---|---|

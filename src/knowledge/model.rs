@@ -80,28 +80,21 @@ impl Cause {
     /// Decodes the stored number; [`Cause::Invalidated`] for unknown numbers, because it is the strongest.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
-        use Cause::{
-            Changed, Differs, EmptyList, Event, HeldBack, Invalidated, News, Overlap, Partial, Rival, Scan,
-            Unexplained, Unsettled,
-        };
-        let all = [
-            Invalidated,
-            Overlap,
-            Rival,
-            Event,
-            Changed,
-            News,
-            Scan,
-            Unsettled,
-            Unexplained,
-            Differs,
-            Partial,
-            HeldBack,
-            EmptyList,
-        ];
-        all.into_iter()
-            .find(|cause| *cause as i64 == number)
-            .unwrap_or(Invalidated)
+        match number {
+            1 => Self::Overlap,
+            2 => Self::Rival,
+            3 => Self::Event,
+            4 => Self::Changed,
+            5 => Self::News,
+            6 => Self::Scan,
+            7 => Self::Unsettled,
+            8 => Self::Unexplained,
+            9 => Self::Differs,
+            10 => Self::Partial,
+            11 => Self::HeldBack,
+            12 => Self::EmptyList,
+            _ => Self::Invalidated,
+        }
     }
 }
 
@@ -152,6 +145,13 @@ impl Doubt {
     #[must_use]
     pub fn is_about_library(&self) -> bool {
         self.scope == DoubtScope::Library || self.cause == Cause::Differs
+    }
+
+    /// Returns whether a request, which shows the same loss as the one that raised this doubt, confirms the loss: it began
+    /// later, and at least a minute has passed.
+    #[must_use]
+    pub fn is_confirmed_by(&self, asked: Ticket, now_ms: i64) -> bool {
+        asked > self.raised && is_pause_over(Some(self.raised_ms), PROVISIONAL_MS, now_ms)
     }
 
     /// Returns whether a doubt about a path withholds an item with this path. `stored`: the item's interval.
@@ -253,23 +253,13 @@ impl Knowledge {
 }
 
 /// A stored item, or that the library has no such item.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StoredItem<V> {
     /// The item; `None` if the server has no such item.
     pub value: Option<V>,
     pub interval: Interval,
     /// Whether the item has a row of its own, which counts instead of the listing.
     pub is_single: bool,
-}
-
-impl<V> Default for StoredItem<V> {
-    fn default() -> Self {
-        Self {
-            value: None,
-            interval: Interval::default(),
-            is_single: false,
-        }
-    }
 }
 
 /// The items of a library, as the transaction that folds a reply reads them.
@@ -485,14 +475,13 @@ pub trait FreshnessRules {
     }
 
     /// Rule 3: returns whether the token that the server last showed says nothing against the token up to which the
-    /// store has all changes. Only the first word of a hint tells of changes; a useless token says nothing.
+    /// store has all changes. Only the first word of a hint tells of changes.
     #[must_use]
     fn is_equivalent(probed: &SourceState, token: &str) -> bool {
         probed.token == token
             || match probed.trust {
                 TokenReliability::Exact => content(&probed.token) == content(token),
                 TokenReliability::Hint => !has_changed_content(token, probed),
-                TokenReliability::Useless => true,
             }
     }
 }

@@ -457,13 +457,11 @@ impl Queries {
             }
             Step::Verify => sync.verify(limited_call, &targets.items).err(),
             Step::SearchUnfetched => {
-                let searched =
-                    target.map(|target| sync.search(call, view_id, libraries, target, SearchCause::Unfetched));
+                let question = target.map(|target| Question::new(call, view_id, libraries, target, state.since));
+                let searched = question.map(|question| sync.search(call, &question, SearchCause::Unfetched));
                 // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
-                searched
-                    .transpose()?
-                    .and_then(|searched| searched.failure)
-                    .filter(|error| error.status != Status::Timeout)
+                let failure = searched.and_then(|searched| searched.failure);
+                failure.filter(|error| error.status != Status::Timeout)
             }
             Step::Refresh => {
                 let refresh_call = Call {
@@ -481,13 +479,13 @@ impl Queries {
                 let Some(target) = target.filter(|_| state.failure.is_none()) else {
                     return Ok(());
                 };
+                let question = Question {
+                    has_changed: state.has_changed,
+                    ..Question::new(limited_call, view_id, libraries, target, state.since)
+                };
                 let answer = if let Step::Search(cause) = step {
-                    sync.search(limited_call, view_id, libraries, target, cause)?
+                    sync.search(limited_call, &question, cause)
                 } else {
-                    let question = Question {
-                        has_changed: state.has_changed,
-                        ..Question::new(limited_call, view_id, libraries, target, state.since)
-                    };
                     sync.ask_about_path(limited_call, &question, targets.path_question)?
                 };
                 state.search = answer.search;
@@ -501,7 +499,7 @@ impl Queries {
                 answer.failure
             }
             Step::ListSizes => sync
-                .update(limited_call, libraries, state.since, RefreshReason::Unverified)
+                .update(limited_call, libraries, state.since, RefreshReason::Sizes)
                 .err(),
             Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
                 Ok(updated) => {

@@ -20,7 +20,7 @@ use crate::model::{self, Library, LibraryId, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
-use crate::sync::{Call, Resolved};
+use crate::sync::Call;
 
 /// Interval at which a waiting call reports progress to the host.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -330,11 +330,11 @@ impl Queries {
         let row = match resolved {
             None => None,
             Some((library, resolved)) => match resolved? {
-                Resolved::Scope(Scope::All) => None,
-                Resolved::Scope(Scope::One(index)) => snapshot.rows.get(index),
+                Some(Scope::All) => None,
+                Some(Scope::One(index)) => snapshot.rows.get(index),
                 // Until the server accepts the token, no library is known, and the check below returns that error.
-                Resolved::Unknown if self.reading.awaits_acceptance()? => None,
-                Resolved::Unknown => return Err(library.not_stored_error(&snapshot, &self.reading)),
+                None if self.reading.awaits_acceptance()? => None,
+                None => return Err(library.not_stored_error(&snapshot, &self.reading)),
             },
         };
         let Some(view_id) = snapshot.view_id else {

@@ -99,7 +99,7 @@ impl Queries {
 
 /// Returns whether the source can list everything below a folder, as Plex's database can, but Plex's API cannot.
 fn can_list_folders(sync: &Synchronizer) -> bool {
-    sync.capabilities().is_some_and(|capabilities| capabilities.folders)
+    sync.is_local()
 }
 
 impl FolderQuery<'_> {

@@ -445,9 +445,8 @@ impl<'t> QueryContext<'t> {
     /// Returns the query's libraries that are due for a refresh.
     fn stale_libraries<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
-        let is_checked = |row: &LibraryRow| row.probed_at() > self.since && row.tells_changes(self.since);
         let is_fresh = |row: &LibraryRow| {
-            (!self.call.always_asks || is_checked(row)) && queries.sync.need(row, self.now_ms).is_none()
+            (!self.call.always_asks || row.probed_at() > self.since) && queries.sync.need(row, self.now_ms).is_none()
         };
         // Fast path: most queries need no refresh and no allocation.
         if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {
@@ -493,7 +492,7 @@ impl<'t> QueryContext<'t> {
 
     /// Returns the milliseconds since a listing was last known to be current; `None` if the clock was set back.
     pub fn age_ms(&self, row: &LibraryRow) -> Option<i64> {
-        age_ms(self.queries.sync.checked_ms(row), self.now_ms)
+        age_ms(row.checked_ms(), self.now_ms)
     }
 
     /// Returns whether the answer is stale, because the query has not fetched what the server may have changed, because

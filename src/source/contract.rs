@@ -18,49 +18,14 @@ pub use TokenState as TokensState;
 
 /// The capabilities of a source. Callers use only operations that the source supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
-    /// How plexindex can resume an interrupted listing.
-    pub resume: Resume,
-    /// How completely [`Source::changes`] reports changes.
-    pub changes: Delta,
-    /// Whether [`Source::find_path`] is supported.
-    pub find: bool,
-    /// Whether [`Source::items_in_folders`] is supported.
-    pub folders: bool,
-    /// Whether [`Source::items`] is supported, so that plexindex can verify an item without a listing.
-    pub items: bool,
     /// Whether [`Source::events`] is supported.
     pub events: bool,
     /// Whether [`Source::scan`] and [`Source::refresh_item`] are supported.
     pub scans: bool,
-    /// Whether reads send no network request. Callers then need neither polling intervals nor back-off, and
-    /// [`Source::may_have_changed`] detects changes cheaply.
+    /// Whether reads send no network request. Callers then need neither polling intervals nor back-off,
+    /// [`Source::may_have_changed`] detects changes cheaply, and [`Source::items_in_folders`] is supported.
     pub local: bool,
-}
-
-/// How plexindex can resume an interrupted listing, possibly in another process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Resume {
-    /// Not at all: each listing starts from the beginning.
-    #[default]
-    Never,
-    /// Positions are row numbers, which may shift. A resumed listing reads some rows again and compares them.
-    ByRow,
-    /// Positions do not change when items are added or removed.
-    ByPosition,
-}
-
-/// How completely a source reports changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delta {
-    /// The source reports no changes: each changed library needs a full listing.
-    #[default]
-    None,
-    /// The source reports most additions and removals: a full listing is still needed from time to time.
-    Mostly,
-    /// The source reports all changes: even an old listing need not be replaced.
-    Complete,
 }
 
 /// A request for a page of a listing.
@@ -70,7 +35,8 @@ pub struct PageRequest<'a> {
     pub library: &'a Library,
     /// Index of the partition (a part of the listing, such as one item type), less than [`Source::partitions`].
     pub partition: usize,
-    /// Start position: 0, or [`PageEnd::next`] of an earlier page.
+    /// Start position: 0, or [`PageEnd::next`] of an earlier page. Positions that may move are row numbers, so a resumed
+    /// listing reads some rows again and compares them.
     pub position: u64,
     /// Maximum number of rows, from 1 to 1,000.
     pub size: u32,
@@ -305,8 +271,8 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
-    /// Finds a library's changes since [`IndexedItems::base_token`], as completely as [`Abilities::changes`] promises.
-    /// Adds new and updated items to `index`, and returns the rating keys of removed items.
+    /// Finds a library's changes since [`IndexedItems::base_token`]: all if the change token is exact, otherwise most
+    /// additions and removals. Adds new and updated items to `index`, and returns the rating keys of removed items.
     ///
     /// # Errors
     /// Server errors (300 to 399), or `Aborted`; those of `index`.

@@ -18,9 +18,8 @@ use crate::platform::clock::Clock;
 
 pub use crate::platform::clock::Deadline;
 pub use contract::{
-    Abilities, Bounds, Counters, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd,
-    PageRequest, RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState,
-    View, Viewer, WantedPath,
+    Abilities, Bounds, Counters, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
+    RequestKind, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState, View, Viewer, WantedPath,
 };
 pub use plex::check_token;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::reading::{Resolved, Selection};
+use super::reading::Selection;
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
@@ -39,8 +39,8 @@ pub enum RefreshReason {
     Missing,
     /// The host requested a check, even if the listing has not expired.
     Check,
-    /// A full listing is necessary: items were invalidated, and the source cannot fetch single items, or sizes are missing.
-    Unverified,
+    /// The listing lacks sizes, so a full listing is necessary.
+    Sizes,
     /// The host requested a full listing, and accepts a much smaller listing without a second listing as confirmation.
     Full,
 }
@@ -140,11 +140,8 @@ impl<'a> Call<'a> {
     /// Returns the libraries in the snapshot that the call selects; `None` if the snapshot has no such library.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
-        match self.library.map(|library| library.resolve(snapshot)).transpose()? {
-            None => Ok(Some(Scope::All)),
-            Some(Resolved::Scope(scope)) => Ok(Some(scope)),
-            Some(Resolved::Unknown) => Ok(None),
-        }
+        self.library
+            .map_or(Ok(Some(Scope::All)), |library| library.resolve(snapshot))
     }
 }
 

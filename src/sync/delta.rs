@@ -6,18 +6,16 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::job::{SyncJob, Synchronizer};
+use super::verify::ItemToVerify;
 use crate::engine::{Folded, ItemRows, KnowledgeRows, LibraryRow, MAX_DELTA_ITEMS, Replies, StoredItems};
-use crate::error::{Result, RetryAdvice, Status};
+use crate::error::Result;
 use crate::knowledge::shrank_too_much;
 use crate::matching::{LibraryIndex, NormalPath};
-use crate::model::{ByteString, Item, Library, Sequence, TokenReliability};
+use crate::model::{ByteString, Item, Sequence};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
-use crate::source::{Delta, DeltaCursor, IndexedItems, SourceChanges};
+use crate::source::{DeltaCursor, IndexedItems, SourceChanges};
 use crate::stats::Activity;
-
-/// Maximum number of items that plexindex asks about because their files belong to other items.
-const MAX_RIVALS: usize = 256;
 
 /// A library's stored items, with the items of the delta that has begun. The source compares its own items with these.
 struct IndexedLibrary<'o> {
@@ -101,16 +99,10 @@ pub(super) fn cursor_of(row: &LibraryRow) -> DeltaCursor {
 }
 
 impl SyncJob<'_> {
-    /// Returns whether the source's change tokens are exact and its deltas complete, so that the server has certainly
-    /// removed all items that the source does not list, however many.
-    pub fn is_exact_and_complete(&self, library: &Library) -> bool {
-        library.change.trust == TokenReliability::Exact && self.source.abilities().changes == Delta::Complete
-    }
-
     /// Fetches and stores a library's changes. Returns `false` if a full listing is necessary.
     pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
-        if self.view_id()?.is_none() || self.source.abilities().changes == Delta::None {
+        if self.view_id()?.is_none() {
             return Ok(false);
         }
         let now_ms = sync.clock.now_ms();
@@ -125,7 +117,7 @@ impl SyncJob<'_> {
             row,
             items,
             added: Mutex::default(),
-            may_shrink: self.is_exact_and_complete(&row.library),
+            may_shrink: row.library.is_exact(),
         };
         let SourceChanges::Known {
             removed_keys,
@@ -153,9 +145,12 @@ impl SyncJob<'_> {
         } else {
             self.refresh_unknown_shows(row, &shows)?;
         }
-        let rivals = |key: &str, gained: &Item| match self.source.abilities().changes {
-            Delta::Complete => Vec::new(), // the delta has them, too
-            Delta::None | Delta::Mostly => sync.items_with_files(row, key, &gained.parts),
+        // If the token is exact, the delta has the rivals, too.
+        let rivals = |key: &str, gained: &Item| {
+            if row.library.is_exact() {
+                return Vec::new();
+            }
+            sync.items_with_files(row, key, &gained.parts)
         };
         let store_start = Instant::now();
         cursor.items = Some(count);
@@ -172,40 +167,8 @@ impl SyncJob<'_> {
             (sync.clock.now_ms(), deadline),
         )?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
-        self.settle_rivals(row, folded.rivals)?;
+        self.settle_rivals(ItemToVerify::all(row, folded.rivals).collect())?;
         Ok(true)
-    }
-
-    /// Asks the server about `rivals`, the items that have a file of an item that was added or changed, because nothing
-    /// else may show that an older item lost its file; and so on for the files that these items have now. Without a reply,
-    /// they stay doubted.
-    pub(super) fn settle_rivals(&self, row: &LibraryRow, mut rivals: Vec<String>) -> Result<()> {
-        let (sync, deadline) = (self.sync, self.bounds.deadline);
-        let (mut room, mut known) = (MAX_RIVALS, BTreeSet::new());
-        while !rivals.is_empty() && rivals.len() <= room && self.source.abilities().items {
-            room -= rivals.len();
-            let asked = sync.store.ticket(deadline)?;
-            let keys: Vec<&str> = rivals.iter().map(String::as_str).collect();
-            let located = match self.source.items(&keys, self.bounds) {
-                Ok(located) => located,
-                Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Vec::new(),
-                Err(error) if error.status == Status::Aborted => return Err(error),
-                Err(error) => {
-                    log::warn!("cannot find out which item has a file: {error}; a later lookup or refresh will ask");
-                    return Ok(());
-                }
-            };
-            known.extend(rivals.iter().cloned());
-            let reply = |key: &String| {
-                let found = located.iter().find(|located| located.item.rating_key == *key);
-                let found = found.filter(|located| located.is_in(&row.library.section));
-                (key.clone(), found.map(|located| located.item.clone()))
-            };
-            let replies: Vec<_> = rivals.iter().map(reply).collect();
-            rivals = sync.store_items(row, &replies, (asked, true), deadline)?.rivals;
-            rivals.retain(|key| !known.contains(key));
-        }
-        Ok(())
     }
 }
 

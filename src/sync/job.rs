@@ -1,15 +1,10 @@
 //! Sync jobs: a worker thread (`platform::thread`) sends requests, and the calling thread reports progress.
 //!
-//! Ensures that only one thread in one process fetches a library at a time. Threads use a lock with a timeout.
-//! Processes use a file lock, which the operating system releases when a process exits. On a file system without locks,
-//! two processes can fetch the same library at the same time.
-//!
-//! [`OwnChecks`] remembers when this handle found listings to be current, by its own clock. If the clocks of two
-//! processes differ, each replaces the other's time of the last check in the store, and would probe again at each
-//! lookup.
+//! Ensures that only one thread in one process fetches a library at a time, with a file lock, which the operating system
+//! releases when a process exits. On a file system without locks, two threads can fetch the same library at the same
+//! time.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,7 +22,7 @@ use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::lock::FileLock;
 use crate::platform::thread::on_worker;
-use crate::source::{Abilities, Bounds, Delta, Session, Source};
+use crate::source::{Abilities, Bounds, Session, Source};
 use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
@@ -44,8 +39,6 @@ pub struct Synchronizer {
     pub(super) page_size: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    pub(super) flights: SingleFlight,
-    pub(super) own_checks: OwnChecks,
     /// The exchange with other hosts.
     pub peers: Arc<dyn Peers>,
     /// Time at which a request for invalidated items last failed, in Unix ms.
@@ -155,8 +148,6 @@ impl Synchronizer {
             reading,
             policy: Policy::new(options),
             page_size: options.page_size,
-            flights: SingleFlight::default(),
-            own_checks: OwnChecks::default(),
             peers,
             last_failure_ms: AtomicI64::new(NEVER_MS),
             clock,
@@ -169,15 +160,12 @@ impl Synchronizer {
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = self.peers.hold();
         locks.push(Box::new(lock_for_fork(self, |sync| &sync.failure)));
-        locks.push(Box::new(lock_for_fork(self, |sync| &sync.flights.by_name)));
-        locks.push(Box::new(lock_for_fork(self, |sync| &sync.own_checks.by_library)));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
     }
 
     /// In the child after a fork, resets the locks and connections that belong to the parent.
     pub fn after_fork(&self) {
-        self.flights.reset_after_fork();
         self.peers.after_fork();
         if let Some(source) = &self.source {
             source.after_fork();
@@ -216,14 +204,11 @@ impl Synchronizer {
         self.capabilities().is_some_and(|can| can.local)
     }
 
-    /// Returns the time for [`need`] and [`is_stale`], and what this process knows about a library's source.
+    /// Returns the time for [`need`] and [`is_stale`], and whether a library's source has changed.
     pub fn moment(&self, row: &LibraryRow, now_ms: i64) -> Moment {
-        let abilities = self.capabilities();
         Moment {
             now_ms,
-            checked_ms: Some(self.checked_ms(row)),
             source_changed: row.generation.is_fetched() && self.source_may_have_changed(row),
-            reports_all: abilities.is_some_and(|abilities| abilities.changes == Delta::Complete),
         }
     }
 
@@ -252,11 +237,6 @@ impl Synchronizer {
         )
     }
 
-    /// Returns the time when the library's listing was last found to be current, by this process's clock if possible.
-    pub fn checked_ms(&self, row: &LibraryRow) -> i64 {
-        self.own_checks.checked_ms(row, &*self.clock)
-    }
-
     /// Returns whether a local source may have changed since the last probe of this library; always `false` for a
     /// server.
     pub fn source_may_have_changed(&self, row: &LibraryRow) -> bool {
@@ -279,7 +259,25 @@ impl Synchronizer {
             deadline: Deadline::after(Duration::ZERO),
             ..Bounds::NONE
         };
-        self.flights.single_flight(&self.store, name, no_wait, work)
+        self.single_flight(name, no_wait, work)
+    }
+
+    /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, without running
+    /// `work`, if the wait exceeds `bounds`.
+    fn single_flight<T>(&self, name: &str, bounds: Bounds<'_>, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let path = self.store.folder().lock_path(name);
+        let _guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                log::debug!(
+                    "cannot lock {}: {error}; another thread may fetch the same library",
+                    path.display()
+                );
+                None
+            }
+        };
+        work().map(Some)
     }
 
     /// Fails if the call must not use the snapshot's view, because the token was replaced.
@@ -406,7 +404,7 @@ impl SyncJob<'_> {
             count_wait();
             work()
         };
-        let result = sync.flights.single_flight(&sync.store, name, bounds, work);
+        let result = sync.single_flight(name, bounds, work);
         if let Ok(None) = result {
             count_wait();
         }
@@ -484,127 +482,6 @@ fn token_replaced_error() -> Error {
     )
 }
 
-/// Interval at which a waiting thread checks whether to stop waiting.
-const POLL: Duration = Duration::from_millis(20);
-
-/// The locks for this process's running fetches, by name.
-///
-/// Uses `parking_lot`, because its locks support timeouts. Only plexindex's own threads wait for these locks: a waiting
-/// thread gets a thread-local variable with a destructor, which on a host's thread would prevent unloading plexindex.
-#[derive(Default)]
-pub struct SingleFlight {
-    pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
-}
-
-impl SingleFlight {
-    /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, and does not run
-    /// `work`, if the wait exceeds `bounds`.
-    ///
-    /// # Errors
-    /// Errors from `work`.
-    pub fn single_flight<T>(
-        &self,
-        store: &Store,
-        name: &str,
-        bounds: Bounds<'_>,
-        work: impl FnOnce() -> Result<T>,
-    ) -> Result<Option<T>> {
-        let thread_lock = Arc::clone(lock(&self.by_name).entry(name.to_owned()).or_default());
-        let Some(_thread_guard) = lock_within(&thread_lock, bounds) else {
-            return Ok(None);
-        };
-        let path = store.folder().lock_path(name);
-        let _process_guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
-            Ok(Some(lock)) => Some(lock),
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                log::debug!(
-                    "cannot lock {}: {error}; another process may fetch the same library",
-                    path.display()
-                );
-                None
-            }
-        };
-        work().map(Some)
-    }
-
-    /// In the child after a fork, releases all locks, because the threads that held them do not exist there.
-    pub fn reset_after_fork(&self) {
-        if let Ok(mut by_name) = self.by_name.try_lock() {
-            by_name.clear();
-        }
-    }
-}
-
-/// Takes a lock; `None` if the wait exceeds `bounds`. Wakes up from time to time, because the host may abort the call.
-fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
-    loop {
-        if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {
-            return Some(guard);
-        }
-        if (bounds.aborted)() || bounds.deadline.has_passed() {
-            return None;
-        }
-    }
-}
-
-/// This handle's checks of listings.
-#[derive(Default)]
-pub struct OwnChecks {
-    pub(super) by_library: Mutex<HashMap<LibraryId, OwnCheck>>,
-    /// Whether another process's clock seems to differ from this process's clock.
-    do_clocks_differ: AtomicBool,
-}
-
-/// A probe of this handle that found a listing to be current.
-pub(super) struct OwnCheck {
-    checked_ms: i64,
-    token: String,
-}
-
-impl OwnChecks {
-    /// Compares a library's row with this handle's last check, before a probe at `now_ms`. If the row's check is in the
-    /// future or older than this handle's check, a process whose clock differs has written it.
-    pub fn compare(&self, row: &LibraryRow, now_ms: i64) {
-        let by_library = lock(&self.by_library);
-        let is_older = |own: &OwnCheck| own.token == row.listed_token() && row.checked_ms() < own.checked_ms;
-        if row.checked_ms() > now_ms || by_library.get(&row.id).is_some_and(is_older) {
-            self.do_clocks_differ.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Records the libraries that a probe at `now_ms` found to be current.
-    pub fn note(&self, rows: &[LibraryRow], now_ms: i64) {
-        let mut by_library = lock(&self.by_library);
-        for row in rows.iter().filter(|row| row.checked_ms() == now_ms) {
-            let token = row.listed_token().to_owned();
-            by_library.insert(
-                row.id,
-                OwnCheck {
-                    checked_ms: now_ms,
-                    token,
-                },
-            );
-        }
-    }
-
-    /// Returns the time when the library's listing was last found to be current, by this process's clock as far as
-    /// possible.
-    pub fn checked_ms(&self, row: &LibraryRow, clock: &dyn Clock) -> i64 {
-        if !self.do_clocks_differ.load(Ordering::Relaxed) {
-            return row.checked_ms();
-        }
-        let now_ms = clock.now_ms();
-        let by_library = lock(&self.by_library);
-        let is_usable = |own: &&OwnCheck| own.token == row.listed_token() && own.checked_ms <= now_ms;
-        match by_library.get(&row.id).filter(is_usable) {
-            Some(own) if row.checked_ms() > now_ms => own.checked_ms,
-            Some(own) => row.checked_ms().max(own.checked_ms),
-            None => row.checked_ms(),
-        }
-    }
-}
-
 /// Interval between progress reports to the host.
 pub const TICK: Duration = Duration::from_millis(100);
 
@@ -626,18 +503,9 @@ pub struct JobProgress {
     pub has_changed: AtomicBool,
     /// Whether this job has published a listing, so that it sweeps when it ends.
     pub has_listed: AtomicBool,
-    /// The reply that a probe of this job stored last.
-    pub stored_reply: Mutex<Option<StoredReply>>,
     /// Whether the job is fetching a library, so that the title and the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,
-}
-
-/// The reply that a job stored last.
-pub struct StoredReply {
-    pub view: ViewId,
-    pub libraries: Vec<Library>,
-    pub stored_ms: i64,
 }
 
 impl JobProgress {

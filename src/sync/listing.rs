@@ -9,14 +9,12 @@ use std::time::Instant;
 use super::call::{Call, RefreshReason, aborted_error};
 use super::delta::cursor_of;
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{
-    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, ShowRows, StoredItems,
-};
+use crate::engine::{LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, ShowRows};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};
 use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
 use crate::platform::thread::NO_THREAD;
-use crate::source::{Bounds, Delta, DeltaCursor, PageEnd, PageRequest, Resume};
+use crate::source::{Bounds, DeltaCursor, PageEnd, PageRequest};
 use crate::stats::Activity;
 
 /// Maximum number of confirmed matches that one transaction copies from the views of other tokens.
@@ -51,8 +49,7 @@ impl SyncJob<'_> {
                         .doubts
                         .iter()
                         .any(|doubt| doubt.needs() == Need::Listing && doubt.raised > listing.asked)
-                    && self.source.abilities().resume != Resume::Never
-                    && self.can_resume(row, &listing, now_ms) =>
+                    && can_resume(row, &listing, now_ms) =>
             {
                 log::info!(
                     "'{}': resuming the listing after {} rows",
@@ -94,16 +91,6 @@ impl SyncJob<'_> {
             draft = sync.segments.empty_draft(row, &listing);
         }
         self.check_and_publish(row, &listing, draft, job_start, why)
-    }
-
-    /// Returns whether newly fetched pages would be consistent with the stored pages. If a source reports all changes
-    /// and its positions never move, the library may have changed since the last page, because the job merges the
-    /// changes later.
-    fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
-        let abilities = self.source.abilities();
-        let may_vary = abilities.changes == Delta::Complete && abilities.resume == Resume::ByPosition;
-        let compared_state = if may_vary { &listing.change } else { &row.library.change };
-        may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
     }
 
     /// Checks a complete listing against the reported counts and the library's change token, and publishes the listing,
@@ -155,12 +142,8 @@ impl SyncJob<'_> {
         };
         let store_start = Instant::now();
         // Copy matches only at the first listing, not when plexindex lists an evicted library again.
-        if row.generation == Generation::default() {
-            let stored = match &new_segment {
-                Some(new) => StoredItems::of_listing(&sync.store, &new.name)?,
-                None => ItemRows(&sync.store).of(row.id)?,
-            };
-            self.copy_matches_of_other_tokens(view_id, row, &stored)?;
+        if let Some(new) = new_segment.as_ref().filter(|_| row.generation == Generation::default()) {
+            self.copy_matches_of_other_tokens(view_id, row, &|key| new.segment.find(key).is_some())?;
         }
         let stored = sync
             .segments
@@ -226,7 +209,7 @@ impl SyncJob<'_> {
         now_ms: i64,
     ) -> Result<bool> {
         if items >= row.items
-            || self.is_exact_and_complete(probed)
+            || probed.is_exact()
             || !ListingRows(&self.sync.store).hold_back_listing(
                 listing,
                 (items, is_whole),
@@ -251,9 +234,13 @@ impl SyncJob<'_> {
     ///
     /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
     /// killed. Hosts that share the index have the matches already, in the view of the token that recorded them.
-    fn copy_matches_of_other_tokens(&self, view_id: ViewId, row: &LibraryRow, stored: &StoredItems) -> Result<()> {
-        let is_listed = |key: &str| stored.has(key);
-        let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row, &is_listed)?;
+    fn copy_matches_of_other_tokens(
+        &self,
+        view_id: ViewId,
+        row: &LibraryRow,
+        is_listed: &dyn Fn(&str) -> bool,
+    ) -> Result<()> {
+        let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row, is_listed)?;
         for part in inherited.chunks(MATCHES_PER_COPY) {
             self.sync
                 .store_writer
@@ -302,6 +289,14 @@ impl Synchronizer {
             Ok((items, next.or(next_partition)))
         })
     }
+}
+
+/// Returns whether newly fetched pages would be consistent with the stored pages. If the token is exact, the library may
+/// have changed since the last page, because the job merges the changes later.
+fn can_resume(row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
+    let may_vary = row.library.is_exact();
+    let compared_state = if may_vary { &listing.change } else { &row.library.change };
+    may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
 }
 
 /// Number of rows that a resumed listing fetches again, to check that no rows have moved.
@@ -521,7 +516,7 @@ impl SyncJob<'_> {
         tail: &[String],
         send: &SyncSender<FetchedPage>,
     ) -> Result<Option<Shift>> {
-        let has_row_numbers = self.source.abilities().resume == Resume::ByRow;
+        let has_row_numbers = !library.is_exact();
         // The overlap is at most one page, so that even a call with time for only two pages makes progress.
         let tail = &tail[tail.len().saturating_sub(self.sync.page_size as usize)..];
         for partition in first..self.source.partitions(library) {
@@ -568,7 +563,7 @@ impl SyncJob<'_> {
             let page = match outcome {
                 Ok(end) => cursor.accept_page(library, &end, items, requested_at)?,
                 Err(error) => {
-                    if self.source.abilities().resume == Resume::ByRow
+                    if !library.is_exact()
                         && let Some(page) = cursor.partial_page(items, size, requested_at)
                     {
                         let _ = send.send(page);

@@ -359,13 +359,6 @@ pub enum Selector {
     All,
 }
 
-/// The result of resolving a selection.
-pub enum Resolved {
-    Scope(Scope),
-    /// No stored library matches.
-    Unknown,
-}
-
 /// A selected library, or all libraries.
 #[derive(Debug)]
 pub struct Selection {
@@ -400,18 +393,18 @@ impl Selection {
         &self.selector
     }
 
-    /// Finds the selected libraries in a snapshot. Returns [`Resolved::Unknown`] if no library matches. Fails if
-    /// several libraries match the name.
-    pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
+    /// Finds the selected libraries in a snapshot; `None` if no library matches. Fails if several libraries match the
+    /// name.
+    pub fn resolve(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         if self.selector == Selector::All {
-            return Ok(Resolved::Scope(Scope::All));
+            return Ok(Some(Scope::All));
         }
         if let Some(index) = self.cached_index(snapshot) {
-            return Ok(Resolved::Scope(Scope::One(index)));
+            return Ok(Some(Scope::One(index)));
         }
         let mut matching = matching_rows(&self.selector, &snapshot.rows);
         let Some(index) = matching.next() else {
-            return Ok(Resolved::Unknown);
+            return Ok(None);
         };
         if let Some(other) = matching.next() {
             let ids: Vec<String> = [index, other]
@@ -432,7 +425,7 @@ impl Selection {
         }
         let new_cached = snapshot.number << INDEX_BITS | index as u64;
         self.cached.store(new_cached, Ordering::Relaxed);
-        Ok(Resolved::Scope(Scope::One(index)))
+        Ok(Some(Scope::One(index)))
     }
 
     /// Returns the library's index in the snapshot if `resolve` last found it in the same snapshot; otherwise `None`.
@@ -486,9 +479,9 @@ impl Selection {
     pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &IndexReader) -> Result<Scope> {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
-            Resolved::Scope(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(scope),
-            Resolved::Scope(_) => Err(never_fetched_error(Some(self), reading)),
-            Resolved::Unknown => Err(self.not_stored_error(snapshot, reading)),
+            Some(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(scope),
+            Some(_) => Err(never_fetched_error(Some(self), reading)),
+            None => Err(self.not_stored_error(snapshot, reading)),
         }
     }
 
@@ -558,21 +551,9 @@ fn section(row: &LibraryRow) -> &str {
     &row.library.section
 }
 
-impl From<&str> for Selector {
-    fn from(name: &str) -> Self {
-        Self::Any(name.to_owned())
-    }
-}
-
-impl From<&String> for Selector {
-    fn from(name: &String) -> Self {
-        Self::Any(name.clone())
-    }
-}
-
-impl From<String> for Selector {
-    fn from(name: String) -> Self {
-        Self::Any(name)
+impl<N: Into<String>> From<N> for Selector {
+    fn from(name: N) -> Self {
+        Self::Any(name.into())
     }
 }
 
@@ -698,31 +679,18 @@ fn resolve_scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
     if let Some(index) = library.cached_index(snapshot) {
         return Some(Scope::One(index));
     }
-    match library.resolve(snapshot) {
-        Ok(Resolved::Scope(scope)) => Some(scope),
-        _ => None,
-    }
+    library.resolve(snapshot).ok().flatten()
 }
 
 impl IndexReader {
     /// Returns about `limit` items in a library after `cursor`, each with the cursor from which the next call
     /// continues: a few more if several items have the last cursor. Fails if the library was never fetched.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-        self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
-            let index = match library.resolve(snapshot)? {
-                Resolved::Scope(Scope::One(index)) => index,
-                Resolved::Scope(Scope::All) => {
-                    return invalid_argument_error(
-                        "cannot list the items of all libraries at once: specify one library",
-                    );
-                }
-                Resolved::Unknown => return Err(library.not_stored_error(snapshot, self)),
-            };
             // Without a listing, an empty page would look like the end of the items.
-            if !snapshot.rows[index].generation.is_fetched() {
-                return Err(never_fetched_error(Some(library), self));
-            }
+            let Scope::One(index) = library.fetched_scope(snapshot, self)? else {
+                return invalid_argument_error("cannot list the items of all libraries at once: specify one library");
+            };
             Ok(snapshot.libraries[index].items_after(cursor, limit))
         })
     }
@@ -730,12 +698,9 @@ impl IndexReader {
     /// Returns the item with this rating key; `None` if no selected library contains the item. Fails if plexindex has
     /// fetched none of the selected libraries, because the item may exist on the server.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
-        self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
-            let libraries = match library.resolve(snapshot)? {
-                Resolved::Scope(scope) => snapshot.libraries_in(scope),
-                Resolved::Unknown => &[],
-            };
+            let scope = library.resolve(snapshot)?;
+            let libraries = scope.map_or(&[][..], |scope| snapshot.libraries_in(scope));
             match libraries.iter().find_map(|view| view.stored_item(rating_key)) {
                 None => library.fetched_scope(snapshot, self).map(|_| None),
                 found => Ok(found),
@@ -747,7 +712,6 @@ impl IndexReader {
 impl ListedItems for IndexReader {
     /// Returns a few more items than `limit` if several items have the last cursor.
     fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-        self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
             let index = listed_index(snapshot, library)?;
             Ok(snapshot.libraries[index].items_after(after, limit))
@@ -756,7 +720,6 @@ impl ListedItems for IndexReader {
 
     /// Reads all items from one snapshot.
     fn items(&self, wanted: &[(LibraryId, &str)]) -> Result<Vec<Option<Item>>> {
-        self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
             let item = |(library, rating_key): &(LibraryId, &str)| {
                 let index = listed_index(snapshot, *library)?;

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::call::{Call, RefreshReason};
-use super::job::{JobProgress, StoredReply, SyncJob, Synchronizer, library_cleared_error};
-use super::reading::{Resolved, Selection, Selector, never_fetched_error};
+use super::job::{JobProgress, SyncJob, Synchronizer, library_cleared_error};
+use super::reading::{Selection, Selector, never_fetched_error};
 use super::verify::{MAX_RETRIES, cleared_repeatedly_error};
-use crate::engine::{Endpoint, LibraryHint, LibraryRow, LibraryRows, Snapshot, Sweeper, is_locked};
+use crate::engine::{LibraryHint, LibraryRow, LibraryRows, Snapshot, Sweeper, is_locked};
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Need, need};
+use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Need, need};
 use crate::matching::{Mappings, NormalPath, Relation, Scope};
-use crate::model::{Hint, Library, LibraryId, Sequence, Server, TokenReliability, ViewId};
+use crate::model::{Hint, Library, LibraryId, Sequence, Server, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
 use crate::source::Bounds;
@@ -218,7 +218,7 @@ impl SyncJob<'_> {
         // probe that it has not seen.
         let after = match reason {
             RefreshReason::Missing | RefreshReason::Check => since,
-            RefreshReason::Due | RefreshReason::Unverified | RefreshReason::Full => library.probed_at().min(since),
+            RefreshReason::Due | RefreshReason::Sizes | RefreshReason::Full => library.probed_at().min(since),
         };
         // A question about a missing path does not wait for a running listing, which can take minutes.
         let bounds = Bounds {
@@ -233,7 +233,7 @@ impl SyncJob<'_> {
             let read_row = || LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
             // A listing that began before the call may lack what the call asks for.
             let is_updated = |row: &LibraryRow| match reason {
-                RefreshReason::Unverified | RefreshReason::Full => row.listing_asked() > since,
+                RefreshReason::Sizes | RefreshReason::Full => row.listing_asked() > since,
                 RefreshReason::Due => {
                     row.listing_asked() != library.listing_asked() && sync.need(row, sync.clock.now_ms()).is_none()
                 }
@@ -272,7 +272,7 @@ impl SyncJob<'_> {
     /// check would count as recent again.
     fn doubt_future_check(&self, row: &LibraryRow) -> Result<()> {
         let sync = self.sync;
-        let is_future = sync.checked_ms(row) > sync.clock.now_ms().saturating_add(CLOCK_TOLERANCE_MS);
+        let is_future = row.checked_ms() > sync.clock.now_ms().saturating_add(CLOCK_TOLERANCE_MS);
         if !is_future || row.has_doubt(Cause::Event) {
             return Ok(());
         }
@@ -326,28 +326,16 @@ impl SyncJob<'_> {
     /// change sequence when the call began.
     fn needed_request(&self, row: &LibraryRow, since: Sequence, reason: RefreshReason) -> Option<Need> {
         let is_listed_since = row.generation.is_fetched() && row.listing_asked() > since;
-        if matches!(reason, RefreshReason::Unverified | RefreshReason::Full) && !is_listed_since {
+        if matches!(reason, RefreshReason::Sizes | RefreshReason::Full) && !is_listed_since {
             return Some(Need::Listing);
         }
         let (sync, now_ms) = (self.sync, self.sync.clock.now_ms());
-        let is_useless = row.library.change.trust == TokenReliability::Useless;
-        // If no token tells of changes, only the changes answer a call that asks for the newest state.
-        let asks = matches!(reason, RefreshReason::Missing | RefreshReason::Check) && !row.tells_changes(since);
         // The job has probed. A doubt that was raised meanwhile needs the next probe, after the changes up to this one.
         let mut doubts = row.doubts.clone();
-        doubts.retain(|doubt| doubt.needs() != Need::Probe || is_useless && doubt.cause != Cause::EmptyList);
-        doubts.extend(asks.then_some(Doubt {
-            scope: DoubtScope::Library,
-            cause: Cause::Changed,
-            raised: since,
-            raised_ms: now_ms,
-        }));
+        doubts.retain(|doubt| doubt.needs() != Need::Probe);
         need(&row.knowledge, &doubts, &sync.policy, &sync.moment(row, now_ms))
     }
 }
-
-/// Time after which a job stores an unchanged reply again, so that all libraries' times of the last check stay recent.
-const STORE_AGAIN_MS: u64 = 1_000;
 
 impl Synchronizer {
     /// Fetches and stores the libraries and their change tokens. Does nothing if another thread or process has sent a
@@ -388,7 +376,7 @@ impl Synchronizer {
         };
         let found = self.find_or_probe(call, true, |snapshot| {
             self.check_view(call, snapshot)?;
-            let Resolved::Scope(Scope::One(index)) = library.resolve(snapshot)? else {
+            let Some(Scope::One(index)) = library.resolve(snapshot)? else {
                 return Ok(None);
             };
             Ok(snapshot.view_id.zip(snapshot.rows.get(index).cloned()))
@@ -445,41 +433,20 @@ impl Synchronizer {
     }
 }
 
-/// The server's reply to a probe, which is not stored yet.
-struct ProbeReply {
-    endpoint: Endpoint,
-    /// The view of the token or of the user in its claims; `None` if both are new.
-    view: Option<ViewId>,
-    /// Whether only the claims lead to the view.
-    is_claimed: bool,
-    /// The server's identity, if the probe has requested it.
-    server: Option<Server>,
-    /// The ticket of the request for the libraries, and its time. The machine may sleep before the reply comes.
-    asked: Sequence,
-    asked_ms: i64,
-    libraries: Vec<Library>,
-}
-
 impl SyncJob<'_> {
-    /// Fetches and stores the libraries, and returns the view's id and the libraries' rows. Also requests the server's
-    /// identity if the server is new, or if the server has none of the stored libraries.
-    pub fn probe(&self) -> Result<(ViewId, Vec<LibraryRow>)> {
-        self.store_reply(self.request_libraries()?)
-    }
-
     /// Probes a library again after its listing. Returns the view's id and the library's new state, which shows whether
-    /// the library changed during the listing.
+    /// the library changed during the listing. Reads no local source that has not changed since the last probe.
     pub fn probe_again(&self, row: &LibraryRow) -> Result<(ViewId, Library)> {
-        if let Some(same) = self.unchanged_library(row)? {
-            return Ok(same);
+        if self.source.abilities().local {
+            let now = LibraryRows(&self.sync.store).library_row(row.id)?;
+            let is_same = now.present && !self.source.may_have_changed(&now.library.change.token);
+            if let Some(view_id) = self.view_id()?.filter(|_| is_same) {
+                return Ok((view_id, now.library));
+            }
         }
-        let reply = self.request_libraries()?;
-        if let Some(same) = self.same_reply(&reply, row)? {
-            return Ok(same);
-        }
-        let (view, new_rows) = self.store_reply(reply)?;
+        let (view_id, new_rows) = self.probe()?;
         if let Some(new_row) = new_rows.iter().find(|new_row| new_row.id == row.id) {
-            return Ok((view, new_row.library.clone()));
+            return Ok((view_id, new_row.library.clone()));
         }
         if new_rows.iter().any(|new_row| new_row.library.uuid == row.library.uuid) {
             return Err(library_cleared_error(row));
@@ -490,44 +457,11 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Returns the result of [`Self::probe_again`] if this job has just stored the same reply, and the library of `row`
-    /// is still there. Storing each library after each listing would take a time that grows with the square of their
-    /// number.
-    fn same_reply(&self, reply: &ProbeReply, row: &LibraryRow) -> Result<Option<(ViewId, Library)>> {
-        let stored = lock(&self.report.stored_reply);
-        let now_ms = self.sync.clock.now_ms();
-        let is_same = |stored: &&StoredReply| {
-            reply.view == Some(stored.view)
-                && stored.stored_ms.abs_diff(now_ms) < STORE_AGAIN_MS
-                && stored.libraries == reply.libraries
-        };
-        let Some(StoredReply { view, libraries, .. }) = stored.as_ref().filter(is_same) else {
-            return Ok(None);
-        };
-        let now = LibraryRows(&self.sync.store).library_row(row.id)?;
-        let is_same = now.present && libraries.contains(&now.library);
-        Ok(is_same.then_some((*view, now.library)))
-    }
-
-    /// Returns the result of [`Self::probe_again`] without reading the libraries, if this job has just stored them and
-    /// a local source has not changed since then.
-    fn unchanged_library(&self, row: &LibraryRow) -> Result<Option<(ViewId, Library)>> {
-        let is_recent = |stored: &StoredReply| stored.stored_ms.abs_diff(self.sync.clock.now_ms()) < STORE_AGAIN_MS;
-        let view = lock(&self.report.stored_reply)
-            .as_ref()
-            .filter(|stored| is_recent(stored))
-            .map(|stored| stored.view);
-        let Some(view) = view.filter(|_| self.source.abilities().local) else {
-            return Ok(None);
-        };
-        let now = LibraryRows(&self.sync.store).library_row(row.id)?;
-        let is_same = now.present && !self.source.may_have_changed(&now.library.change.token);
-        Ok(is_same.then_some((view, now.library)))
-    }
-
-    /// Requests the libraries, and the identity of a new server.
-    fn request_libraries(&self) -> Result<ProbeReply> {
-        let sync = self.sync;
+    /// Fetches and stores the libraries, and returns the view's id and the libraries' rows. Also requests the server's
+    /// identity if the server is new, or if the server has none of the stored libraries.
+    pub fn probe(&self) -> Result<(ViewId, Vec<LibraryRow>)> {
+        let (sync, deadline) = (self.sync, self.bounds.deadline);
+        let store = LibraryRows(&sync.store);
         let Some(endpoint) = self.endpoint() else {
             return Err(Error::new(
                 Status::Offline,
@@ -535,71 +469,42 @@ impl SyncJob<'_> {
             ));
         };
         // Find the view by the token, or by the user in the token's claims.
-        let stored = LibraryRows(&sync.store).view_id(&endpoint)?;
+        let stored = store.view_id(&endpoint)?;
         let user = sync.reading.viewpoint.claimed_user_hash(self.session);
         let claimed = match (stored, user) {
-            (None, Some(user)) => LibraryRows(&sync.store).find_claimed_view(&endpoint, user)?,
+            (None, Some(user)) => store.find_claimed_view(&endpoint, user)?,
             _ => None,
         };
         let view = stored.or(claimed);
         // Request a new server's identity without the token, in case the server is not Plex.
-        let server = view.is_none().then(|| self.source.server(self.bounds)).transpose()?;
-        let (asked, asked_ms) = (sync.store.ticket(self.bounds.deadline)?, sync.clock.now_ms());
+        let mut server = view.is_none().then(|| self.source.server(self.bounds)).transpose()?;
+        // The machine may sleep before the reply comes.
+        let (asked, asked_ms) = (sync.store.ticket(deadline)?, sync.clock.now_ms());
         let libraries = self.source.libraries(self.bounds)?;
         self.report.probe_answered.store(true, Ordering::Relaxed);
-        Ok(ProbeReply {
-            endpoint,
-            view,
-            is_claimed: claimed.is_some(),
-            server,
-            asked,
-            asked_ms,
-            libraries,
-        })
-    }
-
-    /// Stores a reply, and returns the view's id and the libraries' rows. Requests the server's identity if the server
-    /// has none of the stored libraries.
-    fn store_reply(&self, reply: ProbeReply) -> Result<(ViewId, Vec<LibraryRow>)> {
-        let (sync, endpoint, libraries) = (self.sync, &reply.endpoint, reply.libraries);
         // The server has accepted the token. plexindex writes nothing before all requests have succeeded.
-        let now = reply.asked_ms;
-        let mut server = reply.server;
-        if let Some(expected) = reply.view
+        if let Some(expected) = view
             && self.has_no_stored_library(expected, &libraries)?
         {
             let current_server = self.source.server(self.bounds)?;
-            if current_server.machine_identifier != LibraryRows(&sync.store).machine_identifier(expected)? {
+            if current_server.machine_identifier != store.machine_identifier(expected)? {
                 log::warn!("a different server answers at this URL; ignoring the libraries of the old server");
                 server = Some(current_server);
             }
         }
         // Store the token or the claim, which the server has now accepted.
-        let view_id = match (reply.view, server) {
+        let view_id = match (view, server) {
             (Some(expected), None) => {
-                if reply.is_claimed {
-                    LibraryRows(&sync.store).store_accepted_claim(endpoint, expected, self.bounds.deadline)?;
+                if claimed.is_some() {
+                    store.store_accepted_claim(&endpoint, expected, deadline)?;
                 }
                 expected
             }
-            (_, server) => {
-                let server = server.unwrap_or_default();
-                let user = sync.reading.viewpoint.claimed_user_hash(self.session);
-                LibraryRows(&sync.store).store_accepted_token(endpoint, &server, user, self.bounds.deadline)?
-            }
+            (_, server) => store.store_accepted_token(&endpoint, &server.unwrap_or_default(), user, deadline)?,
         };
         let store_start = Instant::now();
-        for row in LibraryRows(&sync.store).libraries(view_id)? {
-            sync.own_checks.compare(&row, now);
-        }
-        let rows = LibraryRows(&sync.store).store_probe(view_id, &libraries, reply.asked, now, self.bounds.deadline)?;
+        let rows = store.store_probe(view_id, &libraries, asked, asked_ms, deadline)?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
-        sync.own_checks.note(&rows, now);
-        *lock(&self.report.stored_reply) = Some(StoredReply {
-            view: view_id,
-            libraries,
-            stored_ms: now,
-        });
         Ok((view_id, rows))
     }
 

@@ -171,156 +171,140 @@ impl Synchronizer {
         spellings
     }
 
-    /// Searches the server for the target in each of `libraries` that no process has searched for it recently, and
+    /// Searches the server for a question's target in each library in which no process has searched for it recently, and
     /// stores the hits. `cause`: why the call searches, which determines the limit.
-    pub fn search(
-        &self,
-        call: &Call<'_>,
-        view_id: ViewId,
-        libraries: &[LibraryRow],
-        target: SearchTarget<'_>,
-        cause: SearchCause,
-    ) -> Result<PathAnswer> {
-        if !self.can_search(target) {
-            return Ok(PathAnswer::default());
-        }
-        let (hash, started_ms) = (target.hash(), self.clock.now_ms());
-        let has_changed = cause == SearchCause::Changed;
-        let is_due = |row: &LibraryRow| self.is_search_due(view_id, row, hash, has_changed.then_some(started_ms));
-        // All libraries that may contain the path are searched, because two hits make the answer ambiguous.
-        let mut due = Vec::new();
-        for row in libraries {
-            if is_due(row)? {
-                due.push(row);
-            }
-        }
-        if due.is_empty() {
-            return Ok(PathAnswer::default());
-        }
-        let always_asks = call.always_asks;
-        let may_search = || self.may_search_now(always_asks, view_id, &due, cause);
-        // After a change the search is necessary, so a later call must search.
-        let refused = || PathAnswer {
-            is_postponed: has_changed,
-            ..PathAnswer::default()
-        };
-        if !may_search()? {
-            return Ok(refused());
+    pub fn search(&self, call: &Call<'_>, question: &Question<'_>, cause: SearchCause) -> PathAnswer {
+        if !self.can_search(question.target) {
+            return PathAnswer::default();
         }
         // The search uses at most half of the remaining time, because a listing may need the rest.
         let call = Call {
             deadline: call.deadline.half().at_most(SEARCH_TIMEOUT),
             ..*call
         };
-        let requests_before = self.request_counts();
+        let (started_ms, requests_before) = (self.clock.now_ms(), self.request_counts());
         let result = self.job(&call, |job| {
-            let search_all = || {
-                if !may_search()? {
-                    return Ok(refused());
-                }
-                let begun_ms = self.clock.now_ms();
-                let (mut searches, mut questions, mut outcome) = (Vec::new(), Vec::new(), None);
-                let mut is_overtaken = false;
-                let result = due.iter().try_for_each(|row| {
-                    if !is_due(row)? {
-                        return Ok(());
-                    }
-                    let asked_after = self.request_counts();
-                    let result = match target {
-                        SearchTarget::Path(path) => job.search_path(row, path),
-                        SearchTarget::Folder(path) => job.search_folder(row, path),
-                    };
-                    let failed = result
-                        .as_ref()
-                        .err()
-                        .map(|error| self.question_outcome(error, asked_after));
-                    // Failed and slow searches are also recorded, so that no process repeats them soon; but the next
-                    // call can repeat a search that the host stopped, or whose token was rejected.
-                    if failed != Some(QuestionOutcome::UnderWay) {
-                        searches.push((row.id, hash, matches!(result, Ok(Found::Hit))));
-                        outcome = failed;
-                    }
-                    // After a change, the search answers the question that preceded it. A reply that was overtaken is
-                    // no answer, so that a later call asks.
-                    let is_open = matches!(result, Ok(Found::Overtaken));
-                    is_overtaken |= is_open;
-                    if is_open || has_changed && result.is_ok() {
-                        questions.push((row.id, hash));
-                    }
-                    result.map(drop)
-                });
-                let is_answered = has_changed && result.is_ok() && !is_overtaken;
-                if let Some(batch) = call.batch.filter(|_| is_answered) {
-                    batch.state().searched_folders.insert(target.folder_hash());
-                }
-                let mut record = PathRequests {
-                    searches: &searches,
-                    questions: &questions,
-                    are_open: is_overtaken,
-                    ..PathRequests::default()
-                };
-                if cause != SearchCause::Unfetched {
-                    record.requests = self.requests_since(requests_before);
-                    record.outcome = outcome;
-                }
-                SearchRows(&self.store).note_path_requests(view_id, begun_ms, &record);
-                result.map(|()| PathAnswer {
-                    is_postponed: is_overtaken,
-                    requests: record.requests,
-                    ..PathAnswer::default()
-                })
-            };
-            job.single_flight(&self.server_lock_name("path_search"), search_all)?
+            let search = || job.search_libraries(question, cause, started_ms, requests_before);
+            job.single_flight(&self.server_lock_name("path_search"), search)?
                 .ok_or_else(|| job.deadline_error())
         });
-        Ok(PathAnswer::of(result))
+        PathAnswer::of(result)
     }
 
     /// Returns whether to search for a target. `changed_ms`: when the call saw the change, after which only a search that
     /// began later is an answer, such as another thread's; `None` without a change, so that each search has a pause.
-    fn is_search_due(&self, view_id: ViewId, row: &LibraryRow, hash: u64, changed_ms: Option<i64>) -> Result<bool> {
+    fn is_search_due(&self, question: &Question<'_>, row: &LibraryRow, changed_ms: Option<i64>) -> Result<bool> {
         let rows = SearchRows(&self.store);
         if let Some(changed_ms) = changed_ms {
-            let last = rows.question(view_id, row.id, hash)?;
+            let last = rows.question(question.view_id, row.id, question.hash)?;
             return Ok(last.is_none_or(|last| last.found || last.last_ms < changed_ms));
         }
-        let earlier = rows.path_search(view_id, row.id, hash)?;
+        let earlier = rows.path_search(question.view_id, row.id, question.hash)?;
         let may_search = || may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms());
         Ok(self.is_local() || may_search())
     }
 
     /// Returns whether the source can search for the target.
     pub(super) fn can_search(&self, target: SearchTarget<'_>) -> bool {
-        self.capabilities().is_some_and(|abilities| match target {
-            SearchTarget::Path(path) => abilities.find && file_name(path.raw()).is_some(),
-            SearchTarget::Folder(_) => abilities.folders,
-        })
+        match target {
+            SearchTarget::Path(path) => self.source.is_some() && file_name(path.raw()).is_some(),
+            SearchTarget::Folder(_) => self.is_local(),
+        }
     }
 
-    /// Returns whether the limit for searches for all targets allows another search. `always_asks`: the host wants the
-    /// call to ask the server.
-    fn may_search_now(
-        &self,
-        always_asks: bool,
-        view_id: ViewId,
-        libraries: &[&LibraryRow],
-        cause: SearchCause,
-    ) -> Result<bool> {
+    /// Returns whether the limit for searches for all targets allows another search, in `libraries`.
+    fn may_search_now(&self, question: &Question<'_>, libraries: &[&LibraryRow], cause: SearchCause) -> Result<bool> {
         if self.is_local() {
             return Ok(true);
         }
-        let now_ms = self.clock.now_ms();
+        let (view_id, now_ms) = (question.view_id, self.clock.now_ms());
         Ok(match cause {
             SearchCause::Unfetched => self.may_search(view_id, libraries.iter().copied()),
             // Other calls' searches may have failed while this call waited.
             _ if self.recent_question_error(view_id, libraries)?.is_some() => false,
             SearchCause::Unlisted => true, // the question before the search has recorded it
-            SearchCause::Changed => always_asks || SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms),
+            SearchCause::Changed => {
+                question.always_asks || SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms)
+            }
         })
     }
 }
 
 impl SyncJob<'_> {
+    /// Searches the server for a question's target, and records the searches. `started_ms`, `requests_before`: the time
+    /// and the request counts before the job.
+    fn search_libraries(
+        &self,
+        question: &Question<'_>,
+        cause: SearchCause,
+        started_ms: i64,
+        requests_before: RequestCounts,
+    ) -> Result<PathAnswer> {
+        let (sync, hash) = (self.sync, question.hash);
+        let has_changed = cause == SearchCause::Changed;
+        // All libraries that may contain the path are searched, because two hits make the answer ambiguous.
+        let mut due = Vec::new();
+        for row in question.libraries {
+            if sync.is_search_due(question, row, has_changed.then_some(started_ms))? {
+                due.push(row);
+            }
+        }
+        if due.is_empty() || !sync.may_search_now(question, &due, cause)? {
+            return Ok(PathAnswer {
+                // After a change the search is necessary, so a later call must search.
+                is_postponed: has_changed && !due.is_empty(),
+                ..PathAnswer::default()
+            });
+        }
+        let begun_ms = sync.clock.now_ms();
+        let (mut searches, mut questions, mut outcome) = (Vec::new(), Vec::new(), None);
+        let mut is_overtaken = false;
+        let result = due.into_iter().try_for_each(|row| {
+            let asked_after = sync.request_counts();
+            let result = match question.target {
+                SearchTarget::Path(path) => self.search_path(row, path),
+                SearchTarget::Folder(path) => self.search_folder(row, path),
+            };
+            let error = result.as_ref().err();
+            let failed = error.map(|error| sync.question_outcome(error, asked_after));
+            // Failed and slow searches are also recorded, so that no process repeats them soon; but the next call can
+            // repeat a search that the host stopped, or whose token was rejected.
+            if failed != Some(QuestionOutcome::UnderWay) {
+                searches.push((row.id, hash, matches!(result, Ok(Found::Hit))));
+                outcome = failed;
+            }
+            // After a change, the search answers the question that preceded it. A reply that was overtaken is no answer,
+            // so that a later call asks.
+            let is_open = matches!(result, Ok(Found::Overtaken));
+            is_overtaken |= is_open;
+            if is_open || has_changed && result.is_ok() {
+                questions.push((row.id, hash));
+            }
+            result.map(drop)
+        });
+        let is_answered = has_changed && result.is_ok() && !is_overtaken;
+        if let Some(batch) = question.batch.filter(|_| is_answered) {
+            let folder = question.target.folder_hash();
+            batch.state().searched_folders.insert(folder);
+        }
+        let mut record = PathRequests {
+            searches: &searches,
+            questions: &questions,
+            are_open: is_overtaken,
+            ..PathRequests::default()
+        };
+        if cause != SearchCause::Unfetched {
+            record.requests = sync.requests_since(requests_before);
+            record.outcome = outcome;
+        }
+        SearchRows(&sync.store).note_path_requests(question.view_id, begun_ms, &record);
+        result.map(|()| PathAnswer {
+            is_postponed: is_overtaken,
+            requests: record.requests,
+            ..PathAnswer::default()
+        })
+    }
+
     /// Searches the server for a path, and adds the hits to the store.
     fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<Found> {
         let spellings = self.sync.possible_server_paths(path);
@@ -537,12 +521,11 @@ impl Synchronizer {
         let ids: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         let earlier = searches.earlier_questions(question.view_id, &ids, question.hash, now_ms)?;
         let EarlierQuestions { budget, .. } = earlier;
-        let answer_in = |(row, last): (&LibraryRow, Option<(PathSearch, Sequence)>)| {
-            let has_news = last.is_some_and(|(_, asked)| {
+        let answer_in = |(row, last): (&LibraryRow, Option<PathSearch>)| {
+            let has_news = last.is_some_and(|PathSearch { asked, .. }| {
                 row.doubts.iter().any(|doubt| doubt.is_news() && doubt.raised > asked)
-                    || row.listed_token() != row.library.change.token && row.probed_at() > asked
+                    || row.is_behind() && row.probed_at() > asked
             });
-            let last = last.map(|(search, _)| search);
             path_question(last.as_ref(), has_news, budget, &self.policy, now_ms)
         };
         let mut answers = rows.iter().zip(earlier.questions).map(answer_in);
@@ -746,7 +729,7 @@ impl Synchronizer {
     /// failures, this pause is shorter than the pause for other requests.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
         let failure = self.recent_failure(0)?; // 0: recent until the pause is over
-        self.recent_failure(BACK_OFF_MS - pause_after(Some(failure.status)).min(BACK_OFF_MS))
+        self.recent_failure(BACK_OFF_MS - pause_after(failure.status).min(BACK_OFF_MS))
     }
 
     /// Returns the error of the last question about an unlisted path by any process, if the question failed and the
@@ -777,7 +760,7 @@ impl Synchronizer {
             return None;
         }
         Some(Error::new(
-            status.unwrap_or(Status::Timeout),
+            status,
             format!(
                 "{} did not answer {} s ago; the next attempt is in {} s",
                 self.reading.kind().noun,
@@ -797,7 +780,7 @@ impl Synchronizer {
         {
             return QuestionOutcome::UnderWay;
         }
-        QuestionOutcome::Failed(Some(error.status))
+        QuestionOutcome::Failed(error.status)
     }
 
     /// Returns the number of requests that this process has sent, by kind.
@@ -845,7 +828,7 @@ impl SyncJob<'_> {
             && is_recent_success(last)
         {
             let record = PathRequests {
-                outcome: Some(QuestionOutcome::Failed(Some(error.status))),
+                outcome: Some(QuestionOutcome::Failed(error.status)),
                 ..PathRequests::default()
             };
             SearchRows(&sync.store).note_path_requests(view_id, now_ms, &record);
@@ -854,9 +837,9 @@ impl SyncJob<'_> {
 }
 
 /// Returns the pause, in milliseconds, before the next question about an unlisted path after one failed with `status`.
-fn pause_after(status: Option<Status>) -> i64 {
+fn pause_after(status: Status) -> i64 {
     match status {
-        Some(Status::Connect | Status::Starting) => DOWN_SERVER_INTERVAL_MS,
+        Status::Connect | Status::Starting => DOWN_SERVER_INTERVAL_MS,
         _ => PATH_REQUEST_INTERVAL_MS,
     }
 }

@@ -1,12 +1,12 @@
 //! Invalidates paths, items and libraries, without a deadline, because a wrong answer is worse than a delay.
-//! Verifies invalidated items: fetches them from the server before plexindex returns them again.
+//! Verifies doubted items: fetches them from the server before plexindex returns them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use super::call::{Call, RefreshReason};
-use super::job::Synchronizer;
-use super::reading::{IndexReader, Resolved, Selection, Selector, segments_lost_error};
+use super::call::Call;
+use super::job::{SyncJob, Synchronizer};
+use super::reading::{IndexReader, Selection, Selector, segments_lost_error};
 use crate::engine::{Invalidated, ItemReply, LibraryRow, LibraryRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{LibraryIndex, Scope};
@@ -64,8 +64,9 @@ impl IndexReader {
         self.invalidate_each(library, &names)
     }
 
-    /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first.
+    /// Returns the result of `read` for the current snapshot without damaged segments. Repairs damaged segments first.
     pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
+        self.catch_up(Deadline::NONE)?;
         for _ in 0..2 {
             self.rebuild_broken(Deadline::NONE)?;
             let snapshot = self.snapshot();
@@ -152,10 +153,8 @@ impl IndexReader {
         let Some(view_id) = snapshot.view_id else {
             return Ok(None);
         };
-        let ids = match library.resolve(&snapshot)? {
-            Resolved::Scope(scope) => ids_of(&snapshot.rows, scope),
-            Resolved::Unknown => Vec::new(),
-        };
+        let scope = library.resolve(&snapshot)?;
+        let ids = scope.map_or(Vec::new(), |scope| ids_of(&snapshot.rows, scope));
         Ok(Some((view_id, ids)))
     }
 }
@@ -165,10 +164,20 @@ fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
     library_indexes(scope, rows.len()).map(|index| rows[index].id).collect()
 }
 
-/// An invalidated item, or an item to which an invalidated path leads.
+/// A doubted item, or an item to which a doubted path leads.
 pub struct ItemToVerify {
     pub row: LibraryRow,
     pub rating_key: String,
+}
+
+impl ItemToVerify {
+    /// Returns the items of a library with these rating keys.
+    pub fn all(row: &LibraryRow, rating_keys: Vec<String>) -> impl Iterator<Item = Self> {
+        rating_keys.into_iter().map(|rating_key| Self {
+            row: row.clone(),
+            rating_key,
+        })
+    }
 }
 
 /// Maximum number of items per request.
@@ -177,6 +186,8 @@ const MAX_BATCH: usize = 64;
 const MAX_ITEMS: usize = 4 * MAX_BATCH;
 /// Maximum number of failed requests per batch. Seven requests isolate a single item for which the server always fails.
 const MAX_FAILURES: u32 = 8;
+/// Maximum number of items that plexindex asks about because their files belong to other items.
+const MAX_RIVALS: usize = 256;
 /// After a request for invalidated items has failed, refreshes fetch no such items for this time, in milliseconds.
 const RETRY_AFTER_MS: i64 = 30_000;
 
@@ -221,10 +232,7 @@ impl Synchronizer {
             };
             for index in library_indexes(scope, snapshot.rows.len()) {
                 let items = self.invalidated_in(&snapshot, index, MAX_ITEMS - unverified.len());
-                unverified.extend(items.into_iter().map(|rating_key| ItemToVerify {
-                    row: snapshot.rows[index].clone(),
-                    rating_key,
-                }));
+                unverified.extend(ItemToVerify::all(&snapshot.rows[index], items));
             }
         }
         // Fetch them. After a failure, continue only if the next batch may succeed.
@@ -247,39 +255,51 @@ impl Synchronizer {
         Ok(Status::Ok)
     }
 
-    /// Returns whether a refresh may fetch invalidated items now: the source supports it, and did not fail recently.
+    /// Returns whether a refresh may fetch invalidated items now: there is a source, and it did not fail recently.
     fn may_fetch_invalidated(&self) -> bool {
         let since_failure_ms = self.clock.now_ms() - self.last_failure_ms.load(Ordering::Relaxed);
-        self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since_failure_ms)
+        self.source.is_some() && !(0..RETRY_AFTER_MS).contains(&since_failure_ms)
     }
 
-    /// Returns whether the source can fetch single items, so that plexindex needs no listing to verify them.
-    fn can_fetch_items(&self) -> bool {
-        self.capabilities().is_some_and(|can| can.items)
+    /// Fetches doubted items, and stores the replies, which end the doubts.
+    pub fn verify(&self, call: &Call<'_>, doubted: &[ItemToVerify]) -> Result<()> {
+        self.job(call, |job| job.settle_rivals(job.request_items(doubted)?))
     }
+}
 
-    /// Fetches doubted items, and stores the replies, which end the doubts. If the source cannot fetch single items,
-    /// lists their libraries instead.
-    pub fn verify(&self, call: &Call<'_>, unverified: &[ItemToVerify]) -> Result<()> {
-        if !self.can_fetch_items() {
-            let rows: Vec<LibraryRow> = unverified.iter().map(|item| item.row.clone()).collect();
-            return self
-                .update(
-                    call,
-                    &rows,
-                    self.reading.snapshot().sequence(),
-                    RefreshReason::Unverified,
-                )
-                .map(|_| ());
+impl SyncJob<'_> {
+    /// Asks the server about `rivals`, the items that have a file of an item that was added or changed, because nothing
+    /// else may show that an older item lost its file; and so on for the files that these items have now. Without a reply,
+    /// they stay doubted.
+    pub(super) fn settle_rivals(&self, mut rivals: Vec<ItemToVerify>) -> Result<()> {
+        let (mut room, mut known) = (MAX_RIVALS, BTreeSet::new());
+        while !rivals.is_empty() && rivals.len() <= room {
+            room -= rivals.len();
+            let next = match self.request_items(&rivals) {
+                Err(error) if error.status == Status::Aborted => return Err(error),
+                Err(error) => {
+                    log::warn!("cannot find out which item has a file: {error}; a later lookup or refresh will ask");
+                    return Ok(());
+                }
+                Ok(next) => next,
+            };
+            known.extend(rivals.into_iter().map(|rival| rival.rating_key));
+            rivals = next;
+            rivals.retain(|rival| !known.contains(&rival.rating_key));
         }
-        // Read the snapshot before the request, because a new token can change the view during the request.
-        let rows = self.reading.snapshot().rows.clone();
-        let asked = self.store.ticket(call.deadline)?;
-        let keys: Vec<&str> = unverified.iter().map(|item| item.rating_key.as_str()).collect();
+        Ok(())
+    }
+
+    /// Requests items, and stores the replies, which end the doubts about them. Returns the items that have a file which
+    /// one of these has gained. Items without a reply stay doubted.
+    fn request_items(&self, wanted: &[ItemToVerify]) -> Result<Vec<ItemToVerify>> {
+        let (sync, deadline) = (self.sync, self.bounds.deadline);
+        let asked = sync.store.ticket(deadline)?;
+        let keys: Vec<&str> = wanted.iter().map(|item| item.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
-        self.fetch_in_halves(call, &keys, &mut replies)?;
+        self.fetch_in_halves(&keys, &mut replies)?;
         let mut of_libraries = BTreeMap::<LibraryId, (&LibraryRow, Vec<ItemReply>)>::new();
-        for ItemToVerify { row, rating_key } in unverified {
+        for ItemToVerify { row, rating_key } in wanted {
             if replies.unanswered.contains(&rating_key.as_str()) {
                 continue;
             }
@@ -291,7 +311,7 @@ impl Synchronizer {
             if here.is_none() {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
-                    self.merge_elsewhere(&rows, located, asked, call.deadline)?;
+                    self.merge_elsewhere(located, asked)?;
                 }
                 let lost_from = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
@@ -299,34 +319,26 @@ impl Synchronizer {
             let (_, items) = of_libraries.entry(row.id).or_insert((row, Vec::new()));
             items.push((rating_key.clone(), here.map(|located| located.item.clone())));
         }
+        let mut rivals = Vec::new();
         for (row, items) in of_libraries.into_values() {
-            let folded = self.store_items(row, &items, (asked, true), call.deadline)?;
-            if !folded.rivals.is_empty() {
-                self.job(call, |job| job.settle_rivals(row, folded.rivals))?;
-            }
+            let folded = sync.store_items(row, &items, (asked, true), deadline)?;
+            rivals.extend(ItemToVerify::all(row, folded.rivals));
         }
-        replies.failure.map_or(Ok(()), Err)
+        replies.failure.map_or(Ok(rivals), Err)
     }
 
-    /// Fetches items by rating key from the source. The result leaves out items that the server does not have.
-    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
-        self.job(call, |job| match job.source.items(keys, job.bounds) {
-            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Ok(Vec::new()),
-            result => result,
-        })
-    }
-
-    /// Adds fetched items to `replies`. If a batch fails, fetches each half separately, because a single item may be
-    /// the cause.
-    fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
-        match self.items(call, keys) {
+    /// Adds fetched items to `replies`, without the items that the server does not have. If a batch fails, fetches each
+    /// half separately, because a single item may be the cause.
+    fn fetch_in_halves<'k>(&self, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
+        match self.source.items(keys, self.bounds) {
             Ok(items) => replies.items.extend(items),
+            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => {}
             Err(error) if !matches!(error.status, Status::BadAnswer | Status::ServerError) => return Err(error),
             Err(error) => {
                 replies.failures += 1;
                 if keys.len() > 1 && replies.failures < MAX_FAILURES {
                     for half in keys.chunks(keys.len().div_ceil(2)) {
-                        self.fetch_in_halves(call, half, replies)?;
+                        self.fetch_in_halves(half, replies)?;
                     }
                 } else {
                     replies.unanswered.extend(keys);
@@ -337,18 +349,17 @@ impl Synchronizer {
         Ok(())
     }
 
-    /// Merges an item that has moved to another library, if `rows` contains that library and plexindex has fetched it.
-    fn merge_elsewhere(
-        &self,
-        rows: &[LibraryRow],
-        located: &LocatedItem,
-        asked: Sequence,
-        deadline: Deadline,
-    ) -> Result<()> {
+    /// Merges an item that has moved to another library, if plexindex has fetched that library.
+    fn merge_elsewhere(&self, located: &LocatedItem, asked: Sequence) -> Result<()> {
+        let Some(view_id) = self.view_id()? else {
+            return Ok(());
+        };
+        let rows = LibraryRows(&self.sync.store).libraries(view_id)?;
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         if let Some(row) = rows.iter().find(is_there) {
             let reply = [(located.item.rating_key.clone(), Some(located.item.clone()))];
-            self.store_items(row, &reply, (asked, false), deadline)?;
+            self.sync
+                .store_items(row, &reply, (asked, false), self.bounds.deadline)?;
         }
         Ok(())
     }

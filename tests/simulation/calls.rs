@@ -3,9 +3,6 @@
 use super::*;
 use crate::support::index::Library;
 
-/// Bytes that some writes leave to hosts' tables: an entry or two.
-const TABLES_LIMIT: u64 = 1_000;
-
 impl World {
     /// A handle, and the query options of a call: library, deadline, offline.
     fn pick(&mut self) -> (usize, Option<String>, bool, Deadline) {
@@ -621,13 +618,7 @@ impl World {
             at,
             &format!("watches {title}, and hears that {told:?} is gone: {ended:?}"),
         );
-        match begun {
-            Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.events => {
-                server.hear();
-                return Ok(());
-            }
-            begun => begun.map_err(|error| format!("a watch: {:?}: {error}", error.status))?,
-        }
+        begun.map_err(|error| format!("a watch: {:?}: {error}", error.status))?;
         let failing = server.is_failing();
         let waited = std::time::Instant::now();
         while server.listened() == 0 && waited.elapsed() < Duration::from_secs(60) {
@@ -666,91 +657,6 @@ impl World {
         }
     }
 
-    pub(super) fn table(&mut self) -> Result<(), String> {
-        let at = self.word(1, self.handles.len());
-        let now_ms = self.net.now();
-        let names = [self.word(2, 3), (self.word(2, 9) / 3)].map(|number| format!("table {number}"));
-        let entries = [self.word(3, 8), self.word(3, 64) / 8].map(|number| format!("entry {number}"));
-        let tables = self.handles[at].index.tables().clone();
-        let made: Vec<_> = (names.iter())
-            .map(|name| tables.table(name.as_bytes(), false).expect("a table"))
-            .collect();
-        let value = format!("value of {} {}", self.model.now(), "x".repeat(self.word(5, 1_500))).into_bytes();
-        let ttl = [None, None, Some(60_000), Some(3_600_000)][self.word(5, 4)];
-        let terms = TableLimits {
-            ttl: ttl.map_or(Ttl::Forever, |ms: u64| Ttl::For(Duration::from_millis(ms))),
-            // Beside confirmed matches, which no limit on tables may remove.
-            limit: (self.word(5, 3) == 0).then_some(TABLES_LIMIT),
-        };
-        let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));
-        let what = self.word(4, 20);
-        self.tell(at, &format!("table {names:?} {entries:?}: {what}"));
-        let done = match what {
-            0..7 => made[0].put(entries[0].as_bytes(), &value, &terms),
-            7 => made[0].remove(entries[0].as_bytes()),
-            8 => made[0].clear(),
-            9 => tables.write(
-                &[
-                    Op::Put(&made[0], entries[0].as_bytes(), &value),
-                    Op::Remove(&made[1], entries[1].as_bytes()),
-                ],
-                &terms,
-            ),
-            10 if self.word(5, 5) == 0 => tables.clear(),
-            _ => Ok(()),
-        };
-        self.acknowledged(done, "a table")?;
-        let killed = self.is_unsure();
-        let shelf = &mut self.shelf;
-        if what < 11 {
-            shelf.written(now_ms);
-        }
-        if terms.limit.is_some() {
-            shelf.evicted();
-        }
-        match what {
-            0..7 => shelf.put(&names[0], &entries[0], kept, killed),
-            7 => shelf.put(&names[0], &entries[0], None, killed),
-            8 => shelf.clear(Some(&names[0]), killed),
-            9 => {
-                shelf.put(&names[0], &entries[0], kept, killed);
-                shelf.put(&names[1], &entries[1], None, killed);
-            }
-            10 if self.words[5].is_multiple_of(5) => shelf.clear(None, killed),
-            _ => {}
-        }
-        if killed {
-            return Ok(());
-        }
-        for (table, name) in [(0, 0), (1, 1)] {
-            self.read_entry(at, &names[table], &entries[name])?;
-        }
-        let mut listed = Vec::new();
-        let mut after: Option<Vec<u8>> = None;
-        while let Some(name) = (made[0].next(after.as_deref())).map_err(|error| format!("a table's names: {error}"))? {
-            listed.push(String::from_utf8_lossy(&name).into_owned());
-            after = Some(name);
-        }
-        self.shelf.check_names(&names[0], &listed, now_ms)
-    }
-
-    pub(super) fn read_entry(&mut self, at: usize, table: &str, name: &str) -> Result<(), String> {
-        let now_ms = self.net.now();
-        let made = self.handles[at]
-            .index
-            .tables()
-            .table(table.as_bytes(), false)
-            .expect("a table");
-        let fast = made.lookup(name.as_bytes(), <[u8]>::to_vec);
-        let mut value = None;
-        let length = made.get(name.as_bytes(), 1 << 20, &mut |bytes| value = Some(bytes.to_vec()));
-        length.map_err(|error| format!("a table's entry: {:?}: {error}", error.status))?;
-        if fast.is_some() && fast != value {
-            return Err(format!("{table}/{name}: the fast lookup and the full one differ"));
-        }
-        self.shelf.check(table, name, value.as_deref(), now_ms)
-    }
-
     /// A handle that is opened now agrees with the old ones, on every path that means anything.
     pub(super) fn compare(&mut self) -> Result<(), String> {
         let before = self.evictions()?;
@@ -780,15 +686,11 @@ impl World {
         for path in &paths {
             let answers = [old, &fresh].map(|handle| handle.index.match_path(&offline, path.as_bytes()));
             let keys = [&one, &other].map(|library| library.lookup_key(path.as_bytes(), str::to_owned));
-            // What the old one has checked by its own clock, the store may hold for older.
-            let is_fresher = self.is_set_back && answers[0].as_ref().is_ok_and(|found| !found.stale);
             let shown = answers.each_ref().map(|answer| {
                 let found = answer.as_ref().map_err(|error| error.status)?;
                 let mut found = found.clone();
                 // Those that fit equally well come in any order.
                 found.candidates.sort_by(|one, other| one.key.cmp(&other.key));
-                found.age_ms = found.age_ms.filter(|_| !self.is_set_back);
-                found.stale &= !is_fresher;
                 Ok(show(&found))
             });
             // On a full disk a lost segment is not made anew: who has it mapped answers, the other has no room.
@@ -799,12 +701,6 @@ impl World {
                 return Err(format!(
                     "a handle that was opened now answers otherwise: {path}: {shown:?}, fast lookups {keys:?}"
                 ));
-            }
-        }
-        for table in 0..3 {
-            for entry in 0..8 {
-                let last = self.handles.len() - 1;
-                self.read_entry(last, &format!("table {table}"), &format!("entry {entry}"))?;
             }
         }
         self.end(fresh)

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::support::index::{Index, ManualClock, Match, QueryOptions};
+use crate::support::index::{Index, ManualClock, QueryOptions};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
-use plexindex::source::Delta;
 
 use crate::net::{Net, URLS};
-use plexindex_tests::memory::{Fault, Knobs, Memory, Token};
+use plexindex_tests::memory::{Fault, Memory, Token};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -22,8 +21,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(knobs: Knobs, films: usize) -> Self {
-        let memory = Memory::new(knobs);
+    fn new(films: usize) -> Self {
+        let memory = Memory::new(Token::Coarse);
         let section = memory.add_library("Films", "/srv/films");
         for number in 0..films {
             memory.add(&section, &format!("Film {number}"), &path(number));
@@ -64,7 +63,7 @@ fn path(number: usize) -> String {
 
 #[test]
 fn at_once_an_answer_by_guid_or_title_is_not_stale() {
-    let mut scene = Scene::new(Knobs::USUAL, 5);
+    let mut scene = Scene::new(5);
     scene.options.library_ttl = Ttl::Zero;
     let index = scene.listed();
     let query = QueryOptions::default();
@@ -79,53 +78,8 @@ fn at_once_an_answer_by_guid_or_title_is_not_stale() {
 }
 
 #[test]
-fn what_a_delta_leaves_out_is_listed_where_the_token_is_exact() {
-    let mut knobs = Knobs::BEST;
-    knobs.abilities.changes = Delta::Mostly;
-    let scene = Scene::new(knobs, 5);
-    let index = scene.listed();
-    let films = index.library("Films").expect("a handle");
-    let key = scene.memory.items(&scene.section)[2].rating_key.clone();
-    // No delta of this server tells of it. A path that is missing leads to a probe soon after the listing.
-    scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
-    let missing = films.ask("/srv/films/Nowhere.mkv");
-    assert_eq!(missing.status, Status::NotFound);
-    scene.clock.advance_ms(30 * HOUR_MS);
-    let found = films.ask(path(2));
-    assert_eq!((found.status, found.stale), (Status::NotFound, false), "{found:?}");
-}
-
-#[test]
-fn an_item_that_a_path_search_brings_is_verified_in_every_handle() {
-    let mut knobs = Knobs::USUAL;
-    knobs.abilities.items = false;
-    let scene = Scene::new(knobs, 5);
-    let index = scene.listed();
-    let key = scene.memory.items(&scene.section)[2].rating_key.clone();
-    let films = index.library("Films").expect("a handle");
-    films.invalidate_item(&key).expect("invalidated");
-    // The search brings the item that was invalidated, as the server has it now. A listing fails.
-    scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
-    scene.memory.take_requests();
-    scene.memory.fail(Some(Fault::DownAfterPages(0)));
-    scene.clock.advance_ms(60_000);
-    let asked = films.ask("/srv/films/New.mkv");
-    let fresh = scene.open();
-    let answers = [&index, &fresh].map(|index| {
-        let films = index.library("Films").expect("a handle");
-        let offline = films.query().offline();
-        let found = index.ask(&offline, "/srv/films/New.mkv");
-        let key = films.fast("/srv/films/New.mkv");
-        (found.status, found.match_kind, found.confidence, found.reason, key)
-    });
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(answers[0].4, Some(key));
-    assert_eq!(asked.status, Status::Ok, "{asked:?}");
-}
-
-#[test]
 fn candidates_that_are_alike_come_by_key_in_every_handle() {
-    let scene = Scene::new(Knobs::USUAL, 8);
+    let scene = Scene::new(8);
     for number in 0..8 {
         scene
             .memory
@@ -155,7 +109,7 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
 fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     // Both have a section of the same id, whose token is the same.
     let server = |name: &str| {
-        let memory = Memory::new(Knobs::USUAL);
+        let memory = Memory::new(Token::Coarse);
         let section = memory.add_library("Films", "/srv/films");
         for number in 0..5 {
             memory.add(
@@ -193,7 +147,7 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
 
 #[test]
 fn a_request_for_the_libraries_that_failed_is_no_answer() {
-    let scene = Scene::new(Knobs::USUAL, 5);
+    let scene = Scene::new(5);
     let index = scene.listed();
     index.clear().expect("cleared");
     scene.memory.fail(Some(Fault::Down));
@@ -208,67 +162,12 @@ fn a_request_for_the_libraries_that_failed_is_no_answer() {
 
 #[test]
 fn after_each_clear_the_libraries_are_asked_for() {
-    let scene = Scene::new(Knobs::USUAL, 5);
+    let scene = Scene::new(5);
     let index = scene.listed();
     let films = index.library("Films").expect("a handle");
     for _ in 0..2 {
         index.clear().expect("cleared");
         let found = films.ask(path(2));
         assert_eq!(found.status, Status::Ok, "{found:?}");
-    }
-}
-
-#[test]
-fn an_answer_is_as_old_as_the_check_that_makes_it_fresh() {
-    let scene = Scene::new(Knobs::USUAL, 5);
-    let ahead = scene.listed();
-    let theirs = Scene {
-        clock: Arc::new(ManualClock::new(4_000_000_000_000 - 2 * HOUR_MS)),
-        ..scene
-    };
-    let index = theirs.open();
-    let ask = |index: &Index, number: usize| {
-        let films = index.library("Films").expect("a handle");
-        films.ask(path(number))
-    };
-    for number in 0..3 {
-        for index in [&index, &ahead] {
-            let found = ask(index, number);
-            let age = found.age_ms.expect("an age");
-            assert!(found.stale || age < HOUR_MS, "{found:?}");
-        }
-        theirs.clock.advance_ms(HOUR_MS / 2);
-    }
-}
-
-#[test]
-fn an_invalidated_item_is_verified_after_the_listing_was_lost() {
-    for batch in [false, true] {
-        let mut knobs = Knobs::USUAL;
-        knobs.token = Token::Lying;
-        (knobs.abilities.items, knobs.abilities.find) = (false, false);
-        let scene = Scene::new(knobs, 8);
-        let index = scene.listed();
-        let key = scene.memory.items(&scene.section)[2].rating_key.clone();
-        let files = std::fs::read_dir(scene.folder.path()).expect("the folder").flatten();
-        let segments = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-1-l"));
-        segments.for_each(|file| std::fs::remove_file(file.path()).expect("removed"));
-        let films = index.library("Films").expect("a handle");
-        let query = films.query();
-        scene.memory.update(&scene.section, &key, "New");
-        films.invalidate_item(&key).expect("invalidated");
-        let paths = [path(0), path(2)];
-        let titles = |found: &Match| found.item.as_ref().map(|item| item.item.title.clone());
-        let title = if batch {
-            let mut answers = Vec::new();
-            let raw = paths.each_ref().map(String::as_bytes);
-            index
-                .match_paths_with(&query, &raw, |answer| answers.push(Match::from(answer)))
-                .expect("answers");
-            titles(&answers[1])
-        } else {
-            titles(&index.ask(&query, &paths[1]))
-        };
-        assert_eq!(title.as_deref(), Some("New"), "in a batch: {batch}");
     }
 }

@@ -16,7 +16,6 @@ mod disk;
 mod found;
 mod model;
 mod net;
-mod shelf;
 mod world;
 
 use plexindex_tests as support;
@@ -92,24 +91,6 @@ fn check(seed: u64) {
     );
 }
 
-/// Seconds that this process had a processor.
-#[cfg(unix)]
-fn worked() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills in a struct of ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    #[allow(clippy::cast_precision_loss)] // seconds of a run
-    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
-    seconds
-}
-
-/// Seconds since the first call.
-#[cfg(windows)]
-fn worked() -> f64 {
-    static FIRST: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    FIRST.elapsed().as_secs_f64()
-}
-
 #[test]
 fn a_few_histories() {
     let begun = Instant::now();
@@ -144,10 +125,9 @@ fn histories_for_long() {
         let enough = number("PLEXINDEX_FOUND").is_some_and(|most| failed >= most);
         if ran.is_multiple_of(500) || ran == count || enough {
             println!(
-                "{ran} histories, {} steps, {failed} failed, {:.0} s, {:.0} s of them at work",
+                "{ran} histories, {} steps, {failed} failed, {:.0} s",
                 ran * STEPS as u64,
-                begun.elapsed().as_secs_f64(),
-                worked()
+                begun.elapsed().as_secs_f64()
             );
         }
         if enough {

@@ -13,7 +13,7 @@ use plexindex::model::{Confidence, MatchKind, Reason};
 
 use crate::net::sees;
 use crate::world::TITLES;
-use plexindex_tests::memory::{Knobs, Token};
+use plexindex_tests::memory::Token;
 
 pub const TTL_MS: i64 = 3_600_000;
 pub const MAX_AGE_MS: i64 = 24 * 3_600_000;
@@ -38,7 +38,6 @@ impl Who {
 
 /// A row of a server for some steps.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Fact {
     pub path: String,
     pub title: String,
@@ -52,9 +51,6 @@ pub struct Fact {
     /// It began, or ended, as a change of an item that stays: such changes are noticed late.
     pub began_silently: bool,
     pub ended_silently: bool,
-    /// It began, or ended, as a change that no delta tells of.
-    began_untold: bool,
-    ended_untold: bool,
 }
 
 /// A row as it is now.
@@ -63,8 +59,6 @@ pub struct Row {
     pub path: String,
     pub title: String,
     pub shown: bool,
-    /// No delta tells of its last change.
-    pub untold: bool,
 }
 
 /// A confirmed match: what may be answered for the path.
@@ -111,14 +105,10 @@ struct Told {
 #[derive(Default)]
 pub struct Model {
     token: Option<Token>,
-    /// The server can be asked for single items.
-    tells_items: bool,
     /// What the clock showed at each step.
     pub times: Vec<i64>,
     /// By URL, library and key.
     facts: BTreeMap<(usize, String, String), Vec<Fact>>,
-    /// Steps at which anything of a library changed, or it was scanned: by server and library.
-    stirred: BTreeMap<(usize, String), BTreeSet<usize>>,
     hosts: Hosts,
 }
 
@@ -164,10 +154,9 @@ fn is_just_found(found: &Match) -> bool {
 
 impl Model {
     /// Before the first step.
-    pub fn new(knobs: Knobs, now_ms: i64) -> Self {
+    pub fn new(token: Token, now_ms: i64) -> Self {
         Self {
-            token: Some(knobs.token),
-            tells_items: knobs.abilities.items,
+            token: Some(token),
             times: vec![now_ms],
             ..Self::default()
         }
@@ -195,11 +184,6 @@ impl Model {
             }
             last.to = Some(now);
             last.ended_silently = row.is_some_and(|row| row.shown == last.shown) && last.server == server;
-            last.ended_untold = row.is_some_and(|row| row.untold);
-            self.stirred
-                .entry((last.server, library.clone()))
-                .or_default()
-                .insert(now);
         }
         for ((library, key), row) in rows {
             let facts = self.facts.entry((url, library.clone(), key.clone())).or_default();
@@ -210,7 +194,6 @@ impl Model {
             // One that comes back is of a server that was away, and may have changed silently before it went.
             let silently =
                 before.is_some_and(|fact| fact.to < Some(now) || fact.server != server || fact.ended_silently);
-            self.stirred.entry((server, library.clone())).or_default().insert(now);
             facts.push(Fact {
                 path: row.path.clone(),
                 title: row.title.clone(),
@@ -220,27 +203,8 @@ impl Model {
                 to: None,
                 began_silently: silently,
                 ended_silently: false,
-                began_untold: row.untold,
-                ended_untold: false,
             });
         }
-    }
-
-    /// A library of a server is scanned, or no more.
-    pub fn scanned(&mut self, server: usize, library: &str) {
-        let now = self.now();
-        self.stirred
-            .entry((server, library.to_owned()))
-            .or_default()
-            .insert(now);
-    }
-
-    /// Whether a change that no delta tells of may pass for another one, which was told: since the library was listed there
-    /// was another one.
-    fn may_pass(&self, asked: &Asked<'_>, library: &str, at: usize) -> bool {
-        let since = self.first_of_a_day().max(self.told_of(asked, library).fresh);
-        let stirred = self.stirred.get(&(asked.server, library.to_owned()));
-        stirred.is_some_and(|steps| steps.iter().any(|step| *step != at && *step > since))
     }
 
     /// Whether anything was said of items or paths, which the server may not have confirmed yet.
@@ -440,9 +404,8 @@ impl Model {
         self.times.iter().position(may).unwrap_or(self.now())
     }
 
-    /// Where what is answered as fresh must have held, or a step after it.
-    /// `silently`: it began or ended so; `passes`: it may pass for another change.
-    fn since(&self, age_ms: Option<i64>, silently: bool, passes: bool) -> Result<usize, String> {
+    /// Where what is answered as fresh must have held, or a step after it. `silently`: it began or ended so.
+    fn since(&self, age_ms: Option<i64>, silently: bool) -> Result<usize, String> {
         let now = self.now_ms();
         let Some(age) = age_ms else {
             // What a query found a while ago in a library that was never fetched.
@@ -454,14 +417,7 @@ impl Model {
         };
         Ok(match self.token {
             Some(Token::Exact) => first,
-            Some(Token::Content) if !passes => first,
             Some(Token::Coarse) if !silently => first,
-            Some(Token::Useless) => {
-                // Rows of a listing that was cut off and went on.
-                let from = now - age;
-                let may = |at: &i64| (-STEP_MS..RESUMED_MS).contains(&(from - at));
-                self.times.iter().position(may).unwrap_or(first).min(first)
-            }
             _ => self.first_of_a_day().min(first),
         })
     }
@@ -539,8 +495,7 @@ impl Model {
                 least = least.max(if is_just_found(found) {
                     self.now()
                 } else {
-                    let passes = fact.ended_untold && fact.to.is_some_and(|to| self.may_pass(asked, library, to));
-                    self.since(found.age_ms, fact.ended_silently, passes)?
+                    self.since(found.age_ms, fact.ended_silently)?
                 });
             }
             match fact.to {
@@ -676,11 +631,8 @@ impl Model {
             {
                 continue;
             }
-            // It may pass for what came at the same time as well, unless the items whose files others got are asked for.
-            let passes = fact.began_untold && (!self.tells_items || self.may_pass(asked, library, fact.from));
-            let mut since = self.since(found.age_ms, fact.began_silently, passes)?;
-            let is_told =
-                !fact.began_silently && matches!(self.token, Some(Token::Exact | Token::Coarse | Token::Content));
+            let mut since = self.since(found.age_ms, fact.began_silently)?;
+            let is_told = !fact.began_silently && matches!(self.token, Some(Token::Exact | Token::Coarse));
             if is_told && !asked.offline && !asked.full && !told.asked.contains(&path) {
                 since = self.now(); // a path that was never asked for is asked for
             }
@@ -694,8 +646,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whether 'unconfirmed' is an answer for this item: it was invalidated, and where the server tells nothing of single
-    /// items, a listing that goes on after it was cut off may have read it before.
+    /// Whether 'unconfirmed' is an answer for this item: it was invalidated, and the server was not asked.
     fn may_be_unconfirmed(&self, asked: &Asked<'_>, library: &str, key: &str) -> bool {
         let told = self.told_of(asked, library);
         let facts = self.facts.get(&(asked.who.url, library.to_owned(), key.to_owned()));
@@ -703,7 +654,7 @@ impl Model {
         let marked = told.marked.contains(key)
             || told.marked.contains(&fold(asked.path))
             || paths.any(|path| told.marked.contains(&path));
-        marked && (asked.offline || asked.full || !self.tells_items)
+        marked && (asked.offline || asked.full)
     }
 
     /// Whether 'unconfirmed' is an answer for a path that this item has, perhaps with others: as long as one of them may be
@@ -743,7 +694,7 @@ impl Model {
             return Ok(());
         }
         let told = self.told_of(asked, library);
-        let since = self.since(found.age_ms, false, false)?;
+        let since = self.since(found.age_ms, false)?;
         if asked.offline && (!told.keys.is_empty() || !told.paths.is_empty()) {
             return Ok(());
         }

@@ -9,16 +9,14 @@ use std::time::Duration;
 use crate::support::index::{Deadline, Index, Match, QueryOptions, Selector, freeze_coarse_clock};
 use plexindex::error::{Error, Status};
 use plexindex::model::{Confidence, Token as Secret};
-use plexindex::options::{Mapping, Options, Ttl};
-use plexindex::source::{Delta, Event, Resume};
-use plexindex::tables::{Op, TableLimits};
+use plexindex::options::{Mapping, Options};
+use plexindex::source::Event;
 
 use crate::disk;
 use crate::model::{Asked, Model, Row, Who};
 use crate::net::{Net, URLS};
-use crate::shelf::Shelf;
-use plexindex_tests::memory::Token::{Coarse, Content, Exact, Lagging, Lying, Useless};
-use plexindex_tests::memory::{Fault, Knobs, Memory};
+use plexindex_tests::memory::Token::{Coarse, Exact, Lagging, Lying};
+use plexindex_tests::memory::{Fault, Memory};
 use plexindex_tests::worker::Dice;
 
 /// Where all that is asked for begins.
@@ -67,8 +65,6 @@ pub struct World {
     folder: PathBuf,
     handles: Vec<Handle>,
     model: Model,
-    shelf: Shelf,
-    knobs: Knobs,
     log: String,
     opened: usize,
     files: usize,
@@ -87,8 +83,6 @@ pub struct World {
     /// A write failed: it may have been made.
     unsure: bool,
     counts: BTreeMap<String, u64>,
-    /// The clock was set back.
-    is_set_back: bool,
     /// A copy of the folder that may be put back.
     kept: Option<Kept>,
     readers: Vec<Reader>,
@@ -107,20 +101,6 @@ fn scratch() -> tempfile::TempDir {
         tempfile::tempdir()
     };
     made.or_else(|_| tempfile::tempdir()).expect("a folder")
-}
-
-fn knobs_of(dice: &mut Dice) -> Knobs {
-    let mut content = Knobs::USUAL;
-    content.token = Content;
-    let mut knobs = [Knobs::BEST, Knobs::USUAL, content, Knobs::BARE][dice.roll(4) as usize];
-    if dice.roll(2) == 0 {
-        knobs.token = [Exact, Coarse, Content, Lagging, Lying, Useless][dice.roll(6) as usize];
-        let can = &mut knobs.abilities;
-        can.resume = [Resume::Never, Resume::ByRow, Resume::ByPosition][dice.roll(3) as usize];
-        can.changes = [Delta::None, Delta::Mostly, Delta::Complete][dice.roll(3) as usize];
-        (can.find, can.items) = (dice.roll(3) > 0, dice.roll(3) > 0);
-    }
-    knobs
 }
 
 /// Runs a history. Gives its log, or what went wrong.
@@ -145,8 +125,8 @@ impl World {
     fn new(seed: u64) -> Self {
         freeze_coarse_clock(0);
         let mut dice = Dice::new(seed);
-        let knobs = knobs_of(&mut dice);
-        let servers: Vec<Memory> = (0..2 * URLS).map(|_| Memory::new(knobs)).collect();
+        let token = [Exact, Coarse, Coarse, Lagging, Lying][dice.roll(5) as usize];
+        let servers: Vec<Memory> = (0..2 * URLS).map(|_| Memory::new(token)).collect();
         let no_uuids = dice.roll(6) == 0;
         let size_limit = (dice.roll(4) == 0).then(|| 1_000 * (60 + dice.roll(300)));
         let many = dice.roll(6) == 0;
@@ -159,9 +139,7 @@ impl World {
             folder,
             place,
             handles: Vec::new(),
-            model: Model::new(knobs, START_MS),
-            shelf: Shelf::default(),
-            knobs,
+            model: Model::new(token, START_MS),
             log: String::new(),
             opened: 0,
             files: 0,
@@ -173,7 +151,6 @@ impl World {
             hurried: false,
             unsure: false,
             counts: BTreeMap::new(),
-            is_set_back: false,
             kept: None,
             readers: readers(),
         };
@@ -190,7 +167,7 @@ impl World {
         }
         let _ = writeln!(
             world.log,
-            "{knobs:?}, no uuids {no_uuids}, size_limit {size_limit:?}, many {many}"
+            "{token:?}, no uuids {no_uuids}, size_limit {size_limit:?}, many {many}"
         );
         world.see();
         world.open(Who { url: 0, user: 0 }, false).expect("the first handle");
@@ -286,8 +263,7 @@ impl World {
     fn act(&mut self, what: usize) -> Result<(), String> {
         let (name, done) = match what {
             0..42 => ("match_path", self.match_path()),
-            42..46 => ("a listed library changes", self.unseen()),
-            46..56 => ("lookup_key", self.look_up()),
+            42..56 => ("lookup_key", self.look_up()),
             56..62 => ("match_paths", self.batch()),
             62..66 => ("match_guid", self.guid()),
             66..70 => ("search_title", self.title()),
@@ -309,11 +285,9 @@ impl World {
             144..151 => ("a server fails, or does no more", self.fault()),
             151..164 => ("time goes by", self.time()),
             164..172 if self.many => ("many matches", self.record_many()),
-            164..176 => ("tables", self.table()),
-            176..178 => ("a copy of the folder", self.backup()),
+            164..178 => ("a copy of the folder", self.backup()),
             178 => ("the folder goes while a handle opens", self.gone_while_opening()),
-            179..182 => ("a listing is cut off", self.cut_off()),
-            182 => ("the disk fills", self.fill()),
+            179..183 => ("the disk fills", self.fill()),
             183..186 => ("watch_start", self.watch()),
             186..190 => ("files go", self.vanish()),
             190 => ("another server", self.swap()),
@@ -363,7 +337,6 @@ impl World {
                         path: item.parts[0].to_string(),
                         title: item.title.clone(),
                         shown,
-                        untold: server.is_silent(&section, &item.rating_key),
                     };
                     rows.insert((title.clone(), item.rating_key), row);
                 }
@@ -454,8 +427,6 @@ impl World {
         let busy = self.word(3, 2) == 0;
         self.say(&format!("a scan of '{title}' behind {url}: {busy}"));
         self.net.server(url).scan(section, busy);
-        let (server, title) = (self.net.route(url), title.clone());
-        self.model.scanned(server, &title);
         Ok(())
     }
 
@@ -501,7 +472,6 @@ impl World {
         };
         self.say(&format!("{by} ms go by"));
         self.net.advance(by);
-        self.is_set_back |= by < 0;
         let now = self.model.now();
         self.model.times[now] = self.net.now();
         Ok(())
@@ -733,7 +703,6 @@ impl World {
         }
         if matches!(what, "database" | "all") {
             self.model.lose_records();
-            self.shelf.lose();
         }
         if matches!(what, "page" | "database" | "all") {
             // Lookups notice within half a second.
@@ -770,6 +739,6 @@ mod calls;
 mod readers;
 #[path = "trouble.rs"]
 mod trouble;
-use calls::{host_path, options, show};
+use calls::{host_path, options};
 use readers::{Reader, readers};
 use trouble::Kept;

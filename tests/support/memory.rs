@@ -9,8 +9,8 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Counters, Delta, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd,
-    PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
+    Abilities, Bounds, Counters, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
+    RequestKind, Source, SourceChanges, SourceKind, WantedPath,
 };
 
 /// The kind of every server in memory.
@@ -36,14 +36,10 @@ pub enum Token {
     Exact,
     /// A hint that moves when items are added or removed, not when one changes.
     Coarse,
-    /// A hint that moves with each change, as one that shows changes of the content.
-    Content,
     /// A hint that moves when [`Memory::catch_up`] is called.
     Lagging,
     /// A hint that never moves.
     Lying,
-    /// Useless: always the same.
-    Useless,
 }
 
 /// A fault of each request from now on.
@@ -63,55 +59,6 @@ pub enum Fault {
     DownAfterPages(u64),
     /// Each answer takes this long; with a shorter deadline there is none.
     Slow(Duration),
-}
-
-/// How a server behaves.
-#[derive(Clone, Copy, Debug)]
-pub struct Knobs {
-    pub token: Token,
-    pub abilities: Abilities,
-}
-
-impl Knobs {
-    /// Every ability of a source.
-    pub const BEST: Self = Self {
-        token: Token::Exact,
-        abilities: Abilities {
-            resume: Resume::ByPosition,
-            changes: Delta::Complete,
-            find: true,
-            folders: false,
-            items: true,
-            events: true,
-            scans: true,
-            local: false,
-        },
-    };
-
-    /// The abilities of a server over HTTP, roughly.
-    pub const USUAL: Self = Self {
-        token: Token::Coarse,
-        abilities: Abilities {
-            resume: Resume::ByRow,
-            changes: Delta::Mostly,
-            ..Self::BEST.abilities
-        },
-    };
-
-    /// Listings only.
-    pub const BARE: Self = Self {
-        token: Token::Useless,
-        abilities: Abilities {
-            resume: Resume::Never,
-            changes: Delta::None,
-            find: false,
-            folders: false,
-            items: false,
-            events: false,
-            scans: false,
-            local: false,
-        },
-    };
 }
 
 /// An item and its history on the server.
@@ -160,7 +107,7 @@ fn partition_of(item: &Item) -> usize {
 }
 
 struct State {
-    knobs: Knobs,
+    token: Token,
     server: Server,
     stocks: Vec<Stock>,
     made: u64,
@@ -179,9 +126,9 @@ pub struct Memory(Arc<Mutex<State>>);
 
 impl Memory {
     /// A server without libraries.
-    pub fn new(knobs: Knobs) -> Self {
+    pub fn new(token: Token) -> Self {
         Self(Arc::new(Mutex::new(State {
-            knobs,
+            token,
             server: Server {
                 machine_identifier: "a server in memory".to_owned(),
                 version: "1".to_owned(),
@@ -202,14 +149,14 @@ impl Memory {
 
     fn change<T>(&self, section: &str, how: impl FnOnce(&mut Stock, u64) -> T) -> T {
         let mut state = self.state();
-        let token = state.knobs.token;
+        let token = state.token;
         let stock = (state.stocks.iter_mut())
             .find(|stock| stock.library.section == section)
             .expect("such a library");
         stock.version += 1;
         let version = stock.version;
         let done = how(stock, version);
-        if matches!(token, Token::Exact | Token::Content) {
+        if token == Token::Exact {
             stock.told = version;
         }
         done
@@ -330,16 +277,6 @@ impl Memory {
         });
     }
 
-    /// Changes an item's title, and its date of update.
-    pub fn update(&self, section: &str, key: &str, title: &str) {
-        self.change(section, |stock, version| {
-            let row = stock.find(key);
-            title.clone_into(&mut row.item.title);
-            (row.changed, row.silent) = (version, false);
-        });
-        self.noticed(section);
-    }
-
     /// Moves an item to the trash, or back. The listing contains it either way.
     pub fn trash(&self, section: &str, key: &str, trashed: bool) {
         self.change(section, |stock, version| {
@@ -348,13 +285,6 @@ impl Memory {
             (row.changed, row.silent) = (version, false);
         });
         self.noticed(section);
-    }
-
-    /// Whether only an exact token, or one that shows changes of the content, shows an item's last change.
-    pub fn is_silent(&self, section: &str, key: &str) -> bool {
-        let state = self.state();
-        let mut rows = state.stocks.iter().filter(|stock| stock.library.section == section);
-        rows.any(|stock| stock.rows.iter().any(|row| row.silent && row.item.rating_key == key))
     }
 
     /// Gives all items other keys, as when a library is rebuilt.
@@ -394,7 +324,7 @@ impl Memory {
 
     /// Items were added or removed: coarse tokens move.
     fn noticed(&self, section: &str) {
-        if self.state().knobs.token == Token::Coarse {
+        if self.state().token == Token::Coarse {
             self.change(section, |stock, version| stock.told = version);
         }
     }
@@ -527,7 +457,11 @@ impl Source for MemorySource {
     }
 
     fn abilities(&self) -> Abilities {
-        self.memory.state().knobs.abilities
+        Abilities {
+            events: true,
+            scans: true,
+            local: false,
+        }
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
@@ -537,11 +471,10 @@ impl Source for MemorySource {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let state = self.ask(RequestKind::Probe, &bounds)?;
         let shown = |stock: &Stock| {
-            let (token, trust) = match state.knobs.token {
+            let (token, trust) = match state.token {
                 Token::Exact => (stock.told.to_string(), TokenReliability::Exact),
-                Token::Coarse | Token::Content | Token::Lagging => (stock.told.to_string(), TokenReliability::Hint),
+                Token::Coarse | Token::Lagging => (stock.told.to_string(), TokenReliability::Hint),
                 Token::Lying => ("as ever".to_owned(), TokenReliability::Hint),
-                Token::Useless => (String::new(), TokenReliability::Useless),
             };
             let change = SourceState {
                 token,
@@ -565,7 +498,7 @@ impl Source for MemorySource {
         let stock = state.stock(request.library)?;
         let total = stock.partition(request.partition, self.sees).count() as u64;
         let size = request.size as usize;
-        let by_row = state.knobs.abilities.resume != Resume::ByPosition;
+        let by_row = state.token != Token::Exact;
         // A place in the order of the listing, or a number of rows.
         let place = |row: &Row, at: u64| if by_row { at } else { row.born };
         let rows: Vec<(u64, &Row)> = (0..)
@@ -595,14 +528,13 @@ impl Source for MemorySource {
         let (new, mut gone, has_all) = {
             let state = self.ask(RequestKind::Delta, &bounds)?;
             let stock = state.stock(library)?;
-            let told = state.knobs.abilities.changes;
-            let Some(since) = known.base_token().parse::<u64>().ok().filter(|_| told != Delta::None) else {
+            let Ok(since) = known.base_token().parse::<u64>() else {
                 return Ok(SourceChanges::Unknown);
             };
             if stock.unmounted {
                 return Ok(SourceChanges::Unknown);
             }
-            let has_all = told == Delta::Complete;
+            let has_all = state.token == Token::Exact;
             let told = |row: &Row| has_all || !row.silent || row.born > since;
             let is_new = |row: &&Row| row.changed > since && told(row) && (self.sees)(&row.item.rating_key);
             let mut new: Vec<&Row> = stock.rows.iter().filter(is_new).collect();
@@ -681,9 +613,6 @@ impl Source for MemorySource {
 
     /// Sends the queued events; then the server ends the stream.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        if !self.abilities().events {
-            return Err(Error::new(Status::Unsupported, "a server in memory that tells nothing"));
-        }
         let asked = self.ask(RequestKind::Events, &bounds);
         let told = match asked {
             Ok(mut state) => Ok(std::mem::take(&mut state.events)),

@@ -113,7 +113,7 @@ impl Store {
     }
 }
 
-/// The items in a library's current listing, or in a listing that is not published yet, as they were when it was opened.
+/// The items in a library's current listing, as they were when it was opened.
 pub struct StoredItems {
     name: Option<ListingName>,
     base: OpenListing,
@@ -128,24 +128,6 @@ pub struct StoredItems {
 }
 
 impl StoredItems {
-    /// Opens a listing that is not published yet, with the single items since the listing started.
-    pub fn of_listing(store: &Store, name: &ListingName) -> Result<Self> {
-        let mut overlay = store.read(|c| overlay(c, name.library))?;
-        overlay.retain(|_, single| single.interval.came > name.sequence);
-        Ok(Self {
-            name: Some(*name),
-            base: OpenListing {
-                segment: Some(store.listing_segment(name)?),
-                is_lost: false,
-            },
-            knowledge: Knowledge::default(),
-            overlay,
-            begun: None,
-            has_doubted_paths: true,
-            assigned: name.sequence,
-        })
-    }
-
     /// Returns the name of the segment; `None` without a listing.
     pub fn segment_name(&self) -> Option<ListingName> {
         self.name
@@ -575,12 +557,8 @@ impl KnowledgeRows<'_> {
                 ..Folded::default()
             });
         }
-        self.0.write(deadline, |tx| {
-            let folding = Folding::open(self.0, tx, library, rivals)?;
-            let effects = folding.fold(&Observation::Items { items, are_doubted }, asked, now_ms)?;
-            folding.apply(&effects)?;
-            Ok(Folded::of(items, &effects))
-        })
+        let observe = |_: &Knowledge| Observation::Items { items, are_doubted };
+        self.fold(library, (asked, items), &observe, rivals, (now_ms, deadline))
     }
 
     /// Folds a delta. `is_resized`: whether the number of items differs from that at a cursor. `cursor`: see
@@ -592,18 +570,29 @@ impl KnowledgeRows<'_> {
         items: &Replies,
         (is_resized, cursor): (&dyn Fn(&str) -> bool, &str),
         rivals: RivalsOf<'_>,
+        times: (i64, Deadline),
+    ) -> Result<Folded> {
+        let observe = |known: &Knowledge| Observation::Changes {
+            request,
+            items,
+            is_resized: known.listing.as_ref().is_some_and(|last| is_resized(&last.cursor)),
+            cursor,
+        };
+        self.fold(library, (request.asked, items), &observe, rivals, times)
+    }
+
+    /// Folds what a reply about items says. `observe`: what it says, given what is known.
+    fn fold<'o>(
+        &self,
+        library: LibraryId,
+        (asked, items): (Ticket, &Replies),
+        observe: &dyn Fn(&Knowledge) -> Observation<'o, Item>,
+        rivals: RivalsOf<'_>,
         (now_ms, deadline): (i64, Deadline),
     ) -> Result<Folded> {
         self.0.write(deadline, |tx| {
             let folding = Folding::open(self.0, tx, library, rivals)?;
-            let last = folding.row.knowledge.listing.as_ref();
-            let observation = Observation::Changes {
-                request,
-                items,
-                is_resized: last.is_some_and(|last| is_resized(&last.cursor)),
-                cursor,
-            };
-            let effects = folding.fold(&observation, request.asked, now_ms)?;
+            let effects = folding.fold(&observe(&folding.row.knowledge), asked, now_ms)?;
             folding.apply(&effects)?;
             Ok(Folded::of(items, &effects))
         })

@@ -45,9 +45,9 @@ pub struct LibraryRow {
 }
 
 impl LibraryRow {
-    /// Returns whether the last probe has shown changes, or may have missed them, that plexindex has not fetched.
+    /// Returns whether the last probe has shown changes that plexindex has not fetched.
     pub fn is_behind(&self) -> bool {
-        self.listed_token() != self.library.change.token || self.library.change.trust == TokenReliability::Useless
+        self.listed_token() != self.library.change.token
     }
 
     /// Returns whether the library, and not only an item or a path, is doubted for this cause.
@@ -61,19 +61,6 @@ impl LibraryRow {
             .probed
             .as_ref()
             .map_or(Ticket::default(), |probed| probed.interval.asked)
-    }
-
-    /// Returns the ticket of the last delta or listing; 0 without one.
-    pub fn synced_at(&self) -> Ticket {
-        self.knowledge
-            .listing
-            .as_ref()
-            .map_or(Ticket::default(), |listing| listing.synced)
-    }
-
-    /// Returns whether the last probe tells of all changes, or a delta or listing since the ticket `since` has them.
-    pub fn tells_changes(&self, since: Ticket) -> bool {
-        self.library.change.trust != TokenReliability::Useless || self.synced_at() > since
     }
 
     /// Returns the change sequence at which the newest listing with other content was published.

@@ -16,8 +16,8 @@ pub struct EarlierQuestions {
     /// The view's last question about any unlisted path.
     pub last: Option<LastQuestion>,
     pub budget: RequestBudget,
-    /// For each library, the earlier questions about the path, and the change sequence when the last call began that asked.
-    pub questions: Vec<Option<(PathSearch, Sequence)>>,
+    /// For each library, the earlier questions about the path.
+    pub questions: Vec<Option<PathSearch>>,
 }
 
 impl SearchRows<'_> {
@@ -33,7 +33,7 @@ impl SearchRows<'_> {
             let last = read_last_question(connection, view_id)?;
             let mut questions = Vec::new();
             for library in libraries {
-                questions.push(read_question(connection, view_id, questions_about(*library), hash)?);
+                questions.push(read_record(connection, view_id, questions_about(*library), hash)?);
             }
             Ok(EarlierQuestions {
                 last,
@@ -47,12 +47,14 @@ impl SearchRows<'_> {
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = DAY_MS;
 
-/// Library id in the records of a view's last question, budgets and preconditions. The last question has the hash 0.
+/// Library id in the records of a view's last question, budget and preconditions.
 const QUESTION: LibraryId = LibraryId(0);
-/// Hashes of a view's records of its request budget: one per clock, because processes' clocks can differ.
-const BUDGETS: std::ops::RangeInclusive<i64> = 1..=4;
+/// Hash of the record of a view's last question.
+const LAST_QUESTION: u64 = 0;
+/// Hash of the record of a view's request budget. Its first time is when the budget is whole again.
+const BUDGET: u64 = 1;
 /// Hash of the record of a view's last search in libraries that had not changed.
-const UNCHANGED_SEARCH: i64 = 5;
+const UNCHANGED_SEARCH: u64 = 5;
 /// Library id in the records of questions for a list of libraries.
 const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
 
@@ -67,8 +69,8 @@ pub enum QuestionOutcome {
     /// The question has no outcome yet, or none because its process was killed or the server rejected the token.
     UnderWay,
     Answered,
-    /// The question or the search after it failed with this status; `None` for a status from a newer version.
-    Failed(Option<Status>),
+    /// The question or the search after it failed with this status.
+    Failed(Status),
 }
 
 /// The last question about any unlisted path.
@@ -115,10 +117,10 @@ impl SearchRows<'_> {
     /// record.
     pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0
-            .read(|connection| read_search(connection, view_id, library, hash))
+            .read(|connection| read_record(connection, view_id, library, hash))
     }
 
-    /// Returns the last question about the target with this hash; `found`: a search must still follow.
+    /// Returns the last question about the target with this hash.
     pub fn question(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.path_search(view_id, questions_about(library), hash)
     }
@@ -158,26 +160,30 @@ impl SearchRows<'_> {
         let mut may_search = true;
         let is_stored = self.record(|tx| {
             if let Some(outcome) = record.outcome {
-                note_outcome(tx, view_id, now_ms, outcome)?;
+                let found = match outcome {
+                    QuestionOutcome::UnderWay => UNDER_WAY,
+                    QuestionOutcome::Answered => ANSWERED,
+                    QuestionOutcome::Failed(status) => i64::from(status as i32),
+                };
+                replace(tx, view_id, LAST_QUESTION, (0, now_ms), found)?;
             }
             for (library, hash) in record.questions {
-                let library = questions_about(*library);
-                let key = (view_id, library, hash.cast_signed());
-                note(tx, key, now_ms, record.are_open.into(), record.since)?;
+                let key = (view_id, questions_about(*library), *hash);
+                note(tx, key, now_ms, record.are_open, record.since)?;
             }
             for (library, hash, is_found) in record.searches {
-                let key = (view_id, *library, hash.cast_signed());
-                note(tx, key, now_ms, (*is_found).into(), Sequence(0))?;
+                note(tx, (view_id, *library, *hash), now_ms, *is_found, Sequence(0))?;
             }
             if record.begins_unchanged_search {
                 let last_ms = read_last_unchanged_search(tx, view_id)?;
                 may_search = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
                 if may_search {
-                    note(tx, (view_id, QUESTION, UNCHANGED_SEARCH), now_ms, 0, Sequence(0))?;
+                    note(tx, (view_id, QUESTION, UNCHANGED_SEARCH), now_ms, false, Sequence(0))?;
                 }
             }
             delete_old(tx, now_ms)?;
-            change_budget(tx, view_id, now_ms, |budget| budget.spend(record.requests, now_ms))
+            let budget = read_budget(tx, view_id, now_ms)?;
+            write_budget(tx, view_id, now_ms, budget.spend(record.requests, now_ms))
         });
         is_stored && may_search
     }
@@ -189,7 +195,10 @@ impl SearchRows<'_> {
 
     /// Returns requests to the budget, because they were fruitful.
     pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64) {
-        self.record(|tx| change_budget(tx, view_id, now_ms, |budget| budget.refund(requests)));
+        self.record(|tx| {
+            let budget = read_budget(tx, view_id, now_ms)?;
+            write_budget(tx, view_id, now_ms, budget.refund(requests))
+        });
     }
 
     /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
@@ -219,8 +228,7 @@ impl SearchRows<'_> {
     /// `found`: whether the server has the target.
     fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
         self.record(|tx| {
-            let key = (view_id, library, hash.cast_signed());
-            note(tx, key, now_ms, found.into(), Sequence(0))?;
+            note(tx, (view_id, library, hash), now_ms, found, Sequence(0))?;
             delete_old(tx, now_ms)
         });
     }
@@ -239,33 +247,23 @@ fn questions_about(library: LibraryId) -> LibraryId {
     LibraryId(-library.0)
 }
 
-/// Reads the record of a search, question or precondition check; `None` if there is none.
-fn read_search(
+/// Reads a record; `None` if there is none.
+fn read_record(
     connection: &Connection,
     view_id: ViewId,
     library: LibraryId,
     hash: u64,
 ) -> rusqlite::Result<Option<PathSearch>> {
-    Ok(read_question(connection, view_id, library, hash)?.map(|(search, _)| search))
-}
-
-/// Reads a record like [`read_search`]; of a question, also the change sequence when the call began.
-fn read_question(
-    connection: &Connection,
-    view_id: ViewId,
-    library: LibraryId,
-    hash: u64,
-) -> rusqlite::Result<Option<(PathSearch, Sequence)>> {
     connection.find(
         "SELECT first_ms, last_ms, found, asked FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
         params![view_id, library, hash.cast_signed()],
         |row| {
-            let search = PathSearch {
+            Ok(PathSearch {
                 first_ms: row.get(0)?,
                 last_ms: row.get(1)?,
                 found: row.get(2)?,
-            };
-            Ok((search, row.get(3)?))
+                asked: row.get(3)?,
+            })
         },
     )
 }
@@ -273,13 +271,17 @@ fn read_question(
 /// Reads a view's last question about an unlisted path; `None` if there is none.
 fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
     connection.find(
-        "SELECT last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
-        params![view_id, QUESTION],
+        "SELECT last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
+        params![view_id, QUESTION, LAST_QUESTION.cast_signed()],
         |row| {
             let outcome = match row.get::<_, i64>(1)? {
                 UNDER_WAY => QuestionOutcome::UnderWay,
                 ANSWERED => QuestionOutcome::Answered,
-                status => QuestionOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
+                // A newer version may have other statuses.
+                status => {
+                    let status = i32::try_from(status).ok().and_then(Status::from_number);
+                    QuestionOutcome::Failed(status.unwrap_or(Status::Timeout))
+                }
             };
             Ok(LastQuestion {
                 ended_ms: row.get(0)?,
@@ -289,43 +291,29 @@ fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Res
     )
 }
 
-/// Reads a view's budget for fruitless requests.
+/// Reads a view's budget for fruitless requests: a whole one, if the stored one is from the future, because the clock was
+/// set back.
 fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
-    let stored = stored_budget(connection, view_id, now_ms)?;
-    Ok(stored.map_or_else(RequestBudget::default, |(_, budget)| budget))
-}
-
-/// Records the outcome of the last question about an unlisted path, so that no process repeats a failed one too soon.
-fn note_outcome(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, outcome: QuestionOutcome) -> rusqlite::Result<()> {
-    let found = match outcome {
-        QuestionOutcome::UnderWay => UNDER_WAY,
-        QuestionOutcome::Answered => ANSWERED,
-        // Only an outcome that was read from the store can lack a status.
-        QuestionOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
-    };
-    tx.run(
-        "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
-         VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
-         last_ms = excluded.last_ms, found = excluded.found",
-        params![view_id, QUESTION, now_ms, found],
-    )
+    let stored = read_record(connection, view_id, QUESTION, BUDGET)?.filter(|stored| stored.last_ms <= now_ms);
+    Ok(stored.map_or_else(RequestBudget::default, |stored| RequestBudget {
+        whole_ms: stored.first_ms,
+    }))
 }
 
 /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
 fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<i64>> {
-    let last = read_search(connection, view_id, QUESTION, UNCHANGED_SEARCH.cast_unsigned())?;
+    let last = read_record(connection, view_id, QUESTION, UNCHANGED_SEARCH)?;
     Ok(last.map(|search| search.last_ms))
 }
 
-/// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path or must
-/// still follow a question, otherwise 0. `asked`: when the call began that asked. Keeps the time of the first question,
-/// or of the first search with the same outcome, from which callers derive the next pause. An earlier search does not
-/// close an open question.
+/// Records the outcome of a search, a question or a precondition check ([`PathSearch`]). Keeps the time of the first
+/// question, or of the first search with the same outcome, from which callers derive the next pause. An earlier search
+/// does not close an open question.
 fn note(
     tx: &Tx<'_>,
-    (view_id, library, hash): (ViewId, LibraryId, i64),
+    (view_id, library, hash): (ViewId, LibraryId, u64),
     now_ms: i64,
-    found: i64,
+    found: bool,
     asked: Sequence,
 ) -> rusqlite::Result<()> {
     tx.run(
@@ -335,60 +323,40 @@ fn note(
          THEN excluded.first_ms ELSE first_ms END, \
          last_ms = excluded.last_ms, found = excluded.found, asked = max(asked, excluded.asked) \
          WHERE library > 0 OR found <= excluded.found OR last_ms <= excluded.last_ms",
-        params![view_id, library, hash, now_ms, found, asked],
+        params![view_id, library, hash.cast_signed(), now_ms, found, asked],
     )
 }
 
-/// Deletes old records, except those of last questions and budgets. Also deletes records in the future, which the clock
+/// Deletes old records, except those of last questions and the budgets. Also deletes records in the future, which the clock
 /// will not reach within a day.
 fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 AND (library <> ?3 OR hash NOT BETWEEN 0 AND ?4)",
-        params![now_ms - SEARCH_KEPT_MS, now_ms + SEARCH_KEPT_MS, QUESTION, BUDGETS.end()],
+        params![
+            now_ms - SEARCH_KEPT_MS,
+            now_ms + SEARCH_KEPT_MS,
+            QUESTION,
+            BUDGET.cast_signed()
+        ],
     )
 }
 
-/// Returns a view's budget and the hash of its record. Processes whose clocks differ have different records: the budget
-/// is in the newest record that is not in the future.
-fn stored_budget(
-    connection: &Connection,
-    view_id: ViewId,
-    now_ms: i64,
-) -> rusqlite::Result<Option<(i64, RequestBudget)>> {
-    connection.find(
-        "SELECT hash, first_ms, max(last_ms) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND \
-         hash BETWEEN ?3 AND ?4 AND last_ms <= ?5 GROUP BY view_id",
-        params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end(), now_ms],
-        |row| Ok((row.get(0)?, RequestBudget { whole_ms: row.get(1)? })),
-    )
+/// Replaces the record of a view's budget.
+fn write_budget(tx: &Tx<'_>, view_id: ViewId, now_ms: i64, budget: RequestBudget) -> rusqlite::Result<()> {
+    replace(tx, view_id, BUDGET, (budget.whole_ms, now_ms), UNDER_WAY)
 }
 
-/// Changes a view's budget. If all records are in the future, because the clock was set back, uses another record.
-fn change_budget(
+/// Replaces a view's record, whatever it was.
+fn replace(
     tx: &Tx<'_>,
     view_id: ViewId,
-    now_ms: i64,
-    change: impl Fn(RequestBudget) -> RequestBudget,
+    hash: u64,
+    (first_ms, last_ms): (i64, i64),
+    found: i64,
 ) -> rusqlite::Result<()> {
-    let stored = stored_budget(tx.connection, view_id, now_ms)?;
-    let (hash, budget) = if let Some(stored) = stored {
-        stored
-    } else {
-        let count: i64 = tx.row(
-            "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash BETWEEN ?3 AND ?4",
-            params![view_id, QUESTION, BUDGETS.start(), BUDGETS.end()],
-            |row| row.get(0),
-        )?;
-        ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
-    };
-    replace(tx, view_id, hash, change(budget).whole_ms, now_ms)
-}
-
-/// Replaces the record of a budget.
-fn replace(tx: &Tx<'_>, view_id: ViewId, hash: i64, first: i64, now_ms: i64) -> rusqlite::Result<()> {
     tx.run(
         "INSERT OR REPLACE INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![view_id, QUESTION, hash, first, now_ms, UNDER_WAY],
+        params![view_id, QUESTION, hash.cast_signed(), first_ms, last_ms, found],
     )
 }

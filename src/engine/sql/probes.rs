@@ -10,7 +10,7 @@ use super::knowledge_rows::Folding;
 use super::library_rows::{LibraryRow, LibraryRows, libraries, upsert};
 use super::schema::{CachedStatements, Tx};
 use crate::error::Result;
-use crate::knowledge::{Cause, Doubt, Observation, PROVISIONAL_MS, Ticket, is_pause_over};
+use crate::knowledge::{Cause, Doubt, Observation, Ticket};
 use crate::model::{Library, LibraryId, ViewId};
 use crate::platform::clock::Deadline;
 
@@ -114,11 +114,7 @@ fn hold_back_empty_list(
     asked: Ticket,
     now_ms: i64,
 ) -> rusqlite::Result<bool> {
-    let confirms = |doubt: &Doubt| {
-        doubt.cause == Cause::EmptyList
-            && doubt.raised < asked
-            && is_pause_over(Some(doubt.raised_ms), PROVISIONAL_MS, now_ms)
-    };
+    let confirms = |doubt: &Doubt| doubt.cause == Cause::EmptyList && doubt.is_confirmed_by(asked, now_ms);
     if stored.is_empty() || stored.iter().flat_map(|row| &row.doubts).any(confirms) {
         return Ok(false);
     }

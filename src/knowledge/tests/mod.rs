@@ -225,19 +225,6 @@ fn tokens_are_exact() {
 }
 
 #[test]
-fn tokens_are_useless() {
-    let setups = pairs(|setup| {
-        (setup.trust, setup.ways) = (TokenReliability::Useless, &[Change::Late, Change::Silent]);
-        if is_deep() {
-            setup.changes = 2;
-        } else {
-            setup.marks = &[Mark::Event];
-        }
-    });
-    expect_no_failure("useless tokens", &setups);
-}
-
-#[test]
 fn three_requests_of_each_kind() {
     let mut setups = Vec::new();
     for pair in pairs(|_| {}) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::*;
 use crate::model::SourceState;
-use crate::model::TokenReliability::{self, Exact, Hint, Useless};
+use crate::model::TokenReliability::{self, Exact, Hint};
 use crate::options::{Options, Ttl};
 
 const HOUR: i64 = 3_600_000;
@@ -203,22 +203,8 @@ fn only_the_content_of_a_hint_marks_but_each_difference_costs_a_delta() {
     let status = |trust, token: &str| status(&probed(trust, token), &[], &policy, LISTED + 1);
     assert_eq!(status(Hint, "11 20"), (Some(Need::Changes), true));
     assert_eq!(status(Hint, "10 21"), (Some(Need::Changes), false));
-    assert_eq!(status(Exact, "10 21"), (Some(Need::Listing), true));
-    assert_eq!(status(Exact, "10 20~"), (Some(Need::Listing), false));
-    assert_eq!(status(Useless, "11 21"), (None, false));
-}
-
-#[test]
-fn a_useless_token_is_never_asked_for() {
-    let (knowledge, policy) = (listed(Useless), hourly());
-    assert_eq!(
-        status(&knowledge, &[], &policy, LISTED + HOUR),
-        (Some(Need::Listing), true)
-    );
-    assert_eq!(
-        status(&knowledge, &[library(Cause::Event)], &policy, LISTED + 1),
-        (Some(Need::Changes), true)
-    );
+    assert_eq!(status(Exact, "10 21"), (Some(Need::Changes), true));
+    assert_eq!(status(Exact, "10 20~"), (Some(Need::Changes), false));
 }
 
 #[test]
@@ -236,36 +222,34 @@ fn a_changed_local_file_needs_a_probe() {
 #[test]
 fn a_delta_is_enough_until_the_interval_is_over() {
     let policy = hourly();
-    let need_at = |trust, token: &str, items, reports_all, after_ms| {
+    let need_at = |trust, token: &str, items, after_ms| {
         let mut knowledge = probed(trust, token);
         knowledge.listing.as_mut().expect("listed").items = items;
-        let moment = Moment {
-            reports_all,
-            ..at(LISTED + after_ms)
-        };
-        need(&knowledge, &[], &policy, &moment).expect("a change")
+        need(&knowledge, &[], &policy, &at(LISTED + after_ms)).expect("a change")
     };
     let quarter = 15 * MINUTE;
-    assert_eq!(need_at(Hint, "11 20", 2_500, false, 3 * quarter - 1), Need::Changes);
-    assert_eq!(need_at(Hint, "11 20", 2_500, false, 3 * quarter), Need::Listing);
+    assert_eq!(need_at(Hint, "11 20", 2_500, 3 * quarter - 1), Need::Changes);
+    assert_eq!(need_at(Hint, "11 20", 2_500, 3 * quarter), Need::Listing);
     assert_eq!(
-        need_at(Hint, "10 21", 2_500, false, 3 * quarter),
+        need_at(Hint, "10 21", 2_500, 3 * quarter),
         Need::Changes,
         "a scan alone"
     );
     assert_eq!(
-        need_at(Hint, "0 21", 2_500, false, 3 * quarter),
+        need_at(Hint, "0 21", 2_500, 3 * quarter),
         Need::Listing,
         "its content is never told"
     );
     assert_eq!(
-        need_at(Hint, "10 21", 999, false, quarter),
+        need_at(Hint, "10 21", 999, quarter),
         Need::Listing,
         "a delta costs as much"
     );
-    assert_eq!(need_at(Hint, "11 20", 2_500, true, 3 * quarter), Need::Changes);
-    assert_eq!(need_at(Exact, "11 20", 2_500, true, 3 * quarter), Need::Changes);
-    assert_eq!(need_at(Exact, "11 20", 2_500, false, 0), Need::Listing);
+    assert_eq!(
+        need_at(Exact, "11 20", 2_500, 24 * HOUR),
+        Need::Changes,
+        "a delta has all changes"
+    );
 }
 
 /// The table of the causes: what each needs, whether it marks at once, and when it is due.

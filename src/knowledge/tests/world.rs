@@ -472,18 +472,16 @@ impl<'s> World<'s> {
             };
             truth.end_duties(asked, |mark| mark == Mark::Item(key));
         }
-        if kind == Kind::Probe && trust != TokenReliability::Useless {
+        if kind == Kind::Probe {
             truth.raise_floor(self.server.at_token[flight.token]);
         }
         truth.end_duties(asked, |mark| match (mark, kind) {
             (Mark::Item(_), _) | (_, Kind::Item(_) | Kind::Search(_)) => false,
-            (_, Kind::Listing) | (Mark::Changed, Kind::Delta) => true,
-            // From here on, the floor holds what the token told.
-            (Mark::Event, Kind::Probe) => trust != TokenReliability::Useless,
+            // From a probe on, the floor holds what the token told.
+            (_, Kind::Listing) | (Mark::Changed, Kind::Delta) | (Mark::Event, Kind::Probe) => true,
             (Mark::Changed, Kind::Probe) => trust == TokenReliability::Exact,
-            (Mark::Event, Kind::Delta) => trust == TokenReliability::Useless,
             (Mark::Surprise(key), Kind::Delta) => flight.versions[key].is_some(),
-            (Mark::Surprise(_) | Mark::Path(_) | Mark::Library, _) => false,
+            (Mark::Event, Kind::Delta) | (Mark::Surprise(_) | Mark::Path(_) | Mark::Library, _) => false,
         });
         if let Kind::Search(key) = kind
             && store.content(key) != before[key]
@@ -561,11 +559,7 @@ impl<'s> World<'s> {
                     continue;
                 }
                 None => {
-                    let told = match self.setup.trust {
-                        TokenReliability::Useless => [0; KEYS],
-                        _ => world.server.at_token[world.server.token()],
-                    };
-                    world.truth.raise_floor(told);
+                    world.truth.raise_floor(world.server.at_token[world.server.token()]);
                     let is_old = (0..KEYS).any(|key| world.truth.stored[key] < world.truth.floor[key]);
                     let is_marked = world.is_marked::<R>(|_| false);
                     return (is_old || is_marked).then_some("L: nothing is needed, but something is old or marked");

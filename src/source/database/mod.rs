@@ -18,8 +18,8 @@ use self::database_file::{DatabaseFile, check_bounds, machine_identifier};
 use self::item_reader::{ItemReader, ReadAhead, section_id};
 use self::read_transaction::check_schema;
 use super::contract::{
-    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
-    SourceKind, Tokens, WantedPath,
+    Abilities, Bounds, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind,
+    Tokens, WantedPath,
 };
 use super::plex::{self, item_types_with_files, make_uuids_unique};
 use crate::error::{Error, Result, Status};
@@ -108,17 +108,9 @@ impl Source for PlexDatabase {
     /// Returns this source's abilities: all, but without a server no events and scans, because plexindex only reads the
     /// file.
     fn abilities(&self) -> Abilities {
-        let without_server = Abilities {
-            items: true,
-            ..Abilities::default()
-        };
         Abilities {
-            resume: Resume::ByPosition,
-            changes: Delta::Complete,
-            find: true,
-            folders: true,
             local: true,
-            ..self.server_source().map_or(without_server, Source::abilities)
+            ..self.server_source().map(Source::abilities).unwrap_or_default()
         }
     }
 

@@ -26,8 +26,8 @@ use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 
 use super::contract::{
-    Abilities, Bounds, Delta, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
-    SourceKind, Tokens, WantedPath,
+    Abilities, Bounds, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind,
+    Tokens, WantedPath,
 };
 
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
@@ -56,15 +56,8 @@ impl Source for PlexHttp {
         &KIND
     }
 
-    /// Returns this source's abilities: all except a search by folder, which Plex's HTTP API lacks.
     fn abilities(&self) -> Abilities {
         Abilities {
-            resume: Resume::ByRow,
-            // A delta misses an item if only its files changed.
-            changes: Delta::Mostly,
-            find: true,
-            folders: false,
-            items: true,
             events: true,
             scans: true,
             local: false,

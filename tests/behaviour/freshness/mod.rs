@@ -8,12 +8,10 @@ mod waits;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use std::sync::Arc;
-
-use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::support::index::{Index, Library, QueryOptions};
 use crate::support::segments;
 use crate::support::worker::Dice;
-use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
+use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
@@ -360,19 +358,6 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
     at.server.clear_faults();
     at.clock.advance_ms(-5 * HOUR_MS);
     assert!(!library.ask(path).stale);
-}
-
-#[test]
-fn a_listing_from_the_future_is_marked_while_the_server_fails() {
-    let at = Scene::movies(300);
-    at.clock.advance_ms(5 * HOUR_MS);
-    let index = at.open_with(|options| options.retry_for = Duration::ZERO);
-    let library = index.movies();
-    let (path, _) = path_of(&at.server, 1, 5);
-    assert!(!library.ask(&path).stale);
-    at.clock.advance_ms(-5 * HOUR_MS);
-    at.server.fault(Fault::status(500));
-    assert!(library.ask(path).stale, "nobody knows its age");
 }
 
 #[test]

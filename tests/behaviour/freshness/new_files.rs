@@ -174,26 +174,6 @@ fn a_thousand_absent_files_cost_a_hundred_requests() {
 }
 
 #[test]
-fn two_processes_whose_clocks_differ_keep_the_limits() {
-    let at = Scene::movies(300);
-    let (_, library) = at.listed();
-    let ahead = Arc::new(ManualClock::new(crate::support::NOW_MS + 2 * HOUR_MS));
-    let other = open(at.options.clone(), &ahead);
-    let theirs = other.movies();
-    theirs.ask("/data/movies/first.mkv");
-    at.server.reset();
-    for number in 0..400 {
-        let path = format!("/data/movies/absent {}.mkv", number % 40);
-        library.ask(&path);
-        theirs.ask(path);
-        for clock in [&at.clock, &ahead] {
-            clock.advance_ms(20);
-        }
-    }
-    assert!(requests(&at.server)[5] <= 50, "{:?}", requests(&at.server));
-}
-
-#[test]
 fn an_unknown_library_costs_one_request() {
     let at = Scene::movies(300);
     let (index, _) = at.listed();

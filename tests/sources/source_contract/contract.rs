@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::{Result, RetryAdvice, Status};
 use plexindex::model::{Item, Library, TokenReliability};
-use plexindex::source::{Bounds, Delta, Event, IndexedItems, Resume, Source, SourceChanges};
+use plexindex::source::{Bounds, Event, IndexedItems, Source, SourceChanges};
 
 use crate::support::worker::until;
 use crate::support::{rows_of, stopped_by, wanted, within};
@@ -77,12 +77,8 @@ pub fn a_position_that_stands_misses_nothing<R: Rig>() {
     assert!(list_from(&*source, &library, from, 5, usize::MAX, &mut rest).is_none());
     items.extend(rest);
     let all = sorted(&items) == rig.paths();
-    match source.abilities().resume {
-        Resume::ByPosition => assert!(all, "it stays where it is"),
-        // That is why what is listed by rows compares some of them.
-        Resume::ByRow => assert!(!all, "all behind it moved"),
-        Resume::Never => unreachable!("no source of hosts"),
-    }
+    // All behind it moved, unless it stays where it is. That is why what is listed by rows compares some of them.
+    assert_eq!(all, library.is_exact());
 }
 
 pub fn a_token_moves_as_far_as_it_is_trusted<R: Rig>() {
@@ -166,7 +162,7 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
         for number in 0..=round {
             rig.add("A new one", &format!("{FOLDER}/New {round} {number}.mkv"));
         }
-        if source.abilities().changes == Delta::Complete {
+        if library.is_exact() {
             rig.rename(&keys[200 + round], &format!("{FOLDER}/Renamed {round}.mkv"));
         }
         let shown = library_of(&*source);
@@ -180,7 +176,7 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
             // To find out what went may cost more than a listing, which tells it too.
             SourceChanges::Unknown => {
                 assert!(round > 0, "so little is worth no listing");
-                assert_eq!(source.abilities().changes, Delta::Mostly, "it told that it tells all");
+                assert!(!library.is_exact(), "it told that it tells all");
                 let items = list(&*source, &library, 1_000).expect("listed");
                 let there = |key: &String| items.iter().any(|item| item.rating_key == *key);
                 known.items.borrow_mut().retain(|key, _| there(key));

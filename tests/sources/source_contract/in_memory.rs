@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::source_contract::rig::{FOLDER, NOW_MS, TITLE};
 use crate::support::hooked::{Hooked, Lies};
 use crate::support::index::{Index, Library, ManualClock, Match};
-use crate::support::memory::{Knobs, Memory};
+use crate::support::memory::{Memory, Token};
 
 /// A server in memory with the rig's library, and an index over it.
 pub struct Place {
@@ -24,8 +24,8 @@ pub struct Place {
 
 impl Place {
     /// Nothing asked yet.
-    pub fn new(knobs: Knobs, films: u32, lies: Lies, set: impl FnOnce(&mut Options)) -> Self {
-        let memory = Memory::new(knobs);
+    pub fn new(token: Token, films: u32, lies: Lies, set: impl FnOnce(&mut Options)) -> Self {
+        let memory = Memory::new(token);
         let section = memory.add_library(TITLE, FOLDER);
         for number in 0..films {
             let title = format!("Film {number}");

@@ -5,16 +5,14 @@ use std::time::Duration;
 use crate::support::index::QueryOptions;
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
-use plexindex::source::{Abilities, Delta, Resume};
 
 use crate::source_contract::in_memory::{Place, path};
-use crate::support::HOUR_MS;
 use crate::support::hooked::Lies;
-use crate::support::memory::{Fault, Knobs, Token};
+use crate::support::memory::{Fault, Token};
 
 impl Place {
-    fn listed(knobs: Knobs, films: u32) -> Self {
-        let place = honest(knobs, films, |_| ());
+    fn listed(token: Token, films: u32) -> Self {
+        let place = honest(token, films, |_| ());
         place.index.list();
         place.memory.take_requests();
         place
@@ -30,19 +28,13 @@ impl Place {
     }
 }
 
-fn with(token: Token, change: impl FnOnce(&mut Abilities)) -> Knobs {
-    let mut knobs = Knobs { token, ..Knobs::USUAL };
-    change(&mut knobs.abilities);
-    knobs
-}
-
-fn honest(knobs: Knobs, films: u32, set: impl FnOnce(&mut Options)) -> Place {
-    Place::new(knobs, films, Lies::default(), set)
+fn honest(token: Token, films: u32, set: impl FnOnce(&mut Options)) -> Place {
+    Place::new(token, films, Lies::default(), set)
 }
 
 #[test]
 fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
-    let at = honest(with(Token::Lagging, |_| ()), 1_000, |options| {
+    let at = honest(Token::Lagging, 1_000, |options| {
         options.library_ttl = Ttl::For(Duration::from_secs(60));
     });
     at.index.list();
@@ -64,48 +56,29 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
 
 #[test]
 fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
-    for resume in [Resume::ByRow, Resume::ByPosition] {
-        let at = honest(with(Token::Lagging, |can| can.resume = resume), 600, |options| {
-            options.page_size = 60;
-        });
-        at.memory.fail(Some(Fault::DownAfterPages(6)));
-        at.index
-            .refresh(&QueryOptions::default(), true)
-            .expect_err("the server went away");
-        at.memory.fail(None);
-        // The token stands still all the while: only the rows tell.
-        for item in &at.memory.items(&at.section)[..9] {
-            at.memory.remove(&at.section, &item.rating_key);
-        }
-        at.memory.add(&at.section, "New", &path("New"));
-        at.index.list();
-        let offline = at.library.query().offline();
-        for item in at.memory.items(&at.section) {
-            let found = at.index.ask(&offline, item.parts[0].as_bytes());
-            // What came behind the back of a position that stands is for the token to tell.
-            if item.title != "New" || resume == Resume::ByRow {
-                assert_eq!(found.status, Status::Ok, "{resume:?}: {}", item.title);
-            }
-        }
+    let at = honest(Token::Lagging, 600, |options| options.page_size = 60);
+    at.memory.fail(Some(Fault::DownAfterPages(6)));
+    at.index
+        .refresh(&QueryOptions::default(), true)
+        .expect_err("the server went away");
+    at.memory.fail(None);
+    // The token stands still all the while: only the rows tell.
+    for item in &at.memory.items(&at.section)[..9] {
+        at.memory.remove(&at.section, &item.rating_key);
     }
-}
-
-#[test]
-fn a_source_that_tells_no_changes_is_listed_for_each() {
-    let at = Place::listed(with(Token::Exact, |can| can.changes = Delta::None), 6_000);
     at.memory.add(&at.section, "New", &path("New"));
-    at.clock.advance_ms(HOUR_MS + 1);
-    // A search finds the path. The next query that may wait lists the library.
-    assert_eq!(at.ask(&path("New")).status, Status::Ok);
-    assert_eq!(at.ask(&path("Film 3")).status, Status::Ok);
-    assert_eq!(at.listings(), 2);
-    assert!(at.requests().iter().all(|(name, _)| *name != "delta"));
+    at.index.list();
+    let offline = at.library.query().offline();
+    for item in at.memory.items(&at.section) {
+        let found = at.index.ask(&offline, item.parts[0].as_bytes());
+        assert_eq!(found.status, Status::Ok, "{}", item.title);
+    }
 }
 
 /// Of many invalidated items one that the server stumbles over holds up no other.
 #[test]
 fn an_item_that_fails_its_batch_is_asked_for_alone() {
-    let at = Place::listed(Knobs::USUAL, 100);
+    let at = Place::listed(Token::Coarse, 100);
     let items = at.memory.items(&at.section).into_iter().take(80);
     let keys: Vec<String> = items.map(|item| item.rating_key).collect();
     for key in &keys {

@@ -11,12 +11,12 @@ use crate::source_contract::in_memory::{Place, path};
 use crate::support::HOUR_MS;
 use crate::support::hooked::Lies;
 use crate::support::index::QueryOptions;
-use crate::support::memory::Knobs;
+use crate::support::memory::Token;
 
 type Page = Box<dyn Fn(&PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync>;
 
-fn scene(knobs: Knobs, films: u32, lies: Lies) -> Place {
-    Place::new(knobs, films, lies, |options| options.page_size = 5)
+fn scene(token: Token, films: u32, lies: Lies) -> Place {
+    Place::new(token, films, lies, |options| options.page_size = 5)
 }
 
 impl Place {
@@ -35,7 +35,7 @@ fn first_listing(page: Page) -> (Place, Status, String) {
         page,
         ..Lies::default()
     };
-    let scene = scene(Knobs::USUAL, 40, lies);
+    let scene = scene(Token::Coarse, 40, lies);
     let asked = scene.index.refresh(&QueryOptions::default(), true);
     let (status, text) = asked.map_or_else(|error| (error.status, error.message), |status| (status, String::new()));
     (scene, status, text)
@@ -159,7 +159,7 @@ fn keys_of_any_shape_are_answered_as_they_are_if_hosts_can_be_given_them() {
 
 #[test]
 fn a_token_that_always_moves_costs_a_few_requests_an_hour() {
-    for knobs in [Knobs::BEST, Knobs::USUAL, Knobs::BARE] {
+    for token in [Token::Exact, Token::Coarse] {
         let lies = Lies {
             shown: Box::new(|number, mut shown| {
                 for library in &mut shown {
@@ -169,7 +169,7 @@ fn a_token_that_always_moves_costs_a_few_requests_an_hour() {
             }),
             ..Lies::default()
         };
-        let scene = scene(knobs, 40, lies);
+        let scene = scene(token, 40, lies);
         scene.index.list();
         for _ in 0..10 {
             scene.clock.advance_ms(HOUR_MS + 1);
@@ -203,7 +203,7 @@ fn a_library_that_vanishes_at_each_other_probe_costs_no_more_than_its_listings()
             }),
             ..Lies::default()
         };
-        let scene = scene(Knobs::USUAL, 40, lies);
+        let scene = scene(Token::Coarse, 40, lies);
         for turn in 0..12 {
             // Whatever comes of it: it ends, and what is answered is right.
             let _ = scene.index.refresh(&QueryOptions::default(), turn % 3 == 0);

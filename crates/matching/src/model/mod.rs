@@ -318,25 +318,37 @@ pub const MAY_MISS_NEXT_WRITE: char = '~';
 
 /// The reliability of a change token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[repr(i64)]
+#[serde(from = "u8", into = "u8")] // stores keep the numbers, which are not those of the variants
+#[repr(u8)]
 pub enum TokenReliability {
-    /// Equal tokens do not prove that the library is unchanged.
-    #[default]
-    Useless = 0,
     /// Equal tokens usually mean no change, but the token may be late or miss some kinds of changes.
+    #[default]
     Hint = 1,
-    /// Equal tokens prove that the library is unchanged.
+    /// Equal tokens prove that the library is unchanged. The source then also reports each change of the library, and
+    /// the positions of its listings never move.
     Exact = 2,
 }
 
+impl From<TokenReliability> for u8 {
+    fn from(trust: TokenReliability) -> Self {
+        trust as Self
+    }
+}
+
+impl From<u8> for TokenReliability {
+    fn from(number: u8) -> Self {
+        Self::from_number(number.into())
+    }
+}
+
 impl TokenReliability {
-    /// Decodes the stored number; [`TokenReliability::Useless`] for unknown numbers.
+    /// Decodes the stored number; [`TokenReliability::Hint`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
-        match number {
-            1 => Self::Hint,
-            2 => Self::Exact,
-            _ => Self::Useless,
+        if number == Self::Exact as i64 {
+            Self::Exact
+        } else {
+            Self::Hint
         }
     }
 }
@@ -386,6 +398,13 @@ impl Library {
     #[must_use]
     pub fn has_uuid(&self) -> bool {
         !self.uuid.starts_with(SECTION_PREFIX)
+    }
+
+    /// Returns whether the change token is exact, so that deltas report every change, and the positions of a listing never
+    /// move.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.change.trust == TokenReliability::Exact
     }
 }
 
@@ -511,15 +530,17 @@ enum_names! { Reason:
     SameFile "same_file", SizeDiffers "size_differs", SameSize "same_size"
 }
 
-/// The times and the result of the server searches for an unlisted path.
+/// The times and the result of the server searches for an unlisted path, or of the questions about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathSearch {
     /// Time of the first search, in Unix milliseconds.
     pub first_ms: i64,
     /// Time of the last search, in Unix milliseconds.
     pub last_ms: i64,
-    /// Whether the last search found the path.
+    /// Whether the last search found the path; of a question, whether a search must still follow.
     pub found: bool,
+    /// The change sequence when the last call began that asked; 0 for a search.
+    pub asked: Sequence,
 }
 
 /// What the events since the last probe require for a library.
