@@ -78,19 +78,6 @@ fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
 }
 
 #[test]
-fn a_listing_that_was_held_back_while_the_clock_was_ahead_is_followed_by_another() {
-    let at = Scene::movies(100);
-    let (_index, library) = at.listed();
-    let (gone, _) = path_of(&at.server, 1, 3);
-    lose(&at.server, 40);
-    at.clock.advance_ms(24 * HOUR_MS);
-    let status = || library.ask(&gone).status;
-    assert_eq!(status(), Status::Ok, "a disk may be missing");
-    at.clock.advance_ms(-23 * HOUR_MS);
-    assert_eq!(status(), Status::NotFound);
-}
-
-#[test]
 fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();

@@ -142,34 +142,6 @@ fn a_scan_alone_means_nothing() {
     assert_eq!(index.counts().listings, 1);
 }
 
-/// One file that a search found may be one of many that Plex renamed, which no delta shows.
-#[test]
-fn each_of_many_renamed_files_is_searched_for_and_the_library_is_listed_again() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    let renamed = [1_000, 2_000, 3_000, 4_000].map(|nth| path_of(&at.server, 1, nth));
-    library.match_path(renamed[0].0.as_bytes()).expect("listed");
-    let new = |old: &str| old.replace(".mkv", " new.mkv");
-    for (old, key) in &renamed {
-        set_file(&at.server, key, &new(old), false);
-    }
-    let [others @ .., last] = &renamed;
-    at.clock.advance_ms(31_000);
-    for (old, key) in others {
-        at.server.reset();
-        assert_eq!(key_of(&library.ask(new(old))), *key);
-        assert!(requests(&at.server)[5] <= 4, "{:?}", requests(&at.server));
-    }
-    let answer = library.ask(&last.0);
-    assert_eq!(key_of(&answer), last.1);
-    assert!(answer.stale, "its file may be another one by now");
-    at.clock.advance_ms(2 * HOUR_MS);
-    index.refresh(&library.query(), false).expect("listed");
-    let answer = library.ask(&last.0);
-    assert_eq!(answer.reason, Reason::NotListed);
-    assert!(!answer.stale);
-}
-
 #[test]
 fn two_items_with_one_file_are_settled_with_one_request() {
     let at = Scene::movies(6_000);

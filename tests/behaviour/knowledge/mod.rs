@@ -97,6 +97,11 @@ fn give_file(server: &Standin, key: &str, file: &str, tells: bool) {
     server.alter(|state| state.set_files(key, files, tells, tells));
 }
 
+/// An event that says that the server has deleted a film.
+fn deletion(key: &str) -> String {
+    format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":9}}}}"#)
+}
+
 fn number(key: &str) -> u64 {
     key.parse().expect("a number")
 }
@@ -173,31 +178,6 @@ fn verify_around(at: &Arc<Scene>, keys: [&str; 2], between: impl FnOnce() + Send
         index.movies().invalidate_item(key).expect("invalidated");
     }
     index.refresh(&QueryOptions::default(), false).expect("verified");
-}
-
-/// A change that was seen, but not fetched, because the server fails or is late.
-#[test]
-fn a_change_that_was_not_fetched_marks_hits() {
-    for fault in [Action::Drop, Action::Delay { ms: 600_000 }] {
-        let at = Scene::movies(20).with(|options| options.retry_for = Duration::ZERO);
-        let (index, library) = at.listed();
-        let ((file, key), new) = (path_of(&at.server, 1, 3), elsewhere("Other"));
-        at.clock.advance_ms(600_000);
-        give_file(&at.server, &key, &new, true);
-        at.server.fault(Fault::new(fault).on(Kind::Listing).times(0));
-        let missed = library.ask(&new);
-        assert!(missed.key().is_none() && missed.stale, "{missed:?}");
-        at.server.clear_faults();
-        let answer = facts(&index.ask(&offline(&library), &file));
-        assert_eq!((answer, is_fresh(&index)), (old(&key), false), "1: the change is known");
-        // Later the change is fetched.
-        at.clock.advance_ms(60_000);
-        assert_eq!(
-            [facts(&library.ask(&new)), facts(&library.ask(&file))],
-            [found(&key), MISSED]
-        );
-        assert!(is_fresh(&index));
-    }
 }
 
 /// An event about a library is for all paths in it: a question about another library does not use it up.
@@ -434,27 +414,6 @@ fn a_library_whose_location_moved_is_not_fresh() {
     let is_right = answers[0].key() == Some(key.clone()) && is_right_or_marked(&answers[1], &key);
     let facts = answers.map(|answer| facts(&answer));
     assert!(is_right, "6: the folder is known to have moved: {facts:?}");
-}
-
-/// The server says at once that the library changed, and takes too long to say what changed.
-#[test]
-fn a_hurried_check_that_saw_a_change_marks_its_answer() {
-    let at = Scene::movies(20);
-    let (index, library) = at.listed();
-    let (file, key) = path_of(&at.server, 1, 3);
-    let item = library.item(&key).expect("read").expect("an item");
-    give_file(&at.server, &key, &elsewhere("Other"), true);
-    at.server.fault(Fault::delay(600_000).on(Kind::Listing).times(0));
-    let query = library.query().always_ask().within(Duration::from_millis(500));
-    let hurried = ask_all(&index, &query, &file, &item).map(|(how, answer)| (how, facts(&answer)));
-    let other = at.open();
-    let later = facts(&other.ask(&offline(&other.movies()), &file));
-    let is_marked = hurried.iter().all(|(_, answer)| *answer == old(&key));
-    let is_right = is_marked && later == old(&key) && !is_fresh(&index);
-    assert!(
-        is_right,
-        "7: the server has said that the library changed: {hurried:?}, then {later:?}"
-    );
 }
 
 /// A host records a match for an item that the server has, and no listing has yet.

@@ -2,11 +2,6 @@
 
 use super::*;
 
-/// An event that says that the server has deleted a film.
-fn deletion(key: &str) -> String {
-    format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":9}}}}"#)
-}
-
 /// A change that was seen and not fetched, for every kind of query, any handle, and listings that never expire.
 #[test]
 fn a_change_that_was_not_fetched_marks_every_answer() {
@@ -126,36 +121,6 @@ fn a_search_that_brings_a_rival_settles_it() {
     assert!(is_right_or_marked(&offline, &winner));
 }
 
-/// An event says that an item was deleted, while a reply that still has the item is on its way.
-#[test]
-fn a_reply_that_began_before_an_event_does_not_end_it() {
-    let at = Arc::new(patient(20));
-    let (index, library) = at.listed();
-    let file = elsewhere("New");
-    at.server.alter(|state| {
-        state.library_mut(1)?.is_content_frozen = true;
-        state.add_items(1, vec![movie("New", &file)], false)
-    });
-    let key = at.server.paths(1)[20].0;
-    let deletes = {
-        let at = Arc::clone(&at);
-        move || {
-            at.server.alter(|state| state.remove_items(&[key], false));
-            index.notify(deletion(&key.to_string())).expect("an event");
-        }
-    };
-    interrupted(&at, "hit", deletes).movies().ask(&file);
-    at.clock.advance_ms(1_000);
-    let answers = [library.ask(&file), library.ask(&file)];
-    let is_right = answers.iter().all(is_missed_or_marked);
-    let facts = answers.map(|answer| facts(&answer));
-    assert!(
-        is_right,
-        "the event came after the request: {facts:?} {:?}",
-        requests(&at.server)
-    );
-}
-
 /// The wrong answers about a film that gets another file while its library is listed, for the first time or again.
 fn answers_after_listing(is_first: bool, moves_content: bool) -> Vec<(&'static str, Facts)> {
     let at = Arc::new(patient(20));
@@ -227,33 +192,6 @@ fn a_doubted_item_is_a_stale_answer_while_the_server_is_down() {
         wrong.extend(answers.into_iter().filter(|(_, answer)| *answer != old(&key)));
     }
     assert!(wrong.is_empty(), "nobody called the path wrong: {wrong:?}");
-}
-
-/// A listing whose page is older than a removal that was verified meanwhile brings nothing back.
-#[test]
-fn a_removed_item_does_not_come_back_with_an_older_page() {
-    let at = Arc::new(patient(20));
-    let (index, library) = at.listed();
-    let [(file, key), (_, other)] = [7, 8].map(|nth| path_of(&at.server, 1, nth));
-    let item = library.item(&key).expect("read").expect("an item");
-    let removed = number(&key);
-    let remove = move |server: &Standin| {
-        server.alter(|state| {
-            state.library_mut(1)?.is_content_frozen = true;
-            state.remove_items(&[removed], false)
-        });
-    };
-    overtake(&at, "page", Index::list, remove, |between| {
-        verify_around(&at, [&key, &other], between);
-    });
-    let answers = ask_all(&index, &offline(&library), &file, &item);
-    let is_right = answers.iter().all(|(_, answer)| is_missed_or_marked(answer));
-    let facts = answers.map(|(how, answer)| (how, facts(&answer)));
-    assert!(
-        is_right,
-        "the removal was verified: {:?} {facts:?}",
-        library.fast(&file)
-    );
 }
 
 /// Plex renames a show's folder in place, and no token moves. A search for one episode finds that out.

@@ -38,10 +38,6 @@ fn freeze(server: &Standin) {
     });
 }
 
-fn deletion(key: &str) -> String {
-    format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":9}}}}"#)
-}
-
 fn changed(key: &str) -> String {
     format!(r#"{{"TimelineEntry":{{"sectionID":1,"itemID":{key},"type":1,"state":5}}}}"#)
 }

@@ -39,29 +39,6 @@ fn listed(server: &Standin, index: &Index) {
 }
 
 #[test]
-fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
-    let at = Scene::movies(6_000).with(|options| options.retry_for = Duration::ZERO);
-    let index = at.open();
-    at.list(&index);
-    for (nth, (key, _)) in at.server.paths(1).iter().take(300).enumerate() {
-        replace(&at.server, *key, &format!("/data/movies/better{nth}.mkv"));
-    }
-    at.clock.advance_ms(HOUR_MS);
-    // Both first pages come, the next one does not.
-    at.server
-        .fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
-    index.refresh(&QueryOptions::default(), false).expect_err("cut off");
-    let later = at.open();
-    let library = later.movies();
-    assert_eq!(later.refresh(&library.query(), false).expect("fresh"), Status::Ok);
-    for nth in [0, 150, 299] {
-        let path = format!("/data/movies/better{nth}.mkv");
-        let new = later.ask(&offline(&library), &path);
-        assert_eq!((new.status, new.stale), (Status::Ok, false), "{path}");
-    }
-}
-
-#[test]
 fn a_server_that_does_not_count_still_tells_what_went() {
     let at = Scene::movies(80).with(|options| options.library_ttl = Ttl::Zero);
     at.server.config(|config| config.omit_total_size_when_covered = true);
@@ -194,13 +171,6 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
         let found = index.library(title).expect("a handle").match_path(path.as_bytes());
         assert_eq!(found.expect("an answer").key(), Some(key));
     }
-    // Sections have the same numbers everywhere: they are no sign that the same server answers.
-    at.server
-        .change(|state| state.identity.machine_identifier = "f".repeat(40));
-    at.clock.advance_ms(2 * HOUR_MS);
-    at.server.reset();
-    index.refresh(&QueryOptions::default(), false).expect("probed");
-    assert_eq!(requests(&at.server)[2], 2);
 }
 
 #[test]
@@ -351,32 +321,6 @@ fn a_probe_that_began_before_a_call_answers_no_question_of_the_call() {
     let asked = asked.lock().expect("unpoisoned").take().expect("asked");
     let answer = asked.join().expect("no panic");
     assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
-}
-
-/// An event arrives, with a change that no delta shows, between a probe and the delta that follows.
-#[test]
-fn a_delta_does_not_end_a_hint_from_after_its_probe() {
-    let at = Arc::new(Scene::movies(300));
-    let other = at.listed().0;
-    let ((known, _), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
-    let hook: hooked::Hook = {
-        let (at, is_first) = (Arc::clone(&at), Mutex::new(true));
-        Arc::new(move |called, _| {
-            if called == "libraries" && std::mem::take(&mut *is_first.lock().expect("unpoisoned")) {
-                let files = vec![MediaSpec::File(HIDDEN.to_owned())];
-                at.server.alter(|state| state.set_files(number, files, false, true));
-                let event = r#"{"TimelineEntry":{"sectionID":1,"itemID":1001,"state":5}}"#;
-                other.notify(event).expect("an event");
-            }
-        })
-    };
-    let index = hooked::open(at.options.clone(), &at.clock, hook);
-    let library = index.movies();
-    add(&at.server, &["/data/movies/another.mkv"]);
-    index.check(&library.query()).expect("checked");
-    at.clock.advance_ms(10_000);
-    let answer = library.ask(&known);
-    assert!(answer.stale || answer.status != Status::Ok, "{}", answer.message);
 }
 
 /// A check begins when another handle's listing has read the server, and waits until it is published.
