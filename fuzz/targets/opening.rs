@@ -5,7 +5,6 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};
 use std::mem::{offset_of, size_of};
 use std::sync::{Arc, Once};
-use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::model::Token;

@@ -381,24 +381,9 @@ fn progress_callback(
 }
 
 impl CheckedQuery<'_> {
-    /// Returns whether plexindex_refresh() must fetch full listings.
-    pub fn is_full(&self) -> bool {
-        self.flags & c::PLEXINDEX_QUERY_FULL != 0
-    }
-
-    /// Returns whether plexindex_refresh() must ask the server for changes even if the listings are fresh.
-    pub fn is_probe(&self) -> bool {
-        self.flags & c::PLEXINDEX_QUERY_PROBE != 0
-    }
-
-    /// Returns whether the flags allow the call to send a request and wait for the server.
-    pub fn may_ask(&self) -> bool {
-        self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
-    }
-
-    /// Returns whether the answers must describe the matching files.
-    pub fn wants_files(&self) -> bool {
-        self.flags & c::PLEXINDEX_QUERY_FILE != 0
+    /// Returns whether the query has any of these flags.
+    pub fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
     }
 
     /// Fails if the query has a file's size, which no call but that for one path can use.
@@ -407,11 +392,6 @@ impl CheckedQuery<'_> {
             return invalid_argument_error("query.file_size is not 0; only plexindex_match_path() uses a file's size");
         }
         Ok(())
-    }
-
-    /// Returns whether the call must not wait.
-    pub fn is_at_once(&self) -> bool {
-        self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
     }
 }
 

@@ -44,7 +44,10 @@ pub unsafe extern "C" fn plexindex_refresh(
             ));
         }
         checked.check_no_size()?;
-        match (checked.is_full(), checked.is_probe()) {
+        match (
+            checked.has(c::PLEXINDEX_QUERY_FULL),
+            checked.has(c::PLEXINDEX_QUERY_PROBE),
+        ) {
             (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
             (false, true) => checked.query.refresh_as("check", RefreshReason::Check),
             (false, false) => checked.query.refresh_as("refresh", RefreshReason::Due),

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 
 use plexindex::Library;
-use plexindex::error::{Error, Result, Status, invalid_argument_error};
+use plexindex::error::{Result, Status};
 use plexindex::inside::Answer;
 
 use crate::answer::{
@@ -12,7 +12,7 @@ use crate::answer::{
 use crate::constants as c;
 use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
-use crate::strings::{bytes, check_block_length, null_error, split_strings};
+use crate::strings::{bytes, null_error, split_strings};
 use crate::types::{AnswerRecord, Buffer, FileRecord, Handle, ItemRecord, LibraryHandle, QueryRecord, Text};
 
 /// Fast lookup: returns the key (`/library/metadata/<rating key>`) of the item with this path, if available at once
@@ -83,7 +83,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
 /// Writes the keys for all paths, as far as they fit, each followed by a NUL, and sets the length of the buffer `keys`
 /// to the needed size. An empty key stands for a miss. `paths`: `count` paths, each followed by a NUL.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
-    check_block_length(paths.len(), count, "paths")?;
+    let paths = split_strings(paths, count, "paths")?;
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null_error("keys.data"));
     }
@@ -95,17 +95,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     };
     let prefix = library.key_prefix();
     let mut used = 0;
-    let mut answered = 0;
-    let mut remaining = paths;
-    let mut path_count = 0;
-    let path_iterator = std::iter::from_fn(|| {
-        let end = memchr::memchr(0, remaining)?;
-        let path = &remaining[..end];
-        remaining = &remaining[end + 1..];
-        path_count += 1;
-        Some(path)
-    });
-    library.lookup_rating_keys(path_iterator, |rating_key| {
+    library.lookup_rating_keys(paths.into_iter(), |rating_key| {
         // Omits a key with a NUL, which would shift all later keys. Only an older store can contain such a key.
         let (head, tail) = match rating_key.filter(|key| !key.is_empty() && !key.as_bytes().contains(&0)) {
             Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
@@ -118,20 +108,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
             target[length] = 0;
         }
         used += length + 1;
-        answered += 1;
     });
-    // The number of paths is known only after the lookup.
-    if path_count != count || !remaining.is_empty() {
-        return invalid_argument_error(format!(
-            "paths contains {path_count} strings, but count is {count}; pass the number of NULs as count"
-        ));
-    }
-    if answered != count {
-        return Err(Error::new(
-            Status::Panic,
-            format!("bug in plexindex: {answered} keys for {count} paths; report it, and look up the paths one by one"),
-        ));
-    }
     keys.length = used;
     if used > keys.capacity {
         return Err(too_small_error(used, keys.capacity));
@@ -158,8 +135,8 @@ pub unsafe extern "C" fn plexindex_match_path(
         // SAFETY: guaranteed by the caller.
         let checked = unsafe { handles::query(handle, query, handles::MATCHING_FLAGS) }?;
         check_memory(answer)?;
-        let write = |found: &Answer<'_>| write_answer(answer, checked.wants_files(), found);
-        if checked.is_at_once() {
+        let write = |found: &Answer<'_>| write_answer(answer, checked.has(c::PLEXINDEX_QUERY_FILE), found);
+        if checked.has(c::PLEXINDEX_QUERY_AT_ONCE) {
             return checked.query.match_path_at_once_with(checked.text, write);
         }
         let status = checked.query.match_path_with(checked.text, write)?;
@@ -190,11 +167,11 @@ pub unsafe extern "C" fn plexindex_match_paths(
         checked.check_no_size()?;
         let paths = split_strings(checked.text, count, "query.text")?;
         // A call that can ask the server must not fail afterwards because the buffer is too small.
-        if checked.may_ask() {
+        if !checked.has(c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) {
             check_memory_for(answers, count, checked.text.len())?;
         }
-        write_answers(answers, count, checked.wants_files(), |block| {
-            if !checked.is_at_once() {
+        write_answers(answers, count, checked.has(c::PLEXINDEX_QUERY_FILE), |block| {
+            if !checked.has(c::PLEXINDEX_QUERY_AT_ONCE) {
                 let mut written = Ok(());
                 checked.query.match_paths_with(&paths, |found| {
                     if written.is_ok() {
