@@ -98,8 +98,9 @@ pub struct SharedStatus {
 }
 
 impl SharedStatus {
-    pub(crate) fn set_error(&mut self, error: &Error) {
-        (self.error, self.error_kind) = (Some(error.to_string()), Some(error.kind()));
+    pub(crate) fn set_error(&mut self, error: Option<&Error>) {
+        self.error = error.map(Error::to_string);
+        self.error_kind = error.map(Error::kind);
     }
 }
 
@@ -178,7 +179,7 @@ impl Sharing {
             .filter(|count| status.taken.is_some() || *count > 0)
             .map(|count| count as u64);
         if let Some(outage) = exchange.outage() {
-            status.set_error(&outage.error);
+            status.set_error(Some(&outage.error));
             status.failing_since_ms = Some(outage.since_us / 1_000);
         }
         status

@@ -54,11 +54,9 @@ pub trait SharedIndex {
             }
             Err(error) => Err(error),
         };
-        // Otherwise the error of the exchange stays: writes can fail even if the role is allowed to write, for example
-        // because the disk is full.
-        if let Err(error) = writable {
-            status.set_error(&error);
-        }
+        // Writes can fail even if the role is allowed to write, for example because the disk is full.
+        let outage = sharing.exchange.as_ref().and_then(|exchange| exchange.outage());
+        status.set_error(writable.err().or_else(|| Some(outage?.error)).as_ref());
         Ok(Some(status))
     }
 
