@@ -332,29 +332,17 @@ impl Tables {
     /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
     pub fn table(self: &Arc<Self>, name: &[u8], ignores_case: bool) -> Result<Table> {
         check_length("the name of the table", name.len(), LONGEST_NAME)?;
-        Ok(Table::new(self, name, ignores_case))
-    }
-}
-
-/// `TableLimits` for removals, which evict nothing.
-const REMOVAL_OPTIONS: TableLimits = TableLimits {
-    ttl: Ttl::Forever,
-    limit: None,
-};
-
-impl Table {
-    /// Creates a handle to the table with this name. If `ignores_case`, entry names ignore the case of the letters A to
-    /// Z.
-    fn new(tables: &Arc<Tables>, name: &[u8], ignores_case: bool) -> Self {
-        Self {
-            tables: Arc::clone(tables),
+        Ok(Table {
+            tables: Arc::clone(self),
             name: name.to_vec(),
             ignores_case,
             is_limited_with_all: false,
             cached: AtomicU64::new(0),
-        }
+        })
     }
+}
 
+impl Table {
     /// Makes the limit of a write that of all tables of the store: for a host to which all of them belong.
     #[must_use]
     pub fn limited_with_all(self, is_limited_with_all: bool) -> Self {
@@ -504,7 +492,7 @@ impl Table {
     /// # Errors
     /// As [`Table::remove`].
     pub fn take(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.tables.write_one(Op::Remove(self, name), &REMOVAL_OPTIONS)
+        self.tables.write_one(Op::Remove(self, name), &TableLimits::default())
     }
 
     /// Removes the entry with this name, if it exists.
@@ -512,7 +500,7 @@ impl Table {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
-        self.tables.write(&[Op::Remove(self, name)], &REMOVAL_OPTIONS)
+        self.tables.write(&[Op::Remove(self, name)], &TableLimits::default())
     }
 
     /// Removes all entries. The time does not depend on the number of entries.
@@ -520,7 +508,7 @@ impl Table {
     /// # Errors
     /// Store errors.
     pub fn clear(&self) -> Result<()> {
-        self.tables.write(&[Op::Clear(self)], &REMOVAL_OPTIONS)
+        self.tables.write(&[Op::Clear(self)], &TableLimits::default())
     }
 
     /// Returns the name of the first entry after `after` in byte order; `None` after the last entry. Without `after`,

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
     FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, MatchWrite, NewListing,
-    RecordRows, SharedRow, SharedRows, SharedStep, Store, StoredItems, Sweeper, Totals, new_listing_name,
+    RecordRows, Store, StoredItems, Sweeper, Totals, new_listing_name,
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -127,20 +127,9 @@ impl StoreWriter {
         written
     }
 
-    /// Adds matches of another token's view to a view; later ones stay.
-    pub fn add_matches(&self, view_id: ViewId, rows: &[SharedRow], deadline: Deadline) -> Result<()> {
-        SharedRows(&self.store).add(view_id, rows, self.matches_limit, deadline)
-    }
-
-    /// Merges rows of other hosts: see [`SharedRows::apply`].
-    pub fn apply_shared(
-        &self,
-        view: (ViewId, u64),
-        rows: &[SharedRow],
-        unlisted: &[(LibraryId, String)],
-        progress: SharedStep,
-    ) -> Result<Option<i64>> {
-        SharedRows(&self.store).apply(view, rows, unlisted, progress, self.matches_limit)
+    /// Returns the maximum size of all confirmed matches, in bytes.
+    pub fn matches_limit(&self) -> u64 {
+        self.matches_limit
     }
 
     /// Deletes rows that no reader can see, in several transactions, and removes unused files.
@@ -668,18 +657,12 @@ impl FolderLimit {
 
     /// Removes rows that no reader sees, unused files and free database pages. Returns `false` if the deadline passed.
     fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
-        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_passed(moment));
         while Sweeper(&self.store).sweep(deadline)? {
-            if has_timed_out() {
+            if deadline.moment().is_some_and(|moment| self.clock.has_passed(moment)) {
                 return Ok(false);
             }
         }
         Sweeper(&self.store).sweep_segments();
-        while Sweeper(&self.store).vacuum(deadline)? {
-            if has_timed_out() {
-                return Ok(false);
-            }
-        }
         self.store.checkpoint();
         Ok(true)
     }

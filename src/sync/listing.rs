@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::call::{Call, RefreshReason, aborted_error};
 use super::delta::cursor_of;
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, ShowRows};
+use crate::engine::{LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, SharedRows, ShowRows};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};
 use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
@@ -241,10 +241,9 @@ impl SyncJob<'_> {
         is_listed: &dyn Fn(&str) -> bool,
     ) -> Result<()> {
         let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row, is_listed)?;
+        let limit = self.sync.store_writer.matches_limit();
         for part in inherited.chunks(MATCHES_PER_COPY) {
-            self.sync
-                .store_writer
-                .add_matches(view_id, part, self.bounds.deadline)?;
+            SharedRows(&self.sync.store).add(view_id, part, limit, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(

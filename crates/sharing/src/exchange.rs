@@ -505,10 +505,9 @@ impl Exchange {
                 delivered,
             };
             let unlisted = self.unlisted(&view.libraries, part);
-            let Some(upto) = self
-                .store_writer
-                .apply_shared((view.id, view.digest), part, &unlisted, step)?
-            else {
+            let limit = self.store_writer.matches_limit();
+            let applied = SharedRows(&self.store).apply((view.id, view.digest), part, &unlisted, step, limit)?;
+            let Some(upto) = applied else {
                 return Ok(None);
             };
             delivered = upto;

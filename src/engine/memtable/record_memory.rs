@@ -42,8 +42,6 @@ const IS_SPELLED: u64 = 1;
 const HAS_PAYLOAD: u64 = 2;
 /// Number of bits for the two flags.
 const FLAG_BITS: u32 = 2;
-/// Maximum number of bytes before a record's key.
-const LONGEST_HEADER: usize = 20;
 
 /// Maximum size of a memory. With more bytes, the owner renews it, and asks the database from then on.
 const MAX_BYTES: usize = if usize::BITS > 32 { 256 << 20 } else { 64 << 20 };
@@ -302,9 +300,7 @@ impl RecordMemory {
         let mut positions = Vec::new();
         self.newest.fetch_max(read_at.0, Ordering::Release);
         for record in records {
-            if !append(&record, &mut chunk, &mut positions) {
-                self.give_up(record.key, record.hash);
-            }
+            append(&record, &mut chunk, &mut positions);
             if chunk.len() >= CHUNK_BYTES {
                 self.publish(&mut chunk, &mut positions, 0);
             }
@@ -330,11 +326,8 @@ impl RecordMemory {
                 payload: None,
             };
             self.outdated.fetch_add(1, Ordering::Release);
-            if append(&record, &mut chunk, &mut positions) {
-                self.publish(&mut chunk, &mut positions, OUTDATED);
-            } else {
-                self.give_up(key, hash);
-            }
+            append(&record, &mut chunk, &mut positions);
+            self.publish(&mut chunk, &mut positions, OUTDATED);
         }
     }
 
@@ -477,14 +470,10 @@ impl RecordMemory {
     }
 }
 
-/// Appends a record to an unpublished chunk. Returns `false` if there is no room.
-fn append(record: &NewRecord<'_>, chunk: &mut Vec<u8>, positions: &mut Vec<Position>) -> bool {
+/// Appends a record to an unpublished chunk.
+fn append(record: &NewRecord<'_>, chunk: &mut Vec<u8>, positions: &mut Vec<Position>) {
     let key = record.spelling.unwrap_or(record.key);
     let payload = record.payload.unwrap_or_default();
-    let length = LONGEST_HEADER + key.len() + payload.len();
-    if chunk.try_reserve(length.next_multiple_of(WORD)).is_err() {
-        return false;
-    }
     let at = chunk.len();
     let is_spelled = if record.spelling.is_some() { IS_SPELLED } else { 0 };
     let has_payload = if record.payload.is_some() { HAS_PAYLOAD } else { 0 };
@@ -501,7 +490,6 @@ fn append(record: &NewRecord<'_>, chunk: &mut Vec<u8>, positions: &mut Vec<Posit
         key: record.key.to_vec(),
     });
     chunk.resize(chunk.len().next_multiple_of(WORD), 0);
-    true
 }
 
 /// A record in an unpublished chunk.

@@ -120,15 +120,6 @@ fn keys_that_are_all_alike_are_told_apart() {
 }
 
 #[test]
-fn a_step_of_loading_is_due_after_some_questions() {
-    let memory = memory();
-    let due: Vec<u32> = (1..=200).filter(|_| memory.count_question().is_some()).collect();
-    assert_eq!(due, [64, 128, 192]);
-    memory.load(Sequence(1), &LoadAfter(None), [], None);
-    assert!((0..200).all(|_| memory.count_question().is_none()));
-}
-
-#[test]
 fn replaced_records_are_not_kept_for_ever() {
     let memory = memory();
     let value = vec![7; 1000];

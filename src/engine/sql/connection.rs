@@ -12,8 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::ffi::{SQLITE_FCNTL_DATA_VERSION, SQLITE_FCNTL_PERSIST_WAL};
 use rusqlite::{Connection, ErrorCode};
 
-use super::migrations::migrate;
-use super::move_records::renew_forms;
+use super::migrations::{migrate, renew_forms};
 use super::schema::{self, BUSY, LastWrite, Tx, connect, connect_immutable, journal, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::version_page::VersionPage;

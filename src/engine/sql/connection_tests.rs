@@ -91,23 +91,6 @@ fn the_last_connection_truncates_the_log_and_keeps_the_file() {
     assert_eq!(Totals::of(&open()).expect("read").requests, 7);
 }
 
-// On Windows the files of an open database cannot be renamed.
-#[cfg(unix)]
-#[test]
-fn a_lost_name_is_noticed_by_the_next_write() {
-    for end in ["db", "page"] {
-        let place = tempfile::tempdir().expect("a folder");
-        let store = Store::open(place.path(), true).expect("opens");
-        let name = place.path().join(format!("plexindex-1.{end}"));
-        fs::rename(&name, place.path().join("elsewhere")).expect("renamed");
-        Totals::add(&store, 1_000_000, 0, Deadline::NONE).expect("written");
-        assert!(name.exists(), "{end} is made anew");
-        let other = Store::open(place.path(), true).expect("opens");
-        let requests = Totals::of(&other).expect("read").requests;
-        assert!(requests >= 1_000_000, "{end}: another process misses the write");
-    }
-}
-
 #[test]
 fn a_replaced_folder_is_noticed_by_the_next_write() {
     let root = tempfile::tempdir().expect("a folder");

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, library_without_doubts};
-use super::migrations::migrate_damaged;
-use super::move_records::readable_matches_in_log;
+use super::migrations::{migrate_damaged, readable_matches_in_log};
 use super::record_rows::{RecordRows, all_matches_in, match_in};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, from_both_ends};
 use super::store_folder::{BROKEN, NAME, listing_text};
@@ -26,8 +25,6 @@ use crate::platform::files;
 const ACTIVE_LISTING_MS: i64 = 600_000;
 /// Maximum time in ms by which a stored time can be in the future. A later time comes from a wrong clock.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
-/// Maximum number of free database pages that one transaction releases.
-const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
     /// Returns the folder's size in bytes, excluding space that eviction cannot or need not free: damaged databases,
@@ -49,24 +46,6 @@ impl Sweeper<'_> {
             name != database_name && name != wal_name && !name.contains(BROKEN) && !segments.is_unreferenced(name)
         };
         Ok(used_bytes.cast_unsigned() + self.0.folder.bytes_of(is_counted))
-    }
-
-    /// Releases up to [`VACUUM_PAGES`] free database pages to the file system. Returns `true` if more pages are free,
-    /// and this call released some, so that another call can release more.
-    pub fn vacuum(&self, deadline: Deadline) -> Result<bool> {
-        let count_free_pages =
-            |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
-        let free_before = self.0.read(count_free_pages)?;
-        if free_before == 0 {
-            return Ok(false);
-        }
-        let free_after = self.0.write(deadline, |tx| {
-            let mut statement = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-            let mut rows = statement.raw_query();
-            while rows.next()?.is_some() {} // run the pragma to completion
-            count_free_pages(tx.connection)
-        })?;
-        Ok(0 < free_after && free_after < free_before)
     }
 }
 
@@ -100,19 +79,17 @@ impl LibraryRows<'_> {
             let Some(library_state) = tx.expect_library(library).optional()? else {
                 return Ok(false);
             };
-            let c = tx.connection;
             // Another process may have started a listing since the caller selected the library.
-            let is_being_listed = c.has(
-                "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
-                 AND n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4",
+            let being_listed = "SELECT 1 FROM listings WHERE library = ?1 AND touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4";
+            if tx.has(
+                being_listed,
                 params![library, now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
-            )?;
-            if is_being_listed {
+            )? {
                 return Ok(false);
             }
             remove_items(tx, library)?;
-            c.execute("DELETE FROM path_searches WHERE library IN (?1, -?1)", [library])?;
-            c.execute("UPDATE meta SET evictions = evictions + 1", [])?;
+            tx.run("DELETE FROM path_searches WHERE library IN (?1, -?1)", [library])?;
+            tx.run("UPDATE meta SET evictions = evictions + 1", [])?;
             tx.libraries_changed(library_state.view_id)?;
             Ok(true)
         })?;
@@ -186,13 +163,6 @@ pub fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::R
         params![view_id, now_ms],
     )?;
     let limit_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
-    let has_vanished = c.has(
-        "SELECT 1 FROM libraries WHERE view_id = ?1 AND gone_ms BETWEEN 1 AND ?2",
-        params![view_id, limit_ms],
-    )?;
-    if !has_vanished {
-        return Ok(());
-    }
     // Skip libraries that have only matches, because an earlier call removed their items.
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \

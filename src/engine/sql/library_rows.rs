@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::doubts::doubts_of_library;
 use super::overlay::count_changes;
-use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, list, read};
+use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
 use super::store_folder::{listing_name, listing_text};
 use super::sweeper::Sweeper;
@@ -98,80 +98,67 @@ fn locations(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-impl FromCells for LibraryRow {
-    /// Reads a library from the columns of its row (`l`) and its match table (`t`).
-    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        let gone_ms: i64 = cells.get("l.gone_ms")?;
-        let change = SourceState {
-            token: cells.get("l.token")?,
-            trust: TokenReliability::from_number(cells.get("l.trust")?),
-            busy: cells.get("l.busy")?,
-            scanned_ms: cells.get("l.scanned_ms")?,
-        };
-        let generation: Generation = cells.get("l.generation")?;
-        let probed = ProbedState {
-            state: change.clone(),
-            interval: interval(cells, ["l.seen_asked", "l.seen_came"])?,
-        };
-        let items = unsigned(cells, "l.listed_items")?;
-        let listing = ListingState {
-            listed_ms: cells.get("l.listed_ms")?,
-            checked_ms: cells.get("l.checked_ms")?,
-            token: cells.get("l.listed_token")?,
-            synced: cells.get("l.synced_asked")?,
-            cursor: cells.get("l.cursor")?,
-            items,
-        };
-        Ok(Self {
-            id: cells.get("l.id")?,
-            library: Library {
-                section: cells.get("l.section")?,
-                uuid: cells.get("l.uuid")?,
-                title: cells.get("l.title")?,
-                kind: LibraryKind::from_number(cells.get("l.kind")?),
-                locations: locations(&cells.get::<String>("l.locations")?),
-                change,
-            },
-            present: gone_ms == 0,
-            knowledge: Knowledge {
-                probed: (probed.interval.asked > Ticket::default()).then_some(probed),
-                base: interval(cells, ["l.base_asked", "l.base_came"])?,
-                listing: generation.is_fetched().then_some(listing),
-            },
-            doubts: Vec::new(), // in another table
-            generation,
-            items,
-            segment: listing_name(&cells.get::<String>("l.segment")?),
-            matches: cells.get("t.id")?,
+/// Reads a library from a row with the columns of [`LIBRARIES`], without its doubts.
+fn library_in(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
+    let interval = |asked, came| -> rusqlite::Result<Interval> {
+        Ok(Interval {
+            asked: row.get(asked)?,
+            came: row.get(came)?,
         })
-    }
-}
-
-/// Reads when the server can have sent a reply from two columns.
-fn interval(cells: &mut RowCells<'_, '_>, columns: [&'static str; 2]) -> rusqlite::Result<Interval> {
-    Ok(Interval {
-        asked: cells.get(columns[0])?,
-        came: cells.get(columns[1])?,
+    };
+    let change = SourceState {
+        token: row.get("token")?,
+        trust: TokenReliability::from_number(row.get("trust")?),
+        busy: row.get("busy")?,
+        scanned_ms: row.get("scanned_ms")?,
+    };
+    let generation: Generation = row.get("generation")?;
+    let probed = ProbedState {
+        state: change.clone(),
+        interval: interval("seen_asked", "seen_came")?,
+    };
+    let items = row.get::<_, i64>("listed_items")?.cast_unsigned();
+    let listing = ListingState {
+        listed_ms: row.get("listed_ms")?,
+        checked_ms: row.get("checked_ms")?,
+        token: row.get("listed_token")?,
+        synced: row.get("synced_asked")?,
+        cursor: row.get("cursor")?,
+        items,
+    };
+    Ok(LibraryRow {
+        id: row.get("id")?,
+        library: Library {
+            section: row.get("section")?,
+            uuid: row.get("uuid")?,
+            title: row.get("title")?,
+            kind: LibraryKind::from_number(row.get("kind")?),
+            locations: locations(&row.get::<_, String>("locations")?),
+            change,
+        },
+        present: row.get::<_, i64>("gone_ms")? == 0,
+        knowledge: Knowledge {
+            probed: (probed.interval.asked > Ticket::default()).then_some(probed),
+            base: interval("base_asked", "base_came")?,
+            listing: generation.is_fetched().then_some(listing),
+        },
+        doubts: Vec::new(), // in another table
+        generation,
+        items,
+        segment: listing_name(&row.get::<_, String>("segment")?),
+        matches: row.get("matches")?,
     })
 }
 
-/// Reads a number that is never negative from a column. SQLite has only signed numbers.
-fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
-    cells.get::<i64>(column).map(i64::cast_unsigned)
-}
-
-/// The FROM clause for reading a [`LibraryRow`].
-const FROM_LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
+/// The columns and tables of a SELECT for [`library_in`].
+const LIBRARIES: &str = "l.*, t.id AS matches FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
 /// Returns a view's libraries from its last probe.
 pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
     let mut rows: Vec<LibraryRow> = connection.rows(
-        &format!(
-            "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.gone_ms = 0 ORDER BY l.id",
-            list::<LibraryRow>()
-        ),
+        &format!("SELECT {LIBRARIES} WHERE l.view_id = ?1 AND l.gone_ms = 0 ORDER BY l.id"),
         [view_id],
-        read,
+        library_in,
     )?;
     for row in &mut rows {
         row.doubts = doubts_of_library(connection, row.id)?;
@@ -189,11 +176,7 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 
 /// Returns a library's row like [`one_library`], for a caller that needs no doubts, or reads more of them.
 pub fn library_without_doubts(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
-    connection.row(
-        &format!("SELECT {} {FROM_LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
-        [id],
-        read,
-    )
+    connection.row(&format!("SELECT {LIBRARIES} WHERE l.id = ?1"), [id], library_in)
 }
 
 impl Tx<'_> {

@@ -11,7 +11,6 @@
 // The folder and the database in it.
 mod connection;
 mod migrations;
-mod move_records;
 mod opened_files;
 mod record_encoding;
 mod schema;
@@ -62,8 +61,9 @@ pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows, NewListing, new_listing_name};
 pub use opened_files::DatabaseNumber;
 pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
+pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
-pub use record_writes::{Limited, RecordKind, RecordTx};
+pub use record_writes::{Limited, RecordTx};
 pub use schema::SEQUENCE_BITS;
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{SharedWriteListener, Store, StoreInfo};

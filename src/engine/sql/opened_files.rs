@@ -79,14 +79,8 @@ impl OpenFiles {
     /// just opened the page and inspected `files` by name.
     pub fn from_state_file(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         Self {
-            id: cached.id,
-            secret: cached.secret,
-            page: Some(page),
-            file: Some(files.database.file),
-            database: folder.database().to_owned(),
-            page_path: folder.page(),
             valid_until_ms: AtomicU64::new(files.inspected_ms.saturating_add(PAGE_CHECK_MS)),
-            ..Self::default()
+            ..Self::new(folder, cached.id, cached.secret, Some(files.database.file), Some(page))
         }
     }
 
@@ -232,7 +226,7 @@ pub fn warn_of_page(error: &Error) {
 // database, so a stale state file need not be removed or repaired.
 
 /// Magic number of the state file, which contains the number of its format.
-const MAGIC: &[u8; 8] = b"PLXSTAT6";
+const MAGIC: &[u8; 8] = b"PLXSTAT7";
 /// Maximum length of a state file in bytes.
 const MAX_LENGTH: u64 = 1 << 22;
 /// Initial size of the read buffer in bytes. Most state files are shorter.

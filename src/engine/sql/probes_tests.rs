@@ -1,9 +1,7 @@
-//! How long the feed keeps changes, and what a reader gets afterwards. Also who may search next.
+//! What a probe and a listing change for readers. Also who may search next.
 
-use super::feed_rows::trim_feed;
 use super::for_tests::{Films, NOW_MS, film, library, opened, reached};
 use super::{FeedCursor, FeedPage, FeedRows, LibraryRows, PathRequests, SearchRows};
-use crate::error::Status;
 use crate::knowledge::{Cause, PATH_REQUEST_INTERVAL_MS};
 use crate::model::{Item, Sequence, TokenReliability};
 use crate::platform::clock::Deadline;
@@ -11,31 +9,6 @@ use crate::platform::clock::Deadline;
 /// The next page of a reader who reads no full listing.
 fn read_page(films: &Films, at: &FeedCursor) -> FeedPage {
     FeedRows(&films.store).page(at, 10_000, &*films.store).expect("told")
-}
-
-#[test]
-fn the_oldest_history_is_removed_first_above_the_limit() {
-    let mut items: Vec<Item> = (0..30).map(film).collect();
-    let films = Films::with(&items);
-    let begun = films.cursor(false);
-    let mut middle = begun;
-    for (round, some) in [0, 5, 10, 15, 20, 25].into_iter().enumerate() {
-        if round == 5 {
-            middle = films.cursor(false);
-        }
-        for item in &mut items[some..some + 5] {
-            item.title += " anew";
-        }
-        films.list(&items);
-    }
-    films
-        .store
-        .write(Deadline::NONE, |tx| trim_feed(tx, 20))
-        .expect("forgotten");
-    assert_eq!(read_page(&films, &middle).changes.len(), 5);
-    let unread = FeedRows(&films.store).page(&begun, 10_000, &*films.store);
-    assert_eq!(unread.expect_err("it lacks changes").status, Status::ListAgain);
-    assert_eq!(films.count("SELECT count(*) FROM feed"), 20);
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! How the rows of entries and matches are encoded.
+//! How the rows of entries and matches are encoded, and their sizes.
 
+use rusqlite::Connection;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::schema::CachedStatements;
 use crate::matching::normal::normal_form;
 use crate::model::TableId;
 
@@ -39,6 +41,67 @@ pub fn stored_total(id: i64, total: i64) -> i64 {
 pub fn total_in(id: i64, stored: i64) -> Option<i64> {
     let total = stored >> CHECK_BITS;
     (stored_total(id, total) == stored).then_some(total)
+}
+
+/// A kind of rows: the entries of hosts' tables, or confirmed matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    Entries,
+    Matches,
+}
+
+impl RecordKind {
+    pub const ALL: [Self; 2] = [Self::Entries, Self::Matches];
+
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Entries => 0,
+            Self::Matches => 1,
+        }
+    }
+
+    /// The name of the rows' table in the database.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+            Self::Matches => "matches",
+        }
+    }
+
+    /// A row's size in SQL, as limits count it: [`row_size`].
+    pub const fn size(self) -> &'static str {
+        match self {
+            Self::Entries => "length(name) + length(value) + 64",
+            Self::Matches => {
+                "octet_length(item) \
+                 + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form)) + 64"
+            }
+        }
+    }
+
+    /// The name of an entry, or the form of a match's path, in SQL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Entries => "name",
+            Self::Matches => "form",
+        }
+    }
+
+    /// Counts the total size of all rows of this kind.
+    pub fn count_total(self, c: &Connection) -> rusqlite::Result<i64> {
+        let [size, table] = [self.size(), self.table()];
+        c.value(&format!("SELECT coalesce(sum({size}), 0) FROM {table}"), [])
+    }
+
+    /// Stores the total size of all rows of this kind in the newest one, if there is one.
+    pub fn store_total(self, c: &Connection, total: i64) -> rusqlite::Result<()> {
+        let table = self.table();
+        let Some(newest) = c.value(&format!("SELECT max(id) FROM {table}"), [])? else {
+            return Ok(());
+        };
+        let update = format!("UPDATE {table} SET total = ?1 WHERE id = ?2");
+        c.run(&update, [stored_total(newest, total), newest])
+    }
 }
 
 /// Encodes how a path differs from its normal form, so that rows need not contain it twice: nothing if both are equal; 0

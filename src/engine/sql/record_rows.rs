@@ -5,12 +5,11 @@
 //! of all rows of its kind. A checksum covers a row's key and value: a row with a wrong one does not count, and is
 //! logged.
 
-use rusqlite::types::ToSql;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 
-use super::migrations::check_version;
 use super::record_encoding::{path_of, sum_of};
-use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
+use super::schema::{CachedStatements, LibraryState, Tx, check_version, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{ChangedRecord, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
 use crate::error::Result;
@@ -261,13 +260,10 @@ impl RecordRows<'_> {
         most: usize,
         deadline: Option<Deadline>,
     ) -> Result<Vec<NamedEntry>> {
-        self.0.read_by(deadline, |c| match after {
-            Some(after) => {
-                let condition = "name > ?4 ORDER BY name LIMIT ?3";
-                entries_where(c, table, MAX_INLINE, condition, &[&to_i64(most), &after])
-            }
-            None => entries_where(c, table, MAX_INLINE, "true ORDER BY name LIMIT ?3", &[&to_i64(most)]),
-        })
+        let condition = "name > ?4 ORDER BY name LIMIT ?3";
+        let values: [&dyn ToSql; 2] = [&to_i64(most), &bound_of(after)];
+        self.0
+            .read_by(deadline, |c| entries_where(c, table, MAX_INLINE, condition, &values))
     }
 
     /// Passes an entry's value to `use_value` if the value has at most `max_length` bytes. Returns the value's length;
@@ -294,45 +290,37 @@ impl RecordRows<'_> {
     /// Returns the first name after `after` in byte order whose entry has not expired; `None` after the last one. `after`:
     /// `None` for the first name.
     pub fn next_name(&self, table: TableId, after: Option<&[u8]>, now_ms: i64) -> Result<Option<Vec<u8>>> {
-        self.0.read(|c| match after {
-            Some(after) => c.find_value(
+        self.0.read(|c| {
+            c.find_value(
                 "SELECT name FROM entries WHERE in_table = ?1 AND name > ?3 \
                  AND (expires_ms IS NULL OR expires_ms > ?2) ORDER BY name LIMIT 1",
-                params![table, now_ms, after],
-            ),
-            None => c.find_value(
-                "SELECT name FROM entries WHERE in_table = ?1 AND (expires_ms IS NULL OR expires_ms > ?2) \
-                 ORDER BY name LIMIT 1",
-                params![table, now_ms],
-            ),
+                params![table, now_ms, bound_of(after)],
+            )
         })
     }
 
     /// Returns the number of a table's entries; without a table, of all tables'. Includes expired entries.
     pub fn count_entries(&self, table: Option<TableId>) -> Result<u64> {
-        self.0.read(|c| {
-            let tables: Vec<TableId> = match table {
-                Some(table) => vec![table],
-                None => c.values("SELECT id FROM tables WHERE name IS NOT NULL", [])?,
-            };
-            let mut count = 0;
-            for table in tables {
-                count += c.value::<i64>("SELECT count(*) FROM entries WHERE in_table = ?1", [table])?;
-            }
-            Ok(count.cast_unsigned())
-        })
+        let count = self.0.read(|c| {
+            c.value::<i64>(
+                "SELECT count(*) FROM entries WHERE in_table IN (SELECT id FROM tables WHERE name IS NOT NULL \
+                 AND (?1 IS NULL OR id = ?1))",
+                [table],
+            )
+        })?;
+        Ok(count.cast_unsigned())
     }
 
     /// Returns the number of a view's confirmed matches.
     pub fn count_matches(&self, view_id: ViewId) -> Result<u64> {
-        self.0.read(|c| {
-            let tables: Vec<TableId> = c.values(
-                "SELECT t.id FROM tables t JOIN libraries l ON l.id = t.library WHERE l.view_id = ?1",
+        let count = self.0.read(|c| {
+            c.value::<i64>(
+                "SELECT count(*) FROM matches WHERE in_table IN (SELECT t.id FROM tables t \
+                 JOIN libraries l ON l.id = t.library WHERE l.view_id = ?1)",
                 [view_id],
-            )?;
-            let counts = tables.into_iter().map(|table| count_matches_in(c, table, i64::MAX));
-            counts.sum::<rusqlite::Result<i64>>().map(i64::cast_unsigned)
-        })
+            )
+        })?;
+        Ok(count.cast_unsigned())
     }
 
     /// Returns the matches of paths with a normal form at the change sequence `now`; `None` if there are newer commits. If
@@ -380,6 +368,11 @@ impl RecordRows<'_> {
             Ok((now, found))
         })
     }
+}
+
+/// Returns the lower bound of the names after `after`; of all names for `None`: a text, because blobs follow all texts.
+fn bound_of(after: Option<&[u8]>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(after.map_or(ValueRef::Text(b""), ValueRef::Blob))
 }
 
 /// Converts a length or a limit to a statement parameter.

@@ -3,11 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::Row;
-use rusqlite::params;
 use rusqlite::types::ToSql;
+use rusqlite::{Row, params};
 
-use super::record_encoding::{encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
+use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::record_rows::{RecordRows, entries_where, matches_where, to_i64};
 use super::schema::{CachedStatements, Tx, position_of, sequence_at};
 use crate::engine::record_rows::{RecordTime, StoredMatch};
@@ -22,13 +21,6 @@ const REMOVED_KEPT: i64 = 8_192;
 const SWEPT_PER_STEP: i64 = 400;
 /// Number of rows that one query for the oldest rows returns.
 const OLDEST: i64 = 64;
-
-/// A kind of rows: the entries of hosts' tables, or confirmed matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKind {
-    Entries,
-    Matches,
-}
 
 /// The rows that share a size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,44 +100,6 @@ impl OldRow {
     }
 }
 
-impl RecordKind {
-    const ALL: [Self; 2] = [Self::Entries, Self::Matches];
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Entries => 0,
-            Self::Matches => 1,
-        }
-    }
-
-    /// The name of the rows' table in the database.
-    const fn table(self) -> &'static str {
-        match self {
-            Self::Entries => "entries",
-            Self::Matches => "matches",
-        }
-    }
-
-    /// A row's size in SQL, as limits count it: [`row_size`].
-    const fn size(self) -> &'static str {
-        match self {
-            Self::Entries => "length(name) + length(value) + 64",
-            Self::Matches => {
-                "octet_length(item) \
-                 + iif(substr(spelling, 1, 1) = x'01', length(spelling) - 1, length(form)) + 64"
-            }
-        }
-    }
-
-    /// The name of an entry, or the form of a match's path, in SQL.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Entries => "name",
-            Self::Matches => "form",
-        }
-    }
-}
-
 impl<'t> RecordTx<'t> {
     /// Changes records in a running write transaction.
     pub fn run<T>(tx: &'t Tx<'t>, work: impl FnOnce(&Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
@@ -178,13 +132,7 @@ impl<'t> RecordTx<'t> {
         let stored = self
             .tx
             .find(&newest, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
-        let stored = match stored {
-            Some(Some(stored)) => stored,
-            None => 0,
-            Some(None) => self
-                .tx
-                .value(&format!("SELECT sum({}) FROM {}", kind.size(), kind.table()), [])?,
-        };
+        let stored = stored.flatten().map_or_else(|| kind.count_total(self.tx), Ok)?;
         total.set(Some(stored));
         Ok(stored)
     }
@@ -214,13 +162,8 @@ impl<'t> RecordTx<'t> {
         self.trim_removed()?;
         self.store_growth()?;
         for kind in RecordKind::ALL {
-            let table = kind.table();
-            if self.is_outdated[kind.index()].take()
-                && let Some(newest) = self.tx.value(&format!("SELECT max(id) FROM {table}"), [])?
-            {
-                let total = stored_total(newest, self.total(kind)?);
-                let update = format!("UPDATE {table} SET total = ?1 WHERE id = ?2");
-                self.tx.run(&update, [total, newest])?;
+            if self.is_outdated[kind.index()].take() {
+                kind.store_total(self.tx, self.total(kind)?)?;
             }
         }
         Ok(())
@@ -460,15 +403,10 @@ impl<'t> RecordTx<'t> {
         let (Some(last), added) = (self.removed.get(), self.removed_now.take()) else {
             return Ok(());
         };
-        let oldest: Vec<(i64, i64)> = self.tx.rows(
-            "SELECT id, number FROM removed ORDER BY id LIMIT ?1",
-            [2 * added + 8],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        for (id, _) in oldest.iter().filter(|(_, number)| *number <= last - REMOVED_KEPT) {
-            self.tx.run("DELETE FROM removed WHERE id = ?1", [id])?;
-        }
-        Ok(())
+        self.tx.run(
+            "DELETE FROM removed WHERE id IN (SELECT id FROM removed ORDER BY id LIMIT ?1) AND number <= ?2",
+            [2 * added + 8, last - REMOVED_KEPT],
+        )
     }
 
     /// Deletes a row that nobody follows.

@@ -92,27 +92,6 @@ fn rows_and_totals_are_what_writes_left() {
     }
 }
 
-#[test]
-fn rows_of_one_write_are_evicted_together() {
-    let (_folder, store) = opened();
-    let rows = RecordRows(&store);
-    let table = rows
-        .write_records(Deadline::NONE, |tx| tx.make_table(b"one"))
-        .expect("made");
-    for write in 0..3 {
-        let put = |tx: &RecordTx<'_>| {
-            (0..5).try_for_each(|n| tx.put_entry(table, format!("{write}-{n}").as_bytes(), b"12345", None))
-        };
-        rows.write_records(Deadline::NONE, put).expect("written");
-    }
-    let left = 14 * (3 + 5 + 64); // one too many
-    rows.write_records(Deadline::NONE, |tx| {
-        tx.evict(Limited::All(RecordKind::Entries), left, 100)
-    })
-    .expect("written");
-    assert_eq!(rows.count_entries(Some(table)).expect("read"), 10);
-}
-
 /// The size of a table that has a limit is right after each commit, and its limit removes its own oldest entries only.
 #[test]
 fn a_limit_of_a_table_leaves_the_other_tables() {

@@ -96,14 +96,7 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('views', ?1), ('libraries', ?1)",
         [first_sequence],
     )?;
-    tx.execute(
-        "INSERT INTO feed (mark, library, rating_key) VALUES (random(), 0, '')",
-        [],
-    )?;
-    tx.execute(
-        "INSERT INTO removed (id, number, in_table, name) VALUES (0, 0, 0, x'')",
-        [],
-    )?;
+    tx.execute_batch(FIRST_ROWS)?;
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report
@@ -114,6 +107,35 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
         warn_of_network();
     }
     connection.close().map_err(|(_, error)| error)
+}
+
+/// Adds a row to the tables that always have one.
+pub const FIRST_ROWS: &str = "
+    INSERT INTO feed (mark, library, rating_key) SELECT random(), 0, '' WHERE NOT EXISTS (SELECT 1 FROM feed);
+    INSERT INTO removed (id, number, in_table, name) SELECT 0, 0, 0, x'' WHERE NOT EXISTS (SELECT 1 FROM removed);
+";
+
+/// Fails if the database no longer has the current format, because a newer version of plexindex has migrated it since
+/// this connection opened it.
+pub fn check_version(connection: &Connection) -> rusqlite::Result<()> {
+    match connection.value("PRAGMA user_version", [])? {
+        SCHEMA_VERSION => Ok(()),
+        other => Err(version_error(other)),
+    }
+}
+
+/// Returns the format of a database.
+pub fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Returns the error for a database whose format this version of plexindex does not use.
+pub fn version_error(version: i64) -> rusqlite::Error {
+    let text = format!(
+        "the store has format {version}, and plexindex {} uses format {SCHEMA_VERSION}",
+        env!("CARGO_PKG_VERSION")
+    );
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA), Some(text))
 }
 
 /// Returns the statements of `schema.sql` without comments, because the database stores their text, and SQLite parses
@@ -265,65 +287,6 @@ pub struct LastWrite {
     pub totals: [Option<i64>; 2],
     /// What to add to the clock, and a number of this host; `None` if they are not known.
     pub clock: Option<(i64, i64)>,
-}
-
-// Derives the column list of a SELECT from the code that reads its rows, so that each column is declared only once.
-//
-// [`FromCells::from_cells`] runs once without a row to collect the column names, and then once for each row to read
-// its cells. Every run must read the same columns in the same order.
-
-/// The cells of a row, read from left to right.
-pub struct RowCells<'r, 's> {
-    /// The row; `None` while the column names are collected.
-    row: Option<&'r Row<'s>>,
-    names: Vec<&'static str>,
-    next_index: usize,
-}
-
-impl RowCells<'_, '_> {
-    /// Reads the next cell. `column`: the column's name in the SELECT, such as `l.id`. Without a row, collects the name
-    /// and returns the default value.
-    pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
-        let index = self.next_index;
-        self.next_index += 1;
-        if let Some(row) = self.row {
-            return row.get(index);
-        }
-        self.names.push(column);
-        Ok(T::default())
-    }
-}
-
-/// A type that can be read from a row.
-pub trait FromCells: Sized {
-    /// Reads the value from its cells, which all have default values while the column names are collected.
-    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
-}
-
-/// Returns the names of a `T`'s columns, in order. Runs `from_cells` without a row, so that it only collects the names.
-pub fn names<T: FromCells>() -> Vec<&'static str> {
-    let mut cells = RowCells {
-        row: None,
-        names: Vec::new(),
-        next_index: 0,
-    };
-    let result = T::from_cells(&mut cells);
-    debug_assert!(result.is_ok(), "default values are valid");
-    cells.names
-}
-
-/// Returns the columns of a `T` as a comma-separated list for a SELECT. [`read`] can read the result rows.
-pub fn list<T: FromCells>() -> String {
-    names::<T>().join(", ")
-}
-
-/// Reads a `T` from a row of a SELECT that starts with the columns of [`list`].
-pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
-    T::from_cells(&mut RowCells {
-        row: Some(row),
-        names: Vec::new(),
-        next_index: 0,
-    })
 }
 
 /// Number of bits in a position that contain the low bits of the change sequence. All change sequences in a store have

@@ -5,45 +5,11 @@ use std::path::Path;
 use super::evicting::readable_matches_in;
 use super::for_tests::{Films, film, opened};
 use super::migrations::migrate;
-use super::overlay::pack;
-use super::schema::{BUSY, CachedStatements, FromCells, connect, names, position_of, sequence_of};
-use super::{ItemRows, LibraryRow, RecordKind, RecordRows, Store};
+use super::schema::{BUSY, CachedStatements, connect, position_of, sequence_of};
+use super::{ItemRows, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, Sequence, TableId};
 use crate::platform::clock::Deadline;
-
-/// The columns of a table, except those in `own`, which only the store uses.
-fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
-    let named = "SELECT name FROM pragma_table_info(?1)";
-    let mut all: Vec<String> = store
-        .read(|connection| connection.values(named, [table]))
-        .expect("read");
-    for name in own {
-        let at = all.iter().position(|column| column == name);
-        all.remove(at.unwrap_or_else(|| panic!("{table} has no column {name}")));
-    }
-    all.sort();
-    all
-}
-
-fn read<T: FromCells>(prefix: &str) -> Vec<String> {
-    let names = names::<T>();
-    let mut read: Vec<String> = names
-        .iter()
-        .filter(|name| !name.starts_with('(')) // belongs to another table
-        .filter_map(|name| name.strip_prefix(prefix))
-        .map(str::to_owned)
-        .collect();
-    read.sort();
-    read
-}
-
-#[test]
-fn each_column_is_read_or_listed_as_internal() {
-    let (_folder, store) = opened();
-    let own = ["view_id"];
-    assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
-}
 
 /// Makes the store one of format 11.
 fn as_format_11(store: &Store) -> rusqlite::Connection {
@@ -133,7 +99,6 @@ fn records_move_from_the_log_to_rows() {
     let write = |text: &str, values: &[&dyn rusqlite::ToSql]| connection.execute(text, values).expect("written");
     write("INSERT INTO tables (id, name) VALUES (1, x'31'), (2, NULL)", &[]);
     write("INSERT INTO tables (id, library) VALUES (3, ?1)", &[&id]);
-    write("UPDATE meta SET merged = ?1", &[&Sequence(listed.0 + 2)]);
     let log = |id: i64, table: i64, name: &str, expires_ms: Option<i64>, value: Option<&[u8]>| {
         let text = "INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)";
         write(text, &[&id, &table, &name.as_bytes(), &expires_ms, &value]);
@@ -160,10 +125,6 @@ fn records_move_from_the_log_to_rows() {
         (b"replaced".to_vec(), b"newest".to_vec()),
     ];
     assert_eq!(names, expected);
-    let left: Vec<i64> = connection
-        .values("SELECT id FROM tables ORDER BY id", [])
-        .expect("read");
-    assert_eq!(left, [1, 3]);
     drop(connection);
     // The rows are sound, and the totals those of the rows.
     let matches = RecordRows(&films.store).all_matches(id).expect("read");
@@ -201,93 +162,6 @@ fn forms_of_another_build_are_made_anew() {
         .is_some_and(|found| found.len() == 1)
     );
     assert_eq!(films.count("SELECT count(*) FROM matches WHERE form LIKE '%old'"), 0);
-}
-
-/// Makes the store one of format 9. `listed`: the change sequence that its segments have.
-fn as_format_9(store: &Store, listed: i64) -> rusqlite::Connection {
-    let connection = as_format_10(store);
-    connection
-        .execute_batch(
-            "DROP TABLE overlay; DROP INDEX doubts_raised; ALTER TABLE views DROP COLUMN changed;
-             CREATE TABLE changes (id INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, view_id INTEGER NOT NULL,
-                 library INTEGER NOT NULL, kind INTEGER NOT NULL, path BLOB NOT NULL, rating_key TEXT NOT NULL, item BLOB);
-             ALTER TABLE meta ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
-             ALTER TABLE libraries DROP COLUMN cursor;
-             ALTER TABLE libraries ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
-             ALTER TABLE libraries ADD COLUMN generation_seq INTEGER NOT NULL DEFAULT 0;
-             ALTER TABLE libraries ADD COLUMN segment_seq INTEGER NOT NULL DEFAULT 0;
-             ALTER TABLE libraries ADD COLUMN told_items INTEGER NOT NULL DEFAULT 7;
-             ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 2;
-             ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
-             PRAGMA user_version = 9",
-        )
-        .expect("as before");
-    connection
-        .execute("UPDATE libraries SET segment_seq = ?1, generation_seq = ?1", [listed])
-        .expect("written");
-    connection
-}
-
-/// The last reply about each item stays, with the ticket of its request, unless the segment has it.
-#[test]
-fn single_items_move_from_the_change_log_to_the_overlay() {
-    let films = Films::with(&[film(1)]);
-    let (id, listed) = (films.id, films.sequence().0.cast_signed());
-    let connection = as_format_9(&films.store, listed);
-    let mut number = 0;
-    let mut log = |sequence: i64, kind: i64, ticket: &[u8], key: &str, item: Option<Vec<u8>>| {
-        number += 1;
-        let row = rusqlite::params![number, sequence, films.view_id, id, kind, ticket, key, item];
-        connection
-            .execute("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", row)
-            .expect("written");
-    };
-    let ticket = listed.to_be_bytes();
-    let item = || Some(pack(&film(3)).expect("encoded"));
-    log(listed, 9, &ticket, "1", item()); // the segment has it
-    log(listed + 1, 8, &ticket, "3", None);
-    log(listed + 2, 9, &ticket, "3", item());
-    log(listed + 3, 11, &ticket, "1", None);
-    log(listed + 4, 8, b"", "2", None);
-    log(listed + 5, 7, b"", "", None);
-    migrate(&connection, BUSY).expect("migrated");
-    let rows = connection.rows(
-        "SELECT rating_key, asked, came, item FROM overlay ORDER BY rating_key",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-    );
-    let expected: [(String, i64, i64, Option<Vec<u8>>); 3] = [
-        ("1".to_owned(), listed, listed + 3, Some(Vec::new())),
-        ("2".to_owned(), listed + 3, listed + 4, None),
-        ("3".to_owned(), listed, listed + 2, item()),
-    ];
-    assert_eq!(rows.expect("read"), expected);
-    let sequence = sequence_of(&connection).expect("read");
-    assert_eq!(sequence.0.cast_signed(), listed + 5);
-    let cursor: String = connection.value("SELECT cursor FROM libraries", []).expect("read");
-    assert_eq!(cursor, "7 2");
-}
-
-/// A reply of format 8, whose request began before the item was doubted, did not end the doubt.
-#[test]
-fn a_migrated_item_stays_doubted() {
-    let films = Films::with(&[film(1)]);
-    let (id, listed) = (films.id, films.sequence().0.cast_signed());
-    let connection = as_format_9(&films.store, listed);
-    let row = rusqlite::params![1, listed + 3, films.view_id, id, pack(&film(3)).expect("encoded")];
-    connection
-        .execute("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, 9, x'', '3', ?5)", row)
-        .expect("written");
-    connection
-        .execute(
-            "INSERT INTO doubts VALUES (?1, CAST('i3' AS BLOB), 0, x'', ?2, 0)",
-            rusqlite::params![id, listed + 1],
-        )
-        .expect("written");
-    migrate(&connection, BUSY).expect("migrated");
-    let is_after = "SELECT asked > raised FROM overlay o JOIN doubts d ON d.library = o.library";
-    let is_after: bool = connection.value(is_after, []).expect("read");
-    assert!(!is_after, "readers take the reply for a later one");
 }
 
 /// Cells of Plex's own database may have any type, but those of our store must not.

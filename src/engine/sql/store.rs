@@ -8,17 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
-use rusqlite::ffi::SQLITE_BUSY;
+use rusqlite::ffi::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_READONLY_DBMOVED};
 use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::connection::{Connections, LazyConnection, OpenConnection};
-use super::migrations::check_version;
 use super::opened_files::{
     CachedEndpoint, CachedState, DatabaseNumber, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
 };
-use super::schema::{CachedStatements, RollbackGuard, Tx, WaitGuard, lock_by, patience, sequence_of};
-use super::store_folder::{StoreFolder, StoreKey, UnusableDatabase, explain, is_broken, is_locked};
+use super::schema::{
+    CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, failure, lock_by, patience, sequence_of,
+};
+use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
 use crate::engine::memtable::StoreMemories;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
@@ -330,7 +331,7 @@ impl Store {
         if !opened.is_page_valid() {
             // If another database has replaced the open one, the page file belongs to that database, so keep the file.
             if !opened.has_database() {
-                return Err(UnusableDatabase::Replaced.into()); // the caller retries with the new database
+                return Err(failure(SQLITE_READONLY_DBMOVED)); // the caller retries with the new database
             }
             // Before the first commit, no process can have an old page mapped, so `open` need not wait for processes.
             let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));
@@ -498,7 +499,7 @@ impl Store {
         let open_slot = || slots.into_iter().filter_map(try_lock).find(is_open);
         if let Some(deadline) = deadline {
             if let Some(mut slot) = open_slot()
-                && let Attempt::Returned(result) = self.run(&mut slot, patience, &mut work)
+                && let Some(result) = self.run(&mut slot, patience, &mut work)
             {
                 return result.map_err(|error| at_deadline(deadline, error));
             }
@@ -513,10 +514,10 @@ impl Store {
             let may_close = !was_open && slot.broken_file().is_none();
             if was_open || self.opened.newest().has_database() {
                 match self.run(&mut slot, patience, &mut work) {
-                    Attempt::Returned(Ok(value)) => return Ok(value),
-                    Attempt::Returned(Err(_)) => break,
-                    Attempt::Stale if may_close => slot.close(),
-                    Attempt::Stale => {}
+                    Some(Ok(value)) => return Ok(value),
+                    Some(Err(_)) => break,
+                    None if may_close => slot.close(),
+                    None => {}
                 }
             }
             drop(slot);
@@ -594,7 +595,7 @@ impl Store {
             sequence_of(connection)?
         };
         if is_first_sequence(last_sequence.next()) {
-            return Err(UnusableDatabase::UsedUp.into()); // the caller creates a new database
+            return Err(failure(SQLITE_CORRUPT)); // the caller creates a new database
         }
         let mut tx = Tx::new(connection, last_sequence.next());
         if let Some(last) = last_write {
@@ -646,7 +647,7 @@ impl Store {
     ) -> Result<T> {
         for _ in 0..MAX_ATTEMPTS {
             let mut slot = self.lock_by(deadline, connection)?;
-            if let Attempt::Returned(result) = self.run(&mut slot, patience(deadline), &mut work) {
+            if let Some(result) = self.run(&mut slot, patience(deadline), &mut work) {
                 return result.map_err(|error| at_deadline(deadline, error));
             }
             drop(slot);
@@ -688,29 +689,29 @@ impl Store {
     }
 
     /// Runs `work` on a connection. If the connection is closed, opens it first, and waits at most `patience` for other
-    /// processes. Returns [`Attempt::Stale`] if the connection's database is not the database at the store's path.
+    /// processes. Returns `None` if the connection's database is not the database at the store's path.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
         patience: Duration,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
-    ) -> Attempt<T> {
+    ) -> Option<Result<T>> {
         // A write to a replaced database would append to the log of the new one.
         if slot.is_stale() {
-            return Attempt::Stale;
+            return None;
         }
         match slot.open_within(patience) {
             Ok(()) => {}
-            Err(_) if slot.broken_file().is_some() => return Attempt::Stale,
-            Err(error) => return Attempt::Returned(Err(error)),
+            Err(_) if slot.broken_file().is_some() => return None,
+            Err(error) => return Some(Err(error)),
         }
         // A new connection must have opened the newest database that this store knows.
         if !self.opened.newest().is_open_in(slot) {
-            return Attempt::Stale;
+            return None;
         }
         let connection = match slot.connection() {
             Ok((connection, _)) => connection,
-            Err(error) => return Attempt::Returned(Err(error)),
+            Err(error) => return Some(Err(error)),
         };
         let result = work(connection);
         let is_other_version =
@@ -721,9 +722,9 @@ impl Store {
         }
         // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
         if slot.broken_file().is_some() || (result.is_err() || slot.is_writer) && slot.is_moved() {
-            return Attempt::Stale;
+            return None;
         }
-        Attempt::Returned(result)
+        Some(result)
     }
 }
 
@@ -734,13 +735,6 @@ fn at_deadline(deadline: Deadline, error: Error) -> Error {
     }
     Error::new(Status::Timeout, format!("the timeout passed: {error}"))
         .with_source(rusqlite::ffi::Error::new(SQLITE_BUSY))
-}
-
-/// The outcome of an attempt to run a call on a connection.
-enum Attempt<T> {
-    Returned(Result<T>),
-    /// The connection's database is not the store's current database.
-    Stale,
 }
 
 /// Wraps `work` in a read transaction, so that all its statements see the same state.

@@ -269,37 +269,8 @@ impl StoreFolder {
     }
 }
 
-/// Why plexindex, not SQLite, ends a transaction. The caller then opens the database that is now at the store's path.
-#[derive(Debug)]
-pub enum UnusableDatabase {
-    /// The database has used all its change sequences, so a new one follows.
-    UsedUp,
-    /// Another database has replaced the open one.
-    Replaced,
-}
-
-impl std::fmt::Display for UnusableDatabase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::UsedUp => "the database has used all change sequences",
-            Self::Replaced => "another database has replaced the open one",
-        })
-    }
-}
-
-impl std::error::Error for UnusableDatabase {}
-
-impl From<UnusableDatabase> for rusqlite::Error {
-    fn from(cause: UnusableDatabase) -> Self {
-        Self::ToSqlConversionFailure(Box::new(cause)) // SQLite's only variant for any error
-    }
-}
-
 /// Returns whether the error means that the file is a damaged database, is not a database, or is used up.
 pub fn is_broken(error: &rusqlite::Error) -> bool {
-    if let rusqlite::Error::ToSqlConversionFailure(cause) = error {
-        return matches!(cause.downcast_ref(), Some(UnusableDatabase::UsedUp));
-    }
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
@@ -482,13 +453,8 @@ impl StoreKey<'_> {
     /// store wrote the file for this library, generation and change sequence.
     #[must_use]
     pub fn name_mac(&self, name: &ListingName) -> u64 {
-        self.mac_of(&listing_text(name))
-    }
-
-    /// Returns the first eight bytes of a name's keyed hash as a number.
-    fn mac_of(&self, name: &str) -> u64 {
         let mut name_mac = [0; 8];
-        name_mac.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        name_mac.copy_from_slice(&self.keyed(listing_text(name).as_bytes())[..8]);
         u64::from_le_bytes(name_mac)
     }
 }

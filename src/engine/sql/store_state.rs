@@ -12,7 +12,7 @@ use super::opened_files::{
 };
 use super::overlay::{changes_of, changes_since};
 use super::record_rows::{MAX_FOLLOWED, all_matches_in, count_matches_in, matches_changed_since};
-use super::schema::{CachedStatements, list, sequence_of};
+use super::schema::{CachedStatements, sequence_of};
 use super::store::Store;
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::LibraryChange;
@@ -28,11 +28,6 @@ const MAX_LOADED: i64 = 1_024;
 
 /// Maximum number of changes in a cached state. Compaction would soon replace a state with more changes.
 const MAX_CACHED_CHANGES: usize = 1_024;
-
-/// Returns the column names of the rows in the state file. A build with different columns ignores the state file.
-fn columns() -> String {
-    list::<LibraryRow>()
-}
 
 /// Returns the URL and the user of an endpoint, which are the key of a state in the state file.
 fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
@@ -216,10 +211,7 @@ impl StoreStates<'_> {
         let cached = lock(&self.0.cached_state).take().filter(|_| !is_expired)?;
         let cached_endpoint = cached_endpoint_of(endpoint);
         let view = cached.views.into_iter().find(|view| view.endpoint == cached_endpoint)?;
-        let (cached_columns, state): (String, StoreState) = postcard::from_bytes(&view.state).ok()?;
-        if cached_columns != columns() {
-            return None;
-        }
+        let state: StoreState = postcard::from_bytes(&view.state).ok()?;
         *lock(&self.0.cache_used) = Some((cached.sequence, cached_endpoint));
         let database_number = self.0.database_number();
         Some((
@@ -289,7 +281,7 @@ impl StoreStates<'_> {
             if state.matches.iter().map(|one| one.matches.len()).sum::<usize>() > MAX_CACHED_CHANGES {
                 state.matches.clear();
             }
-            let state = postcard::to_stdvec(&(columns(), state)).ok();
+            let state = postcard::to_stdvec(&state).ok();
             Ok(state.map(|state| CachedView {
                 endpoint: cached_endpoint_of(endpoint),
                 view_id,

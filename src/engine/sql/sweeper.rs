@@ -11,7 +11,8 @@ use crate::platform::clock::Deadline;
 pub struct Sweeper<'s>(pub &'s Store);
 
 impl Sweeper<'_> {
-    /// Deletes rows that no reader can see. Returns whether more rows may remain.
+    /// Deletes rows that no reader can see, and then releases free pages of the database to the file system. Returns
+    /// whether more may remain: more rows, or more free pages, if this call released some.
     pub fn sweep(&self, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
             if RecordTx::run(tx, RecordTx::sweep_step)? {
@@ -23,13 +24,16 @@ impl Sweeper<'_> {
                 "DELETE FROM doubts WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM libraries WHERE view_id < 0",
-                "PRAGMA incremental_vacuum(256)", // only 256 pages, so that the write stays short
             ] {
-                let mut statement = tx.prepare_cached(statement)?;
-                let mut rows = statement.raw_query();
-                while rows.next()?.is_some() {} // run the pragma to completion
+                tx.run(statement, [])?;
             }
-            Ok(false)
+            let free_pages = || tx.value::<i64>("PRAGMA freelist_count", []);
+            let before = free_pages()?;
+            let mut vacuum = tx.cached("PRAGMA incremental_vacuum(256)")?; // only 256 pages, so that the write stays short
+            let mut rows = vacuum.raw_query();
+            while rows.next()?.is_some() {} // run the pragma to completion
+            let left = free_pages()?;
+            Ok(0 < left && left < before)
         })
     }
 }

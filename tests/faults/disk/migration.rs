@@ -15,8 +15,8 @@ use plexindex::model::Token;
 use plexindex::options::Options;
 use rusqlite::ffi::SQLITE_OK;
 
-/// The last format before the current one.
-const FORMAT: i64 = 7;
+/// A format with a log of records, which the migration moves.
+const FORMAT: i64 = 10;
 
 /// The folder of the store, and where its copies go.
 static FOLDERS: OnceLock<[PathBuf; 2]> = OnceLock::new();
