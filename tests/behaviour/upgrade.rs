@@ -21,7 +21,7 @@ use rusqlite::Connection;
 const PORT: u16 = 32_499;
 const TOKEN: &str = "a-token-of-stores";
 const ITEMS: u32 = 20;
-/// Enough for two segments, which a write merges.
+/// Formats before 11 had so many in two segments.
 const MATCHES: usize = 700;
 const ENTRIES: usize = 500;
 

@@ -400,20 +400,6 @@ mod tests {
         assert_eq!(decode(&bytes, b""), None);
     }
 
-    #[test]
-    fn a_truncated_or_damaged_state_file_is_ignored() {
-        let bytes = encode(&kept(), b"files").expect("encoded");
-        for end in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..end], b"files"), None, "of {end} bytes");
-        }
-        for place in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[place] ^= 1;
-            assert_eq!(decode(&damaged, b"files"), None, "with another byte at {place}");
-        }
-        assert_eq!(decode(&[&*bytes, b"\0"].concat(), b"files"), None);
-    }
-
     /// Any bytes with a valid checksum: no panic, and no allocation for lengths that exceed the file.
     #[test]
     fn a_state_file_with_too_large_numbers_is_ignored() {

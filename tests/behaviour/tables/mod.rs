@@ -37,7 +37,7 @@ fn lookup(table: &Table, name: &str) -> Option<String> {
     table.lookup(name.as_bytes(), |value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// Enough for a segment.
+/// More entries than a process loads in one step.
 fn fill(table: &Table, from: u32) {
     let names: Vec<String> = (from..from + 3_000).map(|n| format!("/films/{n}.mkv\u{e9}")).collect();
     let ops: Vec<Op<'_>> = names

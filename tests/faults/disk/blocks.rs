@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use plexindex::error::{Error, Status};
-use plexindex::{Folder, Item, Match, MatchStatus, Terms};
+use plexindex::{Folder, Item, Match, MatchStatus};
 use plexindex_standin::{LibrarySpec, Standin};
 
 use crate::support::worker::{Dice, choice, rounds, writable};
@@ -14,9 +14,6 @@ use crate::support::{clock, copy_of, files_in, open, options};
 
 /// The size of a block with its own checksum.
 const BLOCK: u64 = 4096;
-
-/// How many matches, and how many values in a table, are recorded.
-const MATCHES: u32 = 700;
 
 type Said = Result<Vec<String>, Error>;
 
@@ -171,37 +168,9 @@ const CALLS: &[Call] = &[
             world.titles.iter().map(asked).collect()
         })
     }),
-    call("confirmed matches", false, |index, _| {
-        let library = index.library("Movies")?;
-        let asked = |n: u32| {
-            // Until the library is fetched again, an answer has only the item's key.
-            let found = library.query().offline().match_path(format!("/host/{n}.mkv"))?;
-            Ok(found.into_sure().map(|item| item.key).unwrap_or_default())
-        };
-        (0..MATCHES).step_by(25).map(asked).collect()
-    }),
-    call("confirmed matches, fast", false, |index, _| {
-        let library = index.library("Movies")?;
-        let asked = |n: u32| library.lookup_key(format!("/host/{n}.mkv")).unwrap_or_default();
-        Ok((0..MATCHES).step_by(25).map(asked).collect())
-    }),
-    call("values", true, |index, _| {
-        let table = index.table("values")?;
-        let asked = |n: u32| Ok(format!("{:?}", table.get(format!("name {n}"))?));
-        (0..MATCHES).step_by(25).map(asked).collect()
-    }),
-    call("values, fast", false, |index, _| {
-        let table = index.table("values")?;
-        let asked = |n: u32| table.lookup(format!("name {n}"), |value| format!("{value:?}"));
-        Ok((0..MATCHES).step_by(25).map(|n| asked(n).unwrap_or_default()).collect())
-    }),
-    call("names", true, |index, _| {
-        let table = index.table("values")?;
-        table.names().map(|name| Ok(format!("{:?}", name?))).collect()
-    }),
 ];
 
-/// Films and shows, listed, with their GUIDs and titles indexed, recorded matches, and a table.
+/// Films and shows, listed, with their GUIDs and titles indexed.
 fn prepared(server: &Standin, folder: &Path) -> World {
     let index = open(options(server, folder), &clock());
     index.list();
@@ -213,16 +182,6 @@ fn prepared(server: &Standin, folder: &Path) -> World {
         paths.step_by(3).collect()
     };
     let (films, shows) = (items_of(1), items_of(2));
-    let library = index.movies();
-    let paths: Vec<String> = (0..MATCHES).map(|number| format!("/host/{number}.mkv")).collect();
-    let keys = films.iter().cycle().map(|(_, key)| key.as_str());
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(String::as_bytes).zip(keys).collect();
-    library.record_matches(&pairs).expect("recorded");
-    let table = index.table("values").expect("a table");
-    let names: Vec<String> = (0..MATCHES).map(|number| format!("name {number}")).collect();
-    let changes = names.iter().map(|name| plexindex::TableChange::put(&table, name, name));
-    let changes: Vec<_> = changes.collect();
-    index.write_tables(&changes, Terms::default()).expect("stored");
     let items = ["Movies", "TV Shows"].map(|title| index.library(title).expect("a handle"));
     let items = items.iter().flat_map(|library| library.items().step_by(15));
     let items: Vec<Item> = items.map(|item| item.expect("an item")).collect();

@@ -51,7 +51,7 @@ pub fn damage(words: &[&str]) {
     told();
 }
 
-/// A store as it is after some use: fetched, with matches, some of them compacted, GUIDs and titles indexed.
+/// A store as it is after some use: fetched, with matches, GUIDs and titles indexed.
 pub fn used(server: &Standin, folder: &Path) {
     let index = open(options(server, folder), &clock());
     let library = index.movies();

@@ -13,7 +13,7 @@ use plexindex::tables::Op;
 use plexindex_standin::Standin;
 
 use super::broken::answer;
-use crate::support::worker::{Worker, database, rounds, say, told};
+use crate::support::worker::{Worker, database, rounds, say};
 use crate::support::{HOUR_MS, KEEP, clock, movies, open, options, path_of};
 
 /// The write-ahead log is apart: it is written anew from its beginning once it has some 5 MB.
@@ -192,77 +192,4 @@ fn files_in_folder(folder: &Path) -> Vec<String> {
     let files = crate::support::files_in(folder).into_iter();
     let name = |path: std::path::PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
     files.filter_map(name).collect()
-}
-
-/// The bytes of all files in a folder, and their number.
-fn files_in(folder: &Path) -> (u64, usize) {
-    let lengths = std::fs::read_dir(folder).expect("the folder").flatten();
-    // A file may go in between.
-    let lengths: Vec<u64> = lengths.filter_map(|entry| Some(entry.metadata().ok()?.len())).collect();
-    (lengths.iter().sum(), lengths.len())
-}
-
-/// Stores entries of half a kilobyte in batches until one fails. Returns the bytes of all names and values, and the most
-/// bytes and files that the folder had.
-fn store_in_batches(folder: &Path, batches: u64) -> (u64, (u64, usize), Option<Status>) {
-    let [index, reader] = [(); 2].map(|()| Index::open(Options::new(folder)).expect("it opens"));
-    let [table, read] = [&index, &reader].map(|index| index.tables().table(b"values", false).expect("a table"));
-    let value = [7_u8; 480];
-    let (mut stored, mut most) = (0, (0, 0));
-    for batch in 0..batches {
-        let names: Vec<String> = (0..500)
-            .map(|nth| format!("{:020}", (batch * 500 + nth) * 7_919 % 1_000_003))
-            .collect();
-        let ops = names.iter().map(|name| Op::Put(&table, name.as_bytes(), &value));
-        let ops: Vec<Op<'_>> = ops.collect();
-        if let Err(error) = index.tables().write(&ops, &KEEP) {
-            return (stored, most, Some(error.status));
-        }
-        stored += 500 * (20 + value.len() as u64);
-        // A reader's segments may be gone since it read their names.
-        if batch % 5 == 0 {
-            let length = read.get(names[7].as_bytes(), 0, &mut |_| {}).expect("read");
-            assert_eq!(length, Some(value.len()));
-        }
-        let (bytes, files) = files_in(folder);
-        most = (most.0.max(bytes), most.1.max(files));
-    }
-    (stored, most, None)
-}
-
-#[test]
-fn bulk_writes_to_a_table_leave_few_replaced_files() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (stored, (bytes, files), failed) = store_in_batches(folder.path(), rounds("PLEXINDEX_BATCHES", 80, 1));
-    println!("{stored} bytes stored: at most {bytes} bytes in {files} files");
-    assert_eq!(failed, None);
-    assert!(bytes < 4 * stored + (8 << 20), "{bytes} for {stored}");
-    assert!(files < 30, "{files}");
-}
-
-/// In a worker: bulk writes on a small disk.
-pub fn small_disk(words: &[&str]) {
-    let folder = Path::new(words[0]);
-    if !super::full::mount("tmpfs", folder, 0, "size=64m") {
-        return;
-    }
-    say("ready");
-    let (stored, (bytes, files), failed) = store_in_batches(folder, 1_000);
-    say(&format!("{stored} {bytes} {files} {failed:?}"));
-    told();
-}
-
-#[test]
-fn replaced_files_go_before_a_write_fails() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let Some(mut worker) = super::full::with_mount("small disk", folder.path(), &movies(0), &[]) else {
-        return;
-    };
-    let said = worker.hear();
-    println!("{said}");
-    let stored: u64 = said.split(' ').next().expect("a number").parse().expect("a number");
-    assert!(said.ends_with("Some(StoreFull)"), "{said}");
-    // The database and the segments each have all entries, and a merge writes some of them again.
-    assert!(stored > 22 << 20, "{said}");
-    worker.end();
 }

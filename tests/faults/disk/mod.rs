@@ -29,7 +29,6 @@ pub const ROLES: &[Role] = &[
     ("full and closed", full::full_and_closed),
     ("masked", secrecy::masked),
     ("stores and ends", growth::stores_and_ends),
-    ("small disk", growth::small_disk),
     ("power", power::power),
     ("every write", every_write::every_write),
     ("migration", migration::migration),

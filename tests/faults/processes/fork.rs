@@ -155,7 +155,7 @@ fn fast_lookups_after_a_fork_see_what_other_processes_record() {
         let mut worker = at.worker("fork and look up", &[&path, &key]);
         assert_eq!(worker.hear(), "forked");
         for who in ["child", "parent", "parent again"] {
-            // First one match, then so many that a segment is made of them.
+            // First one match, then more than a process adds to its snapshot one by one.
             for count in [1, 600] {
                 let path = |number: usize| format!("/host/{round}/{who}/{count}/{number}.mkv");
                 let paths: Vec<String> = (0..count).map(path).collect();

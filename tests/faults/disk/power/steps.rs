@@ -17,12 +17,12 @@ pub const STEPS: [Step; 26] = [
     Step::Record(1),
     Step::Record(300),
     Step::Forget(0),
-    Step::Record(900), // compacts
+    Step::Record(900),
     Step::Record(1),
     Step::Record(1),
     Step::Forget(2),
     Step::Record(1),
-    Step::Record(700), // compacts again
+    Step::Record(700),
     Step::Record(1),
     Step::Forget(4),
     Step::Record(1),
