@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::memtable::{Known, LoadAfter, NewRecord, RecordMemories, RecordMemory};
-use crate::engine::record_rows::{MAX_INLINE, StoredEntry, TableChanges};
+use crate::engine::record_rows::{ChangedRecord, StoredEntry, TableChanges};
 use crate::engine::snapshot::{CurrentSnapshot, SnapshotOf};
 use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, RecordTx, Store};
 use crate::error::{Result, check_length};
@@ -560,15 +560,12 @@ const MAX_EXPIRED: usize = 80;
 /// Maximum number of older entries that a write evicts, if it does not store more.
 const MAX_EVICTED: usize = 256;
 
-/// The table and the name of an entry that was stored; without its value, removed.
-type WrittenEntry<'o> = (TableId, Cow<'o, [u8]>, Option<StoredEntry>);
-
 /// A write that is committed.
-struct CommittedWrite<'o> {
+struct CommittedWrite {
     database_number: DatabaseNumber,
     sequence: Sequence,
     /// The entries that it stored or removed; `None` if there were other changes, which the snapshot must read.
-    entries: Option<Vec<WrittenEntry<'o>>>,
+    entries: Option<Vec<ChangedRecord>>,
 }
 
 impl Tables {
@@ -598,7 +595,7 @@ impl Tables {
         &self,
         ops: &[Op<'_>],
         limits: &TableLimits,
-        read: impl Fn(&Write<'_, '_, '_>) -> rusqlite::Result<T>,
+        read: impl Fn(&Write<'_, '_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Add(_, name, _) | Op::Remove(_, name) = op {
@@ -649,7 +646,7 @@ impl Tables {
     }
 
     /// Adds a committed write to the snapshot if it lacks no other commit. Otherwise, the next lookup reads the changes.
-    fn publish(&self, committed: &CommittedWrite<'_>) {
+    fn publish(&self, committed: &CommittedWrite) {
         let Some(entries) = &committed.entries else { return };
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
@@ -660,26 +657,23 @@ impl Tables {
         {
             return;
         }
-        let encoded: Vec<Option<Vec<u8>>> = entries.iter().map(|(.., entry)| entry.as_ref().map(encode)).collect();
-        let records = entries.iter().zip(&encoded);
-        let records = records.map(|((table, name, _), payload)| (*table, NewRecord::new(name, payload.as_deref())));
         self.entries(committed.database_number)
-            .commit(committed.sequence, records);
+            .follow(snapshot.sequence(), committed.sequence, Some(entries));
         snapshot.advance_to(committed.sequence);
     }
 }
 
 /// A running write.
-struct Write<'w, 't, 'o> {
+struct Write<'w, 't> {
     tx: &'w RecordTx<'t>,
     now_ms: i64,
     /// When stored values expire, in Unix ms; `None`: never.
     expires_ms: Option<i64>,
     /// [`CommittedWrite::entries`].
-    entries: Option<Vec<WrittenEntry<'o>>>,
+    entries: Option<Vec<ChangedRecord>>,
 }
 
-impl<'o> Write<'_, '_, 'o> {
+impl Write<'_, '_> {
     /// Returns an entry's value, unless it has expired.
     fn value(&self, table: &Table, name: &[u8]) -> rusqlite::Result<Option<Vec<u8>>> {
         match self.tx.table(&table.name)? {
@@ -689,7 +683,7 @@ impl<'o> Write<'_, '_, 'o> {
     }
 
     /// Applies one change.
-    fn apply(&mut self, op: &Op<'o>) -> rusqlite::Result<()> {
+    fn apply(&mut self, op: &Op<'_>) -> rusqlite::Result<()> {
         let (table, name, value) = match *op {
             Op::Put(table, name, value) => (table, name, Some(value)),
             Op::Add(table, name, value) => {
@@ -721,12 +715,12 @@ impl<'o> Write<'_, '_, 'o> {
             None => self.tx.remove_entry(id, &name)?,
         }
         if let Some(entries) = &mut self.entries {
-            let entry = value.map(|value| StoredEntry {
-                length: value.len() as u64,
-                value: (value.len() <= MAX_INLINE).then(|| value.to_vec()),
-                expires_ms: self.expires_ms,
+            entries.push(ChangedRecord {
+                sequence: self.tx.tx.sequence,
+                table: id,
+                key: name.into_owned(),
+                library: None,
             });
-            entries.push((id, name, entry));
         }
         Ok(())
     }

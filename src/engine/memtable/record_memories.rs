@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::record_memory::{Filling, NewRecord, RecordMemory};
+use super::record_memory::{Filling, RecordMemory};
 use crate::engine::record_rows::ChangedRecord;
 use crate::model::{Sequence, TableId};
 use crate::platform::files::Inode;
@@ -129,19 +129,6 @@ impl RecordMemories {
             }
         }
         filling.followed = if is_older { upto } else { upto.max(filling.followed) };
-    }
-
-    /// Replaces what is known of records by a commit of this process, of which these are all changes. The memories have
-    /// followed the commit before it.
-    pub fn commit<'r>(&self, sequence: Sequence, records: impl Iterator<Item = (TableId, NewRecord<'r>)>) {
-        let mut filling = lock(&self.filling);
-        if filling.followed > sequence {
-            return; // another handle has marked these changes, and perhaps later ones
-        }
-        for (table, record) in records {
-            of_table(&filling, table).for_each(|memory| memory.replace(sequence, record));
-        }
-        filling.followed = sequence;
     }
 
     /// Returns the memory of a table for a new snapshot, whose commits the memories have followed.

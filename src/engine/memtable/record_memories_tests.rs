@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::memtable::{Known, LoadAfter};
+use crate::engine::memtable::{Known, LoadAfter, NewRecord};
 
 const TABLE: TableId = TableId(1);
 const KEY: &[u8] = b"key";
@@ -81,9 +81,13 @@ impl World {
                 handle.upto = *committed;
             }
             (Publish, Some(_)) if handle.snapshot == Some(handle.upto - 1) => {
-                let value = handle.upto.to_le_bytes();
-                let record = NewRecord::new(KEY, Some(&value));
-                memories.commit(Sequence(handle.upto), [(TABLE, record)].into_iter());
+                let changed = ChangedRecord {
+                    sequence: Sequence(handle.upto),
+                    table: TABLE,
+                    key: KEY.to_vec(),
+                    library: None,
+                };
+                memories.follow(Sequence(handle.upto - 1), Sequence(handle.upto), Some(&[changed]));
                 handle.snapshot = Some(handle.upto);
             }
             (Begin, Some(memory)) => handle.read_at = memory.followed(),

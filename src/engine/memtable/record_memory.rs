@@ -331,18 +331,6 @@ impl RecordMemory {
         }
     }
 
-    /// Replaces what is known of a key by this process's own commit. If nothing is known of it, or the memory must be
-    /// renewed, the database is asked. The caller has locked `filling`.
-    pub fn replace(&self, sequence: Sequence, record: NewRecord<'_>) {
-        if self.must_renew() {
-            return self.outdate(record.key, record.hash);
-        }
-        let is_known = self.slot_of(record.key, record.hash).is_some();
-        if is_known || self.is_complete() || self.is_loading.load(Ordering::Relaxed) {
-            self.add(sequence, [record]);
-        }
-    }
-
     /// Forgets all, because the memory has not followed some commit. The caller has locked `filling`.
     pub fn lose(&self) {
         self.state.store(LOST, Ordering::Release);

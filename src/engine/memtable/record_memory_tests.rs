@@ -22,14 +22,12 @@ fn payload<'m>(memory: &'m RecordMemory, key: &[u8]) -> Result<Option<&'m [u8]>,
 enum Step {
     Put(u8, Option<u16>),
     Outdate(u8),
-    Replace(u8, u16),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (any::<u8>(), any::<Option<u16>>()).prop_map(|(key, value)| Step::Put(key, value)),
         any::<u8>().prop_map(Step::Outdate),
-        (any::<u8>(), any::<u16>()).prop_map(|(key, value)| Step::Replace(key, value)),
     ];
     proptest::collection::vec(step, 0..300)
 }
@@ -58,12 +56,6 @@ proptest! {
                         known.1 = false;
                     } else if is_complete {
                         right.insert(key, (None, false));
-                    }
-                }
-                Step::Replace(key, value) => {
-                    memory.replace(Sequence(1), NewRecord::new(&name(key), Some(&value.to_le_bytes())));
-                    if is_complete || right.contains_key(&key) {
-                        right.insert(key, (Some(value), true));
                     }
                 }
             }
@@ -129,11 +121,6 @@ fn replaced_records_are_not_kept_for_ever() {
         renewals += usize::from(memory.must_renew());
     }
     assert!(renewals > 0);
-    // The memory does not grow until somebody renews it.
-    let bytes = memory.bytes();
-    memory.replace(Sequence(2), NewRecord::new(b"one", Some(&value)));
-    assert_eq!(memory.bytes(), bytes);
-    assert!(!memory.knows(b"one", xxh3_64(b"one")));
     assert!(!memory.has_too_large_table(), "little of it is in use");
 }
 
