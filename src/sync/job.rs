@@ -1,10 +1,11 @@
 //! Sync jobs: a worker thread (`platform::thread`) sends requests, and the calling thread reports progress.
 //!
-//! Ensures that only one thread in one process fetches a library at a time, with a file lock, which the operating system
-//! releases when a process exits. On a file system without locks, two threads can fetch the same library at the same
-//! time.
+//! Ensures that only one thread in one process fetches a library at a time. Threads use a lock with a timeout, and
+//! processes a file lock, which the operating system releases when a process exits. On a file system without locks, two
+//! processes can fetch the same library at the same time.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -39,6 +40,9 @@ pub struct Synchronizer {
     pub(super) page_size: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
+    /// The locks for this process's running fetches, by name. Only plexindex's own threads wait for them: a waiting thread
+    /// gets a thread-local variable with a destructor, which on a host's thread would prevent unloading plexindex.
+    flights: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
     /// The exchange with other hosts.
     pub peers: Arc<dyn Peers>,
     /// Time at which a request for invalidated items last failed, in Unix ms.
@@ -148,6 +152,7 @@ impl Synchronizer {
             reading,
             policy: Policy::new(options),
             page_size: options.page_size,
+            flights: Mutex::default(),
             peers,
             last_failure_ms: AtomicI64::new(NEVER_MS),
             clock,
@@ -160,12 +165,17 @@ impl Synchronizer {
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = self.peers.hold();
         locks.push(Box::new(lock_for_fork(self, |sync| &sync.failure)));
+        locks.push(Box::new(lock_for_fork(self, |sync| &sync.flights)));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
     }
 
     /// In the child after a fork, resets the locks and connections that belong to the parent.
     pub fn after_fork(&self) {
+        // The threads that held the locks do not exist in the child.
+        if let Ok(mut flights) = self.flights.try_lock() {
+            flights.clear();
+        }
         self.peers.after_fork();
         if let Some(source) = &self.source {
             source.after_fork();
@@ -265,13 +275,17 @@ impl Synchronizer {
     /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, without running
     /// `work`, if the wait exceeds `bounds`.
     fn single_flight<T>(&self, name: &str, bounds: Bounds<'_>, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let thread_lock = Arc::clone(lock(&self.flights).entry(name.to_owned()).or_default());
+        let Some(_thread_guard) = lock_within(&thread_lock, bounds) else {
+            return Ok(None);
+        };
         let path = self.store.folder().lock_path(name);
-        let _guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
+        let _process_guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!(
-                    "cannot lock {}: {error}; another thread may fetch the same library",
+                    "cannot lock {}: {error}; another process may fetch the same library",
                     path.display()
                 );
                 None
@@ -480,6 +494,21 @@ fn token_replaced_error() -> Error {
         "the token was replaced during this call by a different user's token, or by a token that the server has not \
          accepted yet; retry",
     )
+}
+
+/// Interval at which a waiting thread checks whether to stop waiting.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Takes a lock; `None` if the wait exceeds `bounds`. Wakes up from time to time, because the host may abort the call.
+fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
+    loop {
+        if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {
+            return Some(guard);
+        }
+        if (bounds.aborted)() || bounds.deadline.has_passed() {
+            return None;
+        }
+    }
 }
 
 /// Interval between progress reports to the host.

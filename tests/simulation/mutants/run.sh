@@ -3,7 +3,8 @@
 #   sh tests/simulation/mutants/run.sh [SEEDS] [PATTERN]
 # All patches are applied to one copy of the tree, which is built once: PLEXINDEX_MUTANT names the defect that is back. None
 # is in the first run, which must find nothing. At most SEEDS (2000) are run of each, and no more when FOUND (1) of them
-# have found it. JOBS (2) run at once. Copy and builds lie in build/mutants. Exits with 1 when a defect is not found.
+# have found it. JOBS (2) run at once. A patch that begins with 'Found by:' names a test, which must fail instead. Copy and
+# builds lie in build/mutants. Exits with 1 when a defect is not found.
 set -eu
 seeds=${1:-2000}
 pattern=${2:-}
@@ -42,15 +43,30 @@ END
 cargo test -q --release -p plexindex-tests --test simulation --no-run
 program=$(cargo test --release -p plexindex-tests --test simulation --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
 
-# run NAME SEEDS
-run() {
-    short=$(echo "$1" | cut -d- -f1,2)
+simulate() {
     PLEXINDEX_MUTANT=$short PLEXINDEX_SEED=0 PLEXINDEX_SEEDS=$2 PLEXINDEX_FOUND=${FOUND:-1} \
         "$program" histories_for_long --ignored --nocapture >"$out/$1" 2>&1 || true
     first=$(sed -n 's/^seed \([0-9]*\), .*/\1/p' "$out/$1" | head -1)
     ran=$(sed -n 's/^\([0-9]*\) histories, .* \([0-9]*\) failed.*/found in \2 of \1 seeds/p' "$out/$1" | tail -1)
     echo "$1: ${ran:-no result}${first:+, first at seed $first}" >>"$out/results"
     tail -1 "$out/results"
+}
+
+# run NAME SEEDS
+run() {
+    short=$(echo "$1" | cut -d- -f1,2)
+    by=$(sed -n '1s/^Found by: //p' "$here/$1.patch" 2>/dev/null || true)
+    if [ -z "$by" ]; then
+        simulate "$1" "$2"
+    elif ! $by >"$out/$1" 2>&1; then
+        echo "$1: no result of $by, which fails without it" | tee -a "$out/results"
+    elif PLEXINDEX_MUTANT=$short $by >"$out/$1" 2>&1; then
+        echo "$1: not found by $by" | tee -a "$out/results"
+    elif grep -q '^test result: FAILED. 0 passed; 1 failed' "$out/$1"; then
+        echo "$1: found by $by" | tee -a "$out/results"
+    else
+        echo "$1: no result of $by" | tee -a "$out/results"
+    fi
 }
 
 run none 200
@@ -65,4 +81,4 @@ for patch in "$here"/*"$pattern"*.patch; do
     fi
 done
 wait
-! grep -E 'found in 0 of|no result' "$out/results" | grep -v '^none'
+! grep -E 'found in 0 of|not found|no result' "$out/results" | grep -v '^none'
