@@ -299,10 +299,11 @@ def test_several_servers(cli: Cli, tmp_path: Path) -> None:
     assert cli.json("match", "--server", "den", "/nowhere/x.mkv")["server"] == "den"
     assert cli.json("match", "-l", "Shows", "/nowhere/x.mkv")["server"] == "attic", "the one that has the library"
     # Other commands, and Python, take one server.
-    choose = f"{file} has several servers: choose one of attic, den with --server"
+    choose = f"{file} has several servers: choose one of attic, den with --server or PLEXINDEX_SERVER"
     cli.fails(2, choose, "libraries")
     assert len(cli.lines("libraries", "--server", "attic")) == 2
-    assert sources(cli, "--server", "den") == (f"server_url of server den in {file}", f"token in {file}")
+    of_den = (f"server_url of server den in {file}", f"token in {file}")
+    assert sources(cli, "--server", "den") == sources(cli, PLEXINDEX_SERVER="den") == of_den
     with pytest.raises(plexindex.InvalidArgumentError, match="choose one of attic, den"):
         _config.find({"config": _config.Setting(file, "")})
     variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": den.url, "PLEXINDEX_TOKEN": TOKEN}

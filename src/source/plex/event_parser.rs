@@ -43,8 +43,9 @@ pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     if !is_notification && wrapped.is_none() {
         let Some(event) = text(body.get("event")) else {
             return invalid(
-                "the body is JSON, but neither a Plex webhook (it has no 'event') nor a notification (it has no \
-                 'NotificationContainer', 'TimelineEntry' or 'ActivityNotification'): pass a webhook or a notification",
+                "the body is JSON, but neither a webhook of Plex (it has no 'event'), Sonarr or Radarr (no 'eventType') nor \
+                 a notification (no 'NotificationContainer', 'TimelineEntry' or 'ActivityNotification'): pass a webhook \
+                 or a notification",
             );
         };
         events.extend(webhook_event(&event, body.get("Metadata")));

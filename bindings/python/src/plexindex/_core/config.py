@@ -109,7 +109,7 @@ class SeveralServersError(InvalidArgumentError):
     """The file has several servers, and none was chosen."""
 
     def __init__(self, names: list[str], path: str) -> None:
-        super().__init__(f"{path} has several servers: choose one of {', '.join(names)} with --server")
+        super().__init__(f"{path} has several servers: choose one of {', '.join(names)} with --server or PLEXINDEX_SERVER")
         self.names = names
 
 
@@ -135,7 +135,9 @@ def find(
 
     sources = [lambda name: given.get(name, NOTHING), in_environment, in_file]
     is_chosen = "server_url" in given or in_environment("server_url").value is not None
-    server_name, own = _choose_table(given.get("server"), file.pop("servers", {}), path, is_chosen or not use_server)
+    in_variable = in_environment("server")
+    chosen = given.get("server", in_variable if in_variable.value and not is_chosen else None)
+    server_name, own = _choose_table(chosen, file.pop("servers", {}), path, is_chosen or not use_server)
     if server_name is not None:
         sources.insert(1, lambda name: Setting(own.get(name), f"{name} of server {server_name} in {path}"))
         # A server of which only the database is known does not get another source's address.

@@ -37,7 +37,8 @@ plexindex reads each setting from the first of these sources that has it:
          [mappings]
          "/mnt/media" = "/data/media"
      or, for several servers, such settings in a table [servers.NAME] for each;
-     --server chooses one, and what is above the tables is for all
+     --server or PLEXINDEX_SERVER chooses one, and what is above the tables is
+     for all
   4. for the URL and the token only, plexapi's settings:
      PLEXAPI_AUTH_SERVER_BASEURL and PLEXAPI_AUTH_SERVER_TOKEN, or
      ~/.config/plexapi/config.ini, or the file in PLEXAPI_CONFIG_PATH
