@@ -308,11 +308,16 @@ impl Exchange {
         };
         runtime.block_on(async {
             while !lock(&self.state).is_stopping {
+                let rounds = lock(&self.state).rounds;
                 let ended = tokio::select! {
                     ended = self.session(&signals) => ended,
                     () = self.overtime(&signals) => return,
                 };
                 if let Err(failure) = ended {
+                    // PostgreSQL restarted, or ended an idle session: whoever waits for a delivery need not wait longer.
+                    if failure.is_closed() && lock(&self.state).rounds != rounds {
+                        continue;
+                    }
                     self.note_failure(failure.explain(&self.address));
                     if lock(&self.state).is_stopping {
                         return;
