@@ -109,7 +109,8 @@ class SeveralServersError(InvalidArgumentError):
     """The file has several servers, and none was chosen."""
 
     def __init__(self, names: list[str], path: str) -> None:
-        super().__init__(f"{path} has several servers: choose one of {', '.join(names)} with --server or PLEXINDEX_SERVER")
+        names_text = ", ".join(names)
+        super().__init__(f"{path} has several servers: choose one of {names_text} with --server or PLEXINDEX_SERVER")
         self.names = names
 
 
