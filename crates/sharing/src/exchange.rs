@@ -314,11 +314,12 @@ impl Exchange {
                     () = self.overtime(&signals) => return,
                 };
                 if let Err(failure) = ended {
-                    // PostgreSQL restarted, or ended an idle session: whoever waits for a delivery need not wait longer.
-                    if failure.is_closed() && lock(&self.state).rounds != rounds {
+                    let error = failure.explain(&self.address);
+                    // PostgreSQL restarted, or ended a session that worked: whoever waits for a delivery need not wait longer.
+                    if error.status == Status::Connect && lock(&self.state).rounds != rounds {
                         continue;
                     }
-                    self.note_failure(failure.explain(&self.address));
+                    self.note_failure(error);
                     if lock(&self.state).is_stopping {
                         return;
                     }

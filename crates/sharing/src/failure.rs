@@ -65,12 +65,6 @@ impl Failure {
         self.database_error().is_some_and(is_kept) && !self.has_code(SqlState::READ_ONLY_SQL_TRANSACTION.code())
     }
 
-    /// Returns whether the server ended a session that had worked.
-    pub fn is_closed(&self) -> bool {
-        let is_closed = matches!(self, Self::Server(error) if error.is_closed());
-        is_closed || self.has_code(SqlState::ADMIN_SHUTDOWN.code())
-    }
-
     /// Converts the failure to an error for the caller. The message contains the database's address and a remedy.
     pub fn explain(&self, address: &Address) -> Error {
         let (status, text) = match self {
