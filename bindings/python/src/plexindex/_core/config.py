@@ -136,9 +136,8 @@ def find(
 
     sources = [lambda name: given.get(name, NOTHING), in_environment, in_file]
     is_chosen = "server_url" in given or in_environment("server_url").value is not None
-    in_variable = in_environment("server")
-    chosen = given.get("server", in_variable if in_variable.value and not is_chosen else None)
-    server_name, own = _choose_table(chosen, file.pop("servers", {}), path, is_chosen or not use_server)
+    chosen = given.get("server") or (NOTHING if is_chosen else in_environment("server"))
+    server_name, own = _choose_table(chosen.value, file.pop("servers", {}), path, is_chosen or not use_server)
     if server_name is not None:
         sources.insert(1, lambda name: Setting(own.get(name), f"{name} of server {server_name} in {path}"))
         # A server of which only the database is known does not get another source's address.
@@ -179,17 +178,17 @@ def find(
 
 
 def _choose_table(
-    chosen: Setting | None, tables: dict[str, dict[str, Any]], path: str, is_another: bool
+    chosen: str | None, tables: dict[str, dict[str, Any]], path: str, is_another: bool
 ) -> tuple[str | None, dict[str, Any]]:
     """Returns the name and the settings of the server to use, if it is one of the file's tables.
 
     ``is_another``: whether the options or the environment specify another server, or no server is used.
     """
     if chosen is not None:
-        if chosen.value not in tables:
+        if chosen not in tables:
             there = ", ".join(tables) or "none"
-            raise InvalidArgumentError(f"{path} has no server {chosen.value!r}: the servers are {there}")
-        return chosen.value, tables[chosen.value]
+            raise InvalidArgumentError(f"{path} has no server {chosen!r}: the servers are {there}")
+        return chosen, tables[chosen]
     if is_another or not tables:
         return None, {}
     if len(tables) > 1:
