@@ -11,11 +11,13 @@ const ODD: &str = "/mnt/odd.mkv";
 impl World {
     /// Takes a backup of the shared database.
     fn backup(&self) -> String {
-        let name = format!("{}_backup", self.database.name);
-        self.end_sessions();
-        let statement = format!("CREATE DATABASE {name} TEMPLATE {}", self.database.name);
-        // Hosts connect again while it is made.
-        until("the backup is made", || self.try_sql(&statement));
+        let from = &self.database.name;
+        let name = format!("{from}_backup");
+        let cluster = &self.database.cluster;
+        // Otherwise hosts connect again at once, and a database in use is not copied.
+        cluster.sql("postgres", &format!("ALTER DATABASE {from} ALLOW_CONNECTIONS false"));
+        until("the backup is made", || self.try_sql(&format!("CREATE DATABASE {name} TEMPLATE {from}")));
+        cluster.sql("postgres", &format!("ALTER DATABASE {from} ALLOW_CONNECTIONS true"));
         name
     }
 
