@@ -16,7 +16,9 @@ impl World {
         let cluster = &self.database.cluster;
         // Otherwise hosts connect again at once, and a database in use is not copied.
         cluster.sql("postgres", &format!("ALTER DATABASE {from} ALLOW_CONNECTIONS false"));
-        until("the backup is made", || self.try_sql(&format!("CREATE DATABASE {name} TEMPLATE {from}")));
+        until("the backup is made", || {
+            self.try_sql(&format!("CREATE DATABASE {name} TEMPLATE {from}"))
+        });
         cluster.sql("postgres", &format!("ALTER DATABASE {from} ALLOW_CONNECTIONS true"));
         name
     }
