@@ -58,7 +58,7 @@ class Index(Queries):
         session = self._session
         if session.owners > 1:
             session.owners -= 1
-            Index.__init__(self, Session.closed(session.recipe))
+            Index.__init__(self, Session(session.folder, session.recipe))
         else:
             session.close()
 

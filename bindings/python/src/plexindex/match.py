@@ -6,10 +6,11 @@ An answer comes from JSON or from one of the library's blocks, which an answer d
 from __future__ import annotations
 
 import os
+from _warnings import warn
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterator, Sequence, importing
+from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
 from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
 
@@ -164,9 +165,6 @@ class Match:
     @property
     def item(self) -> plexindex.Item | None:
         """The single item, or None. Its confidence can be low. Deprecated: use :attr:`sure` or :attr:`likely`."""
-        with importing:
-            from warnings import warn
-
         warn("Match.item can have low confidence: use Match.sure or Match.likely", DeprecationWarning, stacklevel=2)
         return self._single()
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterable, convert, importing, log, native
+from ._core import TYPE_CHECKING, Iterable, convert, importing, log
 from ._core import abi as c
 from ._core.session import Session
 
@@ -148,7 +148,6 @@ def open_session(options: dict[str, Any]) -> Session:
     if options["cache_dir"] is None:
         text, found_renew = _add_configuration(options, text)
         renew = renew or found_renew
-    native_library = native.load()
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:
@@ -164,10 +163,11 @@ def open_session(options: dict[str, Any]) -> Session:
             raise convert.invalid(
                 "database", f"database is relative, but there is no working directory: {error}"
             ) from error
-    session = Session(native_library, c_struct, progress, renewal)
+    folder, server_url = os.fspath(options.pop("cache_dir")), options.pop("server_url")
+    recipe = Recipe(os.fsdecode(os.path.abspath(folder)), server_url, text is not None, options)
+    session = Session(os.fsdecode(folder), recipe, progress)
+    session.open(c_struct, renewal)
     session.token = renew or text
-    folder, server_url = os.fsdecode(os.path.abspath(options.pop("cache_dir"))), options.pop("server_url")
-    session.recipe = Recipe(folder, server_url, text is not None, options)
     return session
 
 
@@ -279,7 +279,7 @@ def open_again(recipe: Recipe) -> Any:
             session = _reopened[name] = open_session({**recipe.options, **place})
         except plexindex.Error as error:
             # An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait forever.
-            return plexindex.Index(Session.closed(recipe, error))
+            return plexindex.Index(Session(recipe.folder, recipe, reason=error))
     else:
         session.owners += 1
     return plexindex.Index(session)

@@ -1,8 +1,11 @@
 """What the public modules share: the C functions, calls, buffers, JSON, the log and the end of the process."""
 
+from __future__ import annotations
+
 import os
 
 # The classes of `collections.abc`, which imports `collections`, 2 ms of each process.
+from _collections_abc import Callable
 from _collections_abc import Iterable as Iterable
 from _collections_abc import Iterator as Iterator
 from _collections_abc import Mapping as Mapping
@@ -22,3 +25,9 @@ because a new process would otherwise take twice as long.
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
+
+
+def in_child(function: Callable[[], None]) -> None:
+    """Calls a function in each forked child, which has only one thread."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=function)

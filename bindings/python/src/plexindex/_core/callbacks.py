@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import os
 from _thread import _local, get_ident
 from time import monotonic, sleep
 
 import plexindex
 
-from . import TYPE_CHECKING, log
+from . import TYPE_CHECKING, in_child, log
 from . import abi as c
 
 if TYPE_CHECKING:
@@ -251,12 +250,9 @@ def _end() -> None:
 atexit.register(_end)
 
 
+@in_child
 def _keep_this_thread() -> None:
-    # A forked child has no other threads, so it must not wait for their calls.
+    # A forked child must not wait for the calls of other threads.
     for call in list(running):
         if call.thread != get_ident():
             del running[call]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keep_this_thread)

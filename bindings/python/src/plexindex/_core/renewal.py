@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from _thread import get_ident
 from functools import partial
 from weakref import WeakSet
 
-from . import TYPE_CHECKING, convert
+from . import TYPE_CHECKING, convert, in_child
 from . import abi as c
 from .callbacks import receive, running
 
@@ -67,11 +66,8 @@ class Renewal:
 _renewals: WeakSet[Renewal] = WeakSet()
 
 
+@in_child
 def _begin_again() -> None:
     # In a forked child, a generator that is inside the host's callable on another thread would never end.
     for renewal in list(_renewals):
         renewal.begin()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_again)

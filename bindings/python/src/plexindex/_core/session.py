@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from _thread import RLock, get_ident, start_new_thread
+from _warnings import warn
 from ctypes import c_void_p
 from time import sleep
 
@@ -14,7 +15,7 @@ import plexindex
 from . import TYPE_CHECKING, convert, importing, log
 from . import abi as c
 from .callbacks import is_ending, run_alone, running, take
-from .native import Native, load
+from .native import load
 
 if TYPE_CHECKING:
     from typing import Any
@@ -53,19 +54,6 @@ class Handle(c_void_p):
 HAS_GLOBAL_LOCK = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-# Number of forks.
-_forks = 0
-
-
-def _count_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
-
-
 class ForkLock:
     """A lock that a call returns. A forked child gets a new lock, because the old one may be held for ever.
 
@@ -73,11 +61,11 @@ class ForkLock:
     """
 
     def __init__(self) -> None:
-        self._lock, self._forks = RLock(), _forks
+        self._lock, self._process = RLock(), os.getpid()
 
     def __call__(self) -> RLock:
-        if self._forks != _forks:
-            self._lock, self._forks = RLock(), _forks
+        if self._process != os.getpid():
+            self._lock, self._process = RLock(), os.getpid()
         return self._lock
 
 
@@ -90,35 +78,34 @@ class Session:
     """
 
     def __init__(
-        self, native: Native, options: c.COptions, progress: ProgressArg = None, renewal: Renewal | None = None
+        self, folder: str, recipe: Recipe, progress: ProgressArg = None, reason: plexindex.Error | None = None
     ) -> None:
-        self.native = native
-        self.is_open = False
-        self._reason: plexindex.Error | None = None
+        """Until :meth:`open`, each call raises the reason or, without one, a ClosedError."""
+        self.handle, self.is_open = Handle(), False  # first, because loading the library can fail
+        self.native = load()
+        self.folder, self.recipe, self.progress, self._reason = folder, recipe, progress, reason
         self.owners = 1
         """Number of open indexes that share this session, because they come from equal pickles."""
-        self.progress = progress
-        self.timeout = options.timeout_ms / 1000 if options.timeout_ms else None
+        self.timeout: float | None = None
         """The default timeout of calls in seconds."""
-        self.hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
-        self.folder = os.fsdecode(options.cache_dir.data or b"")
-        self.handle = Handle()
+        self.hides_paths: bool = recipe.options["obfuscate_paths"]
         # Libraries and tables that were used once.
         self._handles: dict[object, Handle] = {}
         self._closing = ForkLock()
         # The watches that listen to the server's events.
         self._listening, self._watches = ForkLock(), set[object]()
-        # The library can call it as long as the index is open.
-        self._renewal = renewal
+        self._renewal: Renewal | None = None
         self.token: TokenArg = None
         """The token, or what returns it, for plexapi."""
         self.plex: Any = None
         """plexapi's object for the server, once an edit needed it."""
         self.plexapi: Any = None
         """The host's own plexapi object for the server."""
-        self.recipe: Any = None
-        """How another process opens the same index: a :class:`plexindex.opening.Recipe`."""
-        status, text = run_alone(native.open, ctypes.byref(options), ctypes.byref(self.handle))
+
+    def open(self, options: c.COptions, renewal: Renewal | None) -> None:
+        """Opens the handle. The library can call ``renewal`` as long as the index is open."""
+        self.timeout, self._renewal = options.timeout_ms / 1000 if options.timeout_ms else None, renewal
+        status, text = run_alone(self.native.open, ctypes.byref(options), ctypes.byref(self.handle))
         if status:
             raise self._failure(status, text)
         self.is_open = True
@@ -155,17 +142,6 @@ class Session:
         if failure is not None:
             raise failure
 
-    @classmethod
-    def closed(cls, recipe: Recipe, reason: plexindex.Error | None = None) -> Session:
-        """Returns a session that is not open. Each call raises the reason or, without one, a ClosedError."""
-        closed = object.__new__(cls)
-        closed.native, closed.is_open, closed.owners, closed.progress = load(), False, 1, None
-        closed.folder, closed.recipe, closed.timeout, closed._reason = recipe.folder, recipe, None, reason
-        closed.hides_paths, closed.plexapi, closed.plex = recipe.options["obfuscate_paths"], None, None
-        closed.handle, closed._handles, closed._closing = Handle(), {}, ForkLock()
-        closed._listening, closed._watches = ForkLock(), set()
-        return closed
-
     def __del__(self) -> None:
         if not self.handle:
             return
@@ -175,9 +151,6 @@ class Session:
             pass
         # Last, because the warning may be an error, which pytest then reports.
         if not sys.is_finalizing():
-            with importing:
-                from warnings import warn
-
             warn(f"the index on {self.folder!r} was never closed", ResourceWarning, source=self, stacklevel=2)
 
     def library(self, kind: int, selector: str) -> Handle:
