@@ -191,7 +191,8 @@ def python(schema: Shape) -> str:
         arguments = f"self, method: str, request: Mapping[str, Any] | None = None, {options}"
         lines += ["    @overload", f"    def __call__({arguments}) -> {returned.format('Any')}: ..."]
     # A type with the name of a public class gets another name.
-    public = re.findall(r" as (\w+)$", (ROOT / "bindings/python/src/plexindex/__init__.py").read_text("utf-8"), re.M)
+    package = (ROOT / "bindings/python/src/plexindex/__init__.py").read_text("utf-8")
+    public = re.findall(r'"(\w+)"', package.partition("__all__ = [")[2].partition("]")[0])
     clashes = "|".join(sorted(definitions.keys() & set(public)))
     return re.sub(rf"\b({clashes})\b", r"\1Json", "\n".join([*lines, ""]))
 

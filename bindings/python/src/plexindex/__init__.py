@@ -40,60 +40,57 @@ if TYPE_CHECKING:
     from . import media as media
     from . import opening as opening
     from . import types as types
-    from .changes import Change as Change
-    from .changes import Changes as Changes
-    from .changes import Watch as Watch
-    from .compare import Comparison as Comparison
-    from .compare import Difference as Difference
-    from .edits import EditReport as EditReport
-    from .errors import AbortedError as AbortedError
-    from .errors import ClosedError as ClosedError
-    from .errors import Error as Error
-    from .errors import InvalidArgumentError as InvalidArgumentError
-    from .errors import LibraryNotFoundError as LibraryNotFoundError
-    from .errors import ListAgainError as ListAgainError
-    from .errors import NoMatchError as NoMatchError
-    from .errors import NotFetchedError as NotFetchedError
-    from .errors import NotOnServerError as NotOnServerError
-    from .errors import NotPlexError as NotPlexError
-    from .errors import OfflineError as OfflineError
-    from .errors import ServerUnavailableError as ServerUnavailableError
-    from .errors import StoreError as StoreError
-    from .errors import TimeoutError as TimeoutError
-    from .errors import UnauthorizedError as UnauthorizedError
-    from .index import Index as Index
-    from .item import Item as Item
-    from .library import Library as Library
-    from .light import LightItem as LightItem
-    from .mapping import Mapping as Mapping
-    from .mapping import Proposal as Proposal
-    from .match import FolderMatch as FolderMatch
-    from .match import Match as Match
-    from .match import Matches as Matches
-    from .media import MatchedFile as MatchedFile
-    from .media import Media as Media
-    from .media import MediaPart as MediaPart
-    from .opening import open as open
-    from .plexapi import SectionIndex as SectionIndex
-    from .plexapi import ServerIndex as ServerIndex
-    from .plexapi import from_section as from_section
-    from .plexapi import from_server as from_server
-    from .progress import Progress as Progress
-    from .queries import Queries as Queries
-    from .shows import Season as Season
-    from .shows import Show as Show
-    from .table import Table as Table
+    from .changes import Change, Changes, Watch
+    from .compare import Comparison, Difference
+    from .edits import EditReport
+    from .errors import (
+        AbortedError,
+        ClosedError,
+        Error,
+        InvalidArgumentError,
+        LibraryNotFoundError,
+        ListAgainError,
+        NoMatchError,
+        NotFetchedError,
+        NotOnServerError,
+        NotPlexError,
+        OfflineError,
+        ServerUnavailableError,
+        StoreError,
+        TimeoutError,
+        UnauthorizedError,
+    )
+    from .index import Index
+    from .item import Item
+    from .library import Library
+    from .light import LightItem
+    from .mapping import Mapping, Proposal
+    from .match import FolderMatch, Match, Matches
+    from .media import MatchedFile, Media, MediaPart
+    from .opening import open
+    from .plexapi import SectionIndex, ServerIndex, from_section, from_server
+    from .progress import Progress
+    from .queries import Queries
+    from .shows import Season, Show
+    from .table import Table
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AbortedError", "Change", "Changes", "ClosedError", "Comparison", "Difference", "EditReport", "Error",
+    "FolderMatch", "Index", "InvalidArgumentError", "Item", "Library", "LibraryNotFoundError", "LightItem",
+    "ListAgainError", "Mapping", "Match", "MatchedFile", "Matches", "Media", "MediaPart", "NoMatchError",
+    "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError", "Progress", "Proposal", "Queries",
+    "Season", "SectionIndex", "ServerIndex", "ServerUnavailableError", "Show", "StoreError", "Table", "TimeoutError",
+    "UnauthorizedError", "Watch", "from_section", "from_server", "open",
+]  # fmt: skip
 
 # The module of each name. A short-lived process needs few of them, so each is imported on the first use of a name.
 _MODULES = {
     "changes": ("Change", "Changes", "Watch"),
     "compare": ("Comparison", "Difference"),
     "edits": ("EditReport",),
-    "errors": ("AbortedError", "ClosedError", "Error", "InvalidArgumentError", "LibraryNotFoundError",
-               "ListAgainError", "NoMatchError", "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError",
-               "ServerUnavailableError", "StoreError", "TimeoutError", "UnauthorizedError"),
+    "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "index": ("Index",),
     "item": ("Item",),
     "library": ("Library",),
@@ -110,8 +107,6 @@ _MODULES = {
     "aio": (),
     "types": (),
 }  # fmt: skip
-
-__all__ = sorted(sum(_MODULES.values(), ()))
 
 
 def __getattr__(name: str) -> object:

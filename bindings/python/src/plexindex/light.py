@@ -15,20 +15,24 @@ if TYPE_CHECKING:
     from .item import Item
 
 # Attributes of plexapi's items, each with its name in ``Item``.
-_KNOWN = {
-    "librarySectionTitle": "library_title",
-    "grandparentTitle": "show_title",
-    "parentIndex": "season",
-    "index": "episode",
-}
-_OF_ALL = ("librarySectionTitle",)
-_NUMBERED = ("episode", "track")
+_OF_ALL = {"title": "title", "type": "kind", "year": "year", "guid": "guid"}
+_NUMBERED = {"grandparentTitle": "show_title", "parentIndex": "season", "index": "episode"}
+_IF_KNOWN = {"librarySectionTitle": "library_title", **_NUMBERED}
 
 
 class LightItem:
     """An item from the index with plexapi's attributes. The first use of any other attribute fetches the plexapi
     object: see :meth:`full`.
     """
+
+    title: str | None
+    """Title; for an episode, the episode title."""
+    type: str
+    """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
+    year: int | None
+    """Year."""
+    guid: str | None
+    """Scalar GUID."""
 
     def __init__(self, plex: Any, selection: Selection, item: Item, facts: dict[str, Any] | None = None) -> None:
         """``plex`` is plexapi's server or section; ``selection`` has the item; ``facts`` are the stored fields."""
@@ -44,31 +48,6 @@ class LightItem:
         if self._light_facts is None and self._light_full is None:
             self._light_facts = self._light_selection.listed_facts(self._light_item.rating_key)
         return self._light_facts
-
-    def _known(self, name: str, field: str) -> Any:
-        """Returns a field of the index's item or, if the index knows only the key, of the plexapi object."""
-        is_full = self._light_item.key_only or self._light_full is not None
-        return getattr(self.full(), name) if is_full else getattr(self._light_item, field)
-
-    @property
-    def title(self) -> str | None:
-        """Title; for an episode, the episode title."""
-        return self._known("title", "title")  # type: ignore[no-any-return]
-
-    @property
-    def type(self) -> str:
-        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
-        return self._known("type", "kind")  # type: ignore[no-any-return]
-
-    @property
-    def year(self) -> int | None:
-        """Year."""
-        return self._known("year", "year")  # type: ignore[no-any-return]
-
-    @property
-    def guid(self) -> str | None:
-        """Scalar GUID."""
-        return self._known("guid", "guid")  # type: ignore[no-any-return]
 
     @property
     def guids(self) -> list[plexindex.types.Any]:
@@ -112,11 +91,14 @@ class LightItem:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        known = _KNOWN.get(name)
-        if known is not None and self._light_full is None and (name in _OF_ALL or self.type in _NUMBERED):
-            value = getattr(self._light_item, known, None)
-            if value is not None:
-                return value
+        item = self._light_item
+        if self._light_full is None and not item.key_only:
+            if name in _OF_ALL:
+                return getattr(item, _OF_ALL[name])
+            if name in _IF_KNOWN and (name not in _NUMBERED or item.kind in ("episode", "track")):
+                value = getattr(item, _IF_KNOWN[name])
+                if value is not None:
+                    return value
         return getattr(self.full(), name)
 
     def __eq__(self, other: object) -> bool:

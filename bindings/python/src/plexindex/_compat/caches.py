@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, Union
 
-    from .._core.native import Native
-    from .._core.session import Handle, Session
+    from .._core.session import Session
     from ..types import MappingArg
 
     PathLike = Union[str, "os.PathLike[str]"]
@@ -51,65 +50,13 @@ def _whole(limit: object) -> int:
         return _MAX_LIMIT
 
 
-class TableStore:
-    """The tables in a folder. A call after a close reopens the tables."""
-
-    def __init__(self, folder: str, limit: object) -> None:
-        """Opens the tables, and creates missing folders."""
-        # Use an absolute path, because the current folder can change before the tables are reopened.
-        self.folder = folder = os.path.abspath(folder)
-        self._limit = _whole(limit)
-        self._opening = ForkLock()
-        self._open: Session | None = None
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        self._session()  # raise errors immediately
-
-    def _session(self) -> Session:
-        found = self._open
-        if found is not None and found.is_open:
-            return found
-        with self._opening():
-            found = self._open
-            if found is None or not found.is_open:
-                found = self._open = open_tables(self.folder)
-            return found
-
-    def native(self) -> Native:
-        """Returns the loaded library."""
-        return self._session().native
-
-    def close(self) -> None:
-        """Closes the index. The next call reopens it."""
-        with self._opening():
-            found, self._open = self._open, None
-        if found is not None:
-            found.close()
-
-    def run(self, work: Callable[[Session], T]) -> T:
-        """Calls a function with the session. Retries if another thread closes the index during the call."""
-        for _ in range(_MAX_RETRIES):
-            try:
-                return work(self._session())
-            except plexindex.ClosedError:
-                continue
-        return work(self._session())
-
-    def at(self, name: bytes, work: Callable[[Table], T]) -> T:
-        """Calls a function with a table, like :meth:`run`."""
-        return self.run(lambda session: work(Table(session, name, limit=self._limit, flags=_flags_of(name))))
-
-    def handle(self, name: bytes) -> Handle:
-        """Returns the handle of a table, which closing the index clears."""
-        return self.run(lambda session: session.table(name, _flags_of(name)))
-
-
 def _flags_of(name: bytes) -> int:
     # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
     return c.TABLE_LIMIT_ALL | (c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0)
 
 
 class Cache:
-    """A cache in a folder below the host's ``data_dir``, with statistics of this object's life.
+    """A cache in tables of a folder below the host's ``data_dir``, with statistics of this object's life.
 
     Any number of objects, threads and processes can use the same folder. An object still works after :meth:`close`.
     """
@@ -120,20 +67,51 @@ class Cache:
     def __init__(self, data_dir: PathLike, folder: str, size_limit: int, ttl: str = "") -> None:
         self._data_dir, self._size_limit = data_dir, size_limit
         self._hits = self._misses = 0  # hosts' tests set these
-        self._store = TableStore(os.path.join(data_dir, folder), size_limit)
+        # An absolute path, because the current folder can change before the tables are opened again.
+        self._folder = os.path.abspath(os.path.join(data_dir, folder))
+        self._opening = ForkLock()
+        self._open: Session | None = None
+        os.makedirs(os.path.dirname(self._folder), exist_ok=True)
+        self._session()  # raise errors immediately
         self._log = host_log("Cache")
         kind = type(self).__name__
-        self._log.debug(f"{kind} initialized at {self._store.folder} ({ttl}limit: {size_limit} bytes)")
+        self._log.debug(f"{kind} initialized at {self._folder} ({ttl}limit: {size_limit} bytes)")
+
+    def _session(self) -> Session:
+        found = self._open
+        if found is None or not found.is_open:
+            with self._opening():
+                found = self._open
+                if found is None or not found.is_open:
+                    found = self._open = open_tables(self._folder)
+        return found
+
+    def _run(self, work: Callable[[Session], T]) -> T:
+        """Calls a function with the session. Retries if another thread closes the index during the call."""
+        for _ in range(_MAX_RETRIES):
+            try:
+                return work(self._session())
+            except plexindex.ClosedError:
+                continue
+        return work(self._session())
+
+    def _at(self, name: bytes, work: Callable[[Table], T]) -> T:
+        """Calls a function with a table, like :meth:`_run`."""
+        limit = _whole(self._size_limit)
+        return self._run(lambda session: work(Table(session, name, limit=limit, flags=_flags_of(name))))
 
     def clear(self) -> None:
         """Removes everything and resets the counters."""
-        self._store.run(lambda session: session.request("tables.clear", all=True))
+        self._run(lambda session: session.request("tables.clear", all=True))
         self._hits = self._misses = 0
         self._log.info(f"{self._name} cleared")
 
     def close(self) -> None:
         """Closes the files. Later calls open them again."""
-        self._store.close()
+        with self._opening():
+            found, self._open = self._open, None
+        if found is not None:
+            found.close()
         self._log.debug(f"{self._name} closed")
 
     def get_stats(self) -> dict[str, Any]:
@@ -143,8 +121,8 @@ class Cache:
             "hits": self._hits,
             "misses": self._misses,
             "hit_rate": self._hits / total * 100.0 if total else 0.0,
-            "size": self._store.run(lambda session: session.stats()["disk_bytes"]),
-            "count": self._store.run(lambda session: session.request("tables.count"))["count"],
+            "size": self._run(lambda session: session.stats()["disk_bytes"]),
+            "count": self._run(lambda session: session.request("tables.count"))["count"],
         }
 
     def _shown(self, facts: str) -> str:
@@ -202,7 +180,7 @@ class MatchCache(Cache):
         # Unused results of lookups, because creating one takes as long as a lookup.
         self._results: list[Any] = []
         super().__init__(data_dir, "match_cache", size_limit)
-        self._lookup = self._store.native().table_lookup
+        self._lookup = self._session().native.table_lookup
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
@@ -239,8 +217,8 @@ class MatchCache(Cache):
         """Returns the key for any path, and keeps the table's handle, which closing the index clears."""
         table, name = _table_of(library_name), _name_of_path(file_path)
         if HAS_GLOBAL_LOCK and type(library_name) is str:
-            self._handles[library_name] = self._store.handle(table)
-        value = self._store.at(table, lambda table: table.get(name))
+            self._handles[library_name] = self._run(lambda session: session.table(table, _flags_of(table)))
+        value = self._at(table, lambda table: table.get(name))
         return None if value is None else _decode_key(value)
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
@@ -249,22 +227,22 @@ class MatchCache(Cache):
             self.invalidate(library_name, file_path)
             return
         path, key = _name_of_path(file_path), _encode_key(plex_key)
-        self._store.at(_table_of(library_name), lambda table: table.set(path, key))
+        self._at(_table_of(library_name), lambda table: table.set(path, key))
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Removes the key for a path. An unknown path is not an error."""
         name, path = _table_of(library_name), _name_of_path(file_path)
-        known = self._log.is_there and self._store.at(name, lambda table: path in table)
-        self._store.at(name, lambda table: table.delete(path))
+        known = self._log.is_there and self._at(name, lambda table: path in table)
+        self._at(name, lambda table: table.delete(path))
         if known:
             self._log.debug(f"Invalidated match for '{file_path}'")
 
     def invalidate_library(self, library_name: str) -> None:
         """Removes all keys for a library, in constant time."""
         name = _table_of(library_name)
-        count = self._store.at(name, len) if self._log.is_there else 0
-        self._store.at(name, Table.clear)
+        count = self._at(name, len) if self._log.is_there else 0
+        self._at(name, Table.clear)
         self._log.info(f"Invalidated {count} matches for library '{library_name}'")
 
     def __repr__(self) -> str:
@@ -328,14 +306,14 @@ class PlexCache(Cache):
 
         rows = [list(row.values()) for row in map(extract, items) if row is not None]
         ttl = None if self._library_ttl is None else max(0, self._library_ttl)
-        self._store.at(_ROWS, lambda table: table.set(entry, json.dumps(rows).encode(), expire=ttl))
+        self._at(_ROWS, lambda table: table.set(entry, json.dumps(rows).encode(), expire=ttl))
         return len(rows)
 
     def _get(self, entry: bytes, what: str, rows_are: str) -> list[Row] | None:
         with importing:
             import json
 
-        text = self._store.at(_ROWS, lambda table: table.get(entry))
+        text = self._at(_ROWS, lambda table: table.get(entry))
         if text is None:
             self._misses += 1
             self._log.debug(f"Cache miss for {what}")
