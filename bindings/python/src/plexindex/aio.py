@@ -98,10 +98,17 @@ class _Caller:
     def __init__(self, target: Any, threads: _Threads) -> None:
         self._target, self._threads = target, threads
 
-    async def _run(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
+    async def _run(
+        self,
+        call: Callable[..., Any],
+        *arguments: Any,
+        ends: Stoppable | None = None,
+        waits: bool = False,
+        **options: Any,
+    ) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
-        If no thread is free before the timeout, raises TimeoutError.
+        If no thread is free before the timeout, raises TimeoutError. Cancelling the task ends the call by ``ends``.
         """
         began, timeout = monotonic(), options.get("timeout")
         convert.timeout_ms(timeout)
@@ -124,6 +131,8 @@ class _Caller:
             return await result
         except asyncio.CancelledError:
             result.cancel()
+            if ends is not None:
+                ends.stopped = True
             raise
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
@@ -138,12 +147,7 @@ class _Caller:
 
     async def _cancellable(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
-        stoppable = self._stoppable(options)
-        try:
-            return await self._run(call, *arguments, **options)
-        except asyncio.CancelledError:
-            stoppable.stopped = True
-            raise
+        return await self._run(call, *arguments, ends=self._stoppable(options), **options)
 
     async def _iterate(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
         """Yields the values of an iterator that a call with ``progress`` returns: at once or, if it ``waits``, each as
@@ -408,11 +412,9 @@ class AsyncIndex(AsyncQueries):
 
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
-        closer = ThreadPoolExecutor(1, thread_name_prefix="plexindex")
         try:
-            await asyncio.get_running_loop().run_in_executor(closer, self._target.close)
+            await self._run(self._target.close, waits=True)
         finally:
-            closer.shutdown(wait=False)
             self._threads.shutdown(wait=False)
 
     async def __aenter__(self) -> AsyncIndex:

@@ -218,49 +218,44 @@ def pages_of(
     watch: Watch, make: Callable[..., Made], *, timeout: float | None, progress: ProgressArg
 ) -> Iterator[Made]:
     """Yields the changes of each page, in objects that ``make`` creates as :class:`Feed` does."""
-    session, listens = watch._selection.session, False
-    if not watch._offline and not session.listens(watch):
-        try:
-            watch.start()
-            listens = True
-        except Error as error:
-            # Without a server, only other processes and Plex's database bring changes.
-            if error.status_name not in ("offline", "unsupported"):
-                raise
-    try:
-        yield from _pages_of(watch, make, timeout, progress)
-    finally:
-        if listens:
-            watch.stop()
-
-
-def _pages_of(watch: Watch, make: Callable[..., Made], timeout: float | None, progress: ProgressArg) -> Iterator[Made]:
     selection, offline = watch._selection, watch._offline
+    begins = not offline and not selection.session.listens(watch)
+    try:
+        if begins:
+            watch.start()
+    except Error as error:
+        # Without a server, only other processes and Plex's database bring changes.
+        if error.status_name not in ("offline", "unsupported"):
+            raise
     until = _FOREVER if timeout is None else monotonic() + timeout
     # Send no request before this time. The loop still notices changes that other processes detect.
     silent_until = 0.0
-    missed = None if offline else bring_up_to_date(selection, (timeout, progress), waits=True)
-    if missed:
-        silent_until = monotonic() + _PAUSE
-    found = make(selection, watch._since, missed=missed)
-    while True:
-        yield found
-        cursor = found.cursor
-        if found._next is not None:
-            sleep(_BETWEEN)  # the caller did not read all, so the changes come again
-        now = monotonic()
-        if now >= until:
-            return
-        silent = offline or now < silent_until
-        end = min(until, silent_until) if silent and not offline else until
-        limits = max(end - now, 0.001), progress
-        waited = selection.request("changes.wait", *limits, cursor=cursor or "", offline=silent)
-        if waited["ready"] and not silent:
-            # This call sends a request only if a listing has expired or an event has invalidated an item.
-            left = None if timeout is None else max(0.0, until - monotonic())
-            missed = bring_up_to_date(selection, (left, progress), always=True, waits=True)
-            silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
-        found = make(selection, cursor, missed=missed)
+    try:
+        missed = None if offline else bring_up_to_date(selection, (timeout, progress), waits=True)
+        if missed:
+            silent_until = monotonic() + _PAUSE
+        found = make(selection, watch._since, missed=missed)
+        while True:
+            yield found
+            cursor = found.cursor
+            if found._next is not None:
+                sleep(_BETWEEN)  # the caller did not read all, so the changes come again
+            now = monotonic()
+            if now >= until:
+                return
+            silent = offline or now < silent_until
+            end = min(until, silent_until) if silent and not offline else until
+            limits = max(end - now, 0.001), progress
+            waited = selection.request("changes.wait", *limits, cursor=cursor or "", offline=silent)
+            if waited["ready"] and not silent:
+                # This call sends a request only if a listing has expired or an event has invalidated an item.
+                left = None if timeout is None else max(0.0, until - monotonic())
+                missed = bring_up_to_date(selection, (left, progress), always=True, waits=True)
+                silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
+            found = make(selection, cursor, missed=missed)
+    finally:
+        if begins:
+            watch.stop()
 
 
 def changes(
