@@ -254,6 +254,7 @@ def test_wrong_arguments(plex_with_movie: FakePlex) -> None:
         (ValueError, "not in the folder", lambda: plex_with_movie.add("Movies", "/elsewhere/B (2002).mkv")),
         (LookupError, "'Films'", lambda: plex_with_movie.add("Films", MOVIE)),
         (LookupError, "'/no'", lambda: plex_with_movie.remove("/no")),
+        (ValueError, "'Media'", lambda: plex_with_movie.set(MOVIE, Media=[])),
         (TypeError, "list", lambda: FakePlex([MOVIE])),  # type: ignore[arg-type]
         (NotADirectoryError, "folder", lambda: FakePlex({"Movies": MOVIE})),
     ]
@@ -334,6 +335,9 @@ def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: P
         assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
         with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
             index.library("Movies").edit_items([], {"title": "x"})
+        server.stop()
+        with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
+            index.library("Movies").edit_items([film], {"title": "x"})
 
 
 def test_the_test_in_the_readme(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def edit(
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("plexapi", "requests"):
             raise
-        failed = _failure(error, report)
+        failed = _failure(error, report, selection.session.recipe.server_url)
         failed.report = report
         raise failed from error
     return report
@@ -164,10 +164,13 @@ def _send(selection: Selection, section: Any, batch: list[Any], arguments: dict[
             selection.invalidate_item(item.ratingKey)
 
 
-def _failure(error: Exception, report: EditReport) -> plexindex.Error:
+def _failure(error: Exception, report: EditReport, server_url: str | None) -> plexindex.Error:
     """Returns the package's exception for an error of plexapi or of its connection."""
     names = {kind.__name__ for kind in type(error).__mro__}
     text = str(error).partition(";")[0]
+    if type(error).__module__.startswith("requests"):
+        # The original text names objects of Python, and can be long.
+        text = f"{server_url} does not answer ({type(error).__name__}): check that the server runs, and retry later"
     kind: type[plexindex.Error] = plexindex.ServerUnavailableError
     if "Unauthorized" in names or text.startswith("(403)"):
         kind = plexindex.UnauthorizedError

@@ -26,6 +26,8 @@ Files = Union[Iterable[PathArg], PathArg]
 #: The rating key of an item, as a number or a string, its key, or the path of one of its files.
 ItemArg = Union[int, PathArg]
 
+#: The beginnings of names that the server sets itself.
+_DERIVED = ("ratingKey", "key", "type", "parent", "grandparent", "library")
 _TYPES = {number: type for type, number in NUMBERS.items()}
 
 
@@ -238,6 +240,11 @@ class FakePlex:
                 item.guids = list(value)  # type: ignore[call-overload]
             elif name == "tags":
                 item.tags = {tag: list(values) for tag, values in value.items()}  # type: ignore[attr-defined]
+            elif name[:1].isupper() or name.startswith(_DERIVED) or not isinstance(value, (str, int, float)):
+                raise ValueError(
+                    f"cannot set {name!r} to {value!r}: set texts and numbers, such as title, year or viewCount, and "
+                    "guids and tags; add(), move() and remove() change files"
+                )
             else:
                 item.fields[name] = value
         item.fields["updatedAt"] = fields.get("updatedAt", self._now)
