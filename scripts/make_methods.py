@@ -146,12 +146,12 @@ PYTHON_REQUESTS = {"ByteString": "ByteString | bytes", "LibraryName": "LibraryNa
 
 
 def python(schema: Shape) -> str:
-    """Returns the types of requests and answers, and of functions that call a method. Only type checkers use them."""
+    """Returns the types of requests and answers, and of a function that calls a method. Only type checkers use them."""
     definitions, methods = schema["definitions"], schema["properties"]
     requests = {method: next(references(shape["properties"]["request"])) for method, shape in methods.items()}
     answers = {method: next(references(shape["properties"]["answer"])) for method, shape in methods.items()}
     lines = [f'"""The types of requests and answers. {MADE}."""', "", "from __future__ import annotations", ""]
-    lines += ["from collections.abc import Coroutine, Mapping"]
+    lines += ["from collections.abc import Mapping"]
     lines += ["from typing import Any, Literal, Protocol, TypedDict, Union, overload", ""]
     lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:"]
     # Type checkers know typing_extensions, also where it is not installed.
@@ -178,18 +178,17 @@ def python(schema: Shape) -> str:
         row = "; ".join(f"{field}: {kind}" for field, kind in pairs if not iskeyword(field))
         lines.append(f"class {name}({base}): {row or '...'}")
     options = "*, timeout: float | None = None, progress: ProgressArg = None"
-    for protocol, returned in (("Call", "{}"), ("AsyncCall", "Coroutine[Any, Any, {}]")):
-        lines += [f"class {protocol}(Protocol):", '    """Calls a method: docs/methods.md."""']
-        for method, request in requests.items():
-            shape = definitions[request]
-            while not is_object(shape):  # a second name of a type
-                shape = definitions[next(references(shape))]
-            is_needed = any(always for _, _, always in fields(shape))
-            given = f"request: {request}" + ("" if is_needed else " | None = None")
-            arguments = f"self, method: Literal[{json.dumps(method)}], {given}, {options}"
-            lines += ["    @overload", f"    def __call__({arguments}) -> {returned.format(answers[method])}: ..."]
-        arguments = f"self, method: str, request: Mapping[str, Any] | None = None, {options}"
-        lines += ["    @overload", f"    def __call__({arguments}) -> {returned.format('Any')}: ..."]
+    lines += ["class Call(Protocol):", '    """Calls a method: docs/methods.md."""']
+    for method, request in requests.items():
+        shape = definitions[request]
+        while not is_object(shape):  # a second name of a type
+            shape = definitions[next(references(shape))]
+        is_needed = any(always for _, _, always in fields(shape))
+        given = f"request: {request}" + ("" if is_needed else " | None = None")
+        arguments = f"self, method: Literal[{json.dumps(method)}], {given}, {options}"
+        lines += ["    @overload", f"    def __call__({arguments}) -> {answers[method]}: ..."]
+    arguments = f"self, method: str, request: Mapping[str, Any] | None = None, {options}"
+    lines += ["    @overload", f"    def __call__({arguments}) -> Any: ..."]
     # A type with the name of a public class gets another name.
     package = (ROOT / "bindings/python/src/plexindex/__init__.py").read_text("utf-8")
     public = re.findall(r'"(\w+)"', package.partition("__all__ = [")[2].partition("]")[0])

@@ -221,7 +221,7 @@ async def use_asyncio(folder: Path, plex: FakePlex) -> None:
         assert_type(await index.match_paths([PATH]), plexindex.Matches)
         assert_type(await index.folder("/data"), plexindex.FolderMatch)
         assert_type([item async for item in movies.items()], "list[plexindex.Item]")
-        assert_type(await index.call("versions"), methods.Versions)
+        assert (await index.call("versions"))["library"]
         assert_type(await index.refresh(), bool)
         assert_type(movies.lookup_key(PATH), Text)
         assert_type(await index.changes(full=True), aio.AsyncChanges)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Concatenate, ParamSpec
 
-    from ._core import methods
     from ._core.session import Session
     from .changes import Change
     from .compare import Difference
@@ -399,7 +398,7 @@ class AsyncIndex(AsyncQueries):
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
-    call = cast("methods.AsyncCall", _coroutine(cast("Any", sync.Index.call), fetches=True))
+    call = _coroutine(cast("Callable[..., Any]", sync.Index.call), fetches=True)
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
     server = _coroutine(sync.Index.server, fetches=True)
