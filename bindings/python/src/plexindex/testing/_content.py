@@ -96,9 +96,9 @@ class Library:
                 self._note(item, *item.files)
         return self._found.get(key, [])
 
-    def changed(self) -> None:
-        """Must be called after a change of files and of items' fields."""
-        self._found = None
+    def changed(self, count: int = 1) -> None:
+        """Must be called after a change of items' files, which count, and of the fields that :meth:`find` reads."""
+        self._found, self.changes = None, self.changes + count
 
     def _note(self, item: Item, *files: str) -> None:
         fields = [
@@ -165,7 +165,7 @@ class Library:
 
     def remove(self, item: Item) -> None:
         """Removes an item, the items below it, and items above it that have no other children."""
-        self.changes += 1
+        self.changed()
         self._forget(item)
         parent = item.parent
         if parent is not None:
@@ -175,7 +175,6 @@ class Library:
 
     def _forget(self, item: Item) -> None:
         del self.items[item.key]
-        self.changed()
         for child in item.children:
             self._forget(child)
 

@@ -28,6 +28,15 @@ ItemArg = Union[int, PathArg]
 
 #: The beginnings of names that the server sets itself.
 _DERIVED = ("ratingKey", "key", "type", "parent", "grandparent", "library")
+_AGENT = "tv.plex.agents.movie"
+#: Pages that are always the same. Plex always has this activity.
+_PAGES: dict[str, Row] = {
+    "/library": {"identifier": "com.plexapp.plugins.library", "title1": "Plex Library", "title2": ""},
+    "/activities": {"size": 1, "Activity": [
+        {"uuid": "1", "type": "butler", "cancellable": False, "title": "Butler", "progress": -1}
+    ]},
+    "/system/agents": {"size": 1, "Agent": [{"identifier": _AGENT, "name": "Plex", "shortIdentifier": _AGENT}]},
+}  # fmt: skip
 _TYPES = {number: type for type, number in NUMBERS.items()}
 
 
@@ -176,11 +185,11 @@ class FakePlex:
                 if wider is None:
                     raise ValueError(f"{file!r} is not in the folder of {library!r}, {section.location!r}")
                 section.location = wider
+            _check(fields)
             title = fields.get("title")
             item = section.add(file, self._keys, self._tick(), None if title is None else str(title))
             section.scanned_at = self._now
-            self._set(item, fields)
-            self._timeline(item, 5, "created")
+            self._set(item, fields, "created")
             return item.key
 
     def remove(self, item: ItemArg) -> None:
@@ -189,7 +198,7 @@ class FakePlex:
             target = self._item(item)
             target.library.scanned_at = self._tick()
             target.library.remove(target)
-            self._timeline(target, 9, "deleted")
+            self._timeline(target, "deleted", 9)
 
     def move(self, path: PathArg, to: PathArg) -> None:
         """Changes a file's path, like a rename followed by a scan. The item keeps its rating key."""
@@ -199,8 +208,7 @@ class FakePlex:
             item.files[item.files.index(os.fspath(path))] = os.fspath(to)
             item.library.changed()
             item.library.scanned_at = self._tick()
-            item.library.changes += 1
-            self._timeline(item, 5, "")
+            self._timeline(item)
 
     def set(self, item: ItemArg, **fields: object) -> None:
         """Sets fields of an item.
@@ -210,10 +218,9 @@ class FakePlex:
         ``label`` and so on.
         """
         with self._lock:
-            target = self._item(item)
+            _check(fields)
             self._tick()
-            self._set(target, fields)
-            self._timeline(target, 5, "")
+            self._set(self._item(item), fields)
 
     def item(self, item: ItemArg) -> Row:
         """Returns the fields that a request for the item returns: ``ratingKey``, ``title``, ``Media`` and so on."""
@@ -234,22 +241,14 @@ class FakePlex:
         self._now = max(self._now + 1, int(time.time()))
         return self._now
 
-    def _set(self, item: Item, fields: Mapping[str, object]) -> None:
-        for name, value in fields.items():
-            if name == "guids":
-                item.guids = list(value)  # type: ignore[call-overload]
-            elif name == "tags":
-                item.tags = {tag: list(values) for tag, values in value.items()}  # type: ignore[attr-defined]
-            elif name[:1].isupper() or name.startswith(_DERIVED) or not isinstance(value, (str, int, float)):
-                raise ValueError(
-                    f"cannot set {name!r} to {value!r}: set texts and numbers, such as title, year or viewCount, and "
-                    "guids and tags; add(), move() and remove() change files"
-                )
-            else:
-                item.fields[name] = value
+    def _set(self, item: Item, fields: Mapping[str, Any], metadata_state: str = "") -> None:
+        item.guids = list(fields.get("guids", item.guids))
+        item.tags = {tag: list(values) for tag, values in fields.get("tags", item.tags).items()}
+        item.fields.update({name: value for name, value in fields.items() if name not in ("guids", "tags")})
         item.fields["updatedAt"] = fields.get("updatedAt", self._now)
         if not fields.keys().isdisjoint(("title", "index")):
-            item.library.changed()
+            item.library.changed(0)
+        self._timeline(item, metadata_state)
 
     def _item(self, item: ItemArg) -> Item:
         text = str(item) if isinstance(item, int) else os.fspath(item)
@@ -271,16 +270,15 @@ class FakePlex:
             self.add(library.title, file)
         for file in listed.keys() & on_disk:
             if library.scan(file):
-                library.changes += 1
+                library.changed()
                 listed[file].fields["updatedAt"] = self._now
         for file in listed.keys() - on_disk:
             listed[file].files.remove(file)
             library.changed()
-            library.changes += 1
             if not listed[file].files:
                 self.remove(listed[file].key)
 
-    def _timeline(self, item: Item, state: int, metadata_state: str) -> None:
+    def _timeline(self, item: Item, metadata_state: str = "", state: int = 5) -> None:
         entry: Row = {
             "identifier": "com.plexapp.plugins.library",
             "sectionID": str(item.library.section),
@@ -327,15 +325,10 @@ class FakePlex:
 
     def _route(self, request: Request) -> Reply:
         parts = request.path.strip("/").split("/")
+        if request.path in _PAGES:
+            return Reply(200, _PAGES[request.path])
         if request.path == "/":
             return Reply(200, {"friendlyName": "FakePlex", "platform": "Linux", **self._identity()})
-        if request.path == "/library":
-            identifier = "com.plexapp.plugins.library"
-            return Reply(200, {"identifier": identifier, "mediaTagVersion": 1, "title1": "Plex Library", "title2": ""})
-        if request.path == "/activities":
-            # Plex always has this activity.
-            butler = {"uuid": "1", "type": "butler", "cancellable": False, "title": "Butler", "progress": -1}
-            return Reply(200, {"size": 1, "Activity": [butler]})
         if parts[:2] == ["library", "sections"]:
             return self._sections(request, parts[2:])
         if request.path == "/library/all":
@@ -347,9 +340,6 @@ class FakePlex:
             return self._collection(request, parts[2:])
         if request.path == "/status/sessions/history/all":
             return self._history(request)
-        if request.path == "/system/agents":
-            agent = "tv.plex.agents.movie"
-            return Reply(200, {"size": 1, "Agent": [{"identifier": agent, "name": "Plex", "shortIdentifier": agent}]})
         if parts[0] == ":":
             return self._action(request, parts[1:])
         return Reply(404)
@@ -407,7 +397,8 @@ class FakePlex:
             below = items[0].children if parts[1] == "children" else items[0].leaves
             return _page(request, [row(item, with_guids=True) for item in below], head)
         if parts[1] == "matches":  # plexapi asks for the item with an external ID: `imdb-tt1254207`
-            found = [one for one in library.items.values() if request.argument("title") in map(_as_title, one.guids)]
+            wanted = request.argument("title").replace("-", "://", 1)
+            found = [one for one in library.items.values() if wanted in one.guids]
             return Reply(200, {"SearchResult": [{"guid": one.guid, "name": one.title, "score": 100} for one in found]})
         return Reply(200 if parts[1] in ("refresh", "analyze") else 404)
 
@@ -457,8 +448,8 @@ class FakePlex:
             return Reply(404)
         _filters.edit(items, arguments, self._tick())
         for item in items:
-            item.library.changed()
-            self._timeline(item, 5, "")
+            item.library.changed(0)
+            self._timeline(item)
         return Reply(200)
 
     def _action(self, request: Request, parts: list[str]) -> Reply:
@@ -489,8 +480,15 @@ class FakePlex:
         return Reply(200)
 
 
-def _as_title(guid: str) -> str:
-    return guid.replace("://", "-")
+def _check(fields: Mapping[str, object]) -> None:
+    """Refuses what the server would not answer as it was set."""
+    for name, value in fields.items():
+        is_text_or_number = isinstance(value, (str, int, float)) and not name[:1].isupper()
+        if name not in ("guids", "tags") and (not is_text_or_number or name.startswith(_DERIVED)):
+            raise ValueError(
+                f"cannot set {name!r} to {value!r}: set texts and numbers, such as title, year or viewCount, guids and "
+                "tags; add(), move() and remove() change files"
+            )
 
 
 def _page(request: Request, rows: list[Row], head: Row) -> Reply:
