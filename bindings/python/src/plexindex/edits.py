@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, importing
 from ._core import convert as _convert
 
 if TYPE_CHECKING:
@@ -75,10 +76,8 @@ def edit(
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
         facts = selection.request("libraries.list", timeout)["libraries"]
-        plex = _server(selection.session)
-        # A section of which plexapi needs only the id, so that it sends no request for it.
-        section = import_module("plexapi.library").LibrarySection(plex, Element("Directory", key=facts[0]["section"]))
-        for batch in _batches(selection, plex, section, report):
+        section = _section(selection.session, facts[0]["section"])
+        for batch in _batches(selection, section, report):
             if time.monotonic() >= until:
                 raise plexindex.TimeoutError("the timeout passed")
             _send(selection, section, batch, arguments, report)
@@ -94,26 +93,28 @@ def edit(
     return report
 
 
-def _server(session: Session) -> Any:
-    """Returns plexapi's object for the index's server. The first call for an index sends one request, unless the index
-    came from :func:`plexindex.from_server`.
+def _section(session: Session, section: str) -> Any:
+    """Returns plexapi's object for a library. The first call for an index sends one request, unless the index came from
+    :func:`plexindex.from_server`.
     """
+    try:
+        with importing:
+            library, server = import_module("plexapi.library"), import_module("plexapi.server")
+    except ImportError as error:
+        raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
     recipe, plex = session.recipe, session.plexapi or session.plex
     if plex is None:
-        try:
-            server_class = import_module("plexapi.server").PlexServer
-        except ImportError as error:
-            raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
         if recipe.server_url is None or recipe.options["offline"]:
             raise plexindex.OfflineError("cannot edit items: the index is offline, or has no server_url")
-        connection = import_module("requests").Session()
+        connection = server.requests.Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         token = session.token() if callable(session.token) else session.token
-        plex = session.plex = server_class(recipe.server_url, token, connection)
-    return plex
+        plex = session.plex = server.PlexServer(recipe.server_url, token, connection)
+    # plexapi needs only the id, so that it sends no request for the section.
+    return library.LibrarySection(plex, Element("Directory", key=section))
 
 
-def _batches(selection: Selection, plex: Any, section: Any, report: EditReport) -> list[list[Any]]:
+def _batches(selection: Selection, section: Any, report: EditReport) -> Iterator[list[Any]]:
     """Returns the items in groups of one type, because a request can contain only one. Asks the server for items that
     the index does not list, such as shows. Raises NotOnServerError if one is missing.
     """
@@ -123,11 +124,9 @@ def _batches(selection: Selection, plex: Any, section: Any, report: EditReport) 
     listed = {rating_key: selection.listed_facts(rating_key) for rating_key in asked}
     kinds = {rating_key: facts["kind"] for rating_key, facts in listed.items() if facts}
     for some in _parts([rating_key for rating_key in asked if rating_key not in kinds]):
-        try:
-            items = plex.fetchItems(f"/library/metadata/{','.join(some)}")
-        except import_module("plexapi.exceptions").NotFound:
-            continue
-        kinds.update((str(item.ratingKey), item.type) for item in items if item.librarySectionID == section.key)
+        with suppress(import_module("plexapi.exceptions").NotFound):
+            items = section._server.fetchItems(f"/library/metadata/{','.join(some)}")
+            kinds.update((str(item.ratingKey), item.type) for item in items if item.librarySectionID == section.key)
     report.missing += [key for rating_key, keys in asked.items() if rating_key not in kinds for key in keys]
     if report.missing:
         report.left = [key for key in report.left if key not in report.missing]
@@ -139,12 +138,11 @@ def _batches(selection: Selection, plex: Any, section: Any, report: EditReport) 
         # The attributes of plexapi's items that an edit needs.
         item = SimpleNamespace(ratingKey=rating_key, type=kind, librarySectionID=section.key, asked=asked[rating_key])
         by_kind.setdefault(kind, []).append(item)
-    return [some for items in by_kind.values() for some in _parts(items)]
+    return (some for items in by_kind.values() for some in _parts(items))
 
 
 def _parts(items: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(items), _ITEMS_PER_REQUEST):
-        yield items[start : start + _ITEMS_PER_REQUEST]
+    return (items[start : start + _ITEMS_PER_REQUEST] for start in range(0, len(items), _ITEMS_PER_REQUEST))
 
 
 def _send(selection: Selection, section: Any, batch: list[Any], arguments: dict[str, Any], report: EditReport) -> None:
@@ -201,13 +199,9 @@ def edit_arguments(
                 f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}"
             )
     for name, value in fields.items():
-        if value is None:
-            continue
-        if name in TAGS:
-            if isinstance(value, str):
-                raise plexindex.InvalidArgumentError(f"{name} contains tags: pass a list, such as [{value!r}]")
+        if name in TAGS and value is not None:
             arguments.update({f"{name}[{at}].tag.tag": tag for at, tag in enumerate(_tags(name, value))})
-        else:
+        elif value is not None:
             arguments[f"{name}.value"] = _value(name, value)
     for name, tags in remove.items():
         # Commas separate the tags, so each is encoded, and plexapi encodes the list again.
@@ -223,11 +217,10 @@ def _value(name: str, value: object) -> str:
     """Returns the value of a field without tags."""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise plexindex.InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
-    if name in NUMBERS:
-        try:
-            float(value)
-        except ValueError:
-            raise plexindex.InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
+    try:
+        float(value if name in NUMBERS else 0)
+    except ValueError:
+        raise plexindex.InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
     return _convert.only_text("value", str(value)).decode()
 
 
@@ -235,7 +228,7 @@ def _tags(name: str, tags: Any) -> list[str]:
     """Returns the tags of a field."""
     if name not in TAGS:
         raise plexindex.InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
-    found: list[Any] = list(tags) if hasattr(tags, "__iter__") and not isinstance(tags, bytes) else [tags]
+    found: list[Any] = list(tags) if hasattr(tags, "__iter__") and not isinstance(tags, (str, bytes)) else []
     if not found or not all(isinstance(tag, str) and tag.strip() for tag in found):
         raise plexindex.InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
     return found
