@@ -96,14 +96,20 @@ def find_plex_items_with_confidence(
     with importing:
         from ._compat.find import CannotAnswerError, MatchConfidence, find
         from ._compat.section_index import section_index
-        from ._core.paths import mapped
+        from ._core.convert import text_of
+        from ._core.json_call import ask_without_index
 
     _chosen["debug_logging"] = debug_logging
     confidence, failure = _chosen["confidence"] or MatchConfidence, None
     index = section_index(library, library_cache, match_cache)
     if index is not None:
         try:
-            path = mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
+            path = stash_path
+            if stash_path_prefix and plex_path_prefix:
+                rule = {"from": stash_path_prefix, "to": plex_path_prefix}
+                request = {"paths": [path.encode("utf-8", "surrogateescape")], "mappings": [rule]}
+                for mapped in ask_without_index("mappings.to_server", request)["paths"][0]:
+                    path = text_of(mapped) or path
             found = find(index, path, stash_path, match_cache, file_size, debug=debug_logging)
         except CannotAnswerError as error:
             failure = error

@@ -15,13 +15,6 @@ LONGEST_PATH = 32_767
 """Maximum length of a path that the library compares, in bytes."""
 
 
-def is_windows(path: str) -> bool:
-    """Returns whether a path starts with a Windows drive or share."""
-    return path[:2] == "\\\\" or (
-        path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
-    )
-
-
 def full_path(path: bytes) -> bytes:
     r"""Returns the absolute path of a file on this machine. On Windows, removes the ``\\?\`` prefix of long paths."""
     if os.name == "nt":
@@ -34,7 +27,8 @@ def full_path(path: bytes) -> bytes:
 
 def components(path: str) -> list[str]:
     """Splits a path into its components. In a Windows path, a backslash is also a separator."""
-    if is_windows(path):
+    has_drive = path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
+    if path[:2] == "\\\\" or has_drive:
         path = path.replace("\\", "/")
     return [part for part in path.split("/") if part]
 
@@ -75,18 +69,3 @@ def same_file(path: str, others: Sequence[str]) -> bool:
 def lies_under(path: str, folders: Sequence[str]) -> bool:
     """Returns whether a path is below one of the folders."""
     return any(relation["under"] for relation in relations(path, folders))
-
-
-def mapped(path: str, host: str | None, server: str | None) -> str | None:
-    """Replaces the host's folder with the server's folder. Returns None if the path is not in the host's folder."""
-    if not host or not server:
-        return None
-    below, windows = host.rstrip("/\\"), is_windows(server)
-    if not path.startswith(below) or path[len(below) : len(below) + 1] not in ("/", "\\"):
-        return None
-    rest = path[len(below) :]
-    if windows:
-        rest = rest.replace("/", "\\")
-    elif is_windows(path):
-        rest = rest.replace("\\", "/")
-    return server.rstrip("/\\") + rest
