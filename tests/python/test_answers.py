@@ -175,19 +175,6 @@ def test_the_trash_is_listed_by_the_server(movies: plexindex.Library, server: Se
         next(movies.items(trashed=True, offline=True))
 
 
-def test_a_table_is_kept(open_index: OpenIndex) -> None:
-    index = open_index()
-    table = index.table("mine")
-    table["a"], table[b"\xff"] = b"1", b""
-    table.set("gone", b"x", expire=0)
-    assert (table["a"], table.get("gone"), len(index.table("other"))) == (b"1", None, 0)
-    del table["a"]
-    with pytest.raises(KeyError):
-        table["a"]
-    index.close()
-    assert dict(open_index().table("mine")) == {b"\xff": b""}
-
-
 def test_an_answer_keeps_only_its_own_part_of_a_batch(index: plexindex.Index, server: Server) -> None:
     paths = [row["path"] for row in server.paths(1)[:40]] + ["/nowhere/x.mkv"]
     alone = [index.match(path) for path in paths]

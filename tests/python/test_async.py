@@ -63,33 +63,6 @@ def test_the_same_names_take_the_same_arguments() -> None:
     assert [name for name in list(server)[1:] if server[name].default not in (None, opened[name].default)] == []
 
 
-def test_a_program_for_asyncio(tmp_path: Path) -> None:
-    path = "/data/movies/Sintel (2010)/Sintel (2010).mkv"
-
-    async def run(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            movies = index.library("Films")
-            match = await movies.match(path, check=True)
-            assert match
-            assert match == await index.match(path) == (await movies.match_paths([path]))[0]
-            assert movies.lookup_key(path) == match.key
-            assert [item async for item in movies] == [item async for item in movies.items_below("/data")]
-            assert [library.library.title for library in await index.libraries()] == ["Films"]
-            changes = await index.changes(full=True)
-            assert [change.path async for change in changes] == [path]
-            await movies.record_match("/host/a.mkv", match)
-            assert (await index.stats())["matches"] == 1
-            assert (await index.call("store.get"))["locks"]
-            async with index.watch(changes.cursor, timeout=30) as watch:
-                plex.add("Films", "/data/movies/New (2020)/New (2020).mkv")
-                async for more in watch:
-                    if [change.kind async for change in more] == ["added"]:
-                        break
-
-    with FakePlex({"Films": [path]}) as plex:
-        asyncio.run(run(plex))
-
-
 def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
     server.fault(kind="sections", action="delay", ms=200, count=0)

@@ -114,27 +114,6 @@ def test_an_item_has_what_the_listing_has(index: plexindex.Index, plex: FakePlex
     assert str(episode.season_guid).startswith("plex://season/")
 
 
-def test_shows_and_seasons(index: plexindex.Index, plex: FakePlex) -> None:
-    (show,) = index.library("TV").shows()
-    assert (show.title, show.items) == ("Show", 4)
-    assert show.guid == plex.item(int(show.rating_key))["guid"]
-    seasons = index.library("TV").seasons()
-    assert [(season.number, season.items, season.show_rating_key) for season in seasons] == [
-        (1, 2, show.rating_key),
-        (2, 2, show.rating_key),
-    ]
-    (album,) = index.library("Music").seasons()
-    assert (album.title, album.number, album.items) == ("First", None, 1)
-    assert index.library("Movies").shows() == []
-    assert index.library("Movies").seasons() == []
-
-    async def asks() -> tuple[Any, ...]:
-        async with aio.open(index.cache_dir, server_url=plex.url, token=plex.token) as same:
-            return await same.library("TV").shows(), await same.library("TV").seasons()
-
-    assert asyncio.run(asks()) == ([show], seasons)
-
-
 def test_the_server_for_tests_lists_sizes(tmp_path: Path) -> None:
     file = set_size(make(tmp_path / "films" / "Film (2001).mkv"), SIZE)
     with FakePlex({"Films": tmp_path / "films", "Others": [LISTED, OTHER]}, sizes={OTHER: 7}) as plex:

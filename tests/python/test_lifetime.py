@@ -86,24 +86,6 @@ def run_threads(count: int, work: Callable[[int], None]) -> None:
         list(pool.map(run, range(count), timeout=60))
 
 
-def test_threads_share_an_index(index: plexindex.Index, server: Server) -> None:
-    rows = server.paths(1)
-    keys = [f"/library/metadata/{row['ratingKey']}" for row in rows]
-    movies = index.library("Movies")
-
-    def work(number: int) -> None:
-        movies.record_match(f"/host/{number}.mkv", rows[number]["ratingKey"])
-        assert [match.key for match in movies.match_paths(row["path"] for row in rows)] == keys
-        # While others record, a fast lookup may say that there is something to read first; never anything else.
-        fast = movies.lookup_keys([row["path"] for row in rows])
-        assert all(found in (key, None) for found, key in zip(fast, keys))
-        assert movies.match(f"/host/{number}.mkv").key == keys[number]
-
-    run_threads(8, work)
-    assert movies.lookup_keys([row["path"] for row in rows]) == keys
-    assert movies.lookup_keys([f"/host/{number}.mkv" for number in range(8)]) == keys[:8]
-
-
 def test_a_close_while_others_look_up(open_index: OpenIndex, server: Server) -> None:
     path = server.paths(1)[0]["path"]
     for _ in range(10):

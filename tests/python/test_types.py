@@ -224,7 +224,9 @@ async def use_asyncio(folder: Path, plex: FakePlex) -> None:
         assert (await index.call("versions"))["library"]
         assert_type(await index.refresh(), bool)
         assert_type(movies.lookup_key(PATH), Text)
-        assert_type(await index.changes(full=True), aio.AsyncChanges)
+        changes = await index.changes(full=True)
+        assert_type(changes, aio.AsyncChanges)
+        assert [change.path async for change in changes] == [PATH]
         assert_type(index.watch(timeout=0), aio.AsyncWatch)
         assert_type(await index.libraries(), "list[aio.AsyncLibrary]")
 
