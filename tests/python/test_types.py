@@ -225,9 +225,10 @@ async def use_asyncio(folder: Path, plex: FakePlex) -> None:
         assert_type(await index.refresh(), bool)
         assert_type(movies.lookup_key(PATH), Text)
         changes = await index.changes(full=True)
-        assert_type(changes, aio.AsyncChanges)
+        assert_type(changes, plexindex.Changes)
         assert [change.path async for change in changes] == [PATH]
-        assert_type(index.watch(timeout=0), aio.AsyncWatch)
+        async with index.watch(timeout=0) as watch:
+            assert_type(watch, aio.AsyncWatch)
         assert_type(await index.libraries(), "list[aio.AsyncLibrary]")
 
 

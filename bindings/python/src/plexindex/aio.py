@@ -26,8 +26,7 @@ from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Feed, Watch, limits_of, pages_of
-from .changes import changes as changes_of
+from .changes import Watch, limits_of, pages_of
 from .compare import Comparison
 from .errors import TimeoutError
 from .item import Item
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
 
     from ._core.session import Session
-    from .changes import Change
+    from .changes import Changes
     from .compare import Difference
     from .types import PathArg, SizeArg
 
@@ -229,26 +228,6 @@ def _made(
     return give(lambda self, *given, **options: kind(method(self._target, *given, **options), self._threads))
 
 
-class AsyncChanges(Feed, _Caller):
-    """As :class:`plexindex.Changes`, for ``async for``."""
-
-    def __init__(self, threads: _Threads, *page: Any, **more: Any) -> None:
-        _Caller.__init__(self, None, threads)
-        super().__init__(*page, **more)
-
-    def __aiter__(self) -> AsyncChanges:
-        return self
-
-    async def __anext__(self) -> Change:
-        while (change := self._next_change()) is None:
-            if not await self._run(self._turn_page):
-                raise StopAsyncIteration
-        return change
-
-    def __repr__(self) -> str:
-        return f"<plexindex.aio.AsyncChanges up to {self.cursor!r}>"
-
-
 class AsyncWatch(_Caller):
     """As :class:`plexindex.Watch`, for ``async for`` and ``async with``."""
 
@@ -265,9 +244,8 @@ class AsyncWatch(_Caller):
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def __aiter__(self) -> AsyncIterator[AsyncChanges]:
-        make = partial(AsyncChanges, self._threads)
-        return self._iterate(pages_of, self._target, make, waits=True, **limits_of(self._target))  # type: ignore[no-any-return]
+    def __aiter__(self) -> AsyncIterator[Changes]:
+        return self._iterate(pages_of, self._target, waits=True, **limits_of(self._target))  # type: ignore[no-any-return]
 
 
 class AsyncComparison(_Caller):
@@ -310,13 +288,6 @@ class AsyncQueries(_Caller):
                 return found
         return await self._cancellable(self._target.match, path, size=size, **options)  # type: ignore[no-any-return]
 
-    @_typed_as(Queries.changes, AsyncChanges)
-    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
-        """As :meth:`plexindex.Queries.changes`."""
-        make = partial(AsyncChanges, self._threads)
-        selection = selection_of(self._target)
-        return await self._cancellable(changes_of, make, selection, *arguments, **options)  # type: ignore[no-any-return]
-
     lookup_key = _direct(Queries.lookup_key)
     lookup_keys = _direct(Queries.lookup_keys)
     wait_for = _coroutine(Queries.wait_for, waits=True)
@@ -325,6 +296,7 @@ class AsyncQueries(_Caller):
     match_guid = _coroutine(Queries.match_guid, fetches=True)
     search_title = _coroutine(Queries.search_title, fetches=True)
     refresh = _coroutine(Queries.refresh, fetches=True)
+    changes = _coroutine(Queries.changes, fetches=True)
     items = _items(Queries.items)
     items_below = _items(Queries.items_below)
     item_facts = _coroutine(Queries.item_facts)

@@ -7,20 +7,18 @@ from time import monotonic, sleep
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, convert, importing
 from ._core.convert import text_of
 from ._core.selection import check_limits, oldest, query_flags
 from .errors import Error, OfflineError, ServerUnavailableError, TimeoutError, UnauthorizedError
 from .item import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, TypeVar
+    from collections.abc import Iterator
+    from typing import Any
 
     from ._core.selection import Limits, Selection
     from .types import ChangeKind, ProgressArg
-
-    Made = TypeVar("Made", bound="Feed")
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -81,8 +79,13 @@ class Change:
         return f"<plexindex.Change {self.kind} {what}>"
 
 
-class Feed:
-    """What :class:`Changes` and its twin for ``asyncio`` have in common."""
+class Changes:
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first, also for ``async for``.
+    :meth:`Queries.changes` returns this object.
+
+    plexindex reads a page at a time while you iterate, with ``async for`` on a thread. Store :attr:`cursor` after you
+    have handled the changes: a reader that resumes there misses no change, and sees at most the last page again.
+    """
 
     def __init__(
         self, selection: Selection, since: str | None, full: bool = False, missed: Error | None = None
@@ -140,15 +143,6 @@ class Feed:
         path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
         return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
 
-
-class Changes(Feed):
-    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
-    object.
-
-    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
-    reader that resumes at the cursor misses no change, and sees at most the last page again.
-    """
-
     def __iter__(self) -> Changes:
         return self
 
@@ -156,6 +150,18 @@ class Changes(Feed):
         while (change := self._next_change()) is None:
             if not self._turn_page():
                 raise StopIteration
+        return change
+
+    def __aiter__(self) -> Changes:
+        return self
+
+    async def __anext__(self) -> Change:
+        with importing:
+            from asyncio import to_thread
+
+        while (change := self._next_change()) is None:
+            if not await to_thread(self._turn_page):
+                raise StopAsyncIteration
         return change
 
     def __repr__(self) -> str:
@@ -206,7 +212,7 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        return pages_of(self, Changes, **limits_of(self))
+        return pages_of(self, **limits_of(self))
 
 
 def limits_of(watch: Watch) -> dict[str, Any]:
@@ -214,10 +220,8 @@ def limits_of(watch: Watch) -> dict[str, Any]:
     return {"timeout": watch._timeout, "progress": watch._progress}
 
 
-def pages_of(
-    watch: Watch, make: Callable[..., Made], *, timeout: float | None, progress: ProgressArg
-) -> Iterator[Made]:
-    """Yields the changes of each page, in objects that ``make`` creates as :class:`Feed` does."""
+def pages_of(watch: Watch, *, timeout: float | None, progress: ProgressArg) -> Iterator[Changes]:
+    """Yields the changes of each page."""
     selection, offline = watch._selection, watch._offline
     begins = not offline and not selection.session.listens(watch)
     try:
@@ -234,7 +238,7 @@ def pages_of(
         missed = None if offline else bring_up_to_date(selection, (timeout, progress), waits=True)
         if missed:
             silent_until = monotonic() + _PAUSE
-        found = make(selection, watch._since, missed=missed)
+        found = Changes(selection, watch._since, missed=missed)
         while True:
             yield found
             cursor = found.cursor
@@ -252,14 +256,13 @@ def pages_of(
                 left = None if timeout is None else max(0.0, until - monotonic())
                 missed = bring_up_to_date(selection, (left, progress), always=True, waits=True)
                 silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
-            found = make(selection, cursor, missed=missed)
+            found = Changes(selection, cursor, missed=missed)
     finally:
         if begins:
             watch.stop()
 
 
 def changes(
-    make: Callable[..., Made],
     selection: Selection,
     since: str | None = None,
     *,
@@ -268,8 +271,8 @@ def changes(
     offline: bool = False,
     check: bool = False,
     progress: ProgressArg = None,
-) -> Made:
-    """See :meth:`plexindex.Queries.changes`. ``make`` is as in :func:`pages_of`."""
+) -> Changes:
+    """See :meth:`plexindex.Queries.changes`."""
     query_flags(offline, check, full)
     check_limits(timeout, progress)
     if full and since:
@@ -279,7 +282,7 @@ def changes(
         missed = bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
     elif full:
         _expect_listed(selection, late=False, whole=True)
-    return make(selection, since, full, missed)
+    return Changes(selection, since, full, missed)
 
 
 def bring_up_to_date(

@@ -76,19 +76,14 @@ class Index(Queries):
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
-        if (title, section, uuid).count(None) < 2:
+        section = None if section is None else str(section)
+        named = (c.SELECT_ANY, title), (c.SELECT_SECTION, section), (c.SELECT_UUID, uuid)
+        given: list[Any] = [one for one in named if one[1] is not None]
+        if len(given) > 1:
             raise plexindex.InvalidArgumentError("give only one of title, section and uuid")
         if not self.is_open:
             raise self._session.closed_error()
-        kind: int
-        selector: Any
-        if title is not None:
-            kind, selector = c.SELECT_ANY, title
-        elif section is not None:
-            kind, selector = c.SELECT_SECTION, str(section)
-        else:
-            kind, selector = (c.SELECT_ALL, "") if uuid is None else (c.SELECT_UUID, uuid)
-        return Library(self, self._selection.select(kind, selector))
+        return Library(self, self._selection.select(*(given[0] if given else ())))
 
     def libraries(
         self,

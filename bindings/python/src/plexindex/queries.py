@@ -496,7 +496,7 @@ class Queries:
         []
         """
         options: dict[str, Any] = {"timeout": timeout, "offline": offline, "check": check, "progress": progress}
-        return plexindex.changes.changes(plexindex.Changes, self._selection, since, full=full, **options)
+        return plexindex.changes.changes(self._selection, since, full=full, **options)
 
     def watch(
         self,
