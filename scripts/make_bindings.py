@@ -111,8 +111,9 @@ READ = ("answers", "answer", "item", "file")
 SPLIT = {"query": "c_char_p", "progress": "c_void_p"}
 # Of these functions, each call keeps the interpreter's lock, because they never wait.
 QUICK = ("lookup_key", "table_lookup", "drain_log")
-# The package does not call these functions: it reads blocks of answers itself.
-UNUSED = ("count_answers", "get_answer", "get_sure_item", "get_candidate", "get_file", "get_text", "table_write")
+# The package does not call these functions, because it reads blocks of answers itself, and needs no such numbers.
+UNUSED = ("count_answers", "get_answer", "get_sure_item", "get_candidate", "get_file", "get_text", "table_write",
+          "TABLE_PUT", "TABLE_REMOVE", "TABLE_CLEAR", "ITEM_PATH_NOT_UTF8", "LOG_OFF")  # fmt: skip
 C_TYPES = {"void": "None", "size_t": "c_size_t", "char *": "c_char_p", "char **": "POINTER(c_char_p)"}
 C_TYPES["void *"] = "c_void_p"
 
@@ -159,7 +160,11 @@ def python_abi(abi: dict[str, Any]) -> str:
     lines += ["from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p, py_object"]
     lines += ["from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64", ""]
     lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:", "    from typing import Any", ""]
-    lines += [f"{name} = {value}" for name, value in numbers.items() if name.partition("_")[0] not in (*groups, "KIND")]
+    lines += [
+        f"{name} = {value}"
+        for name, value in numbers.items()
+        if name.partition("_")[0] not in (*groups, "KIND") and name not in UNUSED
+    ]
     lines += ["# Statuses. From FIRST_ERROR on, they are errors.", "FIRST_ERROR = 100"]
     lines += [f"{name} = {number}" for name, number in statuses.items()]
     lines.append(f"STATUS_NAMES = {{{', '.join(f'{number}: {name.lower()!r}' for name, number in statuses.items())}}}")
@@ -179,8 +184,7 @@ def python_abi(abi: dict[str, Any]) -> str:
         kinds_of = ["c_size_t" if "*" in one["type"] else of(one["type"]) for one in call["arguments"][1:]]
         lines.append(f"{of(name)} = CFUNCTYPE({', '.join([of(call['result']), 'py_object', *kinds_of])})")
     for name in passed:
-        lines += [f"class {class_of(name)}(Structure):", f'    """plexindex_{name}."""']
-        lines.append(f"    _fields_ = [{', '.join(ctypes_fields(name))}]")
+        lines.append(f"class {class_of(name)}(Structure): _fields_ = [{', '.join(ctypes_fields(name))}]")
     lines += [
         'def _declared(function: "Any", result: "Any", *arguments: "Any") -> "Any":',
         "    function.restype = result",
@@ -207,6 +211,37 @@ def python_abi(abi: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+STATS = """An index's statistics at one moment, as in ``plexindex_stats`` of plexindex.h, but with times in seconds.
+
+    Counts start when the index is opened; those that begin with ``store`` and ``evictions`` are of all processes since
+    the store was created. ``answers`` are by match kind, where ``"none"`` means no item, and include fast lookups;
+    ``lookup_misses`` are fast lookups that found nothing. ``requests`` are by kind, with retries. ``calls`` are
+    lookups, refreshes and recorded matches, but no fast lookups; ``slow_calls`` took longer than the option ``slow``.
+    ``items``, ``matches`` and ``libraries`` are those of this view, and ``sequence`` is the store's change sequence.
+
+    ``network_seconds`` is the time spent waiting for the server, ``parse_seconds`` decompressing and parsing its
+    responses, ``store_seconds`` reading and writing the store, ``segment_seconds`` building and opening segments,
+    ``match_seconds`` matching, and ``wait_seconds`` waiting for other fetches and before retries. Their sum can be
+    larger than ``calls_seconds``, because plexindex stores a page while it fetches the next one.
+
+    ``over_limit`` are bytes beyond ``size_limit`` that plexindex cannot remove: if it is not 0, the limit is too small.
+    ``events`` came from the server or ``notify``, and ``hints`` are the writes that they caused. ``failures`` are
+    cached answers because the server did not respond, or its response could not be stored; ``last_failure`` is the
+    reason, and None once the server has responded again.
+    """
+
+
+def python_stats(abi: dict[str, Any]) -> str:
+    """Returns the type of what the Python package makes of plexindex_stats."""
+    kinds = {"answers": "dict[str, int]", "requests": "dict[str, int]", "last_failure": "str | None"}
+    names = [field["name"] for field in abi["structs"]["plexindex_stats"]["fields"][1:]]
+    rows = [
+        f"{name.removesuffix('_us')}_seconds: float" if name.endswith("_us") else f"{name}: {kinds.get(name, 'int')}"
+        for name in names
+    ]
+    return f'class Stats(TypedDict):\n    """{STATS}"""\n    {"; ".join(rows)}\n'
+
+
 def made() -> dict[str, str]:
     """Returns the text of each generated file, by its path in the project."""
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
@@ -215,7 +250,9 @@ def made() -> dict[str, str]:
         "go/names.go": go_names(abi),
         "python/src/plexindex/_core/abi.py": python_abi(abi),
     }
-    return {f"bindings/{name}": text for name, text in files.items()} | make_methods.made()
+    found = {f"bindings/{name}": text for name, text in files.items()} | make_methods.made()
+    found["bindings/python/src/plexindex/_core/methods.py"] += python_stats(abi)
+    return found
 
 
 def renew() -> None:

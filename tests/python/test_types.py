@@ -151,6 +151,7 @@ def follow(index: plexindex.Index, movies: plexindex.Library, folder: Path) -> N
 def diagnose(index: plexindex.Index) -> None:
     assert_type((index.cache_dir, index.is_open), "tuple[str, bool]")
     assert_type(index.stats(), Stats)
+    assert set(index.stats()) == set(Stats.__annotations__)
     assert_type(index.server(), methods.ServerInfo)
     assert_type(index.store()["locks"], bool)
     assert_type(index.shared_status(), Optional[methods.SharedStatus])

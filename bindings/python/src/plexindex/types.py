@@ -19,10 +19,17 @@ from ._core.methods import MatchKind as MatchKind
 from ._core.methods import Reason as Reason
 from ._core.methods import ServerInfo as ServerInfo
 from ._core.methods import SharedStatus as SharedStatus
+from ._core.methods import Stats as Stats
 from ._core.methods import StoreInfo as StoreInfo
 from .mapping import Mapping
 from .progress import Progress
 from .shows import Season, Show
+
+__all__ = [
+    "ChangeKind", "Confidence", "CountProgressArg", "Default", "DifferenceKind", "Facts", "FieldArg", "FolderKind",
+    "HasRatingKey", "KeyArg", "Kind", "MappingArg", "MatchKind", "NameArg", "NoSizeArg", "PathArg", "ProgressArg",
+    "Reason", "ServerInfo", "SharedStatus", "SizeArg", "Stats", "Status", "StoreInfo", "Summary", "TokenArg",
+]  # fmt: skip
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 """A path: :mod:`plexindex` says how plexindex encodes it."""
@@ -90,68 +97,3 @@ class Summary(TypedDict):
     stale: bool
     age: float | None
     seconds: float
-
-
-class Stats(TypedDict):
-    """An index's statistics at one moment. Counts start when the index is opened, unless a field says otherwise."""
-
-    answers: dict[str, int]
-    """Answers by match kind, including fast lookups: ``"confirmed"``, ``"exact"``, …. ``"none"`` means no item."""
-    lookup_misses: int
-    """Fast lookups that found nothing."""
-    stale_answers: int
-    """Answers from expired listings."""
-    requests: dict[str, int]
-    """Requests by kind, including retries: ``"identity"``, ``"probe"``, ``"page"``, …"""
-    bytes_received: int
-    """Total size of the server's response bodies in bytes, as transferred."""
-    store_requests: int
-    """Requests by all processes since the store was created, according to the last write of the counters."""
-    store_answers: int
-    """Answers in all processes since the store was created, according to the last write of the counters."""
-    listings: int
-    """Number of completed full listings."""
-    network_seconds: float
-    """Time spent waiting for the server."""
-    parse_seconds: float
-    """Time spent decompressing and parsing the server's responses."""
-    store_seconds: float
-    """Time spent reading and writing the store."""
-    segment_seconds: float
-    """Time spent building and opening segments."""
-    match_seconds: float
-    """Time spent matching, excluding fast lookups."""
-    wait_seconds: float
-    """Time spent waiting for other fetches, and before retries."""
-    calls: int
-    """Number of lookups, refreshes and recorded matches, excluding fast lookups."""
-    calls_seconds: float
-    """Total time of the counted calls. The sum of the parts can be larger, because plexindex stores a page while it
-    fetches the next page.
-    """
-    slow_calls: int
-    """Number of calls that took longer than the option ``slow`` of :func:`plexindex.open`."""
-    items: int
-    """Number of listed items in all of this view's libraries."""
-    matches: int
-    """Number of confirmed matches."""
-    libraries: int
-    """Number of known libraries."""
-    disk_bytes: int
-    """Size of the store on disk in bytes, including segments."""
-    size_limit: int
-    """Maximum size of the folder in bytes. 0 means no limit."""
-    over_limit: int
-    """Bytes beyond the limit that plexindex cannot remove. If the value is not 0, the limit is too small."""
-    evictions: int
-    """Number of libraries removed by all processes because of the limit since the store was created."""
-    sequence: int
-    """The store's change sequence."""
-    events: int
-    """Number of events about libraries, from the server or ``notify``."""
-    hints: int
-    """Number of writes caused by events. Several events can share a write."""
-    failures: int
-    """Number of cached answers returned because the server did not respond, or its response could not be stored."""
-    last_failure: str | None
-    """The reason for the last failure. None once the server has responded again."""

@@ -32,19 +32,14 @@ QUERY_FILE = 32
 TABLE_FOLD_ASCII = 1
 TABLE_LIMIT_ALL = 2
 RECORD_THROUGH = 1
-TABLE_PUT = 1
-TABLE_REMOVE = 2
-TABLE_CLEAR = 3
 SELECT_ANY = 0
 SELECT_TITLE = 1
 SELECT_SECTION = 2
 SELECT_UUID = 3
 SELECT_ALL = 4
 ANSWER_STALE = 1
-ITEM_PATH_NOT_UTF8 = 1
 ITEM_KEY_ONLY = 2
 FILE_OPTIMIZED = 1
-LOG_OFF = -1
 LOG_ERROR = 1
 LOG_WARN = 2
 LOG_INFO = 3
@@ -97,30 +92,14 @@ ITEM_TEXTS = ('key', 'rating_key', 'title', 'guid', 'show_title', 'show_rating_k
 RENEW_TOKEN_FN = CFUNCTYPE(c_int32, py_object, c_size_t)
 PROGRESS_FN = CFUNCTYPE(c_int32, py_object, c_size_t)
 LOG_FN = CFUNCTYPE(None, py_object, c_int32, c_size_t, c_size_t)
-class CBytes(Structure):
-    """plexindex_bytes."""
-    _fields_ = [("data", c_char_p), ("length", c_size_t)]
-class CMapping(Structure):
-    """plexindex_mapping."""
-    _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("from", CBytes), ("to", CBytes)]
-class CBuffer(Structure):
-    """plexindex_buffer."""
-    _fields_ = [("data", c_void_p), ("capacity", c_size_t), ("length", c_size_t)]
-class COptions(Structure):
-    """plexindex_options."""
-    _fields_ = [("size", c_size_t), ("cache_dir", CBytes), ("server_url", CBytes), ("token", CBytes), ("user", CBytes), ("ca_file", CBytes), ("library_ttl_ms", c_int64), ("max_age_ms", c_int64), ("timeout_ms", c_int64), ("connect_timeout_ms", c_int64), ("read_timeout_ms", c_int64), ("retry_ms", c_int64), ("matches_limit", c_uint64), ("flags", c_uint32), ("page_size", c_uint32), ("log_level", c_int32), ("reserved", c_uint32), ("mappings", POINTER(CMapping)), ("mappings_count", c_size_t), ("slow_ms", c_int64), ("size_limit", c_uint64), ("database", CBytes), ("renew_token", RENEW_TOKEN_FN), ("renew_token_user", py_object), ("shared", CBytes), ("stale_answer_timeout_ms", c_int64)]
-class CProgress(Structure):
-    """plexindex_progress."""
-    _fields_ = [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)]
-class CQuery(Structure):
-    """plexindex_query."""
-    _fields_ = [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", py_object), ("file_size", c_uint64)]
-class CStats(Structure):
-    """plexindex_stats."""
-    _fields_ = [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)]
-class CCallOptions(Structure):
-    """plexindex_call_options."""
-    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", py_object)]
+class CBytes(Structure): _fields_ = [("data", c_char_p), ("length", c_size_t)]
+class CMapping(Structure): _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("from", CBytes), ("to", CBytes)]
+class CBuffer(Structure): _fields_ = [("data", c_void_p), ("capacity", c_size_t), ("length", c_size_t)]
+class COptions(Structure): _fields_ = [("size", c_size_t), ("cache_dir", CBytes), ("server_url", CBytes), ("token", CBytes), ("user", CBytes), ("ca_file", CBytes), ("library_ttl_ms", c_int64), ("max_age_ms", c_int64), ("timeout_ms", c_int64), ("connect_timeout_ms", c_int64), ("read_timeout_ms", c_int64), ("retry_ms", c_int64), ("matches_limit", c_uint64), ("flags", c_uint32), ("page_size", c_uint32), ("log_level", c_int32), ("reserved", c_uint32), ("mappings", POINTER(CMapping)), ("mappings_count", c_size_t), ("slow_ms", c_int64), ("size_limit", c_uint64), ("database", CBytes), ("renew_token", RENEW_TOKEN_FN), ("renew_token_user", py_object), ("shared", CBytes), ("stale_answer_timeout_ms", c_int64)]
+class CProgress(Structure): _fields_ = [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)]
+class CQuery(Structure): _fields_ = [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", py_object), ("file_size", c_uint64)]
+class CStats(Structure): _fields_ = [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)]
+class CCallOptions(Structure): _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", py_object)]
 def _declared(function: "Any", result: "Any", *arguments: "Any") -> "Any":
     function.restype = result
     if arguments:

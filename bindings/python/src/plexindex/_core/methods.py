@@ -170,3 +170,23 @@ class Call(Protocol):
     def __call__(self, method: Literal["watch.stop"], request: StopWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
     @overload
     def __call__(self, method: str, request: Mapping[str, Any] | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Any: ...
+class Stats(TypedDict):
+    """An index's statistics at one moment, as in ``plexindex_stats`` of plexindex.h, but with times in seconds.
+
+    Counts start when the index is opened; those that begin with ``store`` and ``evictions`` are of all processes since
+    the store was created. ``answers`` are by match kind, where ``"none"`` means no item, and include fast lookups;
+    ``lookup_misses`` are fast lookups that found nothing. ``requests`` are by kind, with retries. ``calls`` are
+    lookups, refreshes and recorded matches, but no fast lookups; ``slow_calls`` took longer than the option ``slow``.
+    ``items``, ``matches`` and ``libraries`` are those of this view, and ``sequence`` is the store's change sequence.
+
+    ``network_seconds`` is the time spent waiting for the server, ``parse_seconds`` decompressing and parsing its
+    responses, ``store_seconds`` reading and writing the store, ``segment_seconds`` building and opening segments,
+    ``match_seconds`` matching, and ``wait_seconds`` waiting for other fetches and before retries. Their sum can be
+    larger than ``calls_seconds``, because plexindex stores a page while it fetches the next one.
+
+    ``over_limit`` are bytes beyond ``size_limit`` that plexindex cannot remove: if it is not 0, the limit is too small.
+    ``events`` came from the server or ``notify``, and ``hints`` are the writes that they caused. ``failures`` are
+    cached answers because the server did not respond, or its response could not be stored; ``last_failure`` is the
+    reason, and None once the server has responded again.
+    """
+    answers: dict[str, int]; lookup_misses: int; stale_answers: int; requests: dict[str, int]; bytes_received: int; store_requests: int; store_answers: int; listings: int; network_seconds: float; store_seconds: float; segment_seconds: float; items: int; matches: int; libraries: int; disk_bytes: int; sequence: int; events: int; hints: int; parse_seconds: float; wait_seconds: float; match_seconds: float; calls: int; calls_seconds: float; slow_calls: int; failures: int; size_limit: int; over_limit: int; evictions: int; last_failure: str | None
