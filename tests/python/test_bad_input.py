@@ -23,21 +23,6 @@ open_: Any = plexindex.open
 
 
 @pytest.mark.parametrize(
-    ("path", "raw"),
-    [
-        ("/m/ü.mkv", "/m/ü.mkv".encode()),
-        ("/m/\udcff.mkv", os.fsencode("/m/\udcff.mkv")),
-        (b"/m/\xff.mkv", b"/m/\xff.mkv"),
-        (PurePosixPath("/m/a.mkv"), b"/m/a.mkv"),
-        (Path("relative"), b"relative"),
-    ],
-)
-def test_paths_become_the_file_system_s_bytes(path: Any, raw: bytes) -> None:
-    assert convert.path_bytes(path) == raw
-    assert convert.join_paths([path, "/x"]) == raw + b"\0/x\0"
-
-
-@pytest.mark.parametrize(
     ("seconds", "expected"),
     [(0.25, 250), (0, -1), (0.0001, 1), (None, -2), (math.inf, -2), (1e300, convert.FOREVER_MS)],
 )

@@ -68,12 +68,6 @@ def test_the_same_library_is_equal_and_all_libraries_are_each_in_turn(index: ple
     assert index.lookup_key(shows[0].path or "") == shows[0].key
 
 
-def test_a_record_or_an_edit_needs_one_library(index: plexindex.Index) -> None:
-    for use in (lambda: index.record_match("/a", 7), lambda: index.edit_items([7], {"title": "A"})):
-        with pytest.raises(plexindex.InvalidArgumentError, match="library"):
-            use()
-
-
 def test_a_library_is_a_recipe_for_another_process(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex
 ) -> None:

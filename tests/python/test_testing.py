@@ -284,13 +284,6 @@ def test_a_file_outside_widens_the_location(plex_with_movie: FakePlex, tmp_path:
         assert index.libraries()[0].locations == ("/media",)
 
 
-def test_an_edit_of_an_unknown_field_is_refused(plex_with_movie: FakePlex, tmp_path: Path) -> None:
-    with open_index(plex_with_movie, tmp_path) as index:
-        for fields in ({"nonsense": "x"}, {"Title": "x"}):
-            with pytest.raises(plexindex.InvalidArgumentError, match="not a field of Plex"):
-                index.library("Movies").edit_items([1], fields)
-
-
 def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
     with open_index(server, tmp_path) as index:
         index.refresh()
