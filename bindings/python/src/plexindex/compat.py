@@ -127,11 +127,10 @@ def find_plex_items_with_confidence(
 
 
 def _host_function() -> Any:
-    with importing:
-        from importlib import import_module
-
     try:
-        found = getattr(import_module("plex.matcher"), "find_plex_items_with_confidence", None)
+        with importing:
+            module = __import__("plex.matcher", fromlist=["find_plex_items_with_confidence"])
     except ImportError:
         return None
+    found = getattr(module, "find_plex_items_with_confidence", None)
     return None if found is find_plex_items_with_confidence else found

@@ -33,11 +33,10 @@ class HostLog:
         """Formats a path like the host, which can hide parts of the path."""
         if not self.is_there:
             return path
-        with importing:
-            from importlib import import_module
-
         try:
-            return str(import_module(_OBFUSCATION).obfuscate_path(path))
+            with importing:
+                obfuscate = __import__(_OBFUSCATION, fromlist=["obfuscate_path"]).obfuscate_path
+            return str(obfuscate(path))
         except (AttributeError, ImportError, UnicodeError):
             return path.rsplit("/", 1)[-1]
 
