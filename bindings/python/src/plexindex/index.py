@@ -6,7 +6,6 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterable, Mapping, convert
 from ._core import abi as c
-from ._core.convert import text_of
 from ._core.selection import Selection, query_flags, selection_of
 from ._core.session import Handle, Session
 from .library import Library
@@ -201,18 +200,7 @@ class Index(Queries):
         """
         given = convert.check_paths(convert.path_list(paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
-        return [
-            plexindex.Proposal(
-                text_of(one["from"]) or "",
-                text_of(one["to"]) or "",
-                one["matched"],
-                one["of"],
-                one.get("gain"),
-                contradicted=one["contradicted"],
-                certain=one["certain"],
-            )
-            for one in found
-        ]
+        return list(map(plexindex.Proposal, found))
 
     def server(
         self, *, timeout: float | None = None, progress: plexindex.types.ProgressArg = None

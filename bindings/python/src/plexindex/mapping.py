@@ -8,6 +8,7 @@ from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
+    from ._core.methods import ProposalJson
     from .types import MappingArg, PathArg
 
 
@@ -104,31 +105,21 @@ class Proposal:
 
     __slots__ = ("certain", "contradicted", "gain", "host", "matched", "of", "server")
 
-    def __init__(
-        self,
-        host: str,
-        server: str,
-        matched: int,
-        of: int,
-        gain: int | None = None,
-        *,
-        contradicted: int = 0,
-        certain: bool = False,
-    ) -> None:
-        self.host, self.server = host, server
+    def __init__(self, facts: ProposalJson) -> None:
+        self.host, self.server = convert.text_of(facts["from"]) or "", convert.text_of(facts["to"]) or ""
         """The folder on this machine, and the same folder on the server."""
-        self.matched, self.of = matched, of
+        self.matched, self.of = facts["matched"], facts["of"]
         """Number of paths that the mapping leads to a listed file of their size, and of paths that matched by their end
         or their file name.
         """
-        self.gain = gain
+        self.gain = facts.get("gain")
         """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given.
         """
-        self.contradicted = contradicted
+        self.contradicted = facts["contradicted"]
         """Number of files that speak against the mapping: it leads to a file of another size, or another folder has the
         same files.
         """
-        self.certain = certain
+        self.certain = facts["certain"]
         """Whether sizes leave no doubt: ten paths match, and none is contradicted."""
 
     @property

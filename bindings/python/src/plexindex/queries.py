@@ -11,9 +11,11 @@ from ._core.session import HAS_GLOBAL_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from .types import PathArg
+
+    Level = TypeVar("Level")
 
 _FOLDER_KINDS = ("movie", "show", "season", "artist", "album")
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
@@ -310,8 +312,7 @@ class Queries:
         >>> [show.title for show in index.shows()]
         ['Alpha']
         """
-        names = ("rating_key", "title", "guid", "items")
-        return [plexindex.Show(**{name: one.get(name) for name in names}) for one in self._levels("shows")]
+        return self._levels(plexindex.Show, "shows")
 
     def seasons(self) -> list[plexindex.Season]:
         """Returns the seasons or albums, sorted by show, number and title, like :meth:`shows`. Plex lists no seasons of
@@ -320,12 +321,11 @@ class Queries:
         >>> [season.number for season in shows.seasons()]
         [1]
         """
-        names = ("rating_key", "show_rating_key", "number", "title", "guid", "items")
-        return [plexindex.Season(**{name: one.get(name) for name in names}) for one in self._levels("seasons")]
+        return self._levels(plexindex.Season, "seasons")
 
-    def _levels(self, level: str) -> Iterator[Any]:
-        for one in self._selection.each():
-            yield from one.request("shows.list")[level]
+    def _levels(self, kind: type[Level], level: str) -> list[Level]:
+        found = (facts for one in self._selection.each() for facts in one.request("shows.list")[level])
+        return [kind(**{name: facts.get(name) for name in kind.__annotations__}) for facts in found]
 
     def item_facts(self, key: plexindex.types.KeyArg) -> plexindex.types.Facts | None:
         """Returns all stored fields of an item, with its files and external IDs, like the method ``items.get``; None if

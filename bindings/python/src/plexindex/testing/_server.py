@@ -215,7 +215,7 @@ class FakePlex:
 
         ``fields`` are Plex's names and values, such as ``title``, ``year``, ``viewCount`` (0 means not watched) and
         ``summary``. ``guids`` is a list such as ``["imdb://tt1254207"]``, and ``tags`` is a list for each of ``genre``,
-        ``label`` and so on.
+        ``label`` and so on. Raises ValueError for what the server makes itself, such as ``Media``.
         """
         with self._lock:
             _check(fields)
