@@ -170,17 +170,6 @@ class SyncItem:
         """``path``: the listed path that matched, or None. ``on_gone``: called if the item is gone."""
         self._section, self._light, self._path, self._on_gone = section, light, path, on_gone
         self._full: Any = None
-        self.key, self.ratingKey = light.key, light.ratingKey
-
-    @property
-    def locations(self) -> list[str]:
-        """The paths of the item's files."""
-        return self._light.locations
-
-    @property
-    def media(self) -> list[Any]:
-        """One medium with all files."""
-        return self._light.media
 
     def full(self) -> Any:
         """Returns the plexapi object. The first call sends one request."""
@@ -199,6 +188,8 @@ class SyncItem:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in ("key", "ratingKey", "locations", "media"):
+            return getattr(self._light, name)
         full = self.full()
         if name in _OF_FILMS and not hasattr(full, name):
             return [] if _OF_FILMS[name] else None

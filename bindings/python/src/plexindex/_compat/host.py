@@ -41,21 +41,13 @@ class HostLog:
             return path.rsplit("/", 1)[-1]
 
 
-_NONE = HostLog()
-_logs: dict[tuple[Any, str], HostLog] = {}
-
-
 def host_log(component: str) -> HostLog:
     """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
-    create = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
-    if not callable(create):
-        return _NONE
-    if (create, component) not in _logs:
-        try:
-            _logs[create, component] = HostLog(tuple(create(component)))
-        except (TypeError, ValueError):
-            return _NONE  # a different package has a module of the same name
-    return _logs[create, component]
+    create: Any = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
+    try:
+        return HostLog(tuple(create(component)))
+    except (TypeError, ValueError):  # there is no host, or a different package has a module of the same name
+        return HostLog()
 
 
 chosen: dict[str, Any] = {"not_found": None, "confidence": None, "matcher": None, "debug_logging": False}
