@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -124,7 +125,7 @@ def _batches(selection: Selection, section: Any, report: EditReport) -> Iterator
     listed = {rating_key: selection.listed_facts(rating_key) for rating_key in asked}
     kinds = {rating_key: facts["kind"] for rating_key, facts in listed.items() if facts}
     for some in _parts([rating_key for rating_key in asked if rating_key not in kinds]):
-        with suppress(import_module("plexapi.exceptions").NotFound):
+        with suppress(sys.modules["plexapi.exceptions"].NotFound):
             items = section._server.fetchItems(f"/library/metadata/{','.join(some)}")
             kinds.update((str(item.ratingKey), item.type) for item in items if item.librarySectionID == section.key)
     report.missing += [key for rating_key, keys in asked.items() if rating_key not in kinds for key in keys]
