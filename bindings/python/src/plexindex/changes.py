@@ -262,29 +262,6 @@ def pages_of(watch: Watch, *, timeout: float | None, progress: ProgressArg) -> I
             watch.stop()
 
 
-def changes(
-    selection: Selection,
-    since: str | None = None,
-    *,
-    full: bool = False,
-    timeout: float | None = None,
-    offline: bool = False,
-    check: bool = False,
-    progress: ProgressArg = None,
-) -> Changes:
-    """See :meth:`plexindex.Queries.changes`."""
-    query_flags(offline, check, full)
-    check_limits(timeout, progress)
-    if full and since:
-        raise plexindex.InvalidArgumentError("a full listing starts without a cursor: omit since or full")
-    missed = None
-    if not offline:
-        missed = bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
-    elif full:
-        _expect_listed(selection, late=False, whole=True)
-    return Changes(selection, since, full, missed)
-
-
 def bring_up_to_date(
     selection: Selection, limits: Limits, *, always: bool = False, whole: bool = False, waits: bool = False
 ) -> Error | None:
@@ -307,7 +284,7 @@ def bring_up_to_date(
             raise
         return None if fresh and isinstance(error, OfflineError) else error
     if not waits:
-        _expect_listed(selection, late=True, whole=whole)
+        expect_listed(selection, late=True, whole=whole)
     return LateError("the timeout passed before the server's whole answer arrived, or a later answer must confirm it")
 
 
@@ -317,7 +294,7 @@ def _is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:
     return any(has_listing) and (all(has_listing) or not whole)
 
 
-def _expect_listed(selection: Selection, *, late: bool, whole: bool) -> None:
+def expect_listed(selection: Selection, *, late: bool, whole: bool) -> None:
     """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if any library was not.
 
     Without this error, an incomplete list would look complete. ``late``: whether the timeout passed.

@@ -495,8 +495,16 @@ class Queries:
         >>> [change.kind for change in index.changes(cursor, check=True)]
         []
         """
-        options: dict[str, Any] = {"timeout": timeout, "offline": offline, "check": check, "progress": progress}
-        return plexindex.changes.changes(self._selection, since, full=full, **options)
+        query_flags(offline, check, full)
+        check_limits(timeout, progress)
+        if full and since:
+            raise plexindex.InvalidArgumentError("a full listing starts without a cursor: omit since or full")
+        selection, feed, missed = self._selection, plexindex.changes, None
+        if not offline:
+            missed = feed.bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
+        elif full:
+            feed.expect_listed(selection, late=False, whole=True)
+        return plexindex.Changes(selection, since, full, missed)
 
     def watch(
         self,
