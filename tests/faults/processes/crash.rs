@@ -157,7 +157,7 @@ fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
 }
 
 /// Rows that are stored of the listing under way.
-fn next_row(folder: &Path) -> u64 {
+pub fn next_row(folder: &Path) -> u64 {
     if !folder.join("plexindex-1.db").exists() {
         return 0;
     }
