@@ -1,16 +1,13 @@
 //! Which show, season, artist, album or film a folder is, over a stand-in server: as hosts ask, with what it costs.
 
-use crate::support;
+use crate::api::{Anything, Scene};
 use std::path::Path;
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, FolderKind, Index, ItemType, MatchKind, MatchStatus, Options, Reason, Refreshed,
-    Selector, Ttl,
+    Confidence, ErrorKind, Folder, FolderKind, ItemType, MatchKind, MatchStatus, Reason, Refreshed, Selector, Ttl,
 };
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
-
-type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 fn episode(show: &str, season: u32, number: u32) -> ItemSpec {
     let path = format!("/data/tv/{show}/Season {season:02}/{show} - S{season:02}E{number:02}.mkv");
@@ -61,34 +58,6 @@ fn key_above(server: &Standin, path: &str) -> Result<String, Box<dyn std::error:
     Ok((1..4).find_map(found).ok_or("the server has no such file")?)
 }
 
-struct Scene {
-    server: Standin,
-    folder: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self {
-            server: server(),
-            folder: tempfile::tempdir().expect("a folder"),
-        }
-    }
-
-    fn open(&self) -> Index {
-        self.open_with(|_| {})
-    }
-
-    fn open_with(&self, change: impl FnOnce(&mut Options)) -> Index {
-        let mut options = support::options(&self.server, self.folder.path());
-        change(&mut options);
-        Index::open(options).expect("the index opens")
-    }
-
-    fn requests(&self) -> u64 {
-        support::requests(&self.server)[5]
-    }
-}
-
 fn told(found: &Folder) -> (MatchStatus, Option<MatchKind>, Option<Confidence>, Option<Reason>) {
     let answer = &found.answer;
     (answer.status, answer.match_kind, answer.confidence, answer.reason)
@@ -99,7 +68,7 @@ const EXACT: (MatchStatus, Option<MatchKind>, Option<Confidence>, Option<Reason>
 
 #[test]
 fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open();
     let show = index.match_folder("/data/tv/Alpha")?;
     assert_eq!(told(&show), EXACT);
@@ -166,7 +135,7 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
 /// Beta has one season, so all of its files are below the folder of the season, too.
 #[test]
 fn a_show_without_files_elsewhere_is_its_folder() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open();
     for folder in ["/data/tv/Beta", "/data/tv/Beta/Season 01"] {
         let show = index.match_folder(folder)?;
@@ -181,10 +150,7 @@ fn a_show_without_files_elsewhere_is_its_folder() -> Anything {
     let second = ItemSpec::episode("Beta", 2, 1, "Part 1", other);
     at.server.change(|state| state.add_items(1, vec![second], true))?;
     assert!(index.match_path(other)?.sure().is_some());
-    let listed = Scene {
-        server: at.server,
-        folder: tempfile::tempdir()?,
-    };
+    let listed = Scene::of(at.server);
     for index in [index, listed.open()] {
         assert_eq!(index.match_folder("/data/tv/Beta")?.kind, Some(ItemType::Season));
     }
@@ -193,7 +159,7 @@ fn a_show_without_files_elsewhere_is_its_folder() -> Anything {
 
 #[test]
 fn a_kind_selects_the_item_of_a_folder() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open();
     let _ = index.refresh()?;
     let asked = |folder: &str, kind| index.query().folder_kind(kind).match_folder(folder);
@@ -258,7 +224,7 @@ fn a_kind_selects_the_item_of_a_folder() -> Anything {
 /// Such rows come from proxies and other imitations of Plex.
 #[test]
 fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let row = |number: u32| {
         format!(
             r#"{{"ratingKey":"{number}","type":"episode","grandparentTitle":"Alpha","parentIndex":1,
@@ -281,7 +247,7 @@ fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
 /// The index is empty at first: the folder may be in any library.
 #[test]
 fn an_answer_has_a_reason_and_a_message() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open();
     for (folder, reason) in [
         ("/mnt/nas/Alpha/Season 02", Reason::OnlyRootDiffers),
@@ -309,7 +275,7 @@ fn an_answer_has_a_reason_and_a_message() -> Anything {
 /// One that a listing has, and one that came alone.
 #[test]
 fn invalidated_items_are_verified_before_their_folder_is_answered() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open_with(|options| options.library_ttl = Ttl::Forever);
     assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
     at.server
@@ -330,11 +296,9 @@ fn invalidated_items_are_verified_before_their_folder_is_answered() -> Anything 
 
 #[test]
 fn without_a_server_the_index_answers() -> Anything {
-    let at = Scene::new();
-    let cold = at.open().query().offline().match_folder("/data/tv/Alpha").unwrap_err();
-    assert_eq!(cold.kind(), ErrorKind::NotFetched);
+    let at = Scene::of(server());
     let index = at.open();
-    // The libraries are known, but none has a listing: the answer is the same.
+    // The libraries are known, but none has a listing.
     index.query().server()?;
     let cold = [
         index.query().offline().match_folder("/data/tv/Alpha").err(),
@@ -361,7 +325,7 @@ fn without_a_server_the_index_answers() -> Anything {
 /// No server can be asked what is below a folder, so its library is listed.
 #[test]
 fn a_cold_folder_is_answered_by_the_listing() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open();
     let hurried = index.query().timeout(Duration::from_secs(60));
     let found = hurried.match_folder("/data/tv/Alpha")?;
@@ -371,7 +335,7 @@ fn a_cold_folder_is_answered_by_the_listing() -> Anything {
 
 #[test]
 fn a_file_that_is_asked_as_a_folder_is_said_to_be_one() -> Anything {
-    let at = Scene::new();
+    let at = Scene::of(server());
     let index = at.open();
     let _ = index.refresh()?;
     let before = at.requests();

@@ -1,7 +1,7 @@
 //! A server that means harm, or is out of its mind: each call ends in bounded time and memory, with an answer or an error
 //! that says what is wrong, and the store is none the worse.
 
-use crate::support;
+use crate::support::{self, Scene};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -240,18 +240,19 @@ fn ask(words: &[&str]) {
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[("ask", ask)];
 
+/// An index over a server of this way that gives up after this silence, and its server.
+fn hurried(way: Way, read_timeout: Duration) -> (plexindex::Index, Scene) {
+    let at = Scene::of(serve(Arc::new(Mutex::new(way)))).with(|options| {
+        (options.read_timeout, options.retry_for) = (read_timeout, Duration::ZERO);
+        options.token = Token::new("t");
+    });
+    let index = plexindex::Index::open(at.options.clone());
+    (index.expect("the index opens"), at)
+}
+
 #[test]
 fn a_refresh_ends_if_ten_million_rows_never_come() {
-    let server = serve(Arc::new(Mutex::new(missing_rows as Way)));
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = plexindex::Index::open(plexindex::Options {
-        server_url: Some(server.url()),
-        token: plexindex::Token::new("t"),
-        read_timeout: Duration::from_secs(1),
-        retry_for: Duration::ZERO,
-        ..plexindex::Options::new(folder.path())
-    })
-    .expect("the index opens");
+    let (index, _server) = hurried(missing_rows, Duration::from_secs(1));
     for refreshed in [index.query().refresh_fully(), index.query().check()] {
         assert_eq!(refreshed.expect("it ends"), plexindex::Refreshed::NotYet);
         let found = index.match_path("/data/movies/1.mkv").expect("an answer");
@@ -261,16 +262,7 @@ fn a_refresh_ends_if_ten_million_rows_never_come() {
 
 #[test]
 fn a_head_that_drips_is_too_late_at_the_read_timeout() {
-    let server = serve(Arc::new(Mutex::new(dripping_head as Way)));
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = plexindex::Index::open(plexindex::Options {
-        server_url: Some(server.url()),
-        token: plexindex::Token::new("t"),
-        read_timeout: Duration::from_millis(500),
-        retry_for: Duration::ZERO,
-        ..plexindex::Options::new(folder.path())
-    })
-    .expect("the index opens");
+    let (index, _server) = hurried(dripping_head, Duration::from_millis(500));
     let error = index.query().refresh_fully().expect_err("the head takes 10 s");
     assert_eq!(error.kind(), plexindex::ErrorKind::Timeout, "{error}");
 }
@@ -278,7 +270,7 @@ fn a_head_that_drips_is_too_late_at_the_read_timeout() {
 #[test]
 fn a_proxy_that_repeats_the_first_page_is_called_one() {
     for way in [first_page, page_without_position] {
-        let at = crate::support::Scene::of(serve(Arc::new(Mutex::new(way as Way))));
+        let at = Scene::of(serve(Arc::new(Mutex::new(way as Way))));
         let index = at.open();
         let error = index
             .refresh(&index.movies().query(), true)

@@ -263,9 +263,10 @@ fn segments_of_an_older_version_are_fetched_again_and_not_called_damaged() {
 
 #[test]
 fn a_migration_adds_only_what_is_missing() {
+    let filled = tempfile::tempdir().expect("a folder");
+    fill(filled.path());
     for format in formats() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fill(folder.path());
+        let folder = copy_of(filled.path());
         connect(folder.path())
             .pragma_update(None, "user_version", format)
             .expect("written");

@@ -63,30 +63,33 @@ const _: () = {
     goes_to_a_thread::<Query<'_>>();
 };
 
-type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+pub type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-struct Scene {
-    server: Standin,
+/// A server, and a folder for the store, with the clock of the machine.
+pub struct Scene {
+    pub server: Standin,
     folder: tempfile::TempDir,
 }
 
 impl Scene {
+    pub fn of(server: Standin) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { server, folder }
+    }
+
     fn new(items: u32) -> Self {
-        Self {
-            server: movies(items),
-            folder: tempfile::tempdir().expect("a folder"),
-        }
+        Self::of(movies(items))
     }
 
     fn options(&self) -> Options {
         support::options(&self.server, self.folder.path())
     }
 
-    fn open(&self) -> Index {
+    pub fn open(&self) -> Index {
         self.open_with(|_| {})
     }
 
-    fn open_with(&self, change: impl FnOnce(&mut Options)) -> Index {
+    pub fn open_with(&self, change: impl FnOnce(&mut Options)) -> Index {
         let mut options = self.options();
         change(&mut options);
         Index::open(options).expect("the index opens")
@@ -96,6 +99,11 @@ impl Scene {
         let index = self.open();
         let _ = index.refresh()?;
         Ok(index)
+    }
+
+    /// How many requests the server received.
+    pub fn requests(&self) -> u64 {
+        support::requests(&self.server)[5]
     }
 
     fn path(&self, nth: usize) -> (String, String) {
@@ -300,10 +308,10 @@ fn a_match_in_all_libraries_at_once_is_what_a_waiting_one_gives() -> Anything {
         assert_eq!(found.sure(), movies.match_path(&path)?.sure());
         assert!(!found.stale);
     }
-    let requests = support::requests(&scene.server)[5];
+    let requests = scene.requests();
     let miss = index.query().match_path_at_once("/data/movies/none.mkv")?;
     assert_eq!(miss.status, MatchStatus::NotYet);
-    assert_eq!(support::requests(&scene.server)[5], requests);
+    assert_eq!(scene.requests(), requests);
     drop((index, movies));
     let expired = scene.open_with(|options| options.library_ttl = Ttl::Zero);
     assert_eq!(expired.query().match_path_at_once(&path)?.status, MatchStatus::NotYet);

@@ -149,21 +149,13 @@ fn answers_after_listing(is_first: bool, moves_content: bool) -> Vec<(&'static s
     answers.into_iter().filter(is_wrong).collect()
 }
 
-/// What a listing has is known to be older than the library.
+/// What a listing has is known to be older than the library, also if Plex tells only of a scan.
 #[test]
-fn a_listing_during_which_the_content_changed_is_not_fresh() {
-    let wrong = [true, false].map(|is_first| answers_after_listing(is_first, true));
-    assert!(wrong.iter().all(Vec::is_empty), "{wrong:?}");
-}
-
-/// The same, if Plex tells only of the scan.
-#[test]
-fn a_listing_during_which_plex_scanned_is_not_fresh() {
-    let wrong = [true, false].map(|is_first| answers_after_listing(is_first, false));
-    assert!(
-        wrong.iter().all(Vec::is_empty),
-        "the listing is known to be older: {wrong:?}"
-    );
+fn a_listing_during_which_the_library_changed_is_not_fresh() {
+    for (is_first, moves_content) in [(true, true), (false, true), (true, false), (false, false)] {
+        let wrong = answers_after_listing(is_first, moves_content);
+        assert!(wrong.is_empty(), "{is_first}, {moves_content}: {wrong:?}");
+    }
 }
 
 /// The server goes down after the host doubted an item, or after it told of a deletion. Nobody called the file's path wrong.

@@ -100,7 +100,9 @@ pub fn list(words: &[&str]) {
     say(&found.item.expect("an item").item.rating_key);
 }
 
-fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
+#[test]
+fn a_listing_goes_on_where_a_kill_stopped_it() {
+    let (items, page_size, kills) = (2_000_u32, 50, rounds("PLEXINDEX_KILLS", 4, 15));
     let server = movies(items);
     let folder = tempfile::tempdir().expect("a folder");
     let (path, key) = path_of(&server, 1, 7);
@@ -165,14 +167,4 @@ pub fn next_row(folder: &Path) -> u64 {
         database.query_row("SELECT coalesce(max(position), 0) FROM listings", [], |row| row.get(0))
     };
     read(database(folder)).map_or(0, i64::cast_unsigned)
-}
-
-#[test]
-fn a_listing_goes_on_where_a_kill_stopped_it() {
-    listing_goes_on(2_000, 50, rounds("PLEXINDEX_KILLS", 4, 15));
-}
-
-#[test]
-fn a_listing_goes_on_in_small_pages() {
-    listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3, 15));
 }

@@ -81,6 +81,14 @@ fn read_all(server: &Server, store: &Path) {
     index.close().expect("closed");
 }
 
+/// Everything is read, and all files are as they were.
+fn read_without_a_trace(folder: &Path, server: &Server, there: &[&str]) {
+    let before = facts(server);
+    assert_eq!(names(server), there);
+    read_all(server, &folder.join("store"));
+    assert!(facts(server) == before, "{:?}", names(server));
+}
+
 /// Another process, as the server: holds the database open, with something in its log.
 pub fn hold(words: &[&str]) {
     let server = Server::at(Path::new(words[0]));
@@ -131,20 +139,14 @@ pub fn write(words: &[&str]) {
 #[test]
 fn a_stopped_server_finds_its_folder_as_it_was() {
     let (folder, server, _) = films(40);
-    let before = facts(&server);
-    assert_eq!(names(&server), ALONE);
-    read_all(&server, &folder.path().join("store"));
-    assert!(facts(&server) == before, "{:?}", names(&server));
+    read_without_a_trace(folder.path(), &server, &ALONE);
 }
 
 #[test]
 fn a_running_server_finds_its_files_as_they_were() {
     let (folder, server, _) = films(40);
     let mut running = held(&server);
-    let before = facts(&server);
-    assert_eq!(names(&server), OPEN);
-    read_all(&server, &folder.path().join("store"));
-    assert!(facts(&server) == before, "{:?}", names(&server));
+    read_without_a_trace(folder.path(), &server, &OPEN);
     // It stops as if nothing had read: its log is merged, and goes.
     running.tell("stop");
     running.end();
@@ -159,9 +161,7 @@ fn no_file_gets_another_owner() {
     let running = held(&server);
     let database = server.file();
     if std::os::unix::fs::chown(&database, Some(12_345), Some(12_345)).is_ok() {
-        let before = facts(&server);
-        read_all(&server, &folder.path().join("store"));
-        assert!(facts(&server) == before, "{:?}", names(&server));
+        read_without_a_trace(folder.path(), &server, &OPEN);
     }
     running.kill();
 }
@@ -171,10 +171,7 @@ fn a_killed_server_finds_its_files_as_they_were() {
     let (folder, server, _) = films(40);
     let running = held(&server);
     running.kill();
-    let before = facts(&server);
-    assert_eq!(names(&server), OPEN);
-    read_all(&server, &folder.path().join("store"));
-    assert!(facts(&server) == before, "{:?}", names(&server));
+    read_without_a_trace(folder.path(), &server, &OPEN);
     // What stood in its log only is read: nothing is lost by reading.
     let sql = "SELECT count(*) FROM library_sections WHERE user_fields = 'held'";
     let held = server.write(|database| database.query_row(sql, [], |row| row.get::<_, i64>(0)));
