@@ -12,6 +12,8 @@ use crate::support::{HOUR_MS, add, path_of, requests};
 use plexindex::error::{Error, Status};
 use plexindex::model::Reason;
 
+/// A call that waits for the lock as long as it may does so for ten seconds.
+const IN_TIME: Duration = Duration::from_secs(5);
 /// So long waits even a call without time left.
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
@@ -65,11 +67,7 @@ fn a_timeout_ends_every_wait_for_the_write_lock() {
     let timed = |what: &str, call: &dyn Fn() -> Result<Status, Error>| {
         let begun = Instant::now();
         let outcome = call().map_err(|error| error.status);
-        assert!(
-            begun.elapsed() < Duration::from_secs(2),
-            "{what}: {:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < IN_TIME, "{what}: {:?}", begun.elapsed());
         outcome
     };
     let ask = |path: &str| index.match_path(&hurried(), path.as_bytes()).map(|found| found.status);
@@ -208,6 +206,6 @@ fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
     until("it heard", || index.counts().events > 0);
     let begun = Instant::now();
     index.watch_stop();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < IN_TIME, "{:?}", begun.elapsed());
     drop(other);
 }
