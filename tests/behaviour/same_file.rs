@@ -13,16 +13,16 @@ use plexindex::testing::engine::{ListingBuilder, ListingMeta, ListingSegment, Ma
 use plexindex_standin::{Fault, ItemSpec, LibraryKind, LibrarySpec, Standin};
 
 /// About a MiB, so that no size is round.
-const MIB: u64 = (1 << 20) + 1;
+pub const MIB: u64 = (1 << 20) + 1;
 const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
 
 /// A server that has only these films.
-fn films(items: impl IntoIterator<Item = ItemSpec>) -> Scene {
+pub fn films(items: impl IntoIterator<Item = ItemSpec>) -> Scene {
     let spec = LibrarySpec::movies(0).plain().title("Movies");
     Scene::of(Standin::builder().library(spec).items(1, items).serve())
 }
 
-fn film(key: u64, path: &str, size: u64) -> ItemSpec {
+pub fn film(key: u64, path: &str, size: u64) -> ItemSpec {
     ItemSpec::file("Quiet River", path).key(key).size(size)
 }
 

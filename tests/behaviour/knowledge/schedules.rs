@@ -2,12 +2,11 @@
 
 use super::*;
 
-use plexindex_standin::{LibraryKind, Token as Admitted};
+use plexindex_standin::Token as Admitted;
 
+use crate::same_file::{MIB, film, films as only};
 use crate::support::HOUR_MS;
 use crate::support::index::Selector;
-
-const MIB: u64 = (1 << 20) + 1;
 
 /// The owner's token sees only these libraries, as if a disk's library was hidden for a moment.
 fn show(server: &Standin, libraries: &[u32]) {
@@ -269,21 +268,6 @@ fn a_reply_is_as_old_as_its_request() {
             "{request}: the reply is five hours old: {answer:?}, then six: {later:?}"
         );
     }
-}
-
-/// A server that has only these films.
-fn only(items: impl IntoIterator<Item = ItemSpec>) -> Scene {
-    let spec = LibrarySpec::new(LibraryKind::Movie, 0).plain().title("Movies");
-    Scene::of(
-        Standin::builder()
-            .library(spec.locations(["/data/movies"]))
-            .items(1, items)
-            .serve(),
-    )
-}
-
-fn film(key: u64, path: &str, size: u64) -> ItemSpec {
-    ItemSpec::file("Quiet River", path).key(key).size(size)
 }
 
 fn by_size(index: &Index, path: &str, size: u64) -> Facts {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::index::QueryOptions;
-use crate::support::{self, Scene, clock, movies, open, options, path_of, requests};
+use crate::support::{self, Scene, clock, films, movies, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, Options};
@@ -131,15 +131,9 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
 /// What asks for an item learns that it is in another library now: it was merged into the one that it had left.
 #[test]
 fn an_item_that_went_to_another_library_is_answered_there() {
-    let library = |title: &str| {
-        LibrarySpec::movies(0)
-            .plain()
-            .title(title)
-            .locations([format!("/data/{title}")])
-    };
     let server = Standin::builder()
-        .library(library("Films"))
-        .library(library("Classics"))
+        .library(films("Films"))
+        .library(films("Classics"))
         .items(
             1,
             [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
