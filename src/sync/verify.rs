@@ -165,6 +165,7 @@ fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
 }
 
 /// A doubted item, or an item to which a doubted path leads.
+#[derive(Clone)]
 pub struct ItemToVerify {
     pub row: LibraryRow,
     pub rating_key: String,
@@ -181,10 +182,10 @@ impl ItemToVerify {
 }
 
 /// Maximum number of items per request.
-const MAX_BATCH: usize = 64;
+const MAX_BATCH: usize = 100;
 /// Maximum number of items per refresh. Lookups fetch the remaining items.
-const MAX_ITEMS: usize = 4 * MAX_BATCH;
-/// Maximum number of failed requests per batch. Seven requests isolate a single item for which the server always fails.
+const MAX_ITEMS: usize = 256;
+/// Maximum number of failed requests per batch. Eight requests isolate a single item for which the server always fails.
 const MAX_FAILURES: u32 = 8;
 /// Maximum number of items that plexindex asks about because their files belong to other items.
 const MAX_RIVALS: usize = 256;
@@ -261,9 +262,20 @@ impl Synchronizer {
         self.source.is_some() && !(0..RETRY_AFTER_MS).contains(&since_failure_ms)
     }
 
-    /// Fetches doubted items, and stores the replies, which end the doubts.
+    /// Fetches doubted items, and stores the replies, which end the doubts. In a batch, the same request fetches other
+    /// doubted items of the first item's library, which the next paths may lead to, as after an edit of many items. Fails
+    /// only if a reply about an item in `doubted` is missing.
     pub fn verify(&self, call: &Call<'_>, doubted: &[ItemToVerify]) -> Result<()> {
-        self.job(call, |job| job.settle_rivals(job.request_items(doubted)?))
+        let mut wanted = doubted.to_vec();
+        if let Some(first) = doubted.first().filter(|_| call.batch.is_some()) {
+            let snapshot = self.reading.snapshot();
+            let index = snapshot.rows.iter().position(|row| row.id == first.row.id);
+            let mut others = index.map_or(Vec::new(), |index| self.invalidated_in(&snapshot, index, MAX_BATCH));
+            others.retain(|key| doubted.iter().all(|item| item.rating_key != *key));
+            others.truncate(MAX_BATCH.saturating_sub(doubted.len()));
+            wanted.extend(ItemToVerify::all(&first.row, others));
+        }
+        self.job(call, |job| job.settle_rivals(job.request_items(&wanted, doubted.len())?))
     }
 }
 
@@ -275,7 +287,7 @@ impl SyncJob<'_> {
         let (mut room, mut known) = (MAX_RIVALS, BTreeSet::new());
         while !rivals.is_empty() && rivals.len() <= room {
             room -= rivals.len();
-            let next = match self.request_items(&rivals) {
+            let next = match self.request_items(&rivals, rivals.len()) {
                 Err(error) if error.status == Status::Aborted => return Err(error),
                 Err(error) => {
                     log::warn!("cannot find out which item has a file: {error}; a later lookup or refresh will ask");
@@ -291,8 +303,8 @@ impl SyncJob<'_> {
     }
 
     /// Requests items, and stores the replies, which end the doubts about them. Returns the items that have a file which
-    /// one of these has gained. Items without a reply stay doubted.
-    fn request_items(&self, wanted: &[ItemToVerify]) -> Result<Vec<ItemToVerify>> {
+    /// one of these has gained. Items without a reply stay doubted; fails if one of the first `needed` has none.
+    fn request_items(&self, wanted: &[ItemToVerify], needed: usize) -> Result<Vec<ItemToVerify>> {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
         let asked = sync.store.ticket(deadline)?;
         let keys: Vec<&str> = wanted.iter().map(|item| item.rating_key.as_str()).collect();
@@ -324,7 +336,11 @@ impl SyncJob<'_> {
             let folded = sync.store_items(row, &items, (asked, true), deadline)?;
             rivals.extend(ItemToVerify::all(row, folded.rivals));
         }
-        replies.failure.map_or(Ok(rivals), Err)
+        let mut needed = wanted.iter().take(needed).map(|item| item.rating_key.as_str());
+        match replies.failure {
+            Some(failure) if needed.any(|key| replies.unanswered.contains(&key)) => Err(failure),
+            _ => Ok(rivals),
+        }
     }
 
     /// Adds fetched items to `replies`, without the items that the server does not have. If a batch fails, fetches each

@@ -184,7 +184,7 @@ fn who_waits_for_changes_hears_of_deleted_items() {
 /// What is listed is right all the same: a refresh is no error, and asks for such items again half a minute later.
 #[test]
 fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them() {
-    let server = movies(100);
+    let server = movies(150);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let once = Options {
@@ -198,7 +198,7 @@ fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them()
     };
     refresh();
     let movies = library(&index);
-    for at in 0..70 {
+    for at in 0..110 {
         let (_, key) = path_of(&server, 1, at);
         movies.invalidate_item(&key).expect("invalidated");
     }

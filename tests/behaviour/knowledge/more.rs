@@ -217,3 +217,29 @@ fn a_folder_that_a_search_proved_old_is_not_answered_unmarked() {
         "the folder is known to have changed: {wrong:?}"
     );
 }
+
+/// After an edit of many items, a batch of their files asked the server about each item with a request of its own.
+#[test]
+fn a_batch_verifies_its_items_together() {
+    let at = patient(400);
+    let (index, library) = at.listed();
+    let files: Vec<(String, String)> = (0..300).map(|nth| path_of(&at.server, 1, nth)).collect();
+    let paths: Vec<&[u8]> = files.iter().map(|(path, _)| path.as_bytes()).collect();
+    let ask = || {
+        for (_, key) in &files {
+            library.invalidate_item(key).expect("invalidated");
+        }
+        at.server.reset();
+        ask_batch(&index, &library.query(), &paths)
+    };
+    for (answer, (_, key)) in ask().iter().zip(&files) {
+        assert_eq!(facts(answer), found(key));
+    }
+    assert_eq!(requests(&at.server)[4], 3, "100 items in a request");
+    // The server always fails for one of them: only the answer with this item is old.
+    let spoilt = &files[150].1;
+    at.server.fault(Fault::status(500).on(Kind::Metadata).with(spoilt).times(0));
+    for (answer, (_, key)) in ask().iter().zip(&files) {
+        assert_eq!(facts(answer), if key == spoilt { old(key) } else { found(key) });
+    }
+}

@@ -17,7 +17,7 @@ use crate::types::{Buffer, CallOptionsRecord, Handle, LogFn, QueryRecord, StatsR
 
 /// Brings the query's library, or all libraries, up to date, like a match with an expired listing. Sends no request for
 /// fresh listings; with PLEXINDEX_QUERY_PROBE, sends one request for all libraries. PLEXINDEX_QUERY_FULL always fetches
-/// a full listing. Verifies up to 256 invalidated items, 64 per request. `text` must be empty.
+/// a full listing. Verifies up to 256 invalidated items, 100 per request. `text` must be empty.
 ///
 /// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may be unmounted. The call
 /// then logs a warning and returns PLEXINDEX_NOT_YET, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
