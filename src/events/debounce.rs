@@ -3,13 +3,13 @@
 //!
 //! The debouncer keeps a library's events until the server sends no further events for the library. A scan lasts
 //! minutes, and a listing fetched during a scan may lack items. So the debouncer returns change hints at intervals
-//! during a scan, at its end, and when the scanned items have stopped changing. All times are milliseconds on the same
-//! clock, and `now` is always the current time.
+//! during a scan, and at its end; that items can still change afterwards is a doubt of `knowledge`. All times are
+//! milliseconds on the same clock, and `now` is always the current time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::LibraryHint;
-use crate::knowledge::{PROVISIONAL_MS, SETTLING_MS};
+use crate::knowledge::PROVISIONAL_MS;
 use crate::model::Hint;
 use crate::source::Event;
 
@@ -22,8 +22,6 @@ pub struct DebounceIntervals {
     pub max_delay_ms: i64,
     /// Minimum interval between two hints for a library, because each hint may cause a full listing.
     pub min_interval_ms: i64,
-    /// Time without changes after which plexindex considers a scan's items complete.
-    pub settle_ms: i64,
     /// Time without scan events after which plexindex considers a scan finished, because its last event was probably
     /// lost.
     pub scan_timeout_ms: i64,
@@ -37,7 +35,6 @@ impl Default for DebounceIntervals {
             // Equals the lifetime of a listing that was fetched during a scan, so the hint causes no extra listing.
             max_delay_ms: PROVISIONAL_MS,
             min_interval_ms: 10_000,
-            settle_ms: SETTLING_MS,
             scan_timeout_ms: 600_000,
         }
     }
@@ -47,14 +44,12 @@ impl Default for DebounceIntervals {
 /// announcement causes no request by itself.
 const NEWS_INTERVAL_MS: i64 = 500;
 /// Maximum number of deleted items to invalidate individually. Above this number, one hint covers the whole library.
-const MAX_DELETED: usize = 256;
+pub const MAX_DELETED: usize = 256;
 /// Maximum number of libraries, which limits the memory if a server sends invalid ids. The debouncer treats events for
 /// further libraries as events for all libraries.
 const MAX_SECTIONS: usize = 1_000;
 /// Maximum number of items whose stamps are stored.
 const MAX_SEEN: usize = 4_096;
-/// Maximum time to wait after a scan until its items stop changing, as a multiple of `settle_ms`.
-const SETTLE_LIMIT: i64 = 10;
 
 /// One library's unwritten events, and the state of its scan.
 #[derive(Debug, Default)]
@@ -71,12 +66,6 @@ struct LibraryEvents {
     last_hint_ms: Option<i64>,
     /// Time of the latest event from a scan that has not reported its end.
     last_scan_event_ms: Option<i64>,
-    /// Whether items have changed since the scan started.
-    scan_changed: bool,
-    /// Time when the last scan ended.
-    scan_ended_ms: Option<i64>,
-    /// Time of the hint to write once the scanned items have stopped changing.
-    settled_hint_ms: Option<i64>,
 }
 
 /// Collects events, and returns each change hint at its scheduled time.
@@ -114,26 +103,6 @@ impl LibraryEvents {
             .is_some_and(|last_event| now - last_event < intervals.scan_timeout_ms)
     }
 
-    /// Returns whether items of the last scan may still change.
-    fn is_settling(&self, intervals: &DebounceIntervals, now: i64) -> bool {
-        self.scan_ended_ms
-            .is_some_and(|scan_ended_ms| now - scan_ended_ms < intervals.settle_ms)
-            || self.settled_hint_ms.is_some()
-    }
-
-    /// Records that an item has changed, or that the server is still processing items. If this happens during a scan or
-    /// soon after a scan, the library needs another hint once its items have stopped changing. During a scan, the
-    /// scan's end schedules this hint. After a scan, this function schedules or postpones the hint, at most until
-    /// [`SETTLE_LIMIT`] times `settle_ms` after the scan's end.
-    fn record_item_activity(&mut self, intervals: &DebounceIntervals, now: i64) {
-        if self.is_scanning(intervals, now) {
-            self.scan_changed = true;
-        } else if let Some(scan_ended_ms) = self.scan_ended_ms.filter(|_| self.is_settling(intervals, now)) {
-            self.settled_hint_ms =
-                Some((now + intervals.settle_ms).min(scan_ended_ms + SETTLE_LIMIT * intervals.settle_ms));
-        }
-    }
-
     /// Returns the time when the unwritten events should be written; `None` if there are none.
     fn due_at(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
@@ -158,7 +127,6 @@ impl LibraryEvents {
     fn is_needed(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
-            || self.is_settling(intervals, now)
             || self
                 .last_hint_ms
                 .is_some_and(|hinted_ms| now - hinted_ms < intervals.min_interval_ms)
@@ -180,15 +148,8 @@ impl Debouncer {
         match event {
             Event::Connected => {
                 // Events, such as the end of a scan, may have been lost before this connection.
-                for library in self
-                    .sections
-                    .values_mut()
-                    .filter(|library| library.last_scan_event_ms.is_some())
-                {
+                for library in self.sections.values_mut() {
                     library.last_scan_event_ms = None;
-                    library.scan_ended_ms = Some(now);
-                    library.settled_hint_ms =
-                        std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
                 }
                 self.last_stamps.clear();
                 let quiet_ms = intervals.quiet_ms;
@@ -206,9 +167,7 @@ impl Debouncer {
                 self.add_news(section.as_deref());
                 // An event that does not name its library causes one probe instead of a listing of every library.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
-                let library = self.library_events(section);
-                library.add_hint(hint, now);
-                library.record_item_activity(&intervals, now);
+                self.library_events(section).add_hint(hint, now);
             }
             Event::Deleted { section, rating_key } => {
                 let library = self.library_events(section);
@@ -224,41 +183,25 @@ impl Debouncer {
             }
             Event::Working { section: Some(section) } => {
                 // The server is still processing items, so the unwritten events wait longer.
-                if let Some(library) = self.sections.get_mut(&section) {
-                    if library.is_pending() {
-                        library.last_event_ms = now;
-                    }
-                    library.record_item_activity(&intervals, now);
+                if let Some(library) = self.sections.get_mut(&section).filter(|library| library.is_pending()) {
+                    library.last_event_ms = now;
                 }
             }
             Event::Scanning { section: Some(section) } => {
-                let library = self.library_events(Some(section));
-                // A scan starts. Events that are still unwritten count as changes of this scan.
-                if !library.is_scanning(&intervals, now) {
-                    library.scan_changed = library.is_pending();
-                }
-                library.last_scan_event_ms = Some(now);
+                self.library_events(Some(section)).last_scan_event_ms = Some(now);
             }
             Event::Scanned { section } => {
                 self.add_news(section.as_deref());
                 let library = self.library_events(section);
                 library.add_hint(Hint::Probe, now);
-                library.scan_ended_ms = Some(now);
-                // Items may still change after the scan, so a second hint follows when they have stopped changing.
-                if std::mem::take(&mut library.scan_changed) || library.hint >= Hint::Changed {
-                    library.settled_hint_ms = Some(now + intervals.settle_ms);
-                }
                 library.last_scan_event_ms = None;
             }
             Event::Unspecific { section } => {
-                let is_unsettled = |library: &LibraryEvents| {
-                    library.is_scanning(&intervals, now) || library.is_settling(&intervals, now)
-                };
+                let is_scanning = |library: &LibraryEvents| library.is_scanning(&intervals, now);
                 // Servers send this event at the start and end of a scan, together with more specific events.
-                if section.is_none() && self.sections.values().any(is_unsettled) {
-                    return;
+                if section.is_some() || !self.sections.values().any(is_scanning) {
+                    self.library_events(section).add_hint(Hint::Probe, now);
                 }
-                self.library_events(section).add_hint(Hint::Probe, now);
             }
             Event::Working { section: None } | Event::Scanning { section: None } => {}
         }
@@ -326,34 +269,19 @@ impl Debouncer {
         let intervals = self.intervals;
         let mut hints = Vec::new();
         for (section, library) in &mut self.sections {
-            let mut hint = Hint::None;
-            let mut deleted = BTreeSet::new();
-            if library
-                .due_at(&intervals, now)
-                .is_some_and(|due| ignores_schedule || due <= now)
-            {
-                hint = std::mem::take(&mut library.hint);
-                deleted = std::mem::take(&mut library.deleted);
+            let due_ms = library.due_at(&intervals, now);
+            if due_ms.is_none_or(|due_ms| !ignores_schedule && due_ms > now) {
+                continue;
             }
-            // The scanned items have stopped changing, so the library is listed again.
-            if library
-                .settled_hint_ms
-                .is_some_and(|due| ignores_schedule || due <= now)
-            {
-                library.settled_hint_ms = None;
-                library.scan_ended_ms = None;
-                hint = hint.max(if section.is_empty() { Hint::Probe } else { Hint::Changed });
-            }
+            let hint = std::mem::take(&mut library.hint);
             if hint != Hint::None {
                 library.last_hint_ms = Some(now);
             }
-            if hint != Hint::None || !deleted.is_empty() {
-                hints.push(LibraryHint {
-                    section: (!section.is_empty()).then(|| section.clone()),
-                    hint,
-                    deleted: deleted.into_iter().collect(),
-                });
-            }
+            hints.push(LibraryHint {
+                section: (!section.is_empty()).then(|| section.clone()),
+                hint,
+                deleted: std::mem::take(&mut library.deleted).into_iter().collect(),
+            });
         }
         self.sections.retain(|_, library| library.is_needed(&intervals, now));
         hints
@@ -370,12 +298,11 @@ impl Debouncer {
 
     /// Returns the time when the next change hint should be written; `None` if no hint is scheduled.
     pub fn next_due(&self, now: i64) -> Option<i64> {
-        self.sections
+        let due = self
+            .sections
             .values()
-            .flat_map(|library| [library.due_at(&self.intervals, now), library.settled_hint_ms])
-            .flatten()
-            .chain(self.news_due())
-            .min()
+            .filter_map(|library| library.due_at(&self.intervals, now));
+        due.chain(self.news_due()).min()
     }
 
     /// Converts events that a host received to change hints, without delay, so any time will do (here 0).

@@ -4,12 +4,12 @@
 //! both threads. The writer thread is a plain POSIX thread, because starting a `std` thread leaves thread-local values
 //! in the host's thread, and the host could then not unload this library.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use super::debounce::{DebounceIntervals, Debouncer, extract_json};
+use super::debounce::{DebounceIntervals, Debouncer, MAX_DELETED, extract_json};
 use super::moved_files::moved_files;
 use crate::engine::{LibraryHint, LibraryRows};
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -255,12 +255,14 @@ impl Events {
                  'payload', or the notification's whole text",
             );
         };
-        let Notification { server, events } = match moved_files(json) {
-            Some(paths) => Notification {
+        let parsed = (self.reading.kind().parse_notification)(json);
+        let Notification { server, events } = match parsed.map_err(|error| (error, moved_files(json))) {
+            Ok(notification) => notification,
+            Err((_, Some(paths))) => Notification {
                 server: None,
                 events: self.events_of_files(&paths)?,
             },
-            None => (self.reading.kind().parse_notification)(json)?,
+            Err((error, None)) => return Err(error),
         };
         if let Some(server) = server
             && self.is_other_server(&server)?
@@ -282,28 +284,32 @@ impl Events {
     fn events_of_files(&self, paths: &[String]) -> Result<Vec<Event>> {
         self.reading.catch_up(Deadline::NONE)?;
         let (snapshot, all) = (self.reading.snapshot(), Selection::new(Selector::All)?);
-        let mut sections = BTreeSet::new();
-        let mut events = Vec::new();
+        let mut items = BTreeMap::<&str, BTreeSet<String>>::new();
         for path in paths.iter().map(String::as_bytes) {
-            let Some((_, library)) = scan_target(path, &snapshot.rows, self.reading.mappings()) else {
-                continue;
-            };
-            let section = Some(library.section);
-            let item = self.reading.lookup_key(&all, path, str::to_owned);
-            events.extend(item.map(|rating_key| Event::Deleted {
+            if let Some((_, row)) = scan_target(path, &snapshot.rows, self.reading.mappings()) {
+                let items = items.entry(&row.library.section).or_default();
+                // More items become one hint for the library.
+                if items.len() <= MAX_DELETED {
+                    items.extend(self.reading.lookup_key(&all, path, str::to_owned));
+                }
+            }
+        }
+        if items.is_empty() && !paths.is_empty() {
+            log::info!("ignoring an event about files outside all libraries' folders; add a mapping for these files");
+        }
+        let mut events = Vec::new();
+        for (section, keys) in items {
+            let section = Some(section.to_owned());
+            events.extend(keys.into_iter().map(|rating_key| Event::Deleted {
                 section: section.clone(),
                 rating_key,
             }));
-            sections.insert(section);
+            events.push(Event::Changed {
+                section,
+                rating_key: String::new(),
+                stamp: None,
+            });
         }
-        if sections.is_empty() && !paths.is_empty() {
-            log::info!("ignoring an event about files outside all libraries' folders; add a mapping for these files");
-        }
-        events.extend(sections.into_iter().map(|section| Event::Changed {
-            section,
-            rating_key: String::new(),
-            stamp: None,
-        }));
         Ok(events)
     }
 

@@ -36,8 +36,8 @@ mod questions;
 pub use fold::{Moment, fold, is_stale, need};
 pub use model::{
     CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need,
-    Observation, PROVISIONAL_MS, Policy, ProbedState, SETTLING_MS, StandardRules, StoredItem, SyncRequest, Ticket,
-    age_ms, is_pause_over, may_resume, shrank_too_much,
+    Observation, PROVISIONAL_MS, Policy, ProbedState, StandardRules, StoredItem, SyncRequest, Ticket, age_ms,
+    is_pause_over, may_resume, shrank_too_much,
 };
 #[cfg(test)]
 pub use model::{FreshnessRules, Order};

@@ -578,7 +578,10 @@ impl Synchronizer {
         self.reading.catch_up(call.deadline)?;
         let find_all = || -> Vec<Scan> {
             let snapshot = self.reading.snapshot();
-            let find = |path: &&[u8]| scan_target(path, &snapshot.rows, self.reading.mappings());
+            let find = |path: &&[u8]| {
+                let found = scan_target(path, &snapshot.rows, self.reading.mappings());
+                found.map(|(folder, row)| (folder, row.library.clone()))
+            };
             paths.iter().map(|path| Scan { target: find(path) }).collect()
         };
         let mut scans = find_all();
@@ -600,7 +603,7 @@ impl Synchronizer {
 
 /// Returns the server's folder to scan for a path, and the first library that contains the folder: tries the path as it
 /// is, and then as each mapping rewrites it.
-pub fn scan_target(path: &[u8], rows: &[LibraryRow], mappings: &Mappings) -> Option<(Vec<u8>, Library)> {
+pub fn scan_target<'r>(path: &[u8], rows: &'r [LibraryRow], mappings: &Mappings) -> Option<(Vec<u8>, &'r LibraryRow)> {
     let find = |raw: &[u8]| {
         let end = raw.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))?;
         let folder = &raw[..end];
@@ -610,8 +613,7 @@ pub fn scan_target(path: &[u8], rows: &[LibraryRow], mappings: &Mappings) -> Opt
                 relation.is_equal || relation.is_under
             })
         };
-        let row = rows.iter().find(contains)?;
-        Some((folder.to_vec(), row.library.clone()))
+        rows.iter().find(contains).map(|row| (folder.to_vec(), row))
     };
     find(path).or_else(|| NormalPath::with(path, |path| mappings.to_server(path, find)))
 }

@@ -311,7 +311,6 @@ pub fn quick() -> index::DebounceIntervals {
     index::DebounceIntervals {
         quiet_ms: 20,
         min_interval_ms: 0,
-        settle_ms: 100,
         ..index::DebounceIntervals::default()
     }
 }
