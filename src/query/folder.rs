@@ -6,9 +6,8 @@ use std::sync::Mutex;
 use super::answer::Answer;
 use super::explain::explain_folder;
 use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
-use crate::engine::{IndexKey, LibraryRow, library_indexes};
+use crate::engine::{IndexKey, library_indexes};
 use crate::error::{Result, Status};
-use crate::knowledge::Cause;
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, FoundItem, LibraryIndex,
     MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, QueriedSize, Resolution, Resolver, Scope,
@@ -19,7 +18,7 @@ use crate::platform::clock::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::fork::lock;
 use crate::platform::thread::on_workers;
-use crate::sync::{Call, FileSize, ItemToVerify, SearchTarget, Selection, Synchronizer, segments_lost_error};
+use crate::sync::{Call, FileSize, ItemToVerify, SearchTarget, Selection, segments_lost_error};
 
 /// A query for the item that a folder belongs to.
 struct FolderQuery<'p> {
@@ -38,8 +37,6 @@ struct FoundFolder<'t> {
     is_listed: bool,
     /// Whether the path is a listed file, not a folder.
     is_file: bool,
-    /// Whether plexindex has searched all unfetched libraries on the server for everything below the folder.
-    is_complete_search: bool,
     /// The index of a library whose listing has no sizes, which could decide.
     lacks_sizes: Option<usize>,
     /// The index of sizes, if a library has none yet, and a size could decide.
@@ -97,11 +94,6 @@ impl Queries {
     }
 }
 
-/// Returns whether the source can list everything below a folder, as Plex's database can, but Plex's API cannot.
-fn can_list_folders(sync: &Synchronizer) -> bool {
-    sync.is_local()
-}
-
 impl FolderQuery<'_> {
     fn positions(&self, context: &QueryContext<'_>) -> Vec<FolderPosition> {
         folder_positions(
@@ -110,24 +102,6 @@ impl FolderQuery<'_> {
             self.path,
             self.kind,
         )
-    }
-
-    /// Returns whether recent searches covered everything below the folder in all unfetched libraries with a location
-    /// at, above or below the folder, so that plexindex need not fetch these libraries.
-    fn is_search_complete(&self, context: &QueryContext<'_>) -> bool {
-        let sync = &context.queries.sync;
-        let Some(view_id) = context.snapshot.view_id.filter(|_| can_list_folders(sync)) else {
-            return false;
-        };
-        let owns = self.owner_flags(context);
-        let mut unfetched = context.libraries_where(owns).filter(|row| !row.generation.is_fetched());
-        unfetched.all(|row| {
-            !row.has_doubt(Cause::Invalidated)
-                && (context.searched || !sync.source_may_have_changed(row))
-                && sync
-                    .has_recent_hit(view_id, row, SearchTarget::Folder(self.path))
-                    .unwrap_or(false)
-        })
     }
 }
 
@@ -202,11 +176,11 @@ impl QueryKind for FolderQuery<'_> {
     type Found<'t> = FoundFolder<'t>;
     const VERIFIES_FIRST: bool = false;
 
-    /// Resolves the folder in the listings, and then in the results of recent searches in unfetched libraries.
+    /// Resolves the folder in the listings.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut FoundFolder<'t>) -> Result<()> {
         let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
-        let resolver = || FolderResolver::new(libraries, context.scope, mappings, self.path).of_kind(self.kind);
-        found.outcome = resolver().resolve();
+        let resolver = FolderResolver::new(libraries, context.scope, mappings, self.path).of_kind(self.kind);
+        found.outcome = resolver.resolve();
         if self.at_once {
             return Ok(());
         }
@@ -224,12 +198,6 @@ impl QueryKind for FolderQuery<'_> {
         }
         if !self.at_once && context.call.file_size == FileSize::Read {
             self.compare_sizes(context, found);
-        }
-        if found.outcome.reason == Reason::NotFetched {
-            let is_complete = self.is_search_complete(context);
-            if let Some(outcome) = is_complete.then(|| resolver().resolve_unfetched()).flatten() {
-                (found.outcome, found.is_complete_search) = (outcome, true);
-            }
         }
         Ok(())
     }
@@ -283,28 +251,9 @@ impl QueryKind for FolderQuery<'_> {
         Some(self.path.raw())
     }
 
-    /// Returns the folder, which plexindex searches for only in unfetched libraries: probes update fetched libraries.
+    /// Returns the folder, about which plexindex asks but for which it cannot search.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Folder(self.path))
-    }
-
-    /// Returns whether the result is from a complete search in unfetched libraries, which makes a refresh unnecessary.
-    fn needs_no_refresh(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
-        Ok(found.is_complete_search)
-    }
-
-    /// Returns the unfetched libraries with a location above the folder if the source can list folders, because a
-    /// search is faster than a fetch; otherwise none.
-    fn unfetched_to_search(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
-        let sync = &context.queries.sync;
-        let may_search = |view_id| !sync.is_local() || sync.may_search(view_id, context.snapshot.rows.iter());
-        if !can_list_folders(sync) || found.is_listed || !context.snapshot.view_id.is_some_and(may_search) {
-            return Vec::new();
-        }
-        let is_above = |position: &FolderPosition| *position == FolderPosition::Within;
-        let owns: Vec<bool> = self.positions(context).iter().map(is_above).collect();
-        let owned = context.libraries_where(owns).filter(|row| !row.generation.is_fetched());
-        owned.cloned().collect()
     }
 
     /// Returns whether any unfetched library may have the folder: `true` if no folder matches, as its root may differ.

@@ -219,7 +219,7 @@ impl PathQuery<'_> {
         }
         let view_id = context.snapshot.view_id.unwrap_or_default();
         for row in context.libraries_where(self.owner_flags(context)) {
-            if !sync.was_missed_recently(view_id, row, SearchTarget::Path(self.path))? {
+            if !sync.was_missed_recently(view_id, row, self.path)? {
                 return Ok(true);
             }
         }
@@ -243,8 +243,7 @@ impl PathQuery<'_> {
             return Ok(false);
         }
         let sync = &context.queries.sync;
-        Ok((context.searched || !sync.source_may_have_changed(row))
-            && sync.has_recent_hit(view_id, row, SearchTarget::Path(self.path))?)
+        Ok((context.searched || !sync.source_may_have_changed(row)) && sync.has_recent_hit(view_id, row, self.path)?)
     }
 
     /// Returns the index of the library and the rating key of a confirmed match that does not count because its item is not

@@ -23,8 +23,8 @@ pub struct Abilities {
     pub events: bool,
     /// Whether [`Source::scan`] and [`Source::refresh_item`] are supported.
     pub scans: bool,
-    /// Whether reads send no network request. Callers then need neither polling intervals nor back-off,
-    /// [`Source::may_have_changed`] detects changes cheaply, and [`Source::items_in_folders`] is supported.
+    /// Whether reads send no network request. Callers then need neither polling intervals nor back-off, and
+    /// [`Source::may_have_changed`] detects changes cheaply.
     pub local: bool,
 }
 
@@ -293,22 +293,6 @@ pub trait Source: Send + Sync {
         _accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         Ok(false)
-    }
-
-    /// Returns all items with a file below one of these folders, and the other items of their show if they have one
-    /// show. Each folder ends with a separator. Returns `None` if the source does not support this search, or if there
-    /// are more than `max_files` files.
-    ///
-    /// # Errors
-    /// Server errors (300 to 399), or `Aborted`.
-    fn items_in_folders(
-        &self,
-        _library: &Library,
-        _folders: &[Vec<u8>],
-        _max_files: usize,
-        _bounds: Bounds<'_>,
-    ) -> Result<Option<Vec<Item>>> {
-        Ok(None)
     }
 
     /// Returns the items with these rating keys, from all libraries and in any order. Ignores keys without an item.

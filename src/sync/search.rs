@@ -18,8 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::{Batch, Call, RefreshReason};
 use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer};
 use crate::engine::{
-    EarlierQuestions, ItemRows, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows,
-    is_locked,
+    EarlierQuestions, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows, is_locked,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{
@@ -35,19 +34,16 @@ use crate::source::{Bounds, RequestKind, SourceKind, WantedPath};
 
 /// Maximum time for a search if plexindex can answer without the search.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum number of files in a folder search. For a larger folder, plexindex fetches a listing.
-const MAX_FOLDER_FILES: usize = 1_000;
 
-/// A file or folder that plexindex searches for.
+/// A file or folder about which plexindex asks. Only a file can be searched for.
 #[derive(Clone, Copy)]
 pub enum SearchTarget<'q> {
     Path(&'q NormalPath<'q>),
-    /// The path of a folder, to search for all files below it.
     Folder(&'q NormalPath<'q>),
 }
 
-impl SearchTarget<'_> {
-    /// Returns the hash under which the store records searches for the target. A folder's hash has a prefix that starts
+impl<'q> SearchTarget<'q> {
+    /// Returns the hash under which the store records questions about the target. A folder's hash has a prefix that starts
     /// with NUL, so that it differs from a path's hash, because no path starts with NUL.
     pub fn hash(self) -> u64 {
         match self {
@@ -56,10 +52,14 @@ impl SearchTarget<'_> {
         }
     }
 
+    fn path(self) -> &'q NormalPath<'q> {
+        let (Self::Path(path) | Self::Folder(path)) = self;
+        path
+    }
+
     /// Returns the hash of the folder that contains the target.
     pub(super) fn folder_hash(self) -> u64 {
-        let (Self::Path(path) | Self::Folder(path)) = self;
-        let raw = path.raw();
+        let raw = self.path().raw();
         xxh3_64(&raw[..raw.len() - file_name(raw).map_or(0, str::len)])
     }
 }
@@ -128,16 +128,15 @@ impl PathAnswer {
 }
 
 impl Synchronizer {
-    /// Returns whether a search in this library less than a TTL ago found the target, so that no new search is needed.
-    pub fn has_recent_hit(&self, view_id: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
-        let search = SearchRows(&self.store).path_search(view_id, row.id, target.hash())?;
-        let now_ms = self.clock.now_ms();
-        Ok(was_found_recently(search.as_ref(), &self.policy, now_ms))
+    /// Returns whether a search in this library less than a TTL ago found the path, so that no new search is needed.
+    pub fn has_recent_hit(&self, view_id: ViewId, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
+        let search = SearchRows(&self.store).path_search(view_id, row.id, path.hash())?;
+        Ok(was_found_recently(search.as_ref(), &self.policy, self.clock.now_ms()))
     }
 
-    /// Returns whether a search in this library less than a TTL ago did not find the target.
-    pub fn was_missed_recently(&self, view_id: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
-        let search = SearchRows(&self.store).path_search(view_id, row.id, target.hash())?;
+    /// Returns whether a search in this library less than a TTL ago did not find the path.
+    pub fn was_missed_recently(&self, view_id: ViewId, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
+        let search = SearchRows(&self.store).path_search(view_id, row.id, path.hash())?;
         Ok(was_missed_recently(search.as_ref(), &self.policy, self.clock.now_ms()))
     }
 
@@ -208,7 +207,7 @@ impl Synchronizer {
     pub(super) fn can_search(&self, target: SearchTarget<'_>) -> bool {
         match target {
             SearchTarget::Path(path) => self.source.is_some() && file_name(path.raw()).is_some(),
-            SearchTarget::Folder(_) => self.is_local(),
+            SearchTarget::Folder(_) => false,
         }
     }
 
@@ -261,10 +260,7 @@ impl SyncJob<'_> {
         let mut is_overtaken = false;
         let result = due.into_iter().try_for_each(|row| {
             let asked_after = sync.request_counts();
-            let result = match question.target {
-                SearchTarget::Path(path) => self.search_path(row, path),
-                SearchTarget::Folder(path) => self.search_folder(row, path),
-            };
+            let result = self.search_path(row, question.target.path());
             let error = result.as_ref().err();
             let failed = error.map(|error| sync.question_outcome(error, asked_after));
             // Failed and slow searches are also recorded, so that no process repeats them soon; but the next call can
@@ -348,58 +344,6 @@ impl SyncJob<'_> {
         };
         item.is_storable() && item.parts.iter().any(is_file)
     }
-
-    /// Fetches all items below a folder from the server, and adds them to the store. Returns [`Found::Nothing`] if the
-    /// folder contains no items, or too many for a search.
-    fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<Found> {
-        // Append a separator, because some mappings apply only to paths below a folder.
-        let folder = [trim_end_separators(path.raw()), b"/"].concat();
-        let mut folders = NormalPath::with(&folder, |folder| self.sync.possible_server_paths(folder));
-        for folder in &mut folders {
-            let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
-            *folder = [trim_end_separators(folder), &[separator]].concat();
-        }
-        let asked = self.sync.store.ticket(self.bounds.deadline)?;
-        let Some(mut items) = self
-            .source
-            .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
-        else {
-            return Ok(Found::Nothing);
-        };
-        items.retain(Item::is_storable);
-        let (store, deadline) = (&self.sync.store, self.bounds.deadline);
-        let is_below = |item: &Item| {
-            let mut parts = item.parts.iter();
-            parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
-        };
-        let is_same_show =
-            |one: &Item, other: &Item| !one.show_rating_key.is_empty() && one.show_rating_key == other.show_rating_key;
-        let of_one_show = items
-            .first()
-            .filter(|first| items.iter().all(|item| is_same_show(first, item)));
-        let is_of_show = |item: &Item| of_one_show.is_some_and(|first| is_same_show(first, item));
-        // Remove items that an earlier search found but that are no longer below the folder, or in the show.
-        let mut vanished = Vec::new();
-        ItemRows(store).of(row.id)?.for_each(asked, &mut |stored, _| {
-            if (is_below(&stored) || is_of_show(&stored))
-                && !items.iter().any(|item| item.rating_key == stored.rating_key)
-            {
-                vanished.push(stored.rating_key);
-            }
-            Ok(())
-        })?;
-        let is_found = items.iter().any(is_below);
-        let found = items.into_iter().map(|item| (item.rating_key.clone(), Some(item)));
-        let replies: Vec<_> = vanished.into_iter().map(|key| (key, None)).chain(found).collect();
-        let stored = self.sync.store_items(row, &replies, (asked, false), deadline)?;
-        Ok(Found::of(is_found, stored.are_stored))
-    }
-}
-
-/// Removes all trailing slashes and backslashes from a path.
-fn trim_end_separators(path: &[u8]) -> &[u8] {
-    let last = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
-    &path[..last.map_or(0, |index| index + 1)]
 }
 
 /// Maximum time to wait for another thread's or process's question.

@@ -275,7 +275,9 @@ impl Synchronizer {
             others.truncate(MAX_BATCH.saturating_sub(doubted.len()));
             wanted.extend(ItemToVerify::all(&first.row, others));
         }
-        self.job(call, |job| job.settle_rivals(job.request_items(&wanted, doubted.len())?))
+        self.job(call, |job| {
+            job.settle_rivals(job.request_items(&wanted, doubted.len())?)
+        })
     }
 }
 

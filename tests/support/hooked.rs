@@ -120,20 +120,6 @@ impl Source for Hooked {
         self.call("path", bounds, self.real.find_path(library, wanted, bounds, &mut hit))
     }
 
-    fn items_in_folders(
-        &self,
-        library: &Library,
-        folders: &[Vec<u8>],
-        most: usize,
-        bounds: Bounds<'_>,
-    ) -> Result<Option<Vec<Item>>> {
-        self.call(
-            "folder",
-            bounds,
-            self.real.items_in_folders(library, folders, most, bounds),
-        )
-    }
-
     fn after_fork(&self) {
         self.real.after_fork();
     }

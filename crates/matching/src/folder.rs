@@ -184,15 +184,6 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         resolution
     }
 
-    /// Resolves the folder in libraries that were never fetched; `None` if no known file is below the folder. The
-    /// caller must first search the server for all files below the folder, because the index has too few of these
-    /// libraries' items.
-    #[must_use]
-    pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
-        let (totals, match_kind) = self.find_below(false)?;
-        Some(self.to_resolution(totals, match_kind, Reason::None))
-    }
-
     /// Iterates over the libraries in scope that can have the kind of item, with their indexes.
     fn libraries(&self) -> impl Iterator<Item = (usize, &'v V::Target)> {
         let kind = self.kind;
@@ -206,7 +197,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
 
     /// Resolves the folder in the fetched libraries in scope, without checking for damaged segments.
     fn resolve_listed(&self) -> FolderResolution<'v> {
-        if let Some((totals, match_kind)) = self.find_below(true) {
+        if let Some((totals, match_kind)) = self.find_below() {
             return self.to_resolution(totals, match_kind, Reason::None);
         }
         let positions = folder_positions(self.libraries, self.mappings, self.path, self.kind);
@@ -231,11 +222,10 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     }
 
     /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
-    /// the kind of match. Searches the fetched libraries if `is_fetched` is true, and otherwise the unfetched libraries.
-    fn find_below(&self, is_fetched: bool) -> Option<(FolderTotals<'v>, MatchKind)> {
+    /// the kind of match.
+    fn find_below(&self) -> Option<(FolderTotals<'v>, MatchKind)> {
         self.find_spelling(|folder, is_host_path| {
-            let libraries = self.libraries().filter(|(_, view)| view.is_fetched() == is_fetched);
-            let totals = self.total_of(folder, is_host_path, libraries);
+            let totals = self.total_of(folder, is_host_path, self.fetched_libraries());
             let is_listed = !is_host_path && folder == self.folder;
             let match_kind = if is_listed { MatchKind::Exact } else { MatchKind::Mapped };
             (totals.total() > 0).then_some((totals, match_kind))

@@ -4,7 +4,7 @@
 //! The queries return the same data as the HTTP API. They use ordinary columns and the server's own indexes, because the
 //! server's full-text tables and collation need code that only the server has.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
@@ -492,72 +492,6 @@ pub fn find_items_by_path(
         items.extend(reader.read_item(id)?);
     }
     Ok(items)
-}
-
-/// Returns the items in a library that have a file below one of these folders, and the other items of their show if
-/// they have one show. Each folder ends with a separator. Returns `None` if the folders contain more than `max_files`
-/// files of any library, or if the time is over before all items are read. Skips folders that are not UTF-8.
-pub fn find_items_below(
-    connection: &Connection,
-    section: i64,
-    kind: LibraryKind,
-    folders: &[Vec<u8>],
-    max_files: usize,
-    is_time_over: &dyn Fn() -> bool,
-) -> Sql<Option<Vec<Item>>> {
-    let mut ids = BTreeSet::new();
-    let mut remaining = max_files;
-    // Uses the index on paths, in byte order. The server's own table of folders is no alternative, because it may
-    // contain deleted folders.
-    let mut select_ids = connection.prepare(
-        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
-         WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",
-    )?;
-    for folder in folders {
-        let Some((Ok(path), separator)) = folder.split_last().map(|(end, path)| (str::from_utf8(path), *end)) else {
-            continue;
-        };
-        // A path below the folder is greater than the folder, and less than the folder with its last byte incremented.
-        let bound = |last_byte: u8| format!("{path}{}", char::from(last_byte));
-        let limit = i64::try_from(remaining + 1).unwrap_or(i64::MAX);
-        let mut rows = select_ids.query(params![bound(separator), bound(separator + 1), limit])?;
-        while let Some(row) = rows.next()? {
-            if remaining == 0 {
-                return Ok(None);
-            }
-            remaining -= 1;
-            ids.extend(integer(row, 0)?);
-        }
-    }
-    let mut reader = ItemReader::new(connection, section, item_types_with_files(kind));
-    let mut items: Vec<Item> = Vec::new();
-    for &id in &ids {
-        if is_time_over() {
-            return Ok(None);
-        }
-        items.extend(reader.read_item(id)?);
-    }
-    // If all items are of one show, whether it has other items decides between the show and its season.
-    let show = items.first().map(|item| item.show_rating_key.clone());
-    let show = show.filter(|show| items.iter().all(|item| item.show_rating_key == *show));
-    let Some(show) = show.and_then(|show| show.parse::<i64>().ok()) else {
-        return Ok(Some(items));
-    };
-    let mut select_others = connection.prepare(
-        "SELECT e.id FROM metadata_items s JOIN metadata_items e ON e.parent_id = s.id WHERE s.parent_id = ?1",
-    )?;
-    let mut rows = select_others.query([show])?;
-    while let Some(row) = rows.next()? {
-        let Some(id) = integer(row, 0)?.filter(|id| !ids.contains(id)) else {
-            continue;
-        };
-        if remaining == 0 || is_time_over() {
-            return Ok(None);
-        }
-        remaining -= 1;
-        items.extend(reader.read_item(id)?);
-    }
-    Ok(Some(items))
 }
 
 /// Number of items to read ahead: enough to make the time to open the database negligible, with little memory.

@@ -238,24 +238,6 @@ impl Source for PlexDatabase {
         })?)
     }
 
-    /// Finds the items with a file below one of these folders, in the database's index on paths. Returns `None` if
-    /// there are more than `max_files` files, or if the search takes too long.
-    fn items_in_folders(
-        &self,
-        library: &Library,
-        folders: &[Vec<u8>],
-        max_files: usize,
-        bounds: Bounds<'_>,
-    ) -> Result<Option<Vec<Item>>> {
-        check_bounds(&bounds)?;
-        let (section, kind) = (section_id(library)?, library.kind);
-        self.file.run_in_transaction(&bounds, &mut |transaction| {
-            let (connection, is_time_up) = (&transaction.connection, || transaction.is_time_up());
-            transaction
-                .query(|| item_reader::find_items_below(connection, section, kind, folders, max_files, &is_time_up))
-        })
-    }
-
     /// Requests the items from the server, whose reply is current even while the database is changing. Without a
     /// server, reads the items from all libraries. Ignores keys without an item.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {

@@ -238,7 +238,8 @@ fn a_batch_verifies_its_items_together() {
     assert_eq!(requests(&at.server)[4], 3, "100 items in a request");
     // The server always fails for one of them: only the answer with this item is old.
     let spoilt = &files[150].1;
-    at.server.fault(Fault::status(500).on(Kind::Metadata).with(spoilt).times(0));
+    at.server
+        .fault(Fault::status(500).on(Kind::Metadata).with(spoilt).times(0));
     for (answer, (_, key)) in ask().iter().zip(&files) {
         assert_eq!(facts(answer), if key == spoilt { old(key) } else { found(key) });
     }

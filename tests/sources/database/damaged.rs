@@ -175,16 +175,12 @@ fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
         let paths = [path(3).into_bytes()];
         let wanted = wanted(&paths, "Film 3.mkv", None);
         let known = Nothing(before.change.token.clone());
-        let folders = [b"/data/films/".to_vec()];
         let never = &mut |_| Ok(false);
-        let calls: [(&str, &mut Call<'_>); 4] = [
+        let calls: [(&str, &mut Call<'_>); 3] = [
             ("page", &mut |of| source().page(&request, of, &mut Vec::new()).map(drop)),
             ("changes", &mut |of| source().changes(&before, &known, of).map(drop)),
             ("find_path", &mut |of| {
                 source().find_path(&before, &wanted, of, never).map(drop)
-            }),
-            ("below", &mut |of| {
-                source().items_in_folders(&before, &folders, 100, of).map(drop)
             }),
         ];
         for (what, call) in calls {

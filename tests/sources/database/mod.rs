@@ -4,7 +4,6 @@ mod alone;
 mod beside;
 mod between;
 mod damaged;
-mod folders;
 mod gone;
 mod odd;
 mod opening;

@@ -18,8 +18,8 @@ use plexindex::{Folder, FolderKind, Library, Match, MatchStatus, Query};
 /// The item's `path` is the folder in the server's spelling. A folder that matches by suffix has high confidence only
 /// with the reason `same_file`: the name and size of one of its files are those of a listed file, and none differs.
 ///
-/// First fetches libraries whose listing is missing or has expired. With Plex's database, reads all files below the
-/// folder at once. NOT_YET: the timeout passed during the fetch. Other statuses: see plexindex_match_path().
+/// First fetches libraries whose listing is missing or has expired. NOT_YET: the timeout passed during the fetch. Other
+/// statuses: see plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchFolder {
