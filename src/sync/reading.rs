@@ -12,7 +12,7 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::knowledge::Cause;
-use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Mappings, Resolver, Scope, distance};
+use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Mappings, Resolver, Scope};
 use crate::model::{Generation, Item, LibraryId, MatchKind, Token, ViewId};
 use crate::options::Options;
 use crate::platform::clock::{Clock, Deadline};
@@ -436,7 +436,7 @@ impl Selection {
     }
 
     /// Returns the error for a selection that matches no library on the server. The message names the existing
-    /// libraries, and suggests the title with the fewest differences.
+    /// libraries.
     pub fn unknown_library_error(&self, snapshot: &Snapshot, reading: &IndexReader) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
@@ -452,24 +452,12 @@ impl Selection {
         } else {
             format!("it has {}", names.join(", "))
         };
-        // Suggest a title if at most a third of its letters differ.
-        let suggestion = match &self.selector {
-            Selector::Any(name) | Selector::Title(name) => snapshot
-                .rows
-                .iter()
-                .map(|row| (distance(&name.to_lowercase(), &row.library.title.to_lowercase()), row))
-                .filter(|(distance, row)| distance * 3 <= name.chars().count().min(row.library.title.chars().count()))
-                .min_by_key(|(distance, _)| *distance)
-                .map(|(_, row)| format!("; did you mean '{}'?", row.library.title)),
-            _ => None,
-        };
         Error::new(
             Status::LibraryNotFound,
             format!(
-                "{} has no library '{}': {existing}{}",
+                "{} has no library '{}': {existing}",
                 kind.noun,
-                truncate_for_message(self.selector.name().as_bytes()),
-                suggestion.unwrap_or_default()
+                truncate_for_message(self.selector.name().as_bytes())
             ),
         )
     }

@@ -38,7 +38,7 @@ pub use resolution::{
 };
 pub use resolver::{FoldBuffers, MAX_BATCH, QueriedSize, Resolver};
 pub use same_file::has_replaced_characters;
-pub use words::{distance, fold_title, has_all_words, likeness, name_hash};
+pub use words::{fold_title, has_all_words, likeness, name_hash};
 
 #[cfg(test)]
 mod tests;

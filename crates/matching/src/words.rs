@@ -124,22 +124,6 @@ pub fn has_all_words(title: &str, query: &str) -> bool {
         .all(|query_word| title.split(' ').any(|word| word == query_word))
 }
 
-/// Returns the Levenshtein distance between two strings, in characters, to suggest a similar library title.
-#[must_use]
-pub fn distance(a: &str, b: &str) -> usize {
-    // `distances` is one row of the matrix that has the distance for each pair of prefixes.
-    let mut distances: Vec<usize> = (0..=b.chars().count()).collect();
-    for (row, a_char) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut distances[0], row + 1);
-        for (column, b_char) in b.chars().enumerate() {
-            let substitution = diagonal + usize::from(a_char != b_char);
-            let insertion_or_deletion = distances[column].min(distances[column + 1]) + 1;
-            diagonal = std::mem::replace(&mut distances[column + 1], substitution.min(insertion_or_deletion));
-        }
-    }
-    distances.last().copied().unwrap_or_default()
-}
-
 /// The part of a name in which alike names are equal.
 pub type Likeness = SmallVec<[u8; 512]>;
 
