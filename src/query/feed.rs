@@ -423,8 +423,8 @@ fn unique_files(item: &model::Item) -> Vec<&[u8]> {
 
 /// The first part of a cursor: the version of the encoding.
 const VERSION: &str = "c2";
-/// The first part of a cursor of a store before format 8.
-const OLDER_VERSION: &str = "c1";
+/// The beginning of a cursor of a store before format 8.
+const OLDER_VERSION: &str = "c1.";
 
 impl FeedCursor {
     /// Encodes the cursor as a string that the host keeps between pages: the version, view, library (0 for all), position,
@@ -446,8 +446,8 @@ impl FeedCursor {
         }
     }
 
-    /// Parses a cursor that the host passed; fails unless [`FeedCursor::to_text`] returned exactly this string, now or
-    /// before format 8.
+    /// Parses a cursor that the host passed; fails unless [`FeedCursor::to_text`] returned exactly this string. A cursor of
+    /// an older store is outdated.
     pub fn from_text(text: &str) -> Result<Self> {
         /// Maximum length of a cursor in bytes, as documented in the C header.
         const MAX_LENGTH: usize = 200;
@@ -456,8 +456,11 @@ impl FeedCursor {
         // This comparison rejects other spellings of the same numbers, such as leading zeros.
         let exact = |text: &str| parse(text).filter(|cursor| cursor.to_text() == text);
         let is_short = text.len() <= MAX_LENGTH;
-        let parsed = is_short.then(|| exact(text).or_else(|| parse_older(text))).flatten();
+        let parsed = is_short.then(|| exact(text)).flatten();
         let Some(cursor) = parsed else {
+            if text.starts_with(OLDER_VERSION) {
+                return list_again("the cursor belongs to an older store");
+            }
             let quoted: String = text.chars().take(QUOTED).collect();
             return invalid_argument_error(format!(
                 "'{quoted}' is not a valid cursor: pass a cursor exactly as returned, or omit the cursor to start over"
@@ -469,7 +472,6 @@ impl FeedCursor {
     /// Returns an error if the cursor is from a different view or library. A cursor for all libraries is also valid for
     /// one library. `library` is `None` for all libraries.
     pub fn check(&self, view_id: ViewId, library: Option<LibraryId>) -> Result<()> {
-        let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
         if self.view_id != view_id {
             return list_again("the cursor belongs to a different server or user, or the store was recreated");
         }
@@ -484,6 +486,11 @@ impl FeedCursor {
             ),
         }
     }
+}
+
+/// Fails because a reader must list again, and says why.
+fn list_again<T>(cause: &str) -> Result<T> {
+    Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")))
 }
 
 /// Parses a cursor, but may accept other strings for the same numbers; `None` if the cursor is malformed.
@@ -504,23 +511,6 @@ fn parse(text: &str) -> Option<FeedCursor> {
         end,
         newest: (id, mark),
         listing,
-    })
-}
-
-/// Parses a cursor of a store before format 8: the version, timeline, view, library, and a position that starts with a
-/// change sequence or, in a full listing, with a word. `schema.rs` explains which of these cursors remain valid.
-fn parse_older(text: &str) -> Option<FeedCursor> {
-    let mut parts = text.strip_prefix(OLDER_VERSION)?.strip_prefix('.')?.split('.');
-    let mark = i64::from_str_radix(parts.next()?, 16).ok()?;
-    let (view_id, library) = (ViewId(number(parts.next()?)?), library(number(parts.next()?)?));
-    let id = number(parts.next()?).unwrap_or(0); // no row has this id, so the reader must list again
-    Some(FeedCursor {
-        view_id,
-        library,
-        position: id,
-        end: id,
-        newest: (id, mark),
-        listing: None,
     })
 }
 
@@ -587,12 +577,12 @@ mod tests {
             &padded,
             &given.to_uppercase().replace('C', "c"),
             "c2.7.0.5.5.5.-1",
-            "c1.0.0",
-            "c1.0.0.x.5.0.0",
         ] {
             let error = FeedCursor::from_text(text).expect_err(text);
             assert_eq!(error.status, Status::InvalidArgument, "{text}");
             assert!(error.message.contains("not a valid cursor"), "{}", error.message);
         }
+        let older = FeedCursor::from_text("c1.0.7.0.5").expect_err("outdated");
+        assert_eq!(older.status, Status::ListAgain);
     }
 }
