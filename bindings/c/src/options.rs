@@ -37,17 +37,10 @@ pub fn non_negative_millis(ms: i64, what: &str, alternatives: &str) -> Result<Du
     }
 }
 
-/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message.
-fn millis_or_default(ms: i64, default: Duration, what: &str) -> Result<Duration> {
-    or_default(ms, default, what, "")
-}
-
-/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message. If the option also
-/// allows a constant, the caller has handled the constant, and `alternative` mentions the constant in the error
-/// message.
+/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message. `alternative` mentions a
+/// constant that the option allows, which the caller has handled.
 fn or_default(ms: i64, default: Duration, what: &str, alternative: &str) -> Result<Duration> {
-    let zero = if alternative.is_empty() { "alternative 0" } else { "0" };
-    let duration = non_negative_millis(ms, what, &format!("{zero} for {} s{alternative}", default.as_secs()))?;
+    let duration = non_negative_millis(ms, what, &format!("or 0 for {} s{alternative}", default.as_secs()))?;
     Ok(if duration.is_zero() { default } else { duration })
 }
 
@@ -155,14 +148,15 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&handle_after_open))),
             user,
             library_ttl,
-            max_age: millis_or_default(max_age_ms, default.max_age, "max_age_ms")?,
+            max_age: or_default(max_age_ms, default.max_age, "max_age_ms", "")?,
             timeout,
-            connect_timeout: millis_or_default(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
-            read_timeout: millis_or_default(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
-            stale_answer_timeout: millis_or_default(
+            connect_timeout: or_default(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms", "")?,
+            read_timeout: or_default(read_timeout_ms, default.read_timeout, "read_timeout_ms", "")?,
+            stale_answer_timeout: or_default(
                 stale_answer_timeout_ms,
                 default.stale_answer_timeout,
                 "stale_answer_timeout_ms",
+                "",
             )?,
             retry_for: match retry_ms {
                 c::PLEXINDEX_NO_RETRY => Duration::ZERO,

@@ -100,15 +100,12 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Returns the bytes of a path. Fails for a path of more than 1 MiB, which an error message should not copy; later code
-/// rejects other paths that are too long, with an error that shows the path. `what` is the argument's name.
+/// Returns the bytes of a path or mapping. Fails if it is longer than a path may be. `what` is the argument's name.
 ///
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
 pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
-    if length > MAX_COPIED {
-        check_length(what, length, MAX_PATH)?;
-    }
+    check_length(what, length, MAX_PATH)?;
     // SAFETY: guaranteed by the caller.
     unsafe { bytes(data, length, what) }
 }
@@ -199,14 +196,13 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
-    /// Returns the bytes of a path or mapping. Fails if it is longer than a path may be. `what` is its name for errors.
+    /// Returns the bytes like [`path_bytes`].
     ///
     /// # Safety
     /// `data` must be NULL or point to `length` bytes.
     pub(super) unsafe fn path<'h>(self, what: &str) -> Result<&'h [u8]> {
-        check_length(what, self.length, MAX_PATH)?;
         // SAFETY: guaranteed by the caller.
-        unsafe { bytes(self.data, self.length, what) }
+        unsafe { path_bytes(self.data, self.length, what) }
     }
 
     /// Returns the UTF-8 string; `None` if it is empty. `what` is its name for error messages.
