@@ -122,20 +122,16 @@ impl<'a> Answer<'a> {
     /// Creates the answer of a call that must not wait, when no answer is available without waiting.
     #[must_use]
     pub fn not_yet(kind: &'static SourceKind) -> Self {
-        Self {
-            status: Status::NotYet,
-            reason: Reason::None,
-            message: "no answer is available without waiting: call again without AT_ONCE, or offline",
-            ..Self::of_items(kind, &[], 0, &[])
-        }
+        let message = "no answer is available without waiting: call again without AT_ONCE, or offline";
+        Self::without_item(kind, Status::NotYet, message)
     }
 
-    /// Creates the answer for a path whose lookup failed in a batch.
-    pub(super) fn failed(kind: &'static SourceKind, error: &'a Error) -> Self {
+    /// Creates an answer that says only why there is none, such as for a path whose lookup failed in a batch.
+    pub(super) fn without_item(kind: &'static SourceKind, status: Status, message: &'a str) -> Self {
         Self {
-            status: error.status,
+            status,
             reason: Reason::None,
-            message: &error.message,
+            message,
             ..Self::of_items(kind, &[], 0, &[])
         }
     }

@@ -343,10 +343,6 @@ impl QueryState {
                     self.listed = true;
                     return Ok(Step::List);
                 }
-                if !self.listed_sizes && is_due(Step::ListSizes)? {
-                    self.listed_sizes = true;
-                    return Ok(Step::ListSizes);
-                }
             }
         }
         if !conditions.verifies_first && self.failure.is_none() && self.take_verify_step(conditions, &mut is_due)? {
@@ -498,9 +494,6 @@ impl Queries {
                 }
                 answer.failure
             }
-            Step::ListSizes => sync
-                .update(limited_call, libraries, state.since, RefreshReason::Sizes)
-                .err(),
             Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
                 Ok(updated) => {
                     let is_listed = |row: LibraryRow| {

@@ -43,7 +43,6 @@ impl Stated {
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
                 Step::Ask | Step::Search(_) | Step::List => self.missing,
-                Step::ListSizes => false,
                 Step::Answer => self.settled,
             })
         })

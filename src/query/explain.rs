@@ -1,7 +1,7 @@
 //! Builds the message of an answer.
 
 use super::answer::Answer;
-use super::queries::Queries;
+use super::queries::{Queries, extension};
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
@@ -19,8 +19,6 @@ pub struct ExplanationContext<'b> {
     pub unlisted_match: Option<(&'b str, &'b str)>,
     /// The view that the answer is from.
     pub view_id: Option<ViewId>,
-    /// Whether the file's size could decide, but the listing has none.
-    pub lacks_sizes: bool,
     /// Whether the file's size could decide, but the timeout passed before the index of sizes was built.
     pub lacks_index: bool,
 }
@@ -60,37 +58,30 @@ pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
     format!("{noun} '{titles}' {were} never fetched: fetch the {noun} first (refresh)")
 }
 
-/// Explains that the deadline left no time to fetch the libraries. The message contains the titles of the unfetched
-/// libraries, or of all libraries if none is unfetched. `kind` provides the noun for the source.
-fn explain_fetch_timeout(status: Status, rows: &[LibraryRow], kind: &SourceKind) -> String {
+/// Explains an answer with the status `NotYet` or `NeedsWarm`: the deadline left no time to fetch the libraries. The message
+/// contains the titles of the unfetched libraries, or of all libraries if none is unfetched or the deadline is too short for
+/// any fetch. `kind` provides the noun for the source.
+pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) -> String {
+    let noun = kind.noun;
+    let needs_warm = status == Status::NeedsWarm;
     if rows.is_empty() {
-        let noun = kind.noun;
         // A longer timeout only helps if the server is sending.
-        let remedy = if status == Status::NeedsWarm {
+        let remedy = if needs_warm {
             "check that it responds"
         } else {
             "set a longer timeout"
         };
         return format!("the timeout passed before {noun} listed its libraries: {remedy}");
     }
-    let (titles, were) = if unfetched(rows).next().is_some() {
-        joined_titles(unfetched(rows))
-    } else {
-        joined_titles(rows.iter())
-    };
-    format!("the timeout passed before '{titles}' {were} fetched: retry to resume")
-}
-
-/// Explains an answer with the status `NotYet` or `NeedsWarm`. `kind` provides the noun for the source.
-pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) -> String {
-    if status == Status::NeedsWarm && !rows.is_empty() {
+    let has_unfetched = unfetched(rows).next().is_some();
+    let is_meant = |row: &&LibraryRow| needs_warm || !has_unfetched || !row.generation.is_fetched();
+    let (titles, were) = joined_titles(rows.iter().filter(is_meant));
+    if needs_warm {
         return format!(
-            "{} cannot answer for '{}' within this timeout: fetch the library once without a timeout (refresh)",
-            kind.noun,
-            joined_titles(rows.iter()).0
+            "{noun} cannot answer for '{titles}' within this timeout: fetch the library once without a timeout (refresh)"
         );
     }
-    explain_fetch_timeout(status, rows, kind)
+    format!("the timeout passed before '{titles}' {were} fetched: retry to resume")
 }
 
 impl Queries {
@@ -124,9 +115,6 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
-            if context.lacks_sizes {
-                text.push_str("; the stored listing has no sizes yet, which an earlier version did not ask for");
-            }
             if context.lacks_index {
                 text.push_str("; the timeout passed while plexindex indexed the sizes; retry, and the build resumes");
             }
@@ -215,9 +203,10 @@ impl Queries {
             ", which is not an absolute path"
         };
         let locations = self.locations_text(rows.iter());
-        let [before, between] = ["no library has a folder above '", "; the library folders are '"];
-        let parts: [&str; 8] = [before, path, "'", relative_note, between, &locations, "': ", &mapping];
-        parts.concat() + folder_hint(raw)
+        format!(
+            "no library has a folder above '{path}'{relative_note}; the library folders are '{locations}': {mapping}{}",
+            folder_hint(raw)
+        )
     }
 
     /// Explains the evidence for or against the only item. `path` is the path `raw` formatted for messages.
@@ -226,83 +215,50 @@ impl Queries {
             .item()
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
-        let count = answer.total.to_string();
-        let episodes = (answer.total > 1).then(|| format!(" ({count} episodes)"));
+        let episodes = (answer.total > 1).then(|| format!(" ({} episodes)", answer.total));
         let episodes = episodes.unwrap_or_default();
         let has_other_name = || {
             let is_other = |listed| NormalPath::with(raw, |path| Relation::of(path, listed).common_components == 0);
             answer.item().is_some_and(|found| is_other(found.path))
         };
-        // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
-        // formatting.
-        let (file, listed) = (&["'", path, "'"].concat(), &["'", &listed, "'", &episodes].concat());
-        let parts: &[&str] = match answer.reason {
-            Reason::SeveralEpisodes => &[file, " has ", &count, " episodes in one file"],
-            Reason::SameFile => &[file, " has the name and the size of ", listed],
-            Reason::SizeDiffers if answer.match_kind.is_listed() && answer.confidence == Confidence::High => &[
-                file,
-                &episodes,
-                " has another size than Plex lists: the file was replaced, and Plex has not scanned it yet",
-            ],
-            Reason::SizeDiffers => &[
-                "Plex lists ",
-                listed,
-                " with another size: ",
-                file,
-                " is a different file with the same name, or a version that Plex has not scanned yet",
-            ],
-            Reason::SameSize => &[
-                "Plex lists ",
-                listed,
-                ", the only file of this size: ",
-                file,
-                " may be this file under another name",
-            ],
-            Reason::OnlyRootDiffers => &[
-                "Plex lists ",
-                listed,
-                ": only the root of ",
-                file,
-                " differs, but the sizes are unknown or prove nothing, so it may be another work: add the missing mapping, \
-                 or pass the size if plexindex cannot read it",
-            ],
-            Reason::NotListed if std::str::from_utf8(raw).is_err() => &[
-                file,
-                " is in a library folder, but its name is not UTF-8. Plex lists ",
-                listed,
-                ", which is probably this file: give the file a name in UTF-8",
-            ],
-            Reason::NotListed | Reason::NoLocation if has_other_name() => &[
-                "Plex lists ",
-                listed,
-                ", but not ",
-                file,
-                ": the names differ only in ",
-                ALIKE_PARTS,
-                ": check that both are the same file, and record the match",
-            ],
-            Reason::NotListed => &[
-                file,
-                " is in a library folder, but Plex does not list it (yet): only the end of the path matches ",
-                listed,
-                parent_hint(raw),
-            ],
-            Reason::NotFetched => &[
-                "Plex lists ",
-                listed,
-                ", but ",
-                file,
-                " may be a different file, of a library that was never fetched",
-            ],
-            _ => &[
-                "Plex lists ",
-                listed,
-                ", but ",
-                file,
-                " may be a different file with the same name: check that both are the same file, or add the missing mapping",
-            ],
-        };
-        parts.concat()
+        let (file, listed) = (format!("'{path}'"), format!("'{listed}'{episodes}"));
+        match answer.reason {
+            Reason::SeveralEpisodes => format!("{file} has {} episodes in one file", answer.total),
+            Reason::SameFile => format!("{file} has the name and the size of {listed}"),
+            Reason::SizeDiffers if answer.match_kind.is_listed() && answer.confidence == Confidence::High => format!(
+                "{file}{episodes} has another size than Plex lists: the file was replaced, and Plex has not scanned it yet"
+            ),
+            Reason::SizeDiffers => format!(
+                "Plex lists {listed} with another size: {file} is a different file with the same name, or a version that \
+                 Plex has not scanned yet"
+            ),
+            Reason::SameSize => {
+                format!("Plex lists {listed}, the only file of this size: {file} may be this file under another name")
+            }
+            Reason::OnlyRootDiffers => format!(
+                "Plex lists {listed}: only the root of {file} differs, but the sizes are unknown or prove nothing, so it may \
+                 be another work: add the missing mapping, or pass the size if plexindex cannot read it"
+            ),
+            Reason::NotListed if std::str::from_utf8(raw).is_err() => format!(
+                "{file} is in a library folder, but its name is not UTF-8. Plex lists {listed}, which is probably this file: \
+                 give the file a name in UTF-8"
+            ),
+            Reason::NotListed | Reason::NoLocation if has_other_name() => format!(
+                "Plex lists {listed}, but not {file}: the names differ only in {ALIKE_PARTS}: check that both are the same \
+                 file, and record the match"
+            ),
+            Reason::NotListed => format!(
+                "{file} is in a library folder, but Plex does not list it (yet): only the end of the path matches {listed}{}",
+                parent_hint(raw)
+            ),
+            Reason::NotFetched => {
+                format!("Plex lists {listed}, but {file} may be a different file, of a library that was never fetched")
+            }
+            _ => format!(
+                "Plex lists {listed}, but {file} may be a different file with the same name: check that both are the same \
+                 file, or add the missing mapping"
+            ),
+        }
     }
 }
 
@@ -329,7 +285,7 @@ pub fn explain_folder(
     };
     let mut text = match (answer.status, answer.reason) {
         _ if is_file => format!("'{path}' is a file, not a folder: use the match query (match)"),
-        (Status::NotYet | Status::NeedsWarm, _) => explain_fetch_timeout(answer.status, rows, kind),
+        (Status::NotYet | Status::NeedsWarm, _) => explain_deadline(answer.status, rows, kind),
         (Status::Ok, Reason::SameFile) => {
             format!(
                 "files in '{path}' have the names and the sizes of files in '{}'",
@@ -419,24 +375,11 @@ fn nouns_of_candidates(answer: &Answer<'_>) -> String {
 
 /// Returns a hint to append to a message if the path looks like a folder; otherwise an empty string.
 fn folder_hint(path: &[u8]) -> &'static str {
-    if looks_like_folder(path) {
+    if extension(path).is_empty() {
         "; to query a folder, use the folder query (folder), or specify a file in the folder"
     } else {
         ""
     }
-}
-
-/// Returns whether a path has no file extension. An extension has at most five ASCII letters and digits.
-fn looks_like_folder(path: &[u8]) -> bool {
-    const MAX_EXTENSION: usize = 5;
-    let windows = PathShape::of(path).windows;
-    let name = path.rsplit(|byte| *byte == b'/' || windows && *byte == b'\\').next();
-    let mut parts = name.unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
-    let (extension, stem) = (parts.next().unwrap_or_default(), parts.next());
-    stem.is_none()
-        || extension.is_empty()
-        || extension.len() > MAX_EXTENSION
-        || !extension.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Returns a hint to append to a message if the path contains `..`; otherwise an empty string.

@@ -37,8 +37,6 @@ struct FoundFolder<'t> {
     is_listed: bool,
     /// Whether the path is a listed file, not a folder.
     is_file: bool,
-    /// The index of a library whose listing has no sizes, which could decide.
-    lacks_sizes: Option<usize>,
     /// The index of sizes, if a library has none yet, and a size could decide.
     needed_index: Option<(IndexKey, Scope)>,
 }
@@ -144,7 +142,6 @@ impl FolderQuery<'_> {
                 resolver.resolve_normal(path, QueriedSize::Known(size), None, false, &mut resolution);
                 let is_listed_file = resolution.single().is_some_and(|single| single.path == file.found.path);
                 is_confirmed |= resolution.is_by_size && is_listed_file;
-                found.lacks_sizes = found.lacks_sizes.or(resolution.lacks_sizes);
                 if resolution.lacks_index {
                     found.needed_index = Some((IndexKey::Size, Scope::All));
                 }
@@ -211,7 +208,6 @@ impl QueryKind for FolderQuery<'_> {
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
             is_final_without_store: is_listed && found.outcome.total == 1,
-            lacks_sizes: found.lacks_sizes,
             needed_index: found.needed_index,
         }
     }

@@ -114,7 +114,7 @@ impl Queries {
             if had_time && index > 0 && call.deadline.has_passed() {
                 let text =
                     "the timeout passed before this path was looked up: set a longer timeout or pass fewer paths";
-                each(&Answer::failed(self.reading.kind(), &Error::new(Status::NotYet, text)));
+                each(&Answer::without_item(self.reading.kind(), Status::NotYet, text));
                 continue;
             }
             if last_progress.elapsed() >= TICK {
@@ -140,7 +140,7 @@ impl Queries {
                 // A source error for the first path affects all paths.
                 Err(error) if index == 0 && !error.status.is_answer_or_caller_error() => return Err(error),
                 Err(error) => {
-                    each(&Answer::failed(self.reading.kind(), &error));
+                    each(&Answer::without_item(self.reading.kind(), error.status, &error.message));
                     if !error.status.is_answer_or_caller_error() {
                         first_failure.get_or_insert(error);
                     }
@@ -297,7 +297,6 @@ impl QueryKind for PathQuery<'_> {
             is_missing: !is_listed && outcome.doubt == HitDoubt::None,
             is_final_if_fresh: is_listed && outcome.total == 1 && outcome.doubt == HitDoubt::None && !needs_rebuild,
             is_final_without_store: !wants_size(context, outcome),
-            lacks_sizes: outcome.lacks_sizes,
             needed_index: outcome.lacks_index.then_some((IndexKey::Size, Scope::All)),
         }
     }
@@ -437,7 +436,6 @@ impl QueryKind for PathQuery<'_> {
                     .flatten(),
                 unlisted_match: unlisted.map(|(index, key)| (key, snapshot.rows[index].library.title.as_str())),
                 view_id: snapshot.view_id,
-                lacks_sizes: outcome.lacks_sizes.is_some(),
                 lacks_index: outcome.lacks_index,
             };
             message = queries.explain(&answer, rows, self.path, &explanation, state.failure.as_ref());

@@ -220,8 +220,6 @@ pub struct Assessment {
     pub is_final_if_fresh: bool,
     /// The result is final even if the search did not read the store, or the file.
     pub is_final_without_store: bool,
-    /// The index of a library whose listing has no sizes, although the size of the file can decide the answer.
-    pub lacks_sizes: Option<usize>,
     /// The indexes that the search needs, and the libraries of which one has none yet.
     pub needed_index: Option<(IndexKey, Scope)>,
 }
@@ -245,8 +243,6 @@ pub enum Step {
     Search(SearchCause),
     /// Fetch the full listings that the query has skipped, because a search is faster.
     List,
-    /// Fetch the listings whose sizes are not known, because a size can decide the answer.
-    ListSizes,
     Answer,
 }
 
@@ -297,8 +293,6 @@ pub struct QueryState {
     pub search: Option<SearchCause>,
     /// Whether a full listing, which the query has skipped, was fetched after the search.
     pub listed: bool,
-    /// Whether the query has fetched, or tried to fetch, listings without sizes.
-    pub listed_sizes: bool,
     /// Whether a refresh has found a change in a library that may contain the path.
     pub has_changed: bool,
     /// Whether a later query must ask the server about the path, because this query has not asked.
@@ -384,7 +378,6 @@ impl<'t> QueryContext<'t> {
             Step::SearchUnfetched => query.unfetched_to_search(self, found),
             Step::Refresh => self.stale_libraries(query, found),
             Step::List => return Ok(assessment.is_missing),
-            Step::ListSizes => self.library_without_sizes(assessment),
             Step::Ask | Step::Search(_) => self.libraries_to_ask(query, assessment),
         };
         if step == Step::Ask
@@ -433,13 +426,6 @@ impl<'t> QueryContext<'t> {
         }
         let owned = self.libraries_where(query.owner_flags(self)).cloned();
         owned.filter(|row| row.generation.is_fetched()).collect()
-    }
-
-    /// Returns the library whose listing lacks sizes, unless the server failed recently, or a listing waits to be confirmed.
-    fn library_without_sizes(&self, assessment: Assessment) -> Vec<LibraryRow> {
-        let row = assessment.lacks_sizes.map(|index| &self.snapshot.rows[index]);
-        let row = row.filter(|row| !row.has_doubt(Cause::HeldBack) && self.queries.sync.recent_failure(0).is_none());
-        row.cloned().into_iter().collect()
     }
 
     /// Returns the query's libraries that are due for a refresh.
@@ -667,7 +653,7 @@ impl PathDisplay {
 }
 
 /// Returns a path's extension, including the dot; an empty string if the path has no extension.
-fn extension(path: &[u8]) -> &str {
+pub fn extension(path: &[u8]) -> &str {
     let name = path
         .rsplit(|byte| matches!(byte, b'/' | b'\\'))
         .next()

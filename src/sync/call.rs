@@ -39,8 +39,6 @@ pub enum RefreshReason {
     Missing,
     /// The host requested a check, even if the listing has not expired.
     Check,
-    /// The listing lacks sizes, so a full listing is necessary.
-    Sizes,
     /// The host requested a full listing, and accepts a much smaller listing without a second listing as confirmation.
     Full,
 }

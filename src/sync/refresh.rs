@@ -218,7 +218,7 @@ impl SyncJob<'_> {
         // probe that it has not seen.
         let after = match reason {
             RefreshReason::Missing | RefreshReason::Check => since,
-            RefreshReason::Due | RefreshReason::Sizes | RefreshReason::Full => library.probed_at().min(since),
+            RefreshReason::Due | RefreshReason::Full => library.probed_at().min(since),
         };
         // A question about a missing path does not wait for a running listing, which can take minutes.
         let bounds = Bounds {
@@ -233,7 +233,7 @@ impl SyncJob<'_> {
             let read_row = || LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
             // A listing that began before the call may lack what the call asks for.
             let is_updated = |row: &LibraryRow| match reason {
-                RefreshReason::Sizes | RefreshReason::Full => row.listing_asked() > since,
+                RefreshReason::Full => row.listing_asked() > since,
                 RefreshReason::Due => {
                     row.listing_asked() != library.listing_asked() && sync.need(row, sync.clock.now_ms()).is_none()
                 }
@@ -326,7 +326,7 @@ impl SyncJob<'_> {
     /// change sequence when the call began.
     fn needed_request(&self, row: &LibraryRow, since: Sequence, reason: RefreshReason) -> Option<Need> {
         let is_listed_since = row.generation.is_fetched() && row.listing_asked() > since;
-        if matches!(reason, RefreshReason::Sizes | RefreshReason::Full) && !is_listed_since {
+        if reason == RefreshReason::Full && !is_listed_since {
             return Some(Need::Listing);
         }
         let (sync, now_ms) = (self.sync, self.sync.clock.now_ms());

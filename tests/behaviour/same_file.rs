@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions};
-use crate::support::{Scene, requests, segments, store_of};
+use crate::support::{Scene, requests, store_of};
 use plexindex::Mapping;
 use plexindex::error::Status;
-use plexindex::model::{Confidence, Item, KnownFacts, Reason, Token};
-use plexindex::testing::engine::{ListingBuilder, ListingMeta, ListingSegment, MapMode};
-use plexindex_standin::{Fault, ItemSpec, LibraryKind, LibrarySpec, Standin};
+use plexindex::model::{Confidence, Reason, Token};
+use plexindex::options::Ttl;
+use plexindex_standin::{ItemSpec, LibraryKind, LibrarySpec, Standin};
 
 /// About a MiB, so that no size is round.
 pub const MIB: u64 = (1 << 20) + 1;
@@ -347,6 +347,7 @@ fn the_listing_of_the_format_before_has_no_sizes() {
         options.offline = true;
         options.server_url = Some("http://127.0.0.1:32499".to_owned());
         options.token = Token::new("a-token-of-stores");
+        options.library_ttl = Ttl::Forever;
     });
     let found = index.ask(&QueryOptions::default().size(700 * MIB), "/mnt/later.mkv");
     assert_eq!(
@@ -355,62 +356,7 @@ fn the_listing_of_the_format_before_has_no_sizes() {
         "{}",
         found.message
     );
-    assert!(
-        found.message.contains("the stored listing has no sizes"),
-        "{}",
-        found.message
-    );
-}
-
-/// Makes the listings those of a version that did not ask for sizes.
-fn forget_facts(folder: &Path) {
-    for path in segments(folder) {
-        let header = fs::read(&path).expect("a segment");
-        // The numbers of the header begin there: src/engine/segment/layout.rs.
-        let word = |index: usize| u64::from_le_bytes(header[16 + 8 * index..][..8].try_into().expect("eight bytes"));
-        let name_mac = word(21);
-        let segment = ListingSegment::open(&path, MapMode::Read, name_mac).expect("a segment");
-        let meta = ListingMeta {
-            library: segment.library().to_owned(),
-            generation: word(1),
-            sequence: word(2),
-            ..ListingMeta::default()
-        };
-        let mut builder = ListingBuilder::new(meta, &path);
-        let push = |mut item: Item, sequence| {
-            item.facts = KnownFacts::default();
-            builder.push_with_sequence(&item, sequence);
-            Ok(())
-        };
-        segment.for_each_item(push).expect("read");
-        fs::remove_file(&path).expect("removed");
-        builder.finish(&path, name_mac).expect("written");
-    }
-}
-
-#[test]
-fn listings_without_sizes_are_fetched_once() {
-    let at = films([film(7, FILM, 700 * MIB)]);
-    let (index, _) = at.listed();
-    drop(index);
-    forget_facts(at.folder());
-    let index = at.open();
-    at.server.reset();
-    // What is listed needs no size.
-    assert_eq!(ask(&index, FILM, 0).0, Confidence::High);
-    assert_eq!(requests(&at.server).iter().sum::<u64>(), 0);
-    at.server.fault(Fault::status(503).times(0));
-    let away = index.ask(
-        &QueryOptions::default().size(700 * MIB).within(Duration::from_secs(1)),
-        "/mnt/Quiet River.mkv",
-    );
-    assert_eq!((away.confidence, away.key().as_deref()), (Confidence::Low, Some("7")));
-    at.server.clear_faults();
-    at.clock.advance_ms(60_000);
-    assert_eq!(ask(&index, "/mnt/Quiet River.mkv", 700 * MIB), high("7"));
-    at.server.reset();
-    assert_eq!(ask(&index, "/mnt/Quiet River.mkv", 700 * MIB), high("7"));
-    assert_eq!(requests(&at.server).iter().sum::<u64>(), 0, "once is enough");
+    assert!(found.stale, "it is to be listed again");
 }
 
 /// A call adds a thousand items to an index before it looks at the clock.

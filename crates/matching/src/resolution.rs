@@ -102,9 +102,6 @@ pub trait LibraryIndex: Sized {
     /// Returns the duration of a listed item in milliseconds; 0 if it is unknown.
     fn duration_ms(&self, hit: Self::Hit<'_>) -> u64;
 
-    /// Returns whether the server was asked for the sizes of all listed files.
-    fn has_sizes(&self) -> bool;
-
     /// Finds the listed item with this rating key. The hit has the item's first path; an empty path if the item has no
     /// files. `None` if the library does not list the item.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
@@ -371,8 +368,6 @@ pub struct Resolution<'v> {
     pub is_owned: bool,
     /// Whether name and size say which listed file it is.
     pub is_by_size: bool,
-    /// The index of a library whose sizes could decide the answer, but whose listing has none yet.
-    pub lacks_sizes: Option<usize>,
     /// Whether a library has no index of sizes yet, which could decide the answer.
     pub lacks_index: bool,
     /// Number of common components for a suffix match; 0 for other matches.
@@ -393,7 +388,6 @@ impl Default for Resolution<'_> {
             is_broken: false,
             is_owned: false,
             is_by_size: false,
-            lacks_sizes: None,
             lacks_index: false,
             common_components: 0,
             found: SmallVec::new(),

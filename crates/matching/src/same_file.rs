@@ -155,9 +155,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 let size = view.file_size(hit);
                 named.has_unknown |= size == 0;
                 named.near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
-                if size == 0 && !view.has_sizes() {
-                    self.lacks_sizes.set(Some(library));
-                }
                 if size != self.size() {
                 } else if self.is_in_scope(library) {
                     candidates.add_candidate(1, Self::candidate(library, view, hit));

@@ -257,12 +257,6 @@ impl ListingSegment {
         read.is_ok()
     }
 
-    /// Returns whether the server was asked for the facts of all items.
-    #[must_use]
-    pub fn has_facts(&self) -> bool {
-        self.head.items_with_facts == self.head.items
-    }
-
     /// Returns the size of the file of the listed entry with this number, in bytes; 0 if unknown.
     #[must_use]
     pub fn file_size(&self, number: u32) -> u64 {

@@ -11,6 +11,7 @@ use super::schema::{
     schema, sequence_of, version_error, version_of,
 };
 use crate::engine::record_rows::{RecordTime, StoredMatch};
+use crate::knowledge::Cause;
 use crate::matching::normal::{form_tag, normal_form};
 use crate::model::{Sequence, TableId};
 use crate::platform::clock::{Clock as _, SystemClock};
@@ -20,6 +21,11 @@ const MIGRATION_WAIT: Duration = Duration::from_secs(60);
 
 /// The oldest format that plexindex can migrate.
 const OLDEST_VERSION: i64 = 3;
+/// The first format whose listings have the sizes of files.
+const FIRST_WITH_SIZES: i64 = 13;
+/// Doubts each library since the last commit, so that it is listed again at once.
+const DOUBT_ALL: &str = "INSERT OR REPLACE INTO doubts (library, scope, cause, path, raised, raised_ms) \
+    SELECT libraries.id, x'', ?1, x'', sequence, 0 FROM libraries, meta";
 
 /// Migrates a database to the current format in one transaction. Does nothing if the database has the current format.
 /// Waits at most `patience` for other processes; [`MIGRATION_WAIT`] if the caller waits as long as for any write.
@@ -46,6 +52,9 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
         return Ok(());
     }
     let moved = change_tables(connection)?;
+    if version < FIRST_WITH_SIZES {
+        connection.execute(DOUBT_ALL, [Cause::Partial as i64])?;
+    }
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     connection.execute_batch("COMMIT")?;
     log::info!(

@@ -409,10 +409,6 @@ impl LibraryIndex for LibrarySnapshot {
         item.and_then(|item| item.facts.0).map_or(0, |facts| facts.duration_ms)
     }
 
-    fn has_sizes(&self) -> bool {
-        self.segment.as_ref().is_none_or(|segment| segment.has_facts())
-    }
-
     /// Returns the first path of an item: from the memtable if the item has changed, otherwise from the segment.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
         match self.newest_override(rating_key) {
