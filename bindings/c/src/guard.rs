@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use super::strings::{check_aligned, null_error, output};
 use super::types::Buffer;
@@ -14,34 +14,8 @@ pub const MAX_LOOKUP_RESULT: usize = 1024;
 // These thread-locals have no destructors, which would prevent unloading the library until the thread ends.
 thread_local! {
     static LAST_KEY: UnsafeCell<[u8; MAX_LOOKUP_RESULT]> = const { UnsafeCell::new([0; MAX_LOOKUP_RESULT]) };
-    static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
+    static PANICKED_AT: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
 }
-
-/// Location of a panic, as `file:line`, in an array, so that the thread-local value needs no destructor.
-#[derive(Clone, Copy)]
-struct PanicLocation {
-    text: [u8; 96],
-    length: usize,
-}
-
-impl std::fmt::Write for PanicLocation {
-    /// Appends text. Fails, and appends nothing, if the text does not fit.
-    fn write_str(&mut self, more: &str) -> std::fmt::Result {
-        let target = self
-            .text
-            .get_mut(self.length..self.length + more.len())
-            .ok_or(std::fmt::Error)?;
-        target.copy_from_slice(more.as_bytes());
-        self.length += more.len();
-        Ok(())
-    }
-}
-
-/// The location if no panic has occurred.
-const NOWHERE: PanicLocation = PanicLocation {
-    text: [0; 96],
-    length: 0,
-};
 
 /// Runs the body of an exported function that returns a status. Writes error messages to `error`, which may be NULL.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
@@ -201,11 +175,8 @@ fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
 
 /// Returns the location of this thread's last panic, as ` at file:line` for an error message, and clears the location.
 fn panic_location() -> String {
-    let location = PANICKED_AT.replace(NOWHERE);
-    match std::str::from_utf8(&location.text[..location.length]) {
-        Ok(text) if !text.is_empty() => format!(" at {text}"),
-        _ => String::new(),
-    }
+    let location = PANICKED_AT.take();
+    location.map_or_else(String::new, |source| format!(" at {}:{}", source.file(), source.line()))
 }
 
 /// Installs a panic hook that keeps panic messages, which may contain secrets, off the host's error stream. The hook
@@ -216,9 +187,8 @@ pub fn install_panic_hook() {
         // The closure captures nothing, so unloading the library leaks no memory.
         std::panic::set_hook(Box::new(|info| {
             if let Some(source) = info.location() {
-                let mut location = NOWHERE;
-                let _ = std::fmt::Write::write_fmt(&mut location, format_args!("{}:{}", source.file(), source.line()));
-                PANICKED_AT.set(location);
+                // SAFETY: the location of a panic is a constant of the compiler.
+                PANICKED_AT.set(Some(unsafe { &*std::ptr::from_ref(source).cast() }));
                 log::error!("caught a bug in plexindex at {}:{}", source.file(), source.line());
             }
         }));
