@@ -8,9 +8,9 @@ use super::facts::{Proposal, Refreshed};
 use super::library::Changes;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
-use super::recording::{Table, TableChange, Terms, write_tables};
+use super::recording::{Table, TableChange, Terms};
 use crate::engine::{StoreInfo, Tables};
-use crate::error::Result;
+use crate::error::{Result, invalid_argument_error};
 use crate::events::{DebounceIntervals, Notified};
 use crate::model::Token;
 use crate::platform::files::bytes_of;
@@ -305,7 +305,13 @@ impl Index {
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, or a table of
     /// another index; errors of the store.
     pub fn write_tables(&self, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
-        write_tables(self, changes, terms)
+        if changes.iter().any(|change| !change.table.index.is_same_index(self)) {
+            return invalid_argument_error(
+                "cannot write to a table of another index: write to the tables of one index at a time",
+            );
+        }
+        let ops: Vec<_> = changes.iter().map(|change| change.op).collect();
+        self.tables().write(&ops, &terms.0)
     }
 
     /// Returns the component that stores the host's tables, for the C functions.

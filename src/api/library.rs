@@ -15,13 +15,6 @@ use crate::query::{Answer, Change, FileFilter, Folder, Item, Match, Season, Show
 const PAGE_ITEMS: usize = 500;
 
 impl Library {
-    /// Converts a rating key, such as `1002`, to the item's key, such as `/library/metadata/1002`.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn key(&self, rating_key: &str) -> String {
-        self.reading.kind().key(rating_key)
-    }
-
     /// Returns the part of a key before the rating key, such as `/library/metadata/`.
     #[doc(hidden)]
     #[must_use]
@@ -130,8 +123,7 @@ impl Library {
         ItemsBelow {
             library: self.clone(),
             folder: bytes_of(&path).to_vec(),
-            after: Some(Vec::new()), // the first page
-            page: Vec::new().into_iter(),
+            pages: Pages::from(Vec::new()),
         }
     }
 
@@ -222,7 +214,7 @@ impl Library {
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = bytes_of(&path);
         self.index.inner().queries.display.check_path(path)?;
-        self.reading.invalidate_paths(&self.selection, &[path])
+        self.reading.invalidate_one(&self.selection, path, "")
     }
 
     /// Invalidates an item, and removes its confirmed matches. plexindex asks the server about the item before it returns
@@ -232,7 +224,7 @@ impl Library {
     /// As [`Library::invalidate_path`].
     pub fn invalidate_item(&self, key: &str) -> Result<()> {
         let rating_key = self.reading.kind().rating_key(key)?;
-        self.reading.invalidate_item(&self.selection, rating_key)
+        self.reading.invalidate_one(&self.selection, b"", rating_key)
     }
 
     /// Invalidates the whole library, and removes its confirmed matches. The next query fetches a full listing.
@@ -276,8 +268,7 @@ impl Library {
     pub fn items(&self) -> Items {
         Items {
             library: self.clone(),
-            cursor: Some(0), // the first page
-            page: Vec::new().into_iter(),
+            pages: Pages::from(0),
         }
     }
 
@@ -287,7 +278,7 @@ impl Library {
     /// # Errors
     /// As [`Library::items`].
     pub fn shows(&self) -> Result<Vec<Show>> {
-        Ok(self.shows_and_seasons()?.shows)
+        Ok(self.shows_and_seasons()?.0)
     }
 
     /// Lists the library's seasons or albums, sorted by show, number and title, like [`Library::shows`]. Plex reports no
@@ -296,18 +287,17 @@ impl Library {
     /// # Errors
     /// As [`Library::items`].
     pub fn seasons(&self) -> Result<Vec<Season>> {
-        Ok(self.shows_and_seasons()?.seasons)
+        Ok(self.shows_and_seasons()?.1)
     }
 
     /// Lists shows and seasons with one pass over the items. For the bindings.
     #[doc(hidden)]
-    pub fn shows_and_seasons(&self) -> Result<ShowsAndSeasons> {
+    pub fn shows_and_seasons(&self) -> Result<(Vec<Show>, Vec<Season>)> {
         let (mut found, mut cursor) = (ShowsAndSeasons::default(), 0);
         loop {
             let page = self.items_page(cursor, PAGE_ITEMS)?;
             let Some((last, _)) = page.last() else {
-                found.sort();
-                return Ok(found);
+                return Ok(found.sorted());
             };
             cursor = *last;
             for (_, item) in &page {
@@ -380,29 +370,48 @@ impl std::fmt::Debug for Library {
     }
 }
 
+/// The state of an iteration that reads a page at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Pages<T, C> {
+    /// From where to read the next page; `None` after the last page, or after an error.
+    cursor: Option<C>,
+    page: vec::IntoIter<T>,
+}
+
+impl<T, C> Pages<T, C> {
+    /// Creates an iteration whose first page starts at `first`.
+    pub fn from(first: C) -> Self {
+        Self {
+            cursor: Some(first),
+            page: Vec::new().into_iter(),
+        }
+    }
+
+    /// Returns the next element. If the page has no more, `read` reads the next page, and returns the cursor after it.
+    pub fn next(&mut self, read: impl FnOnce(C) -> Result<(Vec<T>, Option<C>)>) -> Option<Result<T>> {
+        if self.page.len() == 0 {
+            match read(self.cursor.take()?) {
+                Ok((page, cursor)) => (self.page, self.cursor) = (page.into_iter(), cursor),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        self.page.next().map(Ok)
+    }
+}
+
 /// An iterator over a library's items, from [`Library::items`].
 #[derive(Clone, Debug)]
 #[must_use = "iterators are lazy"]
 pub struct Items {
     library: Library,
-    cursor: Option<i64>, // after the page read last; `None` at the end
-    page: vec::IntoIter<Item>,
+    pages: Pages<Item, i64>,
 }
 
 impl Iterator for Items {
     type Item = Result<Item>;
 
-    /// Returns the next item, and reads the next page if necessary. Without a cursor, the last page was read, or an
-    /// error ended the iteration.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 {
-            let cursor = self.cursor.take()?;
-            match self.library.page(cursor, PAGE_ITEMS) {
-                Ok((page, last_cursor)) => (self.page, self.cursor) = (page.into_iter(), last_cursor),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        self.page.next().map(Ok)
+        self.pages.next(|cursor| self.library.page(cursor, PAGE_ITEMS))
     }
 }
 
@@ -414,33 +423,22 @@ impl std::iter::FusedIterator for Items {}
 pub struct ItemsBelow {
     library: Library,
     folder: Vec<u8>,
-    after: Option<Vec<u8>>, // last path of the page read last; empty before the first page, `None` at the end
-    page: vec::IntoIter<Item>,
+    pages: Pages<Item, Vec<u8>>, // a cursor is a page's last path, empty for the first page
 }
 
 impl Iterator for ItemsBelow {
     type Item = Result<Item>;
 
-    /// Returns the next file's item, and reads the next page if necessary. `after` is the last path of the page read
-    /// last: empty before the first page, and `None` after an empty page or an error, which end the iteration.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 {
-            let after = self.after.take()?;
+        self.pages.next(|after| {
             let after = Some(after.as_slice()).filter(|after| !after.is_empty());
-            let mut last_path = None;
-            let page = self
-                .library
-                .items_below_with(&self.folder, after, PAGE_ITEMS, FileFilter::All, |answer| {
-                    last_path = answer.candidates().last().map(|found| found.path.to_vec());
-                    Match::of(answer)
-                });
-            match page {
-                Ok(page) => self.page = page.candidates.into_iter(),
-                Err(error) => return Some(Err(error)),
-            }
-            self.after = last_path;
-        }
-        self.page.next().map(Ok)
+            let read = |answer: &Answer<'_>| {
+                let last_path = answer.candidates().last().map(|found| found.path.to_vec());
+                Ok((Match::of(answer)?.candidates, last_path))
+            };
+            let (library, folder) = (&self.library, &self.folder);
+            library.items_below_with(folder, after, PAGE_ITEMS, FileFilter::All, read)
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::library::Pages;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
 use crate::engine::{self, MemtableChange, RecordRows, is_locked};
@@ -298,7 +299,7 @@ impl Query<'_> {
 /// ```
 #[derive(Clone)]
 pub struct Table {
-    index: Index,
+    pub(super) index: Index,
     table: Arc<engine::Table>,
 }
 
@@ -313,7 +314,7 @@ pub struct Table {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "pass the terms to a write"]
-pub struct Terms(engine::TableLimits);
+pub struct Terms(pub(super) engine::TableLimits);
 
 impl Terms {
     /// Sets the time after which the written values expire. By default, values never expire.
@@ -335,8 +336,8 @@ impl Terms {
 #[derive(Clone, Copy)]
 #[must_use = "nothing is written yet"]
 pub struct TableChange<'c> {
-    table: &'c Table,
-    op: engine::Op<'c>,
+    pub(super) table: &'c Table,
+    pub(super) op: engine::Op<'c>,
 }
 
 impl<'c> TableChange<'c> {
@@ -364,18 +365,6 @@ impl std::fmt::Debug for TableChange<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TableChange({:?})", self.table)
     }
-}
-
-/// Applies changes to the index's tables in one transaction. Fails if a table belongs to another index, since one
-/// transaction cannot cover two stores.
-pub fn write_tables(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
-    if changes.iter().any(|change| !change.table.index.is_same_index(index)) {
-        return invalid_argument_error(
-            "cannot write to a table of another index: write to the tables of one index at a time",
-        );
-    }
-    let ops: Vec<_> = changes.iter().map(|change| change.op).collect();
-    index.tables().write(&ops, &terms.0)
 }
 
 impl Table {
@@ -437,8 +426,7 @@ impl Table {
     pub fn names(&self) -> Names {
         Names {
             table: self.clone(),
-            last: None,
-            ended: false,
+            pages: Pages::from(None),
         }
     }
 
@@ -463,8 +451,7 @@ impl std::fmt::Debug for Table {
 #[must_use = "iterators are lazy"]
 pub struct Names {
     table: Table,
-    last: Option<Vec<u8>>,
-    ended: bool,
+    pages: Pages<Vec<u8>, Option<Vec<u8>>>, // a page is one name, and the cursor the name before it
 }
 
 impl Iterator for Names {
@@ -472,23 +459,10 @@ impl Iterator for Names {
 
     /// Returns the name after the last returned name. Ends after the table's last name, or after an error.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        match self.table.table.next(self.last.as_deref()) {
-            Ok(Some(name)) => {
-                self.last = Some(name.clone());
-                Some(Ok(name))
-            }
-            Ok(None) => {
-                self.ended = true;
-                None
-            }
-            Err(error) => {
-                self.ended = true;
-                Some(Err(error))
-            }
-        }
+        self.pages.next(|last| {
+            let next = self.table.table.next(last.as_deref())?;
+            Ok((next.clone().into_iter().collect(), next.map(Some)))
+        })
     }
 }
 

@@ -763,59 +763,49 @@ pub struct Season {
     pub items: u64,
 }
 
-/// Gathers shows and seasons.
+/// Gathers shows and seasons, by rating key.
 #[derive(Default)]
 pub struct ShowsAndSeasons {
-    /// The shows or artists.
-    pub shows: Vec<Show>,
-    /// The seasons or albums.
-    pub seasons: Vec<Season>,
-    /// Positions in `shows` and `seasons` by rating key.
-    positions: [HashMap<String, usize>; 2],
+    shows: HashMap<String, Show>,
+    seasons: HashMap<String, Season>,
 }
 
 impl ShowsAndSeasons {
-    /// Sorts the shows by title, and the seasons by show, number and title.
-    pub fn sort(&mut self) {
-        self.shows
-            .sort_by(|a, b| (&a.title, &a.rating_key).cmp(&(&b.title, &b.rating_key)));
-        self.seasons.sort_by(|a, b| {
+    /// Returns the shows or artists, sorted by title, and the seasons or albums, sorted by show, number and title.
+    pub fn sorted(self) -> (Vec<Show>, Vec<Season>) {
+        let (mut shows, mut seasons): (Vec<_>, Vec<_>) =
+            (self.shows.into_values().collect(), self.seasons.into_values().collect());
+        shows.sort_by(|a: &Show, b| (&a.title, &a.rating_key).cmp(&(&b.title, &b.rating_key)));
+        seasons.sort_by(|a: &Season, b| {
             let of_a = (&a.show_rating_key, a.number, &a.title, &a.rating_key);
             of_a.cmp(&(&b.show_rating_key, b.number, &b.title, &b.rating_key))
         });
-        self.positions = <[HashMap<String, usize>; 2]>::default();
+        (shows, seasons)
     }
 
     /// Counts an item for its show and season. A film has neither, and Plex reports no key of a hidden season.
     pub fn add(&mut self, item: &model::Item) {
-        let [show_positions, season_positions] = &mut self.positions;
-        if let Some(key) = non_empty(item.show_rating_key.as_str()) {
-            let position = *show_positions.entry(key).or_insert(self.shows.len());
-            if position == self.shows.len() {
-                self.shows.push(Show {
-                    rating_key: item.show_rating_key.clone(),
-                    title: non_empty(item.show_title.as_str()),
-                    guid: non_empty(item.show_guid.as_str()),
-                    items: 0,
-                });
-            }
-            self.shows[position].items += 1;
+        if let Some(rating_key) = non_empty(item.show_rating_key.as_str()) {
+            let show = self.shows.entry(rating_key.clone()).or_insert_with(|| Show {
+                rating_key,
+                title: non_empty(item.show_title.as_str()),
+                guid: non_empty(item.show_guid.as_str()),
+                items: 0,
+            });
+            show.items += 1;
         }
-        if let Some(key) = non_empty(item.season_rating_key.as_str()) {
-            let position = *season_positions.entry(key).or_insert(self.seasons.len());
-            if position == self.seasons.len() {
-                // The number of a track is that of its disc.
-                let number = Some(item.season).filter(|_| item.kind == model::ItemType::Episode);
-                self.seasons.push(Season {
-                    rating_key: item.season_rating_key.clone(),
-                    show_rating_key: non_empty(item.show_rating_key.as_str()),
-                    number: number.and_then(|number| u32::try_from(number).ok()),
-                    title: non_empty(item.season_title.as_str()),
-                    guid: non_empty(item.season_guid.as_str()),
-                    items: 0,
-                });
-            }
-            self.seasons[position].items += 1;
+        if let Some(rating_key) = non_empty(item.season_rating_key.as_str()) {
+            // The number of a track is that of its disc.
+            let number = Some(item.season).filter(|_| item.kind == model::ItemType::Episode);
+            let season = self.seasons.entry(rating_key.clone()).or_insert_with(|| Season {
+                rating_key,
+                show_rating_key: non_empty(item.show_rating_key.as_str()),
+                number: number.and_then(|number| u32::try_from(number).ok()),
+                title: non_empty(item.season_title.as_str()),
+                guid: non_empty(item.season_guid.as_str()),
+                items: 0,
+            });
+            season.items += 1;
         }
     }
 }

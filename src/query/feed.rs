@@ -37,16 +37,14 @@ struct WaitReports {
     last: Option<(Instant, u64)>,
 }
 
-impl Default for WaitReports {
-    fn default() -> Self {
+impl WaitReports {
+    fn new() -> Self {
         Self {
             start: Instant::now(),
             last: None,
         }
     }
-}
 
-impl WaitReports {
     /// Reports if [`PROGRESS_INTERVAL`] has passed or the host woke the call. Fails if the host ends the wait.
     fn report(&mut self, queries: &Queries, call: &Call<'_>) -> Result<()> {
         let wakeups = queries.wakeups.load(Ordering::Relaxed);
@@ -193,7 +191,7 @@ impl Queries {
         }
         let reader = FeedCursor::from_text(cursor)?;
         let mut last_age_check: Option<Instant> = None;
-        let mut reports = WaitReports::default();
+        let mut reports = WaitReports::new();
         // The time of the last database read, and the sequence on the version page at that time.
         let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
@@ -232,7 +230,7 @@ impl Queries {
     /// unless an event arrived, and asks the server for changes at each interval `every`. Returns the last answer at the
     /// deadline.
     pub fn wait_for_path(&self, call: &Call<'_>, path: &[u8], every: Duration) -> Result<Match> {
-        let mut reports = WaitReports::default();
+        let mut reports = WaitReports::new();
         let mut next_check = Instant::now().checked_add(every);
         loop {
             let mut look = *call;
@@ -318,29 +316,23 @@ impl Queries {
     /// Returns the view and the library of a call; the library is `None` for all libraries. If the server rejected the
     /// token, the error says so.
     fn view_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
-        self.find_view_and_library(call)
-            .map_err(|error| self.reading.explain_rejected_token(error))
-    }
-
-    /// Returns the view and the library of a call; the library is `None` for all libraries. Errors do not mention a
-    /// rejected token.
-    fn find_view_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
+        let explain = |error| self.reading.explain_rejected_token(error);
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
         let row = match resolved {
             None => None,
-            Some((library, resolved)) => match resolved? {
+            Some((library, resolved)) => match resolved.map_err(explain)? {
                 Some(Scope::All) => None,
                 Some(Scope::One(index)) => snapshot.rows.get(index),
                 // Until the server accepts the token, no library is known, and the check below returns that error.
                 None if self.reading.awaits_acceptance()? => None,
-                None => return Err(library.not_stored_error(&snapshot, &self.reading)),
+                None => return Err(explain(library.not_stored_error(&snapshot, &self.reading))),
             },
         };
         let Some(view_id) = snapshot.view_id else {
-            self.reading.check_accepted()?;
+            self.reading.check_accepted().map_err(explain)?;
             let text = "no library was ever fetched: fetch a library first (refresh)";
-            return Err(Error::new(Status::NotFetched, text));
+            return Err(explain(Error::new(Status::NotFetched, text)));
         };
         Ok((view_id, row.map(|row: &LibraryRow| row.id)))
     }

@@ -147,11 +147,8 @@ pub struct Shows {
 
 /// Runs `shows.list`: returns the shows and seasons of a library.
 pub fn shows(caller: &Caller<'_>, request: ListShows) -> MethodResult<Shows> {
-    let found = caller.library(Some(request.library))?.shows_and_seasons()?;
-    ok_answer(Shows {
-        shows: found.shows,
-        seasons: found.seasons,
-    })
+    let (shows, seasons) = caller.library(Some(request.library))?.shows_and_seasons()?;
+    ok_answer(Shows { shows, seasons })
 }
 
 /// Lists the items with files below a folder, sorted by path. If the store changes between two pages, each unchanged
