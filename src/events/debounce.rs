@@ -253,24 +253,13 @@ impl Debouncer {
         (!self.news.is_empty()).then_some(due_ms)
     }
 
-    /// Removes and returns the change hints whose scheduled time has come.
+    /// Removes and returns the change hints whose scheduled time has come, and drops unneeded state. With `i64::MAX`, removes
+    /// all; the debouncer then takes no further events.
     pub fn take_due(&mut self, now: i64) -> Vec<LibraryHint> {
-        self.take_hints(now, false)
-    }
-
-    /// Removes and returns all change hints, even before their scheduled time.
-    pub fn take_all(&mut self, now: i64) -> Vec<LibraryHint> {
-        self.take_hints(now, true)
-    }
-
-    /// Removes and returns the change hints whose scheduled time has come, or all hints if `ignores_schedule` is true.
-    /// Drops unneeded state.
-    fn take_hints(&mut self, now: i64, ignores_schedule: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
         for (section, library) in &mut self.sections {
-            let due_ms = library.due_at(&intervals, now);
-            if due_ms.is_none_or(|due_ms| !ignores_schedule && due_ms > now) {
+            if library.due_at(&intervals, now).is_none_or(|due_ms| due_ms > now) {
                 continue;
             }
             let hint = std::mem::take(&mut library.hint);
@@ -311,7 +300,7 @@ impl Debouncer {
         for event in events {
             debouncer.add(event, 0);
         }
-        debouncer.take_all(0)
+        debouncer.take_due(i64::MAX)
     }
 }
 
@@ -322,27 +311,12 @@ pub fn extract_json(body: &[u8]) -> Option<&[u8]> {
     if !body.starts_with(b"--") {
         return body.starts_with(b"{").then_some(body);
     }
-    // A multipart form starts with its boundary line, `--` and a name.
-    let line_end = body.iter().position(|byte| *byte == b'\n')?;
-    let boundary = body.get(..line_end)?.trim_ascii_end();
-    if boundary.len() <= 2 {
-        return None;
-    }
-    let mut remaining = body.get(boundary.len()..)?;
-    while let Some(part_end) = find(remaining, boundary) {
-        let (part, after_boundary) = (remaining.get(..part_end)?, remaining.get(part_end + boundary.len()..)?);
-        // A blank line ends a part's headers.
-        let header_end = find(part, b"\r\n\r\n")
-            .map(|offset| (offset, 4))
-            .or_else(|| find(part, b"\n\n").map(|offset| (offset, 2)));
-        if let Some((offset, blank_length)) = header_end
-            && find(part.get(..offset)?, b"name=\"payload\"").is_some()
-        {
-            return part.get(offset + blank_length..).map(<[u8]>::trim_ascii);
-        }
-        remaining = after_boundary;
-    }
-    None
+    // A multipart form starts with its boundary line, `--` and a name, and a blank line ends the headers of each field.
+    let boundary = body.split(|byte| *byte == b'\n').next()?.trim_ascii_end();
+    let field = &body[find(body, b"name=\"payload\"")?..];
+    let blank = find(field, b"\r\n\r\n").or_else(|| find(field, b"\n\n"))?;
+    let content = &field[blank..];
+    Some(content[..find(content, boundary)?].trim_ascii())
 }
 
 /// Returns the offset of the first occurrence of `needle`; `None` if `bytes` does not contain it.

@@ -382,7 +382,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
         let _ = listening.map(ScopedJoinHandle::join);
     });
     // Writes the remaining hints early, because no thread would write them later.
-    let hints = shared.lock().debouncer.take_all(shared.now_ms());
+    let hints = shared.lock().debouncer.take_due(i64::MAX);
     if let Err(error) = events.store_hints(&hints, deadline) {
         log::warn!("cannot store the last server events: {error}");
     }

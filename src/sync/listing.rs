@@ -29,17 +29,12 @@ impl SyncJob<'_> {
             retry_for: None,
             ..self.bounds
         };
-        SyncJob { bounds, ..*self }.list_within_bounds(row, why)
-    }
-
-    /// Fetches and publishes a full listing, or resumes an interrupted listing, within the job's bounds.
-    fn list_within_bounds(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
-        let sync = self.sync;
+        let (job, sync) = (&SyncJob { bounds, ..*self }, self.sync);
         let now_ms = sync.clock.now_ms();
         let job_start = Instant::now();
         let begin_listing = || {
             let now_ms = sync.clock.now_ms();
-            ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)
+            ListingRows(&sync.store).begin_listing(row, now_ms, bounds.deadline)
         };
         // Resume an interrupted listing if its stored pages are still usable; otherwise start a new listing.
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
@@ -73,7 +68,7 @@ impl SyncJob<'_> {
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier_rows = listing.rows;
         let mut attempts = 0;
-        while let Some(shift) = self.fetch_and_store_pages(row, &mut listing, &mut draft, earlier_rows)? {
+        while let Some(shift) = job.fetch_and_store_pages(row, &mut listing, &mut draft, earlier_rows)? {
             attempts += 1;
             if attempts > 2 {
                 let problem = match shift {
@@ -90,7 +85,7 @@ impl SyncJob<'_> {
             listing = begin_listing()?;
             draft = sync.segments.empty_draft(row, &listing);
         }
-        self.check_and_publish(row, &listing, draft, job_start, why)
+        job.check_and_publish(row, &listing, draft, job_start, why)
     }
 
     /// Checks a complete listing against the reported counts and the library's change token, and publishes the listing,

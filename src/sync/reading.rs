@@ -504,8 +504,14 @@ pub fn never_fetched_error(library: Option<&Selection>, reading: &IndexReader) -
 /// Returns the indexes of the rows that a selector matches. [`Selector::Any`] compares the name with only one field:
 /// the first of UUID, title and section id that some row has. If no row has the name, compares titles and ignores case.
 fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
-    let has_row = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
-    let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
+    type Field = fn(&LibraryRow) -> &str;
+    let (uuid, title, section): (Field, Field, Field) = (
+        |row| &row.library.uuid,
+        |row| &row.library.title,
+        |row| &row.library.section,
+    );
+    let has_row = |field: Field, name: &str| rows.iter().any(|row| field(row) == name);
+    let (field, name): (Field, &str) = match selector {
         Selector::Any(name) if has_row(uuid, name) => (uuid, name),
         Selector::Any(name) if has_row(section, name) && !has_row(title, name) => (section, name),
         Selector::Any(name) | Selector::Title(name) => (title, name),
@@ -522,21 +528,6 @@ fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Ite
             None => field(row) == name,
         })
         .map(|(index, _)| index)
-}
-
-/// Returns a library's UUID, by which a host can select the library.
-fn uuid(row: &LibraryRow) -> &str {
-    &row.library.uuid
-}
-
-/// Returns a library's title, by which a host can select the library.
-fn title(row: &LibraryRow) -> &str {
-    &row.library.title
-}
-
-/// Returns a library's section id, by which a host can select the library.
-fn section(row: &LibraryRow) -> &str {
-    &row.library.section
 }
 
 impl<N: Into<String>> From<N> for Selector {

@@ -58,12 +58,6 @@ impl IndexReader {
         ))
     }
 
-    /// Invalidates paths in the selected libraries, and removes the paths' confirmed matches.
-    pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        let names: Vec<_> = paths.iter().map(|path| (*path, "")).collect();
-        self.invalidate_each(library, &names)
-    }
-
     /// Returns the result of `read` for the current snapshot without damaged segments. Repairs damaged segments first.
     pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         self.catch_up(Deadline::NONE)?;
@@ -78,22 +72,21 @@ impl IndexReader {
         Err(segments_lost_error())
     }
 
-    /// Invalidates paths or items, each a path and a rating key of which one is empty, and removes their confirmed matches.
-    fn invalidate_each(&self, library: &Selection, names: &[(&[u8], &str)]) -> Result<()> {
+    /// Invalidates a path or an item in the selected libraries, and removes its confirmed matches. `path` or `rating_key` is
+    /// empty.
+    pub fn invalidate_one(&self, library: &Selection, path: &[u8], rating_key: &str) -> Result<()> {
         self.retry_until_current(|| {
             let Some((view_id, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             // Also in libraries that the server does not list now: they may come back.
             let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
-            let mut invalidated = Vec::new();
-            for library in ids.iter().chain(&gone) {
-                invalidated.extend(names.iter().map(|(path, rating_key)| Invalidated {
-                    library: *library,
-                    path,
-                    rating_key,
-                }));
-            }
+            let in_library = |library: &LibraryId| Invalidated {
+                library: *library,
+                path,
+                rating_key,
+            };
+            let invalidated: Vec<_> = ids.iter().chain(&gone).map(in_library).collect();
             LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
             Ok(Some((view_id, ids)))
         })
@@ -111,11 +104,6 @@ impl IndexReader {
         };
         let keys = matches.iter().map(|(_, key)| *key);
         keys.filter(|key| view.find_item(key).is_none()).collect()
-    }
-
-    /// Invalidates an item in the selected libraries, and removes the item's confirmed matches.
-    pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
-        self.invalidate_each(library, &[(b"", rating_key)])
     }
 
     /// Invalidates the selected libraries (`None`: all libraries in the view), so that each needs a full listing.
