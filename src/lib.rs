@@ -147,7 +147,7 @@ pub mod inside {
     pub use crate::platform::fork::{self, ForkAware, ForkLock, lock, try_lock};
     pub use crate::platform::thread::call_host;
     pub use crate::query::{Answer, ChangePage, FileFilter};
-    pub use crate::sync::{RefreshReason, Scan};
+    pub use crate::sync::{RefreshReason, ScanTarget};
 }
 
 /// Internal items for the crate `plexindex-sharing`.

@@ -13,7 +13,7 @@ use crate::model::FolderKind;
 use crate::platform::clock::Deadline;
 use crate::platform::files::bytes_of;
 use crate::query::{Answer, ChangePage, Folder, Item, LibraryInfo, Match, non_empty};
-use crate::sync::{Call, FileSize, Progress, RefreshReason, Scan};
+use crate::sync::{Call, FileSize, Progress, RefreshReason, ScanTarget};
 
 /// The host's progress callback.
 type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
@@ -499,7 +499,7 @@ impl<'q> Query<'q> {
 
     /// Tells the server to scan the folder of each path, for the C functions.
     #[doc(hidden)]
-    pub fn scan(&self, paths: &[&[u8]]) -> Result<Vec<Scan>> {
+    pub fn scan(&self, paths: &[&[u8]]) -> Result<Vec<ScanTarget>> {
         let inner = self.index.inner();
         for path in paths {
             inner.queries.display.check_path(path)?;

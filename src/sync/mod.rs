@@ -12,7 +12,7 @@ mod verify;
 pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason};
 pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, TICK, not_shared_error};
 pub use reading::{EvictionPin, IndexReader, Selection, Selector, never_fetched_error, segments_lost_error};
-pub use refresh::{Scan, scan_target};
+pub use refresh::{ScanTarget, scan_target};
 pub use search::{
     BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Question, RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget,
     failed_operation,

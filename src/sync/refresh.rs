@@ -542,14 +542,9 @@ impl SyncJob<'_> {
     }
 }
 
-/// What became of a path in [`Query::scan`](crate::Query::scan).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Scan {
-    /// The server's folder that the server was told to scan, as the server writes it, and the library that contains it.
-    /// `None` if no library's folder contains the path.
-    pub target: Option<(Vec<u8>, Library)>,
-}
+/// The server's folder to scan for a path, as the server writes it, and the library that contains it. `None` if no library's
+/// folder contains the path.
+pub type ScanTarget = Option<(Vec<u8>, Library)>;
 
 impl Synchronizer {
     /// Tells the server to refresh the metadata of items, or to analyze their files, with one request for each. Fails at
@@ -573,25 +568,25 @@ impl Synchronizer {
     /// Tells the server to scan the folder of each path, with one request for each folder. A path that ends with a
     /// separator is a folder, and other paths are files. The mappings translate the paths. A path that no library's
     /// folder contains is left out, after a look at the server's current libraries. Fails at the first failed request.
-    pub fn scan(&self, call: &Call<'_>, paths: &[&[u8]]) -> Result<Vec<Scan>> {
+    pub fn scan(&self, call: &Call<'_>, paths: &[&[u8]]) -> Result<Vec<ScanTarget>> {
         self.check_accepts_commands(call, "start a scan", "cannot scan folders")?;
         self.reading.catch_up(call.deadline)?;
-        let find_all = || -> Vec<Scan> {
+        let find_all = || -> Vec<ScanTarget> {
             let snapshot = self.reading.snapshot();
             let find = |path: &&[u8]| {
                 let found = scan_target(path, &snapshot.rows, self.reading.mappings());
                 found.map(|(folder, row)| (folder, row.library.clone()))
             };
-            paths.iter().map(|path| Scan { target: find(path) }).collect()
+            paths.iter().map(find).collect()
         };
         let mut scans = find_all();
-        if scans.iter().any(|scan| scan.target.is_none()) {
+        if scans.iter().any(Option::is_none) {
             self.probe(call, self.reading.snapshot().probed_at())?;
             self.reading.catch_up(call.deadline)?;
             scans = find_all();
         }
         let mut sent: Vec<(&[u8], &str)> = Vec::new();
-        for (folder, library) in scans.iter().filter_map(|scan| scan.target.as_ref()) {
+        for (folder, library) in scans.iter().flatten() {
             if !sent.contains(&(folder, &library.section)) {
                 self.job(call, |job| job.source.scan(&library.section, folder, job.bounds))?;
                 sent.push((folder, &library.section));

@@ -284,7 +284,7 @@ fn a_scan_sends_one_request_for_the_paths_of_a_folder() -> Anything {
         b"/data/movies/A/",
     ];
     let scans = index.query().scan(&paths)?;
-    assert!(scans.iter().all(|scan| scan.target.is_some()));
+    assert!(scans.iter().all(Option::is_some));
     assert_eq!(at.server.stats().of(Kind::Refresh), 2);
     Ok(())
 }

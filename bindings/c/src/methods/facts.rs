@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use plexindex::error::{Result, check_length};
-use plexindex::inside::{ByteString, MAX_PATH, Mappings, NormalPath, Relation, SQLITE_VERSION, Scan, path_from_bytes};
+use plexindex::inside::{
+    ByteString, MAX_PATH, Mappings, NormalPath, Relation, SQLITE_VERSION, ScanTarget, path_from_bytes,
+};
 use plexindex::{LibraryInfo, Mapping, MappingKind, Pattern, Proposal, ServerInfo, StoreInfo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -271,7 +273,7 @@ pub fn scan(caller: &Caller<'_>, request: ScanFolders) -> MethodResult<ScannedFo
     let paths: Vec<&[u8]> = request.paths.iter().map(|path| path.0.as_slice()).collect();
     let scans = caller.query(caller.index()?.query(), false)?.scan(&paths)?;
     let refused = "no library has a folder that contains the path: correct the path, or add a mapping";
-    let entry = |scan: Scan| match scan.target {
+    let entry = |scan: ScanTarget| match scan {
         Some((folder, library)) => ScannedPath {
             folder: Some(ByteString(folder)),
             library: Some(library.title),
