@@ -522,13 +522,14 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        // A failure counts while more than this part of the pause after it, in milliseconds, remains. So the pause is
-        // shorter if there is no old listing to answer from.
-        if let Some(error) = self.sync.recent_failure(if has_unfetched {
-            BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
+        // The pause is shorter if there is no old listing to answer from.
+        let pause_ms = if has_unfetched {
+            BACK_OFF_NOT_FETCHED_MS
         } else {
-            0
-        }) && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
+            BACK_OFF_MS
+        };
+        if let Some(error) = self.sync.recent_failure(pause_ms)
+            && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
             // A check always asks.
             && !call.always_asks
         {

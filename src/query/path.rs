@@ -16,7 +16,7 @@ use crate::matching::{
 };
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::platform::clock::Deadline;
-use crate::sync::{Batch, Call, EvictionPin, FileSize, ItemToVerify, SearchTarget, TICK};
+use crate::sync::{BACK_OFF_MS, Batch, Call, EvictionPin, FileSize, ItemToVerify, SearchTarget, TICK};
 
 /// A query for the item at a path.
 struct PathQuery<'p> {
@@ -382,8 +382,7 @@ impl QueryKind for PathQuery<'_> {
     fn may_be_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &context.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        // `0`: a failure counts as recent until the pause after it is over.
-        let failed = || context.queries.sync.recent_failure(0).is_some();
+        let failed = || context.queries.sync.recent_failure(BACK_OFF_MS).is_some();
         !is_found
             && library_at_or_below(rows, self.path).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())

@@ -18,7 +18,8 @@ use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::size_reader::SizeReader;
 use crate::stats::Counters;
 use crate::sync::{
-    Call, IndexReader, ItemToVerify, Question, SearchCause, SearchTarget, Synchronizer, never_fetched_error,
+    BACK_OFF_MS, Call, IndexReader, ItemToVerify, Question, SearchCause, SearchTarget, Synchronizer,
+    never_fetched_error,
 };
 
 /// Maximum number of mappings to try, and to return, for a list of unlisted paths.
@@ -390,7 +391,8 @@ impl<'t> QueryContext<'t> {
             return Ok(targets.path_question != PathQuestion::Answered || sync.recent_failure_for_path().is_some());
         }
         // Until the pause after a failure is over, the query skips the search, and the refresh reports the failure.
-        Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
+        Ok(!(targets.libraries.is_empty()
+            || step == Step::SearchUnfetched && sync.recent_failure(BACK_OFF_MS).is_some()))
     }
 
     /// Passes the indexes of the query's libraries to `each`: the only library in scope, or the libraries with items in

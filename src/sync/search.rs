@@ -647,21 +647,16 @@ impl Synchronizer {
         self.last_failure_ms.store(NEVER_MS, Ordering::Relaxed);
     }
 
-    /// Returns the last failure if more than `remaining_ms` of the pause after it remains; otherwise `None`, and the
-    /// caller may send a request. With a larger `remaining_ms`, the caller waits for a shorter time. Always returns
-    /// `None` for a local source, which needs no pauses.
-    pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
-        if self.is_local() {
-            return None;
-        }
-        // A negative age means that the clock was set back, so the pause is over.
-        let ages = 0..BACK_OFF_MS - remaining_ms;
+    /// Returns the last failure if a pause of `pause_ms` after it is not over; otherwise `None`, and the caller may send a
+    /// request. Always returns `None` for a local source, which needs no pauses.
+    pub fn recent_failure(&self, pause_ms: i64) -> Option<Error> {
         let now_ms = self.clock.now_ms();
+        let is_recent = |failure: &&LastFailure| !is_pause_over(Some(failure.failed_ms), pause_ms, now_ms);
         let failure = lock(&self.failure)
             .as_ref()
-            .filter(|failure| ages.contains(&now_ms.saturating_sub(failure.failed_ms)))
+            .filter(is_recent)
             .map(|failure| failure.error.clone());
-        failure.filter(|error| !is_locked(error) || self.store.is_locked())
+        failure.filter(|error| !self.is_local() && (!is_locked(error) || self.store.is_locked()))
     }
 
     /// Returns the message of the last failure, even if the pause is over; `None` if a request has succeeded since.
@@ -672,8 +667,8 @@ impl Synchronizer {
     /// Returns this handle's last failure; `None` once the pause before the next request for a path is over. After some
     /// failures, this pause is shorter than the pause for other requests.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
-        let failure = self.recent_failure(0)?; // 0: recent until the pause is over
-        self.recent_failure(BACK_OFF_MS - pause_after(failure.status).min(BACK_OFF_MS))
+        let failure = self.recent_failure(BACK_OFF_MS)?;
+        self.recent_failure(pause_after(failure.status).min(BACK_OFF_MS))
     }
 
     /// Returns the error of the last question about an unlisted path by any process, if the question failed and the
