@@ -74,6 +74,21 @@ impl StoredMatch {
     }
 }
 
+/// A normal form, and all matches of paths with this form.
+pub type FormMatches = (Vec<u8>, Vec<StoredMatch>);
+
+/// Collects the matches with the same form, which follow one another; `None` for a match that does not count.
+pub fn by_form(matches: impl IntoIterator<Item = (Vec<u8>, Option<StoredMatch>)>) -> Vec<FormMatches> {
+    let mut forms: Vec<FormMatches> = Vec::new();
+    for (form, stored) in matches {
+        match forms.last_mut() {
+            Some((last, matches)) if *last == form => matches.extend(stored),
+            _ => forms.push((form, stored.into_iter().collect())),
+        }
+    }
+    forms
+}
+
 /// The matches of a library that a new snapshot has in memory from the start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableMatches {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::memtable::{Known, LoadAfter, NewRecord, RecordMemories, RecordMemory};
+use crate::engine::memtable::{Known, LOADED_PER_STEP, NewRecord, RecordMemories, RecordMemory};
 use crate::engine::record_rows::{ChangedRecord, StoredEntry, TableChanges};
 use crate::engine::snapshot::{CurrentSnapshot, SnapshotOf};
 use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, RecordTx, Store};
@@ -30,8 +30,6 @@ mod records_tests;
 pub const LONGEST_NAME: usize = 1 << 20;
 /// Maximum length of a value in bytes. SQLite limits a row, including the entry's name, to 1,000,000,000 bytes.
 const MAX_VALUE_BYTES: usize = 900_000_000;
-/// Number of entries that a step of loading reads, which takes less than a millisecond.
-const LOADED_PER_STEP: usize = 512;
 
 /// A store's tables. Any thread can use them. Calls have no deadline.
 pub struct Tables {
@@ -184,16 +182,10 @@ impl Tables {
         let read_at = memory.followed();
         let entry = rows.entry(table.id, name, deadline)?;
         put(memory, read_at, name, entry.as_ref());
-        // If a step of loading fails, a later one loads more.
-        if let Some(after) = memory.count_question()
-            && let LoadAfter(after_name) = &after
-            && let Ok(entries) = rows.entries_after(table.id, after_name.as_deref(), LOADED_PER_STEP, deadline)
-        {
-            let encoded: Vec<Option<Vec<u8>>> = entries.iter().map(|(_, entry)| entry.as_ref().map(encode)).collect();
-            let records = entries.iter().zip(&encoded);
-            let records = records.map(|((name, _), payload)| NewRecord::new(name, payload.as_deref()));
-            memory.load(read_at, &after, records, entries.last().map(|(last, _)| &last[..]));
-        }
+        let next = |after: Option<&[u8]>| rows.entries_after(table.id, after, LOADED_PER_STEP, deadline).map(Some);
+        memory.load_more(read_at, next, |(name, entry)| {
+            NewRecord::new(name, entry.as_ref().map(encode))
+        });
         if memory.must_renew() {
             let memories = self.entries(snapshot.database_number);
             let mut tables = snapshot.tables.clone();
@@ -215,25 +207,17 @@ impl Tables {
 
 /// Stores an entry in memory, which was read at a change sequence or later; `None` for a name without an entry.
 fn put(memory: &RecordMemory, read_at: Sequence, name: &[u8], entry: Option<&StoredEntry>) {
-    let payload = entry.map(encode);
-    memory.put(read_at, [NewRecord::new(name, payload.as_deref())]);
+    memory.put(read_at, [NewRecord::new(name, entry.map(encode))]);
 }
 
-/// In a payload: the value is only in the database, and its length follows.
-const IS_LONG: u8 = 1;
-/// In a payload: the time of expiry follows.
-const EXPIRES: u8 = 2;
+/// When an entry expires, in Unix ms, and the length of a value that is only in the database.
+type EntryHead = (Option<i64>, Option<u64>);
 
-/// Encodes an entry for [`RecordMemory`]: flags, the time of expiry, and the value or its length.
+/// Encodes an entry for [`RecordMemory`]: an [`EntryHead`] and the value.
 fn encode(entry: &StoredEntry) -> Vec<u8> {
-    let is_long = if entry.value.is_none() { IS_LONG } else { 0 };
-    let expires = if entry.expires_ms.is_some() { EXPIRES } else { 0 };
-    let mut payload = vec![is_long | expires];
-    payload.extend(entry.expires_ms.iter().flat_map(|ms| ms.to_le_bytes()));
-    match &entry.value {
-        Some(value) => payload.extend_from_slice(value),
-        None => payload.extend_from_slice(&entry.length.to_le_bytes()),
-    }
+    let head: EntryHead = (entry.expires_ms, entry.value.is_none().then_some(entry.length));
+    let mut payload = postcard::to_stdvec(&head).unwrap_or_default();
+    payload.extend_from_slice(entry.value.as_deref().unwrap_or_default());
     payload
 }
 
@@ -252,21 +236,11 @@ enum KnownEntry<'m> {
 /// Decodes an entry.
 #[inline]
 fn decode(payload: &[u8], now_ms: impl FnOnce() -> i64) -> KnownEntry<'_> {
-    let Some((flags, mut rest)) = payload.split_first() else {
-        return KnownEntry::Absent;
-    };
-    if flags & EXPIRES != 0
-        && let Some((expires_ms, value)) = rest.split_first_chunk::<8>()
-    {
-        if i64::from_le_bytes(*expires_ms) <= now_ms() {
-            return KnownEntry::Absent;
-        }
-        rest = value;
-    }
-    if flags & IS_LONG == 0 {
-        KnownEntry::Value(rest)
-    } else {
-        KnownEntry::Long
+    match postcard::take_from_bytes::<EntryHead>(payload) {
+        Ok(((Some(expires_ms), _), _)) if expires_ms <= now_ms() => KnownEntry::Absent,
+        Ok(((_, None), value)) => KnownEntry::Value(value),
+        Ok(_) => KnownEntry::Long,
+        Err(_) => KnownEntry::Unknown,
     }
 }
 

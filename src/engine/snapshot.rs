@@ -11,10 +11,10 @@ use std::time::Instant;
 use super::sql::{
     Changes, DatabaseNumber, Endpoint, HeldMatches, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
 };
-use crate::engine::memtable::{LibraryChange, LoadAfter, MemtableChange, RecordMemories};
+use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::segment::{IndexKey, ListingSegment};
-use crate::engine::view::{FormMatches, LibraryProperties, LibrarySnapshot, MatchTable};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record_of};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
 use crate::matching::normal::normal_form;
@@ -197,8 +197,6 @@ impl LiveSnapshot {
 const MAX_APPLIED: usize = 1024;
 /// Maximum number of attempts to load a snapshot while other processes replace its segments.
 const MAX_LOADS: u32 = 4;
-/// Number of forms that a step of loading matches reads, which takes less than a millisecond.
-const LOADED_PER_STEP: usize = 512;
 /// Maximum number of times that a lookup reads matches, while other processes commit in between.
 const MAX_READS: u32 = 64;
 /// Maximum number of times that a lookup asks for matches, while other processes change them.
@@ -525,26 +523,11 @@ impl LiveSnapshot {
         let Some(found) = rows.matches_of_form(matches.table, form, sequence, deadline)? else {
             return Ok(false);
         };
-        if !matches.put(sequence, &[(form.to_vec(), found)]) {
+        if !matches.put(sequence, (form.to_vec(), found)) {
             return Ok(matches.memory.must_renew());
         }
-        // If a step of loading fails, or the database changes, a later one loads more.
-        if let Some(after) = matches.memory.count_question()
-            && let LoadAfter(after_form) = &after
-            && let Ok((read_at, found)) =
-                rows.matches_after(matches.table, after_form.as_deref(), LOADED_PER_STEP, deadline)
-            && read_at == sequence
-        {
-            let last = found.last().map(|(last, _)| last.clone());
-            let mut forms: Vec<FormMatches> = Vec::new();
-            for (form, stored) in found {
-                match forms.last_mut() {
-                    Some((last, matches)) if *last == form => matches.extend(stored),
-                    _ => forms.push((form, stored.into_iter().collect())),
-                }
-            }
-            matches.load(sequence, &after, &forms, last.as_deref());
-        }
+        let next = |after: Option<&[u8]>| rows.matches_after(matches.table, after, LOADED_PER_STEP, sequence, deadline);
+        matches.memory.load_more(sequence, next, record_of);
         Ok(true)
     }
 

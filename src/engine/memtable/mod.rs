@@ -16,7 +16,7 @@
 //!
 //! The records are in hash chains, newest first, over an append-only sequence that never moves its elements.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use once_cell::race::OnceBox;
@@ -31,7 +31,7 @@ mod record_memories;
 mod record_memory;
 
 pub use record_memories::{RecordMemories, StoreMemories};
-pub use record_memory::{Known, KnownRecord, LoadAfter, NewRecord, RecordMemory};
+pub use record_memory::{Known, KnownRecord, LOADED_PER_STEP, LoadAfter, NewRecord, RecordMemory};
 
 /// A change in a library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,36 +83,91 @@ pub struct LibraryChange {
 
 /// The changes in a library that the library's segment does not contain yet.
 #[derive(Default)]
-pub struct Memtable(ChainedRecords<MemtableEntry>);
-
-/// Kinds of hashes: of a path's normal form, of a rating key, and of a file name's likeness.
-const PATHS: usize = 0;
-const KEYS: usize = 1;
-const NAMES: usize = 2;
-
-/// The parts of an item to which a mapping applies: the index of each part, and its path on the host.
-type MappedParts = Vec<(usize, Vec<u8>)>;
+pub struct Memtable(
+    /// Allocated when the first change is added, so a lookup in an empty memtable costs only one load.
+    OnceBox<Filled>,
+);
 
 /// A change in a memtable.
 pub struct MemtableEntry {
     pub change: MemtableChange,
     /// The change's number in the memtable, counted from 1.
     pub order: u64,
-    /// The normal forms of the change's paths. For `Added`, the forms of the item's parts, followed by the forms of the
-    /// paths in [`MemtableEntry::mapped`].
-    pub forms: Vec<Box<[u8]>>,
-    /// For `Added`, the parts to which a mapping applies, with their paths on the host.
-    pub mapped: MappedParts,
+    pub paths: Vec<EntryPath>,
+}
+
+/// A path of a change.
+pub struct EntryPath {
+    pub form: Box<[u8]>,
+    /// For `Added`, the index of the item's part.
+    pub part: usize,
+    /// For `Added`, the path on the host to which a mapping translates that of the part.
+    pub host: Option<Vec<u8>>,
+}
+
+/// What hashes of a path's normal form, of a rating key, and of a file name's likeness are XORed with, so that equal ones
+/// differ.
+const PATHS: u64 = 0;
+const KEYS: u64 = 1;
+const NAMES: u64 = 2;
+
+/// Number of chains; a power of two. In short chains, lookups cause fewer cache misses.
+const CHAINS: usize = 1 << 14;
+/// Maximum number of changes in a memtable. A refresh compacts at half of this number at the latest.
+const CAPACITY: usize = 8192;
+/// Maximum number of nodes. The limit exceeds `CAPACITY`, because an item can have several files, each with a name, and a
+/// mapping gives each file a second path.
+const NODES: usize = CAPACITY * 16;
+
+/// The error for a full memtable, which the caller must compact into a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemtableFull;
+
+/// A node of a chain: links a hash to a change.
+struct ChainNode {
+    hash: u64,
+    /// The index of the change.
+    entry: usize,
+    /// The index of the path with this hash among the change's paths.
+    path: usize,
+    /// Index of the next node plus one; 0 at the end of the chain.
+    next: usize,
+}
+
+/// Changes with hash chains, newest change first. One thread appends; any number of threads read without a lock.
+struct Filled {
+    entries: AppendLog<MemtableEntry>,
+    /// Number of changes that readers can see.
+    entry_count: AtomicUsize,
+    nodes: AppendLog<ChainNode>,
+    node_count: AtomicUsize,
+    /// The first node of each chain, encoded like [`ChainNode::next`].
+    heads: Vec<AtomicUsize>,
+}
+
+impl Filled {
+    fn new() -> Self {
+        Self {
+            entries: AppendLog::new(),
+            entry_count: AtomicUsize::new(0),
+            nodes: AppendLog::new(),
+            node_count: AtomicUsize::new(0),
+            heads: (0..CHAINS).map(|_| AtomicUsize::new(0)).collect(),
+        }
+    }
+
+    /// Returns the head of the chain for a hash.
+    fn head(&self, hash: u64) -> &AtomicUsize {
+        &self.heads[usize::try_from(hash % CHAINS as u64).unwrap_or(0)]
+    }
 }
 
 impl Memtable {
     #[inline]
-    #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.get().is_none()
     }
 
-    #[must_use]
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.records().count()
@@ -122,25 +177,46 @@ impl Memtable {
     /// segment's mappings, which translate an added item's paths to paths on the host.
     ///
     /// # Errors
-    /// Fails with [`MemtableFull`] if there is no room. The change is then missing or incomplete, so the caller must
-    /// compact.
+    /// Fails with [`MemtableFull`] if there is no room, so that the caller must compact.
     pub fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
-        let (forms, mapped) = forms_of(&change, mappings);
-        let mut links = Vec::with_capacity(2 * forms.len() + 1); // a file name for each form at most, and the key
-        links.extend((forms.iter().enumerate()).map(|(form, bytes)| (PATHS, xxh3_64(bytes), form)));
-        if let MemtableChange::Added { item, .. } = &change {
-            let names = forms[..item.parts.len()].iter().enumerate();
-            links.extend(names.filter_map(|(part, form)| Some((NAMES, name_hash(form)?, part))));
+        let paths = paths_of(&change, mappings);
+        let mut hashes: Vec<(u64, usize)> = Vec::with_capacity(2 * paths.len() + 1);
+        for (index, path) in paths.iter().enumerate() {
+            hashes.push((PATHS ^ xxh3_64(&path.form), index));
+            if path.host.is_none() && matches!(change, MemtableChange::Added { .. }) {
+                hashes.extend(name_hash(&path.form).map(|hash| (NAMES ^ hash, index)));
+            }
         }
         // Link the key last: it hides the segment's item, so readers must already find the paths of the added item.
-        links.extend(change.rating_key().map(|key| (KEYS, xxh3_64(key.as_bytes()), 0))); // a key has no form
-        let entry = |order| MemtableEntry {
-            change,
-            order,
-            forms,
-            mapped,
-        };
-        self.0.push(entry, &links)
+        hashes.extend(change.rating_key().map(|key| (KEYS ^ xxh3_64(key.as_bytes()), 0))); // a key has no path
+        let filled = self.0.get_or_init(|| Box::new(Filled::new()));
+        let index = filled.entry_count.load(Ordering::Relaxed);
+        let mut nodes = filled.node_count.load(Ordering::Relaxed);
+        if index >= CAPACITY || nodes + hashes.len() > NODES {
+            return Err(MemtableFull);
+        }
+        let order = index as u64 + 1;
+        filled.entries.set(index, MemtableEntry { change, order, paths });
+        for (hash, path) in hashes {
+            let head = filled.head(hash);
+            let next = head.load(Ordering::Relaxed);
+            let entry = index;
+            filled.nodes.set(
+                nodes,
+                ChainNode {
+                    hash,
+                    entry,
+                    path,
+                    next,
+                },
+            );
+            nodes += 1;
+            // With release ordering, a reader that sees the head also sees the node and its change.
+            head.store(nodes, Ordering::Release);
+        }
+        filled.node_count.store(nodes, Ordering::Relaxed);
+        filled.entry_count.store(index + 1, Ordering::Release);
+        Ok(())
     }
 
     /// Returns the changes, oldest first.
@@ -151,47 +227,76 @@ impl Memtable {
 
     /// Iterates over all records, oldest first.
     pub fn records(&self) -> impl Iterator<Item = &MemtableEntry> {
-        self.0.records()
+        self.0.get().into_iter().flat_map(|filled| {
+            let count = filled.entry_count.load(Ordering::Acquire);
+            (0..count).filter_map(|index| filled.entries.get(index))
+        })
     }
 
-    /// Iterates over the records with this path's normal form, newest first, each with the index of this form in
-    /// [`MemtableEntry::forms`].
-    pub fn records_of_path(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
+    /// Iterates over the records with this path's normal form, newest first, each with its path of this form.
+    pub fn records_of_path(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, &EntryPath)> {
         let form = path.form();
-        self.0
-            .records_with_hash(PATHS, || path.hash())
-            .filter(move |(record, index)| record.forms.get(*index).is_some_and(|own| **own == *form))
+        self.records_with_hash(|| PATHS ^ path.hash())
+            .filter_map(|(record, index)| Some((record, record.paths.get(index)?)))
+            .filter(move |(_, own)| *own.form == *form)
     }
 
     /// Iterates over the records for the item with this rating key, newest first.
     pub fn records_of_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
-        self.0
-            .records_with_hash(KEYS, || xxh3_64(rating_key.as_bytes()))
+        self.records_with_hash(|| KEYS ^ xxh3_64(rating_key.as_bytes()))
             .map(|(record, _)| record)
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
     /// Iterates over the files of added items whose names have this [`name_hash`]. Yields the item's record, and the
-    /// file's index in the item.
-    pub fn files_with_name(&self, hash: u64) -> impl Iterator<Item = (&MemtableEntry, usize)> {
-        self.0.records_with_hash(NAMES, move || hash)
+    /// file's path.
+    pub fn files_with_name(&self, hash: u64) -> impl Iterator<Item = (&MemtableEntry, &EntryPath)> {
+        self.records_with_hash(move || NAMES ^ hash)
+            .filter_map(|(record, index)| Some((record, record.paths.get(index)?)))
+    }
+
+    /// Iterates over the records with a hash, newest first, each with the index of the path that has this hash. Calls
+    /// `hash` only if there are records, to save computing the hash.
+    #[inline]
+    fn records_with_hash(&self, hash: impl FnOnce() -> u64) -> impl Iterator<Item = (&MemtableEntry, usize)> {
+        let filled_and_hash = self.0.get().map(|filled| (filled, hash()));
+        filled_and_hash.into_iter().flat_map(|(filled, hash)| {
+            let mut next = filled.head(hash).load(Ordering::Acquire);
+            let nodes = std::iter::from_fn(move || {
+                let node = filled.nodes.get(next.checked_sub(1)?)?;
+                next = node.next;
+                Some(node)
+            });
+            let with_hash = nodes.filter(move |node| node.hash == hash);
+            with_hash.filter_map(|node| Some((filled.entries.get(node.entry)?, node.path)))
+        })
     }
 }
 
-/// Returns the normal forms of all paths of a change, and the parts of an added item to which a mapping applies, for
-/// [`MemtableEntry`].
-fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
-    let MemtableChange::Added { item, .. } = change else {
-        let form = change.path().map(|path| normal_form(path).into_boxed_slice());
-        return (form.into_iter().collect(), Vec::new());
+/// Returns the paths of a change: of an added item, those of its parts, and those to which mappings translate them.
+fn paths_of(change: &MemtableChange, mappings: &Mappings) -> Vec<EntryPath> {
+    let path = |part, path: &[u8], host| EntryPath {
+        form: normal_form(path).into_boxed_slice(),
+        part,
+        host,
     };
-    let mut mapped = Vec::new();
-    for (part, path) in item.parts.iter().enumerate() {
-        mapped.extend(mappings.to_host(path.as_bytes()).map(|host| (part, host)));
-    }
-    let hosts = mapped.iter().map(|(_, host)| normal_form(host));
-    let listed = item.parts.iter().map(|path| normal_form(path.as_bytes()));
-    (listed.chain(hosts).map(Vec::into_boxed_slice).collect(), mapped)
+    let MemtableChange::Added { item, .. } = change else {
+        return change
+            .path()
+            .map(|doubted| path(0, doubted, None))
+            .into_iter()
+            .collect();
+    };
+    let parts = item.parts.iter().map(|part| part.as_bytes()).enumerate();
+    let hosts = parts.clone().filter_map(|(part, listed)| {
+        let host = mappings.to_host(listed)?;
+        Some(path(part, &host.clone(), Some(host)))
+    });
+    parts
+        .clone()
+        .map(|(part, listed)| path(part, listed, None))
+        .chain(hosts)
+        .collect()
 }
 
 impl MemtableChange {
@@ -230,181 +335,6 @@ impl MemtableChange {
             Self::DoubtedPath { path, .. } => Some(path),
             _ => None,
         }
-    }
-}
-
-/// Number of chains for each kind of hash; a power of two. In short chains, lookups cause fewer cache misses.
-const CHAINS: usize = 4096;
-/// Maximum number of records in a memtable. A refresh compacts at half of this number at the latest.
-pub const CAPACITY: usize = 8192;
-/// Maximum number of nodes for each kind of hash. The limit exceeds `CAPACITY` because an item can have several files,
-/// and a mapping gives each file a second path.
-const NODES: usize = CAPACITY * 8;
-
-/// Number of kinds of hashes.
-const KINDS: usize = 3;
-
-/// The error for a full memtable, which the caller must compact into a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemtableFull;
-
-/// A node of a chain: links a hash to a record.
-struct ChainNode {
-    hash: u64,
-    record: u32,
-    /// Index of the normal form with this hash among the record's normal forms.
-    form: u32,
-    /// Index of the next node plus one; 0 at the end of the chain.
-    next: u32,
-}
-
-/// Hash chains for one kind of hash, newest record first. One thread adds nodes; any number of threads read.
-struct Chains {
-    /// Lower half: the first node, encoded like `ChainNode::next`. Upper half: a 32-bit filter for the chain's hashes.
-    heads: Box<[AtomicU64]>,
-    nodes: AppendLog<ChainNode>,
-    length: AtomicU32,
-}
-
-/// Mask for the bits of a head that contain the first node.
-const FIRST_NODE: u64 = 0xFFFF_FFFF;
-
-/// Returns the first node in a chain's head, encoded like [`ChainNode::next`].
-#[inline]
-fn first_node(head: u64) -> u32 {
-    u32::try_from(head & FIRST_NODE).unwrap_or(0)
-}
-
-/// Returns the filter bit for a hash, in the upper half of a head. The hash's upper five bits select it, because the
-/// lower bits select the chain.
-#[inline]
-fn filter_bit(hash: u64) -> u64 {
-    1 << (32 + (hash >> 59))
-}
-
-impl Chains {
-    fn new() -> Self {
-        Self {
-            heads: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
-            nodes: AppendLog::new(),
-            length: AtomicU32::new(0),
-        }
-    }
-
-    /// Returns the head of the chain for a hash.
-    fn head(&self, hash: u64) -> &AtomicU64 {
-        &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
-    }
-
-    /// Adds a record, which must already be stored, to the front of the chain for `hash`. `record` is the record's
-    /// index, and `form` is the index of the record's normal form with this hash. Fails if there is no room.
-    fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
-        let index = self.length.load(Ordering::Relaxed);
-        let head = self.head(hash);
-        let old = head.load(Ordering::Relaxed);
-        let node = ChainNode {
-            hash,
-            record,
-            form: u32::try_from(form).map_err(|_| MemtableFull)?,
-            next: first_node(old),
-        };
-        if index as usize >= NODES || !self.nodes.set(index as usize, node) {
-            return Err(MemtableFull);
-        }
-        self.length.store(index + 1, Ordering::Relaxed);
-        // With release ordering, a reader that sees the head also sees the node and its record.
-        head.store(
-            (old | filter_bit(hash)) & !FIRST_NODE | u64::from(index + 1),
-            Ordering::Release,
-        );
-        Ok(())
-    }
-
-    /// Iterates over the nodes with this hash, newest first.
-    #[inline]
-    fn nodes_with_hash(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
-        let head = self.head(hash).load(Ordering::Acquire);
-        // Most paths are in no memtable, and the filter bit then avoids reading a node.
-        let mut next = if head & filter_bit(hash) == 0 {
-            0
-        } else {
-            first_node(head)
-        };
-        std::iter::from_fn(move || {
-            let node = self.nodes.get((next as usize).checked_sub(1)?)?;
-            next = node.next;
-            Some(node)
-        })
-        .filter(move |node| node.hash == hash)
-    }
-}
-
-/// Records with a set of hash chains for each kind of hash. One thread appends; any number of threads read without a lock.
-pub struct ChainedRecords<T>(
-    /// Allocated when the first record is added, so a lookup in an empty memtable costs only one load.
-    OnceBox<Filled<T>>,
-);
-
-struct Filled<T> {
-    records: AppendLog<T>,
-    /// Number of records that readers can see.
-    length: AtomicU32,
-    chains: [Chains; KINDS],
-}
-
-impl<T> Default for ChainedRecords<T> {
-    /// Creates an empty list of records without allocating memory.
-    fn default() -> Self {
-        Self(OnceBox::new())
-    }
-}
-
-impl<T> ChainedRecords<T> {
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.0.get().is_none()
-    }
-
-    /// Appends the record that `make` creates from the record's number, counted from 1. Each element of `links`
-    /// contains the kind of hash, the hash, and the index of the normal form with this hash. Adds the record to the
-    /// hash chains in the order of `links`. The caller must hold a lock, because only one thread at a time may append.
-    /// Fails if there is no room; some of the links may then exist.
-    pub fn push(&self, make: impl FnOnce(u64) -> T, links: &[(usize, u64, usize)]) -> Result<(), MemtableFull> {
-        let filled = self.0.get_or_init(|| {
-            Box::new(Filled {
-                records: AppendLog::new(),
-                length: AtomicU32::new(0),
-                chains: std::array::from_fn(|_| Chains::new()),
-            })
-        });
-        let index = filled.length.load(Ordering::Relaxed);
-        if index as usize >= CAPACITY || !filled.records.set(index as usize, make(u64::from(index) + 1)) {
-            return Err(MemtableFull);
-        }
-        for (kind, hash, form) in links {
-            filled.chains[*kind].link(*hash, index, *form)?;
-        }
-        filled.length.store(index + 1, Ordering::Release);
-        Ok(())
-    }
-
-    /// Iterates over all records, oldest first.
-    pub fn records(&self) -> impl Iterator<Item = &T> {
-        let filled = self.0.get();
-        let count = filled.map_or(0, |filled| filled.length.load(Ordering::Acquire) as usize);
-        (0..count).filter_map(move |index| filled?.records.get(index))
-    }
-
-    /// Iterates over the records with a hash, newest first, each with the index of the normal form that has this hash.
-    /// `kind` selects the kind of hash, such as path hashes. This function calls `hash` only if there are records, to
-    /// save computing the hash.
-    #[inline]
-    fn records_with_hash(&self, kind: usize, hash: impl FnOnce() -> u64) -> impl Iterator<Item = (&T, usize)> {
-        let filled_and_hash = self.0.get().map(|filled| (filled, hash()));
-        filled_and_hash.into_iter().flat_map(move |(filled, hash)| {
-            let nodes = filled.chains[kind].nodes_with_hash(hash);
-            nodes.filter_map(|node| Some((filled.records.get(node.record as usize)?, node.form as usize)))
-        })
     }
 }
 
@@ -461,22 +391,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_hash_leads_to_its_nodes_newest_first_and_to_no_others() {
-        let chains = Chains::new();
-        // Few different chains and few different filter bits, so that many hashes collide.
-        let hash = |n: u64| (n % 40) << 59 ^ (n % 7) ^ (n / 280) << 20;
+    fn each_path_and_key_leads_to_its_changes_newest_first_and_to_no_others() {
+        let (memtable, none) = (Memtable::default(), Mappings::default());
+        // A path without a folder is its own name.
+        let name = |n: u64| (n % 97).to_string();
         for n in 0..3000 {
-            chains.link(hash(n), u32::try_from(n).expect("few"), 0).expect("room");
+            let item = Arc::new(Item {
+                rating_key: name(n),
+                parts: vec![name(n + 1).into()],
+                ..Item::default()
+            });
+            memtable
+                .push(MemtableChange::Added { item, asked: n }, &none)
+                .expect("room");
         }
-        for n in 0..6000 {
-            let mut right: Vec<u32> = (0..3000).filter(|m| hash(u64::from(*m)) == hash(n)).collect();
-            right.reverse();
-            let found: Vec<u32> = chains.nodes_with_hash(hash(n)).map(|node| node.record).collect();
-            assert_eq!(found, right, "{n}");
+        for n in 0..100 {
+            let right = |shift: u64| (0..3000_u64).rev().filter(move |m| name(m + shift) == n.to_string());
+            let found = |record: &MemtableEntry| record.order - 1;
+            let of_path = NormalPath::with(n.to_string().as_bytes(), |path| {
+                memtable
+                    .records_of_path(path)
+                    .map(|(record, _)| found(record))
+                    .collect::<Vec<u64>>()
+            });
+            assert_eq!(of_path, right(1).collect::<Vec<u64>>(), "{n}");
+            assert!(memtable.records_of_item(&n.to_string()).map(found).eq(right(0)), "{n}");
         }
-        for _ in 3000..NODES {
-            chains.link(1, 0, 0).expect("room");
-        }
-        assert_eq!(chains.link(1, 0, 0), Err(MemtableFull));
     }
 }

@@ -7,9 +7,9 @@
 //! words of four bytes (14). 0 is an empty slot, because chunks are counted from 1. A larger array of slots needs only
 //! the tags.
 //!
-//! A record has the length of its key with two flags, the length of its payload if it has one, the key, and the
-//! payload. The lengths are varints.
+//! A record has a [`RecordHead`], the key, and the payload.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -17,7 +17,7 @@ use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::AppendLog;
-use crate::engine::segment::{put_varint, read_varint};
+use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::fork::lock;
 
@@ -36,12 +36,12 @@ const WORD: usize = 4;
 const CHUNK_BYTES: usize = 1 << 15;
 /// Approximate number of bytes that a chunk takes besides its records.
 const CHUNK_OVERHEAD: usize = 48;
-/// With the length of a key: the key is stored in another spelling, which is equal if the case of A to Z is ignored.
-const IS_SPELLED: u64 = 1;
-/// With the length of a key: the record has a payload.
-const HAS_PAYLOAD: u64 = 2;
-/// Number of bits for the two flags.
-const FLAG_BITS: u32 = 2;
+/// Number of records that a step of loading reads, which takes less than a millisecond.
+pub const LOADED_PER_STEP: usize = 512;
+
+/// The length of a key, whether it is stored in another spelling, which is equal if the case of A to Z is ignored, and the
+/// length of a payload, if the record has one: encoded with `postcard`.
+type RecordHead = (usize, bool, Option<usize>);
 
 /// Maximum size of a memory. With more bytes, the owner renews it, and asks the database from then on.
 const MAX_BYTES: usize = if usize::BITS > 32 { 256 << 20 } else { 64 << 20 };
@@ -77,24 +77,23 @@ pub struct KnownRecord<'m> {
 pub struct LoadAfter(pub Option<Vec<u8>>);
 
 /// A record to add.
-#[derive(Clone, Copy)]
 pub struct NewRecord<'r> {
     pub key: &'r [u8],
     pub hash: u64,
     /// Another spelling to store in place of the key, which differs only in the case of the letters A to Z.
     pub spelling: Option<&'r [u8]>,
     /// The payload; `None` if the table has no such key.
-    pub payload: Option<&'r [u8]>,
+    pub payload: Option<Cow<'r, [u8]>>,
 }
 
 impl<'r> NewRecord<'r> {
     /// Creates a record whose key is stored as it is.
-    pub fn new(key: &'r [u8], payload: Option<&'r [u8]>) -> Self {
+    pub fn new(key: &'r [u8], payload: Option<impl Into<Cow<'r, [u8]>>>) -> Self {
         Self {
             key,
             hash: xxh3_64(key),
             spelling: None,
-            payload,
+            payload: payload.map(Into::into),
         }
     }
 }
@@ -130,8 +129,6 @@ pub struct RecordMemory {
     never_loads: bool,
     /// Number of outdated records.
     outdated: AtomicU32,
-    /// Whether something could not be added: the memory is then never complete, and must be renewed.
-    lacks_room: AtomicBool,
     questions: AtomicU32,
     // The rest is only used with `filling` locked.
     is_loading: AtomicBool,
@@ -155,7 +152,6 @@ impl RecordMemory {
             newest: AtomicU64::new(0),
             never_loads,
             outdated: AtomicU32::new(0),
-            lacks_room: AtomicBool::new(false),
             questions: AtomicU32::new(0),
             is_loading: AtomicBool::new(false),
             chunk_count: AtomicU32::new(0),
@@ -237,24 +233,13 @@ impl RecordMemory {
         let number = (slot >> POSITION_BITS) & ((1 << CHUNK_BITS) - 1);
         let position = (slot & ((1 << POSITION_BITS) - 1)) as usize * WORD;
         let record = self.chunks.get(number as usize)?.get(position..)?;
-        let (key_length, used) = read_varint(record)?;
-        let mut rest = record.get(used..)?;
-        let mut payload_length = None;
-        if key_length & HAS_PAYLOAD != 0 {
-            let (length, used) = read_varint(rest)?;
-            payload_length = Some(usize::try_from(length).ok()?);
-            rest = rest.get(used..)?;
-        }
-        let (stored, rest) = rest.split_at_checked(usize::try_from(key_length >> FLAG_BITS).ok()?)?;
-        let is_equal = if key_length & IS_SPELLED == 0 {
-            stored == key
-        } else {
-            stored.eq_ignore_ascii_case(key)
-        };
-        let payload = payload_length.map(|length| rest.get(..length));
+        let ((key_length, is_spelled, payload_length), rest): (RecordHead, _) =
+            postcard::take_from_bytes(record).ok()?;
+        let (stored, rest) = rest.split_at_checked(key_length)?;
+        let is_equal = stored == key || is_spelled && stored.eq_ignore_ascii_case(key);
         is_equal.then_some(KnownRecord {
             key: stored,
-            payload: payload.flatten(),
+            payload: payload_length.and_then(|length| rest.get(..length)),
             is_current: slot & OUTDATED == 0,
         })
     }
@@ -336,6 +321,23 @@ impl RecordMemory {
         self.state.store(LOST, Ordering::Release);
     }
 
+    /// Counts a question that the database had to answer. If the process keeps asking, loads the next records: `read` returns
+    /// those after a key, at most [`LOADED_PER_STEP`] keys, if they are as at the change sequence `read_at`. If that fails, a
+    /// later question loads them.
+    pub fn load_more<T>(
+        &self,
+        read_at: Sequence,
+        read: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<(Vec<u8>, T)>>>,
+        to_record: impl Fn(&(Vec<u8>, T)) -> NewRecord<'_>,
+    ) {
+        if let Some(after) = self.count_question()
+            && let Ok(Some(rows)) = read(after.0.as_deref())
+        {
+            let last = rows.last().map(|(last, _)| &last[..]);
+            self.load(read_at, &after, rows.iter().map(to_record), last);
+        }
+    }
+
     /// Counts a question that the database had to answer. Returns after which key some must be loaded now, if any must.
     pub fn count_question(&self) -> Option<LoadAfter> {
         let questions = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
@@ -352,16 +354,13 @@ impl RecordMemory {
     /// Returns whether the memory is lost or too large, or half of it has been replaced.
     pub fn must_renew(&self) -> bool {
         let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
-        bytes > MAX_BYTES
-            || wasted > bytes / 2 && bytes > MIN_WASTE
-            || self.lacks_room.load(Ordering::Relaxed)
-            || self.state.load(Ordering::Relaxed) == LOST
+        bytes > MAX_BYTES || wasted > bytes / 2 && bytes > MIN_WASTE || self.state.load(Ordering::Relaxed) == LOST
     }
 
     /// Returns whether the memory that takes the place of this one must not load the table, because it is too large.
     pub fn has_too_large_table(&self) -> bool {
         let [bytes, wasted] = [&self.bytes, &self.wasted_bytes].map(|count| count.load(Ordering::Relaxed));
-        self.never_loads || bytes - wasted.min(bytes) > MAX_BYTES / 2 || self.lacks_room.load(Ordering::Relaxed)
+        self.never_loads || bytes - wasted.min(bytes) > MAX_BYTES / 2
     }
 
     /// Returns the number of bytes that the memory takes.
@@ -379,8 +378,7 @@ impl RecordMemory {
         let chunk = std::mem::take(chunk).into_boxed_slice();
         self.bytes.fetch_add(chunk.len() + CHUNK_OVERHEAD, Ordering::Relaxed);
         if number >> CHUNK_BITS != 0 || !self.chunks.set(usize::try_from(number).unwrap_or(usize::MAX), chunk) {
-            positions.drain(..).for_each(|lost| self.give_up(&lost.key, lost.hash));
-            return;
+            return self.give_up();
         }
         self.chunk_count.fetch_add(1, Ordering::Relaxed);
         for Position { hash, at, length, key } in positions.drain(..) {
@@ -392,20 +390,15 @@ impl RecordMemory {
                 }
                 self.wasted_bytes.fetch_add(length, Ordering::Relaxed);
             } else if !self.insert(slot) {
-                self.give_up(&key, hash);
+                return self.give_up();
             }
         }
     }
 
-    /// Makes the database be asked about a key for which there is no room.
-    fn give_up(&self, key: &[u8], hash: u64) {
-        self.lacks_room.store(true, Ordering::Relaxed);
-        let _ = (self.state).compare_exchange(COMPLETE, PARTIAL, Ordering::Release, Ordering::Relaxed);
-        if let Some(slot) = self.slot_of(key, hash)
-            && slot.fetch_or(OUTDATED, Ordering::Release) & OUTDATED == 0
-        {
-            self.outdated.fetch_add(1, Ordering::Release);
-        }
+    /// Forgets all, because there is no room: the memory counts as too large.
+    fn give_up(&self) {
+        self.bytes.store(usize::MAX / 2, Ordering::Relaxed);
+        self.lose();
     }
 
     /// Returns the slot of a key; `None` if the key has no record.
@@ -461,16 +454,17 @@ impl RecordMemory {
 /// Appends a record to an unpublished chunk.
 fn append(record: &NewRecord<'_>, chunk: &mut Vec<u8>, positions: &mut Vec<Position>) {
     let key = record.spelling.unwrap_or(record.key);
-    let payload = record.payload.unwrap_or_default();
     let at = chunk.len();
-    let is_spelled = if record.spelling.is_some() { IS_SPELLED } else { 0 };
-    let has_payload = if record.payload.is_some() { HAS_PAYLOAD } else { 0 };
-    put_varint(chunk, (key.len() as u64) << FLAG_BITS | is_spelled | has_payload);
-    if record.payload.is_some() {
-        put_varint(chunk, payload.len() as u64);
+    let head: RecordHead = (
+        key.len(),
+        record.spelling.is_some(),
+        record.payload.as_ref().map(|payload| payload.len()),
+    );
+    if let Ok(with_head) = postcard::to_extend(&head, std::mem::take(chunk)) {
+        *chunk = with_head; // no number is too large
     }
     chunk.extend_from_slice(key);
-    chunk.extend_from_slice(payload);
+    chunk.extend_from_slice(record.payload.as_deref().unwrap_or_default());
     positions.push(Position {
         hash: record.hash,
         at,

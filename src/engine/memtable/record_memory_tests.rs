@@ -153,7 +153,7 @@ fn readers_see_whole_records_while_a_thread_fills_the_memory() {
             let key = (value % 50).to_le_bytes();
             memory.put(
                 Sequence(value),
-                [NewRecord::new(&key, Some(&[key, value.to_le_bytes()].concat()))],
+                [NewRecord::new(&key, Some([key, value.to_le_bytes()].concat()))],
             );
             written.store(value, Ordering::Release);
         }

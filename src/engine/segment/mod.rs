@@ -33,7 +33,6 @@ mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
 pub use hash_table::IndexKey;
-pub use layout::{put_varint, read_varint};
 pub use read::ListingSegment;
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 

@@ -11,7 +11,9 @@ use rusqlite::{Connection, Row, params};
 use super::record_encoding::{path_of, sum_of};
 use super::schema::{CachedStatements, LibraryState, Tx, check_version, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
-use crate::engine::record_rows::{ChangedRecord, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges};
+use crate::engine::record_rows::{
+    ChangedRecord, FormMatches, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges, by_form,
+};
 use crate::error::Result;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
@@ -341,31 +343,29 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns the next matches of a table after a form, each with its form, in their order: `most`, and those that have
-    /// the same form as the last one. Also returns the change sequence at which they were read.
+    /// Returns the next matches of a table after a form, in the order of their forms: `most`, and those that have the same
+    /// form as the last one. `None` if there are commits after the change sequence `now`.
     pub fn matches_after(
         &self,
         table: TableId,
         after: Option<&[u8]>,
         most: usize,
+        now: Sequence,
         deadline: Option<Deadline>,
-    ) -> Result<(Sequence, Vec<MatchOfForm>)> {
+    ) -> Result<Option<Vec<FormMatches>>> {
         // No path has an empty form.
         let form = after.unwrap_or_default();
         self.0.read_by(deadline, |c| {
-            let now = sequence_of(c)?;
-            let mut found = matches_where(
-                c,
-                table,
-                now,
-                "form > ?2 ORDER BY form LIMIT ?3",
-                &[&form, &to_i64(most)],
-            )?;
+            if sequence_of(c)? != now {
+                return Ok(None);
+            }
+            let next = "form > ?2 ORDER BY form LIMIT ?3";
+            let mut found = matches_where(c, table, now, next, &[&form, &to_i64(most)])?;
             if let Some((last, _)) = found.last().cloned() {
                 found.retain(|(form, _)| *form != last);
                 found.extend(matches_where(c, table, now, "form = ?2", &[&last])?);
             }
-            Ok((now, found))
+            Ok(Some(by_form(found)))
         })
     }
 }

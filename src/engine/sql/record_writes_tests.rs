@@ -292,20 +292,22 @@ fn matches_are_read_form_by_form() {
         Ok(table)
     });
     let table = table.expect("written");
-    let (_, first) = rows.matches_after(table, None, 1, None).expect("read");
-    let keys: Vec<&str> = first
-        .iter()
-        .map(|(_, stored)| &*stored.as_ref().expect("whole").rating_key)
-        .collect();
-    assert_eq!(keys.len(), 2, "all of the same form: {keys:?}");
-    let (_, rest) = rows.matches_after(table, Some(&first[0].0), 10, None).expect("read");
-    assert_eq!(rest.len(), 2);
-    assert!(
-        rows.matches_after(table, Some(b"/c"), 10, None)
+    let now = store.sequence().expect("read");
+    let after = |form, most| {
+        rows.matches_after(table, form, most, now, None)
             .expect("read")
-            .1
-            .is_empty()
+            .expect("current")
+    };
+    let first = after(None, 1);
+    assert_eq!(
+        (first.len(), first[0].1.len()),
+        (1, 2),
+        "all of the same form: {first:?}"
     );
+    assert_eq!(after(Some(&first[0].0), 10).len(), 2);
+    assert_eq!(after(Some(b"/c"), 10), []);
+    let earlier = Sequence(now.0 - 1);
+    assert_eq!(rows.matches_after(table, None, 9, earlier, None).expect("read"), None);
     rows.write_records(Deadline::NONE, |tx| tx.remove_matches_of_item(table, "/a/X"))
         .expect("removed");
     let count = || {

@@ -3,7 +3,7 @@
 
 use super::Hit;
 use super::library_snapshot::LibrarySnapshot;
-use crate::engine::memtable::{MemtableChange, MemtableEntry};
+use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::{folded_titles_of, listing_cursor};
 use crate::matching::normal::normal_form;
 use crate::matching::{
@@ -20,10 +20,10 @@ impl LibrarySnapshot {
             .records()
             .filter_map(|record| Some((record, self.live_item(record)?)));
         live.flat_map(move |(record, item)| {
-            let paths = paths_of(record, item, mapped);
-            paths.map(move |(path, form)| FolderFile {
-                form: Form::from_folded(form),
-                found: FoundItem::new(0, ItemRef::from(item), path),
+            let paths = record.paths.iter().filter(move |path| path.host.is_some() == mapped);
+            paths.map(move |path| FolderFile {
+                form: Form::from_folded(&path.form),
+                found: FoundItem::new(0, ItemRef::from(item), item.parts[path.part].as_bytes()),
                 season: Season::of(item),
                 item_has_other_files: item.parts.len() > 1,
             })
@@ -81,22 +81,6 @@ impl LibrarySnapshot {
         }
         found
     }
-}
-
-/// Returns, for each path of an added item, the listed path and the normal form. If `mapped`, returns only the paths that a
-/// mapping translates to host paths, each with the host path's normal form.
-fn paths_of<'v>(record: &'v MemtableEntry, item: &'v Item, mapped: bool) -> impl Iterator<Item = (&'v [u8], &'v [u8])> {
-    let parts = item.parts.len();
-    let forms = record.forms.iter().enumerate();
-    forms.filter_map(move |(form_index, form)| {
-        // The forms of the parts come first, and then the forms of the host paths.
-        let part = match form_index.checked_sub(parts) {
-            None if !mapped => form_index,
-            Some(host_index) if mapped => record.mapped.get(host_index)?.0,
-            _ => return None,
-        };
-        Some((item.parts.get(part)?.as_bytes(), &**form))
-    })
 }
 
 impl FolderIndex for LibrarySnapshot {

@@ -1,16 +1,15 @@
 //! Combines one library's listing segment, its memtable, and its confirmed matches, as far as this process knows them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Hit, LibraryProperties};
 use crate::engine::memtable::{
-    Known, KnownRecord, LoadAfter, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
+    EntryPath, Known, KnownRecord, LoadAfter, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
 };
-use crate::engine::record_rows::StoredMatch;
-use crate::engine::segment::{IndexKey, ListingSegment, put_varint, read_varint};
+use crate::engine::record_rows::{FormMatches, StoredMatch, by_form};
+use crate::engine::segment::{IndexKey, ListingSegment};
 use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::normal::normal_form;
 use crate::matching::{
@@ -191,19 +190,12 @@ impl LibrarySnapshot {
         if self.memtable.is_empty() {
             return;
         }
-        for (record, form_index) in self.memtable.records_of_path(path) {
-            let Some(item) = self.live_item(record) else {
-                continue;
-            };
-            let (part, bytes) = match form_index.checked_sub(item.parts.len()) {
-                None if !mapped => (form_index, item.parts[form_index].as_bytes()), // the forms of parts come first
-                Some(host_index) if mapped => {
-                    let (part, bytes) = &record.mapped[host_index];
-                    (*part, bytes.as_slice())
-                }
-                _ => continue,
-            };
-            each(hit_of(record, part), path.has_spelling(bytes));
+        let of_kind = |(_, own): &(&MemtableEntry, &EntryPath)| own.host.is_some() == mapped;
+        for (record, own) in self.memtable.records_of_path(path).filter(of_kind) {
+            if let Some(item) = self.live_item(record) {
+                let bytes = own.host.as_deref().unwrap_or_else(|| item.parts[own.part].as_bytes());
+                each(hit_of(record, own.part), path.has_spelling(bytes));
+            }
         }
     }
 }
@@ -349,11 +341,8 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     fn each_named<'v>(&'v self, name_hash: u64, mut each: impl FnMut(Form<'v>, Hit<'v>) -> bool) {
-        for (record, part) in self.memtable.files_with_name(name_hash) {
-            if let Some(form) = record.forms.get(part)
-                && self.live_item(record).is_some()
-                && !each(Form::from_folded(form), hit_of(record, part))
-            {
+        for (record, own) in self.memtable.files_with_name(name_hash) {
+            if self.live_item(record).is_some() && !each(Form::from_folded(&own.form), hit_of(record, own.part)) {
                 return;
             }
         }
@@ -527,11 +516,9 @@ pub enum SingleMatch<'m> {
     NeedsFullLookup,
 }
 
-/// A normal form, and all matches of paths with this form.
-pub type FormMatches = (Vec<u8>, Vec<StoredMatch>);
-
-/// In place of a path's length: the path is the record's key. No path is empty.
-const PATH_IS_KEY: u64 = 0;
+/// An encoded match: the low bits of its change sequence, its rating key, and its path; empty if the path is the record's
+/// key, because no path is empty.
+type EncodedMatch<'m> = (u64, &'m str, &'m [u8]);
 /// The bits of a change sequence that records contain.
 const LOW_BITS: u64 = (1 << SEQUENCE_BITS) - 1;
 
@@ -543,25 +530,18 @@ impl MatchTable {
 
     /// Adds all matches of the table, which were read at a change sequence.
     pub fn load_all(&self, matches: Vec<StoredMatch>, sequence: Sequence) {
-        let mut forms: BTreeMap<Vec<u8>, Vec<StoredMatch>> = BTreeMap::new();
-        for stored in matches {
-            forms.entry(normal_form(&stored.path)).or_default().push(stored);
-        }
-        let forms: Vec<FormMatches> = forms.into_iter().collect();
-        self.load(sequence, &LoadAfter(None), &forms, None);
+        let with_form = |stored: StoredMatch| (normal_form(&stored.path), Some(stored));
+        let mut matches: Vec<(Vec<u8>, Option<StoredMatch>)> = matches.into_iter().map(with_form).collect();
+        matches.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let forms = by_form(matches);
+        self.memory
+            .load(sequence, &LoadAfter(None), forms.iter().map(record_of), None);
     }
 
-    /// Adds the matches of forms, each with all of them. `read_at`: the change sequence at which they were read. Returns
-    /// `false` if a later commit may have changed them.
-    pub fn put(&self, read_at: Sequence, forms: &[FormMatches]) -> bool {
-        let encoded = encode(forms);
-        self.memory.put(read_at, new_records(forms, &encoded))
-    }
-
-    /// Adds the next matches in the order of their forms, as [`RecordMemory::load`] does.
-    pub fn load(&self, read_at: Sequence, after: &LoadAfter, forms: &[FormMatches], last: Option<&[u8]>) {
-        let encoded = encode(forms);
-        self.memory.load(read_at, after, new_records(forms, &encoded), last);
+    /// Adds all matches of a form. `read_at`: the change sequence at which they were read. Returns `false` if a later commit
+    /// may have changed them.
+    pub fn put(&self, read_at: Sequence, matches: FormMatches) -> bool {
+        self.memory.put(read_at, [record_of(&matches)])
     }
 
     /// Returns whether the database need not be asked about a path.
@@ -613,73 +593,36 @@ impl MatchTable {
         // All sequences of a database have the same upper bits.
         let upper_bits = self.memory.newest() & !LOW_BITS;
         std::iter::from_fn(move || {
-            let sequence = upper_bits | take_varint(&mut rest)?;
-            let key_length = take_varint(&mut rest)?;
-            let path_length = take_varint(&mut rest)?;
-            let (rating_key, tail) = rest.split_at_checked(usize::try_from(key_length).ok()?)?;
-            let (path, tail) = match path_length {
-                PATH_IS_KEY => (record.key, tail),
-                length => tail.split_at_checked(usize::try_from(length).ok()?)?,
-            };
+            let ((sequence, rating_key, path), tail): (EncodedMatch<'m>, _) = postcard::take_from_bytes(rest).ok()?;
             rest = tail;
             Some(RecordedMatch {
-                rating_key: std::str::from_utf8(rating_key).ok()?,
-                path,
-                sequence,
+                rating_key,
+                path: if path.is_empty() { record.key } else { path },
+                sequence: upper_bits | sequence,
             })
         })
     }
 }
 
-/// Reads a number from the beginning of `bytes`, and removes it.
-fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let (number, used) = read_varint(bytes)?;
-    *bytes = bytes.get(used..)?;
-    Some(number)
-}
-
-/// Returns for each form how its only path is spelled, if the path takes the place of the form, and the encoded matches.
-fn encode(forms: &[FormMatches]) -> Vec<(Option<&[u8]>, Vec<u8>)> {
-    let encoded = forms.iter().map(|(form, matches)| {
-        // A path that only differs in case takes the place of its form.
-        let spelling = match &matches[..] {
-            // A form that is not folded may have other entries that differ only in case.
-            [only] if only.path.eq_ignore_ascii_case(form) && !form.iter().any(u8::is_ascii_uppercase) => {
-                Some(&only.path[..])
-            }
-            _ => None,
-        };
-        let mut payload = Vec::new();
-        for stored in matches {
-            let path: &[u8] = if spelling.is_some() { b"" } else { &stored.path };
-            let path_length = if spelling.is_some() {
-                PATH_IS_KEY
-            } else {
-                path.len() as u64
-            };
-            put_varint(&mut payload, stored.sequence.0 & LOW_BITS);
-            put_varint(&mut payload, stored.rating_key.len() as u64);
-            put_varint(&mut payload, path_length);
-            payload.extend_from_slice(stored.rating_key.as_bytes());
-            payload.extend_from_slice(path);
-        }
-        (spelling, payload)
-    });
-    encoded.collect()
-}
-
-/// Returns the records of encoded matches.
-fn new_records<'r>(
-    forms: &'r [FormMatches],
-    encoded: &'r [(Option<&'r [u8]>, Vec<u8>)],
-) -> impl Iterator<Item = NewRecord<'r>> {
-    forms
-        .iter()
-        .zip(encoded)
-        .map(|((form, _), (spelling, payload))| NewRecord {
-            spelling: *spelling,
-            ..NewRecord::new(form, Some(&payload[..]).filter(|payload| !payload.is_empty()))
-        })
+/// Returns the record of a form's matches.
+pub fn record_of((form, matches): &FormMatches) -> NewRecord<'_> {
+    // A path that only differs in case takes the place of its form. A form that is not folded may have other entries that
+    // differ only in case.
+    let is_spelling = |path: &[u8]| path.eq_ignore_ascii_case(form) && !form.iter().any(u8::is_ascii_uppercase);
+    let spelling = match &matches[..] {
+        [only] if is_spelling(&only.path) => Some(&only.path[..]),
+        _ => None,
+    };
+    let encode = |stored: &StoredMatch| {
+        let path = if spelling.is_some() { b"" } else { &stored.path[..] };
+        let encoded: EncodedMatch<'_> = (stored.sequence.0 & LOW_BITS, &stored.rating_key, path);
+        postcard::to_stdvec(&encoded).unwrap_or_default()
+    };
+    let payload: Vec<u8> = matches.iter().flat_map(encode).collect();
+    NewRecord {
+        spelling,
+        ..NewRecord::new(form, (!payload.is_empty()).then_some(payload))
+    }
 }
 
 #[cfg(test)]
@@ -708,7 +651,13 @@ mod tests {
             });
             let forms: Vec<FormMatches> = forms.collect();
             let last = forms.last().map(|(form, _)| form.clone());
-            table.load(Sequence(6 << SEQUENCE_BITS), &LoadAfter(after), &forms, last.as_deref());
+            let records = forms.iter().map(record_of);
+            table.memory.load(
+                Sequence(6 << SEQUENCE_BITS),
+                &LoadAfter(after),
+                records,
+                last.as_deref(),
+            );
             after = last;
         }
         let beside = (table.memory.bytes() - content) / 57_345;

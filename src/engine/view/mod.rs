@@ -4,7 +4,7 @@
 mod folders;
 mod library_snapshot;
 
-pub use library_snapshot::{FormMatches, LibrarySnapshot, MatchTable, RecordedMatch};
+pub use library_snapshot::{LibrarySnapshot, MatchTable, RecordedMatch, record_of};
 
 use crate::engine::memtable::MemtableEntry;
 use crate::model::LibraryKind;
