@@ -6,15 +6,16 @@
 //! processes. The version page shows whether its snapshot is current. Long values are only in the database.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::memtable::{Known, LOADED_PER_STEP, NewRecord, RecordMemories, RecordMemory};
-use crate::engine::record_rows::{ChangedRecord, StoredEntry, TableChanges};
-use crate::engine::snapshot::{CurrentSnapshot, SnapshotOf};
+use crate::engine::record_rows::{ChangedRecord, NamedTable, StoredEntry, TableChanges};
+use crate::engine::snapshot::{CurrentSnapshot, MAX_QUESTIONS, SnapshotOf};
 use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, RecordTx, Store};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
@@ -46,13 +47,27 @@ pub type TableSnapshot = SnapshotOf<KnownTables>;
 /// The tables of a snapshot, and what the process knows of their entries.
 #[derive(Default)]
 pub struct KnownTables {
+    /// The tables, in the order of their names.
     pub tables: Vec<KnownTable>,
     /// The change sequence at which a table was last created or cleared.
     changed: Sequence,
 }
 
+impl KnownTables {
+    /// Returns the table with this name, if it exists.
+    #[inline]
+    fn table(&self, name: &[u8]) -> Option<&KnownTable> {
+        let found = self.tables.binary_search_by(|table| (*table.name).cmp(name));
+        found.ok().map(|index| &self.tables[index])
+    }
+
+    fn names(&self) -> Vec<NamedTable> {
+        let tables = self.tables.iter();
+        tables.map(|table| (table.id, table.name.clone())).collect()
+    }
+}
+
 /// A table, and the entries that the process knows.
-#[derive(Clone)]
 pub struct KnownTable {
     pub id: TableId,
     pub name: Vec<u8>,
@@ -103,18 +118,11 @@ impl Tables {
         RecordRows(&self.store).count_entries(None)
     }
 
-    /// Returns a current snapshot, and the result of `look` for this snapshot; `None` if the caller would have to wait.
-    /// `look` runs before the check that the snapshot is current, so that memory prefetches overlap with the check.
+    /// Returns a current snapshot. Waits for the database or another thread if necessary; without a `deadline`, fails
+    /// rather than wait long.
     #[inline]
-    fn try_read_current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
-        self.snapshot.try_read_current(look, || self.catch_up_locked(None))
-    }
-
-    /// Returns a current snapshot. Waits for the database or another thread if necessary.
-    fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
-        let deadline = Deadline::NONE;
-        self.snapshot
-            .read_current(deadline, |_| true, || self.catch_up_locked(Some(deadline)))
+    fn current(&self, deadline: Option<Deadline>) -> Result<Guard<'_, TableSnapshot>> {
+        self.snapshot.read_current(deadline, || self.catch_up_locked(deadline))
     }
 
     /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. Without a
@@ -141,24 +149,30 @@ impl Tables {
             snapshot.advance_to(sequence);
             return Ok(());
         }
-        let (changed, names) = tables.unwrap_or_else(|| {
-            let tables = snapshot.tables.iter();
-            (
-                snapshot.changed,
-                tables.map(|table| (table.id, table.name.clone())).collect(),
-            )
-        });
+        let (changed, names) = tables.unwrap_or_else(|| (snapshot.changed, snapshot.names()));
+        self.replace(&snapshot, (sequence, database_number), changed, names);
+        Ok(())
+    }
+
+    /// Replaces the snapshot `before` by one with these tables. `changed`: see [`KnownTables::changed`].
+    fn replace(
+        &self,
+        before: &TableSnapshot,
+        (sequence, database_number): (Sequence, DatabaseNumber),
+        changed: Sequence,
+        names: Vec<NamedTable>,
+    ) {
+        let memories = self.entries(database_number);
         let to_table = |(id, name)| KnownTable {
             id,
             name,
             memory: memories.memory(id),
         };
-        let tables = names.into_iter().map(to_table).collect();
+        let mut tables: Vec<KnownTable> = names.into_iter().map(to_table).collect();
+        tables.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let part = KnownTables { tables, changed };
-        let new_snapshot = SnapshotOf::after(&snapshot, sequence, database_number, part);
-        drop(snapshot);
+        let new_snapshot = SnapshotOf::after(before, sequence, database_number, part);
         self.snapshot.replace(new_snapshot);
-        Ok(())
     }
 
     /// Returns what the process has in memory of the entries in a database.
@@ -166,48 +180,32 @@ impl Tables {
         &self.store.memories(database).entries
     }
 
-    /// Asks the database for an entry, and stores the answer in memory. Returns `false` if there is no such table. Without
-    /// a `deadline`, fails rather than wait long for the database.
-    fn ask(&self, table: &[u8], name: &[u8], deadline: Option<Deadline>) -> Result<bool> {
-        let _catching_up = self.snapshot.lock_by(deadline)?;
+    /// Asks the database for an entry, and stores the answer in memory. Without a `deadline`, fails rather than wait long
+    /// for the database.
+    fn ask(&self, table: &[u8], name: &[u8], deadline: Option<Deadline>) -> Result<()> {
+        let _catching_up = self.store.lock_by(deadline, &self.snapshot.catching_up)?;
         if !self.snapshot.is_current(&self.snapshot.read()) {
             self.catch_up_locked(deadline)?;
         }
         let snapshot = self.snapshot.read();
-        let Some(table) = snapshot.tables.iter().find(|known| known.name == table) else {
-            return Ok(false);
+        let Some(table) = snapshot.table(table) else {
+            return Ok(());
         };
         let rows = RecordRows(&self.store);
         let memory = &table.memory;
         let read_at = memory.followed();
         let entry = rows.entry(table.id, name, deadline)?;
-        put(memory, read_at, name, entry.as_ref());
+        memory.put(read_at, [NewRecord::new(name, entry.as_ref().map(encode))]);
         let next = |after: Option<&[u8]>| rows.entries_after(table.id, after, LOADED_PER_STEP, deadline).map(Some);
         memory.load_more(read_at, next, |(name, entry)| {
             NewRecord::new(name, entry.as_ref().map(encode))
         });
         if memory.must_renew() {
-            let memories = self.entries(snapshot.database_number);
-            let mut tables = snapshot.tables.clone();
-            if let Some(renewed) = tables.iter_mut().find(|one| one.id == table.id) {
-                renewed.memory = memories.memory(table.id);
-                put(&renewed.memory, read_at, name, entry.as_ref());
-            }
-            let part = KnownTables {
-                tables,
-                changed: snapshot.changed,
-            };
-            let renewed = SnapshotOf::after(&snapshot, snapshot.sequence(), snapshot.database_number, part);
-            drop(snapshot);
-            self.snapshot.replace(renewed);
+            let at = (snapshot.sequence(), snapshot.database_number);
+            self.replace(&snapshot, at, snapshot.changed, snapshot.names());
         }
-        Ok(true)
+        Ok(())
     }
-}
-
-/// Stores an entry in memory, which was read at a change sequence or later; `None` for a name without an entry.
-fn put(memory: &RecordMemory, read_at: Sequence, name: &[u8], entry: Option<&StoredEntry>) {
-    memory.put(read_at, [NewRecord::new(name, entry.map(encode))]);
 }
 
 /// When an entry expires, in Unix ms, and the length of a value that is only in the database.
@@ -273,17 +271,7 @@ pub struct Table {
     ignores_case: bool,
     /// Whether a write's limit is that of all tables of the store, whose oldest entries go first, and not of this table.
     is_limited_with_all: bool,
-    /// The table's index in a snapshot (the low [`INDEX_BITS`] bits), and the snapshot's number (the high bits).
-    cached: AtomicU64,
 }
-
-/// Number of bits for the index in [`Table::cached`].
-const INDEX_BITS: u32 = 16;
-/// The highest index that [`Table::cached`] can contain.
-const MAX_CACHED_INDEX: u64 = (1 << INDEX_BITS) - 1;
-
-/// Maximum number of times that a lookup asks the database, while other processes change the same entry.
-const MAX_QUESTIONS: u32 = 4;
 
 /// A change to a table, for [`Tables::write`].
 #[derive(Clone, Copy)]
@@ -311,7 +299,6 @@ impl Tables {
             name: name.to_vec(),
             ignores_case,
             is_limited_with_all: false,
-            cached: AtomicU64::new(0),
         })
     }
 }
@@ -351,10 +338,7 @@ impl Table {
     }
 
     /// Looks up an entry, passes its value to `use_value`, and returns the result. `None` means that there is no value, or
-    /// that the lookup would have to wait.
-    ///
-    /// Takes no lock and allocates nothing while the snapshot is current and the entry is in memory. Otherwise, asks the
-    /// database. Checks twice a second that the store's files still exist.
+    /// that [`Self::find`] does not know it.
     #[inline]
     pub fn lookup<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.find(name, use_value).flatten()
@@ -362,6 +346,9 @@ impl Table {
 
     /// Looks up an entry, and passes its value to `use_value`. Returns `Some(Some(result))` for a value, `Some(None)` if
     /// there is no value, and `None` if the lookup would have to wait, or if the value is long.
+    ///
+    /// Takes no lock and allocates nothing while the snapshot is current and the entry is in memory. Otherwise, asks the
+    /// database. Checks twice a second that the store's files still exist.
     #[inline]
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         // This lookup allocates no memory, so it returns `None` for a longer name.
@@ -374,22 +361,32 @@ impl Table {
         } else {
             name
         };
+        self.find_stored(name, None, use_value).ok()?.break_value()
+    }
+
+    /// Looks up an entry by its stored name like [`Self::find`]; with a `deadline`, waits.
+    #[inline]
+    fn find_stored<R>(
+        &self,
+        name: &[u8],
+        deadline: Option<Deadline>,
+        use_value: impl FnOnce(&[u8]) -> R,
+    ) -> Result<ControlFlow<Option<R>>> {
         let hash = xxh3_64(name);
         for _ in 0..MAX_QUESTIONS {
-            let (snapshot, index) = self.tables.try_read_current(|snapshot| self.index(snapshot))?;
-            let Some(table) = index.and_then(|index| snapshot.tables.get(index)) else {
-                // Snapshot 0 precedes the first read of the store.
-                return (snapshot.number > 0).then_some(None);
+            let snapshot = self.tables.current(deadline)?;
+            let Some(table) = snapshot.table(&self.name) else {
+                return Ok(ControlFlow::Break(None));
             };
             match self.known(table, name, hash) {
-                KnownEntry::Value(value) => return Some(Some(use_value(value))),
-                KnownEntry::Long => return None,
-                KnownEntry::Absent => return Some(None),
+                KnownEntry::Value(value) => return Ok(ControlFlow::Break(Some(use_value(value)))),
+                KnownEntry::Absent => return Ok(ControlFlow::Break(None)),
+                KnownEntry::Long => break,
                 KnownEntry::Unknown => drop(snapshot),
             }
-            self.tables.ask(&self.name, name, None).ok()?;
+            self.tables.ask(&self.name, name, deadline)?;
         }
-        None
+        Ok(ControlFlow::Continue(())) // a long value, or one that other processes keep changing
     }
 
     /// Returns what the process knows of an entry.
@@ -415,33 +412,25 @@ impl Table {
         if name.len() > LONGEST_NAME {
             return Ok(None);
         }
-        let folded = self.ignores_case.then(|| name.to_ascii_lowercase());
-        let name = folded.as_deref().unwrap_or(name);
-        let hash = xxh3_64(name);
-        for _ in 0..MAX_QUESTIONS {
-            let snapshot = self.tables.catch_up()?;
-            let Some(table) = self.index(&snapshot).and_then(|index| snapshot.tables.get(index)) else {
-                return Ok(None);
-            };
-            match self.known(table, name, hash) {
-                KnownEntry::Value(value) => {
-                    if value.len() <= max_length {
-                        use_value(value);
-                    }
-                    return Ok(Some(value.len()));
-                }
-                KnownEntry::Long => break,
-                KnownEntry::Absent => return Ok(None),
-                KnownEntry::Unknown => drop(snapshot),
+        let name = stored_name(self, name);
+        let found = self.find_stored(&name, Some(Deadline::NONE), |value| {
+            if value.len() <= max_length {
+                use_value(value);
             }
-            self.tables.ask(&self.name, name, Some(Deadline::NONE))?;
+            value.len()
+        })?;
+        if let ControlFlow::Break(length) = found {
+            return Ok(length);
         }
-        // A long value, or one that other processes keep changing.
-        let snapshot = self.tables.catch_up()?;
-        let Some(table) = self.index(&snapshot).and_then(|index| snapshot.tables.get(index)) else {
-            return Ok(None);
-        };
-        RecordRows(&self.tables.store).value(table.id, name, max_length, self.tables.clock.now_ms(), use_value)
+        let (rows, now_ms) = (RecordRows(&self.tables.store), self.tables.clock.now_ms());
+        self.id()?
+            .map_or(Ok(None), |id| rows.value(id, &name, max_length, now_ms, use_value))
+    }
+
+    /// Returns the table's id; `None` if the table does not exist.
+    fn id(&self) -> Result<Option<TableId>> {
+        let snapshot = self.tables.current(Some(Deadline::NONE))?;
+        Ok(snapshot.table(&self.name).map(|table| table.id))
     }
 
     /// Stores a value under a name, and replaces an earlier value. `limits`: when the value expires, and the table's size
@@ -491,11 +480,9 @@ impl Table {
     /// # Errors
     /// Store errors.
     pub fn next(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
-        let snapshot = self.tables.catch_up()?;
-        let Some(table) = self.index(&snapshot).and_then(|index| snapshot.tables.get(index)) else {
-            return Ok(None);
-        };
-        RecordRows(&self.tables.store).next_name(table.id, after, self.tables.clock.now_ms())
+        let rows = RecordRows(&self.tables.store);
+        let now_ms = self.tables.clock.now_ms();
+        self.id()?.map_or(Ok(None), |id| rows.next_name(id, after, now_ms))
     }
 
     /// Returns the number of entries, including expired entries that are still stored.
@@ -503,27 +490,8 @@ impl Table {
     /// # Errors
     /// Store errors.
     pub fn count(&self) -> Result<u64> {
-        let snapshot = self.tables.catch_up()?;
-        let table = self.index(&snapshot).and_then(|index| snapshot.tables.get(index));
-        table.map_or(Ok(0), |table| {
-            RecordRows(&self.tables.store).count_entries(Some(table.id))
-        })
-    }
-
-    /// Returns the table's index in this snapshot; `None` if the table does not exist. Remembers it together with the
-    /// snapshot's number, so that later lookups in this snapshot need not compare names.
-    #[inline]
-    fn index(&self, snapshot: &TableSnapshot) -> Option<usize> {
-        let cached = self.cached.load(Ordering::Relaxed);
-        if cached >> INDEX_BITS == snapshot.number && snapshot.number > 0 {
-            return usize::try_from(cached & MAX_CACHED_INDEX).ok();
-        }
-        let index = snapshot.tables.iter().position(|table| table.name == self.name)?;
-        if index as u64 <= MAX_CACHED_INDEX {
-            let new_cached = snapshot.number << INDEX_BITS | index as u64;
-            self.cached.store(new_cached, Ordering::Relaxed);
-        }
-        Some(index)
+        let rows = RecordRows(&self.tables.store);
+        self.id()?.map_or(Ok(0), |id| rows.count_entries(Some(id)))
     }
 }
 
@@ -533,14 +501,6 @@ const TIDY_EVERY: u32 = 8;
 const MAX_EXPIRED: usize = 80;
 /// Maximum number of older entries that a write evicts, if it does not store more.
 const MAX_EVICTED: usize = 256;
-
-/// A write that is committed.
-struct CommittedWrite {
-    database_number: DatabaseNumber,
-    sequence: Sequence,
-    /// The entries that it stored or removed; `None` if there were other changes, which the snapshot must read.
-    entries: Option<Vec<ChangedRecord>>,
-}
 
 impl Tables {
     /// Applies all of `ops` in one transaction. If a table that it writes then exceeds the size limit, also removes expired
@@ -583,7 +543,7 @@ impl Tables {
         let database_number = self.store.database_number();
         let now_ms = self.clock.now_ms();
         let tidies = self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY);
-        let (committed, found) = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
+        let (sequence, entries, found) = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             let mut write = Write {
                 tx,
                 now_ms,
@@ -600,14 +560,11 @@ impl Tables {
             if let Some(limit) = limits.limit {
                 write.keep_limit(ops, limit)?;
             }
-            let committed = CommittedWrite {
-                database_number,
-                sequence: tx.tx.sequence,
-                entries: write.entries,
-            };
-            Ok((committed, found))
+            Ok((tx.tx.sequence, write.entries, found))
         })?;
-        self.publish(&committed);
+        if let Some(entries) = entries {
+            self.publish(database_number, sequence, &entries);
+        }
         Ok(found)
     }
 
@@ -619,21 +576,16 @@ impl Tables {
         RecordRows(&self.store).clear_tables(Deadline::NONE)
     }
 
-    /// Adds a committed write to the snapshot if it lacks no other commit. Otherwise, the next lookup reads the changes.
-    fn publish(&self, committed: &CommittedWrite) {
-        let Some(entries) = &committed.entries else { return };
+    /// Adds a committed write of `entries` to the snapshot if it lacks no other commit. Otherwise, the next lookup reads the
+    /// changes.
+    fn publish(&self, database_number: DatabaseNumber, sequence: Sequence, entries: &[ChangedRecord]) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
-        if snapshot.number == 0
-            || !self
-                .snapshot
-                .lacks_only(&snapshot, committed.database_number, committed.sequence)
-        {
-            return;
+        if snapshot.number > 0 && self.snapshot.lacks_only(&snapshot, database_number, sequence) {
+            self.entries(database_number)
+                .follow(snapshot.sequence(), sequence, Some(entries));
+            snapshot.advance_to(sequence);
         }
-        self.entries(committed.database_number)
-            .follow(snapshot.sequence(), committed.sequence, Some(entries));
-        snapshot.advance_to(committed.sequence);
     }
 }
 
@@ -643,7 +595,7 @@ struct Write<'w, 't> {
     now_ms: i64,
     /// When stored values expire, in Unix ms; `None`: never.
     expires_ms: Option<i64>,
-    /// [`CommittedWrite::entries`].
+    /// The entries that it stored or removed; `None` if there were other changes, which the snapshot must read.
     entries: Option<Vec<ChangedRecord>>,
 }
 

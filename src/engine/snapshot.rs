@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::sql::{
-    Changes, DatabaseNumber, Endpoint, HeldMatches, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates,
-};
+use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates};
 use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::segment::{IndexKey, ListingSegment};
@@ -199,17 +197,16 @@ const MAX_APPLIED: usize = 1024;
 const MAX_LOADS: u32 = 4;
 /// Maximum number of times that a lookup reads matches, while other processes commit in between.
 const MAX_READS: u32 = 64;
-/// Maximum number of times that a lookup asks for matches, while other processes change them.
+/// Maximum number of times that a lookup asks for matches or an entry, while other processes change them.
 pub const MAX_QUESTIONS: u32 = 4;
 
 impl LiveSnapshot {
     /// Updates the snapshot, or waits for a thread that is updating it. If a memtable cannot contain all changes, writes
     /// the changes to a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
-        let deadline = deadline.at_least_shortest();
-        self.snapshot
-            .read_current(deadline, |_| true, || self.catch_up_locked(Some(deadline)))?;
-        Ok(())
+        let deadline = Some(deadline.at_least_shortest());
+        let current = self.snapshot.read_current(deadline, || self.catch_up_locked(deadline));
+        current.map(drop)
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from
@@ -258,7 +255,7 @@ impl LiveSnapshot {
         let (since, database_number) = (snapshot.sequence(), snapshot.database_number);
         let (sequence, changes) =
             StoreStates(&self.store).changes(snapshot.view_id, since, database_number, deadline)?;
-        if let Some(Changes { changes, matches }) = changes
+        if let Some((changes, matches)) = changes
             && matches.iter().all(|changed| has_table(&snapshot, changed))
         {
             // Doubts come first: whoever no longer sees a match must see the doubt about its path.
@@ -276,7 +273,7 @@ impl LiveSnapshot {
     /// Reloads the snapshot from the database.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
         let deadline = deadline.at_least_shortest();
-        let _catching_up = self.snapshot.lock_by(Some(deadline))?;
+        let _catching_up = self.store.lock_by(deadline, &self.snapshot.catching_up)?;
         self.reload_locked(Some(deadline))
     }
 
@@ -317,8 +314,8 @@ impl LiveSnapshot {
     /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing.
     #[inline]
     pub fn try_current(&self) -> Option<Guard<'_, Snapshot>> {
-        let (snapshot, ()) = self.snapshot.try_read_current(|_| (), || self.catch_up_locked(None))?;
-        (!snapshot.is_incomplete).then_some(snapshot)
+        let current = self.snapshot.read_current(None, || self.catch_up_locked(None));
+        current.ok().filter(|snapshot| !snapshot.is_incomplete)
     }
 
     /// Loads a snapshot as [`Self::load`] does. Loads it again if a segment is missing because another process has
@@ -339,8 +336,11 @@ impl LiveSnapshot {
     /// database.
     fn load(&self, deadline: Option<Deadline>) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let last_snapshot = self.snapshot.read();
-        let held = self.held_matches();
-        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &held, deadline)?;
+        let held_of = self.store.database_number();
+        let held = self.matches(held_of).held();
+        let held_since = held.0;
+        let (view_id, state) =
+            StoreStates(&self.store).state_at((self.endpoint)().as_ref(), (held_of, held), deadline)?;
         let StoreState {
             sequence,
             database_number,
@@ -351,7 +351,7 @@ impl LiveSnapshot {
             changes,
         } = state;
         let memories = self.matches(database_number);
-        let since = if is_from_file { sequence } else { held.since };
+        let since = if is_from_file { sequence } else { held_since };
         memories.follow(since, sequence, changed_matches.as_deref());
         let load_few = |few: TableMatches| {
             let table = MatchTable::new(few.table, memories.memory(few.table));
@@ -404,17 +404,6 @@ impl LiveSnapshot {
     /// Returns what the process has in memory of the matches in a database.
     fn matches(&self, database: DatabaseNumber) -> &RecordMemories {
         &self.store.memories(database).matches
-    }
-
-    /// Returns which matches the process has in memory, so that they need not be read again.
-    fn held_matches(&self) -> HeldMatches {
-        let database_number = self.store.database_number();
-        let (since, tables) = self.matches(database_number).held();
-        HeldMatches {
-            database_number,
-            since,
-            tables,
-        }
     }
 
     /// Creates a library's part of a new snapshot, with an empty memtable. `known`: the library in the last snapshot,
@@ -485,7 +474,7 @@ impl LiveSnapshot {
         if snapshot.libraries_in(scope).iter().all(knows) {
             return Ok(true);
         }
-        let _catching_up = self.snapshot.lock_by(deadline)?;
+        let _catching_up = self.store.lock_by(deadline, &self.snapshot.catching_up)?;
         for _ in 0..MAX_READS {
             let current = self.snapshot.read();
             if current.number != snapshot.number {
@@ -523,7 +512,7 @@ impl LiveSnapshot {
         let Some(found) = rows.matches_of_form(matches.table, form, sequence, deadline)? else {
             return Ok(false);
         };
-        if !matches.put(sequence, (form.to_vec(), found)) {
+        if !matches.put(sequence, &(form.to_vec(), found)) {
             return Ok(matches.memory.must_renew());
         }
         let next = |after: Option<&[u8]>| rows.matches_after(matches.table, after, LOADED_PER_STEP, sequence, deadline);
@@ -673,18 +662,11 @@ impl<P: Default> CurrentSnapshot<P> {
         lock(&self.catching_up)
     }
 
-    /// Locks `catching_up` by the deadline. Without one, waits only a moment, and then fails.
-    pub fn lock_by(&self, deadline: Option<Deadline>) -> Result<MutexGuard<'_, ()>> {
-        match deadline {
-            Some(deadline) => self.store.lock_by(deadline, &self.catching_up),
-            None => (self.store.short_wait.lock(&self.catching_up)).ok_or_else(|| self.store.locked_error()),
-        }
-    }
-
     /// Returns whether the snapshot contains every commit. Takes only a few memory loads.
     #[inline]
     pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {
-        self.store.is_current_in(snapshot.database_number, snapshot.sequence())
+        // The initial snapshot contains nothing, even where nothing changes.
+        snapshot.number > 0 && self.store.is_current_in(snapshot.database_number, snapshot.sequence())
     }
 
     /// Returns whether the snapshot lacks only the commit with this database and change sequence. If so, the thread
@@ -696,49 +678,26 @@ impl<P: Default> CurrentSnapshot<P> {
             && snapshot.sequence().next() == sequence
     }
 
-    /// Returns a snapshot with every commit, and the result of `look`, which starts a lookup in this snapshot. Returns
-    /// `None` if the caller would have to wait, or if `read_newer`, which adds newer commits to the snapshot, fails.
-    /// Calls `look` before it checks that the snapshot is current, so that memory prefetches overlap with the check.
-    /// The result of `look` must not depend on records that commits add in place.
+    /// Returns a snapshot with every commit. If a commit is missing, waits for the lock until the deadline, and calls
+    /// `read_newer`, which adds newer commits to the snapshot or replaces it. Without a deadline, fails rather than wait
+    /// long.
     #[inline]
-    pub fn try_read_current<B>(
-        &self,
-        look: impl Fn(&SnapshotOf<P>) -> B,
-        read_newer: impl FnOnce() -> Result<()>,
-    ) -> Option<(Guard<'_, SnapshotOf<P>>, B)> {
-        let snapshot = self.read();
-        let looked_up = look(&snapshot);
-        if self.is_current(&snapshot) {
-            return Some((snapshot, looked_up));
-        }
-        drop(snapshot);
-        let _catching_up = self.store.short_wait.lock(&self.catching_up)?;
-        if !self.is_current(&self.read()) {
-            read_newer().ok()?;
-            self.store.map_existing_page();
-        }
-        let snapshot = self.read();
-        let looked_up = look(&snapshot);
-        Some((snapshot, looked_up))
-    }
-
-    /// Returns a snapshot with every commit. If a commit is missing, or the snapshot is not usable (`is_usable`), waits
-    /// for the lock and calls `read_newer`, which adds newer commits to the snapshot or replaces it.
     pub fn read_current(
         &self,
-        deadline: Deadline,
-        is_usable: impl Fn(&SnapshotOf<P>) -> bool,
+        deadline: Option<Deadline>,
         read_newer: impl FnOnce() -> Result<()>,
     ) -> Result<Guard<'_, SnapshotOf<P>>> {
         let snapshot = self.read();
-        if self.is_current(&snapshot) && is_usable(&snapshot) {
+        if self.is_current(&snapshot) {
             return Ok(snapshot);
         }
         drop(snapshot);
-        let _catching_up = self.lock_by(Some(deadline))?;
-        read_newer()?;
-        // Perhaps no version page was mapped. Map a page that another process has created, for later checks.
-        self.store.map_existing_page();
+        let _catching_up = self.store.lock_by(deadline, &self.catching_up)?;
+        if !self.is_current(&self.read()) {
+            read_newer()?;
+            // Perhaps no version page was mapped. Map a page that another process has created, for later checks.
+            self.store.map_existing_page();
+        }
         Ok(self.read())
     }
 

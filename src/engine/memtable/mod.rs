@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::matching::normal::normal_form;
 use crate::matching::{Mappings, NormalPath, name_hash};
-use crate::model::{Item, LibraryId, Sequence};
+use crate::model::{ByteString, Item, LibraryId, Sequence};
 
 mod record_memories;
 mod record_memory;
@@ -105,8 +105,8 @@ pub struct EntryPath {
     pub host: Option<Vec<u8>>,
 }
 
-/// What hashes of a path's normal form, of a rating key, and of a file name's likeness are XORed with, so that equal ones
-/// differ.
+/// What is added by XOR to hashes of a path's normal form, of a rating key, and of a file name's likeness, so that equal
+/// ones differ.
 const PATHS: u64 = 0;
 const KEYS: u64 = 1;
 const NAMES: u64 = 2;
@@ -287,7 +287,7 @@ fn paths_of(change: &MemtableChange, mappings: &Mappings) -> Vec<EntryPath> {
             .into_iter()
             .collect();
     };
-    let parts = item.parts.iter().map(|part| part.as_bytes()).enumerate();
+    let parts = item.parts.iter().map(ByteString::as_bytes).enumerate();
     let hosts = parts.clone().filter_map(|(part, listed)| {
         let host = mappings.to_host(listed)?;
         Some(path(part, &host.clone(), Some(host)))

@@ -16,11 +16,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::hash_table::{self, put_table, show_hash};
+use super::hash_table::{self, folder_hash, put_table, show_hash};
 use super::layout::{
     BLOCK, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at, write_error,
 };
-use super::order::put_order;
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
 use crate::error::Result;
@@ -387,6 +386,29 @@ impl ListingBuilder {
         }
         Ok(number)
     }
+}
+
+/// Writes the entries of these paths, sorted by normal form. Adds each path that is the first one in a folder to
+/// `folders`, with the hash of the folder's name.
+fn put_order(paths: KeySorter, body: &mut SegmentWriter, mut folders: Option<&mut PairSorter>) -> io::Result<()> {
+    let mut previous: Vec<u8> = Vec::new();
+    paths.for_each_sorted(|form, entry| {
+        body.put(&entry.to_le_bytes())?;
+        let Some(folders) = &mut folders else { return Ok(()) };
+        let common = form.iter().zip(&previous).take_while(|(a, b)| a == b).count();
+        let mut begin = 0;
+        for end in (0..form.len()).filter(|end| form[*end] == b'/') {
+            // If the common prefix includes this separator, the folder also contains the previous path.
+            if end > begin && end >= common {
+                folders.push(folder_hash(&form[begin..end]), entry)?;
+            }
+            begin = end + 1;
+        }
+        previous.clear();
+        reserve(&mut previous, form.len())?;
+        previous.extend_from_slice(form);
+        Ok(())
+    })
 }
 
 /// Returns a digest of an item. The sum of all digests does not depend on the items' order. `buffer` is reused memory.

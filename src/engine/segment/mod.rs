@@ -10,8 +10,11 @@
 //! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`hash_table`] |
 //! | keys | hash table from rating keys to items: [`hash_table`] |
 //! | names | hash table from the names of files and folders, and from shows' keys, to entries: [`hash_table`] |
-//! | order | all paths, sorted by normal form: [`order`] |
+//! | order | the numbers of the entries of listed and then of mapped paths, both sorted by normal form: [`read`] |
 //! | sums | a checksum for each 4 KiB between the header and this part |
+//!
+//! In this order, the paths below a folder are one range. The first listed path in each folder is also in the table of
+//! names, by the folder's name.
 //!
 //! Damage never leads to a wrong answer: plexindex verifies the header and the checksum table when it opens a segment,
 //! and every other block when it first reads the block ([`layout`]). plexindex checks all offsets against the
@@ -25,7 +28,6 @@ mod builder;
 mod for_tests;
 mod hash_table;
 mod layout;
-mod order;
 mod read;
 mod record;
 mod sorter;

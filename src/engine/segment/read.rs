@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::hash_table::{HashTable, IndexSlot, folder_hash, show_hash};
-use super::layout::{CheckedBytes, FileKind, ReadResult, SegmentHeader, offset_of};
-use super::order::FolderOrder;
+use super::layout::{CheckedBytes, FileKind, ReadResult, SegmentHeader, bisect, offset_of, u32_at};
 use super::record::{self, EntryRef};
 use crate::error::{Error, Result, Status};
-use crate::matching::{FolderFile, FoundItem, ItemRef, NormalPath, OnlyEntry, Season};
+use crate::matching::{FolderFile, Form, FoundItem, ItemRef, NormalPath, OnlyEntry, Season};
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -24,7 +23,6 @@ pub struct ListingSegment {
     pub(super) keys: HashTable,
     /// Finds paths by the hash of the likeness of their file names; and see [`folder_hash`] and [`show_hash`].
     names: HashTable,
-    order: FolderOrder,
     /// The file's path and map mode, which the index file beside it also uses.
     pub(super) place: (PathBuf, MapMode),
     /// The indexes, by their [`super::IndexKey`].
@@ -60,7 +58,6 @@ impl ListingSegment {
             paths: HashTable::new(head.paths, head.path_homes),
             keys: HashTable::new(head.keys, head.key_homes),
             names: HashTable::new(head.names, head.name_homes),
-            order: FolderOrder::new(&head),
             place: Default::default(),
             indexes: Default::default(),
             head,
@@ -260,23 +257,21 @@ impl ListingSegment {
     /// Returns the size of the file of the listed entry with this number, in bytes; 0 if unknown.
     #[must_use]
     pub fn file_size(&self, number: u32) -> u64 {
-        self.read_file_size(number).unwrap_or(0)
-    }
-
-    fn read_file_size(&self, number: u32) -> ReadResult<u64> {
-        let entry = self.entry(number)?;
-        let first = if entry.is_first() {
-            entry
-        } else {
-            self.entry(entry.target)?
-        };
         let mut found = 0;
-        self.for_each_size(&first, |size, file| {
+        let note = |size, file| {
             if file == number {
                 found = size;
             }
-        })?;
-        Ok(found)
+        };
+        let read = self.entry(number).and_then(|entry| {
+            let first = if entry.is_first() {
+                entry
+            } else {
+                self.entry(entry.target)?
+            };
+            self.for_each_size(&first, note)
+        });
+        read.map_or(0, |()| found)
     }
 
     /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
@@ -333,28 +328,54 @@ impl ListingSegment {
     /// greater, so that a page of files begins after the last file of the previous page.
     #[must_use]
     pub fn below(&self, folder: &[u8], mapped: bool, after: Option<&[u8]>) -> Range<usize> {
-        self.order.below(&self.file, folder, mapped, after).unwrap_or(0..0)
+        self.read_below(folder, mapped, after).unwrap_or(0..0)
+    }
+
+    fn read_below(&self, folder: &[u8], mapped: bool, after: Option<&[u8]>) -> ReadResult<Range<usize>> {
+        // The listed paths come first.
+        let listed = usize::try_from(self.head.listed_paths).unwrap_or(usize::MAX);
+        let all = if mapped {
+            listed..self.head.order.len()
+        } else {
+            0..listed
+        };
+        let order = |position: usize| Ok(self.entry_at(position)?.form().compare_to_folder(folder));
+        let mut from = bisect(all.clone(), |position| Ok(order(position)?.is_lt()))?;
+        let end = bisect(from..all.end, |position| Ok(order(position)?.is_eq()))?;
+        if let Some(after) = after {
+            let after = Form::from_folded(after);
+            from = bisect(from..end, |position| {
+                Ok(self.entry_at(position)?.form().compare(after).is_le())
+            })?;
+        }
+        Ok(from..end)
+    }
+
+    /// Returns the entry at a position in the folder order.
+    fn entry_at(&self, position: usize) -> ReadResult<EntryRef<'_>> {
+        let order = self.head.order;
+        if position >= order.len() {
+            return Err(self.file.mark_damaged());
+        }
+        self.entry(u32_at(self.file.slice(order.element_offset(position, 4), 4)?, 0))
     }
 
     /// Returns the file at this position; `None` if the segment is damaged there.
     #[must_use]
     pub fn file_at(&self, position: usize) -> Option<FolderFile<'_>> {
-        self.read_file_at(position).ok()
-    }
-
-    fn read_file_at(&self, position: usize) -> ReadResult<FolderFile<'_>> {
-        let entry = self.order.entry(&self.file, position)?;
-        let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
+        let entry = self.entry_at(position).ok()?;
+        let (item, extras) = record::item(&self.file, self.item_offset(&entry).ok()?).ok()?;
         // An answer contains the path as the server lists it.
         let path = if entry.is_mapped() {
-            self.entry(entry.target)?.path
+            self.entry(entry.target).ok()?.path
         } else {
             entry.path
         };
-        Ok(FolderFile {
+        let season = record::season(&self.file, extras.parent_record).ok()?;
+        Some(FolderFile {
             form: entry.form(),
             found: FoundItem::new(0, item, path),
-            season: record::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE),
+            season: season.unwrap_or(Season::NONE),
             item_has_other_files: extras.more > 0,
         })
     }

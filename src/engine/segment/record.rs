@@ -230,55 +230,17 @@ fn checked_key<'i>(file: &CheckedBytes, key: &'i str) -> ReadResult<&'i str> {
     Ok(key)
 }
 
-/// Returns the rating key of an entry's item, and the normal form of the path. Returns `None` unless the entry is a
-/// first entry with exactly this path. Most calls need only one bounds check.
+/// Returns the rating key of an entry's item, and the normal form of the path, or the path if its normal form only differs
+/// in case and separators. Returns `None` unless the entry is a first entry with exactly this path.
 #[inline]
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadResult<Option<(&'i str, &'i [u8])>> {
-    // Maximum number of bytes around the path: flags and length of the path, type and flags of the item, length of the
-    // rating key, and the rating key. For a longer key, this function returns `None`, and the caller makes a slower
-    // lookup.
-    const AROUND: usize = 1 + 2 + 2 + 1 + 32;
-    let at = offset_of(number);
-    let mut read = file.up_to(at, path.len() + AROUND)?;
-    let stores_form = read.first().is_some_and(|flags| flags & FORM == FORM_STORED);
-    if stores_form {
-        // The normal form is rarely longer than the path, and its length rarely has more than two bytes.
-        read = file.up_to(at, 2 * path.len() + 2 + AROUND)?;
-    }
-    let [flags, bytes @ ..] = read else {
-        return Ok(None);
-    };
-    if flags & (FIRST | MAPPED | BARE) != FIRST {
+    let entry = EntryRef::read(file, number)?;
+    if entry.flags & (FIRST | MAPPED | BARE) != FIRST || entry.path != path {
         return Ok(None);
     }
-    let Some((length, used)) = read_varint(bytes) else {
-        return Ok(None);
-    };
-    let Some((entry_path, mut bytes)) = bytes[used..].split_at_checked(path.len()) else {
-        return Ok(None);
-    };
-    if length != path.len() as u64 || entry_path != path {
-        return Ok(None);
-    }
-    let mut form = entry_path;
-    if stores_form {
-        let form_and_item = read_varint(bytes).and_then(|(length, used)| {
-            let length = usize::try_from(length).ok()?;
-            bytes[used..].split_at_checked(length)
-        });
-        let Some((stored, item)) = form_and_item else {
-            return Ok(None);
-        };
-        (form, bytes) = (stored, item);
-    }
-    // The item begins with its type, its flags, and its key's length as a varint: one byte, unless the key is too long.
-    match bytes {
-        [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
-            let key = text(file, &key[..usize::from(*length)])?;
-            Ok(Some((checked_key(file, key)?, form)))
-        }
-        _ => Ok(None),
-    }
+    let stores_form = entry.flags & FORM == FORM_STORED;
+    let form = if stores_form { entry.stored } else { entry.path };
+    Ok(Some((rating_key(file, entry.end)?, form)))
 }
 
 /// Fields of an item that [`ItemRef`] lacks.

@@ -3,7 +3,7 @@
 use super::Store;
 use super::connection::LazyConnection;
 use super::store_folder::StoreFolder;
-use super::store_state::{HeldMatches, StoreStates};
+use super::store_state::StoreStates;
 use super::sweeper::Totals;
 use crate::error::Status;
 use crate::platform::clock::Deadline;
@@ -109,7 +109,7 @@ fn a_second_connection_is_opened_before_the_first_write() {
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
     let (_, state) = StoreStates(&store)
-        .state_at(None, &HeldMatches::default(), Some(Deadline::NONE))
+        .state_at(None, Default::default(), Some(Deadline::NONE))
         .expect("read");
     let changes =
         |store: &Store, deadline| StoreStates(store).changes(None, state.sequence, state.database_number, deadline);

@@ -164,7 +164,7 @@ impl FeedRows<'_> {
         let changes = if cursor.listing.is_some() {
             self.listing_page(&mut next, limit, items)?
         } else {
-            let last = rows.get(limit - 1).map_or(end, |row| row.id);
+            let last = rows.get(limit - 1).map_or(end, |(id, ..)| *id);
             (next.position, next.end) = (last, end);
             changes_of(rows, items)?
         };
@@ -259,15 +259,9 @@ fn next_library(c: &Connection, cursor: &FeedCursor, first: LibraryId) -> rusqli
     id.map(|id| one_library(c, id)).transpose()
 }
 
-/// A row of the feed.
-struct FeedRow {
-    id: i64,
-    library: LibraryRow,
-    /// The rating key of the changed item; empty if the reader must list the library again.
-    rating_key: String,
-    /// The item before the change; `None` if not listed.
-    was: Option<Item>,
-}
+/// A row of the feed: its id, the rating key of the changed item (empty if the reader must list the library again), and the
+/// change, without the item as it is now.
+type FeedRow = (i64, String, ItemChange);
 
 /// Returns at most `limit` rows after the reader's position, up to the row `end`. Skips changes in libraries without a
 /// listing, whose readers must list them again.
@@ -283,17 +277,12 @@ fn rows(c: &Connection, cursor: &FeedCursor, end: i64, limit: usize) -> rusqlite
     let mut rows: Vec<FeedRow> = Vec::with_capacity(found.len());
     for (id, library, rating_key, was) in found {
         // Consecutive changes are mostly in one library, so reuse its row.
-        let library = match rows.last().filter(|row| row.library.id == library) {
-            Some(row) => row.library.clone(),
+        let library = match rows.last().filter(|(_, _, last)| last.library.id == library) {
+            Some((_, _, last)) => last.library.clone(),
             None => one_library(c, library)?,
         };
-        let was = was.map(|packed| packed.0);
-        rows.push(FeedRow {
-            id,
-            library,
-            rating_key,
-            was,
-        });
+        let (was, now) = (was.map(|packed| packed.0), None);
+        rows.push((id, rating_key, ItemChange { library, was, now }));
     }
     Ok(rows)
 }
@@ -303,21 +292,19 @@ fn changes_of(rows: Vec<FeedRow>, items: &dyn ListedItems) -> Result<Vec<ItemCha
     let mut changed: Vec<FeedRow> = Vec::with_capacity(rows.len());
     for row in rows {
         // A new listing has all earlier changes.
-        if row.rating_key.is_empty() {
-            changed.retain(|earlier| earlier.library.id != row.library.id);
+        if row.1.is_empty() {
+            changed.retain(|(_, _, earlier)| earlier.library.id != row.2.library.id);
         }
         changed.push(row);
     }
-    let of_items = changed.iter().filter(|row| !row.rating_key.is_empty());
-    let wanted: Vec<(LibraryId, &str)> = of_items.map(|row| (row.library.id, &*row.rating_key)).collect();
+    let of_items = changed.iter().filter(|(_, rating_key, _)| !rating_key.is_empty());
+    let wanted: Vec<(LibraryId, &str)> = of_items.map(|(_, key, change)| (change.library.id, &**key)).collect();
     let mut now = items.items(&wanted)?.into_iter();
-    let resolved = changed.into_iter().filter_map(|row| {
-        let is_of_item = !row.rating_key.is_empty();
-        let change = ItemChange {
-            library: row.library,
-            was: row.was,
-            now: if is_of_item { now.next().flatten() } else { None },
-        };
+    let resolved = changed.into_iter().filter_map(|(_, rating_key, mut change)| {
+        let is_of_item = !rating_key.is_empty();
+        if is_of_item {
+            change.now = now.next().flatten();
+        }
         // An item that was added, and removed since, is no change.
         (!is_of_item || !change.is_relist_marker()).then_some(change)
     });

@@ -280,7 +280,7 @@ fn a_reader_learns_that_an_item_is_as_listed_again() {
     let read = StoreStates(&films.store).changes(Some(films.view_id), seen, database_number, None);
     let (_, changes) = read.expect("read");
     let tells = changes.as_ref().is_none_or(|changes| {
-        let mut changes = changes.changes.iter();
+        let mut changes = changes.0.iter();
         changes
             .any(|logged| matches!(&logged.change, MemtableChange::Added { item, .. } if item.parts == film(1).parts))
     });

@@ -68,6 +68,6 @@ pub use schema::SEQUENCE_BITS;
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{SharedWriteListener, Store, StoreInfo};
 pub use store_folder::is_locked;
-pub use store_state::{Changes, HeldMatches, StoreState, StoreStates};
+pub use store_state::{StoreState, StoreStates};
 pub use sweeper::{Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

@@ -147,7 +147,7 @@ fn entry_in(row: &Row<'_>, table: TableId) -> Option<StoredEntry> {
 }
 
 /// Returns the entries of a table for which a condition holds. `?2` is taken.
-pub fn entries_where(
+fn entries_where(
     c: &Connection,
     table: TableId,
     max_value: usize,
@@ -161,6 +161,17 @@ pub fn entries_where(
         let name = row.get_ref(1)?.as_bytes().unwrap_or_default();
         Ok((name.to_vec(), entry_in(row, table)))
     })
+}
+
+/// Returns the entry with this name; `None` if there is none. `max_value`: the maximum length of a value to read.
+pub fn entry_named(
+    c: &Connection,
+    table: TableId,
+    max_value: usize,
+    name: &[u8],
+) -> rusqlite::Result<Option<StoredEntry>> {
+    let found = entries_where(c, table, max_value, "name = ?3", &[&name])?;
+    Ok(found.into_iter().find_map(|(_, entry)| entry))
 }
 
 /// Returns the results of two queries for what was written and what was removed since a change sequence; `None` if there
@@ -246,11 +257,10 @@ impl RecordRows<'_> {
 
     /// Returns an entry; `None` if there is none. If `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn entry(&self, table: TableId, name: &[u8], deadline: Option<Deadline>) -> Result<Option<StoredEntry>> {
-        let found = self.0.query_by(deadline, |c| {
+        self.0.query_by(deadline, |c| {
             check_version(c)?;
-            entries_where(c, table, MAX_INLINE, "name = ?3", &[&name])
-        })?;
-        Ok(found.into_iter().next().and_then(|(_, entry)| entry))
+            entry_named(c, table, MAX_INLINE, name)
+        })
     }
 
     /// Returns the next entries of a table after a name, at most `most`, in the order of their names. `after`: `None` for
@@ -278,10 +288,7 @@ impl RecordRows<'_> {
         now_ms: i64,
         use_value: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<usize>> {
-        let found = self
-            .0
-            .read(|c| entries_where(c, table, max_length, "name = ?3", &[&name]))?;
-        let found = found.into_iter().next().and_then(|(_, entry)| entry);
+        let found = self.0.read(|c| entry_named(c, table, max_length, name))?;
         let found = found.filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms));
         Ok(found.map(|entry| {
             entry.value.as_deref().map(use_value);

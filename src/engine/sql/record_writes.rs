@@ -7,7 +7,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 
 use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
-use super::record_rows::{RecordRows, entries_where, matches_where, to_i64};
+use super::record_rows::{RecordRows, entry_named, matches_where, to_i64};
 use super::schema::{CachedStatements, Tx, position_of, sequence_at};
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
@@ -273,11 +273,9 @@ impl<'t> RecordTx<'t> {
 
     /// Returns the value of an entry that has not expired by `now_ms`.
     pub fn value_of(&self, table: TableId, name: &[u8], now_ms: i64) -> rusqlite::Result<Option<Vec<u8>>> {
-        let found = entries_where(self.tx, table, usize::MAX, "name = ?3", &[&name])?;
-        let found = found.into_iter().find_map(|(_, entry)| entry);
-        Ok(found
-            .filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms))
-            .and_then(|entry| entry.value))
+        let found = entry_named(self.tx, table, usize::MAX, name)?;
+        let found = found.filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms));
+        Ok(found.and_then(|entry| entry.value))
     }
 
     /// Removes an entry if it exists.

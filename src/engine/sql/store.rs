@@ -238,13 +238,9 @@ impl Store {
     /// thread has already done so. If `deadline` is `None`, waits only a moment, and fails if the database must be created
     /// or repaired.
     fn reopen_database(&self, deadline: Option<Deadline>) -> Result<()> {
-        let lock = |slot| match deadline {
-            Some(deadline) => self.lock_by(deadline, slot),
-            None => self.short_wait.lock(slot).ok_or_else(|| self.locked_error()),
-        };
         // Lock the connections in the same order as a fork.
-        let mut writer = lock(&self.connections.writer)?;
-        let mut reader = lock(&self.connections.reader)?;
+        let mut writer = self.lock_by(deadline, &self.connections.writer)?;
+        let mut reader = self.lock_by(deadline, &self.connections.reader)?;
         let newest = self.opened.newest();
         // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
         let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !newest.is_open_in(slot);
@@ -545,31 +541,19 @@ impl Store {
     /// Runs `work` in a write transaction, which increments the change sequence. Runs `work` again if the database was
     /// replaced. Without a deadline, waits indefinitely for other threads, and at most [`super::schema::BUSY`] for
     /// other processes. Fails with [`Status::Timeout`] if the store is locked until the deadline.
-    pub(super) fn write<T>(
+    pub(super) fn write<T>(&self, deadline: Deadline, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.open_reader();
+        self.write_last(deadline, work)
+    }
+
+    /// Runs `work` like [`Self::write`], but without a connection for readers, because the store may be closed next.
+    pub(super) fn write_last<T>(
         &self,
         deadline: Deadline,
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.open_reader();
         let result = self.with(deadline, &self.connections.writer, |connection| {
             self.transaction(connection, deadline, &mut work)
-        });
-        self.notify_listener();
-        result
-    }
-
-    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Returns `None` if other
-    /// processes keep writing until the deadline, so that a caller can postpone a write that is not urgent.
-    pub(super) fn write_unless_busy<T>(
-        &self,
-        deadline: Deadline,
-        mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>> {
-        let result = self.with(deadline, &self.connections.writer, |connection| {
-            match self.transaction(connection, deadline, &mut work) {
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
-                result => result.map(Some),
-            }
         });
         self.notify_listener();
         result
@@ -656,8 +640,16 @@ impl Store {
         Err(self.replaced_error("the database was"))
     }
 
-    /// Locks a mutex that threads hold while they wait for the store. Without a deadline, waits indefinitely.
-    pub fn lock_by<'m, T>(&self, deadline: Deadline, mutex: &'m Mutex<T>) -> Result<MutexGuard<'m, T>> {
+    /// Locks a mutex that threads hold while they wait for the store. Waits indefinitely for [`Deadline::NONE`], and only a
+    /// moment for `None`.
+    pub fn lock_by<'m, T>(
+        &self,
+        deadline: impl Into<Option<Deadline>>,
+        mutex: &'m Mutex<T>,
+    ) -> Result<MutexGuard<'m, T>> {
+        let Some(deadline) = deadline.into() else {
+            return self.short_wait.lock(mutex).ok_or_else(|| self.locked_error());
+        };
         lock_by(deadline, mutex).ok_or_else(|| {
             // The thread that holds the mutex may itself wait for another process.
             let busy = rusqlite::ffi::Error::new(SQLITE_BUSY);

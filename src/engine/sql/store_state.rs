@@ -45,7 +45,7 @@ pub struct StoreState {
     pub libraries: Vec<LibraryRow>,
     /// The confirmed matches of libraries with few of them.
     pub matches: Vec<TableMatches>,
-    /// The matches that have changed since [`HeldMatches::since`]; `None` if they cannot be told.
+    /// The matches that have changed since [`HeldMatches`]; `None` if they cannot be told.
     #[serde(skip)]
     pub changed_matches: Option<Vec<ChangedRecord>>,
     /// Whether the state comes from the state file.
@@ -55,32 +55,25 @@ pub struct StoreState {
     pub changes: Vec<LibraryChange>,
 }
 
-/// The match tables that the process has in memory, and the commit up to which it has followed them.
-#[derive(Clone, Debug, Default)]
-pub struct HeldMatches {
-    pub database_number: DatabaseNumber,
-    pub since: Sequence,
-    pub tables: Vec<TableId>,
-}
+/// The commit up to which the process has followed the match tables that it has in memory, and these tables.
+pub type HeldMatches = (Sequence, Vec<TableId>);
 
-/// The changes since a snapshot.
-pub struct Changes {
-    pub changes: Vec<LibraryChange>,
-    pub matches: Vec<ChangedRecord>,
-}
+/// The changes of libraries and of matches since a snapshot.
+pub type Changes = (Vec<LibraryChange>, Vec<ChangedRecord>);
 
-/// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence.
+/// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence. `held`: the matches in
+/// memory.
 pub fn state_of(
     connection: &Connection,
     database_number: DatabaseNumber,
     view_id: Option<ViewId>,
-    held: &HeldMatches,
+    (since, held): &HeldMatches,
 ) -> rusqlite::Result<StoreState> {
     let sequence = sequence_of(connection)?;
-    let changed_matches = if held.database_number == database_number && !held.tables.is_empty() {
-        matches_changed_since(connection, held.since)?
-    } else {
+    let changed_matches = if held.is_empty() {
         None
+    } else {
+        matches_changed_since(connection, *since)?
     };
     let Some(view_id) = view_id else {
         return Ok(StoreState {
@@ -93,7 +86,7 @@ pub fn state_of(
     let libraries = libraries(connection, view_id)?;
     let mut matches = Vec::new();
     for table in libraries.iter().filter_map(|row| row.matches) {
-        let is_held = changed_matches.is_some() && held.tables.contains(&table);
+        let is_held = changed_matches.is_some() && held.contains(&table);
         if !is_held && count_matches_in(connection, table, MAX_LOADED)? <= MAX_LOADED {
             let all = all_matches_in(connection, table)?;
             matches.push(TableMatches { table, matches: all });
@@ -129,11 +122,11 @@ impl StoreStates<'_> {
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
     /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. `held`: the matches
-    /// that the caller need not read again. If `deadline` is `None`, waits only a moment for locks, and then fails.
+    /// that the caller need not read again, in the database `held_of`. If `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
-        held: &HeldMatches,
+        (held_of, held): (DatabaseNumber, HeldMatches),
         deadline: Option<Deadline>,
     ) -> Result<(Option<ViewId>, StoreState)> {
         if let Some(cached) = self.take_cached_state(endpoint) {
@@ -152,6 +145,8 @@ impl StoreStates<'_> {
             {
                 log::warn!("{warning}");
             }
+            let none = HeldMatches::default();
+            let held = if held_of == database_number { &held } else { &none };
             Ok((view_id, state_of(connection, database_number, view_id, held)?))
         })
     }
@@ -170,11 +165,7 @@ impl StoreStates<'_> {
         let work = |connection: &Connection| {
             let current = sequence_of(connection)?;
             if current == since {
-                let none = Changes {
-                    changes: Vec::new(),
-                    matches: Vec::new(),
-                };
-                return Ok((current, Some(none)));
+                return Ok((current, Some(Changes::default())));
             }
             let changed_views = "SELECT 1 FROM views WHERE changed > ?1 AND (?2 IS NULL OR id = ?2)";
             if current < since || connection.has(changed_views, params![since, view_id])? {
@@ -193,7 +184,7 @@ impl StoreStates<'_> {
             }
             changes.sort_by_key(|change| change.sequence);
             let matches = matches_changed_since(connection, since)?;
-            Ok((current, matches.map(|matches| Changes { changes, matches })))
+            Ok((current, matches.map(|matches| (changes, matches))))
         };
         let outcome = self.0.read_by(deadline, work);
         // In another database, `since` means nothing.

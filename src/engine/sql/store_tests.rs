@@ -142,7 +142,7 @@ fn a_reader_of_long_ago_reads_what_changed_since_and_no_more() {
     let states = StoreStates(&films.store);
     let changes = |since| {
         let changes = states.changes(Some(films.view_id), since, films.store.database_number(), None);
-        changes.expect("read").1.expect("single changes").changes
+        changes.expect("read").1.expect("single changes").0
     };
     let all: Vec<_> = changes(since).into_iter().map(|one| one.change).collect();
     let [MemtableChange::Added { .. }, MemtableChange::DoubtedPath { .. }] = all[..] else {

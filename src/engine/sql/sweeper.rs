@@ -3,6 +3,7 @@
 use super::record_writes::RecordTx;
 use super::schema::CachedStatements;
 use super::store::Store;
+use super::store_folder::is_locked;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
 use crate::platform::clock::Deadline;
@@ -70,17 +71,20 @@ impl Totals {
             .page
             .as_ref()
             .map_or(0, VersionPage::take_answer_count);
-        let added = store.write_unless_busy(deadline, |tx| {
+        let added = store.write_last(deadline, |tx| {
             tx.run(
                 "UPDATE meta SET requests = requests + ?1, answers = answers + ?2",
                 [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
             )
         });
         // If the store has not counted the answers, move them back to the page.
-        if !matches!(added, Ok(Some(()))) {
+        if added.is_err() {
             Self::count_on_page(store, answers_on_page);
         }
-        Ok(added?.is_some())
+        match added {
+            Err(error) if is_locked(&error) => Ok(false),
+            added => added.map(|()| true),
+        }
     }
 
     /// Adds `answers` to the answer count on the version page, so that a process that only does lookups need not write

@@ -540,8 +540,8 @@ impl MatchTable {
 
     /// Adds all matches of a form. `read_at`: the change sequence at which they were read. Returns `false` if a later commit
     /// may have changed them.
-    pub fn put(&self, read_at: Sequence, matches: FormMatches) -> bool {
-        self.memory.put(read_at, [record_of(&matches)])
+    pub fn put(&self, read_at: Sequence, matches: &FormMatches) -> bool {
+        self.memory.put(read_at, [record_of(matches)])
     }
 
     /// Returns whether the database need not be asked about a path.
