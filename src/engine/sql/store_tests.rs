@@ -1,5 +1,7 @@
 //! Regression tests of the store: each reproduces a former defect.
 
+use std::sync::Arc;
+
 use super::for_tests::{
     DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs, server,
 };
@@ -7,9 +9,10 @@ use super::record_rows::all_matches_of;
 use super::store_folder::StoreFolder;
 use super::{Endpoint, FeedRows, LibraryRows, ShowRows, Store, StoreStates, Sweeper, Totals};
 use crate::engine::memtable::MemtableChange;
+use crate::engine::records::{TableLimits, Tables};
 use crate::engine::version_page::PageState;
 use crate::model::ViewId;
-use crate::platform::clock::{Deadline, coarse_ms};
+use crate::platform::clock::{Deadline, SystemClock, coarse_ms};
 
 const SINGLE_ITEMS: &str = "SELECT count(*) FROM overlay WHERE item IS NOT NULL";
 
@@ -371,4 +374,18 @@ fn a_transaction_is_announced_before_its_commit() {
     let amid = store.write(Deadline::NONE, |_| Ok(state())).expect("written");
     assert_eq!(amid, PageState::Pending);
     assert_eq!(state(), PageState::Equal(before.next().0));
+}
+
+/// Nothing changes there, so what a process knows before it has read anything was taken for current.
+#[test]
+fn a_table_in_a_folder_that_can_only_be_read_is_not_empty() {
+    let (folder, store) = opened();
+    let table = |store| Tables::new(store, Arc::new(SystemClock)).table(b"table", false);
+    let written = table(store).and_then(|table| table.put(b"name", b"value", &TableLimits::default()));
+    written.expect("written"); // the last handle closes the store
+    let mut store = Store::open(folder.path(), false).expect("opens");
+    let refused = std::io::ErrorKind::PermissionDenied.into();
+    store.folder = store.folder.clone().for_reading(&refused).expect("no log");
+    let found = table(Arc::new(store)).and_then(|table| table.get(b"name", 0, &mut |_| {}));
+    assert_eq!(found.expect("read"), Some(5));
 }
