@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use plexindex_sharing::SharedIndex;
-
-use crate::world::{World, pair};
+use crate::world::World;
 
 fn fork() {
     // With a user the standard library forks: otherwise the system starts the program.
@@ -30,32 +28,6 @@ fn record_and_fork(world: &World) {
         stops.store(true, Ordering::Relaxed);
     });
     host.deliver();
-}
-
-/// Its parent's thread is not in the child, and the parent's connection is not used there.
-#[test]
-#[allow(unsafe_code)] // forks
-fn a_forked_child_has_a_thread_of_its_own() {
-    let Some((world, one, two)) = pair() else { return };
-    world.exchange(&[&one, &two]);
-    let key = world.key(5);
-    // Safety: the child calls nothing but this index, which allows it.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        one.record("/mnt/child.mkv", &key);
-        let is_delivered = one.index.shared_deliver().is_ok();
-        // Safety: nothing of the parent is left to this process.
-        unsafe { libc::_exit(i32::from(!is_delivered)) };
-    }
-    let mut status = 0;
-    // Safety: the child is this process's own.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "the child has delivered");
-    one.record("/mnt/parent.mkv", &key);
-    world.exchange(&[&one, &two]);
-    for path in ["/mnt/child.mkv", "/mnt/parent.mkv"] {
-        assert_eq!(two.recorded(path), Some(key.clone()));
-    }
 }
 
 #[test]

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use plexindex::error::{ErrorKind, Status};
 use plexindex::options::Options;
 use plexindex_sharing::SharedIndex;
-use tempfile::TempDir;
 
-use crate::cluster::{alone, shared};
+use crate::cluster::alone;
 use crate::link::{Link, Passes};
 use crate::support::worker::until;
 use crate::support::{HOUR_MS, path_of, requests};
@@ -133,14 +132,6 @@ fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
 }
 
 #[test]
-fn a_name_that_is_not_resolved_holds_up_no_closing() {
-    let Some(world) = World::new() else { return };
-    let host = host_at(&world, "postgresql://u@no-such-host.invalid/d".into());
-    host.refresh();
-    timed("closing", || host.index.close().expect("closed"));
-}
-
-#[test]
 fn a_replica_is_read_and_then_promoted() {
     let Some(cluster) = alone() else { return };
     let cluster = Box::leak(Box::new(cluster));
@@ -193,26 +184,6 @@ fn a_full_disk_at_the_database_stops_no_reading() {
     until("nothing waits", || two.status().undelivered == Some(0));
     drop((one, two));
     world.database.sql("DROP OWNED BY full_disk; DROP ROLE full_disk");
-}
-
-#[test]
-fn a_process_that_ends_leaves_the_rest_to_the_next_one() {
-    let Some(cluster) = shared() else { return };
-    let world = World::over(cluster.database());
-    let one = host_at(&world, "postgresql://u@127.0.0.1:1/d?sslmode=disable".into());
-    one.refresh();
-    one.record(ODD, &world.key(5));
-    let (options, folder): (Options, Option<TempDir>) = one.end();
-    let address = world.database.address("postgres");
-    let again = world.open(
-        Options {
-            shared: Some(address),
-            ..options
-        },
-        folder,
-    );
-    again.deliver();
-    assert_eq!(world.rows(), "1|0");
 }
 
 /// A command that records and ends at once has delivered.

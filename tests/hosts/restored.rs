@@ -2,7 +2,6 @@
 
 use plexindex_sharing::SharedIndex;
 
-use crate::support::copy_files;
 use crate::support::worker::until;
 use crate::world::{Host, World, pair};
 
@@ -133,26 +132,6 @@ fn hosts_that_record_during_a_restore_agree_on_the_later() {
     for (number, key) in last.iter().enumerate() {
         wait_for(&hosts, &path(number), *key);
     }
-}
-
-#[test]
-fn a_restored_folder_brings_no_mistake_back() {
-    let Some((world, one, two)) = pair() else { return };
-    let [mistake, right] = [world.key(5), world.key(6)];
-    world.exchange(&[&one, &two]);
-    one.record(ODD, &mistake);
-    let (options, folder) = one.end();
-    let backup = crate::support::copy_of(&options.cache_dir);
-    let one = world.open(options, folder);
-    one.record(ODD, &right);
-    world.exchange(&[&one, &two]);
-    let (options, folder) = one.end();
-    for file in std::fs::read_dir(&options.cache_dir).expect("read").flatten() {
-        std::fs::remove_file(file.path()).expect("removed");
-    }
-    copy_files(backup.path(), &options.cache_dir);
-    let one = world.open(options, folder);
-    wait_for(&[&one, &two], ODD, Some(&right));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode as Encryption};
+use tokio_postgres::config::SslMode as Encryption;
 
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::open_host_file;
@@ -25,8 +25,8 @@ pub struct Address {
     /// The user, the database, the application name, `PGPASSWORD`, and whether the connection is encrypted. The `Debug`
     /// output hides the password.
     pub config: Config,
-    /// The server's host or socket.
-    pub endpoint: ServerAddress,
+    /// The server's host name or IP address, or the folder of its Unix socket, which begins with a slash.
+    pub host: String,
     /// The TCP port. For a Unix socket, the port is part of the socket's file name.
     pub port: u16,
     /// The TLS mode.
@@ -50,20 +50,17 @@ impl Address {
         self.config.get_dbname().unwrap_or_default()
     }
 
+    /// Returns whether the server listens on a Unix socket.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
     /// Returns the timeout for connecting; `None` for the default.
     #[must_use]
     pub fn connect_timeout(&self) -> Option<Duration> {
         self.config.get_connect_timeout().copied()
     }
-}
-
-/// The endpoint on which the server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerAddress {
-    /// A host name or an IP address.
-    Tcp(String),
-    /// The folder that contains the Unix socket.
-    Unix(PathBuf),
 }
 
 /// libpq's `sslmode`.
@@ -87,12 +84,10 @@ impl fmt::Display for Address {
         let (user, database) = (self.user(), self.database());
         let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
         let port = port.unwrap_or_default();
-        match &self.endpoint {
-            ServerAddress::Tcp(host) if host.contains(':') => {
-                write!(f, "postgresql://{user}@[{host}]{port}/{database}")
-            }
-            ServerAddress::Tcp(host) => write!(f, "postgresql://{user}@{host}{port}/{database}"),
-            ServerAddress::Unix(folder) => write!(f, "postgresql://{user}@{port}/{database}?host={}", folder.display()),
+        match &*self.host {
+            folder if self.is_socket() => write!(f, "postgresql://{user}@{port}/{database}?host={folder}"),
+            host if host.contains(':') => write!(f, "postgresql://{user}@[{host}]{port}/{database}"),
+            host => write!(f, "postgresql://{user}@{host}{port}/{database}"),
         }
     }
 }
@@ -145,20 +140,16 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     })?;
     let most_hosts = 1 + supported.iter().filter(|pair| pair.starts_with("host=")).count();
     // A host or port in the parameters follows, and overrides, the one before the question mark.
-    let last_host = parsed.get_hosts().last();
-    let endpoint = match (last_host.and_then(system::socket_folder), last_host) {
-        (Some(folder), _) => ServerAddress::Unix(folder),
-        (None, Some(Host::Tcp(host))) if host.contains(',') || parsed.get_hosts().len() > most_hosts => {
-            return invalid_argument_error("the address of the shared database has several hosts; use only one");
-        }
-        (None, Some(Host::Tcp(host))) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
-        _ => {
-            return invalid_argument_error(format!(
-                "the address of the shared database has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
-                 postgresql for a Unix socket"
-            ));
-        }
-    };
+    let host = parsed.get_hosts().last().map(system::host_name).unwrap_or_default();
+    if host.is_empty() {
+        return invalid_argument_error(format!(
+            "the address of the shared database has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
+             postgresql for a Unix socket"
+        ));
+    }
+    if !host.starts_with('/') && (host.contains(',') || parsed.get_hosts().len() > most_hosts) {
+        return invalid_argument_error("the address of the shared database has several hosts; use only one");
+    }
     // Without hosts and ports, which the client would try one by one.
     let mut config = Config::new();
     let user = parsed.get_user().filter(|user| !user.is_empty()).map(str::to_owned);
@@ -176,7 +167,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     let mut address = Address {
         port: parsed.get_ports().last().copied().unwrap_or(DEFAULT_PORT),
         config,
-        endpoint,
+        host,
         sslmode,
         sslrootcert: None,
         passfile,
@@ -252,7 +243,7 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
 /// Sets the trusted authorities, and adjusts `sslmode` to them as libpq does. `sslrootcert`: the parameter in the
 /// address, which is the path of a PEM file, or `system`.
 fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
-    if let ServerAddress::Unix(_) = address.endpoint {
+    if address.is_socket() {
         address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host
     }
     match sslrootcert {
@@ -303,14 +294,9 @@ pub(crate) fn read_passfile(address: &Address) -> Option<String> {
 /// Returns the password in the first line that matches the address. `text`: the passfile's content.
 fn find(text: &str, address: &Address) -> Option<String> {
     let port = address.port.to_string();
-    let folder;
-    let host = match &address.endpoint {
-        ServerAddress::Tcp(host) => host,
-        ServerAddress::Unix(path) if DEFAULT_FOLDERS.iter().any(|default| path == Path::new(default)) => "localhost",
-        ServerAddress::Unix(path) => {
-            folder = path.to_string_lossy();
-            &*folder
-        }
+    let host = match &*address.host {
+        folder if DEFAULT_FOLDERS.contains(&folder) => "localhost",
+        host => host,
     };
     let wanted = [host, &port, address.database(), address.user()];
     text.lines()

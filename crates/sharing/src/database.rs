@@ -22,13 +22,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::address::{self, Address, ServerAddress, SslMode};
+use crate::address::{self, Address, SslMode};
 use crate::engine::{RecordTime, SharedPosition, SharedRow};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, ErrorKind, Result, Status};
 use crate::failure::{Failure, INSUFFICIENT_PRIVILEGE, Outcome};
 use crate::platform::Worker;
 use crate::source::plex::{NamedCertificates, Verifier};
-use crate::system;
 
 /// Default timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -101,6 +100,46 @@ pub struct SharedView {
     pub taken_back: u64,
     /// Total size in bytes.
     pub bytes: u64,
+}
+
+/// Status of the shared database, and of this folder's exchange with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SharedStatus {
+    /// The database's address, without a password.
+    pub address: String,
+    /// Whether the database answered.
+    pub reachable: bool,
+    /// The reason why the database did not answer, or why this host cannot write to it, with a remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The kind of `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_kind: Option<ErrorKind>,
+    /// Since when the exchange does not work, in Unix ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since_ms: Option<i64>,
+    /// Number of the last row received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
+    /// Number of matches and removals that the database may not have yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<u64>,
+    /// Number of matches that were removed to keep the size limit before they were delivered.
+    pub lost: u64,
+    /// Number of rows that this folder has not received yet; `None` until the server accepts the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind: Option<u64>,
+    /// One summary per server and user; empty if the database did not answer.
+    pub views: Vec<SharedView>,
+}
+
+impl SharedStatus {
+    pub(crate) fn set_error(&mut self, error: Option<&Error>) {
+        self.error = error.map(Error::to_string);
+        self.error_kind = error.map(Error::kind);
+    }
 }
 
 /// Serializes a duration as milliseconds.
@@ -508,15 +547,12 @@ async fn config_of(address: &Address) -> Outcome<Config> {
     {
         config.password(password);
     }
-    match &address.endpoint {
-        ServerAddress::Tcp(host) => {
-            for found in resolve(host, address.port).await? {
-                config.host(host).hostaddr(found.ip()).port(address.port);
-            }
-        }
-        ServerAddress::Unix(folder) => {
-            system::add_socket(&mut config, folder.clone());
-            config.port(address.port);
+    config.port(address.port);
+    if address.is_socket() {
+        config.host(&address.host);
+    } else {
+        for found in resolve(&address.host, address.port).await? {
+            config.host(&address.host).hostaddr(found.ip());
         }
     }
     Ok(config)

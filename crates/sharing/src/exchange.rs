@@ -5,28 +5,31 @@
 //! gives, or an unchanged path in one of the library's folders. Other paths are not shared, since they may belong to
 //! different files on other hosts.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use plexindex::Index;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::address::Address;
-use crate::database::{Database, Page, ROWS_PER_DELIVERY, now_us};
+use crate::database::{Database, Page, ROWS_PER_DELIVERY, SharedStatus, now_us};
 use crate::engine::{
-    LibraryRow, LibraryRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, Store, StoreWriter,
+    LibraryRow, LibraryRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener,
+    Store, StoreWriter,
 };
 use crate::error::{Error, Result, Status};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::matching::{NormalPath, lies_under, normal_form};
 use crate::model::{Library, LibraryId, ViewId};
-use crate::options::Options;
-use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork};
-use crate::sync::{IndexReader, PeerComponents};
+use crate::options::{Options, without_password};
+use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork, on_worker};
+use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
 
 /// Interval between reads without a notification, which a pooler may lose.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -34,8 +37,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Minimum interval between two rounds: what is recorded within it shares a request.
 const BATCH_INTERVAL: Duration = Duration::from_millis(25);
-/// How long a call waits for a delivery if it has no timeout.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of calls that need the database, if the index has no timeout.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing the index waits for a delivery.
 const LAST_DELIVERY: Duration = Duration::from_secs(1);
 /// How long closing the index waits for a connection.
@@ -45,9 +48,17 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Maximum number of rows that one local transaction merges.
 const ROWS_PER_COMMIT: usize = 400;
 
-/// The exchange of one index.
-pub struct Exchange {
-    address: Address,
+/// An index that shares what it records, and its exchange with other hosts.
+pub struct Sharing {
+    this: Weak<Self>,
+    /// The database's address, without a password.
+    name: String,
+    /// `None` for an offline index.
+    address: Option<Address>,
+    /// Whether the index is online and has a server, so that it has something to exchange.
+    has_exchange: bool,
+    /// The time limit for each call ([`Options::timeout`]).
+    timeout: Option<Duration>,
     store: Arc<Store>,
     reading: Arc<IndexReader>,
     store_writer: Arc<StoreWriter>,
@@ -131,27 +142,22 @@ struct KnownView {
     digest: u64,
 }
 
-impl Exchange {
-    pub fn new(address: Address, components: &PeerComponents, options: &Options) -> Arc<Self> {
-        let digest = xxh3_64(format!("{address} {:?}", options.mappings).as_bytes());
-        Arc::new(Self {
-            address,
-            store: Arc::clone(&components.store),
-            reading: Arc::clone(&components.reading),
-            store_writer: Arc::clone(&components.store_writer),
-            digest,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            thread: Mutex::new(None),
-        })
+impl SharedWriteListener for Sharing {
+    /// Wakes the thread, which delivers what was committed.
+    fn after_commit(&self) {
+        self.wake();
     }
+}
 
+impl Peers for Sharing {
     /// Starts the thread, unless it runs or the index is closing.
-    pub fn start(self: &Arc<Self>) {
+    fn start(&self) {
         let mut thread = lock(&self.thread);
-        if thread.is_none() && !lock(&self.state).is_stopping {
-            let exchange = Arc::clone(self);
-            *thread = Worker::spawn(move || exchange.run());
+        if self.has_exchange && thread.is_none() && !lock(&self.state).is_stopping {
+            *thread = self
+                .this
+                .upgrade()
+                .and_then(|sharing| Worker::spawn(move || sharing.run()));
             if thread.is_none() {
                 log::warn!("cannot start the thread that exchanges rows with other hosts");
             }
@@ -159,7 +165,7 @@ impl Exchange {
     }
 
     /// Stops the thread, which first delivers what is undelivered. Returns when the thread has ended.
-    pub fn stop(&self) {
+    fn stop(&self) {
         lock(&self.state).is_stopping = true;
         self.changed.notify_all();
         // Join the thread without the lock, since a fork waits for the lock, and the thread may wait for the fork.
@@ -167,8 +173,178 @@ impl Exchange {
         drop(thread);
     }
 
+    /// Waits for a round that began within the poll interval, but only briefly, and not if an earlier call waited in vain a
+    /// moment ago.
+    fn exchange(&self, until: Deadline) -> Result<()> {
+        if !self.has_exchange {
+            return Ok(());
+        }
+        self.begin(until)?;
+        let is_current = |state: &State| {
+            state.failure.is_some() || state.exchanged.is_some_and(|begun| begun.elapsed() < POLL_INTERVAL)
+        };
+        let may_wait = {
+            let state = lock(&self.state);
+            let was_in_vain = state.waited.is_some_and(|waited| waited.elapsed() < POLL_INTERVAL);
+            !is_current(&state) && !was_in_vain
+        };
+        if may_wait {
+            self.wake();
+            let is_done = self.wait_until(until.at_most(PATIENCE), is_current);
+            lock(&self.state).waited = (!is_done).then(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// Waits until the database has all rows of this host, or fails at the deadline. Rows that are not delivered in time
+    /// stay in the folder, and are delivered later.
+    fn deliver(&self, until: Deadline) -> Result<()> {
+        self.expect_shared()?;
+        let until = until.at_most(TIMEOUT);
+        loop {
+            let rounds = lock(&self.state).rounds;
+            if self.undelivered(1)? == 0 {
+                return Ok(());
+            }
+            self.wake();
+            let has_ended = |state: &State| state.rounds != rounds;
+            if !self.wait_until(until, has_ended) || self.outage().is_some() {
+                break;
+            }
+        }
+        if self.undelivered(1)? == 0 {
+            return Ok(());
+        }
+        let why = self
+            .outage()
+            .map_or_else(String::new, |outage| format!(": {}", outage.error));
+        Err(Error::new(
+            Status::Timeout,
+            format!(
+                "what was recorded is stored in this folder, but not yet delivered to other hosts; plexindex delivers it \
+                 later{why}"
+            ),
+        ))
+    }
+
+    fn expect_shared(&self) -> Result<()> {
+        self.has_exchange.then_some(()).ok_or_else(not_shared_error)
+    }
+
+    /// Returns whether other hosts can use a match for this path: whether a mapping translates the path, or the path lies
+    /// in one of the library's folders.
+    fn is_path_shareable(&self, library: &Library, path: &[u8]) -> bool {
+        to_server_path(&self.reading, library, path).is_some()
+    }
+
+    /// Acquires the locks for a fork. A child never uses the parent's connection, because it does not have the thread.
+    fn hold(&self) -> Vec<Box<dyn ForkLock>> {
+        let locks = |sharing: Arc<Self>| -> [Box<dyn ForkLock>; 2] {
+            [
+                Box::new(lock_for_fork(&sharing, |sharing| &sharing.thread)),
+                Box::new(lock_for_fork(&sharing, |sharing| &sharing.state)),
+            ]
+        };
+        self.this.upgrade().into_iter().flat_map(locks).collect()
+    }
+
+    /// Resets the state in a forked child. Never waits for a lock, since the thread that holds it may not exist there.
+    fn after_fork(&self) {
+        if let Ok(mut thread) = self.thread.try_lock() {
+            std::mem::forget(thread.take());
+        }
+        if let Ok(mut state) = self.state.try_lock() {
+            *state = State::default();
+        }
+    }
+}
+
+impl Sharing {
+    /// Creates the exchange of an index. `shared`: the option. `address`: `None` for an offline index.
+    pub fn new(shared: &str, address: Option<Address>, components: &PeerComponents, options: &Options) -> Arc<Self> {
+        let text = address.as_ref().map(Address::to_string).unwrap_or_default();
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            name: without_password(shared),
+            has_exchange: address.is_some() && options.server_url.is_some(),
+            address,
+            timeout: options.timeout,
+            store: Arc::clone(&components.store),
+            reading: Arc::clone(&components.reading),
+            store_writer: Arc::clone(&components.store_writer),
+            digest: xxh3_64(format!("{text} {:?}", options.mappings).as_bytes()),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            thread: Mutex::new(None),
+        })
+    }
+
+    /// Returns an index's `Sharing`; `None` if the index was opened without the option `shared`.
+    pub fn of(index: &Index) -> Option<&Self> {
+        let peers: &dyn Any = index.peers();
+        peers.downcast_ref()
+    }
+
+    /// Runs `work` on a connection of its own, for at most `time` unless the index has a timeout. Runs it on a new thread,
+    /// since the client leaves thread-local values behind, which would prevent a host from unloading the library. Fails if
+    /// the index is offline.
+    pub fn on_database<T: Send>(
+        &self,
+        time: Duration,
+        work: impl AsyncFnOnce(&Database, &Address) -> Outcome<T> + Send,
+    ) -> Result<T> {
+        let Some(address) = &self.address else {
+            return Err(Error::new(
+                Status::Offline,
+                "cannot use the shared database: the index is offline; open it without the offline flag",
+            ));
+        };
+        let limit = self.timeout.unwrap_or(time);
+        let run = || -> Result<T> {
+            let runtime = new_runtime()?;
+            let result = runtime.block_on(async {
+                let work = async { work(&Database::connect(address, Arc::default()).await?, address).await };
+                tokio::time::timeout(limit, work).await.unwrap_or(Err(Failure::Silent))
+            });
+            runtime.shutdown_background();
+            result.map_err(|failure| failure.explain(address))
+        };
+        on_worker(run, TICK, || {})
+    }
+
+    /// Returns the deadline for a call that starts now.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::after(self.timeout.unwrap_or(TIMEOUT))
+    }
+
+    /// Returns how far this folder has exchanged rows. Without numbers if the store cannot be read. Sends no request.
+    pub fn progress(&self) -> SharedStatus {
+        let mut status = SharedStatus {
+            address: self.name.clone(),
+            ..SharedStatus::default()
+        };
+        if !self.has_exchange {
+            return status;
+        }
+        if let Ok(Some(view)) = self.known_view()
+            && let Ok(Some(state)) = self.stored_state(&view)
+        {
+            status.taken = Some(state.read.seq.cast_unsigned());
+            status.lost = state.lost;
+        }
+        let undelivered = self.undelivered(usize::MAX).ok();
+        status.undelivered = undelivered
+            .filter(|count| status.taken.is_some() || *count > 0)
+            .map(|count| count as u64);
+        if let Some(outage) = self.outage() {
+            status.set_error(Some(&outage.error));
+            status.failing_since_ms = Some(outage.since_us / 1_000);
+        }
+        status
+    }
+
     /// Wakes the thread to exchange rows now.
-    pub fn wake(self: &Arc<Self>) {
+    pub fn wake(&self) {
         self.start(); // a forked child has no thread yet
         let is_new = {
             let mut state = lock(&self.state);
@@ -199,45 +375,9 @@ impl Exchange {
         }
     }
 
-    /// Waits for a round that began within the poll interval, but only briefly, and not if an earlier call waited in vain a
-    /// moment ago.
-    pub fn exchange(self: &Arc<Self>, until: Deadline) -> Result<()> {
-        self.begin(until)?;
-        let is_current = |state: &State| {
-            state.failure.is_some() || state.exchanged.is_some_and(|begun| begun.elapsed() < POLL_INTERVAL)
-        };
-        let may_wait = {
-            let state = lock(&self.state);
-            let was_in_vain = state.waited.is_some_and(|waited| waited.elapsed() < POLL_INTERVAL);
-            !is_current(&state) && !was_in_vain
-        };
-        if may_wait {
-            self.wake();
-            let is_done = self.wait_until(until.at_most(PATIENCE), is_current);
-            lock(&self.state).waited = (!is_done).then(Instant::now);
-        }
-        Ok(())
-    }
-
-    /// Waits until the database has all rows of this host. Returns whether it has.
-    pub fn deliver(self: &Arc<Self>, until: Deadline) -> Result<bool> {
-        let until = until.at_most(DELIVERY_TIMEOUT);
-        loop {
-            let rounds = lock(&self.state).rounds;
-            if self.undelivered(1)? == 0 {
-                return Ok(true);
-            }
-            self.wake();
-            let has_ended = |state: &State| state.rounds != rounds;
-            if !self.wait_until(until, has_ended) || self.outage().is_some() {
-                return Ok(self.undelivered(1)? == 0);
-            }
-        }
-    }
-
     /// Waits until the state meets a condition. Returns whether it does.
     fn wait_until(&self, until: Deadline, is_met: impl Fn(&State) -> bool) -> bool {
-        let wait = until.wait(DELIVERY_TIMEOUT);
+        let wait = until.wait(TIMEOUT);
         let waited = self
             .changed
             .wait_timeout_while(lock(&self.state), wait, |state| !is_met(state) && !state.is_stopping);
@@ -268,37 +408,12 @@ impl Exchange {
         lock(&self.state).failure.clone()
     }
 
-    /// Returns what the view has exchanged; `None` if it has not exchanged anything.
-    pub fn progress(&self) -> Result<Option<SharedState>> {
-        match self.known_view()? {
-            Some(view) => self.stored_state(&view),
-            None => Ok(None),
-        }
-    }
-
-    /// Acquires the locks for a fork. A child never uses the parent's connection, because it does not have the thread.
-    pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
-        vec![
-            Box::new(lock_for_fork(self, |exchange| &exchange.thread)),
-            Box::new(lock_for_fork(self, |exchange| &exchange.state)),
-        ]
-    }
-
-    /// Resets the state in a forked child. Never waits for a lock, since the thread that holds it may not exist there.
-    pub fn after_fork(&self) {
-        if let Ok(mut thread) = self.thread.try_lock() {
-            std::mem::forget(thread.take());
-        }
-        if let Ok(mut state) = self.state.try_lock() {
-            *state = State::default();
-        }
-    }
-
     /// Runs the thread until the index closes.
     fn run(self: &Arc<Self>) {
+        let Some(address) = &self.address else { return };
         let signals = Arc::new(Signals::default());
-        let (exchange, signalled) = (Arc::clone(self), Arc::clone(&signals));
-        let waker = Worker::spawn(move || exchange.pass_on(&signalled));
+        let (sharing, signalled) = (Arc::clone(self), Arc::clone(&signals));
+        let waker = Worker::spawn(move || sharing.pass_on(&signalled));
         if waker.is_none() {
             return log::warn!("cannot start a thread that exchanges rows with other hosts");
         }
@@ -310,11 +425,11 @@ impl Exchange {
             while !lock(&self.state).is_stopping {
                 let rounds = lock(&self.state).rounds;
                 let ended = tokio::select! {
-                    ended = self.session(&signals) => ended,
+                    ended = self.session(address, &signals) => ended,
                     () = self.overtime(&signals) => return,
                 };
                 if let Err(failure) = ended {
-                    let error = failure.explain(&self.address);
+                    let error = failure.explain(address);
                     // PostgreSQL restarted, or ended a session that worked: whoever waits for a delivery need not wait longer.
                     if error.status == Status::Connect && lock(&self.state).rounds != rounds {
                         continue;
@@ -350,12 +465,12 @@ impl Exchange {
     }
 
     /// Connects, and exchanges rows until a failure or the end.
-    async fn session(&self, signals: &Signals) -> Outcome<()> {
+    async fn session(&self, address: &Address, signals: &Signals) -> Outcome<()> {
         if let Some(view) = self.begin(Deadline::NONE)? {
             self.adopt_waiting(&view)?;
             SharedRows(&self.store).forget_old(view.id, now_us())?;
         }
-        let database = Database::open(&self.address, Arc::clone(&signals.wake)).await?;
+        let database = Database::open(address, Arc::clone(&signals.wake)).await?;
         database.listen().await?;
         SharedRows(&self.store).set_clock(database.clock_difference().await?)?;
         let secret = database.secret().await?;
@@ -370,9 +485,7 @@ impl Exchange {
             let round = self.round(&database, &secret, &mut numbers, is_stopping).await;
             let refused = match round {
                 // What other hosts write still arrives.
-                Err(failure) if failure.is_refused() && !failure.has_code("PX001") => {
-                    Some(failure.explain(&self.address))
-                }
+                Err(failure) if failure.is_refused() && !failure.has_code("PX001") => Some(failure.explain(address)),
                 round => {
                     round?;
                     None
@@ -468,7 +581,7 @@ impl Exchange {
             let Some(page) = database.read(number, after, delivered.mark, &delivered.numbers).await? else {
                 log::warn!(
                     "the shared database {} was restored, or is another one: everything is read and offered again",
-                    self.address
+                    self.name
                 );
                 rows.begin(view.id, view.digest, Deadline::NONE)?;
                 delivered = self.deliver_rows(database, number, view).await?;
@@ -575,7 +688,8 @@ impl Exchange {
     /// Returns the current view; `None` until the server has accepted the token and identified itself.
     fn known_view(&self) -> Result<Option<KnownView>> {
         let session = self.reading.tokens.current();
-        let Some(id) = self.reading.viewpoint.view_of(&session)? else {
+        let view = self.reading.viewpoint.view_of(&session)?;
+        let Some(id) = view.filter(|_| self.has_exchange) else {
             return Ok(None);
         };
         let rows = LibraryRows(&self.store);
@@ -643,7 +757,7 @@ impl Exchange {
         };
         self.changed.notify_all();
         if outage.is_some() {
-            log::info!("the shared database {} answers again", self.address);
+            log::info!("the shared database {} answers again", self.name);
         }
     }
 

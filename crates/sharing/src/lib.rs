@@ -25,7 +25,6 @@ mod database;
 mod exchange;
 mod failure;
 mod sharing;
-mod status;
 mod system;
 
 // Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
@@ -33,8 +32,7 @@ use plexindex::peers::{engine, matching, platform, sync};
 use plexindex::{error, model, options, source};
 
 #[doc(inline)]
-pub use database::{SharedTables, SharedView};
+pub use database::{SharedStatus, SharedTables, SharedView};
 #[doc(hidden)]
 pub use sharing::open_with_clock;
-pub use sharing::{SharedStatus, open};
-pub use status::SharedIndex;
+pub use sharing::{SharedIndex, open};

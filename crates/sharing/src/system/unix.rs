@@ -3,22 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// Returns the folder of a Unix socket; `None` for the name of a host.
-pub fn socket_folder(host: &Host) -> Option<PathBuf> {
+/// Returns the name of a host, or the folder of a Unix socket.
+pub fn host_name(host: &Host) -> String {
     match host {
-        Host::Unix(folder) => Some(folder.clone()),
-        Host::Tcp(_) => None,
+        Host::Unix(folder) => folder.to_string_lossy().into_owned(),
+        Host::Tcp(host) => host.clone(),
     }
-}
-
-/// Adds the socket in this folder to the addresses to connect to.
-pub fn add_socket(config: &mut Config, folder: PathBuf) {
-    config.host_path(folder);
 }
 
 /// Returns whether the group or other users have any permission for a file.

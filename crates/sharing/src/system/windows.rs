@@ -1,20 +1,15 @@
-//! Sockets and file permissions on Windows.
+//! File permissions on Windows, which has no Unix sockets.
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// Returns the folder of a Unix socket, to which no client connects; `None` for the name of a host.
-pub fn socket_folder(host: &Host) -> Option<PathBuf> {
+/// Returns the name of a host. To the folder of a Unix socket, no client connects.
+pub fn host_name(host: &Host) -> String {
     let Host::Tcp(host) = host;
-    host.starts_with('/').then(|| host.into())
+    host.clone()
 }
-
-/// Adds no address, because plexindex does not support Unix sockets on Windows.
-pub fn add_socket(_: &mut Config, _: PathBuf) {}
 
 /// Always returns `false`, because Windows has no permission bits for other users. A secret file inherits the
 /// permissions of its folder, for which the user is responsible.
