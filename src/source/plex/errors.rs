@@ -242,7 +242,6 @@ impl ErrorContext<'_> {
         let problem = match failure {
             BodyError::Aborted => return aborted_error(&self.request.purpose).into(),
             BodyError::Timeout => return self.deadline_error().into(),
-            BodyError::NoRows => return self.silence_error(Timeout::PerRead).into(),
             BodyError::Connection(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
             BodyError::NotJsonObject(body_start) => {
                 return self.error(Status::NotPlex, not_json_problem(&String::from_utf8_lossy(&body_start)));

@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
-use ureq::Body;
+use flate2::read::GzDecoder;
+use ureq::{Body, Timeout};
 
 use crate::platform::fork::lock;
 use crate::stats::Activity;
@@ -26,8 +26,6 @@ pub(super) enum BodyError {
     Aborted,
     /// The deadline passed during decompression or parsing.
     Timeout,
-    /// Bytes arrived, but no row for too long.
-    NoRows,
     /// The connection failed.
     Connection(ureq::Error),
     /// The compression is unknown or damaged.
@@ -107,7 +105,7 @@ pub(super) struct BodyProgress<'a> {
     /// Number of bytes after decompression.
     decompressed: Cell<u64>,
     rows: Cell<u64>,
-    /// Maximum time without a row.
+    /// Maximum time for [`TRICKLE`] bytes.
     max_silence: Duration,
 }
 
@@ -124,7 +122,7 @@ impl<'a> BodyProgress<'a> {
         }
     }
 
-    /// Sets the maximum time without a row.
+    /// Sets the maximum time in which the server may send hardly any bytes.
     pub fn with_max_silence(self, max_silence: Duration) -> Self {
         Self { max_silence, ..self }
     }
@@ -157,10 +155,15 @@ impl<'a> BodyProgress<'a> {
     }
 }
 
+/// Fewer bytes, within the time that a server may be silent, are silence, too.
+const TRICKLE: u64 = 1 << 10;
+
 /// The body as transferred. This reader counts the bytes and measures the waiting time.
 struct CountedBody<'a> {
     body: ureq::BodyReader<'static>,
     progress: &'a BodyProgress<'a>,
+    /// When [`TRICKLE`] bytes had last arrived, and how many bytes it were in total.
+    last_progress: (Instant, u64),
 }
 
 impl Read for CountedBody<'_> {
@@ -173,13 +176,17 @@ impl Read for CountedBody<'_> {
         let result = self.body.read(buf);
         let request_meter = self.progress.request_meter;
         request_meter.add_wait(read_start);
-        match result {
-            Ok(amount) => {
-                request_meter.bytes.set(request_meter.bytes.get() + amount as u64);
-                Ok(amount)
-            }
-            Err(error) => Err(self.progress.record_failure(BodyError::Connection(error.into()))),
+        let amount = result.map_err(|error| self.progress.record_failure(BodyError::Connection(error.into())))?;
+        let total = request_meter.bytes.get() + amount as u64;
+        request_meter.bytes.set(total);
+        let (since, bytes) = self.last_progress;
+        if total - bytes >= TRICKLE {
+            self.last_progress = (Instant::now(), total);
+        } else if amount > 0 && since.elapsed() > self.progress.max_silence {
+            let silence = BodyError::Connection(ureq::Error::Timeout(Timeout::PerRead));
+            return Err(self.progress.record_failure(silence));
         }
+        Ok(amount)
     }
 }
 
@@ -258,9 +265,10 @@ pub(super) fn read_reply(
     reply: &mut Reply,
 ) -> Result<(), BodyError> {
     let mut body = peek(body, progress)?;
-    let reader = decode_body(&mut body, encoding, limit, progress)?;
+    let mut reader = decode_body(&mut body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
-    let read_result = read_with_progress(reader, &mut buffer, progress);
+    let read_result = reader.read_to_end(&mut buffer).map(drop);
+    drop(reader);
     // If compressed data has ended, reads the rest of the body as transferred, so that `ureq` can reuse the connection.
     // Usually nothing follows. If much follows, stops early, and `ureq` closes the connection.
     if read_result.is_ok() {
@@ -269,49 +277,6 @@ pub(super) fn read_reply(
     let result = parse(read_result, &mut buffer, progress, reply);
     buffers.put_back(buffer);
     result
-}
-
-/// Number of bytes per read.
-const READ_BYTES: usize = 16_384;
-/// Interval at which a slow reply is searched for new rows.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// Fields that each row or library has.
-const ROW_MARKS: [&[u8]; 2] = [b"\"ratingKey\"", b"\"uuid\""];
-
-/// Reads the whole body into `buffer`. Fails if no row arrives for [`BodyProgress::max_silence`], although bytes arrive.
-fn read_with_progress(
-    mut reader: LimitedBody<'_>,
-    buffer: &mut Vec<u8>,
-    progress: &BodyProgress<'_>,
-) -> io::Result<()> {
-    let (mut last_row, mut last_look, mut looked_at) = (Instant::now(), Instant::now(), 0);
-    let mut chunk = [0; READ_BYTES];
-    loop {
-        let received = match reader.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            received => received?,
-        };
-        if received == 0 {
-            return Ok(());
-        }
-        buffer.extend_from_slice(chunk.get(..received).unwrap_or_default());
-        // Fast replies need no look at the bytes.
-        if last_look.elapsed() < LOOK_INTERVAL {
-            continue;
-        }
-        last_look = Instant::now();
-        let new_bytes = buffer.get(looked_at..).unwrap_or_default();
-        if ROW_MARKS
-            .iter()
-            .any(|mark| new_bytes.windows(mark.len()).any(|part| part == *mark))
-        {
-            last_row = last_look;
-        } else if last_row.elapsed() > progress.max_silence {
-            return Err(progress.record_failure(BodyError::NoRows));
-        }
-        // Looks at each byte once, but for a mark of which only the beginning has arrived.
-        looked_at = buffer.len().saturating_sub(ROW_MARKS[0].len() - 1);
-    }
 }
 
 /// Parses the body in `buffer` into `reply`, or only its complete rows if reading it has failed. Separate from
@@ -369,6 +334,7 @@ fn peek<'a>(body: Body, progress: &'a BodyProgress<'a>) -> Result<PeekedBody<'a>
         // Disables `ureq`'s limit, because `LimitedBody` has its own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
+        last_progress: (Instant::now(), progress.request_meter.bytes.get()),
     };
     let mut start = Vec::new();
     if let Err(error) = (&mut counted).take(2).read_to_end(&mut start) {
@@ -380,8 +346,7 @@ fn peek<'a>(body: Body, progress: &'a BodyProgress<'a>) -> Result<PeekedBody<'a>
 
 /// Returns a reader for the decompressed body. Fails if the compression is unknown.
 ///
-/// The body's first bytes identify gzip, because some proxies compress a reply without saying so, and distinguish the
-/// two formats that servers send as `deflate`.
+/// The body's first bytes identify gzip, because some proxies compress a reply without saying so.
 fn decode_body<'a>(
     body: &'a mut PeekedBody<'_>,
     encoding: Option<&str>,
@@ -389,19 +354,11 @@ fn decode_body<'a>(
     progress: &'a BodyProgress<'a>,
 ) -> Result<LimitedBody<'a>, BodyError> {
     let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
-    let (is_gzip, is_zlib) = match **body.get_ref().0.get_ref() {
-        [first, second] => (
-            [first, second] == [0x1f, 0x8b],
-            first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31),
-        ),
-        _ => (false, false),
-    };
+    let is_gzip = body.get_ref().0.get_ref()[..] == [0x1f, 0x8b];
     let inner: Box<dyn Read + 'a> = match encoding.as_str() {
         "gzip" | "x-gzip" => Box::new(GzDecoder::new(body)),
-        "" | "identity" | "deflate" if is_gzip => Box::new(GzDecoder::new(body)),
+        "" | "identity" if is_gzip => Box::new(GzDecoder::new(body)),
         "" | "identity" => Box::new(body),
-        "deflate" if is_zlib => Box::new(ZlibDecoder::new(body)),
-        "deflate" => Box::new(DeflateDecoder::new(body)),
         unknown => {
             let shown: String = unknown.chars().take(40).collect();
             return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));

@@ -1,7 +1,7 @@
 //! Each way to fail has a status, a text with its remedy, and an exact number of requests; none holds the token.
 
 use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use flate2::write::GzEncoder;
 use plexindex::error::Status;
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, Source};
@@ -160,19 +160,16 @@ fn a_list_without_libraries_must_say_that_there_are_none() {
 }
 
 /// `{"MediaContainer":{"size":0}}`, packed.
-fn packed<W: Write>(encoder: impl FnOnce(Vec<u8>) -> W, finish: impl FnOnce(W) -> std::io::Result<Vec<u8>>) -> Vec<u8> {
-    let mut encoder = encoder(Vec::new());
+fn packed() -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(br#"{"MediaContainer":{"size":0}}"#).unwrap();
-    finish(encoder).unwrap()
+    encoder.finish().unwrap()
 }
 
 #[test]
 fn bodies_are_unpacked_as_they_are_packed() {
-    let fast = Compression::fast();
-    let gzip = packed(|to| GzEncoder::new(to, fast), GzEncoder::finish);
-    let zlib = packed(|to| ZlibEncoder::new(to, fast), ZlibEncoder::finish);
-    let deflate = packed(|to| DeflateEncoder::new(to, fast), DeflateEncoder::finish);
-    for (encoding, body) in [("", &gzip), ("gzip", &gzip), ("deflate", &zlib), ("Deflate", &deflate)] {
+    let gzip = packed();
+    for (encoding, body) in [("", &gzip), ("gzip", &gzip), ("identity", &gzip), ("X-GZip", &gzip)] {
         let header = format!("Content-Encoding: {encoding}\r\n");
         let server = Standin::answering([answer("200 OK", if encoding.is_empty() { "" } else { &header }, body)]);
         let listed = client(&server.url()).plex.libraries(Bounds::NONE);
@@ -183,7 +180,7 @@ fn bodies_are_unpacked_as_they_are_packed() {
 /// Answers that are damaged on their way: the status, and what the text names.
 #[test]
 fn damaged_answers() {
-    let gzip = packed(|to| GzEncoder::new(to, Compression::fast()), GzEncoder::finish);
+    let gzip = packed();
     let mut flipped = gzip.clone();
     flipped[15] ^= 0x55;
     let of_length =
