@@ -25,7 +25,7 @@ use super::database_file::FileState;
 use super::item_reader::{ItemReader, for_each_integer, integer, section_id};
 use super::read_transaction::ReadTransaction;
 use crate::error::Result;
-use crate::model::{Item, Library, MAY_MISS_NEXT_WRITE};
+use crate::model::{Item, ItemType, Library, MAY_MISS_NEXT_WRITE};
 
 /// Maximum number of changed rows in a delta. If more rows have changed, a listing is cheaper.
 const MAX_CHANGED_ROWS: i64 = 50_000;
@@ -72,7 +72,7 @@ impl PlexDatabase {
         let Some(since) = Watermark::parse(index.base_token()) else {
             return Ok(SourceChanges::Unknown);
         };
-        let section = section_id(library)?;
+        let (section, types) = (section_id(library)?, item_types_with_files(library.kind));
         // The row count in the change token is useless if single items were later added to or removed from the index.
         let is_row_count_valid = index.cursor().items == Some(index.count()?);
         let token = &library.change.token;
@@ -92,11 +92,8 @@ impl PlexDatabase {
             let Some(changed) = transaction.query(|| read_changed_rows(transaction, section, &since))? else {
                 return Ok(None);
             };
-            let items = Self::read_until_time_is_up(transaction, library, &changed.ids)?;
-            let count_items = || {
-                ItemReader::new(&transaction.connection, section, item_types_with_files(library.kind))
-                    .count_items(i64::MAX)
-            };
+            let items = Self::read_until_time_is_up(transaction, library, types, &changed.ids)?;
+            let count_items = || ItemReader::new(&transaction.connection, section, types).count_items(i64::MAX);
             let counts = (!no_rows_removed(&changed))
                 .then(|| transaction.query(count_items))
                 .transpose()?;
@@ -105,7 +102,7 @@ impl PlexDatabase {
         else {
             return Ok(SourceChanges::Unknown);
         };
-        items.extend(self.read_items(library, &changed.ids[items.len()..], bounds)?);
+        items.extend(self.read_items(library, types, &changed.ids[items.len()..], bounds)?);
         let (mut present, mut absent) = (Vec::with_capacity(items.len()), Vec::new());
         for (id, item) in changed.ids.iter().zip(items) {
             match item {
@@ -188,14 +185,20 @@ impl PlexDatabase {
         Ok((removed_keys, count))
     }
 
-    /// Reads the items with these ids in several read transactions. Returns one entry for each id, in order; `None` if
-    /// the library has no item with this id.
-    pub(super) fn read_items(&self, library: &Library, ids: &[i64], bounds: &Bounds<'_>) -> Result<Vec<Option<Item>>> {
+    /// Reads the items of these types with these ids in several read transactions. Returns one entry for each id, in
+    /// order; `None` if the library has no such item.
+    pub(super) fn read_items(
+        &self,
+        library: &Library,
+        types: &[ItemType],
+        ids: &[i64],
+        bounds: &Bounds<'_>,
+    ) -> Result<Vec<Option<Item>>> {
         let mut items = Vec::new();
         while items.len() < ids.len() {
             let unread = &ids[items.len()..];
             items.extend(self.file.run_in_transaction(bounds, &mut |transaction| {
-                Self::read_until_time_is_up(transaction, library, unread)
+                Self::read_until_time_is_up(transaction, library, types, unread)
             })?);
         }
         Ok(items)
@@ -206,13 +209,10 @@ impl PlexDatabase {
     fn read_until_time_is_up(
         transaction: &ReadTransaction<'_>,
         library: &Library,
+        types: &[ItemType],
         ids: &[i64],
     ) -> Result<Vec<Option<Item>>> {
-        let mut reader = ItemReader::new(
-            &transaction.connection,
-            section_id(library)?,
-            item_types_with_files(library.kind),
-        );
+        let mut reader = ItemReader::new(&transaction.connection, section_id(library)?, types);
         let mut items = Vec::new();
         for id in ids {
             items.push(transaction.query(|| reader.read_item(*id))?);

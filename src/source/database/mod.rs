@@ -8,14 +8,14 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::changed_rows::Watermark;
 use self::database_file::{DatabaseFile, check_bounds, machine_identifier};
-use self::item_reader::{ItemReader, ReadAhead, section_id};
+use self::item_reader::{ItemReader, section_id};
 use self::read_transaction::check_schema;
 use super::contract::{
     Abilities, Bounds, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind,
@@ -25,7 +25,7 @@ use super::plex::{self, item_types_with_files, make_uuids_unique};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server, TokenReliability};
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::fork::{ForkLock, lock, lock_for_fork};
+use crate::platform::fork::ForkLock;
 
 mod changed_rows;
 mod database_file;
@@ -44,7 +44,6 @@ pub static KIND: SourceKind = SourceKind {
 /// The library database of a Plex Media Server.
 pub struct PlexDatabase {
     pub(super) file: DatabaseFile,
-    pub(super) read_ahead: Mutex<ReadAhead>,
     /// Whether each probe counts the rows. Deltas need the count, but counting would delay the first answer.
     pub(super) counts_rows: AtomicBool,
     server: Option<(Arc<dyn Source>, String)>,
@@ -63,7 +62,6 @@ impl PlexDatabase {
     pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             file: DatabaseFile::new(path, clock),
-            read_ahead: Mutex::default(),
             counts_rows: AtomicBool::new(false),
             server: None,
         }
@@ -161,8 +159,6 @@ impl Source for PlexDatabase {
     /// Reads the libraries, and sets the same change token for all of them.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check_bounds(&bounds)?;
-        // Frees the items that were read ahead for an earlier listing.
-        *lock(&self.read_ahead) = ReadAhead::default();
         let mut libraries = self.file.run_in_transaction(&bounds, &mut |transaction| {
             transaction.query(|| {
                 check_schema(&transaction.connection)?;
@@ -198,7 +194,7 @@ impl Source for PlexDatabase {
         item_types_with_files(library.kind).len()
     }
 
-    /// Adds a page to `items`, from the items that were read ahead if possible. Positions are item ids.
+    /// Adds a page to `items`. Positions are item ids.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.read_page(request, &bounds, items)
     }
@@ -252,7 +248,7 @@ impl Source for PlexDatabase {
         let libraries = self.libraries(bounds)?;
         let mut items = Vec::new();
         for library in &libraries {
-            let read = self.read_items(library, &ids, &bounds)?;
+            let read = self.read_items(library, item_types_with_files(library.kind), &ids, &bounds)?;
             items.extend(read.into_iter().flatten().map(|item| LocatedItem {
                 item,
                 section: library.section.clone(),
@@ -294,11 +290,7 @@ impl Source for PlexDatabase {
     /// Takes the locks, and the server's. While the read lock is held, no read transaction is running and so no
     /// connection to the database is open.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
-        let mut locks: Vec<Box<dyn ForkLock>> = vec![
-            // This lock is first, so that no thread has to wait for the other lock while a long transaction ends.
-            self.file.read_lock.lock_for_fork(),
-            Box::new(lock_for_fork(&self, |database| &database.read_ahead)),
-        ];
+        let mut locks = vec![self.file.read_lock.lock_for_fork()];
         locks.extend(
             self.server
                 .iter()
