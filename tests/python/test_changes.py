@@ -11,7 +11,7 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import OpenIndex, Server, until
-from disk import Tree, requests
+from disk import Tree
 from plexindex import aio
 from plexindex._core.selection import selection_of
 from plexindex.compare import find_renames
@@ -111,30 +111,12 @@ def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex,
     tree.rename(tree.listed[0], new)
     cursor = index.changes().cursor
     aside = tree.films.rename(tree.media / "aside")
-    find_renames(index.library(), set())
+    find_renames(index.library())
     aside.rename(tree.films)
-    find_renames(index.library("Shows"), set())
+    find_renames(index.library("Shows"))
     assert list(index.changes(cursor)) == []
-    find_renames(index.library("Films"), set())
+    find_renames(index.library("Films"))
     assert [(one.kind, one.path) for one in index.changes(cursor)] == [("moved", str(new))]
-
-
-def test_an_item_that_the_server_calls_unchanged_is_requested_once(open_index: OpenIndex, tree: Tree) -> None:
-    index = open_index(server_url=tree.server.url)
-    index.refresh()
-    tree.server.reset()
-    unchanged: set[tuple[str, str]] = set()
-    tree.listed[0].unlink()
-    assert requests(tree) == {}
-    for _ in range(2):
-        find_renames(index.library(), unchanged)
-        assert requests(tree) == {"metadata": 1}
-    tree.listed[1].unlink()
-    find_renames(index.library(), unchanged)
-    assert requests(tree) == {"metadata": 2}
-    unchanged.clear()
-    find_renames(index.library(), unchanged)
-    assert requests(tree) == {"metadata": 3}
 
 
 OLD, NEW = "/media/films/Old (2001).mkv", "/media/films/New (2024).mkv"

@@ -86,9 +86,7 @@ def test_two_missing_files_of_one_size_are_no_evidence(tmp_path: Path) -> None:
         assert not_in_plex(new) in lines_of(index, films)
 
 
-def test_the_server_is_asked_about_missing_files(
-    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_is_asked_about_missing_files(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
     new = make(tree.films / "New (2024).mkv")
     tree.server.reset()
@@ -100,12 +98,9 @@ def test_the_server_is_asked_about_missing_files(
     lines = lines_of(index, tree.media, offline=True)
     assert len(lines) == 3
     assert requests(tree) == {}
-    # However many files wait for the end of the walk.
-    for held in (2, 1):
-        monkeypatch.setattr("plexindex.compare.comparison._HELD", held)
-        tree.server.reset()
-        assert lines_of(index, tree.media) == lines
-        assert requests(tree) == {"sections": 1, "metadata": 1}
+    tree.server.reset()
+    assert lines_of(index, tree.media) == lines
+    assert requests(tree) == {"sections": 1, "metadata": 1}
 
 
 def test_a_file_that_was_moved_out_of_the_compared_folder_is_not_missing(index: plexindex.Index, tree: Tree) -> None:

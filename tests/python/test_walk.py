@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 import pytest
 from disk import make, set_size
-from plexindex.compare import walk
+from plexindex.compare import Difference
 from plexindex.compare.difference import without_replaced
-from plexindex.compare.rules import RULES, Ignored, MediaTypes, is_media, rule_for_file, rule_for_folder
-from plexindex.compare.walk import Location, Scope, Walk
+from plexindex.compare.rules import RULES, Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
+from plexindex.compare.walk import Location, MediaFile, Scope, Walk
 
-MOVIES, MUSIC = MediaTypes.of(["movie"]), MediaTypes.of(["artist"])
+MOVIES, MUSIC = rules_of(["movie"], RULES), rules_of(["artist"], RULES)
 
 
 @pytest.mark.parametrize(
@@ -38,12 +37,12 @@ MOVIES, MUSIC = MediaTypes.of(["movie"]), MediaTypes.of(["artist"])
 )
 def test_media_have_the_extensions_of_their_library(name: bytes, kinds: str) -> None:
     every = ("movie", "show", "artist", "photo", "other")
-    found = [kind for kind in every if is_media(name, MediaTypes.of([kind]).extensions)]
+    found = [kind for kind in every if is_media(name, extensions_of([kind]))]
     assert [kind for kind in found if kind != "show"] == kinds.split()
     assert ("show" in found) == ("movie" in found)
-    assert is_media(name, MediaTypes.of([]).extensions) == bool(kinds), "outside all libraries, all media count"
+    assert is_media(name, extensions_of([])) == bool(kinds), "outside all libraries, all media count"
     # A folder of two libraries has the media of both.
-    both = is_media(name, MediaTypes.of(["artist", "show"]).extensions)
+    both = is_media(name, extensions_of(["artist", "show"]))
     assert both == bool({"artist", "show"} & set(found))
 
 
@@ -66,18 +65,18 @@ FOLDERS = {
 
 @pytest.mark.parametrize(("name", "rule"), [(name, rule) for rule, names in FOLDERS.items() for name in names])
 def test_folders_are_ignored_by_their_names(name: str, rule: str | None) -> None:
-    assert rule_for_folder(name.encode(), RULES, MOVIES, at_root=False) == rule
+    assert rule_for_folder(name.encode(), MOVIES, at_root=False) == rule
     # No rule for videos applies to music.
     expected = rule if rule in ("system", "hidden", "unpacking") else None
-    assert rule_for_folder(name.encode(), RULES, MUSIC, at_root=False) == expected
-    assert rule_for_folder(name.encode(), (), MOVIES, at_root=False) is None
+    assert rule_for_folder(name.encode(), MUSIC, at_root=False) == expected
+    assert rule_for_folder(name.encode(), (), at_root=False) is None
 
 
 def test_folders_in_a_library_s_own_folder_and_names_of_several_rules() -> None:
-    assert rule_for_folder(b"$RECYCLE.BIN", RULES, MOVIES, at_root=True) == "system"
-    assert rule_for_folder(b"Extras", RULES, MOVIES, at_root=True) is None
-    without = [rule for rule in RULES if rule != "system"]
-    assert rule_for_folder(b".AppleDouble", without, MOVIES, at_root=False) == "hidden"
+    assert rule_for_folder(b"$RECYCLE.BIN", MOVIES, at_root=True) == "system"
+    assert rule_for_folder(b"Extras", MOVIES, at_root=True) is None
+    without = [rule for rule in MOVIES if rule != "system"]
+    assert rule_for_folder(b".AppleDouble", without, at_root=False) == "hidden"
 
 
 @pytest.mark.parametrize(
@@ -99,18 +98,18 @@ def test_folders_in_a_library_s_own_folder_and_names_of_several_rules() -> None:
 )
 def test_files_are_ignored_by_their_names(tmp_path: Path, name: str, rule: str | None) -> None:
     path = os.fsencode(make(tmp_path / name))
-    assert rule_for_file(path, RULES, MOVIES) == rule
-    assert rule_for_file(path, RULES, MUSIC) == (rule if rule == "hidden" else None)
-    assert rule_for_file(path, (), MOVIES) is None
+    assert rule_for_file(path, MOVIES) == rule
+    assert rule_for_file(path, MUSIC) == (rule if rule == "hidden" else None)
+    assert rule_for_file(path, ()) is None
 
 
 def test_files_are_ignored_by_their_sizes(tmp_path: Path) -> None:
-    assert rule_for_file(os.fsencode(make(tmp_path / "empty.mkv", b"")), RULES, MOVIES) == "empty"
-    assert rule_for_file(os.fsencode(tmp_path / "gone.mkv"), RULES, MOVIES) == "empty"
+    assert rule_for_file(os.fsencode(make(tmp_path / "empty.mkv", b"")), MOVIES) == "empty"
+    assert rule_for_file(os.fsencode(tmp_path / "gone.mkv"), MOVIES) == "empty"
     large = set_size(make(tmp_path / "large sample.mkv"), 300 << 20)
-    assert rule_for_file(os.fsencode(large), RULES, MOVIES) is None
+    assert rule_for_file(os.fsencode(large), MOVIES) is None
     set_size(large, (300 << 20) - 1)
-    assert rule_for_file(os.fsencode(large), RULES, MOVIES) == "samples"
+    assert rule_for_file(os.fsencode(large), MOVIES) == "samples"
 
 
 @pytest.mark.parametrize(
@@ -151,13 +150,13 @@ def test_a_plexignore_is_no_gitignore(line: str, path: str, ignores: str) -> Non
     folder = os.sep.join(("", "m", "n"))
     full = os.path.normpath(os.path.join(folder, *path.split("/"))).encode()
     ignored = Ignored(folder.encode(), line.encode())
-    assert (ignored.line_for_file(full) is not None) == ("file" in ignores)
-    assert (ignored.line_for_folder(full) is not None) == ("folder" in ignores)
+    assert (ignored.line_for(full, is_folder=False) is not None) == ("file" in ignores)
+    assert (ignored.line_for(full, is_folder=True) is not None) == ("folder" in ignores)
 
 
 def test_a_plexignore_with_names_that_are_not_utf_8() -> None:
     ignored = Ignored(b"/m/", b"\n# none\nodd*\xff?.mkv\n")
-    assert ignored.line_for_file(b"/m/odd \xfe\xff\xfd.mkv") == b"'odd*\xff?.mkv' in /m/.plexignore"
+    assert ignored.line_for(b"/m/odd \xfe\xff\xfd.mkv", is_folder=False) == b"'odd*\xff?.mkv' in /m/.plexignore"
 
 
 def test_many_names_in_a_plexignore_cost_no_more_than_few() -> None:
@@ -165,7 +164,7 @@ def test_many_names_in_a_plexignore_cost_no_more_than_few() -> None:
     ignored = Ignored(b"/m", f"{text}film 7.MKV\nFilm*\n\u0130x.mkv\n".encode())
 
     def line(name: str) -> str | None:
-        found = ignored.line_for_file(os.path.join("/m", *name.split("/")).encode())
+        found = ignored.line_for(os.path.join("/m", *name.split("/")).encode(), is_folder=False)
         return None if found is None else found.decode().partition("'")[2].rpartition("'")[0]
 
     begun = time.monotonic()
@@ -184,7 +183,7 @@ def test_many_names_in_a_plexignore_cost_no_more_than_few() -> None:
 def test_a_glob_of_many_stars_takes_no_time() -> None:
     ignored = Ignored(b"/m", b"*a" * 60 + b"b")
     begun = time.monotonic()
-    assert ignored.line_for_file(b"/m/" + b"a" * 200) is None
+    assert ignored.line_for(b"/m/" + b"a" * 200, is_folder=False) is None
     assert time.monotonic() - begun < 5
 
 
@@ -212,8 +211,8 @@ def test_bytes_that_are_not_utf_8_are_replaced_by_any_number_of_characters() -> 
 def scope_of(*folders: Path, others: tuple[Path, ...] = ()) -> Scope:
     """A scope with libraries of films in these folders, and with other libraries, which are not compared."""
     films: list[Any] = [SimpleNamespace(kind="movie", title="Films", section="1")]
-    locations = [Location(os.fsencode(folder), compared=films) for folder in folders]
-    locations += [Location(os.fsencode(folder), others=films) for folder in others if folder not in folders]
+    locations = [Location(os.fsencode(folder), RULES, films) for folder in folders]
+    locations += [Location(os.fsencode(folder), RULES, (), films) for folder in others if folder not in folders]
     return Scope(locations, RULES)
 
 
@@ -222,8 +221,8 @@ class Seen:
 
     def __init__(self, top: Path, *locations: Path, others: tuple[Path, ...] = ()) -> None:
         found = list(Walk(scope_of(*(locations or (top,)), others=others), os.fsencode(top)))
-        media = [one for some, _ in found for one in some]
-        unread = [one for _, some in found for one in some]
+        media = [one for some in found for one in some if isinstance(one, MediaFile)]
+        unread = [one for some in found for one in some if isinstance(one, Difference)]
 
         def below(path: bytes | str) -> str:
             return Path(os.path.relpath(os.fsdecode(path), top)).as_posix()
@@ -244,26 +243,6 @@ def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
     assert seen.unread == [("extras", "Film 2/Extras")]
     assert set(seen.places.values()) == {str(tmp_path)}
     assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] == ""
-
-
-def test_a_slow_disk_is_read_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(100):
-        make(tmp_path / f"Film {number}" / "x.mkv")
-    expected = Seen(tmp_path).media
-    threads = set()
-    names_in = walk._names_in
-
-    def names_and_thread(folder: bytes) -> Any:
-        threads.add(threading.current_thread())
-        return names_in(folder)
-
-    monkeypatch.setattr(walk, "_names_in", names_and_thread)
-    assert Seen(tmp_path).media == expected
-    assert threads == {threading.current_thread()}, "a fast disk"
-    monkeypatch.setattr(walk, "_SLOW", -1.0)
-    monkeypatch.setattr(walk, "_AT_ONCE", 1)
-    assert Seen(tmp_path).media == expected
-    assert len(threads) > 1
 
 
 def test_names_that_are_one_in_the_index_are_twins(tmp_path: Path) -> None:
@@ -322,26 +301,16 @@ def test_locations_below_a_folder_that_is_ignored_are_walked(tmp_path: Path) -> 
     assert seen.unread == [("hidden", ".mounts")]
 
 
-def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path) -> None:
     make(tmp_path / "theirs" / ".x" / "a.mkv")
     make(tmp_path / "theirs" / "a.mkv")
     make(tmp_path / "theirs" / "mine" / "a.mkv")
     make(tmp_path / "more" / "a.mkv")
     make(tmp_path / ".hidden" / "more" / "a.mkv")
-    read: list[bytes] = []
-    names_in = walk._names_in
-
-    def note(folder: bytes) -> Any:
-        read.append(folder)
-        return names_in(folder)
-
-    monkeypatch.setattr(walk, "_names_in", note)
     others = tuple(tmp_path / name for name in ("theirs", "more", ".hidden/more"))
     seen = Seen(tmp_path, tmp_path / "theirs" / "mine", others=others)
     assert seen.media == ["theirs/mine/a.mkv"]
     assert seen.unread == [("hidden", ".hidden")]
-    # What cannot have a compared library's file is not read.
-    assert [os.path.relpath(os.fsdecode(folder), tmp_path) for folder in read] == [".", "theirs", "theirs/mine"]
 
 
 def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
@@ -416,7 +385,7 @@ def reachable(root: Path) -> set[str]:
             if target.is_file():
                 media.add(str(target))
             elif target.is_dir() and not above:
-                rule = rule_for_folder(entry.name.encode(), RULES, MOVIES, at_root=folder == root.resolve())
+                rule = rule_for_folder(entry.name.encode(), MOVIES, at_root=folder == root.resolve())
                 pending += [] if rule else [target]
     return media
 

@@ -177,8 +177,6 @@ def _write_state(state: str | None, cursor: str | None) -> None:
 
 # Seconds between two walks of the disk by default.
 _DISK_SECONDS = 600.0
-# Seconds after which a walk requests again the items that the server reported as unchanged.
-_UNCHANGED_SECONDS = 3600.0
 
 
 def follow_renames(index: Index, library: Library, seconds: float) -> None:
@@ -189,13 +187,9 @@ def follow_renames(index: Index, library: Library, seconds: float) -> None:
     """
 
     def run() -> None:
-        unchanged: set[tuple[str, str]] = set()
-        begun = time.monotonic()
         while index.is_open:
-            if time.monotonic() - begun > _UNCHANGED_SECONDS:
-                unchanged, begun = set(), time.monotonic()
             with contextlib.suppress(Error):  # the feed reports a failure that lasts
-                find_renames(library, unchanged)
+                find_renames(library)
             time.sleep(seconds)
 
     threading.Thread(target=run, name="plexindex-renames", daemon=True).start()

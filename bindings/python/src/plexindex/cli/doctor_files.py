@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from .._core.paths import lies_under, same_file
-from ..compare.rules import MediaTypes, is_media
+from ..compare.rules import extensions_of, is_media
 from ..index import Index
 from ..library import Library
 from ..mapping import Proposal
@@ -135,7 +135,7 @@ def check_files(
             report.note(text)  # doctor has already reported the cause, which is the server
         return
     folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
-    suffixes = MediaTypes.of(library.kind for library in libraries).extensions
+    suffixes = extensions_of(library.kind for library in libraries)
     size = max(wanted // max(len(folders) + bool(listed), 1), 1)
     samples = [of_folder(folder, size, suffixes) for folder in folders]
     samples += [of_list(listed, size)] if listed else []

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from ..library import Library
     from ..match import Match
     from ..types import DifferenceKind
-    from .walk import Location, MediaFile, Ruling
+    from .walk import MediaFile
 
-# Maximum number of items that a reason lists.
-_NAMED = 3
+# The reasons' texts, unless the reason is a rule or the text is made of what was found.
 _TEXTS = {
     "not_scanned": "it is in a folder of library '{}', which does not list it (yet)",
     "no_library": "no library has a folder above it",
-    "mapping_missing": "Plex lists it below a different root: a mapping is missing",
+    "mapping_missing": "Plex lists it below a different root: a mapping is missing: {}",
     "not_utf8": "its name is not UTF-8, and Plex probably lists it as {}: give the file a name in UTF-8",
     "replaced_characters": "Plex probably lists it as {}, with characters that SMB, rclone and Windows replace",
+    "gone": "the file is not on the disk",
+    "several_files": "the item has {}",
     "loop": "the link leads to one of its parent folders",
     "linked": "it leads to {}, which is compared under another path",
     "unreadable": "plexindex cannot read the folder: {}",
@@ -71,18 +72,6 @@ class Difference:
     section: str | None
     """Section id of the library."""
 
-    @classmethod
-    def _of(
-        cls, what: DifferenceKind, path: bytes, item: Item | None, reason: str, message: str = "",
-        owners: Sequence[Library] = (), files: int = 0, is_folder: bool = False,
-    ) -> Difference:  # fmt: skip
-        """Creates a difference. Its library is the item's, or the only owner."""
-        owner = owners[0] if len(owners) == 1 and item is None else None
-        place = (owner.title, owner.section) if owner else ("", "")
-        library, section = (item.library_title, item.section) if item else place
-        message = message or _TEXTS.get(reason) or RULES[reason][0]
-        return cls(what, os.fsdecode(path), is_folder, files, item, reason, message, library or None, section or None)
-
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values.
 
@@ -95,28 +84,19 @@ class Difference:
         return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason}>"
 
 
-def of_unread(path: bytes, cause: str, detail: bytes, owners: Sequence[Library]) -> Difference:
-    """Returns the remark about a folder or link that the walk did not read. ``cause``: the reason. ``detail``: a line
-    of a `.plexignore` file, the other path of a folder, or the system's error.
+def difference(
+    what: DifferenceKind, path: bytes, reason: str, detail: str = "", item: Item | None = None,
+    owners: Sequence[Library] = (), files: int = 0, is_folder: bool = False, text: str = "",
+) -> Difference:  # fmt: skip
+    """Creates a difference. Its library is the item's, or the only owner. ``detail``: what the reason's text names.
+    ``text``: another text.
     """
-    text = _TEXTS.get(cause, "{}").format(os.fsdecode(detail))
-    return Difference._of("left_out", path, None, cause, text, owners, is_folder=True)
-
-
-def of_ignored(path: bytes, location: Location, ruling: Ruling) -> Difference:
-    """Returns the remark about a file that Plex ignores."""
-    rule, line = ruling
-    return Difference._of("left_out", path, None, rule, os.fsdecode(line), location.compared, files=1)
-
-
-def of_several_items(path: bytes, answer: Match) -> Difference:
-    """Returns the difference for a file of several items."""
-    named = [item.describe() for item in answer.candidates[:_NAMED]]
-    more = answer.candidates_total - len(named)
-    if more:
-        named.append(f"and {more:,} more")
-    text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
-    return Difference._of("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
+    owner = owners[0] if len(owners) == 1 and item is None else None
+    library, section = (
+        (item.library_title, item.section) if item else (owner.title, owner.section) if owner else ("", "")
+    )
+    text = text or _TEXTS.get(reason, "{}").format(detail) or RULES[reason][0]
+    return Difference(what, os.fsdecode(path), is_folder, files, item, reason, text, library or None, section or None)
 
 
 def of_unlisted(file: MediaFile, answer: Match) -> Difference:
@@ -124,17 +104,17 @@ def of_unlisted(file: MediaFile, answer: Match) -> Difference:
     path, owners, item = file.path, file.location.compared, answer.sure or answer.likely
     differs_in_root = item is not None and answer.reason in ("same_file", "only_root_differs")
     lookalike = None if differs_in_root else _lookalike(path, answer)
+    reason, detail = "no_library", ""
     if lookalike is not None:
+        item, detail = lookalike, lookalike.path or ""
         reason = "replaced_characters" if path.decode("utf-8", "ignore").encode() == path else "not_utf8"
-        text = _TEXTS[reason].format(lookalike.path)
-        return Difference._of("not_in_plex", path, lookalike, reason, text, files=1)
-    if owners:
-        text = _TEXTS["not_scanned"].format("' or '".join(owner.title for owner in owners))
-        return Difference._of("not_in_plex", path, None, "not_scanned", text, owners, files=1)
-    if item is not None and differs_in_root:
-        text = _mapping_missing(os.fsdecode(path), item.path or "")
-        return Difference._of("not_in_plex", path, item, "mapping_missing", text, files=1)
-    return Difference._of("not_in_plex", path, None, "no_library", files=1)
+    elif owners:
+        item, reason, detail = None, "not_scanned", "' or '".join(owner.title for owner in owners)
+    elif item is not None and differs_in_root:
+        reason, detail = "mapping_missing", _mapped_folders(os.fsdecode(path), item.path or "")
+    else:
+        item = None
+    return difference("not_in_plex", path, reason, detail, item, owners, files=1)
 
 
 def _lookalike(path: bytes, answer: Match) -> Item | None:
@@ -158,9 +138,8 @@ def without_replaced(path: bytes) -> str:
     return re.sub("\ufffd+", "\ufffd", form.translate(_REPLACED))
 
 
-def _mapping_missing(host: str, server: str) -> str:
+def _mapped_folders(host: str, server: str) -> str:
     """Proposes a mapping between the folders that remain after removing the two paths' common end."""
     pairs = zip(reversed(components(host)), reversed(components(server)))
     common = sum(1 for _ in takewhile(lambda pair: pair[0].lower() == pair[1].lower(), pairs))
-    folders = f"{folder_of(host, common)} to the server's {folder_of(server, common)}"
-    return f"{_TEXTS['mapping_missing']}: map {folders}"
+    return f"map {folder_of(host, common)} to the server's {folder_of(server, common)}"

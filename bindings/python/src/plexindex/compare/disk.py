@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -30,11 +29,6 @@ def native(path: bytes) -> bytes | str:
     if len(text) < _LONG or text.startswith("\\\\?\\"):
         return text
     return f"\\\\?\\UNC{text[1:]}" if text.startswith("\\\\") else f"\\\\?\\{text}"
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    """Returns the path of a name in a folder."""
-    return folder + name if folder.endswith(SEPARATOR) else folder + SEPARATOR + name
 
 
 def is_in(path: bytes, folder: bytes) -> bool:
@@ -73,32 +67,12 @@ def is_missing(path: bytes) -> bool:
     return error is not None and is_gone(error)
 
 
-def size_of(path: bytes) -> int | None:
-    """Returns a file's size in bytes, or None if the file has no metadata."""
+def size_of(path: bytes) -> int:
+    """Returns a file's size in bytes; 0 for a file without metadata, such as a dangling link."""
     try:
         return os.stat(native(path)).st_size
     except (OSError, ValueError):
-        return None
-
-
-def may_read(path: bytes) -> bool:
-    """Returns whether this user may read a file."""
-    if os.name != "nt":
-        return os.access(path, os.R_OK)
-    try:
-        with open(native(path), "rb"):
-            return True
-    except OSError:
-        return False
-
-
-def text_of(error: OSError) -> str:
-    """Returns the system's description of an error."""
-    if sys.platform == "win32":
-        import ctypes
-
-        return ctypes.FormatError(error.winerror or error.errno).rstrip(" .")
-    return os.strerror(error.errno or 0)
+        return 0
 
 
 def form_of(name: bytes) -> bytes:
@@ -119,27 +93,20 @@ class Spellings:
     """
 
     def __init__(self) -> None:
-        self._folder = lru_cache(256)(self._find)
         self._names = lru_cache(64)(_names_by_form)
 
-    def other(self, path: bytes) -> bytes | None:
-        """Returns an existing file that has another spelling of a path; None if there is none."""
-        found = self._find(path)
-        return None if found == path else found
-
-    def _find(self, path: bytes) -> bytes | None:
-        """Returns a path in the disk's spelling, or None if it is missing."""
+    def find(self, path: bytes) -> bytes | None:
+        """Returns a path in the disk's spelling, or None if there is no such file."""
         folder, name = os.path.split(path)
         if not name or os.path.isdir(native(path)):
             return path
-        above = self._folder(folder)
+        above = self.find(folder)
         found = None if above is None else self._names(above).get(form_of(name))
-        return None if above is None or found is None else join(above, found)
+        return None if above is None or found is None else os.path.join(above, found)
 
 
 def _names_by_form(folder: bytes) -> dict[bytes, bytes]:
     try:
-        names = [os.fsencode(name) for name in os.listdir(native(folder or b"/"))]
+        return {form_of(name): name for name in map(os.fsencode, os.listdir(native(folder or b"/")))}
     except OSError:
         return {}
-    return {form_of(name): name for name in names}

@@ -10,9 +10,13 @@ import fnmatch
 import os
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
+from .._core import TYPE_CHECKING
 from . import disk
+
+if TYPE_CHECKING:
+    # The lines by pattern, and the globs with their lines.
+    _Patterns = tuple[dict[str, str], list[tuple[list[re.Pattern[str]], str]]]
 
 _SUPPORT = "support: 'Special Keyword File/Folder Exclusion'"
 RULES: dict[str, tuple[str, str]] = {
@@ -55,8 +59,8 @@ RULES: dict[str, tuple[str, str]] = {
     ),
 }
 """For each rule, the files that Plex ignores, and the source of the rule."""
-EVERYWHERE = frozenset(("extension", "hidden", "system", "empty"))
-"""The rules that also apply outside all libraries."""
+# The rules that also apply outside all libraries.
+_EVERYWHERE = frozenset(("extension", "hidden", "system", "empty"))
 
 
 def _extensions(names: bytes) -> frozenset[bytes]:
@@ -85,29 +89,26 @@ def is_media(path: str | bytes, extensions: Collection[bytes] = _MEDIA) -> bool:
     return name[name.rfind(b".") :].lower() in extensions
 
 
-@dataclass(frozen=True)
-class MediaTypes:
-    """The files that Plex's scanners read in a folder."""
+def extensions_of(kinds: Iterable[str]) -> Collection[bytes]:
+    """Returns the extensions of media files in libraries of these kinds, in lower case and with the dot; those of all
+    media if there is no library. In a library of an unknown kind, any file can be media.
+    """
+    return frozenset().union(*(_BY_KIND.get(kind, _MEDIA) for kind in kinds)) or _MEDIA
 
-    extensions: Collection[bytes]
-    """The extensions of media files, in lower case and with the dot."""
-    has_video_rules: bool
-    """Whether the rules ``samples``, ``extras`` and ``discs`` apply."""
 
-    @classmethod
-    def of(cls, kinds: Iterable[str]) -> MediaTypes:
-        """Returns the media types of libraries of these kinds; all media types if there is none, because the folder is
-        outside all libraries.
-        """
-        kinds = set(kinds)
-        # In a library of an unknown kind, any file can be media, but no rule for videos applies.
-        extensions = frozenset().union(*(_BY_KIND.get(kind, _MEDIA) for kind in kinds)) or _MEDIA
-        return cls(extensions, not kinds or bool(kinds & {"movie", "show", "photo"}))
+def rules_of(kinds: Collection[str], rules: Collection[str]) -> frozenset[str]:
+    """Returns those of ``rules`` that apply in a folder of libraries of these kinds. Only some rules apply outside all
+    libraries; those for videos do not apply to music.
+    """
+    if not kinds:
+        return _EVERYWHERE.intersection(rules)
+    has_videos = any(kind in ("movie", "show", "photo") for kind in kinds)
+    return frozenset(rules).difference(() if has_videos else _OF_VIDEOS)
 
 
 # Plex allows one more character at the end of some names, such as an `s`. Here, it is a character in UTF-8, or a byte.
 _ONE = rb"(?:[\xc0-\xf7][\x80-\xbf]{1,3}|.)?"
-_ROOT, _BELOW, _ANYWHERE = (True,), (False,), (True, False)
+_ROOT, _BELOW, _ANYWHERE = True, False, None
 # The rules for folders, in order: where they apply, and what a name in lower case begins with.
 # 'Extra' counts only as a whole word, not in 'Extraction'.
 _FOLDERS = [
@@ -139,36 +140,31 @@ _PLEXIGNORE = b".plexignore"
 _MAX_BYTES = 1 << 20
 
 
-def rule_for_folder(name: bytes, rules: Collection[str], media: MediaTypes, at_root: bool) -> str | None:
+def rule_for_folder(name: bytes, rules: Collection[str], at_root: bool) -> str | None:
     """Returns the rule by which Plex ignores a folder with this name; None if Plex reads the folder.
 
-    ``rules`` and ``media`` are those of the folder's location. ``at_root``: whether the folder is directly in it.
+    ``rules`` are those of the folder's location. ``at_root``: whether the folder is directly in it.
     """
     name = name.lower()
     for rule, where, expression in _FOLDERS:
-        applies = rule in rules and at_root in where and (media.has_video_rules or rule not in _OF_VIDEOS)
-        if applies and expression.match(name):
+        if rule in rules and where in (None, at_root) and expression.match(name):
             return rule
     return None
 
 
-def rule_for_file(path: bytes, rules: Collection[str], media: MediaTypes) -> str | None:
+def rule_for_file(path: bytes, rules: Collection[str]) -> str | None:
     """Returns the rule by which Plex ignores an unlisted media file; None if Plex does not ignore the file.
 
-    ``rules`` and ``media`` are those of the file's location. Reads the file's size, which is slow.
+    ``rules`` are those of the file's location. Reads the file's size, which is slow.
     """
-    name = os.path.basename(path).lower()
-    if "hidden" in rules and name.startswith(b"."):
-        return "hidden"
-    # A file without metadata, such as a dangling link, counts as empty.
-    size = disk.size_of(path) or 0
-    if "empty" in rules and (size == 0 or not disk.may_read(path)):
-        return "empty"
-    if not media.has_video_rules:
-        return None
-    if "samples" in rules and size < _MAX_SAMPLE_BYTES and _SAMPLE.search(name):
-        return "samples"
-    return "extras" if "extras" in rules and _EXTRA.match(name) else None
+    name, size = os.path.basename(path).lower(), disk.size_of(path)
+    found = (
+        ("hidden", name.startswith(b".")),
+        ("empty", size == 0 or not os.access(disk.native(path), os.R_OK)),
+        ("samples", size < _MAX_SAMPLE_BYTES and _SAMPLE.search(name)),
+        ("extras", _EXTRA.match(name)),
+    )
+    return next((rule for rule, is_ignored in found if is_ignored and rule in rules), None)
 
 
 class Ignored:
@@ -184,7 +180,10 @@ class Ignored:
     def __init__(self, folder: bytes, text: bytes) -> None:
         """``text``: the file's content, a pattern on each line. A line that starts with ``#`` is a comment."""
         self._folder = folder.rstrip(disk.SEPARATOR)
-        self._names, self._paths = _Patterns(), _Patterns()
+        # The lines of patterns for file names and for paths. A table has those without a wildcard, because there can be
+        # many; a glob is an expression for each part between slashes, so that no wildcard matches a slash.
+        self._names: _Patterns = {}, []
+        self._paths: _Patterns = {}, []
         for raw in text.split(b"\n"):
             line = raw.decode("utf-8", "surrogateescape").strip()
             # A backslash stands before a pattern that starts with `#`, because `#` starts a comment.
@@ -193,9 +192,10 @@ class Ignored:
                 continue
             if "/" in pattern:
                 # The part before the last slash also matches, so that `extras/*` ignores the folder `extras`.
-                self._paths.add(line, pattern.rstrip("/"), pattern.rpartition("/")[0])
+                _add(self._paths, pattern.rstrip("/"), line)
+                _add(self._paths, pattern.rpartition("/")[0], line)
             else:
-                self._names.add(line, _folded(pattern))
+                _add(self._names, _folded(pattern), line)
 
     @classmethod
     def read(cls, folder: bytes) -> Ignored | None:
@@ -210,63 +210,36 @@ class Ignored:
         except OSError:
             return None
 
-    def line_for_file(self, path: bytes) -> bytes | None:
-        """Returns the first line that ignores a file in or below the folder, with the path of the `.plexignore` file.
-        None if no line does.
+    def line_for(self, path: bytes, *, is_folder: bool) -> bytes | None:
+        """Returns a line that ignores a file or folder below the folder, with the path of the `.plexignore` file; None
+        if no line does. Only patterns with a slash ignore folders.
         """
-        relative = self._relative(path)
-        if relative is None:
-            return None
-        # A file name has precedence over a path.
-        line = self._names.first(_folded(relative.rpartition("/")[2]))
-        return self._shown(self._paths.first(relative) if line is None else line)
-
-    def line_for_folder(self, path: bytes) -> bytes | None:
-        """Returns the first line that ignores a folder below this one, likewise. Only patterns with a slash do."""
-        relative = self._relative(path)
-        return None if relative is None else self._shown(self._paths.first(relative))
-
-    def _relative(self, path: bytes) -> str | None:
-        """Returns a path relative to the folder, with slashes; None for a path that is not below the folder."""
         above, below = path[: len(self._folder)], path[len(self._folder) :]
         if above != self._folder or not below.startswith(disk.SEPARATOR):
             return None
-        return below[1:].replace(disk.SEPARATOR, b"/").decode("utf-8", "surrogateescape")
+        relative = below[1:].replace(disk.SEPARATOR, b"/").decode("utf-8", "surrogateescape")
+        line = None if is_folder else _first(self._names, _folded(relative.rpartition("/")[2]))
+        line = line or _first(self._paths, relative)
+        place = self._folder + disk.SEPARATOR + _PLEXIGNORE
+        return None if line is None else b"'%s' in %s" % (line.encode("utf-8", "surrogateescape"), place)
 
-    def _shown(self, line: str | None) -> bytes | None:
-        if line is None:
-            return None
-        return b"'%s' in %s" % (line.encode("utf-8", "surrogateescape"), self._folder + disk.SEPARATOR + _PLEXIGNORE)
+
+def _add(patterns: _Patterns, pattern: str, line: str) -> None:
+    if any(mark in pattern for mark in "*?["):
+        with contextlib.suppress(re.error):  # an empty range, such as [z-a], matches nothing
+            patterns[1].append(([re.compile(fnmatch.translate(part)) for part in pattern.split("/")], line))
+    else:
+        patterns[0].setdefault(pattern, line)
 
 
-class _Patterns:
-    """Either the patterns with a slash or those without. A table has the plain names, because there can be many."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        # Each plain name with the number of its first line; and each glob's number with an expression for each part
-        # between slashes, so that no wildcard matches a slash.
-        self._plain: dict[str, int] = {}
-        self._globs: list[tuple[int, list[re.Pattern[str]]]] = []
-
-    def add(self, line: str, *patterns: str) -> None:
-        """Adds the next line of the file, which matches a name if one of its patterns does."""
-        for pattern in patterns:
-            if any(mark in pattern for mark in "*?["):
-                with contextlib.suppress(re.error):  # an empty range, such as [z-a], matches nothing
-                    parts = [re.compile(fnmatch.translate(part)) for part in pattern.split("/")]
-                    self._globs.append((len(self._lines), parts))
-            else:
-                self._plain.setdefault(pattern, len(self._lines))
-        self._lines.append(line)
-
-    def first(self, name: str) -> str | None:
-        """Returns the first line that matches a whole file name or relative path."""
-        plain, parts = self._plain.get(name, len(self._lines)), name.split("/")
-        for number, globs in self._globs:
-            if number < plain and len(globs) == len(parts) and all(map(re.Pattern.match, globs, parts)):
-                return self._lines[number]
-        return self._lines[plain] if plain < len(self._lines) else None
+def _first(patterns: _Patterns, name: str) -> str | None:
+    """Returns a line that matches a whole file name or relative path."""
+    plain, globs = patterns
+    if name in plain or not globs:
+        return plain.get(name)
+    parts = name.split("/")
+    matching = (line for glob, line in globs if len(glob) == len(parts) and all(map(re.Pattern.match, glob, parts)))
+    return next(matching, None)
 
 
 def _folded(text: str) -> str:
