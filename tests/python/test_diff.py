@@ -245,6 +245,13 @@ def test_a_missing_mount_is_one_line(index: plexindex.Index, tree: Tree) -> None
         assert lines_of(index, folder) == line
 
 
+def test_doctor_reports_a_missing_mount(cli: Cli, tree: Tree) -> None:
+    cli.good("refresh")
+    cli.good("doctor", tree.media)
+    shutil.rmtree(tree.films)
+    cli.fails(1, f"BAD {tree.films}: 3 files of library 'Films' are listed below this folder", "doctor", tree.media)
+
+
 def test_what_plex_ignores(index: plexindex.Index, tree: Tree) -> None:
     trailer, hidden = make(tree.films / "Alpha-trailer.mkv"), make(tree.films / ".trash" / "x.mkv").parent
     make(tree.films / "poster.jpg")

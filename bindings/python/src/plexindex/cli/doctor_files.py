@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from .._core.paths import lies_under, same_file
+from .._core.paths import full_path, lies_under, same_file
+from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
 from ..index import Index
 from ..library import Library
@@ -135,6 +136,8 @@ def check_files(
             report.note(text)  # doctor has already reported the cause, which is the server
         return
     folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
+    for one in missing_mounts(scope_of(index), [full_path(os.fsencode(folder)) for folder in folders]):
+        report.bad(f"{one.path}: {one.message}")
     suffixes = extensions_of(library.kind for library in libraries)
     size = max(wanted // max(len(folders) + bool(listed), 1), 1)
     samples = [of_folder(folder, size, suffixes) for folder in folders]
