@@ -113,8 +113,11 @@ def match_command(
                 best = max(_rank(answer) for _, answer in of_path)
                 shown = [(server, answer) for server, answer in of_path if _rank(answer) == best]
                 tally.add(*(answer for _, answer in shown))
-                for server, answer in () if missing and best else shown:
-                    server.print(form, one, answer, b"\0" if null and form == "paths" else b"\n")
+                # As text, one line says that no server has the file.
+                is_nowhere = form == "text" and all(answer.status == "not_found" for _, answer in shown)
+                names = ", ".join(server.settings.server or "" for server, _ in shown) if is_nowhere else None
+                for server, answer in () if missing and best else shown[:1] if is_nowhere else shown:
+                    server.print(form, one, answer, b"\0" if null and form == "paths" else b"\n", names)
     finally:
         for server in every:
             server.close()
@@ -180,8 +183,8 @@ class _Server:
 
             self._reasons = ignored.reasons(self._index, paths, answers)
 
-    def print(self, form: str, path: bytes, answer: Match, end: bytes) -> None:
-        name = self.settings.server
+    def print(self, form: str, path: bytes, answer: Match, end: bytes, names: str | None) -> None:
+        name = names or self.settings.server
         if form == "text":
             reason = self._reasons.get(path)
             say(match_text(os.fsdecode(path), answer, reason, self.settings.mappings, name))
