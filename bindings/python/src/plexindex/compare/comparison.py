@@ -234,7 +234,7 @@ class Comparison:
         yield from self._renamed(new, gone)
         yield from (one for one in listed if one.reason != "gone" or one.path not in self._paired)
 
-    def find_renames(self) -> None:
+    def _find_renames(self) -> None:
         """Asks the server about the items of missing files, because the server does not always report a rename."""
         if self._prepare(time.monotonic(), always=False):
             for _ in self._empty_locations():
@@ -533,4 +533,4 @@ def find_renames(library: Library) -> None:
     """Compares a library's folders on this machine with its listing. The feed then reports the renames."""
     folders = [one.folder for one in scope_of(library).compared if os.path.isdir(disk.native(one.folder))]
     if folders:
-        Comparison(library, folders, (), None, False, None).find_renames()
+        Comparison(library, folders, (), None, False, None)._find_renames()
