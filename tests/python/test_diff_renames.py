@@ -150,9 +150,9 @@ def test_the_command_says_that_the_server_did_not_report_renames(cli: Cli, tree:
 def test_many_renames_are_asked_for_in_batches(
     tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 66)
+    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 106)
     films = tmp_path / "films"
-    files = [make(films / f"Film {number} (2001).mkv") for number in range(70)]
+    files = [make(films / f"Film {number} (2001).mkv") for number in range(110)]
     server = serve(tmp_path, start_server, ([films], files))
     rows = {row["path"]: row["ratingKey"] for row in server.paths(1)}
     cli = Cli(tmp_path, server)
@@ -163,7 +163,7 @@ def test_many_renames_are_asked_for_in_batches(
     server.reset()
     *lines, summary = cli.lines("diff", films)
     assert len(lines) == 8
-    assert server.get("stats")["requests"]["metadata"] == 2, "64 items in a request"
+    assert server.get("stats")["requests"]["metadata"] == 2, "100 items in a request"
     assert summary["counts"]["not_in_plex"] == summary["counts"]["not_on_disk"] == 4
     monkeypatch.setattr("plexindex.compare.comparison._ASKED", 1)
     cli.fails(1, "3 files may have been renamed: run `plexindex refresh --full`", "diff", films)
