@@ -213,25 +213,6 @@ fn sizes_that_gather_distinguish_nothing() {
     assert_eq!(ask(&index, "/mnt/x/movie.mkv", 6 * 500 * MIB), high("6"));
 }
 
-/// As recorders name them: without the folder's name, one of these has a size by chance.
-#[test]
-fn a_name_of_very_many_files_needs_its_folder() {
-    let size = |day: u64| (20 + day) * MIB;
-    let recording = |day| film(day, &format!("/data/movies/Day {day}/000.ts"), size(day));
-    let of_one_size = [50, 51].map(|day| film(day, &format!("/data/movies/Day {day}/000.ts"), size(50)));
-    let at = films((1..=40).map(recording).chain(of_one_size));
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
-    assert_eq!(ask(&index, "/mnt/Day 3/000.ts", size(3)), high("3"));
-    for (path, size) in [
-        ("/mnt/Day 3 (moved)/000.ts", size(3)),
-        ("/mnt/Day 3/000.ts", size(4)),
-        ("/mnt/Day 50/000.ts", size(50)),
-    ] {
-        assert_ne!(ask(&index, path, size).0, Confidence::High, "{path}, {size}");
-    }
-}
-
 #[test]
 fn a_path_in_a_library_s_folder_is_asked_about_first() {
     let at = films([film(7, FILM, 700 * MIB)]);

@@ -65,18 +65,6 @@ fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool
     of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
 
-/// The listed files that have a name.
-#[derive(Default)]
-struct Named<'v> {
-    count: usize,
-    /// How many have nearly the queried file's size, but not this size.
-    near: usize,
-    /// Whether a size is unknown.
-    has_unknown: bool,
-    /// Paths out of scope with this size.
-    elsewhere: Vec<&'v [u8]>,
-}
-
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Adds the files in scope that have the name and the size of the queried file to `candidates`. Returns kind, confidence
     /// and reason if the size distinguishes; otherwise, the files are only candidates.
@@ -84,28 +72,45 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         &self,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
     ) -> Option<(MatchKind, Confidence, Reason)> {
-        // Where very many files have the name, that of the folder must agree, too.
-        let is_small = self.size() < FOLDER_BELOW;
-        let by_name = (!is_small).then(|| self.of_name_and_size(1, candidates)).flatten();
-        let components = if by_name.is_some() { 1 } else { 2 };
-        let named = by_name.or_else(|| self.of_name_and_size(components, candidates))?;
-        if candidates.total == 0 && is_small {
+        let components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
+        let max_of_name = max_of_name(self.size(), components > 1);
+        let (mut of_name, mut near, mut has_unknown, mut elsewhere) = (0, 0, false, Vec::new());
+        for (library, view) in self.fetched() {
+            self.each_with_suffix(view, components, max_of_name + 1, |hit| {
+                of_name += 1;
+                let size = view.file_size(hit);
+                has_unknown |= size == 0;
+                near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
+                if size != self.size() {
+                } else if self.is_in_scope(library) {
+                    candidates.add_candidate(1, Self::candidate(library, view, hit));
+                } else {
+                    elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
+                }
+            });
+        }
+        if of_name > max_of_name {
+            // There are more, which were not compared.
+            *candidates = Candidates::new();
+            return None;
+        }
+        if candidates.total == 0 && components > 1 {
             self.add_in_other_folders(candidates);
             return None;
         }
         let first = candidates.first()?;
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
-        let is_elsewhere = is_one_file && named.elsewhere.iter().any(|path| *path != first.path);
+        let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
         let common = Relation::of(&self.path, first.path).common_components;
-        let has_few_sizes = self.size() < SECTORS_BELOW && named.count > 1 && common < 2;
-        let is_gathered = named.near * GATHERED > named.count;
+        let has_few_sizes = self.size() < SECTORS_BELOW && of_name > 1 && common < 2;
+        let is_gathered = near * GATHERED > of_name;
         let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !has_few_sizes && !is_gathered;
-        let may_be_evidence = is_telling && !named.has_unknown && !is_elsewhere;
+        let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
         let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
         if !may_be_evidence
             || is_called_wrong()
             || self.is_owned_elsewhere()
-            || self.others_have_size(components)
+            || self.others_have_size()
             || self.is_of_constant_rate(first)
         {
             return None;
@@ -144,41 +149,14 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
     }
 
-    /// Looks at the files whose paths end with the same components, and adds those in scope that have the size, too, to
-    /// `candidates`. Returns `None`, and no candidates, if there are too many.
-    fn of_name_and_size(&self, components: usize, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Option<Named<'v>> {
-        let max = max_of_name(self.size(), components > 1);
-        let mut named = Named::default();
-        for (library, view) in self.fetched() {
-            self.each_with_suffix(view, components, max + 1, |hit| {
-                named.count += 1;
-                let size = view.file_size(hit);
-                named.has_unknown |= size == 0;
-                named.near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
-                if size != self.size() {
-                } else if self.is_in_scope(library) {
-                    candidates.add_candidate(1, Self::candidate(library, view, hit));
-                } else {
-                    named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
-                }
-            });
-        }
-        if named.count > max {
-            *candidates = Candidates::new();
-            return None;
-        }
-        Some(named)
-    }
-
-    /// Returns whether listed files of other names, here the last components of a path, have the queried file's size, or it
-    /// is unknown whether they do.
-    fn others_have_size(&self, components: usize) -> bool {
+    /// Returns whether listed files of other names have the queried file's size, or it is unknown whether they do.
+    fn others_have_size(&self) -> bool {
         let (mut count, mut has_other) = (0, false);
         let is_known = self.each_of_size(self.fetched(), |_, view, hit| {
             count += 1;
             has_other |= view
                 .key_and_path(hit)
-                .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components < components);
+                .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components == 0);
         });
         has_other || !is_known || count >= MAX_OF_SIZE
     }
