@@ -286,7 +286,8 @@ def count(number: int, what: str) -> str:
 
 def duration(seconds: float) -> str:
     """Formats a time with three digits."""
-    unit, scale = next((unit, scale) for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if seconds * scale >= 1)
+    units = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
+    unit, scale = next(((unit, scale) for unit, scale in units if seconds * scale >= 1), units[-1])
     return f"{seconds * scale:.3g} {unit}"
 
 
