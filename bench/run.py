@@ -34,6 +34,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="+")
     arguments = parser.parse_args()
+    # With it, each new process would compile the package again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     load = os.getloadavg()[0]
     sizes = arguments.sizes or ([10_000] if arguments.quick else [10_000, 100_000, 1_000_000])
     profile = "release" if arguments.quick else PROFILE
