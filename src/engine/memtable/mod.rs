@@ -275,26 +275,26 @@ impl Memtable {
 
 /// Returns the paths of a change: of an added item, those of its parts, and those to which mappings translate them.
 fn paths_of(change: &MemtableChange, mappings: &Mappings) -> Vec<EntryPath> {
-    let path = |part, path: &[u8], host| EntryPath {
+    let path = |part, path: &[u8]| EntryPath {
         form: normal_form(path).into_boxed_slice(),
         part,
-        host,
+        host: None,
     };
     let MemtableChange::Added { item, .. } = change else {
-        return change
-            .path()
-            .map(|doubted| path(0, doubted, None))
-            .into_iter()
-            .collect();
+        return change.path().map(|doubted| path(0, doubted)).into_iter().collect();
     };
     let parts = item.parts.iter().map(ByteString::as_bytes).enumerate();
     let hosts = parts.clone().filter_map(|(part, listed)| {
         let host = mappings.to_host(listed)?;
-        Some(path(part, &host.clone(), Some(host)))
+        let on_host = path(part, &host);
+        Some(EntryPath {
+            host: Some(host),
+            ..on_host
+        })
     });
     parts
         .clone()
-        .map(|(part, listed)| path(part, listed, None))
+        .map(|(part, listed)| path(part, listed))
         .chain(hosts)
         .collect()
 }

@@ -1,4 +1,5 @@
-//! Lists a library in short read transactions: its items with their parents, files and external ids. SQLite does not enforce column types, so each cell may have any type.
+//! Lists a library in short read transactions: its items with their parents, files and external ids. SQLite does not
+//! enforce column types, so each cell may have any type.
 //!
 //! The queries return the same data as the HTTP API. They use ordinary columns and the server's own indexes, because the
 //! server's full-text tables and collation need code that only the server has.

@@ -349,7 +349,7 @@ class Queries:
 
         The result yields each :class:`Difference` during the walk; ``async for`` walks on a background thread. Unless
         ``offline``, plexindex first asks the server for changes, with one request, and requests items of missing
-        files, which may have been renamed: 64 per request, at most 256. For one library, other libraries' folders are
+        files, which may have been renamed: 100 per request, at most 256. For one library, other libraries' folders are
         skipped. ``without`` disables rules for files that Plex ignores: ``extension`` (plexindex never reports files
         that this rule ignores), ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``,
         ``plexignore``. ``progress`` receives the number of files so far. ``timeout`` limits the requests, not the walk.

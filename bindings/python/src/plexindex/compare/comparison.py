@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 # Number of files to look up at once, and maximum number of listed files in one call.
 _FILES_AT_ONCE, _LISTED_AT_ONCE = 1024, 4096
-# Maximum number of items that a comparison requests, 64 at a time.
+# Maximum number of items that a comparison requests, 100 at a time.
 _ASKED = 256
 # Smaller files can have the same size by chance.
 _MIN_RENAMED = 100 << 20
