@@ -26,6 +26,8 @@ use crate::stats::{Activity, Counters};
 
 /// Maximum time to wait for the database's write lock in order to store the counters.
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Number of matches whose transaction can leave a WAL that SQLite truncates.
+const LARGE_BATCH: usize = 10_000;
 /// Maximum number of transactions in one [`StoreWriter::sweep`].
 const MAX_SWEEPS: usize = 50;
 
@@ -122,6 +124,10 @@ impl StoreWriter {
         let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
         let rows = RecordRows(&self.store);
         let written = rows.record_matches(row, pairs, unlisted, self.matches_limit, deadline);
+        if pairs.len() >= LARGE_BATCH {
+            // Otherwise the next write truncates the WAL, which takes longer than a small write.
+            self.store.checkpoint();
+        }
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
         written

@@ -131,7 +131,9 @@ def memory(run: Run, world: World) -> None:
     names = (OURS, PLEXAPI) if run.has_plexapi(world.size) else (OURS,)
     restart = run.row("a restart, then 1,000 files", WAITING, world.size, below(PLEXAPI, 1 / 10))
     goals = [at_most(MOST_MEMORY[world.size], "B")] if world.size in MOST_MEMORY else [below(PLEXAPI, 1 / 4)]
-    row = run.row("memory of a process that looked up 1,000 files", MEMORY, world.size, *goals, unit="B")
+    what = "memory of a process that looked up 1,000 files"
+    limit = "Around each page that is read, the system maps 15 more that it has in memory, and can take them back."
+    row = run.row(what, MEMORY, world.size, *goals, unit="B", limit=limit)
     for name in names:
         seconds, sizes = run.python("host.py", name, world.store if name == OURS else "-", asked)
         if PLEXAPI in names:

@@ -27,6 +27,11 @@ BATCHES, BATCH = 100, 500
 SHUFFLED, IN_ORDER = ", paths in random order", ", paths in ascending order"
 Matches = Callable[[World, int, int], Iterator[tuple[str, str]]]
 HIT = "hit, once loaded"
+WRITES = (
+    "Each write changes two pages, the peer's one: other processes read what is new in the second, whose rows are in"
+    " the order of the writes."
+)
+READS = "A call through ctypes takes most of it. A row is read in two trees until the table is in memory."
 FIRST = 64
 """Questions of a new process before it reads the table into memory."""
 
@@ -107,7 +112,7 @@ def singles(run: Run, world: World, stored: dict[str, Contender], what: str, beg
         return lambda turn: each_call(contender.put, of(world, begin + turn * count, count))
 
     rows = {
-        name: run.row(called + what, GROUP, world.size, below("sqlite3", 1.2), longest(20e-3))
+        name: run.row(called + what, GROUP, world.size, below("sqlite3", 1.2), longest(20e-3), limit=WRITES)
         for name, called in RECORDERS.items()
         if name in stored and (name == OURS or world.size == run.largest)
     }
@@ -145,14 +150,15 @@ def batches(run: Run, world: World, stored: dict[str, Contender], how: str, of: 
 
         return one_turn
 
-    row = run.row(f"{BATCH} matches a call, each{how}", GROUP, world.size, below("sqlite3", 1.2))
+    row = run.row(f"{BATCH} matches a call, each{how}", GROUP, world.size, below("sqlite3", 1.2), limit=WRITES)
     for name, found in in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()}).items():
         row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
 
 
 def first(run: Run, world: World, stored: dict[str, Contender]) -> None:
     """Each of the first questions after a store is opened."""
-    row = run.row(f"drop-in `get_match`, the first {FIRST} of a process, each", GROUP, world.size, below("sqlite3"))
+    what = f"drop-in `get_match`, the first {FIRST} of a process, each"
+    row = run.row(what, GROUP, world.size, below("sqlite3"), limit=READS)
     paths = [path_of(number) for number in range(0, world.size, world.size // FIRST)][:FIRST]
     for name, contender in stored.items():
         if name != OURS:
@@ -171,7 +177,7 @@ def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin:
         keys: list[Any] = [world.pairs[number % len(world.pairs)][1] for number in numbers]
         asked = Questions([path_of(number).encode() for number in numbers], keys)
     goals = [below("diskcache", 1 / 8), below("lmdb", 1 if world.size >= 100_000 else 1.5)]
-    row = run.row(f"drop-in `get_match`, {what}", GROUP, world.size, *goals)
+    row = run.row(f"drop-in `get_match`, {what}", GROUP, world.size, *goals, limit=READS)
     asking = {contender.name: contender for name, contender in stored.items() if name != OURS}
     if what == HIT:
         # The row is about a process that keeps asking; the note says what each question took until then.

@@ -340,8 +340,8 @@ impl RecordMemory {
 
     /// Counts a question that the database had to answer. Returns after which key some must be loaded now, if any must.
     pub fn count_question(&self) -> Option<LoadAfter> {
-        let questions = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_due = questions.is_multiple_of(questions_per_step());
+        let before = self.questions.fetch_add(1, Ordering::Relaxed);
+        let is_due = before > 0 && before.is_multiple_of(questions_per_step());
         if !is_due || self.never_loads || self.state.load(Ordering::Relaxed) != PARTIAL {
             return None;
         }

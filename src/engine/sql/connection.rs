@@ -26,9 +26,9 @@ use crate::platform::sqlite;
 /// Maximum wait for other processes to close the database, so that plexindex can turn off the write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
-/// WAL length, in pages, that triggers a checkpoint: about 10 MB. A checkpoint waits for the disk, and takes as long as
-/// a thousand writes of single records, each of two pages.
-const CHECKPOINT: u32 = 2_400;
+/// WAL length, in pages, that triggers a checkpoint, as in SQLite by default: about 4 MB. With more, a write that begins
+/// a checkpoint takes longer than 20 ms if the pages are far apart.
+const CHECKPOINT: u32 = 1_000;
 /// Size of a WAL frame in bytes: a page and its header.
 const WAL_FRAME_BYTES: u64 = 4_096 + 24;
 /// WAL length, in bytes, at which opening the writer's connection runs a checkpoint.
