@@ -290,22 +290,19 @@ impl<'q> Query<'q> {
         let paths: Vec<P> = paths.into_iter().collect();
         let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();
         let mut answers = Vec::with_capacity(paths.len());
-        self.match_paths_with(&paths, |answer| answers.push(Match::of(answer)))?;
+        self.match_paths_with(&paths, |index, answer| {
+            answers.truncate(index); // new answers may follow
+            answers.push(Match::of(answer));
+        })?;
         Ok(answers)
     }
 
-    /// Finds the items for many paths, and passes each borrowed answer to `each`, in the order of the paths. The answer
-    /// for an invalid path contains the error.
+    /// Finds the items for many paths, and passes the index and the borrowed answer of each to `each`, in the order of the
+    /// paths. If the index is 0 again, new answers replace all earlier ones. The answer for an invalid path contains the error.
     #[doc(hidden)]
-    pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // A repeated call with a new token continues after the paths that already have an answer.
-        let mut answered = 0;
+    pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(usize, &Answer<'_>)) -> Result<()> {
         self.ask_timed("match_paths", Some(paths.len()), |call| {
-            let remaining = paths.get(answered..).unwrap_or_default();
-            self.index.inner().queries.match_paths(call, remaining, |answer| {
-                answered += 1;
-                each(answer);
-            })
+            self.index.inner().queries.match_paths(call, paths, &mut each)
         })
     }
 

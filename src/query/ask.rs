@@ -25,7 +25,7 @@ const MAX_REBUILDS: u32 = 3;
 /// Maximum number of times that one query builds indexes: of the stored listings, and of those that it fetches.
 const MAX_INDEXED: u32 = 4;
 /// Maximum number of refreshes in one query. A query needs a second refresh only if a different server answers at the
-/// URL.
+/// URL, or if the server has a new library.
 const MAX_REFRESHES: u32 = 3;
 /// Maximum duration of a step that does not count as a wait for the server.
 const SHORT_STEP: Duration = Duration::from_millis(50);
@@ -317,15 +317,15 @@ impl QueryState {
                 self.searched_unfetched = true;
                 return Ok(Step::SearchUnfetched);
             }
-            let view_id = conditions.view_id.unwrap_or_default();
-            // One refresh is enough, unless a different server answers, which changes the view.
+            let libraries = (conditions.view_id.unwrap_or_default(), conditions.libraries);
+            // One refresh is enough, unless a different server answers, which changes the view, or has a new library.
             // A question has fetched the changes, or another call fetches them.
             if (!self.asked || self.verified)
-                && self.refreshed != Some(view_id)
+                && self.refreshed != Some(libraries)
                 && self.refreshes < MAX_REFRESHES
                 && is_due(Step::Refresh)?
             {
-                self.refreshed = Some(view_id);
+                self.refreshed = Some(libraries);
                 self.refreshes += 1;
                 return Ok(Step::Refresh);
             }
@@ -451,7 +451,14 @@ impl Queries {
                     prepared => prepared.map(drop),
                 };
             }
-            Step::Verify => sync.verify(limited_call, &targets.items).err(),
+            Step::Verify => {
+                let is_down = |error: &Error| error.status.retry_advice() == RetryAdvice::NotNow && !call.always_asks;
+                state.failure = sync.recent_failure_for_path().filter(is_down);
+                if state.failure.is_some() {
+                    return Ok(());
+                }
+                sync.verify(limited_call, &targets.items).err()
+            }
             Step::SearchUnfetched => {
                 let question = target.map(|target| Question::new(call, view_id, libraries, target, state.since));
                 let searched = question.map(|question| sync.search(call, &question, SearchCause::Unfetched));

@@ -13,6 +13,7 @@ use crate::sync::SearchCause;
 struct Stated {
     may_ask: bool,
     view_id: Option<ViewId>,
+    libraries: usize,
     needs_rebuild: bool,
     needed_index: Option<(IndexKey, Scope)>,
     path: bool,
@@ -30,6 +31,7 @@ impl Stated {
         let conditions = StepConditions {
             may_send_requests: self.may_ask,
             view_id: self.view_id,
+            libraries: self.libraries,
             needs_rebuild: self.needs_rebuild,
             needed_index: self.needed_index,
             verifies_first: self.path,
@@ -216,17 +218,18 @@ fn no_search_follows_a_question_that_needs_none() {
 }
 
 #[test]
-fn libraries_of_another_server_are_refreshed_too() {
+fn libraries_of_another_server_and_new_ones_are_refreshed_too() {
     let mut state = QueryState::default();
-    for (view_id, expected) in [
-        (None, true),
-        (Some(ViewId(1)), true),
-        (Some(ViewId(1)), false),
-        (Some(ViewId(2)), true),
-        (Some(ViewId(3)), false),
+    for (view_id, libraries, expected) in [
+        (None, 0, true),
+        (Some(ViewId(1)), 1, true),
+        (Some(ViewId(1)), 1, false),
+        (Some(ViewId(1)), 2, true), // a new library
+        (Some(ViewId(2)), 2, false),
     ] {
         let conditions = Stated {
             view_id,
+            libraries,
             ..stated!(stale)
         };
         let step = conditions.next_step(&mut state).unwrap();
@@ -302,6 +305,7 @@ fn every_random_walk_ends_without_repeated_steps() {
             let conditions = Stated {
                 may_ask,
                 view_id: (bits >> 20 & 3 != 0).then(|| ViewId((bits >> 24 & 3).cast_signed())),
+                libraries: 0,
                 needs_rebuild: !bit(28) && !bit(29),
                 needed_index: (!bit(36) && !bit(37)).then_some(SIZES),
                 path,

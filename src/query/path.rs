@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::answer::Answer;
 use super::explain::{ExplanationContext, library_at_or_below};
 use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
-use crate::engine::{IndexKey, LibraryRow, library_indexes};
+use crate::engine::{FeedRows, IndexKey, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::{
@@ -87,24 +87,41 @@ impl Queries {
         })
     }
 
-    /// Finds the items for many paths, and passes the answers to `each` in order. An error that concerns only one path
-    /// becomes the answer for that path.
-    pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], each: impl FnMut(&Answer<'_>)) -> Result<()> {
+    /// Finds the items for many paths, and passes the index and the answer of each to `each` in order. If a reply for one
+    /// path changed items, finds all once more, since it may contradict earlier answers. An error that concerns only one
+    /// path becomes the answer for that path.
+    pub fn match_paths(
+        &self,
+        call: &Call<'_>,
+        paths: &[&[u8]],
+        mut each: impl FnMut(usize, &Answer<'_>),
+    ) -> Result<()> {
         self.reading.catch_up(call.deadline)?;
         let (batch, started_ms) = (Batch::default(), self.clock.now_ms());
-        let since = self.reading.snapshot().sequence();
+        let (since, view_id) = {
+            let snapshot = self.reading.snapshot();
+            (snapshot.sequence(), snapshot.view_id)
+        };
+        let (feed, sent) = (FeedRows(&self.store), self.sync.request_counts());
+        let view_id = view_id.filter(|_| paths.len() > 1 && self.sync.may_send_requests(call));
+        let before = view_id.map(|view_id| feed.start(view_id, None, false)).transpose()?;
         let batch_call = Call {
             batch_start: Some((since, started_ms)),
             batch: Some(&batch),
             ..*call
         };
-        let result = self.match_batch(&batch_call, paths, each);
+        let mut result = self.match_batch(&batch_call, paths, &mut each);
+        if let Some(before) = before.filter(|_| result.is_ok() && self.sync.request_counts() != sent)
+            && feed.has(&before)?
+        {
+            result = self.match_batch(&batch_call, paths, &mut each);
+        }
         self.sync.finish_batch(&batch, since, started_ms);
         result
     }
 
     /// Finds the items for the paths of a batch, and passes the answers to `each` in order.
-    fn match_batch(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
+    fn match_batch(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(usize, &Answer<'_>)) -> Result<()> {
         let mut pin = self.reading.eviction_pin();
         let mut first_failure: Option<Error> = None;
         // If the deadline is zero, plexindex sends no requests, and answers all paths from the store.
@@ -114,7 +131,7 @@ impl Queries {
             if had_time && index > 0 && call.deadline.has_passed() {
                 let text =
                     "the timeout passed before this path was looked up: set a longer timeout or pass fewer paths";
-                each(&Answer::without_item(self.reading.kind(), Status::NotYet, text));
+                each(index, &Answer::without_item(self.reading.kind(), Status::NotYet, text));
                 continue;
             }
             if last_progress.elapsed() >= TICK {
@@ -127,7 +144,7 @@ impl Queries {
                 ..*call
             };
             let result = self.match_path(&mut pin, &call, path, |answer| {
-                each(answer);
+                each(index, answer);
                 Ok(())
             });
             match result {
@@ -140,7 +157,10 @@ impl Queries {
                 // A source error for the first path affects all paths.
                 Err(error) if index == 0 && !error.status.is_answer_or_caller_error() => return Err(error),
                 Err(error) => {
-                    each(&Answer::without_item(self.reading.kind(), error.status, &error.message));
+                    each(
+                        index,
+                        &Answer::without_item(self.reading.kind(), error.status, &error.message),
+                    );
                     if !error.status.is_answer_or_caller_error() {
                         first_failure.get_or_insert(error);
                     }
@@ -462,8 +482,8 @@ impl QueryKind for PathQuery<'_> {
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
-        // The server has just listed a path that was missing before this query asked.
-        let is_just_found = state.asked
+        // The server has just listed a path that was missing before this query, or its batch, asked.
+        let is_just_found = (state.asked || context.call.batch.is_some())
             && !state.verified
             && outcome.match_kind.is_listed()
             && outcome

@@ -252,6 +252,8 @@ pub enum Step {
 pub struct StepConditions {
     pub may_send_requests: bool,
     pub view_id: Option<ViewId>,
+    /// Number of libraries in the view.
+    pub libraries: usize,
     /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
     /// The indexes that the search needs.
@@ -279,8 +281,8 @@ pub struct QueryState {
     /// Whether plexindex already knows that the query's library is fresh, so that the answer is not stale.
     pub known_fresh: bool,
     pub verified: bool,
-    /// The view whose libraries were refreshed last; ID 0 if no view was known.
-    pub refreshed: Option<ViewId>,
+    /// The view whose libraries were refreshed last, and their number; ID 0 if no view was known.
+    pub refreshed: Option<(ViewId, usize)>,
     pub refreshes: u32,
     pub restarts: u32,
     pub rebuilt: u32,
@@ -350,6 +352,7 @@ impl<'t> QueryContext<'t> {
         StepConditions {
             may_send_requests: self.queries.sync.may_send_requests(self.call),
             view_id: self.snapshot.view_id,
+            libraries: self.snapshot.rows.len(),
             needs_rebuild: assessment.needs_rebuild,
             needed_index: assessment.needed_index,
             verifies_first: Q::VERIFIES_FIRST,

@@ -1,7 +1,7 @@
 //! Refreshes libraries with a probe, a delta or a full listing. A probe requests the server's identity, its libraries,
 //! and their change tokens. Also tells the server to scan folders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -159,18 +159,26 @@ impl Synchronizer {
         if reason != RefreshReason::Full {
             self.reading.rebuild_if_incomplete(call.deadline)?;
         }
-        let since = self.reading.snapshot().sequence();
-        let stale = self.find_or_probe(call, false, |snapshot| {
-            let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
-            Ok(scope.map(|scope| self.stale_libraries(call, snapshot.rows_in(scope), reason)))
-        })?;
-        let stale = stale.unwrap_or_default();
-        if stale.is_empty() {
-            return Ok(Status::Ok);
+        // A probe of the first round may find new libraries.
+        let mut updated = HashSet::new();
+        for round in 0..2 {
+            let since = self.reading.snapshot().sequence();
+            let stale = self.find_or_probe(call, false, |snapshot| {
+                let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
+                Ok(scope.map(|scope| self.stale_libraries(call, snapshot.rows_in(scope), reason)))
+            })?;
+            let mut stale = stale.unwrap_or_default();
+            stale.retain(|row| updated.insert(row.id) && (round == 0 || !row.generation.is_fetched()));
+            if stale.is_empty() {
+                break;
+            }
+            let status = self.update(call, &stale, since, reason)?.status;
+            self.reading.catch_up(call.deadline)?;
+            if status != Status::Ok {
+                return Ok(status);
+            }
         }
-        let updated = self.update(call, &stale, since, reason)?;
-        self.reading.catch_up(call.deadline)?;
-        Ok(updated.status)
+        Ok(Status::Ok)
     }
 
     /// Returns which of a call's libraries (`rows`) to refresh: the stale ones; for a reason other than `Due`, all.

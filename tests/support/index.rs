@@ -356,9 +356,9 @@ impl Index {
         &self,
         query: &QueryOptions<'_>,
         paths: &[&[u8]],
-        each: impl FnMut(&Answer<'_>),
+        mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
-        query.on(&self.0).match_paths_with(paths, each)
+        query.on(&self.0).match_paths_with(paths, |_, answer| each(answer))
     }
 
     pub fn ask_folder(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<plexindex::Folder> {

@@ -92,14 +92,14 @@ pub fn write_answers(
 ) -> Result<()> {
     let capacity = buffer.capacity;
     buffer.length = 0;
-    // Reserve space for the header and the answers, which `fill` follows with items and strings.
     let answers_offset = size_of::<Answers>();
     let mut block = BlockWriter {
         room: buffer_memory(buffer)?,
-        used: answers_offset + count * size_of::<AnswerRecord>(),
-        next_answer: answers_offset,
+        used: 0,
+        next_answer: 0,
         with_files,
     };
+    block.restart(count);
     fill(&mut block)?;
     let used = block.used;
     if u32::try_from(used).is_err() {
@@ -323,6 +323,12 @@ impl BlockWriter<'_> {
             self.write_item(first + index * size_of::<ItemRecord>(), prefix, &found, library, file);
         }
         Ok((if count == 0 { 0 } else { truncate_u32(first) }, truncate_u32(count)))
+    }
+
+    /// Reserves space for the header and `count` answers, and forgets those that were written.
+    pub fn restart(&mut self, count: usize) {
+        self.next_answer = size_of::<Answers>();
+        self.used = self.next_answer + count * size_of::<AnswerRecord>();
     }
 
     /// Writes the record of the next answer, and appends its candidates and strings. Fails if a candidate has no rating

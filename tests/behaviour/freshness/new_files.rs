@@ -60,18 +60,19 @@ fn told(answer: &Match) -> (Status, Reason, bool) {
 /// The statuses, reasons and staleness of a batch's answers.
 fn batch(index: &Index, library: &Library, paths: &[String]) -> Vec<(Status, Reason, bool)> {
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
-    let mut answers = Vec::new();
     // However busy the machine is.
     let patient = QueryOptions {
         deadline: crate::support::index::Deadline::None,
         ..library.query()
     };
+    let mut answers = Vec::new();
     index
         .match_paths_with(&patient, &paths, |answer| {
             answers.push((answer.status, answer.reason, answer.stale));
         })
         .expect("answers");
-    answers
+    // After a change, all answers came twice.
+    answers.split_off(answers.len() - paths.len())
 }
 
 const FOUND: (Status, Reason, bool) = (Status::Ok, Reason::None, false);

@@ -173,7 +173,11 @@ pub unsafe extern "C" fn plexindex_match_paths(
         write_answers(answers, count, checked.has(c::PLEXINDEX_QUERY_FILE), |block| {
             if !checked.has(c::PLEXINDEX_QUERY_AT_ONCE) {
                 let mut written = Ok(());
-                checked.query.match_paths_with(&paths, |found| {
+                checked.query.match_paths_with(&paths, |index, found| {
+                    if index == 0 {
+                        written = Ok(());
+                        block.restart(count);
+                    }
                     if written.is_ok() {
                         written = block.append_answer(found);
                     }

@@ -11,7 +11,7 @@ use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, reque
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Action, Fault, Kind, LibrarySpec, MediaSpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
@@ -356,4 +356,66 @@ fn a_listing_that_began_before_a_check_does_not_replace_its_probe() {
     checking.join().expect("no panic");
     let library = index.movies();
     assert_eq!(index.ask(&offline(&library), NEW).status, Status::Ok);
+}
+
+/// A new library that a call's own probe finds belongs to the answer.
+#[test]
+fn a_probe_that_finds_a_new_library_leads_to_its_listing() {
+    let new = "/data/new/New (2020)/New (2020).mkv";
+    let with_new = || {
+        let at = Scene::movies(30);
+        let index = at.open();
+        at.list(&index);
+        at.server.alter(|state| {
+            let section = state.add_library(LibrarySpec::movies(0).plain().title("New").locations(["/data/new"]))?;
+            state
+                .add_items(section, vec![ItemSpec::file("New", new)], true)
+                .map(drop)
+        });
+        at.clock.advance_ms(2 * 3_600_000);
+        (at, index)
+    };
+    for query in [QueryOptions::default(), QueryOptions::default().always_ask()] {
+        let (_at, index) = with_new();
+        let answer = index.ask(&query, new);
+        assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
+    }
+    let (_at, index) = with_new();
+    assert_eq!(index.check(&QueryOptions::default()).expect("refreshed"), Status::Ok);
+    assert_eq!(index.ask(&QueryOptions::default().offline(), new).status, Status::Ok);
+}
+
+/// What a batch learns of one path counts for all its answers.
+#[test]
+fn the_answers_of_a_batch_do_not_contradict_each_other() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (old, key) = path_of(&at.server, 1, 7);
+    let new = "/data/movies/Renamed (2020)/Renamed (2020).mkv";
+    let number: u64 = key.parse().expect("a number");
+    at.server.alter(|state| state.rename_file(number, &old, new));
+    let mut answers = Vec::new();
+    index
+        .match_paths_with(&library.query(), &[old.as_bytes(), new.as_bytes()], |answer| {
+            answers.push(answer.status);
+        })
+        .expect("answers");
+    assert_eq!(answers[answers.len() - 2..], [Status::NotFound, Status::Ok]);
+}
+
+#[test]
+fn a_server_that_is_down_is_asked_about_doubted_items_once() {
+    let at = Scene::movies(30).with(|options| options.retry_for = Duration::ZERO);
+    let (index, library) = at.listed();
+    let films: Vec<(String, String)> = (0..5).map(|nth| path_of(&at.server, 1, nth)).collect();
+    for (_, key) in &films {
+        library.invalidate_item(key).expect("invalidated");
+    }
+    at.server.fault(Fault::new(Action::Status { status: 503 }).times(0));
+    at.server.reset();
+    for (path, _) in films.iter().chain(&films) {
+        let answer = index.ask(&library.query(), path.as_str());
+        assert_eq!((answer.status, answer.stale), (Status::Ok, true), "{}", answer.message);
+    }
+    assert_eq!(requests(&at.server)[5], 1);
 }
