@@ -141,54 +141,44 @@ def typescript(schema: Shape) -> str:
     return "\n".join([*lines, "}", ""]).replace('"', "'")
 
 
-# Types that a request of the Python package also accepts. The package omits a field that is None.
-PYTHON_REQUESTS = {"ByteString": "ByteString | bytes", "LibraryName": "LibraryName | int | Library"}
+# What methods of the Python package return. `Index.call` returns any method's answer without a type.
+PYTHON_TYPES = (
+    "ChangeKind",
+    "Folder",
+    "FolderKind",
+    "PathRelation",
+    "Proposal",
+    "ServerInfo",
+    "SharedStatus",
+    "StoreInfo",
+)
 
 
 def python(schema: Shape) -> str:
-    """Returns the types of requests and answers, and of a function that calls a method. Only type checkers use them."""
-    definitions, methods = schema["definitions"], schema["properties"]
-    requests = {method: next(references(shape["properties"]["request"])) for method, shape in methods.items()}
-    answers = {method: next(references(shape["properties"]["answer"])) for method, shape in methods.items()}
-    lines = [f'"""The types of requests and answers. {MADE}."""', "", "from __future__ import annotations", ""]
-    lines += ["from collections.abc import Mapping"]
-    lines += ["from typing import Any, Literal, Protocol, TypedDict, Union, overload", ""]
-    lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:"]
+    """Returns the types of the answers that the Python package reads. Only type checkers use them."""
+    definitions, used = schema["definitions"], list(PYTHON_TYPES)
+    for name in used:
+        used += [one for one in references(definitions[name]) if one not in used]
+    lines = [f'"""The types of answers. {MADE}."""', "", "from __future__ import annotations", ""]
+    lines += ["from typing import Literal, TypedDict, Union", "", "from . import TYPE_CHECKING", ""]
     # Type checkers know typing_extensions, also where it is not installed.
-    lines += ["    from typing_extensions import NotRequired", ""]
-    lines += ["    from ..library import Library", "    from ..types import ProgressArg", ""]
-    for name, shape in definitions.items():
+    lines += ["if TYPE_CHECKING:", "    from typing_extensions import NotRequired", ""]
+    for name in sorted(set(used)):
+        shape = definitions[name]
         if not is_object(shape):
             # An answer omits "none", and the package returns None.
             kind = PYTHON.of(shape).replace('"none", ', "").replace(" | ", '", "')
             lines.append(f'{name} = Union["{kind}"]' if '", "' in kind and "[" not in kind[:8] else f"{name} = {kind}")
             continue
-        pairs = []
-        for field, of, always in fields(shape):
-            kind = PYTHON.of(of)
-            if name in requests.values():
-                kind = re.sub(r"\w+", lambda word: PYTHON_REQUESTS.get(word[0], word[0]), kind)
-                kind = kind if always else f"{kind} | None"
-            pairs.append((field, kind if always else f"NotRequired[{kind}]"))
+        known = ((field, PYTHON.of(of), always) for field, of, always in fields(shape))
+        pairs = [(field, kind if always else f"NotRequired[{kind}]") for field, kind, always in known]
         base = "TypedDict"
         if any(iskeyword(field) for field, _ in pairs):
             row = ", ".join(f'"{field}": "{kind}"' for field, kind in pairs if iskeyword(field))
             base = f"_{name}Keyword"
             lines.append(f'{base} = TypedDict("{base}", {{{row}}})')
         row = "; ".join(f"{field}: {kind}" for field, kind in pairs if not iskeyword(field))
-        lines.append(f"class {name}({base}): {row or '...'}")
-    options = "*, timeout: float | None = None, progress: ProgressArg = None"
-    lines += ["class Call(Protocol):", '    """Calls a method: docs/methods.md."""']
-    for method, request in requests.items():
-        shape = definitions[request]
-        while not is_object(shape):  # a second name of a type
-            shape = definitions[next(references(shape))]
-        is_needed = any(always for _, _, always in fields(shape))
-        given = f"request: {request}" + ("" if is_needed else " | None = None")
-        arguments = f"self, method: Literal[{json.dumps(method)}], {given}, {options}"
-        lines += ["    @overload", f"    def __call__({arguments}) -> {answers[method]}: ..."]
-    arguments = f"self, method: str, request: Mapping[str, Any] | None = None, {options}"
-    lines += ["    @overload", f"    def __call__({arguments}) -> Any: ..."]
+        lines.append(f"class {name}({base}): {row}")
     # A type with the name of a public class gets another name.
     package = (ROOT / "bindings/python/src/plexindex/__init__.py").read_text("utf-8")
     public = re.findall(r'"(\w+)"', package.partition("__all__ = [")[2].partition("]")[0])

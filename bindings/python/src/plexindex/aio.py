@@ -370,7 +370,7 @@ class AsyncIndex(AsyncQueries):
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
-    call = _coroutine(cast("Callable[..., Any]", sync.Index.call), fetches=True)
+    call = _coroutine(sync.Index.call, fetches=True)
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
     server = _coroutine(sync.Index.server, fetches=True)

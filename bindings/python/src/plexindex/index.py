@@ -12,16 +12,9 @@ from .library import Library
 from .queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn, TypeVar
 
-    from ._core import methods
-
     Entered = TypeVar("Entered", bound="Index")
-
-
-def _typed(call: Callable[..., Any]) -> methods.Call:
-    return call
 
 
 class Index(Queries):
@@ -152,7 +145,6 @@ class Index(Queries):
         """
         return plexindex.Table(self._session, name, limit=limit)
 
-    @_typed
     def call(
         self,
         method: str,
