@@ -133,7 +133,9 @@ class Call:
         self.buffer.data, self.buffer.capacity = None, 0
 
     def run(self, function: Any, *arguments: Any) -> int:
-        """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
+        """Calls ``function``, and again if the buffer was too small. Returns the status. Raises the exception of the
+        progress callback, or of an error.
+        """
         return self.finish(function(*arguments, self.error_ref), function, *arguments)
 
     def finish(self, status: int, function: Any, *arguments: Any) -> int:
@@ -143,11 +145,11 @@ class Call:
             status = function(*arguments, self.error_ref)
         if self.error is not None:
             raise self.error
+        if status >= c.FIRST_ERROR:
+            text = b"\0".join(self.text.raw.split(b"\0", 2)[:2])  # the name of an invalid option follows a NUL
+            error = plexindex.errors.error_for(status, text)
+            raise error if self.session is None else self.session.explain(error)
         return status
-
-    def error_text(self) -> bytes:
-        """Returns the call's error text and, after a NUL, the name of the invalid option."""
-        return b"\0".join(self.text.raw.split(b"\0", 2)[:2])
 
     def goes_on(self, address: int) -> bool:
         """Reads the plexindex_progress at ``address``, calls the host's callback, and returns whether to continue."""
@@ -212,12 +214,6 @@ def take() -> Call:
     """Returns an unused object of this thread, for a ``with`` block."""
     calls = _kept.calls
     return calls.pop() if calls else Call(calls)
-
-
-def run_alone(function: Any, *arguments: Any) -> tuple[int, bytes]:
-    """Calls a function that needs no open index. Returns the status and the error text."""
-    with take() as call:
-        return call.run(function, *arguments), call.error_text()
 
 
 PATIENCE = 5.0

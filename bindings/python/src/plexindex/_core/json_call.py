@@ -8,7 +8,6 @@ from ctypes import byref, c_char_p
 # The package imports this module on the first request, because importing json takes longer than most lookups.
 from json import JSONDecoder, JSONEncoder
 
-from ..errors import error_for
 from . import TYPE_CHECKING, convert
 from .callbacks import take
 from .native import load
@@ -35,8 +34,8 @@ _encode = JSONEncoder(default=_plain, ensure_ascii=False, check_circular=False).
 _decode = JSONDecoder().raw_decode
 
 
-def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any], timeout_ms: int) -> tuple[int, Any]:
-    """Calls a method. Returns the status and the answer; None for a failed call."""
+def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any], timeout_ms: int) -> Any:
+    """Calls a method, and returns its answer."""
     native = load()
     # The encoder takes longer to call `_plain` than this call takes.
     given = {
@@ -49,17 +48,13 @@ def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any],
     answer = c_char_p()
     try:
         call.options.timeout_ms = timeout_ms
-        status = call.run(native.call, handle, name, raw, len(raw), byref(call.options), byref(answer))
-        text = answer.value
-        return status, None if text is None else _decode(text.decode())[0]
+        call.run(native.call, handle, name, raw, len(raw), byref(call.options), byref(answer))
+        return _decode((answer.value or b"").decode())[0]
     finally:
         native.free(answer)
 
 
 def ask_without_index(method: str, request: dict[str, Any]) -> Any:
-    """Calls a method that needs no index, and returns its answer. Raises an error if the call fails."""
+    """Calls a method that needs no index, and returns its answer."""
     with take() as call:
-        status, answer = ask(call, None, method, request, 0)
-        if status:
-            raise error_for(status, call.error_text())
-        return answer
+        return ask(call, None, method, request, 0)

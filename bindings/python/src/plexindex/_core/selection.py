@@ -104,7 +104,7 @@ class Selection:
             session.query(call, raw, (self.handle, flags, timeout_ms, file_size), progress)
             status = match_path(session.handle, call.query_ref, call.buffer_ref, call.error_ref)
             if status >= c.FIRST_ERROR or call.error is not None:
-                session.finish(call, status, match_path, session.handle, call.query_ref, call.buffer_ref)
+                call.finish(status, match_path, session.handle, call.query_ref, call.buffer_ref)
             block: bytes = call.view[: call.buffer.length]
         finally:
             call.end()
@@ -132,7 +132,7 @@ class Selection:
                 session.query(call, text, asked, progress)
                 call.reserve(4096 + len(text) + len(paths) * _BYTES_PER_ANSWER)
                 given = session.handle, call.query_ref, len(paths), call.buffer_ref
-                session.run(call, session.native.match_paths, *given)
+                call.run(session.native.match_paths, *given)
                 block = call.detach()
                 call.query.text_data = None
             session.drain_log()
@@ -146,7 +146,7 @@ class Selection:
         session = self.session
         with take() as call:
             session.query(call, b"", (self.handle, flags, convert.timeout_ms(timeout), 0), progress)
-            status = session.run(call, session.native.refresh, session.handle, call.query_ref)
+            status = call.run(session.native.refresh, session.handle, call.query_ref)
         session.drain_log()
         return status == c.OK
 

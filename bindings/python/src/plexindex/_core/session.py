@@ -14,7 +14,7 @@ import plexindex
 
 from . import TYPE_CHECKING, convert, importing, log
 from . import abi as c
-from .callbacks import is_ending, run_alone, running, take
+from .callbacks import is_ending, running, take
 from .native import load
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ class Session:
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
         self.timeout, self._renewal = options.timeout_ms / 1000 if options.timeout_ms else None, renewal
-        status, text = run_alone(self.native.open, ctypes.byref(options), ctypes.byref(self.handle))
-        if status:
-            raise self._failure(status, text)
+        with take() as call:
+            call.session = self
+            call.run(self.native.open, ctypes.byref(options), ctypes.byref(self.handle))
         self.is_open = True
         self.drain_log()
 
@@ -136,11 +136,10 @@ class Session:
                 handle.retire()
             pointer = c_void_p(self.handle.value)
             self.handle.retire()
-            status, text = run_alone(self.native.close, pointer)
-            failure = self._failure(status, text) if status else None
+            with take() as call:
+                call.session = self
+                call.run(self.native.close, pointer)
         self.drain_log()
-        if failure is not None:
-            raise failure
 
     def __del__(self) -> None:
         if not self.handle:
@@ -195,9 +194,7 @@ class Session:
             self._begin(call, progress)
             if isinstance(request.get("library"), Handle):
                 request["library"] = request["library"].named
-            status, answer = ask(call, self.handle, method, request, convert.timeout_ms(timeout))
-            if status >= c.FIRST_ERROR:
-                raise self._failure(status, call.error_text())
+            answer = ask(call, self.handle, method, request, convert.timeout_ms(timeout))
         self.drain_log()
         return answer
 
@@ -208,7 +205,7 @@ class Session:
         """
         with take() as call:
             self._begin(call)
-            status = self.run(call, function, self.handle if target is None else target, *arguments)
+            status = call.run(function, self.handle if target is None else target, *arguments)
             lines = log.read(self.native)
         log.hand_on(lines)
         return status
@@ -218,7 +215,7 @@ class Session:
         with take() as call:
             self._begin(call)
             call.reserve(reserve)
-            status = self.run(call, function, target, *arguments, call.buffer_ref)
+            status = call.run(function, target, *arguments, call.buffer_ref)
             return status, call.view[: call.buffer.length]
 
     def listen(self, watch: object) -> None:
@@ -291,24 +288,13 @@ class Session:
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
 
-    def run(self, call: Call, function: Any, *arguments: Any) -> int:
-        """Makes a call, and returns its status. Raises an error's exception."""
-        return self.finish(call, function(*arguments, call.error_ref), function, *arguments)
-
-    def finish(self, call: Call, status: int, function: Any, *arguments: Any) -> int:
-        """Finishes a call of ``function`` that returned a status, as :meth:`run` does."""
-        status = call.finish(status, function, *arguments)
-        if status >= c.FIRST_ERROR:
-            raise self._failure(status, call.error_text())
-        return status
-
-    def _failure(self, status: int, text: bytes) -> plexindex.Error:
-        failure = plexindex.errors.error_for(status, text)
-        if status == c.UNAUTHORIZED and self._renewal is not None:
-            failure.__cause__ = self._renewal.error
+    def explain(self, error: plexindex.Error) -> plexindex.Error:
+        """Returns the exception for an error of a call: with the cause that only Python knows."""
+        if error.status == c.UNAUTHORIZED and self._renewal is not None:
+            error.__cause__ = self._renewal.error
         self.drain_log()
-        if status == c.ABORTED and (not self.is_open or is_ending()):
+        if error.status == c.ABORTED and (not self.is_open or is_ending()):
             closed = plexindex.ClosedError("the index was closed during this call") if not self.is_open else None
-            failure, cause = closed or self.closed_error(), failure
-            failure.__cause__ = cause
-        return failure
+            error, cause = closed or self.closed_error(), error
+            error.__cause__ = cause
+        return error
