@@ -142,16 +142,7 @@ def typescript(schema: Shape) -> str:
 
 
 # What methods of the Python package return. `Index.call` returns any method's answer without a type.
-PYTHON_TYPES = (
-    "ChangeKind",
-    "Folder",
-    "FolderKind",
-    "PathRelation",
-    "Proposal",
-    "ServerInfo",
-    "SharedStatus",
-    "StoreInfo",
-)
+PYTHON_TYPES = ("ChangeKind", "Folder", "FolderKind", "Proposal", "ServerInfo", "SharedStatus", "StoreInfo")
 
 
 def python(schema: Shape) -> str:

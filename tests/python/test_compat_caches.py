@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +13,6 @@ import pytest
 from conftest import until
 from plexindex import opening
 from plexindex._compat import host
-from plexindex._core import abi, log
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data, configure, find_plex_items_with_confidence
 from test_compat_find import KEY, answers
 
@@ -171,12 +169,6 @@ def test_a_lookup_writes_a_line_only_at_the_host_s_debug_level(
     wanted = ["d Match cache hit for '/x' -> 1", "d Match cache miss for '/y'"]
     assert host_lines == (wanted if debug else [])
     matches.close()
-
-
-def test_the_index_s_lines_reach_a_host_without_logging(host_lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("plexindex"), "hasHandlers", lambda: False)
-    log.hand_on([(abi.LOG_WARN, "the database took damage"), (abi.LOG_INFO, "fetched")])
-    assert host_lines == ["w the database took damage", "i fetched"]
 
 
 def test_no_slow_call_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

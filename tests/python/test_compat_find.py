@@ -333,17 +333,8 @@ def test_without_an_index_the_host_s_function_answers(
     assert len([line for line in host_lines if line.startswith("w Cannot use the index")]) == (way == "folder")
 
 
-def test_the_host_s_function_is_looked_up(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+def test_without_the_host_s_function_a_stand_in_is_refused(given: dict[str, Any]) -> None:
     compat.configure()
-    with pytest.raises(TypeError, match="must be a plexapi section"):
-        find_plex_items_with_confidence(MagicMock(), "/x", **given)
-    host: Any = types.ModuleType("plex.matcher")
-    monkeypatch.setitem(sys.modules, "plex", types.ModuleType("plex"))
-    monkeypatch.setitem(sys.modules, "plex.matcher", host)
-    host.find_plex_items_with_confidence = answers([])
-    assert find_plex_items_with_confidence(MagicMock(), "/x", **given)[1] == "theirs"
-    # A host's module may hand on the drop-in's function.
-    host.find_plex_items_with_confidence = find_plex_items_with_confidence
     with pytest.raises(TypeError, match="must be a plexapi section"):
         find_plex_items_with_confidence(MagicMock(), "/x", **given)
 

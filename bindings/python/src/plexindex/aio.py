@@ -100,13 +100,13 @@ class _Caller:
         self,
         call: Callable[..., Any],
         *arguments: Any,
-        ends: Stoppable | None = None,
+        ends: Stoppable | Comparison | None = None,
         waits: bool = False,
         **options: Any,
     ) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
-        If no thread is free before the timeout, raises TimeoutError. Cancelling the task ends the call by ``ends``.
+        If no thread is free before the timeout, raises TimeoutError. Cancelling the task stops ``ends``.
         """
         began, timeout = monotonic(), options.get("timeout")
         convert.timeout_ms(timeout)
@@ -130,7 +130,7 @@ class _Caller:
         except asyncio.CancelledError:
             result.cancel()
             if ends is not None:
-                ends.stopped = True
+                ends.stop()
             raise
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
@@ -147,15 +147,20 @@ class _Caller:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
         return await self._run(call, *arguments, ends=self._stoppable(options), **options)
 
-    async def _iterate(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
-        """Yields the values of an iterator that a call with ``progress`` returns: at once or, if it ``waits``, each as
-        it comes.
-        """
-        stoppable, values, limits = self._stoppable(options), cast("Any", None), {"timeout": options.get("timeout")}
+    def _iterate(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
+        """Returns the values of an iterator that a call with ``progress`` returns."""
+        ends = self._stoppable(options)
+        return self._each(partial(call, *arguments, **options), ends, waits, timeout=options.get("timeout"))
+
+    async def _each(
+        self, call: Callable[..., Any], ends: Stoppable | Comparison, waits: bool = False, **limits: Any
+    ) -> Any:
+        """Yields the values of the iterable that a call returns: at once or, if it ``waits``, each as it comes."""
+        values = cast("Any", None)
 
         def some(**limits: Any) -> list[Any]:
             nonlocal values
-            values = iter(call(*arguments, **{**options, **limits})) if values is None else values
+            values = iter(call(**limits)) if values is None else values
             return list(islice(values, 1 if waits else _AT_ONCE))
 
         try:
@@ -164,7 +169,7 @@ class _Caller:
                 for one in found:
                     yield one
         finally:
-            stoppable.stopped = True
+            ends.stop()
             if values is not None:
                 self._threads.begin(partial(_end, values), waits=True)
 
@@ -259,14 +264,8 @@ class AsyncComparison(_Caller):
         """The comparison, with its counts."""
         return self._target
 
-    async def __aiter__(self) -> AsyncIterator[Difference]:
-        values = iter(self._target)
-        try:
-            while some := await self._run(lambda: list(islice(values, _AT_ONCE))):
-                for one in some:
-                    yield one
-        finally:
-            self._target.stop()
+    def __aiter__(self) -> AsyncIterator[Difference]:
+        return self._each(lambda: self._target, self._target)  # type: ignore[no-any-return]
 
 
 class AsyncQueries(_Caller):

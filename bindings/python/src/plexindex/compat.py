@@ -48,19 +48,9 @@ def __getattr__(name: str) -> Any:
         return getattr(__import__(f"plexindex._compat.{module}", fromlist=[name]), name)
 
 
-def configure(
-    *,
-    not_found: Callable[[str], BaseException] | None = None,
-    confidence: Any = None,
-    matcher: Callable[..., Any] | None = None,
-) -> None:
-    """Sets the host's own types and function for the whole process. None selects the default.
-
-    ``not_found`` creates the exception for a path without an item (:class:`NotFoundError`). ``confidence`` is an enum
-    with the values ``"high"`` and ``"low"`` (:class:`MatchConfidence`). ``matcher`` answers if the index cannot (the
-    function of the same name in Stash2Plex's module ``plex.matcher``).
-    """
-    _chosen.update(not_found=not_found, confidence=confidence, matcher=matcher)
+def configure(*, matcher: Callable[..., Any] | None = None) -> None:
+    """Sets the host's own function, for the whole process. It answers if the index cannot."""
+    _chosen["matcher"] = matcher
 
 
 def find_plex_items_with_confidence(
@@ -81,7 +71,7 @@ def find_plex_items_with_confidence(
     path, the path is in a library's folder that does not list it, or the film's file has another size, no film of this
     name is the answer.
 
-    The host's own function answers if the index cannot, or if ``library`` only imitates a plexapi section.
+    The function from :func:`configure` answers if the index cannot, or if ``library`` only imitates a plexapi section.
 
     Raises :class:`NotFoundError` if there is no candidate, and a ``ConnectionError`` that is also Stash2Plex's
     ``PlexServerDown`` if the server is unreachable, busy or starting, or rejects the token. So do the items when they
@@ -100,7 +90,7 @@ def find_plex_items_with_confidence(
         from ._core.json_call import ask_without_index
 
     _chosen["debug_logging"] = debug_logging
-    confidence, failure = _chosen["confidence"] or MatchConfidence, None
+    failure, matcher = None, _chosen["matcher"]
     index = section_index(library, library_cache, match_cache)
     if index is not None:
         try:
@@ -114,8 +104,8 @@ def find_plex_items_with_confidence(
         except CannotAnswerError as error:
             failure = error
         else:
-            return (confidence("high"), found[0], found) if len(found) == 1 else (confidence("low"), None, found)
-    matcher = _chosen["matcher"] or _host_function()
+            sure = found[0] if len(found) == 1 else None
+            return MatchConfidence("low" if sure is None else "high"), sure, found
     if matcher is None:
         raise failure or TypeError(
             f"library must be a plexapi section, and needs one of plexindex's caches, not {type(library).__name__}; "
@@ -123,14 +113,4 @@ def find_plex_items_with_confidence(
         )
     prefixes = plex_path_prefix, stash_path_prefix
     level, item, candidates = matcher(library, stash_path, *prefixes, library_cache, match_cache, debug_logging)
-    return confidence(level.value), item, candidates
-
-
-def _host_function() -> Any:
-    try:
-        with importing:
-            module = __import__("plex.matcher", fromlist=["find_plex_items_with_confidence"])
-    except ImportError:
-        return None
-    found = getattr(module, "find_plex_items_with_confidence", None)
-    return None if found is find_plex_items_with_confidence else found
+    return MatchConfidence(level.value), item, candidates

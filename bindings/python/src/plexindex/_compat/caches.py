@@ -27,27 +27,11 @@ if TYPE_CHECKING:
 
 # Maximum number of retries if other threads close the index during a call.
 _MAX_RETRIES = 20
-_MAX_LIMIT = 2**63 - 1
-_LONGEST_NAME = 400_000
 
 
 def name_of(text: object) -> bytes:
-    """Returns a unique name for a string, or for another value as a string: its bytes or, if long, a digest."""
-    raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
-    if len(raw) <= _LONGEST_NAME:
-        return raw
-    with importing:
-        from hashlib import blake2b
-
-    return b"\xff" + blake2b(raw).digest()  # a UTF-8 string never starts with this byte
-
-
-def _whole(limit: object) -> int:
-    """Converts a limit in bytes to the library's type."""
-    try:
-        return min(max(1, int(limit)), _MAX_LIMIT)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError, OverflowError):
-        return _MAX_LIMIT
+    """Returns a unique name for a string, or for another value as a string."""
+    return str(text).encode("utf-8", "surrogatepass")
 
 
 def _flags_of(name: bytes) -> int:
@@ -97,7 +81,7 @@ class Cache:
 
     def _at(self, name: bytes, work: Callable[[Table], T]) -> T:
         """Calls a function with a table, like :meth:`_run`."""
-        limit = _whole(self._size_limit)
+        limit = max(1, int(self._size_limit))
         return self._run(lambda session: work(Table(session, name, limit=limit, flags=_flags_of(name))))
 
     def clear(self) -> None:
@@ -192,7 +176,7 @@ class MatchCache(Cache):
                 raw = (file_path if file_path.isascii() else file_path.lower()).encode()
             except UnicodeEncodeError:
                 pass
-        if raw and b"\0" not in raw and len(raw) <= _LONGEST_NAME:
+        if raw and b"\0" not in raw:
             try:
                 found, reference = unused = self._results.pop()
             except IndexError:

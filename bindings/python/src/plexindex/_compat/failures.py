@@ -6,7 +6,7 @@ import sys
 
 from .._core import TYPE_CHECKING
 from ..errors import Error
-from .host import chosen, host_log
+from .host import host_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,7 @@ _STATUSES_AWAY = (401, 429, 502, 503, 504)
 
 def not_found(text: str) -> BaseException:
     """Creates the exception for a path without an item."""
-    make = chosen["not_found"]
-    return _made(NotFoundError, text) if make is None else make(text)
+    return _made(NotFoundError, text)
 
 
 def server_away(text: str) -> BaseException:

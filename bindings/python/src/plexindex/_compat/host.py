@@ -50,4 +50,4 @@ def host_log(component: str) -> HostLog:
         return HostLog()
 
 
-chosen: dict[str, Any] = {"not_found": None, "confidence": None, "matcher": None, "debug_logging": False}
+chosen: dict[str, Any] = {"matcher": None, "debug_logging": False}

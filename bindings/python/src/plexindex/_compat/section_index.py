@@ -52,7 +52,6 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
             options = _plexapi.certificate_options(verify)
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
-                _share_client_identifier(server, folder)
                 # The host's users cannot speed up a slow server, so its calls are not logged.
                 index = _indexes[name] = _plexapi.from_server(
                     server, folder, mappings=rules, retry_for=_RETRY_FOR, slow=None, **options
@@ -71,18 +70,6 @@ def note_failure(error: Exception) -> None:
     elif str(error) not in _warned:
         _warned.add(str(error))
         host_log("Cache").warn(f"Cannot use the index, so every file costs requests to Plex: {error}")
-
-
-def _share_client_identifier(server: Any, folder: str) -> None:
-    """Makes a new index use the host's client identifier, so that Plex does not list an additional device."""
-    file = os.path.join(folder, "plexindex-client-id")
-    identifier = server._headers().get("X-Plex-Client-Identifier")
-    if os.path.exists(file) or not isinstance(identifier, str):
-        return
-    temporary = f"{file}.{os.getpid()}"
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
-        written.write(identifier)
-    os.replace(temporary, file)
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:

@@ -51,6 +51,10 @@ class Stoppable:
         self.stopped = False
         """Whether the call must end."""
 
+    def stop(self) -> None:
+        """Ends the call."""
+        self.stopped = True
+
     def __call__(self, progress: Progress) -> object:
         """Calls the host's callback."""
         return None if self.listener is None else self.listener(progress)

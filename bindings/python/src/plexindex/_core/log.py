@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 LOGGER = "plexindex"
 
-# The library's levels, with those of `logging`, and the functions of a host's log.
-_LEVELS = {c.LOG_ERROR: (40, "error"), c.LOG_WARN: (30, "warn"), c.LOG_INFO: (20, "info"), c.LOG_DEBUG: (10, "debug")}
+# The library's levels, with those of `logging`.
+_LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 
 
 def _add(lines: list[tuple[int, str]], level: int, address: int, length: int) -> None:
@@ -50,23 +50,13 @@ def logger() -> Any:
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
-    """Passes lines to ``logging`` or, within Stash2Plex, which does not use ``logging``, to Stash2Plex's log."""
+    """Passes lines to ``logging``."""
     if lines and "logging" not in sys.modules:
         # Nobody can have asked for more than warnings, and importing `logging` takes longer than opening an index.
         lines = [line for line in lines if line[0] <= c.LOG_WARN]
-    if not lines:
-        return
-    with importing:
-        from .._compat.host import host_log
-
-    target, host = logger(), host_log("Index")
-    is_for_host = host.is_there and not target.hasHandlers()
+    target: Any = logger() if lines else None
     for number, text in lines:
-        level, name = _LEVELS.get(number, _LEVELS[c.LOG_INFO])
-        if is_for_host:
-            getattr(host, name)(text)
-        else:
-            target.log(level, "%s", text)
+        target.log(_LEVELS.get(number, 20), "%s", text)
 
 
 # The library's level, which a new index sets. The library writes no debug lines that nobody wants, because they take

@@ -22,7 +22,6 @@ MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"
 class MatchedFileJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; part: int; part_id: NotRequired[int]; parts: int; path: ByteString; resolution: NotRequired[str]; size: NotRequired[int]; version: int; versions: int
 class MediaJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; parts: list[MediaPartJson]; resolution: NotRequired[str]
 class MediaPartJson(TypedDict): part_id: NotRequired[int]; size: NotRequired[int]
-class PathRelation(TypedDict): common: int; equal: bool; under: bool
 _ProposalKeyword = TypedDict("_ProposalKeyword", {"from": "ByteString"})
 class ProposalJson(_ProposalKeyword): certain: bool; contradicted: int; gain: NotRequired[int]; matched: int; of: int; to: ByteString
 Reason = Literal["no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]

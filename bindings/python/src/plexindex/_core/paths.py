@@ -9,11 +9,6 @@ from . import TYPE_CHECKING, importing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .methods import PathRelation
-
-LONGEST_PATH = 32_767
-"""Maximum length of a path that the library compares, in bytes."""
-
 
 def full_path(path: bytes) -> bytes:
     r"""Returns the absolute path of a file on this machine. On Windows, removes the ``\\?\`` prefix of long paths."""
@@ -46,26 +41,21 @@ def folder_of(path: str, count: int = 1) -> str:
     return path[:end].rstrip("/\\") or path[:1]
 
 
-def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
-    """Compares a path with each of ``others``, with the method ``paths.compare``."""
-    # Import the module on first use, because importing the drop-in must be fast.
-    with importing:
-        from .json_call import ask_without_index
-
-    raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
-    # Compare overlong strings, which cannot be paths, byte by byte.
-    if len(raw) > LONGEST_PATH:
-        return [{"equal": text == raw, "under": False, "common": 0} for text in rest]
-    given = [b"" if len(text) > LONGEST_PATH else text for text in rest]
-    found: list[PathRelation] = ask_without_index("paths.compare", {"path": raw, "others": given})["relations"]
-    return found
-
-
 def same_file(path: str, others: Sequence[str]) -> bool:
     """Returns whether one of ``others`` is the same path in any spelling."""
-    return any(relation["equal"] for relation in relations(path, others))
+    return _compare("equal", path, others)
 
 
 def lies_under(path: str, folders: Sequence[str]) -> bool:
     """Returns whether a path is below one of the folders."""
-    return any(relation["under"] for relation in relations(path, folders))
+    return _compare("under", path, folders)
+
+
+def _compare(relation: str, path: str, others: Sequence[str]) -> bool:
+    # Import the module on first use, because importing the drop-in must be fast.
+    with importing:
+        from .json_call import ask_without_index
+
+    raw, *given = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
+    found = ask_without_index("paths.compare", {"path": raw, "others": given})["relations"]
+    return any(one[relation] for one in found)
