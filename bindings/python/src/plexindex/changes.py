@@ -280,34 +280,28 @@ def bring_up_to_date(
         if selection.refresh(query_flags(check=always), *limits):
             return None
     except REFRESH_ERRORS as error:
-        if not _is_listed(selection.select().facts() if waits else known, whole=whole):
+        if _missing(selection.select().facts() if waits else known, whole=whole) is not None:
             raise
         return None if fresh and isinstance(error, OfflineError) else error
-    if not waits:
-        expect_listed(selection, late=True, whole=whole)
+    missing = None if waits else _missing(selection.facts(), whole=whole)
+    if missing is not None:
+        raise TimeoutError(
+            f"the timeout passed before plexindex had fetched {missing or 'any library'}: retry to resume"
+        )
     return LateError("the timeout passed before the server's whole answer arrived, or a later answer must confirm it")
 
 
-def _is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:
-    """Returns whether at least one of these libraries was ever fetched or, with ``whole``, whether all of them were."""
-    has_listing = ["age_ms" in facts for facts in known]
-    return any(has_listing) and (all(has_listing) or not whole)
+def expect_listed(selection: Selection) -> None:
+    """Raises an error if any of the selected libraries was never fetched, so that no incomplete list looks complete."""
+    missing = _missing(selection.facts(), whole=True)
+    if missing:
+        raise plexindex.NotFetchedError(f"never fetched: {missing}; fetch each library once (refresh)")
 
 
-def expect_listed(selection: Selection, *, late: bool, whole: bool) -> None:
-    """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if any library was not.
-
-    Without this error, an incomplete list would look complete. ``late``: whether the timeout passed.
+def _missing(known: list[dict[str, Any]], *, whole: bool) -> str | None:
+    """Returns the titles of libraries that were never fetched; None if at least one of these libraries was fetched or,
+    with ``whole``, all of them were.
     """
-    known = selection.facts()
-    if _is_listed(known, whole=whole):
-        return
-    missing = [facts["title"] for facts in known if "age_ms" not in facts]
-    names = "', '".join(missing)
-    were = "were" if len(missing) > 1 else "was"
-    if late and not known:
-        raise TimeoutError("the timeout passed before the server listed its libraries: check that it responds")
-    if late:
-        raise TimeoutError(f"the timeout passed before '{names}' {were} fetched: retry to resume")
-    if known:
-        raise plexindex.NotFetchedError(f"'{names}' {were} never fetched: fetch each library once (refresh)")
+    missing = [repr(facts["title"]) for facts in known if "age_ms" not in facts]
+    is_enough = len(missing) < len(known) and (not missing or not whole)
+    return None if is_enough else ", ".join(missing)

@@ -503,7 +503,7 @@ class Queries:
         if not offline:
             missed = feed.bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
         elif full:
-            feed.expect_listed(selection, late=False, whole=True)
+            feed.expect_listed(selection)
         return plexindex.Changes(selection, since, full, missed)
 
     def watch(

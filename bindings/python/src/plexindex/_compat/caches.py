@@ -115,8 +115,8 @@ class Cache:
         return f"{type(self).__name__}(data_dir='{self._data_dir}', {facts}, hit_rate={stats['hit_rate']:.1f}%)"
 
 
-# The store contains keys as UTF-8. The first prefix marks a key with lone surrogates or a NUL, the second an int.
-_NOT_UTF8, _INT = b"\0s", b"\0i"
+# The store contains keys as UTF-8. This prefix marks a key with lone surrogates or a NUL.
+_NOT_UTF8 = b"\0s"
 
 
 def _table_of(library: object) -> bytes:
@@ -128,22 +128,16 @@ def _name_of_path(file_path: str) -> bytes:
     return name_of(file_path.lower())
 
 
-def _encode_key(key: str | int) -> bytes:
-    if isinstance(key, int):
-        return _INT + str(int(key)).encode()
-    if not isinstance(key, str):
-        raise TypeError(f"plex_key must be str, not {type(key).__name__}")
+def _encode_key(key: object) -> bytes:
+    raw = name_of(key)
     try:
-        if "\0" not in key:
-            return key.encode()
-    except UnicodeEncodeError:
-        pass
-    return _NOT_UTF8 + key.encode("utf-8", "surrogatepass")
+        raw.decode()
+        return raw if b"\0" not in raw else _NOT_UTF8 + raw
+    except UnicodeDecodeError:
+        return _NOT_UTF8 + raw
 
 
-def _decode_key(value: bytes | bytearray) -> Any:
-    if value[:2] == _INT:
-        return int(value[2:])
+def _decode_key(value: bytes) -> str:
     return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _NOT_UTF8 else value.decode()
 
 

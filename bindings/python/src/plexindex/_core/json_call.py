@@ -37,12 +37,7 @@ _decode = JSONDecoder().raw_decode
 def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any], timeout_ms: int) -> Any:
     """Calls a method, and returns its answer."""
     native = load()
-    # The encoder takes longer to call `_plain` than this call takes.
-    given = {
-        name: _plain(value) if isinstance(value, bytes) else value
-        for name, value in request.items()
-        if value is not None
-    }
+    given = {name: value for name, value in request.items() if value is not None}
     name = convert.text_bytes("method", method)
     raw = convert.only_text("request", _encode(given), hidden=True) if given else b""
     answer = c_char_p()

@@ -44,10 +44,6 @@ class Handle(c_void_p):
         self.named = named
         """A library's value in a JSON request, where None means all libraries."""
 
-    def retire(self) -> None:
-        """Clears the handle."""
-        self.value = None
-
 
 # Whether this interpreter has a global lock, which prevents lookups while a thread closes the index. An interpreter
 # that has one keeps it.
@@ -128,14 +124,14 @@ class Session:
             while any(call.thread != this_thread and session is self for call, session in list(running.items())):
                 if sys.is_finalizing():
                     # The interpreter has ended the threads, so the handle stays open until the process ends.
-                    self.handle.retire()
+                    self.handle.value = None
                     return
                 sleep(_STEP)
             # No fast lookup is running, because this thread has the interpreter's lock.
             for handle in list(self._handles.values()):
-                handle.retire()
+                handle.value = None
             pointer = c_void_p(self.handle.value)
-            self.handle.retire()
+            self.handle.value = None
             with take() as call:
                 call.session = self
                 call.run(self.native.close, pointer)
@@ -170,7 +166,7 @@ class Session:
             found = self._handles.setdefault(key, made)
             if not self.is_open:
                 # Another thread has closed the index, and may not have cleared this handle.
-                found.retire()
+                found.value = None
                 raise self.closed_error()
         return found
 
