@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .edits import EditReport
 
 
+_CLASSES: dict[int, type[Error]] = {}
+
+
 class Error(Exception):
     """A failed call. The message contains the input and the remedy.
 
@@ -26,119 +29,86 @@ class Error(Exception):
     report: EditReport | None = None
     """The report of a failed ``edit_items``, or None for all other calls."""
 
+    def __init_subclass__(cls, statuses: tuple[int, ...] = ()) -> None:
+        """``statuses`` are those of the class; the first is that of an error that the package detected."""
+        super().__init_subclass__()
+        _CLASSES.update(dict.fromkeys(statuses, cls))
+        cls.status = statuses[0] if statuses else cls.status
+
     @property
     def status_name(self) -> str | None:
         """The status's name in lower case, such as ``"store_full"``, or None without a status."""
         return None if self.status is None else c.STATUS_NAMES.get(self.status, "unknown")
 
 
-class InvalidArgumentError(Error, ValueError):
+class InvalidArgumentError(Error, ValueError, statuses=(c.INVALID_ARGUMENT, c.UNSUPPORTED)):
     """An argument is invalid, or the loaded library is older than this package and does not support an option."""
-
-    status = c.INVALID_ARGUMENT
 
 
 class ClosedError(Error):
     """The index was closed before or during the call."""
 
 
-class AbortedError(Error):
+class AbortedError(Error, statuses=(c.ABORTED,)):
     """The progress callback returned False. The index keeps the fetched part, and the next call resumes the fetch."""
 
-    status = c.ABORTED
 
-
-class StoreError(Error):
+class StoreError(Error, statuses=(c.STORE, c.STORE_FULL)):
     """plexindex cannot open or write the folder or its database, or cannot start a thread. If the disk is full, or the
     user's disk quota is used up, ``status_name`` is ``"store_full"``.
     """
 
-    status = c.STORE
 
-
-class ServerUnavailableError(Error, ConnectionError):
+class ServerUnavailableError(Error, ConnectionError, statuses=(c.SERVER_ERROR, c.CONNECT, c.STARTING, c.BAD_ANSWER)):
     """The server cannot answer now: it refuses connections, fails (5xx), starts, or sends a damaged response. Retry
     later.
     """
 
-    status = c.SERVER_ERROR
 
-
-class TimeoutError(ServerUnavailableError, builtins.TimeoutError):
+class TimeoutError(ServerUnavailableError, builtins.TimeoutError, statuses=(c.TIMEOUT,)):
     """A timeout of the call or the connection passed, mostly because the server did not respond. Retry later."""
 
-    status = c.TIMEOUT
 
-
-class UnauthorizedError(Error):
+class UnauthorizedError(Error, statuses=(c.UNAUTHORIZED, c.FORBIDDEN)):
     """The server rejected the token (401), the token expired (498), or its user has no permission (403).
 
     If the token callable raised an exception, ``__cause__`` is that exception.
     """
 
-    status = c.UNAUTHORIZED
 
-
-class NotPlexError(Error):
+class NotPlexError(Error, statuses=(c.NOT_PLEX, c.TLS, c.REDIRECTED)):
     """The address does not lead to a Plex Media Server that plexindex can use: the response is not from Plex, the
     certificate is invalid, or the server redirects the request, which plexindex does not follow.
     """
 
-    status = c.NOT_PLEX
 
-
-class NotOnServerError(Error):
+class NotOnServerError(Error, statuses=(c.NOT_ON_SERVER,)):
     """The server has no such item, library or address (404)."""
 
-    status = c.NOT_ON_SERVER
 
-
-class OfflineError(Error):
+class OfflineError(Error, statuses=(c.OFFLINE,)):
     """The call needs a request, but the call or the index is offline, or has no server URL."""
 
-    status = c.OFFLINE
 
-
-class LibraryNotFoundError(Error, LookupError):
+class LibraryNotFoundError(Error, LookupError, statuses=(c.LIBRARY_NOT_FOUND, c.LIBRARY_AMBIGUOUS)):
     """The server has no library with this title, section id or uuid, or several. The message lists the libraries."""
 
-    status = c.LIBRARY_NOT_FOUND
 
-
-class NotFetchedError(Error):
+class NotFetchedError(Error, statuses=(c.NOT_FETCHED,)):
     """No listing can answer a call that sends no request: the library was never fetched, or was evicted because of
     ``size_limit``, or the server has not accepted a new token yet. ``refresh()`` asks the server.
     """
-
-    status = c.NOT_FETCHED
 
 
 class NoMatchError(Error, LookupError):
     """:meth:`Match.require`: no single item matches with high confidence. The message says why."""
 
 
-class ListAgainError(Error):
+class ListAgainError(Error, statuses=(c.LIST_AGAIN,)):
     """The index no longer has the changes since the cursor, or the cursor belongs to another store, server, user or
     library. List all items again with ``changes(full=True)``.
     """
 
-    status = c.LIST_AGAIN
-
-
-_CLASSES: dict[int | None, type[Error]] = {
-    **{
-        kind.status: kind
-        for kind in (InvalidArgumentError, AbortedError, StoreError, ServerUnavailableError, TimeoutError, OfflineError,
-                     UnauthorizedError, NotPlexError, NotOnServerError, LibraryNotFoundError, NotFetchedError,
-                     ListAgainError)
-    },
-    c.UNSUPPORTED: InvalidArgumentError,
-    c.STORE_FULL: StoreError,
-    **dict.fromkeys((c.CONNECT, c.STARTING, c.BAD_ANSWER), ServerUnavailableError),
-    c.FORBIDDEN: UnauthorizedError,
-    **dict.fromkeys((c.TLS, c.REDIRECTED), NotPlexError),
-    c.LIBRARY_AMBIGUOUS: LibraryNotFoundError,
-}  # fmt: skip
 
 # A newer library can return a status that this package does not know. The hundreds group the statuses.
 _BY_HUNDREDS: dict[int, type[Error]] = {2: StoreError, 3: ServerUnavailableError, 4: LibraryNotFoundError}

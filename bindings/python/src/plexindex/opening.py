@@ -15,7 +15,7 @@ from ._core.session import Session
 if TYPE_CHECKING:
     from typing import Any
 
-    from .types import MappingArg, PathArg, TokenArg
+    from .types import PathArg, TokenArg
 
 
 class Recipe:
@@ -144,7 +144,7 @@ def open_session(options: dict[str, Any]) -> Session:
     if isinstance(mappings, (str, bytes, dict)) or not hasattr(mappings, "__iter__"):
         kind = type(mappings).__name__
         raise TypeError(f"mappings must be a list of pairs such as [('/mnt/media', '/data/media')], not {kind}")
-    options["mappings"] = list(mappings)
+    options["mappings"] = [plexindex.mapping.as_mapping(rule) for rule in mappings]
     if options["cache_dir"] is None:
         text, found_renew = _add_configuration(options, text)
         renew = renew or found_renew
@@ -189,7 +189,7 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
         if name != "shared_durable" or given.shared_durable is not None:
             convert.flag(name, options[name])
     ms, forever = convert.milliseconds, convert.FOREVER_MS
-    rules = _rules(given.mappings) if given.mappings else []
+    rules = [c.CMapping(rule.kind, 0, _bytes(rule.find), _bytes(rule.replace)) for rule in given.mappings]
     return c.COptions(
         size=ctypes.sizeof(c.COptions),
         cache_dir=_bytes(folder),
@@ -221,11 +221,6 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
     )
 
 
-def _rules(mappings: Iterable[MappingArg]) -> list[c.CMapping]:
-    rules = map(plexindex.mapping.as_mapping, mappings)
-    return [c.CMapping(rule.kind, 0, _bytes(rule.find), _bytes(rule.replace)) for rule in rules]
-
-
 def _text(name: str, value: str | None, hidden: bool = False) -> c.CBytes:
     return _bytes(None if value is None else convert.text_bytes(name, value, hidden))
 
@@ -248,7 +243,7 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
     given = {name: Setting(options[name], name) for name in names if options[name] is not None}
     if token is not None:
         given["token"] = Setting(token, "token")
-    found = find(given, [(plexindex.mapping.as_mapping(rule), "mappings") for rule in options["mappings"]])
+    found = find(given, [(rule, "mappings") for rule in options["mappings"]])
     options.update({name: getattr(found, name).value for name in (*names, "cache_dir")})
     options["mappings"] = [rule for rule, _ in found.mappings]
     parent = os.path.dirname(os.path.abspath(options["cache_dir"]))
