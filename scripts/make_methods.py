@@ -142,7 +142,18 @@ def typescript(schema: Shape) -> str:
 
 
 # What methods of the Python package return. `Index.call` returns any method's answer without a type.
-PYTHON_TYPES = ("ChangeKind", "Folder", "FolderKind", "Proposal", "ServerInfo", "SharedStatus", "StoreInfo")
+PYTHON_TYPES = (
+    "ChangeKind",
+    "Confidence",
+    "FolderKind",
+    "MatchKind",
+    "MatchStatus",
+    "Proposal",
+    "Reason",
+    "ServerInfo",
+    "SharedStatus",
+    "StoreInfo",
+)
 
 
 def python(schema: Shape) -> str:

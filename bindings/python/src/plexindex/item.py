@@ -6,20 +6,23 @@ import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
+from ._core.answers import Field
 from ._core.convert import text_of
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._core.methods import ItemJson, MatchedFileJson
     from ._core.selection import Selection
 
-    class Facts(ItemJson, total=False):
-        """An item's fields: those in JSON, those in a block, and the ``listed`` fields that the index knows."""
 
-        flags: int
-        file: MatchedFileJson
-        listed: ItemJson
+def _known(name: str = "") -> Any:
+    """Returns a field that each answer contains; None if the field is unknown."""
+    return Field(lambda item, name: item._facts.get(name), name)
+
+
+def _listed(name: str = "") -> Any:
+    """Returns a field of the listed item."""
+    return Field(lambda item, name: item._listed().get(name), name)
 
 
 # The keys of `to_dict`, which are those of an item in JSON.
@@ -36,20 +39,15 @@ class Item:
 
     __slots__ = ("_facts", "_light", "_source")
 
-    def __init__(self, facts: Any, source: Selection | None = None) -> None:
-        self._facts: Facts = facts
+    def __init__(self, facts: dict[str, Any], source: Selection | None = None) -> None:
+        self._facts = facts
         self._source = source
         self._light: plexindex.LightItem | None = None
 
-    @property
-    def key(self) -> str:
-        """Plex's address of the item, ``/library/metadata/<rating key>``."""
-        return self._facts["key"]
-
-    @property
-    def rating_key(self) -> str:
-        """Plex's rating key: an opaque string."""
-        return self._facts["rating_key"]
+    key: str = _known()
+    """Plex's address of the item, ``/library/metadata/<rating key>``."""
+    rating_key: str = _known()
+    """Plex's rating key: an opaque string."""
 
     @property
     def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
@@ -57,65 +55,37 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    @property
-    def title(self) -> str | None:
-        """Title; for an episode, the episode title."""
-        return self._facts.get("title")
+    title: str | None = _known()
+    """Title; for an episode, the episode title."""
 
     @property
     def kind(self) -> plexindex.types.Kind:
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`FolderMatch`
         also ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
-        kind = self._facts.get("kind") or "other"
-        return "unknown" if kind == "other" else kind
+        kind = self._facts.get("kind")
+        return "unknown" if kind in (None, "other") else kind
 
-    @property
-    def year(self) -> int | None:
-        """Year."""
-        return self._facts.get("year")
-
-    @property
-    def guid(self) -> str | None:
-        """Scalar GUID, such as ``plex://movie/…``."""
-        return self._facts.get("guid")
-
-    @property
-    def show_title(self) -> str | None:
-        """Title of the show or, for a track or album, the artist."""
-        return self._facts.get("show_title")
-
-    @property
-    def show_rating_key(self) -> str | None:
-        """Rating key of the show or artist."""
-        return self._facts.get("show_rating_key")
-
-    @property
-    def show_guid(self) -> str | None:
-        """Scalar GUID of the show or artist."""
-        return self._facts.get("show_guid")
-
-    @property
-    def season(self) -> int | None:
-        """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
-        episodes below the folder, if the server does not report the season's key.
-        """
-        return self._facts.get("season")
-
-    @property
-    def episode(self) -> int | None:
-        """Number of the episode or track."""
-        return self._facts.get("episode")
-
-    @property
-    def library_title(self) -> str | None:
-        """Title of the item's library."""
-        return self._facts.get("library")
-
-    @property
-    def section(self) -> str | None:
-        """Section id of the item's library."""
-        return self._facts.get("section")
+    year: int | None = _known()
+    """Year."""
+    guid: str | None = _known()
+    """Scalar GUID, such as ``plex://movie/…``."""
+    show_title: str | None = _known()
+    """Title of the show or, for a track or album, the artist."""
+    show_rating_key: str | None = _known()
+    """Rating key of the show or artist."""
+    show_guid: str | None = _known()
+    """Scalar GUID of the show or artist."""
+    season: int | None = _known()
+    """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
+    episodes below the folder, if the server does not report the season's key.
+    """
+    episode: int | None = _known()
+    """Number of the episode or track."""
+    library_title: str | None = _known("library")
+    """Title of the item's library."""
+    section: str | None = _known()
+    """Section id of the item's library."""
 
     @property
     def trashed(self) -> bool:
@@ -137,7 +107,7 @@ class Item:
         itself. Sends no request. None without a path.
         """
         path = self.path
-        return None if path is None else self._known_source("host_path").host_path_of(path)
+        return None if path is None else self._known_source().host_path_of(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -146,7 +116,7 @@ class Item:
         An answer does not contain this field and the fields below. Their first use reads the item from the index, which
         must be open, and sends no request. An item that you pickle before that does not have these fields.
         """
-        known = self._listed("paths").get("paths")
+        known = self._listed().get("paths")
         if known is None:
             return (self.path,) if self.path else ()  # not listed: only the recorded path is known
         return tuple(text_of(path) or "" for path in known)
@@ -154,42 +124,28 @@ class Item:
     @property
     def media(self) -> tuple[plexindex.Media, ...]:
         """The item's versions, with their files. Empty if Plex was not asked about files."""
-        return plexindex.media.media_of(self._listed("media"), self.paths)
+        return plexindex.media.media_of(self._listed(), self.paths)
 
     @property
     def guids(self) -> tuple[str, ...]:
         """External IDs, such as ``imdb://tt1254207``."""
-        return tuple(self._listed("guids").get("guids") or ())
+        return tuple(self._listed().get("guids") or ())
 
-    @property
-    def season_key(self) -> str | None:
-        """Rating key of the season or album."""
-        return self._listed("season_key").get("season_rating_key")
-
-    @property
-    def season_title(self) -> str | None:
-        """Title of the season or album."""
-        return self._listed("season_title").get("season_title")
-
-    @property
-    def season_guid(self) -> str | None:
-        """GUID of the season or album."""
-        return self._listed("season_guid").get("season_guid")
-
-    @property
-    def edition(self) -> str | None:
-        """Title of the edition."""
-        return self._listed("edition").get("edition")
-
-    @property
-    def added_at(self) -> int | None:
-        """When Plex added the item, in Unix seconds."""
-        return self._listed("added_at").get("added_at")
+    season_key: str | None = _listed("season_rating_key")
+    """Rating key of the season or album."""
+    season_title: str | None = _listed()
+    """Title of the season or album."""
+    season_guid: str | None = _listed()
+    """GUID of the season or album."""
+    edition: str | None = _listed()
+    """Title of the edition."""
+    added_at: int | None = _listed()
+    """When Plex added the item, in Unix seconds."""
 
     @property
     def duration(self) -> float | None:
         """Duration in seconds."""
-        milliseconds = self._listed("duration").get("duration_ms")
+        milliseconds = self._listed().get("duration_ms")
         return None if milliseconds is None else milliseconds / 1000
 
     @property
@@ -207,21 +163,18 @@ class Item:
         """Whether the index knows only the key, because the match is confirmed but no listing contains the item."""
         return bool(self._facts.get("flags", 0) & c.ITEM_KEY_ONLY)
 
-    def _listed(self, name: str) -> ItemJson:
-        """Returns the fields of the listed item, which are empty if no listing has it. ``name`` is for the error."""
+    def _listed(self) -> dict[str, Any]:
+        """Returns the fields of the listed item, which are empty if no listing has it."""
         facts = self._facts
         if "paths" in facts:
             return facts
         if "listed" not in facts:
-            known: Any = self._known_source(name).facts_of(self) or {}
-            facts["listed"] = known
-        return facts["listed"]
+            facts["listed"] = self._known_source().facts_of(self) or {}
+        return facts["listed"]  # type: ignore[no-any-return]
 
-    def _known_source(self, name: str) -> Selection:
+    def _known_source(self) -> Selection:
         if self._source is None:
-            raise plexindex.Error(
-                f"a pickled item has no index that knows the {name} of {self.key}: use Index.item_facts()"
-            )
+            raise plexindex.Error(f"a pickled item has no index that knows more of {self.key}: use Index.item_facts()")
         return self._source
 
     def describe(self) -> str:

@@ -12,25 +12,37 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
-from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
+from ._core.answers import Field, answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
 
 if TYPE_CHECKING:
     from typing import Any, overload
 
-    from ._core.methods import Folder
     from ._core.selection import Selection
     from .types import PathArg
-
-    class Facts(Folder, total=False):
-        """An answer's fields: those in JSON, or those in a block."""
-
-        number: int
-        places: range
 
 
 # The match kinds for a path that is itself listed, or recorded.
 LISTED = ("confirmed", "exact", "mapped")
 
+
+def _fact(name: str = "") -> Any:
+    """Returns a field of the answer; None if it is absent."""
+    return Field(lambda match, name: match._read().get(name), name)
+
+
+def _of_item() -> Any:
+    """Returns a field of the single item; None without one. Reads a text alone, because most callers need only one."""
+
+    def read(match: Match, name: str) -> object:
+        if match._block and name in _TEXTS:
+            return item_text(match._block, match._place, match._base, c.ITEM[name])
+        item = match._single()
+        return None if item is None else getattr(item, name)
+
+    return Field(read)
+
+
+_TEXTS = ("key", "rating_key", "title", "path")
 _CANDIDATES, _MESSAGE = c.ANSWER["candidates"], c.ANSWER["message"]
 
 
@@ -56,69 +68,57 @@ class Match:
         base: int = 0,
     ) -> None:
         """``facts`` is the answer in JSON. Without it, the answer is at a place in a block."""
-        self._source, self._question, self._facts = source, question, facts
+        self._source, self._question = source, question
+        self._facts: dict[str, Any] | None = facts
         self._block, self._place, self._base = block, place, base
         self._item: plexindex.Item | None = None
 
-    def _read(self) -> Facts:
+    def _read(self) -> dict[str, Any]:
         if self._facts is None:
             self._facts = answer_facts(self._block, self._place, self._base)
-        return self._facts  # type: ignore[no-any-return]
+        return self._facts
 
     def _items(self) -> list[Any]:
         facts = self._read()
         if "candidates" not in facts:
             facts["candidates"] = [item_facts(self._block, place, self._base) for place in facts["places"]]
-        return facts["candidates"]
+        return facts["candidates"]  # type: ignore[no-any-return]
 
-    @property
-    def status(self) -> plexindex.types.Status:
-        """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
-        (the server sent nothing before the timeout). In a batch, also the name of an error.
+    status: plexindex.types.Status = _fact()
+    """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
+    (the server sent nothing before the timeout). In a batch, also the name of an error.
 
-        ``"needs_warm"`` means that the library was never fetched, and the server needs more time: refresh the library
-        once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
-        a timeout then raises TimeoutError.
-        """
-        return self._read()["status"]
+    ``"needs_warm"`` means that the library was never fetched, and the server needs more time: refresh the library
+    once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
+    a timeout then raises TimeoutError.
+    """
+    match_kind: plexindex.types.MatchKind | None = _fact()
+    """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
+    confidence: plexindex.types.Confidence | None = _fact()
+    """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
+    should verify the item, or choose among the candidates. None means that there is no item.
+    """
+    reason: plexindex.types.Reason | None = _fact()
+    """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
 
-    @property
-    def match_kind(self) -> plexindex.types.MatchKind | None:
-        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
-        return self._read().get("match_kind")
-
-    @property
-    def confidence(self) -> plexindex.types.Confidence | None:
-        """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
-        should verify the item, or choose among the candidates. None means that there is no item.
-        """
-        return self._read().get("confidence")
-
-    @property
-    def reason(self) -> plexindex.types.Reason | None:
-        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
-
-        For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
-        size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
-        unknown, or proves nothing), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed),
-        ``"same_name"`` (a file with the same name, which may be a different file), ``"not_listed"`` (the file is in a
-        library's folder, but not listed),
-        or ``"no_location"`` (a file has a similar name). A listed path also has ``"size_differs"`` if you
-        pass another ``size`` than Plex lists: the file was replaced, and Plex has not scanned it yet.
-        ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
-        :attr:`candidates` contains all episodes in order.
-        """
-        return self._read().get("reason")
+    For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
+    size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
+    unknown, or proves nothing), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed),
+    ``"same_name"`` (a file with the same name, which may be a different file), ``"not_listed"`` (the file is in a
+    library's folder, but not listed),
+    or ``"no_location"`` (a file has a similar name). A listed path also has ``"size_differs"`` if you
+    pass another ``size`` than Plex lists: the file was replaced, and Plex has not scanned it yet.
+    ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
+    :attr:`candidates` contains all episodes in order.
+    """
 
     @property
     def message(self) -> str:
         """:attr:`reason` as a sentence for people, or an empty string."""
         return self._read().get("message") or ""
 
-    @property
-    def stale(self) -> bool:
-        """Whether the listing had expired, and plexindex did not ask the server or got no response."""
-        return self._read()["stale"]
+    stale: bool = _fact()
+    """Whether the listing had expired, and plexindex did not ask the server or got no response."""
 
     @property
     def age(self) -> float | None:
@@ -185,10 +185,8 @@ class Match:
         """
         return [plexindex.Item(facts, self._source) for facts in self._items()]
 
-    @property
-    def candidates_total(self) -> int:
-        """Number of candidates. ``candidates`` can contain fewer."""
-        return self._read()["total"]
+    candidates_total: int = _fact("total")
+    """Number of candidates. ``candidates`` can contain fewer."""
 
     @property
     def error(self) -> plexindex.Error | None:
@@ -198,51 +196,20 @@ class Match:
             return None
         return plexindex.errors.error_for(status, self.message)
 
-    @property
-    def key(self) -> str | None:
-        """The item's key, ``/library/metadata/<rating key>``."""
-        if self._block:  # most callers need only a key
-            return item_text(self._block, self._place, self._base, c.ITEM["key"])
-        item = self._single()
-        return None if item is None else item.key
-
-    @property
-    def rating_key(self) -> str | None:
-        """The item's rating key: an opaque string."""
-        if self._block:
-            return item_text(self._block, self._place, self._base, c.ITEM["rating_key"])
-        item = self._single()
-        return None if item is None else item.rating_key
-
-    @property
-    def ratingKey(self) -> int | str | None:  # noqa: N802 - plexapi's name
-        """The item's rating key as in plexapi: an int if the key is a number."""
-        item = self._single()
-        return None if item is None else item.ratingKey
-
-    @property
-    def title(self) -> str | None:
-        """The item's title; for an episode, the episode title."""
-        item = self._single()
-        return None if item is None else item.title
-
-    @property
-    def kind(self) -> plexindex.types.Kind | None:
-        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
-        item = self._single()
-        return None if item is None else item.kind
-
-    @property
-    def path(self) -> str | None:
-        """The listed path that matched, in the server's spelling."""
-        item = self._single()
-        return None if item is None else item.path
-
-    @property
-    def light(self) -> plexindex.LightItem | None:
-        """The item with plexapi's attributes: :attr:`Item.light`."""
-        item = self._single()
-        return None if item is None else item.light
+    key: str | None = _of_item()
+    """The item's key, ``/library/metadata/<rating key>``."""
+    rating_key: str | None = _of_item()
+    """The item's rating key: an opaque string."""
+    ratingKey: int | str | None = _of_item()  # noqa: N815 - plexapi's name
+    """The item's rating key as in plexapi: an int if the key is a number."""
+    title: str | None = _of_item()
+    """The item's title; for an episode, the episode title."""
+    kind: plexindex.types.Kind | None = _of_item()
+    """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
+    path: str | None = _of_item()
+    """The listed path that matched, in the server's spelling."""
+    light: plexindex.LightItem | None = _of_item()
+    """The item with plexapi's attributes: :attr:`Item.light`."""
 
     @property
     def file(self) -> plexindex.MatchedFile | None:
@@ -317,24 +284,19 @@ class FolderMatch(Match):
     __slots__ = ()
 
     @property
-    def kind(self) -> plexindex.types.Kind | None:
+    def kind(self) -> plexindex.types.Kind | None:  # type: ignore[override]
         """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item. None if there is no
         single answer.
         """
         kind = self._read().get("kind")
         return None if kind == "other" else kind
 
-    @property
-    def items(self) -> int:
-        """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
-        plexindex has searched a never-fetched library for only one file.
-        """
-        return self._read()["items"]
-
-    @property
-    def files(self) -> int:
-        """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
-        return self._read()["files"]
+    items: int = _fact()
+    """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
+    plexindex has searched a never-fetched library for only one file.
+    """
+    files: int = _fact()
+    """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
 
     def _value(self) -> dict[str, object]:
         value = super()._value()

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._core.methods import ItemJson, MatchedFileJson
-
 
 class MediaPart(NamedTuple):
     """A file of an item."""
@@ -73,7 +71,7 @@ class MatchedFile(NamedTuple):
     """Whether Plex made the version itself ('Optimized Versions')."""
 
 
-def matched_file(facts: MatchedFileJson) -> MatchedFile:
+def matched_file(facts: dict[str, Any]) -> MatchedFile:
     """Returns the file of an answer."""
     known: dict[str, Any] = {name: facts.get(name) for name in MatchedFile._fields}
     known.update(path=text_of(facts["path"]) or "", optimized=facts.get("optimized", False))
@@ -85,7 +83,7 @@ def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
-def media_of(facts: ItemJson, paths: Sequence[str]) -> tuple[Media, ...]:
+def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:
     """Returns an item's versions. ``paths`` are the files of all parts of all versions, in order."""
     path = iter(paths)
     return tuple(

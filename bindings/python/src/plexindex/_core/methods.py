@@ -13,15 +13,9 @@ ByteString = Union["str", "dict[str, str]"]
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
 Confidence = Literal["low", "high"]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
-class Folder(TypedDict): age_ms: NotRequired[int]; candidates: list[ItemJson]; confidence: NotRequired[Confidence]; file: NotRequired[MatchedFileJson]; files: int; items: int; kind: NotRequired[ItemType]; match_kind: NotRequired[MatchKind]; message: NotRequired[str]; reason: NotRequired[Reason]; stale: bool; status: MatchStatus; total: int
 FolderKind = Literal["movie", "show", "season", "artist", "album"]
-class ItemJson(TypedDict): added_at: NotRequired[int]; duration_ms: NotRequired[int]; edition: NotRequired[str]; episode: NotRequired[int]; guid: NotRequired[str]; guids: NotRequired[list[str]]; key: str; kind: ItemType; library: NotRequired[str]; media: NotRequired[list[MediaJson]]; path: NotRequired[ByteString]; paths: NotRequired[list[ByteString]]; rating_key: str; season: NotRequired[int]; season_guid: NotRequired[str]; season_rating_key: NotRequired[str]; season_title: NotRequired[str]; section: NotRequired[str]; show_guid: NotRequired[str]; show_rating_key: NotRequired[str]; show_title: NotRequired[str]; title: NotRequired[str]; trashed: bool; year: NotRequired[int]
-ItemType = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "other"]
 MatchKind = Literal["confirmed", "exact", "mapped", "suffix", "file_name"]
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
-class MatchedFileJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; part: int; part_id: NotRequired[int]; parts: int; path: ByteString; resolution: NotRequired[str]; size: NotRequired[int]; version: int; versions: int
-class MediaJson(TypedDict): container: NotRequired[str]; duration_ms: NotRequired[int]; media_id: NotRequired[int]; optimized: NotRequired[bool]; parts: list[MediaPartJson]; resolution: NotRequired[str]
-class MediaPartJson(TypedDict): part_id: NotRequired[int]; size: NotRequired[int]
 _ProposalKeyword = TypedDict("_ProposalKeyword", {"from": "ByteString"})
 class ProposalJson(_ProposalKeyword): certain: bool; contradicted: int; gain: NotRequired[int]; matched: int; of: int; to: ByteString
 Reason = Literal["no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
