@@ -11,7 +11,6 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 from conftest import until
-from plexindex import opening
 from plexindex._compat import host
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data, configure, find_plex_items_with_confidence
 from test_compat_find import KEY, answers
@@ -169,13 +168,6 @@ def test_a_lookup_writes_a_line_only_at_the_host_s_debug_level(
     wanted = ["d Match cache hit for '/x' -> 1", "d Match cache miss for '/y'"]
     assert host_lines == (wanted if debug else [])
     matches.close()
-
-
-def test_no_slow_call_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    convert = Mock(wraps=opening._c_options)
-    monkeypatch.setattr(opening, "_c_options", convert)
-    MatchCache(tmp_path).close()
-    assert convert.call_args.args[1]["slow"] is None
 
 
 LIBRARIES = ["Movies", "movies", "Movies:C", "TV Shows", "", "\0", "\ud800", "Müsik"]

@@ -75,15 +75,6 @@ def test_a_loop_over_a_watch_follows_without_events(plex: Path, cache: Path) -> 
     raise AssertionError
 
 
-def test_the_command_follows_without_events(cli: Cli, plex: Path) -> None:
-    with cli.watching("changes", "--watch", "--database", plex) as lines:
-        assert next(lines)["change"] == "cursor"
-        run_python(RENAME_SINTEL, plex / INSIDE)
-        change = next(line for line in lines if line["change"] != "cursor")
-        assert change["change"] == "moved"
-        assert change["path"] == "/data/Movies/moved.mkv"
-
-
 def test_the_command_finds_it(cli: Cli, plex: Path) -> None:
     assert "Big Buck Bunny" in cli.good("match", "--database", plex, BUNNY)
     assert "Big Buck Bunny" in cli.good("match", BUNNY, PLEXINDEX_DATABASE=str(plex / INSIDE))
