@@ -43,23 +43,7 @@ if TYPE_CHECKING:
     from .changes import Change, Changes, Watch
     from .compare import Comparison, Difference
     from .edits import EditReport
-    from .errors import (
-        AbortedError,
-        ClosedError,
-        Error,
-        InvalidArgumentError,
-        LibraryNotFoundError,
-        ListAgainError,
-        NoMatchError,
-        NotFetchedError,
-        NotOnServerError,
-        NotPlexError,
-        OfflineError,
-        ServerUnavailableError,
-        StoreError,
-        TimeoutError,
-        UnauthorizedError,
-    )
+    from .errors import *
     from .index import Index
     from .item import Item
     from .library import Library

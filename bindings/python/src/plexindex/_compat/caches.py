@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
     T = TypeVar("T")
 
-# Maximum number of retries if other threads close the index during a call.
-_MAX_RETRIES = 20
-
 
 def name_of(text: object) -> bytes:
     """Returns a unique name for a string, or for another value as a string."""
@@ -72,12 +69,10 @@ class Cache:
 
     def _run(self, work: Callable[[Session], T]) -> T:
         """Calls a function with the session. Retries if another thread closes the index during the call."""
-        for _ in range(_MAX_RETRIES):
-            try:
-                return work(self._session())
-            except plexindex.ClosedError:
-                continue
-        return work(self._session())
+        try:
+            return work(self._session())
+        except plexindex.ClosedError:
+            return work(self._session())
 
     def _at(self, name: bytes, work: Callable[[Table], T]) -> T:
         """Calls a function with a table, like :meth:`_run`."""
