@@ -209,7 +209,7 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
         | (0 if given.mmap else c.OPEN_NO_MMAP)
         | (c.OPEN_OBFUSCATE_PATHS if given.obfuscate_paths else 0)
         | (c.OPEN_SHARED_DURABLE if given.shared_durable else 0),
-        log_level=log.level_for_open(),
+        log_level=log.follow_level(),
         page_size=convert.whole("page_size", given.page_size, 1000),
         mappings=(c.CMapping * len(rules))(*rules) if rules else None,
         mappings_count=len(rules),

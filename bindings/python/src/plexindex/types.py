@@ -11,16 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any as Any
 from typing import Literal, Optional, Protocol, TypedDict, TypeVar, Union
 
-from ._core.methods import ChangeKind as ChangeKind
-from ._core.methods import Confidence as Confidence
-from ._core.methods import ErrorKind, MatchStatus
-from ._core.methods import FolderKind as FolderKind
-from ._core.methods import MatchKind as MatchKind
-from ._core.methods import Reason as Reason
-from ._core.methods import ServerInfo as ServerInfo
-from ._core.methods import SharedStatus as SharedStatus
-from ._core.methods import Stats as Stats
-from ._core.methods import StoreInfo as StoreInfo
+from ._core.methods import *
 from .mapping import Mapping
 from .progress import Progress
 from .shows import Season, Show

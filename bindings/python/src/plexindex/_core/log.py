@@ -59,17 +59,9 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         target.log(_LEVELS.get(number, 20), "%s", text)
 
 
-# The library's level, which a new index sets. The library writes no debug lines that nobody wants, because they take
-# longer than a lookup.
+# The library's level. The library writes no debug lines that nobody wants, because they take longer than a lookup.
 _level = c.LOG_INFO
 _logger: Any = None
-
-
-def level_for_open() -> int:
-    """Returns the level for a new index."""
-    global _level
-    _level = c.LOG_DEBUG if wants_debug() else c.LOG_INFO
-    return _level
 
 
 def wants_debug() -> bool:
@@ -84,11 +76,14 @@ def wants_debug() -> bool:
     return bool(_logger.isEnabledFor(10))
 
 
-def follow_level() -> None:
-    """Sets the library's level if the logger's level has changed."""
+def follow_level() -> int:
+    """Sets the library's level if the logger's level has changed. Returns the level."""
+    global _level
     wanted = wants_debug() if _logger is None else _logger.isEnabledFor(10)
     if wanted != (_level == c.LOG_DEBUG):
         with importing:
             from .json_call import ask_without_index
 
-        ask_without_index("log.set_level", {"level": level_for_open()})
+        _level = c.LOG_DEBUG if wanted else c.LOG_INFO
+        ask_without_index("log.set_level", {"level": _level})
+    return _level
