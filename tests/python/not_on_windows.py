@@ -65,7 +65,6 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "it sends a signal to another process, which Windows has not; test_windows.py has Ctrl-C": (
         "test_changes::test_the_command_reports_a_rename",
-        "test_database::test_the_command_follows_without_events",
         "test_cli::test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server",
         "test_cli::test_stats_can_be_watched",
     ),
