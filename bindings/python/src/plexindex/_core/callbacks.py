@@ -150,10 +150,13 @@ class Call:
         if self.error is not None:
             raise self.error
         if status >= c.FIRST_ERROR:
-            text = b"\0".join(self.text.raw.split(b"\0", 2)[:2])  # the name of an invalid option follows a NUL
-            error = plexindex.errors.error_for(status, text)
-            raise error if self.session is None else self.session.explain(error)
+            raise self._failure(status)  # no name here, which would keep the error and this frame alive
         return status
+
+    def _failure(self, status: int) -> plexindex.Error:
+        text = b"\0".join(self.text.raw.split(b"\0", 2)[:2])  # the name of an invalid option follows a NUL
+        error = plexindex.errors.error_for(status, text)
+        return error if self.session is None else self.session.explain(error)
 
     def goes_on(self, address: int) -> bool:
         """Reads the plexindex_progress at ``address``, calls the host's callback, and returns whether to continue."""
