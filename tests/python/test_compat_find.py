@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-import plexindex
 import pytest
 import requests
 from conftest import Server, ServerFactory
@@ -233,20 +232,14 @@ def test_no_item_is_edited_that_has_lost_the_file(world: Server, scenes: Any, gi
     assert outcome(scenes, path, given) == ("none",)
 
 
-def test_mappings_and_folders_of_the_call_apply(scenes: Any, tmp_path: Path) -> None:
-    ruled = {"library_cache": PlexCache(tmp_path / "ruled", mappings=[("/host", "/media/scenes")])}
-    assert outcome(scenes, "/host/1/twice.mp4", ruled) == ("high", 2)
-    # What a mapping puts into another library's folder is that library's, listed or not.
-    other = {"library_cache": PlexCache(tmp_path / "other", mappings=[("/host", "/media/other")])}
-    outcome(scenes._server.library.section("Other"), "/media/other/both.mp4", other)
-    for path in ("/host/x/once.mp4", "/host/z/once.mp4", "/host/x/twice.mp4", "/host/z/twice.mp4"):
-        assert outcome(scenes, path, other) == ("none",)
-    pattern = [plexindex.Mapping.host_pattern("^/host/(.*)", r"/media/other/\1")]
-    by_pattern = {"library_cache": PlexCache(tmp_path / "pattern", mappings=pattern)}
-    outcome(scenes._server.library.section("Other"), "/media/other/both.mp4", by_pattern)
-    assert outcome(scenes, "/host/z/twice.mp4", by_pattern) == ("none",)
+def test_folders_of_the_call_apply(scenes: Any, tmp_path: Path) -> None:
     folders = {"plex_path_prefix": "/media/scenes/", "stash_path_prefix": "/host"}
-    assert outcome(scenes, "/host/1/twice.mp4", {**caches(tmp_path / "plain"), **folders}) == ("high", 2)
+    given = {**caches(tmp_path / "plain"), **folders}
+    assert outcome(scenes, "/host/1/twice.mp4", given) == ("high", 2)
+    # What they put into another library's folder is that library's, listed or not.
+    given["plex_path_prefix"] = "/media/other/"
+    for path in ("/host/x/once.mp4", "/host/z/once.mp4", "/host/x/twice.mp4", "/host/z/twice.mp4"):
+        assert outcome(scenes, path, given) == ("none",)
 
 
 class ServerDown(Exception):  # noqa: N818

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, Union
 
     from .._core.session import Session
-    from ..types import MappingArg
 
     PathLike = Union[str, "os.PathLike[str]"]
     Row = dict[str, Any]
@@ -227,11 +226,7 @@ _LISTED, _SEARCHED = b"l", b"s"
 
 
 class PlexCache(Cache):
-    """Library items and title search results, as stored by the host in ``data_dir/cache``.
-
-    ``mappings`` are those of the index that answers :func:`plexindex.compat.find_plex_items_with_confidence`, as in
-    ``plexindex.open``.
-    """
+    """Library items and title search results, as stored by the host in ``data_dir/cache``."""
 
     _name = "Cache"
     DEFAULT_LIBRARY_TTL = 3600
@@ -240,16 +235,10 @@ class PlexCache(Cache):
     """Maximum size in bytes. The cache removes expired values, and then the oldest values."""
 
     def __init__(
-        self,
-        data_dir: PathLike,
-        library_ttl: float | None = DEFAULT_LIBRARY_TTL,
-        size_limit: int = DEFAULT_SIZE_LIMIT,
-        *,
-        mappings: Iterable[MappingArg] = (),
+        self, data_dir: PathLike, library_ttl: float | None = DEFAULT_LIBRARY_TTL, size_limit: int = DEFAULT_SIZE_LIMIT
     ) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._library_ttl = library_ttl
-        self._mappings = tuple(mappings)
         super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:

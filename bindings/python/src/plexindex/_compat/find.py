@@ -6,7 +6,6 @@ from enum import Enum
 
 from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
-from .._core.selection import selection_of
 from ..errors import Error
 from ..match import LISTED
 from .failures import not_found, reraise, server_away, warn_of_token
@@ -139,12 +138,7 @@ def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
         return match.reason == "not_listed"
     index = section.index
     folders = [folder for library in index.libraries(offline=True) for folder in library.locations]
-    selection = selection_of(index)
-    folders += [selection.host_path_of(folder) or folder for folder in folders]
-    mapped = selection.server_paths_of(path)
-    if any(lies_under(one, folders) for one in (path, *mapped)):
-        return True
-    return index.match(path, offline=True).match_kind in LISTED
+    return lies_under(path, folders) or index.match(path, offline=True).match_kind in LISTED
 
 
 def _items(section: SectionIndex, match: Match) -> list[SyncItem]:

@@ -43,9 +43,8 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
     verify = _verification(server)
     if verify is None:
         return None
-    rules = getattr(cache, "_mappings", ())
     folder = os.path.join(os.path.abspath(cache._data_dir), "index")
-    name = (os.getpid(), folder, server._baseurl, server._token, verify, rules)
+    name = (os.getpid(), folder, server._baseurl, server._token, verify)
     with _opening():
         index = _indexes.get(name)
         if index is None or not index.is_open:
@@ -54,7 +53,7 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 # The host's users cannot speed up a slow server, so its calls are not logged.
                 index = _indexes[name] = _plexapi.from_server(
-                    server, folder, mappings=rules, retry_for=_RETRY_FOR, slow=None, **options
+                    server, folder, retry_for=_RETRY_FOR, slow=None, **options
                 )
             except (Error, OSError) as error:
                 note_failure(error)

@@ -187,12 +187,6 @@ class Selection:
         raw = path.encode("utf-8", "surrogateescape")
         return convert.text_of(self.session.request("mappings.to_host", path=raw)["path"])
 
-    def server_paths_of(self, path: str) -> list[str]:
-        """Returns the server's paths for a host's path."""
-        raw = path.encode("utf-8", "surrogateescape")
-        (found,) = self.session.request("mappings.to_server", paths=[raw])["paths"]
-        return [convert.text_of(one) or "" for one in found]
-
     def _of(self, item: Item) -> Selection:
         return self.select(c.SELECT_SECTION, item.section) if item.section else self.select()
 
