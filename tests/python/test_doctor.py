@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import time
 import urllib.request
@@ -16,10 +15,9 @@ import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
 from disk import make, set_size
-from plexindex.cli import doctor_files as sample
+from plexindex.cli import doctor_files
 from plexindex.cli.doctor import claims_of, is_in_preferences
 from plexindex.cli.output import as_argument
-from plexindex.compare.rules import VIDEO
 from plexindex.testing import FakePlex
 
 
@@ -161,26 +159,21 @@ def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_
     assert cli.json("doctor", tree)["proposals"]
 
 
-def test_a_sample_is_from_all_over_the_tree(tmp_path: Path) -> None:
-    for branch in range(10):
-        for folder in range(5):
-            place = tmp_path / "trunk" / f"branch {branch}" / f"folder {folder}"
-            place.mkdir(parents=True)
-            for number in range(10 if branch else 200):
-                (place / f"{number}.mkv").touch()
-    (tmp_path / "trunk" / "branch 1" / "loop").symlink_to(tmp_path / "trunk")
-    make(tmp_path / "trunk" / ".hidden" / "x.mkv")
-    make(tmp_path / "trunk" / "x.nfo")
-    found = sample.of_folder(str(tmp_path), 100, VIDEO)
-    assert found.file_count == 1450
-    assert found.is_complete
-    assert found.paths == sorted(set(found.paths)) == sample.of_folder(str(tmp_path), 100, VIDEO).paths
-    assert len({path.decode().split(f"{os.sep}branch ")[1][0] for path in found.paths}) >= 8
-    assert len(sample.of_folder(str(tmp_path), 5000, VIDEO).paths) == 1450
-    assert not sample.of_folder(str(tmp_path), 100, VIDEO, seconds=0).is_complete
+def test_a_sample_is_from_all_over_the_tree(
+    cli: Cli, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, server, 1, "/data", "media")
+    (tmp_path / "media" / "loop").symlink_to(tmp_path / "media")
+    make(tmp_path / "media" / ".hidden" / "x.mkv")
+    cli.good("refresh")
+    for size in ("30", "1000"):
+        assert cli.json("doctor", "--offline", "--sample", size, tmp_path)["files"]["looked_at"] == min(int(size), 300)
+    assert "a sample of 30 of 300 files" in cli.run("doctor", "--offline", "--sample", "30", tmp_path).stdout
+    monkeypatch.setattr(doctor_files, "_MAX_SECONDS", 0.0)
+    assert " is large: " in cli.run("doctor", "--offline", tmp_path).stdout
     paths = [b"%d" % number for number in range(1000)]
-    assert sample.of_list(paths, 10).paths == paths[::100]
-    assert sample.of_list(paths[:3], 10).paths == paths[:3]
+    assert doctor_files._sample(paths, 10) == paths[::100]
+    assert doctor_files._sample(paths[:3], 10) == paths[:3]
 
 
 def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_path: Path) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from .._core.paths import full_path, lies_under, same_file
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
+from ..compare.walk import MediaFile, Scope, Walk
 from ..index import Index
 from ..library import Library
 from ..mapping import Proposal
@@ -135,22 +134,20 @@ def check_files(
         else:
             report.note(text)  # doctor has already reported the cause, which is the server
         return
-    folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
-    for one in missing_mounts(scope_of(index), [full_path(os.fsencode(folder)) for folder in folders]):
+    folders = [full_path(os.fsencode(path)) for path in arguments if path != "-" and os.path.isdir(path)]
+    scope = scope_of(index.library())
+    for one in missing_mounts(scope, folders):
         report.bad(f"{one.path}: {one.message}")
-    suffixes = extensions_of(library.kind for library in libraries)
-    size = max(wanted // max(len(folders) + bool(listed), 1), 1)
-    samples = [of_folder(folder, size, suffixes) for folder in folders]
-    samples += [of_list(listed, size)] if listed else []
-    paths = [path for part in samples for path in part.paths]
-    file_count, is_complete = sum(part.file_count for part in samples), all(part.is_complete for part in samples)
+    found = [files for files in [*(_media_below(report, folder, scope) for folder in folders), listed] if files]
+    paths = [path for files in found for path in _sample(files, max(wanted // len(found), 1))]
+    file_count = sum(map(len, found))
     origins = ", ".join("the list on standard input" if path == "-" else path for path in arguments)
     if not paths:
         report.bad(f"there are no media files in {origins}")
         return
     answers = index.match_paths(paths, offline=not is_listed)
-    of = "" if is_complete and len(paths) == file_count else f"a sample of {len(paths):,} of "
-    report.line(f"  {of}{'' if is_complete else 'more than '}{count(file_count, 'file')} in {origins}")
+    of = "" if len(paths) == file_count else f"a sample of {len(paths):,} of "
+    report.line(f"  {of}{count(file_count, 'file')} in {origins}")
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     ignored = ignored_by_plex(index, answers, paths)
@@ -277,53 +274,24 @@ def _toml(text: str) -> str:
     return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
 
 
-# Folders that operating systems and storage devices create. These folders contain no media.
-_IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+# A walk of a network drive can take long, and a part of it is enough for a sample.
 _MAX_SECONDS = 20.0
 
 
-@dataclass
-class Sample:
-    """A sample of media files, the number of media files seen, and whether the walk covered the whole tree."""
-
-    paths: list[bytes] = field(default_factory=list)
-    file_count: int = 0
-    is_complete: bool = True
-
-
-def of_folder(folder: str, size: int, suffixes: Collection[bytes], seconds: float = _MAX_SECONDS) -> Sample:
-    """Returns a sample of the media files below a folder. The same tree always produces the same sample.
-
-    The walk next reads a random one of the folders that it has seen, so that even a walk that runs out of time has read
-    from each branch. Each file has the same probability of being in the sample (reservoir sampling).
-    """
-    sample, chance, visited = Sample(), random.Random(0), set()  # noqa: S311
-    end, folders = time.monotonic() + seconds, [os.path.abspath(folder)]
-    while folders and sample.is_complete:
-        path = folders.pop(chance.randrange(len(folders)))
-        try:
-            status, entries = os.stat(path), sorted(os.scandir(path), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) in visited:
-            continue  # a symbolic link can lead back to a parent folder
-        visited.add((status.st_dev, status.st_ino))
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in _IGNORED:
-                continue
-            if os.path.isdir(entry):
-                folders.append(entry.path)
-            elif is_media(entry.name, suffixes):
-                sample.file_count += 1
-                if len(sample.paths) < size:
-                    sample.paths.append(os.fsencode(entry.path))
-                elif (position := chance.randrange(sample.file_count)) < size:
-                    sample.paths[position] = os.fsencode(entry.path)
-        sample.is_complete = not folders or time.monotonic() < end
-    sample.paths.sort()
-    return sample
+def _media_below(report: Report, folder: bytes, scope: Scope) -> list[bytes]:
+    """Returns the media files below a folder, in folders that Plex does not ignore."""
+    paths: list[bytes] = []
+    suffixes = extensions_of(library.kind for one in scope.compared for library in one.compared)
+    end = time.monotonic() + _MAX_SECONDS
+    for found in Walk(scope, folder):
+        paths += [one.path for one in found if isinstance(one, MediaFile) and is_media(one.path, suffixes)]
+        if time.monotonic() > end:
+            report.note(f"{os.fsdecode(folder)} is large: these are the files that were found in {_MAX_SECONDS:.0f} s")
+            break
+    return paths
 
 
-def of_list(paths: list[bytes], size: int) -> Sample:
+def _sample(paths: Sequence[bytes], size: int) -> list[bytes]:
+    """Returns paths from all over a list."""
     step = max(len(paths) / size, 1.0)
-    return Sample([paths[int(number * step)] for number in range(min(size, len(paths)))], len(paths))
+    return [paths[int(number * step)] for number in range(min(size, len(paths)))]
