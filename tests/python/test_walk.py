@@ -228,7 +228,6 @@ class Seen:
             return Path(os.path.relpath(os.fsdecode(path), top)).as_posix()
 
         self.media = sorted(below(one.path) for one in media)
-        self.twins = sorted(below(one.path) for one in media if one.twin)
         self.unread = sorted((one.reason, below(one.path)) for one in unread)
         self.details = {below(one.path): one.message for one in unread}
         self.places = {below(one.path): os.fsdecode(one.location.folder) for one in media}
@@ -243,22 +242,6 @@ def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
     assert seen.unread == [("extras", "Film 2/Extras")]
     assert set(seen.places.values()) == {str(tmp_path)}
     assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] == ""
-
-
-def test_names_that_are_one_in_the_index_are_twins(tmp_path: Path) -> None:
-    twins = [
-        "ALPHA/x.mkv",
-        "alpha/x.mkv",
-        "caf\u00e9/cafe\u0301.mkv",
-        "caf\u00e9/caf\u00e9.mkv",
-        "twins/X.mkv",
-        "twins/x.mkv",
-    ]
-    for name in (*twins, "caf\u00e9/cafe.mkv", "twins/y.mkv"):
-        make(tmp_path / name)
-    if len([*(tmp_path / "twins").iterdir()]) < 3:
-        pytest.skip("this disk does not tell such files apart")
-    assert Seen(tmp_path).twins == sorted(twins)
 
 
 def test_a_plexignore_holds_for_its_folder(tmp_path: Path) -> None:
@@ -321,8 +304,8 @@ def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
                          "z/up": films, "none": tmp_path / "none"}.items():  # fmt: skip
         (films / link).symlink_to(target)
     seen = Seen(films)
-    assert seen.media == ["b/a.mkv", "real/a.mkv", "z/deep/a.mkv", "z/deep/d/a.mkv"]
-    assert seen.unread == [("linked", "a link"), ("linked", "b/sub"), ("linked", "c"), ("loop", "z/up")]
+    assert seen.media == ["b/a.mkv", "b/sub/a.mkv", "real/a.mkv", "z/deep/a.mkv"]
+    assert seen.unread == [("linked", "a link"), ("linked", "c"), ("linked", "z/deep/d"), ("loop", "z/up")]
     assert f"leads to {films / 'real'}, " in seen.details["a link"]
     # Plex lists a folder in each library that leads to it.
     make(tmp_path / "other" / "x.mkv")

@@ -1,9 +1,9 @@
 """Compares a disk with the files that Plex lists. Changes neither the disk nor Plex.
 
 1. plexindex looks for the files that Plex lists below the folders, in bulk.
-2. It asks the server about the items of missing files, because the server does not always report a rename. If one of
-   them has changed, step 1 starts again.
-3. It walks the folders by Plex's rules, and looks up the files on the disk, in bulk.
+2. It walks the folders by Plex's rules, and looks up the files on the disk, in bulk.
+3. It asks the server about the items of missing files, because the server does not always report a rename. If one of
+   them has changed, it looks again for the listed files and for the new ones.
 4. A new file is probably a missing file under a new name if it has its size, and no other new or missing file has.
 """
 
@@ -111,11 +111,13 @@ class Comparison:
         self._offline, self._timeout, self._until = offline, timeout, float("inf")
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
-        # The locations that are empty; the folders and links that could not be read; listed files that exist under
-        # names with other characters; and the listed paths of the items that a new file may be.
+        # The locations that are empty; the folders and links that could not be read; the missing files, in the form of
+        # the index; those that exist under another name, with the file if only the spelling differs; and the listed
+        # paths of the items that a new file may be.
         self._empty: set[bytes] = set()
         self._unreadable: set[bytes] = set()
-        self._paired: set[str] = set()
+        self._missing_forms: set[bytes] = set()
+        self._paired: dict[str, bytes | None] = {}
         self._candidates: dict[str, set[str | None]] = {}
         # Numbers of listed files below empty locations and of listed files that could not be looked for; numbers of
         # differences by reason, and of media files on the disk by ``what``.
@@ -223,16 +225,22 @@ class Comparison:
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
         yield from self._empty_locations()
         listed = list(self._missing())
-        if may_ask and self._ask_about(listed):
-            listed = list(self._missing())
-        gone, new = [one for one in listed if one.reason == "gone"], []
+        self._missing_forms = {disk.form_of(os.fsencode(one.path)) for one in listed if one.reason == "gone"}
+        new: list[Difference] = []
         for one in chain.from_iterable(map(self._walked, self._folders)):
-            if gone and one.reason == "not_scanned":
+            if self._missing_forms and one.reason == "not_scanned":
                 new.append(one)
             else:
                 yield one
-        yield from self._renamed(new, gone)
-        yield from (one for one in listed if one.reason != "gone" or one.path not in self._paired)
+        if may_ask and self._ask_about(one for one in listed if one.path not in self._paired):
+            listed, again = list(self._missing()), [os.fsencode(one.path) for one in new]
+            again += filter(None, self._paired.values())
+            self._paired = {path: None for path, file in self._paired.items() if file is None}
+            self.files -= len(again)
+            new = list(self._looked_up([MediaFile(path, self._scope.innermost(path)) for path in again]))
+        listed = [one for one in listed if one.reason != "gone" or one.path not in self._paired]
+        yield from self._renamed(new, [one for one in listed if one.reason == "gone"])
+        yield from listed
 
     def _find_renames(self) -> None:
         """Asks the server about the items of missing files, because the server does not always report a rename."""
@@ -302,7 +310,6 @@ class Comparison:
                     known.append(max(folder, location.folder, key=len))
         # The keys of the items on the disk, whose further files are additional files.
         seen: set[str] = set()
-        spellings = disk.Spellings()
         for library, known in roots.values():
             for root in disk.outermost(known):
                 is_empty = any(disk.is_in(root, place) for place in self._empty)
@@ -312,16 +319,14 @@ class Comparison:
                     self._below_empty += files if is_empty else 0
                     self._unknown += 0 if is_empty else files
                 else:
-                    yield from self._missing_in(library, root, seen, spellings)
+                    yield from self._missing_in(library, root, seen)
 
-    def _missing_in(
-        self, library: Library, root: bytes, seen: set[str], spellings: disk.Spellings
-    ) -> Iterator[Difference]:
+    def _missing_in(self, library: Library, root: bytes, seen: set[str]) -> Iterator[Difference]:
         """Yields the differences for the files that a library lists below a folder."""
         for item, is_there in self._looked_for(library, root):
             path = os.fsencode(item.host_path or "")
             error = None if is_there else disk.error_of(path)
-            if error is None or self._is_there_otherwise(path, spellings):
+            if error is None:
                 if item.rating_key in seen:
                     detail = f"{len(item.paths)} files: {', '.join(item.paths)}"
                     yield difference("several_paths", path, "several_files", detail, item)
@@ -345,14 +350,6 @@ class Comparison:
             if "cursor" not in page:
                 return
             request["cursor"] = page["cursor"]
-
-    def _is_there_otherwise(self, path: bytes, spellings: disk.Spellings) -> bool:
-        """Returns whether a listed file is on the disk in another spelling, which no item has."""
-        other = spellings.find(path)
-        if other is None:
-            return False
-        candidates = self._library.match(other, offline=True).candidates
-        return not any(os.fsencode(one.host_path or "") == other for one in candidates)
 
     # Renames
 
@@ -420,16 +417,24 @@ class Comparison:
     def _looked_up(self, files: list[MediaFile]) -> Iterator[Difference]:
         """Yields the differences for files on the disk that are not listed as a single item. Counts the files."""
         keys = self._library.lookup_keys([file.path for file in files])
-        # The item of a twin can belong to the other name.
-        unsure = [file for file, key in zip(files, keys) if key is None or file.twin]
+        # Two names in a folder can be one to the index, so that one of them is the item's. A missing file can be on the
+        # disk in another spelling: of case, or as a Mac's disk composes characters.
+        counts, missing = Counter(keys), self._missing_forms
+        unsure = [
+            file for file, key in zip(files, keys)
+            if key is None or counts[key] > 1 or (missing and disk.form_of(file.path) in missing)
+        ]  # fmt: skip
         self.files += len(files)
         unlisted: list[tuple[MediaFile, Match]] = []
         for file, answer in zip(unsure, self._library.match_paths([file.path for file in unsure], offline=True)):
             if answer.error is not None and not isinstance(answer.error, NotFetchedError):
                 raise answer.error
-            if not _is_listed(file, answer):
+            if not _is_listed(file.path, answer):
                 unlisted.append((file, answer))
-            elif answer.status == "ambiguous":
+                continue
+            paths = [item.host_path or "" for item in answer.candidates]
+            self._paired.update(dict.fromkeys(() if os.fsdecode(file.path) in paths else paths, file.path))
+            if answer.status == "ambiguous":
                 named = [item.describe() for item in answer.candidates[:_NAMED]]
                 more = (
                     [f"and {answer.candidates_total - len(named):,} more"] if answer.candidates_total > _NAMED else []
@@ -440,7 +445,7 @@ class Comparison:
         # A file that only libraries list that are not compared, because several may share a folder.
         shared = [file for file, _ in unlisted if file.location.others]
         answers = self._index.match_paths([file.path for file in shared], offline=True)
-        elsewhere = {file for file, answer in zip(shared, answers) if _is_listed(file, answer)}
+        elsewhere = {file for file, answer in zip(shared, answers) if _is_listed(file.path, answer)}
         self.files -= len(elsewhere)
         yield from (self._unlisted(file, answer) for file, answer in unlisted if file not in elsewhere)
         if unlisted and sum("age_ms" in facts for facts in self._selection.facts()) < self._listings:
@@ -458,7 +463,7 @@ class Comparison:
         if found.reason == "not_scanned":
             self._candidates[found.path] = {item.path for item in answer.candidates}
         elif found.reason in ("not_utf8", "replaced_characters") and found.item:
-            self._paired.add(found.item.host_path or "")
+            self._paired[found.item.host_path or ""] = None
         return found
 
     def _nothing_fits(self, folder: bytes, files: list[MediaFile]) -> Iterator[Difference]:
@@ -480,17 +485,14 @@ class Comparison:
         yield difference("not_in_plex", folder, reason, files=len(paths), is_folder=True, text=text)
 
 
-def _is_listed(file: MediaFile, answer: Match) -> bool:
-    """Returns whether the answer's item, or one of several, has the file. An item of a twin has one of its files on the
-    disk, but none with this path.
+def _is_listed(path: bytes, answer: Match) -> bool:
+    """Returns whether the answer's item, or one of several, has the file. An item whose own file, in another spelling,
+    is also on the disk does not have this one.
     """
     if answer.match_kind not in LISTED:
         return False
-    if not file.twin:
-        return True
-    paths = [os.path.normpath(os.fsencode(item.host_path or "")) for item in answer.candidates]
-    is_own = os.path.normcase(file.path) in map(os.path.normcase, paths)
-    return is_own or not any(os.path.lexists(disk.native(path)) for path in paths)
+    listed = [os.path.normpath(os.fsencode(item.host_path or "")) for item in answer.candidates]
+    return path in listed or not any(disk.are_two_files(path, one) for one in listed)
 
 
 def missing_mounts(scope: Scope, folders: Iterable[bytes]) -> Iterator[Difference]:

@@ -6,7 +6,6 @@ import errno
 import os
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 
 # Errors that prove that a file is missing, unlike, for example, a missing permission or a dead mount.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -75,6 +74,14 @@ def size_of(path: bytes) -> int:
         return 0
 
 
+def are_two_files(one: bytes, other: bytes) -> bool:
+    """Returns whether both paths exist, and lead to two files."""
+    try:
+        return not os.path.samestat(os.lstat(native(one)), os.lstat(native(other)))
+    except (OSError, ValueError):
+        return False
+
+
 def form_of(name: bytes) -> bytes:
     """Returns the form in which the index compares a name: in lower case, and composed. Equal forms are one name."""
     if name.isascii():
@@ -85,28 +92,3 @@ def form_of(name: bytes) -> bytes:
         return name
     # Each character by itself, because Python's lower case of a sigma depends on its neighbours.
     return unicodedata.normalize("NFC", "".join(map(str.lower, text))).encode()
-
-
-class Spellings:
-    """Finds files under another spelling (case, composition), which the index treats as equal: such as the names of a
-    Mac's disk. Keeps the names of the folders that it has read.
-    """
-
-    def __init__(self) -> None:
-        self._names = lru_cache(64)(_names_by_form)
-
-    def find(self, path: bytes) -> bytes | None:
-        """Returns a path in the disk's spelling, or None if there is no such file."""
-        folder, name = os.path.split(path)
-        if not name or os.path.isdir(native(path)):
-            return path
-        above = self.find(folder)
-        found = None if above is None else self._names(above).get(form_of(name))
-        return None if above is None or found is None else os.path.join(above, found)
-
-
-def _names_by_form(folder: bytes) -> dict[bytes, bytes]:
-    try:
-        return {form_of(name): name for name in map(os.fsencode, os.listdir(native(folder or b"/")))}
-    except OSError:
-        return {}

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from ..library import Library
 
-    # A device and the number of a file on it.
-    FileId = tuple[int, int]
     # A rule, and the line of a `.plexignore` file, which is empty for other rules.
     Ruling = tuple[str, str]
 
@@ -123,10 +121,6 @@ class MediaFile(NamedTuple):
     path: bytes
     location: Location
     """The innermost location that contains the file."""
-    twin: bool = False
-    """Whether the path, or a folder above it, has a twin: another name in the same folder that differs only in case or
-    Unicode form, and so matches the same item.
-    """
 
 
 class _Folder(NamedTuple):
@@ -134,9 +128,6 @@ class _Folder(NamedTuple):
 
     path: bytes
     location: Location
-    twin: bool = False
-    target: FileId | None = None
-    """The folder to which a link leads."""
 
 
 class Walk:
@@ -151,46 +142,24 @@ class Walk:
         tops = [_Folder(one.folder, one) for one in below]
         self._pending = [*tops[::-1], *([_Folder(top, own)] if own.compared or not own.others else [])]
         self._links: list[_Folder] = []
-        # The folders that were read before any link, and the ids of all that were read, by location. Only links need
-        # ids: some file systems give the same id to several folders.
-        self._before_links: list[_Folder] = []
-        self._read: set[tuple[Location, FileId | None]] = set()
-        self._follows_links = False
 
     def __iter__(self) -> Iterator[list[MediaFile | Difference]]:
+        before_links: list[_Folder] = []
+        while self._pending:
+            before_links.append(self._pending.pop())
+            yield self._contents(before_links[-1])
+        # Only links need ids: some file systems give the same id to several folders.
+        read = {(one.location, _id_of(one.path)) for one in before_links if self._links}
         while self._pending or self._links:
             if not self._pending:
-                yield self._follow_links()
-                continue
+                self._pending, self._links = sorted(self._links, key=lambda link: link.path, reverse=True), []
             folder = self._pending.pop()
-            if not self._follows_links:
-                self._before_links.append(folder)
-            elif folder.target is None and not self._is_new(folder._replace(target=_id_of(folder.path))):
+            known = folder.location, _id_of(folder.path)
+            if known[1] is not None and known in read:
                 yield [_remark(folder, "linked", os.path.realpath(folder.path))]
-                continue
-            yield self._contents(folder)
-
-    def _follow_links(self) -> list[MediaFile | Difference]:
-        """Makes the targets of links pending, unless they were read. If several links lead to a folder, follows the one
-        that sorts first. Returns the remarks on the others.
-        """
-        self._follows_links = True
-        self._read.update((one.location, _id_of(one.path)) for one in self._before_links)
-        links, self._links, self._before_links = sorted(self._links, key=lambda link: link.path), [], []
-        found: list[MediaFile | Difference] = []
-        for link in links:
-            if self._is_new(link):
-                self._pending.insert(0, link)
             else:
-                found.append(_remark(link, "linked", os.path.realpath(link.path)))
-        return found
-
-    def _is_new(self, folder: _Folder) -> bool:
-        """Marks a folder as read. Returns whether it was not."""
-        known = folder.location, folder.target
-        is_new = folder.target is None or known not in self._read
-        self._read.add(known)
-        return is_new
+                read.add(known)
+                yield self._contents(folder)
 
     def _contents(self, folder: _Folder) -> list[MediaFile | Difference]:
         """Returns a folder's media files and remarks. Adds the folders below it that the walk must read, in order."""
@@ -203,41 +172,29 @@ class Walk:
             is_gone = error.errno == errno.ENOENT and disk.is_gone(error)  # it disappeared
             return [] if is_gone else [_remark(folder, "unreadable", error.strerror)]
         every = "extension" not in location.rules
-        files: list[bytes] = []
-        folders: dict[bytes, FileId | None] = {}
-        for name in sorted(listed):
-            if not _is_link(listed[name]):
-                if listed[name].is_dir(follow_symlinks=False):
-                    folders[name] = None
-                    continue
-            else:
-                try:
-                    facts = os.stat(disk.native(above + name))
-                    if stat.S_ISDIR(facts.st_mode):
-                        folders[name] = facts.st_dev, facts.st_ino
-                        continue
-                except OSError as error:  # a dangling or circular link is a file
-                    if not disk.is_gone(error):
-                        found.append(_remark(folder._replace(path=above + name), "unreadable", error.strerror))
-                        continue
-            if every or name[name.rfind(b".") :].lower() in location.extensions:
-                files.append(name)
-        twins: Collection[bytes] = () if folder.twin else _twins([*folders, *files])
-        found += [MediaFile(above + name, location, folder.twin or name in twins) for name in files]
-        if not folders:
-            return found
         ignored = self._scope.ignored_in(folder.path if b".plexignore" in listed else location.folder, location)
         below: list[_Folder] = []
-        for name, target in folders.items():
-            path = above + name
-            one = _Folder(path, location, folder.twin or name in twins, target)
-            if self._scope.at(path):
-                continue
-            if ruling := self._scope.ruling_for_folder(path, location, ignored):
+        for name in sorted(listed, key=disk.form_of):  # names that the index treats as one follow each other
+            path, is_link = above + name, _is_link(listed[name])
+            one = _Folder(path, location)
+            is_folder = not is_link and listed[name].is_dir(follow_symlinks=False)
+            if is_link:
+                try:
+                    is_folder = stat.S_ISDIR(os.stat(disk.native(path)).st_mode)
+                except OSError as error:  # a dangling or circular link is a file
+                    if not disk.is_gone(error):
+                        found.append(_remark(one, "unreadable", error.strerror))
+                        continue
+            if not is_folder:
+                if every or name[name.rfind(b".") :].lower() in location.extensions:
+                    found.append(MediaFile(path, location))
+            elif self._scope.at(path):
+                pass  # the walk reads it by itself
+            elif ruling := self._scope.ruling_for_folder(path, location, ignored):
                 found.append(_remark(one, *ruling))
-            elif target is None:
+            elif not is_link:
                 below.append(one)
-            elif _leads_up(path, target):
+            elif _leads_up(path):
                 found.append(_remark(one, "loop"))
             else:
                 self._links.append(one)
@@ -256,7 +213,7 @@ def _is_link(entry: os.DirEntry[bytes] | os.DirEntry[str]) -> bool:
     return entry.is_symlink() or (facts is not None and facts.st_reparse_tag == _JUNCTION)
 
 
-def _id_of(folder: bytes) -> FileId | None:
+def _id_of(folder: bytes) -> tuple[int, int] | None:
     """Returns the id of a folder, following links; None if the folder has disappeared or cannot be read."""
     try:
         facts = os.stat(disk.native(folder))
@@ -265,17 +222,10 @@ def _id_of(folder: bytes) -> FileId | None:
     return facts.st_dev, facts.st_ino
 
 
-def _leads_up(link: bytes, target: FileId) -> bool:
+def _leads_up(link: bytes) -> bool:
     """Returns whether a link leads, directly or through other links, to a folder above it."""
-    above = os.path.dirname(link)
-    return above != link and (_id_of(above) == target or _leads_up(above, target))
-
-
-def _twins(names: list[bytes]) -> Collection[bytes]:
-    """Returns the names in one folder whose normal form another name there has, such as `A.mkv` and `a.mkv`."""
-    if len(names) < 2:
-        return ()
-    forms: dict[bytes, list[bytes]] = {}
-    for name in names:
-        forms.setdefault(disk.form_of(name), []).append(name)
-    return {name for same in forms.values() if len(same) > 1 for name in same}
+    above = link
+    while above != (above := os.path.dirname(above)):
+        if _id_of(above) == _id_of(link):
+            return True
+    return False
