@@ -36,6 +36,7 @@ from .walk import Location, MediaFile, Scope, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from ..index import Index
     from ..match import Match
@@ -237,7 +238,9 @@ class Comparison:
             again += filter(None, self._paired.values())
             self._paired = {path: None for path, file in self._paired.items() if file is None}
             self.files -= len(again)
-            new = list(self._looked_up([MediaFile(path, self._scope.innermost(path)) for path in again]))
+            files = [MediaFile(path, self._scope.innermost(path)) for path in again]
+            parts = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
+            new = list(chain.from_iterable(map(self._looked_up, parts)))
         listed = [one for one in listed if one.reason != "gone" or one.path not in self._paired]
         yield from self._renamed(new, [one for one in listed if one.reason == "gone"])
         yield from listed
@@ -323,33 +326,27 @@ class Comparison:
 
     def _missing_in(self, library: Library, root: bytes, seen: set[str]) -> Iterator[Difference]:
         """Yields the differences for the files that a library lists below a folder."""
-        for item, is_there in self._looked_for(library, root):
-            path = os.fsencode(item.host_path or "")
-            error = None if is_there else disk.error_of(path)
-            if error is None:
-                if item.rating_key in seen:
-                    detail = f"{len(item.paths)} files: {', '.join(item.paths)}"
-                    yield difference("several_paths", path, "several_files", detail, item)
-                seen.add(item.rating_key)
-            elif disk.is_gone(error):
-                yield difference("not_on_disk", path, "gone", item=item)
-            else:
-                self._unknown += 1
-                folder, detail = os.path.dirname(path), error.strerror or ""
-                yield difference("left_out", folder, "unreadable", detail, owners=[library], is_folder=True)
-
-    def _looked_for(self, library: Library, root: bytes) -> Iterator[tuple[Item, bool]]:
-        """Yields items whose file is missing, items with several files, and the last item on each page. The flag says
-        whether the file is on the disk.
-        """
-        request = {"library": library, "path": root, "limit": _LISTED_AT_ONCE}
-        while True:
+        request: Any = {"library": library, "path": root, "limit": _LISTED_AT_ONCE}
+        while request:
             page = self._index.call("items.missing", request)
             self.listed += page["looked_for"]
-            yield from ((Item(one["item"], self._selection), one["on_disk"] == "there") for one in page["files"])
-            if "cursor" not in page:
-                return
-            request["cursor"] = page["cursor"]
+            # Items whose file is missing, items with several files, and the last item on the page.
+            for one in page["files"]:
+                item = Item(one["item"], self._selection)
+                path = os.fsencode(item.host_path or "")
+                error = None if one["on_disk"] == "there" else disk.error_of(path)
+                if error is None:
+                    if item.rating_key in seen:
+                        detail = f"{len(item.paths)} files: {', '.join(item.paths)}"
+                        yield difference("several_paths", path, "several_files", detail, item)
+                    seen.add(item.rating_key)
+                elif disk.is_gone(error):
+                    yield difference("not_on_disk", path, "gone", item=item)
+                else:
+                    self._unknown += 1
+                    folder, detail = os.path.dirname(path), error.strerror or ""
+                    yield difference("left_out", folder, "unreadable", detail, owners=[library], is_folder=True)
+            request = {**request, "cursor": page["cursor"]} if "cursor" in page else None
 
     # Renames
 
@@ -435,13 +432,11 @@ class Comparison:
             paths = [item.host_path or "" for item in answer.candidates]
             self._paired.update(dict.fromkeys(() if os.fsdecode(file.path) in paths else paths, file.path))
             if answer.status == "ambiguous":
-                named = [item.describe() for item in answer.candidates[:_NAMED]]
-                more = (
-                    [f"and {answer.candidates_total - len(named):,} more"] if answer.candidates_total > _NAMED else []
-                )
-                text = f"{answer.candidates_total:,} items have this file: {', '.join(named + more)}"
+                named, total = [item.describe() for item in answer.candidates[:_NAMED]], answer.candidates_total
+                named += [f"and {total - _NAMED:,} more"] if total > _NAMED else []
                 item = next(iter(answer.candidates), None)
-                yield difference("ambiguous", file.path, "several_items", text, item, files=1)
+                yield difference("ambiguous", file.path, "several_items", f"{total:,} items have this file: "
+                                 f"{', '.join(named)}", item, files=1)  # fmt: skip
         # A file that only libraries list that are not compared, because several may share a folder.
         shared = [file for file, _ in unlisted if file.location.others]
         answers = self._index.match_paths([file.path for file in shared], offline=True)
