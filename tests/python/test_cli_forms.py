@@ -78,7 +78,7 @@ def test_a_mapping_of_a_folder_below_the_current_one(cli: Cli, server: Server) -
     ("words", "text"),
     [
         ("matsch /x", "'matsch'"),
-        ("match --librar x /x", "--library"),
+        ("match --librar x /x", "'--librar'"),
         ("stats --bogus", "--bogus"),
         ("match", "`plexindex match --help`"),
         ("match --cache-dir= /x", "'--cache-dir': the value is empty"),

@@ -158,7 +158,7 @@ class Group:
     def find(self, word: str) -> Command | Group:
         """Returns the command with this name. Raises UsageError."""
         if word not in self.names:
-            raise UsageError(f"No such command '{word}'.{_suggestion(word, self.names)}")
+            raise UsageError(f"No such command '{word}'.")
         return self._find(word)
 
 
@@ -212,7 +212,9 @@ def parse(words: Iterable[str], command: Command | Group) -> tuple[Command | Gro
         elif word[:1] == "-" and word != "-":
             is_long = word.startswith("--")
             flag, has_value, value = word.partition("=") if is_long else (word[:2], word[2:], word[2:])
-            one = _option(flag, command)
+            one = next((one for one in options_of(command) if flag in one.flags), None)
+            if one is None:
+                raise UsageError(f"No such option '{flag}'.")
             kept = given if one in SHARED else found
             if one.type is not None:
                 if not (has_value or waiting):
@@ -240,19 +242,3 @@ def parse(words: Iterable[str], command: Command | Group) -> tuple[Command | Gro
     if operands:
         raise UsageError(f"Got unexpected extra argument{'s'[: len(operands) - 1]} ({' '.join(operands)})")
     return command, own
-
-
-def _option(flag: str, command: Command | Group) -> Parameter:
-    options = options_of(command)
-    for one in options:
-        if flag in one.flags:
-            return one
-    flags = [flag for one in options for flag in one.flags if flag.startswith("--")]
-    raise UsageError(f"No such option '{flag}'.{_suggestion(flag, flags)}")
-
-
-def _suggestion(word: str, words: Sequence[str]) -> str:
-    import difflib
-
-    similar = difflib.get_close_matches(word, words, 1, 0.7)
-    return f" Did you mean '{similar[0]}'?" if similar else ""
