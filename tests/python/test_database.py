@@ -88,7 +88,7 @@ def test_no_server(cli: Cli, plex: Path) -> None:
     cli.fails(3, "--no-server", "match", BUNNY)
     # The command then reads no token, either.
     assert "Big Buck Bunny" in cli.good("match", "--no-server", BUNNY, PLEXINDEX_TOKEN_FILE="/nowhere")
-    assert cli.json("doctor", "--no-server")["server"]["url"] is None
+    assert "no server is specified" in cli.good("doctor", "--no-server")
     cli.fails(2, "--server-url", "match", "--no-server", "--server-url", "http://127.0.0.1:1", BUNNY)
 
 
@@ -123,17 +123,16 @@ def test_the_doctor(cli: Cli, plex: Path, server: Server, tmp_path: Path) -> Non
     printed = cli.fails(0, f"ok can read {plex}: 4 libraries", "doctor", "--database", plex)
     assert "note cannot read Preferences.xml" in printed
     (plex / "Preferences.xml").write_text('<Preferences ProcessedMachineIdentifier="0123456789abcdef"/>')
-    facts = {"file": str(plex), "usable": True, "why_not": None, "libraries": 4}
-    facts["machine_identifier"] = "0123456789abcdef"
-    assert cli.json("doctor", "--database", plex)["database"] == facts
+    usable = {"mark": "ok", "text": f"can read {plex}: 4 libraries"}
+    assert cli.json("doctor", "--database", plex)["findings"][0] == usable
     # Doctor reports on the database without a store, too.
     missing = tmp_path / "new"
     values = cli.json("doctor", "--database", plex, "--cache-dir", missing)
-    assert values["database"] == facts
+    assert values["findings"][0] == usable
     assert values["exit_code"] == 5
     assert not missing.exists()
     values = cli.json("doctor", "--database", tmp_path / "nothing", "--cache-dir", missing)
-    assert not values["database"]["usable"]
+    assert "cannot read the database" in values["problems"][0]
     assert len(values["problems"]) == 2
     # Reading it needs no request, so doctor matches files of libraries that were never fetched.
     folder = make(tmp_path / "media" / Path(BUNNY).name).parent

@@ -21,8 +21,8 @@ from ..library import Library
 from ..opening import open as open_index
 from . import codes, output, shared
 from .doctor_files import Report, check_files, check_mappings, read_lists
-from .help import version_lines, versions
-from .libraries import fetch, library_dict, library_row, limit_text
+from .help import version_lines
+from .libraries import fetch, library_row, limit_text
 from .options import FILE, UsageError, argument, command, option, whole, yes
 from .output import count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
@@ -46,11 +46,11 @@ def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
       plexindex doctor
       plexindex doctor /mnt/media
 
-    JSON: one object with a field for each part of the report, problems (a list of sentences) and exit_code.
+    JSON: one object with findings (each with mark and text), proposals (mappings, each with host and server), problems
+    (a list of sentences) and exit_code.
     """
     settings, report, sample = Settings(), Report(), sample or 500
     shared.hide_warnings()
-    report.values["versions"] = versions()
     report.line("\n".join(version_lines()))
     is_database_usable = _check_database(report, settings)
     # A server can be checked even if Plex's database cannot be read.
@@ -64,7 +64,7 @@ def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
         report.line("\nWithout a store, doctor cannot check the server or its libraries.")
         return report.end()
     with index:
-        is_reached = _check_server(report, settings, index) and (is_database_usable or settings.url is not None)
+        is_reached = _check_server(report, settings, index, is_database_usable=is_database_usable)
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
         libraries = _check_libraries(report, index, offline=not reads_database)
@@ -93,8 +93,6 @@ def _check_database(report: Report, settings: Settings) -> bool:
     from tempfile import TemporaryDirectory
 
     report.title("Plex's database")
-    facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
-    report.values["database"] = facts
     if settings.offline:
         report.note(f"{settings.database}: not checked, because --offline was given")
         return False
@@ -103,25 +101,20 @@ def _check_database(report: Report, settings: Settings) -> bool:
         try:
             server = index.server(timeout=settings.timeout)
         except REFRESH_ERRORS as error:
-            facts.update(usable=False, why_not=str(error))
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
             return False
-    facts.update(usable=True, libraries=server["libraries"], machine_identifier=server["machine_identifier"])
     report.ok(f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
     if server["machine_identifier"].startswith("database:"):
         report.note("cannot read Preferences.xml, so the path of the database identifies the server")
     return True
 
 
-def _check_server(report: Report, settings: Settings, index: Index) -> bool:
+def _check_server(report: Report, settings: Settings, index: Index, *, is_database_usable: bool) -> bool:
     """Checks whether the server responds and accepts the token. Returns whether doctor can use the server."""
     report.title("Server")
-    facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
-    facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
-    report.values["server"] = facts
     if settings.url is None and settings.database is not None:
         report.note("no server is specified: plexindex uses only Plex's database")
-        return not settings.offline
+        return is_database_usable
     if settings.url is None:
         report.bad(f"no server is specified: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
         return False
@@ -132,46 +125,39 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     try:
         server = index.server(timeout=settings.timeout)
     except UnauthorizedError as error:
-        facts.update(reached=True, token_good=False)
         report.ok(f"{server_text} responds")
         if settings.token is None:
             report.bad(f"the server needs a token: {settings.how_to_give_a_token}", codes.TOKEN)
         else:
             report.bad(f"the server rejected the token (from {settings.token_from}): {error}", codes.TOKEN)
-        _check_token(report, settings, facts, "")
+        _check_token(report, settings, "")
         return False
     except REFRESH_ERRORS as error:
         report.bad(f"cannot reach {server_text}: {error}", codes.SERVER)
         return False
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
-    facts.update(reached=True, token_good=settings.token is not None, version=version, answered=answered,
-                 machine_identifier=server["machine_identifier"])  # fmt: skip
     report.ok(f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
     libraries = count(server["libraries"], "library", "libraries")
     if settings.token is None:
         report.note(f"no token was given, and the server needs none: the server shows {libraries}")
     else:
         report.ok(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
-        _check_token(report, settings, facts, server["machine_identifier"])
+        _check_token(report, settings, server["machine_identifier"])
     if not server["libraries"]:
         report.bad("the server shows no libraries to this token's user")
-    database = report.values.get("database")
-    if isinstance(database, dict) and database["usable"]:
+    if settings.database is not None and is_database_usable:
         # If the database belonged to a different server, `index.server` would have failed.
-        database.update(is_this_servers=True)
         report.ok(f"Plex's database {settings.database} belongs to this server")
     return True
 
 
-def _check_token(report: Report, settings: Settings, facts: dict[str, object], server: str) -> None:
+def _check_token(report: Report, settings: Settings, server: str) -> None:
     """Checks when the token expires, and whether it is the server's own. ``server``: its machine identifier."""
     if settings.token is None:
         return
     claims = claims_of(settings.token)
     expires = claims.get("exp")
-    facts["token_expires"] = None
     if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 1e11:
-        facts["token_expires"] = int(expires)
         remedy = "plexindex renews it" if settings.renew else "renew it, or give a command with --token-command"
         left, date = expires - time.time(), time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
         when = f"expires in {output.span(left)}, on" if left > 0 else "expired on"
@@ -184,8 +170,7 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
             )
     audience = claims.get("aud")
     is_audience = bool(server) and server in (audience if isinstance(audience, list) else [audience])
-    facts["token_is_the_servers"] = is_audience or is_in_preferences(settings.token, settings.database)
-    if facts["token_is_the_servers"]:
+    if is_audience or is_in_preferences(settings.token, settings.database):
         report.note(
             "this is the server's own token: a client that uses it can break the server's registration at plex.tv and "
             "its remote access; give plexindex a token of its own",
@@ -218,7 +203,6 @@ def is_in_preferences(token: str, database: str | None) -> bool:
 def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Library]:
     report.title("Libraries")
     libraries = index.libraries(offline=offline)
-    report.values["libraries"] = [library_dict(library) for library in libraries]
     if libraries:
         report.table([library_row(library) for library in libraries], right=(3,))
     else:
@@ -234,8 +218,6 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
         report.bad(str(error), codes.STORE)
         return
     folder = text_of(store["folder"]) or ""
-    limit = {"size_limit": now["size_limit"], "over_limit": now["over_limit"], "evictions": now["evictions"]}
-    report.values["store"] = {**store, "folder": folder, **limit}
     free = "" if "free_bytes" not in store else f", {output.size(store['free_bytes'])} free"
     size = f"{folder}: {output.size(store['disk_bytes'])}{limit_text(now)}{free}"
     if now["over_limit"]:
@@ -280,7 +262,6 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
     if status is None:
         report.note("not checked, because --offline was given")
         return
-    report.values["shared"] = status
     if not status["reachable"]:
         effect = "until the database responds, this host uses only its own folder and Plex"
         report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", shared.exit_code_of(status))

@@ -50,12 +50,12 @@ _STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
 
 class Report:
-    """doctor's findings, as lines of text or as JSON values, and the exit code."""
+    """doctor's findings, which are lines of text or one JSON value, and the exit code."""
 
     def __init__(self) -> None:
-        self.values: dict[str, object] = {}
-        self._problems: list[str] = []
-        self._code, self._proposed = codes.OK, 0
+        self.proposals: list[dict[str, object]] = []
+        self._findings: list[dict[str, str]] = []
+        self._code = codes.OK
         self._is_silent = bool(given.get("json") or given.get("quiet"))
 
     def title(self, text: str) -> None:
@@ -71,7 +71,6 @@ class Report:
 
     def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
         """Reports a problem. The report's first problem determines the exit code."""
-        self._problems.append(text)
         self._code = self._code or code
         self.add("BAD", text)
         if given.get("quiet") and not given.get("json"):
@@ -85,16 +84,17 @@ class Report:
         self.add("note", text)
 
     def add(self, mark: str, text: str) -> None:
-        self._proposed += mark == "try"
+        self._findings.append({"mark": mark, "text": text})
         text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
         self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
 
     def end(self) -> int:
-        problems = len(self._problems)
+        problems = [one["text"] for one in self._findings if one["mark"] == "BAD"]
         if given.get("json"):
-            output.say_json({**self.values, "problems": self._problems, "exit_code": self._code})
-        summary = f"{count(problems, 'problem')} found" if problems else "no problems found"
-        proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
+            facts = {"findings": self._findings, "proposals": self.proposals, "problems": problems}
+            output.say_json({**facts, "exit_code": self._code})
+        summary = f"{count(len(problems), 'problem')} found" if problems else "no problems found"
+        proposed = f"; {count(len(self.proposals), 'mapping')} proposed" if self.proposals else ""
         self.line(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
         return self._code
 
@@ -217,9 +217,6 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
     if low:
         has = count(low, "answer has", "answers have")
         report.note(f"{has} low confidence: use `plexindex match` to see why")
-    facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored),
-             "certain_without_mapping": certain}  # fmt: skip
-    report.values["files"] = {**facts, "unmatched": missing}
     total, checked = sum(missing.values()), len(paths) - len(ignored)
     if set(missing) == {"not found: not listed"} and total <= max(1, checked * _FEW) < checked:
         verb = "is" if total == 1 else "are"
@@ -236,14 +233,11 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
     """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path."""
     pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
     gains = [proposal.gain or 0 for proposal in verdict.proposals]
-    report.values["proposals"] = [
+    report.proposals = [
         {"host": host, "server": server, "matched": gain, "of": total,
          "contradicted": one.contradicted, "certain": one.certain}
         for (host, server), gain, one in zip(pairs, gains, verdict.proposals)
     ]  # fmt: skip
-    if verdict.wrong:
-        wrong = (host_and_server(rule) for rule, _ in verdict.wrong)
-        report.values["wrong_mappings"] = [{"host": host, "server": server} for host, server in wrong]
     if not pairs:
         return
     report.title("Proposed mappings")

@@ -67,26 +67,14 @@ older listings, and marks these answers as 'stale' in JSON; with --check, the
 exit code is then 3 or 4. refresh and doctor fail in this case."""
 
 
-def versions() -> dict[str, str]:
+def version_lines() -> list[str]:
     """Returns the versions of the package, the library, SQLite and Python, and where they are."""
     library = ask_without_index("versions", {})
-    return {
-        "plexindex": __version__,
-        "library": library["library"],
-        "library_path": _native.load().path,
-        "sqlite": library["sqlite"],
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-
-
-def version_lines() -> list[str]:
-    found = versions()
     return [
-        f"plexindex {found['plexindex']}",
-        f"library {found['library']}, {found['library_path']}",
-        f"SQLite {found['sqlite']}, built into the library",
-        f"Python {found['python']}, {found['platform']}",
+        f"plexindex {__version__}",
+        f"library {library['library']}, {_native.load().path}",
+        f"SQLite {library['sqlite']}, built into the library",
+        f"Python {platform.python_version()}, {platform.platform()}",
     ]
 
 
