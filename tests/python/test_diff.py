@@ -366,7 +366,7 @@ def test_missing_mappings(tmp_path: Path, open_index: OpenIndex, tree: Tree) -> 
     file = copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv"
     shouted = file.rename(file.with_name(file.name.upper()))
     (message,) = [one.message for one in index.compare(tmp_path) if one.path == str(shouted)]
-    assert message.endswith(f"map {copy} to the server's {tree.media}")
+    assert message.endswith(f"leads to {tree.listed[0]}")
     shouted.rename(file)
     away, old = copy / "films" / "away.mkv", copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv"
     for rule in (plexindex.Mapping.host_prefix(str(copy), str(tree.media)),

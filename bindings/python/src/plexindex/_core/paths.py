@@ -33,14 +33,6 @@ def last_component(path: str) -> str:
     return (components(path) or [path])[-1]
 
 
-def folder_of(path: str, count: int = 1) -> str:
-    """Returns a path without its last ``count`` components; by default, without the file name."""
-    end = len(path)
-    for part in reversed(components(path)[-count:]):
-        end = path.rindex(part, 0, end)
-    return path[:end].rstrip("/\\") or path[:1]
-
-
 def same_file(path: str, others: Sequence[str]) -> bool:
     """Returns whether one of ``others`` is the same path in any spelling."""
     return _compare("equal", path, others)

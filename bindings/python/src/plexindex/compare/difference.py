@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from itertools import takewhile
 
 from .._core import TYPE_CHECKING
-from .._core.paths import components, folder_of
 from ..item import Item
 from . import disk
 from .rules import RULES
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 _TEXTS = {
     "not_scanned": "it is in a folder of library '{}', which does not list it (yet)",
     "no_library": "no library has a folder above it",
-    "mapping_missing": "Plex lists it below a different root: a mapping is missing: {}",
+    "mapping_missing": "Plex lists it below a different root: a mapping is missing that leads to {}",
     "not_utf8": "its name is not UTF-8, and Plex probably lists it as {}: give the file a name in UTF-8",
     "replaced_characters": "Plex probably lists it as {}, with characters that SMB, rclone and Windows replace",
     "gone": "the file is not on the disk",
@@ -111,7 +109,7 @@ def of_unlisted(file: MediaFile, answer: Match) -> Difference:
     elif owners:
         item, reason, detail = None, "not_scanned", "' or '".join(owner.title for owner in owners)
     elif item is not None and differs_in_root:
-        reason, detail = "mapping_missing", _mapped_folders(os.fsdecode(path), item.path or "")
+        reason, detail = "mapping_missing", item.path or ""
     else:
         item = None
     return difference("not_in_plex", path, reason, detail, item, owners, files=1)
@@ -136,10 +134,3 @@ def without_replaced(path: bytes) -> str:
     """
     form = disk.form_of(path.decode("utf-8", "replace").encode()).decode()
     return re.sub("\ufffd+", "\ufffd", form.translate(_REPLACED))
-
-
-def _mapped_folders(host: str, server: str) -> str:
-    """Proposes a mapping between the folders that remain after removing the two paths' common end."""
-    pairs = zip(reversed(components(host)), reversed(components(server)))
-    common = sum(1 for _ in takewhile(lambda pair: pair[0].lower() == pair[1].lower(), pairs))
-    return f"map {folder_of(host, common)} to the server's {folder_of(server, common)}"
