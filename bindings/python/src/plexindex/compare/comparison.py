@@ -30,7 +30,7 @@ from ..mapping import as_mapping
 from ..match import LISTED
 from ..media import file_of
 from . import disk
-from .difference import Difference, difference, of_unlisted
+from .difference import Difference, difference, of_unlisted, without_replaced
 from .rules import RULES
 from .walk import Location, MediaFile, Scope, Walk
 
@@ -112,13 +112,13 @@ class Comparison:
         self._offline, self._timeout, self._until = offline, timeout, float("inf")
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
-        # The locations that are empty; the folders and links that could not be read; the missing files, in the form of
-        # the index; those that exist under another name, with the file if only the spelling differs; and the listed
-        # paths of the items that a new file may be.
+        # The locations that are empty; the folders and links that could not be read; the items of missing files by the
+        # forms and by the paths; the missing files that exist under another name, with this file; and the listed paths
+        # of the items that a new file may be.
         self._empty: set[bytes] = set()
         self._unreadable: set[bytes] = set()
-        self._missing_forms: set[bytes] = set()
-        self._paired: dict[str, bytes | None] = {}
+        self._gone: dict[str, dict[str, Item]] = {}
+        self._paired: dict[str, bytes] = {}
         self._candidates: dict[str, set[str | None]] = {}
         # Numbers of listed files below empty locations and of listed files that could not be looked for; numbers of
         # differences by reason, and of media files on the disk by ``what``.
@@ -226,24 +226,31 @@ class Comparison:
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
         yield from self._empty_locations()
         listed = list(self._missing())
-        self._missing_forms = {disk.form_of(os.fsencode(one.path)) for one in listed if one.reason == "gone"}
+        self._know_missing(listed)
         new: list[Difference] = []
         for one in chain.from_iterable(map(self._walked, self._folders)):
-            if self._missing_forms and one.reason == "not_scanned":
+            if self._gone and one.reason in ("not_scanned", "not_utf8", "replaced_characters"):
                 new.append(one)
             else:
                 yield one
         if may_ask and self._ask_about(one for one in listed if one.path not in self._paired):
-            listed, again = list(self._missing()), [os.fsencode(one.path) for one in new]
-            again += filter(None, self._paired.values())
-            self._paired = {path: None for path, file in self._paired.items() if file is None}
+            listed, again = list(self._missing()), {*self._paired.values(), *(os.fsencode(one.path) for one in new)}
+            self._paired.clear()
+            self._know_missing(listed)
             self.files -= len(again)
-            files = [MediaFile(path, self._scope.innermost(path)) for path in again]
+            files = [MediaFile(path, self._scope.innermost(path)) for path in sorted(again)]
             parts = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
             new = list(chain.from_iterable(map(self._looked_up, parts)))
         listed = [one for one in listed if one.reason != "gone" or one.path not in self._paired]
         yield from self._renamed(new, [one for one in listed if one.reason == "gone"])
         yield from listed
+
+    def _know_missing(self, listed: Iterable[Difference]) -> None:
+        """Keeps the items of missing files by the forms of their paths."""
+        self._gone = {}
+        for one in listed:
+            if one.reason == "gone" and one.item:
+                self._gone.setdefault(without_replaced(os.fsencode(one.path)), {})[one.path] = one.item
 
     def _find_renames(self) -> None:
         """Asks the server about the items of missing files, because the server does not always report a rename."""
@@ -382,7 +389,7 @@ class Comparison:
         sizes = [disk.size_of(os.fsencode(one.path)) for one in new]
         counts = Counter(sizes)
         for one, size in zip(new, sizes):
-            old = missing.get(size, []) if size else []
+            old = missing.get(size, []) if size and one.reason == "not_scanned" else []
             if size < _MIN_RENAMED or counts[size] > 1 or len(old) > 1:
                 old = [other for other in old if other.item and other.item.path in self._candidates.get(one.path, ())]
             if len(old) == 1:
@@ -416,10 +423,10 @@ class Comparison:
         keys = self._library.lookup_keys([file.path for file in files])
         # Two names in a folder can be one to the index, so that one of them is the item's. A missing file can be on the
         # disk in another spelling: of case, or as a Mac's disk composes characters.
-        counts, missing = Counter(keys), self._missing_forms
+        counts, gone = Counter(keys), self._gone
         unsure = [
             file for file, key in zip(files, keys)
-            if key is None or counts[key] > 1 or (missing and disk.form_of(file.path) in missing)
+            if key is None or counts[key] > 1 or (gone and without_replaced(file.path) in gone)
         ]  # fmt: skip
         self.files += len(files)
         unlisted: list[tuple[MediaFile, Match]] = []
@@ -454,11 +461,11 @@ class Comparison:
         ruling = self._scope.ruling_for_file(file.path, file.location)
         if ruling is not None:
             return difference("left_out", file.path, *ruling, owners=file.location.compared, files=1)
-        found = of_unlisted(file, answer)
+        found = of_unlisted(file, answer, self._gone.get(without_replaced(file.path), {}).values())
         if found.reason == "not_scanned":
             self._candidates[found.path] = {item.path for item in answer.candidates}
         elif found.reason in ("not_utf8", "replaced_characters") and found.item:
-            self._paired[found.item.host_path or ""] = None
+            self._paired[found.item.host_path or ""] = file.path
         return found
 
     def _nothing_fits(self, folder: bytes, files: list[MediaFile]) -> Iterator[Difference]:

@@ -12,7 +12,7 @@ from . import disk
 from .rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ..library import Library
     from ..match import Match
@@ -97,14 +97,16 @@ def difference(
     return Difference(what, os.fsdecode(path), is_folder, files, item, reason, text, library or None, section or None)
 
 
-def of_unlisted(file: MediaFile, answer: Match) -> Difference:
-    """Returns the difference for a media file that no compared library lists, and that Plex does not ignore."""
+def of_unlisted(file: MediaFile, answer: Match, lookalikes: Collection[Item]) -> Difference:
+    """Returns the difference for a media file that no compared library lists, and that Plex does not ignore.
+    ``lookalikes``: the items of missing files whose paths differ only in characters that other systems replace.
+    """
     path, owners, item = file.path, file.location.compared, answer.sure or answer.likely
     differs_in_root = item is not None and answer.reason in ("same_file", "only_root_differs")
-    lookalike = None if differs_in_root else _lookalike(path, answer)
     reason, detail = "no_library", ""
-    if lookalike is not None:
-        item, detail = lookalike, lookalike.path or ""
+    if len(lookalikes) == 1 and not differs_in_root:
+        (item,) = lookalikes
+        detail = item.path or ""
         reason = "replaced_characters" if path.decode("utf-8", "ignore").encode() == path else "not_utf8"
     elif owners:
         item, reason, detail = None, "not_scanned", "' or '".join(owner.title for owner in owners)
@@ -113,19 +115,6 @@ def of_unlisted(file: MediaFile, answer: Match) -> Difference:
     else:
         item = None
     return difference("not_in_plex", path, reason, detail, item, owners, files=1)
-
-
-def _lookalike(path: bytes, answer: Match) -> Item | None:
-    """Returns the candidate with the only listed path that differs from a file's path in nothing but characters that
-    other systems replace, and under which there is no file. None if there is not exactly one such path.
-    """
-    own = without_replaced(path)
-    found: dict[str | None, Item] = {}
-    for item in answer.candidates:
-        other = os.path.normpath(os.fsencode(item.host_path or ""))
-        if without_replaced(other) == own and not os.path.lexists(disk.native(other)):
-            found[item.path] = item
-    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def without_replaced(path: bytes) -> str:
