@@ -198,9 +198,8 @@ class _Server:
 @command("folder")
 @library
 @null
-@option("--items", help="Also print the items that have files below each folder.")
 @argument("folder", required=True, type=FOLDER)
-def folder_command(library: str | None, null: bool, items: bool, folder: tuple[str, ...]) -> int:
+def folder_command(library: str | None, null: bool, folder: tuple[str, ...]) -> int:
     """Find each folder's show, season, artist, album or film.
 
     The answer is the outermost show, season, artist or album whose files are all below the folder; - reads folders
@@ -208,7 +207,7 @@ def folder_command(library: str | None, null: bool, items: bool, folder: tuple[s
     never fetched, the command fetches it first. The exit code is 0 if every folder has exactly one answer.
 
     JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items,
-    files, candidates, candidates_total, reason, message, age, and below (with --items, the items below the folder).
+    files, candidates, candidates_total, reason, message and age.
     """
     settings, bar = Settings(), output.Bar()
     tally = Tally(offline=settings.answers_from_store_only)
@@ -218,25 +217,15 @@ def folder_command(library: str | None, null: bool, items: bool, folder: tuple[s
             answer = chosen.folder(path)
             bar.done()
             tally.add(answer)
-            below: list[Item] | None = [] if items else None
             item = answer.sure or answer.likely
-            if items and item is not None:
-                # Fetches the item's library first, if necessary.
-                owner = index.library(section=item.section)
-                below = list(owner.items_below(path, offline=settings.answers_from_store_only))
-            elif items and answer.files:
-                below = list(chosen.items_below(path, offline=True))
-            if given.get("json"):
-                output.say_json({**answer_dict(answer), "below": below and [item_dict(one) for one in below]})
-                continue
             counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""
-            if item is None:
+            if given.get("json"):
+                output.say_json(answer_dict(answer))
+            elif item is None:
                 say(_missing_text(os.fsdecode(path), answer, answer.message, end=counts and f" ({counts})", shown=10))
             else:
                 text = f"{answer.kind}: {item_text(item)} · {counts or 'items not counted'}"
                 say(_item_lines(os.fsdecode(path), answer, text))
-            for one in below or ():
-                say(f"    {item_text(one)}\n      {output.one_line(one.path or '')}")
     return tally.code()
 
 
