@@ -70,7 +70,7 @@ def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_s
         for name, count in (("Films 1", 3), ("Films 2", 2), ("Films 3", 1), (None, 6)):
             found = index.library(name).compare(tmp_path)
             assert list(found) == []
-            assert found.files == found.listed == count
+            assert found.summary["files"] == found.summary["listed"] == count
         new = make(outer / "New (2026).mkv")
         # Either library of the folder may get the file.
         (line,) = index.compare(outer)
@@ -287,7 +287,7 @@ def test_an_unreadable_folder_is_not_gone(index: plexindex.Index, tree: Tree) ->
         closed.chmod(0)
         found = index.compare(outside if closed is outside else [tree.films, tree.shows])
         assert [(one.what, one.path, one.reason) for one in found] == [("left_out", str(closed), "unreadable")]
-        assert found.unreadable == 1
+        assert found.summary["unreadable"] == 1
         assert not found.differs
         closed.chmod(0o755)
 

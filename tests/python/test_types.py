@@ -145,7 +145,7 @@ def follow(index: plexindex.Index, movies: plexindex.Library, folder: Path) -> N
         assert_type(difference, plexindex.Difference)
         assert_type((difference.path, difference.reason, difference.message), "tuple[str, str, str]")
         assert difference.what in ("not_in_plex", "not_on_disk")
-    assert_type((comparison.counts, comparison.differs), "tuple[dict[str, int], bool]")
+    assert_type((comparison.summary["files"], comparison.differs), "tuple[int, bool]")
 
 
 def diagnose(index: plexindex.Index) -> None:

@@ -59,8 +59,8 @@ def differences(run: Run, world: World) -> None:
     ) as index:
         compared = index.library(LIBRARY).compare(disk, offline=True)
         seconds = seconds_of(lambda: sum(1 for _ in compared))
-        if compared.files < len(set(paths)):
-            raise WrongAnswerError(f"compare found {compared.files} of {len(paths)} files")
+        if compared.summary["files"] < len(set(paths)):
+            raise WrongAnswerError(f"compare found {compared.summary['files']} of {len(paths)} files")
     row = run.row("a walk: what differs between a disk and the library", WAITING, world.size)
     row.note = "a folder for each file"
     row.add(OURS, Figure(seconds))

@@ -108,12 +108,12 @@ def diff_command(
         output.say_json({**dict.fromkeys(_FIELDS), "what": "summary", "counts": comparison.summary})
     else:
         summary = "; ".join(_summary(comparison, settings.source_name))
-        output.remark(f"{summary} ({output.span(comparison.seconds)})")
+        output.remark(f"{summary} ({output.span(comparison.summary['seconds'])})")
     if hidden:
         output.remark(f"{count(hidden, 'further line')} not printed because of --limit")
     for hint in hints:
         output.remark(hint)
-    return codes.NOT_ALL if comparison.differs or comparison.unreadable else codes.OK
+    return codes.NOT_ALL if comparison.differs or comparison.summary["unreadable"] else codes.OK
 
 
 def _of_kinds(comparison: Comparison, only: Collection[str], unlisted: list[bytes]) -> Iterator[Difference]:
@@ -172,29 +172,30 @@ def _difference_text(difference: Difference) -> str:
 
 def _summary(comparison: Comparison, source_name: str) -> Iterator[str]:
     summary: Any = comparison.summary
-    yield _sum_text(f"{count(comparison.files, 'media file')} on the disk", summary, "files_")
-    yield _sum_text(f"Plex lists {count(comparison.listed, 'file')} there", summary, "listed_")
+    yield _sum_text(f"{count(summary['files'], 'media file')} on the disk", summary, "files_")
+    yield _sum_text(f"Plex lists {count(summary['listed'], 'file')} there", summary, "listed_")
     if empty := summary["listed_location_empty"]:
         yield f"{empty:,} of these are in empty or missing locations: check the mounts"
-    if further := comparison.counts.get("several_paths"):
+    if further := summary["several_paths"]:
         yield f"{count(further, 'further file')} of an item"
-    folders = comparison.counts.get("left_out", 0) - summary["files_left_out"] - comparison.unreadable
-    if folders > 0:
+    unreadable = summary["unreadable"]
+    if (folders := summary["left_out"] - summary["files_left_out"] - unreadable) > 0:
         yield f"{count(folders, 'folder')} left out"
-    if comparison.unreadable:
-        yield f"{count(comparison.unreadable, 'folder')} not read"
-    if comparison.unasked:
-        yield f"{count(comparison.unasked, 'file')} may have been renamed: run `plexindex refresh --full` to check"
-    if not (comparison.files or comparison.listed or comparison.unreadable):
+    if unreadable:
+        yield f"{count(unreadable, 'folder')} not read"
+    if unasked := summary["unasked"]:
+        yield f"{count(unasked, 'file')} may have been renamed: run `plexindex refresh --full` to check"
+    if not (summary["files"] or summary["listed"] or unreadable):
         yield "nothing was compared: no library has files there"
-    elif not (comparison.differs or comparison.unreadable):
+    elif not (comparison.differs or unreadable):
         yield "nothing differs"
-    if comparison.age is None:
+    if summary["age"] is None:
         return
+    ago = output.ago(summary["age"])
     if comparison.error is not None:
-        yield f"{comparison.error}: compared with a listing that was current {output.ago(comparison.age)}"
+        yield f"{comparison.error}: compared with a listing that was current {ago}"
         return
-    yield f"the listing was current {output.ago(comparison.age)}"
+    yield f"the listing was current {ago}"
     if comparison.renames_unknown:
         yield (
             f"{source_name} did not report whether files were renamed, so each renamed file counts as both a missing "

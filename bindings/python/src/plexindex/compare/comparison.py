@@ -120,68 +120,45 @@ class Comparison:
         self._gone: dict[str, dict[str, Item]] = {}
         self._paired: dict[str, bytes] = {}
         self._candidates: dict[str, set[str | None]] = {}
-        # Numbers of listed files below empty locations and of listed files that could not be looked for; numbers of
-        # differences by reason, and of media files on the disk by ``what``.
-        self._below_empty = self._unknown = self._not_asked = 0
+        # What the summary counts: media files on the disk; listed files, those below empty locations, those that could
+        # not be looked for; missing files that were not asked about; differences by ``what`` and by reason, and their
+        # media files by ``what``.
+        self._files = self._listed = self._below_empty = self._unknown = self._not_asked = 0
+        self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._media_files: Counter[str] = Counter()
-        self.files = 0
-        """Number of media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule."""
-        self.listed = 0
-        """Number of files that Plex lists below the folders: on the disk, missing, or not searched for."""
-        self.counts: dict[str, int] = {}
-        """Number of differences by ``what``."""
         self.error: Error | None = None
         """Why plexindex compared an older listing: the server did not answer, or not within the timeout. None if the
         listing was current.
         """
         self.renames_unknown = False
         """Whether the server did not answer, so that each renamed file counts as both a missing and a new file."""
-        self.age: float | None = None
-        """Seconds between the last check of the listing and the comparison; with several listings, the maximum."""
-        self.seconds = 0.0
-        """Duration of the comparison in seconds."""
+        self._age: float | None = None
+        self._seconds = 0.0
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        counts = ", ".join(f"{count} {what}" for what, count in self._counts.items())
         return f"<plexindex.Comparison of {', '.join(map(repr, self._folders))}: {counts or 'no differences yet'}>"
-
-    @property
-    def stale(self) -> bool:
-        """Whether plexindex compared an older listing, or the server did not say whether files were renamed."""
-        return self.error is not None or self.renames_unknown
-
-    @property
-    def unasked(self) -> int:
-        """Number of new files that may be missing files under new names, but for whose items plexindex did not ask the
-        server, because too many files are missing.
-        """
-        return min(self._not_asked, self._reasons["not_scanned"] + self._reasons["renamed"])
-
-    @property
-    def unreadable(self) -> int:
-        """Number of folders and links that could not be read."""
-        return len(self._unreadable)
 
     @property
     def differs(self) -> bool:
         """Whether there is any difference so far."""
-        return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
+        return any(self._counts[what] for what in ("not_in_plex", "not_on_disk", "ambiguous"))
 
     @property
     def summary(self) -> plexindex.types.Summary:
         """The counts so far, by name, as JSON values."""
-        media, gone, counts = self._media_files, self._reasons["gone"], Counter(self.counts)
+        media, gone, counts = self._media_files, self._reasons["gone"], self._counts
         return {
             "what": "summary",
             "folders": [os.fsdecode(folder) for folder in self._folders],
-            "files": self.files,
-            "files_in_plex": self.files - sum(media.values()),
+            "files": self._files,
+            "files_in_plex": self._files - sum(media.values()),
             "files_not_in_plex": media["not_in_plex"],
             "files_ambiguous": media["ambiguous"],
             "files_left_out": media["left_out"],
-            "listed": self.listed,
-            "listed_on_disk": self.listed - gone - self._below_empty - self._unknown,
+            "listed": self._listed,
+            "listed_on_disk": self._listed - gone - self._below_empty - self._unknown,
             "listed_not_on_disk": gone + self._below_empty,
             "listed_location_empty": self._below_empty,
             "listed_unknown": self._unknown,
@@ -190,11 +167,11 @@ class Comparison:
             "ambiguous": counts["ambiguous"],
             "left_out": counts["left_out"],
             "several_paths": counts["several_paths"],
-            "unasked": self.unasked,
-            "unreadable": self.unreadable,
-            "stale": self.stale,
-            "age": None if self.age is None else round(self.age, 3),
-            "seconds": round(self.seconds, 3),
+            "unasked": min(self._not_asked, self._reasons["not_scanned"] + self._reasons["renamed"]),
+            "unreadable": len(self._unreadable),
+            "stale": self.error is not None or self.renames_unknown,
+            "age": None if self._age is None else round(self._age, 3),
+            "seconds": round(self._seconds, 3),
         }
 
     def stop(self) -> None:
@@ -217,11 +194,11 @@ class Comparison:
                 if any(disk.is_in(path, known) for known in self._unreadable):
                     continue
                 self._unreadable.add(path)
-            self.counts[one.what] = self.counts.get(one.what, 0) + 1
+            self._counts[one.what] += 1
             self._reasons[one.reason] += 1
             self._media_files[one.what] += one.files
             yield one
-        self.seconds = time.monotonic() - begun
+        self._seconds = time.monotonic() - begun
 
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
         yield from self._empty_locations()
@@ -237,7 +214,7 @@ class Comparison:
             listed, again = list(self._missing()), {*self._paired.values(), *(os.fsencode(one.path) for one in new)}
             self._paired.clear()
             self._know_missing(listed)
-            self.files -= len(again)
+            self._files -= len(again)
             files = [MediaFile(path, self._scope.innermost(path)) for path in sorted(again)]
             parts = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
             new = list(chain.from_iterable(map(self._looked_up, parts)))
@@ -268,8 +245,8 @@ class Comparison:
         if not self._offline:
             self.error = bring_up_to_date(self._selection, (self._timeout, self._stop), always=always)
         current = self._selection.facts()
-        self.age = oldest(current)
-        if self.age is None:
+        self._age = oldest(current)
+        if self._age is None:
             raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
         self._listings = sum("age_ms" in facts for facts in current)
         self._scope = scope_of(self._library, self._rules)
@@ -311,7 +288,7 @@ class Comparison:
 
     def _missing(self) -> Iterator[Difference]:
         """Looks for the listed files on the disk, and yields the differences."""
-        self.listed = self._below_empty = self._unknown = 0
+        self._listed = self._below_empty = self._unknown = 0
         roots: dict[str, tuple[Library, list[bytes]]] = {}
         for folder in self._folders:
             for location in self._scope.around(folder):
@@ -325,7 +302,7 @@ class Comparison:
                 is_empty = any(disk.is_in(root, place) for place in self._empty)
                 if is_empty or not self._knows_host_paths:
                     files = _listed_below(root, library)
-                    self.listed += files
+                    self._listed += files
                     self._below_empty += files if is_empty else 0
                     self._unknown += 0 if is_empty else files
                 else:
@@ -336,7 +313,7 @@ class Comparison:
         request: Any = {"library": library, "path": root, "limit": _LISTED_AT_ONCE}
         while request:
             page = self._index.call("items.missing", request)
-            self.listed += page["looked_for"]
+            self._listed += page["looked_for"]
             # Items whose file is missing, items with several files, and the last item on the page.
             for one in page["files"]:
                 item = Item(one["item"], self._selection)
@@ -428,7 +405,7 @@ class Comparison:
             file for file, key in zip(files, keys)
             if key is None or counts[key] > 1 or (gone and without_replaced(file.path) in gone)
         ]  # fmt: skip
-        self.files += len(files)
+        self._files += len(files)
         unlisted: list[tuple[MediaFile, Match]] = []
         for file, answer in zip(unsure, self._library.match_paths([file.path for file in unsure], offline=True)):
             if answer.error is not None and not isinstance(answer.error, NotFetchedError):
@@ -448,13 +425,13 @@ class Comparison:
         shared = [file for file, _ in unlisted if file.location.others]
         answers = self._index.match_paths([file.path for file in shared], offline=True)
         elsewhere = {file for file, answer in zip(shared, answers) if _is_listed(file.path, answer)}
-        self.files -= len(elsewhere)
+        self._files -= len(elsewhere)
         yield from (self._unlisted(file, answer) for file, answer in unlisted if file not in elsewhere)
         if unlisted and sum("age_ms" in facts for facts in self._selection.facts()) < self._listings:
             # The files look unlisted because the store has lost a listing.
             raise NotFetchedError("a listing was lost during the comparison: fetch the libraries again (refresh)")
         if self._progress is not None:
-            self._progress(self.files)
+            self._progress(self._files)
 
     def _unlisted(self, file: MediaFile, answer: Match) -> Difference:
         """Returns the difference for a file that no library lists. If Plex ignores the file, this is the reason."""
@@ -471,7 +448,7 @@ class Comparison:
     def _nothing_fits(self, folder: bytes, files: list[MediaFile]) -> Iterator[Difference]:
         """Yields the difference for a folder outside of all libraries, with a proposed mapping if there is one."""
         paths = [file.path for file in files if not self._scope.ruling_for_file(file.path, file.location)]
-        self.files += len(paths)
+        self._files += len(paths)
         if not paths:
             return
         has = f"{len(paths):,} media file{'s are' if len(paths) > 1 else ' is'} in it"
