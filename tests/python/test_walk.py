@@ -313,20 +313,6 @@ def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
     assert "other/here/a.mkv" in Seen(tmp_path, films, tmp_path / "other").media
 
 
-def test_of_many_links_to_a_folder_the_first_is_followed(tmp_path: Path) -> None:
-    for number in range(400):
-        make(tmp_path / "pool" / str(number) / "a.mkv")
-        for name in ("first", "further"):
-            link = tmp_path / "films" / f"{name} {number}"
-            link.parent.mkdir(exist_ok=True)
-            link.symlink_to(tmp_path / "pool" / str(number))
-    seen = Seen(tmp_path / "films")
-    assert len(seen.media) == 400
-    assert all(path.startswith("first ") for path in seen.media)
-    assert [cause for cause, path in seen.unread if path.startswith("further ")] == ["linked"] * 400
-    assert len(seen.unread) == 400
-
-
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     path = make(tmp_path / "x.mkv")
     seen = Seen(path, tmp_path)

@@ -20,10 +20,10 @@ from ..index import Index
 from ..library import Library
 from ..opening import open as open_index
 from . import codes, output, shared
-from .doctor_files import Report, check_files, check_mappings, read_lists
+from .doctor_files import Report, check_files, check_mappings
 from .help import version_lines
 from .libraries import fetch, library_row, limit_text
-from .options import FILE, UsageError, argument, command, option, whole, yes
+from .options import FILE, argument, command, option, whole, yes
 from .output import count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
 
@@ -36,9 +36,9 @@ from .settings import HOW_TO_NAME_A_SERVER, Settings
 def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
     """Check the setup, and find missing path mappings.
 
-    The command checks the server, the token, the libraries, the store and the shared database. Each PATH is a folder,
-    or a file that lists paths; - is standard input. The command matches a sample of these files, and proposes
-    mappings for files without a match. It first fetches missing libraries, and on a terminal asks before. Files that
+    The command checks the server, the token, the libraries, the store and the shared database. Each PATH is a folder
+    or a file; - reads paths from standard input. The command matches a sample of these files, and proposes mappings
+    for files without a match. It first fetches missing libraries, and on a terminal asks before. Files that
     Plex ignores (`plexindex diff --rules`) count separately.
 
     \b
@@ -74,15 +74,9 @@ def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
         if not path:
             report.line("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
             return report.end()
-        try:
-            lists = read_lists(path)
-        except UsageError as error:
-            report.title("Files")
-            report.bad(str(error), codes.USAGE)
-            return report.end()
         if is_reached and not reads_database:
             _fetch(report, index, [library for library in libraries if library.age is None], yes)
-        check_files(report, settings, index, path, lists, sample, is_listed=reads_database, is_reached=is_reached)
+        check_files(report, settings, index, path, sample, is_listed=reads_database, is_reached=is_reached)
     return report.end()
 
 

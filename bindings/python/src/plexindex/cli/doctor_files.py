@@ -19,8 +19,8 @@ from ..match import Match
 from . import codes, output
 from .ignored import ignored_by_plex
 from .mappings import Verdict, arrow, flag, host_and_server, is_sure, judge
-from .match import parse_paths, read_stdin
-from .options import UsageError, given
+from .match import read_paths
+from .options import given
 from .output import count, say, share
 from .settings import Settings
 
@@ -99,26 +99,8 @@ class Report:
         return self._code
 
 
-def read_lists(arguments: Sequence[str]) -> list[bytes]:
-    """Returns the media files among the arguments, and the paths listed in other files and on standard input."""
-    paths: list[bytes] = []
-    for path in arguments:
-        if path == "-":
-            paths += parse_paths(read_stdin())
-        elif is_media(path) and not os.path.isdir(path):
-            paths.append(os.fsencode(os.path.abspath(path)))
-        elif not os.path.isdir(path):
-            try:
-                with open(path, "rb") as lines:
-                    paths += parse_paths(lines.read())
-            except OSError as error:
-                why = f"{error.strerror}; give a folder, or a file that lists paths"
-                raise UsageError(f"cannot read {path}: {why}") from None
-    return paths
-
-
 def check_files(
-    report: Report, settings: Settings, index: Index, arguments: Sequence[str], listed: list[bytes], wanted: int, *,
+    report: Report, settings: Settings, index: Index, arguments: Sequence[str], wanted: int, *,
     is_listed: bool, is_reached: bool,
 ) -> None:  # fmt: skip
     """Counts the files that match, by match kind, and proposes mappings. Sends no request.
@@ -134,7 +116,12 @@ def check_files(
         else:
             report.note(text)  # doctor has already reported the cause, which is the server
         return
+    for path in arguments:
+        if path != "-" and not os.path.lexists(path):
+            report.bad(f"there is no file or folder {path}", codes.USAGE)
+            return
     folders = [full_path(os.fsencode(path)) for path in arguments if path != "-" and os.path.isdir(path)]
+    listed = list(read_paths((path for path in arguments if path == "-" or not os.path.isdir(path)), null=False))
     scope = scope_of(index.library())
     for one in missing_mounts(scope, folders):
         report.bad(f"{one.path}: {one.message}")
