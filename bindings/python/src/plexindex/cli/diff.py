@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 from ..compare import RULES, Comparison, Difference
-from ..index import Index
-from . import codes, mappings, output
+from . import codes, output
 from .match import item_text
 from .options import FOLDER, UsageError, argument, choice, command, given, library, option, whole
 from .output import count, say
@@ -32,8 +31,6 @@ _KINDS: dict[str, Callable[[Difference], bool]] = {
     "not-on-disk": lambda one: one.what == "not_on_disk",
     "renamed": lambda one: one.reason == "renamed",
 }
-# Maximum number of files for checking the user's mappings.
-_SAMPLE = 200
 # Words in the summary line for each part of a sum, by the part's name in the JSON summary.
 _SUMMED = {"in_plex": "in Plex", "not_in_plex": "not in Plex", "ambiguous": "ambiguous", "left_out": "left out",
            "on_disk": "on the disk", "not_on_disk": "not on the disk", "unknown": "not checked"}  # fmt: skip
@@ -90,10 +87,10 @@ def diff_command(
             offline=settings.answers_from_store_only,
             progress=lambda files: counter.show(f"{count(files, 'file')} found"),
         )
-        unlisted: list[bytes] = []
         printed = hidden = 0
+        chosen = (one for one in comparison if not only or any(_KINDS[kind](one) for kind in only))
         try:
-            for missing, group in groupby(_of_kinds(comparison, only, unlisted), _missing_folder):
+            for missing, group in groupby(chosen, _missing_folder):
                 for text in _lines(group, missing, with_remarks=left_out and not only):
                     counter.drop()
                     if limit is None or printed < limit:
@@ -103,7 +100,6 @@ def diff_command(
                         hidden += 1
         finally:
             counter.drop()
-        hints = _wrong_mappings(settings, index, comparison, unlisted)
     if given.get("json"):
         output.say_json({**dict.fromkeys(_FIELDS), "what": "summary", "counts": comparison.summary})
     else:
@@ -111,18 +107,7 @@ def diff_command(
         output.remark(f"{summary} ({output.span(comparison.summary['seconds'])})")
     if hidden:
         output.remark(f"{count(hidden, 'further line')} not printed because of --limit")
-    for hint in hints:
-        output.remark(hint)
     return codes.NOT_ALL if comparison.differs or comparison.summary["unreadable"] else codes.OK
-
-
-def _of_kinds(comparison: Comparison, only: Collection[str], unlisted: list[bytes]) -> Iterator[Difference]:
-    """Yields the differences of some kinds, or all. Adds the first files that are not in Plex to ``unlisted``."""
-    for one in comparison:
-        if one.what == "not_in_plex" and not one.is_folder and len(unlisted) < _SAMPLE:
-            unlisted.append(os.fsencode(one.path))
-        if not only or any(_KINDS[kind](one) for kind in only):
-            yield one
 
 
 def _missing_folder(one: Difference) -> str | None:
@@ -149,15 +134,6 @@ def _lines(group: Iterable[Difference], missing: str | None, *, with_remarks: bo
             yield output.json_line({**one.to_dict(), "counts": None})
         elif with_remarks or one.what not in _REMARKS or one.reason == "unreadable":
             yield _difference_text(one)
-
-
-def _wrong_mappings(settings: Settings, index: Index, comparison: Comparison, unlisted: list[bytes]) -> list[str]:
-    """Returns a sentence for each of the user's wrong mappings. Empty if Plex lists most of the files."""
-    summary = comparison.summary
-    if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
-        return []
-    answers = index.match_paths(unlisted, offline=True)
-    return [text for _, text in mappings.judge(settings, index, unlisted, answers).wrong]
 
 
 def _difference_text(difference: Difference) -> str:
