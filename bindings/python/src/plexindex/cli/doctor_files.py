@@ -18,7 +18,7 @@ from ..mapping import Proposal
 from ..match import Match
 from . import codes, output
 from .ignored import ignored_by_plex
-from .mappings import Verdict, arrow, flag, host_and_server, is_sure, judge
+from .mappings import arrow, flag, host_and_server, is_sure, judge
 from .match import read_paths
 from .options import given
 from .output import count, say, share
@@ -139,18 +139,20 @@ def check_files(
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     ignored = ignored_by_plex(index, answers, paths)
     _report_counts(report, answers, paths, ignored)
-    verdict = judge(settings, index, paths, answers)
-    for _, text in verdict.wrong:
+    wrong, proposals = judge(settings, index, paths, answers)
+    for text in wrong:
         report.bad(text)
     # A mapping's host folder does not exist, and the files suggest a different one.
     for rule in settings.mappings:
         host, server = host_and_server(rule)
-        better = [one for one in verdict.proposals if _fits(server, [one.server])]
+        better = [one for one in proposals if _fits(server, [one.server])]
         if better and not os.path.isdir(host) and not any(lies_under(os.fsdecode(path), [host]) for path in paths):
             there_is = f"there is no folder {host}; try {flag(better[0].mapping)}"
             report.bad(f"the mapping {arrow(rule)} is wrong: {there_is}")
     checked = len(paths) - len(ignored)
-    _report_proposals(report, settings, verdict, checked, checked - sum(map(is_sure, answers)))
+    if proposals:
+        unsure = checked - sum(map(is_sure, answers))
+        _report_proposals(report, settings, proposals, checked, unsure, replaces=bool(wrong))
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[Library]) -> None:
@@ -216,26 +218,26 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         report.ok(f"each of {'the other files' if ignored else 'the files'} matches a single item")
 
 
-def _report_proposals(report: Report, settings: Settings, verdict: Verdict, total: int, unsure: int) -> None:
-    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path."""
-    pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
-    gains = [proposal.gain or 0 for proposal in verdict.proposals]
-    report.proposals = [
-        {"host": host, "server": server, "matched": gain, "of": total,
-         "contradicted": one.contradicted, "certain": one.certain}
-        for (host, server), gain, one in zip(pairs, gains, verdict.proposals)
-    ]  # fmt: skip
-    if not pairs:
-        return
+def _report_proposals(
+    report: Report, settings: Settings, proposals: Sequence[Proposal], total: int, unsure: int, *, replaces: bool
+) -> None:
+    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path.
+    ``replaces``: whether the user's mappings are wrong.
+    """
     report.title("Proposed mappings")
-    if verdict.wrong:
+    if replaces:
         report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
-    for (host, server), gain, one in zip(pairs, gains, verdict.proposals):
-        text = f"{gain:,} of {count(total, 'file')} match if {host} becomes {server}"
+    for one in proposals:
+        gain = one.gain or 0
+        unsure -= gain
+        report.proposals.append({"host": one.host, "server": one.server, "matched": gain, "of": total,
+                                 "contradicted": one.contradicted, "certain": one.certain})  # fmt: skip
+        text = f"{gain:,} of {count(total, 'file')} match if {one.host} becomes {one.server}"
         report.add("try", f"{text}{_evidence(one)}")
-    if unsure > sum(gains):
-        report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
-    flags = " ".join(flag(proposal.mapping).strip("`") for proposal in verdict.proposals)
+    if unsure > 0:
+        report.line(f"       {count(unsure, 'file')} would still not be listed under the mapped path")
+    pairs = [(one.host, one.server) for one in proposals]
+    flags = " ".join(flag(one.mapping).strip("`") for one in proposals)
     lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 from itertools import islice, takewhile
-from typing import NamedTuple
 
 from .._core import abi as c
 from .._core.convert import text_of
@@ -21,13 +20,6 @@ from .settings import Settings
 
 # Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
 _LISTED_FILES, _STEP = 5_000, 25
-
-
-class Verdict(NamedTuple):
-    """The user's wrong mappings, each with a sentence that states the remedy, and the mappings that replace them."""
-
-    wrong: list[tuple[Mapping, str]]
-    proposals: list[Proposal]
 
 
 def arrow(rule: Mapping) -> str:
@@ -69,8 +61,11 @@ def is_sure(answer: Match) -> bool:
     return answer.status == "found" and answer.match_kind in LISTED
 
 
-def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:
-    """Compares the user's mappings with the mappings that the files suggest. Sends no request.
+def judge(
+    settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]
+) -> tuple[list[str], list[Proposal]]:
+    """Compares the user's mappings with the mappings that the files suggest. Returns a sentence for each wrong mapping,
+    and the mappings that replace them. Sends no request.
 
     A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
     mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
@@ -84,7 +79,7 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
             lost.setdefault(applied[0], []).extend([] if is_sure(answer) else [path])
     suspects = [rule for rule in lost if len(lost[rule]) > found_counts[rule] and not _is_useful(index, rule)]
     if not suspects:
-        return Verdict([], _propose(index, paths))
+        return [], _propose(index, paths)
     others = [rule for rule in settings.mappings if rule not in suspects]
     with settings.open(offline=True, mappings=others) as other:
         proposals = _propose(other, paths)
@@ -92,11 +87,11 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     with settings.open(offline=True, mappings=rules) as other:
         better = {rule: sum(map(is_sure, other.match_paths(lost[rule], offline=True))) for rule in suspects}
     wrong = [
-        (rule, _sentence(rule, found_counts[rule], lost[rule], better[rule], proposals))
+        _sentence(rule, found_counts[rule], lost[rule], better[rule], proposals)
         for rule in suspects
         if better[rule] > found_counts[rule]
     ]
-    return Verdict(wrong, proposals if len(wrong) == len(suspects) else _propose(index, paths))
+    return wrong, proposals if len(wrong) == len(suspects) else _propose(index, paths)
 
 
 def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
