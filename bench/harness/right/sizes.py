@@ -15,11 +15,11 @@ RAW = (24_903_680, 49_512_448, 26_103_808)
 """Uncompressed pictures of two cameras and of a scanner: each has its one size."""
 RESERVED = (268_435_456, 2_147_483_648, 4_294_967_296)
 """What a recorder reserves for a file: of a surveillance camera, and of two video recorders."""
-TUNER_CUT = 3_999_999_860
-"""Whole packets of 188 bytes, up to 4 GB: where a tuner cuts a long recording."""
+TUNER_CUTS = (3_999_999_860, 2_000_000_000, 4_000_000_000, 650_000_000, 2_097_151_984)
+"""Where tuners and programs cut a long recording: whole packets of 188 bytes up to 4 GB, round sizes, and 2,000 MiB."""
 HOUR = 137_812 * 64_000 * 72 // 22_050
 """Whole frames of MP3 at 64 kbit/s and 22.05 kHz: one hour, at which programs cut audiobooks."""
-COMMON = frozenset({*DVD_CUTS, *RAW, *RESERVED, TUNER_CUT, HOUR})
+COMMON = frozenset({*DVD_CUTS, *RAW, *RESERVED, *TUNER_CUTS, HOUR})
 """Sizes that a format or a device gives to many files. They distinguish nothing."""
 
 
@@ -39,9 +39,9 @@ def frames(draw: Draw, count: int) -> list[int]:
     return [int(draw.random.lognormvariate(5.45, 0.4) * 44_100 / 1152) * 144 * 320_000 // 44_100 for _ in range(count)]
 
 
-def pieces(cut: int, share: float, rest: Sizes) -> Sizes:
-    """A share of the files is cut at one size: pieces of what is longer."""
-    return lambda draw, count: [cut if draw.chance(share) else size for size in rest(draw, count)]
+def pieces(cuts: tuple[int, ...], share: float, rest: Sizes) -> Sizes:
+    """A share of the files is cut at one of these sizes: pieces of what is longer."""
+    return lambda draw, count: [draw.pick(cuts) if draw.chance(share) else size for size in rest(draw, count)]
 
 
 def dvd(draw: Draw, count: int) -> list[int]:
@@ -69,8 +69,8 @@ PACKETS = multiples(188, 5e8, 1e10)
 """A recording of television."""
 CD = multiples(2048, 7.3e8, 734_003_200)
 """Encoded to fill a CD of 700 MiB, and padded to whole sectors: some 2,000 sizes."""
-TUNER = pieces(TUNER_CUT, 0.05, multiples(188, 2e8, TUNER_CUT))
-AUDIOBOOK = pieces(HOUR, 0.8, multiples(209, 2e6, HOUR))
+TUNER = pieces(TUNER_CUTS, 0.05, multiples(188, 2e8, TUNER_CUTS[0]))
+AUDIOBOOK = pieces((HOUR,), 0.8, multiples(209, 2e6, HOUR))
 
 RATES = {frames: (40.0, 40.0), WAVE: (176.4, 176.4), VARIABLE: (15.0, 34.0), LOSSLESS: (60.0, 140.0)}
 """Bytes of a millisecond of sound: the least and the most."""

@@ -48,11 +48,12 @@ fn max_of_name(size: u64, has_folder: bool) -> usize {
 }
 
 /// Returns whether a format or a device may give this size to many files, even if only one is listed: a raw photo has whole
-/// sectors, and discs, cards and recorders cut or reserve files at a round size, or a few clusters below.
+/// sectors, and discs, cards, recorders and programs cut or reserve files at a round size, or a few clusters below.
 fn may_be_of_many(size: u64) -> bool {
+    let is_round = size.is_multiple_of(1 << 20) || size.is_multiple_of(1_000_000);
     let is_just_below = |round: u64| round - size % round < 64 << 10;
     let is_cut = is_just_below(32 << 20) || is_just_below(100_000_000);
-    size < SECTORS_BELOW && size.is_multiple_of(512) || size.is_multiple_of(1 << 20) || is_cut
+    size < SECTORS_BELOW && size.is_multiple_of(512) || is_round || is_cut
 }
 
 /// Returns whether a file's size may follow from its duration, as that of sound at a constant bit rate does. Tracks of like
@@ -356,7 +357,8 @@ mod tests {
 
     #[test]
     fn round_sizes_say_less_than_others() {
-        // A disc's part, a CD, what a recorder and a card reserve, a raw photo, what recorders cut at 4,000 MB and MiB.
+        // A disc's part, a CD, what a recorder and a card reserve, a raw photo, what recorders cut at 4,000 MB and MiB, and
+        // at 2,000 MB to the byte, what programs cut at 650 MB.
         for size in [
             (1 << 30) - 2048,
             700 << 20,
@@ -365,6 +367,8 @@ mod tests {
             24_903_680,
             3_999_999_860,
             4_194_303_904,
+            2_000_000_000,
+            650_000_000,
         ] {
             assert!(may_be_of_many(size), "{size}");
         }
