@@ -7,9 +7,11 @@ import re
 QUOTES = (
     (r"(?<=sends )\S+(?= a day)", "requests of a day", "600", ""),
     (r"(?<=items in )\S+ \S+(?= from)", "a library, fetched for the first time", "100,000", ""),
-    (r"(?<=at most )\S+ \S+(?= of memory)", "fetching: peak of memory", "1,000,000", ""),
-    (r"(?<=a lookup takes )\S+ \S+(?= in Python)", "full answer, Python", "100,000", ""),
-    (r"(?<=in Python and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
+    (r"(?<=`match` takes )\S+ \S+(?= in Python)", "full answer, Python", "100,000", ""),
+    (r"(?<=`lookup_key` )\S+ \S+(?=, and)", "a listed path, Python", "100,000", ""),
+    (r"(?<=and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
+    (r"(?<=items take )\S+ \S+(?= to fetch)", "fetching: peak of memory", "1,000,000", ""),
+    (r"(?<=to fetch, and )\S+ \S+(?= to look up)", "memory of a process that looked up 1,000 files", "1,000,000", ""),
 )
 """Where a figure stands in README, the row of the page, its entries, and the peer, or "" for plexindex."""
 

@@ -92,6 +92,8 @@ def processes(run: Run, world: World, what: str, asked: Path, names: list[str], 
     for name, seconds in in_turns(run.rounds, contenders).items():
         row.add(name, Figure.of(seconds))
     note(row, costs)
+    if len(names) > 1:
+        row.note += "; plexindex: without plexapi, which an edit imports"
 
 
 def of_children() -> float:
@@ -219,4 +221,4 @@ def day(run: Run, world: World) -> None:
         costs[PLEXAPI] = Costs([HOURS * (of_children() - processor)], [HOURS * (world.server.requests() - requests)])
         row.add(PLEXAPI, Figure(HOURS * hour_seconds))
     note(row, costs)
-    row.note += f"; {PLEXAPI}: {HOURS} times an hour"
+    row.note += f"; {OURS}: one process, which has the library; {PLEXAPI}: {HOURS} times an hour of a new process"

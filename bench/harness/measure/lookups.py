@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from ..consumer import LibraryCache, find
-from ..peers import LIBRARY, PEERS, Contender, Dict, Plexindex, PlexindexMatch, usable
-from ..results import OURS, at_most, below
+from ..peers import LIBRARY, PEERS, Contender, Dict, Plexindex, PlexindexMatch, open_index, usable
+from ..results import OURS, at_most, below, show
 from ..run import LOOKUPS as GROUP
 from ..run import MEMORY, Run
 from ..timing import Figure, check, seconds_of
@@ -33,17 +34,22 @@ def in_python(run: Run, world: World) -> None:
         folder = world.folder / "peers" / kind.name
         peer = kind(str(folder))
         peer.fill(pairs)
-        peers.append(peer)
         if kind.is_persistent:
+            peer.close()  # moves its log into the file
             sizes[kind.name] = bytes_on_disk(folder) / len(pairs)
+            peer = kind(str(folder))
+        peers.append(peer)
     ours = Plexindex(str(world.store))
     contenders = {OURS: (ours.get, ""), **{peer.name: (peer.get, peer.before_path) for peer in peers}}
     goals = [at_most(1.3e-6)] if world.size == run.main else []
     row = run.row("a listed path, Python", GROUP, world.size, below("lmdb"), *goals)
+    row.note = "as Plex writes it, without a mapping"
     run.race(row, world.questions["listed"], contenders)
     if world.size == run.main:
         disk = run.row("disk for an item", MEMORY, world.size, at_most(270, "B"), unit="B")
-        disk.note = "plexindex: with titles, GUIDs and all files; peers: path and key"
+        indexed = show(with_indexes(world) / world.items, "B")
+        disk.note = f"plexindex: with titles, GUIDs and all files, and {indexed} once these and sizes were searched; "
+        disk.note += "peers: path and key"
         for name, size in {OURS: bytes_on_disk(world.store) / world.items, **sizes}.items():
             disk.add(name, Figure(size))
         row = run.row("a path that is not listed, Python", GROUP, world.size, below("lmdb"))
@@ -52,8 +58,22 @@ def in_python(run: Run, world: World) -> None:
         row = run.row("full answer, Python", GROUP, world.size, at_most(4e-6))
         run.race(row, world.questions["listed"], {OURS: (match.get, "")})
         match.close()
+        row.note = "`match(path).key`: one field is read"
     for one in (ours, *peers):
         one.close()
+
+
+def with_indexes(world: World) -> int:
+    """The bytes of a store in which a GUID, a title and a size were searched."""
+    folder = world.copy("searched/plexindex")
+    index = open_index(str(folder))
+    index.match_guid("imdb://tt0000000")
+    index.search_title("No Such Title")
+    index.match("/mnt/elsewhere/no such file.mkv", size=1_234_567_891)
+    index.close()
+    size = bytes_on_disk(folder)
+    shutil.rmtree(folder)
+    return size
 
 
 def in_c(run: Run, world: World) -> None:

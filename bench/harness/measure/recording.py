@@ -178,12 +178,13 @@ def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin:
         asked = Questions([path_of(number).encode() for number in numbers], keys)
     goals = [below("diskcache", 1 / 8), below("lmdb", 1 if world.size >= 100_000 else 1.5)]
     row = run.row(f"drop-in `get_match`, {what}", GROUP, world.size, *goals, limit=READS)
+    row.note = "Stash2Plex writes a line of its log for each"
     asking = {contender.name: contender for name, contender in stored.items() if name != OURS}
     if what == HIT:
         # The row is about a process that keeps asking; the note says what each question took until then.
         paths = asked.fresh(run.rounds + 1, count)[0]
         while_loading = {name: mean_of_calls(one.get, paths, one.before_path)[0] for name, one in asking.items()}
-        row.note = "while it loads: " + ", ".join(f"{name} {show(one, 's')}" for name, one in while_loading.items())
+        row.note += "; while it loads: " + ", ".join(f"{name} {show(one, 's')}" for name, one in while_loading.items())
     run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in asking.items()})
 
 
@@ -210,4 +211,4 @@ def invalidate(run: Run, world: World, kinds: list[type[Contender]]) -> None:
                 raise WrongAnswerError(f"{kind.name} still has matches of a library that was invalidated")
         contender.close()
         row.add(kind.name, Figure(statistics.median(times), longest=max(times)))
-        row.note = row.note or f"longest {show(max(times), 's')}"
+        row.note = row.note or f"longest {show(max(times), 's')}; later writes delete the rows"
