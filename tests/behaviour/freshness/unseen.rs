@@ -2,7 +2,7 @@
 //! search has merged, and the trash.
 
 use crate::support::index::{Index, Library, Match};
-use crate::support::{HOUR_MS, Scene, add, offline, path_of, remove, requests};
+use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, Kind, MediaSpec, Standin};
@@ -96,6 +96,34 @@ fn deltas_know_the_trash() {
     pages(3);
     assert_eq!((reason(&old.0), reason(&later.0)), (Reason::None, Reason::NotListed));
     assert_eq!(index.counts().listings, 1, "deltas did it all");
+}
+
+/// Of more new films than a page has, all with old dates, a search finds one, and the delta's page begins with it.
+#[test]
+fn a_delta_reads_on_behind_an_item_that_a_search_brought() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.listed();
+    let (path, gone) = path_of(&at.server, 1, 7);
+    let new = |number: usize| format!("/data/movies/n{number}.mkv");
+    let keys = at.server.alter(|state| {
+        // The server tells of the changes later.
+        state.library_mut(1)?.is_content_frozen = true;
+        state.remove_items(&[gone.parse().expect("a number")], false)?;
+        let paths = [path.clone()].into_iter().chain((1..=100).map(new));
+        let films = paths.map(|path| {
+            let mut film = movie("An old one", &path);
+            (film.added_at, film.updated_at) = (Some(1_000), Some(1_000));
+            film
+        });
+        state.add_items(1, films.collect(), false)
+    });
+    assert_eq!(key_of(&library.ask(new(1))), keys[1].to_string());
+    at.server.scan(1);
+    at.clock.advance_ms(MINUTE_MS);
+    assert_eq!(check(&index, &library), Status::Ok);
+    let answer = index.ask(&offline(&library), &path);
+    assert_eq!((key_of(&answer), answer.stale), (keys[0].to_string(), false));
+    assert_eq!(index.counts().listings, 1, "the delta did it");
 }
 
 #[test]
