@@ -175,8 +175,9 @@ impl DeltaReader<'_> {
                 newest = metadata.update_order.times.map(|(first, _)| first);
             }
             // An update can leave all stored fields of an item unchanged, and times can be wrong, so neither is enough.
+            // More updates may have followed in the second in which the last delta ended.
             let is_older = match (last_delta, metadata.update_order.times) {
-                (Some(last_delta), Some((_, last))) => last <= last_delta,
+                (Some(last_delta), Some((_, last))) => last < last_delta,
                 _ => true,
             };
             let last_rows = items.iter().rev().filter(|item| !item.trashed).take(LAST_ROWS);

@@ -126,6 +126,40 @@ fn a_delta_reads_on_behind_an_item_that_a_search_brought() {
     assert_eq!(index.counts().listings, 1, "the delta did it");
 }
 
+/// More films than a page has were updated in the second of the last delta: some before it, some after.
+#[test]
+fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.listed();
+    let keys: Vec<u64> = at.server.paths(1).into_iter().map(|(key, _)| key).collect();
+    let update = |keys: &[u64], time: Option<i64>| {
+        at.server.alter(|state| {
+            let time = time.unwrap_or_else(|| state.now());
+            for key in keys {
+                state.change_item(*key, |item| "Updated".clone_into(&mut item.title))?;
+            }
+            state.touch(keys, Some(time))?;
+            Ok(time)
+        })
+    };
+    let sync = || {
+        at.server.scan(1);
+        at.clock.advance_ms(5 * MINUTE_MS);
+        assert_eq!(check(&index, &library), Status::Ok);
+    };
+    let second = update(&keys[..100], None);
+    sync();
+    let (old, key) = path_of(&at.server, 1, 100);
+    set_file(&at.server, &key, "/data/movies/new.mkv", false);
+    update(&keys[100..101], Some(second));
+    update(&keys[200..201], None);
+    sync();
+    let ask = |path: &str| index.ask(&offline(&library), path);
+    assert_eq!((ask(&old).reason, ask(&old).stale), (Reason::NotListed, false));
+    assert_eq!(key_of(&ask("/data/movies/new.mkv")), key);
+    assert_eq!(index.counts().listings, 1, "the deltas did it");
+}
+
 #[test]
 fn files_that_change_places_are_listed_again_and_stale_until_then() {
     let at = Scene::movies(6_000);
