@@ -563,7 +563,9 @@ impl World {
                 let offline = options(one.as_ref(), Deadline::Default, true);
                 let listed = self.handles[at].index.libraries(&offline);
                 let is_stale = listed.is_ok_and(|all| all.iter().any(|library| !library.fresh));
-                let may_be_doubted = late == Status::NotYet && (is_stale || self.model.has_told_items());
+                // A match of an item that is not listed is a doubt, too, and ends with a reply that must be stored.
+                let has_doubted_items = self.model.has_told_items() || self.full.is_some();
+                let may_be_doubted = late == Status::NotYet && (is_stale || has_doubted_items);
                 if self.hurried || self.net.failed(url, Status::Timeout, 0) || may_be_doubted {
                     Ok(())
                 } else {
