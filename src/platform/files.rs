@@ -16,7 +16,8 @@ pub use super::file_facts::{FileFacts, FileSystem, FileType, Inode};
 use super::fork::lock;
 use super::system::{self, MORE_OPEN_FILES, absolute_if_exists, shown};
 pub use super::system::{
-    boot as boot_id, expect_writable, for_sqlite, is_gone, is_out_of_files, log_version, may_read, read_at, write_at,
+    boot as boot_id, expect_writable, for_sqlite, is_gone, is_open_to_others, is_out_of_files, log_version, may_read,
+    read_at, write_at,
 };
 
 /// Converts file system bytes (WTF-8 on Windows) to a path.

@@ -130,6 +130,12 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     file.metadata().map(|metadata| facts_in(&metadata))
 }
 
+/// Returns whether the group or other users have any permission for a file.
+#[must_use]
+pub fn is_open_to_others(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
+}
+
 /// Converts the standard library's metadata.
 fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     let kind = metadata.file_type();

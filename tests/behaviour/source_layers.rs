@@ -1,5 +1,5 @@
 //! The layers of docs/design.md are what the sources say: which folder of src/ uses which, and no circle, neither between
-//! folders nor between the files of one. A system is chosen, and named, in src/platform and crates/sharing/src/system alone.
+//! folders nor between the files of one. A system is chosen, and named, in src/platform alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -198,17 +198,14 @@ fn the_walks_of_the_design_are_short_and_lead_from_file_to_file() {
 fn a_system_is_chosen_and_named_in_one_place() {
     for (place, text) in SOURCES.iter().flat_map(|source| files(source)) {
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        let is_of_one = matches!(
-            place[..],
-            ["platform" | "system", "linux" | "macos" | "unix" | "windows", ..]
-        );
+        let is_of_one = matches!(place[..], ["platform", "linux" | "macos" | "unix" | "windows", ..]);
         for line in text.lines() {
             let condition = line.split_once("cfg").map_or("", |(_, rest)| rest);
             let words = |all: &[&str]| {
                 let mut words = condition.split(|c: char| !c.is_alphanumeric() && c != '_');
                 condition.starts_with(['(', '!', '_']) && words.any(|word| all.contains(&word))
             };
-            let chosen = words(&SYSTEMS) && !matches!(place[..], ["platform" | "system"]);
+            let chosen = words(&SYSTEMS) && place != ["platform"];
             let processor = words(&PROCESSORS) && place.first() != Some(&"platform");
             let named = !is_of_one && OF_A_SYSTEM.iter().any(|of| line.contains(of));
             assert!(!chosen && !processor && !named, "{}: {line}", place.join("/"));

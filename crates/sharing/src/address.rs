@@ -1,10 +1,9 @@
-//! Parses a log's address, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
+//! Parses the database's address, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
 //! with fewer parameters and without a password, since addresses appear in logs and process lists.
 //!
 //! The password is in a passfile in libpq's format, where each line is `host:port:database:user:password`; `*` stands
 //! for any value, and a backslash escapes `:` and `\`.
 
-use std::borrow::Cow;
 use std::error::Error as _;
 use std::fmt;
 use std::io::Read;
@@ -13,15 +12,16 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode as Encryption;
+use tokio_postgres::config::{Host, SslMode as Encryption};
 
-use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::platform::open_host_file;
-use crate::system;
+use crate::error::{Result, invalid_argument_error};
+use crate::platform::{is_open_to_others, open_host_file};
 
 /// A parsed and validated address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
+    /// The address as the user wrote it, for messages. It has no password.
+    text: String,
     /// The user, the database, the application name, `PGPASSWORD`, and whether the connection is encrypted. The `Debug`
     /// output hides the password.
     pub config: Config,
@@ -79,23 +79,15 @@ pub enum SslMode {
 }
 
 impl fmt::Display for Address {
-    /// Writes a URL for messages, without any parameters except the socket's folder.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, database) = (self.user(), self.database());
-        let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
-        let port = port.unwrap_or_default();
-        match &*self.host {
-            folder if self.is_socket() => write!(f, "postgresql://{user}@{port}/{database}?host={folder}"),
-            host if host.contains(':') => write!(f, "postgresql://{user}@[{host}]{port}/{database}"),
-            host => write!(f, "postgresql://{user}@{host}{port}/{database}"),
-        }
+        f.write_str(&self.text)
     }
 }
 
-const DEFAULT_PORT: u16 = 5432;
-
 /// Example address for error messages.
 const EXAMPLE: &str = "postgresql://user@host/database";
+const NO_PASSWORD: &str = "contains a password, but addresses appear in logs and process lists; put the password into \
+                           PGPASSWORD or a passfile (~/.pgpass)";
 
 /// Parses and validates an address, without reading a file. `environment` returns an environment variable's value.
 ///
@@ -103,60 +95,65 @@ const EXAMPLE: &str = "postgresql://user@host/database";
 /// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
 pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-    check_user(address)?;
+    let schemes = ["postgresql://", "postgres://"];
+    let Some(parts) = schemes.iter().find_map(|scheme| address.strip_prefix(scheme)) else {
+        return invalid(format!("must start with postgresql://, as in {EXAMPLE}"));
+    };
+    // tokio-postgres takes everything before the first @ for the user and the password.
+    let (user, others) = parts.split_once('@').unwrap_or(("", parts));
+    if user.contains(':') {
+        return invalid(NO_PASSWORD);
+    }
+    if user.contains(['/', '?']) || others.contains('@') {
+        return invalid(format!(
+            "has an @ that does not follow the user; write {EXAMPLE}, with %40 for every other @"
+        ));
+    }
     // tokio-postgres parses the address without the parameters that it does not support.
     let (main_part, query) = address.split_once('?').unwrap_or((address, ""));
-    let (mut sslmode, mut sslrootcert, mut supported) = (SslMode::VerifyFull, None, Vec::new());
+    let (mut sslmode, mut sslrootcert, mut folder, mut supported) = (SslMode::VerifyFull, None, None, Vec::new());
     let mut passfile = environment("PGPASSFILE")
         .map(PathBuf::from)
         .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".pgpass")));
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
-            "connect_timeout" if value.parse::<u32>().is_err() => {
-                return invalid_argument_error(
-                    "the address of the shared database has an invalid connect_timeout; write a number of seconds",
-                );
-            }
-            "host" | "port" | "application_name" | "connect_timeout" => supported.push(pair),
+            "port" | "application_name" | "connect_timeout" => supported.push(pair),
+            "host" => folder = Some(decoded(name, value)?),
             "sslmode" => sslmode = parse_sslmode(value)?,
             "sslrootcert" => sslrootcert = Some(decoded(name, value)?),
             "passfile" => passfile = Some(decoded(name, value)?.into()),
-            "password" => return refuse_password(),
+            "password" => return invalid(NO_PASSWORD),
             _ => {
-                return invalid_argument_error(format!(
-                    "the address of the shared database has the unknown parameter {:?}; use host, port, sslmode, \
-                     sslrootcert, passfile, connect_timeout or application_name",
+                return invalid(format!(
+                    "has the unknown parameter {:?}; use host, port, sslmode, sslrootcert, passfile, connect_timeout or \
+                     application_name",
                     crate::error::truncate_for_message(name.as_bytes())
                 ));
             }
         }
     }
-    let parsed: std::result::Result<Config, _> = format!("{main_part}?{}", supported.join("&")).parse();
-    let parsed = parsed.map_err(|error| {
-        let why = error.source().map(ToString::to_string).unwrap_or_default();
-        let text = format!("the address of the shared database is invalid: {why}; write {EXAMPLE}");
-        Error::new(Status::InvalidArgument, text)
-    })?;
-    let most_hosts = 1 + supported.iter().filter(|pair| pair.starts_with("host=")).count();
-    // A host or port in the parameters follows, and overrides, the one before the question mark.
-    let host = parsed.get_hosts().last().map(system::host_name).unwrap_or_default();
-    if host.is_empty() {
-        return invalid_argument_error(format!(
-            "the address of the shared database has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
-             postgresql for a Unix socket"
-        ));
-    }
-    if !host.starts_with('/') && (host.contains(',') || parsed.get_hosts().len() > most_hosts) {
-        return invalid_argument_error("the address of the shared database has several hosts; use only one");
-    }
+    let parsed: Config = match format!("{main_part}?{}", supported.join("&")).parse::<Config>() {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            return invalid(format!("is invalid: {why}; write {EXAMPLE}"));
+        }
+    };
+    let host = match (folder, parsed.get_hosts()) {
+        (Some(folder), _) => folder,
+        (None, [Host::Tcp(host)]) if !host.is_empty() => host.clone(),
+        _ => {
+            return invalid(format!(
+                "must have one host; write {EXAMPLE}, or postgresql://user@/database?host=/run/postgresql for a Unix socket"
+            ));
+        }
+    };
     // Without hosts and ports, which the client would try one by one.
     let mut config = Config::new();
     let user = parsed.get_user().filter(|user| !user.is_empty()).map(str::to_owned);
     let Some(user) = user.or_else(|| ["PGUSER", "USER", "LOGNAME"].into_iter().find_map(&environment)) else {
-        return invalid_argument_error(format!(
-            "the address of the shared database has no user; write {EXAMPLE}"
-        ));
+        return invalid(format!("has no user; write {EXAMPLE}"));
     };
     config.dbname(parsed.get_dbname().unwrap_or(&user));
     config.user(&user);
@@ -164,17 +161,19 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     if let Some(timeout) = parsed.get_connect_timeout() {
         config.connect_timeout(*timeout);
     }
+    if let Some(password) = environment("PGPASSWORD") {
+        config.password(password);
+    }
     let mut address = Address {
-        port: parsed.get_ports().last().copied().unwrap_or(DEFAULT_PORT),
+        text: address.to_owned(),
+        // A port in the parameters follows the one before the question mark.
+        port: parsed.get_ports().last().copied().unwrap_or(5432),
         config,
         host,
         sslmode,
         sslrootcert: None,
         passfile,
     };
-    if let Some(password) = environment("PGPASSWORD") {
-        address.config.password(password);
-    }
     set_authorities(&mut address, sslrootcert.as_deref())?;
     address.config.ssl_mode(match address.sslmode {
         SslMode::Disable => Encryption::Disable,
@@ -184,43 +183,18 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     Ok(address)
 }
 
-/// Fails if the address has another scheme, a password, or an @ that does not follow the user.
-fn check_user(address: &str) -> Result<()> {
-    let schemes = ["postgresql://", "postgres://"];
-    let Some(parts) = schemes.iter().find_map(|scheme| address.strip_prefix(scheme)) else {
-        return invalid_argument_error(format!(
-            "the address of the shared database must start with postgresql://, as in {EXAMPLE}"
-        ));
-    };
-    // tokio-postgres takes everything before the first @ for the user and the password.
-    if let Some((user, others)) = parts.split_once('@') {
-        if user.contains(':') {
-            return refuse_password();
-        }
-        if user.contains(['/', '?']) || others.contains('@') {
-            return invalid_argument_error(format!(
-                "the address of the shared database has an @ that does not follow the user; write {EXAMPLE}, with %40 for \
-                 every other @"
-            ));
-        }
-    }
-    Ok(())
+/// Returns the error for an invalid address. `problem`: what follows the words "the address of the shared database".
+fn invalid<T>(problem: impl fmt::Display) -> Result<T> {
+    invalid_argument_error(format!("the address of the shared database {problem}"))
 }
 
-/// Returns the error for an address that contains a password.
-fn refuse_password<T>() -> Result<T> {
-    invalid_argument_error(
-        "the address of the shared database contains a password, but addresses appear in logs and process lists; put the \
-         password into PGPASSWORD or a passfile (~/.pgpass)",
+/// Decodes the percent escapes in a parameter of the address.
+fn decoded(name: &str, value: &str) -> Result<String> {
+    let decoded = percent_decode_str(value).decode_utf8();
+    decoded.map_or_else(
+        |_| invalid(format!("has a {name} that is not UTF-8")),
+        |value| Ok(value.into_owned()),
     )
-}
-
-/// Decodes the percent escapes in a part of the address. `what`: the part's name in error messages.
-fn decoded(what: &str, value: &str) -> Result<String> {
-    match percent_decode_str(value).decode_utf8() {
-        Ok(value) => Ok(Cow::into_owned(value)),
-        Err(_) => invalid_argument_error(format!("{what} in the address of the shared database is not UTF-8")),
-    }
 }
 
 /// Parses an `sslmode` with libpq's names.
@@ -231,12 +205,7 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
         "require" => SslMode::Require,
         "verify-ca" => SslMode::VerifyCa,
         "verify-full" => SslMode::VerifyFull,
-        _ => {
-            return invalid_argument_error(
-                "the address of the shared database has an invalid sslmode; use disable, prefer, require, verify-ca or \
-                 verify-full",
-            );
-        }
+        _ => return invalid("has an invalid sslmode; use disable, prefer, require, verify-ca or verify-full"),
     })
 }
 
@@ -246,31 +215,23 @@ fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<(
     if address.is_socket() {
         address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host
     }
-    match sslrootcert {
-        Some("") => {
-            return invalid_argument_error(
-                "the address of the shared database has an empty sslrootcert; use the path of a PEM file, or system",
-            );
+    match (sslrootcert, address.sslmode) {
+        (Some(""), _) => invalid("has an empty sslrootcert; use the path of a PEM file, or system"),
+        (Some("system"), SslMode::Prefer | SslMode::Require) => {
+            invalid("has sslrootcert=system, which requires sslmode=verify-full")
         }
-        Some("system") if [SslMode::Prefer, SslMode::Require].contains(&address.sslmode) => {
-            return invalid_argument_error(
-                "the address of the shared database has sslrootcert=system, which requires sslmode=verify-full",
-            );
-        }
-        Some("system") | None => {}
-        Some(file) => address.sslrootcert = Some(file.into()),
-    }
-    match address.sslmode {
-        SslMode::VerifyCa if address.sslrootcert.is_none() => Err(Error::new(
-            Status::InvalidArgument,
-            "the address of the shared database has sslmode=verify-ca without sslrootcert=FILE, but anyone can get a \
-             certificate from a public authority; add sslrootcert, or use sslmode=verify-full",
-        )),
-        SslMode::Require if address.sslrootcert.is_some() => {
-            address.sslmode = SslMode::VerifyCa;
+        (Some("system") | None, SslMode::VerifyCa) => invalid(
+            "has sslmode=verify-ca without sslrootcert=FILE, but anyone can get a certificate from a public authority; add \
+             sslrootcert, or use sslmode=verify-full",
+        ),
+        (Some("system") | None, _) => Ok(()),
+        (Some(file), mode) => {
+            address.sslrootcert = Some(file.into());
+            if mode == SslMode::Require {
+                address.sslmode = SslMode::VerifyCa;
+            }
             Ok(())
         }
-        _ => Ok(()),
     }
 }
 
@@ -281,7 +242,7 @@ const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/
 pub(crate) fn read_passfile(address: &Address) -> Option<String> {
     let path = address.passfile.as_deref()?;
     let mut file = open_host_file(path).ok()?;
-    if system::is_open_to_others(&file).ok()? {
+    if is_open_to_others(&file) {
         let path = path.display();
         log::warn!("ignoring the passfile {path}: other users can read it; run chmod 600 on it");
         return None;
@@ -306,34 +267,21 @@ fn find(text: &str, address: &Address) -> Option<String> {
 
 /// Returns the password in a line if the line's first four values (host, port, database and user) match `wanted`.
 fn password_for(line: &str, wanted: &[&str; 4]) -> Option<String> {
-    let mut remaining = line;
-    for wanted_value in wanted {
-        let (value, is_escaped, after_colon) = next_value(remaining);
-        if (value != "*" || is_escaped) && value != *wanted_value {
-            return None;
-        }
-        remaining = after_colon?;
-    }
-    let (password, _, _) = next_value(remaining);
-    (!password.is_empty()).then_some(password)
-}
-
-/// Returns the next value with its escapes decoded, whether the value contained an escape, and the text after the next
-/// colon, if there is one.
-fn next_value(text: &str) -> (String, bool, Option<&str>) {
-    let (mut value, mut is_escaped) = (String::new(), false);
-    let mut characters = text.char_indices();
-    while let Some((offset, character)) = characters.next() {
-        match character {
-            ':' => return (value, is_escaped, text.get(offset + 1..)),
-            '\\' => {
-                is_escaped = true;
-                value.push(characters.next().map_or('\\', |(_, next)| next));
-            }
-            _ => value.push(character),
+    let mut values = vec![String::new()];
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match (character, values.last_mut()) {
+            (':', _) => values.push(String::new()),
+            ('\\', Some(value)) => value.extend(characters.next()),
+            (_, Some(value)) => value.push(character),
+            (_, None) => {}
         }
     }
-    (value, is_escaped, None)
+    let mut pairs = values.iter().zip(wanted);
+    let password = values.get(wanted.len()).filter(|password| !password.is_empty())?;
+    pairs
+        .all(|(value, wanted)| value == "*" || value == wanted)
+        .then(|| password.clone())
 }
 
 #[cfg(test)]

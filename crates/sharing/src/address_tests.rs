@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Status;
 
 const HOME: [(&str, &str); 2] = [("HOME", "/home/me"), ("USER", "me")];
 
@@ -15,28 +16,22 @@ fn parsed(address: &str) -> Address {
 
 #[test]
 fn addresses_are_parsed() {
-    // The address, and what people are shown.
-    for (address, shown) in [
-        ("postgresql://u@h/d", "postgresql://u@h/d"),
-        ("postgres://u@h:6432/d", "postgresql://u@h:6432/d"),
-        ("postgresql://u@h", "postgresql://u@h/u"),
-        ("postgresql://h/d", "postgresql://me@h/d"),
-        ("postgresql://u@[::1]:5433/d", "postgresql://u@[::1]:5433/d"),
-        ("postgresql://u@[::1]/d", "postgresql://u@[::1]/d"),
-        ("postgresql://u%40x@h/d%20e", "postgresql://u@x@h/d e"),
-        (
-            "postgresql:///d?host=/run/postgresql",
-            "postgresql://me@/d?host=/run/postgresql",
-        ),
-        (
-            "postgresql://u@%2Frun%2Fpostgresql:5433/d",
-            "postgresql://u@:5433/d?host=/run/postgresql",
-        ),
-        ("postgresql://u@:5433/d?host=%2Ftmp", "postgresql://u@:5433/d?host=/tmp"),
-        ("postgresql://u@/d?host=h&port=1", "postgresql://u@h:1/d"),
-        ("postgresql://u@h/d?", "postgresql://u@h/d"),
+    // The address, and its user, host, port and database.
+    for (address, parts) in [
+        ("postgresql://u@h/d", "u h 5432 d"),
+        ("postgres://u@h:6432/d?", "u h 6432 d"),
+        ("postgresql://u@h", "u h 5432 u"),
+        ("postgresql://h/d", "me h 5432 d"),
+        ("postgresql://u@[::1]:5433/d", "u ::1 5433 d"),
+        ("postgresql://u%40x@h/d%20e", "u@x h 5432 d e"),
+        ("postgresql:///d?host=/run/postgresql", "me /run/postgresql 5432 d"),
+        ("postgresql://u@:5433/d?host=%2Ftmp", "u /tmp 5433 d"),
+        ("postgresql://u@/d?host=h&port=1", "u h 1 d"),
     ] {
-        assert_eq!(parsed(address).to_string(), shown, "{address}");
+        let found = parsed(address);
+        let found_parts = format!("{} {} {} {}", found.user(), found.host, found.port, found.database());
+        assert_eq!(found_parts, parts, "{address}");
+        assert_eq!(found.to_string(), address);
     }
 }
 
@@ -105,13 +100,9 @@ fn bad_addresses_are_refused_by_name() {
         ("postgresql://u:s3@cret@h/d", "PGPASSWORD"),
         ("postgresql://u:@h/d", "PGPASSWORD"),
         ("postgresql://u:s3?cret@h/d", "PGPASSWORD"),
-        ("postgresql://u:s3/cret@h/d", "PGPASSWORD"),
-        ("postgresql://h/d?application_name=me@pc", "%40"),
         ("postgresql://u@h/d?application_name=me@pc", "%40"),
-        ("postgresql://h?application_name=me@pc", "%40"),
         ("postgresql://me@corp@h/d", "%40"),
         ("postgresql://u@h/d?password=s3cret", "passfile"),
-        ("postgresql://u@h/d?sslpassword=s3cret", "\"sslpassword\""),
         (
             "postgresql://u@h/d?target_session_attrs=any",
             "\"target_session_attrs\"",
@@ -122,13 +113,10 @@ fn bad_addresses_are_refused_by_name() {
         ("postgresql://u@h/d?sslmode=require&sslrootcert=system", "verify-full"),
         ("postgresql://u@h/d?sslrootcert=", "sslrootcert"),
         ("postgresql://u@h/d?connect_timeout=soon", "connect_timeout"),
-        ("postgresql://u@h/d?connect_timeout=4294967296", "connect_timeout"),
         ("postgresql://u@h:65536/d", "port"),
-        ("postgresql://u@h/d?port=x", "port"),
         ("postgresql://u@::1/d", "port"),
         ("postgresql://u@[::1/d", "host"),
-        ("postgresql://u@[::1]x/d", "host"),
-        ("postgresql://u@a,b/d", "several"),
+        ("postgresql://u@a,b/d", "one host"),
         ("postgresql://u@h/%FF", "utf-8"),
         ("postgresql://u@/d", "host"),
     ] {

@@ -6,26 +6,23 @@
 
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
 use serde::{Serialize, Serializer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{self, Address, SslMode};
 use crate::engine::{RecordTime, SharedPosition, SharedRow};
 use crate::error::{Error, ErrorKind, Result, Status};
-use crate::failure::{Failure, INSUFFICIENT_PRIVILEGE, Outcome};
+use crate::failure::Outcome;
 use crate::platform::Worker;
 use crate::source::plex::{NamedCertificates, Verifier};
 
@@ -37,14 +34,12 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CREATION_TIMEOUT: Duration = Duration::from_secs(600);
 /// Number of rows in a delivery.
 pub const ROWS_PER_DELIVERY: usize = 500;
-const ROWS_PER_PAGE: i64 = 2_000;
+/// Number of rows that a host reads at once, and merges in one local transaction.
+const ROWS_PER_PAGE: i64 = 400;
 /// The version of the tables in `schema.sql`.
 const VERSION: i32 = 1;
+/// Creates the tables, unless another host has. One message: to end the transaction, the server needs no host.
 const SCHEMA: &str = include_str!("schema.sql");
-const IMPORT: &str = include_str!("import.sql");
-/// Lets one host at a time create the tables, or take over those of an earlier version. The key is "plexindx" in ASCII.
-const LOCK: &str =
-    "SET LOCAL idle_in_transaction_session_timeout = 5000; SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)";
 /// Time after which marks, and what was taken back, are removed.
 const TIDY: &str = "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v \
                     WHERE v.view = m.view AND m.seq < v.seq AND m.made < now() - interval '60 days'; \
@@ -149,10 +144,17 @@ fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Er
     time.map(ms).serialize(out)
 }
 
-/// A connection to the database.
+/// A connection to the database, which has the tables.
 pub struct Database {
     client: Client,
     connection: JoinHandle<()>,
+    /// Whether connecting created the tables.
+    pub tables: SharedTables,
+    /// The key for hashing tokens. All hosts get the same key.
+    pub secret: [u8; 32],
+    /// The difference between the database's clock and this host's, in µs; 0 if it cannot be told from the time that the
+    /// request took.
+    pub clock_us: i64,
 }
 
 impl Drop for Database {
@@ -165,34 +167,15 @@ impl Drop for Database {
 type Parameters<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
 
 impl Database {
-    /// Connects, and creates the tables if they do not exist. Notifies `news` when the database has news.
+    /// Connects, and creates the tables if they do not exist, with what the log of an earlier version has. Notifies `news`
+    /// when the database has news.
     pub async fn open(address: &Address, news: Arc<Notify>) -> Outcome<Self> {
-        let database = Self::connect(address, news).await?;
-        database.ensure_tables().await?;
-        Ok(database)
-    }
-
-    /// Connects to the database.
-    pub async fn connect(address: &Address, news: Arc<Notify>) -> Outcome<Self> {
-        let limit = address.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
         let connect = async {
-            let config = config_of(address).await?;
-            if address.sslmode == SslMode::Disable {
-                return Self::connect_with(&config, NoTls, news).await;
-            }
             let tls = MakeRustlsConnect::new(tls_config(address)?);
-            Self::connect_with(&config, tls, news).await
+            Outcome::Ok(config_of(address).await?.connect(tls).await?)
         };
-        timeout(limit, connect).await.unwrap_or(Err(Failure::Silent))
-    }
-
-    async fn connect_with<T>(config: &Config, tls: T, news: Arc<Notify>) -> Outcome<Self>
-    where
-        T: MakeTlsConnect<Socket>,
-        T::Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        T::TlsConnect: TlsConnect<Socket>,
-    {
-        let (client, mut connection) = config.connect(tls).await?;
+        let time = address.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
+        let (client, mut connection) = timeout(time, connect).await.unwrap_or_else(|_| silent())?;
         let connection = tokio::spawn(async move {
             loop {
                 let message = poll_fn(|cx| connection.poll_message(cx)).await;
@@ -203,7 +186,48 @@ impl Database {
                 }
             }
         });
-        Ok(Self { client, connection })
+        let mut database = Self {
+            client,
+            connection,
+            tables: SharedTables::Present,
+            secret: [0; 32],
+            clock_us: 0,
+        };
+        match database.read_meta().await {
+            // The table or the schema does not exist.
+            Err(failure) if failure.has_code("42P01") || failure.has_code("3F000") => {
+                limit(CREATION_TIMEOUT, database.client.batch_execute(SCHEMA)).await?;
+                database.tables = SharedTables::Made;
+                database.read_meta().await?;
+            }
+            read => read?,
+        }
+        Ok(database)
+    }
+
+    async fn read_meta(&mut self) -> Outcome<()> {
+        let (begun, begun_us) = (Instant::now(), now_us());
+        let statement = "SELECT version, secret, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
+                         FROM plexindex_shared.meta";
+        let rows = self.query(statement, &[]).await?;
+        let took_us = i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let row = rows.first();
+        let version = row.map_or(VERSION, |row| row.get(0));
+        if version > VERSION {
+            let text = format!(
+                "its tables have version {version}, but this version of plexindex supports only version {VERSION}; \
+                 upgrade plexindex on this host"
+            );
+            return Err(Error::new(Status::ServerError, text).into());
+        }
+        let secret = row.and_then(|row| row.get::<_, &[u8]>(1).try_into().ok());
+        self.secret = secret.ok_or_else(|| Error::new(Status::BadAnswer, "its table meta is damaged"))?;
+        let there_us = row.map_or(begun_us, |row| row.get(2));
+        let difference_us: i64 = there_us - begun_us.saturating_add(took_us / 2);
+        if difference_us.abs() > took_us.max(20_000) {
+            self.clock_us = difference_us;
+        }
+        Ok(())
     }
 
     /// Runs a statement.
@@ -214,69 +238,6 @@ impl Database {
     /// Runs statements without parameters.
     async fn run(&self, statements: &str) -> Outcome<()> {
         limit(STATEMENT_TIMEOUT, self.client.batch_execute(statements)).await
-    }
-
-    /// Creates the tables if they do not exist, with what the log of an earlier version has.
-    pub async fn ensure_tables(&self) -> Outcome<SharedTables> {
-        if self.has_tables().await? {
-            return Ok(SharedTables::Present);
-        }
-        self.run(&format!("BEGIN; {LOCK}")).await?;
-        let made = self.make_tables().await;
-        self.run(if made.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        match made {
-            Err(failure) if failure.has_code(INSUFFICIENT_PRIVILEGE) => Err(Error::new(
-                Status::Forbidden,
-                "it lacks tables, or has those of an earlier version, and this role is not allowed to create or to read \
-                 them; run plexindex shared init as the role that owns the database, then GRANT USAGE ON SCHEMA \
-                 plexindex_shared TO this role and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \
-                 plexindex_shared TO this role",
-            )
-            .into()),
-            made => made,
-        }
-    }
-
-    /// Returns whether the tables exist.
-    async fn has_tables(&self) -> Outcome<bool> {
-        let rows = match self.query("SELECT version FROM plexindex_shared.meta", &[]).await {
-            // The table or the schema does not exist.
-            Err(failure) if failure.has_code("42P01") || failure.has_code("3F000") => return Ok(false),
-            rows => rows?,
-        };
-        let version: i32 = rows.first().map_or(VERSION, |row| row.get(0));
-        if version > VERSION {
-            let text = format!(
-                "its tables have version {version}, but this version of plexindex supports only version {VERSION}; \
-                 upgrade plexindex on this host"
-            );
-            return Err(Error::new(Status::ServerError, text).into());
-        }
-        Ok(true)
-    }
-
-    /// Creates the tables, in a transaction.
-    async fn make_tables(&self) -> Outcome<SharedTables> {
-        let exists = async |table: &str| {
-            let statement = format!("SELECT to_regclass('{table}') IS NOT NULL");
-            let rows = self.query(&statement, &[]).await?;
-            Outcome::Ok(rows.iter().any(|row| row.get(0)))
-        };
-        if exists("plexindex_shared.meta").await? {
-            return Ok(SharedTables::Present);
-        }
-        self.run(SCHEMA).await?;
-        if exists("plexindex.meta").await? {
-            limit(CREATION_TIMEOUT, self.client.batch_execute(IMPORT)).await?;
-        }
-        Ok(SharedTables::Made)
-    }
-
-    /// Returns the key for hashing tokens. All hosts get the same key.
-    pub async fn secret(&self) -> Outcome<[u8; 32]> {
-        let rows = self.query("SELECT secret FROM plexindex_shared.meta", &[]).await?;
-        let secret = rows.first().and_then(|row| row.get::<_, &[u8]>(0).try_into().ok());
-        secret.ok_or_else(|| Error::new(Status::BadAnswer, "its table meta is damaged").into())
     }
 
     /// Returns a view's number, and creates the view if it does not exist.
@@ -293,22 +254,6 @@ impl Database {
             }
         }
         Err(Error::new(Status::BadAnswer, "it has no row for this view").into())
-    }
-
-    /// Returns the difference between the database's clock and this host's, in µs; 0 if it cannot be told from the time
-    /// that the request took.
-    pub async fn clock_difference(&self) -> Outcome<i64> {
-        let (begun, begun_us) = (Instant::now(), now_us());
-        let statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        let rows = self.query(statement, &[]).await?;
-        let took_us = i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let there: i64 = rows.first().map_or(begun_us, |row| row.get(0));
-        let difference = there - begun_us.saturating_add(took_us / 2);
-        Ok(if difference.abs() <= took_us.max(20_000) {
-            0
-        } else {
-            difference
-        })
     }
 
     /// From now on, notifies of deliveries. Removes what is too old. A replica, or a role that may only read, allows neither,
@@ -342,79 +287,48 @@ impl Database {
     }
 
     /// Returns the rows that follow the number `cursor`; `None` if the database does not have the position `read`, or the
-    /// mark of the last delivery of this host, because it was restored or is another one. `own`: the numbers of rows that this
-    /// host has just delivered, which are left out.
+    /// mark of the last delivery of this host, because it was restored or is another one.
     pub async fn read(
         &self,
         view: i64,
         (read, cursor): (SharedPosition, i64),
         delivered: Option<SharedPosition>,
-        own: &[RangeInclusive<i64>],
     ) -> Outcome<Option<Page>> {
-        let marks = [Some(read), delivered].map(Option::unwrap_or_default);
+        let marks = [read, delivered.unwrap_or_default()];
+        let statement = "SELECT v.seq, coalesce(l.mark, 0), NOT EXISTS (SELECT FROM unnest($2, $3) AS had (seq, mark) \
+                         WHERE had.seq <> 0 AND NOT EXISTS (SELECT FROM plexindex_shared.marks m \
+                         WHERE m.view = $1 AND m.seq = had.seq AND m.mark = had.mark)), m.seq, library, path, key, at \
+                         FROM plexindex_shared.views v LEFT JOIN plexindex_shared.marks l USING (view, seq) \
+                         LEFT JOIN (SELECT * FROM plexindex_shared.matches WHERE view = $1 AND seq > $4 \
+                         ORDER BY seq LIMIT $5) m USING (view) WHERE view = $1 ORDER BY m.seq";
         let parameters: Parameters<'_> = &[
             (&view, Type::INT8),
             (&marks.map(|mark| mark.seq).to_vec(), Type::INT8_ARRAY),
             (&marks.map(|mark| mark.mark).to_vec(), Type::INT8_ARRAY),
+            (&cursor, Type::INT8),
+            (&ROWS_PER_PAGE, Type::INT8),
         ];
-        let known = "SELECT seq, NOT EXISTS (SELECT FROM unnest($2, $3) AS had (seq, mark) WHERE had.seq <> 0 AND NOT EXISTS \
-                     (SELECT FROM plexindex_shared.marks m WHERE m.view = $1 AND m.seq = had.seq AND m.mark = had.mark)) \
-                     FROM plexindex_shared.views WHERE view = $1";
-        let known = self.query(known, parameters).await?;
-        let Some(known) = known.first() else {
+        let found = self.query(statement, parameters).await?;
+        let (Some(first), Some(last)) = (found.first(), found.last()) else {
             return Err(Error::new(Status::BadAnswer, "it lacks this view: it was restored").into());
         };
-        let last: i64 = known.get(0);
-        if !known.get::<_, bool>(1) {
+        if !first.get::<_, bool>(2) {
             return Ok(None);
         }
-        if last == read.seq {
-            return Ok(Some(Page {
-                rows: Vec::new(),
-                last,
-                position: Some(read),
-            }));
-        }
-        let parameters: Parameters<'_> = &[
-            (&view, Type::INT8),
-            (&cursor, Type::INT8),
-            (&last, Type::INT8),
-            (&ROWS_PER_PAGE, Type::INT8),
-            (
-                &own.iter().map(RangeInclusive::start).collect::<Vec<_>>(),
-                Type::INT8_ARRAY,
-            ),
-            (
-                &own.iter().map(RangeInclusive::end).collect::<Vec<_>>(),
-                Type::INT8_ARRAY,
-            ),
-        ];
-        let statement = "SELECT library, path, key, at, seq FROM plexindex_shared.matches \
-                         WHERE view = $1 AND seq > $2 AND seq <= $3 AND NOT EXISTS (SELECT FROM unnest($5, $6) AS own (a, z) \
-                         WHERE seq BETWEEN a AND z) ORDER BY seq LIMIT $4";
-        let rows = self.query(statement, parameters).await?;
-        let has_more = i64::try_from(rows.len()) == Ok(ROWS_PER_PAGE);
-        let mut position = None;
-        if !has_more {
-            // The last delivery has a mark. If it has none, the rows changed between these statements.
-            let statement = "SELECT seq, mark FROM plexindex_shared.marks WHERE view = $1 AND seq = $2";
-            let marks = self
-                .query(statement, &[(&view, Type::INT8), (&last, Type::INT8)])
-                .await?;
-            let mark = marks.first().map(position_in);
-            position = Some(mark.ok_or_else(|| Error::new(Status::BadAnswer, "it is being restored"))?);
-        }
-        let last = rows.last().filter(|_| has_more).map_or(last, |row| row.get(4));
-        let rows = rows.iter().map(|row| SharedRow {
-            library: row.get(0),
-            path: row.get(1),
-            rating_key: row.get(2),
-            at: RecordTime(row.get(3)),
+        let rows = found.iter().filter_map(|row| {
+            Some(SharedRow {
+                library: row.get::<_, Option<String>>(4)?,
+                path: row.get(5),
+                rating_key: row.get(6),
+                at: RecordTime(row.get(7)),
+            })
         });
+        let rows: Vec<SharedRow> = rows.collect();
+        let is_all = i64::try_from(rows.len()) != Ok(ROWS_PER_PAGE);
         Ok(Some(Page {
-            rows: rows.collect(),
-            last,
-            position,
+            rows,
+            last: last.get::<_, Option<i64>>(3).unwrap_or(cursor),
+            position: is_all.then(|| position_in(first)),
         }))
     }
 
@@ -426,24 +340,12 @@ impl Database {
         self.query(statement, parameters).await.map(drop)
     }
 
-    /// Fails if this role is not allowed to write.
-    pub async fn expect_writable(&self, user: &str) -> Outcome<()> {
-        let statement = "SELECT current_setting('transaction_read_only')::bool, \
-                         has_table_privilege('plexindex_shared.matches', 'SELECT, INSERT') \
-                         AND has_table_privilege('plexindex_shared.matches', 'UPDATE') \
-                         AND has_table_privilege('plexindex_shared.matches', 'DELETE')";
-        let rows = self.query(statement, &[]).await?;
-        let (is_read_only, may_write) = rows
-            .first()
-            .map_or((false, true), |row| (row.get::<_, bool>(0), row.get::<_, bool>(1)));
-        if is_read_only {
-            return Err(Error::new(Status::ServerError, crate::failure::READ_ONLY).into());
+    /// Fails if this role is not allowed to write, or the database is read-only.
+    pub async fn expect_writable(&self, view: Option<i64>) -> Outcome<()> {
+        match self.deliver(view.unwrap_or_default(), &[]).await {
+            Err(failure) if !failure.has_code("PX001") => Err(failure),
+            _ => Ok(()),
         }
-        if !may_write {
-            let text = format!("this role is not allowed to write; {}", crate::failure::grants(user));
-            return Err(Error::new(Status::Forbidden, text).into());
-        }
-        Ok(())
     }
 
     /// Returns what the database has of each view, and how many rows of the view `own` follow the row `taken`.
@@ -513,8 +415,13 @@ async fn limit<T>(
 ) -> Outcome<T> {
     match timeout(time, statement).await {
         Ok(result) => Ok(result?),
-        Err(_) => Err(Failure::Silent),
+        Err(_) => silent(),
     }
+}
+
+/// Returns the error for a database that does not answer.
+pub fn silent<T>() -> Outcome<T> {
+    Err(Error::new(Status::Timeout, "PostgreSQL did not answer in time").into())
 }
 
 /// Returns the TLS configuration for an address, which verifies certificates as the address's `sslmode` requires.

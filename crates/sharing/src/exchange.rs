@@ -7,8 +7,6 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,13 +16,12 @@ use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::address::Address;
-use crate::database::{Database, Page, ROWS_PER_DELIVERY, SharedStatus, now_us};
+use crate::database::{Database, ROWS_PER_DELIVERY, SharedStatus, now_us, silent};
 use crate::engine::{
-    LibraryRow, LibraryRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener,
-    Store, StoreWriter,
+    LibraryRow, LibraryRows, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, Store, StoreWriter,
 };
 use crate::error::{Error, Result, Status};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::matching::{NormalPath, lies_under, normal_form};
 use crate::model::{Library, LibraryId, ViewId};
 use crate::options::{Options, without_password};
@@ -45,8 +42,6 @@ const LAST_DELIVERY: Duration = Duration::from_secs(1);
 const LAST_CONNECT: Duration = Duration::from_millis(200);
 /// How long a call that can continue without other hosts waits for them.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Maximum number of rows that one local transaction merges.
-const ROWS_PER_COMMIT: usize = 400;
 
 /// An index that shares what it records, and its exchange with other hosts.
 pub struct Sharing {
@@ -77,20 +72,11 @@ struct Signals {
     stop: Notify,
 }
 
-/// Whether a round is wanted.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Wish {
-    #[default]
-    Nothing,
-    New,
-    /// The runtime knows, and has not begun the round.
-    PassedOn,
-}
-
 #[derive(Default)]
 struct State {
     is_stopping: bool,
-    wish: Wish,
+    /// Whether a round is wanted that has not begun.
+    is_wanted: bool,
     /// Number of rounds that have ended.
     rounds: u64,
     /// When the last complete round began.
@@ -106,29 +92,6 @@ pub struct Outage {
     pub error: Error,
     /// In µs since 1970.
     pub since_us: i64,
-}
-
-/// What this host has delivered in a round.
-#[derive(Default)]
-struct Delivered {
-    /// Up to which row.
-    upto: i64,
-    /// The mark of the last delivery that counted.
-    mark: Option<SharedPosition>,
-    /// The numbers of the rows that were delivered: this host need not read them.
-    numbers: Vec<RangeInclusive<i64>>,
-}
-
-impl Delivered {
-    /// Notes a delivery of some rows, whose last one has the number of the mark.
-    fn add(&mut self, mark: SharedPosition, rows: usize) {
-        self.mark = Some(mark);
-        let first = mark.seq - i64::try_from(rows).unwrap_or(0) + 1;
-        match self.numbers.last_mut() {
-            Some(last) if *last.end() + 1 == first => *last = *last.start()..=mark.seq,
-            _ => self.numbers.push(first..=mark.seq),
-        }
-    }
 }
 
 /// The view of the current token, as the store knows it.
@@ -207,13 +170,9 @@ impl Peers for Sharing {
                 return Ok(());
             }
             self.wake();
-            let has_ended = |state: &State| state.rounds != rounds;
-            if !self.wait_until(until, has_ended) || self.outage().is_some() {
+            if !self.wait_until(until, |state| state.rounds != rounds) || self.outage().is_some() {
                 break;
             }
-        }
-        if self.undelivered(1)? == 0 {
-            return Ok(());
         }
         let why = self
             .outage()
@@ -303,8 +262,8 @@ impl Sharing {
         let run = || -> Result<T> {
             let runtime = new_runtime()?;
             let result = runtime.block_on(async {
-                let work = async { work(&Database::connect(address, Arc::default()).await?, address).await };
-                tokio::time::timeout(limit, work).await.unwrap_or(Err(Failure::Silent))
+                let work = async { work(&Database::open(address, Arc::default()).await?, address).await };
+                tokio::time::timeout(limit, work).await.unwrap_or_else(|_| silent())
             });
             runtime.shutdown_background();
             result.map_err(|failure| failure.explain(address))
@@ -346,33 +305,21 @@ impl Sharing {
     /// Wakes the thread to exchange rows now.
     pub fn wake(&self) {
         self.start(); // a forked child has no thread yet
-        let is_new = {
-            let mut state = lock(&self.state);
-            let is_new = state.wish == Wish::Nothing;
-            if is_new {
-                state.wish = Wish::New;
-            }
-            is_new
-        };
-        if is_new {
+        if !std::mem::replace(&mut lock(&self.state).is_wanted, true) {
             self.changed.notify_all();
         }
     }
 
-    /// Passes wake-ups on to the runtime, until the end. A host's thread does not: it would keep thread-local values.
+    /// Passes wake-ups on to the runtime, and wakes it for each poll, until the end. A host's thread does not: it would keep
+    /// thread-local values.
     fn pass_on(&self, signals: &Signals) {
-        loop {
-            let must_wait = |state: &mut State| state.wish != Wish::New && !state.is_stopping;
-            let waited = self.changed.wait_while(lock(&self.state), must_wait);
-            let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-            state.wish = Wish::PassedOn;
-            let is_stopping = state.is_stopping;
-            drop(state);
+        while !lock(&self.state).is_stopping {
+            self.wait_until(Deadline::after(POLL_INTERVAL), |state| state.is_wanted);
             signals.wake.notify_one();
-            if is_stopping {
-                return signals.stop.notify_one();
-            }
+            self.wait_until(Deadline::NONE, |state| !state.is_wanted);
         }
+        signals.wake.notify_one();
+        signals.stop.notify_one();
     }
 
     /// Waits until the state meets a condition. Returns whether it does.
@@ -422,30 +369,30 @@ impl Sharing {
             Err(error) => return log::warn!("cannot exchange rows with other hosts: {error}"),
         };
         runtime.block_on(async {
-            while !lock(&self.state).is_stopping {
-                let rounds = lock(&self.state).rounds;
-                let ended = tokio::select! {
-                    ended = self.session(address, &signals) => ended,
-                    () = self.overtime(&signals) => return,
-                };
-                if let Err(failure) = ended {
-                    let error = failure.explain(address);
-                    // PostgreSQL restarted, or ended a session that worked: whoever waits for a delivery need not wait longer.
-                    if error.status == Status::Connect && lock(&self.state).rounds != rounds {
-                        continue;
-                    }
-                    self.note_failure(error);
-                    if lock(&self.state).is_stopping {
-                        return;
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(RETRY_PAUSE) => {}
-                        () = signals.stop.notified() => return,
-                    }
-                }
+            tokio::select! {
+                () = self.sessions(address, &signals) => {}
+                () = self.overtime(&signals) => {}
             }
         });
         runtime.shutdown_background();
+    }
+
+    /// Exchanges rows until the index closes.
+    async fn sessions(&self, address: &Address, signals: &Signals) {
+        while !lock(&self.state).is_stopping {
+            let rounds = lock(&self.state).rounds;
+            if let Err(failure) = self.session(address, signals).await {
+                let error = failure.explain(address);
+                // PostgreSQL restarted, or ended a session that worked: whoever waits for a delivery need not wait longer.
+                if error.status == Status::Connect && lock(&self.state).rounds != rounds {
+                    continue;
+                }
+                self.note_round(Err(error));
+                if !lock(&self.state).is_stopping {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
     }
 
     /// Ends some time after the index begins to close: after as long as a delivery may take, if there is any.
@@ -467,175 +414,140 @@ impl Sharing {
     /// Connects, and exchanges rows until a failure or the end.
     async fn session(&self, address: &Address, signals: &Signals) -> Outcome<()> {
         if let Some(view) = self.begin(Deadline::NONE)? {
-            self.adopt_waiting(&view)?;
             SharedRows(&self.store).forget_old(view.id, now_us())?;
         }
         let database = Database::open(address, Arc::clone(&signals.wake)).await?;
         database.listen().await?;
-        SharedRows(&self.store).set_clock(database.clock_difference().await?)?;
-        let secret = database.secret().await?;
-        let mut numbers = HashMap::new();
+        SharedRows(&self.store).set_clock(database.clock_us)?;
+        let mut number = None;
         loop {
             let begun = Instant::now();
             let is_stopping = {
                 let mut state = lock(&self.state);
-                state.wish = Wish::Nothing;
+                state.is_wanted = false;
                 state.is_stopping
             };
-            let round = self.round(&database, &secret, &mut numbers, is_stopping).await;
-            let refused = match round {
+            self.changed.notify_all();
+            let ended = match self.round(&database, &mut number, is_stopping).await {
+                Ok(()) => Ok(begun),
                 // What other hosts write still arrives.
-                Err(failure) if failure.is_refused() && !failure.has_code("PX001") => Some(failure.explain(address)),
-                round => {
-                    round?;
-                    None
-                }
+                Err(failure) if failure.is_refused() && !failure.has_code("PX001") => Err(failure.explain(address)),
+                Err(failure) => return Err(failure),
             };
-            let pause = if refused.is_some() { RETRY_PAUSE } else { BATCH_INTERVAL };
-            self.note_round(begun, refused);
+            let pause = if ended.is_ok() { BATCH_INTERVAL } else { RETRY_PAUSE };
+            self.note_round(ended);
             if is_stopping {
                 return Ok(());
             }
-            tokio::time::sleep(if lock(&self.state).is_stopping {
-                Duration::ZERO
-            } else {
-                pause
-            })
-            .await;
-            let _ = tokio::time::timeout(POLL_INTERVAL, signals.wake.notified()).await;
+            if !lock(&self.state).is_stopping {
+                tokio::time::sleep(pause).await;
+            }
+            signals.wake.notified().await;
         }
     }
 
-    /// Delivers this host's rows, and merges those of other hosts. `delivers_only`: before the end.
+    /// Delivers this host's rows, and merges those of other hosts. `known`: the number of this user's view in the database.
+    /// `delivers_only`: before the end.
     async fn round(
         &self,
         database: &Database,
-        secret: &[u8; 32],
-        numbers: &mut HashMap<(ViewId, Vec<u8>), i64>,
+        known: &mut Option<(ViewId, Vec<u8>, i64)>,
         delivers_only: bool,
     ) -> Outcome<()> {
         let Some(view) = self.begin(Deadline::NONE)? else {
             return Ok(());
         };
         self.adopt_waiting(&view)?;
-        let Some(viewer) = self.viewer(secret) else {
+        let Some(viewer) = self.viewer(&database.secret) else {
             return Ok(());
         };
-        let name = (view.id, viewer);
-        let number = match numbers.get(&name) {
-            Some(number) => *number,
-            None => database.view(&view.server, &name.1).await?,
+        let number = match known {
+            Some((id, user, number)) if (*id, &*user) == (view.id, &viewer) => *number,
+            _ => database.view(&view.server, &viewer).await?,
         };
-        numbers.insert(name, number);
-        // A read-only database can still be read.
-        let (delivered, refused) = match self.deliver_rows(database, number, &view).await {
-            Ok(delivered) => (delivered, Ok(())),
-            Err(failure) if failure.is_from_server() => (Delivered::default(), Err(failure)),
-            Err(failure) => return Err(failure),
-        };
-        if !delivers_only || delivered.mark.is_some() {
-            self.receive_rows(database, number, &view, delivered).await?;
-        }
-        refused
-    }
-
-    /// Delivers this host's rows. Whoever reads them stores that they are delivered: see [`SharedStep::delivered`]. `number`:
-    /// of the view in the database.
-    async fn deliver_rows(&self, database: &Database, number: i64, view: &KnownView) -> Outcome<Delivered> {
-        let rows = SharedRows(&self.store);
-        let state = self.stored_state(view)?.unwrap_or_default();
-        let mut delivered = Delivered {
-            upto: state.delivered,
-            ..Delivered::default()
-        };
-        loop {
-            let found = rows.undelivered(view.id, delivered.upto, ROWS_PER_DELIVERY)?;
-            if found.count == 0 {
-                if found.is_far {
-                    delivered.upto = found.upto;
-                }
-                return Ok(delivered);
-            }
-            let shared = self.to_server(&view.libraries, &found.rows);
-            if !shared.is_empty()
-                && let Some(mark) = database.deliver(number, &shared).await?
-            {
-                delivered.add(mark, shared.len());
-            }
-            delivered.upto = found.upto;
-        }
-    }
-
-    /// Merges the rows that this host has not read, and then stores what was delivered.
-    async fn receive_rows(
-        &self,
-        database: &Database,
-        number: i64,
-        view: &KnownView,
-        mut delivered: Delivered,
-    ) -> Outcome<()> {
-        let rows = SharedRows(&self.store);
-        let mut cursor = None;
-        while let Some(state) = self.stored_state(view)? {
-            let after = (state.read, cursor.unwrap_or(state.read.seq));
-            let Some(page) = database.read(number, after, delivered.mark, &delivered.numbers).await? else {
-                log::warn!(
-                    "the shared database {} was restored, or is another one: everything is read and offered again",
-                    self.name
-                );
-                rows.begin(view.id, view.digest, Deadline::NONE)?;
-                delivered = self.deliver_rows(database, number, view).await?;
-                cursor = None;
-                continue;
-            };
-            if page.position == Some(state.read) {
-                if delivered.upto > state.delivered {
-                    rows.set_delivered(view.id, view.digest, delivered.upto)?;
-                }
-                return Ok(rows.take_items_back(view.id)?);
-            }
-            cursor = Some(page.last);
-            let is_last = page.position.is_some();
-            let Some(upto) = self.merge(view, page, &state, delivered.upto)? else {
-                return Ok(()); // another process reads, too
-            };
-            delivered.upto = upto;
-            if is_last || lock(&self.state).is_stopping {
-                return Ok(());
-            }
+        *known = Some((view.id, viewer, number));
+        while !self.exchange_rows(database, number, &view, delivers_only).await? {
+            log::warn!(
+                "the shared database {} was restored, or is another one: everything is read and offered again",
+                self.name
+            );
+            SharedRows(&self.store).begin(view.id, view.digest, Deadline::NONE)?;
         }
         Ok(())
     }
 
-    /// Merges a page into the store. Returns what [`SharedRows::apply`] returns.
-    fn merge(&self, view: &KnownView, page: Page, state: &SharedState, mut delivered: i64) -> Result<Option<i64>> {
-        let rows: Vec<SharedRow> = page
-            .rows
-            .into_iter()
-            .filter_map(|row| self.to_host(&view.libraries, row))
-            .collect();
-        let mut parts = rows.chunks(ROWS_PER_COMMIT).peekable();
-        loop {
-            let part = parts.next().unwrap_or_default();
-            let is_end = parts.peek().is_none();
-            let step = SharedStep {
-                from: state.read,
-                to: page.position.filter(|_| is_end),
-                delivered,
+    /// Delivers this host's rows, merges those that it has not read, and then stores what was delivered: see
+    /// [`SharedStep::delivered`]. Returns `false` if the database lacks what this host has read or delivered. `number`: of
+    /// the view in the database.
+    async fn exchange_rows(
+        &self,
+        database: &Database,
+        number: i64,
+        view: &KnownView,
+        delivers_only: bool,
+    ) -> Outcome<bool> {
+        let rows = SharedRows(&self.store);
+        let Some(state) = self.stored_state(view)? else {
+            return Ok(true);
+        };
+        // `cursor`: up to where this host has read or written all rows.
+        let (mut upto, mut mark, mut cursor) = (state.delivered, None, state.read.seq);
+        let refused = loop {
+            let found = rows.undelivered(view.id, upto, ROWS_PER_DELIVERY)?;
+            if found.count == 0 {
+                upto = if found.is_far { found.upto } else { upto };
+                break Ok(true);
+            }
+            let shared = self.to_server(&view.libraries, &found.rows);
+            if !shared.is_empty() {
+                match database.deliver(number, &shared).await {
+                    Ok(None) => {}
+                    Ok(Some(new)) => {
+                        let is_next = i64::try_from(shared.len()) == Ok(new.seq - cursor);
+                        cursor = if is_next { new.seq } else { cursor };
+                        mark = Some(new);
+                    }
+                    // A read-only database can still be read.
+                    Err(failure) if failure.is_from_server() => break Err(failure),
+                    Err(failure) => return Err(failure),
+                }
+            }
+            upto = found.upto;
+        };
+        while !delivers_only || mark.is_some() {
+            let Some(page) = database.read(number, (state.read, cursor), mark).await? else {
+                return Ok(false);
             };
-            let unlisted = self.unlisted(&view.libraries, part);
-            let limit = self.store_writer.matches_limit();
-            let applied = SharedRows(&self.store).apply((view.id, view.digest), part, &unlisted, step, limit)?;
-            let Some(upto) = applied else {
-                return Ok(None);
-            };
-            delivered = upto;
-            if is_end {
+            if page.position == Some(state.read) {
+                if upto > state.delivered {
+                    rows.set_delivered(view.id, view.digest, upto)?;
+                }
+                rows.take_items_back(view.id)?;
                 break;
             }
+            let found = page
+                .rows
+                .into_iter()
+                .filter_map(|row| self.to_host(&view.libraries, row));
+            let found: Vec<SharedRow> = found.collect();
+            let unlisted = self.unlisted(&view.libraries, &found);
+            let step = SharedStep {
+                from: state.read,
+                to: page.position,
+                delivered: upto,
+            };
+            let limit = self.store_writer.matches_limit();
+            match rows.apply((view.id, view.digest), &found, &unlisted, step, limit)? {
+                Some(delivered) => upto = delivered,
+                None => break, // another process reads, too
+            }
+            self.reading.catch_up(Deadline::NONE)?;
+            if page.position.is_some() || lock(&self.state).is_stopping {
+                break;
+            }
+            cursor = page.last;
         }
-        self.reading.catch_up(Deadline::NONE)?;
-        Ok(Some(delivered))
+        refused
     }
 
     /// Returns the rating keys that libraries do not list, so that the server must be asked about them.
@@ -722,7 +634,7 @@ impl Sharing {
         let Some(view) = self.known_view()? else {
             return Ok(None);
         };
-        match self.viewer(&database.secret().await?) {
+        match self.viewer(&database.secret) {
             Some(viewer) => database.view(&view.server, &viewer).await.map(Some),
             None => Ok(None),
         }
@@ -744,38 +656,28 @@ impl Sharing {
         SharedRows(&self.store).state(view.id, view.digest)
     }
 
-    /// Records the end of a round. `refused`: why the database rejected a write.
-    fn note_round(&self, begun: Instant, refused: Option<Error>) {
-        if let Some(error) = refused {
-            return self.note_failure(error);
-        }
+    /// Records the end of a round: when it began, or why it failed. Logs the first failure, and that the next round works.
+    fn note_round(&self, ended: Result<Instant>) {
         let outage = {
             let mut state = lock(&self.state);
             state.rounds += 1;
-            state.exchanged = Some(begun);
-            state.failure.take()
+            state.exchanged = ended.as_ref().ok().copied();
+            let outage = state.failure.take();
+            let since_us = outage.as_ref().map_or_else(now_us, |outage| outage.since_us);
+            state.failure = ended.as_ref().err().map(|error| Outage {
+                error: error.clone(),
+                since_us,
+            });
+            outage
         };
         self.changed.notify_all();
-        if outage.is_some() {
-            log::info!("the shared database {} answers again", self.name);
-        }
-    }
-
-    /// Records why the exchange does not work, and logs it once.
-    fn note_failure(&self, error: Error) {
-        let text = error.to_string();
-        let is_first = {
-            let mut state = lock(&self.state);
-            state.rounds += 1;
-            state.exchanged = None;
-            let since_us = state.failure.as_ref().map_or_else(now_us, |outage| outage.since_us);
-            state.failure.replace(Outage { error, since_us }).is_none()
-        };
-        self.changed.notify_all();
-        if is_first {
-            log::warn!("{text}; this host answers from its folder, and keeps there what it records");
-        } else {
-            log::debug!("{text}");
+        match (ended, outage) {
+            (Ok(_), None) => {}
+            (Ok(_), Some(_)) => log::info!("the shared database {} answers again", self.name),
+            (Err(error), None) => {
+                log::warn!("{error}; this host answers from its folder, and keeps there what it records");
+            }
+            (Err(error), Some(_)) => log::debug!("{error}"),
         }
     }
 }

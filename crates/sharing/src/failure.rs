@@ -8,9 +8,6 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use crate::address::Address;
 use crate::error::{Error, Status};
 
-/// The SQLSTATE of a statement for which the role lacks privileges.
-pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
-
 /// The result of a call of the database.
 pub type Outcome<T> = std::result::Result<T, Failure>;
 
@@ -18,8 +15,6 @@ pub type Outcome<T> = std::result::Result<T, Failure>;
 pub enum Failure {
     /// An error that needs no further explanation.
     Known(Error),
-    /// The database server did not answer in time.
-    Silent,
     /// The database server returned an error, or the connection failed.
     Server(tokio_postgres::Error),
 }
@@ -43,7 +38,7 @@ impl Failure {
     fn database_error(&self) -> Option<&DbError> {
         match self {
             Self::Server(error) => error.as_db_error(),
-            _ => None,
+            Self::Known(_) => None,
         }
     }
 
@@ -73,7 +68,6 @@ impl Failure {
                 error.message = format!("the shared database {address}: {}", error.message);
                 return error;
             }
-            Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
             Self::Server(error) => match error.as_db_error() {
                 Some(error) => explain_code(error, address),
                 None => explain_client(error, address),
@@ -83,30 +77,13 @@ impl Failure {
     }
 }
 
-pub const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
-
-/// Returns the remedy for a role `user` that lacks privileges. Granting a privilege that the role has is harmless.
-pub fn grants(user: &str) -> String {
-    format!(
-        "let the owner of the tables run: GRANT USAGE ON SCHEMA plexindex_shared TO {user:?}; GRANT SELECT, INSERT, \
-         UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex_shared TO {user:?}"
-    )
-}
-
-/// Returns whether an I/O error contains a TLS error.
-fn is_tls(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-}
-
 /// Returns the status and the message for an error from the server. Quotes only the server's message, since the error's
 /// details may contain parameter values.
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let (code, message, user) = (error.code().code(), error.message(), address.user());
     let status = match code {
         "28P01" | "28000" => Status::Unauthorized, // a wrong password, or a role that may not connect
-        INSUFFICIENT_PRIVILEGE => Status::Forbidden,
+        "42501" => Status::Forbidden,
         "57014" | "55P03" => Status::Timeout, // the server cancelled the statement, or a lock was not available
         _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect, // the session or connection ended
         _ => Status::ServerError,
@@ -115,10 +92,15 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and that the server's pg_hba.conf allows it"),
         "3D000" => format!("create it with CREATE DATABASE {:?}", address.database()),
-        INSUFFICIENT_PRIVILEGE => grants(user),
+        // Granting a privilege that the role has is harmless.
+        "42501" => format!(
+            "run plexindex shared init as the role that owns the database, which must also run GRANT USAGE ON SCHEMA \
+             plexindex_shared TO {user:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex_shared TO \
+             {user:?}"
+        ),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or use a connection pooler such as PgBouncer".into(),
-        "25006" => READ_ONLY.into(),
+        "25006" => "the server is read-only, perhaps a replica; use the address of the primary".into(),
         "PX001" => "the database was restored; try again".into(),
         "42883" | "42P01" | "42703" | "3F000" => {
             "the schema plexindex_shared is incomplete; run plexindex shared init".into()
@@ -130,20 +112,21 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
 
 /// Returns the status and the message for an error from the client library.
 fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, String) {
-    let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    if let Some(io) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) {
-        return if is_tls(io) {
+    let cause = error.source();
+    if let Some(io) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
+        let is_tls = io
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+        return if is_tls {
             let remedy = "set sslrootcert to the server's certificate; if the certificate does not contain the host \
                           name, also set sslmode=verify-ca";
             (Status::Tls, format!("TLS failed ({io}); {remedy}"))
         } else {
-            (
-                Status::Connect,
-                format!("cannot connect ({io}); check that PostgreSQL is running"),
-            )
+            let text = format!("cannot connect ({io}); check that PostgreSQL is running");
+            (Status::Connect, text)
         };
     }
-    match &*cause {
+    match &*cause.map(ToString::to_string).unwrap_or_default() {
         "" if error.is_closed() => (Status::Connect, "PostgreSQL closed the connection".into()),
         "password missing" => {
             let passfile = match &address.passfile {
@@ -154,10 +137,10 @@ fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, 
             (Status::Unauthorized, text)
         }
         "server does not support TLS" => {
-            let remedy = "set ssl = on in the server's configuration, or, if you control the network, connect with \
-                          sslmode=disable";
-            (Status::Tls, format!("PostgreSQL offers no TLS; {remedy}"))
+            let text = "PostgreSQL offers no TLS; set ssl = on in the server's configuration, or, if you control the network, \
+                        connect with sslmode=disable";
+            (Status::Tls, text.into())
         }
-        _ => (Status::ServerError, format!("{error}: {cause}")),
+        cause => (Status::ServerError, format!("{error}: {cause}")),
     }
 }

@@ -25,7 +25,6 @@ mod database;
 mod exchange;
 mod failure;
 mod sharing;
-mod system;
 
 // Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
 use plexindex::peers::{engine, matching, platform, sync};

@@ -28,7 +28,6 @@ fn lines_are_matched_as_libpq_does() {
         (tcp, "", None),
         (tcp, r"h:5433:d:u:a\:b\\c:ignored", Some(r"a:b\c")),
         (tcp, "h:5433:d:u:windows\r\n", Some("windows")),
-        (tcp, r"\*:5433:d:u:a star by name", None),
         ("postgresql://u%3A@h/d", r"h:5432:d:u\::right", Some("right")),
         ("postgresql://u@/d?host=/tmp", "localhost:5432:d:u:right", Some("right")),
         (

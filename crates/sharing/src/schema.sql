@@ -1,6 +1,13 @@
 -- The tables that hosts share, version 1. A role that uses them needs USAGE on the schema and SELECT, INSERT, UPDATE and
 -- DELETE on its tables.
 
+-- One host at a time creates them. The key is "plexindx" in ASCII.
+SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint);
+DO $tables$ BEGIN
+IF to_regclass('plexindex_shared.meta') IS NOT NULL THEN
+    RETURN;
+END IF;
+
 CREATE SCHEMA IF NOT EXISTS plexindex_shared;
 
 CREATE TABLE plexindex_shared.meta (
@@ -78,3 +85,26 @@ BEGIN
     RETURN QUERY INSERT INTO plexindex_shared.marks AS m
         VALUES (v, base + cardinality(paths), hashtextextended(gen_random_uuid()::text, 0)) RETURNING m.seq, m.mark;
 END $$;
+
+-- Takes over the shared log of earlier versions: matches (kind 4), and invalid paths (6) and libraries (7), each of which
+-- removed the matches before it. Their times are their numbers in the log, which are less than those of later records. Hosts
+-- of earlier versions then say that they must be upgraded.
+IF to_regclass('plexindex.meta') IS NULL THEN
+    RETURN;
+END IF;
+LOCK TABLE plexindex.meta, plexindex.views, plexindex.entries IN ACCESS EXCLUSIVE MODE;
+DROP FUNCTION IF EXISTS plexindex.deliver;
+DROP FUNCTION IF EXISTS plexindex.write;
+UPDATE plexindex_shared.meta SET secret = old.secret FROM plexindex.meta AS old;
+INSERT INTO plexindex_shared.views SELECT view, server, viewer, number, written FROM plexindex.views;
+INSERT INTO plexindex_shared.matches
+    SELECT DISTINCT ON (view, library, key) view, library, key,
+        CASE kind WHEN 4 THEN nullif(convert_from(body, 'UTF8'), '') END, number, number
+    FROM plexindex.entries
+    WHERE kind IN (4, 6, 7) AND (kind = 7) = (key = '') AND octet_length(key) <= 65536
+        AND (kind <> 4 OR octet_length(body) <= 1000)
+    ORDER BY view, library, key, number DESC;
+INSERT INTO plexindex_shared.marks
+    SELECT view, number, hashtextextended(gen_random_uuid()::text, 0) FROM plexindex.views WHERE number > 0;
+UPDATE plexindex.meta SET version = 3;
+END $tables$;

@@ -72,10 +72,9 @@ pub trait SharedIndex {
         };
         let mut status = sharing.progress();
         let found = sharing.on_database(TIMEOUT, async |database, address| {
-            database.ensure_tables().await?;
             let own = sharing.view_number(database).await.ok().flatten();
             let (views, behind) = database.summary(own, status.taken).await?;
-            let writable = database.expect_writable(address.user()).await;
+            let writable = database.expect_writable(own).await;
             Ok((views, behind, writable.map_err(|failure| failure.explain(address))))
         });
         status.reachable = found.is_ok();
@@ -101,7 +100,7 @@ pub trait SharedIndex {
     /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it does not respond,
     /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role is not allowed to create tables.
     fn shared_init(&self) -> Result<SharedTables> {
-        sharing(self.index())?.on_database(CREATION_TIMEOUT, async |database, _| database.ensure_tables().await)
+        sharing(self.index())?.on_database(CREATION_TIMEOUT, async |database, _| Ok(database.tables))
     }
 
     /// Removes the tables of the shared log of an earlier version.
@@ -109,10 +108,8 @@ pub trait SharedIndex {
     /// # Errors
     /// As for [`SharedIndex::shared_init`].
     fn shared_drop_old(&self) -> Result<()> {
-        sharing(self.index())?.on_database(CREATION_TIMEOUT, async |database, _| {
-            database.ensure_tables().await?; // takes over what they have
-            database.drop_old().await
-        })
+        // Connecting takes over what they have.
+        sharing(self.index())?.on_database(CREATION_TIMEOUT, async |database, _| database.drop_old().await)
     }
 
     /// Waits until the shared database has all matches and removals that this host recorded. The wait ends at
@@ -144,15 +141,13 @@ pub trait SharedIndex {
     fn shared_clear(&self) -> Result<()> {
         let sharing = sharing(self.index())?;
         sharing.on_database(CREATION_TIMEOUT, async |database, _| {
-            database.ensure_tables().await?;
             sharing.expect_shared()?;
             let view = sharing.view_number(database).await?;
             let view = view.ok_or_else(|| {
                 let text = "this index has not reached its server yet; look up a file first";
                 Error::new(Status::InvalidArgument, text)
             })?;
-            let difference = database.clock_difference().await?;
-            let now = RecordTime::at_us(now_us().saturating_add(difference));
+            let now = RecordTime::at_us(now_us().saturating_add(database.clock_us));
             database.clear(view, now).await
         })?;
         sharing.wake();

@@ -292,3 +292,10 @@ mod tests {
         );
     }
 }
+
+/// Always returns `false`, because Windows has no permission bits for other users. A secret file inherits the permissions
+/// of its folder, for which the user is responsible.
+#[must_use]
+pub fn is_open_to_others(_: &File) -> bool {
+    false
+}
