@@ -5,13 +5,13 @@
 //! dropped only on threads that plexindex started.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -82,13 +82,8 @@ pub struct SharedView {
     /// Number of the last row.
     pub last: u64,
     /// Time since the last write.
-    #[serde(
-        rename = "age_ms",
-        serialize_with = "millis",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
-    pub age: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
     /// Number of matches.
     pub matches: u64,
     /// Number of paths and libraries whose matches were taken back.
@@ -135,13 +130,6 @@ impl SharedStatus {
         self.error = error.map(Error::to_string);
         self.error_kind = error.map(Error::kind);
     }
-}
-
-/// Serializes a duration as milliseconds.
-#[allow(clippy::ref_option)] // the signature that serde requires
-fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    time.map(ms).serialize(out)
 }
 
 /// A connection to the database, which has the tables.
@@ -369,9 +357,7 @@ impl Database {
                 user: user_of(row.get(1)),
                 own: row.get::<_, Option<bool>>(2) == Some(true),
                 last: number(3),
-                age: row
-                    .get::<_, Option<i64>>(4)
-                    .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+                age_ms: row.get::<_, Option<i64>>(4).map(|ms| u64::try_from(ms).unwrap_or(0)),
                 matches: number(5),
                 taken_back: number(6),
                 bytes: number(7),
@@ -427,11 +413,6 @@ pub fn silent<T>() -> Outcome<T> {
 /// Returns the TLS configuration for an address, which verifies certificates as the address's `sslmode` requires.
 fn tls_config(address: &Address) -> Result<ClientConfig> {
     let failed = |error: rustls::Error| Error::new(Status::Tls, format!("cannot set up TLS: {error}"));
-    let invalid = |path: &Path, problem: String| {
-        let (path, remedy) = (path.display(), "use a PEM file with the certificate of an authority");
-        let text = format!("the shared database's sslrootcert {path} {problem}; {remedy}");
-        Error::new(Status::InvalidArgument, text)
-    };
     let named = match address.sslmode {
         SslMode::VerifyFull => NamedCertificates::All,
         SslMode::VerifyCa => NamedCertificates::None,
@@ -440,7 +421,11 @@ fn tls_config(address: &Address) -> Result<ClientConfig> {
         }
     };
     let verifier = match &address.sslrootcert {
-        Some(path) => Verifier::of_file(path, &|problem| invalid(path, problem))?,
+        Some(path) => Verifier::of_file(path, &|problem| {
+            let (path, remedy) = (path.display(), "use a PEM file with the certificate of an authority");
+            let text = format!("the shared database's sslrootcert {path} {problem}; {remedy}");
+            Error::new(Status::InvalidArgument, text)
+        })?,
         None => Verifier::of_system().map_err(failed)?,
     };
     verifier.with_names_of(named).client_config().map_err(failed)
@@ -483,15 +468,10 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
         let _ = sender.send(found);
     });
     let mut resolver = Resolver(worker);
-    let found = found.await;
+    let found = found.await.unwrap_or_else(|_| Err(io::Error::other("no thread")));
     drop(resolver.0.take()); // has ended
-    match found {
-        Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        found => {
-            let why = found.ok().and_then(std::result::Result::err);
-            let why = why.map(|error| format!(" ({error})")).unwrap_or_default();
-            let text = format!("the host name is unknown{why}; check the address, or use the host's IP address");
-            Err(Error::new(Status::Connect, text))
-        }
-    }
+    found.map_err(|error| {
+        let text = format!("the host name is unknown ({error}); check the address, or use the host's IP address");
+        Error::new(Status::Connect, text)
+    })
 }

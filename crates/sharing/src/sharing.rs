@@ -7,7 +7,7 @@ use plexindex::{Index, Options};
 use crate::address::parse;
 use crate::database::{CREATION_TIMEOUT, SharedStatus, SharedTables, now_us};
 use crate::engine::RecordTime;
-use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::error::{Error, Result, Status};
 use crate::exchange::{Sharing, TIMEOUT};
 use crate::platform::{Clock, SystemClock};
 use crate::sync::{Peers, not_shared_error};
@@ -122,7 +122,7 @@ pub trait SharedIndex {
     /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the database does not receive everything in time
     /// (plexindex delivers the rest later); errors from the store.
     fn shared_deliver(&self) -> Result<()> {
-        let sharing = Sharing::of(self.index()).ok_or_else(not_shared_error)?;
+        let sharing = sharing(self.index())?;
         sharing.deliver(sharing.deadline())
     }
 
@@ -165,12 +165,5 @@ impl SharedIndex for Index {
 
 /// Returns an index's `Sharing`; fails if the index does not share.
 fn sharing(index: &Index) -> Result<&Sharing> {
-    Sharing::of(index).map_or_else(
-        || {
-            invalid_argument_error(
-                "the index has no shared database; open it with the option 'shared' set to a PostgreSQL address",
-            )
-        },
-        Ok,
-    )
+    Sharing::of(index).ok_or_else(not_shared_error)
 }

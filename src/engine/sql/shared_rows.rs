@@ -415,16 +415,20 @@ fn merge(
             Ok((row.get(0)?, row.get(1)?))
         })?;
     RecordTx::run(tx, |records| {
+        let mut counted = Vec::new();
         for row in rows {
             let is_meant = |(uuid, _): &&(String, LibraryId)| row.library.is_empty() || *uuid == row.library;
             let mut of_row = libraries.iter().filter(is_meant).map(|(_, id)| *id);
             if row.path.is_empty() {
                 merge_end(records, view_id, row, &mut of_row)?;
-            } else if let Some(id) = of_row.next() {
-                merge_path(records, view_id, id, row)?;
+            } else if let Some(id) = of_row.next()
+                && merge_path(records, view_id, id, row)?
+            {
+                counted.push(row.rating_key.as_deref());
             }
         }
-        for (library, rating_key) in unlisted {
+        // What is read again changes nothing.
+        for (library, rating_key) in unlisted.iter().filter(|(_, key)| counted.contains(&Some(key))) {
             tx.doubt_path_or_item(*library, b"", rating_key)?;
         }
         records.evict(Limited::All(RecordKind::Matches), limit, 2 * rows.len())?;
@@ -466,11 +470,11 @@ fn merge_end(
     Ok(())
 }
 
-/// Merges a row about a path.
-fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow) -> rusqlite::Result<()> {
+/// Merges a row about a path. Returns whether it counts.
+fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow) -> rusqlite::Result<bool> {
     let tx = records.tx;
     let Some(mut state) = tx.expect_library(library).optional()? else {
-        return Ok(());
+        return Ok(false);
     };
     let old = match state.matches {
         Some(table) => match_of_path(tx, table, &row.path)?,
@@ -482,7 +486,7 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
     };
     let known = old.as_ref().map_or(back, |old| old.version().max(back));
     if row.version() <= known {
-        return Ok(());
+        return Ok(false);
     }
     if let Some(rating_key) = &row.rating_key {
         tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
@@ -491,15 +495,15 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
             tx.doubt_path_or_item(library, b"", rating_key)?;
         }
         let table = find_or_create_match_table(tx, &mut state)?;
-        return records
-            .put_match(table, &row.path, rating_key, MatchTime::At(row.at))
-            .map(drop);
+        records.put_match(table, &row.path, rating_key, MatchTime::At(row.at))?;
+        return Ok(true);
     }
     if let Some(table) = state.matches.filter(|_| old.is_some()) {
         records.remove_match(table, &row.path)?;
         tx.doubt_path_or_item(library, &row.path, "")?;
     }
-    records.store_taken_back(view_id, &row.library, &row.path, row.at)
+    records.store_taken_back(view_id, &row.library, &row.path, row.at)?;
+    Ok(true)
 }
 
 /// Returns the match of exactly this path.

@@ -257,9 +257,13 @@ fn what_differs_is_doubted() {
         from: state(&films).read,
         ..SharedStep::default()
     };
-    let applied = rows.apply((films.view_id, DIGEST), &[], &unlisted, step, u64::MAX);
-    assert!(applied.expect("applied").is_some());
-    assert_eq!(doubts(), 3, "an item that the library does not list");
+    // A row that was known raises no doubt.
+    for (path, at, count) in [("/h/3.mkv", 9, 2), ("/h/4.mkv", 10, 3)] {
+        let row = row(&films, path, Some("77"), at);
+        let applied = rows.apply((films.view_id, DIGEST), &[row], &unlisted, step, u64::MAX);
+        assert!(applied.expect("applied").is_some());
+        assert_eq!(doubts(), count, "an item that the library does not list");
+    }
 }
 
 /// A match that goes to keep the size limit is not taken back, and is counted if nobody else has it.
