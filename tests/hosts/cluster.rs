@@ -53,9 +53,10 @@ pub fn shared() -> Option<&'static Cluster> {
     SHARED.get_or_init(|| Cluster::start(&[])).as_ref()
 }
 
-/// A cluster of its own for a test that stops it, or counts what it does.
-pub fn alone() -> Option<Cluster> {
-    Cluster::start(&[])
+/// A cluster of its own for a test that stops it, or says who may connect. It goes with the process.
+pub fn alone() -> Option<&'static Cluster> {
+    let cluster: &Cluster = Box::leak(Box::new(Cluster::start(&[])?));
+    Some(cluster)
 }
 
 /// A database of that cluster.
@@ -99,14 +100,7 @@ impl Cluster {
             watcher,
             folder,
         };
-        let arguments = [
-            "--username=postgres",
-            "--auth=trust",
-            "--no-sync",
-            "--wal-segsize=1",
-            "--encoding=UTF8",
-            "--locale=C",
-        ];
+        let arguments = "--username=postgres --auth=trust --no-sync --wal-segsize=1 --encoding=UTF8 --locale=C";
         let mut initdb = as_nobody(cluster.bin.join("initdb"));
         let version = run(Command::new(cluster.bin.join("initdb")).arg("--version"));
         let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join(version.trim_end());
@@ -114,7 +108,7 @@ impl Cluster {
             run(Command::new("cp").arg("-a").args([&template, &data]));
             return Some(cluster);
         }
-        run(initdb.arg("-D").arg(&data).args(arguments));
+        run(initdb.arg("-D").arg(&data).args(arguments.split(' ')));
         let made = template.with_extension(std::process::id().to_string());
         run(Command::new("cp").arg("-a").args([&data, &made]));
         // Another process may have been first.
@@ -164,17 +158,8 @@ impl Cluster {
     pub fn psql(&self, database: &str) -> Command {
         let mut command = Command::new(self.bin.join("psql"));
         let port = self.port.to_string();
-        command.args([
-            "-XAtq",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-U",
-            "postgres",
-            "-p",
-            &port,
-            "-d",
-            database,
-        ]);
+        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres"]);
+        command.args(["-p", &port, "-d", database]);
         command.arg("-h").arg(self.folder());
         command
     }

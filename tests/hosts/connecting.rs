@@ -3,7 +3,7 @@
 use plexindex::error::Status;
 use plexindex_sharing::SharedIndex;
 
-use crate::cluster::Cluster;
+use crate::cluster::alone;
 use crate::support::worker::until;
 use crate::world::{Host, World};
 
@@ -18,7 +18,7 @@ fn host_at(world: &World, address: String) -> Host {
 }
 
 #[test]
-fn one_of_many_hosts_makes_the_tables() {
+fn one_of_many_hosts_makes_the_tables_and_a_newer_version_is_refused() {
     let Some(world) = World::new() else { return };
     let hosts: Vec<Host> = (0..8).map(|_| world.new_host(|_| {})).collect();
     std::thread::scope(|scope| {
@@ -27,15 +27,8 @@ fn one_of_many_hosts_makes_the_tables() {
         }
     });
     assert_eq!(world.database.sql("SELECT count(*) FROM plexindex_shared.meta"), "1");
-}
-
-#[test]
-fn a_newer_version_is_refused() {
-    let Some(world) = World::new() else { return };
-    let host = world.new_host(|_| {});
-    host.index.shared_init().expect("prepared");
     world.database.sql("UPDATE plexindex_shared.meta SET version = 2");
-    let (status, message) = refused(&host);
+    let (status, message) = refused(&hosts[0]);
     assert_eq!(status, Status::ServerError);
     assert!(message.contains("upgrade plexindex on this host"), "{message}");
 }
@@ -109,8 +102,7 @@ fn failures_say_what_to_do() {
 
 #[test]
 fn passwords_come_from_a_passfile() {
-    let Some(cluster) = Cluster::start(&[]) else { return };
-    let cluster = Box::leak(Box::new(cluster));
+    let Some(cluster) = alone() else { return };
     cluster.sql("postgres", "CREATE ROLE secret SUPERUSER LOGIN PASSWORD 's3cret:too'");
     cluster.allow("host all secret all scram-sha-256\nlocal all secret scram-sha-256");
     let world = World::over(cluster.database());
@@ -134,8 +126,6 @@ fn passwords_come_from_a_passfile() {
     assert_eq!(refused(&host).0, Status::Unauthorized, "others can read it");
     set("*:*:*:secret:s3cret\\:too\n", 0o600);
     host.index.shared_init().expect("connected");
-    drop(host);
-    cluster.stop("immediate");
 }
 
 /// What no host of any version writes.
@@ -148,37 +138,20 @@ fn garbage_in_the_database_stops_no_host() {
     let library = world
         .server
         .change(|state| state.library(1).expect("there").uuid.clone());
-    let mut place = 0;
-    for uuid in ["", &library, "elsewhere"] {
-        for path in [
-            "\\x00",
-            "\\x6100",
-            "\\xfffe",
-            "\\x2f",
-            "\\x2f2f",
-            "\\x2f6d656469612f002e6d6b76",
-        ] {
-            for key in ["NULL", "''", "E'\\x01'", "'1'", "repeat('x', 1000)"] {
-                place += 1;
-                world.database.sql(&format!(
-                    "SELECT plexindex_shared.deliver(view, ARRAY['{uuid}'], ARRAY['{path}'::bytea], ARRAY[{key}]::text[], \
-                     ARRAY[{place}]::bigint[]) FROM plexindex_shared.views"
-                ));
-            }
-        }
-    }
+    world.database.sql(&format!(
+        "SELECT plexindex_shared.deliver(v.view, ARRAY[uuid], ARRAY[path::bytea], ARRAY[key], \
+         ARRAY[row_number() OVER ()]::bigint[]) FROM plexindex_shared.views v, unnest(ARRAY['', '{library}', 'elsewhere']) uuid, \
+         unnest(ARRAY['\\x00', '\\x6100', '\\xfffe', '\\x2f', '\\x2f2f', '\\x2f6d656469612f002e6d6b76']) path, \
+         unnest(ARRAY[NULL, '', E'\\x01', '1', repeat('x', 1000)]) key"
+    ));
     // The database takes no row that is larger than any host writes, or so late that nothing is later.
     for row in ["repeat('x', 2000), 1", "'1', 9223372036854775807"] {
         let statement = format!(
             "INSERT INTO plexindex_shared.matches (view, library, path, key, at, seq) SELECT view, '', 'x', {row}, 9999 \
              FROM plexindex_shared.views"
         );
-        let done = world
-            .database
-            .cluster
-            .psql(&world.database.name)
-            .args(["-c", &statement])
-            .output();
+        let mut psql = world.database.cluster.psql(&world.database.name);
+        let done = psql.args(["-c", &statement]).output();
         assert!(!done.expect("started").status.success(), "{row}");
     }
     two.record("/mnt/new.mkv", &world.key(6));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::options::{Mapping, Options};
 
-use crate::link::{Link, Passes};
+use crate::link::Link;
 use crate::support::clock;
 use crate::support::index::Index;
 use crate::support::worker::{Role, Worker, options_at, place, rounds, say};
@@ -70,7 +70,7 @@ fn a_host_that_is_killed_at_any_step_loses_nothing_and_brings_nothing_back() {
             model.insert(path, recorded);
             next += 1;
         }
-        link.set(Passes::All);
+        link.set_cut(false);
         let begun = Instant::now();
         let one = world.open(options.clone(), None);
         world.exchange(&[&one, &two]);

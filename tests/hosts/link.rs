@@ -3,23 +3,13 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
 use crate::cluster::Database;
 
-/// What passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passes {
-    All,
-    /// Requests arrive, and answers are lost.
-    Requests,
-    Nothing,
-}
-
-/// A socket before that of an engine, or of none.
+/// A socket before that of an engine.
 pub struct Link {
     folder: TempDir,
     shared: Arc<Shared>,
@@ -31,9 +21,7 @@ struct Shared {
 }
 
 struct State {
-    passes: Passes,
-    /// Nothing passes any more from a request on that has this text.
-    cut_at: Option<&'static str>,
+    is_cut: bool,
     /// Nothing passes any more after this many messages, and the next one is lost.
     cut_after: Option<u64>,
     ends: bool,
@@ -46,36 +34,34 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until this passes. Returns `false` at the end.
-    fn wait_for(&self, passes: impl Fn(Passes) -> bool) -> bool {
-        let waits = |state: &mut State| !state.ends && !passes(state.passes);
+    /// Waits until the link is cut, or no longer is. Returns `false` at the end.
+    fn wait_for(&self, is_cut: bool) -> bool {
+        let waits = |state: &mut State| !state.ends && state.is_cut != is_cut;
         let state = self.changed.wait_while(self.state(), waits);
         !state.unwrap_or_else(PoisonError::into_inner).ends
     }
 
     /// Cuts the link if that was asked for at this message. Returns whether the message is lost.
-    fn cut_if_asked(&self, bytes: &[u8]) -> bool {
+    fn cut_if_asked(&self) -> bool {
         let mut state = self.state();
-        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         let is_lost = state.cut_after.take_if(|left| *left == 0).is_some();
         state.cut_after = state.cut_after.map(|left| left - 1);
-        if is_lost || state.cut_at.take_if(|text| has(text)).is_some() {
-            state.passes = Passes::Nothing;
+        if is_lost {
+            state.is_cut = true;
             self.changed.notify_all();
         }
         is_lost
     }
 
-    fn pump(&self, mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(Passes) -> bool) {
+    fn pump(&self, mut from: &UnixStream, mut to: &UnixStream) {
         let mut bytes = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut bytes) {
-            if self.cut_if_asked(&bytes[..length]) || !self.wait_for(&passes) || to.write_all(&bytes[..length]).is_err()
-            {
+            if self.cut_if_asked() || !self.wait_for(false) || to.write_all(&bytes[..length]).is_err() {
                 break;
             }
         }
         // An end passes like the rest.
-        if self.wait_for(&passes) {
+        if self.wait_for(false) {
             let _ = to.shutdown(Shutdown::Write);
         }
     }
@@ -85,21 +71,12 @@ impl Link {
     /// A link to an engine.
     pub fn to(database: &Database<'_>) -> Self {
         let cluster = database.cluster;
-        Self::new(Some(cluster.folder().join(format!(".s.PGSQL.{}", cluster.port))))
-    }
-
-    /// What accepts connections, and never says anything.
-    pub fn to_nobody() -> Self {
-        Self::new(None)
-    }
-
-    fn new(engine: Option<PathBuf>) -> Self {
+        let engine = cluster.folder().join(format!(".s.PGSQL.{}", cluster.port));
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{PORT}"))).expect("bound");
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                passes: Passes::All,
-                cut_at: None,
+                is_cut: false,
                 cut_after: None,
                 ends: false,
             }),
@@ -110,30 +87,19 @@ impl Link {
             shared: Arc::clone(&shared),
         };
         std::thread::spawn(move || {
-            let mut silent = Vec::new();
             for client in listener.incoming().flatten() {
                 let state = shared.state();
                 if state.ends {
                     return;
                 }
                 drop(state);
-                let Some(engine) = &engine else {
-                    silent.push(client);
-                    continue;
-                };
-                let Ok(server) = UnixStream::connect(engine) else {
+                let Ok(server) = UnixStream::connect(&engine) else {
                     continue;
                 };
                 let (client, server) = (Arc::new(client), Arc::new(server));
-                for is_request in [true, false] {
-                    let (shared, client, server) = (Arc::clone(&shared), Arc::clone(&client), Arc::clone(&server));
-                    std::thread::spawn(move || {
-                        if is_request {
-                            shared.pump(&client, &server, |passes| passes != Passes::Nothing);
-                        } else {
-                            shared.pump(&server, &client, |passes| passes == Passes::All);
-                        }
-                    });
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (shared, from, to) = (Arc::clone(&shared), Arc::clone(from), Arc::clone(to));
+                    std::thread::spawn(move || shared.pump(&from, &to));
                 }
             }
         });
@@ -148,14 +114,10 @@ impl Link {
         )
     }
 
-    pub fn set(&self, passes: Passes) {
-        self.shared.state().passes = passes;
+    /// Cuts the link now, or lets everything pass again.
+    pub fn set_cut(&self, is_cut: bool) {
+        self.shared.state().is_cut = is_cut;
         self.shared.changed.notify_all();
-    }
-
-    /// Cuts the link at the next request with this text.
-    pub fn cut_at(&self, text: &'static str) {
-        self.shared.state().cut_at = Some(text);
     }
 
     /// Cuts the link after this many more messages, in whichever direction. The next one is lost.
@@ -165,7 +127,7 @@ impl Link {
 
     /// Waits until the link is cut.
     pub fn wait_until_cut(&self) {
-        assert!(self.shared.wait_for(|passes| passes == Passes::Nothing));
+        assert!(self.shared.wait_for(true));
     }
 }
 

@@ -45,21 +45,6 @@ fn the_later_record_counts_on_both() {
 }
 
 #[test]
-fn a_path_that_is_taken_back_is_taken_back_on_all() {
-    let Some((world, one, two)) = pair() else { return };
-    one.record(ODD, &world.key(5));
-    world.exchange(&[&one, &two]);
-    two.movies.invalidate_path(ODD.as_bytes()).expect("invalidated");
-    world.exchange(&[&two, &one]);
-    assert_eq!([one.recorded(ODD), two.recorded(ODD)], [None, None]);
-    assert_eq!(world.rows(), "0|1");
-    // It can be recorded again.
-    one.record(ODD, &world.key(6));
-    world.exchange(&[&one, &two]);
-    assert_eq!(two.recorded(ODD), Some(world.key(6)));
-}
-
-#[test]
 fn a_library_is_taken_back_with_one_row() {
     let Some((world, one, two)) = pair() else { return };
     let paths: Vec<String> = (0..1_200).map(|number| format!("/mnt/odd/{number}.mkv")).collect();
