@@ -20,7 +20,7 @@ OTHER = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"
 EPISODES = [f"/media/tv/Show/Season {season:02}/Show - S{season:02}E{number:02}.mkv" for season in (1, 2)
             for number in (1, 2)]  # fmt: skip
 TRACK = "/media/music/A Band/First (1999)/01 - Opener.flac"
-SIZE = 20_000_000
+SIZE = 20_000_001
 
 
 @pytest.fixture

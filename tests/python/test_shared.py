@@ -195,13 +195,13 @@ def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
             assert printed.count(reason) == 1
             assert "WARNING" not in printed
 
-    expect_rejection("not allowed to create", tool, *every)
+    expect_rejection("permission denied for database", tool, *every)
     expect_rejection("password authentication failed", {**owner, "PGPASSWORD": "wrong"}, *every)
     cli.good("shared", "init", **owner)
     expect_rejection("permission denied for schema plexindex_shared", tool, *every)
     cluster.sql("GRANT USAGE ON SCHEMA plexindex_shared TO tool")
     cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex_shared TO tool")
-    expect_rejection("not allowed to write", tool, "shared status", "shared init", "doctor")
+    expect_rejection("permission denied for table", tool, "shared status", "shared init", "doctor")
     assert "they do not get what it records" in cli.json("doctor", **tool)["problems"][0]
     cluster.sql("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex_shared TO tool")
     assert cli.run("shared", "status", **tool).returncode == 0

@@ -242,6 +242,8 @@ impl World {
         let raw: Vec<&[u8]> = paths.iter().map(|(path, _)| path.as_bytes()).collect();
         let mut answers = Vec::new();
         let done = (self.handles[at].index).match_paths_with(&query, &raw, |answer| answers.push(Match::from(answer)));
+        // After a change, all answers came twice.
+        let answers = answers.split_off(answers.len().saturating_sub(paths.len()));
         self.see();
         if let Err(error) = done {
             self.say(&format!("a batch: {:?}", error.status));

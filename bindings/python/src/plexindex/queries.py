@@ -370,8 +370,8 @@ class Queries:
         through: bool = False,
     ) -> None:
         """Records that a path belongs to the item with ``key``: a key, a rating key, or a plexindex or plexapi item.
-        From then on, lookups in every process return the item; one that is not listed, once the server has confirmed it.
-        The match never expires. Only for one library.
+        From then on, lookups in every process return the item; an unlisted one, once the server has confirmed it. The
+        match never expires. Only for one library.
 
         Raises TimeoutError if the ``timeout`` passes first, and records nothing. Asks the server only about an unknown
         library, or raises OfflineError if the call must not ask. With ``through``, returns once the match is in the

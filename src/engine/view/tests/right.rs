@@ -57,7 +57,7 @@ fn size_of(kind: ItemType, name: &str, drawn: u64) -> u64 {
         ItemType::Photo => 25_165_824,
         ItemType::Track => 4_000_001 + drawn % 9_000 * 418,
         // One in a hundred has the size of another film.
-        _ if drawn.is_multiple_of(100) => 1_500_000_000,
+        _ if drawn.is_multiple_of(100) => 1_500_000_001,
         _ => {
             let size = ((10 + drawn % 100) * (64 << 20) + drawn % (31 << 20)) | 1;
             size + if 100_000_000 - size % 100_000_000 < 1 << 16 {
