@@ -51,8 +51,9 @@ fn max_of_name(size: u64, has_folder: bool) -> usize {
 /// sectors, and discs, cards, recorders and programs cut or reserve files at a round size, or a few clusters below.
 fn may_be_of_many(size: u64) -> bool {
     let is_round = size.is_multiple_of(1 << 20) || size.is_multiple_of(1_000_000);
-    let is_just_below = |round: u64| round - size % round < 64 << 10;
-    let is_cut = is_just_below(32 << 20) || is_just_below(100_000_000);
+    let is_just_below = |round: u64, by: u64| round - size % round < by;
+    let is_cut =
+        is_just_below(32 << 20, 64 << 10) || is_just_below(100_000_000, 64 << 10) || is_just_below(8 << 20, 4 << 10);
     size < SECTORS_BELOW && size.is_multiple_of(512) || is_round || is_cut
 }
 
@@ -358,7 +359,7 @@ mod tests {
     #[test]
     fn round_sizes_say_less_than_others() {
         // A disc's part, a CD, what a recorder and a card reserve, a raw photo, what recorders cut at 4,000 MB and MiB, and
-        // at 2,000 MB to the byte, what programs cut at 650 MB.
+        // at 2,000 MB to the byte, what programs cut at 650 MB and 2,000 MiB.
         for size in [
             (1 << 30) - 2048,
             700 << 20,
@@ -369,6 +370,7 @@ mod tests {
             4_194_303_904,
             2_000_000_000,
             650_000_000,
+            2_097_151_984,
         ] {
             assert!(may_be_of_many(size), "{size}");
         }
