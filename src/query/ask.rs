@@ -453,8 +453,8 @@ impl Queries {
             }
             Step::Verify => {
                 let is_down = |error: &Error| error.status.retry_advice() == RetryAdvice::NotNow && !call.always_asks;
-                state.failure = sync.recent_failure_for_path().filter(is_down);
-                if state.failure.is_some() {
+                if let Some(error) = sync.recent_failure_for_path().filter(is_down) {
+                    state.failure = Some(error);
                     return Ok(());
                 }
                 sync.verify(limited_call, &targets.items).err()
