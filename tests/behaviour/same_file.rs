@@ -214,6 +214,28 @@ fn sizes_that_gather_distinguish_nothing() {
 }
 
 #[test]
+fn where_very_many_files_have_a_name_the_folder_s_must_agree_too() {
+    let size = |key: u64| 150 * MIB + key * 3_000_017;
+    let cut = |key: u64| film(key, &format!("/data/movies/Day {key}/000.ts"), size(key.min(299)));
+    let at = films((1..=300).map(cut));
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    assert_eq!(ask(&index, "/mnt/x/Day 7/000.ts", size(7)), high("7"));
+    let of = |path: &str, size: u64| ask(&index, path, size).0;
+    assert_eq!(
+        of("/mnt/x/Day 8/000.ts", size(7)),
+        Confidence::Low,
+        "another folder has it"
+    );
+    assert_eq!(of("/mnt/x/000.ts", size(7)), Confidence::Low, "no folder");
+    assert_eq!(
+        of("/mnt/x/Day 299/000.ts", size(299)),
+        Confidence::Low,
+        "two have the size"
+    );
+}
+
+#[test]
 fn a_path_in_a_library_s_folder_is_asked_about_first() {
     let at = films([film(7, FILM, 700 * MIB)]);
     let index = at.open();

@@ -36,6 +36,8 @@ const MAX_TAGS: u64 = 4 << 10;
 /// [`NEARLY`].
 const GATHERED: usize = 16;
 const NEARLY: u64 = 512;
+/// What is cut at a round size ends less than one part in so many of its unit below: a megabyte, ten, a gibibyte.
+const CUT: u64 = 2048;
 /// Maximum number of files of one size that are compared. More distinguish nothing.
 const MAX_OF_SIZE: usize = 64;
 
@@ -48,13 +50,14 @@ fn max_of_name(size: u64, has_folder: bool) -> usize {
 }
 
 /// Returns whether a format or a device may give this size to many files, even if only one is listed: a raw photo has whole
-/// sectors, and discs, cards, recorders and programs cut or reserve files at a round size, or a few clusters below.
+/// sectors, and discs, cards, recorders and programs cut or reserve files at a round size, or a little below: the rounder,
+/// the more.
 fn may_be_of_many(size: u64) -> bool {
-    let is_round = size.is_multiple_of(1 << 20) || size.is_multiple_of(1_000_000);
-    let is_just_below = |round: u64, by: u64| round - size % round < by;
-    let is_cut =
-        is_just_below(32 << 20, 64 << 10) || is_just_below(100_000_000, 64 << 10) || is_just_below(8 << 20, 4 << 10);
-    size < SECTORS_BELOW && size.is_multiple_of(512) || is_round || is_cut
+    let mut units = (20..=30)
+        .map(|bits| 1 << bits)
+        .chain((6..=9).map(|digits| 10_u64.pow(digits)));
+    let is_cut = units.any(|unit| (unit - size % unit) % unit <= unit / CUT);
+    size < SECTORS_BELOW && size.is_multiple_of(512) || is_cut
 }
 
 /// Returns whether a file's size may follow from its duration, as that of sound at a constant bit rate does. Tracks of like
@@ -67,6 +70,29 @@ fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool
     of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
 
+/// What is listed of a name.
+#[derive(Default)]
+struct Named<'v> {
+    /// How many files have it.
+    count: usize,
+    /// How many have nearly the queried file's size.
+    near: usize,
+    has_unknown: bool,
+    /// The paths out of scope that have the queried file's size.
+    elsewhere: Vec<&'v [u8]>,
+}
+
+impl Named<'_> {
+    fn is_gathered(&self) -> bool {
+        self.near * GATHERED > self.count
+    }
+
+    /// Returns whether so many files have these last components that one of them may have this size by chance.
+    fn is_crowd(&self, size: u64, components: usize) -> bool {
+        self.count > max_of_name(size, components > 1)
+    }
+}
+
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Adds the files in scope that have the name and the size of the queried file to `candidates`. Returns kind, confidence
     /// and reason if the size distinguishes; otherwise, the files are only candidates.
@@ -74,24 +100,16 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         &self,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
     ) -> Option<(MatchKind, Confidence, Reason)> {
-        let components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
-        let max_of_name = max_of_name(self.size(), components > 1);
-        let (mut of_name, mut near, mut has_unknown, mut elsewhere) = (0, 0, false, Vec::new());
-        for (library, view) in self.fetched() {
-            self.each_with_suffix(view, components, max_of_name + 1, |hit| {
-                of_name += 1;
-                let size = view.file_size(hit);
-                has_unknown |= size == 0;
-                near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
-                if size != self.size() {
-                } else if self.is_in_scope(library) {
-                    candidates.add_candidate(1, Self::candidate(library, view, hit));
-                } else {
-                    elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
-                }
-            });
+        let mut components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
+        let mut named = self.named(components, candidates);
+        let mut is_gathered = named.is_gathered();
+        if components == 1 && named.is_crowd(self.size(), 1) && self.is_size_of_few(2) {
+            // Then the folder must have the same name, too. How sizes gather is seen in the crowd.
+            components = 2;
+            named = self.named(components, candidates);
+            is_gathered |= named.is_gathered();
         }
-        if of_name > max_of_name {
+        if named.is_crowd(self.size(), components) {
             // There are more, which were not compared.
             *candidates = Candidates::new();
             return None;
@@ -102,17 +120,16 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
         let first = candidates.first()?;
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
-        let is_elsewhere = is_one_file && elsewhere.iter().any(|path| *path != first.path);
+        let is_elsewhere = is_one_file && named.elsewhere.iter().any(|path| *path != first.path);
         let common = Relation::of(&self.path, first.path).common_components;
-        let has_few_sizes = self.size() < SECTORS_BELOW && of_name > 1 && common < 2;
-        let is_gathered = near * GATHERED > of_name;
+        let has_few_sizes = self.size() < SECTORS_BELOW && named.count > 1 && common < 2;
         let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !has_few_sizes && !is_gathered;
-        let may_be_evidence = is_telling && !has_unknown && !is_elsewhere;
+        let may_be_evidence = is_telling && !named.has_unknown && !is_elsewhere;
         let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
         if !may_be_evidence
             || is_called_wrong()
             || self.is_owned_elsewhere()
-            || self.others_have_size()
+            || !self.is_size_of_few(1)
             || self.is_of_constant_rate(first)
         {
             return None;
@@ -134,6 +151,29 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         })
     }
 
+    /// Replaces the candidates by the files in scope that have the queried file's size and this many last components of
+    /// its path. Returns what was seen of those that have the components, for not many more than may distinguish.
+    fn named(&self, components: usize, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Named<'v> {
+        *candidates = Candidates::new();
+        let mut named = Named::default();
+        let limit = max_of_name(self.size(), components > 1) + 1;
+        for (library, view) in self.fetched() {
+            self.each_with_suffix(view, components, limit, |hit| {
+                named.count += 1;
+                let size = view.file_size(hit);
+                named.has_unknown |= size == 0;
+                named.near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
+                if size != self.size() {
+                } else if self.is_in_scope(library) {
+                    candidates.add_candidate(1, Self::candidate(library, view, hit));
+                } else {
+                    named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
+                }
+            });
+        }
+        named
+    }
+
     /// Adds the files in scope that have the name and the size of a small file, in folders of other names, unless there are
     /// too many to compare.
     fn add_in_other_folders(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
@@ -151,16 +191,17 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
     }
 
-    /// Returns whether listed files of other names have the queried file's size, or it is unknown whether they do.
-    fn others_have_size(&self) -> bool {
+    /// Returns whether few listed files have the queried file's size, one at least, and all of them this many last
+    /// components of its path.
+    fn is_size_of_few(&self, components: usize) -> bool {
         let (mut count, mut has_other) = (0, false);
         let is_known = self.each_of_size(self.fetched(), |_, view, hit| {
             count += 1;
             has_other |= view
                 .key_and_path(hit)
-                .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components == 0);
+                .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components < components);
         });
-        has_other || !is_known || count >= MAX_OF_SIZE
+        is_known && !has_other && (1..MAX_OF_SIZE).contains(&count)
     }
 
     /// Calls `each` for the files of the queried file's size in these libraries, for about [`MAX_OF_SIZE`] of each. Returns
