@@ -26,8 +26,12 @@ const MIN_SIZE: u64 = 1 << 20;
 const FOLDER_BELOW: u64 = 16 << 20;
 /// A file of another name is a candidate from this size on.
 const MIN_RENAMED_SIZE: u64 = 100 << 20;
-/// Smaller files may have whole sectors, as raw photos and uncompressed tracks do, so that few sizes are possible.
-const SECTORS_BELOW: u64 = 64 << 20;
+/// Of smaller files, such as uncompressed tracks, one that has its name alone must have its folder's, too.
+const ALONE_BELOW: u64 = 64 << 20;
+/// Maximum number of last components that must agree, where many files have a name.
+const MAX_AGREEING: usize = 4;
+/// Bytes of a disc's and a disk's sector, and of a packet of a stream and of a broadcast: many files have whole ones.
+const STEPS: [u64; 4] = [2048, 512, 192, 188];
 /// The constant bit rates of MP3, and those of sound that is not compressed, in units of 100 bit/s.
 const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
 /// What a file may have beside its sound: names and titles, but no pictures.
@@ -42,22 +46,22 @@ const CUT: u64 = 2048;
 const MAX_OF_SIZE: usize = 64;
 
 /// Returns how many listed files may have the name of a file of this size. The sizes of unlike files differ about as often
-/// as numbers of this magnitude, so the chance that one of these files has this size is one in a million; four, if the
-/// folders have the same name, too.
+/// as numbers of this magnitude, or as those that are multiples of its sectors or packets, so the chance that one of these
+/// files has this size is one in a million; four, if the folders have the same name, too.
 fn max_of_name(size: u64, has_folder: bool) -> usize {
+    let step = STEPS.into_iter().find(|step| size.is_multiple_of(*step)).unwrap_or(1);
     let shift = if has_folder { 18 } else { 20 };
-    usize::try_from(size >> shift).unwrap_or(usize::MAX).min(MAX_COMPARED)
+    usize::try_from(size / step >> shift)
+        .unwrap_or(usize::MAX)
+        .min(MAX_COMPARED)
 }
 
-/// Returns whether a format or a device may give this size to many files, even if only one is listed: a raw photo has whole
-/// sectors, and discs, cards, recorders and programs cut or reserve files at a round size, or a little below: the rounder,
-/// the more.
+/// Returns whether discs, cards, recorders or programs may give this size to many files, even if only one is listed: they cut
+/// or reserve files at a round size, or a little below: the rounder, the more.
 fn may_be_of_many(size: u64) -> bool {
-    let mut units = (20..=30)
-        .map(|bits| 1 << bits)
-        .chain((6..=9).map(|digits| 10_u64.pow(digits)));
-    let is_cut = units.any(|unit| (unit - size % unit) % unit <= unit / CUT);
-    size < SECTORS_BELOW && size.is_multiple_of(512) || is_cut
+    let binary = (20..=30).step_by(2).map(|bits| 1 << bits);
+    let mut units = binary.chain((6..=9).map(|digits| 10_u64.pow(digits)));
+    units.any(|unit| (unit - size % unit) % unit <= unit / CUT)
 }
 
 /// Returns whether a file's size may follow from its duration, as that of sound at a constant bit rate does. Tracks of like
@@ -103,9 +107,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let mut components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
         let mut named = self.named(components, candidates);
         let mut is_gathered = named.is_gathered();
-        if components == 1 && named.is_crowd(self.size(), 1) && self.is_size_of_few(2) {
-            // Then the folder must have the same name, too. How sizes gather is seen in the crowd.
-            components = 2;
+        while named.is_crowd(self.size(), components) && components < MAX_AGREEING && self.is_size_of(components + 1) {
+            // Then another folder must have the same name, too. How sizes gather is seen in the crowd.
+            components += 1;
             named = self.named(components, candidates);
             is_gathered |= named.is_gathered();
         }
@@ -122,14 +126,14 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
         let is_elsewhere = is_one_file && named.elsewhere.iter().any(|path| *path != first.path);
         let common = Relation::of(&self.path, first.path).common_components;
-        let has_few_sizes = self.size() < SECTORS_BELOW && named.count > 1 && common < 2;
-        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !has_few_sizes && !is_gathered;
+        let is_alone = self.size() < ALONE_BELOW && named.count > 1 && common < 2;
+        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !is_alone && !is_gathered;
         let may_be_evidence = is_telling && !named.has_unknown && !is_elsewhere;
         let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
         if !may_be_evidence
             || is_called_wrong()
             || self.is_owned_elsewhere()
-            || !self.is_size_of_few(1)
+            || !self.is_size_of(components)
             || self.is_of_constant_rate(first)
         {
             return None;
@@ -193,7 +197,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
     /// Returns whether few listed files have the queried file's size, one at least, and all of them this many last
     /// components of its path.
-    fn is_size_of_few(&self, components: usize) -> bool {
+    fn is_size_of(&self, components: usize) -> bool {
         let (mut count, mut has_other) = (0, false);
         let is_known = self.each_of_size(self.fetched(), |_, view, hit| {
             count += 1;
@@ -395,23 +399,29 @@ mod tests {
         assert_eq!(max_of_name(700_000_001, false), 667);
         assert_eq!(max_of_name((1 << 20) - 1, false), 0);
         assert_eq!(max_of_name(5_000_001, true), 19);
+        // A recording of whole packets, a Blu-ray disc's stream, what is left of a DVD's film, and a raw photo.
+        assert_eq!(max_of_name(188 * 7_108_590, false), 6);
+        assert_eq!(max_of_name(6144 * 3_254_321, false), 9);
+        assert_eq!(max_of_name(2048 * 200_001, true), 0);
+        assert_eq!(max_of_name(512 * 51_001, true), 0);
     }
 
     #[test]
     fn round_sizes_say_less_than_others() {
-        // A disc's part, a CD, what a recorder and a card reserve, a raw photo, what recorders cut at 4,000 MB and MiB, and
-        // at 2,000 MB to the byte, what programs cut at 650 MB and 2,000 MiB.
+        // A disc's part, a CD, what a recorder and a card reserve, what recorders cut at 4,000 MB and MiB, and at 2,000 MB
+        // to the byte, what programs cut at 650 MB, 1,500 MiB and 2,000 MiB, and 64 KiB below the limit of FAT.
         for size in [
             (1 << 30) - 2048,
             700 << 20,
             20 << 30,
             (4 << 30) - 1,
-            24_903_680,
             3_999_999_860,
             4_194_303_904,
             2_000_000_000,
             650_000_000,
             2_097_151_984,
+            (1500 << 20) - 188,
+            (4 << 30) - (64 << 10),
         ] {
             assert!(may_be_of_many(size), "{size}");
         }
