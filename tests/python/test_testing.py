@@ -290,11 +290,14 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         films = [film.key for film in index.library("Movies").items()]
         path = str(next(index.library("Movies").items()).paths[0])
         show = index.library("TV Shows").shows()[0]
+        index.library("Movies").record_match("/host/a.mkv", films[0])
+        before = index.stats()["sequence"]
         server.counted()
         report = index.library("Movies").edit_items(
             [*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]}
         )
         assert (report.done, report.requests) == (films[:150], 2)
+        assert index.stats()["sequence"] - before == 2, "one write for each request"
         assert server.counted() == {"root": 1, "edit": 2}
         index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
         assert server.counted() == {"edit": 1}
@@ -310,6 +313,7 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         item = index.match(path).require()
         assert item.title == "Same"
         assert server.counted() == {"metadata": 1}
+        assert index.match("/host/a.mkv", offline=True).match_kind == "confirmed"
         # Shows are not items of the index, so that the server says what they are.
         index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
         assert server.counted() == {"metadata": 1, "edit": 1}

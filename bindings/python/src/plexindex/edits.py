@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Servers reject requests with thousands of items, because the URL is too long.
 _ITEMS_PER_REQUEST = 100
+# The state of an item in Plex's timeline entry about a deletion.
+_DELETED = 9
 
 # Plex's fields that contain tags, and numbers, and text.
 TAGS = ("collection", "country", "director", "genre", "label", "mood", "producer", "similar", "style", "tag", "writer")
@@ -65,30 +67,38 @@ def edit(
     timeout: float | None,
 ) -> EditReport:
     """Edits items of one library: see :meth:`plexindex.Queries.edit_items`."""
+    session = selection.session
     if selection.handle.named is None:
         raise plexindex.InvalidArgumentError(
             "a call edits items in only one library: call index.library(…).edit_items(…)"
         )
-    report = EditReport(_convert.key_list(keys, selection.session))
-    arguments = edit_arguments(fields, remove, locked)
+    report, arguments = EditReport(_convert.key_list(keys, session)), edit_arguments(fields, remove, locked)
     if not report.left:
         raise plexindex.InvalidArgumentError("the list of items is empty: specify at least one item")
-    timeout = selection.session.timeout if timeout is None else timeout
+    timeout = session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
         facts = selection.request("libraries.list", timeout)["libraries"]
-        section = _section(selection.session, facts[0]["section"])
-        for batch in _batches(selection, section, report):
+        section = _section(session, facts[0]["section"])
+        for kind, batch in _batches(selection, section, report):
             if time.monotonic() >= until:
                 raise plexindex.TimeoutError("the timeout passed")
-            _send(selection, section, batch, arguments, report)
+            report.failed = [key for asked in batch.values() for key in asked]
+            report.left, report.requests = _without(report.left, report.failed), report.requests + 1
+            # The attributes of plexapi's items that an edit needs.
+            items = [SimpleNamespace(ratingKey=key, type=kind, librarySectionID=section.key) for key in batch]
+            try:
+                section.multiEdit(items, **arguments)
+                report.done, report.failed = report.done + report.failed, []
+            finally:
+                _note(session, str(section.key), batch)
     except plexindex.Error as error:
         error.report = report
         raise
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("plexapi", "requests"):
             raise
-        failed = _failure(error, report, selection.session.recipe.server_url)
+        failed = _failure(error, report, session.recipe.server_url)
         failed.report = report
         raise failed from error
     return report
@@ -115,9 +125,9 @@ def _section(session: Session, section: str) -> Any:
     return library.LibrarySection(plex, Element("Directory", key=section))
 
 
-def _batches(selection: Selection, section: Any, report: EditReport) -> Iterator[list[Any]]:
-    """Returns the items in groups of one type, because a request can contain only one. Asks the server for items that
-    the index does not list, such as shows. Raises NotOnServerError if one is missing.
+def _batches(selection: Selection, section: Any, report: EditReport) -> list[tuple[str, dict[str, list[str]]]]:
+    """Returns the items in groups of one type, because a request can contain only one: the caller's keys by rating key.
+    Asks the server for items that the index does not list, such as shows. Raises NotOnServerError if one is missing.
     """
     asked: dict[str, list[str]] = {}  # "7" and "/library/metadata/7" are one item
     for key in report.left:
@@ -130,37 +140,33 @@ def _batches(selection: Selection, section: Any, report: EditReport) -> Iterator
             kinds.update((str(item.ratingKey), item.type) for item in items if item.librarySectionID == section.key)
     report.missing += [key for rating_key, keys in asked.items() if rating_key not in kinds for key in keys]
     if report.missing:
-        report.left = [key for key in report.left if key not in report.missing]
+        report.left = _without(report.left, report.missing)
         more = f" and {len(report.missing) - 5} more" if len(report.missing) > 5 else ""
         named = f"{', '.join(report.missing[:5])}{more}"
         raise plexindex.NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
-    by_kind: dict[str, list[Any]] = {}
+    by_kind: dict[str, list[str]] = {}
     for rating_key, kind in kinds.items():
-        # The attributes of plexapi's items that an edit needs.
-        item = SimpleNamespace(ratingKey=rating_key, type=kind, librarySectionID=section.key, asked=asked[rating_key])
-        by_kind.setdefault(kind, []).append(item)
-    return (some for items in by_kind.values() for some in _parts(items))
+        by_kind.setdefault(kind, []).append(rating_key)
+    batches = ((kind, some) for kind, found in by_kind.items() for some in _parts(found))
+    return [(kind, {rating_key: asked[rating_key] for rating_key in some}) for kind, some in batches]
 
 
-def _parts(items: list[Any]) -> Iterator[list[Any]]:
-    return (items[start : start + _ITEMS_PER_REQUEST] for start in range(0, len(items), _ITEMS_PER_REQUEST))
+def _parts(keys: list[str]) -> Iterator[list[str]]:
+    return (keys[start : start + _ITEMS_PER_REQUEST] for start in range(0, len(keys), _ITEMS_PER_REQUEST))
 
 
-def _send(selection: Selection, section: Any, batch: list[Any], arguments: dict[str, Any], report: EditReport) -> None:
-    """Sends one edit. Invalidates the items before it, so that a locked store refuses the edit, and after it, because a
-    reply from before the edit may have ended the first invalidation.
+def _without(keys: list[str], others: list[str]) -> list[str]:
+    gone = set(others)
+    return [key for key in keys if key not in gone]
+
+
+def _note(session: Session, section: str, rating_keys: Iterable[str]) -> None:
+    """Makes the next lookup of each item request it, as after a server's event about its deletion. In contrast to an
+    invalidation, one write is enough for all items, and their confirmed matches stay.
     """
-    keys = [key for item in batch for key in item.asked]
-    for item in batch:
-        selection.invalidate_item(item.ratingKey)
-    report.left = [key for key in report.left if key not in keys]
-    report.failed, report.requests = keys, report.requests + 1
-    try:
-        section.multiEdit(batch, **arguments)
-        report.failed, report.done = [], report.done + keys
-    finally:
-        for item in batch:
-            selection.invalidate_item(item.ratingKey)
+    entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
+    body = _convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
+    session.ask(session.native.notify, body, len(body))
 
 
 def _failure(error: Exception, report: EditReport, server_url: str | None) -> plexindex.Error:
