@@ -97,46 +97,34 @@ class Changes:
         """The position after the last page that you have read completely, from which to resume. In a full listing, None
         until you have read the first page completely; with None, a full listing starts again.
         """
+        self.error = missed
+        """Why changes may be missing: the server did not answer, or not within the timeout. None if none is missing."""
         self.stale = missed is not None
-        """Whether changes may be missing, because the server did not answer, or not within the timeout."""
-        self.late = isinstance(missed, LateError)
-        """Whether the timeout passed before plexindex had received the server's whole answer."""
-        self.refused = isinstance(missed, UnauthorizedError)
-        """Whether the server rejected the token, or the token's user has no permission."""
-        self._next: str | None = None
-        self._more = True
-        self._page: Iterator[dict[str, Any]] = iter(())
+        """Whether changes may be missing."""
+        self._page: dict[str, Any] = {"cursor": since, "more": True}
         # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
         # error here.
-        self._read()
+        self._turn_page()
         self.age: float | None = oldest(selection.facts())
         """Seconds between the last check that the listing was current and this call. With several libraries, the
         maximum. None if nothing was fetched yet.
         """
 
-    def _read(self) -> None:
-        full = self._full and self.cursor is None
-        page = self._selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
-        self._next, self._page, self._more = page["cursor"], iter(page["changes"]), page["more"]
-        if not page["changes"]:
-            self._end_page()
-
-    def _end_page(self) -> None:
-        """Moves the cursor to the end of the current page."""
-        if self._next is not None:
-            self.cursor, self._next = self._next, None
-
     def _turn_page(self) -> bool:
-        """Reads the next page. Returns whether there is one."""
-        self._end_page()
-        if self._more:
-            self._read()
-            return True
-        return False
+        """Moves the cursor to the end of the current page, and reads the next page. Returns whether there is one."""
+        self.cursor = self._page["cursor"]
+        if not self._page["more"]:
+            return False
+        full = self._full and self.cursor is None
+        self._page = self._selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
+        self._entries: Iterator[dict[str, Any]] = iter(self._page["changes"])
+        if not self._page["changes"]:
+            self.cursor = self._page["cursor"]
+        return True
 
     def _next_change(self) -> Change | None:
         """Returns the next change of the current page; None at the page's end."""
-        entry = next(self._page, None)
+        entry = next(self._entries, None)
         if entry is None:
             return None
         item = Item(entry["item"], self._selection) if "item" in entry else None
@@ -242,7 +230,7 @@ def pages_of(watch: Watch, *, timeout: float | None, progress: ProgressArg) -> I
         while True:
             yield found
             cursor = found.cursor
-            if found._next is not None:
+            if cursor != found._page["cursor"]:
                 sleep(_BETWEEN)  # the caller did not read all, so the changes come again
             now = monotonic()
             if now >= until:

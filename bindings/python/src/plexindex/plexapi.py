@@ -11,7 +11,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from .errors import InvalidArgumentError, TimeoutError
+from .errors import InvalidArgumentError
 from .index import Index
 from .item import Item
 from .library import Library
@@ -251,18 +251,6 @@ class SectionIndex(Library):
         except InvalidArgumentError:
             return None
         return None if facts is None else self._light(Item(facts, self._selection), facts)
-
-    def candidates(self, path: plexindex.types.PathArg) -> tuple[list[plexindex.LightItem], bool]:
-        """Returns the items that match a path equally well, and whether the confidence is high.
-
-        >>> with plexindex.from_section(server.library.section("Movies"), cache_dir) as section:
-        ...     section.candidates("/films/Sintel (2010).mkv")
-        ([<plexindex.LightItem 'Sintel (2010)' /library/metadata/101>], True)
-        """
-        found = self.match(path)
-        if found.status in ("not_yet", "needs_warm"):
-            raise TimeoutError(found.message or "the library is still being fetched")
-        return [self._light(item) for item in found.candidates], found.confidence == "high"
 
     def _light(self, item: Item, facts: dict[str, Any] | None = None) -> LightItem:
         return LightItem(self._section, self._selection, item, facts)
