@@ -127,9 +127,9 @@ def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pyte
     path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"), PLEXAPI)
     monkeypatch.delenv("PLEXAPI_AUTH_SERVER_TOKEN", raising=False)
     monkeypatch.setenv("PLEXAPI_CONFIG_PATH", path)
-    theirs, (_, ours) = config.PlexConfig(path), _config._read_plexapi_file()
-    for name in ("server_baseurl", "server_token"):
-        assert ours[name] == theirs.get(f"auth.{name}")
+    theirs, ours = config.PlexConfig(path), _config._read_plexapi_file()
+    for name, plexapis in _config._PLEXAPIS.items():
+        assert ours[name].value == theirs.get(f"auth.{plexapis}")
 
 
 @pytest.mark.parametrize("name", [PLEXAPI, ".config/plexindex/config.toml"])

@@ -79,14 +79,6 @@ class Setting(NamedTuple):
         return bool(self.value or self.renew)
 
 
-class Layer(NamedTuple):
-    """The server, token and user from one source."""
-
-    url: Setting
-    token: Setting
-    user: Setting
-
-
 class Configuration(NamedTuple):
     """All settings, each with its source."""
 
@@ -127,38 +119,29 @@ def find(
     the name of a server in the file, whose own settings come after the ``given`` ones.
     """
     path, file = _read_file(given.get("config", NOTHING))
-
-    def in_file(name: str) -> Setting:
-        return Setting(file.get(name), f"{name} in {path}")
-
-    def in_environment(name: str) -> Setting:
-        return variable(f"PLEXINDEX_{name.upper()}")
-
-    sources = [lambda name: given.get(name, NOTHING), in_environment, in_file]
-    is_chosen = "server_url" in given or in_environment("server_url").value is not None
-    chosen = given.get("server") or (NOTHING if is_chosen else in_environment("server"))
-    server_name, own = _choose_table(chosen.value, file.pop("servers", {}), path, is_chosen or not use_server)
+    tables = file.pop("servers", {})
+    environment = {name: variable(f"PLEXINDEX_{name.upper()}") for name in (*SETTINGS, "server")}
+    sources = [given, environment, _settings(file, f"in {path}")]
+    is_chosen = "server_url" in given or environment["server_url"].value is not None
+    chosen = given.get("server") or (NOTHING if is_chosen else environment["server"])
+    server_name, own = _choose_table(chosen.value, tables, path, is_chosen or not use_server)
     if server_name is not None:
-        sources.insert(1, lambda name: Setting(own.get(name), f"{name} of server {server_name} in {path}"))
+        sources.insert(1, _settings(own, f"of server {server_name} in {path}"))
         # A server of which only the database is known does not get another source's address.
         use_server = use_server and "server_url" in own
 
     def first(name: str) -> Setting:
-        return next((found for found in (source(name) for source in sources) if found.value is not None), NOTHING)
+        return next((one[name] for one in sources if one.get(name, NOTHING).value is not None), NOTHING)
 
-    def layer(one: Callable[[str], Setting]) -> Layer:
-        return Layer(one("server_url"), token_of(*map(one, ("token", "token_file", "token_command"))), one("user"))
-
-    server = Layer(NOTHING, NOTHING, given.get("user", NOTHING))
+    server = NOTHING, NOTHING, given.get("user", NOTHING)
     if use_server:
-        ini, auth = _read_plexapi_file()
-        theirs = variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")
-        in_ini = Setting(auth.get("server_baseurl"), ini), Setting(auth.get("server_token"), ini)
-        server = _choose_server([*map(layer, sources), Layer(*theirs, NOTHING), Layer(*in_ini, NOTHING)])
+        sources = [{**one, "token": _token_of(one)} for one in sources]
+        theirs = {name: variable(f"PLEXAPI_AUTH_{plexapis.upper()}") for name, plexapis in _PLEXAPIS.items()}
+        server = _choose_server([*sources, theirs, _read_plexapi_file()])
     folder = first("cache_dir")
     if not folder.value:
         folder = Setting(default_folder(), "the default")
-    in_variable = variable("PLEXINDEX_MAPPINGS")
+    in_variable = environment["mappings"]
     return Configuration(
         *server,
         _parse(os.path.expanduser, folder),
@@ -175,6 +158,10 @@ def find(
         path,
         server_name,
     )
+
+
+def _settings(table: dict[str, Any], place: str) -> dict[str, Setting]:
+    return {name: Setting(value, f"{name} {place}") for name, value in table.items()}
 
 
 def _choose_table(
@@ -343,28 +330,30 @@ def default_folder() -> str:
     return old
 
 
-def _choose_server(layers: list[Layer]) -> Layer:
+def _choose_server(sources: list[dict[str, Setting]]) -> tuple[Setting, Setting, Setting]:
     """Returns the first server, token and user. Raises an error if the token belongs to a different server.
 
     The user must not come after the token, because the user could belong to a different token.
     """
-    user = next((layer.user for layer in layers if layer.user.value or layer.token.is_set), NOTHING)
-    url_layer = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
-    token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_set), len(layers))
-    url = layers[url_layer].url if url_layer < len(layers) else NOTHING
+
+    def first(name: str, among: list[dict[str, Setting]]) -> tuple[int, Setting]:
+        found = ((at, one[name]) for at, one in enumerate(among) if one.get(name, NOTHING).is_set)
+        return next(found, (len(sources), NOTHING))
+
+    (url_at, url), (token_at, token) = first("server_url", sources), first("token", sources)
+    _, user = first("user", sources[: token_at + 1])
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
         # `open` rejects the address, with a more useful error than an error about the token.
-        return Layer(url, NOTHING, user)
-    token = layers[token_layer].token if token_layer < len(layers) else NOTHING
-    if url_layer < token_layer < len(layers):
+        return url, NOTHING, user
+    if url_at < token_at < len(sources):
         # A token from a later source belongs to the first server in this source or in a later source.
-        token_url = next((layer.url.value for layer in layers[token_layer:] if layer.url.value), None)
-        if token_url is not None and _normalize(token_url) != _normalize(url.value or ""):
+        token_url = first("server_url", sources[token_at:])[1].value
+        if token_url is not None and _normalize(token_url) != _normalize(url.value):
             raise InvalidArgumentError(
                 f"no token was given for {url.value} (from {url.source}); plexindex sends the token from "
                 f"{token.source} only to {token_url}: give a token for this server, or set PLEXINDEX_TOKEN"
             )
-    return Layer(url, token, user)
+    return url, token, user
 
 
 def _normalize(url: str) -> str:
@@ -378,8 +367,9 @@ def variable(name: str) -> Setting:
     return Setting(os.environ.get(name) or None, name)
 
 
-def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setting:
+def _token_of(one: dict[str, Setting]) -> Setting:
     """Returns the token itself, the token from a file, or a command that prints the token."""
+    token, file, command = (one.get(name, NOTHING) for name in ("token", "token_file", "token_command"))
     sources = [setting.source for setting in (token, file, command) if setting.value is not None]
     if len(sources) > 1:
         raise InvalidArgumentError(f"{sources[0]} and {sources[1]} are both given: give only one of them")
@@ -400,12 +390,16 @@ def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setti
     return Setting(text, file.source)
 
 
-def _read_plexapi_file() -> tuple[str, dict[str, str]]:
-    """Returns the path of plexapi's file, and the section [auth]. Names are in lower case, as in plexapi."""
+# plexapi's names of settings.
+_PLEXAPIS = {"server_url": "server_baseurl", "token": "server_token"}
+
+
+def _read_plexapi_file() -> dict[str, Setting]:
+    """Returns the settings in the section [auth] of plexapi's file, whose names can be in any case, as in plexapi."""
     path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
     path = os.path.normpath(path) if os.name == "nt" else path
     if not os.path.exists(path):
-        return path, {}
+        return {}
     with importing:
         import configparser
 
@@ -420,5 +414,5 @@ def _read_plexapi_file() -> tuple[str, dict[str, str]]:
             f"cannot read {path}: plexapi could not read this file either ({type(error).__name__}{position})"
         ) from None
     auth = next((section for section in parser.sections() if section.lower() == "auth"), None)
-    pairs = parser.items(auth, raw=True) if auth else ()
-    return path, {name.lower(): value.strip() for name, value in pairs if value}
+    values = {name.lower(): value for name, value in (parser.items(auth, raw=True) if auth else ())}
+    return {name: Setting((values.get(plexapis) or "").strip() or None, path) for name, plexapis in _PLEXAPIS.items()}
