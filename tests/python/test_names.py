@@ -41,7 +41,9 @@ def public_callables() -> Iterator[tuple[str, Any]]:
             for member in dir(thing) if isinstance(thing, type) else [""]:
                 value = inspect.getattr_static(thing, member) if member else thing
                 found = getattr(value, "fget", getattr(value, "__func__", value))
-                if inspect.isfunction(found) and member[:1] != "_" and found.__module__.startswith("plexindex"):
+                is_ours = inspect.isfunction(found) and found.__module__.startswith("plexindex")
+                # The class annotates the properties that a function makes.
+                if is_ours and member[:1] != "_" and "<" not in found.__qualname__:
                     yield f"{name}.{member}", found
 
 

@@ -6,7 +6,6 @@ import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.answers import Field
 from ._core.convert import text_of
 
 if TYPE_CHECKING:
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
     from ._core.selection import Selection
 
 
-def _known(name: str = "") -> Any:
-    """Returns a field that each answer contains; None if the field is unknown."""
-    return Field(lambda item, name: item._facts.get(name), name)
+def _known(name: str) -> Any:
+    """Returns the property for a field that each answer contains; None if the field is unknown."""
+    return property(lambda item: item._facts.get(name))
 
 
-def _listed(name: str = "") -> Any:
-    """Returns a field of the listed item."""
-    return Field(lambda item, name: item._listed().get(name), name)
+def _listed(name: str) -> Any:
+    """Returns the property for a field of the listed item."""
+    return property(lambda item: item._listed().get(name))
 
 
 # The keys of `to_dict`, which are those of an item in JSON.
@@ -44,9 +43,9 @@ class Item:
         self._source = source
         self._light: plexindex.LightItem | None = None
 
-    key: str = _known()
+    key: str = _known("key")
     """Plex's address of the item, ``/library/metadata/<rating key>``."""
-    rating_key: str = _known()
+    rating_key: str = _known("rating_key")
     """Plex's rating key: an opaque string."""
 
     @property
@@ -55,7 +54,7 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    title: str | None = _known()
+    title: str | None = _known("title")
     """Title; for an episode, the episode title."""
 
     @property
@@ -66,25 +65,25 @@ class Item:
         kind = self._facts.get("kind")
         return "unknown" if kind in (None, "other") else kind
 
-    year: int | None = _known()
+    year: int | None = _known("year")
     """Year."""
-    guid: str | None = _known()
+    guid: str | None = _known("guid")
     """Scalar GUID, such as ``plex://movie/…``."""
-    show_title: str | None = _known()
+    show_title: str | None = _known("show_title")
     """Title of the show or, for a track or album, the artist."""
-    show_rating_key: str | None = _known()
+    show_rating_key: str | None = _known("show_rating_key")
     """Rating key of the show or artist."""
-    show_guid: str | None = _known()
+    show_guid: str | None = _known("show_guid")
     """Scalar GUID of the show or artist."""
-    season: int | None = _known()
+    season: int | None = _known("season")
     """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
     episodes below the folder, if the server does not report the season's key.
     """
-    episode: int | None = _known()
+    episode: int | None = _known("episode")
     """Number of the episode or track."""
     library_title: str | None = _known("library")
     """Title of the item's library."""
-    section: str | None = _known()
+    section: str | None = _known("section")
     """Section id of the item's library."""
 
     @property
@@ -133,13 +132,13 @@ class Item:
 
     season_key: str | None = _listed("season_rating_key")
     """Rating key of the season or album."""
-    season_title: str | None = _listed()
+    season_title: str | None = _listed("season_title")
     """Title of the season or album."""
-    season_guid: str | None = _listed()
+    season_guid: str | None = _listed("season_guid")
     """GUID of the season or album."""
-    edition: str | None = _listed()
+    edition: str | None = _listed("edition")
     """Title of the edition."""
-    added_at: int | None = _listed()
+    added_at: int | None = _listed("added_at")
     """When Plex added the item, in Unix seconds."""
 
     @property

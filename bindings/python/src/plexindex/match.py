@@ -12,7 +12,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
-from ._core.answers import Field, answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
+from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
 
 if TYPE_CHECKING:
     from typing import Any, overload
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 LISTED = ("confirmed", "exact", "mapped")
 
 
-def _fact(name: str = "") -> Any:
-    """Returns a field of the answer; None if it is absent."""
-    return Field(lambda match, name: match._read().get(name), name)
+def _fact(name: str) -> Any:
+    """Returns the property for a field of the answer; None if it is absent."""
+    return property(lambda match: match._read().get(name))
 
 
-def _of_item() -> Any:
-    """Returns a field of the single item; None without one. Reads a text alone, because most callers need only one."""
+def _of_item(name: str) -> Any:
+    """Returns the property for a field of the single item; None without one."""
+    place = c.ITEM.get(name) if name in _TEXTS else None
 
-    def read(match: Match, name: str) -> object:
-        if match._block and name in _TEXTS:
-            return item_text(match._block, match._place, match._base, c.ITEM[name])
+    def read(match: Match) -> object:
+        if place is not None and match._block:
+            return item_text(match._block, match._place, match._base, place)
         item = match._single()
         return None if item is None else getattr(item, name)
 
-    return Field(read)
+    return property(read)
 
 
+# Read alone, because most callers need only one of them.
 _TEXTS = ("key", "rating_key", "title", "path")
 _CANDIDATES, _MESSAGE = c.ANSWER["candidates"], c.ANSWER["message"]
 
@@ -84,7 +86,7 @@ class Match:
             facts["candidates"] = [item_facts(self._block, place, self._base) for place in facts["places"]]
         return facts["candidates"]  # type: ignore[no-any-return]
 
-    status: plexindex.types.Status = _fact()
+    status: plexindex.types.Status = _fact("status")
     """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
     (the server sent nothing before the timeout). In a batch, also the name of an error.
 
@@ -92,13 +94,13 @@ class Match:
     once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
     a timeout then raises TimeoutError.
     """
-    match_kind: plexindex.types.MatchKind | None = _fact()
+    match_kind: plexindex.types.MatchKind | None = _fact("match_kind")
     """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
-    confidence: plexindex.types.Confidence | None = _fact()
+    confidence: plexindex.types.Confidence | None = _fact("confidence")
     """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
     should verify the item, or choose among the candidates. None means that there is no item.
     """
-    reason: plexindex.types.Reason | None = _fact()
+    reason: plexindex.types.Reason | None = _fact("reason")
     """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
 
     For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
@@ -117,7 +119,7 @@ class Match:
         """:attr:`reason` as a sentence for people, or an empty string."""
         return self._read().get("message") or ""
 
-    stale: bool = _fact()
+    stale: bool = _fact("stale")
     """Whether the listing had expired, and plexindex did not ask the server or got no response."""
 
     @property
@@ -196,19 +198,19 @@ class Match:
             return None
         return plexindex.errors.error_for(status, self.message)
 
-    key: str | None = _of_item()
+    key: str | None = _of_item("key")
     """The item's key, ``/library/metadata/<rating key>``."""
-    rating_key: str | None = _of_item()
+    rating_key: str | None = _of_item("rating_key")
     """The item's rating key: an opaque string."""
-    ratingKey: int | str | None = _of_item()  # noqa: N815 - plexapi's name
+    ratingKey: int | str | None = _of_item("ratingKey")  # noqa: N815 - plexapi's name
     """The item's rating key as in plexapi: an int if the key is a number."""
-    title: str | None = _of_item()
+    title: str | None = _of_item("title")
     """The item's title; for an episode, the episode title."""
-    kind: plexindex.types.Kind | None = _of_item()
+    kind: plexindex.types.Kind | None = _of_item("kind")
     """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
-    path: str | None = _of_item()
+    path: str | None = _of_item("path")
     """The listed path that matched, in the server's spelling."""
-    light: plexindex.LightItem | None = _of_item()
+    light: plexindex.LightItem | None = _of_item("light")
     """The item with plexapi's attributes: :attr:`Item.light`."""
 
     @property
@@ -291,11 +293,11 @@ class FolderMatch(Match):
         kind = self._read().get("kind")
         return None if kind == "other" else kind
 
-    items: int = _fact()
+    items: int = _fact("items")
     """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
     plexindex has searched a never-fetched library for only one file.
     """
-    files: int = _fact()
+    files: int = _fact("files")
     """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
 
     def _value(self) -> dict[str, object]:

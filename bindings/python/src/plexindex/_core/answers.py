@@ -14,7 +14,7 @@ from . import abi as c
 from .convert import two_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     Block = bytes | bytearray
@@ -26,24 +26,6 @@ one_number = Struct("=i").unpack_from
 _ANSWER, _ITEM, _FILE = Struct("=i4B6iq").unpack_from, Struct("=26i").unpack_from, Struct("=4Q9i").unpack_from
 _HIGH = c.CONFIDENCES.index("high")
 _TEXTS = tuple("library" if name == "library_title" else name for name in c.ITEM_TEXTS)
-
-
-class Field:
-    """A field that cannot be set. ``read`` returns its value, given the object and the name in the answer."""
-
-    __slots__ = ("_name", "_names", "_read")
-
-    def __init__(self, read: Callable[[Any, str], object], name: str = "") -> None:
-        self._read, self._name = read, name
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._names, self._name = f"{name} of {owner.__name__}", self._name or name
-
-    def __get__(self, one: object, owner: type) -> Any:
-        return self if one is None else self._read(one, self._name)
-
-    def __set__(self, one: object, value: object) -> None:
-        raise AttributeError(f"cannot set {self._names}")
 
 
 def _text(block: Block, base: int, offset: int, length: int) -> str | None:
