@@ -193,6 +193,21 @@ def test_a_light_item_has_what_the_index_knows_without_a_request(door: plexindex
         movie.light.parentIndex  # noqa: B018
 
 
+def test_a_404_of_a_proxy_loses_no_record(tmp_path: Path) -> None:
+    with (
+        testing.FakePlex({"Films": ["/m/A.mkv"]}) as fake,
+        plexindex.from_server(PlexServer(fake.url, fake.token), tmp_path) as index,
+    ):
+        item = index.match("/m/A.mkv").require()
+        index.library("Films").record_match("/d/a.mkv", item)
+        fake.fail(404, path="/library/metadata")
+        with pytest.raises(NotFound):
+            assert item.light and item.light.full()
+        fake.requests.clear()
+        assert index.match("/d/a.mkv").match_kind == "confirmed"
+        assert len(fake.requests) == 1, "it asks the server"
+
+
 def test_every_answer_of_the_door_has_a_light_item(door: plexindex.ServerIndex, server: Server) -> None:
     match = door.match(server.paths(1)[0]["path"])
     item = next(iter(door.library(1)))

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # Servers reject requests with thousands of items, because the URL is too long.
 _ITEMS_PER_REQUEST = 100
-# The state of an item in Plex's timeline entry about a deletion.
-_DELETED = 9
 
 # Plex's fields that contain tags, and numbers, and text.
 TAGS = ("collection", "country", "director", "genre", "label", "mood", "producer", "similar", "style", "tag", "writer")
@@ -91,7 +89,7 @@ def edit(
                 section.multiEdit(items, **arguments)
                 report.done, report.failed = report.done + report.failed, []
             finally:
-                _note(session, str(section.key), batch)
+                session.note_items(str(section.key), batch)
     except plexindex.Error as error:
         error.report = report
         raise
@@ -158,15 +156,6 @@ def _parts(keys: list[str]) -> Iterator[list[str]]:
 def _without(keys: list[str], others: list[str]) -> list[str]:
     gone = set(others)
     return [key for key in keys if key not in gone]
-
-
-def _note(session: Session, section: str, rating_keys: Iterable[str]) -> None:
-    """Makes the next lookup of each item request it, as after a server's event about its deletion. In contrast to an
-    invalidation, one write is enough for all items, and their confirmed matches stay.
-    """
-    entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
-    body = _convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
-    session.ask(session.native.notify, body, len(body))
 
 
 def _failure(error: Exception, report: EditReport, server_url: str | None) -> plexindex.Error:

@@ -73,7 +73,8 @@ class LightItem:
         return [SimpleNamespace(parts=parts)] if parts else []
 
     def full(self) -> plexindex.types.Any:
-        """Returns the plexapi object. The first call sends one request. A 404 invalidates the item in the index.
+        """Returns the plexapi object. The first call sends one request. After a 404, the next lookup of the item asks
+        the server, which may have answered through a proxy.
 
         >>> with plexindex.from_server(server, cache_dir) as index:
         ...     index.match("/films/Sintel (2010).mkv").light.full().year
@@ -84,7 +85,8 @@ class LightItem:
                 self._light_full = self._light_plex.fetchItem(self.key)
             except Exception as error:
                 if type(error).__name__ == "NotFound":
-                    self._light_selection.invalidate_item(self._light_item.rating_key)
+                    item = self._light_item
+                    self._light_selection.session.note_items(item.section, [item.rating_key])
                 raise
         return self._light_full
 

@@ -440,7 +440,8 @@ class Queries:
         >>> movies.match(item.path).stale  # the lookup has asked the server
         False
         """
-        self._selection.invalidate_item(key)
+        raw = convert.key_bytes(key, self._session)
+        self._session.ask(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
 
     def invalidate(self) -> None:
         """Invalidates the library, or all libraries, and removes the confirmed matches, in constant time. plexindex

@@ -161,11 +161,6 @@ class Selection:
         except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError):
             return None
 
-    def invalidate_item(self, key: KeyArg) -> None:
-        """Invalidates an item."""
-        raw = convert.key_bytes(key, self.session)
-        self.session.ask(self.session.native.invalidate_item, raw, len(raw), target=self.handle)
-
     def __reduce__(self) -> NoReturn:
         raise TypeError("cannot pickle or copy what reads an open index: pickle the Index or the Library")
 

@@ -18,6 +18,7 @@ from .callbacks import is_ending, running, take
 from .native import load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from ..opening import Recipe
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _BETWEEN_DRAINS = 0.5
 # Seconds between two looks whether other threads' calls have ended.
 _STEP = 0.005
+# The state of an item in Plex's timeline entry about a deletion.
+_DELETED = 9
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
 
@@ -213,6 +216,14 @@ class Session:
             call.reserve(reserve)
             status = call.run(function, target, *arguments, call.buffer_ref)
             return status, call.view[: call.buffer.length]
+
+    def note_items(self, section: str | None, rating_keys: Iterable[str]) -> None:
+        """Makes the next lookup of each item request it, as after a server's event about its deletion. In contrast to an
+        invalidation, one write is enough for all items, and their confirmed matches stay.
+        """
+        entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
+        body = convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
+        self.ask(self.native.notify, body, len(body))
 
     def listen(self, watch: object) -> None:
         """Listens to the server's events, until the last watch of this index has ended."""
