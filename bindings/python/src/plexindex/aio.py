@@ -18,7 +18,7 @@ from functools import partial, wraps
 from inspect import iscoroutinefunction, signature
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from . import index as sync
 from . import opening
@@ -148,30 +148,26 @@ class _Caller:
         return await self._run(call, *arguments, ends=self._stoppable(options), **options)
 
     def _iterate(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
-        """Returns the values of an iterator that a call with ``progress`` returns."""
+        """Returns the values of a generator with ``progress``."""
         ends = self._stoppable(options)
-        return self._each(partial(call, *arguments, **options), ends, waits, timeout=options.get("timeout"))
+        return self._each(call(*arguments, **options), ends, waits, options.get("timeout"))
 
     async def _each(
-        self, call: Callable[..., Any], ends: Stoppable | Comparison, waits: bool = False, **limits: Any
+        self, values: Any, ends: Stoppable | Comparison, waits: bool = False, timeout: float | None = None
     ) -> Any:
-        """Yields the values of the iterable that a call returns: at once or, if it ``waits``, each as it comes."""
-        values = cast("Any", None)
+        """Yields the values of a generator: many at once or, if it ``waits``, each as it comes."""
 
-        def some(**limits: Any) -> list[Any]:
-            nonlocal values
-            values = iter(call(**limits)) if values is None else values
+        def some(**_: object) -> list[Any]:
             return list(islice(values, 1 if waits else _AT_ONCE))
 
         try:
-            while found := await self._run(some, waits=waits, **limits):
-                limits = {}
+            while found := await self._run(some, waits=waits, timeout=timeout):
+                timeout = None
                 for one in found:
                     yield one
         finally:
             ends.stop()
-            if values is not None:
-                self._threads.begin(partial(_end, values), waits=True)
+            self._threads.begin(partial(_end, values), waits=True)
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
@@ -202,10 +198,11 @@ def _typed_as(
 
 
 def _coroutine(
-    method: Callable[Concatenate[Any, P], T], *, fetches: bool = False, waits: bool = False
+    method: Callable[Concatenate[Any, P], T], *, waits: bool = False
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method, which ``fetches`` or ``waits`` if it accepts ``progress``."""
-    run = partial(_Caller._cancellable, waits=waits) if fetches or waits else _Caller._run
+    """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task."""
+    can_end = "progress" in signature(method).parameters
+    run = partial(_Caller._cancellable, waits=waits) if can_end else _Caller._run
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
@@ -265,7 +262,7 @@ class AsyncComparison(_Caller):
         return self._target
 
     def __aiter__(self) -> AsyncIterator[Difference]:
-        return self._each(lambda: self._target, self._target)  # type: ignore[no-any-return]
+        return self._each(iter(self._target), self._target)  # type: ignore[no-any-return]
 
 
 class AsyncQueries(_Caller):
@@ -290,12 +287,12 @@ class AsyncQueries(_Caller):
     lookup_key = _direct(Queries.lookup_key)
     lookup_keys = _direct(Queries.lookup_keys)
     wait_for = _coroutine(Queries.wait_for, waits=True)
-    match_paths = _coroutine(Queries.match_paths, fetches=True)
-    folder = _coroutine(Queries.folder, fetches=True)
-    match_guid = _coroutine(Queries.match_guid, fetches=True)
-    search_title = _coroutine(Queries.search_title, fetches=True)
-    refresh = _coroutine(Queries.refresh, fetches=True)
-    changes = _coroutine(Queries.changes, fetches=True)
+    match_paths = _coroutine(Queries.match_paths)
+    folder = _coroutine(Queries.folder)
+    match_guid = _coroutine(Queries.match_guid)
+    search_title = _coroutine(Queries.search_title)
+    refresh = _coroutine(Queries.refresh)
+    changes = _coroutine(Queries.changes)
     items = _items(Queries.items)
     items_below = _items(Queries.items_below)
     item_facts = _coroutine(Queries.item_facts)
@@ -306,7 +303,7 @@ class AsyncQueries(_Caller):
     invalidate_path = _coroutine(Queries.invalidate_path)
     invalidate_item = _coroutine(Queries.invalidate_item)
     invalidate = _coroutine(Queries.invalidate)
-    refresh_items = _coroutine(Queries.refresh_items, fetches=True)
+    refresh_items = _coroutine(Queries.refresh_items)
     edit_items = _coroutine(Queries.edit_items)
     watch = _made(AsyncWatch, Queries.watch)
     compare = _made(AsyncComparison, Queries.compare)
@@ -369,10 +366,10 @@ class AsyncIndex(AsyncQueries):
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
-    call = _coroutine(sync.Index.call, fetches=True)
+    call = _coroutine(sync.Index.call)
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
-    server = _coroutine(sync.Index.server, fetches=True)
+    server = _coroutine(sync.Index.server)
     store = _coroutine(sync.Index.store)
     shared_status = _coroutine(sync.Index.shared_status)
     shared_init = _coroutine(sync.Index.shared_init)

@@ -218,8 +218,9 @@ class Session:
             return status, call.view[: call.buffer.length]
 
     def note_items(self, section: str | None, rating_keys: Iterable[str]) -> None:
-        """Makes the next lookup of each item request it, as after a server's event about its deletion. In contrast to an
-        invalidation, one write is enough for all items, and their confirmed matches stay.
+        """Makes the next lookup of each item request it, as after a server's event about its deletion.
+
+        In contrast to an invalidation, one write is enough for all items, and their confirmed matches stay.
         """
         entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
         body = convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
