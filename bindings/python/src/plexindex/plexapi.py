@@ -78,78 +78,53 @@ def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> Non
         raise TypeError(f"{call} requires a {wanted}, not {type(given).__name__}{more}")
 
 
-def from_server(
-    plex: plexindex.types.Any,
-    cache_dir: plexindex.types.PathArg | None = None,
-    *,
-    user: str | None = None,
-    library_ttl: float | None = 3600.0,
-    max_age: float | None = 86400.0,
-    timeout: float | None = None,
-    connect_timeout: float | None = None,
-    read_timeout: float | None = None,
-    stale_answer_timeout: float | None = 2.0,
-    retry_for: float | None = 30.0,
-    ca_file: plexindex.types.PathArg | None = None,
-    accept_invalid_certs: bool | None = None,
-    offline: bool = False,
-    mappings: Iterable[plexindex.types.MappingArg] = (),
-    page_size: int = 1000,
-    matches_limit: int | None = None,
-    size_limit: int | None = None,
-    database: plexindex.types.PathArg | None = None,
-    mmap: bool = True,
-    slow: float | None = 1.0,
-    obfuscate_paths: bool = False,
-    shared: str | None = None,
-    shared_durable: bool | None = None,
-    progress: plexindex.types.ProgressArg = None,
-) -> ServerIndex:
-    """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
-
-    plexindex makes its own connections, with the ``verify`` of plexapi's session, and plexapi's ``timeout`` unless it
-    is plexapi's default. plexindex uses no proxy, client certificate, ``auth`` or adapter of the session, and no
-    environment variable such as ``HTTPS_PROXY`` or ``REQUESTS_CA_BUNDLE``. A warning in the log names the settings of
-    the session that plexindex ignores. Instead of an adapter's retries, set ``retry_for``.
-
-    By default, ``cache_dir`` is the command's folder, with the mappings from plexapi's ``config.ini``. The other
-    options are those of :func:`plexindex.open`; None means plexapi's for ``connect_timeout``, ``read_timeout``,
-    ``ca_file``, ``accept_invalid_certs`` and ``user``. Sends no request. If the server rejects the token, or the token
-    expires, the index uses the current token of plexapi's object. If plexapi has fetched the token's account
-    (``plex.myPlexAccount()``), this account is the ``user``.
-
-    >>> with plexindex.from_server(server, cache_dir) as index:
-    ...     index.match("/films/Sintel (2010).mkv").require().light.title
-    'Sintel'
-    """
-    options = dict(locals())
-    del options["plex"]
-    _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
-    theirs = {**(_open.__kwdefaults__ or {}), "user": _user_of(plex), **_connection_options(plex)}
-    options = {name: theirs.get(name) if value is None else value for name, value in options.items()}
-    session = open_session({"server_url": plex._baseurl, "token": lambda: plex._token or None, **options})
-    return ServerIndex(session, plex)
-
-
-def _with_its_options(
-    function: Callable[Concatenate[Any, P], Any],
-) -> Callable[[Callable[..., T]], Callable[Concatenate[Any, P], T]]:
-    """Gives a function the arguments of another."""
+def _with_options(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[Concatenate[Any, P], T]]:
+    """Gives a function the arguments of another after its first one."""
 
     def give(made: Any) -> Any:
-        own, theirs = signature(made), list(signature(function).parameters.values())
-        made.__signature__ = own.replace(parameters=[*list(own.parameters.values())[:1], *theirs[1:]])
+        own, theirs = signature(made), signature(function).parameters.values()
+        made.__signature__ = own.replace(parameters=[*list(own.parameters.values())[:1], *theirs])
         made.__annotations__ = {**function.__annotations__, **made.__annotations__}
         return made
 
     return give
 
 
-@_with_its_options(from_server)
+@_with_options(_open)
+def from_server(
+    plex: plexindex.types.Any, *arguments: plexindex.types.Any, **options: plexindex.types.Any
+) -> ServerIndex:
+    """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
+
+    The options are those of :func:`plexindex.open`. The defaults of ``server_url``, ``token``, ``connect_timeout``,
+    ``read_timeout``, ``ca_file``, ``accept_invalid_certs`` and ``user`` are plexapi's. Sends no request. By default,
+    ``cache_dir`` is the command's folder, with the mappings from plexapi's ``config.ini``.
+
+    plexindex makes its own connections, with the ``verify`` of plexapi's session, and plexapi's ``timeout`` unless it
+    is plexapi's default. plexindex uses no proxy, client certificate, ``auth`` or adapter of the session, and no
+    environment variable such as ``HTTPS_PROXY`` or ``REQUESTS_CA_BUNDLE``. A warning in the log names the settings of
+    the session that plexindex ignores. Instead of an adapter's retries, set ``retry_for``.
+
+    If the server rejects the token, or the token expires, the index uses the current token of plexapi's object. If
+    plexapi has fetched the token's account (``plex.myPlexAccount()``), this account is the ``user``.
+
+    >>> with plexindex.from_server(server, cache_dir) as index:
+    ...     index.match("/films/Sintel (2010).mkv").require().light.title
+    'Sintel'
+    """
+    given = signature(_open).bind(*arguments, **options)
+    _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
+    theirs = {"server_url": plex._baseurl, "token": lambda: plex._token or None, "user": _user_of(plex)}
+    theirs.update(_connection_options(plex))
+    # None, too, means plexapi's.
+    given.arguments.update((name, value) for name, value in theirs.items() if given.arguments.get(name) is None)
+    given.apply_defaults()
+    return ServerIndex(open_session(given.arguments), plex)
+
+
+@_with_options(_open)
 def from_section(
-    section: plexindex.types.Any,
-    cache_dir: plexindex.types.PathArg | None = None,
-    **options: plexindex.types.Any,
+    section: plexindex.types.Any, *arguments: plexindex.types.Any, **options: plexindex.types.Any
 ) -> SectionIndex:
     """Returns an index of one library, a ``plexapi.library.LibrarySection``, with the options of :func:`from_server`.
     The result can replace the section in code that finds items by path. Closing the result closes its index.
@@ -164,7 +139,7 @@ def from_section(
         section,
         ("_server", "key", "locations"),
     )
-    return from_server(section._server, cache_dir, **options)._opened_for(section)
+    return from_server(section._server, *arguments, **options)._opened_for(section)
 
 
 class ServerIndex(Index):
