@@ -86,6 +86,7 @@ def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
     assert match.file.media_id
     assert not match.file.optimized
     assert match.to_dict()["file"] == facts
+    assert index.wait_for(OTHER, timeout=5).file == match.file
     item = match.require()
     assert [media.parts[0].path for media in item.media] == [LISTED, OTHER] == list(item.paths)
     assert [media.parts[0].size for media in item.media] == [SIZE, 2 * SIZE]

@@ -218,11 +218,13 @@ class Match:
         """The item's file that matched, as the index has it now. None without a single item, for a GUID, a title or a
         recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
         """
-        item = self._single() if self._block else None
+        item, media = self._single(), plexindex.media
         if item is None:
             return None
-        facts, media = self._items()[0].get("file"), plexindex.media
-        return media.file_of(item.media, item.path) if facts is None else media.matched_file(facts)
+        facts = (self._items()[0] if self._block else self._read()).get("file")
+        if facts is not None:
+            return media.matched_file(facts)
+        return media.file_of(item.media, item.path) if self._block else None
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values. Without a :attr:`file` that only an open index knows.
