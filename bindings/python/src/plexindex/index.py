@@ -190,7 +190,7 @@ class Index(Queries):
         >>> [proposal.mapping for proposal in index.proposals(["/mnt/films/Sintel (2010).mkv"])]
         []
         """
-        given = convert.check_paths(convert.path_list(paths), self._session.hides_paths)
+        given = convert.check_paths(convert.listed("paths", paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
         return list(map(plexindex.Proposal, found))
 

@@ -86,7 +86,7 @@ class Queries:
         >>> movies.lookup_keys(["/films/Sintel (2010).mkv", "/nowhere.mkv"])
         ['/library/metadata/101', None]
         """
-        paths = convert.path_list(paths)
+        paths = convert.listed("paths", paths)
         hides_paths = self._session.hides_paths
         found: list[str | None] = []
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):

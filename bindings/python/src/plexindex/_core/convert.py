@@ -13,10 +13,12 @@ from . import abi as c
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ..types import PathArg, SizeArg
     from .session import Session
+
+    T = TypeVar("T")
 
 
 # A thousand years, which means 'never' where the ABI has no value for 'never'.
@@ -72,9 +74,8 @@ def folder_bytes(name: str, path: PathArg) -> bytes:
 
 def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     """Encodes a string like ``os.fsencode``. Returns bytes unchanged. With ``hidden``, errors do not show the value."""
-    if isinstance(value, bytes):
-        return value
-    return _encoded(name, value, sys.getfilesystemencodeerrors(), hidden=hidden, kinds="str or bytes")
+    how = sys.getfilesystemencodeerrors()
+    return value if isinstance(value, bytes) else _encoded(name, value, how, hidden=hidden, kinds="str or bytes")
 
 
 def only_text(name: str, value: str, hidden: bool = False) -> bytes:
@@ -113,16 +114,11 @@ def event_bytes(body: Any) -> bytes:
     return json.dumps(dict(body)).encode()
 
 
-def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
-    """Returns paths as a list. Rejects a single path, because a string is also iterable."""
-    if isinstance(paths, (list, tuple)):
-        return paths
-    if isinstance(paths, (str, bytes)):
-        raise TypeError("give a list of paths, not a single path")
-    try:
-        return list(paths)
-    except TypeError:
-        raise TypeError(f"paths must be a list of paths, not {type(paths).__name__}") from None
+def listed(name: str, values: Iterable[T]) -> Sequence[T]:
+    """Returns paths or keys as a list. Rejects a single one, because a string is also iterable."""
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{name} must be a list of {name}, not {type(values).__name__}")
+    return values if isinstance(values, (list, tuple)) else list(values)
 
 
 def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
@@ -175,10 +171,8 @@ def key_bytes(key: object, session: Session | None = None) -> bytes:
 
 
 def key_list(keys: Iterable[object], session: Session) -> list[str]:
-    """Returns keys as strings, each once. Accepts the same keys as ``key_text``."""
-    if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
-        raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
-    return list(dict.fromkeys(key_bytes(key, session).decode() for key in keys))
+    """Returns keys as strings, each once. Accepts the same keys as :func:`key_bytes`."""
+    return list(dict.fromkeys(key_bytes(key, session).decode() for key in listed("keys", keys)))
 
 
 def callback(name: str, given: Any) -> Any:

@@ -124,7 +124,7 @@ class Selection:
         """Returns the items for files."""
         if size is not None and size is not False:
             raise TypeError("size must be None or False: the files of a batch have no common size")
-        session, paths = self.session, convert.path_list(paths)
+        session, paths = self.session, convert.listed("paths", paths)
         text = convert.join_paths(paths, session.hides_paths)
         asked = self.handle, flags | convert.file_size(size)[0], convert.timeout_ms(timeout), 0
         try:
