@@ -140,6 +140,9 @@ def test_from_server_copies_what_it_can_and_names_the_rest(
         server.fault(kind="sections", action="delay", ms=3_000, count=0)
         with pytest.raises(plexindex.TimeoutError, match=r"0\.4 s"):
             index.refresh()
+    with plexindex.from_server(plex, tmp_path / "a", read_timeout=9, slow=None) as index:
+        options = index.__reduce__()[1][0].options
+        assert (options["connect_timeout"], options["read_timeout"], options["slow"]) == (0.4, 9, None)
     plex._session.proxies = {"http": "http://proxy.invalid"}
     plex._session.cert = "client.pem"
     plex._session.mount("http://", HTTPAdapter(max_retries=3))

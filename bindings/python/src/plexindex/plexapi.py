@@ -116,8 +116,7 @@ def from_server(
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
     theirs = {"server_url": plex._baseurl, "token": lambda: plex._token or None, "user": _user_of(plex)}
     theirs.update(_connection_options(plex))
-    # None, too, means plexapi's.
-    given.arguments.update((name, value) for name, value in theirs.items() if given.arguments.get(name) is None)
+    given.arguments = {**theirs, **given.arguments}
     given.apply_defaults()
     return ServerIndex(open_session(given.arguments), plex)
 
