@@ -64,22 +64,16 @@ _level = c.LOG_INFO
 _logger: Any = None
 
 
-def wants_debug() -> bool:
-    """Returns whether the logger accepts debug lines now."""
-    global _logger
+def follow_level() -> int:
+    """Sets the library's level if the logger's level has changed. Returns the level."""
+    global _level, _logger
     if _logger is None:
         # While another thread imports the module, it may be incomplete.
         get_logger = getattr(sys.modules.get("logging"), "getLogger", None)
         if get_logger is None:
-            return False
+            return _level
         _logger = get_logger(LOGGER)
-    return bool(_logger.isEnabledFor(10))
-
-
-def follow_level() -> int:
-    """Sets the library's level if the logger's level has changed. Returns the level."""
-    global _level
-    wanted = wants_debug() if _logger is None else _logger.isEnabledFor(10)
+    wanted = _logger.isEnabledFor(10)
     if wanted != (_level == c.LOG_DEBUG):
         with importing:
             from .json_call import ask_without_index

@@ -20,17 +20,13 @@ def full_path(path: bytes) -> bytes:
     return os.path.abspath(path)
 
 
-def components(path: str) -> list[str]:
-    """Splits a path into its components. In a Windows path, a backslash is also a separator."""
-    has_drive = path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
-    if path[:2] == "\\\\" or has_drive:
-        path = path.replace("\\", "/")
-    return [part for part in path.split("/") if part]
-
-
 def last_component(path: str) -> str:
-    """Returns a path's last component, for messages that can appear in a log."""
-    return (components(path) or [path])[-1]
+    """Returns a path's last component, for messages that can appear in a log. In a Windows path, a backslash is also a
+    separator.
+    """
+    has_drive = path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
+    name = path.replace("\\", "/") if path[:2] == "\\\\" or has_drive else path
+    return name.rstrip("/").rpartition("/")[2] or path
 
 
 def same_file(path: str, others: Sequence[str]) -> bool:
