@@ -215,10 +215,21 @@ def test_a_recorded_match_counts_while_the_index_has_its_item(
     matches.set_match("Scenes", "/stash/z/twice.mp4", f"{KEY}999")
     assert outcome(scenes, "/stash/z/twice.mp4", given) == ("low", 2, 3)
     assert matches.get_match("Scenes", "/stash/z/twice.mp4") is None
+    # A 404 of a proxy takes no record.
+    matches.set_match("Scenes", "/stash/z/renamed.mp4", f"{KEY}5")
+    found = find_plex_items_with_confidence(scenes, "/stash/z/renamed.mp4", **given)[1]
+    world.fault(kind="metadata", action="status", status=404)
+    with pytest.raises(NotFound, match="no longer has the item"):
+        assert found.title
+    assert outcome(scenes, "/stash/z/renamed.mp4", given) == ("high", 5)
     world.post("items/remove", {"ratingKeys": [5]})
     # The index learns it from the first item that the host reads.
     with pytest.raises(NotFound, match="no longer has the item"):
         assert find_plex_items_with_confidence(scenes, "/stash/z/renamed.mp4", **given)[1].title
+    assert outcome(scenes, "/stash/z/renamed.mp4", given) == ("none",)
+    # It forgets the record when a listing confirms that the item is gone.
+    (index,) = section_index._indexes.values()
+    index.refresh(full=True)
     assert outcome(scenes, "/stash/z/renamed.mp4", given) == ("none",)
     assert matches.get_match("Scenes", "/stash/z/renamed.mp4") is None
 

@@ -9,7 +9,6 @@ from ..errors import Error
 from .host import host_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
 
@@ -57,16 +56,14 @@ def warn_of_token() -> None:
     )
 
 
-def reraise(error: Exception, on_gone: Callable[[], None] | None) -> NoReturn:
+def reraise(error: Exception) -> NoReturn:
     """Raises an error from plexapi again; for a status that may pass, a transient error, because hosts treat plexapi's
-    errors as permanent. ``on_gone``: called if the item is gone.
+    errors as permanent.
     """
     # Only the text of plexapi's error contains the status: `(503) service_unavailable; http://...`.
     text = str(error).partition(")")[0].lstrip("(") if type(error).__module__ == "plexapi.exceptions" else ""
     status = int(text) if text.isdigit() else 0
     if status == 404:
-        if on_gone is not None:
-            on_gone()
         raise not_found("Plex no longer has the item from the index: retry") from error
     if status == 401:
         warn_of_token()

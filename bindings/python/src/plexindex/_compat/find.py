@@ -13,7 +13,6 @@ from .host import host_log
 from .section_index import note_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ..light import LightItem
@@ -125,9 +124,11 @@ def _recorded(section: SectionIndex, path: str, matches: Any, *, is_sure: bool) 
     if not key:
         return None
     light = section.light(key)
-    if light is not None:
-        return SyncItem(section, light, None, lambda: matches.invalidate(section.title, path))
-    if is_sure:
+    # After a 404, this asks the server, because a proxy may have sent it.
+    listed = section.library.match(light.locations[0]) if light is not None and light.locations else None
+    if light is not None and (listed is None or light.key in [item.key for item in listed.candidates]):
+        return SyncItem(section, light, None)
+    if is_sure and (listed is None or not listed.stale):
         matches.invalidate(section.title, path)
     return None
 
@@ -158,11 +159,9 @@ class SyncItem:
     the file that matched, because a listing can be an hour old.
     """
 
-    def __init__(
-        self, section: SectionIndex, light: LightItem, path: str | None, on_gone: Callable[[], None] | None = None
-    ) -> None:
-        """``path``: the listed path that matched, or None. ``on_gone``: called if the item is gone."""
-        self._section, self._light, self._path, self._on_gone = section, light, path, on_gone
+    def __init__(self, section: SectionIndex, light: LightItem, path: str | None) -> None:
+        """``path``: the listed path that matched, or None."""
+        self._section, self._light, self._path = section, light, path
         self._full: Any = None
 
     def full(self) -> Any:
@@ -172,7 +171,7 @@ class SyncItem:
             try:
                 full = self._light.full()
             except Exception as error:
-                reraise(error, self._on_gone)
+                reraise(error)
             if expected and expected.isdisjoint(full.locations):
                 self._section.invalidate_item(self.ratingKey)
                 raise not_found("the item's files have changed in Plex: retry")
