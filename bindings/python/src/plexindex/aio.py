@@ -341,18 +341,8 @@ class AsyncIndex(AsyncQueries):
 
     @property
     def index(self) -> sync.Index:
-        """The index for other threads."""
+        """The index, with its facts, and for other threads."""
         return self._target
-
-    @property
-    def cache_dir(self) -> str:
-        """The store's folder."""
-        return self._target.cache_dir
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the index is open."""
-        return self._target.is_open
 
     @_typed_as(sync.Index.libraries, list[AsyncLibrary])
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:
