@@ -66,7 +66,8 @@ def processes(run: Run, world: World, what: str, asked: Path, names: list[str], 
     """A new process that finds one file, from the start of Python to its exit, with an empty store or a filled one."""
     costs = {name: Costs() for name in names}
     goals = [below(STASH2PLEX, 1 / 3)] if STASH2PLEX in names else [at_most(1.0 if cold else 0.1)]
-    row = run.row(what, WAITING, world.size, *goals)
+    limit = "Without a mapping, only the whole listing shows that no other file has the size." if cold else ""
+    row = run.row(what, WAITING, world.size, *goals, limit=limit)
 
     def start(name: str) -> Callable[[int], float]:
         def one_round(_: int) -> float:

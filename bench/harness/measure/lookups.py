@@ -14,6 +14,9 @@ from ..run import MEMORY, Run
 from ..timing import Figure, check, seconds_of
 from ..world import World
 
+CALL = "A call through ctypes takes most of it, and the memory the rest: the row of a dict shows what that takes."
+ANSWER = "The answer is an object of Python, which reads its fields from a struct of C."
+
 
 def measure(run: Run, world: World) -> None:
     """Measures all of this module."""
@@ -42,7 +45,7 @@ def in_python(run: Run, world: World) -> None:
     ours = Plexindex(str(world.store))
     contenders = {OURS: (ours.get, ""), **{peer.name: (peer.get, peer.before_path) for peer in peers}}
     goals = [at_most(1.3e-6)] if world.size == run.main else []
-    row = run.row("a listed path, Python", GROUP, world.size, below("lmdb"), *goals)
+    row = run.row("a listed path, Python", GROUP, world.size, below("lmdb"), *goals, limit=CALL)
     row.note = "as Plex writes it, without a mapping"
     run.race(row, world.questions["listed"], contenders)
     if world.size == run.main:
@@ -52,10 +55,10 @@ def in_python(run: Run, world: World) -> None:
         disk.note += "peers: path and key"
         for name, size in {OURS: bytes_on_disk(world.store) / world.items, **sizes}.items():
             disk.add(name, Figure(size))
-        row = run.row("a path that is not listed, Python", GROUP, world.size, below("lmdb"))
+        row = run.row("a path that is not listed, Python", GROUP, world.size, below("lmdb"), limit=CALL)
         run.race(row, world.questions["unknown"], contenders)
         match = PlexindexMatch(str(world.store))
-        row = run.row("full answer, Python", GROUP, world.size, at_most(4e-6))
+        row = run.row("full answer, Python", GROUP, world.size, at_most(4e-6), limit=ANSWER)
         run.race(row, world.questions["listed"], {OURS: (match.get, "")})
         match.close()
         row.note = "`match(path).key`: one field is read"

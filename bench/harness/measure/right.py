@@ -29,6 +29,7 @@ SIZES, OTHERS, PATHS = "each file with its size", "other files with a listed fil
 NAME, STASH = "same file name", "Stash2Plex, a sample"
 SAMPLE = 20
 """Paths of a collection that Stash2Plex's algorithm is asked: each takes it milliseconds."""
+COMMON = "Where many files have a name and sizes of whole sectors or packets, one in thousands meets another by chance."
 WITHOUT_GOAL = ("of one size", "of a CD's size", "at a constant bit rate", "in another folder")
 
 
@@ -54,7 +55,7 @@ def measure(run: Run) -> None:
         kinds = {kind: unmapped[kind] for kind in sorted(unmapped) if kind.endswith(WITHOUT_GOAL) is ends}
         listed = sum(tally.listed for tally in kinds.values())
         goals = () if ends else (at_most(2, "%"),)
-        row = run.row(f"listed files without high confidence, {what}", GROUP, listed, *goals, unit="%")
+        row = run.row(f"listed files without high confidence, {what}", GROUP, listed, *goals, unit="%", limit=COMMON)
         row.note = ", ".join(f"{kind} {tally.unsure():.3g} % of {tally.listed:,}" for kind, tally in kinds.items())
         row.add(OURS, Figure(max(tally.unsure() for tally in kinds.values())))
     tally = judge.total(tallies[f"{PATHS}, no mapping"])
