@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from plexindex.cli import PLEXINDEX, help, options
+from plexindex.cli import COMMANDS, GROUPS, find, help, options
 
 HEADER = """\
 .\\" Licence: MIT OR Apache-2.0. Generated from the command by scripts/make_man.py.
@@ -27,31 +27,28 @@ def paragraphs(text: str) -> list[str]:
     return lines
 
 
-def records(parameters: list[options.Parameter]) -> list[str]:
+def records(found: list[options.Option]) -> list[str]:
     """Returns the lines of a list of options."""
     lines = []
-    for forms, text in help.records(parameters):
+    for forms, text in help.records(found):
         lines += [".TP", f"\\fB{roff(forms)}\\fR", roff(text)]
     return lines
 
 
-def commands(group: options.Group) -> list[str]:
-    """Returns the lines of all commands of a group, in the order of its help."""
+def commands() -> list[str]:
+    """Returns the lines of all commands, in the order of the help."""
     lines = []
-    for command in map(group.find, group.names):
-        if isinstance(command, options.Group):
-            lines += commands(command)
-        else:
-            usage = roff(help.usage_of(command))
-            lines += [f".SS {usage}", *paragraphs(command.help)[1:], *records(command.parameters)]
+    for command in filter(None, map(find, COMMANDS)):
+        usage = roff(help.usage_of(command.name))
+        lines += [f".SS {usage}", *paragraphs(command.help)[1:], *records(command.options)]
     return lines
 
 
 def page() -> str:
     """Returns the page."""
     return "\n".join([
-        HEADER, ".SH SYNOPSIS", roff(help.usage_of(PLEXINDEX)), ".SH DESCRIPTION", roff(PLEXINDEX.help),
-        ".SH COMMANDS", *commands(PLEXINDEX),
+        HEADER, ".SH SYNOPSIS", roff(help.usage_of("")), ".SH DESCRIPTION", roff(GROUPS[""]),
+        ".SH COMMANDS", *commands(),
         ".SH OPTIONS", "All commands accept these options, before or after the command.", *records(options.SHARED),
         ".SH CONFIGURATION", ".nf", roff(help.CONFIG), ".fi",
         ".SH EXIT STATUS", ".nf", roff(help.EXIT_CODES), ".fi", "",

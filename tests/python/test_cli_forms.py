@@ -16,7 +16,7 @@ from cli import Cli
 from conftest import Server
 from disk import make
 from plexindex._core.config import parse_mapping
-from plexindex.cli import PLEXINDEX, options
+from plexindex.cli import find, options
 from plexindex.cli.help import PLACES
 from test_cli import COMMANDS
 
@@ -103,25 +103,25 @@ def test_wrong_words(cli: Cli, words: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "values", "shared"),
+    ("line", "arguments", "values", "shared"),
     [
-        ("-qv match -0vf json -lMovies /x -- -y",
-         {"null": True, "form": "json", "library": "Movies", "path": ("/x", "-y")}, {"quiet": True, "verbose": 2}),
-        ("match --format=keys --size 7 --timeout=.5 -", {"form": "keys", "size": 7, "path": ("-",)}, {"timeout": 0.5}),
-        ("--mapping /a=/b diff --only renamed --only not-in-plex --limit 0 --mapping=/c=/d /x",
-         {"only": ("renamed", "not-in-plex"), "limit": 0, "folder": ("/x",)},
-         {"mapping": (("/a", "/b"), ("/c", "/d"))}),
-        ("--offline --server-url http://x match --token t -l 1 /x", {"library": "1", "path": ("/x",)},
+        ("-qv match -0vf json -lMovies /x -- -y", "/x -y", {"null": True, "format": "json", "library": "Movies"},
+         {"quiet": True, "verbose": 2}),
+        ("match --format=keys --size 7 --timeout=.5 -", "-", {"format": "keys", "size": 7}, {"timeout": 0.5}),
+        ("--mapping /a=/b diff --only renamed --only not-in-plex --limit 0 --mapping=/c=/d /x", "/x",
+         {"only": ("renamed", "not-in-plex"), "limit": 0}, {"mapping": (("/a", "/b"), ("/c", "/d"))}),
+        ("--offline --server-url http://x match --token t -l 1 /x", "/x", {"library": "1"},
          {"offline": True, "server_url": "http://x", "token": "t"}),
-        ("--color never --size-limit 2K refresh --full", {"full": True}, {"color": "never", "size_limit": 2000}),
-        ("shared clear -y", {"yes": True}, {}),
+        ("--color never --size-limit 2K refresh --full", "", {"full": True}, {"color": "never", "size_limit": 2000}),
+        ("shared clear -y", "", {"yes": True}, {}),
     ],
 )  # fmt: skip
-def test_a_command_line(line: str, values: dict[str, object], shared: dict[str, object]) -> None:
+def test_a_command_line(line: str, arguments: str, values: dict[str, object], shared: dict[str, object]) -> None:
     options.given.clear()
-    command, own = options.parse(line.split(" "), PLEXINDEX)
+    name, _, found, own = options.parse(line.split(" "), find)
+    assert found == arguments.split()
     assert {name: value for name, value in own.items() if value is not False and value not in (None, ())} == values
-    assert options.given == {**shared, "command": f"plexindex {command.name}"}
+    assert options.given == {**shared, "command": f"plexindex {name}"}
 
 
 @pytest.mark.parametrize(("argument", "status"), [("timeout", None), ("server_url", "invalid_argument")])

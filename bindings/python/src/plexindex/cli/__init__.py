@@ -21,21 +21,27 @@ if _core.TYPE_CHECKING:
 COMMANDS = {
     "doctor": "doctor", "match": "match", "folder": "match", "diff": "diff", "changes": "changes", "scan": "match",
     "refresh-item": "refresh_item", "refresh": "libraries", "libraries": "libraries", "stats": "libraries",
-    "clear": "libraries", "matches": "libraries", "shared": "shared", "config": "settings",
+    "clear": "libraries", "matches export": "libraries", "matches import": "libraries", "shared init": "shared",
+    "shared status": "shared", "shared clear": "shared", "shared drop-old": "shared", "config": "settings",
     "completion": "help", "help": "help",
 }  # fmt: skip
+# The help of words that begin several commands.
+GROUPS = {
+    "": "Find the Plex item for a file without asking the server each time.",
+    "matches": "Export recorded matches, or import them into another index.",
+    "shared": "Manage the PostgreSQL database that several hosts share.",
+}
 
 
-def _find(name: str) -> options.Command | options.Group:
+def find(name: str) -> options.Command | None:
+    """Returns the command with this name; None if several commands begin with it. Raises UsageError."""
+    if name in GROUPS:
+        return None
+    if name not in COMMANDS:
+        raise options.UsageError(f"No such command '{name.rpartition(' ')[2]}'.")
     module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=["*"])
-    found: options.Command | options.Group = getattr(module, f"{name.replace('-', '_')}_command")
+    found: options.Command = getattr(module, f"{name.replace('-', '_').replace(' ', '_')}_command")
     return found
-
-
-PLEXINDEX = options.Group(
-    "", "Find the Plex item for a file without asking the server each time.", list(COMMANDS), _find
-)
-PLEXINDEX.parameters = [options.Parameter("-V", "--version", help="Show the installed versions.")]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -64,17 +70,15 @@ def _run(words: Sequence[str]) -> int:
 
         output.say("\n".join(completions(words)))
         return codes.OK
-    command, values = options.parse(words, PLEXINDEX)
-    if isinstance(command, options.Command) and "help" not in values:
-        return command.run(**values)
+    name, command, arguments, own = options.parse(words, find)
+    is_help, is_version = (one in options.given for one in ("help", "version"))
+    if command and not (is_help or is_version):
+        return command.run(arguments, **own) if command.argument else command.run(**own)
+    if words and not (is_help or is_version):
+        raise options.UsageError("Missing command.")
     from .help import help_of, version_lines
 
-    if values.get("version"):
-        output.say("\n".join(version_lines()))
-    elif words and not values.get("help"):
-        raise options.UsageError("Missing command.")
-    else:
-        output.say(help_of(command), None if words else sys.stderr)
+    output.say("\n".join(version_lines()) if is_version else help_of(name), None if words else sys.stderr)
     return codes.OK if words else codes.USAGE
 
 

@@ -16,30 +16,16 @@ from ..index import Index
 from ..library import Library
 from . import codes, output
 from .match import item_text
-from .options import FILE, SECONDS_OR_NEVER, TEXT, UsageError, command, given, library, option
+from .options import UsageError, command, given
 from .output import say
 from .settings import Settings
 
 _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
 
 
-@command("changes")
-@option("--since", type=TEXT, metavar="CURSOR", help="List the changes since this cursor was printed.")
-@option("--state", type=FILE, metavar="FILE",
-              help="Keep the cursor in this file, to list the changes since the last run.")  # fmt: skip
-@option("--full", help="First list all items as added.")
-@option("--check", "is_check", help="Ask the server for changes now, in one request. If the server "
-              "sends nothing for 15 seconds, the exit code is 3.")  # fmt: skip
-@option("--watch", help="Run until Ctrl-C, and print changes as they occur. plexindex listens to "
-              "the server's events, or checks Plex's database once a second.")  # fmt: skip
-@option("--disk-every", type=SECONDS_OR_NEVER, metavar="SECONDS", help="With --watch, seconds between "
-              "searches for renamed files on this machine (default: 600); 0 disables the searches.")  # fmt: skip
-@library
-def changes_command(
-    since: str | None, state: str | None, full: bool, is_check: bool, watch: bool, disk_every: float | None,
-    library: str | None,
-) -> int:  # fmt: skip
-    """List items that were added, removed, changed or moved.
+@command("""changes
+
+    List items that were added, removed, changed or moved.
 
     The first run prints a cursor. With the cursor, the command prints the changes since then, and a new cursor on the
     last line. If a listing is older than an hour, the command first asks the server for changes; with --check, it
@@ -47,7 +33,6 @@ def changes_command(
     more than 20 items and more than a fifth of a library changed at once, the command prints 'list again': in this
     case, list that library with --full.
 
-    \b
     From cron, this lists the changes since the last run:
       plexindex changes --state ~/.plex-changes
 
@@ -55,7 +40,23 @@ def changes_command(
     old path of a moved file), from_key (the old rating key, if it differs), library, section, cursor, age and stale. In
     the last object, and with --watch after each change, change is 'cursor', and cursor, age (seconds since the listing
     was last known to be current) and stale are set.
-    """
+
+    Options:
+      --since CURSOR  List the changes since this cursor was printed.
+      --state FILE  Keep the cursor in this file, to list the changes since the last run.
+      --full  First list all items as added.
+      --check  Ask the server for changes now, in one request. If the server sends nothing for 15 seconds, the exit code
+        is 3.
+      --watch  Run until Ctrl-C, and print changes as they occur. plexindex listens to the server's events, or checks
+        Plex's database once a second.
+      --disk-every SECONDS|0  With --watch, seconds between searches for renamed files on this machine (default: 600); 0
+        disables the searches.
+      -l, --library LIBRARY
+    """)
+def changes_command(
+    since: str | None, state: str | None, full: bool, check: bool, watch: bool, disk_every: float | None,
+    library: str | None,
+) -> int:  # fmt: skip
     for is_wrong, text in (
         (full and since, "--full starts from the beginning and takes no cursor: omit --since"),
         (state and since, "--state already provides the cursor: omit --since"),
@@ -66,14 +67,14 @@ def changes_command(
             raise UsageError(text)
     settings, older, bar = Settings(), None, output.Bar()
     offline, has_state = settings.answers_from_store_only, state is not None
-    if is_check:
+    if check:
         settings.expect_source()
     cursor = since or (None if full or state is None else _read_state(state))
     with settings.open_for_answers(progress=bar) as index:
         chosen = index.library(library)
         try:
             if not offline:
-                older = bring_up_to_date(selection_of(chosen), (settings.timeout, bar), always=is_check, whole=full)
+                older = bring_up_to_date(selection_of(chosen), (settings.timeout, bar), always=check, whole=full)
             page = chosen.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
             if state is None:
@@ -89,7 +90,7 @@ def changes_command(
             how = "give this cursor with --since" if state is None else "repeat the command"
             output.remark(f"to list later changes, {how}; to list all items, add --full", terminal_only=True)
         elif not is_any:
-            hint = "" if is_check or watch or offline else "; to ask the server now, add --check"
+            hint = "" if check or watch or offline else "; to ask the server now, add --check"
             output.remark(f"no changes since the cursor{hint}", terminal_only=True)
         _write_state(state, page.cursor)
         if watch:
@@ -108,7 +109,7 @@ def changes_command(
                 _print_page(index, page, has_state=has_state, always=page.cursor != before)
                 before = page.cursor
                 _write_state(state, before)
-    return codes.of(older) if older is not None and is_check else codes.OK
+    return codes.of(older) if older is not None and check else codes.OK
 
 
 _FIELDS = ("change", "item", "path", "from", "from_key", "library", "section")

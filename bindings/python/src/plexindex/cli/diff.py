@@ -11,7 +11,7 @@ from typing import Any
 from ..compare import RULES, Comparison, Difference
 from . import codes, output
 from .match import item_text
-from .options import FOLDER, UsageError, argument, choice, command, given, library, option, whole
+from .options import VALUES, UsageError, command, given
 from .output import count, say
 from .settings import Settings
 
@@ -24,6 +24,7 @@ _WORDS = {
 }
 # Kinds of lines that are not differences. diff prints these lines only with --left-out.
 _REMARKS = ("left_out", "several_paths")
+VALUES["RULE"] = list(RULES)
 _FIELDS = ("what", "path", "is_folder", "files", "item", "reason", "message", "library", "section")
 # The kinds of differences that --only chooses.
 _KINDS: dict[str, Callable[[Difference], bool]] = {
@@ -36,30 +37,14 @@ _SUMMED = {"in_plex": "in Plex", "not_in_plex": "not in Plex", "ambiguous": "amb
            "on_disk": "on the disk", "not_on_disk": "not on the disk", "unknown": "not checked"}  # fmt: skip
 
 
-@command("diff")
-@library
-@option("--without", type=choice(RULES), multiple=True, metavar="RULE",
-              help="Treat files that RULE ignores as media files; you can repeat this option.")  # fmt: skip
-@option("--rules", help="List the rules with their sources, and exit.")
-@option("--left-out", help="Also print ignored files and items' additional files, as JSON always "
-              "does, except for the files that the rule 'extension' ignores.")  # fmt: skip
-@option("--only", type=choice(_KINDS), multiple=True, metavar="KIND",
-              help="Print only differences of this kind: not-in-plex, not-on-disk or renamed; you can repeat this "
-              "option.")  # fmt: skip
-@option("--limit", type=whole(0), metavar="N", help="Print at most N differences. The summary and "
-              "the exit code are those of all.")  # fmt: skip
-@argument("folder", type=FOLDER)
-def diff_command(
-    library: str | None, without: tuple[str, ...], rules: bool, left_out: bool, only: tuple[str, ...],
-    limit: int | None, folder: tuple[str, ...],
-) -> int:  # fmt: skip
-    """Compare the disk with what Plex lists.
+@command("""diff [FOLDER]...
+
+    Compare the disk with what Plex lists.
 
     The command first asks the server whether anything changed, and then walks each FOLDER. It lists files that Plex
     does not list, and listed files that are not on the disk; a missing folder is one line with its number of files. It
     skips files that Plex ignores, and changes nothing. The exit code is 0 if nothing differs.
 
-    \b
     Example:
       plexindex diff --json /mnt/media |
         jq -r 'select(.what == "not_in_plex") | .path'
@@ -70,18 +55,31 @@ def diff_command(
     files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed is the sum of listed_on_disk,
     listed_not_on_disk and listed_unknown; listed_location_empty counts the files in listed_not_on_disk whose location
     is empty or missing.
-    """
+
+    Options:
+      -l, --library LIBRARY
+      --without RULE...  Treat files that RULE ignores as media files; you can repeat this option.
+      --rules  List the rules with their sources, and exit.
+      --left-out  Also print ignored files and items' additional files, as JSON always does, except for the files that
+        the rule 'extension' ignores.
+      --only {not-in-plex|not-on-disk|renamed}...  Print only differences of this kind; you can repeat this option.
+      --limit N  Print at most N differences. The summary and the exit code are those of all.
+    """)
+def diff_command(
+    folders: list[str], library: str | None, without: tuple[str, ...], rules: bool, left_out: bool,
+    only: tuple[str, ...], limit: int | None,
+) -> int:  # fmt: skip
     if rules:
         for name, (what, source) in RULES.items():
             text = output.fitted(f"{name:11} {what}\n{'':11} Source: {source}")
             output.show({"rule": name, "leaves_out": what, "source": source}, text)
         return codes.OK
-    if not folder:
+    if not folders:
         raise UsageError("no folder was given: give the folders to walk")
     settings, counter = Settings(), output.Bar()
     with settings.open_for_answers() as index:
         comparison = index.library(library).compare(
-            map(os.fsencode, folder),
+            map(os.fsencode, folders),
             without=without,
             timeout=settings.timeout,
             offline=settings.answers_from_store_only,

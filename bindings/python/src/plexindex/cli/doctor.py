@@ -23,33 +23,33 @@ from . import codes, output, shared
 from .doctor_files import Report, check_files, check_mappings
 from .help import version_lines
 from .libraries import fetch, library_row, limit_text
-from .options import FILE, argument, command, option, whole, yes
+from .options import command
 from .output import count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
 
 
-@command("doctor")
-@option("--sample", type=whole(1, 1_000_000), metavar="N",
-              help="The number of files to check, spread over the whole tree (default: 500).")  # fmt: skip
-@yes
-@argument("path", type=FILE)
-def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
-    """Check the setup, and find missing path mappings.
+@command("""doctor [PATH]...
+
+    Check the setup, and find missing path mappings.
 
     The command checks the server, the token, the libraries, the store and the shared database. Each PATH is a folder
     or a file; - reads paths from standard input. The command matches a sample of these files, and proposes mappings
     for files without a match. It first fetches missing libraries, and on a terminal asks before. Files that
     Plex ignores (`plexindex diff --rules`) count separately.
 
-    \b
     Examples:
       plexindex doctor
       plexindex doctor /mnt/media
 
     JSON: one object with findings (each with mark and text), proposals (mappings, each with host and server), problems
     (a list of sentences) and exit_code.
-    """
-    settings, report, sample = Settings(), Report(), sample or 500
+
+    Options:
+      --sample COUNT  The number of files to check, spread over the whole tree (default: 500).
+      -y, --yes
+    """)
+def doctor_command(paths: list[str], sample: int | None, yes: bool) -> int:
+    settings, report = Settings(), Report()
     shared.hide_warnings()
     report.line("\n".join(version_lines()))
     is_database_usable = _check_database(report, settings)
@@ -71,12 +71,12 @@ def doctor_command(sample: int | None, yes: bool, path: tuple[str, ...]) -> int:
         check_mappings(report, settings, libraries)
         _check_store(report, settings, index)
         _check_shared(report, settings, index)
-        if not path:
+        if not paths:
             report.line("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
             return report.end()
         if is_reached and not reads_database:
             _fetch(report, index, [library for library in libraries if library.age is None], yes)
-        check_files(report, settings, index, path, sample, is_listed=reads_database, is_reached=is_reached)
+        check_files(report, settings, index, paths, sample or 500, is_listed=reads_database, is_reached=is_reached)
     return report.end()
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from .. import __version__
 from .._core import native as _native
 from .._core.json_call import ask_without_index
-from . import PLEXINDEX, codes, options
-from .options import Command, Group, Parameter, UsageError, argument, choice, command, option
+from . import COMMANDS, GROUPS, codes, find
+from .options import SHARED, Option, UsageError, command
 from .output import columns, remark, say
 
 CONFIG = """\
@@ -79,44 +79,47 @@ def version_lines() -> list[str]:
 
 
 def paragraphs(text: str) -> list[tuple[str, bool]]:
-    """Returns the paragraphs of a command's help, each with whether it keeps its lines."""
-    parts = inspect.cleandoc(text).split("\n\n")
-    return [(part.replace("\b\n", ""), part.startswith("\b\n")) for part in parts]
+    """Returns the paragraphs of a help before its options, each with whether it keeps its lines."""
+    parts = inspect.cleandoc(text).partition("\n\nOptions:")[0].split("\n\n")
+    return [(part, "\n " in part) for part in parts]
 
 
-def usage_of(found: Command | Group) -> str:
+def usage_of(name: str) -> str:
     """Returns how to write a command."""
-    if found is PLEXINDEX:
-        return "plexindex [-h | -V] COMMAND [OPTION…] [ARGUMENT…]"
-    words = ["COMMAND [ARGS]..."] if isinstance(found, Group) else []
-    for one in found.parameters:
-        if not one.flags:
-            words += [f"{one.metavar}..." if one.required else f"[{one.metavar}]..."]
-    return " ".join(["plexindex", found.name, "[OPTIONS]", *words])
+    if not name:
+        return "plexindex [-h | -V] COMMAND [OPTION]... [ARGUMENT]..."
+    found = find(name)
+    words = "COMMAND [ARGUMENT]..." if found is None else found.argument.forms if found.argument else ""
+    return f"plexindex {name} [OPTION]... {words}"
 
 
-def records(parameters: Iterable[Parameter]) -> list[tuple[str, str]]:
-    """Returns the forms and the help of each option."""
-    return [(", ".join(one.flags) + (f" {one.metavar}" if one.type else ""), one.help)
-            for one in parameters if one.flags]  # fmt: skip
+def names_below(name: str) -> list[str]:
+    """Returns the next words of the commands whose names begin with these words."""
+    above = f"{name} " if name else ""
+    return list(dict.fromkeys(one[len(above) :].split()[0] for one in COMMANDS if one.startswith(above)))
 
 
-def help_of(found: Command | Group) -> str:
-    """Returns the help of a command or a group, as wide as the terminal."""
-    lines = [f"Usage: {usage_of(found)}"]
-    for text, keeps_lines in paragraphs(found.help):
+def help_of(name: str) -> str:
+    """Returns the help of a command, or of several with this first word, as wide as the terminal."""
+    found, lines = find(name), [f"Usage: {usage_of(name)}"]
+    for text, keeps_lines in paragraphs(GROUPS[name] if found is None else found.help):
         lines += ["", *(textwrap.indent(text, "  ").split("\n") if keeps_lines else _wrapped(text))]
-    if isinstance(found, Group):
-        firsts = [paragraphs(found.find(name).help)[0][0] for name in found.names]
-        commands = [(name, textwrap.shorten(text, 60, placeholder="...")) for name, text in zip(found.names, firsts)]
-        lines += ["", "Commands:", *_definitions(commands)]
-    if found is PLEXINDEX:
+    if found is None:
+        below = {word: f"{name} {word}".strip() for word in names_below(name)}
+        texts = {word: getattr(find(one), "help", GROUPS.get(one, "")) for word, one in below.items()}
+        firsts = [(word, " ".join(paragraphs(text)[0][0].split())) for word, text in texts.items()]
+        lines += ["", "Commands:", *_definitions(firsts)]
         return "\n".join([*lines, "", "  See also `plexindex help options`, `help config` and `help exit-codes`."])
-    lines += ["", "Options:", *_definitions(records([*found.parameters, options.HELP]))]
+    lines += ["", "Options:", *_definitions(records(found.options))] if found.options else []
     return "\n".join([*lines, "", *_wrapped(_ALSO, "")])
 
 
 _ALSO = "All commands also accept --json, -q, -v and the others in `plexindex help options`."
+
+
+def records(options: Iterable[Option]) -> list[tuple[str, str]]:
+    """Returns the forms and the help of each option."""
+    return [(one.forms.replace("...", ""), one.help) for one in options]
 
 
 def _width() -> int:
@@ -137,23 +140,20 @@ def _definitions(rows: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-@command("help")
-@argument("topic", type=options.TEXT, metavar="COMMAND|config|exit-codes|options")
-def help_command(topic: tuple[str, ...]) -> int:
-    """Show the help of a command or a topic.
+@command("""help [COMMAND|config|exit-codes|options]...
+
+    Show the help of a command or a topic.
 
     The topics are config, exit-codes and options.
-    """
-    if topic == ("options",):
+    """)
+def help_command(topic: list[str]) -> int:
+    if topic == ["options"]:
         text = "All commands accept these options, before or after the command."
-        say("\n".join(["", *_wrapped(text), "", "Options:", *_definitions(records(options.SHARED))]))
-    elif topic in (("config",), ("exit-codes",)):
-        say(CONFIG if topic == ("config",) else EXIT_CODES)
+        say("\n".join(["", *_wrapped(text), "", "Options:", *_definitions(records(SHARED))]))
+    elif topic in (["config"], ["exit-codes"]):
+        say(CONFIG if topic == ["config"] else EXIT_CODES)
     else:
-        found: Command | Group = PLEXINDEX
-        for word in topic:
-            found = found.find(word) if isinstance(found, Group) else found
-        say(help_of(found))
+        say(help_of(" ".join(topic)))
     return codes.OK
 
 
@@ -181,16 +181,18 @@ complete -c plexindex -a '(_PLEXINDEX_COMPLETE=1 plexindex (commandline -opc)[2.
 }
 
 
-@command("completion")
-@option("--install", help="Install the script where the shell looks for it, and print its path.")
-@argument("shell", type=choice(PLACES), metavar=f"{{{'|'.join(PLACES)}}}", required=True)
-def completion_command(install: bool, shell: tuple[str, ...]) -> int:
-    """Print or install a script for shell completion.
+@command(f"""completion {{{"|".join(PLACES)}}}...
+
+    Print or install a script for shell completion.
 
     The shell then completes commands, options and option values. bash must be 4.4 or newer; PowerShell is not
     supported.
-    """
-    for one in shell:
+
+    Options:
+      --install  Install the script where the shell looks for it, and print its path.
+    """)
+def completion_command(shells: list[str], install: bool) -> int:
+    for one in shells:
         if not install:
             say(SCRIPTS[one])
             continue
@@ -210,22 +212,24 @@ def completion_command(install: bool, shell: tuple[str, ...]) -> int:
 
 def completions(words: Sequence[str]) -> list[str]:
     """Returns what can stand for the last word of a command line, which may be empty."""
-    found: Command | Group = PLEXINDEX
-    waiting: Parameter | None = None
+    name, waiting = "", None
     for word in words[:-1]:
         if waiting is not None:
             waiting = None
         elif word.startswith("-"):
-            of_word = (one for one in options.options_of(found) if one.type and word in one.flags)
-            waiting = next(of_word, None)
-        elif isinstance(found, Group):
-            found = found.find(word)
-    start = words[-1] if words else ""
-    if waiting is None and start.startswith("-"):
-        possible = [flag for one in options.options_of(found) for flag in one.flags]
-    elif waiting is None and isinstance(found, Group):
-        possible = [*found.names]
+            waiting = next((one for one in _options_of(name) if one.word and word in one.flags), None)
+        elif name not in COMMANDS:
+            name = f"{name} {word}".strip()
+    start, found = words[-1] if words else "", find(name)
+    if waiting is not None:
+        possible = waiting.choices
+    elif start.startswith("-"):
+        possible = [flag for one in _options_of(name) for flag in one.flags]
     else:
-        values = [waiting] if waiting else [one for one in found.parameters if not one.flags]
-        possible = [choice for one in values if one.type for choice in one.type.choices]
+        possible = names_below(name) if found is None else found.argument.choices if found.argument else []
     return [one for one in possible if one.startswith(start)]
+
+
+def _options_of(name: str) -> list[Option]:
+    found = find(name)
+    return SHARED if found is None else [*SHARED, *found.options]

@@ -14,7 +14,7 @@ from ..index import Index
 from ..library import Library
 from . import codes, output
 from .match import read_stdin
-from .options import FILE, TEXT, UsageError, argument, command, given, group, option, yes
+from .options import UsageError, command, given
 from .output import count
 from .settings import Settings
 
@@ -22,15 +22,16 @@ from .settings import Settings
 _PATIENT = {"retry_for": 30.0, "read_timeout": 60.0}
 
 
-@command("libraries")
-def libraries_command() -> int:
-    """List the libraries and the age of each listing.
+@command("""libraries
+
+    List the libraries and the age of each listing.
 
     The command asks the server only if the store contains no libraries yet. It always reads Plex's database if that is
     the only source.
 
     JSON: one object for each library.
-    """
+    """)
+def libraries_command() -> int:
     settings = Settings()
     with settings.open_for_answers() as index:
         if settings.reads_database_only:
@@ -66,22 +67,24 @@ def library_dict(library: Library) -> dict[str, object]:
     return {**facts, "items": library.item_count, "locations": list(library.locations)}
 
 
-@command("refresh")
-@option("--full", help="Fetch the whole listing, even if the server reports no change.")
-@argument("library", type=TEXT)
-def refresh_command(full: bool, library: tuple[str, ...]) -> int:
-    """Fetch missing and expired listings.
+@command("""refresh [LIBRARY]...
+
+    Fetch missing and expired listings.
 
     LIBRARY is a title, section id or uuid; default: all libraries. The command shows a progress bar on a terminal,
     and otherwise prints nothing, so you can run it from cron. If a fetch is interrupted, the next run resumes it.
 
     JSON: one object for each library, with library, section and complete.
-    """
+
+    Options:
+      --full  Fetch the whole listing, even if the server reports no change.
+    """)
+def refresh_command(names: list[str], full: bool) -> int:
     settings = Settings()
     settings.expect_source("refresh")
     late = []
     with settings.open(**_PATIENT) as index:
-        chosen = [index.library(name) for name in library]
+        chosen = [index.library(name) for name in names]
         if not chosen:
             # The server may have new libraries, so first request its list of libraries.
             bar = output.Bar(settings.url or settings.database)
@@ -123,9 +126,9 @@ _STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_reques
                  "over_limit", "evictions", "sequence")  # fmt: skip
 
 
-@command("stats")
-def stats_command() -> int:
-    """Show the contents and usage of the index.
+@command("""stats
+
+    Show the contents and usage of the index.
 
     The command sends no request. The counts include the answers and requests of all processes since the store was
     created.
@@ -133,7 +136,8 @@ def stats_command() -> int:
     JSON: one object with folder, libraries, items, matches, store_answers, store_requests, disk_bytes, size_limit and
     over_limit (in bytes; 0 means none), evictions (libraries removed because of the limit), and sequence, which
     increases with each write.
-    """
+    """)
+def stats_command() -> int:
     settings = Settings()
     settings.expect_folder()
     if not settings.has_store():
@@ -162,17 +166,20 @@ def limit_text(now: Mapping[str, Any]) -> str:
     return f" of {output.size(now['size_limit'])} allowed{over}{evicted}" if now["size_limit"] else evicted
 
 
-@command("clear")
-@yes
-def clear_command(yes: bool) -> int:
-    """Delete the listings and confirmed matches.
+@command("""clear
+
+    Delete the listings and confirmed matches.
 
     This concerns only the configured server and user. The command first asks for confirmation. plexindex fetches
     the listings again when it needs them, but the confirmed matches are lost; `plexindex matches export` saves
     them.
 
     JSON: one object with libraries, items, matches (the numbers that were deleted) and disk_bytes.
-    """
+
+    Options:
+      -y, --yes
+    """)
+def clear_command(yes: bool) -> int:
     settings, size = Settings(), 0
     settings.expect_folder()
     now: Any = {"libraries": 0, "items": 0, "matches": 0, "disk_bytes": 0}
@@ -201,14 +208,17 @@ def _contents(now: Mapping[str, Any]) -> str:
 _PER_CALL = 10_000
 
 
-@command("matches export")
-@option("--broken", type=FILE, metavar="FILE", help="Export the matches of all servers and users from this "
-              "damaged database, which plexindex renamed to .broken.")  # fmt: skip
-def export_command(broken: str | None) -> int:
-    """Print the matches that tools recorded for this server and user.
+@command("""matches export
+
+    Print the matches that tools recorded for this server and user.
 
     JSON: path, key, library_uuid, library_title and server (the machine identifier).
-    """
+
+    Options:
+      --broken FILE  Export the matches of all servers and users from this damaged database, which plexindex renamed to
+        .broken.
+    """)
+def matches_export_command(broken: str | None) -> int:
     settings, file = Settings(), None if broken is None else os.fsencode(os.path.abspath(broken))
     settings.expect_folder()
     with settings.open() as index:
@@ -223,15 +233,16 @@ def export_command(broken: str | None) -> int:
             page = index.call("matches.export", {"broken": file, "limit": _PER_CALL, "cursor": page["cursor"]})
 
 
-@command("matches import")
-def import_command() -> int:
-    """Record matches from lines of `matches export` on standard input.
+@command("""matches import
+
+    Record matches from lines of `matches export` on standard input.
 
     A path that already has a match keeps it.
 
     JSON: one object with recorded, kept (paths that already had a match) and skipped (matches in libraries that the
     server does not have).
-    """
+    """)
+def matches_import_command() -> int:
     settings, total, lines = Settings(), Counter(recorded=0, kept=0, skipped=0), []
     for number, line in enumerate(read_stdin().split(b"\n"), 1):
         try:
@@ -245,8 +256,3 @@ def import_command() -> int:
             total.update(index.call("matches.import", {"matches": some, "offline": settings.offline}))
     output.say_json(total)
     return codes.NOT_ALL if total["skipped"] else codes.OK
-
-
-matches_command = group(
-    "matches", "Export recorded matches, or import them into another index.", export_command, import_command
-)

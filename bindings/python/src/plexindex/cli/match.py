@@ -15,7 +15,7 @@ from .._core.selection import query_flags, selection_of
 from ..errors import Error, LibraryNotFoundError
 from ..match import LISTED
 from . import codes, output
-from .options import FILE, FOLDER, SECONDS, UsageError, argument, choice, command, given, library, null, option, whole
+from .options import UsageError, command, given
 from .output import count, say
 from .settings import Settings, of_all_servers
 
@@ -30,28 +30,9 @@ _BATCH = 500
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-@command("match")
-@library
-@null
-@option("-f", "--format", "form", type=choice(("text", "keys", "paths", "tsv", "json")), metavar="FORMAT",
-              help="The output format: text, keys, paths, tsv or json.")  # fmt: skip
-@option("--check", "is_check",
-              help="First ask the server for changes, to find files that Plex has just scanned.")  # fmt: skip
-@option("--size", type=whole(1), metavar="BYTES", help="The size of the file, for a single PATH.")
-@option("--no-size", help="Do not read the sizes of files.")
-@option("--missing", help="Print only files without a match.")
-@argument("path", required=True, type=FILE)
-def match_command(
-    library: str | None,
-    null: bool,
-    form: str | None,
-    is_check: bool,
-    size: int | None,
-    no_size: bool,
-    missing: bool,
-    path: tuple[str, ...],
-) -> int:
-    """Find each file's Plex item, or say why there is none.
+@command("""match PATH...
+
+    Find each file's Plex item, or say why there is none.
 
     PATH is a file; - reads paths from standard input, one per line. If Plex does not list the path, the command reads
     the file's size, because the listed file with the same name and size is this file. If a library that may contain
@@ -59,7 +40,6 @@ def match_command(
     For several paths, the command prints a summary to standard error. If the configuration file has several servers,
     the command asks each, and prints the surest answers.
 
-    \b
     Formats:
       keys   the item's key, or an empty line
       paths  the path; with --null, a NUL follows instead of a line break
@@ -70,27 +50,39 @@ def match_command(
              candidates_total, reason, message, file (as Plex lists it), age
              and server (its name in the configuration file)
 
-    \b
     Examples:
       plexindex match --library Movies *.mkv
       find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -
       find /mnt/media -name '*.mkv' | plexindex match --missing -f paths -
-    """
-    if given.get("json") and form not in (None, "json"):
-        raise UsageError(f"--format {form} and --json both specify a format: give only one of them")
-    form = "json" if given.get("json") else form or "text"
+
+    Options:
+      -l, --library LIBRARY
+      -0, --null
+      -f, --format {text|keys|paths|tsv|json}  The output format.
+      --check  First ask the server for changes, to find files that Plex has just scanned.
+      --size BYTES  The size of the file, for a single PATH.
+      --no-size  Do not read the sizes of files.
+      --missing  Print only files without a match.
+    """)
+def match_command(
+    arguments: list[str], library: str | None, null: bool, format: str | None, check: bool, size: int | None,  # noqa: A002
+    no_size: bool, missing: bool,
+) -> int:  # fmt: skip
+    if given.get("json") and format not in (None, "json"):
+        raise UsageError(f"--format {format} and --json both specify a format: give only one of them")
+    form = "json" if given.get("json") else format or "text"
     if missing and form == "keys":
         raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
-    if size is not None and (len(path) > 1 or path[0] == "-"):
+    if size is not None and (len(arguments) > 1 or arguments[0] == "-"):
         raise UsageError("--size is the size of one file: give a single path")
     if size is not None and no_size:
         raise UsageError("--size and --no-size contradict each other: give only one of them")
-    every = [_Server(settings, library, is_check) for settings in of_all_servers()]
+    every = [_Server(settings, library, check) for settings in of_all_servers()]
     servers = list(every)
     tally, errors = Tally(offline=all(one.settings.answers_from_store_only for one in servers)), []
     # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
     batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
-    remaining = read_paths(path, null)
+    remaining = read_paths(arguments, null)
     try:
         while paths := list(islice(remaining, batch_size)):
             found: list[list[tuple[_Server, Match]]] = [[] for _ in paths]
@@ -195,12 +187,9 @@ class _Server:
             sys.stdout.buffer.write(_line(form, path, answer, name) + end)
 
 
-@command("folder")
-@library
-@null
-@argument("folder", required=True, type=FOLDER)
-def folder_command(library: str | None, null: bool, folder: tuple[str, ...]) -> int:
-    """Find each folder's show, season, artist, album or film.
+@command("""folder FOLDER...
+
+    Find each folder's show, season, artist, album or film.
 
     The answer is the outermost show, season, artist or album whose files are all below the folder; - reads folders
     from standard input. The command uses the server's listing, not the files on the disk. If a library was
@@ -208,12 +197,17 @@ def folder_command(library: str | None, null: bool, folder: tuple[str, ...]) -> 
 
     JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items,
     files, candidates, candidates_total, reason, message and age.
-    """
+
+    Options:
+      -l, --library LIBRARY
+      -0, --null
+    """)
+def folder_command(folders: list[str], library: str | None, null: bool) -> int:
     settings, bar = Settings(), output.Bar()
     tally = Tally(offline=settings.answers_from_store_only)
     with settings.open_for_answers(progress=bar) as index:
         chosen = index.library(library)
-        for path in read_paths(folder, null):
+        for path in read_paths(folders, null):
             answer = chosen.folder(path)
             bar.done()
             tally.add(answer)
@@ -229,26 +223,26 @@ def folder_command(library: str | None, null: bool, folder: tuple[str, ...]) -> 
     return tally.code()
 
 
-@command("scan")
-@null
-@option("--wait", type=SECONDS, metavar="SECONDS",
-              help="Wait at most this long until Plex lists the files, and print their items.")  # fmt: skip
-@argument("path", required=True, type=FILE)
-def scan_command(null: bool, wait: float | None, path: tuple[str, ...]) -> int:
-    """Tell Plex to scan the folder of each path.
+@command("""scan PATH...
+
+    Tell Plex to scan the folder of each path.
 
     The command sends one request for each folder. PATH is a file, or a folder of this machine; - reads paths from
     standard input. The mappings translate the paths. The command refuses paths that lie in no library's folder.
 
-    \b
     Example:
       plexindex scan --wait 60 "/mnt/media/movies/Spring (2019)/Spring.mkv"
 
     JSON: one object for each path, with path, folder (on the server, null if refused), library, section, message (why
     the path was refused), and match (with --wait, the object of match --json).
-    """
+
+    Options:
+      -0, --null
+      --wait SECONDS  Wait at most this long until Plex lists the files, and print their items.
+    """)
+def scan_command(arguments: list[str], null: bool, wait: float | None) -> int:
     settings, bar, tally = Settings(), output.Bar(), Tally(offline=False)
-    given_paths, is_refused = list(read_paths(path, null)), False
+    given_paths, is_refused = list(read_paths(arguments, null)), False
     with settings.open(progress=bar) as index:
         # A folder's parent is not what the user means.
         paths = [one + b"/" if os.path.isdir(one) and not one.endswith(b"/") else one for one in given_paths]

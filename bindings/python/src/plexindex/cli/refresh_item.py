@@ -6,31 +6,32 @@ import os
 
 from . import codes, output
 from .match import match_text, read_paths
-from .options import FILE, argument, command, given, null, option
+from .options import command, given
 from .output import say
 from .settings import Settings
 
 
-@command("refresh-item")
-@null
-@option("--analyze", help="Analyze the items' files instead, such as after an edit of a file.")
-@argument("item", required=True, type=FILE)
-def refresh_item_command(null: bool, analyze: bool, item: tuple[str, ...]) -> int:
-    """Tell Plex to refresh what it shows of items, such as after a new subtitle or poster.
+@command("""refresh-item ITEM...
 
-    ITEM is a file, or an item's key or rating key, also of a show, season, artist or album; - reads items from standard
-    input. The command sends one request for each item; Plex refreshes it later. It refuses files without a certain
-    match, and then exits with 1.
+    Tell Plex to refresh what it shows of items.
 
-    \b
+    It is useful after a new subtitle or poster. ITEM is a file, or an item's key or rating key, also of a show, season,
+    artist or album; - reads items from standard input. The command sends one request for each item; Plex refreshes it
+    later. It refuses files without a certain match, and then exits with 1.
+
     Example:
       plexindex refresh-item "/mnt/media/movies/Spring (2019)/Spring.mkv"
 
     JSON: one object for each ITEM, with asked, key (null if refused), and message (why it was refused).
-    """
+
+    Options:
+      -0, --null
+      --analyze  Analyze the items' files instead, such as after an edit of a file.
+    """)
+def refresh_item_command(items: list[str], null: bool, analyze: bool) -> int:
     settings, bar, is_refused = Settings(), output.Bar(), False
     with settings.open(progress=bar) as index:
-        for one in map(os.fsdecode, read_paths(item, null)):
+        for one in map(os.fsdecode, read_paths(items, null)):
             key: str | None = one
             message = text = None
             if not one.isdecimal() and not one.startswith("/library/metadata/"):

@@ -157,12 +157,13 @@ def of_all_servers() -> list[Settings]:
         return [Settings(name) for name in error.names]
 
 
-@command("config")
-def config_command() -> int:
-    """Show each setting and its source.
+@command("""config
+
+    Show each setting and its source.
 
     JSON: one object for each setting, with name, value and source. The token's value is null.
-    """
+    """)
+def config_command() -> int:
     found = Settings().found
     rows: list[tuple[str, object, str]] = [("config", found.file if os.path.exists(found.file) else None, "")]
     rows += [(name, *getattr(found, name)[:2]) for name in found._fields[:-3]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._core import log
 from . import codes, output
-from .options import UsageError, command, given, group, yes
+from .options import UsageError, command, given
 from .output import count, say
 from .settings import Settings
 
@@ -24,28 +24,35 @@ def _settings() -> Settings:
     return settings
 
 
-@command("shared init")
-def init_command() -> int:
-    """Create the tables. This needs only PostgreSQL."""
+@command("""shared init
+
+    Create the tables. This needs only PostgreSQL.
+    """)
+def shared_init_command() -> int:
     return _run("init")
 
 
-@command("shared status")
-def status_command() -> int:
-    """Show what the database has, and what this host has not read.
+@command("""shared status
+
+    Show what the database has, and what this host has not read.
 
     JSON: one object with address, reachable, error, failing_since_ms, taken (the last row that this folder has read),
     undelivered (what the database may not have yet), lost (what went before it was delivered), behind (the rows that
     this host has not read), and views (for each server and user: server, user, own, last, age_ms, matches, taken_back,
     bytes).
-    """
+    """)
+def shared_status_command() -> int:
     return _run("status")
 
 
-@command("shared clear")
-@yes
-def clear_command(yes: bool) -> int:
-    """Take back all confirmed matches of this server and user, on all hosts, after confirmation."""
+@command("""shared clear
+
+    Take back all confirmed matches of this server and user, on all hosts, after confirmation.
+
+    Options:
+      -y, --yes
+    """)
+def shared_clear_command(yes: bool) -> int:
     settings = _settings()
     if settings.url is None:
         raise UsageError("`plexindex shared clear` takes back one server's matches: give --server-url")
@@ -66,10 +73,14 @@ def clear_command(yes: bool) -> int:
         return _print_status(index.shared_status())
 
 
-@command("shared drop-old")
-@yes
-def drop_old_command(yes: bool) -> int:
-    """Remove the tables of versions that shared a log, after confirmation. Their matches stay."""
+@command("""shared drop-old
+
+    Remove the tables of versions that shared a log, after confirmation. Their matches stay.
+
+    Options:
+      -y, --yes
+    """)
+def shared_drop_old_command(yes: bool) -> int:
     return _run("drop-old", is_confirmed=yes)
 
 
@@ -155,7 +166,3 @@ def contents(status: SharedStatus) -> str:
     servers = len({view["server"] for view in status["views"]})
     size = output.size(sum(view["bytes"] for view in status["views"]))
     return f"{count(matches, 'match', 'matches')} of {count(servers, 'server')}, {size}"
-
-
-shared_command = group("shared", "Manage the PostgreSQL database that several hosts share.",
-                       init_command, status_command, clear_command, drop_old_command)  # fmt: skip
