@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import json
 import logging
 import os
 import select
-import shlex
 import signal
 import subprocess
 import sys
@@ -26,18 +24,6 @@ if TYPE_CHECKING:
     from conftest import Server
 
 TOKEN = "test-token-never-stored"
-
-
-def words_of(line: str) -> list[str]:
-    """Splits a line of arguments as this system does."""
-    if os.name != "nt":
-        return shlex.split(line)
-    # cmd looks for these only outside of double quotes.
-    assert not any(sign in "".join(line.split('"')[::2]) for sign in "<>|&^")
-    count = ctypes.c_int()
-    split_line = ctypes.windll.shell32.CommandLineToArgvW  # type: ignore[attr-defined,unused-ignore]
-    split_line.restype = ctypes.POINTER(ctypes.c_wchar_p)
-    return [str(word) for word in split_line(f"plexindex {line}", ctypes.byref(count))[1 : count.value]]
 
 
 # Python reads these when it starts.

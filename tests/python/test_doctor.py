@@ -12,12 +12,11 @@ from typing import Any
 
 import plexindex
 import pytest
-from cli import Cli, words_of
+from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
 from disk import make, set_size
 from plexindex.cli import doctor_files
 from plexindex.cli.doctor import claims_of, is_in_preferences
-from plexindex.cli.output import as_argument
 from plexindex.testing import FakePlex
 
 
@@ -36,10 +35,10 @@ def on(folder: Path, plex: FakePlex) -> Cli:
     return cli
 
 
-def mapping_flags(text: str) -> list[str]:
-    """The flags that the doctor proposes, as the shell splits them."""
-    (line,) = [line for line in text.splitlines() if line.startswith("    --mapping ")]
-    return words_of(line)
+def proposed(text: str) -> list[tuple[str, str]]:
+    """The mappings that the doctor proposes for Python."""
+    (pairs,) = [line for line in text.splitlines() if line.startswith("    mappings=[")]
+    return eval(pairs.strip().partition("=")[2])  # type: ignore[no-any-return]  # noqa: S307
 
 
 def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
@@ -95,13 +94,12 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
         "1 problem found; 1 mapping proposed\n",
     ):
         assert f"\n{line}" in text
-    # Users can paste the proposals: as flags, in Python, and in the configuration file.
+    # Users can paste the proposals, in Python and in the configuration file.
     lost.unlink()
-    mapped = cli.good("doctor", "--offline", *mapping_flags(text), tree)
+    assert proposed(text) == [(f"{tree}/movies", "/data/movies")]
+    mapped = cli.good("doctor", "--offline", "--mapping", f"{tree}/movies -> /data/movies", tree)
     assert f"\n  with the mapping {tree}/movies -> /data/movies\n" in mapped
     assert f"\n  mapped  {movies}  100 %  " in mapped
-    (pairs,) = [line for line in text.splitlines() if line.startswith("    mappings=[")]
-    assert eval(pairs.strip().partition("=")[2]) == [(f"{tree}/movies", "/data/movies")]  # noqa: S307
     config = tmp_path / "config.toml"
     config.write_text(text[text.index("    [mappings]") :].partition("\n\n")[0])
     assert "no problems found" in cli.good("doctor", "--offline", tree, "--config", config)
@@ -123,8 +121,8 @@ def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
         set_size(make(tmp_path / "films" / name / f"{name}.mkv"), size)
     with FakePlex({"Films": list(sizes)}, sizes=sizes) as plex:
         cli = on(tmp_path, plex)
-        flags = mapping_flags(cli.run("doctor", "--offline", tmp_path / "films").stdout)
-        text = cli.good("doctor", "--offline", *flags, tmp_path / "films")
+        ((host, server),) = proposed(cli.run("doctor", "--offline", tmp_path / "films").stdout)
+        text = cli.good("doctor", "--offline", "--mapping", f"{host} -> {server}", tmp_path / "films")
     assert "  mapped  12  100 %  " in text
 
 
@@ -175,12 +173,10 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
     tree = tmp_path / "media"
     plant(tree, server, 1)
     cli.good("refresh")
-    right = f"`--mapping {as_argument(f'{tree} -> /data')}`"
-    tested = f"`--mapping {as_argument(f'{tree}/movies -> /data/movies')}`"
     for mapping, text in (
-        (f"/data -> {tree}", f"is swapped: /data is Plex's folder; try {right}"),
+        (f"/data -> {tree}", f"is swapped: /data is Plex's folder; try {tree} -> /data"),
         # The files suggest the right folder of this machine.
-        (f"{tree}s -> /data", f"is wrong: there is no folder {tree}s; try {tested}"),
+        (f"{tree}s -> /data", f"is wrong: there is no folder {tree}s; try {tree}/movies -> /data/movies"),
         (f"{tree} -> /elsewhere", "matches no folder in Plex's libraries: "),
     ):
         cli.fails(1, f"the mapping {mapping} {text}", "doctor", "--offline", "--mapping", mapping, tree)
@@ -192,7 +188,7 @@ def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_
     tree = tmp_path / "media"
     total = plant(tree, server, 1) + plant(tree, server, 2)
     cli.good("refresh")
-    right = f"with `--mapping {as_argument(f'{tree} -> /data')}`, "
+    right = f"with {tree} -> /data, "
     deep = ("--offline", "--mapping", f"{tree}=/data/movies", tree)
     wrong = f"BAD the mapping {tree} -> /data/movies is wrong: with it, Plex lists 0 of {total} files; {right}{total}"
     assert "1 problem found; 1 mapping proposed" in cli.fails(1, wrong, "doctor", *deep)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
-import pathlib
 import re
 import shlex
 import sys
 import time
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .._core.config import former_folder
@@ -20,11 +20,11 @@ from ..index import Index
 from ..library import Library
 from ..opening import open as open_index
 from . import codes, output, shared
-from .doctor_files import Report, check_files, check_mappings
+from .doctor_files import check_files, check_mappings
 from .help import version_lines
 from .libraries import fetch, library_row, limit_text
 from .options import command
-from .output import count
+from .output import Report, count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
 
 
@@ -68,7 +68,7 @@ def doctor_command(paths: list[str], sample: int | None, yes: bool) -> int:
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
         libraries = _check_libraries(report, index, offline=not reads_database)
-        check_mappings(report, settings, libraries)
+        check_mappings(report, settings.mappings, [one for library in libraries for one in library.locations])
         _check_store(report, settings, index)
         _check_shared(report, settings, index)
         if not paths:
@@ -84,8 +84,6 @@ def _check_database(report: Report, settings: Settings) -> bool:
     """Reports and returns whether this machine can read Plex's database. Returns True if no database is specified."""
     if settings.database is None:
         return True
-    from tempfile import TemporaryDirectory
-
     report.title("Plex's database")
     if settings.offline:
         report.note(f"{settings.database}: not checked, because --offline was given")
@@ -183,10 +181,11 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def is_in_preferences(token: str, database: str | None) -> bool:
     """Returns whether Preferences.xml in a folder above the database contains this token as the server's own."""
-    path = pathlib.Path(database).absolute() if database else None
-    for folder in (path, *path.parents) if path else ():
+    folder, above = None, os.path.abspath(database) if database else None
+    while above != folder:
+        folder, above = above, os.path.dirname(above or "")
         try:
-            with open(folder / "Preferences.xml", encoding="utf-8", errors="replace") as file:
+            with open(os.path.join(folder or "", "Preferences.xml"), encoding="utf-8", errors="replace") as file:
                 server_token = re.search(r'\bPlexOnlineToken="([^"]+)"', file.read(1 << 20))
         except OSError:
             continue

@@ -1,4 +1,4 @@
-"""The report of `plexindex doctor`, and its part on how files match."""
+"""The part of `plexindex doctor` on how files match, and on mappings."""
 
 from __future__ import annotations
 
@@ -6,97 +6,46 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
+from itertools import islice, takewhile
 
 from .._core.paths import full_path, lies_under, same_file
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
 from ..compare.walk import MediaFile, Scope, Walk
+from ..errors import Error
 from ..index import Index
-from ..library import Library
-from ..mapping import Proposal
-from ..match import Match
+from ..mapping import Mapping, Proposal
+from ..match import LISTED, Match
 from . import codes, output
-from .ignored import ignored_by_plex
-from .mappings import arrow, flag, host_and_server, is_sure, judge
+from .explain import arrow, first_applying, host_and_server, ignored_by_plex, to_server
 from .match import read_paths
-from .options import given
-from .output import count, say, share
+from .output import Report, count
 from .settings import Settings
 
 _EXAMPLES = 3
-
-_MATCH_KINDS = (
-    ("confirmed", "recorded by you"),
-    ("exact", "listed under this path"),
-    ("mapped", "listed under the path that a mapping produces"),
-    ("suffix", "found by the end of the path"),
-    ("file_name", "found by the file name"),
-)
-_REASONS = {
+# What doctor calls the answers of each match kind, and the reasons of files without a match.
+_WORDS = {
+    "confirmed": "recorded by you",
+    "exact": "listed under this path",
+    "mapped": "listed under the path that a mapping produces",
+    "suffix": "found by the end of the path",
+    "file_name": "found by the file name",
+    "ambiguous": "several items match equally well",
     "not found: no location": "not in any library's folder; a mapping may be missing",
+    "not found: not fetched": "the library was never fetched: run `plexindex refresh`",
     "not found: not listed": "in a library's folder, but not listed by Plex yet",
     "not found: unavailable": "unknown, because the server did not respond",
-    "not found: not fetched": "the library was never fetched: run `plexindex refresh`",
-    "ambiguous": "several items match equally well",
+    "left out": "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them",
+    "never listed": "files such as subtitles, pictures and disc images",
 }
-_LEFT_OUT = "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them"
-_NO_MEDIA = "files such as subtitles, pictures and disc images"
 # Plex does not scan new files immediately, so doctor reports no problem if at most this share of the files is unlisted.
 _FEW = 0.1
-
-
-_STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
-
-
-class Report:
-    """doctor's findings, which are lines of text or one JSON value, and the exit code."""
-
-    def __init__(self) -> None:
-        self.proposals: list[dict[str, object]] = []
-        self._findings: list[dict[str, str]] = []
-        self._code = codes.OK
-        self._is_silent = bool(given.get("json") or given.get("quiet"))
-
-    def title(self, text: str) -> None:
-        self.line(f"\n{output.paint(text, 'bold')}")
-
-    def line(self, text: str) -> None:
-        if not self._is_silent:
-            say(text)
-
-    def table(self, rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> None:
-        if not self._is_silent:
-            output.print_table(rows, right, indent=2)
-
-    def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
-        """Reports a problem. The report's first problem determines the exit code."""
-        self._code = self._code or code
-        self.add("BAD", text)
-        if given.get("quiet") and not given.get("json"):
-            output.complain(text)
-
-    def ok(self, text: str) -> None:
-        self.add("ok", text)
-
-    def note(self, text: str) -> None:
-        """Reports what may matter."""
-        self.add("note", text)
-
-    def add(self, mark: str, text: str) -> None:
-        self._findings.append({"mark": mark, "text": text})
-        text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
-        self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
-
-    def end(self) -> int:
-        problems = [one["text"] for one in self._findings if one["mark"] == "BAD"]
-        if given.get("json"):
-            facts = {"findings": self._findings, "proposals": self.proposals, "problems": problems}
-            output.say_json({**facts, "exit_code": self._code})
-        summary = f"{count(len(problems), 'problem')} found" if problems else "no problems found"
-        proposed = f"; {count(len(self.proposals), 'mapping')} proposed" if self.proposals else ""
-        self.line(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
-        return self._code
+# Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
+_LISTED_FILES, _STEP = 5_000, 25
+# A walk of a network drive can take long, and a part of it is enough for a sample.
+_MAX_SECONDS = 20.0
 
 
 def check_files(
@@ -108,8 +57,7 @@ def check_files(
     ``wanted``: the size of the sample. ``is_listed``: whether even libraries that were never fetched can match.
     """
     report.title("Files")
-    libraries = index.libraries(offline=True)
-    if not is_listed and not any(library.age is not None for library in libraries):
+    if not is_listed and not any(library.age is not None for library in index.libraries(offline=True)):
         text = "no library was fetched yet, so nothing can match"
         if is_reached or settings.offline:
             report.bad(f"{text}: run `plexindex refresh`, or add --yes", codes.NOT_FETCHED)
@@ -139,33 +87,28 @@ def check_files(
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     ignored = ignored_by_plex(index, answers, paths)
     _report_counts(report, answers, paths, ignored)
-    wrong, proposals = judge(settings, index, paths, answers)
+    wrong, proposals = _judge(settings, index, paths, answers)
     for text in wrong:
         report.bad(text)
-    # A mapping's host folder does not exist, and the files suggest a different one.
     for rule in settings.mappings:
         host, server = host_and_server(rule)
         better = [one for one in proposals if _fits(server, [one.server])]
         if better and not os.path.isdir(host) and not any(lies_under(os.fsdecode(path), [host]) for path in paths):
-            there_is = f"there is no folder {host}; try {flag(better[0].mapping)}"
-            report.bad(f"the mapping {arrow(rule)} is wrong: {there_is}")
-    checked = len(paths) - len(ignored)
+            report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try {arrow(better[0].mapping)}")
     if proposals:
-        unsure = checked - sum(map(is_sure, answers))
-        _report_proposals(report, settings, proposals, checked, unsure, replaces=bool(wrong))
+        checked = len(paths) - len(ignored)
+        _report_proposals(report, settings, proposals, checked, checked - sum(map(_is_sure, answers)), bool(wrong))
 
 
-def check_mappings(report: Report, settings: Settings, libraries: list[Library]) -> None:
+def check_mappings(report: Report, mappings: Iterable[Mapping], locations: list[str]) -> None:
     """Reports mappings that do not lead to any library's folder."""
-    locations = [location for library in libraries for location in library.locations]
-    for rule in settings.mappings if locations else ():
+    for rule in mappings if locations else ():
         host, server = host_and_server(rule)
         if _fits(server, locations):
             if os.path.isabs(host) and not os.path.isdir(host):
                 report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
         elif _fits(host, locations):
-            swapped = f"`--mapping {output.as_argument(f'{server} -> {host}')}`"
-            report.bad(f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; try {swapped}")
+            report.bad(f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; try {server} -> {host}")
         else:
             shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
             report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
@@ -177,37 +120,36 @@ def _fits(folder: str, locations: list[str]) -> bool:
     return contains_one or lies_under(folder, locations) or same_file(folder, locations)
 
 
+def _name_of(answer: Match) -> str:
+    if answer.status == "found":
+        return answer.match_kind or "none"
+    return (
+        answer.status if answer.status == "ambiguous" else f"not found: {(answer.reason or 'none')}".replace("_", " ")
+    )
+
+
 def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
-    kinds: Counter[str] = Counter(answer.match_kind or "none" for answer in answers if answer.status == "found")
-    by_kind = {kind: kinds[kind] for kind, _ in _MATCH_KINDS}
-    unmatched: dict[str, list[bytes]] = {}
-    for path, answer in zip(paths, answers):
-        if answer.status != "found" and path not in ignored:
-            name = (
-                "ambiguous"
-                if answer.status == "ambiguous"
-                else f"not found: {(answer.reason or 'none').replace('_', ' ')}"
-            )
-            unmatched.setdefault(name, []).append(path)
-    low = sum(answer.status == "found" and answer.confidence == "low" for answer in answers)
-    certain = sum(bool(answer) and answer.match_kind != "mapped" for answer in answers)
-    missing = {name: len(files) for name, files in sorted(unmatched.items())}
-    never_listed = sum(rule == "extension" for rule in ignored.values())
-    counts = [(kind.replace("_", " "), by_kind[kind], words) for kind, words in _MATCH_KINDS]
-    counts += [(name, files, _REASONS.get(name, "")) for name, files in missing.items()]
-    counts += [("left out", len(ignored) - never_listed, _LEFT_OUT), ("never listed", never_listed, _NO_MEDIA)]
-    report.table([(name, f"{files:,}", share(files, len(paths)), words) for name, files, words in counts if files],
-                 right=(1, 2))  # fmt: skip
+    names = [
+        ("never listed" if ignored[path] == "extension" else "left out") if path in ignored else _name_of(answer)
+        for path, answer in zip(paths, answers)
+    ]
+    counts = Counter(names)
+    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
+    rows = [(name, counts[name], _WORDS.get(name, "")) for name in order if counts[name]]
+    report.table([(name.replace("_", " "), f"{files:,}", output.share(files, len(paths)), words)
+                  for name, files, words in rows], right=(1, 2))  # fmt: skip
+    missing = [name for name, *_ in rows if name.startswith(("ambiguous", "not found"))]
     for name in missing:
         report.line(f"\n  {name}, for example:")
-        for path in unmatched[name][:_EXAMPLES]:
+        for path in islice((path for path, one in zip(paths, names) if one == name), _EXAMPLES):
             report.line(f"    {output.one_line(os.fsdecode(path))}")
+    certain = sum(bool(answer) and answer.match_kind != "mapped" for answer in answers)
     report.line(f"\n  {certain:,} of {count(len(paths), 'file')} certain without a mapping")
-    if low:
+    if low := sum(answer.status == "found" and answer.confidence == "low" for answer in answers):
         has = count(low, "answer has", "answers have")
         report.note(f"{has} low confidence: use `plexindex match` to see why")
-    total, checked = sum(missing.values()), len(paths) - len(ignored)
-    if set(missing) == {"not found: not listed"} and total <= max(1, checked * _FEW) < checked:
+    total, checked = sum(counts[name] for name in missing), len(paths) - len(ignored)
+    if missing == ["not found: not listed"] and total <= max(1, checked * _FEW) < checked:
         verb = "is" if total == 1 else "are"
         report.note(f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
     elif total:
@@ -219,7 +161,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
 
 
 def _report_proposals(
-    report: Report, settings: Settings, proposals: Sequence[Proposal], total: int, unsure: int, *, replaces: bool
+    report: Report, settings: Settings, proposals: Sequence[Proposal], total: int, unsure: int, replaces: bool
 ) -> None:
     """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path.
     ``replaces``: whether the user's mappings are wrong.
@@ -232,33 +174,23 @@ def _report_proposals(
         unsure -= gain
         report.proposals.append({"host": one.host, "server": one.server, "matched": gain, "of": total,
                                  "contradicted": one.contradicted, "certain": one.certain})  # fmt: skip
+        certain = "certain: " if one.certain else ""
+        evidence = f"{certain}{count(one.matched, 'file has', 'files have')} the size that Plex lists"
+        if one.contradicted:
+            against = count(one.contradicted, "file speaks", "files speak")
+            evidence = f"{against} against it: of another size, or in another folder, too"
         text = f"{gain:,} of {count(total, 'file')} match if {one.host} becomes {one.server}"
-        report.add("try", f"{text}{_evidence(one)}")
+        report.add("try", f"{text}; {evidence}")
     if unsure > 0:
         report.line(f"       {count(unsure, 'file')} would still not be listed under the mapped path")
     pairs = [(one.host, one.server) for one in proposals]
-    flags = " ".join(flag(one.mapping).strip("`") for one in proposals)
     lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
-    report.line(f"\n  for this command:\n    {output.clean(flags)}")
     report.line(f"\n  for {settings.found.file}:\n    [mappings]\n{lines}")
-
-
-def _evidence(proposal: Proposal) -> str:
-    """Says what the sizes of files show about a proposal."""
-    if proposal.contradicted:
-        against = count(proposal.contradicted, "file speaks", "files speak")
-        return f"; {against} against it: of another size, or in another folder, too"
-    certain = "certain: " if proposal.certain else ""
-    return f"; {certain}{count(proposal.matched, 'file has', 'files have')} the size that Plex lists"
 
 
 def _toml(text: str) -> str:
     return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
-
-
-# A walk of a network drive can take long, and a part of it is enough for a sample.
-_MAX_SECONDS = 20.0
 
 
 def _media_below(report: Report, folder: bytes, scope: Scope) -> list[bytes]:
@@ -269,7 +201,8 @@ def _media_below(report: Report, folder: bytes, scope: Scope) -> list[bytes]:
     for found in Walk(scope, folder):
         paths += [one.path for one in found if isinstance(one, MediaFile) and is_media(one.path, suffixes)]
         if time.monotonic() > end:
-            report.note(f"{os.fsdecode(folder)} is large: these are the files that were found in {_MAX_SECONDS:.0f} s")
+            text = f"is large: these are the files that were found in {_MAX_SECONDS:.0f} s"
+            report.note(f"{os.fsdecode(folder)} {text}")
             break
     return paths
 
@@ -278,3 +211,73 @@ def _sample(paths: Sequence[bytes], size: int) -> list[bytes]:
     """Returns paths from all over a list."""
     step = max(len(paths) / size, 1.0)
     return [paths[int(number * step)] for number in range(min(size, len(paths)))]
+
+
+def _is_sure(answer: Match) -> bool:
+    """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
+    return answer.status == "found" and answer.match_kind in LISTED
+
+
+def _judge(
+    settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]
+) -> tuple[list[str], list[Proposal]]:
+    """Compares the user's mappings with the mappings that the files suggest. Returns a sentence for each wrong mapping,
+    and the mappings that replace them. Sends no request.
+
+    A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
+    mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
+    mapping's folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides the file.
+    """
+    found: Counter[Mapping] = Counter()
+    lost: dict[Mapping, list[bytes]] = {}
+    for path, answer, applied in zip(paths, answers, first_applying(settings.mappings, paths)):
+        if applied:
+            found[applied[0]] += _is_sure(answer)
+            lost.setdefault(applied[0], []).extend([] if _is_sure(answer) else [path])
+    suspects = [rule for rule in lost if len(lost[rule]) > found[rule] and not _is_useful(index, rule)]
+    if not suspects:
+        return [], _propose(index, paths)
+    others = [rule for rule in settings.mappings if rule not in suspects]
+    with settings.open(offline=True, mappings=others) as other:
+        proposals = _propose(other, paths)
+    rules, wrong = [proposal.mapping for proposal in proposals], []
+    with settings.open(offline=True, mappings=[*others, *rules]) as other:
+        for rule in suspects:
+            better = sum(map(_is_sure, other.match_paths(lost[rule], offline=True)))
+            if better > found[rule]:
+                used = {applied[0] for applied in first_applying(rules, lost[rule]) if applied}
+                listed = f"{found[rule]:,} of {count(found[rule] + len(lost[rule]), 'file')}"
+                instead = " and ".join(arrow(one) for one in rules if one in used)
+                wrong.append(f"the mapping {arrow(rule)} is wrong: with it, Plex lists {listed}; with {instead}, "
+                             f"{better:,}")  # fmt: skip
+    return wrong, proposals if len(wrong) == len(suspects) else _propose(index, paths)
+
+
+def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
+    locations = [location for library in index.libraries(offline=True) for location in library.locations]
+    return [_narrowed(proposal, paths, locations) for proposal in index.proposals(paths)]
+
+
+def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[str]) -> Proposal:
+    """Restricts a proposal to the libraries' folders that contain tested files."""
+    tested = list(filter(None, to_server(proposal.mapping, paths)))
+    used = [folder for folder in locations if any(lies_under(path, [folder]) for path in tested)]
+    separator = "\\" if "\\" in proposal.server else "/"
+    levels = zip(*(folder.rstrip("/\\").split(separator) for folder in used))
+    common = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
+    below = common[len(proposal.server.rstrip("/\\").split(separator)) :]
+    if not below:
+        return proposal
+    narrowed = copy(proposal)
+    narrowed.host, narrowed.server = os.sep.join([proposal.host.rstrip(os.sep), *below]), separator.join(common)
+    return narrowed
+
+
+def _is_useful(index: Index, rule: Mapping) -> bool:
+    """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
+    listed = index.items_below(rule.find, offline=True)
+    try:
+        sample = islice(listed, 0, _LISTED_FILES, _STEP)
+        return any(os.path.lexists(item.host_path) for item in sample if item.host_path)
+    except Error:
+        return False  # the mapping has a pattern instead of a folder

@@ -171,9 +171,9 @@ class _Server:
         """Finds reasons for the missing files."""
         self._reasons = {}
         if self._index is not None and any(answer.status != "found" for answer in answers):
-            from . import ignored  # imports the comparison, which an answer does not need
+            from .explain import reasons  # imports the comparison, which an answer does not need
 
-            self._reasons = ignored.reasons(self._index, paths, answers)
+            self._reasons = reasons(self._index, paths, answers)
 
     def print(self, form: str, path: bytes, answer: Match, end: bytes, names: str | None) -> None:
         name = names or self.settings.server
@@ -388,7 +388,7 @@ def match_text(
     """
     extra: list[str] = []
     if mappings and not reason and answer.match_kind not in LISTED:
-        from .mappings import arrow, first_applying
+        from .explain import arrow, first_applying
 
         for rule, server_path in filter(None, first_applying(mappings, [os.fsencode(path)])):
             extra = [output.one_line(f"  the mapping {arrow(rule)} gives {server_path}")]

@@ -39,21 +39,6 @@ def prepare() -> None:
             reconfigure(errors="backslashreplace", **({"encoding": "utf-8", "newline": "\n"} if is_pipe else {}))
 
 
-def as_argument(text: str) -> str:
-    if os.name == "nt":
-        import subprocess
-
-        if any(sign in text for sign in '$`"'):
-            # PowerShell expands these characters between double quotes; cmd cannot quote all of the characters.
-            return "'" + text.replace("'", "''") + "'"
-        # list2cmdline quotes only a string with a space. Without quotes, cmd treats `&` as the end of the command.
-        slashes = len(text) - len(text.rstrip("\\"))
-        return subprocess.list2cmdline([text + " "])[:-2] + "\\" * slashes + '"'
-    import shlex
-
-    return shlex.quote(text)
-
-
 def log_to_stderr(verbose: int) -> None:
     """Prints the library's warnings to standard error, and further log lines with -v or -vv."""
 
@@ -234,6 +219,56 @@ def print_table(
     say("\n".join(line.rstrip() for line in capture.get().rstrip("\n").replace(_NO_BREAK, " ").split("\n")))
 
 
+class Report:
+    """What doctor finds, as lines of text or one JSON value, and the exit code."""
+
+    def __init__(self) -> None:
+        self.proposals: list[dict[str, object]] = []
+        self._findings: list[dict[str, str]] = []
+        self._code = 0
+        self._is_silent = bool(given.get("json") or given.get("quiet"))
+
+    def title(self, text: str) -> None:
+        self.line(f"\n{paint(text, 'bold')}")
+
+    def line(self, text: str) -> None:
+        if not self._is_silent:
+            say(text)
+
+    def table(self, rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> None:
+        if not self._is_silent:
+            print_table(rows, right, indent=2)
+
+    def bad(self, text: str, code: int = 1) -> None:
+        """Reports a problem. The report's first problem determines the exit code."""
+        self._code = self._code or code
+        self.add("BAD", text)
+        if given.get("quiet") and not given.get("json"):
+            complain(text)
+
+    def ok(self, text: str) -> None:
+        self.add("ok", text)
+
+    def note(self, text: str) -> None:
+        self.add("note", text)
+
+    def add(self, mark: str, text: str) -> None:
+        self._findings.append({"mark": mark, "text": text})
+        text = fitted(f"  {mark:<5}{clean(text)}".replace("\n", f"\n{'':7}"))
+        style = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}[mark]
+        self.line(f"  {paint(mark, style)}{text[2 + len(mark) :]}")
+
+    def end(self) -> int:
+        problems = [one["text"] for one in self._findings if one["mark"] == "BAD"]
+        if given.get("json"):
+            facts = {"findings": self._findings, "proposals": self.proposals, "problems": problems}
+            say_json({**facts, "exit_code": self._code})
+        summary = f"{count(len(problems), 'problem')} found" if problems else "no problems found"
+        proposed = f"; {count(len(self.proposals), 'mapping')} proposed" if self.proposals else ""
+        self.line(f"\n{paint(summary, 'bad' if problems else 'good')}{proposed}")
+        return self._code
+
+
 class Bar:
     """Shows the progress of fetches on a terminal. Pass a bar as ``progress``, and then call done or drop."""
 
@@ -256,21 +291,20 @@ class Bar:
         self.show("building the index" if total and self._items >= total else words, total)
 
     def show(self, words: str, total: int | None = None) -> None:
-        """Draws the bar with these words at its end or, without a title and a total, only the words."""
+        """Draws the bar with these words at its end or, without a title, only the words."""
         if not is_terminal(sys.stderr) or given.get("quiet"):
             return
         if self._display is None:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-            text = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[words]}", markup=False)
-            columns = [text[0], BarColumn(30), text[1], TimeRemainingColumn()] if self._title else [text[1]]
-            self._display = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._display.add_task(clean(self._title)[:24], words=words)
+            end = TextColumn("{task.fields[words]}", markup=False)
+            bar = TextColumn("{task.description}", markup=False), BarColumn(30), end, TimeRemainingColumn()
+            self._display = Progress(*(bar if self._title else [end]), console=Console(stderr=True), transient=True)
+            self._display.add_task("", words=words)
             self._display.start()
-        for task in self._display.task_ids:
-            self._display.update(task, description=clean(self._title)[:24], completed=self._items, total=total or None,
-                                 words=words)  # fmt: skip
+        facts = {"description": clean(self._title)[:24], "completed": self._items, "total": total or None}
+        self._display.update(0, **facts, words=words)
 
     def done(self) -> None:
         """Replaces the bar with a line that summarizes the fetch, if there was one."""

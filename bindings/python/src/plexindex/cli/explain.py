@@ -1,14 +1,41 @@
-"""Explains why a path has no match: Plex ignores the file, the path is a folder, or the file does not exist."""
+"""Explains why Plex does not list a path: by a mapping, by Plex's rules, or by the disk."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from .._core import abi as c
+from .._core.convert import text_of
+from .._core.json_call import ask_without_index
 from ..compare import RULES, scope_of
 from ..index import Index
+from ..mapping import Mapping
 from ..match import Match
 from .output import one_line
+
+
+def host_and_server(rule: Mapping) -> tuple[str, str]:
+    return os.fsdecode(rule.find), os.fsdecode(rule.replace)
+
+
+def arrow(rule: Mapping) -> str:
+    return " -> ".join(host_and_server(rule))
+
+
+def to_server(rule: Mapping, paths: Sequence[bytes]) -> list[str | None]:
+    """Returns the server's path for each path of the host, or None if the mapping does not apply to it."""
+    if rule.kind not in (c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN):
+        return [None] * len(paths)
+    given = {"from": rule.find, "to": rule.replace, "pattern": rule.kind == c.MAPPING_HOST_PATTERN}
+    answer = ask_without_index("mappings.to_server", {"paths": paths, "mappings": [given]})
+    return [text_of(found[0]) if found else None for found in answer["paths"]]
+
+
+def first_applying(rules: Sequence[Mapping], paths: Sequence[bytes]) -> list[tuple[Mapping, str] | None]:
+    """Returns for each path the first mapping that applies to it, and the resulting path on the server."""
+    by_rule = [[found and (rule, found) for found in to_server(rule, paths)] for rule in rules]
+    return [next(filter(None, found), None) for found in zip(*by_rule)] if rules else [None] * len(paths)
 
 
 def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[bytes]) -> dict[bytes, str]:
