@@ -16,7 +16,7 @@ from disk import make, set_size
 from plexindex.compare import Difference
 from plexindex.compare.difference import without_replaced
 from plexindex.compare.rules import RULES, Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
-from plexindex.compare.walk import Location, MediaFile, Scope, Walk
+from plexindex.compare.walk import Location, Place, Scope, Walk
 
 MOVIES, MUSIC = rules_of(["movie"], RULES), rules_of(["artist"], RULES)
 
@@ -221,7 +221,7 @@ class Seen:
 
     def __init__(self, top: Path, *locations: Path, others: tuple[Path, ...] = ()) -> None:
         found = list(Walk(scope_of(*(locations or (top,)), others=others), os.fsencode(top)))
-        media = [one for some in found for one in some if isinstance(one, MediaFile)]
+        media = [one for some in found for one in some if isinstance(one, Place)]
         unread = [one for some in found for one in some if isinstance(one, Difference)]
 
         def below(path: bytes | str) -> str:

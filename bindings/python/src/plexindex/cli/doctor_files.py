@@ -13,7 +13,7 @@ from itertools import islice, takewhile
 from .._core.paths import full_path, lies_under, same_file
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
-from ..compare.walk import MediaFile, Scope, Walk
+from ..compare.walk import Place, Scope, Walk
 from ..errors import Error
 from ..index import Index
 from ..mapping import Mapping, Proposal
@@ -199,7 +199,7 @@ def _media_below(report: Report, folder: bytes, scope: Scope) -> list[bytes]:
     suffixes = extensions_of(library.kind for one in scope.compared for library in one.compared)
     end = time.monotonic() + _MAX_SECONDS
     for found in Walk(scope, folder):
-        paths += [one.path for one in found if isinstance(one, MediaFile) and is_media(one.path, suffixes)]
+        paths += [one.path for one in found if isinstance(one, Place) and is_media(one.path, suffixes)]
         if time.monotonic() > end:
             text = f"is large: these are the files that were found in {_MAX_SECONDS:.0f} s"
             report.note(f"{os.fsdecode(folder)} {text}")

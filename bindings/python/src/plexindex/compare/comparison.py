@@ -32,7 +32,7 @@ from ..media import file_of
 from . import disk
 from .difference import Difference, difference, of_unlisted, without_replaced
 from .rules import RULES
-from .walk import Location, MediaFile, Scope, Walk
+from .walk import Location, Place, Scope, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,6 +55,8 @@ _PROBED = 1000
 _SAMPLE = 200
 # Maximum number of items that a reason lists.
 _NAMED = 3
+# The kinds of lines, of which only the first three are differences.
+_KINDS = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
 
 
 def scope_of(compared: Queries, rules: Iterable[str] = RULES) -> Scope:
@@ -120,13 +122,9 @@ class Comparison:
         self._gone: dict[str, dict[str, Item]] = {}
         self._paired: dict[str, bytes] = {}
         self._candidates: dict[str, set[str | None]] = {}
-        # What the summary counts: media files on the disk; listed files, those below empty locations, those that could
-        # not be looked for; missing files that were not asked about; differences by ``what`` and by reason, and their
-        # media files by ``what``.
-        self._files = self._listed = self._below_empty = self._unknown = self._not_asked = 0
+        # The counts by their names in the summary, and by reason; missing files that were not asked about.
         self._counts: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
-        self._media_files: Counter[str] = Counter()
+        self._not_asked = 0
         self.error: Error | None = None
         """Why plexindex compared an older listing: the server did not answer, or not within the timeout. None if the
         listing was current.
@@ -137,42 +135,37 @@ class Comparison:
         self._seconds = 0.0
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{count} {what}" for what, count in self._counts.items())
+        counts = ", ".join(f"{self._counts[what]} {what}" for what in _KINDS if self._counts[what])
         return f"<plexindex.Comparison of {', '.join(map(repr, self._folders))}: {counts or 'no differences yet'}>"
 
     @property
     def differs(self) -> bool:
         """Whether there is any difference so far."""
-        return any(self._counts[what] for what in ("not_in_plex", "not_on_disk", "ambiguous"))
+        return any(self._counts[what] for what in _KINDS[:3])
 
     @property
     def summary(self) -> plexindex.types.Summary:
         """The counts so far, by name, as JSON values."""
-        media, gone, counts = self._media_files, self._reasons["gone"], self._counts
-        return {
+        counts = self._counts
+        media = {f"files_{what}": counts[f"files_{what}"] for what in ("not_in_plex", "ambiguous", "left_out")}
+        missing = counts["gone"] + counts["listed_location_empty"]
+        summary: Any = {
             "what": "summary",
             "folders": [os.fsdecode(folder) for folder in self._folders],
-            "files": self._files,
-            "files_in_plex": self._files - sum(media.values()),
-            "files_not_in_plex": media["not_in_plex"],
-            "files_ambiguous": media["ambiguous"],
-            "files_left_out": media["left_out"],
-            "listed": self._listed,
-            "listed_on_disk": self._listed - gone - self._below_empty - self._unknown,
-            "listed_not_on_disk": gone + self._below_empty,
-            "listed_location_empty": self._below_empty,
-            "listed_unknown": self._unknown,
-            "not_in_plex": counts["not_in_plex"],
-            "not_on_disk": counts["not_on_disk"],
-            "ambiguous": counts["ambiguous"],
-            "left_out": counts["left_out"],
-            "several_paths": counts["several_paths"],
-            "unasked": min(self._not_asked, self._reasons["not_scanned"] + self._reasons["renamed"]),
+            "files": counts["files"],
+            "files_in_plex": counts["files"] - sum(media.values()),
+            **media,
+            "listed": counts["listed"],
+            "listed_on_disk": counts["listed"] - missing - counts["listed_unknown"],
+            "listed_not_on_disk": missing,
+            **{name: counts[name] for name in ("listed_location_empty", "listed_unknown", *_KINDS)},
+            "unasked": min(self._not_asked, counts["not_scanned"] + counts["renamed"]),
             "unreadable": len(self._unreadable),
             "stale": self.error is not None or self.renames_unknown,
             "age": None if self._age is None else round(self._age, 3),
             "seconds": round(self._seconds, 3),
         }
+        return summary  # type: ignore[no-any-return]
 
     def stop(self) -> None:
         """Ends the walk and the requests, from another thread.
@@ -194,9 +187,7 @@ class Comparison:
                 if any(disk.is_in(path, known) for known in self._unreadable):
                     continue
                 self._unreadable.add(path)
-            self._counts[one.what] += 1
-            self._reasons[one.reason] += 1
-            self._media_files[one.what] += one.files
+            self._counts.update({one.what: 1, one.reason: 1, f"files_{one.what}": one.files})
             yield one
         self._seconds = time.monotonic() - begun
 
@@ -214,8 +205,8 @@ class Comparison:
             listed, again = list(self._missing()), {*self._paired.values(), *(os.fsencode(one.path) for one in new)}
             self._paired.clear()
             self._know_missing(listed)
-            self._files -= len(again)
-            files = [MediaFile(path, self._scope.innermost(path)) for path in sorted(again)]
+            self._counts["files"] -= len(again)
+            files = [Place(path, self._scope.innermost(path)) for path in sorted(again)]
             parts = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
             new = list(chain.from_iterable(map(self._looked_up, parts)))
         listed = [one for one in listed if one.reason != "gone" or one.path not in self._paired]
@@ -288,7 +279,8 @@ class Comparison:
 
     def _missing(self) -> Iterator[Difference]:
         """Looks for the listed files on the disk, and yields the differences."""
-        self._listed = self._below_empty = self._unknown = 0
+        for name in ("listed", "listed_location_empty", "listed_unknown"):
+            self._counts[name] = 0
         roots: dict[str, tuple[Library, list[bytes]]] = {}
         for folder in self._folders:
             for location in self._scope.around(folder):
@@ -302,9 +294,8 @@ class Comparison:
                 is_empty = any(disk.is_in(root, place) for place in self._empty)
                 if is_empty or not self._knows_host_paths:
                     files = _listed_below(root, library)
-                    self._listed += files
-                    self._below_empty += files if is_empty else 0
-                    self._unknown += 0 if is_empty else files
+                    self._counts["listed"] += files
+                    self._counts["listed_location_empty" if is_empty else "listed_unknown"] += files
                 else:
                     yield from self._missing_in(library, root, seen)
 
@@ -313,7 +304,7 @@ class Comparison:
         request: Any = {"library": library, "path": root, "limit": _LISTED_AT_ONCE}
         while request:
             page = self._index.call("items.missing", request)
-            self._listed += page["looked_for"]
+            self._counts["listed"] += page["looked_for"]
             # Items whose file is missing, items with several files, and the last item on the page.
             for one in page["files"]:
                 item = Item(one["item"], self._selection)
@@ -327,7 +318,7 @@ class Comparison:
                 elif disk.is_gone(error):
                     yield difference("not_on_disk", path, "gone", item=item)
                 else:
-                    self._unknown += 1
+                    self._counts["listed_unknown"] += 1
                     folder, detail = os.path.dirname(path), error.strerror or ""
                     yield difference("left_out", folder, "unreadable", detail, owners=[library], is_folder=True)
             request = {**request, "cursor": page["cursor"]} if "cursor" in page else None
@@ -381,12 +372,12 @@ class Comparison:
         if any(disk.is_in(folder, place) for place in self._empty):
             return
         is_outside = not self._scope.around(folder)
-        files: list[MediaFile] = []
+        files: list[Place] = []
         for found in Walk(self._scope, folder):
             if self._stop.stopped:
                 raise AbortedError("the comparison was stopped")
             for one in found:
-                if isinstance(one, MediaFile):
+                if isinstance(one, Place):
                     files.append(one)
                 elif one.reason == "unreadable" or not is_outside:
                     yield one
@@ -395,7 +386,7 @@ class Comparison:
                 files = []
         yield from self._nothing_fits(folder, files) if is_outside else self._looked_up(files)
 
-    def _looked_up(self, files: list[MediaFile]) -> Iterator[Difference]:
+    def _looked_up(self, files: list[Place]) -> Iterator[Difference]:
         """Yields the differences for files on the disk that are not listed as a single item. Counts the files."""
         keys = self._library.lookup_keys([file.path for file in files])
         # Two names in a folder can be one to the index, so that one of them is the item's. A missing file can be on the
@@ -405,8 +396,8 @@ class Comparison:
             file for file, key in zip(files, keys)
             if key is None or counts[key] > 1 or (gone and without_replaced(file.path) in gone)
         ]  # fmt: skip
-        self._files += len(files)
-        unlisted: list[tuple[MediaFile, Match]] = []
+        self._counts["files"] += len(files)
+        unlisted: list[tuple[Place, Match]] = []
         for file, answer in zip(unsure, self._library.match_paths([file.path for file in unsure], offline=True)):
             if answer.error is not None and not isinstance(answer.error, NotFetchedError):
                 raise answer.error
@@ -425,15 +416,15 @@ class Comparison:
         shared = [file for file, _ in unlisted if file.location.others]
         answers = self._index.match_paths([file.path for file in shared], offline=True)
         elsewhere = {file for file, answer in zip(shared, answers) if _is_listed(file.path, answer)}
-        self._files -= len(elsewhere)
+        self._counts["files"] -= len(elsewhere)
         yield from (self._unlisted(file, answer) for file, answer in unlisted if file not in elsewhere)
         if unlisted and sum("age_ms" in facts for facts in self._selection.facts()) < self._listings:
             # The files look unlisted because the store has lost a listing.
             raise NotFetchedError("a listing was lost during the comparison: fetch the libraries again (refresh)")
         if self._progress is not None:
-            self._progress(self._files)
+            self._progress(self._counts["files"])
 
-    def _unlisted(self, file: MediaFile, answer: Match) -> Difference:
+    def _unlisted(self, file: Place, answer: Match) -> Difference:
         """Returns the difference for a file that no library lists. If Plex ignores the file, this is the reason."""
         ruling = self._scope.ruling_for_file(file.path, file.location)
         if ruling is not None:
@@ -445,10 +436,10 @@ class Comparison:
             self._paired[found.item.host_path or ""] = file.path
         return found
 
-    def _nothing_fits(self, folder: bytes, files: list[MediaFile]) -> Iterator[Difference]:
+    def _nothing_fits(self, folder: bytes, files: list[Place]) -> Iterator[Difference]:
         """Yields the difference for a folder outside of all libraries, with a proposed mapping if there is one."""
         paths = [file.path for file in files if not self._scope.ruling_for_file(file.path, file.location)]
-        self._files += len(paths)
+        self._counts["files"] += len(paths)
         if not paths:
             return
         has = f"{len(paths):,} media file{'s are' if len(paths) > 1 else ' is'} in it"
@@ -498,7 +489,7 @@ def missing_mounts(scope: Scope, folders: Iterable[bytes]) -> Iterator[Differenc
 def _has_media(scope: Scope, folder: bytes) -> bool:
     """Returns whether a folder contains a media file, or a folder that cannot be read."""
     return any(
-        not scope.ruling_for_file(one.path, one.location) if isinstance(one, MediaFile) else one.reason == "unreadable"
+        not scope.ruling_for_file(one.path, one.location) if isinstance(one, Place) else one.reason == "unreadable"
         for found in Walk(scope, folder)
         for one in found
     )

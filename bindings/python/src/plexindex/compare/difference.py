@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..library import Library
     from ..match import Match
     from ..types import DifferenceKind
-    from .walk import MediaFile
+    from .walk import Place
 
 # The reasons' texts, unless the reason is a rule or the text is made of what was found.
 _TEXTS = {
@@ -97,7 +97,7 @@ def difference(
     return Difference(what, os.fsdecode(path), is_folder, files, item, reason, text, library or None, section or None)
 
 
-def of_unlisted(file: MediaFile, answer: Match, lookalikes: Collection[Item]) -> Difference:
+def of_unlisted(file: Place, answer: Match, lookalikes: Collection[Item]) -> Difference:
     """Returns the difference for a media file that no compared library lists, and that Plex does not ignore.
     ``lookalikes``: the items of missing files whose paths differ only in characters that other systems replace.
     """

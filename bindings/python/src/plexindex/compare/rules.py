@@ -11,12 +11,7 @@ import os
 import re
 from collections.abc import Collection, Iterable
 
-from .._core import TYPE_CHECKING
 from . import disk
-
-if TYPE_CHECKING:
-    # The lines by pattern, and the globs with their lines.
-    _Patterns = tuple[dict[str, str], list[tuple[list[re.Pattern[str]], str]]]
 
 _SUPPORT = "support: 'Special Keyword File/Folder Exclusion'"
 RULES: dict[str, tuple[str, str]] = {
@@ -180,22 +175,25 @@ class Ignored:
     def __init__(self, folder: bytes, text: bytes) -> None:
         """``text``: the file's content, a pattern on each line. A line that starts with ``#`` is a comment."""
         self._folder = folder.rstrip(disk.SEPARATOR)
-        # The lines of patterns for file names and for paths. A table has those without a wildcard, because there can be
-        # many; a glob is an expression for each part between slashes, so that no wildcard matches a slash.
-        self._names: _Patterns = {}, []
-        self._paths: _Patterns = {}, []
+        # A pattern for file names begins with a slash here, unlike one for paths. A table has the lines of patterns
+        # without a wildcard, because there can be many; a glob is an expression for each part between slashes, so that
+        # no wildcard matches a slash.
+        self._plain: dict[str, str] = {}
+        self._globs: list[tuple[list[re.Pattern[str]], str]] = []
         for raw in text.split(b"\n"):
             line = raw.decode("utf-8", "surrogateescape").strip()
             # A backslash stands before a pattern that starts with `#`, because `#` starts a comment.
             pattern = line[1:] if line.startswith("\\#") else line
             if not pattern or line.startswith(("#", "/")):
                 continue
-            if "/" in pattern:
-                # The part before the last slash also matches, so that `extras/*` ignores the folder `extras`.
-                _add(self._paths, pattern.rstrip("/"), line)
-                _add(self._paths, pattern.rpartition("/")[0], line)
-            else:
-                _add(self._names, _folded(pattern), line)
+            # The part before the last slash also matches, so that `extras/*` ignores the folder `extras`.
+            patterns = pattern.rstrip("/"), pattern.rpartition("/")[0]
+            for one in patterns if "/" in pattern else [f"/{_folded(pattern)}"]:
+                if not any(mark in one for mark in "*?["):
+                    self._plain.setdefault(one, line)
+                    continue
+                with contextlib.suppress(re.error):  # an empty range, such as [z-a], matches nothing
+                    self._globs.append(([re.compile(fnmatch.translate(part)) for part in one.split("/")], line))
 
     @classmethod
     def read(cls, folder: bytes) -> Ignored | None:
@@ -218,28 +216,18 @@ class Ignored:
         if above != self._folder or not below.startswith(disk.SEPARATOR):
             return None
         relative = below[1:].replace(disk.SEPARATOR, b"/").decode("utf-8", "surrogateescape")
-        line = None if is_folder else _first(self._names, _folded(relative.rpartition("/")[2]))
-        line = line or _first(self._paths, relative)
+        line = None if is_folder else self._first("/" + _folded(relative.rpartition("/")[2]))
+        line = line or self._first(relative)
         place = self._folder + disk.SEPARATOR + _PLEXIGNORE
         return None if line is None else b"'%s' in %s" % (line.encode("utf-8", "surrogateescape"), place)
 
-
-def _add(patterns: _Patterns, pattern: str, line: str) -> None:
-    if any(mark in pattern for mark in "*?["):
-        with contextlib.suppress(re.error):  # an empty range, such as [z-a], matches nothing
-            patterns[1].append(([re.compile(fnmatch.translate(part)) for part in pattern.split("/")], line))
-    else:
-        patterns[0].setdefault(pattern, line)
-
-
-def _first(patterns: _Patterns, name: str) -> str | None:
-    """Returns a line that matches a whole file name or relative path."""
-    plain, globs = patterns
-    if name in plain or not globs:
-        return plain.get(name)
-    parts = name.split("/")
-    matching = (line for glob, line in globs if len(glob) == len(parts) and all(map(re.Pattern.match, glob, parts)))
-    return next(matching, None)
+    def _first(self, name: str) -> str | None:
+        """Returns a line that matches a relative path or, after a slash, a file name."""
+        if name in self._plain or not self._globs:
+            return self._plain.get(name)
+        parts = name.split("/")
+        of_length = ((glob, line) for glob, line in self._globs if len(glob) == len(parts))
+        return next((line for glob, line in of_length if all(map(re.Pattern.match, glob, parts))), None)
 
 
 def _folded(text: str) -> str:

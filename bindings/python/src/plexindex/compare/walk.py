@@ -115,19 +115,12 @@ def _first(lines: Iterable[bytes | None]) -> Ruling | None:
     return next((("plexignore", os.fsdecode(line)) for line in lines if line is not None), None)
 
 
-class MediaFile(NamedTuple):
-    """A media file that the walk found."""
+class Place(NamedTuple):
+    """A media file that the walk found; also a folder to read, or a link to one."""
 
     path: bytes
     location: Location
     """The innermost location that contains the file."""
-
-
-class _Folder(NamedTuple):
-    """A folder to read, or a link to one."""
-
-    path: bytes
-    location: Location
 
 
 class Walk:
@@ -139,12 +132,12 @@ class Walk:
         # The folders to read, with the next folder last. Locations below the top are read by themselves, so that what
         # is above them may be ignored, or another library's.
         below = [one for one in scope.around(top) if one is not own and disk.is_in(one.folder, top)]
-        tops = [_Folder(one.folder, one) for one in below]
-        self._pending = [*tops[::-1], *([_Folder(top, own)] if own.compared or not own.others else [])]
-        self._links: list[_Folder] = []
+        tops = [Place(one.folder, one) for one in below]
+        self._pending = [*tops[::-1], *([Place(top, own)] if own.compared or not own.others else [])]
+        self._links: list[Place] = []
 
-    def __iter__(self) -> Iterator[list[MediaFile | Difference]]:
-        before_links: list[_Folder] = []
+    def __iter__(self) -> Iterator[list[Place | Difference]]:
+        before_links: list[Place] = []
         while self._pending:
             before_links.append(self._pending.pop())
             yield self._contents(before_links[-1])
@@ -161,10 +154,10 @@ class Walk:
                 read.add(known)
                 yield self._contents(folder)
 
-    def _contents(self, folder: _Folder) -> list[MediaFile | Difference]:
+    def _contents(self, folder: Place) -> list[Place | Difference]:
         """Returns a folder's media files and remarks. Adds the folders below it that the walk must read, in order."""
         location, above = folder.location, os.path.join(folder.path, b"")
-        found: list[MediaFile | Difference] = []
+        found: list[Place | Difference] = []
         try:
             with os.scandir(disk.native(folder.path)) as entries:
                 listed = {os.fsencode(entry.name): entry for entry in entries}
@@ -173,10 +166,10 @@ class Walk:
             return [] if is_gone else [_remark(folder, "unreadable", error.strerror)]
         every = "extension" not in location.rules
         ignored = self._scope.ignored_in(folder.path if b".plexignore" in listed else location.folder, location)
-        below: list[_Folder] = []
+        below: list[Place] = []
         for name in sorted(listed, key=disk.form_of):  # names that the index treats as one follow each other
             path, is_link = above + name, _is_link(listed[name])
-            one = _Folder(path, location)
+            one = Place(path, location)
             is_folder = not is_link and listed[name].is_dir(follow_symlinks=False)
             if is_link:
                 try:
@@ -187,7 +180,7 @@ class Walk:
                         continue
             if not is_folder:
                 if every or name[name.rfind(b".") :].lower() in location.extensions:
-                    found.append(MediaFile(path, location))
+                    found.append(Place(path, location))
             elif self._scope.at(path):
                 pass  # the walk reads it by itself
             elif ruling := self._scope.ruling_for_folder(path, location, ignored):
@@ -202,7 +195,7 @@ class Walk:
         return found
 
 
-def _remark(folder: _Folder, reason: str, detail: bytes | str | None = "") -> Difference:
+def _remark(folder: Place, reason: str, detail: bytes | str | None = "") -> Difference:
     """Returns the remark on a folder or link that is not read."""
     owners = folder.location.compared
     return difference("left_out", folder.path, reason, os.fsdecode(detail or ""), owners=owners, is_folder=True)
