@@ -120,10 +120,7 @@ def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -
     is_any, is_json = False, given.get("json")
     for change in page:
         is_any = True
-        if is_json:
-            output.say_json({**change.to_dict(), "cursor": None, "age": None, "stale": None})
-        else:
-            _print_change(index, change)
+        output.show({**change.to_dict(), "cursor": None, "age": None, "stale": None}, _text(index, change))
     if is_json and always and (is_any or page.stale or not has_state):  # cron mails each line
         age = None if page.age is None else round(page.age, 3)
         cursor = {"change": "cursor", "cursor": page.cursor, "age": age, "stale": page.stale}
@@ -133,18 +130,15 @@ def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -
     return is_any
 
 
-def _print_change(index: Index, change: Change) -> None:
+def _text(index: Index, change: Change) -> str:
     words = output.paint(change.kind.replace("_", " "), _STYLES.get(change.kind, "bold"))
     if change.item is None:
         exists = any(library.section == change.section for library in index.libraries(offline=True))
         how = f"run `plexindex changes --full --library {change.section}`" if exists else "the library was removed"
-        say(f"{words}: library '{output.clean(change.library)}': {how}")
-        return
-    say(f"{words}: {item_text(change.item)}")
-    if change.from_path is not None:
-        say(f"  {'from' if change.kind == 'moved' else 'without'} {output.one_line(change.from_path)}")
-    if change.path is not None:
-        say(f"  {output.one_line(change.path)}")
+        return f"{words}: library '{output.clean(change.library)}': {how}"
+    paths = (("from " if change.kind == "moved" else "without ", change.from_path), ("", change.path))
+    lines = [f"  {word}{output.one_line(path)}" for word, path in paths if path is not None]
+    return "\n".join([f"{words}: {item_text(change.item)}", *lines])
 
 
 def _read_state(state: str) -> str | None:

@@ -96,8 +96,7 @@ def refresh_command(names: list[str], full: bool) -> int:
         for one in chosen:
             is_complete = fetch(index, one, full=full)
             late += [] if is_complete else [one.title]
-            if given.get("json"):
-                output.say_json({"library": one.title, "section": one.section, "complete": is_complete})
+            output.show({"library": one.title, "section": one.section, "complete": is_complete})
     if late:
         output.complain(
             f"not up to date yet: {', '.join(late)}; the time limit passed, or a second listing must confirm this one: "

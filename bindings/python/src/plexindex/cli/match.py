@@ -178,8 +178,11 @@ class _Server:
     def print(self, form: str, path: bytes, answer: Match, end: bytes, names: str | None) -> None:
         name = names or self.settings.server
         if form == "text":
-            reason = self._reasons.get(path)
-            say(match_text(os.fsdecode(path), answer, reason, self.settings.mappings, name))
+            say(
+                answer_text(
+                    path, answer, f"server {name}" if name else "", self._reasons.get(path), self.settings.mappings
+                )
+            )
         elif form == "json":
             facts = answer_dict(answer)
             output.say_json({**facts, "message": facts["message"] or str(self.older or ""), "server": name})
@@ -211,15 +214,9 @@ def folder_command(folders: list[str], library: str | None, null: bool) -> int:
             answer = chosen.folder(path)
             bar.done()
             tally.add(answer)
-            item = answer.sure or answer.likely
             counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""
-            if given.get("json"):
-                output.say_json(answer_dict(answer))
-            elif item is None:
-                say(_missing_text(os.fsdecode(path), answer, answer.message, end=counts and f" ({counts})", shown=10))
-            else:
-                text = f"{answer.kind}: {item_text(item)} · {counts or 'items not counted'}"
-                say(_item_lines(os.fsdecode(path), answer, text))
+            text = answer_text(path, answer, counts, prefix=f"{answer.kind}: ", shown=10)
+            output.show(answer_dict(answer), text)
     return tally.code()
 
 
@@ -256,15 +253,14 @@ def scan_command(arguments: list[str], null: bool, wait: float | None) -> int:
                 match = index.library(section=answer["section"]).wait_for(full, timeout=left)
                 tally.add(match)
             is_refused = is_refused or "folder" not in answer
-            if given.get("json"):
-                fields = {name: answer.get(name) for name in ("folder", "library", "section", "message")}
-                output.say_json({"path": one, **fields, "match": None if match is None else answer_dict(match)})
-            elif "folder" not in answer:
-                output.complain(f"{one}: {answer['message']}")
-            elif match is not None:
-                say(match_text(one, match))
+            fields = {name: answer.get(name) for name in ("folder", "library", "section", "message")}
+            record = {"path": one, **fields, "match": None if match is None else answer_dict(match)}
+            if "folder" not in answer:
+                output.show(record, f"{one}: {answer['message']}", is_problem=True)
+            elif match is None:
+                output.show(record, f"{output.one_line(one)}\n  Plex scans {output.one_line(answer['folder'])}")
             else:
-                say(f"{output.one_line(one)}\n  Plex scans {output.one_line(answer['folder'])}")
+                output.show(record, answer_text(one, match))
     return codes.NOT_ALL if is_refused else tally.code()
 
 
@@ -374,28 +370,43 @@ def _line(form: str, path: bytes, answer: Match, server: str | None) -> bytes:
     return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
-def match_text(
-    path: str,
-    answer: Match,
-    reason: str | None = None,
-    mappings: Sequence[Mapping] = (),
-    server: str | None = None,
-) -> str:
-    """Formats an answer for people: the path, followed by the item or the reason.
+def answer_text(
+    path: bytes | str, answer: Match, note: str = "", reason: str | None = None, mappings: Sequence[Mapping] = (), *,
+    prefix: str = "", shown: int = 5,
+) -> str:  # fmt: skip
+    """Formats an answer for people: the path, followed by the item, or by the reason and at most ``shown`` candidates.
 
-    ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
-    includes the mapping. ``server``: the name of the server that answered, if several were asked.
+    ``reason`` replaces the answer's reason. ``note``: what else to say, such as the name of the server that answered.
+    If a mapping applies, but Plex does not list the resulting path, the text includes the mapping.
     """
-    extra: list[str] = []
+    path, item = os.fsdecode(path), answer.sure or answer.likely
+    lines, why = [output.one_line(path)], output.reason_line(reason or answer.message, path)
+    if item is None:
+        text, style = f"{_status(answer)}: {why}{note and f' ({note})'}", "warn"
+        style = "bad" if answer.status == "not_found" else style
+    else:
+        how = [(answer.match_kind or "none").replace("_", " "), answer.confidence or ""]
+        how[-1] += ": verify it" if answer.confidence == "low" else ""
+        age = "of unknown age" if answer.age is None else f"{output.span(answer.age)} old"
+        how += filter(None, [note, age if answer.stale else ""])
+        text = f"{prefix}{item_text(item, _describe(answer, item))} · {', '.join(how)}"
+        style = "good" if answer.confidence == "high" else "warn"
+    lines.append(output.paint(output.fitted(f"  {text}"), style))
+    if item is not None and (file := answer.file) is not None and (file.parts > 1 or file.versions > 1):
+        lines.append(output.fitted(f"  {file_text(file)}"))
+    if item is not None and answer.reason not in (None, "same_file"):
+        lines.append(output.fitted(f"  {why}"))
     if mappings and not reason and answer.match_kind not in LISTED:
         from .explain import arrow, first_applying
 
         for rule, server_path in filter(None, first_applying(mappings, [os.fsencode(path)])):
-            extra = [output.one_line(f"  the mapping {arrow(rule)} gives {server_path}")]
-    item = answer.sure or answer.likely
-    if item is None:
-        return _missing_text(path, answer, reason or answer.message, extra, f" (server {server})" if server else "")
-    return "\n".join([_item_lines(path, answer, item_text(item, _describe(answer, item)), server), *extra])
+            lines.append(output.one_line(f"  the mapping {arrow(rule)} gives {server_path}"))
+    candidates = answer.candidates[:shown] if item is None else []
+    for one in candidates:
+        lines += [f"    {item_text(one)}", f"      {output.one_line(one.path or '')}"]
+    if answer.candidates_total > len(candidates) > 0:
+        lines.append(f"    and {answer.candidates_total - len(candidates):,} more")
+    return "\n".join(lines)
 
 
 def answer_dict(answer: Match) -> dict[str, object]:
@@ -413,36 +424,6 @@ def item_dict(item: Item) -> dict[str, object]:
 
 def _status(answer: Match) -> str:
     return "not yet" if answer.status == "needs_warm" else answer.status.replace("_", " ")
-
-
-def _item_lines(path: str, answer: Match, text: str, server: str | None = None) -> str:
-    how = f"{(answer.match_kind or 'none').replace('_', ' ')}, {answer.confidence}"
-    how += ": verify it" if answer.confidence == "low" else ""
-    how += f", server {server}" if server else ""
-    if answer.stale:
-        how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
-    style = "good" if answer.confidence == "high" else "warn"
-    lines = [output.one_line(path), output.paint(output.fitted(f"  {text} · {how}"), style)]
-    if (file := answer.file) is not None and (file.parts > 1 or file.versions > 1):
-        lines.append(output.fitted(f"  {file_text(file)}"))
-    if answer.reason not in (None, "same_file"):
-        lines.append(output.fitted(f"  {output.reason_line(answer.message, path)}"))
-    return "\n".join(lines)
-
-
-def _missing_text(
-    path: str, answer: Match, reason: str | None, extra: Sequence[str] = (), end: str = "", shown: int = 5
-) -> str:
-    """Formats an answer without an item: the path, the reason and at most ``shown`` candidates."""
-    why = output.fitted(f"  {_status(answer)}: {output.reason_line(reason, path)}{end}")
-    style = "bad" if answer.status == "not_found" else "warn"
-    lines = [output.one_line(path), output.paint(why, style), *extra]
-    candidates = answer.candidates[:shown]
-    for item in candidates:
-        lines += [f"    {item_text(item)}", f"      {output.one_line(item.path or '')}"]
-    if answer.candidates_total > len(candidates) > 0:
-        lines.append(f"    and {answer.candidates_total - len(candidates):,} more")
-    return "\n".join(lines)
 
 
 def file_text(file: MatchedFile) -> str:

@@ -128,12 +128,12 @@ def say_json(value: object, stream: TextIO | None = None) -> None:
     _write(json_line(value), stream or sys.stdout)
 
 
-def show(value: object, text: str) -> None:
-    """Prints a value as JSON with --json, and otherwise a text."""
+def show(value: object, text: str | None = None, *, is_problem: bool = False) -> None:
+    """Prints a value as JSON with --json, and otherwise a text, if there is one; a problem to standard error."""
     if given.get("json"):
         say_json(value)
-    else:
-        say(text)
+    elif text is not None:
+        (complain if is_problem else say)(text)
 
 
 def json_line(value: object) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 from . import codes, output
-from .match import match_text, read_paths
-from .options import command, given
-from .output import say
+from .match import answer_text, read_paths
+from .options import command
 from .settings import Settings
 
 
@@ -32,21 +31,15 @@ def refresh_item_command(items: list[str], null: bool, analyze: bool) -> int:
     settings, bar, is_refused = Settings(), output.Bar(), False
     with settings.open(progress=bar) as index:
         for one in map(os.fsdecode, read_paths(items, null)):
-            key: str | None = one
-            message = text = None
-            if not one.isdecimal() and not one.startswith("/library/metadata/"):
-                match = index.match(one)
-                key = None if match.sure is None else match.sure.key
-                message, text = match.message, match_text(one, match)
+            is_key = one.isdecimal() or one.startswith("/library/metadata/")
+            match = None if is_key else index.match(one)
             bar.done()
+            key = one if match is None else match.sure and match.sure.key
+            text = output.one_line(one) if match is None else answer_text(one, match)
             if key is None:
                 is_refused = True
             else:
                 index.refresh_items([key], analyze=analyze)
-            if given.get("json"):
-                output.say_json({"asked": one, "key": key, "message": None if key else message})
-            elif key is None:
-                output.complain(text or one)
-            else:
-                say(text or output.one_line(key))
+            message = match.message if match is not None and key is None else None
+            output.show({"asked": one, "key": key, "message": message}, text, is_problem=key is None)
     return codes.NOT_ALL if is_refused else codes.OK
