@@ -15,8 +15,7 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
 from disk import make, set_size
-from plexindex.cli import doctor_files
-from plexindex.cli.doctor import claims_of, is_in_preferences
+from plexindex.cli import doctor
 from plexindex.testing import FakePlex
 
 
@@ -162,11 +161,11 @@ def test_a_sample_is_from_all_over_the_tree(
     cli.good("refresh")
     assert "\n  300 files in " in cli.run("doctor", "--offline", tmp_path).stdout
     assert "a sample of 30 of 300 files" in cli.run("doctor", "--offline", "--sample", "30", tmp_path).stdout
-    monkeypatch.setattr(doctor_files, "_MAX_SECONDS", 0.0)
+    monkeypatch.setattr(doctor, "_MAX_SECONDS", 0.0)
     assert " is large: " in cli.run("doctor", "--offline", tmp_path).stdout
     paths = [b"%d" % number for number in range(1000)]
-    assert doctor_files._sample(paths, 10) == paths[::100]
-    assert doctor_files._sample(paths[:3], 10) == paths[:3]
+    assert doctor._sample(paths, 10) == paths[::100]
+    assert doctor._sample(paths[:3], 10) == paths[:3]
 
 
 def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -250,12 +249,12 @@ def test_the_servers_own_token_is_in_its_preferences(tmp_path: Path) -> None:
     databases.mkdir(parents=True)
     (media / "Preferences.xml").write_text('<?xml version="1.0"?>\n<Preferences PlexOnlineToken="its-own" Other="x"/>')
     for place in (media, databases, databases / "com.plexapp.plugins.library.db"):
-        assert is_in_preferences("its-own", str(place))
-        assert not is_in_preferences("another", str(place))
-    assert not is_in_preferences("its-own", str(tmp_path))
-    assert not is_in_preferences("its-own", None)
+        assert doctor.is_in_preferences("its-own", str(place))
+        assert not doctor.is_in_preferences("another", str(place))
+    assert not doctor.is_in_preferences("its-own", str(tmp_path))
+    assert not doctor.is_in_preferences("its-own", None)
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c", "a.bnVsbA.c", "one", "....", "a.!!!!.c"])
 def test_odd_tokens_have_no_claims(token: str) -> None:
-    assert claims_of(token) == {}
+    assert doctor.claims_of(token) == {}

@@ -1,4 +1,4 @@
-"""`plexindex doctor`: checks the setup, and proposes missing mappings."""
+"""`plexindex doctor`: checks the setup and how files match, and proposes missing mappings."""
 
 from __future__ import annotations
 
@@ -9,23 +9,57 @@ import re
 import shlex
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from copy import copy
+from itertools import islice, takewhile
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from .._core.config import former_folder
 from .._core.convert import text_of
+from .._core.paths import full_path, lies_under, same_file
 from ..changes import REFRESH_ERRORS
-from ..errors import StoreError, UnauthorizedError
+from ..compare import missing_mounts, scope_of
+from ..compare.rules import extensions_of, is_media
+from ..compare.walk import Place, Scope, Walk
+from ..errors import Error, StoreError, UnauthorizedError
 from ..index import Index
 from ..library import Library
+from ..mapping import Mapping, Proposal
+from ..match import LISTED, Match
 from ..opening import open as open_index
 from . import codes, output, shared
-from .doctor_files import check_files, check_mappings
+from .explain import arrow, first_applying, host_and_server, ignored_by_plex, to_server
 from .help import version_lines
 from .libraries import fetch, library_row, limit_text
+from .match import read_paths
 from .options import command
 from .output import Report, count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
+
+_EXAMPLES = 3
+# What doctor calls the answers of each match kind, and the reasons of files without a match.
+_WORDS = {
+    "confirmed": "recorded by you",
+    "exact": "listed under this path",
+    "mapped": "listed under the path that a mapping produces",
+    "suffix": "found by the end of the path",
+    "file_name": "found by the file name",
+    "ambiguous": "several items match equally well",
+    "not found: no location": "not in any library's folder; a mapping may be missing",
+    "not found: not fetched": "the library was never fetched: run `plexindex refresh`",
+    "not found: not listed": "in a library's folder, but not listed by Plex yet",
+    "not found: unavailable": "unknown, because the server did not respond",
+    "left out": "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them",
+    "never listed": "files such as subtitles, pictures and disc images",
+}
+# Plex does not scan new files immediately, so doctor reports no problem if at most this share of the files is unlisted.
+_FEW = 0.1
+# Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
+_LISTED_FILES, _STEP = 5_000, 25
+# A walk of a network drive can take long, and a part of it is enough for a sample.
+_MAX_SECONDS = 20.0
 
 
 @command("""doctor [PATH]...
@@ -68,7 +102,7 @@ def doctor_command(paths: list[str], sample: int | None, yes: bool) -> int:
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
         libraries = _check_libraries(report, index, offline=not reads_database)
-        check_mappings(report, settings.mappings, [one for library in libraries for one in library.locations])
+        _check_mappings(report, settings.mappings, [one for library in libraries for one in library.locations])
         _check_store(report, settings, index)
         _check_shared(report, settings, index)
         if not paths:
@@ -76,7 +110,7 @@ def doctor_command(paths: list[str], sample: int | None, yes: bool) -> int:
             return report.end()
         if is_reached and not reads_database:
             _fetch(report, index, [library for library in libraries if library.age is None], yes)
-        check_files(report, settings, index, paths, sample or 500, is_listed=reads_database, is_reached=is_reached)
+        _check_files(report, settings, index, paths, sample or 500, is_listed=reads_database, is_reached=is_reached)
     return report.end()
 
 
@@ -281,3 +315,238 @@ def _fetch(report: Report, index: Index, unfetched: list[Library], yes: bool) ->
             fetch(index, library)
         except REFRESH_ERRORS as error:
             report.bad(f"cannot fetch '{library.title}': {error}", codes.SERVER)
+
+
+def _check_files(
+    report: Report, settings: Settings, index: Index, arguments: Sequence[str], wanted: int, *,
+    is_listed: bool, is_reached: bool,
+) -> None:  # fmt: skip
+    """Counts the files that match, by match kind, and proposes mappings. Sends no request.
+
+    ``wanted``: the size of the sample. ``is_listed``: whether even libraries that were never fetched can match.
+    """
+    report.title("Files")
+    if not is_listed and not any(library.age is not None for library in index.libraries(offline=True)):
+        text = "no library was fetched yet, so nothing can match"
+        if is_reached or settings.offline:
+            report.bad(f"{text}: run `plexindex refresh`, or add --yes", codes.NOT_FETCHED)
+        else:
+            report.note(text)  # doctor has already reported the cause, which is the server
+        return
+    for path in arguments:
+        if path != "-" and not os.path.lexists(path):
+            report.bad(f"there is no file or folder {path}", codes.USAGE)
+            return
+    folders = [full_path(os.fsencode(path)) for path in arguments if path != "-" and os.path.isdir(path)]
+    listed = list(read_paths((path for path in arguments if path == "-" or not os.path.isdir(path)), null=False))
+    scope = scope_of(index.library())
+    for one in missing_mounts(scope, folders):
+        report.bad(f"{one.path}: {one.message}")
+    found = [files for files in [*(_media_below(report, folder, scope) for folder in folders), listed] if files]
+    paths = [path for files in found for path in _sample(files, max(wanted // len(found), 1))]
+    file_count = sum(map(len, found))
+    origins = ", ".join("the list on standard input" if path == "-" else path for path in arguments)
+    if not paths:
+        report.bad(f"there are no media files in {origins}")
+        return
+    answers = index.match_paths(paths, offline=not is_listed)
+    of = "" if len(paths) == file_count else f"a sample of {len(paths):,} of "
+    report.line(f"  {of}{count(file_count, 'file')} in {origins}")
+    for rule in settings.mappings:
+        report.line(f"  with the mapping {output.clean(arrow(rule))}")
+    ignored = ignored_by_plex(index, answers, paths)
+    _report_counts(report, answers, paths, ignored)
+    wrong, proposals = _judge(settings, index, paths, answers)
+    for text in wrong:
+        report.bad(text)
+    for rule in settings.mappings:
+        host, server = host_and_server(rule)
+        better = [one for one in proposals if _fits(server, [one.server])]
+        if better and not os.path.isdir(host) and not any(lies_under(os.fsdecode(path), [host]) for path in paths):
+            report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try {arrow(better[0].mapping)}")
+    if proposals:
+        checked = len(paths) - len(ignored)
+        _report_proposals(report, settings, proposals, checked, checked - sum(map(_is_sure, answers)), bool(wrong))
+
+
+def _check_mappings(report: Report, mappings: Iterable[Mapping], locations: list[str]) -> None:
+    """Reports mappings that do not lead to any library's folder."""
+    for rule in mappings if locations else ():
+        host, server = host_and_server(rule)
+        if _fits(server, locations):
+            if os.path.isabs(host) and not os.path.isdir(host):
+                report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
+        elif _fits(host, locations):
+            report.bad(f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; try {server} -> {host}")
+        else:
+            shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
+            report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
+
+
+def _fits(folder: str, locations: list[str]) -> bool:
+    """Returns whether a folder is a location of a library, is in a location, or contains a location."""
+    contains_one = any(lies_under(location, [folder]) for location in locations)
+    return contains_one or lies_under(folder, locations) or same_file(folder, locations)
+
+
+def _name_of(answer: Match) -> str:
+    if answer.status == "found":
+        return answer.match_kind or "none"
+    return (
+        answer.status if answer.status == "ambiguous" else f"not found: {(answer.reason or 'none')}".replace("_", " ")
+    )
+
+
+def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
+    names = [
+        ("never listed" if ignored[path] == "extension" else "left out") if path in ignored else _name_of(answer)
+        for path, answer in zip(paths, answers)
+    ]
+    counts = Counter(names)
+    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
+    rows = [(name, counts[name], _WORDS.get(name, "")) for name in order if counts[name]]
+    report.table([(name.replace("_", " "), f"{files:,}", output.share(files, len(paths)), words)
+                  for name, files, words in rows], right=(1, 2))  # fmt: skip
+    missing = [name for name, *_ in rows if name.startswith(("ambiguous", "not found"))]
+    for name in missing:
+        report.line(f"\n  {name}, for example:")
+        for path in islice((path for path, one in zip(paths, names) if one == name), _EXAMPLES):
+            report.line(f"    {output.one_line(os.fsdecode(path))}")
+    certain = sum(bool(answer) and answer.match_kind != "mapped" for answer in answers)
+    report.line(f"\n  {certain:,} of {count(len(paths), 'file')} certain without a mapping")
+    if low := sum(answer.status == "found" and answer.confidence == "low" for answer in answers):
+        has = count(low, "answer has", "answers have")
+        report.note(f"{has} low confidence: use `plexindex match` to see why")
+    total, checked = sum(counts[name] for name in missing), len(paths) - len(ignored)
+    if missing == ["not found: not listed"] and total <= max(1, checked * _FEW) < checked:
+        verb = "is" if total == 1 else "are"
+        report.note(f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
+    elif total:
+        verb = "matches" if total == 1 else "match"
+        code = codes.NOT_FETCHED if "not found: not fetched" in missing else codes.NOT_ALL
+        report.bad(f"{total:,} of {count(checked, 'file')} {verb} no item, or several items", code)
+    elif checked:
+        report.ok(f"each of {'the other files' if ignored else 'the files'} matches a single item")
+
+
+def _report_proposals(
+    report: Report, settings: Settings, proposals: Sequence[Proposal], total: int, unsure: int, replaces: bool
+) -> None:
+    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path.
+    ``replaces``: whether the user's mappings are wrong.
+    """
+    report.title("Proposed mappings")
+    if replaces:
+        report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
+    for one in proposals:
+        gain = one.gain or 0
+        unsure -= gain
+        report.proposals.append({"host": one.host, "server": one.server, "matched": gain, "of": total,
+                                 "contradicted": one.contradicted, "certain": one.certain})  # fmt: skip
+        certain = "certain: " if one.certain else ""
+        evidence = f"{certain}{count(one.matched, 'file has', 'files have')} the size that Plex lists"
+        if one.contradicted:
+            against = count(one.contradicted, "file speaks", "files speak")
+            evidence = f"{against} against it: of another size, or in another folder, too"
+        text = f"{gain:,} of {count(total, 'file')} match if {one.host} becomes {one.server}"
+        report.add("try", f"{text}; {evidence}")
+    if unsure > 0:
+        report.line(f"       {count(unsure, 'file')} would still not be listed under the mapped path")
+    pairs = [(one.host, one.server) for one in proposals]
+    lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
+    report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
+    report.line(f"\n  for {settings.found.file}:\n    [mappings]\n{lines}")
+
+
+def _toml(text: str) -> str:
+    return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
+
+
+def _media_below(report: Report, folder: bytes, scope: Scope) -> list[bytes]:
+    """Returns the media files below a folder, in folders that Plex does not ignore."""
+    paths: list[bytes] = []
+    suffixes = extensions_of(library.kind for one in scope.compared for library in one.compared)
+    end = time.monotonic() + _MAX_SECONDS
+    for found in Walk(scope, folder):
+        paths += [one.path for one in found if isinstance(one, Place) and is_media(one.path, suffixes)]
+        if time.monotonic() > end:
+            text = f"is large: these are the files that were found in {_MAX_SECONDS:.0f} s"
+            report.note(f"{os.fsdecode(folder)} {text}")
+            break
+    return paths
+
+
+def _sample(paths: Sequence[bytes], size: int) -> list[bytes]:
+    """Returns paths from all over a list."""
+    step = max(len(paths) / size, 1.0)
+    return [paths[int(number * step)] for number in range(min(size, len(paths)))]
+
+
+def _is_sure(answer: Match) -> bool:
+    """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
+    return answer.status == "found" and answer.match_kind in LISTED
+
+
+def _judge(
+    settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]
+) -> tuple[list[str], list[Proposal]]:
+    """Compares the user's mappings with the mappings that the files suggest. Returns a sentence for each wrong mapping,
+    and the mappings that replace them. Sends no request.
+
+    A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
+    mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
+    mapping's folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides the file.
+    """
+    found: Counter[Mapping] = Counter()
+    lost: dict[Mapping, list[bytes]] = {}
+    for path, answer, applied in zip(paths, answers, first_applying(settings.mappings, paths)):
+        if applied:
+            found[applied[0]] += _is_sure(answer)
+            lost.setdefault(applied[0], []).extend([] if _is_sure(answer) else [path])
+    suspects = [rule for rule in lost if len(lost[rule]) > found[rule] and not _is_useful(index, rule)]
+    if not suspects:
+        return [], _propose(index, paths)
+    others = [rule for rule in settings.mappings if rule not in suspects]
+    with settings.open(offline=True, mappings=others) as other:
+        proposals = _propose(other, paths)
+    rules, wrong = [proposal.mapping for proposal in proposals], []
+    with settings.open(offline=True, mappings=[*others, *rules]) as other:
+        for rule in suspects:
+            better = sum(map(_is_sure, other.match_paths(lost[rule], offline=True)))
+            if better > found[rule]:
+                used = {applied[0] for applied in first_applying(rules, lost[rule]) if applied}
+                listed = f"{found[rule]:,} of {count(found[rule] + len(lost[rule]), 'file')}"
+                instead = " and ".join(arrow(one) for one in rules if one in used)
+                wrong.append(f"the mapping {arrow(rule)} is wrong: with it, Plex lists {listed}; with {instead}, "
+                             f"{better:,}")  # fmt: skip
+    return wrong, proposals if len(wrong) == len(suspects) else _propose(index, paths)
+
+
+def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
+    locations = [location for library in index.libraries(offline=True) for location in library.locations]
+    return [_narrowed(proposal, paths, locations) for proposal in index.proposals(paths)]
+
+
+def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[str]) -> Proposal:
+    """Restricts a proposal to the libraries' folders that contain tested files."""
+    tested = list(filter(None, to_server(proposal.mapping, paths)))
+    used = [folder for folder in locations if any(lies_under(path, [folder]) for path in tested)]
+    separator = "\\" if "\\" in proposal.server else "/"
+    levels = zip(*(folder.rstrip("/\\").split(separator) for folder in used))
+    common = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
+    below = common[len(proposal.server.rstrip("/\\").split(separator)) :]
+    if not below:
+        return proposal
+    narrowed = copy(proposal)
+    narrowed.host, narrowed.server = os.sep.join([proposal.host.rstrip(os.sep), *below]), separator.join(common)
+    return narrowed
+
+
+def _is_useful(index: Index, rule: Mapping) -> bool:
+    """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
+    listed = index.items_below(rule.find, offline=True)
+    try:
+        sample = islice(listed, 0, _LISTED_FILES, _STEP)
+        return any(os.path.lexists(item.host_path) for item in sample if item.host_path)
+    except Error:
+        return False  # the mapping has a pattern instead of a folder

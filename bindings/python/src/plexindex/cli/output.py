@@ -114,18 +114,15 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
     return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
-def _write(text: str, stream: TextIO) -> None:
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Prints a text, and flushes it so that a pipe's reader receives it immediately."""
+    stream = stream or sys.stdout
     stream.write(f"{text}\n")
     stream.flush()
 
 
-def say(text: str = "", stream: TextIO | None = None) -> None:
-    _write(text, stream or sys.stdout)
-
-
 def say_json(value: object, stream: TextIO | None = None) -> None:
-    """Prints a value as one line of JSON, and flushes the line so that a pipe's reader receives it immediately."""
-    _write(json_line(value), stream or sys.stdout)
+    say(json_line(value), stream)
 
 
 def show(value: object, text: str | None = None, *, is_problem: bool = False) -> None:
@@ -155,21 +152,18 @@ def _with_bytes(value: object) -> object:
         texts = content if isinstance(content, list) else [content]
         # The field `message` is only for people, who do not need the bytes.
         if name != "message" and any(isinstance(text, str) and re.search("[\udc80-\udcff]", text) for text in texts):
-            fields[f"{name}_base64"] = [_base64(text) for text in texts] if texts is content else _base64(content)
+            from base64 import b64encode
+
+            coded = [b64encode(os.fsencode(text)).decode() for text in texts]
+            fields[f"{name}_base64"] = coded if texts is content else coded[0]
     return fields
-
-
-def _base64(name: str) -> str:
-    import base64
-
-    return base64.b64encode(os.fsencode(name)).decode()
 
 
 def _to_stderr(text: str, mark: str = "") -> None:
     sys.stdout.flush()
     text = fitted(mark + text, sys.stderr)
     text = paint(mark, "bad", sys.stderr) + text[len(mark) :]
-    _write(text, sys.stderr)  # while rich shows a bar, its stream prints above the bar
+    say(text, sys.stderr)  # while rich shows a bar, its stream prints above the bar
 
 
 def complain(text: str) -> None:

@@ -114,10 +114,10 @@ class Comparison:
         self._offline, self._timeout, self._until = offline, timeout, float("inf")
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
-        # The locations that are empty; the folders and links that could not be read; the items of missing files by the
-        # forms and by the paths; the missing files that exist under another name, with this file; and the listed paths
-        # of the items that a new file may be.
-        self._empty: set[bytes] = set()
+        # The empty locations; the folders and links that could not be read; the items of missing files by the forms and
+        # by the paths; the missing files that exist under another name, with this file; and the listed paths of the
+        # items that a new file may be.
+        self._empty: list[Difference] = []
         self._unreadable: set[bytes] = set()
         self._gone: dict[str, dict[str, Item]] = {}
         self._paired: dict[str, bytes] = {}
@@ -192,7 +192,7 @@ class Comparison:
         self._seconds = time.monotonic() - begun
 
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
-        yield from self._empty_locations()
+        yield from self._empty
         listed = list(self._missing())
         self._know_missing(listed)
         new: list[Difference] = []
@@ -223,8 +223,6 @@ class Comparison:
     def _find_renames(self) -> None:
         """Asks the server about the items of missing files, because the server does not always report a rename."""
         if self._prepare(time.monotonic(), always=False):
-            for _ in self._empty_locations():
-                pass
             self._ask_about(self._missing())
 
     # The folders and the listings
@@ -241,6 +239,7 @@ class Comparison:
             raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
         self._listings = sum("age_ms" in facts for facts in current)
         self._scope = scope_of(self._library, self._rules)
+        self._empty = list(missing_mounts(self._scope, self._folders))
         recipe = self._selection.session.recipe
         rules = [as_mapping(rule) for rule in recipe.options["mappings"]]
         # A pattern for host paths cannot be inverted, so the listed files cannot be looked for.
@@ -270,10 +269,9 @@ class Comparison:
                 f"Plex's folders: '{there}'"
             )
 
-    def _empty_locations(self) -> Iterator[Difference]:
-        for one in missing_mounts(self._scope, self._folders):
-            self._empty.add(os.fsencode(one.path))
-            yield one
+    def _is_in_empty(self, path: bytes) -> bool:
+        """Returns whether a path is in a location without media."""
+        return any(disk.is_in(path, os.fsencode(one.path)) for one in self._empty)
 
     # The listed files
 
@@ -291,7 +289,7 @@ class Comparison:
         seen: set[str] = set()
         for library, known in roots.values():
             for root in disk.outermost(known):
-                is_empty = any(disk.is_in(root, place) for place in self._empty)
+                is_empty = self._is_in_empty(root)
                 if is_empty or not self._knows_host_paths:
                     files = _listed_below(root, library)
                     self._counts["listed"] += files
@@ -369,7 +367,7 @@ class Comparison:
 
     def _walked(self, folder: bytes) -> Iterator[Difference]:
         """Yields the differences for the files and folders on the disk."""
-        if any(disk.is_in(folder, place) for place in self._empty):
+        if self._is_in_empty(folder):
             return
         is_outside = not self._scope.around(folder)
         files: list[Place] = []
