@@ -16,7 +16,7 @@ from disk import make, set_size
 from plexindex.compare import Difference
 from plexindex.compare.difference import without_replaced
 from plexindex.compare.rules import RULES, Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
-from plexindex.compare.walk import Location, Place, Scope, Walk
+from plexindex.compare.walk import Location, Place, Scope, walk
 
 MOVIES, MUSIC = rules_of(["movie"], RULES), rules_of(["artist"], RULES)
 
@@ -220,9 +220,9 @@ class Seen:
     """What a walk found below a folder, with paths from there."""
 
     def __init__(self, top: Path, *locations: Path, others: tuple[Path, ...] = ()) -> None:
-        found = list(Walk(scope_of(*(locations or (top,)), others=others), os.fsencode(top)))
-        media = [one for some in found for one in some if isinstance(one, Place)]
-        unread = [one for some in found for one in some if isinstance(one, Difference)]
+        found = list(walk(scope_of(*(locations or (top,)), others=others), os.fsencode(top)))
+        media = [one for one in found if isinstance(one, Place)]
+        unread = [one for one in found if isinstance(one, Difference)]
 
         def below(path: bytes | str) -> str:
             return Path(os.path.relpath(os.fsdecode(path), top)).as_posix()

@@ -22,7 +22,7 @@ from .._core.paths import full_path, lies_under, same_file
 from ..changes import REFRESH_ERRORS
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
-from ..compare.walk import Place, Scope, Walk
+from ..compare.walk import Place, Scope, walk
 from ..errors import Error, StoreError, UnauthorizedError
 from ..index import Index
 from ..library import Library
@@ -467,8 +467,8 @@ def _media_below(report: Report, folder: bytes, scope: Scope) -> list[bytes]:
     paths: list[bytes] = []
     suffixes = extensions_of(library.kind for one in scope.compared for library in one.compared)
     end = time.monotonic() + _MAX_SECONDS
-    for found in Walk(scope, folder):
-        paths += [one.path for one in found if isinstance(one, Place) and is_media(one.path, suffixes)]
+    for one in walk(scope, folder):
+        paths += [one.path] if isinstance(one, Place) and is_media(one.path, suffixes) else []
         if time.monotonic() > end:
             text = f"is large: these are the files that were found in {_MAX_SECONDS:.0f} s"
             report.note(f"{os.fsdecode(folder)} {text}")

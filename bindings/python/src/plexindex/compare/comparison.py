@@ -32,7 +32,7 @@ from ..media import file_of
 from . import disk
 from .difference import Difference, difference, of_unlisted, without_replaced
 from .rules import RULES
-from .walk import Location, Place, Scope, Walk
+from .walk import Location, Place, Scope, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -371,17 +371,19 @@ class Comparison:
             return
         is_outside = not self._scope.around(folder)
         files: list[Place] = []
-        for found in Walk(self._scope, folder):
+        for one in walk(self._scope, folder):
             if self._stop.stopped:
                 raise AbortedError("the comparison was stopped")
-            for one in found:
-                if isinstance(one, Place):
-                    files.append(one)
-                elif one.reason == "unreadable" or not is_outside:
+            if not isinstance(one, Place):
+                if one.reason == "unreadable" or not is_outside:
                     yield one
-            if len(files) >= _FILES_AT_ONCE and not is_outside:
+                continue
+            # Names that are one to the index are in one folder, whose files stay together.
+            is_enough = len(files) >= _FILES_AT_ONCE and not is_outside
+            if is_enough and os.path.dirname(one.path) != os.path.dirname(files[-1].path):
                 yield from self._looked_up(files)
                 files = []
+            files.append(one)
         yield from self._nothing_fits(folder, files) if is_outside else self._looked_up(files)
 
     def _looked_up(self, files: list[Place]) -> Iterator[Difference]:
@@ -488,8 +490,7 @@ def _has_media(scope: Scope, folder: bytes) -> bool:
     """Returns whether a folder contains a media file, or a folder that cannot be read."""
     return any(
         not scope.ruling_for_file(one.path, one.location) if isinstance(one, Place) else one.reason == "unreadable"
-        for found in Walk(scope, folder)
-        for one in found
+        for one in walk(scope, folder)
     )
 
 

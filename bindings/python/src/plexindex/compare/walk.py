@@ -123,76 +123,70 @@ class Place(NamedTuple):
     """The innermost location that contains the file."""
 
 
-class Walk:
-    """A walk below one folder. Yields what it finds in each folder. You can iterate over it once."""
+def walk(scope: Scope, top: bytes) -> Iterator[Place | Difference]:
+    """Yields the media files below a folder, and the remarks on what the walk does not read."""
+    own = scope.innermost(top)
+    # The folders to read, with the next folder last. Locations below the top are read by themselves, so that what is
+    # above them may be ignored, or another library's.
+    below = [one for one in scope.around(top) if one is not own and disk.is_in(one.folder, top)]
+    pending = [Place(one.folder, one) for one in below[::-1]]
+    pending += [Place(top, own)] if own.compared or not own.others else []
+    links: list[Place] = []
+    before_links: list[Place] = []
+    while pending:
+        before_links.append(pending.pop())
+        yield from _contents(scope, before_links[-1], pending, links)
+    # Only links need ids: some file systems give the same id to several folders.
+    read = {(one.location, _id_of(one.path)) for one in before_links if links}
+    while pending or links:
+        if not pending:
+            pending, links = sorted(links, key=lambda link: link.path, reverse=True), []
+        folder = pending.pop()
+        known = folder.location, _id_of(folder.path)
+        if known[1] is not None and known in read:
+            yield _remark(folder, "linked", os.path.realpath(folder.path))
+        else:
+            read.add(known)
+            yield from _contents(scope, folder, pending, links)
 
-    def __init__(self, scope: Scope, top: bytes) -> None:
-        self._scope = scope
-        own = scope.innermost(top)
-        # The folders to read, with the next folder last. Locations below the top are read by themselves, so that what
-        # is above them may be ignored, or another library's.
-        below = [one for one in scope.around(top) if one is not own and disk.is_in(one.folder, top)]
-        tops = [Place(one.folder, one) for one in below]
-        self._pending = [*tops[::-1], *([Place(top, own)] if own.compared or not own.others else [])]
-        self._links: list[Place] = []
 
-    def __iter__(self) -> Iterator[list[Place | Difference]]:
-        before_links: list[Place] = []
-        while self._pending:
-            before_links.append(self._pending.pop())
-            yield self._contents(before_links[-1])
-        # Only links need ids: some file systems give the same id to several folders.
-        read = {(one.location, _id_of(one.path)) for one in before_links if self._links}
-        while self._pending or self._links:
-            if not self._pending:
-                self._pending, self._links = sorted(self._links, key=lambda link: link.path, reverse=True), []
-            folder = self._pending.pop()
-            known = folder.location, _id_of(folder.path)
-            if known[1] is not None and known in read:
-                yield [_remark(folder, "linked", os.path.realpath(folder.path))]
-            else:
-                read.add(known)
-                yield self._contents(folder)
-
-    def _contents(self, folder: Place) -> list[Place | Difference]:
-        """Returns a folder's media files and remarks. Adds the folders below it that the walk must read, in order."""
-        location, above = folder.location, os.path.join(folder.path, b"")
-        found: list[Place | Difference] = []
-        try:
-            with os.scandir(disk.native(folder.path)) as entries:
-                listed = {os.fsencode(entry.name): entry for entry in entries}
-        except OSError as error:
-            is_gone = error.errno == errno.ENOENT and disk.is_gone(error)  # it disappeared
-            return [] if is_gone else [_remark(folder, "unreadable", error.strerror)]
-        every = "extension" not in location.rules
-        ignored = self._scope.ignored_in(folder.path if b".plexignore" in listed else location.folder, location)
-        below: list[Place] = []
-        for name in sorted(listed, key=disk.form_of):  # names that the index treats as one follow each other
-            path, is_link = above + name, _is_link(listed[name])
-            one = Place(path, location)
-            is_folder = not is_link and listed[name].is_dir(follow_symlinks=False)
-            if is_link:
-                try:
-                    is_folder = stat.S_ISDIR(os.stat(disk.native(path)).st_mode)
-                except OSError as error:  # a dangling or circular link is a file
-                    if not disk.is_gone(error):
-                        found.append(_remark(one, "unreadable", error.strerror))
-                        continue
-            if not is_folder:
-                if every or name[name.rfind(b".") :].lower() in location.extensions:
-                    found.append(Place(path, location))
-            elif self._scope.at(path):
-                pass  # the walk reads it by itself
-            elif ruling := self._scope.ruling_for_folder(path, location, ignored):
-                found.append(_remark(one, *ruling))
-            elif not is_link:
-                below.append(one)
-            elif _leads_up(path):
-                found.append(_remark(one, "loop"))
-            else:
-                self._links.append(one)
-        self._pending += reversed(below)
-        return found
+def _contents(scope: Scope, folder: Place, pending: list[Place], links: list[Place]) -> Iterator[Place | Difference]:
+    """Yields a folder's media files and remarks. Adds the folders below it that the walk must read, in order."""
+    location, above = folder.location, os.path.join(folder.path, b"")
+    try:
+        with os.scandir(disk.native(folder.path)) as entries:
+            listed = {os.fsencode(entry.name): entry for entry in entries}
+    except OSError as error:
+        if not (error.errno == errno.ENOENT and disk.is_gone(error)):  # otherwise it disappeared
+            yield _remark(folder, "unreadable", error.strerror)
+        return
+    every = "extension" not in location.rules
+    ignored = scope.ignored_in(folder.path if b".plexignore" in listed else location.folder, location)
+    below: list[Place] = []
+    for name in sorted(listed, key=disk.form_of):  # names that the index treats as one follow each other
+        one, is_link = Place(above + name, location), _is_link(listed[name])
+        is_folder = not is_link and listed[name].is_dir(follow_symlinks=False)
+        if is_link:
+            try:
+                is_folder = stat.S_ISDIR(os.stat(disk.native(one.path)).st_mode)
+            except OSError as error:  # a dangling or circular link is a file
+                if not disk.is_gone(error):
+                    yield _remark(one, "unreadable", error.strerror)
+                    continue
+        if not is_folder:
+            if every or name[name.rfind(b".") :].lower() in location.extensions:
+                yield one
+        elif scope.at(one.path):
+            pass  # the walk reads it by itself
+        elif ruling := scope.ruling_for_folder(one.path, location, ignored):
+            yield _remark(one, *ruling)
+        elif not is_link:
+            below.append(one)
+        elif _leads_up(one.path):
+            yield _remark(one, "loop")
+        else:
+            links.append(one)
+    pending += reversed(below)
 
 
 def _remark(folder: Place, reason: str, detail: bytes | str | None = "") -> Difference:
