@@ -23,7 +23,7 @@ from ..changes import REFRESH_ERRORS
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
 from ..compare.walk import Place, Scope, walk
-from ..errors import Error, StoreError, UnauthorizedError
+from ..errors import Error, StoreError
 from ..index import Index
 from ..library import Library
 from ..mapping import Mapping, Proposal
@@ -150,16 +150,9 @@ def _check_server(report: Report, settings: Settings, index: Index, *, is_databa
         return False
     try:
         server = index.server(timeout=settings.timeout)
-    except UnauthorizedError as error:
-        report.ok(f"{server_text} responds")
-        if settings.token is None:
-            report.bad(f"the server needs a token: {settings.how_to_give_a_token}", codes.TOKEN)
-        else:
-            report.bad(f"the server rejected the token (from {settings.token_from}): {error}", codes.TOKEN)
-        _check_token(report, settings, "")
-        return False
     except REFRESH_ERRORS as error:
-        report.bad(f"cannot reach {server_text}: {error}", codes.SERVER)
+        report.bad(f"cannot use {server_text}: {error}{settings.advice(error)}", codes.of(error))
+        _check_token(report, settings, "")
         return False
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
     report.ok(f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
@@ -314,7 +307,7 @@ def _fetch(report: Report, index: Index, unfetched: list[Library], yes: bool) ->
         try:
             fetch(index, library)
         except REFRESH_ERRORS as error:
-            report.bad(f"cannot fetch '{library.title}': {error}", codes.SERVER)
+            report.bad(f"cannot fetch '{library.title}': {error}", codes.of(error))
 
 
 def _check_files(

@@ -78,18 +78,13 @@ class Settings:
         setting = getattr(self.found, name or "", None) or given.get(name or "")
         return setting.source if isinstance(setting, Setting) else _flag(str(name)) if setting else ""
 
-    @property
-    def how_to_give_a_token(self) -> str:
-        """The ways to give the command a token, for messages."""
-        return f"for this command, set PLEXINDEX_TOKEN, or token or token_file in {self.found.file}"
-
     def advice(self, error: Error) -> str:
         """Returns the source of the setting that is wrong, or how to read the database alone, to append to an error."""
         is_unreachable = error.status_name == "connect" or (isinstance(error, TimeoutError) and self.timeout is None)
         if is_unreachable and self.url and self.database and not self.needs_database:
             return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
         if isinstance(error, UnauthorizedError) and self.url and self.token is None:
-            return f"; {self.how_to_give_a_token}"
+            return f"; for this command, set PLEXINDEX_TOKEN, or token or token_file in {self.found.file}"
         argument = "token" if isinstance(error, UnauthorizedError) else error.argument
         source = self.source_of(argument)
         if source and isinstance(error, (InvalidArgumentError, UnauthorizedError)):
