@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 
 from .._core import TYPE_CHECKING
@@ -20,6 +21,7 @@ from .output import count, say
 from .settings import Settings, of_all_servers
 
 if TYPE_CHECKING:
+    from .._core.selection import Selection
     from ..index import Index
     from ..item import Item
     from ..mapping import Mapping
@@ -78,17 +80,16 @@ def match_command(
     if size is not None and no_size:
         raise UsageError("--size and --no-size contradict each other: give only one of them")
     every = [_Server(settings, library, check) for settings in of_all_servers()]
-    servers = list(every)
-    tally, errors = Tally(offline=all(one.settings.answers_from_store_only for one in servers)), []
+    servers, tally, errors = list(every), Tally(offline=all(one.settings.answers_from_store_only for one in every)), []
     # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
     batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
     remaining = read_paths(arguments, null)
-    try:
+    with ExitStack() as opened:
         while paths := list(islice(remaining, batch_size)):
             found: list[list[tuple[_Server, Match]]] = [[] for _ in paths]
             for server in list(servers):
                 try:
-                    answers = server.answers(paths, size, with_size=not no_size, is_first=tally.total == 0)
+                    answers = server.answers(opened, paths, size, with_size=not no_size, is_first=tally.total == 0)
                 except Error as error:
                     servers.remove(server)
                     if not servers:
@@ -97,8 +98,11 @@ def match_command(
                         output.complain(f"server {server.settings.server}: {error}{server.settings.advice(error)}")
                         errors.append(error)
                     continue
-                if form == "text":
-                    server.explain(paths, answers)
+                server.reasons = {}
+                if form == "text" and any(answer.status != "found" for answer in answers):
+                    from .explain import reasons  # imports the comparison, which an answer does not need
+
+                    server.reasons = reasons(server.index, paths, answers)
                 for answer, of_path in zip(answers, found):
                     of_path.append((server, answer))
             for one, of_path in zip(paths, found):
@@ -110,9 +114,6 @@ def match_command(
                 names = ", ".join(server.settings.server or "" for server, _ in shown) if is_nowhere else None
                 for server, answer in () if missing and best else shown[:1] if is_nowhere else shown:
                     server.print(form, one, answer, b"\0" if null and form == "paths" else b"\n", names)
-    finally:
-        for server in every:
-            server.close()
     tally.print()
     errors += [server.older for server in servers if server.older is not None]
     return codes.of(errors[0]) if errors else tally.code()
@@ -123,66 +124,54 @@ def _rank(answer: Match) -> int:
 
 
 class _Server:
-    """One of the servers that `plexindex match` asks. Opens the server's index for the first paths."""
+    """One of the servers that `plexindex match` asks."""
+
+    index: Index
+    reasons: dict[bytes, str]
+    """Why paths of this batch have no item."""
 
     def __init__(self, settings: Settings, library: str | None, is_check: bool) -> None:
         self.settings, self._library, self._is_check = settings, library, is_check
         self._bar = output.Bar()
-        self._index: Index | None = None
-        self._reasons: dict[bytes, str] = {}
+        self._selection: Selection | None = None
         self.older: Error | None = None
         """Why the check failed, so that the answers are those of the stored listing."""
 
-    def _open(self) -> None:
+    def _open(self, opened: ExitStack) -> Selection:
         given["settings"] = self.settings  # for the report of an error
         if self._is_check:
             self.settings.expect_source()
-        self._index = self.settings.open_for_answers(progress=self._bar)
-        self._chosen = self._index.library(self._library)
+        self.index = opened.enter_context(self.settings.open_for_answers(progress=self._bar))
+        chosen = selection_of(self.index.library(self._library))
         if self._is_check:
             from ..changes import bring_up_to_date
 
-            limits = self.settings.timeout, self._bar
-            self.older = bring_up_to_date(selection_of(self._chosen), limits, always=True)
+            self.older = bring_up_to_date(chosen, (self.settings.timeout, self._bar), always=True)
             self._bar.drop()
             if self.older is not None:
                 output.complain(f"{self.older}: searching the stored listing")
+        return chosen
 
-    def close(self) -> None:
-        if self._index is not None:
-            self._index.close()
-
-    def answers(self, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool) -> Sequence[Match]:
-        if self._index is None:
-            self._open()
+    def answers(
+        self, opened: ExitStack, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool
+    ) -> Sequence[Match]:
+        """Answers a batch. Opens the index for the first."""
+        chosen = self._selection = self._selection or self._open(opened)
         # After a failed check, the answers are those of a check too, so that they are stale.
-        is_checked = self.older is not None
+        flags = query_flags(check=self.older is not None)
         if size is not None:
-            return [self._chosen.match(paths[0], size=size, check=is_checked)]
-        flags = QUERY_FILE | query_flags(check=is_checked)
-        found = selection_of(self._chosen).match_paths(paths, None if with_size else False, flags)
+            return [chosen.match(paths[0], size, flags)]
+        found = chosen.match_paths(paths, None if with_size else False, QUERY_FILE | flags)
         self._bar.done()
-        error = found[0].error
-        if is_first and error is not None:
-            raise error
+        if is_first and found[0].error is not None:
+            raise found[0].error
         return found
-
-    def explain(self, paths: list[bytes], answers: Sequence[Match]) -> None:
-        """Finds reasons for the missing files."""
-        self._reasons = {}
-        if self._index is not None and any(answer.status != "found" for answer in answers):
-            from .explain import reasons  # imports the comparison, which an answer does not need
-
-            self._reasons = reasons(self._index, paths, answers)
 
     def print(self, form: str, path: bytes, answer: Match, end: bytes, names: str | None) -> None:
         name = names or self.settings.server
         if form == "text":
-            say(
-                answer_text(
-                    path, answer, f"server {name}" if name else "", self._reasons.get(path), self.settings.mappings
-                )
-            )
+            note = f"server {name}" if name else ""
+            say(answer_text(path, answer, note, self.reasons.get(path), self.settings.mappings))
         elif form == "json":
             facts = answer_dict(answer)
             output.say_json({**facts, "message": facts["message"] or str(self.older or ""), "server": name})
