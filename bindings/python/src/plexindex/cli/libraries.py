@@ -86,12 +86,7 @@ def refresh_command(names: list[str], full: bool) -> int:
     with settings.open(**_PATIENT) as index:
         chosen = [index.library(name) for name in names]
         if not chosen:
-            # The server may have new libraries, so first request its list of libraries.
-            bar = output.Bar(settings.url or settings.database)
-            try:
-                index.server()
-            finally:
-                bar.drop()
+            index.server()  # it may have new libraries
             chosen = index.libraries()
         for one in chosen:
             is_complete = fetch(index, one, full=full)
@@ -107,7 +102,7 @@ def refresh_command(names: list[str], full: bool) -> int:
 
 def fetch(index: Index, library: Library, *, full: bool = False) -> bool:
     """Refreshes a library, with a progress bar on a terminal. Returns whether it is then up to date."""
-    listings, bar = index.stats()["listings"], output.Bar(library.title)
+    listings, bar = index.stats()["listings"], output.Bar()
     try:
         is_done = library.refresh(full, progress=bar)
         if index.stats()["listings"] > listings:

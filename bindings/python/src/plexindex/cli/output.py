@@ -269,11 +269,9 @@ class Bar:
     is_fetching = False
     """Whether a fetch of this process has begun and not ended."""
 
-    def __init__(self, title: str = "") -> None:
-        self._title, self._begun, self._items = title, time.monotonic(), 0
+    def __init__(self) -> None:
+        self._title, self._begun, self._items = "", time.monotonic(), 0
         self._display: Any = None
-        if title:
-            self.show("waiting")
 
     def __call__(self, progress: Progress) -> None:
         if progress.library != self._title or progress.items < self._items:
