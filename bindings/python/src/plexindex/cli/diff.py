@@ -25,7 +25,6 @@ _WORDS = {
 # Kinds of lines that are not differences. diff prints these lines only with --left-out.
 _REMARKS = ("left_out", "several_paths")
 VALUES["RULE"] = list(RULES)
-_FIELDS = ("what", "path", "is_folder", "files", "item", "reason", "message", "library", "section")
 # The kinds of differences that --only chooses.
 _KINDS: dict[str, Callable[[Difference], bool]] = {
     "not-in-plex": lambda one: one.what == "not_in_plex",
@@ -99,7 +98,8 @@ def diff_command(
         finally:
             counter.drop()
     if given.get("json"):
-        output.say_json({**dict.fromkeys(_FIELDS), "what": "summary", "counts": comparison.summary})
+        fields = dict.fromkeys(Difference.__dataclass_fields__)
+        output.say_json({**fields, "what": "summary", "counts": comparison.summary})
     else:
         summary = "; ".join(_summary(comparison, settings.source_name))
         output.remark(f"{summary} ({output.span(comparison.summary['seconds'])})")

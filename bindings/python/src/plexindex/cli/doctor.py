@@ -144,7 +144,7 @@ def _check_server(report: Report, settings: Settings, index: Index, *, is_databa
     if settings.url is None:
         report.bad(f"no server is specified: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
         return False
-    server_text = f"{settings.url} (from {settings.url_from})"
+    server_text = f"{settings.url} (from {settings.found.server_url.source})"
     if settings.offline:
         report.note(f"{server_text}: not checked, because --offline was given")
         return False
@@ -160,7 +160,7 @@ def _check_server(report: Report, settings: Settings, index: Index, *, is_databa
     if settings.token is None:
         report.note(f"no token was given, and the server needs none: the server shows {libraries}")
     else:
-        report.ok(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
+        report.ok(f"the token (from {settings.found.token.source}) is valid: the server shows {libraries}")
         _check_token(report, settings, server["machine_identifier"])
     if not server["libraries"]:
         report.bad("the server shows no libraries to this token's user")

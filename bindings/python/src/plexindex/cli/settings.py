@@ -57,7 +57,6 @@ class Settings:
         self.url, self.renew = found.server_url.value, found.token.renew
         self.token = found.token.value if self.renew is None else self.renew.first()
         self.server: str | None = found.server
-        self.url_from, self.token_from = found.server_url.source, found.token.source
         self.folder, self.database, self.shared = found.cache_dir.value, found.database.value, found.shared.value
         self.mappings = [rule for rule, _ in found.mappings]
         self.offline: bool = given.get("offline", False)

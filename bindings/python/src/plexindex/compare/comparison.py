@@ -122,9 +122,8 @@ class Comparison:
         self._gone: dict[str, dict[str, Item]] = {}
         self._paired: dict[str, bytes] = {}
         self._candidates: dict[str, set[str | None]] = {}
-        # The counts by their names in the summary, and by reason; missing files that were not asked about.
+        # The counts by their names in the summary, and by reason.
         self._counts: Counter[str] = Counter()
-        self._not_asked = 0
         self.error: Error | None = None
         """Why plexindex compared an older listing: the server did not answer, or not within the timeout. None if the
         listing was current.
@@ -159,7 +158,7 @@ class Comparison:
             "listed_on_disk": counts["listed"] - missing - counts["listed_unknown"],
             "listed_not_on_disk": missing,
             **{name: counts[name] for name in ("listed_location_empty", "listed_unknown", *_KINDS)},
-            "unasked": min(self._not_asked, counts["not_scanned"] + counts["renamed"]),
+            "unasked": min(counts["unasked"], counts["not_scanned"] + counts["renamed"]),
             "unreadable": len(self._unreadable),
             "stale": self.error is not None or self.renames_unknown,
             "age": None if self._age is None else round(self._age, 3),
@@ -330,7 +329,7 @@ class Comparison:
         by_section = {library.section: library for one in self._scope.compared for library in one.compared}
         missing = {one.item.rating_key: one.item for one in differences if one.reason == "gone" and one.item}
         items = list(missing.values())[:_ASKED]
-        self._not_asked = len(missing) - len(items)
+        self._counts["unasked"] = len(missing) - len(items)
         if not items:
             return False
         cursor = self._index.changes(offline=True).cursor
