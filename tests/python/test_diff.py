@@ -252,16 +252,6 @@ def test_doctor_reports_a_missing_mount(cli: Cli, tree: Tree) -> None:
     cli.fails(1, f"BAD {tree.films}: 3 files of library 'Films' are listed below this folder", "doctor", tree.media)
 
 
-def test_what_plex_ignores(index: plexindex.Index, tree: Tree) -> None:
-    trailer, hidden = make(tree.films / "Alpha-trailer.mkv"), make(tree.films / ".trash" / "x.mkv").parent
-    make(tree.films / "poster.jpg")
-    assert lines_of(index, tree.films) == [("left_out", str(hidden), "hidden"), ("left_out", str(trailer), "extras")]
-    assert lines_of(index, tree.films, without=["extras"]) == [
-        ("left_out", str(hidden), "hidden"),
-        not_in_plex(trailer),
-    ]
-
-
 @pytest.fixture
 def without_root_rights() -> Iterator[None]:
     """Permissions hold for root, too: this thread, and those that it starts, give up the power to ignore them."""
@@ -420,6 +410,9 @@ def test_the_command(cli: Cli, tree: Tree) -> None:
     assert "Alpha" in text
     assert "sample-x" not in text
     assert "sample-x" in cli.run("diff", "--left-out", tree.media).stdout
+    assert not_in_plex(sample) in [
+        (line["what"], line["path"], line["reason"]) for line in cli.lines("diff", "--without", "samples", tree.films)
+    ]
     rules = cli.lines("diff", "--rules")
     assert [rule["rule"] for rule in rules] == list(RULES)
     assert all(rule["leaves_out"] and rule["source"] for rule in rules)

@@ -29,6 +29,9 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     tree.server.reset()
     assert lines_of(index, tree.media) == [not_in_plex(also_new), not_on_disk(gone)]
     assert requests(tree) == {"sections": 1, "metadata": 1}
+    tree.server.reset()
+    assert len(lines_of(index, tree.media, offline=True)) == 2
+    assert requests(tree) == {}
     # The index has learned the new path.
     assert index.library("Films").match(new, offline=True).match_kind == "exact"
     # From one given folder to another.
@@ -86,23 +89,6 @@ def test_two_missing_files_of_one_size_are_no_evidence(tmp_path: Path) -> None:
         assert not_in_plex(new) in lines_of(index, films)
 
 
-def test_the_server_is_asked_about_missing_files(index: plexindex.Index, tree: Tree) -> None:
-    index.refresh()
-    new = make(tree.films / "New (2024).mkv")
-    tree.server.reset()
-    assert lines_of(index, tree.media) == [not_in_plex(new)]
-    assert requests(tree) == {"sections": 1}, "no file is missing"
-    for path in tree.listed[:2]:
-        path.unlink()
-    tree.server.reset()
-    lines = lines_of(index, tree.media, offline=True)
-    assert len(lines) == 3
-    assert requests(tree) == {}
-    tree.server.reset()
-    assert lines_of(index, tree.media) == lines
-    assert requests(tree) == {"sections": 1, "metadata": 1}
-
-
 def test_a_file_that_was_moved_out_of_the_compared_folder_is_not_missing(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
     (tree.films / "old").mkdir()
@@ -110,16 +96,6 @@ def test_a_file_that_was_moved_out_of_the_compared_folder_is_not_missing(index: 
     index.refresh(full=True)
     tree.rename(tree.films / "old" / "Alpha (2001).mkv", tree.films / "Alpha (2001).mkv")
     assert lines_of(index, tree.films / "old") == []
-
-
-def test_all_libraries_share_one_limit(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    index.refresh()
-    for file in (tree.listed[0], tree.listed[3]):
-        file.rename(file.with_name("New.mkv"))
-    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 1)
-    found = index.compare(tree.media)
-    assert len(list(found)) == 4
-    assert found.summary["unasked"] == 1
 
 
 def test_a_server_that_does_not_report_renames(cli: Cli, tree: Tree) -> None:

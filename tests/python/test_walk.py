@@ -233,17 +233,6 @@ class Seen:
         self.places = {below(one.path): os.fsdecode(one.location.folder) for one in media}
 
 
-def test_media_are_found_in_all_folders(tmp_path: Path) -> None:
-    films = [make(tmp_path / f"Film {number}" / "deep" / "er" / "x.mkv") for number in range(600)]
-    make(tmp_path / "Film 1" / "x.srt")
-    make(tmp_path / "Film 2" / "Extras" / "x.mkv")
-    seen = Seen(tmp_path)
-    assert seen.media == sorted(path.relative_to(tmp_path).as_posix() for path in films)
-    assert seen.unread == [("extras", "Film 2/Extras")]
-    assert set(seen.places.values()) == {str(tmp_path)}
-    assert Seen(tmp_path, tmp_path / "none").places["Film 1/deep/er/x.mkv"] == ""
-
-
 def test_a_plexignore_holds_for_its_folder(tmp_path: Path) -> None:
     make(tmp_path / ".plexignore", b"Trash/*\n*.avi\n")
     make(tmp_path / "Show" / ".plexignore", b"Left/*\nx.mkv\n")
