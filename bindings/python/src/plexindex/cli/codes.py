@@ -17,19 +17,17 @@ PIPE_CLOSED = 141
 
 # Errors for which retrying does not help: Plex's database is missing, unreadable, or another program's database.
 _DATABASE = ("connect", "not_plex", "forbidden")
+_BY_ERROR: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
+    ((UsageError, e.InvalidArgumentError), USAGE),
+    ((e.UnauthorizedError,), TOKEN),
+    # If an offline index lacks a library, the library was never fetched.
+    ((e.LibraryNotFoundError, e.NotFetchedError, e.OfflineError, e.ListAgainError), NOT_FETCHED),
+    ((e.ServerUnavailableError, e.NotPlexError, e.NotOnServerError), SERVER),
+)
 
 
 def of(error: Exception, *, database: bool = False) -> int:
     """Returns the exit code for an error. ``database``: whether Plex's database is the only source."""
-    if isinstance(error, (UsageError, e.InvalidArgumentError)):
-        return USAGE
     if database and getattr(error, "status_name", None) in _DATABASE:
         return USAGE
-    if isinstance(error, e.UnauthorizedError):
-        return TOKEN
-    # If an offline index lacks a library, the library was never fetched.
-    if isinstance(error, (e.LibraryNotFoundError, e.NotFetchedError, e.OfflineError, e.ListAgainError)):
-        return NOT_FETCHED
-    if isinstance(error, (e.ServerUnavailableError, e.NotPlexError, e.NotOnServerError)):
-        return SERVER
-    return STORE
+    return next((code for kinds, code in _BY_ERROR if isinstance(error, kinds)), STORE)

@@ -205,9 +205,7 @@ class Comparison:
             self._paired.clear()
             self._know_missing(listed)
             self._counts["files"] -= len(again)
-            files = [Place(path, self._scope.innermost(path)) for path in sorted(again)]
-            parts = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
-            new = list(chain.from_iterable(map(self._looked_up, parts)))
+            new = list(self._looked_up([Place(path, self._scope.innermost(path)) for path in sorted(again)]))
         listed = [one for one in listed if one.reason != "gone" or one.path not in self._paired]
         yield from self._renamed(new, [one for one in listed if one.reason == "gone"])
         yield from listed
