@@ -98,6 +98,16 @@ def test_a_file_that_was_moved_out_of_the_compared_folder_is_not_missing(index: 
     assert lines_of(index, tree.films / "old") == []
 
 
+def test_all_libraries_share_one_limit(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.refresh()
+    for file in (tree.listed[0], tree.listed[3]):
+        file.rename(file.with_name("New.mkv"))
+    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 1)
+    found = index.compare(tree.media)
+    assert len(list(found)) == 4
+    assert found.summary["unasked"] == 1
+
+
 def test_a_server_that_does_not_report_renames(cli: Cli, tree: Tree) -> None:
     cli.good("refresh")
     tree.rename(tree.listed[0], tree.films / "New (2001).mkv")
