@@ -9,7 +9,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 
 use super::record_encoding::{path_of, sum_of};
-use super::schema::{CachedStatements, LibraryState, Tx, check_version, last_position_of, sequence_at, sequence_of};
+use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{
     ChangedRecord, FormMatches, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges, by_form,
@@ -257,10 +257,7 @@ impl RecordRows<'_> {
 
     /// Returns an entry; `None` if there is none. If `deadline` is `None`, waits only a moment for locks, and then fails.
     pub fn entry(&self, table: TableId, name: &[u8], deadline: Option<Deadline>) -> Result<Option<StoredEntry>> {
-        self.0.query_by(deadline, |c| {
-            check_version(c)?;
-            entry_named(c, table, MAX_INLINE, name)
-        })
+        self.0.read_by(deadline, |c| entry_named(c, table, MAX_INLINE, name))
     }
 
     /// Returns the next entries of a table after a name, at most `most`, in the order of their names. `after`: `None` for
@@ -341,12 +338,12 @@ impl RecordRows<'_> {
         now: Sequence,
         deadline: Option<Deadline>,
     ) -> Result<Option<Vec<StoredMatch>>> {
-        self.0.query_by(deadline, |c| {
-            check_version(c)?;
+        self.0.read_by(deadline, |c| {
+            if sequence_of(c)? != now {
+                return Ok(None);
+            }
             let found = matches_where(c, table, now, "form = ?2", &[&form])?;
-            // Read afterwards: if there is no newer commit now, there was none before.
-            let is_current = sequence_of(c)? == now;
-            Ok(is_current.then(|| found.into_iter().filter_map(|(_, stored)| stored).collect()))
+            Ok(Some(found.into_iter().filter_map(|(_, stored)| stored).collect()))
         })
     }
 

@@ -474,16 +474,7 @@ impl Store {
         deadline: Option<Deadline>,
         work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.query_by(deadline, in_transaction(work))
-    }
-
-    /// Runs `work` like [`Self::read_by`], but without a transaction, for single statements, of which each reads what was
-    /// committed last.
-    pub(super) fn query_by<T>(
-        &self,
-        deadline: Option<Deadline>,
-        mut work: impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
-    ) -> Result<T> {
+        let mut work = in_transaction(work);
         let patience = deadline.map_or_else(|| self.short_wait.current_timeout(), patience);
         let mut work = |connection: &OpenConnection| {
             let _wait = WaitGuard::new(connection, patience)?;
@@ -618,6 +609,9 @@ impl Store {
         if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
             write_out(self.folder.wal_and_shm()[0]);
         }
+        if result.is_ok() && !self.opened.newest().has_database() {
+            return Err(failure(SQLITE_READONLY_DBMOVED)); // the write is lost; the caller retries with the new database
+        }
         result
     }
 
@@ -712,8 +706,8 @@ impl Store {
         if is_other_version {
             slot.close(); // the next call opens the database again, or reports its format again
         }
-        // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
-        if slot.broken_file().is_some() || (result.is_err() || slot.is_writer) && slot.is_moved() {
+        // After a replacement of the database, run `work` again, because the error may be a consequence.
+        if slot.broken_file().is_some() || result.is_err() && slot.is_moved() {
             return None;
         }
         Some(result)
@@ -734,10 +728,11 @@ fn in_transaction<T>(
     mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
 ) -> impl FnMut(&OpenConnection) -> rusqlite::Result<T> {
     move |connection| {
-        let tx = connection.unchecked_transaction()?;
-        check_version(&tx)?;
-        let value = work(&tx)?;
-        tx.finish()?;
+        connection.run("BEGIN", [])?;
+        let _rollback_guard = RollbackGuard(connection);
+        check_version(connection)?;
+        let value = work(connection)?;
+        connection.run("COMMIT", [])?;
         Ok(value)
     }
 }
