@@ -49,6 +49,12 @@ pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
     done
 }
 
+/// In a worker: lets nothing be written in a folder, like [`mount`].
+pub fn mount_read_only(folder: &Path) -> bool {
+    mount(&folder.display().to_string(), folder, libc::MS_BIND, "")
+        && mount("none", folder, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "")
+}
+
 /// Starts a worker that needs a mount. `None` where none can be had: then the test says so, and proves nothing.
 pub fn with_mount(role: &str, folder: &Path, server: &Standin, words: &[&str]) -> Option<Worker> {
     let mut worker = Worker::at(role, folder, server, words);
@@ -87,9 +93,7 @@ pub fn read_only(words: &[&str]) {
         files_in(folder).into_iter().map(with_bytes).collect()
     };
     let before = bytes(&folder);
-    if !mount(words[0], &folder, libc::MS_BIND, "")
-        || !mount("none", &folder, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "")
-    {
+    if !mount_read_only(&folder) {
         return;
     }
     say("ready");

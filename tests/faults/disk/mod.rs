@@ -32,6 +32,8 @@ pub const ROLES: &[Role] = &[
     ("power", power::power),
     ("every write", every_write::every_write),
     ("migration", migration::migration),
+    ("migration on a full disk", migration::on_a_full_disk),
+    ("migration read-only", migration::where_nothing_can_be_written),
     ("on a network", network::on_a_network),
     ("without threads", scarce::without_threads),
     ("without descriptors", scarce::without_descriptors),
