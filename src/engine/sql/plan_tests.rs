@@ -19,8 +19,8 @@ const ALLOWED: &str = r"
  | SCAN meta | the table has one row
 ORDER BY id DESC LIMIT 1 | SCAN entries | the newest row
 ORDER BY id DESC LIMIT 1 | SCAN matches | the newest row
-ORDER BY id DESC LIMIT 1 | SCAN removed | the newest row
 removed ORDER BY id LIMIT ?1 | SCAN removed | the oldest rows, about as many as were added
+ORDER BY id DESC LIMIT 1 | SCAN removed | the newest row
 SELECT coalesce(sum( | SCAN matches | the newest row is damaged
 SELECT coalesce(sum( | SCAN entries | the newest row is damaged
 (SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2) | SCAN (subquery-1) | at most as many as asked for

@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rusqlite::params;
 use rusqlite::types::ToSql;
-use rusqlite::{Row, params};
 
 use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::record_rows::{RecordRows, entry_named, matches_where, to_i64};
@@ -19,8 +19,6 @@ use crate::platform::clock::{Clock as _, Deadline, SystemClock};
 const REMOVED_KEPT: i64 = 8_192;
 /// Maximum number of rows that one step of a sweep deletes.
 const SWEPT_PER_STEP: i64 = 400;
-/// Number of rows that one query for the oldest rows returns.
-const OLDEST: i64 = 64;
 
 /// The rows that share a size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +47,6 @@ pub struct RecordTx<'t> {
     written: Cell<usize>,
     /// By how much tables have grown since `tables` was last updated.
     grown: RefCell<Vec<(TableId, i64)>>,
-    /// The number of the last removal; `None` until one is made.
-    removed: Cell<Option<i64>>,
     /// Number of removals that are not trimmed yet.
     removed_now: Cell<i64>,
 }
@@ -79,26 +75,8 @@ fn tables_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE meta SET tables_changed = ?1, sequence = ?1", [tx.sequence])
 }
 
-/// A row to delete.
-struct OldRow {
-    id: i64,
-    table: TableId,
-    /// The entry's name, or the form of the match's path.
-    name: Vec<u8>,
-    /// The row's size, as limits count it.
-    bytes: i64,
-}
-
-impl OldRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            table: row.get(1)?,
-            name: row.get(2)?,
-            bytes: row.get(3)?,
-        })
-    }
-}
+/// A row to delete: its id, its table, the entry's name or the form of the match's path, and its size, as limits count it.
+type OldRow = (i64, TableId, Vec<u8>, i64);
 
 impl<'t> RecordTx<'t> {
     /// Changes records in a running write transaction.
@@ -109,7 +87,6 @@ impl<'t> RecordTx<'t> {
             is_outdated: Default::default(),
             written: Cell::new(0),
             grown: RefCell::default(),
-            removed: Cell::default(),
             removed_now: Cell::default(),
         };
         let result = work(&records)?;
@@ -365,16 +342,32 @@ impl<'t> RecordTx<'t> {
         Ok(found)
     }
 
-    /// Returns the rows of a kind for which a condition holds.
-    fn rows_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<Vec<OldRow>> {
+    /// Returns the rows of a kind for which a condition holds, up to the first that `takes` rejects.
+    fn rows_where(
+        &self,
+        kind: RecordKind,
+        condition: &str,
+        values: &[&dyn ToSql],
+        mut takes: impl FnMut(&OldRow) -> bool,
+    ) -> rusqlite::Result<Vec<OldRow>> {
         let [name, size, table] = [kind.name(), kind.size(), kind.table()];
         let text = format!("SELECT id, in_table, {name}, {size} FROM {table} WHERE {condition}");
-        self.tx.rows(&text, values, OldRow::read)
+        let mut found = self.tx.cached(&text)?;
+        let mut found = found.query(values)?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let old = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            if !takes(&old) {
+                break;
+            }
+            rows.push(old);
+        }
+        Ok(rows)
     }
 
     /// Removes the rows of a kind for which a condition holds. Returns their number.
     fn remove_where(&self, kind: RecordKind, condition: &str, values: &[&dyn ToSql]) -> rusqlite::Result<usize> {
-        let rows = self.rows_where(kind, condition, values)?;
+        let rows = self.rows_where(kind, condition, values, |_| true)?;
         rows.iter().try_for_each(|row| self.remove(kind, row))?;
         Ok(rows.len())
     }
@@ -382,39 +375,36 @@ impl<'t> RecordTx<'t> {
     /// Deletes a row, and tells those who follow.
     fn remove(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
         self.delete(kind, old)?;
-        let last = match self.removed.get() {
-            Some(last) => last,
-            None => self
-                .tx
-                .value("SELECT number FROM removed ORDER BY id DESC LIMIT 1", [])?,
-        };
-        self.removed.set(Some(last + 1));
         self.removed_now.set(self.removed_now.get() + 1);
+        let (_, table, name, _) = old;
         self.tx.run(
-            "INSERT INTO removed (id, number, in_table, name) VALUES (?1, ?2, ?3, ?4)",
-            params![self.next_row_id(), last + 1, old.table, old.name],
+            "INSERT INTO removed (id, number, in_table, name) \
+             VALUES (?1, (SELECT number + 1 FROM removed ORDER BY id DESC LIMIT 1), ?2, ?3)",
+            params![self.next_row_id(), table, name],
         )
     }
 
     /// Forgets as many old removals as this transaction made, and some more.
     fn trim_removed(&self) -> rusqlite::Result<()> {
-        let (Some(last), added) = (self.removed.get(), self.removed_now.take()) else {
+        let added = self.removed_now.take();
+        if added == 0 {
             return Ok(());
-        };
+        }
         self.tx.run(
-            "DELETE FROM removed WHERE id IN (SELECT id FROM removed ORDER BY id LIMIT ?1) AND number <= ?2",
-            [2 * added + 8, last - REMOVED_KEPT],
+            "DELETE FROM removed WHERE id IN (SELECT id FROM removed ORDER BY id LIMIT ?1) \
+             AND number <= (SELECT number FROM removed ORDER BY id DESC LIMIT 1) - ?2",
+            [2 * added + 8, REMOVED_KEPT],
         )
     }
 
     /// Deletes a row that nobody follows.
-    fn delete(&self, kind: RecordKind, old: &OldRow) -> rusqlite::Result<()> {
-        let total = self.total(kind)? - old.bytes; // reads it before it goes with the row
+    fn delete(&self, kind: RecordKind, &(id, table, _, bytes): &OldRow) -> rusqlite::Result<()> {
+        let total = self.total(kind)? - bytes; // reads it before it goes with the row
         self.tx.totals[kind.index()].set(Some(total));
         let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
-        self.tx.run(&delete, [old.id])?;
+        self.tx.run(&delete, [id])?;
         if kind == RecordKind::Entries {
-            self.grow(old.table, -old.bytes);
+            self.grow(table, -bytes);
         }
         self.is_outdated[kind.index()].set(true);
         Ok(())
@@ -440,7 +430,7 @@ impl<'t> RecordTx<'t> {
             return Ok(false);
         };
         for kind in RecordKind::ALL {
-            let rows = self.rows_where(kind, "in_table = ?1 LIMIT ?2", params![id, SWEPT_PER_STEP])?;
+            let rows = self.rows_where(kind, "in_table = ?1 LIMIT ?2", params![id, SWEPT_PER_STEP], |_| true)?;
             rows.iter().try_for_each(|row| self.delete(kind, row))?;
             if !rows.is_empty() {
                 return Ok(true);
@@ -455,51 +445,54 @@ impl<'t> RecordTx<'t> {
     /// which nobody can read, go before all rows of a kind. Returns whether it removed any that could be read.
     pub fn evict(&self, rows: Limited, limit: u64, most: usize) -> rusqlite::Result<bool> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (kind, table, mut from) = match rows {
-            Limited::All(kind) => (kind, None, 0),
-            Limited::Table(table) => (RecordKind::Entries, Some(table), self.table_size(table)?.1),
-        };
-        let mut steps = 0..=to_i64(most) / SWEPT_PER_STEP;
-        while table.is_none() && self.total(kind)? > limit && self.sweep_step()? {
-            if steps.next().is_none() {
-                return Ok(false); // a later write goes on
+        let (kind, table, from, mut size) = match rows {
+            Limited::All(kind) => {
+                let mut steps = 0..=to_i64(most) / SWEPT_PER_STEP;
+                while self.total(kind)? > limit && self.sweep_step()? {
+                    if steps.next().is_none() {
+                        return Ok(false); // a later write goes on
+                    }
+                }
+                (kind, None, 0, self.total(kind)?)
             }
+            Limited::Table(table) => {
+                let (size, oldest) = self.table_size(table)?;
+                (RecordKind::Entries, Some(table), oldest, size)
+            }
+        };
+        if size <= limit {
+            return Ok(false);
         }
         let first_own = position_of(self.tx.sequence, 0);
-        let (mut evicted, mut last_sequence) = (0, None);
-        let mut size = self.size(rows)?;
-        let is_shared = kind == RecordKind::Matches && size > limit && self.tx.has("SELECT 1 FROM shared", [])?;
-        'evict: while size > limit || last_sequence.is_some() {
-            // By id, without the index of the names, whose rows SQLite would have to sort.
-            let condition = "id >= ?1 AND id < ?2 AND (?4 IS NULL OR +in_table = ?4) ORDER BY id LIMIT ?3";
-            let oldest = self.rows_where(kind, condition, params![from, first_own, OLDEST, table])?;
-            if oldest.is_empty() {
-                from = first_own;
-                break;
+        let (mut evicted, mut next, mut last_sequence) = (0, first_own, None);
+        // By id, without the index of the names, whose rows SQLite would have to sort.
+        let condition = "id >= ?1 AND id < ?2 AND (?3 IS NULL OR +in_table = ?3) ORDER BY id";
+        let oldest = self.rows_where(kind, condition, params![from, first_own, table], |(id, .., bytes)| {
+            let sequence = Some(sequence_at(*id, self.tx.sequence));
+            let is_over = size > limit && evicted < most;
+            if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
+                next = *id;
+                return false;
             }
-            for row in &oldest {
-                from = row.id;
-                let sequence = Some(sequence_at(row.id, self.tx.sequence));
-                let is_over = size > limit && evicted < most;
-                if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
-                    break 'evict;
-                }
-                if is_shared {
-                    // What is deleted to keep the limit is not taken back.
-                    self.tx.run(
-                        "UPDATE shared SET lost = lost + 1 WHERE delivered < ?1 AND view_id = \
-                         (SELECT l.view_id FROM tables t JOIN libraries l ON l.id = t.library WHERE t.id = ?2)",
-                        params![row.id, row.table],
-                    )?;
-                }
-                self.remove(kind, row)?;
-                size -= row.bytes;
-                (evicted, last_sequence) = (evicted + 1, sequence);
+            size -= bytes;
+            (evicted, last_sequence) = (evicted + 1, sequence);
+            true
+        })?;
+        let is_shared = kind == RecordKind::Matches && self.tx.has("SELECT 1 FROM shared", [])?;
+        for row in &oldest {
+            if is_shared {
+                // What is deleted to keep the limit is not taken back.
+                self.tx.run(
+                    "UPDATE shared SET lost = lost + 1 WHERE delivered < ?1 AND view_id = \
+                     (SELECT l.view_id FROM tables t JOIN libraries l ON l.id = t.library WHERE t.id = ?2)",
+                    params![row.0, row.1],
+                )?;
             }
+            self.remove(kind, row)?;
         }
         if let Some(table) = table {
             self.tx
-                .run("UPDATE tables SET oldest = ?1 WHERE id = ?2", params![from, table])?;
+                .run("UPDATE tables SET oldest = ?1 WHERE id = ?2", params![next, table])?;
         }
         Ok(evicted > 0)
     }
