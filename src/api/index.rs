@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::facts::{Proposal, Refreshed};
-use super::library::Changes;
+use super::facts::Proposal;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
 use super::recording::{Table, TableChange, Terms};
@@ -14,7 +13,7 @@ use crate::error::{Result, invalid_argument_error};
 use crate::events::{DebounceIntervals, Notified};
 use crate::model::Token;
 use crate::platform::files::bytes_of;
-use crate::query::{Folder, LibraryInfo, Match};
+use crate::query::LibraryInfo;
 use crate::stats::Stats;
 use crate::sync::{Peers, Selector};
 
@@ -40,134 +39,12 @@ impl Index {
         Query::new(self, None)
     }
 
-    /// Finds the item for a file in all libraries. Fetches libraries if necessary. `path` is a path on the host, and
-    /// the file need not exist.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
-        self.query().match_path(path)
-    }
-
-    /// Finds the outermost show, season, artist, album or item whose files are all below a folder, in all libraries.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
-        self.query().match_folder(path)
-    }
-
-    /// Finds the items for many files in all libraries, and returns the results in the order of the paths. The result
-    /// for an invalid path is an error.
-    ///
-    /// ```no_run
-    /// # let folder = tempfile::tempdir()?;
-    /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
-    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
-    /// #     ..plexindex::Options::new(folder.path())
-    /// # })?;
-    /// let paths = ["/media/movies/Big Buck Bunny (2008).mkv", ""];
-    /// for (path, answer) in paths.iter().zip(index.match_paths(paths)?) {
-    ///     match answer {
-    ///         Ok(found) => println!("{path}: {}", found.status),
-    ///         Err(error) => println!("{path}: {error}"), // the path is empty
-    ///     }
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Errors that concern all paths; see [`Query::match_path`].
-    pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
-        self.query().match_paths(paths)
-    }
-
-    /// Finds the items with a GUID in all libraries: Plex's own GUID, or an external id such as `imdb://tt1254207`.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_guid(&self, guid: &str) -> Result<Match> {
-        self.query().match_guid(guid)
-    }
-
-    /// Finds the items with a title in all libraries, ignoring case, accents and punctuation.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn search_title(&self, title: &str) -> Result<Match> {
-        self.query().search_title(title)
-    }
-
     /// Returns the known libraries. If no library is known, asks the server; an offline index returns an empty list.
     ///
     /// # Errors
     /// As [`Query::refresh`], if no library is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.query().libraries()
-    }
-
-    /// Refreshes the libraries whose listings have expired or were invalidated. Sends no request if all listings are
-    /// fresh. Returns whether the libraries are now up to date.
-    ///
-    /// # Errors
-    /// As [`Query::refresh`].
-    pub fn refresh(&self) -> Result<Refreshed> {
-        self.query().refresh()
-    }
-
-    /// Iterates over the additions, removals, changes and moves in all libraries since `cursor`, in the order in which
-    /// processes stored them. Without a cursor, the iteration is empty, and [`Changes::cursor`] returns the current
-    /// position. Pass this position to the next call.
-    ///
-    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits for changes. A
-    /// cursor is valid in any process, for one store, server and user. A program that continues from its last stored
-    /// cursor misses no changes, even after a crash.
-    ///
-    /// ```no_run
-    /// # let folder = tempfile::tempdir()?;
-    /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
-    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
-    /// #     ..plexindex::Options::new(folder.path())
-    /// # })?;
-    /// use plexindex::ChangeKind;
-    ///
-    /// let _ = index.refresh()?;
-    /// let mut changes = index.listing_and_changes()?; // all items, as added
-    /// println!("{} items", changes.by_ref().count());
-    /// let cursor = changes.cursor().unwrap().to_owned();
-    /// // … the server loses a film …
-    /// index.query().refresh_fully()?;
-    /// for change in index.changes(Some(&cursor))? {
-    ///     let change = change?;
-    ///     match change.kind {
-    ///         ChangeKind::Added | ChangeKind::Changed => { /* see change.item */ }
-    ///         ChangeKind::Moved => { /* from change.from to change.path */ }
-    ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
-    ///         // List the library again with its listing_and_changes(); LibraryNotFound: it was removed.
-    ///         _ => {}
-    ///     }
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor,
-    /// for example after 131,072 changes, or if the cursor belongs to a different store, server or user: start again
-    /// with [`Index::listing_and_changes`]. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if the
-    /// cursor is invalid or belongs to a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no
-    /// library was ever fetched; errors of the store.
-    pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
-        Changes::new(self, None, cursor, false) // only changes, without first listing all items
-    }
-
-    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
-    ///
-    /// # Errors
-    /// As [`Index::changes`].
-    pub fn listing_and_changes(&self) -> Result<Changes> {
-        Changes::new(self, None, None, true) // all items as added, then changes
     }
 
     /// Wakes all calls that wait in [`Query::wait_for_changes`]. Within 50 ms, each call runs its [`Query::progress`]

@@ -1,4 +1,4 @@
-//! Methods of a library, and the iterators over its items and changes.
+//! Methods of a library, the calls that it has in common with an index, and the iterators over items and changes.
 
 use std::path::Path;
 use std::{fmt, vec};
@@ -13,6 +13,164 @@ use crate::platform::files::bytes_of;
 use crate::query::{Answer, Change, FileFilter, Folder, Item, Match, Season, Show, ShowsAndSeasons};
 
 const PAGE_ITEMS: usize = 500;
+
+/// The calls that an index and a library have in common: queries with the limits from the options.
+macro_rules! common_calls {
+    ($($handle:ident)+) => {$(
+        impl $handle {
+            /// Finds the item for a file, in this library or in all libraries of this index. Fetches libraries if necessary.
+            ///
+            /// `path` is a path on the host, and the file need not exist. plexindex compares bytes that are not UTF-8
+            /// unchanged; on Unix, pass such a path with `OsStr::from_bytes`. A relative path, or a path with `..`, can match
+            /// only by suffix: pass an absolute path, or configure a [`Mapping`](crate::Mapping).
+            ///
+            /// plexindex asks the server about an unlisted path, but about the same path at most once every 30 s for all
+            /// processes together, and within a limit for all paths. An answer that comes without a question, because of the
+            /// limit, has [`Reason::NotAsked`](crate::Reason::NotAsked). [`Query::check`] asks the server at once.
+            ///
+            /// # Errors
+            /// As [`Query::match_path`].
+            pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
+                self.query().match_path(path)
+            }
+
+            /// Finds the items for many files, and returns the results in the order of the paths. The result for an invalid
+            /// path is an error.
+            ///
+            /// ```no_run
+            /// # let folder = tempfile::tempdir()?;
+            /// # let index = plexindex::Index::open(plexindex::Options {
+            /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+            /// #     token: plexindex::Token::new("YOUR-TOKEN"),
+            /// #     ..plexindex::Options::new(folder.path())
+            /// # })?;
+            /// let paths = ["/media/movies/Big Buck Bunny (2008).mkv", ""];
+            /// for (path, answer) in paths.iter().zip(index.match_paths(paths)?) {
+            ///     match answer {
+            ///         Ok(found) => println!("{path}: {}", found.status),
+            ///         Err(error) => println!("{path}: {error}"), // the path is empty
+            ///     }
+            /// }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            ///
+            /// # Errors
+            /// Errors that concern all paths; see [`Query::match_path`].
+            pub fn match_paths<P: AsRef<Path>>(
+                &self,
+                paths: impl IntoIterator<Item = P>,
+            ) -> Result<Vec<Result<Match>>> {
+                self.query().match_paths(paths)
+            }
+
+            /// Finds the outermost show, season, artist, album or item whose files are all below a folder, and counts the
+            /// folder's files. [`Query::folder_kind`] selects the kind of item.
+            ///
+            /// ```no_run
+            /// # let folder = tempfile::tempdir()?;
+            /// # let index = plexindex::Index::open(plexindex::Options {
+            /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+            /// #     token: plexindex::Token::new("YOUR-TOKEN"),
+            /// #     ..plexindex::Options::new(folder.path())
+            /// # })?;
+            /// let season = "/media/shows/Planet Earth (2006)/Season 01";
+            /// let shows = index.library(plexindex::Selector::All)?;
+            /// let found = shows.query().folder_kind(plexindex::FolderKind::Season).match_folder(season)?;
+            /// assert_eq!(found.kind, Some(plexindex::ItemType::Season));
+            /// for item in shows.items_below(season) {
+            ///     println!("{}", item?);
+            /// }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            ///
+            /// # Errors
+            /// As [`Query::match_path`].
+            pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
+                self.query().match_folder(path)
+            }
+
+            /// Finds the items with a GUID: Plex's own GUID, or an external id such as `imdb://tt1254207`.
+            ///
+            /// # Errors
+            /// As [`Query::match_path`].
+            pub fn match_guid(&self, guid: &str) -> Result<Match> {
+                self.query().match_guid(guid)
+            }
+
+            /// Finds the items with a title, ignoring case, accents and punctuation.
+            ///
+            /// # Errors
+            /// As [`Query::match_path`].
+            pub fn search_title(&self, title: &str) -> Result<Match> {
+                self.query().search_title(title)
+            }
+
+            /// Refreshes libraries whose listings have expired or were invalidated; otherwise sends no request. The first
+            /// call fetches whole libraries. Returns whether they are now up to date.
+            ///
+            /// # Errors
+            /// As [`Query::refresh`].
+            pub fn refresh(&self) -> Result<Refreshed> {
+                self.query().refresh()
+            }
+
+            /// Iterates over the additions, removals, changes and moves since `cursor`, in the order in which processes stored
+            /// them. Without a cursor, the iteration is empty, and [`Changes::cursor`] returns the current position. Pass this
+            /// position to the next call. A library also takes a cursor of all libraries.
+            ///
+            /// Sends no request: `refresh` asks the server, and [`Query::wait_for_changes`] waits for changes. A
+            /// cursor is valid in any process, for one store, server and user. A program that continues from its last stored
+            /// cursor misses no changes, even after a crash.
+            ///
+            /// ```no_run
+            /// # let folder = tempfile::tempdir()?;
+            /// # let index = plexindex::Index::open(plexindex::Options {
+            /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+            /// #     token: plexindex::Token::new("YOUR-TOKEN"),
+            /// #     ..plexindex::Options::new(folder.path())
+            /// # })?;
+            /// use plexindex::ChangeKind;
+            ///
+            /// let _ = index.refresh()?;
+            /// let mut changes = index.listing_and_changes()?; // all items, as added
+            /// println!("{} items", changes.by_ref().count());
+            /// let cursor = changes.cursor().unwrap().to_owned();
+            /// // … the server loses a film …
+            /// index.query().refresh_fully()?;
+            /// for change in index.changes(Some(&cursor))? {
+            ///     let change = change?;
+            ///     match change.kind {
+            ///         ChangeKind::Added | ChangeKind::Changed => { /* see change.item */ }
+            ///         ChangeKind::Moved => { /* from change.from to change.path */ }
+            ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
+            ///         // List the library again with its listing_and_changes(); LibraryNotFound: it was removed.
+            ///         _ => {}
+            ///     }
+            /// }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            ///
+            /// # Errors
+            /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor,
+            /// for example after 131,072 changes, or if the cursor belongs to a different store, server or user: start again
+            /// with `listing_and_changes`. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if the
+            /// cursor is invalid or belongs to another library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no
+            /// library was ever fetched; errors of the store.
+            pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
+                Changes::new(&self.query(), cursor, false) // only changes, without first listing all items
+            }
+
+            /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
+            ///
+            /// # Errors
+            /// As [`Index::changes`](crate::Index::changes).
+            pub fn listing_and_changes(&self) -> Result<Changes> {
+                Changes::new(&self.query(), None, true) // all items as added, then changes
+            }
+        }
+    )+};
+}
+common_calls!(Index Library);
 
 impl Library {
     /// Returns the part of a key before the rating key, such as `/library/metadata/`.
@@ -54,22 +212,6 @@ impl Library {
         Query::new(&self.index, Some(self))
     }
 
-    /// Finds the item for a file. Fetches the library if necessary.
-    ///
-    /// `path` is a path on the host, and the file need not exist. plexindex compares bytes that are not UTF-8
-    /// unchanged; on Unix, pass such a path with `OsStr::from_bytes`. A relative path, or a path with `..`, can match
-    /// only by suffix: pass an absolute path, or configure a [`Mapping`](crate::Mapping).
-    ///
-    /// plexindex asks the server about an unlisted path, but about the same path at most once every 30 s for all
-    /// processes together, and within a limit for all paths. An answer that comes without a question, because of the
-    /// limit, has [`Reason::NotAsked`](crate::Reason::NotAsked). [`Query::check`] asks the server at once.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
-        self.query().match_path(path)
-    }
-
     /// Finds the item for a file without waiting for a request, another thread or the database. If the answer requires
     /// a wait, the status is [`NotYet`](crate::MatchStatus::NotYet).
     ///
@@ -77,40 +219,6 @@ impl Library {
     /// As [`Query::match_path_at_once`].
     pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.query().match_path_at_once(path)
-    }
-
-    /// Finds the items for many files. Returns the results in the order of the paths; an invalid path gets an error.
-    ///
-    /// # Errors
-    /// Errors that concern all paths; see [`Query::match_path`].
-    pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
-        self.query().match_paths(paths)
-    }
-
-    /// Finds the outermost show, season, artist, album or item whose files are all below a folder, and counts the
-    /// folder's files. [`Query::folder_kind`] selects the kind of item.
-    ///
-    /// ```no_run
-    /// # let folder = tempfile::tempdir()?;
-    /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
-    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
-    /// #     ..plexindex::Options::new(folder.path())
-    /// # })?;
-    /// let season = "/media/shows/Planet Earth (2006)/Season 01";
-    /// let shows = index.library(plexindex::Selector::All)?;
-    /// let found = shows.query().folder_kind(plexindex::FolderKind::Season).match_folder(season)?;
-    /// assert_eq!(found.kind, Some(plexindex::ItemType::Season));
-    /// for item in shows.items_below(season) {
-    ///     println!("{}", item?);
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
-        self.query().match_folder(path)
     }
 
     /// Iterates over the items that have files below a folder, ordered by path. [`Item::path`] is the file's path; an
@@ -125,22 +233,6 @@ impl Library {
             folder: bytes_of(&path).to_vec(),
             pages: Pages::from(Vec::new()),
         }
-    }
-
-    /// Finds the items with a GUID: Plex's own GUID, or an external id such as `imdb://tt1254207`.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_guid(&self, guid: &str) -> Result<Match> {
-        self.query().match_guid(guid)
-    }
-
-    /// Finds the items with a title, ignoring case, accents and punctuation.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn search_title(&self, title: &str) -> Result<Match> {
-        self.query().search_title(title)
     }
 
     /// Returns the key of the item with this path, such as `/library/metadata/1002`, if a fast lookup finds the item
@@ -235,15 +327,6 @@ impl Library {
         self.reading.invalidate(Some(&self.selection))
     }
 
-    /// Refreshes the library if its listing has expired or was invalidated; otherwise sends no request. The first call
-    /// fetches the whole library. Returns whether the library is now up to date.
-    ///
-    /// # Errors
-    /// As [`Query::refresh`].
-    pub fn refresh(&self) -> Result<Refreshed> {
-        self.query().refresh()
-    }
-
     /// Returns the listed item with this key or rating key, with all its files and external ids; `None` if no listing
     /// contains the item. Sends no request.
     ///
@@ -304,24 +387,6 @@ impl Library {
                 found.add(item);
             }
         }
-    }
-
-    /// Iterates over this library's additions, removals, changes and moves since `cursor`, in the order in which
-    /// processes stored them. The cursor can belong to this library or to all libraries. Without a cursor, the
-    /// iteration is empty, and [`Changes::cursor`] returns the current position.
-    ///
-    /// # Errors
-    /// As [`Index::changes`](crate::Index::changes).
-    pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
-        Changes::new(&self.index, Some(self), cursor, false) // only changes, without first listing all items
-    }
-
-    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
-    ///
-    /// # Errors
-    /// As [`Index::changes`](crate::Index::changes).
-    pub fn listing_and_changes(&self) -> Result<Changes> {
-        Changes::new(&self.index, Some(self), None, true) // all items as added, then changes
     }
 
     /// Returns a page of items after a cursor (0 for the first page), and the cursor after the last item; the cursor is
@@ -459,9 +524,9 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Creates an iterator. `library` is `None` for all libraries, and `cursor` is `None` for the current position. If
-    /// `full` is true, the iteration starts with all items, as added.
-    pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
+    /// Creates an iterator over the changes in a query's libraries. `cursor` is `None` for the current position. If `full`
+    /// is true, the iteration starts with all items, as added.
+    fn new(query: &Query<'_>, cursor: Option<&str>, full: bool) -> Result<Self> {
         // Below, an empty cursor stands for `None`.
         if cursor == Some("") {
             return invalid_argument_error(
@@ -469,8 +534,8 @@ impl Changes {
             );
         }
         let mut changes = Self {
-            index: index.clone(),
-            library: library.cloned(),
+            index: query.index.clone(),
+            library: query.library.cloned(),
             cursor: cursor.map(str::to_owned),
             page: Vec::new().into_iter(),
             next_cursor: None,
