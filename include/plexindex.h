@@ -364,13 +364,13 @@ typedef struct plexindex_file {
 } plexindex_file;
 
 // Statistics. Set `size` to sizeof(plexindex_stats); plexindex fills in the fields that it knows. Unless a comment
-// says otherwise, counts are for this handle.
+// says otherwise, counts are for this handle. The arrays have room for later constants; unused counts are 0.
 typedef struct plexindex_stats {
     size_t size; // sizeof(plexindex_stats).
-    uint64_t answers[6]; // Answers by PLEXINDEX_MATCH_*, including fast lookups; `answers[0]`: answers without an item.
+    uint64_t answers[16]; // Answers by PLEXINDEX_MATCH_*, with fast lookups; `answers[0]`: answers without an item.
     uint64_t lookup_misses; // Fast lookups without a result.
     uint64_t stale_answers; // Answers from an expired listing.
-    uint64_t requests[8]; // Requests by PLEXINDEX_REQUEST_*, including retries.
+    uint64_t requests[16]; // Requests by PLEXINDEX_REQUEST_*, including retries.
     uint64_t bytes_received; // Bytes received in server replies, compressed and without headers.
     uint64_t store_requests; // Requests of all kinds by all processes since the store was created, as last saved.
     uint64_t store_answers; // Answers by all processes since the store was created, as last saved.

@@ -354,20 +354,20 @@ pub struct TableOp {
 }
 
 /// Statistics. Set `size` to sizeof(plexindex_stats); plexindex fills in the fields that it knows. Unless a comment
-/// says otherwise, counts are for this handle.
+/// says otherwise, counts are for this handle. The arrays have room for later constants; unused counts are 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct StatsRecord {
     /// sizeof(plexindex_stats).
     pub size: usize,
-    /// Answers by PLEXINDEX_MATCH_*, including fast lookups; `answers[0]`: answers without an item.
-    pub answers: [u64; 6],
+    /// Answers by PLEXINDEX_MATCH_*, with fast lookups; `answers[0]`: answers without an item.
+    pub answers: [u64; 16],
     /// Fast lookups without a result.
     pub lookup_misses: u64,
     /// Answers from an expired listing.
     pub stale_answers: u64,
     /// Requests by PLEXINDEX_REQUEST_*, including retries.
-    pub requests: [u64; 8],
+    pub requests: [u64; 16],
     /// Bytes received in server replies, compressed and without headers.
     pub bytes_received: u64,
     /// Requests of all kinds by all processes since the store was created, as last saved.

@@ -81,10 +81,10 @@ unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     let counted = opened.index().stats()?;
     let stats = StatsRecord {
         size,
-        answers: counted.answers,
+        answers: with_room(&counted.answers),
         lookup_misses: counted.lookup_misses,
         stale_answers: counted.stale_answers,
-        requests: counted.requests,
+        requests: with_room(&counted.requests),
         bytes_received: counted.bytes_received,
         store_requests: counted.store_requests,
         store_answers: counted.store_answers,
@@ -114,6 +114,11 @@ unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     // SAFETY: guaranteed by the caller.
     unsafe { write_fields(&stats, place, size) };
     Ok(())
+}
+
+/// Copies counts to an array that has room for more of them.
+fn with_room<const N: usize>(counts: &[u64]) -> [u64; N] {
+    std::array::from_fn(|index| counts.get(index).copied().unwrap_or(0))
 }
 
 /// Converts a string to a NUL-terminated array, truncated to fit.
