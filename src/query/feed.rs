@@ -326,7 +326,13 @@ impl Queries {
                 Some(Scope::One(index)) => snapshot.rows.get(index),
                 // Until the server accepts the token, no library is known, and the check below returns that error.
                 None if self.reading.awaits_acceptance()? => None,
-                None => return Err(explain(library.not_stored_error(&snapshot, &self.reading))),
+                None => {
+                    return Err(explain(self.reading.missing_library_error(
+                        Some(library),
+                        &snapshot,
+                        false,
+                    )));
+                }
             },
         };
         let Some(view_id) = snapshot.view_id else {

@@ -347,7 +347,7 @@ impl Queries {
             self.reading.catch_up(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
             // An empty page means that no files remain, so return an error if the listing is missing or evicted.
-            let scope = library.fetched_scope(&snapshot, &self.reading)?;
+            let scope = self.reading.fetched_scope(library, &snapshot)?;
             let mappings = self.reading.mappings();
             let mut files = NormalPath::with(path, |path| {
                 FolderResolver::new(&snapshot.libraries, scope, mappings, path).files(after, limit)

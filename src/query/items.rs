@@ -17,7 +17,7 @@ use crate::model::{Confidence, Item, ItemType, LibraryKind, MatchKind, Reason, S
 use crate::options::LONGEST_TEXT;
 use crate::source::SourceKind;
 use crate::stats::Activity;
-use crate::sync::{Call, ItemToVerify, Selector, never_fetched_error};
+use crate::sync::{Call, ItemToVerify, Selector};
 
 /// A query for the items with a GUID or title.
 enum ItemQuery<'q> {
@@ -472,12 +472,9 @@ impl Queries {
     /// Returns the error for a call whose library is unknown, or for an index without libraries. `failure`: the error
     /// of the attempt to fetch the list of libraries, if the attempt failed; this error takes precedence.
     pub fn library_error(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
-        match (failure, call.library) {
-            (Some(error), _) => error,
-            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_send_requests(call) => {
-                library.unknown_library_error(snapshot, &self.reading)
-            }
-            (None, library) => never_fetched_error(library, &self.reading),
-        }
+        failure.unwrap_or_else(|| {
+            let is_asked = self.sync.may_send_requests(call);
+            self.reading.missing_library_error(call.library, snapshot, is_asked)
+        })
     }
 }

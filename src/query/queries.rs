@@ -17,10 +17,7 @@ use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::size_reader::SizeReader;
 use crate::stats::Counters;
-use crate::sync::{
-    BACK_OFF_MS, Call, IndexReader, ItemToVerify, Question, SearchCause, SearchTarget, Synchronizer,
-    never_fetched_error,
-};
+use crate::sync::{BACK_OFF_MS, Call, IndexReader, ItemToVerify, Question, SearchCause, SearchTarget, Synchronizer};
 
 /// Maximum number of mappings to try, and to return, for a list of unlisted paths.
 const MAX_TRIED: usize = 12;
@@ -344,7 +341,7 @@ impl<'t> QueryContext<'t> {
         if self.queries.sync.may_send_requests(self.call) {
             return Ok(());
         }
-        Err(never_fetched_error(self.call.library, &self.queries.reading))
+        Err(self.queries.reading.never_fetched_error(self.call.library))
     }
 
     /// Collects the facts that determine the next step without reading the store. `assessment` is of the result so far.

@@ -9,9 +9,9 @@ mod refresh;
 mod search;
 mod verify;
 
-pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason};
+pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason, Selection, Selector};
 pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, TICK, not_shared_error};
-pub use reading::{EvictionPin, IndexReader, Selection, Selector, never_fetched_error, segments_lost_error};
+pub use reading::{EvictionPin, IndexReader, segments_lost_error};
 pub use refresh::{ScanTarget, scan_target};
 pub use search::{
     BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Question, RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget,

@@ -5,9 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, RefreshReason};
+use super::call::{Call, RefreshReason, Selection, Selector};
 use super::job::{JobProgress, SyncJob, Synchronizer, library_cleared_error};
-use super::reading::{Selection, Selector, never_fetched_error};
 use super::verify::{MAX_RETRIES, cleared_repeatedly_error};
 use crate::engine::{LibraryHint, LibraryRow, LibraryRows, Snapshot, Sweeper, is_locked};
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -418,16 +417,14 @@ impl Synchronizer {
                     Ok(may_repeat
                         || attempts == 0 && (!is_limited || self.should_ask_for_library(call, snapshot.view_id)?))
                 };
+                let is_online = self.may_send_requests(call);
                 match call.library {
-                    _ if self.may_send_requests(call) && may_ask()? => {}
+                    _ if is_online && may_ask()? => {}
                     Some(library) if is_cleared && attempts > 0 => {
                         return Err(cleared_repeatedly_error(library.selector().name()));
                     }
-                    library if snapshot.rows.is_empty() && !self.may_send_requests(call) => {
-                        return Err(never_fetched_error(library, &self.reading));
-                    }
-                    Some(library) => return Err(library.unknown_library_error(&snapshot, &self.reading)),
-                    None => return Ok(None),
+                    None if is_online || !snapshot.rows.is_empty() => return Ok(None),
+                    library => return Err(self.reading.missing_library_error(library, &snapshot, is_online)),
                 }
                 snapshot.probed_at()
             };

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use super::call::Call;
+use super::call::{Selection, Selector};
 use super::job::{SyncJob, Synchronizer};
-use super::reading::{IndexReader, Selection, Selector, segments_lost_error};
+use super::reading::{IndexReader, segments_lost_error};
 use crate::engine::{Invalidated, ItemReply, LibraryRow, LibraryRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{LibraryIndex, Scope};
