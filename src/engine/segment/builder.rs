@@ -16,10 +16,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::hash_table::{self, folder_hash, put_table, show_hash};
 use super::layout::{
     BLOCK, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at, write_error,
 };
+use super::read::{folder_hash, put_table, show_hash, upper};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
 use crate::error::Result;
@@ -321,7 +321,7 @@ impl ListingBuilder {
             self.paths.push(normal.hash(), number)?;
             // If the normal form is stored, lookups also find the path by the hash of its bytes in ASCII lower case.
             if let Some(lower_case_hash) = ExactBytes::hash_of(path).filter(|_| form == FORM_STORED)
-                && hash_table::upper(lower_case_hash) != hash_table::upper(normal.hash())
+                && upper(lower_case_hash) != upper(normal.hash())
             {
                 self.paths.push(lower_case_hash, number)?;
             }

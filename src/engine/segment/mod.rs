@@ -7,9 +7,9 @@
 //! |---|---|
 //! | header | 4 KiB: magic number, versions, counts, offsets of the parts, and a checksum: [`layout`] |
 //! | records | entries (a path and, after an item's first path, the item), with shows between them: [`record`] |
-//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`hash_table`] |
-//! | keys | hash table from rating keys to items: [`hash_table`] |
-//! | names | hash table from the names of files and folders, and from shows' keys, to entries: [`hash_table`] |
+//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`read`] |
+//! | keys | hash table from rating keys to items: [`read`] |
+//! | names | hash table from the names of files and folders, and from shows' keys, to entries: [`read`] |
 //! | order | the numbers of the entries of listed and then of mapped paths, both sorted by normal form: [`read`] |
 //! | sums | a checksum for each 4 KiB between the header and this part |
 //!
@@ -21,12 +21,11 @@
 //! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
 //! The first query by GUID or title, and the first that a size can decide, create an index in a file beside the segment:
-//! [`hash_table`].
+//! [`read`].
 
 mod builder;
 #[cfg(test)]
 mod for_tests;
-mod hash_table;
 mod layout;
 mod read;
 mod record;
@@ -34,8 +33,7 @@ mod sorter;
 mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
-pub use hash_table::IndexKey;
-pub use read::ListingSegment;
+pub use read::{IndexKey, ListingSegment};
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 
 use std::path::Path;

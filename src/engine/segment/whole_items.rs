@@ -6,9 +6,8 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::hash_table::{IndexKey, ItemIndex, PartialIndex};
 use super::layout::{ReadResult, cannot_write, offset_of};
-use super::read::{ListingSegment, unusable_segment};
+use super::read::{IndexKey, ItemIndex, ListingSegment, PartialIndex, unusable_segment};
 use super::record::{self, BARE, EntryRef, RecordReader, SHOW, read_id};
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
