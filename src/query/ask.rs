@@ -1,29 +1,29 @@
 //! Answers every query in the same way: finds the libraries, searches the snapshot, takes the necessary steps (repair,
 //! verify, search the server, refresh), searches the snapshot again after each step, and returns the answer.
 //!
-//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] determines the order of the steps. The loop
-//! takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
+//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] determines the order of the steps. [`QueryKind`] is what
+//! kinds of queries differ in: by path, folder, GUID or title. The loop takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
 //! random sequences of conditions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::answer::Answer;
-use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
-use crate::engine::{IndexKey, LibraryRow, LibraryRows, MAX_QUESTIONS, SearchRows, Snapshot, is_locked};
-use crate::error::{Error, Result, RetryAdvice, Status};
+use super::queries::Queries;
+use crate::engine::{IndexKey, LibraryRow, MAX_QUESTIONS, SearchRows, Snapshot, library_indexes};
+use crate::error::{Error, Result, Status};
+use crate::knowledge::{Cause, Doubt, PathQuestion, age_ms};
 use crate::matching::Scope;
-use crate::model::{Sequence, ViewId};
+use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::swap::Guard;
 use crate::sync::{
-    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Batch, Call, EvictionPin, Question, RefreshReason, RequestCounts,
-    SEARCH_TIMEOUT, SearchCause, SearchTarget, segments_lost_error,
+    BACK_OFF_MS, Batch, Call, EvictionPin, ItemToVerify, Question, SearchCause, SearchTarget, segments_lost_error,
 };
 
 /// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
 /// Maximum number of times that one query builds indexes: of the stored listings, and of those that it fetches.
-const MAX_INDEXED: u32 = 4;
+pub const MAX_INDEXED: u32 = 4;
 /// Maximum number of refreshes in one query. A query needs a second refresh only if a different server answers at the
 /// URL, or if the server has a new library.
 const MAX_REFRESHES: u32 = 3;
@@ -31,6 +31,374 @@ const MAX_REFRESHES: u32 = 3;
 const SHORT_STEP: Duration = Duration::from_millis(50);
 /// Maximum number of times that one query restarts because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
+
+/// The snapshot that a query searches, and the call that made the query.
+pub struct QueryContext<'t> {
+    pub queries: &'t Queries,
+    pub call: &'t Call<'t>,
+    pub snapshot: &'t Snapshot,
+    pub scope: Scope,
+    /// Time when the snapshot was read, in Unix milliseconds.
+    pub now_ms: i64,
+    /// Whether this query has already searched unfetched libraries on the server.
+    pub searched: bool,
+    /// The change sequence when the query started.
+    pub since: Sequence,
+}
+
+/// A query for the item at a path or folder, or for the items with a GUID or title.
+pub trait QueryKind {
+    /// The result of searching the snapshot.
+    type Found<'t>: Default;
+    /// Whether to verify invalidated items before refreshing libraries. True for paths, because verifying one path's
+    /// items takes only one request.
+    const VERIFIES_FIRST: bool;
+
+    /// Searches the snapshot, and writes the result to `found`, because moving a large result is slow.
+    fn find<'t>(&self, context: &QueryContext<'t>, found: &mut Self::Found<'t>) -> Result<()>;
+    /// Assesses the result without reading the store.
+    fn assess(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Assessment;
+    /// Calls `each` with the index of each library that has an item in the result.
+    fn each_found_library(found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
+    /// Returns, for each library in the snapshot, whether the library should list the item, because a location of the
+    /// library contains the path.
+    fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool>;
+    /// Returns the items in the result that were invalidated, and not verified since.
+    fn unverified_items(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Result<Vec<ItemToVerify>>;
+    /// Builds the answer from the result and the steps taken, and passes the answer to `then`.
+    fn answer<R>(
+        &self,
+        context: &QueryContext<'_>,
+        found: &Self::Found<'_>,
+        state: QueryState,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R>;
+
+    /// Returns the path whose confirmed matches the search needs; `None` if it needs none.
+    fn recorded_path(&self) -> Option<&[u8]> {
+        None
+    }
+    /// Returns the path or folder to search for on the server; `None` if the server cannot search for the item.
+    fn search_target(&self) -> Option<SearchTarget<'_>> {
+        None
+    }
+    /// Returns the unfetched libraries that plexindex should search on the server, since searching is faster than
+    /// fetching.
+    fn unfetched_to_search(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
+        Vec::new()
+    }
+    /// Returns whether the result is final even if a library is stale, so that the query need not refresh the library.
+    /// For example, a confirmed match is final.
+    fn needs_no_refresh(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
+        Ok(false)
+    }
+    /// Returns whether any unfetched library may have the item, even though no location contains the path.
+    fn may_be_anywhere(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> bool {
+        false
+    }
+}
+
+/// Facts about a result that need no reads of the store.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
+pub struct Assessment {
+    /// A segment that the query needs is missing or damaged.
+    pub needs_rebuild: bool,
+    /// The libraries that should list the item do not list the item.
+    pub is_missing: bool,
+    /// The result is final if the library is fresh.
+    pub is_final_if_fresh: bool,
+    /// The result is final even if the search did not read the store, or the file.
+    pub is_final_without_store: bool,
+    /// The indexes that the search needs, and the libraries of which one has none yet.
+    pub needed_index: Option<(IndexKey, Scope)>,
+}
+
+/// A step that a query takes before the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Rebuild missing or damaged segments.
+    Rebuild,
+    /// Build the missing indexes of these libraries.
+    Index(IndexKey, Scope),
+    /// Verify the invalidated items in the result.
+    Verify,
+    /// Search unfetched libraries on the server.
+    SearchUnfetched,
+    /// Refresh stale libraries.
+    Refresh,
+    /// Ask the server about an item that libraries should list but do not.
+    Ask,
+    /// Search the server for such an item.
+    Search(SearchCause),
+    /// Fetch the full listings that the query has skipped, because a search is faster.
+    List,
+    Answer,
+}
+
+/// Facts that determine the next step without reading the store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepConditions {
+    pub may_send_requests: bool,
+    pub view_id: Option<ViewId>,
+    /// Number of libraries in the view.
+    pub libraries: usize,
+    /// Whether a segment that the query needs is missing or damaged.
+    pub needs_rebuild: bool,
+    /// The indexes that the search needs.
+    pub needed_index: Option<(IndexKey, Scope)>,
+    /// Whether to verify invalidated items before refreshing libraries.
+    pub verifies_first: bool,
+}
+
+/// The steps that a query has taken, and their results.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a step that is taken once
+pub struct QueryState {
+    /// Number of times that the database had newer matches than the snapshot.
+    pub outdated_reads: u32,
+    /// The change sequence when the query started. Server replies that were stored later are fresh enough.
+    pub since: Sequence,
+    /// Time when the query started, in Unix milliseconds.
+    pub started_ms: i64,
+    /// The status of the answer if the deadline passed and no item matches.
+    pub timeout_status: Option<Status>,
+    /// The error of a failed request.
+    pub failure: Option<Error>,
+    /// Whether the query must not wait, so that the answer is from memory, without any step.
+    pub at_once: bool,
+    /// Whether plexindex already knows that the query's library is fresh, so that the answer is not stale.
+    pub known_fresh: bool,
+    pub verified: bool,
+    /// The view whose libraries were refreshed last, and their number; ID 0 if no view was known.
+    pub refreshed: Option<(ViewId, usize)>,
+    pub refreshes: u32,
+    pub restarts: u32,
+    pub rebuilt: u32,
+    /// Number of times that the query has built an index, or tried to.
+    pub indexed: u32,
+    pub fetched_libraries: bool,
+    pub searched_unfetched: bool,
+    /// Whether the query has asked the server about a missing path, or need not ask.
+    pub asked: bool,
+    /// Why to search the server for the path; `None`: no search is necessary, or it is done.
+    pub search: Option<SearchCause>,
+    /// Whether a full listing, which the query has skipped, was fetched after the search.
+    pub listed: bool,
+    /// Whether a refresh has found a change in a library that may contain the path.
+    pub has_changed: bool,
+    /// Whether a later query must ask the server about the path, because this query has not asked.
+    pub is_postponed: bool,
+    /// Libraries that need a full listing, which the query has skipped.
+    pub unlisted: Vec<LibraryId>,
+    /// Requests that the query has taken from the budget for fruitless requests.
+    pub requests: u64,
+    /// Time that the query has waited for the server although a stored listing can answer.
+    pub waited: Duration,
+}
+
+/// The libraries or items that a step refreshes, searches or verifies.
+#[derive(Default)]
+pub struct StepTargets {
+    pub libraries: Vec<LibraryRow>,
+    pub items: Vec<ItemToVerify>,
+    /// What to do about a missing path.
+    pub path_question: PathQuestion,
+    /// Whether a search follows the refresh, so that the refresh fetches no full listing.
+    pub searches_first: bool,
+}
+
+impl<'t> QueryContext<'t> {
+    /// Returns whether nothing that is known of a library is later than the request that brought this item: no doubt, except
+    /// that other items may differ, too, and no token that tells of a change.
+    pub fn is_current(&self, library: usize, rating_key: &str) -> bool {
+        let (row, view) = (&self.snapshot.rows[library], &self.snapshot.libraries[library]);
+        let asked = Sequence(view.asked_of(rating_key));
+        let is_later =
+            |doubt: &Doubt| doubt.is_about_library() && doubt.cause != Cause::Differs && doubt.raised > asked;
+        let tells_change = row.generation.is_fetched() && row.listed_token() != row.library.change.token;
+        !(row.doubts.iter().any(is_later) || tells_change && row.probed_at() > asked)
+    }
+
+    /// Fails if a query that found nothing says nothing about the server: no library in scope has a listing, and the
+    /// fetch failed (`failure`) or the call must not send requests.
+    pub fn check_miss(&self, failure: Option<&Error>) -> Result<()> {
+        let rows = self.snapshot.rows_in(self.scope);
+        if rows.iter().any(|row| row.generation.is_fetched()) {
+            return Ok(());
+        }
+        if let Some(error) = failure {
+            return Err(error.clone());
+        }
+        if self.queries.sync.may_send_requests(self.call) {
+            return Ok(());
+        }
+        Err(self.queries.reading.never_fetched_error(self.call.library))
+    }
+
+    /// Collects the facts that determine the next step without reading the store. `assessment` is of the result so far.
+    pub fn step_conditions<Q: QueryKind>(&self, assessment: Assessment) -> StepConditions {
+        StepConditions {
+            may_send_requests: self.queries.sync.may_send_requests(self.call),
+            view_id: self.snapshot.view_id,
+            libraries: self.snapshot.rows.len(),
+            needs_rebuild: assessment.needs_rebuild,
+            needed_index: assessment.needed_index,
+            verifies_first: Q::VERIFIES_FIRST,
+        }
+    }
+
+    /// Returns whether a step is due, and sets `targets` to the step's libraries or items. For [`Step::Answer`],
+    /// returns whether the result is final even if the libraries are stale.
+    pub fn is_due<Q: QueryKind>(
+        &self,
+        query: &Q,
+        found: &Q::Found<'_>,
+        assessment: Assessment,
+        step: Step,
+        targets: &mut StepTargets,
+    ) -> Result<bool> {
+        let sync = &self.queries.sync;
+        targets.libraries = match step {
+            // `next_step` never asks for `Rebuild` and `Index`.
+            Step::Rebuild | Step::Index(..) | Step::Answer => {
+                return Ok(!self.call.always_asks && query.needs_no_refresh(self, found)?);
+            }
+            Step::Verify => {
+                targets.items = query.unverified_items(self, found)?;
+                return Ok(!targets.items.is_empty());
+            }
+            Step::SearchUnfetched => query.unfetched_to_search(self, found),
+            Step::Refresh => self.stale_libraries(query, found),
+            Step::List => return Ok(assessment.is_missing),
+            Step::Ask | Step::Search(_) => self.libraries_to_ask(query, assessment),
+        };
+        if step == Step::Ask
+            && !targets.libraries.is_empty()
+            && let Some(target) = query.search_target()
+        {
+            let view_id = self.snapshot.view_id.unwrap_or_default();
+            let question = Question::new(self.call, view_id, &targets.libraries, target, self.since);
+            targets.path_question = sync.path_question(&question, &targets.libraries)?;
+            return Ok(targets.path_question != PathQuestion::Answered || sync.recent_failure_for_path().is_some());
+        }
+        // Until the pause after a failure is over, the query skips the search, and the refresh reports the failure.
+        Ok(!(targets.libraries.is_empty()
+            || step == Step::SearchUnfetched && sync.recent_failure(BACK_OFF_MS).is_some()))
+    }
+
+    /// Passes the indexes of the query's libraries to `each`: the only library in scope, or the libraries with items in
+    /// the result, or, without items, the libraries that should list the item.
+    pub fn each_library<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
+        if let Scope::One(index) = self.scope {
+            return each(index);
+        }
+        let mut is_found = false;
+        Q::each_found_library(found, &mut |index| {
+            is_found = true;
+            each(index);
+        });
+        if !is_found {
+            let flags = query.owner_flags(self);
+            (0..flags.len()).filter(|index| flags[*index]).for_each(each);
+        }
+    }
+
+    /// Iterates over the libraries in scope whose element in `selected` is true.
+    pub fn libraries_where(&self, selected: Vec<bool>) -> impl Iterator<Item = &LibraryRow> {
+        let rows = &self.snapshot.rows;
+        library_indexes(self.scope, rows.len())
+            .filter(move |index| selected[*index])
+            .map(|index| &rows[index])
+    }
+
+    /// Returns the fetched libraries that should list a missing item; none for a local source, because a refresh reads
+    /// all changes.
+    pub fn libraries_to_ask<Q: QueryKind>(&self, query: &Q, assessment: Assessment) -> Vec<LibraryRow> {
+        if self.queries.sync.is_local() || !assessment.is_missing {
+            return Vec::new();
+        }
+        let owned = self.libraries_where(query.owner_flags(self)).cloned();
+        owned.filter(|row| row.generation.is_fetched()).collect()
+    }
+
+    /// Returns the query's libraries that are due for a refresh.
+    fn stale_libraries<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
+        let (queries, rows) = (self.queries, &self.snapshot.rows);
+        let is_fresh = |row: &LibraryRow| {
+            (!self.call.always_asks || row.probed_at() > self.since) && queries.sync.need(row, self.now_ms).is_none()
+        };
+        // Fast path: most queries need no refresh and no allocation.
+        if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {
+            return Vec::new();
+        }
+        if let Scope::One(index) = self.scope {
+            return vec![rows[index].clone()];
+        }
+        // The query refreshes fetched libraries, and fetches libraries that should list the item. It fetches the other
+        // libraries only if any library may have the item.
+        let flags = query.owner_flags(self);
+        let may_be_anywhere = !flags.contains(&true) && query.may_be_anywhere(self, found);
+        let targets = rows.iter().zip(flags).filter(|(row, should_list_item)| {
+            *should_list_item || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
+        });
+        targets
+            .map(|(row, _)| row)
+            .filter(|row| !is_fresh(row))
+            .cloned()
+            .collect()
+    }
+
+    /// Returns whether one of the query's libraries was evicted after the refresh, so that the answer would lack items.
+    pub fn was_evicted<Q: QueryKind>(&self, query: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
+        let mut is_evicted = false;
+        if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
+            let rows = &self.snapshot.rows;
+            self.each_library(query, found, &mut |index| {
+                // Evicted libraries have a negative generation.
+                is_evicted |= rows[index].generation < Generation::default();
+            });
+        }
+        is_evicted
+    }
+
+    /// Returns the title of a library that is out of scope but should list the item, for the answer's message; `None`
+    /// if there is none, or if all libraries are in scope.
+    pub fn owner_out_of_scope<Q: QueryKind>(&self, query: &Q) -> Option<&'t str> {
+        let Scope::One(_) = self.scope else { return None };
+        let index = query.owner_flags(self).iter().position(|owns| *owns)?;
+        Some(self.snapshot.rows[index].library.title.as_str())
+    }
+
+    /// Returns the milliseconds since a listing was last known to be current; `None` if the clock was set back.
+    pub fn age_ms(&self, row: &LibraryRow) -> Option<i64> {
+        age_ms(row.checked_ms(), self.now_ms)
+    }
+
+    /// Returns whether the answer is stale, because the query has not fetched what the server may have changed, because
+    /// a listing in scope has expired or is due for a refresh, or because plexindex holds back a shorter listing.
+    pub fn is_answer_stale(&self, state: &QueryState) -> bool {
+        if state.known_fresh {
+            return false;
+        }
+        if state.was_not_asked() {
+            return true;
+        }
+        let sync = &self.queries.sync;
+        let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
+        fetched_rows.any(|row| {
+            // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted.
+            let is_just_checked = state.refreshed.is_some()
+                && row.checked_ms() >= state.started_ms
+                && !sync.is_past_ttl(row.checked_ms(), self.now_ms);
+            if is_just_checked {
+                sync.is_doubted(row, self.now_ms)
+            } else {
+                sync.is_stale(row, self.now_ms)
+            }
+        })
+    }
+}
 
 /// The first step of a query, which determines the libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -405,211 +773,6 @@ impl QueryState {
             self.refreshes -= 1;
         }
         true
-    }
-}
-
-impl Queries {
-    /// Executes a step on its `targets`. Stores a failure in `state` if plexindex can still answer; otherwise returns
-    /// the failure. `target` is the path or folder to search for on the server, and `view_id` the snapshot's view.
-    pub(super) fn execute(
-        &self,
-        step: Step,
-        call: &Call<'_>,
-        target: Option<SearchTarget<'_>>,
-        view_id: ViewId,
-        targets: &StepTargets,
-        state: &mut QueryState,
-    ) -> Result<()> {
-        let (sync, libraries, requests) = (&self.sync, &targets.libraries, self.sync.request_counts());
-        let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        let started_at = Instant::now();
-        // If a stored listing can answer the query, the call waits only briefly for the server.
-        let limited_call = match step {
-            Step::Answer | Step::Rebuild | Step::Index(..) | Step::SearchUnfetched => Some(*call),
-            Step::Refresh if has_unfetched => Some(*call),
-            _ if sync.is_local() => Some(*call),
-            _ => state.limit_wait(call),
-        };
-        let Some(limited_call) = &limited_call else {
-            state.is_postponed = true;
-            return Ok(());
-        };
-        let failure = match step {
-            Step::Answer => None,
-            Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
-            Step::Index(key, scope) => {
-                let prepared = self.reading.prepare_indexes(key, scope, call.deadline);
-                if !matches!(prepared, Ok(true)) {
-                    state.indexed = MAX_INDEXED;
-                }
-                return match prepared {
-                    // Without a size, the answer is only not certain.
-                    Err(error) if key == IndexKey::Size => {
-                        log::debug!("sizes cannot be searched: {error}");
-                        Ok(())
-                    }
-                    prepared => prepared.map(drop),
-                };
-            }
-            Step::Verify => {
-                let is_down = |error: &Error| error.status.retry_advice() == RetryAdvice::NotNow && !call.always_asks;
-                if let Some(error) = sync.recent_failure_for_path().filter(is_down) {
-                    state.failure = Some(error);
-                    return Ok(());
-                }
-                sync.verify(limited_call, &targets.items).err()
-            }
-            Step::SearchUnfetched => {
-                let question = target.map(|target| Question::new(call, view_id, libraries, target, state.since));
-                let searched = question.map(|question| sync.search(call, &question, SearchCause::Unfetched));
-                // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
-                let failure = searched.and_then(|searched| searched.failure);
-                failure.filter(|error| error.status != Status::Timeout)
-            }
-            Step::Refresh => {
-                let refresh_call = Call {
-                    skips_listings: targets.searches_first,
-                    ..*limited_call
-                };
-                return self.refresh(&refresh_call, libraries, requests, state).inspect(|()| {
-                    if !has_unfetched {
-                        state.add_wait(call, started_at.elapsed());
-                    }
-                });
-            }
-            Step::Ask | Step::Search(_) => {
-                state.failure = sync.recent_failure_for_path().filter(|_| !call.always_asks);
-                let Some(target) = target.filter(|_| state.failure.is_none()) else {
-                    return Ok(());
-                };
-                let question = Question {
-                    has_changed: state.has_changed,
-                    ..Question::new(limited_call, view_id, libraries, target, state.since)
-                };
-                let answer = if let Step::Search(cause) = step {
-                    sync.search(limited_call, &question, cause)
-                } else {
-                    sync.ask_about_path(limited_call, &question, targets.path_question)?
-                };
-                state.search = answer.search;
-                state.is_postponed |= answer.is_postponed;
-                state.requests += answer.requests;
-                state.unlisted.extend(answer.unlisted);
-                if answer.failure.is_none() {
-                    // After another call's recent failure, this call does not send another request.
-                    state.failure = sync.recent_question_error(view_id, libraries)?;
-                }
-                answer.failure
-            }
-            Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
-                Ok(updated) => {
-                    let is_listed = |row: LibraryRow| {
-                        row.listing_asked() > state.since || row.listed_token() == row.library.change.token
-                    };
-                    if updated.status == Status::Ok {
-                        let rows = LibraryRows(&self.store);
-                        state.unlisted.retain(|id| !rows.library_row(*id).is_ok_and(is_listed));
-                    }
-                    None
-                }
-                Err(error) => Some(error),
-            },
-        };
-        state.add_wait(call, started_at.elapsed());
-        failure.map_or(Ok(()), |error| self.handle_failure(call, state, error, requests))
-    }
-
-    /// Refreshes libraries for a query, unless the server failed recently. Stores a failure in `state` if plexindex can
-    /// still answer. `requests` contains the request counts before the refresh.
-    fn refresh(
-        &self,
-        call: &Call<'_>,
-        libraries: &[LibraryRow],
-        requests: RequestCounts,
-        state: &mut QueryState,
-    ) -> Result<()> {
-        let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        // The pause is shorter if there is no old listing to answer from.
-        let pause_ms = if has_unfetched {
-            BACK_OFF_NOT_FETCHED_MS
-        } else {
-            BACK_OFF_MS
-        };
-        if let Some(error) = self.sync.recent_failure(pause_ms)
-            && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
-            // A check always asks.
-            && !call.always_asks
-        {
-            state.failure = Some(error);
-            return Ok(());
-        }
-        let reason = if call.always_asks {
-            RefreshReason::Check
-        } else {
-            RefreshReason::Due
-        };
-        let mut refresh_call = *call;
-        if !has_unfetched && !call.always_asks {
-            refresh_call.deadline = call.deadline.at_most(SEARCH_TIMEOUT);
-        }
-        match self.sync.update(&refresh_call, libraries, state.since, reason) {
-            Ok(updated) => {
-                state.unlisted.extend(&updated.unlisted);
-                state.has_changed |= updated.has_changed;
-                // A search must follow for each missing path of the batch.
-                if let Some(batch) = call.batch.filter(|_| updated.has_changed) {
-                    batch.note_change();
-                }
-                if updated.status == Status::Ok {
-                    return Ok(());
-                }
-                if has_unfetched {
-                    state.timeout_status = Some(updated.status);
-                } else if updated.has_answered {
-                    // The old listing can answer the query, and the next call continues the listing.
-                    state.listed = true;
-                    state.unlisted.extend(libraries.iter().map(|row| row.id));
-                } else {
-                    let text = format!("{} did not reply within the timeout", self.reading.kind().noun);
-                    return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
-                }
-                Ok(())
-            }
-            // Nothing of the library can be stored yet; the next call continues.
-            Err(error) if has_unfetched && error.status == Status::Timeout && is_locked(&error) => {
-                state.timeout_status = Some(Status::NotYet);
-                Ok(())
-            }
-            Err(error) => self.handle_failure(call, state, error, requests),
-        }
-    }
-
-    /// Stores a server or store error in `state`, because a cached answer is better than no answer, and starts a pause
-    /// if the server failed. Returns any other error. `requests` contains the request counts before the failed step,
-    /// which show whether the step sent a request.
-    fn handle_failure(
-        &self,
-        call: &Call<'_>,
-        state: &mut QueryState,
-        error: Error,
-        requests: RequestCounts,
-    ) -> Result<()> {
-        if self.sync.should_retry_with_new_token(call, &error) {
-            if call.will_retry_with_new_token {
-                self.sync.record_failure(&error); // so that other calls do not wait for the new token
-            }
-            return Err(error);
-        }
-        if error.status.is_answer_or_caller_error() {
-            return Err(error);
-        }
-        // The failure of an earlier attempt, or a timeout before the first request, says nothing new about the server,
-        // so it starts no pause.
-        if call.failure.is_none() && !self.sync.timed_out_before_request(&error, requests) {
-            self.sync.record_failure(&error);
-        }
-        state.failure = Some(error);
-        Ok(())
     }
 }
 

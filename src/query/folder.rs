@@ -4,8 +4,9 @@
 use std::sync::Mutex;
 
 use super::answer::Answer;
+use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::explain_folder;
-use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
+use super::queries::Queries;
 use crate::engine::{IndexKey, library_indexes};
 use crate::error::{Result, Status};
 use crate::matching::{

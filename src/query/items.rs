@@ -6,10 +6,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::answer::{Answer, as_millis};
+use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::{explain_deadline, explain_failure, explain_unfetched};
-use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
-use crate::engine::{IndexKey, ShowRows, Snapshot, is_locked, library_indexes};
-use crate::error::{Error, Result, Status, check_length, invalid_argument_error, truncate_for_message};
+use super::queries::Queries;
+use crate::engine::{IndexKey, ShowRows, library_indexes};
+use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use crate::matching::{
     ACCEPTED_SPELLINGS, FoundItem, HitDoubt, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid,
 };
@@ -442,39 +443,5 @@ impl Queries {
             }
         });
         Ok(infos.collect())
-    }
-
-    /// Fetches the list of libraries from the server. Returns an error only if the call is for one library, was
-    /// cancelled, or must be repeated with a new token. Otherwise the query continues, with the failure or the timeout
-    /// in `state` for the answer's message.
-    /// `seen`: the last probe that the query has seen.
-    pub fn fetch_libraries(&self, call: &Call<'_>, seen: Sequence, state: &mut QueryState) -> Result<()> {
-        match self.sync.probe(call, seen) {
-            Ok(_) => Ok(()),
-            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
-                // Once the lock is free, the same timeout can be long enough.
-                let is_locked = is_locked(&error);
-                state.timeout_status = Some(if is_locked { Status::NotYet } else { Status::NeedsWarm });
-                Ok(())
-            }
-            Err(error)
-                if call.library.is_none()
-                    && error.status != Status::Aborted
-                    && !self.sync.should_retry_with_new_token(call, &error) =>
-            {
-                state.failure = Some(error);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Returns the error for a call whose library is unknown, or for an index without libraries. `failure`: the error
-    /// of the attempt to fetch the list of libraries, if the attempt failed; this error takes precedence.
-    pub fn library_error(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
-        failure.unwrap_or_else(|| {
-            let is_asked = self.sync.may_send_requests(call);
-            self.reading.missing_library_error(call.library, snapshot, is_asked)
-        })
     }
 }

@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
+use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::{ExplanationContext, library_at_or_below};
-use super::queries::{Assessment, Queries, QueryContext, QueryKind, QueryState};
+use super::queries::Queries;
 use crate::engine::{FeedRows, IndexKey, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
