@@ -1,5 +1,5 @@
-//! Reads parts of a library: what was added, updated or removed since the last listing, items by their rating keys, and
-//! items by path.
+//! The [`Source`] of a server: its libraries, pages of a listing, what was added, updated or removed since, items by their
+//! rating keys, and items by path.
 //!
 //! A delta has three parts:
 //!
@@ -17,14 +17,300 @@
 //! A path is searched by file name and by title. The search by file name is undocumented, and some servers reject it.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
-use super::super::contract::{Bounds, DeltaCursor, IndexedItems, LocatedItem, SourceChanges, WantedPath};
+use super::super::contract::{
+    Abilities, Bounds, DeltaCursor, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+    SourceKind, Tokens, WantedPath,
+};
+use super::KIND;
 use super::plex_http::PlexHttp;
-use super::replies::{Reply, ReplyKind};
-use super::server_request::{OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
-use crate::error::{Result, Status};
+use super::replies::{Reply, ReplyKind, make_uuids_unique};
+use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
+use crate::error::{Error, Result, Status};
 use crate::matching::path_search::file_name;
-use crate::model::{Item, ItemType, Library};
+use crate::model::{Item, ItemType, Library, Server};
+use crate::platform::fork::{ForkLock, lock_for_fork};
+
+/// Maximum number of rows per search, which few searches exceed.
+const MAX_FOUND: u32 = 100;
+/// Maximum number of items per request. The URL then has about 700 bytes, and the server needs well under a second.
+const BATCH: usize = 100;
+
+impl Source for PlexHttp {
+    /// Returns the constants of this kind of source, such as its name.
+    fn kind(&self) -> &'static SourceKind {
+        &KIND
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            events: true,
+            scans: true,
+            local: false,
+        }
+    }
+
+    /// Requests the server's machine identifier and version (`/identity`), without the token.
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        let mut reply = Reply::new(ReplyKind::Metadata);
+        self.send(&ServerRequest::identity(), &bounds, &mut reply)?;
+        Ok(Server {
+            machine_identifier: reply.machine_identifier.unwrap_or_default(),
+            version: reply.version.unwrap_or_default(),
+        })
+    }
+
+    /// Sends the probe, a request for `/library/sections`.
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        let mut reply = Reply::new(ReplyKind::Libraries);
+        self.send(&ServerRequest::libraries(), &bounds, &mut reply)?;
+        if !reply.lists_libraries {
+            return Err(Error::new(
+                Status::BadAnswer,
+                format!(
+                    "cannot list the libraries ({}): the reply contains no libraries, and does not say that there are \
+                     none; retry",
+                    self.base_url.origin
+                ),
+            ));
+        }
+        make_uuids_unique(&mut reply.libraries);
+        Ok(reply.libraries)
+    }
+
+    /// Returns the number of item types that have files in this kind of library. Each partition contains one type.
+    fn partitions(&self, library: &Library) -> usize {
+        item_types_with_files(library.kind).len()
+    }
+
+    /// Requests a page of one item type, sorted by id. Positions are row numbers.
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.fetch_partition(request, Rows::All, bounds, items)
+    }
+
+    /// Requests a page of one item type's rows whose files are missing. The trash is among these rows.
+    fn trash(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.fetch_partition(request, Rows::Trash, bounds, items)
+    }
+
+    /// Requests all pages of shows, which are not a partition because they have no files.
+    fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        let mut shows = Vec::new();
+        let mut position = 0;
+        loop {
+            let request = PageRequest {
+                library,
+                partition: 0,
+                position,
+                size: MAX_ROWS,
+            };
+            let page = self.fetch_page(&request, ItemType::Show, Rows::All, bounds, &mut shows)?;
+            match page.next {
+                None => break,
+                Some(next) if next > position && !page.has_shifted => position = next,
+                Some(_) => return Ok(None), // rows moved
+            }
+        }
+        // Types without files have no name of their own here. A server that ignores the type sends episodes.
+        shows.retain(|item| item.kind == ItemType::Other && !item.trashed);
+        Ok(Some(shows))
+    }
+
+    /// Finds new and updated items among the latest updates and the highest ids, and removed items by comparing item
+    /// counts. Misses an item if only its files changed.
+    fn changes(&self, library: &Library, index: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        let delta = DeltaReader {
+            plex: self,
+            library,
+            index,
+            bounds,
+        };
+        Ok(delta.fetch()?.unwrap_or(SourceChanges::Unknown))
+    }
+
+    /// Searches by each spelling of the file name and then by title, for each item type, because Plex's HTTP API cannot
+    /// search by path.
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        for kind in item_types_with_files(library.kind) {
+            for rows in file_names(wanted)
+                .map(Rows::FileName)
+                .chain(wanted.title.map(Rows::Title))
+            {
+                let request = RowsRequest {
+                    section: &library.section,
+                    kind: *kind,
+                    rows,
+                    start: 0,
+                    size: MAX_FOUND,
+                };
+                let mut items = Vec::new();
+                let result = self.fetch_rows(&request, bounds, &mut items);
+                // The items are valid even if the request failed midway.
+                if accept(items)? {
+                    return Ok(true);
+                }
+                match result {
+                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
+                        log::debug!("the server rejects searches by file name: {error}");
+                    }
+                    other => {
+                        other?;
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Requests the items by their rating keys, up to [`BATCH`] in each request. Omits those in the trash.
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        let mut items = Vec::new();
+        let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
+        for batch in keys.chunks(BATCH) {
+            let mut pending_keys = batch.to_vec();
+            while !pending_keys.is_empty() {
+                let items_before = items.len();
+                let total = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
+                let new_items = items.get(items_before..).unwrap_or_default();
+                let found: HashSet<&str> = new_items.iter().map(|new| new.item.rating_key.as_str()).collect();
+                // A reply keeps the request's order, but some servers truncate the reply. So the items after the last
+                // returned item may exist, and plexindex requests them again; missing items before it do not exist.
+                let answered_count = pending_keys
+                    .iter()
+                    .rposition(|key| found.contains(key))
+                    .map_or(0, |last| last + 1);
+                let is_truncated = total.is_some_and(|total| total > new_items.len() as u64);
+                // The server has none of the remaining items.
+                if answered_count == 0 {
+                    break;
+                }
+                if is_truncated {
+                    // The omitted items may be anywhere in the list, so requests all missing items again.
+                    pending_keys.retain(|key| !found.contains(key));
+                } else {
+                    pending_keys.drain(..answered_count);
+                }
+            }
+        }
+        items.retain(|located| !located.item.trashed);
+        Ok(items)
+    }
+
+    /// Sends one `GET` request, which starts the scan.
+    fn scan(&self, section: &str, folder: &[u8], bounds: Bounds<'_>) -> Result<()> {
+        self.command(&ServerRequest::scan(section, folder), bounds)
+    }
+
+    fn refresh_item(&self, rating_key: &str, analyzes: bool, bounds: Bounds<'_>) -> Result<()> {
+        self.command(&ServerRequest::refresh_item(rating_key, analyzes), bounds)
+    }
+
+    /// Receives the event stream until it ends, `sink` returns `false`, or the host aborts the call.
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        self.receive_event_stream(&bounds, sink)
+            .map_err(|failure| self.scrub(failure.error))
+    }
+
+    fn interrupt_events(&self) {
+        self.transport.interrupt_stream();
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        Some(Arc::clone(&self.tokens))
+    }
+
+    /// Takes the locks on the connections and buffers, because a lock that another thread held would stay locked in the
+    /// child.
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
+        vec![
+            Box::new(lock_for_fork(&self, |plex| &plex.transport.agent)),
+            Box::new(lock_for_fork(&self, |plex| &plex.transport.stream)),
+            Box::new(lock_for_fork(&self, |plex| &plex.buffers.0)),
+        ]
+    }
+
+    /// Drops the connections, which the parent still uses.
+    fn after_fork(&self) {
+        self.transport.drop_connections();
+    }
+
+    /// Closes the connections, so that running requests end at once.
+    fn interrupt(&self) {
+        self.transport.interrupt();
+    }
+}
+
+impl PlexHttp {
+    /// Requests a page of these rows with the type of the request's partition.
+    fn fetch_partition(
+        &self,
+        request: &PageRequest<'_>,
+        rows: Rows<'_>,
+        bounds: Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<PageEnd> {
+        match item_types_with_files(request.library.kind).get(request.partition) {
+            Some(kind) => self.fetch_page(request, *kind, rows, bounds, items),
+            None => Ok(PageEnd::default()),
+        }
+    }
+
+    /// Requests a page of these rows with this type. Ignores the request's partition.
+    fn fetch_page(
+        &self,
+        request: &PageRequest<'_>,
+        kind: ItemType,
+        rows: Rows<'_>,
+        bounds: Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<PageEnd> {
+        let (position, earlier_items) = (request.position, items.len());
+        let metadata = loop {
+            let size = self.rows_in_time(request.size, &bounds);
+            let rows_request = RowsRequest {
+                section: &request.library.section,
+                kind,
+                rows,
+                start: position,
+                size,
+            };
+            match self.fetch_rows(&rows_request, bounds, items) {
+                // After a timeout, a smaller page may arrive in time.
+                Err(error)
+                    if error.status == Status::Timeout
+                        && items.len() == earlier_items
+                        && !bounds.deadline.has_passed()
+                        && self.rows_in_time(size, &bounds) < size =>
+                {
+                    log::info!("{error}; requesting a smaller page");
+                }
+                result => break result?,
+            }
+        };
+        let next_position = position + metadata.rows;
+        let is_last = match metadata.total {
+            Some(total) if next_position >= total => true,
+            // A reply without an offset and a total means that the server ignored paging and sent all rows.
+            None if position == 0 && metadata.offset.is_none() => true,
+            // Servers may return fewer rows than requested, or count rows that they never return, so only an empty page
+            // marks the end.
+            _ => metadata.rows == 0,
+        };
+        Ok(PageEnd {
+            rows: metadata.rows,
+            total: metadata.total,
+            next: (!is_last).then_some(next_position),
+            has_shifted: metadata.offset.is_some_and(|offset| offset != position),
+        })
+    }
+}
 
 /// Number of rows in the first page, which usually contains all new rows.
 const FIRST_PAGE_ROWS: u32 = 100;
@@ -45,25 +331,6 @@ struct DeltaReader<'d> {
     library: &'d Library,
     index: &'d dyn IndexedItems,
     bounds: Bounds<'d>,
-}
-
-impl PlexHttp {
-    /// Adds new and updated items to the index, and returns the rating keys of removed items. Returns
-    /// [`SourceChanges::Unknown`] if a full listing is needed.
-    pub(super) fn fetch_changes(
-        &self,
-        library: &Library,
-        index: &dyn IndexedItems,
-        bounds: Bounds<'_>,
-    ) -> Result<SourceChanges> {
-        let delta = DeltaReader {
-            plex: self,
-            library,
-            index,
-            bounds,
-        };
-        Ok(delta.fetch()?.unwrap_or(SourceChanges::Unknown))
-    }
 }
 
 impl DeltaReader<'_> {
@@ -302,7 +569,7 @@ impl DeltaReader<'_> {
         let removed: Vec<String> = removed.iter().map(u64::to_string).collect();
         let keys: Vec<&str> = removed.iter().map(String::as_str).collect();
         // An item may be missing from the listing although it still exists.
-        let existing = self.plex.fetch_items(&keys, self.bounds)?;
+        let existing = self.plex.items(&keys, self.bounds)?;
         let are_all_removed = existing.iter().all(|item| !item.is_in(&self.library.section));
         Ok(are_all_removed.then_some(removed))
     }
@@ -370,9 +637,6 @@ fn parse_canonical(text: &str) -> Option<u64> {
     (number.to_string() == text).then_some(number)
 }
 
-/// Maximum number of items per request. The URL then has about 700 bytes, and the server needs well under a second.
-const BATCH: usize = 100;
-
 impl PlexHttp {
     /// Fetches up to [`BATCH`] items in one request, and adds those that exist to `items`. Returns the number
     /// of items that the server has, which shows whether it truncated the list; `None` if the reply does not contain it.
@@ -401,85 +665,6 @@ impl PlexHttp {
             }
         }
         Ok(reply.total)
-    }
-
-    /// Returns the items with these rating keys. Omits items that no longer exist, and items in the trash.
-    pub(super) fn fetch_items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        let mut items = Vec::new();
-        let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
-        for batch in keys.chunks(BATCH) {
-            let mut pending_keys = batch.to_vec();
-            while !pending_keys.is_empty() {
-                let items_before = items.len();
-                let total = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
-                let new_items = items.get(items_before..).unwrap_or_default();
-                let found: HashSet<&str> = new_items.iter().map(|new| new.item.rating_key.as_str()).collect();
-                // A reply keeps the request's order, but some servers truncate the reply. So the items after the last
-                // returned item may exist, and plexindex requests them again; missing items before it do not exist.
-                let answered_count = pending_keys
-                    .iter()
-                    .rposition(|key| found.contains(key))
-                    .map_or(0, |last| last + 1);
-                let is_truncated = total.is_some_and(|total| total > new_items.len() as u64);
-                // The server has none of the remaining items.
-                if answered_count == 0 {
-                    break;
-                }
-                if is_truncated {
-                    // The omitted items may be anywhere in the list, so requests all missing items again.
-                    pending_keys.retain(|key| !found.contains(key));
-                } else {
-                    pending_keys.drain(..answered_count);
-                }
-            }
-        }
-        items.retain(|located| !located.item.trashed);
-        Ok(items)
-    }
-}
-
-/// Maximum number of rows per search, which few searches exceed.
-const MAX_FOUND: u32 = 100;
-
-impl PlexHttp {
-    /// Searches by each spelling of the file name and then by title, for each item type. Passes each search's items to `accept` until
-    /// `accept` returns `true`. Returns whether `accept` returned `true`.
-    pub(super) fn search_path(
-        &self,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        bounds: Bounds<'_>,
-        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
-    ) -> Result<bool> {
-        for kind in item_types_with_files(library.kind) {
-            for rows in file_names(wanted)
-                .map(Rows::FileName)
-                .chain(wanted.title.map(Rows::Title))
-            {
-                let request = RowsRequest {
-                    section: &library.section,
-                    kind: *kind,
-                    rows,
-                    start: 0,
-                    size: MAX_FOUND,
-                };
-                let mut items = Vec::new();
-                let result = self.fetch_rows(&request, bounds, &mut items);
-                // The items are valid even if the request failed midway.
-                if accept(items)? {
-                    return Ok(true);
-                }
-                match result {
-                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
-                        log::debug!("the server rejects searches by file name: {error}");
-                    }
-                    other => {
-                        other?;
-                    }
-                }
-            }
-        }
-        Ok(false)
     }
 }
 
