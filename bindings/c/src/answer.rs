@@ -22,26 +22,31 @@ pub struct BlockWriter<'b> {
     with_files: bool,   // whether items have a file
 }
 
-/// Returns a buffer's memory. Fails for a NULL pointer with a capacity, and for memory not aligned to 8 bytes.
-fn buffer_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
+/// Returns a buffer's memory. Fails for a NULL pointer with a capacity. `what` is the pointer's name, for the message.
+pub fn buffer_memory<'b>(buffer: &'b mut Buffer, what: &str) -> Result<&'b mut [u8]> {
     if buffer.data.is_null() {
         if buffer.capacity > 0 {
             return Err(Error::new(
                 Status::NullPointer,
-                format!("the buffer's data is NULL, but its capacity is {}", buffer.capacity),
+                format!("{what} is NULL, but its capacity is {}", buffer.capacity),
             ));
         }
         return Ok(&mut []);
     }
+    let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
+    // SAFETY: the caller guarantees that `capacity` bytes are valid during the call.
+    Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
+}
+
+/// Returns a buffer's memory for a block. Fails for memory not aligned to 8 bytes.
+fn aligned_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.align_offset(align_of::<u64>()) != 0 {
         return Err(Error::new(
             Status::InvalidArgument,
             "the buffer is not aligned to 8 bytes; use memory from malloc",
         ));
     }
-    let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
-    // SAFETY: the caller guarantees that `capacity` bytes are valid during the call.
-    Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
+    buffer_memory(buffer, "the buffer's data")
 }
 
 /// Creates the error for a buffer that has `capacity` bytes but needs `needed` bytes.
@@ -74,7 +79,7 @@ pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Resu
 
 /// Fails if a buffer has a capacity below `min_capacity`; its length then tells the caller the capacity to use.
 fn check_capacity(buffer: &mut Buffer, min_capacity: usize) -> Result<()> {
-    buffer_memory(buffer)?;
+    aligned_memory(buffer)?;
     if buffer.capacity >= min_capacity {
         return Ok(());
     }
@@ -94,7 +99,7 @@ pub fn write_answers(
     buffer.length = 0;
     let answers_offset = size_of::<Answers>();
     let mut block = BlockWriter {
-        room: buffer_memory(buffer)?,
+        room: aligned_memory(buffer)?,
         used: 0,
         next_answer: 0,
         with_files,
@@ -137,7 +142,7 @@ pub fn write_answer(buffer: &mut Buffer, with_files: bool, answer: &Answer<'_>) 
 /// has written its block.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     let offset = std::mem::offset_of!(Answers, log_lines);
-    let room = buffer_memory(buffer)?;
+    let room = aligned_memory(buffer)?;
     if let Some(place) = room.get_mut(offset..offset + size_of::<u32>()) {
         place.copy_from_slice(&log_ring::waiting_count().to_ne_bytes());
     }
@@ -146,7 +151,7 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
 
 /// Writes bytes and a NUL to the buffer. The buffer's `length` does not count the NUL.
 pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
-    let room = buffer_memory(buffer)?;
+    let room = aligned_memory(buffer)?;
     if text.len() >= room.len() {
         return set_needed_size(buffer, text.len());
     }

@@ -7,12 +7,13 @@ use plexindex::error::{Result, Status};
 use plexindex::inside::Answer;
 
 use crate::answer::{
-    BlockReader, check_memory, check_memory_for, recount_log_lines, too_small_error, write_answer, write_answers,
+    BlockReader, buffer_memory, check_memory, check_memory_for, recount_log_lines, too_small_error, write_answer,
+    write_answers,
 };
 use crate::constants as c;
 use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
-use crate::strings::{bytes, null_error, split_strings};
+use crate::strings::{bytes, split_strings};
 use crate::types::{AnswerRecord, Buffer, FileRecord, Handle, ItemRecord, LibraryHandle, QueryRecord, Text};
 
 /// Fast lookup: returns the key (`/library/metadata/<rating key>`) of the item with this path, if available at once
@@ -84,15 +85,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
 /// to the needed size. An empty key stands for a miss. `paths`: `count` paths, each followed by a NUL.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
     let paths = split_strings(paths, count, "paths")?;
-    if keys.data.is_null() && keys.capacity > 0 {
-        return Err(null_error("keys.data"));
-    }
-    let room: &mut [u8] = if keys.data.is_null() {
-        &mut []
-    } else {
-        // SAFETY: the caller guarantees that `capacity` bytes are valid during the call.
-        unsafe { std::slice::from_raw_parts_mut(keys.data.cast(), keys.capacity.min(isize::MAX.unsigned_abs())) }
-    };
+    let room = buffer_memory(keys, "keys.data")?;
     let prefix = library.key_prefix();
     let mut used = 0;
     library.lookup_rating_keys(paths.into_iter(), |rating_key| {
