@@ -157,6 +157,12 @@ impl Counters {
         add(&self.spent_us[activity as usize], micros(took));
     }
 
+    /// Adds the time since `start`, which a call's thread has spent on an activity, so that it does not count as matching.
+    pub fn add_time_of_call(&self, activity: Activity, start: Instant) {
+        self.add_time(activity, start.elapsed());
+        self.add_time(Activity::NotMatching, start.elapsed());
+    }
+
     /// Returns the time spent on an activity so far.
     fn time_of(&self, activity: Activity) -> Duration {
         Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))

@@ -269,7 +269,7 @@ pub(crate) struct Inner {
     pub stale_answer_timeout: Duration,
     pub deadline: Option<Duration>,   // for calls without their own deadline
     slow_threshold: Option<Duration>, // duration from which plexindex logs a call as slow
-    counters: Arc<Counters>,
+    pub counters: Arc<Counters>,
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
     pub store_writer: Arc<StoreWriter>,

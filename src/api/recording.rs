@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,7 +16,11 @@ use crate::matching::byte_string::{self, ByteString};
 use crate::matching::remove_redundant_components;
 use crate::options::Ttl;
 use crate::platform::files::{bytes_of, path_from_bytes};
+use crate::stats::Activity;
 use crate::sync::{Call, MAX_RETRIES, Selector, cleared_repeatedly_error};
+
+/// Number of matches whose transaction can leave a WAL that SQLite truncates.
+const LARGE_BATCH: usize = 10_000;
 
 impl Query<'_> {
     /// Makes [`Query::record_match`] wait until the shared database contains the match, if hosts share this index
@@ -144,10 +149,15 @@ impl Query<'_> {
                     ));
                 }
                 let unlisted = reading.unlisted(&row, &matches);
-                if let Some(written) = inner
-                    .store_writer
-                    .record_matches(&row, &matches, &unlisted, call.deadline)?
-                {
+                let (start, deadline) = (Instant::now(), call.deadline.at_least_shortest());
+                let limit = inner.store_writer.matches_limit();
+                let written = RecordRows(&inner.store).record_matches(&row, &matches, &unlisted, limit, deadline);
+                if matches.len() >= LARGE_BATCH {
+                    // Otherwise the next write truncates the WAL, which takes longer than a small write.
+                    inner.store.checkpoint();
+                }
+                inner.counters.add_time_of_call(Activity::Store, start);
+                if let Some(written) = written? {
                     // Updates the snapshot now, so that fast lookups need not. If the write has also removed matches,
                     // `catch_up` reads the changes.
                     if !written.has_evicted {

@@ -283,8 +283,7 @@ impl LiveSnapshot {
         for attempt in 0.. {
             let load_start = Instant::now();
             let (snapshot, full_libraries) = self.load_complete(deadline)?;
-            self.counters.add_time(Activity::ListingSegment, load_start.elapsed());
-            self.counters.add_time(Activity::NotMatching, load_start.elapsed());
+            self.counters.add_time_of_call(Activity::ListingSegment, load_start);
             // Use a snapshot with all changes; after two attempts, also one without some changes.
             let (Some(view_id), false, true) = (snapshot.view_id, full_libraries.is_empty(), attempt < 2) else {
                 self.snapshot.replace(snapshot);
@@ -539,8 +538,7 @@ impl LiveSnapshot {
         };
         let locked = self.store.lock_by(deadline, &self.rebuilding);
         let is_ready = locked.map_or(Ok(false), prepare);
-        self.counters.add_time(Activity::Store, start.elapsed());
-        self.counters.add_time(Activity::NotMatching, start.elapsed());
+        self.counters.add_time_of_call(Activity::Store, start);
         is_ready
     }
 

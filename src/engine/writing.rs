@@ -1,5 +1,5 @@
-//! Maintains a store: builds, opens and compacts segments, records matches, removes dead rows and unused files, and
-//! limits the folder's size.
+//! Maintains a store: builds, opens and compacts segments, removes dead rows and unused files, and limits the folder's
+//! size.
 //! To limit the size, evicts one listing at a time, starting with the least recently refreshed library.
 
 use std::collections::{HashMap, HashSet};
@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, MatchWrite, NewListing,
-    RecordRows, Store, StoredItems, Sweeper, Totals, new_listing_name,
+    FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, StoredItems,
+    Sweeper, Totals, new_listing_name,
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -26,8 +26,6 @@ use crate::stats::{Activity, Counters};
 
 /// Maximum time to wait for the database's write lock in order to store the counters.
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Number of matches whose transaction can leave a WAL that SQLite truncates.
-const LARGE_BATCH: usize = 10_000;
 /// Maximum number of transactions in one [`StoreWriter::sweep`].
 const MAX_SWEEPS: usize = 50;
 
@@ -109,28 +107,6 @@ impl StoreWriter {
         Sweeper(&self.store).sweep_segments();
         // The removals have enlarged the write-ahead log, so checkpoint it.
         self.store.checkpoint();
-    }
-
-    /// Records confirmed matches. `pairs`: paths and rating keys. `unlisted`: those of these keys that the library does not
-    /// list. Returns `None` if another call has cleared the library since `row` was read, and the caller must look up the
-    /// library again.
-    pub fn record_matches(
-        &self,
-        row: &LibraryRow,
-        pairs: &[(&[u8], &str)],
-        unlisted: &[&str],
-        deadline: Deadline,
-    ) -> Result<Option<MatchWrite>> {
-        let (start, deadline) = (Instant::now(), deadline.at_least_shortest());
-        let rows = RecordRows(&self.store);
-        let written = rows.record_matches(row, pairs, unlisted, self.matches_limit, deadline);
-        if pairs.len() >= LARGE_BATCH {
-            // Otherwise the next write truncates the WAL, which takes longer than a small write.
-            self.store.checkpoint();
-        }
-        self.counters.add_time(Activity::Store, start.elapsed());
-        self.counters.add_time(Activity::NotMatching, start.elapsed());
-        written
     }
 
     /// Returns the maximum size of all confirmed matches, in bytes.

@@ -194,9 +194,7 @@ impl QueryKind for ItemQuery<'_> {
                 }
                 ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES),
             };
-            counters.add_time(Activity::Store, start.elapsed());
-            // The statistics count only the rest of the call's time as matching.
-            counters.add_time(Activity::NotMatching, start.elapsed());
+            counters.add_time_of_call(Activity::Store, start);
             found.needs_rebuild |= view.is_broken();
             // Items with the whole title take precedence over items in other libraries that have only the words.
             match (found.has_only_words, hits.by_words) {

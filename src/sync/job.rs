@@ -399,17 +399,12 @@ impl Synchronizer {
 
 impl SyncJob<'_> {
     /// Runs `work` as soon as no other thread or process runs work with this name, so that no two send the same
-    /// requests. Returns `None`, without running `work`, if the wait exceeds the job's bounds.
-    pub fn single_flight<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        self.single_flight_within(self.bounds, name, work)
-    }
-
-    /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, without running
-    /// `work`, if the wait exceeds `bounds`. Adds the waiting time to the counters.
-    pub fn single_flight_within<T>(
+    /// requests. Returns `None`, without running `work`, if the wait exceeds `bounds`. Adds the waiting time to the
+    /// counters.
+    pub fn single_flight<T>(
         &self,
-        bounds: Bounds<'_>,
         name: &str,
+        bounds: Bounds<'_>,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         let (sync, wait_start) = (self.sync, Instant::now());

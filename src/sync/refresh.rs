@@ -236,7 +236,7 @@ impl SyncJob<'_> {
             },
             ..self.bounds
         };
-        let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
+        let result = self.single_flight(&format!("fetch{}", id.0.rem_euclid(LOCKS)), bounds, || {
             let read_row = || LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
             // A listing that began before the call may lack what the call asks for.
             let is_updated = |row: &LibraryRow| match reason {
@@ -363,7 +363,7 @@ impl Synchronizer {
             // This request needs no token, so it tests only the connection.
             let server = job.source.ping(job.bounds)?;
             let duration = started_at.elapsed();
-            let probe = job.single_flight(&self.server_lock_name("probe"), || job.probe())?;
+            let probe = job.single_flight(&self.server_lock_name("probe"), job.bounds, || job.probe())?;
             let (_, rows) = probe.ok_or_else(|| job.deadline_error())?;
             Ok((server, duration, rows.len()))
         })
@@ -517,7 +517,7 @@ impl SyncJob<'_> {
     /// share one probe. Returns the rows of all libraries.
     pub fn probe_once(&self, after: Sequence) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
-        self.single_flight(&sync.server_lock_name("probe"), || {
+        self.single_flight(&sync.server_lock_name("probe"), self.bounds, || {
             let known_view = self.view_id()?;
             if let Some(view_id) = known_view {
                 let rows = LibraryRows(&sync.store).libraries(view_id)?;

@@ -184,7 +184,7 @@ impl Synchronizer {
         let (started_ms, requests_before) = (self.clock.now_ms(), self.request_counts());
         let result = self.job(&call, |job| {
             let search = || job.search_libraries(question, cause, started_ms, requests_before);
-            job.single_flight(&self.server_lock_name("path_search"), search)?
+            job.single_flight(&self.server_lock_name("path_search"), job.bounds, search)?
                 .ok_or_else(|| job.deadline_error())
         });
         PathAnswer::of(result)
@@ -416,7 +416,7 @@ impl Synchronizer {
                 ..job.bounds
             };
             let ask = || job.ask_about_path(question, requests_before);
-            let answer = job.single_flight_within(bounds, &self.server_lock_name("path_question"), ask)?;
+            let answer = job.single_flight(&self.server_lock_name("path_question"), bounds, ask)?;
             Ok(answer.unwrap_or_else(PathAnswer::postponed))
         });
         Ok(PathAnswer::of(result))

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::confirmed_matches::MatchWrite;
 use super::schema::Tx;
 use super::{
     Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,
-    ListingResult, ListingRows, MatchWrite, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
+    ListingResult, ListingRows, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
 };
 use crate::engine::memtable::LibraryChange;
 use crate::engine::segment::listing_cursor;

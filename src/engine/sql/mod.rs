@@ -54,7 +54,7 @@ mod schema_tests;
 #[cfg(test)]
 mod store_tests;
 
-pub use confirmed_matches::{Invalidated, LibraryHint, MatchWrite};
+pub use confirmed_matches::{Invalidated, LibraryHint};
 pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use knowledge_rows::{Folded, ItemReply, ItemRows, KnowledgeRows, MAX_DELTA_ITEMS, Replies, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
