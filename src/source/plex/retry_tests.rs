@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use super::errors::parse_retry_after;
 use super::*;
 use crate::platform::clock::Deadline;
 

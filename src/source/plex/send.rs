@@ -1,6 +1,7 @@
-//! Sends a request, classifies failures, retries transient failures, and omits optional arguments that a server
-//! rejects. Receives events: the reply to one request that never ends.
+//! Sends a request, classifies failures, retries transient failures with growing pauses, within a time limit, and omits
+//! optional arguments that a server rejects. Receives events: the reply to one request that never ends.
 
+use std::hash::{BuildHasher, Hasher};
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,8 +17,9 @@ use super::replies::{Reply, ReplyKind};
 use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
 use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
-use crate::error::{Result, Status};
+use crate::error::{Error, Result, Status};
 use crate::model::{Item, LONGEST_KEY, OWN_IDENTIFIER};
+use crate::platform::clock::Clock;
 use crate::stats::Activity;
 
 /// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments. It
@@ -28,7 +30,7 @@ impl PlexHttp {
     /// Sends a request that changes something on the server. Such requests are idempotent, so plexindex retries even a
     /// request that the server may have carried out.
     pub(super) fn command(&self, request: &ServerRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        errors::run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
+        run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
             let reply = self.round_trip(request, Omitted::Nothing, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
             reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
@@ -134,7 +136,7 @@ impl PlexHttp {
         let (mut busy_time, mut refusals) = (Duration::ZERO, 0);
         let mut last_refusal = None;
         let filters_by_file = request.filters_by_file();
-        let result = errors::run_with_retries(&*self.clock, retry_for, bounds, &request.purpose, || {
+        let result = run_with_retries(&*self.clock, retry_for, bounds, &request.purpose, || {
             if filters_by_file && self.rejects_file_filter.load(Ordering::Relaxed) {
                 request.set_empty(reply);
                 return Ok(());
@@ -440,3 +442,111 @@ pub(super) struct SuccessReply<'m> {
     /// Creates the errors for a body that is not what the caller expects.
     pub errors: ErrorContext<'m>,
 }
+
+/// Interval at which a pause checks whether the host has aborted the call.
+const POLL: Duration = Duration::from_millis(50);
+/// First pause, before jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Maximum pause before jitter, unless the server requests a longer pause.
+const MAX_PAUSE: Duration = Duration::from_secs(8);
+
+/// Runs `attempt` until it succeeds or fails permanently, or until too little time is left for another pause. The time
+/// limit is `retry_for`, or the deadline if that is earlier. Errors contain `label`, the request's purpose. Adds the
+/// number of attempts to the last error.
+///
+/// # Errors
+/// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
+fn run_with_retries<T>(
+    clock: &dyn Clock,
+    retry_for: Duration,
+    bounds: &Bounds<'_>,
+    label: &dyn std::fmt::Display,
+    mut attempt: impl FnMut() -> std::result::Result<T, AttemptError>,
+) -> Result<T> {
+    let limits = [clock.now().checked_add(retry_for), bounds.deadline.moment()];
+    let end = limits.into_iter().flatten().min();
+    let mut attempts = 0_u32;
+    loop {
+        check_bounds(clock, bounds, label)?;
+        attempts += 1;
+        let (error, retry_after) = match attempt() {
+            Ok(value) => return Ok(value),
+            Err(_) if (bounds.aborted)() => return Err(errors::aborted_error(label)),
+            Err(failure) if failure.is_transient => (failure.error, failure.retry_after),
+            Err(failure) => return Err(with_attempts(failure.error, attempts)),
+        };
+        // Pauses for at least the time that the server requested. Fails if the pause would not end in time.
+        let pause = retry_after.unwrap_or_default().max(backoff(attempts, random()));
+        let next_attempt = clock.now().checked_add(pause);
+        let has_time = next_attempt.is_some_and(|time| end.is_none_or(|end| time < end));
+        if !has_time {
+            return Err(match retry_after {
+                Some(retry_after) if retry_after > MAX_PAUSE => with_attempts(error, attempts)
+                    .with_operation(&format!("the server requests a retry in {} s", retry_after.as_secs())),
+                _ => with_attempts(error, attempts),
+            });
+        }
+        // Warns at the first retry, so that a user can see why the call takes so long.
+        let level = if attempts == 1 {
+            log::Level::Warn
+        } else {
+            log::Level::Debug
+        };
+        log::log!(level, "{error}; retrying in {} ms", pause.as_millis());
+        sleep(clock, pause, bounds, label)?;
+    }
+}
+
+/// Sleeps for `pause`. Fails as soon as the host aborts the call or the deadline passes.
+fn sleep(clock: &dyn Clock, pause: Duration, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
+    let mut remaining = pause;
+    while !remaining.is_zero() {
+        check_bounds(clock, bounds, label)?;
+        let step = remaining.min(POLL);
+        clock.sleep(step);
+        remaining -= step;
+    }
+    Ok(())
+}
+
+/// Fails if the host has aborted the call or the deadline has passed. `label` is the request's purpose.
+fn check_bounds(clock: &dyn Clock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
+    if (bounds.aborted)() {
+        return Err(errors::aborted_error(label));
+    }
+    if bounds.deadline.moment().is_some_and(|moment| clock.has_passed(moment)) {
+        return Err(Error::new(
+            Status::Timeout,
+            format!("cannot {label}: the timeout passed before the request; allow more time"),
+        ));
+    }
+    Ok(())
+}
+
+/// Adds the number of attempts to the message if there were several attempts.
+fn with_attempts(mut error: Error, attempts: u32) -> Error {
+    if attempts > 1 {
+        error.message = format!("{} (tried {attempts} times)", error.message);
+    }
+    error
+}
+
+/// Returns the pause after this number of attempts. Each pause is twice as long as the one before, up to [`MAX_PAUSE`].
+/// `random`, which may be any number, changes the pause by up to 25 %, so that processes that failed together do not
+/// retry together.
+fn backoff(attempts: u32, random: u32) -> Duration {
+    let pause = FIRST_PAUSE
+        .saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX))
+        .min(MAX_PAUSE);
+    pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Returns a random number, derived from the random seed of std's hash tables.
+fn random() -> u32 {
+    let hash = std::hash::RandomState::new().build_hasher().finish();
+    u32::try_from(hash >> 32).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;
