@@ -151,45 +151,112 @@ fn files_of_a_folder_use_each_other_without_a_circle() {
     }
 }
 
-/// A reader opens few files, and finds each of them named by one that is open already: by its room, or by its own name in
-/// its room.
+/// The functions of a file, with their texts; those of one name together.
+fn functions(text: &str) -> BTreeMap<String, String> {
+    let (mut all, lines) = (BTreeMap::new(), text.lines().collect::<Vec<_>>());
+    for (at, line) in lines.iter().enumerate() {
+        let Some((before, rest)) = line.split_once("fn ") else {
+            continue;
+        };
+        let name = rest.split(['(', '<']).next().unwrap_or_default();
+        // A body ends where the indentation of its function ends.
+        let indent = line.len() - line.trim_start().len();
+        let end = lines[at..].iter().position(|line| *line == format!("{:indent$}}}", ""));
+        let has_body = || {
+            lines[at..]
+                .iter()
+                .find(|line| line.ends_with(['{', ';']))?
+                .ends_with('{')
+                .then_some(())
+        };
+        if before.ends_with(is_part_of_name) || name.contains(|c| !is_part_of_name(c)) || has_body().is_none() {
+            continue;
+        }
+        let body = lines[at..=at + end.expect("a body has an end")].join("\n");
+        *all.entry(name.to_owned()).or_insert_with(String::new) += &(body + "\n");
+    }
+    all
+}
+
+fn is_part_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The names before parentheses, with the places after these, but those of definitions.
+fn calls(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.match_indices('(').filter_map(|(at, _)| {
+        let begin = text[..at].rfind(|c| !is_part_of_name(c)).map_or(0, |before| before + 1);
+        (!text[..begin].ends_with("fn ")).then_some((at + 1, &text[begin..at]))
+    })
+}
+
+/// The text of a function, with those of the file's other functions where it first calls them.
+fn reached(file: &BTreeMap<String, String>, name: &str, seen: &mut BTreeSet<String>) -> String {
+    let (mut all, mut from, body) = (String::new(), 0, &file[name]);
+    seen.insert(name.to_owned());
+    for (at, called) in calls(body) {
+        if file.contains_key(called) && !seen.contains(called) {
+            all = all + &body[from..at] + &reached(file, called, seen);
+            from = at;
+        }
+    }
+    all + &body[from..]
+}
+
+/// A reader follows the calls: each function is called by one that is still being read, further down than the last one
+/// that was called there. The numbers are those of the files that a walk opens.
 #[test]
-fn the_walks_of_the_design_are_short_and_lead_from_file_to_file() {
-    const WALKS: [(&str, usize); 4] = [("hit", 12), ("miss", 12), ("record", 8), ("refresh", 14)];
+fn the_walks_of_the_design_lead_from_call_to_call() {
+    const WALKS: [(&str, usize); 4] = [("hit", 19), ("miss", 20), ("record", 15), ("refresh", 28)];
     let design = fs::read_to_string(plexindex_tests::repository("docs/design.md")).expect("the design");
     let (_, rest) = design.split_once("```walks\n").expect("a block");
     let mut words = rest.split_once("```").expect("its end").0.split_whitespace().peekable();
-    let mut open: Vec<String> = Vec::new();
+    let (mut open, mut texts) = (BTreeSet::new(), Vec::new());
     for (name, most) in WALKS {
         assert_eq!(words.next(), Some(name));
-        if name != "miss" {
-            open.clear(); // a miss goes on where a hit ends
+        let (mut path, mut called) = (Vec::new(), Vec::new());
+        if name == "miss" {
+            path.push((texts.join(""), 0)); // a miss goes on where a hit ends
+        } else {
+            (open, texts) = (BTreeSet::new(), Vec::new());
         }
-        let mut count = 0;
-        while let Some(file) = words.next_if(|word| word.contains('/')) {
+        let before = open.len();
+        while let Some((file, names)) = words.peek().and_then(|word| word.split_once(':')) {
             let text = fs::read_to_string(plexindex_tests::repository(file)).expect(file);
-            let parts: Vec<&str> = file
-                .trim_end_matches("/mod.rs")
-                .trim_end_matches(".rs")
-                .split('/')
-                .collect();
-            let (room, own) = match parts[..] {
-                ["src" | "crates", room, .., own] => (room, own),
-                [.., own] => ("functions", own),
-                [] => unreachable!(),
-            };
-            let is_named = |text: &String| {
-                let names = |word: &str| text.contains(&format!("{word}::")) || text.contains(&format!("{word};"));
-                names(own) || names(&format!("crate::{room}")) || room == "api" && names("plexindex")
-            };
-            assert!(
-                open.is_empty() || open.iter().any(is_named),
-                "{name}: nothing leads to {file}"
-            );
-            open.push(text);
-            count += 1;
+            let (functions, mut seen, mut text) = (functions(&code(&text)), BTreeSet::new(), String::new());
+            for one in names.split(',') {
+                assert!(functions.contains_key(one), "{name}: no {one} in {file}");
+                text += &reached(&functions, one, &mut seen);
+            }
+            if !path.is_empty() || !texts.is_empty() {
+                let first = names.split(',').next();
+                let after = |(text, from): &(String, usize)| {
+                    let mut calls = calls(text).filter(|(at, called)| at >= from && Some(*called) == first);
+                    calls.next().map(|(at, _)| at)
+                };
+                let is_read = path.iter().rposition(|reading| after(reading).is_some());
+                path.truncate(is_read.unwrap_or_else(|| panic!("{name}: nothing leads to {file}")) + 1);
+                let last = path.last_mut().expect("a caller");
+                last.1 = after(last).unwrap_or(0);
+                called.extend(names.split(',').map(str::to_owned));
+            }
+            open.insert(file.to_owned());
+            path.push((text.clone(), 0));
+            texts.push(text);
+            words.next();
         }
-        assert!((1..=most).contains(&count), "{name}: {count} files");
+        let is_called = |name: &String| {
+            texts
+                .iter()
+                .flat_map(|text| calls(text))
+                .any(|(_, called)| called == name)
+        };
+        assert_eq!(
+            called.iter().find(|name| !is_called(name)),
+            None,
+            "{name}: nothing calls it"
+        );
+        assert_eq!(open.len() - before, most, "{name}: files");
     }
     assert_eq!(words.next(), None);
 }
