@@ -148,9 +148,10 @@ impl OpenFiles {
     }
 
     /// Returns the version page's state, or [`PageState::Pending`] without a valid page, so that the caller queries the
-    /// database. `now_ms`: the coarse clock's time before this call.
+    /// database.
     #[inline]
-    pub fn state(&self, now_ms: u64) -> PageState {
+    pub fn page_state(&self) -> PageState {
+        let now_ms = coarse_ms();
         match &self.page {
             Some(page) if now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms) => {
                 page.counters().state()

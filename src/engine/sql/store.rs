@@ -25,7 +25,7 @@ use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
 use crate::matching::byte_string;
 use crate::model::Sequence;
-use crate::platform::clock::{Deadline, coarse_ms};
+use crate::platform::clock::Deadline;
 use crate::platform::files::{self, write_out};
 use crate::platform::fork::{ShortWait, lock, try_lock};
 use crate::platform::lock;
@@ -204,8 +204,8 @@ impl Store {
     #[must_use]
     pub fn is_current_in(&self, database_number: DatabaseNumber, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
-        let is_newest = self.uses_version_page && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            || self.folder.is_read_only(); // nothing changes
+        let is_newest =
+            self.uses_version_page && opened.page_state() == PageState::Equal(sequence.0) || self.folder.is_read_only(); // nothing changes
         is_newest && database_number == DatabaseNumber(opened.number)
     }
 
@@ -213,7 +213,7 @@ impl Store {
     /// version page does not show it. Takes only a few memory loads.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
-        match self.opened.newest().state(coarse_ms()) {
+        match self.opened.newest().page_state() {
             PageState::Equal(sequence) if self.uses_version_page => Some(sequence),
             _ => None,
         }
@@ -352,7 +352,7 @@ impl Store {
     /// this process has a valid page, or if another thread is using the writer's connection. Never waits.
     pub fn map_existing_page(&self) {
         let opened = self.opened.newest();
-        let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();
+        let is_page_valid = || matches!(opened.page_state(), PageState::Equal(_)) || opened.is_page_valid();
         if !self.uses_version_page || !self.folder.shares_memory() || is_page_valid() {
             return;
         }

@@ -20,7 +20,7 @@ use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{Sequence, TableId, ViewId};
-use crate::platform::clock::{Deadline, coarse_ms};
+use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
 
 /// Maximum number of a library's matches that a new snapshot has in memory from the start.
@@ -227,7 +227,7 @@ impl StoreStates<'_> {
             return;
         };
         let sequence = cached.sequence.0;
-        let is_unchanged = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.is_page_valid();
+        let is_unchanged = || opened.page_state() == PageState::Equal(sequence) && opened.is_page_valid();
         if let Err(error) = write_state_file(&self.0.folder, cached, &files, is_unchanged) {
             log::debug!("cannot write the state file: {error}; the next process will open the database");
         }
@@ -238,7 +238,7 @@ impl StoreStates<'_> {
     /// reads the file could miss a commit or a warning, if the state is too large, or if reading it would have to wait.
     fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.0.opened.newest();
-        let PageState::Equal(sequence) = opened.state(coarse_ms()) else {
+        let PageState::Equal(sequence) = opened.page_state() else {
             return None;
         };
         let sequence = Sequence(sequence);

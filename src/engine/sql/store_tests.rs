@@ -12,7 +12,7 @@ use crate::engine::memtable::MemtableChange;
 use crate::engine::records::{TableLimits, Tables};
 use crate::engine::version_page::PageState;
 use crate::model::ViewId;
-use crate::platform::clock::{Deadline, SystemClock, coarse_ms};
+use crate::platform::clock::{Deadline, SystemClock};
 
 const SINGLE_ITEMS: &str = "SELECT count(*) FROM overlay WHERE item IS NOT NULL";
 
@@ -368,7 +368,7 @@ fn the_history_of_an_evicted_library_is_removed_once() {
 #[cfg_attr(windows, ignore = "there is no page")]
 fn a_transaction_is_announced_before_its_commit() {
     let (_folder, store) = opened();
-    let state = || store.opened.newest().state(coarse_ms());
+    let state = || store.opened.newest().page_state();
     let before = store.write(Deadline::NONE, |tx| Ok(tx.sequence)).expect("written");
     assert_eq!(state(), PageState::Equal(before.0));
     let amid = store.write(Deadline::NONE, |_| Ok(state())).expect("written");

@@ -319,7 +319,7 @@ impl PlexHttp {
         let silence = errors.max_silence;
         let result = match request.kind {
             RequestKind::Events => self.transport.open_stream(http_request, silence, bounds.aborted),
-            _ => self.transport.send(http_request, time_left, silence).map(Some),
+            _ => self.transport.exchange(http_request, time_left, silence).map(Some),
         };
         request_meter.record_headers_arrival();
         let response = match result {

@@ -101,7 +101,7 @@ impl Transport {
     ///
     /// # Errors
     /// Those that [`super::errors`] classifies.
-    pub fn send(
+    pub fn exchange(
         &self,
         request: Request<impl AsSendBody>,
         time_left: Option<Duration>,
