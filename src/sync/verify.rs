@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use super::call::Call;
-use super::call::{Selection, Selector};
+use super::call::{Call, Selection, Selector};
 use super::job::{SyncJob, Synchronizer};
 use super::reading::{IndexReader, segments_lost_error};
 use crate::engine::{Invalidated, ItemReply, LibraryRow, LibraryRows, Snapshot, library_indexes};
