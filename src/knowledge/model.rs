@@ -154,12 +154,6 @@ impl Doubt {
         asked > self.raised && is_pause_over(Some(self.raised_ms), PROVISIONAL_MS, now_ms)
     }
 
-    /// Returns whether a doubt about a path withholds an item with this path. `stored`: the item's interval.
-    #[must_use]
-    pub fn withholds(&self, stored: Interval) -> bool {
-        matches!(self.scope, DoubtScope::Path(_)) && stored.asked <= self.raised
-    }
-
     /// Merges a doubt with the same scope and cause that was raised later. The request stays due at the time of the
     /// first, so that repeated scans do not postpone it forever.
     pub fn merge(&mut self, later: &Self) {

@@ -209,6 +209,7 @@ fn the_walks_of_the_design_lead_from_call_to_call() {
         let before = if walk == "miss" { texts.join("") } else { String::new() };
         let (mut path, mut named) = (vec![(before, 0)], Vec::new());
         texts.retain(|_| walk == "miss"); // a miss goes on where a hit ends
+        let all_lines = texts.len() + lines;
         for (line, word) in words.by_ref().take(lines).enumerate() {
             let (file, names) = word.split_once(':').expect("a file and functions");
             let text = fs::read_to_string(plexindex_tests::repository(file)).expect(file);
@@ -238,6 +239,7 @@ fn the_walks_of_the_design_lead_from_call_to_call() {
             .map(|(_, called)| called)
             .collect();
         assert!(named.iter().all(|name| called.contains(name)), "{walk}: {named:?}");
+        assert_eq!(texts.len(), all_lines, "{walk}: lines");
     }
     assert_eq!(words.next(), None);
 }

@@ -23,9 +23,6 @@ pub mod kind {
     pub const SHOW: i64 = 2;
     pub const SEASON: i64 = 3;
     pub const EPISODE: i64 = 4;
-    pub const ARTIST: i64 = 8;
-    pub const ALBUM: i64 = 9;
-    pub const TRACK: i64 = 10;
 }
 
 impl Server {

@@ -223,11 +223,6 @@ impl ListingSegment {
         EntryRef::read(&self.file, number)
     }
 
-    /// Returns whether the file offset `at` is before the end of the records.
-    pub(super) fn is_in_records(&self, at: usize) -> bool {
-        at < self.head.records.element_offset(self.head.records.len(), 1)
-    }
-
     /// Returns the rating key of an entry's item.
     ///
     /// # Errors
@@ -649,31 +644,9 @@ impl ItemIndex {
         Self::of(FileBytes::from_file(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Returns the entries with this hash, in listing order, and others whose hashes have the same upper half.
-    pub fn find(&self, hash: u64) -> ReadResult<Vec<u32>> {
-        let mut entries = Vec::new();
-        self.find_each(hash, |entry| {
-            entries.push(entry);
-            Ok(false)
-        })?;
-        entries.sort_unstable();
-        entries.dedup();
-        Ok(entries)
-    }
-
     /// Passes the entries with this hash, and others whose hashes have the same upper half, to `each`, in any order, until
     /// it returns `true`.
-    pub fn find_each(&self, hash: u64, each: impl FnMut(u32) -> ReadResult<bool>) -> ReadResult<()> {
+    pub fn find(&self, hash: u64, each: impl FnMut(u32) -> ReadResult<bool>) -> ReadResult<()> {
         self.table.find(&self.file, hash, each)
-    }
-
-    /// Returns the hash of a GUID or of a folded title.
-    pub fn hash(text: &str) -> u64 {
-        xxh3_64(text.as_bytes())
-    }
-
-    /// Returns the hash of a file's size.
-    pub fn hash_of_size(size: u64) -> u64 {
-        xxh3_64(&size.to_le_bytes())
     }
 }

@@ -1,6 +1,7 @@
 //! Reads whole items, with all files and external ids: by entry, in pages, or by GUID or title.
 //! Compares two listings of a library.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -33,6 +34,16 @@ fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
 pub fn folded_titles_of(item: &Item) -> impl Iterator<Item = String> {
     let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
     folds.into_iter().filter(|fold| !fold.is_empty())
+}
+
+/// Returns the hash of a GUID or of a folded title in the index of texts.
+fn hash_of_text(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
+}
+
+/// Returns the hash of a file's size in the index of sizes.
+fn hash_of_size(size: u64) -> u64 {
+    xxh3_64(&size.to_le_bytes())
 }
 
 /// Number of items that a call adds to an index between two looks at the clock: some milliseconds.
@@ -133,7 +144,7 @@ impl ListingSegment {
     /// Returns the first entry of the next item at or after the offset `at`, and the offset after this item. `None` at
     /// the end of the records.
     pub(super) fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
-        while self.is_in_records(at) {
+        while at < self.head.records.element_offset(self.head.records.len(), 1) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
                 at = record::offset_after_show(&self.file, at)?.next_multiple_of(4);
                 continue;
@@ -193,9 +204,14 @@ impl ListingSegment {
         };
         // If the index is damaged, mark the segment as broken. plexindex then builds the segment again under a
         // different name, and after that a new index.
-        let found = index.find(ItemIndex::hash(text)).map_err(|_| self.file.mark_damaged());
-        let firsts = found.unwrap_or_default().into_iter();
-        firsts.filter_map(|first| self.whole_item(first)).for_each(each);
+        let mut firsts = BTreeSet::new();
+        let found = index.find(hash_of_text(text), |first| {
+            firsts.insert(first);
+            Ok(false)
+        });
+        let _damage_is_marked = found.map_err(|_| self.file.mark_damaged());
+        let items = firsts.into_iter().filter_map(|first| self.whole_item(first));
+        items.for_each(each);
     }
 
     /// Passes the numbers of the entries of the files of this size to `each`, in any order, until it returns `false`. Needs
@@ -204,7 +220,7 @@ impl ListingSegment {
         let Some(index) = self.indexes[IndexKey::Size as usize].built.get() else {
             return;
         };
-        let found = index.find_each(ItemIndex::hash_of_size(size), |entry| {
+        let found = index.find(hash_of_size(size), |entry| {
             Ok(self.file_size(entry) == size && !each(entry))
         });
         let _damage_is_marked = found.map_err(|_| self.file.mark_damaged());
@@ -274,13 +290,13 @@ impl ListingSegment {
                     let item = self.read_whole_item(&entry).map_err(damaged)?;
                     let guids = guids_of(&item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
                     let mut texts = guids.chain(folded_titles_of(&item));
-                    texts.try_for_each(|text| index.hashes.push(ItemIndex::hash(&text), entry.number))?;
+                    texts.try_for_each(|text| index.hashes.push(hash_of_text(&text), entry.number))?;
                 }
                 IndexKey::Size => {
                     let mut pushed = Ok(());
                     self.for_each_size(&entry, |size, entry| {
                         if size > 0 && pushed.is_ok() {
-                            pushed = index.hashes.push(ItemIndex::hash_of_size(size), entry);
+                            pushed = index.hashes.push(hash_of_size(size), entry);
                         }
                     })
                     .map_err(damaged)?;

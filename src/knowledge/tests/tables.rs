@@ -316,13 +316,11 @@ fn the_most_urgent_need_comes_first() {
 }
 
 #[test]
-fn a_path_that_was_called_wrong_leads_only_to_items_seen_since() {
+fn a_path_that_was_called_wrong_needs_no_request() {
     let path = Doubt {
         scope: DoubtScope::Path(b"/a".to_vec()),
         ..library(Cause::Invalidated)
     };
-    assert!(path.withholds(interval(8, 9)) && !path.withholds(interval(9, 10)));
-    assert!(!library(Cause::Invalidated).withholds(interval(3, 4)));
     assert_eq!(need(&listed(Hint), &[path], &policy(Ttl::Forever), &at(LISTED)), None);
 }
 

@@ -516,7 +516,7 @@ impl<'s> World<'s> {
             }
             let is_withheld = |path| {
                 let mut doubts = store.doubts.iter().filter(|doubt| doubt.scope == path_scope(path));
-                doubts.any(|doubt| doubt.withholds(store.item(key).interval))
+                doubts.any(|doubt| store.item(key).interval.asked <= doubt.raised)
             };
             let path = store.path(key).filter(|path| !is_withheld(*path));
             let path_floor = path.map_or(0, |path| truth.path_floor[path][key]);

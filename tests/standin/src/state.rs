@@ -95,13 +95,6 @@ impl State {
         self.libraries.iter().find(|l| l.find(key).is_some())
     }
 
-    /// The title of an item.
-    pub fn title_of(&self, key: u64) -> Option<String> {
-        let library = self.library_of(key)?;
-        let (kind, at) = library.find(key)?;
-        Some(library.title_at(kind, at).into_owned())
-    }
-
     pub(crate) fn section_of(&self, key: u64) -> Outcome<u32> {
         let library = self.library_of(key).map(|l| l.key);
         library.ok_or_else(|| format!("no item {key}"))
