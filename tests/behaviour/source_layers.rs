@@ -207,7 +207,7 @@ fn the_walks_of_the_design_lead_from_call_to_call() {
     for (walk, lines) in [("hit", 19), ("miss", 23), ("record", 15), ("refresh", 28)] {
         assert_eq!(words.next(), Some(walk));
         let before = if walk == "miss" { texts.join("") } else { String::new() };
-        let (mut path, mut named) = (vec![(before, 0)], Vec::new());
+        let (mut path, mut callees) = (vec![(before, 0)], Vec::new());
         texts.retain(|_| walk == "miss"); // a miss goes on where a hit ends
         let all_lines = texts.len() + lines;
         for (line, word) in words.by_ref().take(lines).enumerate() {
@@ -228,7 +228,7 @@ fn the_walks_of_the_design_lead_from_call_to_call() {
                 path.truncate(1 + path.iter().rposition(|one| after(one).is_some()).expect(word));
                 let last = path.last_mut().expect("a caller");
                 last.1 = after(last).unwrap_or(0);
-                named.extend(names.split(','));
+                callees.extend(names.split(','));
             }
             texts.push(String::clone(&all));
             path.push((all, 0));
@@ -238,7 +238,7 @@ fn the_walks_of_the_design_lead_from_call_to_call() {
             .flat_map(|text| calls(text))
             .map(|(_, called)| called)
             .collect();
-        assert!(named.iter().all(|name| called.contains(name)), "{walk}: {named:?}");
+        assert!(callees.iter().all(|name| called.contains(name)), "{walk}: {callees:?}");
         assert_eq!(texts.len(), all_lines, "{walk}: lines");
     }
     assert_eq!(words.next(), None);
