@@ -15,7 +15,7 @@ use super::record_encoding::RecordKind;
 use super::record_rows::{RecordRows, all_matches_of, drop_matches, find_match_table, find_or_create_match_table};
 use super::record_writes::{Limited, MatchTime, RecordTx};
 use super::schema::CachedStatements;
-use super::shared_rows::{SharedRow, note_latest, taken_back_at};
+use super::shared_rows::{SharedRow, taken_back_at};
 use super::views::TOKEN_DIGEST_LENGTH;
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
@@ -70,14 +70,9 @@ impl RecordRows<'_> {
             // Keep the library's state for the next write, unless doubted paths may remain.
             tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
             let has_evicted = RecordTx::run(tx, |records| {
-                let mut latest = RecordTime::NEVER;
                 for (path, key) in pairs {
                     let after = taken_back_at(tx, &library, path)?;
-                    latest = latest.max(records.put_match(table, path, key, MatchTime::NowAfter(after))?);
-                }
-                // The clock was ahead when the path was recorded before.
-                if library.is_shared && latest > records.time_after(RecordTime::NEVER)? {
-                    note_latest(tx, library.view_id, latest)?;
+                    records.put_match(table, path, key, MatchTime::NowAfter(after))?;
                 }
                 records.evict(
                     Limited::All(RecordKind::Matches),
@@ -232,8 +227,8 @@ impl LibraryRows<'_> {
             RecordTx::run(tx, |records| {
                 for library in libraries {
                     tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
-                    drop_matches(tx, library)?;
                     records.take_all_back(library)?;
+                    drop_matches(tx, library)?;
                 }
                 Ok(())
             })

@@ -262,14 +262,8 @@ impl<'t> RecordTx<'t> {
             .map(drop)
     }
 
-    /// Records a confirmed match, in place of an earlier one of exactly this path. Returns its time.
-    pub fn put_match(
-        &self,
-        table: TableId,
-        path: &[u8],
-        rating_key: &str,
-        time: MatchTime,
-    ) -> rusqlite::Result<RecordTime> {
+    /// Records a confirmed match, in place of an earlier one of exactly this path.
+    pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str, time: MatchTime) -> rusqlite::Result<()> {
         let mut at = match time {
             MatchTime::NowAfter(after) => self.time_after(after)?,
             MatchTime::At(at) => at,
@@ -295,7 +289,7 @@ impl<'t> RecordTx<'t> {
             ])?;
         if inserted > 0 {
             self.set_written(RecordKind::Matches, total);
-            return Ok(at);
+            return Ok(());
         }
         let (old_id, old_length, old_at): (i64, i64, i64) = self.tx.row(
             "SELECT id, octet_length(item), at FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
@@ -313,7 +307,7 @@ impl<'t> RecordTx<'t> {
             params![id, rating_key, at.0, stored_total(id, total), sum ^ at.0, old_id],
         )?;
         self.set_written(RecordKind::Matches, total);
-        Ok(at)
+        Ok(())
     }
 
     /// Removes the matches of all paths with this normal form, also damaged ones. Returns those that could be read.

@@ -293,11 +293,13 @@ impl RecordTx<'_> {
         })
     }
 
-    /// Stores that all matches of a library were taken back, if other hosts must know.
+    /// Stores that all matches of a library were taken back, if other hosts must know. Call it before the matches go.
     pub fn take_all_back(&self, library: LibraryId) -> rusqlite::Result<()> {
         self.take_back_after(library, b"", |state| {
-            let latest = "SELECT max(latest) FROM shared WHERE view_id = ?1";
-            let latest = RecordTime(self.tx.value(latest, [state.view_id])?);
+            // This host's own matches can be later than its clock, which may have been ahead.
+            let latest = "SELECT max(max(latest), (SELECT coalesce(max(at), 0) FROM matches WHERE +in_table = ?2)) \
+                          FROM shared WHERE view_id = ?1";
+            let latest = RecordTime(self.tx.value(latest, params![state.view_id, state.matches])?);
             Ok(latest.max(state.all_taken_back))
         })
     }
@@ -331,8 +333,8 @@ impl RecordTx<'_> {
     }
 }
 
-/// Stores the time of a view's latest row.
-pub fn note_latest(tx: &Tx<'_>, view_id: ViewId, at: RecordTime) -> rusqlite::Result<()> {
+/// Stores the time of a view's latest row that is not a match of this host.
+fn note_latest(tx: &Tx<'_>, view_id: ViewId, at: RecordTime) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE shared SET latest = ?2 WHERE view_id = ?1 AND latest < ?2",
         params![view_id, at.0],

@@ -183,8 +183,21 @@ fn the_clock_is_that_of_the_shared_database() {
         .undelivered(films.view_id, 0, 100)
         .expect("read");
     // A path gets later each time; its first time was an hour ahead.
-    let ahead = all.rows[0].at.0 - RecordTime::of_host(0, 0, RecordTime::NEVER).0;
-    assert!(ahead > 0 && all.rows.len() == 2);
+    assert!(all.rows[1].at > all.rows[0].at && all.rows.len() == 2);
+    // What takes back all of a library is later than a match that was made when the clock was ahead.
+    SharedRows(&films.store).set_clock(2 * hour_us).expect("set");
+    films.record(&[(b"/h/3.mkv", "1")]);
+    let match_row = SharedRows(&films.store)
+        .undelivered(films.view_id, all.upto, 1)
+        .expect("read");
+    SharedRows(&films.store).set_clock(0).expect("set");
+    LibraryRows(&films.store)
+        .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)
+        .expect("invalidated");
+    let library_row = SharedRows(&films.store)
+        .undelivered(films.view_id, 0, 100)
+        .expect("read");
+    assert!(library_row.rows.len() == 1 && library_row.rows[0].at > match_row.rows[0].at);
 }
 
 #[test]
