@@ -518,18 +518,12 @@ impl Sharing {
             let Some(page) = database.read(number, (state.read, cursor), mark).await? else {
                 return Ok(false);
             };
-            if page.position == Some(state.read) {
-                if upto > state.delivered {
-                    rows.set_delivered(view.id, view.digest, upto)?;
-                }
+            if page.position == Some(state.read) && upto == state.delivered {
                 rows.take_items_back(view.id)?;
                 break;
             }
-            let found = page
-                .rows
-                .into_iter()
-                .filter_map(|row| self.to_host(&view.libraries, row));
-            let found: Vec<SharedRow> = found.collect();
+            let to_host = |row| self.to_host(&view.libraries, row);
+            let found: Vec<SharedRow> = page.rows.into_iter().filter_map(to_host).collect();
             let unlisted = self.unlisted(&view.libraries, &found);
             let step = SharedStep {
                 from: state.read,

@@ -132,16 +132,6 @@ impl SharedRows<'_> {
         self.0.read(|c| undelivered(c, view_id, after, most))
     }
 
-    /// Stores that other hosts have this folder's rows up to an id.
-    pub fn set_delivered(&self, view_id: ViewId, digest: u64, upto: i64) -> Result<()> {
-        self.0.write(Deadline::NONE, |tx| {
-            tx.run(
-                "UPDATE shared SET delivered = max(delivered, ?3) WHERE view_id = ?1 AND digest = ?2",
-                params![view_id, digest.cast_signed(), upto],
-            )
-        })
-    }
-
     /// Merges rows that came from other hosts, and stores the new position in the same transaction. `unlisted`: rating keys
     /// that their libraries do not list, so that their items are doubted. `limit`: the maximum size of all matches.
     ///
