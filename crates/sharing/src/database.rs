@@ -193,6 +193,11 @@ impl Database {
         Ok(database)
     }
 
+    /// Returns the hosts' common time in µs since 1970.
+    pub fn now_us(&self) -> i64 {
+        now_us().saturating_add(self.clock_us)
+    }
+
     async fn read_meta(&mut self) -> Outcome<()> {
         let (begun, begun_us) = (Instant::now(), now_us());
         let statement = "SELECT version, secret, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \

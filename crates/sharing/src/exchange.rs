@@ -413,12 +413,13 @@ impl Sharing {
 
     /// Connects, and exchanges rows until a failure or the end.
     async fn session(&self, address: &Address, signals: &Signals) -> Outcome<()> {
-        if let Some(view) = self.begin(Deadline::NONE)? {
-            SharedRows(&self.store).forget_old(view.id, now_us())?;
-        }
+        let view = self.begin(Deadline::NONE)?;
         let database = Database::open(address, Arc::clone(&signals.wake)).await?;
         database.listen().await?;
         SharedRows(&self.store).set_clock(database.clock_us)?;
+        if let Some(view) = view {
+            SharedRows(&self.store).forget_old(view.id, database.now_us())?;
+        }
         let mut number = None;
         loop {
             let begun = Instant::now();

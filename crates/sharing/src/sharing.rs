@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use plexindex::{Index, Options};
 
 use crate::address::parse;
-use crate::database::{CREATION_TIMEOUT, SharedStatus, SharedTables, now_us};
+use crate::database::{CREATION_TIMEOUT, SharedStatus, SharedTables};
 use crate::engine::RecordTime;
 use crate::error::{Error, Result, Status};
 use crate::exchange::{Sharing, TIMEOUT};
@@ -147,8 +147,7 @@ pub trait SharedIndex {
                 let text = "this index has not reached its server yet; look up a file first";
                 Error::new(Status::InvalidArgument, text)
             })?;
-            let now = RecordTime::at_us(now_us().saturating_add(database.clock_us));
-            database.clear(view, now).await
+            database.clear(view, RecordTime::at_us(database.now_us())).await
         })?;
         sharing.wake();
         log::info!("took back all matches in the shared database");
