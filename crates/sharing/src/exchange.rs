@@ -695,7 +695,10 @@ pub fn to_server_path(reading: &IndexReader, library: &Library, path: &[u8]) -> 
 /// Translates the server's path to this host's path; `None` if this host cannot have the file.
 fn to_host_path<'p>(reading: &IndexReader, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
     let host_path = reading.mappings().host_path(path);
-    (*host_path != *path || is_in_library(library, path)).then_some(host_path)
+    // Several of the server's folders can be one folder here: only one of them is what this host would deliver.
+    let back = to_server_path(reading, library, &host_path);
+    let is_shared = back.map_or(*host_path != *path, |back| normal_form(&back) == normal_form(path));
+    is_shared.then_some(host_path)
 }
 
 /// Returns whether a server path lies in one of the library's folders.
