@@ -103,6 +103,7 @@ fn bad_addresses_are_refused_by_name() {
         ("postgresql://u@h/d?application_name=me@pc", "%40"),
         ("postgresql://me@corp@h/d", "%40"),
         ("postgresql://u@h/d?password=s3cret", "passfile"),
+        ("postgresql:///?service=media", "\"service\"; use host, port"),
         (
             "postgresql://u@h/d?target_session_attrs=any",
             "\"target_session_attrs\"",
