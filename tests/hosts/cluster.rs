@@ -55,13 +55,7 @@ pub fn shared() -> Option<&'static Cluster> {
 
 /// A cluster of its own for a test that stops it, or says who may connect. It goes with the process.
 pub fn alone() -> Option<&'static Cluster> {
-    let cluster: &Cluster = Box::leak(Box::new(Cluster::start(&[])?));
-    Some(cluster)
-}
-
-/// A database of that cluster.
-pub fn database() -> Option<Database<'static>> {
-    shared().map(Cluster::database)
+    Cluster::start(&[]).map(|cluster| &*Box::leak(Box::new(cluster)))
 }
 
 impl Cluster {
@@ -139,6 +133,16 @@ impl Cluster {
         self.pg_ctl(&["start", "-w", "-l", &format!("{folder}/log"), "-o", &options]);
     }
 
+    /// Kills its processes at whatever instruction they are.
+    pub fn kill(&self) {
+        let file = fs::read_to_string(self.folder().join("data/postmaster.pid")).expect("it runs");
+        let pid = file.lines().next().expect("its process");
+        // A stopped one starts no further ones.
+        let script = "kill -STOP $1; all=\"$1 $(cat /proc/$1/task/$1/children)\"; kill -KILL $all; \
+                      for one in $all; do while [ -e /proc/$one ]; do sleep 0.01; done; done";
+        run(Command::new("sh").args(["-c", script, "sh", pid]));
+    }
+
     /// Stops it: `fast` ends sessions, `immediate` is a crash.
     pub fn stop(&self, mode: &str) {
         self.pg_ctl(&["stop", "-w", "-m", mode]);
@@ -167,6 +171,13 @@ impl Cluster {
     /// Runs statements as the superuser, and returns what they print.
     pub fn sql(&self, database: &str, statements: &str) -> String {
         run(self.psql(database).args(["-c", statements])).trim_end().into()
+    }
+
+    /// Runs statements as the superuser, each in a transaction of its own.
+    pub fn each(&self, statements: &[String]) {
+        run(self
+            .psql("postgres")
+            .args(statements.iter().flat_map(|text| ["-c", text])));
     }
 
     /// Writes a file that only the server may read, and returns its path.
@@ -206,24 +217,9 @@ impl Database<'_> {
         )
     }
 
-    /// Its address for a role, by TCP.
-    pub fn tcp_address(&self, role: &str, host: &str, parameters: &str) -> String {
-        format!(
-            "postgresql://{role}@{host}:{}/{}?{parameters}",
-            self.cluster.port, self.name
-        )
-    }
-
     /// Runs statements as the superuser, and returns what they print.
     pub fn sql(&self, statements: &str) -> String {
         self.cluster.sql(&self.name, statements)
-    }
-
-    /// Makes a role that may only connect.
-    pub fn poor_role(&self, password: &str) -> String {
-        let role = format!("poor_{}", self.name);
-        self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'"));
-        role
     }
 }
 

@@ -13,10 +13,6 @@ fn refused(host: &Host) -> (Status, String) {
     (error.status, error.message)
 }
 
-fn host_at(world: &World, address: String) -> Host {
-    world.new_host(|options| options.shared = Some(address))
-}
-
 #[test]
 fn one_of_many_hosts_makes_the_tables_and_a_newer_version_is_refused() {
     let Some(world) = World::new() else { return };
@@ -36,8 +32,9 @@ fn one_of_many_hosts_makes_the_tables_and_a_newer_version_is_refused() {
 #[test]
 fn a_role_needs_rights() {
     let Some(world) = World::new() else { return };
-    let role = world.database.poor_role("x");
-    let poor = host_at(&world, world.database.address(&role));
+    let role = format!("poor_{}", world.database.name);
+    world.database.sql(&format!("CREATE ROLE {role} LOGIN"));
+    let poor = world.host_at(world.database.address(&role));
     poor.refresh();
     let (status, message) = refused(&poor);
     assert_eq!(status, Status::Forbidden);
@@ -94,7 +91,7 @@ fn failures_say_what_to_do() {
             "the host name is unknown",
         ),
     ] {
-        let (found, message) = refused(&host_at(&world, address));
+        let (found, message) = refused(&world.host_at(address));
         assert_eq!(found, status, "{message}");
         assert!(message.contains(part), "{message}");
     }
@@ -109,7 +106,7 @@ fn passwords_come_from_a_passfile() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pass");
     let address = format!("{}&passfile={}", world.database.address("secret"), file.display());
-    let host = host_at(&world, address);
+    let host = world.host_at(address);
     let set = |line: &str, mode: u32| {
         std::fs::write(&file, line).expect("written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
@@ -154,10 +151,9 @@ fn garbage_in_the_database_stops_no_host() {
         let done = psql.args(["-c", &statement]).output();
         assert!(!done.expect("started").status.success(), "{row}");
     }
-    two.record("/mnt/new.mkv", &world.key(6));
-    world.exchange(&[&two, &one]);
     let three = world.host();
-    world.exchange(&[&three]);
+    two.record("/mnt/new.mkv", &world.key(6));
+    world.exchange(&[&two, &one, &three]);
     for host in [&one, &two, &three] {
         assert_eq!(host.recorded("/mnt/odd.mkv"), Some(world.key(5)));
         assert_eq!(host.recorded("/mnt/new.mkv"), Some(world.key(6)));

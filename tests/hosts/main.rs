@@ -3,15 +3,11 @@
 mod cluster;
 mod connecting;
 mod day;
-#[cfg(unix)]
-mod forking;
 mod histories;
-mod killed;
 mod link;
 mod outages;
 mod pooler;
 mod recording;
-mod restored;
 mod tls;
 mod upgrading;
 mod world;
@@ -21,5 +17,5 @@ use plexindex_tests as support;
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    support::worker::play(&[killed::ROLES]);
+    support::worker::play(&[histories::ROLES]);
 }

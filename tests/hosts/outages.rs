@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use plexindex::error::{ErrorKind, Status};
-use plexindex::options::Options;
 use plexindex_sharing::SharedIndex;
 
 use crate::cluster::alone;
 use crate::link::Link;
-use crate::support::worker::until;
+use crate::support::worker::{database, until};
 use crate::support::{HOUR_MS, path_of, requests};
-use crate::world::{Host, World};
+use crate::world::{World, pair};
 
 const ODD: &str = "/mnt/odd.mkv";
 /// Far more than a call may lose, and far less than the timeout of a statement.
@@ -23,17 +22,12 @@ fn timed<R>(what: &str, call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A host whose database is behind a link.
-fn host_at(world: &World, address: String) -> Host {
-    world.new_host(|options: &mut Options| options.shared = Some(address))
-}
-
 #[test]
 fn a_silent_database_holds_up_nothing() {
     let Some(world) = World::new() else { return };
     let link = Link::to(&world.database);
     link.set_cut(true);
-    let host = timed("opening", || host_at(&world, link.address(&world.database.name)));
+    let host = timed("opening", || world.host_at(link.address(&world.database.name)));
     timed("the first listing", || host.refresh());
     let key = world.key(5);
     timed("recording", || host.record(ODD, &key));
@@ -48,50 +42,43 @@ fn a_silent_database_holds_up_nothing() {
 }
 
 #[test]
-fn what_was_recorded_meanwhile_is_delivered_when_the_database_is_back() {
+fn a_host_says_that_the_database_is_away() {
     let Some(cluster) = alone() else { return };
     let world = World::over(cluster.database());
-    let (one, two) = (world.host(), world.host());
-    world.exchange(&[&one, &two]);
-    for mode in ["fast", "immediate"] {
-        let path = format!("/mnt/{mode}.mkv");
-        cluster.stop(mode);
-        one.record(&path, &world.key(5));
-        let late = one
-            .movies
-            .record_through(format!("/mnt/{mode}/2.mkv").as_bytes(), &world.key(6))
-            .expect_err("it is not delivered");
-        assert_eq!(late.status, Status::Timeout);
-        assert!(late.message.contains("stored in this folder"), "{late}");
-        until("the status says why", || {
-            one.status().error_kind == Some(ErrorKind::Connect)
-        });
-        let status = one.status();
-        assert_eq!((status.reachable, status.undelivered), (false, Some(2)));
-        assert!(status.failing_since_ms.is_some());
-        // An answer does not depend on the database.
-        world.server.reset();
-        world.clock.advance_ms(2 * HOUR_MS);
-        one.refresh();
-        assert!(requests(&world.server)[5] > 0);
-        cluster.restart();
-        until("both have it", || {
-            two.recorded(&path).is_some() && one.status().error.is_none()
-        });
-        assert_eq!(two.recorded(&format!("/mnt/{mode}/2.mkv")), Some(world.key(6)));
-    }
+    let host = world.host();
+    host.deliver();
+    cluster.stop("fast");
+    host.record(ODD, &world.key(5));
+    let late = host.movies.record_through(b"/mnt/2.mkv", &world.key(6));
+    let late = late.expect_err("it is not delivered");
+    assert_eq!(late.status, Status::Timeout);
+    assert!(late.message.contains("stored in this folder"), "{late}");
+    until("the status says why", || {
+        host.status().error_kind == Some(ErrorKind::Connect)
+    });
+    let status = host.status();
+    assert_eq!((status.reachable, status.undelivered), (false, Some(2)));
+    assert!(status.failing_since_ms.is_some());
+    // An answer does not depend on the database.
+    world.server.reset();
+    world.clock.advance_ms(2 * HOUR_MS);
+    host.refresh();
+    assert!(requests(&world.server)[5] > 0);
+    cluster.restart();
+    host.deliver();
+    assert_eq!(world.rows(), "2|0");
 }
 
 #[test]
 fn a_link_that_goes_silent_within_a_delivery_holds_up_no_closing() {
     let Some(world) = World::new() else { return };
     let link = Link::to(&world.database);
-    let host = host_at(&world, link.address(&world.database.name));
+    let host = world.host_at(link.address(&world.database.name));
     host.refresh();
     host.deliver();
     link.cut_after(0);
     host.record(ODD, &world.key(5));
-    link.wait_until_cut();
+    until("the link is cut", || link.is_cut());
     timed("closing", || host.index.close().expect("closed"));
 }
 
@@ -162,12 +149,11 @@ fn closing_delivers() {
 /// Others record and take back a lot meanwhile, and the database forgets what was taken back long ago.
 #[test]
 fn a_host_that_was_away_brings_nothing_back() {
-    let Some(world) = World::new() else { return };
-    let (one, two) = (world.host(), world.host());
+    let Some((world, one, two)) = pair() else { return };
     let paths = |name: &str, count: usize| -> Vec<String> {
         (0..count).map(|number| format!("/mnt/{name}/{number}.mkv")).collect()
     };
-    let (long_ago, kept, gone) = (paths("long ago", 40), paths("kept", 3_000), paths("gone", 1_000));
+    let (long_ago, kept, gone) = (paths("long ago", 40), paths("kept", 500), paths("gone", 500));
     one.movies.record_all(&long_ago, &world.key(5));
     one.movies.record_all(&gone, &world.key(6));
     world.exchange(&[&one, &two]);
@@ -179,42 +165,62 @@ fn a_host_that_was_away_brings_nothing_back() {
         .database
         .sql(&format!("UPDATE plexindex_shared.matches {earlier} WHERE key IS NULL"));
     let (options, folder) = two.end();
-    let store = rusqlite::Connection::open(options.cache_dir.join("plexindex-1.db")).expect("opened");
-    let shifted = store.execute(&format!("UPDATE taken_back {earlier}"), []);
-    assert_eq!(shifted, Ok(40));
+    let store = database(&options.cache_dir);
+    assert_eq!(store.execute(&format!("UPDATE taken_back {earlier}"), []), Ok(40));
     drop(store);
-    let mut away = world.open(options, folder);
-    for is_long in [false, true] {
-        let (options, folder) = away.end();
-        let key = world.key(7 + usize::from(is_long));
-        one.movies.record_all(&kept, &key);
-        one.movies.invalidate_item(&world.key(6)).expect("invalidated");
-        one.deliver();
-        if is_long {
-            world
-                .database
-                .sql("UPDATE plexindex_shared.marks SET made = made - interval '70 days'");
-        }
-        // A host that connects tidies.
-        let another = world.host();
-        until("it is tidied", || world.rows() == "3000|1000");
-        let begun = Instant::now();
-        away = world.open(options, folder);
-        world.exchange(&[&away, &one, &another]);
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-        for host in [&away, &one, &another] {
-            assert!(
-                kept.iter()
-                    .step_by(99)
-                    .all(|path| host.recorded(path).as_ref() == Some(&key))
-            );
-            assert!(
-                gone.iter()
-                    .chain(&long_ago)
-                    .step_by(9)
-                    .all(|path| host.recorded(path).is_none())
-            );
-        }
-        assert_eq!(world.rows(), "3000|1000");
+    one.movies.record_all(&kept, &world.key(7));
+    one.movies.invalidate_item(&world.key(6)).expect("invalidated");
+    one.deliver();
+    let old = "UPDATE plexindex_shared.marks SET made = made - interval '70 days'";
+    world.database.sql(old);
+    // A host that connects tidies.
+    let three = world.host();
+    until("it is tidied", || world.rows() == "500|500");
+    let two = world.open(options, folder);
+    let hosts = [&two, &one, &three];
+    world.exchange(&hosts);
+    for host in hosts {
+        assert!(kept.iter().all(|path| host.recorded(path) == Some(world.key(7))));
+        assert!(gone.iter().chain(&long_ago).all(|path| host.recorded(path).is_none()));
+    }
+    assert_eq!(world.rows(), "500|500");
+}
+
+/// A host that was away has a mistake. Another one corrected it, before the database was lost, and a backup was restored on
+/// another machine, where others have recorded since.
+#[test]
+fn a_correction_outlives_an_older_backup_that_others_have_written_past() {
+    let Some((mut world, one, two)) = pair() else { return };
+    let [mistake, right] = [world.key(5), world.key(6)];
+    one.record(ODD, &mistake);
+    two.record("/mnt/own.mkv", &mistake);
+    world.exchange(&[&one, &two]);
+    let backup = world.backup();
+    let two = two.end();
+    one.movies.record_through(ODD.as_bytes(), &right).expect("delivered");
+    one.movies.invalidate_path(b"/mnt/own.mkv").expect("invalidated");
+    one.record("/mnt/lost.mkv", &mistake);
+    one.deliver();
+    world.database.name = backup;
+    let three = world.host();
+    for number in 0..9 {
+        three.record(&format!("/mnt/new/{number}.mkv"), &right);
+        three.deliver();
+    }
+    // First the one that corrected, then the one that has the mistake.
+    let [one, two] = [one.end(), two].map(|(mut options, folder)| {
+        options.shared.clone_from(&three.options.shared);
+        let host = world.open(options, folder);
+        host.deliver();
+        host
+    });
+    let hosts = [&one, &two, &three];
+    world.exchange(&hosts);
+    for host in hosts {
+        let recorded = [ODD, "/mnt/lost.mkv", "/mnt/new/8.mkv", "/mnt/own.mkv"].map(|path| host.recorded(path));
+        assert_eq!(
+            recorded,
+            [Some(&right), Some(&mistake), Some(&right), None].map(Option::<&String>::cloned)
+        );
     }
 }

@@ -4,7 +4,6 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, as_nobody, shared};
@@ -34,11 +33,8 @@ impl Pooler {
         let mut command = as_nobody(program);
         command.arg("--quiet").arg(settings).stdin(Stdio::null());
         let pooler = Self(command.spawn().expect("started"));
-        let begin = Instant::now();
-        while UnixStream::connect(cluster.folder().join(".s.PGSQL.6432")).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "pgbouncer does not start");
-            thread::sleep(Duration::from_millis(5));
-        }
+        let socket = cluster.folder().join(".s.PGSQL.6432");
+        until("pgbouncer starts", || UnixStream::connect(&socket).is_ok());
         Some(pooler)
     }
 }
@@ -60,9 +56,7 @@ fn hosts_behind_a_pooler_agree() {
         world.database.name,
         cluster.folder().display()
     );
-    let hosts: Vec<_> = (0..3)
-        .map(|_| world.host_with(|options| options.shared = Some(address.clone())))
-        .collect();
+    let hosts = [(); 3].map(|()| world.host_with(|options| options.shared = Some(address.clone())));
     for round in 0..6 {
         let path = format!("/mnt/odd/{round}.mkv");
         hosts[round % 3].record(&path, &world.key(round));

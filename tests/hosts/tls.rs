@@ -4,7 +4,7 @@ use plexindex::error::{Error, Status};
 use plexindex_sharing::{SharedIndex, SharedTables};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::cluster::{Cluster, database};
+use crate::cluster::{Cluster, Database, shared};
 use crate::support::index::Index;
 
 /// An authority.
@@ -15,11 +15,12 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
 }
 
-/// Makes the tables at an address.
-fn prepare(address: String) -> Result<SharedTables, Error> {
+/// Makes the tables in a database, by TCP.
+fn prepare(database: &Database<'_>, host: &str, parameters: &str) -> Result<SharedTables, Error> {
     let folder = tempfile::tempdir().expect("a folder");
+    let (port, name) = (database.cluster.port, &database.name);
     let options = plexindex::options::Options {
-        shared: Some(address),
+        shared: Some(format!("postgresql://postgres@{host}:{port}/{name}?{parameters}")),
         ..plexindex::options::Options::new(folder.path())
     };
     Index::open(options)?.shared_init()
@@ -43,7 +44,7 @@ fn modes_verify_what_libpq_verifies() {
     cluster.restart();
     cluster.allow("hostssl all all all trust\nhostnossl all all all reject");
     let database = cluster.database();
-    let connect = |host: &str, parameters: &str| prepare(database.tcp_address("postgres", host, parameters));
+    let connect = |host: &str, parameters: &str| prepare(&database, host, parameters);
     let (ca, other, nothing) = (ca.display(), other.display(), nothing.display());
     let with = |mode: &str, ca: &dyn std::fmt::Display| format!("{mode}sslrootcert={ca}");
     // The status of an error, and what its message says.
@@ -88,8 +89,10 @@ fn modes_verify_what_libpq_verifies() {
 
 #[test]
 fn a_server_without_tls_is_refused_unless_that_is_allowed() {
-    let Some(database) = database() else { return };
-    let connect = |mode: &str| prepare(database.tcp_address("postgres", "localhost", mode));
+    let Some(database) = shared().map(Cluster::database) else {
+        return;
+    };
+    let connect = |mode: &str| prepare(&database, "localhost", mode);
     for mode in ["", "sslmode=require"] {
         let error = connect(mode).expect_err("no TLS");
         assert_eq!(error.status, Status::Tls, "{error}");

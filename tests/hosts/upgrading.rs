@@ -2,10 +2,9 @@
 
 use plexindex::options::Options;
 use plexindex_sharing::SharedIndex;
-use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::worker::until;
+use crate::support::worker::{database, until};
 use crate::world::{Host, World};
 
 const ODD: &str = "/mnt/odd.mkv";
@@ -125,7 +124,7 @@ fn what_waited_for_the_log_is_later_than_the_log_and_what_the_host_had_is_as_old
         (6, "/media/back.mkv", ""),
         (5, &*keys[3], "1"),
     ];
-    let store = Connection::open(options.cache_dir.join("plexindex-1.db")).expect("opened");
+    let store = database(&options.cache_dir);
     // It has read the log up to the second entry, but one match is from before the library was invalidated.
     for (at, path) in [(2, "%"), (0, "/mnt/before.mkv")] {
         let update = "UPDATE matches SET at = ?1, sum = ((sum | at) - (sum & at) | ?1) - ((sum | at) - (sum & at) & ?1) \

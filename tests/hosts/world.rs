@@ -64,15 +64,13 @@ impl World {
         self.open(options, Some(folder))
     }
 
+    /// A host that has not asked the server, with another way to a database.
+    pub fn host_at(&self, address: String) -> Host {
+        self.new_host(|options| options.shared = Some(address))
+    }
+
     pub fn open(&self, options: Options, folder: Option<TempDir>) -> Host {
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let index = Index::open_with_clock(options.clone(), clock).expect("opened");
-        Host {
-            movies: index.movies(),
-            index,
-            options,
-            folder,
-        }
+        Host::open(options, folder, Arc::clone(&self.clock) as _)
     }
 
     /// The host in a new process, with other options.
@@ -93,6 +91,29 @@ impl World {
         self.database.sql(count)
     }
 
+    /// Takes a backup of the shared database, and returns its name.
+    pub fn backup(&self) -> String {
+        let name = &self.database.name;
+        // Otherwise hosts connect again at once, and a database in use is not copied.
+        self.database.cluster.each(&[
+            format!("DROP DATABASE IF EXISTS {name}_backup"),
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+            format!("CREATE DATABASE {name}_backup TEMPLATE {name}"),
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+        ]);
+        format!("{name}_backup")
+    }
+
+    /// Puts a backup in place of the shared database.
+    pub fn restore(&self, backup: &str) {
+        let name = &self.database.name;
+        self.database.cluster.each(&[
+            format!("DROP DATABASE {name} WITH (FORCE)"),
+            format!("ALTER DATABASE {backup} RENAME TO {name}"),
+        ]);
+    }
+
     /// Waits until these hosts have delivered and read everything.
     pub fn exchange(&self, hosts: &[&Host]) {
         for host in hosts {
@@ -107,6 +128,16 @@ impl World {
 }
 
 impl Host {
+    pub fn open(options: Options, folder: Option<TempDir>, clock: Arc<dyn Clock>) -> Self {
+        let index = Index::open_with_clock(options.clone(), clock).expect("opened");
+        Self {
+            movies: index.movies(),
+            index,
+            options,
+            folder,
+        }
+    }
+
     /// Its process ends.
     pub fn end(self) -> (Options, Option<TempDir>) {
         self.index.close().expect("closed");
