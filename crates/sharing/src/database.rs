@@ -288,12 +288,14 @@ impl Database {
         delivered: Option<SharedPosition>,
     ) -> Outcome<Option<Page>> {
         let marks = [read, delivered.unwrap_or_default()];
+        // Compares rows, so that PostgreSQL reads the index in its order, even of a table without statistics. The join drops
+        // the rows of later views.
         let statement = "SELECT v.seq, coalesce(l.mark, 0), NOT EXISTS (SELECT FROM unnest($2, $3) AS had (seq, mark) \
                          WHERE had.seq <> 0 AND NOT EXISTS (SELECT FROM plexindex_shared.marks m \
                          WHERE m.view = $1 AND m.seq = had.seq AND m.mark = had.mark)), m.seq, library, path, key, at \
                          FROM plexindex_shared.views v LEFT JOIN plexindex_shared.marks l USING (view, seq) \
-                         LEFT JOIN (SELECT * FROM plexindex_shared.matches WHERE view = $1 AND seq > $4 \
-                         ORDER BY seq LIMIT $5) m USING (view) WHERE view = $1 ORDER BY m.seq";
+                         LEFT JOIN (SELECT * FROM plexindex_shared.matches WHERE (view, seq) >= ($1, $4 + 1) \
+                         ORDER BY view, seq LIMIT $5) m USING (view) WHERE view = $1 ORDER BY m.seq";
         let parameters: Parameters<'_> = &[
             (&view, Type::INT8),
             (&marks.map(|mark| mark.seq).to_vec(), Type::INT8_ARRAY),
