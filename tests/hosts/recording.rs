@@ -12,7 +12,7 @@ use plexindex_sharing::SharedIndex;
 
 use crate::support::path_of;
 use crate::support::worker::{database, rounds, until};
-use crate::world::{Host, World, pair};
+use crate::world::{World, pair};
 
 const ODD: &str = "/mnt/odd.mkv";
 
@@ -44,34 +44,34 @@ fn a_match_is_on_all_hosts_each_with_its_own_path() {
     assert_eq!(world.database.sql("SELECT max(seq) FROM plexindex_shared.matches"), "2");
 }
 
-/// The last host joins when only the last delivery still has its mark.
 #[test]
 fn many_matches_reach_ten_hosts() {
     let Some(world) = World::new() else { return };
     let count = rounds("PLEXINDEX_MATCHES", 4_000, 25);
-    let mut hosts: Vec<Host> = (0..9).map(|_| world.host()).collect();
-    for (from, nth) in [(0, 5), (9, 6)] {
-        if from == 9 {
-            let old = "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v WHERE m.seq < v.seq";
-            world.database.sql(old);
-            let begun = Instant::now();
-            hosts.push(world.host());
-            world.exchange(&[&hosts[9]]);
-            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-        }
-        let paths: Vec<String> = (0..count).map(|number| format!("/mnt/{from}/{number}.mkv")).collect();
-        for paths in paths.chunks(1_000) {
-            hosts[from].movies.record_all(paths, &world.key(nth));
-        }
-        hosts[from].deliver();
+    let both = [("one", world.key(5)), ("two", world.key(6))].map(|(of, key)| {
+        let paths = (0..count).map(|number| format!("/mnt/{of}/{number}.mkv"));
+        (paths.collect::<Vec<_>>(), key)
+    });
+    let mut hosts = vec![world.host()];
+    for (at, (paths, key)) in both.iter().enumerate() {
+        let batches = paths.chunks(1_000);
+        batches.for_each(|paths| hosts[at].movies.record_all(paths, key));
+        hosts[at].deliver();
         let begun = Instant::now();
-        world.exchange(&[&hosts[1]]);
+        hosts.extend((at == 0).then(|| world.host()));
+        world.exchange(&[&hosts[1 - at]]);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-        world.exchange(&hosts.iter().collect::<Vec<_>>());
-        for host in &hosts {
-            let mut some = paths.iter().step_by(499);
-            assert!(some.all(|path| host.recorded(path) == Some(world.key(nth))));
-        }
+    }
+    // The others join when only the last delivery still has its mark.
+    let old = "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v WHERE m.seq < v.seq";
+    world.database.sql(old);
+    for at in 2..10 {
+        hosts.push(world.host());
+        world.exchange(&[&hosts[at]]);
+    }
+    for (host, (paths, key)) in hosts.iter().flat_map(|host| both.iter().map(move |both| (host, both))) {
+        let mut some = paths.iter().step_by(499);
+        assert!(some.all(|path| host.recorded(path).as_ref() == Some(key)));
     }
 }
 
