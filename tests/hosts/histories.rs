@@ -22,8 +22,6 @@ const HOSTS: usize = 3;
 const STEPS: usize = 30;
 /// Paths that hosts record, below their own mapped root.
 const NAMES: usize = 6;
-/// Histories at a time: they mostly wait.
-const AT_ONCE: usize = 4;
 
 /// In a worker: a host that makes the calls that it is told.
 fn host(words: &[&str]) {
@@ -209,7 +207,6 @@ impl History {
 }
 
 fn history(seed: u64) {
-    println!("seed {seed}");
     let Some(mut history) = History::new(seed) else { return };
     for _ in 0..STEPS {
         history.step();
@@ -221,7 +218,12 @@ fn history(seed: u64) {
 fn all_hosts_agree_with_the_last_call() {
     let first = choice("PLEXINDEX_SEED", 0);
     let seeds: Vec<u64> = (first..first + rounds("PLEXINDEX_SEEDS", 4, 12)).collect();
-    for seeds in seeds.chunks(AT_ONCE) {
-        thread::scope(|scope| seeds.iter().for_each(|seed| drop(scope.spawn(|| history(*seed)))));
+    for seeds in seeds.chunks(4) {
+        thread::scope(|scope| {
+            for seed in seeds {
+                let named = thread::Builder::new().name(format!("seed {seed}"));
+                named.spawn_scoped(scope, || history(*seed)).expect("started");
+            }
+        });
     }
 }

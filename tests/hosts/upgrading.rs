@@ -81,8 +81,8 @@ fn the_matches_of_a_log_are_taken_over() {
     );
     let (one, two) = (world.open(options, folder), world.host());
     for host in [&one, &two] {
-        until("the matches are there", || host.recorded(ODD).as_ref() == Some(&first));
-        until("the matches are there", || {
+        until("one is there", || host.recorded(ODD).as_ref() == Some(&first));
+        until("two is there", || {
             host.recorded("/mnt/two.mkv").as_ref() == Some(&second)
         });
     }
