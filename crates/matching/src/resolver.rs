@@ -574,28 +574,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
     }
 
-    /// Calls `each` for the listed paths that have at least `components` last components in common with the path; for at most
-    /// `limit` of them.
-    pub(super) fn each_with_suffix(
-        &self,
-        view: &'v V::Target,
-        components: usize,
-        limit: usize,
-        mut each: impl FnMut(HitOf<'v, V>),
-    ) {
-        let (form, Some(hash)) = (Form::from_folded(self.path.form()), self.name_hash()) else {
-            return;
-        };
-        let mut left = limit;
-        view.each_named(hash, |listed, hit| {
-            if listed.common_components(form) >= components {
-                each(hit);
-                left -= 1;
-            }
-            left > 0
-        });
-    }
-
     /// Creates a candidate from a library's listed path; `None` if the segment is damaged.
     pub(super) fn candidate(
         library: usize,

@@ -1,7 +1,8 @@
 //! Decides by the size of a file which listed file it is. The same name and the same size to the byte are the very file,
 //! wherever it is mounted, unless chance or a rule of the format could make other files equal, too. Listed files show
-//! whether that can be: a size that files of other names have distinguishes nothing, and neither does a name that very
-//! many files have, and so does a size at which those of the name gather. No list of names or extensions is needed.
+//! whether that can be: a size that files of other names have distinguishes nothing, and a name says the less the more files
+//! have it, the more their sizes gather, and the larger the steps between these are. Then folders must agree, too. No list
+//! of names or extensions is needed.
 //!
 //! [`PathResolver::add_lookalikes`] compares names in which people, shells or other systems have changed characters:
 //! quotes and dashes that look alike, what Windows forbids and SMB, rclone and Windows replace, and bytes that are not
@@ -28,32 +29,42 @@ const FOLDER_BELOW: u64 = 16 << 20;
 const MIN_RENAMED_SIZE: u64 = 100 << 20;
 /// Of smaller files, such as uncompressed tracks, one that has its name alone must have its folder's, too.
 const ALONE_BELOW: u64 = 64 << 20;
-/// Maximum number of last components that must agree, where many files have a name.
-const MAX_AGREEING: usize = 4;
 /// Bytes of a disc's and a disk's sector, and of a packet of a stream and of a broadcast: many files have whole ones.
 const STEPS: [u64; 4] = [2048, 512, 192, 188];
+/// Sizes share a step of at least so many bytes only once in as many pairs by chance.
+const MIN_STEP: u64 = 64;
+/// Number of listed sizes that show a step.
+const STEP_SIZES: usize = 17;
 /// The constant bit rates of MP3, and those of sound that is not compressed, in units of 100 bit/s.
 const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
 /// What a file may have beside its sound: names and titles, but no pictures.
 const MAX_TAGS: u64 = 4 << 10;
-/// Sizes gather where more than one in so many files of a name have nearly the same size: within one part in
-/// [`NEARLY`].
-const GATHERED: usize = 16;
+/// Two sizes are nearly the same within one part in so many.
 const NEARLY: u64 = 512;
 /// What is cut at a round size ends less than one part in so many of its unit below: a megabyte, ten, a gibibyte.
 const CUT: u64 = 2048;
+/// Maximum number of a path's components to compare.
+const MAX_COMPONENTS: usize = 16;
 /// Maximum number of files of one size that are compared. More distinguish nothing.
 const MAX_OF_SIZE: usize = 64;
 
-/// Returns how many listed files may have the name of a file of this size. The sizes of unlike files differ about as often
-/// as numbers of this magnitude, or as those that are multiples of its sectors or packets, so the chance that one of these
-/// files has this size is one in a million; four, if the folders have the same name, too.
-fn max_of_name(size: u64, has_folder: bool) -> usize {
-    let step = STEPS.into_iter().find(|step| size.is_multiple_of(*step)).unwrap_or(1);
-    let shift = if has_folder { 18 } else { 20 };
-    usize::try_from(size / step >> shift)
-        .unwrap_or(usize::MAX)
-        .min(MAX_COMPARED)
+/// Returns the step between the sizes that files like these have: of the format, as far as this size shows it, or what the
+/// differences of listed sizes have in common, such as frames of one length behind a head.
+fn step_of(size: u64, listed: &[u64]) -> u64 {
+    let of_format = STEPS.into_iter().find(|step| size.is_multiple_of(*step)).unwrap_or(1);
+    let common = |pair: &[u64]| gcd(pair[0].abs_diff(size), pair[1].abs_diff(size));
+    let steps: Vec<u64> = listed.windows(2).map(common).filter(|step| *step >= MIN_STEP).collect();
+    let is_shown = steps.len() >= 2 && steps.len() * 3 >= listed.len();
+    let shown = steps.into_iter().min().filter(|_| is_shown);
+    of_format.max(shown.unwrap_or(1))
+}
+
+/// Returns the greatest common divisor.
+fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// Returns whether discs, cards, recorders or programs may give this size to many files, even if only one is listed: they cut
@@ -77,23 +88,27 @@ fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool
 /// What is listed of a name.
 #[derive(Default)]
 struct Named<'v> {
-    /// How many files have it.
-    count: usize,
-    /// How many have nearly the queried file's size.
-    near: usize,
+    /// How many files have so many last components of the queried path, from one on.
+    agreeing: [u64; MAX_COMPONENTS],
+    /// How many of those of the name have nearly the queried file's size.
+    near: u64,
+    /// Some other sizes of the name.
+    sizes: Vec<u64>,
     has_unknown: bool,
     /// The paths out of scope that have the queried file's size.
     elsewhere: Vec<&'v [u8]>,
 }
 
 impl Named<'_> {
-    fn is_gathered(&self) -> bool {
-        self.near * GATHERED > self.count
-    }
-
-    /// Returns whether so many files have these last components that one of them may have this size by chance.
-    fn is_crowd(&self, size: u64, components: usize) -> bool {
-        self.count > max_of_name(size, components > 1)
+    /// Returns whether chance may have given this size to a file that is not listed but has as many last components: more
+    /// often than once in a million, or four times, if the folders have the same name, too. The sizes of unlike files differ
+    /// about as often as numbers of this magnitude, as multiples of their step, and as the sizes of the name gather.
+    fn has_chance(&self, size: u64, components: usize) -> bool {
+        let (count, agreeing) = (self.agreeing[0], self.agreeing[components - 1]);
+        let possible = (size >> if components > 1 { 18 } else { 20 }).saturating_mul(count);
+        let gathered = count.max(self.near * NEARLY / 2);
+        let step = step_of(size, &self.sizes);
+        agreeing.saturating_mul(step).saturating_mul(gathered) > possible
     }
 }
 
@@ -104,36 +119,23 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         &self,
         candidates: &mut Candidates<'v, HitOf<'v, V>>,
     ) -> Option<(MatchKind, Confidence, Reason)> {
-        let mut components = if self.size() < FOLDER_BELOW { 2 } else { 1 };
-        let mut named = self.named(components, candidates);
-        let mut is_gathered = named.is_gathered();
-        while named.is_crowd(self.size(), components) && components < MAX_AGREEING && self.is_size_of(components + 1) {
-            // Then another folder must have the same name, too. How sizes gather is seen in the crowd.
-            components += 1;
-            named = self.named(components, candidates);
-            is_gathered |= named.is_gathered();
-        }
-        if named.is_crowd(self.size(), components) {
-            // There are more, which were not compared.
-            *candidates = Candidates::new();
-            return None;
-        }
-        if candidates.total == 0 && components > 1 {
-            self.add_in_other_folders(candidates);
-            return None;
-        }
+        let least = if self.size() < FOLDER_BELOW { 2 } else { 1 };
+        let named = self.named(least, candidates)?;
+        // Where many files have the name, so many folders must have the same name, too, that chance is small.
+        let mut enough = (least..=MAX_COMPONENTS).take_while(|components| self.is_size_of(*components));
+        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !named.has_unknown;
         let first = candidates.first()?;
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
         let is_elsewhere = is_one_file && named.elsewhere.iter().any(|path| *path != first.path);
         let common = Relation::of(&self.path, first.path).common_components;
-        let is_alone = self.size() < ALONE_BELOW && named.count > 1 && common < 2;
-        let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !is_alone && !is_gathered;
-        let may_be_evidence = is_telling && !named.has_unknown && !is_elsewhere;
+        let is_alone = self.size() < ALONE_BELOW && named.agreeing[0] > 1 && common < 2;
         let is_called_wrong = || self.fetched().any(|(_, view)| view.is_called_wrong(&self.path));
-        if !may_be_evidence
+        if !is_telling
+            || is_alone
+            || is_elsewhere
             || is_called_wrong()
             || self.is_owned_elsewhere()
-            || !self.is_size_of(components)
+            || enough.all(|components| named.has_chance(self.size(), components))
             || self.is_of_constant_rate(first)
         {
             return None;
@@ -155,44 +157,45 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         })
     }
 
-    /// Replaces the candidates by the files in scope that have the queried file's size and this many last components of
-    /// its path. Returns what was seen of those that have the components, for not many more than may distinguish.
-    fn named(&self, components: usize, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Named<'v> {
-        *candidates = Candidates::new();
-        let mut named = Named::default();
-        let limit = max_of_name(self.size(), components > 1) + 1;
+    /// Adds the files in scope that have the queried file's size and this many last components of its path, or else its
+    /// name. Returns what is listed of the name; `None`, without candidates, if too many files have it, or if no file in
+    /// scope has the components.
+    fn named(&self, components: usize, candidates: &mut Candidates<'v, HitOf<'v, V>>) -> Option<Named<'v>> {
+        let form = Form::from_folded(self.path.form());
+        let (mut named, mut elsewhere_named) = (Named::default(), Candidates::new());
         for (library, view) in self.fetched() {
-            self.each_with_suffix(view, components, limit, |hit| {
-                named.count += 1;
+            view.each_named(self.name_hash()?, |listed, hit| {
+                let common = listed.common_components(form).min(MAX_COMPONENTS);
+                named.agreeing[..common].iter_mut().for_each(|count| *count += 1);
                 let size = view.file_size(hit);
-                named.has_unknown |= size == 0;
-                named.near += usize::from(size != self.size() && size.abs_diff(self.size()) <= self.size() / NEARLY);
-                if size != self.size() {
-                } else if self.is_in_scope(library) {
-                    candidates.add_candidate(1, Self::candidate(library, view, hit));
-                } else {
+                if common > 0 && size != self.size() {
+                    named.near += u64::from(size.abs_diff(self.size()) <= self.size() / NEARLY);
+                    named.has_unknown |= size == 0;
+                    if named.sizes.len() < STEP_SIZES {
+                        named.sizes.push(size);
+                    }
+                } else if common > 0 && !self.is_in_scope(library) {
                     named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
+                } else if common > 0 {
+                    let found = if common >= components {
+                        &mut *candidates
+                    } else {
+                        &mut elsewhere_named
+                    };
+                    found.add_candidate(1, Self::candidate(library, view, hit));
                 }
+                named.agreeing[0] <= MAX_COMPARED as u64
             });
         }
-        named
-    }
-
-    /// Adds the files in scope that have the name and the size of a small file, in folders of other names, unless there are
-    /// too many to compare.
-    fn add_in_other_folders(&self, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
-        let mut count = 0;
-        for (library, view) in self.fetched_in_scope() {
-            self.each_with_suffix(view, 1, MAX_OF_SIZE, |hit| {
-                count += 1;
-                if view.file_size(hit) == self.size() {
-                    candidates.add_candidate(1, Self::candidate(library, view, hit));
-                }
-            });
-        }
-        if count >= MAX_OF_SIZE {
+        if named.agreeing[0] > MAX_COMPARED as u64 {
             *candidates = Candidates::new();
+            return None;
         }
+        if candidates.total == 0 {
+            *candidates = elsewhere_named;
+            return None;
+        }
+        Some(named)
     }
 
     /// Returns whether few listed files have the queried file's size, one at least, and all of them this many last
@@ -273,9 +276,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
     }
 }
-
-/// Maximum number of a path's components to compare.
-const MAX_COMPONENTS: usize = 16;
 
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Adds the items of listed files with alike names, if nothing matches the path. The candidates have low confidence,
@@ -371,7 +371,7 @@ pub fn has_replaced_characters(path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{likeness, max_of_name, may_be_of_many, may_follow_from_duration};
+    use super::{Named, likeness, may_be_of_many, may_follow_from_duration};
 
     #[test]
     fn a_constant_bit_rate_says_no_more_than_the_duration() {
@@ -395,15 +395,34 @@ mod tests {
     }
 
     #[test]
-    fn larger_files_may_have_more_common_names() {
-        assert_eq!(max_of_name(700_000_001, false), 667);
-        assert_eq!(max_of_name((1 << 20) - 1, false), 0);
-        assert_eq!(max_of_name(5_000_001, true), 19);
-        // A recording of whole packets, a Blu-ray disc's stream, what is left of a DVD's film, and a raw photo.
-        assert_eq!(max_of_name(188 * 7_108_590, false), 6);
-        assert_eq!(max_of_name(6144 * 3_254_321, false), 9);
-        assert_eq!(max_of_name(2048 * 200_001, true), 0);
-        assert_eq!(max_of_name(512 * 51_001, true), 0);
+    fn files_of_a_name_show_how_many_sizes_are_possible() {
+        let of = |count: u64, agreeing: u64, near: u64, sizes: &[u64]| {
+            let mut named = Named {
+                near,
+                sizes: sizes.to_vec(),
+                ..Named::default()
+            };
+            (named.agreeing[0], named.agreeing[1]) = (count, agreeing);
+            named
+        };
+        let film = 700_000_001;
+        let sizes = [1_200_000_019, 800_000_011, 3_100_000_037, 950_000_003];
+        assert!(!of(667, 9, 0, &sizes).has_chance(film, 1));
+        assert!(of(668, 9, 0, &sizes).has_chance(film, 1), "more files");
+        assert!(!of(668, 9, 0, &sizes).has_chance(film, 2), "the folder, too");
+        assert!(
+            of(4, 1, 2, &sizes).has_chance(film * 1000 / 1601, 1),
+            "two of four are near"
+        );
+        // A recording of whole packets, a Blu-ray disc's stream, and what is left of a DVD's film.
+        let packets = 188 * 7_108_590;
+        assert!(of(816, 2, 0, &sizes).has_chance(packets, 1) && !of(816, 2, 0, &sizes).has_chance(packets, 2));
+        let stream = 6144 * 3_254_321;
+        assert!(of(30, 30, 0, &sizes).has_chance(stream, 1) && !of(30, 1, 0, &sizes).has_chance(stream, 2));
+        assert!(of(1, 1, 0, &[]).has_chance(2048 * 200_001, 2));
+        // Pictures of one length behind a head.
+        let tape = |pictures: u64| 5_131 + 151_728 * pictures;
+        assert!(of(4, 1, 0, &[tape(900), tape(71), tape(4_001)]).has_chance(tape(2_222), 2));
     }
 
     #[test]

@@ -50,7 +50,7 @@ struct File {
 }
 
 /// Returns a size as a file of this name may have it: the discs are cut at one size, the photos are not compressed, and the
-/// tracks consist of frames. `drawn` is random. No other size is round, or a few clusters below a round one.
+/// tracks consist of frames. `drawn` is random. No other size is round, or just below a round one.
 fn size_of(kind: ItemType, name: &str, drawn: u64) -> u64 {
     match kind {
         _ if name.contains("VTS_01") => (1 << 30) - 2048,
@@ -60,8 +60,11 @@ fn size_of(kind: ItemType, name: &str, drawn: u64) -> u64 {
         _ if drawn.is_multiple_of(100) => 1_500_000_001,
         _ => {
             let size = ((10 + drawn % 100) * (64 << 20) + drawn % (31 << 20)) | 1;
-            size + if 100_000_000 - size % 100_000_000 < 1 << 16 {
-                1 << 17
+            let mut units = (20..=30)
+                .map(|bits| 1 << bits)
+                .chain((6..=9).map(|digits| 10_u64.pow(digits)));
+            size + if units.any(|unit| unit - size % unit <= unit / 2048) {
+                1 << 19
             } else {
                 0
             }
