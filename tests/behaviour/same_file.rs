@@ -26,6 +26,11 @@ pub fn film(key: u64, path: &str, size: u64) -> ItemSpec {
     ItemSpec::file("Quiet River", path).key(key).size(size)
 }
 
+/// Numbers of so many bits that have nothing in common.
+fn spread(key: u64, bits: u32) -> u64 {
+    key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - bits)
+}
+
 /// Returns confidence, reason and key of the answer for a file of this size.
 fn ask(index: &Index, path: &str, size: u64) -> (Confidence, Reason, Option<String>) {
     let found = index.ask(&QueryOptions::default().size(size), path);
@@ -202,7 +207,8 @@ fn a_path_in_another_spelling_may_be_another_file() {
 #[test]
 fn sizes_that_gather_distinguish_nothing() {
     let cd = |key: u64| film(key, &format!("/data/movies/Film {key}/CD1.avi"), 700 * MIB + key * 2048);
-    let rip = |key: u64| film(key, &format!("/data/movies/Film {key}/movie.mkv"), key * 500 * MIB);
+    let size = |key: u64| 500 * MIB + spread(key, 32);
+    let rip = |key: u64| film(key, &format!("/data/movies/Film {key}/movie.mkv"), size(key));
     let at = films((1..=4).map(cd).chain((5..=8).map(rip)));
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
@@ -210,12 +216,12 @@ fn sizes_that_gather_distinguish_nothing() {
         ask(&index, "/mnt/x/CD1.avi", 700 * MIB + 2 * 2048),
         low(Reason::SameName, "2")
     );
-    assert_eq!(ask(&index, "/mnt/x/movie.mkv", 6 * 500 * MIB), high("6"));
+    assert_eq!(ask(&index, "/mnt/x/movie.mkv", size(6)), high("6"));
 }
 
 #[test]
 fn where_very_many_files_have_a_name_the_folder_s_must_agree_too() {
-    let size = |key: u64| 150 * MIB + key * 3_000_017;
+    let size = |key: u64| 150 * MIB + spread(key, 28);
     let cut = |key: u64| film(key, &format!("/data/movies/Day {key}/000.ts"), size(key.min(299)));
     let at = films((1..=300).map(cut));
     let index = at.open();
