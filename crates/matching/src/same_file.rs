@@ -29,8 +29,10 @@ const FOLDER_BELOW: u64 = 16 << 20;
 const MIN_RENAMED_SIZE: u64 = 100 << 20;
 /// Of smaller files, such as uncompressed tracks, one that has its name alone must have its folder's, too.
 const ALONE_BELOW: u64 = 64 << 20;
-/// Bytes of a disc's and a disk's sector, and of a packet of a stream and of a broadcast: many files have whole ones.
-const STEPS: [u64; 4] = [2048, 512, 192, 188];
+/// Bytes of a disk's sector: many files have whole ones, or whole blocks of twice as many, or of four times.
+const SECTOR: u64 = 512;
+/// Bytes of a packet of a stream and of a broadcast: many files have whole ones.
+const PACKETS: [u64; 2] = [192, 188];
 /// Sizes share a step of at least so many bytes only once in as many pairs by chance.
 const MIN_STEP: u64 = 64;
 /// Number of listed sizes that show a step.
@@ -51,7 +53,9 @@ const MAX_OF_SIZE: usize = 64;
 /// Returns the step between the sizes that files like these have: of the format, as far as this size shows it, or what the
 /// differences of listed sizes have in common, such as frames of one length behind a head.
 fn step_of(size: u64, listed: &[u64]) -> u64 {
-    let of_format = STEPS.into_iter().find(|step| size.is_multiple_of(*step)).unwrap_or(1);
+    let block = size & size.wrapping_neg();
+    let packet = PACKETS.into_iter().find(|packet| size.is_multiple_of(*packet));
+    let of_format = if block < SECTOR { packet.unwrap_or(1) } else { block };
     let common = |pair: &[u64]| gcd(pair[0].abs_diff(size), pair[1].abs_diff(size));
     let steps: Vec<u64> = listed.windows(2).map(common).filter(|step| *step >= MIN_STEP).collect();
     let is_shown = steps.len() >= 2 && steps.len() * 3 >= listed.len();
