@@ -33,7 +33,7 @@ const ALONE_BELOW: u64 = 64 << 20;
 const SECTOR: u64 = 512;
 /// Bytes of a packet of a stream and of a broadcast: many files have whole ones.
 const PACKETS: [u64; 2] = [192, 188];
-/// Sizes share a step of at least so many bytes only once in as many pairs by chance.
+/// By chance, two numbers have a divisor of at least so many bytes in common only about once in as many pairs.
 const MIN_STEP: u64 = 64;
 /// Number of listed sizes that show a step.
 const STEP_SIZES: usize = 17;
@@ -56,9 +56,12 @@ fn step_of(size: u64, listed: &[u64]) -> u64 {
     let block = size & size.wrapping_neg();
     let packet = PACKETS.into_iter().find(|packet| size.is_multiple_of(*packet));
     let of_format = if block < SECTOR { packet.unwrap_or(1) } else { block };
-    let common = |pair: &[u64]| gcd(pair[0].abs_diff(size), pair[1].abs_diff(size));
-    let steps: Vec<u64> = listed.windows(2).map(common).filter(|step| *step >= MIN_STEP).collect();
-    let is_shown = steps.len() >= 2 && steps.len() * 3 >= listed.len();
+    // Without a head, the size itself is a multiple, too.
+    let gaps: Vec<u64> = listed.iter().map(|other| other.abs_diff(size)).chain([size]).collect();
+    let common = gaps.windows(2).map(|pair| gcd(pair[0], pair[1]));
+    let steps: Vec<u64> = common.filter(|step| *step >= MIN_STEP).collect();
+    let rarity = steps.iter().fold(1, |rarity: u64, step| rarity.saturating_mul(*step));
+    let is_shown = rarity >= MIN_STEP * MIN_STEP && steps.len() * 3 >= listed.len();
     let shown = steps.into_iter().min().filter(|_| is_shown);
     of_format.max(shown.unwrap_or(1))
 }
@@ -426,7 +429,12 @@ mod tests {
         assert!(of(1, 1, 0, &[]).has_chance(2048 * 200_001, 2));
         // Pictures of one length behind a head.
         let tape = |pictures: u64| 5_131 + 151_728 * pictures;
-        assert!(of(4, 1, 0, &[tape(900), tape(71), tape(4_001)]).has_chance(tape(2_222), 2));
+        assert!(of(3, 1, 0, &[tape(900), tape(71)]).has_chance(tape(2_222), 2));
+        assert!(
+            of(2, 1, 0, &[144_000 * 7]).has_chance(144_000 * 2_221, 2),
+            "without a head"
+        );
+        assert!(!of(1, 1, 0, &[]).has_chance(144_000 * 2_221, 2), "nothing shows it");
     }
 
     #[test]
