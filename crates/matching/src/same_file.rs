@@ -108,12 +108,12 @@ struct Named<'v> {
 
 impl Named<'_> {
     /// Returns whether chance may have given this size to a file that is not listed but has as many last components: more
-    /// often than once in a million, or four times, if the folders have the same name, too. The sizes of unlike files differ
-    /// about as often as numbers of this magnitude, as multiples of their step, and as the sizes of the name gather.
+    /// often than once in a million, or four times, if the folders have the same name, too. Sizes differ by steps, and
+    /// spread over twice their magnitude at least, unless those of the name gather; one may be near by chance.
     fn has_chance(&self, size: u64, components: usize) -> bool {
         let (count, agreeing) = (self.agreeing[0], self.agreeing[components - 1]);
-        let possible = (size >> if components > 1 { 18 } else { 20 }).saturating_mul(count);
-        let gathered = count.max(self.near * NEARLY / 2);
+        let possible = (size >> if components > 1 { 17 } else { 19 }).saturating_mul(count);
+        let gathered = count.max(self.near.saturating_sub(1) * NEARLY);
         let step = step_of(size, &self.sizes);
         agreeing.saturating_mul(step).saturating_mul(gathered) > possible
     }
@@ -178,7 +178,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 if common > 0 && size != self.size() {
                     named.near += u64::from(size.abs_diff(self.size()) <= self.size() / NEARLY);
                     named.has_unknown |= size == 0;
-                    if named.sizes.len() < STEP_SIZES {
+                    // A file of two episodes is listed twice.
+                    if named.sizes.len() < STEP_SIZES && named.sizes.last() != Some(&size) {
                         named.sizes.push(size);
                     }
                 } else if common > 0 && !self.is_in_scope(library) {
@@ -414,19 +415,16 @@ mod tests {
         };
         let film = 700_000_001;
         let sizes = [1_200_000_019, 800_000_011, 3_100_000_037, 950_000_003];
-        assert!(!of(667, 9, 0, &sizes).has_chance(film, 1));
-        assert!(of(668, 9, 0, &sizes).has_chance(film, 1), "more files");
-        assert!(!of(668, 9, 0, &sizes).has_chance(film, 2), "the folder, too");
-        assert!(
-            of(4, 1, 2, &sizes).has_chance(film * 1000 / 1601, 1),
-            "two of four are near"
-        );
+        assert!(!of(1335, 9, 0, &sizes).has_chance(film, 1));
+        assert!(of(1336, 9, 0, &sizes).has_chance(film, 1), "more files");
+        assert!(!of(1336, 9, 0, &sizes).has_chance(film, 2), "the folder, too");
+        assert!(of(12, 12, 4, &sizes).has_chance(film, 1), "a third is near");
         // A recording of whole packets, a Blu-ray disc's stream, and what is left of a DVD's film.
         let packets = 188 * 7_108_590;
         assert!(of(816, 2, 0, &sizes).has_chance(packets, 1) && !of(816, 2, 0, &sizes).has_chance(packets, 2));
         let stream = 6144 * 3_254_321;
         assert!(of(30, 30, 0, &sizes).has_chance(stream, 1) && !of(30, 1, 0, &sizes).has_chance(stream, 2));
-        assert!(of(1, 1, 0, &[]).has_chance(2048 * 200_001, 2));
+        assert!(of(1, 1, 0, &[]).has_chance(2048 * 100_001, 2));
         // Pictures of one length behind a head.
         let tape = |pictures: u64| 5_131 + 151_728 * pictures;
         assert!(of(3, 1, 0, &[tape(900), tape(71)]).has_chance(tape(2_222), 2));
