@@ -1,4 +1,4 @@
-//! The Plex HTTP API as a [`Source`].
+//! The Plex HTTP API as a `Source`.
 //!
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
 //! contains the state of a server. `server_request` builds requests, and `send` sends them, with retries, and receives
