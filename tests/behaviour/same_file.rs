@@ -112,9 +112,9 @@ fn a_size_that_others_have_distinguishes_nothing() {
         disc(2, "Alien", "VTS_01_2.VOB"),
         // A few of one name, each with its own size.
         film(3, "/data/movies/Heat/movie.mkv", 2 * MIB),
-        film(4, "/data/movies/Ran/movie.mkv", 3 * MIB),
+        film(4, "/data/movies/Ran/movie.mkv", 3 * MIB + 777_777),
         track(5, "Hits", 5 * MIB),
-        track(6, "Best", 6 * MIB),
+        track(6, "Best", 6 * MIB + 4_321),
         // Two copies of one file: of two items, and of one.
         film(7, "/data/movies/a/Copy.mkv", 800 * MIB),
         film(8, "/data/movies/b/Copy.mkv", 800 * MIB),
@@ -134,7 +134,7 @@ fn a_size_that_others_have_distinguishes_nothing() {
         ("/mnt/x/movie.mkv", 2 * MIB, low(Reason::SameName, "3")),
         ("/mnt/Hits/01.mp3", 5 * MIB, high("5")),
         ("/mnt/New/01.mp3", 5 * MIB, low(Reason::SameName, "5")),
-        ("/mnt/Hits/01.mp3", 6 * MIB, low(Reason::SameName, "6")),
+        ("/mnt/Hits/01.mp3", 6 * MIB + 4_321, low(Reason::SameName, "6")),
         ("/mnt/Hits/01.mp3", 7 * MIB, low(Reason::SizeDiffers, "5")),
         (
             "/mnt/x/Copy.mkv",
@@ -147,7 +147,7 @@ fn a_size_that_others_have_distinguishes_nothing() {
         ("/mnt/x/Other.mkv", 600 * MIB, low(Reason::SameSize, "10")),
         (
             "/mnt/x/Other.mkv",
-            3 * MIB,
+            3 * MIB + 777_777,
             (Confidence::None, Reason::NoLocation, None),
         ),
     ] {
@@ -222,8 +222,8 @@ fn sizes_that_gather_distinguish_nothing() {
 #[test]
 fn where_very_many_files_have_a_name_the_folder_s_must_agree_too() {
     let size = |key: u64| 150 * MIB + spread(key, 28);
-    let cut = |key: u64| film(key, &format!("/data/movies/Day {key}/000.ts"), size(key.min(299)));
-    let at = films((1..=300).map(cut));
+    let cut = |key: u64| film(key, &format!("/data/movies/Day {key}/000.ts"), size(key.min(599)));
+    let at = films((1..=600).map(cut));
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     assert_eq!(ask(&index, "/mnt/x/Day 7/000.ts", size(7)), high("7"));
@@ -235,7 +235,7 @@ fn where_very_many_files_have_a_name_the_folder_s_must_agree_too() {
     );
     assert_eq!(of("/mnt/x/000.ts", size(7)), Confidence::Low, "no folder");
     assert_eq!(
-        of("/mnt/x/Day 299/000.ts", size(299)),
+        of("/mnt/x/Day 599/000.ts", size(599)),
         Confidence::Low,
         "two have the size"
     );

@@ -18,13 +18,15 @@ pub struct Generator {
     base: u64,
 }
 
-/// Returns the size of a file. No size lies at a limit of the rules, which is at most 100 MiB, or just below a round number,
-/// where it would prove nothing.
+/// Returns the size of a file. No size lies at a limit of the rules, which is at most 100 MiB, just below a round number, or
+/// at whole sectors or packets, where it would prove little.
 pub(crate) fn size_from(drawn: u64) -> u64 {
-    let size = 120_000_000 + drawn;
-    let is_round = |round: u64| round - size % round < 64 << 10;
-    size + if is_round(32 << 20) || is_round(100_000_000) {
-        128 << 10
+    let size = (120_000_000 + drawn) | 1;
+    let mut units = (20..=30)
+        .map(|bits| 1 << bits)
+        .chain((6..=9).map(|digits| 10_u64.pow(digits)));
+    size + if units.any(|unit| unit - size % unit <= unit / 2048) {
+        1 << 19
     } else {
         0
     }
