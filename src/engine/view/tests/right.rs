@@ -49,26 +49,24 @@ struct File {
     listed: bool,
 }
 
-/// Returns a size as a file of this name may have it: the discs are cut at one size, the photos are not compressed, and the
-/// tracks consist of frames. `drawn` is random. No other size is round, or just below a round one.
+/// Returns a size as a file of this name may have it: the discs are cut at one size, and the photos are not compressed.
+/// `drawn` is random. No other size is round, or just below a round one, or of whole sectors.
 fn size_of(kind: ItemType, name: &str, drawn: u64) -> u64 {
-    match kind {
-        _ if name.contains("VTS_01") => (1 << 30) - 2048,
-        ItemType::Photo => 25_165_824,
-        ItemType::Track => 4_000_001 + drawn % 9_000 * 418,
+    let size = match kind {
+        _ if name.contains("VTS_01") => return (1 << 30) - 2048,
+        ItemType::Photo => return 25_165_824,
+        ItemType::Track => 4_000_001 + drawn % 3_762_000,
         // One in a hundred has the size of another film.
         _ if drawn.is_multiple_of(100) => 1_500_000_001,
-        _ => {
-            let size = ((10 + drawn % 100) * (64 << 20) + drawn % (31 << 20)) | 1;
-            let mut units = (20..=30)
-                .map(|bits| 1 << bits)
-                .chain((6..=9).map(|digits| 10_u64.pow(digits)));
-            size + if units.any(|unit| unit - size % unit <= unit / 2048) {
-                1 << 19
-            } else {
-                0
-            }
-        }
+        _ => (10 + drawn % 100) * (64 << 20) + drawn % (31 << 20),
+    } | 1;
+    let mut units = (20..=30)
+        .map(|bits| 1 << bits)
+        .chain((6..=9).map(|digits| 10_u64.pow(digits)));
+    size + if units.any(|unit| unit - size % unit <= unit / 2048) {
+        1 << 19
+    } else {
+        0
     }
 }
 
@@ -145,7 +143,7 @@ fn collection(folder: &Path, files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<Que
     };
     let files: BTreeMap<String, File> = files.into_iter().map(|file| (of_what(&file), file)).collect();
     let mut files: BTreeMap<String, File> = files.into_values().map(|file| (file.below.clone(), file)).collect();
-    // Two tracks of whole frames may have one size by chance, about one in 10,000, which nothing listed can show.
+    // Two tracks may have one size by chance, which nothing listed can show.
     let mut of_tracks = BTreeSet::new();
     files.retain(|_, file| file.kind != ItemType::Track || of_tracks.insert(file.size));
     let mut asked = Vec::new();
