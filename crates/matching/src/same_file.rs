@@ -9,7 +9,7 @@
 //! UTF-8, which Plex replaces.
 
 use std::cell::OnceCell;
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -107,15 +107,17 @@ struct Named<'v> {
 }
 
 impl Named<'_> {
-    /// Returns whether chance may have given this size to a file that is not listed but has as many last components: more
-    /// often than once in a million, or four times, if the folders have the same name, too. Sizes differ by steps, and
-    /// spread over twice their magnitude at least, unless those of the name gather; one may be near by chance.
-    fn has_chance(&self, size: u64, components: usize) -> bool {
-        let (count, agreeing) = (self.agreeing[0], self.agreeing[components - 1]);
-        let possible = (size >> if components > 1 { 17 } else { 19 }).saturating_mul(count);
+    /// Returns whether chance hardly gives this size to a file that is not listed but has as many last components, for one
+    /// of these numbers: at most once in a million, or four times, if the folders have the same name, too. Sizes differ by
+    /// steps, and spread over twice their magnitude at least, unless those of the name gather; one may be near by chance.
+    fn is_rare(&self, size: u64, mut components: RangeInclusive<usize>) -> bool {
+        let count = self.agreeing[0];
         let gathered = count.max(self.near.saturating_sub(1) * NEARLY);
-        let step = step_of(size, &self.sizes);
-        agreeing.saturating_mul(step).saturating_mul(gathered) > possible
+        let weight = step_of(size, &self.sizes).saturating_mul(gathered);
+        components.any(|components| {
+            let possible = (size >> if components > 1 { 17 } else { 19 }).saturating_mul(count);
+            self.agreeing[components - 1].saturating_mul(weight) <= possible
+        })
     }
 }
 
@@ -128,8 +130,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     ) -> Option<(MatchKind, Confidence, Reason)> {
         let least = if self.size() < FOLDER_BELOW { 2 } else { 1 };
         let named = self.named(least, candidates)?;
-        // Where many files have the name, so many folders must have the same name, too, that chance is small.
-        let mut enough = (least..=MAX_COMPONENTS).take_while(|components| self.is_size_of(*components));
         let is_telling = self.size() >= MIN_SIZE && !may_be_of_many(self.size()) && !named.has_unknown;
         let first = candidates.first()?;
         let is_one_file = candidates.total == 1 || candidates.have_same_path();
@@ -142,7 +142,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             || is_elsewhere
             || is_called_wrong()
             || self.is_owned_elsewhere()
-            || enough.all(|components| named.has_chance(self.size(), components))
+            // Where many files have the name, so many folders must have the same name, too, that chance is small.
+            || !named.is_rare(self.size(), least..=self.common_of_size())
             || self.is_of_constant_rate(first)
         {
             return None;
@@ -206,17 +207,17 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         Some(named)
     }
 
-    /// Returns whether few listed files have the queried file's size, one at least, and all of them this many last
-    /// components of its path.
-    fn is_size_of(&self, components: usize) -> bool {
-        let (mut count, mut has_other) = (0, false);
+    /// Returns how many last components of the queried path all listed files of its size have; 0 if there is none, if there
+    /// are too many, or if a library has no index of sizes yet.
+    fn common_of_size(&self) -> usize {
+        let (mut count, mut common) = (0, MAX_COMPONENTS);
         let is_known = self.each_of_size(self.fetched(), |_, view, hit| {
             count += 1;
-            has_other |= view
-                .key_and_path(hit)
-                .is_none_or(|(_, path)| Relation::of(&self.path, path).common_components < components);
+            let components = |path| Relation::of(&self.path, path).common_components;
+            common = common.min(view.key_and_path(hit).map_or(0, |(_, path)| components(path)));
         });
-        is_known && !has_other && (1..MAX_OF_SIZE).contains(&count)
+        let is_few = is_known && (1..MAX_OF_SIZE).contains(&count);
+        if is_few { common } else { 0 }
     }
 
     /// Calls `each` for the files of the queried file's size in these libraries, for about [`MAX_OF_SIZE`] of each. Returns
@@ -415,24 +416,24 @@ mod tests {
         };
         let film = 700_000_001;
         let sizes = [1_200_000_019, 800_000_011, 3_100_000_037, 950_000_003];
-        assert!(!of(1335, 9, 0, &sizes).has_chance(film, 1));
-        assert!(of(1336, 9, 0, &sizes).has_chance(film, 1), "more files");
-        assert!(!of(1336, 9, 0, &sizes).has_chance(film, 2), "the folder, too");
-        assert!(of(12, 12, 4, &sizes).has_chance(film, 1), "a third is near");
+        assert!(of(1335, 9, 0, &sizes).is_rare(film, 1..=1));
+        assert!(!of(1336, 9, 0, &sizes).is_rare(film, 1..=1), "more files");
+        assert!(of(1336, 9, 0, &sizes).is_rare(film, 2..=2), "the folder, too");
+        assert!(!of(12, 12, 4, &sizes).is_rare(film, 1..=1), "a third is near");
         // A recording of whole packets, a Blu-ray disc's stream, and what is left of a DVD's film.
         let packets = 188 * 7_108_590;
-        assert!(of(816, 2, 0, &sizes).has_chance(packets, 1) && !of(816, 2, 0, &sizes).has_chance(packets, 2));
+        assert!(!of(816, 2, 0, &sizes).is_rare(packets, 1..=1) && of(816, 2, 0, &sizes).is_rare(packets, 2..=2));
         let stream = 6144 * 3_254_321;
-        assert!(of(30, 30, 0, &sizes).has_chance(stream, 1) && !of(30, 1, 0, &sizes).has_chance(stream, 2));
-        assert!(of(1, 1, 0, &[]).has_chance(2048 * 100_001, 2));
+        assert!(!of(30, 30, 0, &sizes).is_rare(stream, 1..=1) && of(30, 1, 0, &sizes).is_rare(stream, 2..=2));
+        assert!(!of(1, 1, 0, &[]).is_rare(2048 * 100_001, 2..=2));
         // Pictures of one length behind a head.
         let tape = |pictures: u64| 5_131 + 151_728 * pictures;
-        assert!(of(3, 1, 0, &[tape(900), tape(71)]).has_chance(tape(2_222), 2));
+        assert!(!of(3, 1, 0, &[tape(900), tape(71)]).is_rare(tape(2_222), 2..=2));
         assert!(
-            of(2, 1, 0, &[144_000 * 7]).has_chance(144_000 * 2_221, 2),
+            !of(2, 1, 0, &[144_000 * 7]).is_rare(144_000 * 2_221, 2..=2),
             "without a head"
         );
-        assert!(!of(1, 1, 0, &[]).has_chance(144_000 * 2_221, 2), "nothing shows it");
+        assert!(of(1, 1, 0, &[]).is_rare(144_000 * 2_221, 2..=2), "nothing shows it");
     }
 
     #[test]
