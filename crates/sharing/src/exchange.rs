@@ -30,8 +30,8 @@ use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
 
 /// Interval between reads without a notification, which a pooler may lose.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Pause after a failure.
-const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Pause after a failure: shorter than [`TIMEOUT`], so that each call that waits for the database sees an attempt.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// Minimum interval between two rounds: what is recorded within it shares a request.
 const BATCH_INTERVAL: Duration = Duration::from_millis(25);
 /// Timeout of calls that need the database, if the index has no timeout.
