@@ -392,7 +392,7 @@ fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Erro
 /// Serializes counts as an object with one field for each match kind, starting with `none`.
 fn by_match_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
     let kinds = [&[MatchKind::None], MatchKind::ALL].concat();
-    out.collect_map(kinds.into_iter().zip(counts))
+    out.collect_map(kinds.into_iter().map(|kind| (kind, counts[kind as usize])))
 }
 
 /// Serializes counts as an object with one field for each kind of request.

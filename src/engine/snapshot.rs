@@ -209,6 +209,20 @@ impl LiveSnapshot {
         current.map(drop)
     }
 
+    /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
+    pub fn unlisted<'m>(&self, row: &LibraryRow, matches: &[(&[u8], &'m str)]) -> Vec<&'m str> {
+        let snapshot = self.snapshot.read();
+        let index = snapshot
+            .rows
+            .iter()
+            .position(|other| other.id == row.id && other.generation.is_fetched());
+        let Some(view) = index.map(|index| &snapshot.libraries[index]) else {
+            return Vec::new();
+        };
+        let keys = matches.iter().map(|(_, key)| *key);
+        keys.filter(|key| view.find_item(key).is_none()).collect()
+    }
+
     /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from
     /// the database, and marks the matches of `paths` as outdated. `written_at`: the database and the change sequence of
     /// the commit. Does nothing if the snapshot lacks any other commit; the next catch-up then reads all changes.

@@ -271,10 +271,7 @@ impl PathQuery<'_> {
     /// Returns the index of the library and the rating key of a confirmed match that does not count because its item is not
     /// listed. Returns `None` if the path is listed, or has no such match.
     fn unlisted_match<'t>(&self, context: &QueryContext<'t>, outcome: &Resolution<'_>) -> Option<(usize, &'t str)> {
-        if !matches!(
-            outcome.match_kind,
-            MatchKind::None | MatchKind::Suffix | MatchKind::FileName
-        ) {
+        if outcome.match_kind.is_listed() {
             return None;
         }
         library_indexes(context.scope, context.snapshot.rows.len()).find_map(|index| {

@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::job::{SyncJob, Synchronizer};
+use super::job::SyncJob;
 use super::verify::ItemToVerify;
-use crate::engine::{Folded, ItemRows, KnowledgeRows, LibraryRow, MAX_DELTA_ITEMS, Replies, StoredItems};
+use crate::engine::{ItemRows, KnowledgeRows, LibraryRow, MAX_DELTA_ITEMS, StoredItems};
 use crate::error::Result;
 use crate::knowledge::shrank_too_much;
-use crate::matching::{LibraryIndex, NormalPath};
-use crate::model::{ByteString, Item, Sequence};
-use crate::platform::clock::Deadline;
+use crate::model::Item;
 use crate::platform::fork::lock;
 use crate::source::{DeltaCursor, IndexedItems, SourceChanges};
 use crate::stats::Activity;
@@ -169,41 +167,5 @@ impl SyncJob<'_> {
         sync.counters.add_time(Activity::Store, store_start.elapsed());
         self.settle_rivals(ItemToVerify::all(row, folded.rivals).collect())?;
         Ok(true)
-    }
-}
-
-impl Synchronizer {
-    /// Stores the server's replies about items, which doubts other items that have one of their new files. `asked`: the
-    /// request's ticket, and whether the items were doubted.
-    pub(super) fn store_items(
-        &self,
-        row: &LibraryRow,
-        items: &Replies,
-        asked: (Sequence, bool),
-        deadline: Deadline,
-    ) -> Result<Folded> {
-        let rivals = |key: &str, gained: &Item| self.items_with_files(row, key, &gained.parts);
-        let now_ms = self.clock.now_ms();
-        KnowledgeRows(&self.store).fold_items(row.id, items, asked, &rivals, now_ms, deadline)
-    }
-
-    /// Returns the rating keys of the library's other items that have one of these files. Uses the current snapshot, which
-    /// may lack the newest changes.
-    fn items_with_files(&self, row: &LibraryRow, rating_key: &str, files: &[ByteString]) -> Vec<String> {
-        let snapshot = self.reading.snapshot();
-        let Some(index) = snapshot.rows.iter().position(|other| other.id == row.id) else {
-            return Vec::new();
-        };
-        let view = &snapshot.libraries[index];
-        let mut keys = BTreeSet::new();
-        for file in files {
-            NormalPath::with(file.as_bytes(), |path| {
-                view.each_listed(path, |hit, _| {
-                    let key = view.key_and_path(hit).map(|(key, _)| key);
-                    keys.extend(key.filter(|key| *key != rating_key).map(str::to_owned));
-                });
-            });
-        }
-        keys.into_iter().collect()
     }
 }

@@ -5,7 +5,7 @@
 //! processes can fetch the same library at the same time.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,10 +14,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::{AllowedView, Call, Progress, aborted_error};
 use super::reading::IndexReader;
-use crate::engine::{Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter};
+use crate::engine::{
+    Endpoint, Folded, KnowledgeRows, LibraryRow, LibraryRows, ListingSegments, Replies, SearchRows, Snapshot, Store,
+    StoreWriter,
+};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{Moment, Need, Policy, StandardRules, is_stale, need};
-use crate::model::{Library, LibraryId, ViewId};
+use crate::matching::{LibraryIndex, NormalPath};
+use crate::model::{ByteString, Item, Library, LibraryId, Sequence, ViewId};
 use crate::options::Options;
 use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
@@ -394,6 +398,40 @@ impl Synchronizer {
         } else {
             result
         }
+    }
+
+    /// Stores the server's replies about items, which doubts other items that have one of their new files. `asked`: the
+    /// request's ticket, and whether the items were doubted.
+    pub(super) fn store_items(
+        &self,
+        row: &LibraryRow,
+        items: &Replies,
+        asked: (Sequence, bool),
+        deadline: Deadline,
+    ) -> Result<Folded> {
+        let rivals = |key: &str, gained: &Item| self.items_with_files(row, key, &gained.parts);
+        let now_ms = self.clock.now_ms();
+        KnowledgeRows(&self.store).fold_items(row.id, items, asked, &rivals, now_ms, deadline)
+    }
+
+    /// Returns the rating keys of the library's other items that have one of these files. Uses the current snapshot, which
+    /// may lack the newest changes.
+    pub(super) fn items_with_files(&self, row: &LibraryRow, rating_key: &str, files: &[ByteString]) -> Vec<String> {
+        let snapshot = self.reading.snapshot();
+        let Some(index) = snapshot.rows.iter().position(|other| other.id == row.id) else {
+            return Vec::new();
+        };
+        let view = &snapshot.libraries[index];
+        let mut keys = BTreeSet::new();
+        for file in files {
+            NormalPath::with(file.as_bytes(), |path| {
+                view.each_listed(path, |hit, _| {
+                    let key = view.key_and_path(hit).map(|(key, _)| key);
+                    keys.extend(key.filter(|key| *key != rating_key).map(str::to_owned));
+                });
+            });
+        }
+        keys.into_iter().collect()
     }
 }
 

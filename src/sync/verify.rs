@@ -92,20 +92,6 @@ impl IndexReader {
         })
     }
 
-    /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
-    pub fn unlisted<'m>(&self, row: &LibraryRow, matches: &[(&[u8], &'m str)]) -> Vec<&'m str> {
-        let snapshot = self.snapshot();
-        let index = snapshot
-            .rows
-            .iter()
-            .position(|other| other.id == row.id && other.generation.is_fetched());
-        let Some(view) = index.map(|index| &snapshot.libraries[index]) else {
-            return Vec::new();
-        };
-        let keys = matches.iter().map(|(_, key)| *key);
-        keys.filter(|key| view.find_item(key).is_none()).collect()
-    }
-
     /// Invalidates the selected libraries (`None`: all libraries in the view), so that each needs a full listing.
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
         let selected = library.filter(|library| *library.selector() != Selector::All);

@@ -464,12 +464,16 @@ impl<'v> Resolution<'v> {
     /// A path in a library's own folder needs no mapping, and a name that is only alike proves none.
     #[must_use]
     pub fn mapping_sample(&self) -> Option<&FoundItem<'v>> {
-        let is_suffix = matches!(self.match_kind, MatchKind::Suffix | MatchKind::FileName);
-        let is_unlisted = matches!(
+        let has_same_name = matches!(
             self.reason,
-            Reason::NotListed | Reason::NoLocation | Reason::NotFetched | Reason::SameSize
+            Reason::OnlyRootDiffers
+                | Reason::SameName
+                | Reason::SameFile
+                | Reason::SizeDiffers
+                | Reason::SeveralEpisodes
         );
-        self.single().filter(|_| is_suffix && !is_unlisted && !self.is_owned)
+        self.single()
+            .filter(|_| !self.match_kind.is_listed() && has_same_name && !self.is_owned)
     }
 
     /// Returns what the size of the file shows about the listed file.

@@ -1,4 +1,5 @@
-//! Resolves a path to its item. The search stops at the first kind of match that finds an item.
+//! Resolves a path to its item. The search stops at the first kind of match that finds an item, but what the file's size
+//! shows comes before a longer suffix.
 //!
 //! The kinds of match are: (1) confirmed match, (2) exact path, (3) mapped path, (4) longest common suffix of two or
 //! more components, (5) file name. Within one kind, equal bytes take precedence over equal normal forms. Several
@@ -245,7 +246,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         resolution: &mut Resolution<'v>,
     ) {
         resolution.total = candidates.total;
-        if matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName) {
+        if !resolution.match_kind.is_listed() {
             resolution.common_components = candidates.rank;
         }
         let common = resolution.common_components;

@@ -27,7 +27,6 @@ mod library_rows;
 mod listings;
 mod overlay;
 mod path_searches;
-mod probes;
 mod record_rows;
 mod record_writes;
 mod shared_rows;

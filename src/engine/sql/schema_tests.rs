@@ -1,4 +1,4 @@
-//! Checks that each stored column is read, and each field of an item is stored.
+//! Checks migrations, the types of columns, and that each field of an item is stored.
 
 use std::path::Path;
 

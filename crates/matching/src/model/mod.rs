@@ -467,8 +467,8 @@ pub enum Confidence {
     /// Several candidates match, or only the suffix of the path matches an item. Show the candidates to a person; do
     /// not edit an item.
     Low = 1,
-    /// A single item, which is safe to edit. The path is recorded, listed or mapped, or differs from a listed path only
-    /// in the root, or contains the item's title and no contradiction.
+    /// A single item, which is safe to edit: the path is recorded, listed or mapped, or the file's name and size show that
+    /// it is the listed file.
     High = 2,
 }
 
