@@ -220,6 +220,13 @@ impl<'t> QueryContext<'t> {
         !(row.doubts.iter().any(is_later) || tells_change && row.probed_at() > asked)
     }
 
+    /// Returns whether a request that began after the change sequence `since` has brought this item, and nothing that is
+    /// known of the library is later.
+    pub fn is_shown_since(&self, library: usize, rating_key: &str, since: Sequence) -> bool {
+        let asked = self.snapshot.libraries[library].asked_of(rating_key);
+        asked > since.0 && self.is_current(library, rating_key)
+    }
+
     /// Fails if a query that found nothing says nothing about the server: no library in scope has a listing, and the
     /// fetch failed (`failure`) or the call must not send requests.
     pub fn check_miss(&self, failure: Option<&Error>) -> Result<()> {

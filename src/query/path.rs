@@ -481,13 +481,12 @@ impl QueryKind for PathQuery<'_> {
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
-        // The server has just listed a path that was missing before this query, or its batch, asked.
-        let is_just_found = (state.asked || context.call.batch.is_some())
-            && !state.verified
+        // A request that began after this query, or its batch, has shown the item.
+        let is_shown =
+            |found: &FoundItem<'_>| context.is_shown_since(found.library, found.item.rating_key, state.since);
+        let is_just_found = !state.verified
             && outcome.match_kind.is_listed()
-            && outcome
-                .single()
-                .is_some_and(|found| context.is_current(found.library, found.item.rating_key))
+            && outcome.single().is_some_and(is_shown)
             && !queries.sync.is_past_ttl(state.started_ms, context.now_ms);
         answer.stale = if outcome.match_kind == MatchKind::Confirmed {
             is_invalidated(context, outcome)

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::index::{Index, QueryOptions};
-use crate::support::{Scene, copy_of, files_in, path_of, store_of};
+use crate::support::{Scene, add, copy_of, files_in, path_of, remove, store_of};
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use plexindex::options::Options;
@@ -103,6 +103,48 @@ fn only_damaged_databases_are_exported_by_name() {
         let error = export(&path);
         assert!(error.message.contains(name), "{error}");
     }
+}
+
+/// The server shows the item that it lists for the path again and again, also with another title: that is nothing new.
+#[test]
+fn a_record_for_a_listed_path_stays_until_another_item_gets_the_path() {
+    let at = Scene::movies(30);
+    let (index, library) = at.listed();
+    let path = "/data/movies/New (2020)/New (2020).mkv";
+    let (_, right) = path_of(&at.server, 1, 3);
+    let check = |what: &str, expected: &str| {
+        at.clock.advance_ms(1_000);
+        index.check(&library.query()).expect("checked");
+        assert_eq!(library.fast(path).as_deref(), Some(expected), "{what}");
+        assert_eq!(library.ask(path).key().as_deref(), Some(expected), "{what}");
+    };
+    add(&at.server, &[path]);
+    index.check(&library.query()).expect("checked");
+    let listed = library.fast(path).expect("a delta brought it");
+    library.record(path, &right);
+    check("nothing changed", &right);
+    for number in 0..3 {
+        add(&at.server, &[format!("/data/movies/Other {number}.mkv")]);
+        check("a delta shows it again", &right);
+    }
+    let key = listed.parse().expect("a number");
+    for title in ["Newer", "Newest"] {
+        at.server
+            .alter(|state| state.change_item(key, |item| item.title = title.to_owned()));
+        library.invalidate_item(&listed).expect("invalidated");
+        check("another title", &right);
+    }
+    at.list(&index);
+    check("a listing", &right);
+    at.server
+        .alter(|state| state.change_item(key, |item| item.title = "Again".to_owned()));
+    library.invalidate_item(&listed).expect("invalidated");
+    check("another title than in the listing", &right);
+    remove(&at.server, &[key]);
+    add(&at.server, &[path]);
+    index.check(&library.query()).expect("checked");
+    let other = library.fast(path).expect("listed");
+    assert!(other != right && other != listed, "{other}");
 }
 
 /// What was recorded for one path is never an answer for another.

@@ -334,7 +334,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 }
                 if candidates.total > 0 {
                     let is_other_spelling = match_kind == MatchKind::Confirmed && candidates.rank == 0;
-                    if !is_other_spelling || !self.are_spellings_listed(*group) {
+                    if !is_other_spelling || !self.are_spellings_listed() {
                         return Some(match_kind);
                     }
                     *candidates = Candidates::new();
@@ -344,12 +344,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         None
     }
 
-    /// Returns whether the libraries in the group list the path both in this spelling and in another one. The files then
-    /// differ, so that a match that a host recorded for another spelling says nothing about this one.
-    fn are_spellings_listed(&self, group: LibraryGroup) -> bool {
+    /// Returns whether the libraries list the path both in this spelling and in another one. The files then differ, so that a
+    /// match that a host recorded for another spelling says nothing about this one.
+    fn are_spellings_listed(&self) -> bool {
         let mut is_listed = [false; 2];
-        for (_, view) in self.libraries_of(group) {
-            view.each_listed(&self.path, |_, is_same_bytes| {
+        for view in self.resolver.libraries {
+            self.each_leading_to(view, &self.path, &mut |_, is_same_bytes| {
                 is_listed[usize::from(is_same_bytes)] = true;
             });
         }
@@ -493,7 +493,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 if item.is_none() && view.is_fetched() {
                     return;
                 }
-                if is_outdated_match(view, hit, rating_key, path) {
+                if self.is_outdated_match(view, hit, (rating_key, path)) {
                     return;
                 }
                 let candidate = RankedHit {
@@ -508,6 +508,41 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 self.lacks_matches.set(true);
             }
         }
+    }
+
+    /// Returns whether a confirmed match (`hit`, with this rating key and path) is outdated: only other items list the path,
+    /// or the queried spelling of it, and one of them was listed after the host recorded the match.
+    fn is_outdated_match(&self, view: &'v V::Target, hit: HitOf<'v, V>, (rating_key, path): (&str, &[u8])) -> bool {
+        let match_time = view.entry_time(hit);
+        let is_outdated = |path: &NormalPath<'_>| {
+            let (mut is_listed_for_item, mut has_newer_item) = (false, false);
+            self.each_leading_to(view, path, &mut |listed, is_same_bytes| {
+                let is_same_item = view
+                    .key_and_path(listed)
+                    .is_some_and(|(listed_key, _)| listed_key == rating_key);
+                is_listed_for_item |= is_same_bytes && is_same_item;
+                has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > match_time;
+            });
+            has_newer_item && !is_listed_for_item
+        };
+        is_outdated(&self.path) || path != self.path.raw() && NormalPath::with(path, is_outdated)
+    }
+
+    /// Passes to `each` the entries of a library that a path leads to, as it is or by a mapping, and whether their bytes are
+    /// equal.
+    fn each_leading_to(&self, view: &'v V::Target, path: &NormalPath<'_>, each: &mut dyn FnMut(HitOf<'v, V>, bool)) {
+        view.each_listed(path, &mut *each);
+        view.each_mapped(path, &mut *each);
+        self.resolver.mappings.to_server(path, |rewritten| {
+            let mut is_listed = false;
+            NormalPath::with(rewritten, |rewritten| {
+                view.each_listed(rewritten, |hit, is_same_bytes| {
+                    is_listed = true;
+                    each(hit, is_same_bytes);
+                });
+            });
+            is_listed.then_some(())
+        });
     }
 
     /// Adds the items with the listed path `path`, which is the queried path or a mapped path. The rank is 1 if the
@@ -650,25 +685,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 /// spellings, so the files may differ.
 fn is_respelled(match_kind: MatchKind, rank: usize) -> bool {
     matches!(match_kind, MatchKind::Exact | MatchKind::Mapped) && rank == 0
-}
-
-/// Returns whether a confirmed match (`hit`, for `path` and the item `rating_key`) is outdated: only other items list
-/// the path, and one of them was listed after the host recorded the match.
-fn is_outdated_match<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
-    let match_time = view.entry_time(hit);
-    let (mut is_listed_for_item, mut has_newer_item) = (false, false);
-    let mut check = |listed: L::Hit<'v>, is_same_bytes: bool| {
-        let is_same_item = view
-            .key_and_path(listed)
-            .is_some_and(|(listed_key, _)| listed_key == rating_key);
-        is_listed_for_item |= is_same_bytes && is_same_item;
-        has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > match_time;
-    };
-    NormalPath::with(path, |path| {
-        view.each_listed(path, &mut check);
-        view.each_mapped(path, &mut check);
-    });
-    has_newer_item && !is_listed_for_item
 }
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_batch`].

@@ -56,6 +56,8 @@ pub enum MemtableChange {
         item: Arc<Item>,
         /// The ticket of the request for the item.
         asked: u64,
+        /// The ticket of the request that first showed its files.
+        shown: u64,
     },
     /// The server returned the item as the segment has it.
     AsListed {
@@ -402,7 +404,14 @@ mod tests {
                 ..Item::default()
             });
             memtable
-                .push(MemtableChange::Added { item, asked: n }, &none)
+                .push(
+                    MemtableChange::Added {
+                        item,
+                        asked: n,
+                        shown: n,
+                    },
+                    &none,
+                )
                 .expect("room");
         }
         for n in 0..100 {

@@ -70,7 +70,7 @@ impl OpenListing {
             .map_or_else(|| self.interval(rating_key, base), |single| single.interval);
         let value = match single.map(|single| single.item) {
             Some(SingleItem::Removed) => None,
-            Some(SingleItem::Item(item)) => Some(Arc::unwrap_or_clone(item)),
+            Some(SingleItem::Item { item, .. }) => Some(Arc::unwrap_or_clone(item)),
             Some(SingleItem::AsListed) | None => self.listed(rating_key),
         };
         StoredItem {
@@ -87,6 +87,21 @@ impl OpenListing {
         Interval {
             asked: base.asked.max(Sequence(first.unwrap_or_default())),
             came: base.came,
+        }
+    }
+
+    /// Returns the ticket of the request that first showed an item with these files; 0 if that was the segment's listing, or
+    /// earlier. `None` if the library has no such item. `single`: its row in the overlay.
+    fn shown_since(&self, single: Option<&OverlayRow>, item: &Item) -> Option<Sequence> {
+        match single.map(|single| &single.item) {
+            Some(SingleItem::Item { item: stored, shown }) => (stored.parts == item.parts).then_some(*shown),
+            Some(SingleItem::Removed) => None,
+            Some(SingleItem::AsListed) | None => {
+                let segment = self.segment.as_ref()?;
+                let first = segment.find(&item.rating_key)?;
+                let stored = segment.whole_item(first)?;
+                (stored.parts == item.parts).then(|| Sequence(segment.added_sequence(first)))
+            }
         }
     }
 
@@ -156,20 +171,7 @@ impl StoredItems {
     /// Returns the ticket of the request that first showed an item with these paths, as far as it is later than
     /// [`Self::assigned`], otherwise 0; `None` if the library has no such item.
     pub fn shown_since(&self, item: &Item) -> Option<Sequence> {
-        let single = self.overlay.get(&item.rating_key);
-        match single
-            .filter(|single| single.item.is_change())
-            .map(|single| (&single.item, single.interval))
-        {
-            Some((SingleItem::Item(stored), interval)) => (stored.parts == item.parts).then_some(interval.asked),
-            Some(_) => None,
-            None => {
-                let segment = self.base.segment.as_ref()?;
-                let first = segment.find(&item.rating_key)?;
-                let stored = segment.whole_item(first)?;
-                (stored.parts == item.parts).then(|| Sequence(segment.added_sequence(first)))
-            }
-        }
+        self.base.shown_since(self.overlay.get(&item.rating_key), item)
     }
 
     /// Returns whether the item with this rating key is listed.
@@ -197,8 +199,13 @@ impl StoredItems {
             })?;
         }
         for single in self.overlay.values().filter(is_in_time) {
-            if let SingleItem::Item(item) = &single.item {
-                each((**item).clone(), single.interval.asked)?;
+            if let SingleItem::Item { item, shown } = &single.item {
+                let asked = if self.has_doubted_paths {
+                    single.interval.asked
+                } else {
+                    *shown
+                };
+                each((**item).clone(), asked)?;
             }
         }
         Ok(())
@@ -464,17 +471,25 @@ impl<'t, 'c> Folding<'t, 'c> {
     fn put(&self, rating_key: &str, new: &StoredItem<Item>, publishes: bool) -> rusqlite::Result<()> {
         let (tx, id) = (self.tx, self.library.id);
         let (interval, item) = (new.interval, new.value.as_ref());
-        let changed = || item.map_or(SingleItem::Removed, |item| SingleItem::Item(Arc::new(item.clone())));
+        let changed = |single: Option<&OverlayRow>| match item {
+            None => SingleItem::Removed,
+            Some(item) => SingleItem::Item {
+                item: Arc::new(item.clone()),
+                shown: self.base().shown_since(single, item).unwrap_or(interval.asked),
+            },
+        };
         if publishes {
-            return tx.write_overlay(id, rating_key, interval, &changed()); // the publication reports the differences
+            let changed = changed(self.overlay().get(rating_key));
+            return tx.write_overlay(id, rating_key, interval, &changed); // the publication reports the differences
         }
         let old = self.get(rating_key);
+        let single = overlay_row(tx, id, rating_key)?;
         self.read.borrow_mut().insert(rating_key.to_owned(), new.clone()); // a reply can have the item twice
         // A compaction may be writing the row of a single item, which this one replaces.
         if !old.is_single && item.is_some() && old.value == new.value && self.listed(rating_key) == new.value {
             return tx.write_overlay(id, rating_key, interval, &SingleItem::AsListed);
         }
-        tx.write_overlay(id, rating_key, interval, &changed())?;
+        tx.write_overlay(id, rating_key, interval, &changed(single.as_ref()))?;
         if old.value == new.value {
             return Ok(());
         }

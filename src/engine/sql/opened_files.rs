@@ -227,7 +227,7 @@ pub fn warn_of_page(error: &Error) {
 // database, so a stale state file need not be removed or repaired.
 
 /// Magic number of the state file, which contains the number of its format.
-const MAGIC: &[u8; 8] = b"PLXSTAT7";
+const MAGIC: &[u8; 8] = b"PLXSTAT8";
 /// Maximum length of a state file in bytes.
 const MAX_LENGTH: u64 = 1 << 22;
 /// Initial size of the read buffer in bytes. Most state files are shorter.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row, params};
+use serde::Serialize;
 
 use super::doubts::OF_A_PATH;
 use super::schema::{CachedStatements, Tx};
@@ -19,8 +20,8 @@ pub enum SingleItem {
     Removed,
     /// It is as the listing has it.
     AsListed,
-    /// It is new, or different from the listing.
-    Item(Arc<Item>),
+    /// It is new, or different from the listing. `shown`: the ticket of the request that first showed its files.
+    Item { item: Arc<Item>, shown: Sequence },
 }
 
 impl SingleItem {
@@ -36,7 +37,7 @@ impl ToSql for SingleItem {
         Ok(match self {
             Self::Removed => ToSqlOutput::Borrowed(ValueRef::Null),
             Self::AsListed => ToSqlOutput::Borrowed(ValueRef::Blob(b"")),
-            Self::Item(item) => ToSqlOutput::from(pack(item)?),
+            Self::Item { item, shown } => ToSqlOutput::from([pack(item)?, pack(shown)?].concat()),
         })
     }
 }
@@ -46,14 +47,20 @@ impl FromSql for SingleItem {
         match value.as_blob_or_null()? {
             None => Ok(Self::Removed),
             Some([]) => Ok(Self::AsListed),
-            Some(_) => PackedItem::column_result(value).map(|packed| Self::Item(Arc::new(packed.0))),
+            Some(bytes) => {
+                let item = Arc::new(PackedItem::column_result(value)?.0);
+                let rest = postcard::take_from_bytes::<Item>(bytes).map_or(&[][..], |(_, rest)| rest);
+                // An earlier version did not write it: `OverlayRow::read` then takes the last request.
+                let shown = postcard::from_bytes(rest).unwrap_or(Sequence(u64::MAX));
+                Ok(Self::Item { item, shown })
+            }
         }
     }
 }
 
-/// Encodes an item for a cell.
-pub fn pack(item: &Item) -> rusqlite::Result<Vec<u8>> {
-    postcard::to_stdvec(item).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+/// Encodes a value for a cell.
+pub fn pack<T: Serialize>(value: &T) -> rusqlite::Result<Vec<u8>> {
+    postcard::to_stdvec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// An item that a cell contains in encoded form.
@@ -82,12 +89,16 @@ const COLUMNS: &str = "asked, came, item";
 impl OverlayRow {
     /// Reads a row from the adjacent [`COLUMNS`]. `column`: the index of the first one.
     fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+        let (asked, mut single): (Sequence, SingleItem) = (row.get(column)?, row.get(column + 2)?);
+        if let SingleItem::Item { shown, .. } = &mut single {
+            *shown = asked.min(*shown);
+        }
         Ok(Self {
             interval: Interval {
-                asked: row.get(column)?,
+                asked,
                 came: row.get(column + 1)?,
             },
-            item: row.get(column + 2)?,
+            item: single,
         })
     }
 
@@ -102,7 +113,11 @@ impl OverlayRow {
         match self.item {
             SingleItem::Removed => MemtableChange::Removed { rating_key, asked },
             SingleItem::AsListed => MemtableChange::AsListed { rating_key, asked },
-            SingleItem::Item(item) => MemtableChange::Added { item, asked },
+            SingleItem::Item { item, shown } => MemtableChange::Added {
+                item,
+                asked,
+                shown: shown.0,
+            },
         }
     }
 }

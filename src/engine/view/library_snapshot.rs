@@ -450,7 +450,7 @@ impl LibraryIndex for LibrarySnapshot {
             (Hit::Listed(number), Some(segment)) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
             (Hit::Matched(recorded), _) => (recorded.sequence, 0),
             (Hit::Added(record, _), _) => match &record.change {
-                MemtableChange::Added { asked, .. } => (listed(*asked), record.order),
+                MemtableChange::Added { shown, .. } => (listed(*shown), record.order),
                 _ => (0, 0),
             },
             (Hit::Listed(_), None) => (0, 0),

@@ -110,6 +110,39 @@ fn answers(index: &Index, query: &QueryOptions<'_>, library: &Library, paths: [&
         .collect()
 }
 
+/// No request shows the items of a batch: its time for the server is over, it must send none, or a rename that no token
+/// tells of was found.
+#[test]
+fn each_old_answer_of_a_batch_is_stale() {
+    let mut at = expired(300);
+    at.options.stale_answer_timeout = Duration::ZERO;
+    let index = at.open();
+    let library = index.movies();
+    let paths: Vec<String> = (5..9).map(|nth| path_of(&at.server, 1, nth).0).collect();
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    let batch = |query: &QueryOptions<'_>| -> Vec<(Status, bool)> {
+        let mut answers: Vec<crate::support::index::Match> = Vec::new();
+        let answered = index.match_paths_with(query, &paths, |answer| answers.push(answer.into()));
+        answered.expect("answers");
+        answers.iter().map(|answer| (answer.status, answer.stale)).collect()
+    };
+    for query in [library.query(), library.query().offline()] {
+        assert_eq!(batch(&query), [(Status::Ok, true); 4]);
+    }
+    index.refresh(&library.query(), false).expect("refreshed");
+    assert_eq!(batch(&library.query()), [(Status::Ok, false); 4]);
+    let (path, key) = path_of(&at.server, 1, 9);
+    at.server
+        .alter(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/Renamed.mkv"));
+    let patient = at.open_with(|options| options.stale_answer_timeout = Duration::from_secs(60));
+    assert_eq!(patient.movies().ask("/data/movies/Renamed.mkv").status, Status::Ok);
+    assert_eq!(
+        batch(&library.query()),
+        [(Status::Ok, true); 4],
+        "others may be renamed, too"
+    );
+}
+
 #[test]
 fn a_check_that_the_server_does_not_complete_makes_every_answer_stale() {
     let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);

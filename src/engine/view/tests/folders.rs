@@ -477,7 +477,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         0..2,
     );
     let change = prop_oneof![
-        3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), asked: 1 }),
+        3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), asked: 1, shown: 1 }),
         2 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key, asked: 1 }),
     ];
     let items = proptest::collection::vec(item(), 0..24);

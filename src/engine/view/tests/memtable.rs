@@ -41,6 +41,7 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
     let added = MemtableChange::Added {
         item: Arc::new(item),
         asked: 1,
+        shown: 1,
     };
     assert_eq!(films.memtable.push(added, &none), Err(MemtableFull));
     // An item that did not fit completely hides nothing.
@@ -59,6 +60,7 @@ fn a_reply_that_was_asked_for_before_a_doubt_does_not_end_it() {
     let added = |asked| MemtableChange::Added {
         item: Arc::new(movie("1", &["/mnt/b.mkv"])),
         asked,
+        shown: asked,
     };
     push(MemtableChange::DoubtedItem {
         rating_key: "1".to_owned(),
@@ -106,7 +108,14 @@ fn readers_see_whole_changes_while_a_writer_appends() {
             let item = Arc::new(movie("1", &[&format!("/mnt/{n}.mkv")]));
             films
                 .memtable
-                .push(MemtableChange::Added { item, asked: 1 }, &none)
+                .push(
+                    MemtableChange::Added {
+                        item,
+                        asked: 1,
+                        shown: 1,
+                    },
+                    &none,
+                )
                 .expect("there is room");
         }
         done.store(true, Ordering::Release);

@@ -200,8 +200,8 @@ impl Naive {
                 self.doubted_items.extend([(rating_key.clone(), *raised)]);
             }
             MemtableChange::AsListed { rating_key, asked } => raise(&mut self.replied_items, rating_key, *asked),
-            MemtableChange::Added { item, asked } => {
-                let moment = ((*asked).max(1), self.changes);
+            MemtableChange::Added { item, asked, shown } => {
+                let moment = ((*shown).max(1), self.changes);
                 raise(&mut self.replied_items, &item.rating_key, *asked);
                 self.asked.insert(item.rating_key.clone(), *asked);
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
@@ -273,22 +273,42 @@ impl Naive {
             if self.fetched && self.items.iter().all(|(item, _)| item.rating_key != *key) {
                 continue;
             }
-            let listers: Vec<(&str, (u64, u64))> = self
-                .paths()
-                .filter(|(_, listed, _)| {
-                    let host = to_host(listed, rules);
-                    let spelled = |path: &[u8]| tidied(path) == tidied(recorded);
-                    spelled(listed) || host.is_some_and(|host| spelled(&host))
-                })
-                .map(|(item, _, moment)| (item.rating_key.as_str(), moment))
-                .collect();
-            let own = listers.iter().any(|(lister, _)| lister == key);
-            let newer = listers.iter().any(|(lister, at)| lister != key && at > moment);
-            if own || !newer {
+            let is_outdated = |path: &[u8]| {
+                let mut listers = self.leading(path, rules);
+                listers.retain(|(is_same, ..)| *is_same);
+                let own = listers.iter().any(|(_, lister, _)| lister == key);
+                !own && listers.iter().any(|(.., at)| at > moment)
+            };
+            if !is_outdated(path) && !is_outdated(recorded) {
                 awake.push((key.clone(), recorded.clone()));
             }
         }
         awake
+    }
+
+    /// The items that list a path, as it is or by a rule: whether in this spelling, their keys, and since when.
+    fn leading(&self, path: &[u8], rules: &[Rule]) -> Vec<(bool, &str, (u64, u64))> {
+        let entries = |asked: &[u8], listed: &dyn Fn(&[u8]) -> Option<Vec<u8>>| -> Vec<_> {
+            let spelled = self
+                .paths()
+                .filter_map(|(item, path, moment)| Some((listed(path)?, item.rating_key.as_str(), moment)));
+            let of_form = spelled.filter(|(spelling, ..)| form(spelling) == form(asked));
+            of_form
+                .map(|(spelling, key, moment)| (tidied(&spelling) == tidied(asked), key, moment))
+                .collect()
+        };
+        let as_listed = |path: &[u8]| Some(path.to_vec());
+        let mut found = entries(path, &as_listed);
+        found.extend(entries(path, &|path| to_host(path, rules)));
+        let to_server = rules.iter().filter(|rule| rule.to_server);
+        let asked = to_server.filter_map(|rule| replaced(path, rule));
+        found.extend(
+            asked
+                .map(|asked| entries(&asked, &as_listed))
+                .find(|found| !found.is_empty())
+                .unwrap_or_default(),
+        );
+        found
     }
 }
 
@@ -337,8 +357,9 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
         }
     }
     // If the path is listed in this spelling and in another one, a match of a third spelling says nothing.
-    let spelled: Vec<usize> = listed(libraries, group, path).iter().map(|fit| fit.3).collect();
-    let are_listed = spelled.contains(&0) && spelled.contains(&1);
+    let leading = libraries.iter().flat_map(|library| library.leading(path, rules));
+    let spelled: Vec<bool> = leading.map(|(is_same, ..)| is_same).collect();
+    let are_listed = spelled.contains(&false) && spelled.contains(&true);
     if let Some((raw, found)) = best(fits)
         && !(raw == 0 && are_listed)
     {

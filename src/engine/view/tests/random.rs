@@ -55,7 +55,7 @@ fn change() -> impl Strategy<Value = MemtableChange> {
         2 => (path(), 0..3u64).prop_map(|(path, raised)| MemtableChange::DoubtedPath { path, raised }),
         1 => (key(), 1..4u64).prop_map(|(rating_key, raised)| MemtableChange::DoubtedItem { rating_key, raised }),
         1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::AsListed { rating_key, asked }),
-        2 => (item(), 0..3u64).prop_map(|(item, asked)| MemtableChange::Added { item: Arc::new(item), asked }),
+        2 => (item(), 0..3u64, 0..3u64).prop_map(|(item, asked, shown)| MemtableChange::Added { item: Arc::new(item), asked, shown: shown.min(asked) }),
         1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::Removed { rating_key, asked }),
     ]
 }

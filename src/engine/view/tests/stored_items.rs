@@ -52,7 +52,14 @@ fn change(view: &LibrarySnapshot, change: MemtableChange) {
 
 fn add(view: &LibrarySnapshot, item: Item) {
     let item = Arc::new(item);
-    change(view, MemtableChange::Added { item, asked: 9 });
+    change(
+        view,
+        MemtableChange::Added {
+            item,
+            asked: 9,
+            shown: 9,
+        },
+    );
 }
 
 /// Sixty listed episodes, of which two changed and one was removed; then fifteen added ones.
