@@ -224,6 +224,20 @@ fn can_size_decide(outcome: &Resolution<'_>) -> bool {
 }
 
 impl PathQuery<'_> {
+    /// Returns whether an unfetched library may have the item under a different root.
+    fn is_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
+        let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
+        !is_found && library_at_or_below(&context.snapshot.rows, self.path).is_none()
+    }
+
+    /// Returns the recent failure of the server because of which plexindex fetches no further library, if it has one.
+    fn pause(&self, context: &QueryContext<'_>) -> Option<Error> {
+        let mut rows = context.snapshot.rows.iter();
+        rows.any(|row| row.generation.is_fetched())
+            .then(|| context.queries.sync.recent_failure(BACK_OFF_MS))
+            .flatten()
+    }
+
     /// Returns whether the answer is a file elsewhere, although a library should list the path itself, and the server was not
     /// searched for it lately.
     fn is_unasked(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>, state: &QueryState) -> Result<bool> {
@@ -396,15 +410,9 @@ impl QueryKind for PathQuery<'_> {
     }
 
     /// Returns whether an unfetched library may have the item under a different root. Returns `false` if the path is or
-    /// contains a library location, if an item matches with high confidence, or if a library is fetched and the server
-    /// failed recently.
+    /// contains a library location, if an item matches with high confidence, or if the server failed recently.
     fn may_be_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
-        let rows = &context.snapshot.rows;
-        let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        let failed = || context.queries.sync.recent_failure(BACK_OFF_MS).is_some();
-        !is_found
-            && library_at_or_below(rows, self.path).is_none()
-            && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
+        self.is_anywhere(context, outcome) && self.pause(context).is_none()
     }
 
     /// Builds the answer, passes the answer to `then`, and updates the statistics.
@@ -412,11 +420,20 @@ impl QueryKind for PathQuery<'_> {
         &self,
         context: &QueryContext<'_>,
         outcome: &Resolution<'_>,
-        state: QueryState,
+        mut state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (queries, snapshot, path) = (context.queries, context.snapshot, self.path.raw());
         let rows = snapshot.rows_in(context.scope);
+        let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched() && !queries.reading.is_evicted(row);
+        if state.failure.is_none()
+            && queries.sync.may_send_requests(context.call)
+            && rows.iter().any(is_unfetched)
+            && self.is_anywhere(context, outcome)
+            && !self.owner_flags(context).contains(&true)
+        {
+            state.failure = self.pause(context);
+        }
         let unlisted = self.unlisted_match(context, outcome);
         let status = if outcome.doubt == HitDoubt::Path {
             Status::NotFound

@@ -119,8 +119,9 @@ impl IndexReader {
         Ok(())
     }
 
-    /// Returns the view's id and the ids of the selected libraries, none if the server lists no such library; `None` if
-    /// nothing is stored. Repairs damaged segments first, because a fast lookup after the write cannot.
+    /// Returns the view's id and the ids of the selected libraries; `None` if nothing is stored. Fails if the server lists no
+    /// such library, unless it is one that the server does not list now. Repairs damaged segments first, because a fast
+    /// lookup after the write cannot.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         self.rebuild_broken(Deadline::NONE)?;
         let snapshot = self.snapshot();
@@ -129,6 +130,10 @@ impl IndexReader {
         };
         let scope = library.resolve(&snapshot)?;
         let ids = scope.map_or(Vec::new(), |scope| ids_of(&snapshot.rows, scope));
+        let is_unknown = ids.is_empty() && !snapshot.rows.is_empty();
+        if is_unknown && LibraryRows(&self.store).gone_libraries(view_id)?.is_empty() {
+            return Err(self.missing_library_error(Some(library), &snapshot, false));
+        }
         Ok(Some((view_id, ids)))
     }
 }

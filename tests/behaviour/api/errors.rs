@@ -14,6 +14,17 @@ fn an_error_names_its_kind_and_the_remedy() {
     assert!(error.to_string().contains("'Movies'"), "{error}");
     assert!(error.source().is_none());
     assert_eq!(format!("{error:?}"), format!("LibraryNotFound: {error}"));
+    // Otherwise a host would believe that the match is taken back.
+    for taken_back in [
+        nope.invalidate_path("/a.mkv"),
+        nope.invalidate_item("1001"),
+        nope.invalidate(),
+    ] {
+        assert_eq!(
+            taken_back.map_err(|error| error.kind()),
+            Err(ErrorKind::LibraryNotFound)
+        );
+    }
     let error = index.library("").expect_err("no name");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     let error = Index::open(Options::new("/tmp/a\0b")).expect_err("no folder");

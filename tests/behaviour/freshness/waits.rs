@@ -143,6 +143,25 @@ fn each_old_answer_of_a_batch_is_stale() {
     );
 }
 
+/// The library that may have the file was never fetched, and the server does not answer.
+#[test]
+fn each_miss_in_the_pause_after_a_failure_is_stale() {
+    let server = Standin::builder().library(LibrarySpec::movies(20));
+    let server = server.library(LibrarySpec::shows(20)).serve();
+    let at = Scene::of(server).with(|options| options.retry_for = Duration::ZERO);
+    let index = at.open();
+    index.refresh(&index.movies().query(), true).expect("listed");
+    at.server.fault(Fault::status(500).times(0));
+    for nth in 0..3 {
+        let answer = index.ask(&QueryOptions::default(), "/mnt/other/Other.mkv");
+        assert_eq!(
+            (answer.status, answer.stale),
+            (Status::NotFound, true),
+            "question {nth}"
+        );
+    }
+}
+
 #[test]
 fn a_check_that_the_server_does_not_complete_makes_every_answer_stale() {
     let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
