@@ -324,6 +324,31 @@ fn changes_that_were_trimmed_between_two_pages_must_be_listed_again() {
     assert_eq!(changes_from(&films.store, end, 1), ["6"]);
 }
 
+/// Each page of an iteration found what others had written since the page before: it went on as long as they did.
+#[test]
+fn an_iteration_ends_with_what_was_there_when_it_began() {
+    let films = Films::with(&numbered(0..1));
+    let mut at = films.cursor(false);
+    films.merge(&numbered(1..4));
+    for (round, expected) in [3, 3, 0].into_iter().enumerate() {
+        let mut heard = 0;
+        loop {
+            let page = page(&films.store, &at, 1).expect("a page");
+            heard += page.changes.len();
+            assert!(heard <= expected, "{round}");
+            if round == 0 && !page.changes.is_empty() {
+                films.merge(&[film(10 + heard)]);
+            }
+            // As a host keeps it.
+            at = FeedCursor::from_text(&page.next.to_text()).expect("a cursor");
+            if !at.has_more() {
+                break;
+            }
+        }
+        assert_eq!(heard, expected, "{round}");
+    }
+}
+
 #[test]
 fn an_item_with_a_new_rating_key_is_one_change_of_a_page() {
     let item = |key: &str, guid: &str| Item {

@@ -75,6 +75,20 @@ fn a_compaction_does_not_withhold_a_verified_item_again() {
     assert_eq!(doubt(&live, "/data/1.mkv", "1"), HitDoubt::None);
 }
 
+/// An item keeps the tickets of its request when it moves into a segment.
+#[test]
+fn a_compaction_does_not_let_an_older_reply_win() {
+    let films = Films::with(&[1, 2].map(film));
+    let earlier = films.ticket();
+    delta(&films, "1", &[movie("1", "/data/new.mkv")], true);
+    segments(&films.store)
+        .compact_listing(films.view_id, &films.row(), Deadline::NONE)
+        .expect("compacted");
+    assert_eq!(films.count("SELECT count(*) FROM overlay WHERE item IS NOT x''"), 0);
+    assert!(!films.merge_asked(&[film(1)], earlier), "it overlaps");
+    assert_eq!(films.paths(), ["/data/2.mkv", "/data/new.mkv"]);
+}
+
 /// A reply to a request from before a listing comes when the listing, which is as before, is about to be published.
 #[test]
 fn an_item_that_a_listing_drops_is_not_counted() {

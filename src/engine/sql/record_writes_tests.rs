@@ -149,6 +149,7 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
         tx.put_entry(table, b"name", b"value", None)?;
         tx.put_match(table, b"/Films/a.mkv", "12", NOW)?;
         tx.put_match(table, b"/Films/A.mkv", "14", NOW)?;
+        tx.put_match(table, b"/films/flipped.mkv", "15", NOW)?;
         Ok(table)
     });
     let table = table.expect("written");
@@ -157,17 +158,18 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
         "UPDATE entries SET value = x'76616c7564'",
         "UPDATE matches SET item = '13' WHERE item = '12'",
         "UPDATE matches SET at = at + 1 WHERE item = '14'",
+        "UPDATE matches SET form = CAST('/films/flhpped.mkv' AS BLOB) WHERE item = '15'",
     ] {
         rows.write_records(Deadline::NONE, |tx| tx.tx.run(damage, []))
             .expect("damaged");
     }
     assert_eq!(rows.entry(table, b"name", None).expect("read"), None);
-    let form = normal_form(b"/Films/a.mkv");
     let now = store.sequence().expect("read");
-    assert_eq!(
-        rows.matches_of_form(table, &form, now, None).expect("read"),
-        Some(Vec::new())
-    );
+    for path in [&b"/Films/a.mkv"[..], b"/films/flhpped.mkv", b"/films/flipped.mkv"] {
+        let found = rows.matches_of_form(table, &normal_form(path), now, None);
+        assert_eq!(found.expect("read"), Some(Vec::new()));
+    }
+    let form = normal_form(b"/Films/a.mkv");
     let earlier = rows.matches_of_form(table, &form, now.previous(), None).expect("read");
     assert_eq!(earlier, None, "there is a newer commit");
     let mut length = 0;
