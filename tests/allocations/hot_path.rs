@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::allocations;
 use crate::support::index::{Library, Selector};
-use crate::support::{KEEP, clock, movies, open, options};
+use crate::support::{KEEP, Scene};
 use plexindex::error::Status;
 use plexindex::tables::{Op, Table};
 
@@ -19,17 +19,15 @@ struct Warm {
     /// What the host keeps: the same paths and keys.
     kept: Table,
     paths: Vec<(String, String)>,
-    _folder: tempfile::TempDir,
-    _server: plexindex_standin::Standin,
+    _at: Scene,
 }
 
 fn warm() -> Warm {
-    let server = movies(2_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::movies(2_000);
+    let index = at.open();
     let one = index.movies();
     let all = index.select(Selector::All).expect("a handle");
-    let paths = server.paths(1).into_iter();
+    let paths = at.server.paths(1).into_iter();
     let paths = paths.filter_map(|(key, path)| Some((path?, key.to_string())));
     let paths: Vec<(String, String)> = paths.collect();
     let kept = index.tables().table(b"Movies", true).expect("a table");
@@ -49,8 +47,7 @@ fn warm() -> Warm {
         all,
         kept,
         paths,
-        _folder: folder,
-        _server: server,
+        _at: at,
     }
 }
 

@@ -102,11 +102,8 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
 
 /// A child reads what its parent reads, records a match of its own, and ends.
 #[cfg(unix)]
-#[allow(clippy::cast_possible_wrap)]
 fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
-    // SAFETY: the child uses the index, which is made for that, and ends without unwinding.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    let child = plexindex_tests::worker::fork(|| {
         let offline = QueryOptions::default().offline();
         let found = index.match_path(&offline, path.as_bytes());
         let right = match &found {
@@ -120,14 +117,13 @@ fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
             // SAFETY: writes bytes of ours.
             unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
         }
-        // SAFETY: ends the child, and nothing else.
-        unsafe { libc::_exit(i32::from(!right)) };
-    }
-    assert!(child > 0, "no fork");
-    let mut status = 0;
-    // SAFETY: waits for the child that was just made.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0, "a child answered wrong, or died");
+        i32::from(!right)
+    });
+    assert_eq!(
+        plexindex_tests::worker::wait_for(child),
+        0,
+        "a child answered wrong, or died"
+    );
 }
 
 /// Whether a child's match is there at once.

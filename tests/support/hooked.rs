@@ -1,9 +1,10 @@
 //! A source that calls a test within each request, and may lie about what it was answered.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::Scene;
 use crate::index::{Index, ManualClock};
 use plexindex::error::Result;
 use plexindex::model::{Item, Library, Server};
@@ -131,4 +132,16 @@ pub fn open(options: Options, clock: &Arc<ManualClock>, hook: Hook) -> Index {
         Ok(Hooked::over(PlexHttp::new(options, id, counters)?, hook))
     })
     .expect("the index opens")
+}
+
+/// Opens an index that calls `act` once, when the first reply to such a request has arrived, and before it counts.
+pub fn interrupted(at: &Scene, request: &'static str, act: impl FnOnce() + Send + 'static) -> Index {
+    let act = Mutex::new(Some(act));
+    let hook: Hook = Arc::new(move |called, _| {
+        let act = (called == request).then(|| act.lock().expect("unpoisoned").take());
+        if let Some(act) = act.flatten() {
+            act();
+        }
+    });
+    open(at.options.clone(), &at.clock, hook)
 }

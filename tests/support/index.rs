@@ -361,6 +361,15 @@ impl Index {
         query.on(&self.0).match_paths_with(paths, |_, answer| each(answer))
     }
 
+    /// The last answers about these paths: after a change, all answers come twice.
+    pub fn ask_batch(&self, query: &QueryOptions<'_>, paths: &[impl AsRef<[u8]>]) -> Vec<Match> {
+        let raw: Vec<&[u8]> = paths.iter().map(AsRef::as_ref).collect();
+        let mut answers = Vec::new();
+        let asked = self.match_paths_with(query, &raw, |answer| answers.push(answer.into()));
+        asked.expect("answers");
+        answers.split_off(answers.len() - paths.len())
+    }
+
     pub fn ask_folder(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<plexindex::Folder> {
         query.on(&self.0).match_folder(path(of))
     }

@@ -329,12 +329,12 @@ impl Memory {
         }
     }
 
-    /// Sets the fault of each request from now on.
     /// Each request for items that includes this one fails.
     pub fn poison(&self, rating_key: Option<&str>) {
         self.state().poison = rating_key.map(str::to_owned);
     }
 
+    /// Sets the fault of each request from now on.
     pub fn fail(&self, fault: Option<Fault>) {
         self.state().fault = fault;
     }

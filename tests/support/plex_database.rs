@@ -70,6 +70,13 @@ impl Server {
         self.folder.join(IN_FOLDER)
     }
 
+    /// A file beside the database, such as its `-wal`.
+    pub fn beside(&self, end: &str) -> PathBuf {
+        let mut name = self.file().into_os_string();
+        name.push(end);
+        name.into()
+    }
+
     /// Opens the database as its server does.
     pub fn open(&self) -> Connection {
         let database = Connection::open(self.file()).expect("opened");

@@ -197,25 +197,6 @@ pub const SYSTEM_ERRORS: [c_int; 5] = [libc::ENOSPC, libc::EDQUOT, libc::EIO, li
 #[cfg(windows)]
 pub const SYSTEM_ERRORS: [c_int; 5] = [112, 1_295, 1_117, 19, 50];
 
-/// In a worker: ends it here, as another process would.
-pub fn die() -> ! {
-    // SAFETY: plain calls, on this process.
-    #[cfg(unix)]
-    unsafe {
-        libc::kill(libc::getpid(), libc::SIGKILL);
-    }
-    #[cfg(windows)]
-    {
-        // SAFETY: as the system declares it.
-        unsafe extern "system" {
-            fn TerminateProcess(process: isize, code: u32) -> i32;
-        }
-        // SAFETY: a plain call. The number stands for this process.
-        unsafe { TerminateProcess(-1, 1) };
-    }
-    unreachable!("it was ended");
-}
-
 /// Which open file is which path: what an [`Ear`] that wants paths keeps.
 #[derive(Default)]
 pub struct Paths(HashMap<usize, PathBuf>);

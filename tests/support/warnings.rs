@@ -8,7 +8,7 @@ struct Logger;
 
 impl log::Log for Logger {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("plexindex")
+        log::max_level() == log::LevelFilter::Trace || metadata.target().starts_with("plexindex")
     }
 
     fn log(&self, record: &log::Record<'_>) {
@@ -22,8 +22,13 @@ impl log::Log for Logger {
 
 /// From now on warnings are kept.
 pub fn keep() {
+    keep_from(log::LevelFilter::Warn);
+}
+
+/// From now on all from this level on is kept; of `Trace` what other libraries say, too.
+pub fn keep_from(level: log::LevelFilter) {
     let _ = log::set_logger(&Logger);
-    log::set_max_level(log::LevelFilter::Warn);
+    log::set_max_level(level);
 }
 
 pub fn so_far() -> MutexGuard<'static, Vec<String>> {

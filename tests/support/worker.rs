@@ -241,6 +241,47 @@ pub fn limit(resource: Resource, to: u64) {
     }
 }
 
+/// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
+#[cfg(unix)]
+#[allow(unsafe_code)] // fork has no safe door
+pub fn fork(work: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child runs `work` and ends at once, whatever happens; nothing that it inherits is dropped.
+    unsafe {
+        let child = libc::fork();
+        assert!(child >= 0, "forked");
+        if child == 0 {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(99);
+            libc::_exit(code);
+        }
+        child
+    }
+}
+
+/// What a child ended with; kills one that hangs.
+#[cfg(unix)]
+#[allow(unsafe_code)] // as above
+pub fn wait_for(child: i32) -> i32 {
+    let begun = Instant::now();
+    loop {
+        let mut state = 0;
+        // SAFETY: plain calls on a child of our own.
+        let ended = unsafe { libc::waitpid(child, &raw mut state, libc::WNOHANG) };
+        if ended == child {
+            return if libc::WIFEXITED(state) {
+                libc::WEXITSTATUS(state)
+            } else {
+                -1
+            };
+        }
+        if begun.elapsed() > Duration::from_secs(20) {
+            // SAFETY: as above.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            return -2;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Opens a file to read and to change it.
 pub fn writable(path: impl AsRef<Path>) -> File {
     let opened = File::options().read(true).write(true).open(path);
@@ -313,5 +354,14 @@ impl Dice {
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (word ^ (word >> 31)) % limit
+    }
+
+    /// A place in what has `length` of them; 0 where that has none.
+    pub fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll(length.max(1) as u64)).expect("small")
+    }
+
+    pub fn any<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.place(all.len())]
     }
 }

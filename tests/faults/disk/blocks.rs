@@ -1,12 +1,12 @@
 //! One flipped bit in any block of any segment: every call gives what it gave before, an error or a miss, whichever call is
-//! the first to read the block. Then all is repaired.
+//! the first to read the block. Then all is repaired. Of paths and folders `src/engine/view/tests/damage.rs` shows that.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plexindex::error::{Error, Status};
-use plexindex::{Folder, Item, Match, MatchStatus};
+use plexindex::{Item, Match, MatchStatus};
 use plexindex_standin::{LibrarySpec, Standin};
 
 use crate::support::worker::{Dice, choice, rounds, writable};
@@ -46,34 +46,6 @@ fn of_match(found: &Match) -> String {
     }
 }
 
-fn of_folder(found: &Folder) -> String {
-    let answer = of_match(&found.answer);
-    if answer == MISS {
-        return answer;
-    }
-    format!("{answer} {:?} {} {}", found.kind, found.items, found.files)
-}
-
-/// Asks for each path of each library.
-fn each_path(
-    index: &plexindex::Index,
-    world: &World,
-    ask: impl Fn(&plexindex::Library, &str) -> Result<String, Error>,
-) -> Said {
-    let mut said = Vec::new();
-    for (title, _, items) in &world.libraries {
-        let library = index.library(*title)?;
-        for (path, _) in items {
-            said.push(ask(&library, path)?);
-        }
-    }
-    Ok(said)
-}
-
-fn offline_match(library: &plexindex::Library, path: &str) -> Result<String, Error> {
-    library.query().offline().match_path(path).map(|found| of_match(&found))
-}
-
 fn each_library<T>(
     index: &plexindex::Index,
     world: &World,
@@ -86,46 +58,11 @@ fn each_library<T>(
     Ok(said)
 }
 
-fn folders(index: &plexindex::Index, world: &World, name: impl Fn(&Path) -> PathBuf) -> Said {
-    let asked = |folder: &Path| {
-        let found = index.query().offline().match_folder(name(folder));
-        found.map(|found| of_folder(&found))
-    };
-    let mut said = Vec::new();
-    for (_, _, items) in &world.libraries {
-        for (path, _) in items.iter().step_by(3) {
-            said.push(asked(Path::new(path).parent().expect("a folder"))?);
-        }
-    }
-    Ok(said)
-}
-
 const fn call(name: &'static str, whole: bool, run: fn(&plexindex::Index, &World) -> Said) -> Call {
     Call { name, whole, run }
 }
 
 const CALLS: &[Call] = &[
-    call("match_path", false, |index, world| {
-        each_path(index, world, offline_match)
-    }),
-    call("match_path by suffix", false, |index, world| {
-        each_path(index, world, |library, path| {
-            offline_match(library, &format!("/other{path}"))
-        })
-    }),
-    call("lookup_key", false, |index, world| {
-        each_path(index, world, |library, path| {
-            Ok(library.lookup_key(path).unwrap_or_default())
-        })
-    }),
-    call("match_folder", false, |index, world| {
-        folders(index, world, Path::to_owned)
-    }),
-    call("match_folder by suffix", false, |index, world| {
-        folders(index, world, |folder| {
-            Path::new(&format!("/other{}", folder.display())).into()
-        })
-    }),
     call("items_below", true, |index, world| {
         each_library(index, world, |library, folder| {
             let items: Result<Vec<Item>, Error> = library.items_below(folder).collect();

@@ -162,7 +162,7 @@ pub fn every_write(words: &[&str]) {
         } else {
             (life - 1) * in_all / lives
         };
-        let length = [1, 5, u64::MAX / 2][usize::try_from(dice.roll(3)).expect("small")];
+        let length = *dice.any(&[1, 5, u64::MAX / 2]);
         CAUSE.store(dice.roll(CAUSES.len() as u64), Ordering::SeqCst);
         let cause = CAUSES[usize::try_from(CAUSE.load(Ordering::SeqCst)).expect("small")];
         // One alone can be lived again, after the first.

@@ -14,7 +14,7 @@ use plexindex_standin::Standin;
 
 use super::broken::answer;
 use crate::support::worker::{Worker, database, rounds, say};
-use crate::support::{HOUR_MS, KEEP, clock, movies, open, options, path_of};
+use crate::support::{HOUR_MS, KEEP, path_of};
 
 /// The write-ahead log is apart: it is written anew from its beginning once it has some 5 MB.
 const LOG: u64 = 6 << 20;
@@ -46,12 +46,9 @@ fn age_files(folder: &Path) {
 
 /// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
 fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)) {
-    let server = movies(items);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.movies();
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(items);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
     let make_indexes = || {
         index.search_title(&library.query(), "the").expect("an answer");
@@ -59,26 +56,26 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
         guid.expect("an answer");
     };
     make_indexes();
-    let one = size_of(folder.path());
+    let one = size_of(at.folder());
     let mut largest = 0;
     let refreshes = rounds("PLEXINDEX_REFRESHES", 20, 4);
     for _ in 0..refreshes {
-        change(&server, &index);
-        age_files(folder.path());
-        clock.advance_ms(HOUR_MS);
+        change(&at.server, &index);
+        age_files(at.folder());
+        at.clock.advance_ms(HOUR_MS);
         assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
         make_indexes();
-        let (path, key) = path_of(&server, 1, 5);
+        let (path, key) = path_of(&at.server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
-        largest = largest.max(size_of(folder.path()));
-        assert!(segments(folder.path()).len() <= 3, "old segments stay");
+        largest = largest.max(size_of(at.folder()));
+        assert!(segments(at.folder()).len() <= 3, "old segments stay");
     }
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
     index.close().expect("closes");
-    let listed = count_as(folder.path(), "sum(listed_items)", "libraries");
+    let listed = count_as(at.folder(), "sum(listed_items)", "libraries");
     assert_eq!(listed, u64::from(items));
-    let [feed, listings, libraries] = ["feed", "listings", "libraries"].map(|table| count(folder.path(), table));
+    let [feed, listings, libraries] = ["feed", "listings", "libraries"].map(|table| count(at.folder(), table));
     // A listing that changes everything is one row of the feed, however many items it has.
     assert!(feed <= refreshes + 3, "{feed} rows of the feed stay");
     assert_eq!(listings, 0, "dead rows stay");
@@ -170,21 +167,6 @@ fn the_log_of_hosts_that_end_without_closing_begins_anew() {
     let log = folder.path().join("plexindex-1.db-wal").metadata();
     let log = log.expect("a log").len();
     assert!(log <= LOG + (2 << 20), "{log}");
-}
-
-#[test]
-fn what_was_invalidated_goes_when_a_listing_cleared_them() {
-    let at = Scene::movies(300);
-    let (index, library) = at.opened();
-    for nth in 0..300 {
-        let (path, key) = path_of(&at.server, 1, nth);
-        answer(&library, &path).expect("an answer");
-        library.invalidate_path(path.as_bytes()).expect("invalidated");
-        library.invalidate_item(&key).expect("invalidated");
-    }
-    assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
-    index.close().expect("closes");
-    assert_eq!(count(at.folder(), "doubts"), 0);
 }
 
 /// The names of the files in a folder.

@@ -35,10 +35,6 @@ const WAYS: [&str; 11] = [
     "removed",
 ];
 
-fn any<'a, T>(dice: &mut Dice, all: &'a [T]) -> &'a T {
-    &all[usize::try_from(dice.roll(all.len() as u64)).expect("small")]
-}
-
 fn any_byte(dice: &mut Dice) -> u8 {
     u8::try_from(dice.roll(256)).expect("small")
 }
@@ -46,39 +42,36 @@ fn any_byte(dice: &mut Dice) -> u8 {
 /// Does it to a file.
 fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
     let mut bytes = fs::read(path).expect("read");
-    let length = bytes.len() as u64;
-    let at = |dice: &mut Dice| usize::try_from(dice.roll(length.max(1))).expect("small");
+    let length = bytes.len();
     let folder = path.parent().expect("a folder");
     match way {
         "a bit" | "some bits" if length > 0 => {
             for _ in 0..if way == "a bit" { 1 } else { 2 + dice.roll(30) } {
-                bytes[at(dice)] ^= 1 << dice.roll(8);
+                bytes[dice.place(length)] ^= 1 << dice.roll(8);
             }
         }
         "a stretch" | "zeroes" if length > 0 => {
-            let from = at(dice);
-            let to = bytes
-                .len()
-                .min(from + 1 + usize::try_from(dice.roll(6_000)).expect("small"));
+            let from = dice.place(length);
+            let to = length.min(from + 1 + dice.place(6_000));
             for byte in &mut bytes[from..to] {
                 *byte = if way == "zeroes" { 0 } else { any_byte(dice) };
             }
         }
-        "shorter" => bytes.truncate(at(dice)),
+        "shorter" => bytes.truncate(dice.place(length)),
         "longer" => bytes.extend((0..=dice.roll(9_000)).map(|_| any_byte(dice))),
         "empty" => bytes.clear(),
-        "another file's" => bytes = fs::read(any(dice, &files_in(folder))).expect("read"),
+        "another file's" => bytes = fs::read(dice.any(&files_in(folder))).expect("read"),
         "another store's" => {
             let same = other_store.join(path.file_name().expect("a name"));
             let from = if same.exists() {
                 same
             } else {
-                any(dice, &files_in(other_store)).clone()
+                dice.any(&files_in(other_store)).clone()
             };
             bytes = fs::read(from).expect("read");
         }
         "exchanged" => {
-            let other = any(dice, &files_in(folder)).clone();
+            let other = dice.any(&files_in(folder)).clone();
             let theirs = fs::read(&other).expect("read");
             fs::write(other, &bytes).expect("written");
             bytes = theirs;

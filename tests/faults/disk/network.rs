@@ -1,7 +1,6 @@
 //! File systems whose processes share no memory, or that have no locks, as on a network: the store works there, says so in
 //! one line, and one that is moved there or back goes on.
 
-use std::ffi::c_int;
 use std::io;
 use std::path::Path;
 
@@ -10,9 +9,9 @@ use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::{answer, use_it, used};
-use crate::support::vfs::{self, Call};
+use crate::support::vfs;
 use crate::support::worker::{Worker, assert_sound, database, options_at, say, told};
-use crate::support::{clock, movies, open, options, path_of};
+use crate::support::{Scene, clock, movies, open, path_of};
 
 fn no_locks(step: failpoint::FileStep<'_>) -> io::Result<()> {
     match step {
@@ -21,15 +20,11 @@ fn no_locks(step: failpoint::FileStep<'_>) -> io::Result<()> {
     }
 }
 
-fn all_well(_: &Call<'_>) -> c_int {
-    SQLITE_OK
-}
-
 /// In a worker: uses a store, new or moved there, on a disk that is as on a network.
 pub fn on_a_network(words: &[&str]) {
     crate::support::warnings::keep();
     failpoint::simulate_network(true);
-    vfs::register(all_well, false);
+    vfs::register(|_| SQLITE_OK, false);
     failpoint::install(no_locks);
     let index = open(options_at(words), &clock());
     let library = index.movies();
@@ -71,27 +66,25 @@ fn a_store_works_without_shared_memory_and_without_locks() {
 
 #[test]
 fn a_store_that_is_moved_to_a_network_and_back_goes_on() {
-    let server = movies(150);
-    let folder = tempfile::tempdir().expect("a folder");
-    used(&server, folder.path());
+    let at = Scene::movies(150);
+    used(&at.server, at.folder());
     let mode = || -> String {
-        database(folder.path())
+        database(at.folder())
             .query_row("PRAGMA journal_mode", [], |row| row.get(0))
             .expect("a mode")
     };
     assert_eq!(mode(), "wal");
-    let mut there = go_there(&server, folder.path(), "1");
-    let (_, key) = path_of(&server, 1, 3);
+    let mut there = go_there(&at.server, at.folder(), "1");
+    let (_, key) = path_of(&at.server, 1, 3);
     assert_eq!(there.ask("/host/1200.mkv"), key);
     there.end();
     assert_ne!(mode(), "wal");
-    assert_sound(folder.path());
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.movies();
+    assert_sound(at.folder());
+    let (index, library) = at.opened();
     for path in ["/host/1200.mkv", "/host/there.mkv"] {
         assert_eq!(answer(&library, path).expect("an answer"), key);
     }
     index.close().expect("closes");
-    assert_eq!(use_it(&server, folder.path(), "moved back").expect("it opens"), 0);
+    assert_eq!(use_it(&at.server, at.folder(), "moved back").expect("it opens"), 0);
     assert_eq!(mode(), "wal");
 }

@@ -8,7 +8,7 @@ use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
 use crate::support::worker::{Worker, assert_sound, options_at, say, told};
-use crate::support::{self, clock, movies, options, path_of};
+use crate::support::{self, Scene, clock, movies, options, path_of};
 
 /// What is done to the folder of a store, given another store's.
 type Trick = fn(&Path, &Path);
@@ -126,7 +126,20 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         let folder = root.path().join("cache");
         used(&server, &folder);
         let mut hosts = hosts(&folder, &server);
+        let (path, key) = path_of(&server, 1, 9);
+        for host in &mut hosts {
+            assert_eq!(host.ask(&format!("fast {path}")), key, "{what}");
+        }
         trick(&folder, other.path());
+        // No host may go on with what it has in memory: the next fast lookup sees a write.
+        assert_eq!(hosts[0].ask(&format!("invalidate {path}")), "done", "{what}");
+        for host in &mut hosts {
+            assert_eq!(host.ask(&format!("fast {path}")), "", "{what}");
+        }
+        assert_eq!(hosts[0].ask(&format!("record /host/new.mkv|{key}")), "done", "{what}");
+        for host in &mut hosts {
+            assert_eq!(host.ask("fast /host/new.mkv"), key, "{what}");
+        }
         assert_all_go_on(&mut hosts, &server, what);
         for one in hosts {
             one.end();
@@ -141,34 +154,6 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         }
         index.close().expect("closes");
         assert_sound(&folder);
-    }
-}
-
-#[test]
-fn a_write_after_a_replacement_is_seen_by_the_next_fast_lookup_in_every_process() {
-    let server = movies(60);
-    let other = tempfile::tempdir().expect("a folder");
-    used(&server, other.path());
-    let (path, key) = path_of(&server, 1, 7);
-    for (what, trick) in TRICKS {
-        let root = tempfile::tempdir().expect("a folder");
-        let folder = root.path().join("cache");
-        used(&server, &folder);
-        let mut hosts = hosts(&folder, &server);
-        for host in &mut hosts {
-            assert_eq!(host.ask(&format!("fast {path}")), key, "{what}");
-        }
-        trick(&folder, other.path());
-        // No host may go on with what it has in memory.
-        assert_eq!(hosts[0].ask(&format!("invalidate {path}")), "done", "{what}");
-        for host in &mut hosts {
-            assert_eq!(host.ask(&format!("fast {path}")), "", "{what}");
-        }
-        assert_eq!(hosts[0].ask(&format!("record /host/new.mkv|{key}")), "done", "{what}");
-        for host in &mut hosts {
-            assert_eq!(host.ask("fast /host/new.mkv"), key, "{what}");
-        }
-        hosts.into_iter().for_each(Worker::end);
     }
 }
 
@@ -218,12 +203,11 @@ fn the_store_of_another_user_is_refused_with_what_to_do() {
     if unsafe { libc::geteuid() } != 0 {
         return; // no other user can become a third
     }
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
+    let at = Scene::movies(20);
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-    fs::set_permissions(folder.path(), all).expect("for all");
-    used(&server, folder.path());
-    let mut worker = Worker::at("another user", folder.path(), &server, &[]);
+    fs::set_permissions(at.folder(), all).expect("for all");
+    used(&at.server, at.folder());
+    let mut worker = at.worker("another user", &[]);
     let said = worker.hear();
     assert!(said.contains("plexindex-1.db"), "{said}");
     assert!(said.contains("belong to this user"), "{said}");

@@ -197,7 +197,7 @@ fn of_ours(step: failpoint::FileStep<'_>) -> io::Result<()> {
 
 /// How likely it is that something reached the disk by itself: never, sometimes, always.
 fn likely(dice: &mut Dice) -> u64 {
-    [0, 50, 90, 100][usize::try_from(dice.roll(4)).expect("small")]
+    *dice.any(&[0, 50, 90, 100])
 }
 
 fn put(bytes: &mut Vec<u8>, at: usize, given: &[u8]) {
@@ -295,7 +295,7 @@ fn fail(events: &[Event], folder: &Path, dice: &mut Dice) {
                 _ => None,
             })
             .collect();
-        let moment = usize::try_from(dice.roll(1 + moments.len() as u64)).expect("small");
+        let moment = dice.place(1 + moments.len());
         let there = folder.join(name).exists() || name.ends_with("-shm");
         if there && let Some(bytes) = moments.get(moment) {
             fs::write(folder.join(name), bytes).expect("written");
@@ -400,7 +400,7 @@ pub fn power(words: &[&str]) {
         let cut = if states >= cuts.len() as u64 {
             cuts[usize::try_from(state).expect("small") % cuts.len()]
         } else {
-            cuts[usize::try_from(dice.roll(cuts.len() as u64)).expect("small")]
+            *dice.any(&cuts)
         };
         let folder = root.join(format!("{state}"));
         let given = &events[..cut];

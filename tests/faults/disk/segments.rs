@@ -6,21 +6,20 @@ use std::path::PathBuf;
 use super::broken::answer;
 use crate::support::index::{Index, Library};
 use crate::support::worker::{options_at, say, told};
-use crate::support::{Scene, clock, files_in, movies, open, options, path_of, requests, segments};
+use crate::support::{Scene, clock, files_in, open, path_of, requests, segments};
 use plexindex::error::{Error, Status};
 
 #[test]
 fn a_listing_that_another_handle_has_fetched_again_is_not_lost_again() {
-    let server = movies(100);
-    let folder = tempfile::tempdir().expect("a folder");
-    let (path, key) = path_of(&server, 1, 5);
-    let first = open(options(&server, folder.path()), &clock());
+    let at = Scene::movies(100);
+    let (path, key) = path_of(&at.server, 1, 5);
+    let first = at.open();
     let library = first.movies();
     assert_eq!(answer(&library, &path).expect("an answer"), key);
-    let before = segments(folder.path());
+    let before = segments(at.folder());
     fs::remove_file(&before[0]).expect("removed");
-    server.reset();
-    let late = [(); 2].map(|()| open(options(&server, folder.path()), &clock()));
+    at.server.reset();
+    let late = [(); 2].map(|()| at.open());
     let both = late.each_ref().map(Index::movies);
     for library in &both {
         assert_eq!(library.lookup_key(path.as_bytes(), |_| ()), None, "it is missing");
@@ -28,8 +27,8 @@ fn a_listing_that_another_handle_has_fetched_again_is_not_lost_again() {
     for library in &both {
         assert_eq!(answer(library, &path).expect("an answer"), key);
     }
-    assert_eq!(segments(folder.path()).len(), before.len());
-    assert_eq!(requests(&server)[2], 1, "the listing is fetched again, once");
+    assert_eq!(segments(at.folder()).len(), before.len());
+    assert_eq!(requests(&at.server)[2], 1, "the listing is fetched again, once");
 }
 
 /// In a worker: a user who is not root, and to whom files without permissions are closed.

@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::support::index::{Index, Library};
 use plexindex_standin::Standin;
 
+use crate::support::worker::{Worker, options_at, read_at, rounds, say, told, writable, write_at};
 #[cfg(unix)]
-use crate::processes::fork::{fork, wait_for};
-use crate::support::worker::{Worker, open_at, options_at, place, read_at, rounds, say, told, writable, write_at};
-use crate::support::{self, movies, path_of};
+use crate::support::worker::{fork, wait_for};
+use crate::support::{self, Scene, path_of};
 
 /// A worker that does what it is told, with one index, until its input ends.
 pub fn answer(words: &[&str]) {
@@ -97,11 +97,10 @@ fn keys(server: &Standin) -> Vec<String> {
 }
 
 fn commits_are_seen(rounds: u64, more: [&str; 3]) {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers = workers(folder.path(), &server, more);
-    let (listed, listed_key) = path_of(&server, 1, 5);
-    let keys = keys(&server);
+    let at = Scene::movies(300);
+    let mut workers = workers(at.folder(), &at.server, more);
+    let (listed, listed_key) = path_of(&at.server, 1, 5);
+    let keys = keys(&at.server);
     let mut lookups = 0;
     let mut recorded = 0;
     for round in 0..rounds {
@@ -145,20 +144,18 @@ fn a_process_that_maps_nothing_tells_those_that_do() {
 
 #[test]
 fn a_process_that_closes_takes_nothing_from_those_that_stay() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers = workers(folder.path(), &server, [""; 2]);
-    let keys = keys(&server);
-    let place = place(folder.path(), &server);
+    let at = Scene::movies(20);
+    let mut workers = workers(at.folder(), &at.server, [""; 2]);
+    let keys = keys(&at.server);
     for (round, key) in keys.iter().take(5).enumerate() {
         // All that stays open is what this worker has; the last to close takes itself for the only one.
         workers.truncate(1);
         let path = format!("/host/{round}.mkv");
-        let index = open_at(&[&place[0], &place[1], &place[2]]);
+        let index = at.open();
         index.counts();
         index.close().expect("closes");
         assert_eq!(workers[0].ask(&format!("record {path}|{key}")), "done");
-        let mut late = Worker::at("coherence", folder.path(), &server, &[]);
+        let mut late = at.worker("coherence", &[]);
         assert_eq!(late.hear(), "ready");
         let seen = late.ask(&format!("look {path}"));
         assert_eq!(seen, format!("{key} {key}"));
@@ -168,12 +165,11 @@ fn a_process_that_closes_takes_nothing_from_those_that_stay() {
 
 #[test]
 fn counters_that_lie_cost_time_and_no_truth() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers = workers(folder.path(), &server, [""; 3]);
-    let keys = keys(&server);
+    let at = Scene::movies(20);
+    let mut workers = workers(at.folder(), &at.server, [""; 3]);
+    let keys = keys(&at.server);
     assert_eq!(workers[0].ask(&format!("record /host/a.mkv|{}", keys[0])), "done");
-    let page = writable(folder.path().join("plexindex-1.page"));
+    let page = writable(at.folder().join("plexindex-1.page"));
     let read = |at: u64| {
         let mut word = [0; 8];
         read_at(&page, &mut word, at * 8);
@@ -193,8 +189,7 @@ fn counters_that_lie_cost_time_and_no_truth() {
         }
     }
     // Who opens next sets them right: a lookup does not ask the database any more.
-    let place = place(folder.path(), &server);
-    let index = open_at(&[&place[0], &place[1], &place[2]]);
+    let index = at.open();
     let sequence = index.counts().sequence;
     assert_eq!((read(16), read(17)), (sequence, sequence));
 }

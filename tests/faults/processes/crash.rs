@@ -4,15 +4,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::support::index::Index;
-use plexindex_standin::{Fault, Kind, Standin};
+use plexindex_standin::{Fault, Kind};
 
-use crate::support::worker::{Dice, Worker, assert_sound, database, options_at, rounds, say, until};
-use crate::support::{self, clock, files_in, movies, options, path_of, requests, segments};
-
-/// An index of this process.
-fn open(server: &Standin, folder: &Path) -> Index {
-    support::open(options(server, folder), &clock())
-}
+use crate::support::worker::{Dice, assert_sound, database, options_at, rounds, say, until};
+use crate::support::{self, Scene, clock, files_in, path_of, requests, segments};
 
 /// What the index says of a path without asking the server: the rating key, or the reason that there is none.
 fn answer(index: &Index, path: &str) -> String {
@@ -40,16 +35,14 @@ fn assert_tidy(folder: &Path) {
 
 #[test]
 fn what_a_kill_leaves_behind_goes_once_it_is_old() {
-    let server = movies(50);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(&server, folder.path());
-    let library = index.movies();
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(50);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 3);
     library.ask(&path);
     let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
-    let leave = |name: &str, at: SystemTime| {
-        let file = std::fs::File::create(folder.path().join(name)).expect("made");
-        file.set_modified(at).expect("dated");
+    let leave = |name: &str, moment: SystemTime| {
+        let file = std::fs::File::create(at.folder().join(name)).expect("made");
+        file.set_modified(moment).expect("dated");
     };
     let old = [
         "plexindex-1-l1-7-99-0.segment",
@@ -70,7 +63,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     let foreign = [notes, "plexindex-2-l1-7-99-0.segment", "plexindex-2.db"];
     old.iter().chain(&foreign).for_each(|name| leave(name, hours_ago));
     // The segment in use is old too.
-    for path in segments(folder.path()) {
+    for path in segments(at.folder()) {
         let file = std::fs::File::open(&path).expect("opened");
         if file.metadata().expect("facts").len() > 0 {
             file.set_modified(hours_ago).expect("dated");
@@ -78,14 +71,14 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     }
     index.refresh(&library.query(), true).expect("listed again");
     for name in old {
-        assert!(!folder.path().join(name).exists(), "'{name}' stays for ever");
+        assert!(!at.folder().join(name).exists(), "'{name}' stays for ever");
     }
     // They may be about to be announced, or are of another program or format.
     for name in young.iter().chain(&foreign) {
-        assert!(folder.path().join(name).exists(), "{name}");
+        assert!(at.folder().join(name).exists(), "{name}");
     }
     index.close().expect("closes");
-    assert_eq!(answer(&open(&server, folder.path()), &path), key);
+    assert_eq!(answer(&at.open(), &path), key);
 }
 
 /// Fetches the library page by page.
@@ -103,59 +96,60 @@ pub fn list(words: &[&str]) {
 #[test]
 fn a_listing_goes_on_where_a_kill_stopped_it() {
     let (items, page_size, kills) = (2_000_u32, 50, rounds("PLEXINDEX_KILLS", 4, 15));
-    let server = movies(items);
-    let folder = tempfile::tempdir().expect("a folder");
-    let (path, key) = path_of(&server, 1, 7);
+    let at = Scene::movies(items);
+    let (path, key) = path_of(&at.server, 1, 7);
     let size = page_size.to_string();
-    let start = || Worker::at("list", folder.path(), &server, &[&size, &path]);
+    let start = || at.worker("list", &[&size, &path]);
     let slow = |ms| Fault::delay(ms).on(Kind::Listing).times(0);
 
     let mut dice = Dice::new(page_size);
     for kill in 0..kills {
         let left = |next_row: u64| (u64::from(items) - next_row).div_ceil(page_size);
-        if left(next_row(folder.path())) < 8 {
+        if left(next_row(at.folder())) < 8 {
             // Too little is left to be killed in: from the beginning.
-            std::fs::remove_dir_all(folder.path()).expect("removed");
-            std::fs::create_dir(folder.path()).expect("made anew");
+            std::fs::remove_dir_all(at.folder()).expect("removed");
+            std::fs::create_dir(at.folder()).expect("made anew");
         }
-        server.reset();
-        let until_page = 1 + dice.roll(left(next_row(folder.path())) / 2);
+        at.server.reset();
+        let until_page = 1 + dice.roll(left(next_row(at.folder())) / 2);
         // However late this process gets its turn, that one has not come to the end by then.
-        server.clear_faults();
-        server.fault(slow(2));
-        server.fault(slow(10_000).after(until_page + 2));
+        at.server.clear_faults();
+        at.server.fault(slow(2));
+        at.server.fault(slow(10_000).after(until_page + 2));
         let worker = start();
-        until("pages were fetched", || server.stats().of(Kind::Listing) >= until_page);
+        until("pages were fetched", || {
+            at.server.stats().of(Kind::Listing) >= until_page
+        });
         std::thread::sleep(Duration::from_micros(dice.roll(3_000)));
         worker.kill();
-        assert_sound(folder.path());
-        let [identity, sections, listing, ..] = requests(&server);
+        assert_sound(at.folder());
+        let [identity, sections, listing, ..] = requests(&at.server);
         assert!(identity <= 1 && sections == 1, "kill {kill}: {identity}, {sections}");
         assert!(listing >= until_page);
     }
-    let next_row = next_row(folder.path());
+    let next_row = next_row(at.folder());
     assert!(next_row > 0, "something was stored");
-    server.clear_faults();
-    server.reset();
+    at.server.clear_faults();
+    at.server.reset();
     let mut worker = start();
     assert_eq!(worker.hear(), "begins");
     assert_eq!(worker.hear(), key);
     worker.end();
-    let [identity, sections, listing, _, _, all] = requests(&server);
+    let [identity, sections, listing, _, _, all] = requests(&at.server);
     let left = (u64::from(items) - next_row + 50).div_ceil(page_size);
     assert_eq!((identity, sections), (0, 2), "libraries before and after");
     assert!(listing <= left);
     assert_eq!(all, sections + listing);
     // And it ended right: whole, settled, every path known.
-    let index = open(&server, folder.path());
-    for (key, path) in server.paths(1) {
+    let index = at.open();
+    for (key, path) in at.server.paths(1) {
         assert_eq!(answer(&index, &path.expect("all have files")), key.to_string());
     }
     index.close().expect("closes");
     let sql = "SELECT listed_items, EXISTS (SELECT 1 FROM doubts), (SELECT count(*) FROM listings) FROM libraries";
-    let row = database(folder.path()).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let row = database(at.folder()).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     assert_eq!(row, Ok((items, false, 0_u32)));
-    assert_tidy(folder.path());
+    assert_tidy(at.folder());
 }
 
 /// Rows that are stored of the listing under way.

@@ -4,7 +4,7 @@ pub mod opening;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::Scene;
 use crate::support::index::{Index, QueryOptions};
@@ -13,45 +13,8 @@ use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Fault, Kind};
 
-use crate::support::worker::{assert_sound, open_at, options_at, rounds, say, told, until};
+use crate::support::worker::{assert_sound, fork, open_at, options_at, rounds, say, told, until, wait_for};
 use crate::support::{clock, path_of};
-
-/// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
-pub fn fork(work: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child runs `work` and ends at once, whatever happens; nothing that it inherits is dropped.
-    unsafe {
-        let child = libc::fork();
-        assert!(child >= 0, "forked");
-        if child == 0 {
-            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(99);
-            libc::_exit(code);
-        }
-        child
-    }
-}
-
-/// What a child ended with; kills one that hangs.
-pub fn wait_for(child: i32) -> i32 {
-    let begun = Instant::now();
-    loop {
-        let mut state = 0;
-        // SAFETY: plain calls on a child of our own.
-        let ended = unsafe { libc::waitpid(child, &raw mut state, libc::WNOHANG) };
-        if ended == child {
-            return if libc::WIFEXITED(state) {
-                libc::WEXITSTATUS(state)
-            } else {
-                -1
-            };
-        }
-        if begun.elapsed() > Duration::from_secs(20) {
-            // SAFETY: as above.
-            unsafe { libc::kill(child, libc::SIGKILL) };
-            return -2;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 /// In a worker: ends it where a child has failed.
 fn expect_well(number: u64, code: i32) {

@@ -4,11 +4,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Index, Library};
-
 use crate::processes::coherence::{look, workers};
-use crate::support::worker::{Worker, open_at, place};
-use crate::support::{copy_files, movies, path_of};
+use crate::support::worker::Worker;
+use crate::support::{Scene, clock, copy_files, movies, open, options, path_of};
 
 /// Longer than a process may believe what it mapped of a store that was removed, on a busy machine.
 const BOUND: Duration = Duration::from_secs(5);
@@ -33,25 +31,17 @@ fn assert_soon_sees(worker: &mut Worker, path: &str, expected: &str, what: &str)
     }
 }
 
-fn opened(words: &[String; 3]) -> (Index, Library) {
-    let index = open_at(&[&words[0], &words[1], &words[2]]);
-    let library = index.movies();
-    (index, library)
-}
-
 #[test]
 fn no_write_is_missed_because_the_page_was_removed() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let [mut reader] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
-    let place = place(folder.path(), &server);
-    let (listed, key) = path_of(&server, 1, 5);
-    let (_, other) = path_of(&server, 1, 6);
+    let at = Scene::movies(20);
+    let [mut reader] = workers(at.folder(), &at.server, [""]).try_into().ok().expect("one");
+    let (listed, key) = path_of(&at.server, 1, 5);
+    let (_, other) = path_of(&at.server, 1, 6);
     assert_sees(&mut reader, &listed, &key, "at first");
-    fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
+    fs::remove_file(at.folder().join("plexindex-1.page")).expect("removed");
     assert_sees(&mut reader, &listed, &key, "nothing was written");
     // A process that never had the page that the reader has.
-    let (_index, library) = opened(&place);
+    let (_index, library) = at.opened();
     library.record("/host/a.mkv", &other);
     assert_sees(&mut reader, "/host/a.mkv", &other, "recorded by another process");
     library.invalidate_path(listed.as_bytes()).expect("invalidated");
@@ -66,15 +56,13 @@ fn no_write_is_missed_because_the_page_was_removed() {
 
 #[test]
 fn the_first_write_is_not_missed_because_the_page_was_removed() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (reader, seen) = opened(&place);
+    let at = Scene::movies(20);
+    let (reader, seen) = at.opened();
     assert_eq!(seen.fast("/host/a.mkv"), None);
-    fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
+    fs::remove_file(at.folder().join("plexindex-1.page")).expect("removed");
     // One that never had the page that the reader has, and makes one at once: nothing was ever written.
-    let (_writer, told) = opened(&place);
-    let (_, key) = path_of(&server, 1, 6);
+    let (_writer, told) = at.opened();
+    let (_, key) = path_of(&at.server, 1, 6);
     told.record("/host/a.mkv", &key);
     assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("{key} {key}"));
 }
@@ -95,7 +83,8 @@ fn a_copy_that_was_put_back_is_what_a_process_answers_from_that_forked() {
     fs::rename(&folder, &aside).expect("renamed");
     fs::rename(&copy, &folder).expect("renamed");
     // As many commits as the reader saw, and one more.
-    let (_index, library) = opened(&place(&folder, &server));
+    let index = open(options(&server, &folder), &clock());
+    let library = index.movies();
     library.record("/host/a.mkv", &after);
     library.record("/host/b.mkv", &other);
     assert_soon_sees(&mut reader, "/host/b.mkv", &other, "in the copy");
@@ -105,20 +94,19 @@ fn a_copy_that_was_put_back_is_what_a_process_answers_from_that_forked() {
 
 #[test]
 fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let [mut reader, other] = workers(folder.path(), &server, [""; 2]).try_into().ok().expect("two");
+    let at = Scene::movies(20);
+    let [mut reader, other] = workers(at.folder(), &at.server, [""; 2]).try_into().ok().expect("two");
     other.end();
-    let (listed, key) = path_of(&server, 1, 5);
+    let (listed, key) = path_of(&at.server, 1, 5);
     assert_sees(&mut reader, &listed, &key, "at first");
-    let page = folder.path().join("plexindex-1.page");
-    let mut starved = Worker::at("coherence", folder.path(), &server, &[]);
+    let page = at.folder().join("plexindex-1.page");
+    let mut starved = at.worker("coherence", &[]);
     assert_eq!(starved.hear(), "ready");
     assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
     assert_eq!(starved.ask("starve"), "done");
     // The others make another page, and it may open no more files.
     fs::remove_file(&page).expect("removed");
-    let mut late = Worker::at("coherence", folder.path(), &server, &[]);
+    let mut late = at.worker("coherence", &[]);
     assert_eq!(late.hear(), "ready");
     assert_sees(&mut late, &listed, &key, "before");
     for round in 0..2 {

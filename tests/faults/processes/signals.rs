@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::worker::{Worker, assert_sound, open_at, say, told};
-use crate::support::{movies, path_of};
+use crate::support::worker::{assert_sound, open_at, say, told};
+use crate::support::{Scene, path_of};
 
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
@@ -50,11 +50,10 @@ pub fn interrupted(words: &[&str]) {
 
 #[test]
 fn signals_disturb_no_call() {
-    let server = movies(60);
-    let folder = tempfile::tempdir().expect("a folder");
-    let (path, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::at("interrupted", folder.path(), &server, &[&path, &key]);
+    let at = Scene::movies(60);
+    let (path, key) = path_of(&at.server, 1, 3);
+    let mut worker = at.worker("interrupted", &[&path, &key]);
     println!("{}", worker.hear());
     worker.end();
-    assert_sound(folder.path());
+    assert_sound(at.folder());
 }

@@ -9,7 +9,7 @@ use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Fault, Kind, Standin};
 
 use crate::support::worker::{Worker, assert_sound, is_deep, options_at, place, say, told, until};
-use crate::support::{self, clock, files_in, movies, offline, options, path_of, requests};
+use crate::support::{self, Scene, clock, files_in, offline, options, path_of, requests};
 
 /// Waits for the word, opens, asks one path per thread, records a match for each, and says the answers. Says before when it is
 /// the one who fetches.
@@ -121,43 +121,39 @@ fn assert_once(server: &Standin, pages: u64) {
 #[test]
 fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
     for late in [false, true] {
-        let server = movies(100);
-        let folder = tempfile::tempdir().expect("a folder");
-        let first = support::open(options(&server, folder.path()), &clock());
+        let at = Scene::movies(100);
+        let first = at.open();
         if late {
             first.libraries(&QueryOptions::default()).expect("the list");
         }
-        let second = support::open(options(&server, folder.path()), &clock());
-        let (path, key) = path_of(&server, 1, 3);
+        let second = at.open();
+        let (path, key) = path_of(&at.server, 1, 3);
         for index in [&second, &first] {
-            let library = index.movies();
-            let found = library.ask(&path);
-            assert_eq!(found.key(), Some(key.clone()));
+            assert_eq!(index.movies().ask(&path).key(), Some(key.clone()));
         }
         let sections = if late { 3 } else { 2 };
-        assert_eq!(requests(&server), [1, sections, 1, 0, 0, 2 + sections]);
+        assert_eq!(requests(&at.server), [1, sections, 1, 0, 0, 2 + sections]);
     }
 }
 
 #[test]
 fn many_processes_that_ask_for_an_unfetched_library_at_once_cost_one_fetch() {
-    let server = movies(3_500);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut crowd = Crowd::gather(&server, folder.path(), "1000");
-    server.fault(Fault::delay(20).times(0));
+    let at = Scene::movies(3_500);
+    let mut crowd = Crowd::gather(&at.server, at.folder(), "1000");
+    at.server.fault(Fault::delay(20).times(0));
     crowd.go();
-    crowd.assert_all_right(&server, folder.path());
-    assert_once(&server, 4);
+    crowd.assert_all_right(&at.server, at.folder());
+    assert_once(&at.server, 4);
 }
 
 #[test]
 fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
     const PASS: u64 = 16;
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut crowd = Crowd::gather(&server, folder.path(), "100");
+    let at = Scene::movies(3_000);
+    let mut crowd = Crowd::gather(&at.server, at.folder(), "100");
     // However late this process gets its turn, the fetcher has not come to the end by then.
-    server.fault(Fault::delay(600_000).on(Kind::Listing).after(PASS).times(0));
+    at.server
+        .fault(Fault::delay(600_000).on(Kind::Listing).after(PASS).times(0));
     crowd.go();
     let mut fetcher = None;
     until("half of it is fetched", || {
@@ -168,14 +164,16 @@ fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
         }
         fetcher.is_some()
     });
-    until("what came is stored", || next_row(folder.path()) == PASS * 100);
-    until("the next page is asked for", || server.stats().of(Kind::Listing) > PASS);
+    until("what came is stored", || next_row(at.folder()) == PASS * 100);
+    until("the next page is asked for", || {
+        at.server.stats().of(Kind::Listing) > PASS
+    });
     let fetcher = fetcher.expect("one of them");
     crowd.workers.remove(fetcher).kill();
     crowd.expected.remove(fetcher);
-    server.clear_faults();
-    crowd.assert_all_right(&server, folder.path());
-    let [identity, sections, listing, _, _, all] = requests(&server);
+    at.server.clear_faults();
+    crowd.assert_all_right(&at.server, at.folder());
+    let [identity, sections, listing, _, _, all] = requests(&at.server);
     // The page that never came is asked for again, and half a page for the overlap.
     assert_eq!(listing, PASS + 1 + 15, "one continuation");
     assert_eq!(identity, 1);

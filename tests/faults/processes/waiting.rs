@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::processes::coherence::workers;
 use crate::support::index::path as host_path;
-use crate::support::worker::{Worker, database, open_at, place, say, told, writable};
-use crate::support::{Scene, movies, path_of};
+use crate::support::worker::{Worker, database, place, say, told, writable};
+use crate::support::{Scene, path_of};
 use plexindex::error::{Error, Status};
 
 /// In a worker: keeps all others from the database until it is told otherwise, as a process that recovers it does: it
@@ -39,13 +39,11 @@ pub fn recover(words: &[&str]) {
 
 #[test]
 fn a_fast_lookup_does_not_wait_for_who_recovers_the_database() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut writer = workers(folder.path(), &server, [""]).pop().expect("one");
-    let place = place(folder.path(), &server);
-    let index = open_at(&[&place[0], &place[1], &place[2]]);
-    let library = index.movies();
-    let (listed, key) = path_of(&server, 1, 5);
+    let at = Scene::movies(20);
+    let mut writer = workers(at.folder(), &at.server, [""]).pop().expect("one");
+    let place = place(at.folder(), &at.server);
+    let (_index, library) = at.opened();
+    let (listed, key) = path_of(&at.server, 1, 5);
     let fast = |path: &str| library.fast(&path);
     assert_eq!(fast(&listed).as_deref(), Some(key.as_str()));
     assert_eq!(writer.ask(&format!("record /host/a.mkv|{key}")), "done");

@@ -17,10 +17,10 @@ use crate::state::{Outcome, State};
 /// The default token.
 const DEFAULT_TOKEN: &str = "standin-token";
 
-/// Everything a server starts with; reads from JSON (`--spec`).
+/// Makes a server: everything that it starts with. Reads from JSON (`--spec`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Setup {
+pub struct Builder {
     /// The port on the loopback address; 0: any free one.
     pub port: u16,
     /// Who is let in; empty: the owner's token `standin-token`.
@@ -37,28 +37,16 @@ pub struct Setup {
     pub identity: Identity,
 }
 
-/// Makes a server.
-#[derive(Clone, Debug, Default)]
-pub struct Builder {
-    setup: Setup,
-}
-
-impl From<Setup> for Builder {
-    fn from(setup: Setup) -> Self {
-        Builder { setup }
-    }
-}
-
 impl Builder {
     /// Adds a generated library.
     pub fn library(mut self, spec: LibrarySpec) -> Self {
-        self.setup.libraries.push(spec);
+        self.libraries.push(spec);
         self
     }
 
     /// Adds items to a library.
     pub fn items(mut self, library: u32, items: impl IntoIterator<Item = ItemSpec>) -> Self {
-        self.setup.items.entry(library).or_default().extend(items);
+        self.items.entry(library).or_default().extend(items);
         self
     }
 
@@ -69,25 +57,19 @@ impl Builder {
 
     /// Adds tokens.
     pub fn tokens(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        self.setup.tokens.extend(tokens);
+        self.tokens.extend(tokens);
         self
     }
 
     /// No token is needed.
     pub fn open(mut self) -> Self {
-        self.setup.open = true;
+        self.open = true;
         self
     }
 
     /// A fixed port.
     pub fn port(mut self, port: u16) -> Self {
-        self.setup.port = port;
-        self
-    }
-
-    /// Sets switches.
-    pub fn config(mut self, set: impl FnOnce(&mut Config)) -> Self {
-        set(&mut self.setup.config);
+        self.port = port;
         self
     }
 
@@ -98,25 +80,24 @@ impl Builder {
 
     /// Starts the server on the loopback address.
     pub fn start(self) -> std::io::Result<Standin> {
-        let setup = self.setup;
-        let mut state = State::new(setup.identity, setup.tokens, setup.config);
-        if setup.open {
+        let mut state = State::new(self.identity, self.tokens, self.config);
+        if self.open {
             state.tokens.clear();
         } else if state.tokens.is_empty() {
             state.tokens.push(Token::owner(DEFAULT_TOKEN));
         }
         let fill = |state: &mut State| {
-            for spec in setup.libraries {
+            for spec in self.libraries {
                 state.add_library(spec)?;
             }
-            for (library, items) in setup.items {
+            for (library, items) in self.items {
                 state.add_items(library, items, false)?;
             }
             Ok::<(), String>(())
         };
         fill(&mut state).map_err(std::io::Error::other)?;
         state.events.clear();
-        Shared::start(state, setup.port).map(Standin)
+        Shared::start(state, self.port).map(Standin)
     }
 }
 

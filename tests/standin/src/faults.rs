@@ -11,7 +11,7 @@ use crate::http::Reply;
 use crate::state::State;
 
 /// What goes wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Action {
     /// The good reply is this many milliseconds late. Adds to other faults.
@@ -100,12 +100,6 @@ impl<F: ?Sized> fmt::Debug for Script<F> {
     }
 }
 
-impl<F: ?Sized> PartialEq for Script<F> {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
 impl Action {
     /// Writes the reply, head and body. The connection goes on if this returns true.
     pub fn write(write: impl Fn(&mut dyn Write, u64) -> io::Result<bool> + Send + Sync + 'static) -> Self {
@@ -150,7 +144,7 @@ impl Action {
 }
 
 /// A fault and whom it meets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fault {
     /// The kind of request; absent: any.
     #[serde(default)]

@@ -51,7 +51,7 @@ mod state;
 mod tree;
 mod words;
 
-pub use builder::{Builder, Setup, Standin};
+pub use builder::{Builder, Standin};
 pub use config::{Config, Identity, Token};
 pub use counters::{Kind, LogEntry, Stats};
 pub use events::Event;

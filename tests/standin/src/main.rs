@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::process::ExitCode;
 
-use plexindex_standin::{Builder, LibrarySpec, Setup, Token};
+use plexindex_standin::{Builder, LibrarySpec, Token};
 
 const USAGE: &str = "\
 standin: a stand-in Plex Media Server on the loopback address
@@ -23,12 +23,12 @@ Prints `standin: URL token=TOKEN` and serves until it is killed.
 ";
 
 struct Arguments {
-    setup: Setup,
+    setup: Builder,
     exit_with_stdin: bool,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
-    let mut setup = Setup::default();
+    let mut setup = Builder::default();
     let mut specs = Vec::new();
     let mut seed = 1;
     let mut plain = false;
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
         }
     };
     let port = arguments.setup.port;
-    let server = match Builder::from(arguments.setup).start() {
+    let server = match arguments.setup.start() {
         Ok(server) => server,
         Err(error) => {
             eprintln!("standin: {error}");
