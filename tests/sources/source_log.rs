@@ -1,9 +1,9 @@
 //! The token reaches no log, whatever the host lets its logger see. A test of its own: a process has one logger.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use crate::support::warnings;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
@@ -12,26 +12,9 @@ use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 const TOKEN: &str = "s3cret-t0ken-of-the-tests";
 
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Everything;
-
-impl Log for Everything {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        LINES.lock().unwrap().push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
-}
-
 #[test]
 fn no_log_line_holds_the_token() {
-    log::set_logger(&Everything).unwrap();
-    log::set_max_level(LevelFilter::Trace);
+    warnings::keep_from(log::LevelFilter::Trace);
     let library = LibrarySpec::movies(1);
     let server = Standin::builder().token(TOKEN).library(library).start().unwrap();
     let options = Options {
@@ -58,7 +41,7 @@ fn no_log_line_holds_the_token() {
         [1, 1]
     );
 
-    let lines = LINES.lock().unwrap();
+    let lines = warnings::so_far();
     let telling: Vec<_> = lines.iter().filter(|line| line.contains(TOKEN)).collect();
     assert!(telling.is_empty(), "{telling:?}");
     // The HTTP library logs what it sends as rows of 16 bytes, in hexadecimal and then as text.

@@ -49,17 +49,6 @@ fn the_first_answers_are_found_by_the_path_alone() {
 }
 
 #[test]
-fn a_path_that_was_found_and_moved_is_looked_for_again() {
-    let (folder, server, _) = films(50);
-    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
-    assert_eq!(index.counts().listings, 0);
-    server.write(|database| written::rename(database, 8, "/data/films/moved.mkv"));
-    assert_eq!(key_of(&index, &path(7)), None);
-    assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("8"));
-}
-
-#[test]
 fn what_the_server_wrote_is_seen_by_the_next_question() {
     let (folder, server, section) = films(300);
     let clock = clock();

@@ -1,6 +1,5 @@
 //! Damaged files, and those that were made to have no end: a call ends with its time, and the file is left alone for a while.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,15 +15,9 @@ use crate::database::untouched::held;
 use crate::database::{library, options};
 use crate::support::plex_database::{self as written, Server};
 #[cfg(unix)]
-use crate::support::worker::until;
+use crate::support::worker::{fork, until, wait_for};
 use crate::support::worker::{read_at, writable, write_at};
 use crate::support::{clock, rows_of, stopped_by, wanted, within};
-
-fn beside(server: &Server, end: &str) -> PathBuf {
-    let mut name = server.file().into_os_string();
-    name.push(end);
-    name.into()
-}
 
 /// So long a call may take that is over after `DEADLINE`: SQLite would try for ten seconds.
 const DEADLINE: Duration = Duration::from_millis(300);
@@ -45,7 +38,7 @@ pub fn damage_log(server: &Server, place: u64) {
 }
 
 fn flip(server: &Server, end: &str, place: u64) {
-    let file = writable(beside(server, end));
+    let file = writable(server.beside(end));
     let mut byte = [0];
     read_at(&file, &mut byte, place);
     write_at(&file, &[byte[0] ^ 64], place);
@@ -197,7 +190,6 @@ fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
 /// While a statement runs that would not end, the process forks: both sides go on at once.
 #[test]
 #[cfg(unix)]
-#[allow(unsafe_code)] // fork has no safe door
 fn a_fork_waits_for_no_statement_that_lasts() {
     let (folder, server, _) = films(40);
     let source = Arc::new(PlexDatabase::new(&server.folder));
@@ -220,20 +212,12 @@ fn a_fork_waits_for_no_statement_that_lasts() {
             source.find_path(&films, &wanted, bounds, &mut |_| Ok(false))
         });
         until("a statement runs", || runs.load(Ordering::Relaxed) > 1_000);
-        // SAFETY: the child looks whether it can read, and ends.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let refused = source
-                .libraries(Bounds::NONE)
-                .is_err_and(|error| error.status == Status::NotPlex);
-            // SAFETY: nothing that it inherited is dropped.
-            unsafe { libc::_exit(i32::from(!refused)) };
-        }
+        let child = fork(|| {
+            let read = source.libraries(Bounds::NONE);
+            i32::from(!read.is_err_and(|error| error.status == Status::NotPlex))
+        });
         forked.store(true, Ordering::Relaxed);
-        let mut state = -1;
-        // SAFETY: plain calls on a child of our own.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut state, 0) }, child);
-        assert_eq!(state, 0, "the child reads");
+        assert_eq!(wait_for(child), 0, "the child reads");
         // A statement that the fork had waited for would have come to its own end, which is another error.
         let error = asking.join().expect("no panic").expect_err("stopped");
         assert_eq!(error.status, Status::Aborted, "{error}");

@@ -36,7 +36,7 @@ fn history(seed: u64) {
     let handles: Vec<Index> = (0..2).map(|_| open(options(&store, &server.folder), &clock)).collect();
     handles[0].list();
     let mut numbers = Dice::new(seed);
-    let mut roll = |sides: usize| usize::try_from(numbers.roll(sides as u64)).expect("small");
+    let mut roll = |sides: usize| numbers.place(sides);
     let first = (0..12).map(|film| (path(film), i64::from(film) + 1));
     let mut there: BTreeMap<String, i64> = first.collect();
     there.extend(others);

@@ -1,7 +1,7 @@
 //! How the file is found and opened, and when it is not.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plexindex::error::{RetryAdvice, Status};
 use plexindex::source::database::PlexDatabase;
@@ -21,12 +21,6 @@ fn served() -> (tempfile::TempDir, Server) {
 fn refusal(path: &Path) -> (Status, String) {
     let error = PlexDatabase::new(path).libraries(Bounds::NONE).expect_err("refused");
     (error.status, error.message)
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 #[test]
@@ -107,7 +101,7 @@ fn one_companion_alone_is_not_now() {
     let (_folder, server) = served();
     let source = PlexDatabase::new(&server.folder);
     for (end, missing) in [("-wal", "-shm"), ("-shm", "-wal")] {
-        let lone = beside(&server.file(), end);
+        let lone = server.beside(end);
         fs::write(&lone, b"").expect("written");
         let error = source.libraries(Bounds::NONE).expect_err("not now");
         assert_eq!(error.status, Status::Starting);
@@ -135,7 +129,7 @@ fn what_this_process_has_open_is_left_alone() {
     assert!(PlexDatabase::new(&server.folder).libraries(Bounds::NONE).is_ok());
     // Its log counts too.
     let _holder = crate::database::untouched::held(&server);
-    let log = fs::File::open(beside(&server.file(), "-wal")).expect("opened");
+    let log = fs::File::open(server.beside("-wal")).expect("opened");
     assert!(refusal(&server.folder).1.contains("is already open in this process"));
     drop(log);
     assert!(PlexDatabase::new(&server.folder).libraries(Bounds::NONE).is_ok());
@@ -249,7 +243,7 @@ fn every_statement_goes_by_an_index() {
 #[test]
 fn a_journal_beside_it_is_left_to_its_server() {
     let (folder, server) = served();
-    let journal = beside(&server.file(), "-journal");
+    let journal = server.beside("-journal");
     // Empty, it is what a server leaves that keeps it.
     fs::write(&journal, "").expect("written");
     let source = PlexDatabase::new(&server.folder);

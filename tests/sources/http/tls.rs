@@ -118,33 +118,41 @@ fn an_authority_of_the_hosts_own() {
     assert_eq!(client.count(), 1);
 }
 
+/// Certificates that are refused stay refused, and no request is sent: what the text names.
 #[test]
-fn an_unknown_authority() {
-    let server = Secure::new(&Authority::new(), "127.0.0.1", |_| ());
-    let unknown = client(&server.url());
-    let error = unknown.failure();
-    assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains(&server.url()), "{error}");
-    assert!(error.message.contains("ca_file"), "{error}");
-    // A refused certificate stays refused, and no request was sent.
-    assert_eq!((unknown.count(), unknown.clock.slept()), (0, Duration::ZERO));
-    assert!(server.heads.lock().unwrap().is_empty());
-
-    let error = believing(&Authority::new(), &server).failure();
-    assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("unknown authority"), "{error}");
-}
-
-#[test]
-fn a_certificate_that_signed_itself() {
+fn certificates_that_prove_nothing() {
+    let authority = Authority::new();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let server = Secure::answering(&params.self_signed(&key).unwrap(), &key, no_libraries());
-    let unknown = client(&server.url());
-    let error = unknown.failure();
-    assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("ca_file"), "{error}");
-    assert!(server.heads.lock().unwrap().is_empty(), "no request was sent");
+    let self_signed = Secure::answering(&params.self_signed(&key).unwrap(), &key, no_libraries());
+    let unknown = Secure::new(&Authority::new(), "127.0.0.1", |_| ());
+    let other = Secure::new(&authority, "1-2-3-4.abc.plex.direct", |_| ());
+    let expired = Secure::new(&authority, "127.0.0.1", |params| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let url = unknown.url();
+    let refused: [(&Secure, bool, &[&str]); 5] = [
+        (&unknown, false, &[&url, "ca_file"]),
+        (&unknown, true, &["unknown authority"]),
+        (&self_signed, false, &["ca_file"]),
+        (&other, true, &["not valid for 127.0.0.1", "plex.direct"]),
+        (&expired, true, &["has expired"]),
+    ];
+    for (server, believes, words) in refused {
+        let client = if believes {
+            believing(&authority, server)
+        } else {
+            client(&server.url())
+        };
+        let error = client.failure();
+        assert_eq!(error.status, Status::Tls);
+        for word in words {
+            assert!(error.message.contains(word), "no {word:?} in: {error}");
+        }
+        assert_eq!((client.count(), client.clock.slept()), (0, Duration::ZERO));
+        assert!(server.heads.lock().unwrap().is_empty());
+    }
 }
 
 /// A certificate as `openssl req -x509` makes it: signed by itself, of an authority, for another name.
@@ -195,28 +203,6 @@ fn any_certificate_where_the_host_wants_it() {
     let server = Secure::new(&Authority::new(), "elsewhere.example", |_| ());
     let client = client_with(&server.url(), |options| options.accept_invalid_certs = true);
     assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
-}
-
-#[test]
-fn another_name() {
-    let authority = Authority::new();
-    let server = Secure::new(&authority, "1-2-3-4.abc.plex.direct", |_| ());
-    let error = believing(&authority, &server).failure();
-    assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("not valid for 127.0.0.1"), "{error}");
-    assert!(error.message.contains("plex.direct"), "{error}");
-}
-
-#[test]
-fn a_certificate_that_has_expired() {
-    let authority = Authority::new();
-    let server = Secure::new(&authority, "127.0.0.1", |params| {
-        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
-    });
-    let error = believing(&authority, &server).failure();
-    assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("has expired"), "{error}");
 }
 
 #[test]

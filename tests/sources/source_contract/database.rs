@@ -80,7 +80,7 @@ impl Rig for Database {
         let file = self.server.file();
         match failure {
             Failure::Down => fs::rename(&file, self.aside.path().join("library.db")).expect("away"),
-            Failure::Starting => fs::write(wal(&file), b"").expect("written"),
+            Failure::Starting => fs::write(self.server.beside("-wal"), b"").expect("written"),
             Failure::Unauthorized | Failure::Forbidden => {
                 self.server
                     .write(|database| database.execute_batch("ALTER TABLE media_parts RENAME COLUMN file TO path"))
@@ -98,17 +98,12 @@ impl Rig for Database {
         if away.exists() {
             fs::rename(away, &file).expect("back");
         }
-        if wal(&file).exists() {
-            fs::remove_file(wal(&file)).expect("removed");
+        let wal = self.server.beside("-wal");
+        if wal.exists() {
+            fs::remove_file(wal).expect("removed");
         }
         self.server.write(|database| {
             let _ = database.execute_batch("ALTER TABLE media_parts RENAME COLUMN path TO file");
         });
     }
-}
-
-fn wal(file: &std::path::Path) -> std::path::PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
